@@ -14,11 +14,11 @@ use actix_web::{
         header::{CACHE_CONTROL, CONTENT_TYPE},
     },
     middleware::{Next, from_fn},
-    web::{self, Data, ServiceConfig},
+    web::{self, Data, Path, ServiceConfig},
 };
-use appcore::AppError;
 #[cfg(feature = "swagger")]
 use appcore::Code;
+use appcore::{AppError, McpServerId};
 use endpoint::only_get;
 use middleware::{address, below, cors, firewall, flood_guard::FloodGuard, host, security_headers, tracing};
 use realtime::{
@@ -113,6 +113,7 @@ fn routes(config: &mut ServiceConfig) {
     config
         .service(only_get("/.well-known/jwks.json", published_keys))
         .service(only_get("/.well-known/oauth-client.json", oauth_client))
+        .service(only_get("/.well-known/oauth-client/{server}.json", oauth_client_of))
         .service(only_get("/openapi.json", description))
         .default_service(web::to(assets::serve));
     #[cfg(feature = "swagger")]
@@ -126,7 +127,13 @@ async fn published_keys(app: Data<App>) -> HttpResponse {
 
 /// What we are to the authorization servers of servers of tools.
 async fn oauth_client(app: Data<App>) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(oauth::client_document(&app))
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(oauth::client_document(&app, None))
+}
+
+/// The same for one of these servers.
+async fn oauth_client_of(app: Data<App>, server: Path<McpServerId>) -> HttpResponse {
+    let document = oauth::client_document(&app, Some(server.into_inner()));
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(document)
 }
 
 /// Computed once, since it can't change while the program runs.

@@ -1,6 +1,6 @@
 //! Servers of tools that people sign in to, each with an account of theirs.
 
-use support::{Behaviour, Member, Setup, SignedInServer, UpstreamKind, Value, json};
+use support::{Behaviour, Member, Setup, SignedInServer, UpstreamKind, Value, json, new_id};
 
 use super::Tools;
 
@@ -175,6 +175,23 @@ async fn nobody_connects_an_account_for_somebody_else() {
 }
 
 #[tokio::test]
+async fn a_sign_in_comes_back_to_the_address_of_its_own_server_only() {
+    let box_ = SignedIn::start().await;
+    let anna = &box_.tools.chat.anna;
+    let begun = anna.post(&box_.path(), json!({})).await.data();
+    let back = format!("%2Ftools%2Fconnected%2F{}&", box_.id);
+    assert!(begun["url"].as_str().unwrap().contains(&back), "{begun}");
+    // A code that came back to the address of another server, or of none, is sent nowhere.
+    for server in [json!(new_id()), Value::Null] {
+        let mut mixed_up = box_.visit(anna, "anna").await;
+        mixed_up["server_id"] = server;
+        anna.post("/r1/mcp_connections", mixed_up).await.refused(409, "wrong_state");
+    }
+    assert_eq!((box_.server.seen().await["exchanged"].clone(), box_.state().await), (json!(0), json!("none")));
+    box_.connect(anna, "anna").await;
+}
+
+#[tokio::test]
 async fn an_administrator_enters_the_client_where_none_can_be_registered() {
     let box_ = SignedIn::start().await;
     // Nor can it read what Natter says of itself, for that is no address of https.
@@ -202,9 +219,10 @@ async fn an_administrator_enters_the_client_where_none_can_be_registered() {
 #[tokio::test]
 async fn natter_is_known_by_what_it_says_of_itself_where_no_client_can_be_registered() {
     let box_ = SignedIn::start_with(Setup::new().set("server.public_url", "https://chat.example")).await;
-    let document = box_.tools.chat.app.anonymous().get("/.well-known/oauth-client.json").await.body;
-    assert_eq!(document["client_id"], "https://chat.example/.well-known/oauth-client.json");
-    assert_eq!(document["redirect_uris"], json!(["https://chat.example/tools/connected"]));
+    let path = format!("/.well-known/oauth-client/{}.json", box_.id);
+    let document = box_.tools.chat.app.anonymous().get(&path).await.body;
+    assert_eq!(document["client_id"], format!("https://chat.example{path}"));
+    assert_eq!(document["redirect_uris"], json!([format!("https://chat.example/tools/connected/{}", box_.id)]));
     assert_eq!(document["token_endpoint_auth_method"], "none");
     box_.server.order(json!({ "registers": false, "document": document })).await;
     box_.connect(&box_.tools.chat.anna, "anna").await;

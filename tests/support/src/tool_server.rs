@@ -149,6 +149,12 @@ impl SignedInServer {
         self.order(json!({ "name": name })).await;
         let answer = self.http.get(authorization).send().await.expect("the server answers");
         let back = answer.headers().get(LOCATION).expect("it sends the browser back").to_str().expect("an address");
-        Url::parse(back).expect("an address").query_pairs().into_owned().collect()
+        let back = Url::parse(back).expect("an address");
+        let mut given: BTreeMap<String, String> = back.query_pairs().into_owned().collect();
+        // As the page of the app does.
+        if let Some((_, server)) = back.path().split_once("/tools/connected/") {
+            given.insert("server_id".to_owned(), server.to_owned());
+        }
+        given
     }
 }

@@ -108,7 +108,8 @@ pub struct SignInToToolServerRequest {
 /// Begin to connect an account with a server of tools
 ///
 /// Finds out where that server is signed in to (RFC 9728, RFC 8414), registers Natter there where that is needed (RFC 7591), and answers with the
-/// address for the browser (OAuth 2.1 with PKCE, RFC 8707). It comes back to `/tools/connected` of the app with what `POST /r1/mcp_connections` takes.
+/// address for the browser (OAuth 2.1 with PKCE, RFC 8707). It comes back to `/tools/connected/{id}` of the app (to `/tools/connected` where an
+/// administrator has registered the client by hand) with what `POST /r1/mcp_connections` takes.
 #[endpoint(POST "/r1/mcp_servers/{id}/connection", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(WrongState), deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
 impl Endpoint for SignInToToolServer {
     type Request = SignInToToolServerRequest;
@@ -122,6 +123,8 @@ impl Endpoint for SignInToToolServer {
 
 #[dto(request)]
 pub struct ConnectToolServerRequest {
+    /// The server in the path that the browser came back to; left out where that was `/tools/connected`.
+    pub server_id: Option<McpServerId>,
     pub state: String,
     pub code: Option<String>,
     /// Where the authorization server has refused, or the person has.
@@ -139,8 +142,8 @@ impl Endpoint for ConnectToolServer {
     type Response = ToolConnected;
 
     async fn handle(ctx: &Ctx, request: ConnectToolServerRequest) -> Result<Reply<ToolConnected>, AppError> {
-        let ConnectToolServerRequest { state, code, error, iss } = request;
-        let returned = Returned { state, code, error, issuer: iss };
+        let ConnectToolServerRequest { server_id, state, code, error, iss } = request;
+        let returned = Returned { server_id, state, code, error, issuer: iss };
         Ok(Reply::of(oauth::finish(ctx.app(), ctx.user()?, returned).await?))
     }
 }

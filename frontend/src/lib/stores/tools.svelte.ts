@@ -133,7 +133,7 @@ export class ToolConnections {
   }
 }
 
-/** Where one signs in to a server; the browser comes back to `/tools/connected` and goes on at `next`. */
+/** Where one signs in to a server; the browser comes back to `/tools/connected/{id}` and goes on at `next`. */
 export async function signInAt(api: Api, serverId: Id, next: string): Promise<string> {
   return (await api.post(`/mcp_servers/${serverId}/connection`, { next })).url;
 }

@@ -24,7 +24,7 @@ use crate::{App, tools::secrets};
 const MAX_ID: usize = 500;
 const MAX_SECRET: usize = 2_000;
 /// Where Natter says what it is.
-const PAGE: &str = "/.well-known/oauth-client.json";
+const PAGE: &str = "/.well-known/oauth-client";
 /// What a secret is sealed for, before its server.
 const SECRET: &[u8] = b"client of ";
 
@@ -92,39 +92,38 @@ pub(in crate::tools) async fn enter<C: ConnectionTrait>(
     rows::put_client(db, row).await
 }
 
-/// What Natter is there; it registers itself where it is nothing yet.
-pub(super) async fn client(
-    app: &App,
-    server: McpServerId,
-    metadata: &Metadata,
-    redirect_uri: &str,
-) -> Result<Client, AppError> {
+/// Client of Natter at a server's authorization server, with its redirect address; registers it where there is none yet.
+pub(super) async fn client(app: &App, server: McpServerId, metadata: &Metadata) -> Result<(Client, String), AppError> {
+    let redirect_uri = redirect_uri(app, Some(server));
     let now = app.clock.now();
     let is_in_form = metadata.auth_methods().any(|method| method == SECRET_IN_FORM);
     if let Some(row) = rows::client(app.db.writer(), server).await? {
         let is_of_here = row.issuer.as_ref().is_none_or(|issuer| {
             *issuer == metadata.issuer
-                && row.redirect_uri.as_deref() == Some(redirect_uri)
+                && row.redirect_uri.as_ref() == Some(&redirect_uri)
                 && row.expires_at.is_none_or(|at| at > now)
         });
         if is_of_here {
             let key = app.config.auth.key_encryption_secret.as_ref();
             let secret =
                 row.secret.as_deref().map(|kept| secrets::unsealed(&context(server), (kept, row.is_sealed), key));
-            return Ok(Client { id: row.client_id, secret: secret.transpose()?, is_in_form });
+            let by_hand = row.issuer.is_none();
+            let redirect_uri = if by_hand { super::redirect_uri(app, None) } else { redirect_uri };
+            return Ok((Client { id: row.client_id, secret: secret.transpose()?, is_in_form }, redirect_uri));
         }
     }
     // First, though the protocol has it second: an authorization server need not reach Natter for it, which often is in a network of its own.
     let Some(endpoint) = &metadata.registration_endpoint else {
-        let address = address(app);
+        let address = address(app, Some(server));
         if metadata.client_id_metadata_document_supported && address.starts_with("https://") {
-            return Ok(Client { id: address, secret: None, is_in_form: true });
+            return Ok((Client { id: address, secret: None, is_in_form: true }, redirect_uri));
         }
         return Err(unusable(&format!(
-            "Its authorization server takes no new clients by itself. Register Natter there with the redirect address {redirect_uri}, and enter the client ID."
+            "Its authorization server takes no new clients by itself. Register Natter there with the redirect address {}, and enter the client ID.",
+            super::redirect_uri(app, None)
         )));
     };
-    let given = register(app, endpoint, metadata, redirect_uri).await?;
+    let given = register(app, endpoint, metadata, &redirect_uri).await?;
     let (secret, is_sealed) = match &given.client_secret {
         Some(secret) => sealed(app, server, secret).map(|(secret, is_sealed)| (Some(secret), is_sealed))?,
         None => (None, false),
@@ -133,14 +132,14 @@ pub(super) async fn client(
     let row = ClientRow {
         server_id: server,
         issuer: Some(metadata.issuer.clone()),
-        redirect_uri: Some(redirect_uri.to_owned()),
+        redirect_uri: Some(redirect_uri.clone()),
         client_id: given.client_id.clone(),
         secret,
         is_sealed,
         expires_at: ends.then(|| Timestamp(given.client_secret_expires_at.saturating_mul(1_000))),
     };
     rows::put_client(app.db.writer(), row).await?;
-    Ok(Client { id: given.client_id, secret: given.client_secret, is_in_form })
+    Ok((Client { id: given.client_id, secret: given.client_secret, is_in_form }, redirect_uri))
 }
 
 async fn register(app: &App, endpoint: &Url, metadata: &Metadata, redirect_uri: &str) -> Result<Registered, AppError> {
@@ -168,16 +167,18 @@ async fn register(app: &App, endpoint: &Url, metadata: &Metadata, redirect_uri: 
     Ok(given)
 }
 
-/// What Natter says of itself to authorization servers that read it where its client id leads.
+/// Client ID Metadata Document of Natter for one server, with that server's redirect address; without a server the one of sign-ins from before each had
+/// its own.
 #[must_use]
-pub fn document(app: &App) -> Value {
-    let mut natter = described(app, &redirect_uri(app), NO_SECRET);
-    natter["client_id"] = Value::from(address(app));
+pub fn document(app: &App, server: Option<McpServerId>) -> Value {
+    let mut natter = described(app, &redirect_uri(app, server), NO_SECRET);
+    natter["client_id"] = Value::from(address(app, server));
     natter
 }
 
-fn address(app: &App) -> String {
-    format!("{}{PAGE}", app.config.server.public_url())
+fn address(app: &App, server: Option<McpServerId>) -> String {
+    let public_url = app.config.server.public_url();
+    server.map_or_else(|| format!("{public_url}{PAGE}.json"), |id| format!("{public_url}{PAGE}/{id}.json"))
 }
 
 fn described(app: &App, redirect_uri: &str, method: &str) -> Value {

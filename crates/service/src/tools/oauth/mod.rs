@@ -40,7 +40,8 @@ use crate::{
     links,
 };
 
-/// The page of the app that people come back to.
+/// Page of the app that people come back to: for each server one below it, so that what the authorization server of one sends back is never taken for
+/// another's (mix-up, RFC 9700, section 4.4). Clients that administrators have registered by hand come back to the page itself.
 const PAGE: &str = "/tools/connected";
 /// Where somebody goes on who isn't sent to another page.
 const FRONT: &str = "/settings#tool-connections";
@@ -54,6 +55,8 @@ const MAX_CODE: usize = 4_096;
 /// What a browser brings back.
 #[derive(Clone, Debug)]
 pub struct Returned {
+    /// Server in the path that it came back to.
+    pub server_id: Option<McpServerId>,
     pub state: String,
     pub code: Option<String>,
     pub error: Option<String>,
@@ -106,8 +109,7 @@ pub async fn begin(app: &App, by: &Principal, id: McpServerId, next: Option<&str
         Some(extra) => Some(discovery::joined(found.scope.unwrap_or_default(), &extra)),
         None => found.scope,
     };
-    let redirect_uri = redirect_uri(app);
-    let client = client::client(app, id, &found.server, &redirect_uri).await?;
+    let (client, redirect_uri) = client::client(app, id, &found.server).await?;
     let verifier = random_text().map_err(AppError::internal)?;
     let challenge = URL_SAFE_NO_PAD.encode(fingerprint(&verifier));
     let visit = Visit {
@@ -145,6 +147,9 @@ pub async fn finish(app: &App, by: &Principal, returned: Returned) -> Result<Too
     let now = app.clock.now();
     let taken = pending::take::<Visit>(&app.db, Kind::ToolServer, &returned.state, now).await?;
     let (_, visit) = taken.filter(|(user, _)| *user == Some(by.user_id)).ok_or(Code::OauthState)?;
+    if redirect_uri(app, returned.server_id) != visit.redirect_uri {
+        return Err(failed("the browser came back to another server's address"));
+    }
     let is_it = match &returned.issuer {
         Some(issuer) => *issuer == visit.issuer,
         None => !visit.names_issuer,
@@ -208,9 +213,10 @@ pub async fn disconnect(app: &App, by: &Principal, id: McpServerId) -> Result<()
     Ok(())
 }
 
-/// Where browsers come back to.
-fn redirect_uri(app: &App) -> String {
-    format!("{}{PAGE}", app.config.server.public_url())
+/// Address that browsers come back to from the authorization server of a server; `None`: of any that has a client registered by hand.
+fn redirect_uri(app: &App, server: Option<McpServerId>) -> String {
+    let page = format!("{}{PAGE}", app.config.server.public_url());
+    server.map_or_else(|| page.clone(), |id| format!("{page}/{id}"))
 }
 
 /// Forgets what Natter has registered itself as; what an administrator has entered stays.
