@@ -85,6 +85,7 @@ mod m0119_wanted_scope;
 mod m0121_found_by_index;
 mod m0122_tus_metadata;
 mod m0123_doubled_indexes;
+mod m0124_text_owners;
 mod m0127_change_bases;
 
 pub struct Migrator;
@@ -175,6 +176,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0121_found_by_index::Migration),
             Box::new(m0122_tus_metadata::Migration),
             Box::new(m0123_doubled_indexes::Migration),
+            Box::new(m0124_text_owners::Migration),
             Box::new(m0127_change_bases::Migration),
         ]
     }

@@ -20,7 +20,7 @@ use dbcontext::{
     entity::subscription,
     query::{
         budgets::{self as counters, CounterId},
-        ledger as ledger_rows, plans as plan_rows, subscriptions as subscription_rows, uploads, workspaces,
+        ledger as ledger_rows, plans as plan_rows, subscriptions as subscription_rows, workspaces,
     },
 };
 use tokio::sync::Notify;
@@ -253,7 +253,7 @@ pub(crate) async fn uses(
         .map(|row| (row.scope, row.spent.0))
         .collect();
     let stored = match limits.get(&QuotaMetric::Storage) {
-        Some(_) => uploads::bytes_of(app.db.reader(), user_id, None).await?,
+        Some(_) => quotas::stored(app.db.reader(), user_id, None).await?,
         None => 0,
     };
     let quota = |(metric, limit): (&QuotaMetric, &i64)| {

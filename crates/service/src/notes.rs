@@ -14,11 +14,11 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    query::{notes as rows, users},
+    query::{notes as rows, texts::row_bytes, users},
 };
 use serde_json::json;
 
-use crate::App;
+use crate::{App, quotas};
 
 pub const MAX_TITLE_CHARS: usize = 200;
 pub const MAX_CONTENT_CHARS: usize = 100_000;
@@ -98,6 +98,8 @@ pub async fn put(app: &App, by: &Principal, id: NoteId, text: NoteText) -> Resul
         updated_at: moment(&tx, by.user_id, now).await?,
         deleted_at: None,
     };
+    let bytes = |note: &Note| row_bytes(&[&note.title, &note.content]);
+    quotas::check_text(app, &tx, by.user_id, before.as_ref().map_or(0, bytes), bytes(&note)).await?;
     rows::put(&tx, by.user_id, &note).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, by, &note)?;

@@ -1,4 +1,4 @@
-//! Quotas of what is kept: the bytes of a person's files, and the members of a workspace. They are decided under the lock of the person or the
+//! Quotas of what is kept: the bytes of a person's files and texts, and the members of a workspace. They are decided under the lock of the person or the
 //! workspace, so those who come at the same time don't pass them together.
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use appcore::{
     AppError, Code, Timestamp, UploadId, UserId, WorkspaceId,
     view::{QuotaMetric, QuotaUse, WorkspaceRole},
 };
-use dbcontext::query::{plans, uploads, users, workspaces};
+use dbcontext::query::{plans, texts, uploads, users, workspaces};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
@@ -22,16 +22,11 @@ pub(crate) async fn check_storage<C: ConnectionTrait>(
     size: i64,
     known: Option<UploadId>,
 ) -> Result<i64, AppError> {
+    let of_plan = storage_of_plan(app, txn, owner).await?;
     let own = Some(app.config.uploads.user_bytes).filter(|bytes| *bytes > 0);
-    let mut of_plan = None;
-    if app.payments.is_charging()
-        && let Some(quotas) = plans::quotas_of(txn, owner, app.clock.now()).await?
-    {
-        of_plan = limit(&quotas, QuotaMetric::Storage)?;
-    }
     let Some(least) = own.into_iter().chain(of_plan).min() else { return Ok(i64::MAX) };
     users::lock(txn, owner).await?;
-    let used = uploads::bytes_of(txn, owner, known).await?;
+    let used = stored(txn, owner, known).await?;
     let left = least.saturating_sub(used);
     if size <= left {
         return Ok(left);
@@ -41,6 +36,57 @@ pub(crate) async fn check_storage<C: ConnectionTrait>(
         return Err(refused(Code::QuotaExceeded, message.to_owned(), kept(QuotaMetric::Storage, used, least)));
     }
     Err(AppError::refused(Code::QuotaExceeded, "You have no space left for this file. Delete files first."))
+}
+
+/// Refuses a text that grows from `before` to `after` bytes where its owner has no space left, or where the disk has none, in the transaction that
+/// stores it. A text that becomes smaller is never refused. See [`row_bytes`](texts::row_bytes).
+pub(crate) async fn check_text<C: ConnectionTrait>(
+    app: &App,
+    txn: &C,
+    owner: UserId,
+    before: i64,
+    after: i64,
+) -> Result<(), AppError> {
+    let growth = after.saturating_sub(before);
+    if growth <= 0 {
+        return Ok(());
+    }
+    app.uploads.store.check_room_for_text(growth.unsigned_abs()).await?;
+    users::lock(txn, owner).await?;
+    let most = app.config.uploads.text_bytes;
+    let texts = texts::bytes_of(txn, owner).await?;
+    if most > 0 && texts.saturating_add(growth) > most {
+        let message = "Your notes, drafts, prompts and tasks have no space left. Delete some first.";
+        return Err(AppError::refused(Code::QuotaExceeded, message));
+    }
+    let of_plan = storage_of_plan(app, txn, owner).await?;
+    let own = Some(app.config.uploads.user_bytes).filter(|bytes| *bytes > 0);
+    let Some(least) = own.into_iter().chain(of_plan).min() else { return Ok(()) };
+    let used = texts.saturating_add(uploads::bytes_of(txn, owner, None).await?);
+    if used.saturating_add(growth) <= least {
+        return Ok(());
+    }
+    if of_plan == Some(least) {
+        let message = "Your plan has no space left. Delete files or notes, or choose a larger plan.";
+        return Err(refused(Code::QuotaExceeded, message.to_owned(), kept(QuotaMetric::Storage, used, least)));
+    }
+    Err(AppError::refused(Code::QuotaExceeded, "You have no space left. Delete files or notes first."))
+}
+
+/// Bytes of all files and texts of a person, but for one file.
+pub(crate) async fn stored<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<UploadId>) -> Result<i64, AppError> {
+    Ok(uploads::bytes_of(db, owner, but).await?.saturating_add(texts::bytes_of(db, owner).await?))
+}
+
+/// Storage quota of the person's plan, in bytes.
+async fn storage_of_plan<C: ConnectionTrait>(app: &App, txn: &C, owner: UserId) -> Result<Option<i64>, AppError> {
+    if !app.payments.is_charging() {
+        return Ok(None);
+    }
+    match plans::quotas_of(txn, owner, app.clock.now()).await? {
+        Some(quotas) => limit(&quotas, QuotaMetric::Storage),
+        None => Ok(None),
+    }
 }
 
 /// Refuses one more member with this role where the workspace's plan has no room. The caller holds the workspace.

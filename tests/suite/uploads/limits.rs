@@ -10,7 +10,7 @@ use std::{
 
 use appcore::Clock;
 use futures_util::future::join_all;
-use support::{Application, Setup, Value, json, new_id};
+use support::{Answer, Application, Member, Setup, Value, json, new_id};
 
 use super::tus;
 
@@ -214,8 +214,128 @@ async fn messages_that_are_sent_at_once_bring_no_more_than_a_workspace_has_room_
     assert_eq!(app.database.number("SELECT CAST(sum(size) AS BIGINT) FROM message_uploads").await, 8_000);
 }
 
+/// A text of each kind that isn't a message, with its path.
+async fn texts(who: &Member, chat: &str) -> Vec<(String, Value)> {
+    let text = "a".repeat(1_500);
+    let column = who.post(&format!("/r1/conversations/{chat}/board/columns"), json!({ "name": "To do" })).await;
+    let column = column.data_with(201)["id"].clone();
+    let message = who.send_message(chat, "a message").await["id"].as_str().unwrap().to_owned();
+    let send_at = Clock::system().now().plus(Duration::from_secs(86_400)).to_string();
+    vec![
+        (format!("PUT /r1/notes/{}", new_id()), json!({ "title": "a", "content": text, "version": 0 })),
+        (format!("PUT /r1/conversations/{chat}/draft"), json!({ "content": text })),
+        (
+            format!("POST /r1/conversations/{chat}/messages"),
+            json!({ "client_id": new_id(), "content": text, "send_at": send_at }),
+        ),
+        (format!("POST /r1/messages/{message}/reminders"), json!({ "at": send_at, "note": "a".repeat(200) })),
+        (
+            "POST /r1/prompts".to_owned(),
+            json!({ "command": "a", "title": "a", "content": text, "visibility": "private" }),
+        ),
+        (
+            format!("POST /r1/conversations/{chat}/tasks"),
+            json!({ "title": "a", "description": text, "column_id": column }),
+        ),
+        ("PUT /r1/users/me/instructions".to_owned(), json!({ "instructions": text })),
+        ("POST /r1/assistants".to_owned(), json!({ "name": "a", "system_prompt": text })),
+    ]
+}
+
+async fn store(who: &Member, path: &str, body: Value) -> Answer {
+    match path.split_once(' ') {
+        Some(("PUT", path)) => who.put(path, body).await,
+        Some((_, path)) => who.post(path, body).await,
+        None => panic!("{path} has no method"),
+    }
+}
+
 #[tokio::test]
-async fn where_a_disk_is_nearly_full_no_file_is_taken_and_everything_else_goes_on() {
+async fn texts_of_every_kind_count_against_one_quota_of_their_author() {
+    let app = Setup::new().set("uploads.text_bytes", 13_500).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    // About 1,700 bytes each, and 400 for the reminder: all have room, and a second one of each kind has not.
+    let first = texts(&anna, &chat).await;
+    for (path, body) in &first {
+        let answer = store(&anna, path, body.clone()).await;
+        assert!((200..300).contains(&answer.status), "{path}: {answer:?}");
+    }
+    let large = json!({ "title": "", "content": "a".repeat(2_000), "version": 0 });
+    let another = format!("/r1/notes/{}", new_id());
+    anna.put(&another, large.clone()).await.refused(413, "quota_exceeded");
+    for (path, body) in texts(&anna, &chat).await {
+        // The draft and the instructions take the place of what was there.
+        if !path.contains("/draft") && !path.contains("/instructions") && !path.contains("/reminders") {
+            let mut body = body;
+            if path.contains("/prompts") {
+                body["command"] = json!("b");
+            } else if path.contains("/assistants") {
+                body["name"] = json!("b");
+            }
+            store(&anna, &path, body).await.refused(413, "quota_exceeded");
+        }
+    }
+    // Messages go on, others have space of their own, and a text may become smaller.
+    anna.send_message(&chat, &"a".repeat(3_000)).await;
+    ben.put(&format!("/r1/notes/{}", new_id()), large.clone()).await.data_with(201);
+    anna.put(&format!("/r1/conversations/{chat}/draft"), json!({ "content": "a" })).await.data();
+    anna.put("/r1/users/me/instructions", json!({ "instructions": "" })).await.data();
+    // What is deleted is free again.
+    anna.put(&another, large).await.data_with(201);
+}
+
+#[tokio::test]
+async fn texts_that_come_at_once_take_no_more_space_than_there_is() {
+    let app = Setup::new().set("uploads.text_bytes", 10_000).start().await;
+    let anna = app.sign_up("Anna").await;
+    let note = || json!({ "title": "", "content": "a".repeat(3_000), "version": 0 });
+    let (anna, paths) = (&anna, (0..10).map(|_| format!("/r1/notes/{}", new_id())).collect::<Vec<_>>());
+    let stored = join_all(paths.iter().map(|path| async move { anna.put(path, note()).await })).await;
+    assert_eq!(stored.iter().filter(|answer| answer.status == 201).count(), 3);
+    for answer in stored.iter().filter(|answer| answer.status != 201) {
+        answer.refused(413, "quota_exceeded");
+    }
+}
+
+#[tokio::test]
+async fn a_persons_files_and_texts_share_their_space() {
+    let app = Setup::new().set("uploads.user_bytes", 10_000).start().await;
+    let anna = app.sign_up("Anna").await;
+    let path = format!("/r1/notes/{}", new_id());
+    let note = json!({ "title": "", "content": "a".repeat(6_000), "version": 0 });
+    let stored = anna.put(&path, note).await.data_with(201);
+    anna.send(anna.uploading("a", "text/plain", vec![b'a'; 4_000])).await.refused(413, "quota_exceeded");
+    anna.delete(&format!("{path}?version={}", stored["version"])).await.data();
+    anna.send(anna.uploading("a", "text/plain", vec![b'a'; 4_000])).await.data_with(201);
+    let note = json!({ "title": "", "content": "a".repeat(6_000), "version": 0 });
+    anna.put(&format!("/r1/notes/{}", new_id()), note).await.refused(413, "quota_exceeded");
+}
+
+mod cluster {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_workspaces_quota_is_exact_when_two_instances_send_at_once() {
+        let app = Setup::new().instances(2).set("uploads.workspace_bytes", 10_000).start().await;
+        let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+        let carl = app.sign_up("Carl").await;
+        let chats = [anna.open_single(&ben).await, anna.open_single(&carl).await];
+        let members = [anna.at(&app.instances[0].url()), anna.at(&app.instances[1].url())];
+        let files = join_all((0..8).map(|_| anna.upload("a", "text/plain", vec![b'a'; 4_000]))).await;
+        let (members, chats) = (&members, &chats);
+        let sent = files.iter().enumerate().map(|(at, file)| async move {
+            // Two conversations of one workspace, so that the instances don't wait for the conversation.
+            members[at % 2].send_files(&chats[at % 2], "", &[file]).await
+        });
+        let sent = join_all(sent).await;
+        assert_eq!(sent.iter().filter(|answer| answer.status == 201).count(), 2);
+        assert_eq!(app.database.number("SELECT CAST(sum(size) AS BIGINT) FROM message_uploads").await, 8_000);
+    }
+}
+
+#[tokio::test]
+async fn where_a_disk_is_nearly_full_nothing_but_messages_is_stored() {
     let app = Setup::new().set("server.min_free_bytes", 1_u64 << 50).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     anna.send(anna.uploading("a", "text/plain", "a")).await.refused(507, "storage_full");
@@ -226,6 +346,9 @@ async fn where_a_disk_is_nearly_full_no_file_is_taken_and_everything_else_goes_o
     assert_eq!(app.database.number("SELECT count(*) FROM uploads").await, 0);
     let chat = anna.open_single(&ben).await;
     anna.send_message(&chat, "words").await;
+    for (path, body) in texts(&anna, &chat).await {
+        store(&anna, &path, body).await.refused(507, "storage_full");
+    }
     let health = anna.get("/health").await;
     assert_eq!((health.status, &health.body["status"]), (200, &json!("degraded")), "{health:?}");
     assert!(health.body["reasons"][0].as_str().unwrap().contains("server.min_free_bytes"), "{health:?}");

@@ -150,7 +150,7 @@ const EARLIER: &[Setting] = &[
         "server.min_free_bytes",
         Kind::Number(0, 1_125_899_906_842_624),
         Value("536870912"),
-        "Bytes of the disk that files are received on which stay free: with less no file is taken (507); 0: none do.",
+        "Bytes of the disk that stay free: with less no file and no text but messages is stored (507); 0: none do.",
     ),
     row(
         "server.shutdown_grace_seconds",
@@ -713,7 +713,13 @@ const LATER: &[Setting] = &[
         "uploads.user_bytes",
         Kind::Number(0, 1_152_921_504_606_846_976),
         Value("10737418240"),
-        "Bytes that all files of a person may have together; 0: no limit.",
+        "Bytes that all files and texts of a person may have together; 0: no limit.",
+    ),
+    row(
+        "uploads.text_bytes",
+        Kind::Number(0, 1_152_921_504_606_846_976),
+        Value("67108864"),
+        "Bytes that the notes, drafts, scheduled messages, prompts, tasks and instructions of a person may have together; 0: no limit.",
     ),
     row(
         "uploads.unsent_bytes",

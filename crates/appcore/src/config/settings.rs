@@ -461,8 +461,10 @@ pub struct Uploads {
     pub max_bytes: usize,
     /// Bytes of a workspace's files. 0: no limit.
     pub workspace_bytes: i64,
-    /// Bytes of a person's files. 0: no limit.
+    /// Bytes of a person's files and texts. 0: no limit.
     pub user_bytes: i64,
+    /// Bytes of a person's notes, drafts, scheduled messages, prompts, tasks and instructions. 0: no limit.
+    pub text_bytes: i64,
     /// Bytes of those that are in no message yet.
     pub unsent_bytes: i64,
     /// Types of files that nobody may upload, such as `application/x-msdownload` or `video/*`.

@@ -70,6 +70,7 @@ pub mod shares;
 pub mod signing_keys;
 pub mod subscriptions;
 pub mod tasks;
+pub mod texts;
 pub mod threads;
 pub mod tool_calls;
 pub mod tool_permissions;

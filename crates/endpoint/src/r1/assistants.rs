@@ -78,7 +78,7 @@ pub struct CreateAssistantRequest {
 }
 
 /// Create an assistant
-#[endpoint(POST "/r1/assistants", tag = "assistants", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, Forbidden))]
+#[endpoint(POST "/r1/assistants", tag = "assistants", access = Access::User, rate = RateGroup::Write, status = 201, errors(QuotaExceeded, NotFound, Forbidden))]
 impl Endpoint for CreateAssistant {
     type Request = CreateAssistantRequest;
     type Response = Assistant;
@@ -158,7 +158,7 @@ pub struct ChangeAssistantRequest {
 ///
 /// For its maker, and for the workspace's owner and admins. What is left out stays as it is. Answers that begin later are given so; those who see
 /// it are told by `assistants.changed`.
-#[endpoint(PATCH "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id))]
+#[endpoint(PATCH "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id), errors(QuotaExceeded))]
 impl Endpoint for ChangeAssistant {
     type Request = ChangeAssistantRequest;
     type Response = Assistant;

@@ -243,7 +243,7 @@ pub struct CreateTaskRequest {
 /// Add a task to a board
 ///
 /// For those who may send messages there. A board can have 5,000 tasks.
-#[endpoint(POST "/r1/conversations/{id}/tasks", tag = "boards", access = Access::User, rate = RateGroup::Write, status = 201, errors(Forbidden, NotAMember, Archived, TooMany))]
+#[endpoint(POST "/r1/conversations/{id}/tasks", tag = "boards", access = Access::User, rate = RateGroup::Write, status = 201, errors(QuotaExceeded, Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for CreateTask {
     type Request = CreateTaskRequest;
     type Response = Task;
@@ -362,7 +362,7 @@ pub struct ChangeTaskRequest {
 }
 
 /// Change, move or archive a task
-#[endpoint(PATCH "/r1/tasks/{id}", tag = "boards", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, Stale))]
+#[endpoint(PATCH "/r1/tasks/{id}", tag = "boards", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, Forbidden, NotAMember, Archived, Stale))]
 impl Endpoint for ChangeTask {
     type Request = ChangeTaskRequest;
     type Response = Task;

@@ -40,7 +40,7 @@ pub struct PutDraftRequest {
 /// Store what one has begun to write
 ///
 /// One's own other connections hear `draft.updated`. Where another device has written later nothing is stored, and what that one wrote is answered.
-#[endpoint(PUT "/r1/conversations/{id}/draft", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(TooMany))]
+#[endpoint(PUT "/r1/conversations/{id}/draft", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, TooMany))]
 impl Endpoint for PutDraft {
     type Request = PutDraftRequest;
     type Response = Draft;
@@ -124,7 +124,7 @@ pub struct ChangeScheduledRequest {
 /// Change a message that is sent later
 ///
 /// One that was refused at its time is tried again. While it is being sent this is refused.
-#[endpoint(PATCH "/r1/scheduled/{id}", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(WrongState, NotAMember))]
+#[endpoint(PATCH "/r1/scheduled/{id}", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, WrongState, NotAMember))]
 impl Endpoint for ChangeScheduled {
     type Request = ChangeScheduledRequest;
     type Response = Scheduled;

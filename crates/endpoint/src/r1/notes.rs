@@ -79,7 +79,7 @@ pub struct PutNoteRequest {
 ///
 /// 201 the first time. Where it has another version meanwhile it is refused with `stale` and the note as it is in `details`: keep both, the other
 /// one under a new id. What was deleted elsewhere comes back by its present version. The same again changes nothing.
-#[endpoint(PUT "/r1/notes/{id}", tag = "notes", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(NotFound, Stale, TooMany))]
+#[endpoint(PUT "/r1/notes/{id}", tag = "notes", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(QuotaExceeded, NotFound, Stale, TooMany))]
 impl Endpoint for PutNote {
     type Request = PutNoteRequest;
     type Response = Note;

@@ -61,7 +61,7 @@ pub struct CreatePromptRequest {
 }
 
 /// Write a prompt
-#[endpoint(POST "/r1/prompts", tag = "assistants", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, Forbidden, WrongState))]
+#[endpoint(POST "/r1/prompts", tag = "assistants", access = Access::User, rate = RateGroup::Write, status = 201, errors(QuotaExceeded, NotFound, Forbidden, WrongState))]
 impl Endpoint for CreatePrompt {
     type Request = CreatePromptRequest;
     type Response = Prompt;
@@ -111,7 +111,7 @@ pub struct ChangePromptRequest {
 /// Change a prompt
 ///
 /// For its author; where it is shared, for the workspace's owner and admins, too.
-#[endpoint(PATCH "/r1/prompts/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
+#[endpoint(PATCH "/r1/prompts/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, Forbidden, WrongState))]
 impl Endpoint for ChangePrompt {
     type Request = ChangePromptRequest;
     type Response = Prompt;

@@ -27,7 +27,7 @@ pub struct CreateReminderRequest {
 /// Be reminded of a message
 ///
 /// At that time one's connections hear `notification` with the kind `reminder`. Nobody is reminded of what was deleted meanwhile.
-#[endpoint(POST "/r1/messages/{id}/reminders", tag = "drafts", access = Access::User, rate = RateGroup::Write, status = 201, errors(TooMany))]
+#[endpoint(POST "/r1/messages/{id}/reminders", tag = "drafts", access = Access::User, rate = RateGroup::Write, status = 201, errors(QuotaExceeded, TooMany))]
 impl Endpoint for CreateReminder {
     type Request = CreateReminderRequest;
     type Response = Reminder;

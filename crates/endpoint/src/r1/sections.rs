@@ -147,7 +147,7 @@ pub struct SetSectionInstructionsRequest {
 /// Set a section's instructions to assistants
 ///
 /// Assistants get them with each question in the chats with them alone that one has in the section, behind their own and before those for all assistants.
-#[endpoint(PUT "/r1/sections/{id}/instructions", tag = "conversations", access = Access::User, rate = RateGroup::Write)]
+#[endpoint(PUT "/r1/sections/{id}/instructions", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded))]
 impl Endpoint for SetSectionInstructions {
     type Request = SetSectionInstructionsRequest;
     type Response = SectionInstructions;

@@ -214,7 +214,7 @@ pub struct SetInstructionsRequest {
 /// Set one's instructions to assistants
 ///
 /// All assistants that one talks with alone get them with each question, behind their own. Where others read the answers they don't count.
-#[endpoint(PUT "/r1/users/me/instructions", tag = "users", access = Access::User, rate = RateGroup::Write)]
+#[endpoint(PUT "/r1/users/me/instructions", tag = "users", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded))]
 impl Endpoint for SetInstructions {
     type Request = SetInstructionsRequest;
     type Response = Instructions;

@@ -7,10 +7,14 @@ use appcore::{
     line::parse_line,
     view::{Assistant, AssistantTools, Picture, Visibility, WorkspaceRole},
 };
-use dbcontext::{constraint::app_error, entity::assistant, query};
+use dbcontext::{
+    constraint::app_error,
+    entity::assistant,
+    query::{self, texts::row_bytes},
+};
 
 use super::{DEFAULT_ID, may_edit, notice, seen, view};
-use crate::{App, gateway, jobs, membership, sweep, tools};
+use crate::{App, gateway, jobs, membership, quotas, sweep, tools};
 
 /// The longest name of an assistant, in characters.
 const MAX_NAME: usize = 60;
@@ -78,7 +82,10 @@ pub async fn create(
     // Refused as empty where there is none.
     let name = Some(fields.name.clone().unwrap_or_default());
     apply(app, by, &mut row, AssistantFields { name, ..fields }).await?;
-    let row = query::assistants::insert(app.db.writer(), row).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    quotas::check_text(app, &tx, by.user_id, 0, bytes(&row)).await?;
+    let row = query::assistants::insert(&tx, row).await?;
+    tx.commit().await.map_err(app_error)?;
     tell(app, &row, false);
     view(row, by, Some(place.role))
 }
@@ -120,12 +127,22 @@ impl EditableAssistant {
 pub async fn update(app: &App, assistant: &EditableAssistant, fields: AssistantFields) -> Result<Assistant, AppError> {
     let EditableAssistant { by, row, role } = assistant;
     let mut row = row.clone();
+    let before = bytes(&row);
     let was_seen_by_all = row.visibility == Visibility::Workspace.as_str();
     apply(app, by, &mut row, fields).await?;
     row.updated_at = app.clock.now();
-    let row = query::assistants::update(app.db.writer(), row).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    // The space is its maker's, whoever changes it.
+    quotas::check_text(app, &tx, row.created_by.unwrap_or(by.user_id), before, bytes(&row)).await?;
+    let row = query::assistants::update(&tx, row).await?;
+    tx.commit().await.map_err(app_error)?;
     tell(app, &row, was_seen_by_all);
     view(row, by, *role)
+}
+
+fn bytes(row: &assistant::Model) -> i64 {
+    let texts = [&row.description, &row.system_prompt, &row.starters];
+    row_bytes(&texts.map(|text| text.as_deref().unwrap_or_default()))
 }
 
 /// Deletes an assistant. Its chats can be read on; nothing new is answered in them.

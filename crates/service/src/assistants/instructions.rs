@@ -2,9 +2,12 @@
 //! group others would see its effect.
 
 use appcore::{AppError, auth::Principal, text::plain};
-use dbcontext::query::user_settings;
+use dbcontext::{
+    constraint::app_error,
+    query::{texts::row_bytes, user_settings},
+};
 
-use crate::App;
+use crate::{App, quotas};
 
 pub const MAX_CHARS: usize = 2_000;
 
@@ -16,7 +19,11 @@ pub async fn own(app: &App, by: &Principal) -> Result<String, AppError> {
 /// Sets the caller's. Answers them as they are kept.
 pub async fn set_own(app: &App, by: &Principal, text: String) -> Result<String, AppError> {
     let text = parse(&text, MAX_CHARS)?;
-    user_settings::set_instructions(app.db.writer(), by.user_id, text.clone(), app.clock.now()).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let before = user_settings::instructions(&tx, by.user_id).await?;
+    quotas::check_text(app, &tx, by.user_id, row_bytes(&[&before]), row_bytes(&[&text])).await?;
+    user_settings::set_instructions(&tx, by.user_id, text.clone(), app.clock.now()).await?;
+    tx.commit().await.map_err(app_error)?;
     Ok(text)
 }
 

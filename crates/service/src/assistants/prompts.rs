@@ -9,12 +9,19 @@ use appcore::{
     text::plain,
     view::{Prompt, PromptAuthor, Visibility, WorkspaceRole},
 };
-use dbcontext::query::prompts::{self as rows, PromptRow, SeenPrompt};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        prompts::{self as rows, PromptRow, SeenPrompt},
+        texts::row_bytes,
+    },
+};
 
 use super::notice;
 use crate::{
     App,
     membership::{self, Membership},
+    quotas,
 };
 
 /// The longest command, in characters.
@@ -91,7 +98,10 @@ pub async fn create(app: &App, by: &Principal, new: NewPrompt) -> Result<Prompt,
         created_at: now,
         updated_at: now,
     };
-    rows::insert(app.db.writer(), &row).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    quotas::check_text(app, &tx, by.user_id, 0, bytes(&row)).await?;
+    rows::insert(&tx, &row).await?;
+    tx.commit().await.map_err(app_error)?;
     tell(app, &row, false);
     find_written(app, by, row.id, place.role).await
 }
@@ -100,6 +110,7 @@ pub async fn create(app: &App, by: &Principal, new: NewPrompt) -> Result<Prompt,
 pub async fn update(app: &App, by: &Principal, id: PromptId, change: PromptChange) -> Result<Prompt, AppError> {
     let (seen, role) = editable(app, by, id).await?;
     let mut row = seen.prompt;
+    let before = bytes(&row);
     let was_shared = row.visibility == Visibility::Workspace.as_str();
     if let Some(command) = change.command {
         row.command = parse_command(&command)?;
@@ -121,9 +132,17 @@ pub async fn update(app: &App, by: &Principal, id: PromptId, change: PromptChang
         row.visibility = visibility.to_string();
     }
     row.updated_at = app.clock.now();
-    rows::update(app.db.writer(), &row).await?;
+    let tx = app.db.begin().await.map_err(app_error)?;
+    // The space is its author's, whoever changes it.
+    quotas::check_text(app, &tx, row.created_by.unwrap_or(by.user_id), before, bytes(&row)).await?;
+    rows::update(&tx, &row).await?;
+    tx.commit().await.map_err(app_error)?;
     tell(app, &row, was_shared);
     find_written(app, by, id, role).await
+}
+
+fn bytes(row: &PromptRow) -> i64 {
+    row_bytes(&[&row.title, &row.content])
 }
 
 pub async fn delete(app: &App, by: &Principal, id: PromptId) -> Result<(), AppError> {

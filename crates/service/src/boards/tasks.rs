@@ -13,13 +13,13 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    query::{self, boards, tasks as rows},
+    query::{self, boards, tasks as rows, texts::row_bytes, users},
 };
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use super::{DueJob, OwnTaskFilter, TaskFilter, due, position, tell, tell_viewers, too_many, writer};
-use crate::{App, access, jobs};
+use crate::{App, access, jobs, quotas};
 
 const MAX_TITLE_CHARS: usize = 200;
 const MAX_DESCRIPTION_CHARS: usize = 10_000;
@@ -109,6 +109,8 @@ pub async fn create(app: &App, by: &Principal, id: ConversationId, new: NewTask)
     let assignees = assignees(app.db.reader(), id, &new.assignee_ids, &[]).await?;
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
+    // People are locked before boards, as where an account is deleted.
+    users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     let board_version = boards::begin_change(&tx, id).await?;
     check_room(&tx, id).await?;
     check_column(&tx, id, new.column_id).await?;
@@ -135,6 +137,7 @@ pub async fn create(app: &App, by: &Principal, id: ConversationId, new: NewTask)
         created_at: now,
         updated_at: now,
     };
+    quotas::check_text(app, &tx, by.user_id, 0, bytes(&task)?).await?;
     rows::insert(&tx, &task).await?;
     rows::set_assignees(&tx, task.id, &task.assignee_ids).await?;
     due::ask(&tx, now, &task).await?;
@@ -147,12 +150,15 @@ pub async fn create(app: &App, by: &Principal, id: ConversationId, new: NewTask)
 
 /// Changes or moves a task. On another version than the present one it is refused with `stale` and the task as it is.
 pub async fn update(app: &App, by: &Principal, task_id: TaskId, change: TaskChange) -> Result<Task, AppError> {
-    let id = find(app, by, task_id).await?.conversation_id;
+    let Task { conversation_id: id, created_by, .. } = find(app, by, task_id).await?;
     writer(app, by.user_id, id).await?;
     let title = change.title.as_deref().map(|title| parse_line("title", title, MAX_TITLE_CHARS)).transpose()?;
     let description = change.description.map(description).transpose()?;
     let labels = change.labels.map(labels).transpose()?;
     let tx = app.db.begin().await.map_err(app_error)?;
+    if title.is_some() || description.is_some() || labels.is_some() {
+        users::lock(&tx, created_by).await?;
+    }
     let board_version = boards::begin_change(&tx, id).await?;
     let before = rows::find(&tx, task_id).await?.ok_or(Code::NotFound)?;
     check_version(change.version, &before)?;
@@ -187,6 +193,8 @@ pub async fn update(app: &App, by: &Principal, task_id: TaskId, change: TaskChan
         tx.rollback().await.map_err(app_error)?;
         return Ok(task);
     }
+    // The space is its creator's, whoever changes it.
+    quotas::check_text(app, &tx, created_by, bytes(&before)?, bytes(&task)?).await?;
     task.version += 1;
     task.updated_at = app.clock.now();
     rows::update(&tx, &task).await?;
@@ -249,6 +257,11 @@ async fn check_room<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<()
         return Err(too_many(MAX_TASKS, "tasks"));
     }
     Ok(())
+}
+
+fn bytes(task: &Task) -> Result<i64, AppError> {
+    let labels = serde_json::to_string(&task.labels).map_err(AppError::internal)?;
+    Ok(row_bytes(&[&task.title, &task.description, &labels]))
 }
 
 fn check_version(version: Option<i64>, task: &Task) -> Result<(), AppError> {

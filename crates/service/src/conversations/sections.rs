@@ -4,11 +4,11 @@
 use appcore::{AppError, Code, SectionId, auth::Principal, event::Event, line::parse_line, view::Section};
 use dbcontext::{
     constraint::app_error,
-    query::{sections as rows, users},
+    query::{sections as rows, texts::row_bytes, users},
 };
 use sea_orm::ConnectionTrait;
 
-use crate::{App, assistants::instructions, jobs, sweep};
+use crate::{App, assistants::instructions, jobs, quotas, sweep};
 
 const MAX_NAME_CHARS: usize = 80;
 /// The longest instructions of a section, in characters.
@@ -92,9 +92,13 @@ pub async fn instructions(app: &App, by: &Principal, id: SectionId) -> Result<St
 /// Sets it. Answers it as it is kept.
 pub async fn set_instructions(app: &App, by: &Principal, id: SectionId, text: &str) -> Result<String, AppError> {
     let text = instructions::parse(text, MAX_INSTRUCTIONS)?;
-    if !rows::set_instructions(app.db.writer(), by.user_id, id, &text).await? {
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let before = rows::instructions(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
+    quotas::check_text(app, &tx, by.user_id, row_bytes(&[&before]), row_bytes(&[&text])).await?;
+    if !rows::set_instructions(&tx, by.user_id, id, &text).await? {
         return Err(Code::NotFound.into());
     }
+    tx.commit().await.map_err(app_error)?;
     Ok(text)
 }
 

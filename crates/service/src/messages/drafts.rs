@@ -8,10 +8,13 @@ use appcore::{
     text::Content,
     view::Draft,
 };
-use dbcontext::query::drafts as rows;
+use dbcontext::{
+    constraint::app_error,
+    query::{drafts as rows, texts::row_bytes},
+};
 
 use super::{find, max_chars, may_reply_to};
-use crate::{App, access};
+use crate::{App, access, quotas};
 
 /// How many somebody may have.
 const MAX_DRAFTS: u64 = 1_000;
@@ -25,7 +28,6 @@ pub async fn put(
 ) -> Result<Draft, AppError> {
     access::reader(app, by.user_id, draft.conversation_id).await?;
     draft.content = Content::parse_beside_files(draft.content, max_chars(app))?.into_string();
-    let db = app.db.writer();
     if !draft.content.is_empty() {
         if let Some(root_id) = draft.thread_id {
             let root = find(app, by, root_id).await.ok();
@@ -55,9 +57,15 @@ pub async fn put(
     let now = app.clock.now();
     // A device whose clock is ahead must not win for ever.
     draft.updated_at = written_at.unwrap_or(now).min(now);
-    if !rows::put(db, by.user_id, &draft).await? {
-        return Ok(rows::find(db, by.user_id, &draft).await?.unwrap_or(draft));
+    let tx = app.db.begin().await.map_err(app_error)?;
+    let before = rows::find(&tx, by.user_id, &draft).await?;
+    let bytes = |draft: &Draft| row_bytes(&[&draft.content]);
+    quotas::check_text(app, &tx, by.user_id, before.as_ref().map_or(0, bytes), bytes(&draft)).await?;
+    if !rows::put(&tx, by.user_id, &draft).await? {
+        tx.rollback().await.map_err(app_error)?;
+        return Ok(rows::find(app.db.writer(), by.user_id, &draft).await?.unwrap_or(draft));
     }
+    tx.commit().await.map_err(app_error)?;
     let Draft { conversation_id, thread_id, content, reply_to, updated_at } = draft.clone();
     app.tell_own(by.user_id, &Event::DraftUpdated { conversation_id, thread_id, content, reply_to, updated_at })?;
     Ok(draft)

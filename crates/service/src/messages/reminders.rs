@@ -15,6 +15,7 @@ use dbcontext::{
     query::{
         self,
         reminders::{self as rows, ReminderRow},
+        texts::row_bytes,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ use crate::{
     App,
     jobs::{self, Ended, Job, Stored, Work},
     notifications::{self, Notice},
+    quotas,
 };
 
 /// How many somebody may have.
@@ -56,6 +58,7 @@ pub async fn create(
     }
     let row = ReminderRow { id: ReminderId::new(), user_id: by.user_id, message_id, at, note, created_at: now };
     let tx = app.db.begin().await.map_err(app_error)?;
+    quotas::check_text(app, &tx, by.user_id, 0, row_bytes(&[row.note.as_deref().unwrap_or_default()])).await?;
     rows::insert(&tx, row.clone()).await?;
     let wait = Duration::from_millis(at.0.saturating_sub(now.0).max(1).unsigned_abs());
     jobs::ask_after(&tx, now, &ReminderJob { reminder_id: row.id }, wait).await?;

@@ -18,6 +18,7 @@ use dbcontext::{
     constraint::app_error,
     query::{
         scheduled::{self as rows, ScheduledRow},
+        texts::row_bytes,
         uploads as files,
     },
 };
@@ -29,6 +30,7 @@ use crate::{
     App, access,
     events::{AnswerOptions, no_such_file},
     jobs::{self, Ended, Job, Stored, Work},
+    quotas,
     sweep::SweepJob,
     uploads::space,
 };
@@ -132,6 +134,7 @@ pub async fn create(
         failure_message: None,
     };
     let tx = app.db.begin().await.map_err(app_error)?;
+    quotas::check_text(app, &tx, user, 0, row_bytes(&[&row.payload])).await?;
     // Nobody removes them until they are the message's.
     let files = files::get_to_send(&tx, payload.attachments.iter().copied()).await?;
     let is_usable = |id: &UploadId| files.iter().any(|file| file.id == *id && file.is_usable_by(user));
@@ -208,8 +211,10 @@ pub async fn change(
         None if row.failure.is_some() => now.plus(SOONEST),
         None => row.send_at,
     };
+    let payload = written(&payload)?;
     let tx = app.db.begin().await.map_err(app_error)?;
-    let Some(row) = rows::change(&tx, by.user_id, id, written(&payload)?, send_at).await? else {
+    quotas::check_text(app, &tx, by.user_id, row_bytes(&[&row.payload]), row_bytes(&[&payload])).await?;
+    let Some(row) = rows::change(&tx, by.user_id, id, payload, send_at).await? else {
         return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
     };
     jobs::cancel::<ScheduledJob>(&tx, id.0).await?;

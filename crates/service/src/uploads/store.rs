@@ -69,6 +69,7 @@ pub(crate) struct Store {
     /// Where the store is a folder of this machine.
     folder: Option<PathBuf>,
     incoming: PathBuf,
+    data_dir: PathBuf,
     floor: Floor,
 }
 
@@ -82,7 +83,8 @@ impl Store {
             let url = Url::parse(url).context("The setting uploads.url isn't an address.")?;
             let incoming = data_dir.join("incoming");
             prepare(&incoming)?;
-            return Ok(Self { objects: open_s3(config, &url)?, folder: None, incoming, floor });
+            let data_dir = data_dir.clone();
+            return Ok(Self { objects: open_s3(config, &url)?, folder: None, incoming, data_dir, floor });
         }
         let folder = match &settings.url {
             Some(folder) => PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)),
@@ -95,7 +97,8 @@ impl Store {
         prepare(&incoming)?;
         let folder = folder.canonicalize().with_context(|| format!("can't use the folder {}", folder.display()))?;
         let objects = LocalFileSystem::new_with_prefix(&folder)?.with_automatic_cleanup(true);
-        Ok(Self { objects: Arc::new(objects), incoming: folder.join("incoming"), folder: Some(folder), floor })
+        let (incoming, data_dir) = (folder.join("incoming"), data_dir.clone());
+        Ok(Self { objects: Arc::new(objects), incoming, data_dir, folder: Some(folder), floor })
     }
 
     /// Begins to receive a file, for as long as the disk has room.
@@ -107,6 +110,12 @@ impl Store {
     pub async fn check_room(&self, size: u64) -> Result<(), AppError> {
         let (floor, place) = (self.floor, self.incoming.clone());
         blocking(move || Ok(floor.check(&place, size)?)).await
+    }
+
+    /// Refuses a text of this size where the disk of files, or that of `server.data_dir`, would have less than `server.min_free_bytes` left.
+    pub async fn check_room_for_text(&self, size: u64) -> Result<(), AppError> {
+        let (floor, places) = (self.floor, [self.incoming.clone(), self.data_dir.clone()]);
+        blocking(move || Ok(places.iter().try_for_each(|place| floor.check(place, size))?)).await
     }
 
     /// Where files are received, and whether there is room for more.

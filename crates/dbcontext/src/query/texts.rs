@@ -1,0 +1,50 @@
+//! Size of the texts that people store besides messages and files, which count against their quotas.
+//!
+//! The size is a sum over the person's rows, found by an index and bounded by the quota, and not a counter: a counter would have to be kept by every
+//! statement that stores or deletes such a row, and would be wrong for good after one that doesn't. `OCTET_LENGTH` reads no text that is stored apart
+//! from its row, on either database.
+
+use appcore::{AppError, UserId};
+use sea_orm::{ConnectionTrait, FromQueryResult};
+
+use super::raw;
+
+/// Bytes that each row counts for besides its texts, so that empty rows count too.
+const ROW_BYTES: i64 = 200;
+
+/// Table, column of the owner, and columns with texts.
+const TABLES: &[(&str, &str, &[&str])] = &[
+    ("notes", "user_id", &["title", "content"]),
+    ("drafts", "user_id", &["content"]),
+    ("scheduled_messages", "user_id", &["payload"]),
+    ("reminders", "user_id", &["note"]),
+    ("user_settings", "user_id", &["instructions"]),
+    ("sections", "user_id", &["name", "instructions"]),
+    ("prompts", "created_by", &["title", "content"]),
+    ("assistants", "created_by", &["description", "system_prompt", "starters"]),
+    ("tasks", "created_by", &["title", "description", "labels"]),
+];
+
+/// Bytes that a row with these texts counts for.
+#[must_use]
+pub fn row_bytes(texts: &[&str]) -> i64 {
+    let bytes: usize = texts.iter().map(|text| text.len()).sum();
+    i64::try_from(bytes).unwrap_or(i64::MAX).saturating_add(ROW_BYTES)
+}
+
+/// Bytes of all texts of a person.
+pub async fn bytes_of<C: ConnectionTrait>(db: &C, owner: UserId) -> Result<i64, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        bytes: i64,
+    }
+    let of_table = |(table, owner, columns): &(&str, &str, &[&str])| {
+        let texts = columns.iter().map(|column| format!("COALESCE(OCTET_LENGTH({column}), 0)"));
+        let texts = texts.collect::<Vec<_>>().join(" + ");
+        format!("SELECT COALESCE(SUM({texts} + {ROW_BYTES}), 0) AS bytes FROM {table} WHERE {owner} = $1")
+    };
+    let tables = TABLES.iter().map(of_table).collect::<Vec<_>>().join(" UNION ALL ");
+    let sql = format!("SELECT CAST(SUM(bytes) AS BIGINT) AS bytes FROM ({tables}) AS texts");
+    let row: Option<Row> = raw::find_one(db, &sql, [owner.into()]).await?;
+    Ok(row.map_or(0, |row| row.bytes))
+}
