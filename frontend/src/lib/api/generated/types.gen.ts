@@ -1879,6 +1879,7 @@ export type ConnectToolServerRequest = {
      * Who answers (RFC 9207).
      */
     iss?: string | null;
+    server_id?: McpServerId | null;
     state: string;
 };
 
