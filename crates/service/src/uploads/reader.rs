@@ -55,8 +55,9 @@ async fn run(task: &Task, mut pieces: Pieces) -> Result<Parsed, AppError> {
     let mut child = Command::new(own_program()?)
         .arg("read-file")
         .env_clear()
-        // Each thread of a pool takes address space.
+        // Each thread of a pool takes address space, and so does each of glibc's arenas: 128 MiB, as much as a small picture may take.
         .env("RAYON_NUM_THREADS", "1")
+        .env("MALLOC_ARENA_MAX", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
