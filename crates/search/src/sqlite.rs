@@ -139,10 +139,10 @@ impl SqliteIndex {
         Ok(())
     }
 
-    /// Whether messages were removed or changed since the last [purge](Self::purge_terms).
-    pub fn needs_purge(&self) -> Result<bool, Error> {
-        let mut read = self.connection.prepare_cached("SELECT 1 FROM removed")?;
-        Ok(read.exists([])?)
+    /// How many messages were removed or changed since the last [purge](Self::purge_terms).
+    pub fn removed(&self) -> Result<i64, Error> {
+        let mut read = self.connection.prepare_cached("SELECT documents FROM removed")?;
+        Ok(read.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
     /// Merges some of the full-text index, so that the words of removed messages go from it: until then FTS5 only marks the messages as removed. Returns
@@ -159,15 +159,15 @@ impl SqliteIndex {
     }
 
     /// Ends a purge: removes words that no message has, corrects how many messages each word is in, and takes the log of the database's changes off the
-    /// disk.
-    pub fn purge_terms(&mut self) -> Result<(), Error> {
+    /// disk. `removed` is what [`removed`](Self::removed) said before the first step: where more have been removed since, the next purge has work.
+    pub fn purge_terms(&mut self, removed: i64) -> Result<(), Error> {
         self.connection
             .execute_batch("CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab(main, words, row)")?;
         let tx = self.begin()?;
         tx.execute("DELETE FROM terms WHERE term NOT IN (SELECT term FROM temp.vocabulary)", [])?;
         let sql = "UPDATE terms SET df = v.doc FROM temp.vocabulary v WHERE v.term = terms.term AND v.doc <> terms.df";
         tx.execute(sql, [])?;
-        tx.execute("DELETE FROM removed", [])?;
+        tx.execute("DELETE FROM removed WHERE documents = ?1", [removed])?;
         tx.commit()?;
         // A reader may hold it up: the next checkpoint does it then.
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;

@@ -95,6 +95,17 @@ pub async fn vacuum<C: ConnectionTrait>(db: &C) -> Result<(), AppError> {
     Ok(())
 }
 
+/// How many words have been deleted so far, as PostgreSQL counts them: within seconds, and from 0 where its counters are reset.
+pub async fn deleted_terms<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        deleted: i64,
+    }
+    let sql = "SELECT n_tup_del AS deleted FROM pg_stat_user_tables WHERE relid = 'search_terms'::regclass";
+    let found = Row::find_by_statement(statement(db, sql, [])).one(db).await.map_err(app_error)?;
+    Ok(found.map_or(0, |row| row.deleted))
+}
+
 /// The first [`TERMS`] words that came after the one with this number.
 pub async fn terms_after<C: ConnectionTrait>(db: &C, number: i64) -> Result<Vec<Term>, AppError> {
     #[derive(FromQueryResult)]

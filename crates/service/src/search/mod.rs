@@ -48,6 +48,7 @@ use dbcontext::{
     },
 };
 use jiff::tz::TimeZone;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 pub use answer::{Question, answer};
@@ -103,10 +104,12 @@ impl Search {
         self.news.lag()
     }
 
-    /// All words that are written anywhere, up to now.
-    async fn words(&self) -> Result<Dictionary, AppError> {
-        let _one = self.reading_words.lock().await;
-        let mut known = self.words.read().unwrap_or_else(PoisonError::into_inner).clone();
+    /// All words that are written anywhere, up to now; past the deadline, those that were read so far.
+    async fn words(&self, deadline: Deadline) -> Result<Dictionary, AppError> {
+        let known = || self.words.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let turn = timeout(deadline.remaining().unwrap_or(Duration::MAX), self.reading_words.lock()).await;
+        let Ok(_one) = turn else { return Ok(known()) };
+        let mut known = known();
         loop {
             let new = self.index.terms_after(known.last()).await?;
             let is_all = new.len() < TERMS;
@@ -114,7 +117,7 @@ impl Search {
                 known = off_loop(move || known.with(new)).await?;
                 *self.words.write().unwrap_or_else(PoisonError::into_inner) = known.clone();
             }
-            if is_all {
+            if is_all || deadline.is_over() {
                 return Ok(known);
             }
         }
@@ -298,7 +301,7 @@ async fn messages(
     let (zone, fill, words, readable) = tokio::try_join!(
         zone(app, user, &ask),
         app.search.index.fill(),
-        app.search.words(),
+        app.search.words(deadline),
         rows::readable(app.db.reader(), user)
     )?;
     let query = parsed(app, &ask, &zone)?;

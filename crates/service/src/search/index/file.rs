@@ -108,14 +108,15 @@ impl SearchIndex for FileIndex {
 
     /// In steps, between which messages are written.
     async fn purge(&self) -> Result<bool, AppError> {
-        if !self.reading(SqliteIndex::needs_purge).await? {
+        let removed = self.reading(SqliteIndex::removed).await?;
+        if removed == 0 {
             return Ok(false);
         }
         let mut is_first = true;
         while self.writing(move |index| index.purge_step(is_first)).await? {
             is_first = false;
         }
-        self.writing(SqliteIndex::purge_terms).await?;
+        self.writing(move |index| index.purge_terms(removed)).await?;
         Ok(true)
     }
 }

@@ -60,7 +60,7 @@ pub(super) trait SearchIndex: Send + Sync {
     /// Forgets everything, so that it is filled anew.
     async fn clear(&self) -> Result<(), AppError>;
 
-    /// Takes the words of removed messages out of its storage, where these don't go with them. Returns whether there may have been any.
+    /// Takes the words of removed messages out of its storage, where these don't go with them. Returns whether words have gone since the last purge.
     async fn purge(&self) -> Result<bool, AppError> {
         Ok(false)
     }

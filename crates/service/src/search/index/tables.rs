@@ -1,5 +1,7 @@
 //! The index in tables of PostgreSQL.
 
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
 use ::search::{Batch, Candidate, Fill, Plan, Term};
 use appcore::AppError;
 use async_trait::async_trait;
@@ -10,11 +12,13 @@ use super::{SearchIndex, Writing};
 
 pub(super) struct Tables {
     db: Database,
+    /// What PostgreSQL had counted at the last purge.
+    deleted_terms: AtomicI64,
 }
 
 impl Tables {
     pub const fn new(db: Database) -> Self {
-        Self { db }
+        Self { db, deleted_terms: AtomicI64::new(0) }
     }
 }
 
@@ -57,7 +61,8 @@ impl SearchIndex for Tables {
 
     async fn purge(&self) -> Result<bool, AppError> {
         rows::vacuum(self.db.writer()).await?;
-        Ok(true)
+        let deleted = rows::deleted_terms(self.db.writer()).await?;
+        Ok(self.deleted_terms.swap(deleted, Relaxed) != deleted)
     }
 }
 
