@@ -116,6 +116,12 @@ impl Out {
         self.slot = Some(self.pool.acquire_for_job(self.owner).await);
         Ok(())
     }
+
+    /// Sends the last piece.
+    async fn finish(&mut self) -> Result<(), Stopped> {
+        self.slot = None;
+        self.sender.send(Ok(std::mem::take(&mut self.text))).await.map_err(|_| Stopped::ReaderIsGone)
+    }
 }
 
 /// Writes all pages of a list, each item as it is to be shown.
@@ -209,7 +215,7 @@ async fn write(app: &App, by: &Principal, entry: Entry, out: &mut Out) -> Result
     // The longest of them are read a few at a time.
     pages!(out, "notes", |page| notes::list(app, by, None, page));
     out.text("}");
-    out.flush().await
+    out.finish().await
 }
 
 async fn write_messages(app: &App, by: &Principal, id: ConversationId, out: &mut Out) -> Result<(), Stopped> {
