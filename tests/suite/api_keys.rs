@@ -119,6 +119,11 @@ async fn administration_takes_the_scope_admin_which_only_administrators_give_and
     administering.get("/r1/admin/users").await.data();
     administering.get("/r1/api_keys").await.refused(403, "scope_missing");
 
+    // Whose usage a key may read goes by the same scope.
+    let bens_usage = format!("/r1/usage?user_id={}", app.sign_up("Ben").await.id);
+    usual.get(&bens_usage).await.refused(403, "forbidden");
+    fresh.program(&["read", "admin"]).await.get(&bens_usage).await.data();
+
     // Where a person confirms once more, the key stands in for it.
     app.database.run("UPDATE user_sessions SET created_at = 0, confirmed_at = NULL").await;
     fresh.put(&budget, limit()).await.refused(403, "fresh_sign_in_required");

@@ -60,6 +60,12 @@ impl Principal {
         self.role == UserRole::Admin
     }
 
+    /// Whether this is an administrator who is signed in, or a key of theirs with the scope `admin`.
+    #[must_use]
+    pub fn may_administer(&self) -> bool {
+        self.is_admin() && self.require_scope(Scope::Admin).is_ok()
+    }
+
     /// The sign-in of a person who is here themselves; none for a program with a key.
     #[must_use]
     pub const fn session_id(&self) -> Option<SessionId> {

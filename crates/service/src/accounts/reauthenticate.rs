@@ -5,10 +5,7 @@
 
 use std::ops::Deref;
 
-use appcore::{
-    AppError, Code, Timestamp,
-    auth::{Principal, Scope},
-};
+use appcore::{AppError, Code, Timestamp, auth::Principal};
 use dbcontext::{
     constraint::app_error,
     entity::user,
@@ -66,7 +63,7 @@ impl Confirmed {
     /// Refuses a caller whose last confirmation is too old. An administrator's key with the scope `admin` is accepted instead: it was given that scope
     /// with a fresh sign-in, and no key reaches the calls about credentials that ask for one.
     pub async fn ask(app: &App, by: &Principal) -> Result<Self, AppError> {
-        if by.session_id().is_none() && by.is_admin() && by.require_scope(Scope::Admin).is_ok() {
+        if by.session_id().is_none() && by.may_administer() {
             return Ok(Self(by.clone()));
         }
         if fresh_until(app, by).await? > app.clock.now() {

@@ -40,8 +40,7 @@ impl UsageQuery {
         if from > to {
             return Err(AppError::field("from", "invalid", "The beginning must be before the end."));
         }
-        // A key is its owner's, and not an administrator's.
-        let sees_all = by.is_admin() && by.session_id().is_some();
+        let sees_all = by.may_administer();
         let user_id = match self.user_id {
             Some(user_id) if sees_all || user_id == by.user_id => Some(user_id),
             Some(_) => return Err(Code::Forbidden.into()),

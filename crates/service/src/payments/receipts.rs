@@ -3,11 +3,7 @@
 //! Who pays is written down with the payment when it is paid, so a receipt stays the same whatever is changed afterwards.
 
 use ::payment::{Money, Party, Receipt, RefundState, Tax};
-use appcore::{
-    AppError, Code, Language,
-    auth::Principal,
-    view::{BillingDetails, UserRole},
-};
+use appcore::{AppError, Code, Language, auth::Principal, view::BillingDetails};
 use dbcontext::{
     entity::payment,
     query::{payments as rows, plans as plan_rows, subscriptions as subscription_rows, users, workspaces},
@@ -86,8 +82,7 @@ pub(super) async fn buyer<C: ConnectionTrait>(db: &C, row: &payment::Model) -> R
 
 /// A payment that the caller may have the papers of: the payer, who pays for its workspace, and administrators.
 async fn visible(app: &App, by: &Principal, id: Uuid) -> Result<payment::Model, AppError> {
-    // A key of theirs reaches only what is their own.
-    if by.role == UserRole::Admin && by.require_session().is_ok() {
+    if by.may_administer() {
         return rows::by_id(app.db.reader(), id).await?.ok_or_else(|| Code::NotFound.into());
     }
     own(app, by, id).await
