@@ -87,6 +87,7 @@ mod m0122_tus_metadata;
 mod m0123_doubled_indexes;
 mod m0124_text_owners;
 mod m0127_change_bases;
+mod m0128_timed_turns;
 
 pub struct Migrator;
 
@@ -178,6 +179,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0123_doubled_indexes::Migration),
             Box::new(m0124_text_owners::Migration),
             Box::new(m0127_change_bases::Migration),
+            Box::new(m0128_timed_turns::Migration),
         ]
     }
 }

@@ -63,13 +63,17 @@ impl Fixture {
 
     /// Asks for jobs on somebody's behalf, each with a key of its own.
     async fn ask_for(&self, owner: (UserId, WorkspaceId), count: usize) {
+        self.ask_for_after(owner, count, Duration::ZERO).await;
+    }
+
+    async fn ask_for_after(&self, owner: (UserId, WorkspaceId), count: usize, wait: Duration) {
         let job = |_| {
             let subject = Uuid::now_v7();
             let concurrency_key = subject.to_string();
-            NewJob { kind: "test", concurrency_key, subject, payload: "{}".to_owned(), owner: Some(owner) }
+            NewJob { kind: "test", concurrency_key, subject, payload: "{}".to_owned(), owner: Some(owner.into()) }
         };
         let jobs = (0..count).map(job).collect();
-        let asked = jobs::insert(self.db.writer().get_database_backend(), jobs, Timestamp(0)).unwrap();
+        let asked = jobs::insert_after(self.db.writer().get_database_backend(), jobs, Timestamp(0), wait).unwrap();
         dbcontext::query::execute(self.db.writer(), vec![asked]).await.unwrap();
     }
 
@@ -86,6 +90,9 @@ impl Fixture {
 
     async fn claim(&self, lease: Duration) -> Option<job::Model> {
         let due = jobs::due(self.db.reader(), KINDS).await.unwrap();
+        for due in due.iter().filter(|due| due.awaits_turns) {
+            jobs::give_turns(self.db.writer(), due.kind).await.unwrap();
+        }
         let claim = jobs::claim(self.db.writer(), ("test", &[]), self.worker, lease).await.unwrap();
         assert!(!due.is_empty() || claim.is_none(), "a job was claimed that nobody would have looked for");
         claim
@@ -215,7 +222,10 @@ async fn a_start_that_finds_nobody_alive_takes_everything_back() {
 async fn a_worker_claims_only_the_kinds_that_it_has_a_place_for() {
     for fixture in each().await {
         let subject = fixture.ask("a").await;
-        let due = async |kinds: &[&'static str]| jobs::due(fixture.db.reader(), kinds).await.unwrap();
+        let due = async |kinds: &[&'static str]| {
+            let due = jobs::due(fixture.db.reader(), kinds).await.unwrap();
+            due.into_iter().map(|due| due.kind).collect::<Vec<_>>()
+        };
         assert_eq!(due(&["another"]).await, [""; 0]);
         assert_eq!(due(&["another", "test"]).await, ["test"]);
         let claim = async |kind| jobs::claim(fixture.db.writer(), (kind, &[]), fixture.worker, LONG).await.unwrap();
@@ -239,6 +249,25 @@ async fn behind_thousands_of_one_persons_jobs_another_persons_is_claimed_next() 
         let next = fixture.owners(6).await;
         assert_eq!(next.iter().filter(|owner| **owner == one.0).count(), 2, "they take turns");
         assert_eq!(fixture.owners(3).await, [many.0; 3]);
+    }
+}
+
+#[tokio::test]
+async fn jobs_that_were_asked_for_at_a_time_take_turns_once_they_are_due() {
+    for fixture in each().await {
+        let workspace = WorkspaceId::new();
+        let (many, one, later) = (somebody_in(workspace), somebody_in(workspace), somebody_in(workspace));
+        fixture.ask_for_after(later, 1, Duration::from_secs(3_600)).await;
+        fixture.ask_for_after(many, 1_200, Duration::from_millis(1)).await;
+        fixture.ask_for_after(one, 1, Duration::from_millis(1)).await;
+        // Until the clock of the database has passed them.
+        let begun = jobs::time(fixture.db.writer()).await.unwrap();
+        while jobs::time(fixture.db.writer()).await.unwrap() <= begun + 1 {}
+        let next = fixture.owners(1_201).await;
+        assert_eq!(next.len(), 1_201, "one that isn't due was claimed, or one that is was not");
+        let place = next.iter().position(|owner| *owner == one.0).unwrap();
+        assert!(place <= 5, "behind {place} jobs of somebody else's");
+        assert!(!next.contains(&later.0));
     }
 }
 
@@ -344,6 +373,10 @@ async fn a_claim_reads_the_beginning_of_an_index_and_not_the_queue() {
         for (order, index) in [
             ("turn IS NOT NULL ORDER BY turn, scope_turn, id", "jobs_turn"),
             ("turn IS NULL AND due_at IS NOT NULL AND due_at <= 5 ORDER BY due_at, id", "jobs_due_at"),
+            (
+                "owner IS NOT NULL AND turn IS NULL AND attempt = 0 AND due_at IS NOT NULL AND due_at <= 5 ORDER BY due_at",
+                "jobs_awaiting_turn",
+            ),
         ] {
             let sql =
                 format!("{explain} SELECT id FROM jobs WHERE kind = 'test' AND is_behind = FALSE AND {order} LIMIT 1");

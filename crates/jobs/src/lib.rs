@@ -23,13 +23,16 @@ mod worker;
 use std::time::Duration;
 
 use appcore::{
-    AppError, InstanceId, Timestamp, UserId, WorkspaceId,
+    AppError, InstanceId, Timestamp,
     config::Config,
     event::{BusMessage, EventBus, Signal},
 };
 use dbcontext::{
     Database,
-    query::{self, jobs::NewJob},
+    query::{
+        self,
+        jobs::{JobOwner, NewJob},
+    },
 };
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
@@ -59,15 +62,26 @@ pub async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, job: &impl Stored) 
     ask_after(db, now, job, Duration::ZERO).await
 }
 
-/// [`ask`] on somebody's behalf, in a workspace: jobs of its kind are claimed in turn, so whoever asks for many keeps nobody else waiting.
+/// [`ask`] on somebody's behalf: jobs of its kind are claimed in turn, so whoever asks for many keeps nobody else waiting.
 pub async fn ask_for<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     job: &impl Stored,
-    owner: (UserId, WorkspaceId),
+    owner: impl Into<JobOwner>,
 ) -> Result<(), AppError> {
-    let job = NewJob { owner: Some(owner), ..job.new_job()? };
-    let piece = query::jobs::insert(db.get_database_backend(), vec![job], now)?;
+    ask_for_after(db, now, job, Duration::ZERO, owner).await
+}
+
+/// [`ask_for`] a job that is done when `wait` has passed.
+pub async fn ask_for_after<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    job: &impl Stored,
+    wait: Duration,
+    owner: impl Into<JobOwner>,
+) -> Result<(), AppError> {
+    let job = NewJob { owner: Some(owner.into()), ..job.new_job()? };
+    let piece = query::jobs::insert_after(db.get_database_backend(), vec![job], now, wait)?;
     query::execute(db, vec![piece]).await
 }
 

@@ -12,7 +12,10 @@ use appcore::{
     event::{BusMessage, Listener, Signal},
 };
 use dashmap::DashMap;
-use dbcontext::{entity::job, query};
+use dbcontext::{
+    entity::job,
+    query::{self, jobs::DueKind},
+};
 use futures_util::FutureExt as _;
 use metrics::metrics;
 use tokio::{
@@ -191,7 +194,10 @@ async fn next<H: Host>(host: &H, places: &mut Places<H>) -> Result<Option<Taken<
     if free.is_empty() || !db.is_available() {
         return Ok(None);
     }
-    for kind in query::jobs::due(db.reader(), &free).await? {
+    for DueKind { kind, awaits_turns } in query::jobs::due(db.reader(), &free).await? {
+        if awaits_turns {
+            query::jobs::give_turns(db.writer(), kind).await?;
+        }
         let asked = Instant::now();
         let busy = places.busy(kind);
         let claimed = query::jobs::claim(db.writer(), (kind, &busy), host.instance_id(), LEASE).await?;

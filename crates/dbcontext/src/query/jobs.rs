@@ -5,8 +5,9 @@
 //!
 //! Jobs that somebody asked for are claimed *in turn*: first everybody's first, then everybody's second, and among those of one round
 //! each workspace's first before any workspace's second. A job's place is fixed when it is inserted (`turn`, `scope_turn`): behind its
-//! owner's last one, and never before the round that is being claimed, so a queue of thousands delays its owner only. Other jobs, and
-//! those that are tried again, have no `turn` and are claimed when they are due.
+//! owner's last one, and never before the round that is being claimed, so a queue of thousands delays its owner only. One that was asked for at a
+//! later time gets its place when it is due ([`give_turns`]). Jobs without an owner, and those that are tried again, have no `turn` and are claimed when
+//! they are due.
 //!
 //! A claim leaves out the jobs of people who have as many running on the claiming instance as they may: with all places taken by one person's, everybody
 //! else would wait until one of these ends, however the turns are.
@@ -31,6 +32,9 @@ use crate::{
     entity::job::Model,
 };
 
+/// Jobs that get their places in the queue in one statement.
+const TURNS: usize = 1_000;
+
 /// A job that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
@@ -41,8 +45,27 @@ pub struct NewJob {
     pub subject: Uuid,
     /// What its kind needs, as JSON.
     pub payload: String,
-    /// Who asked for it, and in which workspace: they are served in turn.
-    pub owner: Option<(UserId, WorkspaceId)>,
+    /// On whose behalf it is done: they are served in turn.
+    pub owner: Option<JobOwner>,
+}
+
+/// The person on whose behalf a job is done, and the workspace that it belongs to, if any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobOwner {
+    pub user: UserId,
+    pub workspace: Option<WorkspaceId>,
+}
+
+impl From<UserId> for JobOwner {
+    fn from(user: UserId) -> Self {
+        Self { user, workspace: None }
+    }
+}
+
+impl From<(UserId, WorkspaceId)> for JobOwner {
+    fn from((user, workspace): (UserId, WorkspaceId)) -> Self {
+        Self { user, workspace: Some(workspace) }
+    }
 }
 
 /// What a worker hears when it renews its lease.
@@ -69,7 +92,6 @@ pub fn insert_after(
     asked_at: Timestamp,
     wait: Duration,
 ) -> Result<Piece, AppError> {
-    let is_timed = !wait.is_zero();
     let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
     let columns = [
         Column::Uuid("id"),
@@ -84,21 +106,33 @@ pub fn insert_after(
     ];
     let rows = jobs.into_iter().map(|NewJob { kind, concurrency_key, subject, payload, owner }| {
         let at = asked_at.millis();
-        let (owner, scope) = owner.filter(|_| !is_timed).unzip();
         [
             JobId::new().0.into(),
             kind.into(),
             concurrency_key.into(),
             subject.into(),
             payload.into(),
-            owner.map(|owner| owner.0).into(),
-            scope.map(|scope| scope.0).into(),
+            owner.map(|owner| owner.user.0).into(),
+            owner.and_then(|owner| Some(owner.workspace?.0)).into(),
             at.into(),
             wait.into(),
         ]
     });
     let rows = Rows::new(backend, columns, rows);
-    let greatest = if backend == DatabaseBackend::Postgres { "GREATEST" } else { "MAX" };
+    let sql = format!(
+        "INSERT INTO jobs (id, kind, lane, subject, payload, status, due_at, created_at, updated_at, owner, scope, turn, scope_turn) \
+         SELECT r.id, r.kind, r.lane, r.subject, r.payload, 'waiting', {} + r.wait, r.at, r.at, r.owner, r.scope, r.turn, r.scope_turn \
+         FROM ({}) AS r",
+        now(backend),
+        with_turns(backend, &rows.table(), "w.owner IS NOT NULL AND w.wait = 0", "w.id")
+    );
+    Piece::new(sql, &rows)
+}
+
+/// The rows of `jobs`, a table named `w`, and `turn` and `scope_turn`: where those that are `claimed_in_turn` stand in the queue. Of one owner's, they
+/// are in this `order`.
+fn with_turns(backend: DatabaseBackend, jobs: &str, claimed_in_turn: &str, order: &str) -> String {
+    let (greatest, least) = if backend == DatabaseBackend::Postgres { ("GREATEST", "LEAST") } else { ("MAX", "MIN") };
     let round = |is_behind| {
         format!(
             "(SELECT MIN(v.turn) FROM jobs v WHERE v.kind = w.kind AND v.is_behind = {is_behind} AND v.turn IS NOT NULL)"
@@ -106,23 +140,40 @@ pub fn insert_after(
     };
     // The round that is being claimed, as far as there are any to claim; where there are none, it is the first.
     let rounds = format!("COALESCE({0}, {1}, 1), COALESCE({1}, {0}, 1)", round("FALSE"), round("TRUE"));
-    let least = if backend == DatabaseBackend::Postgres { "LEAST" } else { "MIN" };
-    let sql = format!(
-        "INSERT INTO jobs (id, kind, lane, subject, payload, status, due_at, created_at, updated_at, owner, scope, turn, scope_turn) \
-         SELECT t.id, t.kind, t.lane, t.subject, t.payload, 'waiting', {} + t.wait, t.at, t.at, t.owner, t.scope, t.turn, \
+    format!(
+        "SELECT t.*, \
            CASE WHEN t.turn IS NOT NULL THEN \
              COALESCE((SELECT MAX(s.scope_turn) FROM jobs s WHERE s.scope = t.scope AND s.kind = t.kind AND s.turn = t.turn), 0) \
-             + ROW_NUMBER() OVER (PARTITION BY t.scope, t.kind, t.turn ORDER BY t.id) END \
-         FROM (SELECT w.id, w.kind, w.lane, w.subject, w.payload, w.owner, w.scope, w.at, w.wait, \
-           CASE WHEN w.owner IS NOT NULL THEN \
+             + ROW_NUMBER() OVER (PARTITION BY t.scope, t.kind, t.turn ORDER BY t.id) END AS scope_turn \
+         FROM (SELECT w.*, \
+           CASE WHEN {claimed_in_turn} THEN \
              {greatest}(COALESCE((SELECT MAX(o.turn) FROM jobs o WHERE o.owner = w.owner AND o.kind = w.kind AND o.due_at IS NOT NULL), 0), \
                {least}({rounds}) - 1) \
-             + ROW_NUMBER() OVER (PARTITION BY w.owner, w.kind ORDER BY w.id) END AS turn \
-           FROM {}) AS t",
-        now(backend),
-        rows.table()
+             + ROW_NUMBER() OVER (PARTITION BY w.owner, w.kind ORDER BY {order}) END AS turn \
+           FROM {jobs}) AS t"
+    )
+}
+
+/// Gives the jobs of people that have become due their places in the queue, up to [`TURNS`] of a kind at a time.
+pub async fn give_turns<C: ConnectionTrait>(db: &C, kind: &str) -> Result<(), AppError> {
+    let backend = db.get_database_backend();
+    let due = format!(
+        "(SELECT j.id, j.kind, j.owner, j.scope, j.due_at FROM jobs j WHERE j.kind = $1 AND {} ORDER BY j.due_at LIMIT {TURNS}) AS w",
+        awaits_turn(backend)
     );
-    Piece::new(sql, &rows)
+    let sql = format!(
+        "UPDATE jobs SET turn = r.turn, scope_turn = r.scope_turn FROM ({}) AS r WHERE jobs.id = r.id AND jobs.turn IS NULL AND jobs.attempt = 0",
+        with_turns(backend, &due, "w.owner IS NOT NULL", "w.due_at, w.id")
+    );
+    execute(db, sql, vec![kind.into()]).await.map(drop)
+}
+
+/// The jobs `j` of people that are due and have no place in the queue yet; an index has them.
+fn awaits_turn(backend: DatabaseBackend) -> String {
+    format!(
+        "j.owner IS NOT NULL AND j.turn IS NULL AND j.attempt = 0 AND j.is_behind = FALSE AND j.due_at IS NOT NULL AND j.due_at <= {}",
+        now(backend)
+    )
 }
 
 /// How many jobs of a kind these people have asked for that have not ended; people without any are left out.
@@ -180,28 +231,39 @@ impl Way {
     }
 }
 
+/// A kind of which a job waits to be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueKind<'k> {
+    pub kind: &'k str,
+    /// Whether jobs of people have become due, for [`give_turns`] to be called before the claim.
+    pub awaits_turns: bool,
+}
+
 /// Those of the kinds of which a job waits to be claimed, in their order; cheap, so that an idle worker takes no lock.
-pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Vec<&'k str>, AppError> {
+pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Vec<DueKind<'k>>, AppError> {
     #[derive(FromQueryResult)]
     struct Row {
         place: i64,
+        awaits_turns: bool,
     }
     let backend = db.get_database_backend();
-    let exists = |place: usize, way: Way| {
-        format!("EXISTS (SELECT 1 FROM jobs j WHERE j.kind = ${} AND {})", place + 1, way.waiting(backend))
+    let exists = |place: usize, which: String| {
+        format!("EXISTS (SELECT 1 FROM jobs j WHERE j.kind = ${} AND {which})", place + 1)
     };
     let of_kind = |place: usize| {
-        let [due, in_turn] = Way::ALL.map(|way| exists(place, way));
-        format!("SELECT CAST({place} AS bigint) AS place WHERE {due} OR {in_turn}")
+        let [due, in_turn] = Way::ALL.map(|way| exists(place, way.waiting(backend)));
+        let awaits_turns = exists(place, awaits_turn(backend));
+        format!("SELECT CAST({place} AS bigint) AS place, {awaits_turns} AS awaits_turns WHERE {due} OR {in_turn}")
     };
     let sql = (0..kinds.len()).map(of_kind).collect::<Vec<_>>().join(" UNION ALL ") + " ORDER BY place";
     let statement = Statement::from_sql_and_values(backend, sql, kinds.iter().map(|kind| Value::from(*kind)));
     let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
-    Ok(found.into_iter().filter_map(|row| kinds.get(usize::try_from(row.place).ok()?).copied()).collect())
+    let due =
+        |Row { place, awaits_turns }| Some(DueKind { kind: kinds.get(usize::try_from(place).ok()?)?, awaits_turns });
+    Ok(found.into_iter().filter_map(due).collect())
 }
 
-/// Claims the job of this kind that is next, if there is one, until `lease` has passed. Jobs that it is the turn of and that belong to `busy` people are
-/// left out.
+/// Claims the job of this kind that is next, if there is one, until `lease` has passed. Jobs of `busy` people are left out.
 pub async fn claim<C: ConnectionTrait>(
     db: &C,
     (kind, busy): (&str, &[UserId]),
@@ -254,9 +316,9 @@ async fn claim_first<C: ConnectionTrait>(
     .join(", ");
     let mut values: Vec<Value> = vec![worker.into(), millis(lease), kind.into()];
     let mut idle = String::new();
-    if matches!(way, Way::InTurn) && !busy.is_empty() {
+    if !busy.is_empty() {
         let numbers: Vec<String> = (values.len() + 1..).take(busy.len()).map(|number| format!("${number}")).collect();
-        idle = format!(" AND j.owner NOT IN ({})", numbers.join(", "));
+        idle = format!(" AND (j.owner IS NULL OR j.owner NOT IN ({}))", numbers.join(", "));
         values.extend(busy.iter().map(|owner| Value::from(*owner)));
     }
     let sql = format!(

@@ -146,7 +146,7 @@ pub async fn create(
         let same = rows::find_same(app.db.writer(), user, conversation_id, &row.client_id).await?;
         return shown(same.ok_or(Code::Conflict)?);
     }
-    jobs::ask_after(&tx, now, &ScheduledJob { scheduled_id: row.id }, wait(now, send_at)).await?;
+    jobs::ask_for_after(&tx, now, &ScheduledJob { scheduled_id: row.id }, wait(now, send_at), user).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, row)
 }
@@ -218,7 +218,7 @@ pub async fn change(
         return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
     };
     jobs::cancel::<ScheduledJob>(&tx, id.0).await?;
-    jobs::ask_after(&tx, now, &ScheduledJob { scheduled_id: id }, wait(now, send_at)).await?;
+    jobs::ask_for_after(&tx, now, &ScheduledJob { scheduled_id: id }, wait(now, send_at), by.user_id).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, row)
 }
@@ -365,9 +365,10 @@ async fn deliver(app: &App, job: ScheduledJob) -> Result<(), AppError> {
     let now = app.clock.now();
     let Some(row) = rows::take(db, id, now).await? else {
         // It is gone, was refused, or its time is another: then there is a job for that, unless the clocks differ.
-        let early = rows::find(db, id).await?.filter(|row| row.failure.is_none()).map(|row| wait(now, row.send_at));
-        if let Some(early) = early.filter(|early| *early <= SKEW) {
-            jobs::ask_after(db, now, &job, early.max(Duration::from_millis(1))).await?;
+        let Some(row) = rows::find(db, id).await?.filter(|row| row.failure.is_none()) else { return Ok(()) };
+        let early = wait(now, row.send_at);
+        if early <= SKEW {
+            jobs::ask_for_after(db, now, &job, early.max(Duration::from_millis(1)), row.user_id).await?;
         }
         return Ok(());
     };
@@ -377,7 +378,7 @@ async fn deliver(app: &App, job: ScheduledJob) -> Result<(), AppError> {
         Err(error) => match error.retry_after() {
             // It waits as one that is sent by hand would have to.
             Some(after) => {
-                jobs::ask_after(db, now, &job, after.max(Duration::from_secs(1))).await?;
+                jobs::ask_for_after(db, now, &job, after.max(Duration::from_secs(1)), row.user_id).await?;
                 rows::release(db, id).await
             }
             None => {

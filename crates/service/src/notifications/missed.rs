@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use appcore::{AppError, Timestamp, UserId, auth::token, view::PresenceStatus};
 use dbcontext::query::{
     self,
+    jobs::NewJob,
     notifications::{self as rows, NotificationRow},
 };
 use sea_orm::ConnectionTrait;
@@ -65,10 +66,12 @@ pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notif
         by_wait.entry(minutes).or_default().push(user);
     }
     for (minutes, people) in by_wait {
-        let asked = people.into_iter().map(|user_id| MissedJob { user_id }.new_job());
+        let asked = people
+            .into_iter()
+            .map(|user_id| Ok(NewJob { owner: Some(user_id.into()), ..MissedJob { user_id }.new_job()? }));
         let piece = query::jobs::insert_after(
             db.get_database_backend(),
-            asked.collect::<Result<_, _>>()?,
+            asked.collect::<Result<_, AppError>>()?,
             now,
             MINUTE * u32::try_from(minutes).unwrap_or(u32::MAX),
         )?;
@@ -91,7 +94,7 @@ impl MissedJob {
         let is_here = presence.first().is_some_and(|presence| presence.status == PresenceStatus::Online);
         if left > 0 || is_here {
             let wait = if left > 0 { Duration::from_millis(left.unsigned_abs()) } else { patience };
-            jobs::ask_after(app.db.writer(), now, &self, wait).await?;
+            jobs::ask_for_after(app.db.writer(), now, &self, wait, self.user_id).await?;
             return Ok(Ended::Done);
         }
         let count = missed.len();

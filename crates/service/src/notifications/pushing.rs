@@ -23,6 +23,11 @@ impl Job<App> for PushJob {
         16
     }
 
+    /// Many are woken by one message.
+    fn per_person(_: &appcore::config::Config) -> usize {
+        12
+    }
+
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
             pushed = self.push(work.app) => pushed.map(|()| Ended::Done),
@@ -101,6 +106,6 @@ impl PushJob {
         }
         let wait = wait.unwrap_or(FIRST_WAIT * 2_u32.pow(tries - 1));
         let job = Self { again: Some((device, tries)), ..self.clone() };
-        jobs::ask_after(app.db.writer(), app.clock.now(), &job, wait).await
+        jobs::ask_for_after(app.db.writer(), app.clock.now(), &job, wait, self.user_id).await
     }
 }

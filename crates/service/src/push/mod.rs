@@ -26,6 +26,7 @@ use dbcontext::{
     Database,
     query::{
         self,
+        jobs::NewJob,
         notifications::{NotificationRow, Told, Withdrawn},
         push::{self as rows, Subscription},
     },
@@ -122,9 +123,12 @@ pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notif
     }
     let with_device = rows::who(db, &people).await?;
     let jobs = new.iter().filter(|row| !row.silent && with_device.contains(&row.user_id));
-    let jobs: Vec<_> =
-        jobs.map(|row| PushJob::wake(row.user_id, row.id, row.conversation_id).new_job()).collect::<Result<_, _>>()?;
-    store(db, now, jobs, PATIENCE).await
+    let jobs = jobs.map(|row| {
+        // Whoever wakes a thousand people keeps nobody else's waiting.
+        let owner = row.actor_id.map_or(row.user_id, UserId);
+        Ok(NewJob { owner: Some(owner.into()), ..PushJob::wake(row.user_id, row.id, row.conversation_id).new_job()? })
+    });
+    store(db, now, jobs.collect::<Result<_, AppError>>()?, PATIENCE).await
 }
 
 /// Takes from devices what was withdrawn.
@@ -135,7 +139,7 @@ pub(crate) async fn take_back_gone<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let shown = withdrawn.iter().filter(|one| one.pushed);
     let places: BTreeSet<_> = shown.map(|one| (one.user_id, one.conversation_id)).collect();
-    let jobs = places.into_iter().map(|(user_id, place)| PushJob::withdraw(user_id, place).new_job());
+    let jobs = places.into_iter().map(|(user_id, place)| withdrawing(user_id, place));
     store(db, now, jobs.collect::<Result<_, _>>()?, Duration::ZERO).await.map(drop)
 }
 
@@ -145,14 +149,18 @@ pub(crate) async fn take_back<C: ConnectionTrait>(db: &C, now: Timestamp, told: 
         return Ok(false);
     }
     let woken = rows::woken(db, told).await?;
-    let jobs = woken.iter().map(|one| PushJob::withdraw(one.user_id, one.conversation_id).new_job());
+    let jobs = woken.iter().map(|one| withdrawing(one.user_id, one.conversation_id));
     store(db, now, jobs.collect::<Result<_, _>>()?, Duration::ZERO).await
+}
+
+fn withdrawing(user: UserId, place: Option<ConversationId>) -> Result<NewJob, AppError> {
+    Ok(NewJob { owner: Some(user.into()), ..PushJob::withdraw(user, place).new_job()? })
 }
 
 async fn store<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
-    jobs: Vec<query::jobs::NewJob>,
+    jobs: Vec<NewJob>,
     wait: Duration,
 ) -> Result<bool, AppError> {
     if jobs.is_empty() {
