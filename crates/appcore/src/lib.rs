@@ -24,6 +24,7 @@ pub mod secret;
 mod source;
 pub mod text;
 pub mod view;
+pub mod work_pool;
 
 pub use clock::{Clock, Timestamp};
 pub use code::Code;

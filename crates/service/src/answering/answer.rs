@@ -34,7 +34,7 @@ use crate::{
     jobs::{Ended, Job, Lease, Over, Stored as _, Work, wake},
     knowledge::Known,
     tools::{self, ToolTranscript},
-    work_pools::WorkOwner,
+    work_pools::job_owner,
 };
 
 /// How long an instance that stops waits for calls of tools that run: one that is broken off may have taken effect.
@@ -124,7 +124,7 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     let known = Known::of(app, assistant.id, (answer.conversation_id, claim.owner)).await?;
     let (room, now) = (known.tokens, app.clock.now());
     let tokens = app.config.ai.context_tokens - room;
-    let files = FileReader::new(app, WorkOwner::of_job(claim), app.gateway.find_model(&model).as_deref(), tokens);
+    let files = FileReader::new(app, job_owner(claim), app.gateway.find_model(&model).as_deref(), tokens);
     let asked = context::request(db, answer, &assistant, claim.owner, tokens, now, files).await?;
     let Some(Question { request, context, files }) = asked else {
         return fail(app, answer, QUESTION_GONE).await.map(|_| Ended::Done);

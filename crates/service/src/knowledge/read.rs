@@ -21,7 +21,7 @@ use crate::{
     gateway::{self, Asker, EmbedCause, EmbedFailure, Embedded, Embedder},
     jobs::{Ended, Job, Stored, Work},
     uploads::text::{self, Source},
-    work_pools::WorkOwner,
+    work_pools::{WorkOwner, job_owner},
 };
 
 /// Files that one instance reads at the same time.
@@ -99,7 +99,7 @@ impl Job<App> for ReadJob {
             if failures > MOST_ATTEMPTS {
                 return Err(Trouble::Lasting { sentence: OUR_FAULT.to_owned(), is_ours: true });
             }
-            read(app, WorkOwner::of_job(claim), &holder, file).await
+            read(app, job_owner(claim), &holder, file).await
         };
         let read = tokio::select! {
             read = reading => read,

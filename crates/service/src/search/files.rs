@@ -28,7 +28,7 @@ use crate::{
     App,
     jobs::{self, Ended, Job, Stored, Work},
     uploads::text::{self, Source},
-    work_pools::WorkOwner,
+    work_pools::{WorkOwner, job_owner},
 };
 
 /// The largest file that is read, in bytes.
@@ -68,7 +68,7 @@ impl Job<App> for FileTextJob {
         let Work { app, claim, lease, draining } = work;
         let is_hopeless = claim.attempt - claim.attempts_before > MOST_ATTEMPTS;
         tokio::select! {
-            done = self.take_out(app, WorkOwner::of_job(claim), is_hopeless) => done.map(|()| Ended::Done),
+            done = self.take_out(app, job_owner(claim), is_hopeless) => done.map(|()| Ended::Done),
             _ = lease.keep(&app.db) => Ok(Ended::Lost),
             () = draining.cancelled() => Ok(Ended::HandedOn),
         }

@@ -19,7 +19,7 @@ use crate::{
     events::{Change, Outcome, PreviewJob, SetPreviews},
     jobs::{Ended, Job, Work},
     links, membership, uploads,
-    work_pools::WorkOwner,
+    work_pools::{WorkOwner, job_owner},
 };
 
 /// Pages that one instance reads at the same time.
@@ -38,7 +38,7 @@ impl Job<App> for PreviewJob {
 
     async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
         tokio::select! {
-            read = self.read(work.app, WorkOwner::of_job(work.claim)) => match read {
+            read = self.read(work.app, job_owner(work.claim)) => match read {
                 // Deleted meanwhile.
                 Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
                 read => read.map(|()| Ended::Done),

@@ -1,0 +1,374 @@
+//! Fair admission to work that one person could otherwise fill an instance with: searches, parsing of foreign files, exports.
+//!
+//! A [`WorkPool`] has a fixed number of slots on this instance. Waiters are served in rounds, as durable jobs (`dbcontext::query::jobs`) are: everyone's
+//! first request, then everyone's second; within a round each workspace's first before any workspace's second. A person holds at most
+//! [`PoolLimits::per_person`] slots, so that a slot becomes free for others within one request of each of the others. Work without a person takes turns
+//! as if it were one person.
+//!
+//! A person whose requests wait longer than [`PoolLimits::max_wait`], or who has more than [`PoolLimits::max_waiting`] of them, is refused with 503
+//! and `Retry-After`. Durable jobs wait without a limit ([`WorkPool::acquire_for_job`]): their number is bounded by their kind.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+
+use crate::{AppError, Code, UserId, WorkspaceId};
+
+/// The limits of a pool.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolLimits {
+    /// Requests that are worked on at the same time.
+    pub slots: usize,
+    /// Slots that one person holds at most.
+    pub per_person: usize,
+    /// Requests of one person that wait at most.
+    pub max_waiting: usize,
+    /// How long a request waits for its slot; also its `Retry-After`.
+    pub max_wait: Duration,
+    /// What a person is told whose request is refused.
+    pub sentence: &'static str,
+}
+
+/// On whose behalf work is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WorkOwner {
+    Person { user: UserId, workspace: Option<WorkspaceId> },
+    System,
+}
+
+impl WorkOwner {
+    pub const fn user(user: UserId) -> Self {
+        Self::Person { user, workspace: None }
+    }
+
+    const fn person(self) -> Option<UserId> {
+        match self {
+            Self::Person { user, .. } => Some(user),
+            Self::System => None,
+        }
+    }
+
+    const fn workspace(self) -> Option<WorkspaceId> {
+        match self {
+            Self::Person { workspace, .. } => workspace,
+            Self::System => None,
+        }
+    }
+}
+
+/// Fair admission to one resource of this instance.
+#[derive(Debug)]
+pub struct WorkPool {
+    limits: PoolLimits,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: usize,
+    people: HashMap<Option<UserId>, Person>,
+    waiting: BTreeMap<Turn, Waiter>,
+    /// The round of the request that was admitted last.
+    round: u64,
+    next_number: u64,
+}
+
+/// A person with requests that run or wait; `None` is work without a person.
+#[derive(Debug, Default)]
+struct Person {
+    running: usize,
+    waiting: usize,
+    /// The round of the person's last request.
+    last_round: u64,
+}
+
+/// The order in which waiters are admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    round: u64,
+    workspace_round: u64,
+    /// Order of arrival.
+    number: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    owner: WorkOwner,
+    admitted: oneshot::Sender<WorkSlot>,
+}
+
+/// The right to work. Dropping it admits the next waiter.
+#[derive(Debug)]
+pub struct WorkSlot {
+    pool: Arc<WorkPool>,
+    person: Option<UserId>,
+}
+
+impl Drop for WorkSlot {
+    fn drop(&mut self) {
+        let mut state = self.pool.state();
+        state.running -= 1;
+        if let Some(person) = state.people.get_mut(&self.person) {
+            person.running -= 1;
+        }
+        state.forget_idle(self.person);
+        WorkPool::admit(&self.pool, state);
+    }
+}
+
+/// A request in the queue; dropping it before its turn gives its place up.
+struct Queued<'a> {
+    pool: &'a Arc<WorkPool>,
+    turn: Turn,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        let mut state = self.pool.state();
+        if let Some(waiter) = state.waiting.remove(&self.turn) {
+            let person = waiter.owner.person();
+            state.stopped_waiting(person);
+            state.forget_idle(person);
+        }
+    }
+}
+
+impl State {
+    fn occupy(&mut self, person: Option<UserId>) {
+        self.running += 1;
+        self.people.entry(person).or_default().running += 1;
+    }
+
+    fn stopped_waiting(&mut self, person: Option<UserId>) {
+        if let Some(person) = self.people.get_mut(&person) {
+            person.waiting -= 1;
+        }
+    }
+
+    fn forget_idle(&mut self, person: Option<UserId>) {
+        let is_idle = |person: &Person| person.running == 0 && person.waiting == 0;
+        if self.people.get(&person).is_some_and(is_idle) {
+            self.people.remove(&person);
+        }
+    }
+
+    /// The turn of a new request: behind the person's last one, and never before the round that is being served.
+    fn turn(&mut self, owner: WorkOwner) -> Turn {
+        let served = self.round;
+        let person = self.people.entry(owner.person()).or_default();
+        let round = served.max(person.last_round + 1);
+        person.last_round = round;
+        person.waiting += 1;
+        let of_round =
+            Turn { round, workspace_round: 0, number: 0 }..Turn { round: round + 1, workspace_round: 0, number: 0 };
+        let workspace = owner.workspace();
+        let earlier = match workspace {
+            Some(_) => self.waiting.range(of_round).filter(|(_, waiter)| waiter.owner.workspace() == workspace).count(),
+            None => 0,
+        };
+        self.next_number += 1;
+        Turn { round, workspace_round: u64::try_from(earlier).unwrap_or(u64::MAX), number: self.next_number }
+    }
+}
+
+impl WorkPool {
+    pub fn new(limits: PoolLimits) -> Arc<Self> {
+        Arc::new(Self { limits, state: Mutex::default() })
+    }
+
+    /// Waits for a slot. Refused with 503 and `Retry-After` after [`PoolLimits::max_wait`], or at once where too many requests of the person wait.
+    pub async fn acquire(self: &Arc<Self>, owner: WorkOwner) -> Result<WorkSlot, AppError> {
+        let is_over =
+            self.state().people.get(&owner.person()).is_some_and(|person| person.waiting >= self.limits.max_waiting);
+        if is_over {
+            return Err(self.refusal());
+        }
+        tokio::time::timeout(self.limits.max_wait, self.acquire_for_job(owner)).await.map_err(|_| self.refusal())
+    }
+
+    /// Waits for a slot without a limit.
+    pub async fn acquire_for_job(self: &Arc<Self>, owner: WorkOwner) -> WorkSlot {
+        let (sender, admitted) = oneshot::channel();
+        let queued = {
+            let mut state = self.state();
+            let turn = state.turn(owner);
+            state.waiting.insert(turn, Waiter { owner, admitted: sender });
+            Self::admit(self, state);
+            Queued { pool: self, turn }
+        };
+        let slot = admitted.await;
+        drop(queued);
+        slot.unwrap_or_else(|_| {
+            // Not reached: a sender leaves the queue with a slot, or with `queued`, which is held until here.
+            let person = owner.person();
+            self.state().occupy(person);
+            WorkSlot { pool: Arc::clone(self), person }
+        })
+    }
+
+    /// Admits waiters while there are slots. The state is unlocked before they are told: one that is gone gives its slot back.
+    fn admit(pool: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        let mut admitted = Vec::new();
+        while state.running < pool.limits.slots {
+            let may_run = |person: Option<UserId>| {
+                state.people.get(&person).is_none_or(|person| person.running < pool.limits.per_person)
+            };
+            let next = state.waiting.iter().find(|(_, waiter)| may_run(waiter.owner.person())).map(|(turn, _)| *turn);
+            let Some((turn, waiter)) = next.and_then(|turn| state.waiting.remove_entry(&turn)) else { break };
+            let person = waiter.owner.person();
+            state.round = state.round.max(turn.round);
+            state.stopped_waiting(person);
+            state.occupy(person);
+            admitted.push((waiter.admitted, WorkSlot { pool: Arc::clone(pool), person }));
+        }
+        drop(state);
+        for (waiter, slot) in admitted {
+            drop(waiter.send(slot));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn refusal(&self) -> AppError {
+        AppError::Refused {
+            code: Code::Unavailable,
+            message: Some(self.limits.sentence.into()),
+            retry_after: Some(self.limits.max_wait),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as Lock;
+
+    use super::*;
+
+    const LIMITS: PoolLimits = PoolLimits {
+        slots: 2,
+        per_person: 1,
+        max_waiting: 3,
+        max_wait: Duration::from_secs(3_600),
+        sentence: "Too much. Try again in an hour.",
+    };
+
+    fn user() -> WorkOwner {
+        WorkOwner::user(UserId::new())
+    }
+
+    async fn settle() {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Queues requests while the pool is full and returns the order in which they are admitted.
+    async fn order(requests: &[(&'static str, WorkOwner)]) -> Vec<&'static str> {
+        let pool = WorkPool::new(PoolLimits { slots: 1, ..LIMITS });
+        let full = pool.acquire(user()).await.unwrap();
+        let order: Arc<Lock<Vec<&'static str>>> = Arc::default();
+        let mut tasks = Vec::new();
+        for (name, owner) in requests.iter().copied() {
+            let (pool, order) = (Arc::clone(&pool), Arc::clone(&order));
+            tasks.push(tokio::spawn(async move {
+                let _slot = pool.acquire_for_job(owner).await;
+                order.lock().unwrap().push(name);
+            }));
+            settle().await;
+        }
+        drop(full);
+        for task in tasks {
+            task.await.unwrap();
+        }
+        order.lock().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn waiters_are_admitted_in_rounds_by_person() {
+        let (greedy, other) = (user(), user());
+        let requests = [("a1", greedy), ("a2", greedy), ("a3", greedy), ("b1", other), ("s1", WorkOwner::System)];
+        assert_eq!(order(&requests).await, ["a1", "b1", "s1", "a2", "a3"]);
+    }
+
+    #[tokio::test]
+    async fn within_a_round_workspaces_take_turns() {
+        let (large, small) = (WorkspaceId::new(), WorkspaceId::new());
+        let of = |workspace| WorkOwner::Person { user: UserId::new(), workspace: Some(workspace) };
+        let requests = [("l1", of(large)), ("l2", of(large)), ("l3", of(large)), ("s1", of(small))];
+        assert_eq!(order(&requests).await, ["l1", "s1", "l2", "l3"]);
+    }
+
+    #[tokio::test]
+    async fn a_person_at_their_share_leaves_slots_to_others() {
+        let pool = WorkPool::new(LIMITS);
+        let (greedy, other) = (user(), user());
+        let first = pool.acquire(greedy).await.unwrap();
+        let waiting = tokio::spawn({
+            let pool = Arc::clone(&pool);
+            async move { drop(pool.acquire(greedy).await.unwrap()) }
+        });
+        settle().await;
+        let _other = pool.acquire(other).await.unwrap();
+        assert!(!waiting.is_finished());
+        drop(first);
+        waiting.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn too_many_waiting_requests_of_a_person_are_refused_with_a_time_to_retry() {
+        let pool = WorkPool::new(LIMITS);
+        let greedy = user();
+        let held = pool.acquire(greedy).await.unwrap();
+        let tasks: Vec<_> = (0..LIMITS.max_waiting)
+            .map(|_| {
+                let pool = Arc::clone(&pool);
+                tokio::spawn(async move { drop(pool.acquire(greedy).await.unwrap()) })
+            })
+            .collect();
+        settle().await;
+        let refusal = pool.acquire(greedy).await.unwrap_err();
+        assert_eq!((refusal.code(), refusal.retry_after()), (Code::Unavailable, Some(LIMITS.max_wait)));
+        drop(held);
+        for task in tasks {
+            task.await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_waits_too_long_is_refused_and_gives_its_place_up() {
+        let pool = WorkPool::new(LIMITS);
+        let greedy = user();
+        let held = pool.acquire(greedy).await.unwrap();
+        assert_eq!(pool.acquire(greedy).await.unwrap_err().code(), Code::Unavailable);
+        let counts = || {
+            let state = pool.state();
+            (state.running, state.waiting.len(), state.people.len())
+        };
+        assert_eq!(counts(), (1, 0, 1));
+        drop(held);
+        assert_eq!(counts(), (0, 0, 0));
+        drop(pool.acquire(greedy).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_waiter_that_is_gone_keeps_no_slot() {
+        let pool = WorkPool::new(PoolLimits { slots: 1, ..LIMITS });
+        let held = pool.acquire(user()).await.unwrap();
+        let gone = tokio::spawn({
+            let pool = Arc::clone(&pool);
+            async move { pool.acquire(user()).await }
+        });
+        settle().await;
+        gone.abort();
+        assert!(gone.await.unwrap_err().is_cancelled());
+        drop(held);
+        drop(pool.acquire(user()).await.unwrap());
+        assert_eq!(pool.state().running, 0);
+    }
+}
