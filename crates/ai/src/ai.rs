@@ -11,6 +11,7 @@ use appcore::{
     breaker::{Breaker, Circuit, Policy},
     event::KeyFate,
     view::GatewayPass,
+    work_pool::WorkOwner,
 };
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -273,17 +274,22 @@ impl Ai {
     }
 
     /// A question to the Responses API with what it only names of this key's answers before. None: it names nothing.
-    pub async fn fill_in(&self, key: ApiKeyId, body: &Bytes) -> Result<Option<(Bytes, Followed)>, GatewayError> {
+    pub async fn fill_in(
+        &self,
+        owner: WorkOwner,
+        key: ApiKeyId,
+        body: &Bytes,
+    ) -> Result<Option<(Bytes, Followed)>, GatewayError> {
         if !given::may_name(body) {
             return Ok(None);
         }
         if let Some(shelf) = self.shelf() {
             let asked = body.clone();
-            let named = off_loop(body.len(), move || given::named(&asked)).await?;
+            let named = off_loop(owner, body.len(), move || given::named(&asked)).await?;
             self.given.bring(&**shelf, key, named).await;
         }
         let (given, body) = (Arc::clone(&self.given), body.clone());
-        off_loop(body.len(), move || given.fill_in(key, &body)).await?
+        off_loop(owner, body.len(), move || given.fill_in(key, &body)).await?
     }
 
     pub(crate) fn limits(&self) -> &Arc<Limits> {
@@ -380,7 +386,7 @@ impl Ai {
         loop {
             let attempt = tries.next().await.map_err(|failure| failure.error)?;
             meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
-            match self.begin_chat(&attempt, &question, meter, deadline).await {
+            match self.begin_chat(&attempt, (request.owner, &question), meter, deadline).await {
                 Ok(answer) => {
                     let lease = attempt.succeeded();
                     // The key counts as used for as long as the answer streams.
@@ -423,7 +429,7 @@ impl Ai {
     async fn begin_chat(
         &self,
         attempt: &Attempt<'_>,
-        question: &Question,
+        (owner, question): (WorkOwner, &Question),
         meter: &Arc<Meter>,
         deadline: Instant,
     ) -> Result<ChatStream, Stop> {
@@ -433,7 +439,7 @@ impl Ai {
         meter.estimate_question(estimate(&body));
         let url = upstream.address(attempt.model, true);
         meter.sent();
-        let response = upstream.post(attempt, &url, body, true, deadline).await?;
+        let response = upstream.post(owner, attempt, &url, body, true, deadline).await?;
         let mut listener = self.listener(attempt);
         let body = match upstream.http.open(response, deadline).await? {
             Opened::Stream(body) => body,
@@ -563,6 +569,7 @@ impl Upstream {
     /// Posts JSON and waits for the head of the answer.
     pub(crate) async fn post(
         &self,
+        owner: WorkOwner,
         attempt: &Attempt<'_>,
         url: &Url,
         body: Bytes,
@@ -573,12 +580,13 @@ impl Upstream {
         // The Responses API tells of its usage unasked, and has other options by this name.
         let may_ask = is_stream && self.responses_url.as_ref() != Some(url);
         let is_plain = may_ask && self.is_asked_without_stream_options(model);
-        let body = if is_plain { without_stream_options(&body).await?.map_or(body, |(plain, _)| plain) } else { body };
+        let body =
+            if is_plain { without_stream_options(owner, &body).await?.map_or(body, |(plain, _)| plain) } else { body };
         let request = self.request(url, lease, body.clone())?;
         match self.http.send(request, is_stream, deadline).await {
             Err(failure) if may_ask && failure.of_stream_options => {
                 // What a caller has asked for there is the caller's to mend: nobody gets out of being counted by it.
-                let Some((plain, true)) = without_stream_options(&body).await? else { return Err(failure) };
+                let Some((plain, true)) = without_stream_options(owner, &body).await? else { return Err(failure) };
                 let request = self.request(url, lease, plain)?;
                 let response = self.http.send(request, is_stream, deadline).await?;
                 self.ask_without_stream_options(model);
@@ -642,9 +650,9 @@ impl Upstream {
 }
 
 /// A body that doesn't ask for the usage of its stream, and whether it asked for nothing else there. None: it does not anyway.
-async fn without_stream_options(body: &Bytes) -> Result<Option<(Bytes, bool)>, AiError> {
+async fn without_stream_options(owner: WorkOwner, body: &Bytes) -> Result<Option<(Bytes, bool)>, AiError> {
     let body = body.clone();
-    let writing = off_loop(body.len(), move || {
+    let writing = off_loop(owner, body.len(), move || {
         let (plain, options) = costly::without(&body, &["stream_options"])?;
         let is_ours =
             serde_json::from_str(options.get()).is_ok_and(|options: Value| options == json!({ "include_usage": true }));

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use appcore::{ApiKeyId, view::GatewayPass};
+use appcore::{ApiKeyId, view::GatewayPass, work_pool::WorkOwner};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
@@ -84,6 +84,8 @@ pub struct Call {
     pub body: Bytes,
     pub route: Arc<Route>,
     pub request_id: String,
+    /// Processing of large bodies takes turns by person.
+    pub(crate) owner: WorkOwner,
     /// What an Anthropic library asks for in `anthropic-beta`, for an upstream of that kind.
     pub betas: Option<String>,
     /// What routes or costs and may pass, where the provider's settings hand it on. `None`: all that they do.
@@ -105,16 +107,36 @@ pub struct Call {
 impl Call {
     #[must_use]
     pub fn new(style: ApiStyle, body: Bytes, route: Arc<Route>, request_id: String) -> Self {
-        let (betas, passes, of_key, input) = (None, None, None, None);
+        let (owner, betas, passes, of_key, input) = (WorkOwner::System, None, None, None, None);
         let (under_way, meter) = (Arc::default(), Arc::default());
         let (most_output, is_held) = (0, false);
-        Self { style, body, route, request_id, betas, passes, of_key, under_way, input, most_output, is_held, meter }
+        Self {
+            style,
+            body,
+            route,
+            request_id,
+            owner,
+            betas,
+            passes,
+            of_key,
+            under_way,
+            input,
+            most_output,
+            is_held,
+            meter,
+        }
     }
 
     /// Its answer can be named by this key later on. `followed`: what it names itself, as it was [filled in](crate::Ai::fill_in).
     #[must_use]
     pub fn of_key(self, key: ApiKeyId, followed: Option<Followed>) -> Self {
         Self { of_key: Some((key, followed)), ..self }
+    }
+
+    /// Names on whose behalf it is made.
+    #[must_use]
+    pub fn on_behalf_of(self, owner: WorkOwner) -> Self {
+        Self { owner, ..self }
     }
 
     #[must_use]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use appcore::work_pool::WorkOwner;
 use futures_util::stream::BoxStream;
 use serde_json::Value;
 
@@ -122,6 +123,8 @@ pub struct ChatRound {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChatRequest {
     pub model: String,
+    /// On whose behalf it is made: processing of large bodies takes turns by person.
+    pub owner: WorkOwner,
     pub system: Option<String>,
     pub messages: Vec<ChatMessage>,
     /// What it may call.

@@ -48,7 +48,7 @@ impl Ai {
 /// The question in the neutral form.
 async fn read(call: &Call) -> Result<Request, GatewayError> {
     let body = call.body.clone();
-    let reading = off_loop(body.len(), move || {
+    let reading = off_loop(call.owner, body.len(), move || {
         let body = halves::read(&body)?;
         let mut request = anthropic::request::read_to_count(&body)?;
         tool_names::fit(&mut request);

@@ -41,7 +41,7 @@ impl Ai {
     /// Asks for embeddings; the call's API doesn't matter.
     pub async fn forward_embeddings(&self, call: Call) -> Result<Forwarded, GatewayError> {
         let body = call.body.clone();
-        let wish = Arc::new(off_loop(body.len(), move || read(&body)).await??);
+        let wish = Arc::new(off_loop(call.owner, body.len(), move || read(&body)).await??);
         let size = call.estimated();
         call.meter.estimate_question(size);
         let deadline = Instant::now() + self.limits().deadline;
@@ -99,7 +99,7 @@ async fn embed(call: &Call, wish: &Arc<Wish>, attempt: &Attempt<'_>, deadline: I
     let (upstream, kind) = (attempt.upstream, attempt.upstream.kind);
     let (body, passes) = (call.body.clone(), call.passing(upstream));
     let (asked, model) = (Arc::clone(wish), attempt.model.to_owned());
-    let writing = off_loop(body.len(), move || {
+    let writing = off_loop(call.owner, body.len(), move || {
         let left = costly::without_costly(&body, &passes)?;
         kind.dialect().write_embedding(left.as_ref().unwrap_or(&body), &asked, &model)
     });
@@ -107,13 +107,14 @@ async fn embed(call: &Call, wish: &Arc<Wish>, attempt: &Attempt<'_>, deadline: I
     let mut answers = Vec::with_capacity(posts.len());
     for Post { place, body } in posts {
         call.meter.sent();
-        let response = upstream.post(attempt, &upstream.url(&place), body, false, deadline).await?;
+        let response = upstream.post(call.owner, attempt, &upstream.url(&place), body, false, deadline).await?;
         answers.push(upstream.http.whole(response, deadline).await?);
     }
     // Vectors of many texts are the largest answers that there are.
     let size = answers.iter().map(Bytes::len).sum();
     let (asked, model, meter) = (Arc::clone(wish), attempt.model.to_owned(), Arc::clone(&call.meter));
-    let reading = answer_off_loop(size, move || kind.dialect().read_embedding(answers, &asked, &model, &meter));
+    let reading =
+        answer_off_loop(call.owner, size, move || kind.dialect().read_embedding(answers, &asked, &model, &meter));
     Ok(reading.await.map_err(Stop::Told)??)
 }
 

@@ -169,7 +169,14 @@ impl Ai {
         }
         call.meter.sent();
         let response = upstream
-            .post(attempt, &upstream.address(attempt.model, request.stream), request.body, request.stream, deadline)
+            .post(
+                call.owner,
+                attempt,
+                &upstream.address(attempt.model, request.stream),
+                request.body,
+                request.stream,
+                deadline,
+            )
             .await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
@@ -251,7 +258,7 @@ impl Ai {
         let rewrite = move |body: &Bytes, model: &str| openai_responses::pass::rewrite(body, model, terms);
         let request = rewritten(call, attempt, rewrite).await?;
         call.meter.sent();
-        let response = upstream.post(attempt, url, request.body, request.stream, deadline).await?;
+        let response = upstream.post(call.owner, attempt, url, request.body, request.stream, deadline).await?;
         if !request.stream {
             let body = upstream.http.whole(response, deadline).await?;
             let body = if is_stream(&body) { openai_responses::pieces::of_stream(&body)? } else { body };
@@ -289,14 +296,14 @@ impl Ai {
     async fn read(&self, call: &Call) -> Result<ParsedCall, GatewayError> {
         let (style, body, record) = (call.style, call.body.clone(), self.record(call));
         let size = body.len();
-        let mut parsed = off_loop(size, move || ParsedCall::read(style, &body, record)).await??;
+        let mut parsed = off_loop(call.owner, size, move || ParsedCall::read(style, &body, record)).await??;
         if let Some((shelf, (key, _))) = self.shelf().zip(call.of_key.as_ref())
             && self.signs_calls(&call.route)
         {
             self.signatures().bring(&**shelf, *key, &parsed.request).await;
         }
         let signatures = Arc::clone(self.signatures());
-        let mending = off_loop(size, move || {
+        let mending = off_loop(call.owner, size, move || {
             signatures.restore(&mut parsed.request);
             call_ids::mend(&mut parsed.request);
             tool_names::fit(&mut parsed.request);
@@ -316,18 +323,19 @@ impl Ai {
         let stream = parsed.request.stream;
         let (kind, base) = (upstream.kind, upstream.base.clone());
         let (question, model, own) = (Arc::clone(parsed), attempt.model.to_owned(), attempt.takes.clone());
-        let writing =
-            off_loop(call.body.len(), move || written(kind, &base, &question.request, &model, own.as_deref()));
+        let writing = off_loop(call.owner, call.body.len(), move || {
+            written(kind, &base, &question.request, &model, own.as_deref())
+        });
         let body = writing.await.map_err(Stop::Told)?.map_err(Stop::Told)?;
         let url = upstream.address(attempt.model, stream);
         call.meter.sent();
-        let response = upstream.post(attempt, &url, body, stream, deadline).await?;
+        let response = upstream.post(call.owner, attempt, &url, body, stream, deadline).await?;
         let head = head(call.style, attempt.model);
         if !stream {
             let body = upstream.http.whole(response, deadline).await?;
             let listener = self.listener(attempt).with_tools(&parsed.request).sharing(self.sharing(call));
             let (parsed, meter) = (Arc::clone(parsed), Arc::clone(&call.meter));
-            let translating = answer_off_loop(body.len(), move || {
+            let translating = answer_off_loop(call.owner, body.len(), move || {
                 let (answer, usage) = read_whole(&body, listener, &meter)?;
                 Ok::<_, Failure>(parsed.format.whole(&head, &answer, &usage).to_string())
             });
@@ -389,7 +397,7 @@ async fn rewritten(
 ) -> Result<Rewritten, Stop> {
     let (body, model) = (call.body.clone(), attempt.model.to_owned());
     let passes = call.passing(attempt.upstream);
-    let rewriting = off_loop(body.len(), move || {
+    let rewriting = off_loop(call.owner, body.len(), move || {
         let left = costly::without_costly(&body, &passes)?;
         rewrite(left.as_ref().unwrap_or(&body), &model)
     });

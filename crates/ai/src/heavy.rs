@@ -1,65 +1,109 @@
-//! Large bodies are read and written beside the event loop, a few at a time: whatever stands on the loop, everybody waits for it.
+//! Parses and serialises large bodies on blocking threads, a bounded number at a time and in fair turns by person, so that they neither stall the event
+//! loop nor wait for everything that one person has sent.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use appcore::work_pool::{PoolLimits, WorkOwner, WorkPool, WorkSlot};
+use tokio::task::spawn_blocking;
 
 use crate::{ErrorKind, GatewayError};
 
-/// Smaller ones take less than a millisecond.
+/// Largest body that is processed on the event loop, in bytes: it takes less than a millisecond.
 const LARGE: usize = 256 * 1024;
-/// So many are read at the same time: each takes several times its size while it is.
-static PLACES: Semaphore = Semaphore::const_new(2);
-/// So many answers of providers are read at the same time.
-static ANSWERS: Semaphore = Semaphore::const_new(4);
-/// So long one waits for a place.
-const PATIENCE: Duration = Duration::from_secs(10);
-const COME_AGAIN: Duration = Duration::from_secs(1);
+/// `Retry-After` of a refused request.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Limits of large requests. Each takes several times its size in memory while it is processed.
+const REQUESTS: PoolLimits = PoolLimits {
+    slots: 2,
+    per_person: 1,
+    // As many as fit into the 64 MiB that the bodies of one person may take.
+    max_waiting: 256,
+    max_wait: Duration::from_secs(10),
+    sentence: "Too many large requests are being read. Please try again in a moment.",
+};
+/// Limits of large answers of providers. They have been paid for, so that they wait without a limit: only the slots count.
+const ANSWERS: PoolLimits = PoolLimits { slots: 4, per_person: 3, ..REQUESTS };
 
-/// Does what is done with so many bytes.
+/// The pools of this process.
+static POOLS: LazyLock<BodyPools> = LazyLock::new(BodyPools::default);
+
+/// Fair admission to the processing of large bodies. Requests don't keep answers waiting.
+struct BodyPools {
+    requests: Arc<WorkPool>,
+    answers: Arc<WorkPool>,
+}
+
+impl Default for BodyPools {
+    fn default() -> Self {
+        Self { requests: WorkPool::new(REQUESTS), answers: WorkPool::new(ANSWERS) }
+    }
+}
+
+impl BodyPools {
+    async fn process_request<T: Send + 'static>(
+        &self,
+        owner: WorkOwner,
+        size: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, GatewayError> {
+        if size <= LARGE {
+            return Ok(work());
+        }
+        let slot =
+            self.requests.acquire(owner).await.map_err(|_| {
+                GatewayError::new(ErrorKind::Unavailable, REQUESTS.sentence).with_retry_after(RETRY_AFTER)
+            })?;
+        run_blocking(slot, "request", work).await
+    }
+
+    async fn process_answer<T: Send + 'static>(
+        &self,
+        owner: WorkOwner,
+        size: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, GatewayError> {
+        if size <= LARGE {
+            return Ok(work());
+        }
+        let slot = self.answers.acquire_for_job(owner).await;
+        run_blocking(slot, "answer", work).await
+    }
+}
+
+/// Processes a request of `size` bytes. Returns `Unavailable` where too many large requests wait.
 pub(crate) async fn off_loop<T: Send + 'static>(
+    owner: WorkOwner,
     size: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, GatewayError> {
-    if size <= LARGE {
-        return Ok(work());
-    }
-    let place = timeout(PATIENCE, PLACES.acquire()).await.ok().and_then(Result::ok);
-    let place = place.ok_or_else(|| {
-        let message = "Too many large requests are being read. Please try again in a moment.";
-        GatewayError::new(ErrorKind::Unavailable, message).with_retry_after(COME_AGAIN)
-    })?;
-    beside(place, "request", work).await
+    POOLS.process_request(owner, size, work).await
 }
 
-/// Does what is done with so many bytes of an answer. It has been paid for: it waits for its place as long as that takes, and large questions don't keep it
-/// waiting.
+/// Processes a provider's answer of `size` bytes.
 pub(crate) async fn answer_off_loop<T: Send + 'static>(
+    owner: WorkOwner,
     size: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, GatewayError> {
-    if size <= LARGE {
-        return Ok(work());
-    }
-    // Nobody closes it.
-    let place = ANSWERS.acquire().await.ok();
-    beside(place, "answer", work).await
+    POOLS.process_answer(owner, size, work).await
 }
 
-/// `what`: what is read.
-async fn beside<T: Send + 'static>(
-    place: impl Send + 'static,
-    what: &str,
+/// Runs `work` on a blocking thread. The slot is released when the work is done, even if the caller has gone.
+async fn run_blocking<T: Send + 'static>(
+    slot: WorkSlot,
+    body: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, GatewayError> {
-    // Whoever asked may leave; the place is free when the work is done.
-    let working = spawn_blocking(move || {
-        let _place = place;
+    let running = spawn_blocking(move || {
+        let _slot = slot;
         work()
     });
-    working.await.map_err(|error| {
-        tracing::error!(%error, what, "something large could not be read");
-        GatewayError::new(ErrorKind::Internal, format!("The {what} couldn't be read."))
+    running.await.map_err(|error| {
+        tracing::error!(%error, body, "failed to process large body");
+        GatewayError::new(ErrorKind::Internal, format!("The {body} couldn't be read."))
     })
 }
 
@@ -67,13 +111,27 @@ async fn beside<T: Send + 'static>(
 mod tests {
     use std::sync::mpsc;
 
+    use appcore::UserId;
+
     use super::*;
+    use crate::ApiStyle;
+
+    fn user() -> WorkOwner {
+        WorkOwner::user(UserId::new())
+    }
+
+    async fn settle() {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn large_work_leaves_the_loop_free_and_only_two_are_done_at_once() {
+        let pools = Arc::new(BodyPools::default());
         let here = std::thread::current().id();
         assert_eq!(
-            off_loop(LARGE, || std::thread::current().id()).await.ok(),
+            pools.process_request(user(), LARGE, || std::thread::current().id()).await.ok(),
             Some(here),
             "small work is done at once"
         );
@@ -82,24 +140,66 @@ mod tests {
         let mut works = Vec::new();
         for _ in 0..3 {
             let (end, ended) = mpsc::channel::<()>();
-            let began = began.clone();
+            let (began, pools) = (began.clone(), Arc::clone(&pools));
             ends.push(end);
-            works.push(tokio::spawn(off_loop(LARGE + 1, move || {
-                began.send(std::thread::current().id()).unwrap();
-                ended.recv().is_err()
-            })));
+            works.push(tokio::spawn(async move {
+                let work = move || {
+                    began.send(std::thread::current().id()).unwrap();
+                    ended.recv().is_err()
+                };
+                pools.process_request(user(), LARGE + 1, work).await
+            }));
         }
         let two = tokio::task::spawn_blocking(move || ([begun.recv().unwrap(), begun.recv().unwrap()], begun));
         let (threads, begun) = two.await.unwrap();
         assert!(threads.iter().all(|thread| *thread != here));
         assert!(begun.try_recv().is_err(), "the third one waits");
-        assert_eq!(answer_off_loop(LARGE + 1, || 7).await.ok(), Some(7), "an answer waits for no question");
-        let broken = answer_off_loop::<()>(LARGE + 1, || panic!("it is broken")).await;
+        let answer = pools.process_answer(user(), LARGE + 1, || 7).await;
+        assert_eq!(answer.ok(), Some(7), "an answer waits for no question");
+        let broken = pools.process_answer::<()>(user(), LARGE + 1, || panic!("it is broken")).await;
         assert_eq!(broken.unwrap_err().message(), "The answer couldn't be read.");
         drop(ends);
         for work in works {
             assert!(work.await.unwrap().is_ok_and(|done| done));
         }
         assert!(begun.recv().is_ok());
+    }
+
+    #[tokio::test]
+    async fn large_bodies_of_one_person_do_not_hold_up_those_of_another() {
+        let pools = Arc::new(BodyPools::default());
+        let (greedy, other) = (user(), user());
+        let running = pools.requests.acquire(greedy).await.unwrap();
+        let mut answers = Vec::new();
+        for _ in 0..ANSWERS.per_person {
+            answers.push(pools.answers.acquire_for_job(greedy).await);
+        }
+        let waiting: Vec<_> = (0..10)
+            .map(|_| {
+                let pools = Arc::clone(&pools);
+                tokio::spawn(async move {
+                    pools.process_request(greedy, LARGE + 1, || ()).await.unwrap();
+                    pools.process_answer(greedy, LARGE + 1, || ()).await.unwrap();
+                })
+            })
+            .collect();
+        settle().await;
+        assert_eq!(pools.process_request(other, LARGE + 1, || 1).await.ok(), Some(1));
+        assert_eq!(pools.process_answer(other, LARGE + 1, || 2).await.ok(), Some(2));
+        assert!(waiting.iter().all(|task| !task.is_finished()));
+        drop((running, answers));
+        for task in waiting {
+            task.await.unwrap();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_request_that_waits_too_long_is_refused_with_a_time_to_retry() {
+        let pools = BodyPools::default();
+        let owner = user();
+        let _running = pools.requests.acquire(owner).await.unwrap();
+        let refusal = pools.process_request(owner, LARGE + 1, || ()).await.unwrap_err();
+        assert_eq!((refusal.kind(), refusal.status(ApiStyle::Chat)), (ErrorKind::Unavailable, 503));
+        assert_eq!((refusal.message(), refusal.retry_after()), (REQUESTS.sentence, Some(RETRY_AFTER)));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt, sync::LazyLock};
 
+use appcore::work_pool::WorkOwner;
 use bytes::Bytes;
 use memchr::{
     memchr_iter,
@@ -103,9 +104,9 @@ struct Head<'a> {
 }
 
 /// Reads what limits and holds need, or says what is wrong with the body.
-pub async fn look(style: ApiStyle, body: &Bytes) -> Result<Peek<'static>, GatewayError> {
+pub async fn look(owner: WorkOwner, style: ApiStyle, body: &Bytes) -> Result<Peek<'static>, GatewayError> {
     let body = body.clone();
-    let looking = off_loop(body.len(), move || {
+    let looking = off_loop(owner, body.len(), move || {
         peek(style, &body).map(Peek::kept).or_else(|error| {
             let Some(mended) = mended(&body) else { return Err(error) };
             let peek = peek(style, &mended).map(Peek::kept).map_err(|_| error)?;
@@ -474,7 +475,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_most_libraries_read_is_read() {
-        let look = async |body: &str| super::look(ApiStyle::Chat, &Bytes::copy_from_slice(body.as_bytes())).await;
+        let look = async |body: &str| {
+            super::look(WorkOwner::System, ApiStyle::Chat, &Bytes::copy_from_slice(body.as_bytes())).await
+        };
         let body =
             r#"{"model":"m","stream":true,"max_tokens":4096.0,"n":1.0,"messages":[],"stream":false,"temperature":0.5}"#;
         let Peek { stream, wanted, mended, .. } = look(body).await.unwrap();

@@ -4,6 +4,7 @@ mod stream;
 
 use std::sync::Arc;
 
+use appcore::work_pool::WorkOwner;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream as streams};
 use reqwest::{
@@ -43,6 +44,8 @@ pub const fn sound_tokens(bytes: u64) -> u64 {
 pub struct Recording {
     pub route: Arc<Route>,
     pub request_id: String,
+    /// On whose behalf it is written down: processing of large bodies takes turns by person.
+    pub owner: WorkOwner,
     pub file: Bytes,
     pub file_name: String,
     pub content_type: String,
@@ -128,7 +131,7 @@ impl Ai {
                 Hearing::Question(write) => {
                     let asked = recording.clone();
                     // The recording is a text in it.
-                    match off_loop(asked.file.len(), move || write(&asked, format).to_string()).await {
+                    match off_loop(asked.owner, asked.file.len(), move || write(&asked, format).to_string()).await {
                         Ok(question) => listen(&recording, (format, question), &attempt, deadline).await,
                         Err(error) => Err(Stop::Told(error)),
                     }
@@ -235,7 +238,7 @@ async fn listen(
     let upstream = attempt.upstream;
     let url = upstream.address(attempt.model, false);
     recording.meter.sent();
-    let response = upstream.post(attempt, &url, question.into(), false, deadline).await?;
+    let response = upstream.post(recording.owner, attempt, &url, question.into(), false, deadline).await?;
     let answer = upstream.http.whole(response, deadline).await?;
     let mut events = Vec::new();
     upstream.kind.dialect().reader().read_whole(&answer, &mut events)?;
@@ -319,6 +322,7 @@ mod tests {
         Recording {
             route: Arc::default(),
             request_id: String::new(),
+            owner: WorkOwner::System,
             file: Bytes::from_static(b"RIFF"),
             file_name: "a\"b.wav".to_owned(),
             content_type: "audio/wav".to_owned(),

@@ -1,4 +1,5 @@
-//! Fair admission to work that one person could otherwise fill an instance with: searches, parsing of foreign files, exports.
+//! Fair admission to work that one person could otherwise fill an instance with: searches, parsing of foreign files, exports, large
+//! bodies of the AI gateway.
 //!
 //! A [`WorkPool`] has a fixed number of slots on this instance. Waiters are served in rounds, as durable jobs (`dbcontext::query::jobs`) are: everyone's
 //! first request, then everyone's second; within a round each workspace's first before any workspace's second. A person holds at most
@@ -6,7 +7,8 @@
 //! as if it were one person.
 //!
 //! A person whose requests wait longer than [`PoolLimits::max_wait`], or who has more than [`PoolLimits::max_waiting`] of them, is refused with 503
-//! and `Retry-After`. Durable jobs wait without a limit ([`WorkPool::acquire_for_job`]): their number is bounded by their kind.
+//! and `Retry-After`. Durable jobs wait without a limit ([`WorkPool::acquire_for_job`]): their number is bounded by their kind. The same holds for large
+//! answers of AI providers, which have been paid for.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,9 +36,13 @@ pub struct PoolLimits {
 }
 
 /// On whose behalf work is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum WorkOwner {
-    Person { user: UserId, workspace: Option<WorkspaceId> },
+    Person {
+        user: UserId,
+        workspace: Option<WorkspaceId>,
+    },
+    #[default]
     System,
 }
 
@@ -190,7 +196,7 @@ impl WorkPool {
         tokio::time::timeout(self.limits.max_wait, self.acquire_for_job(owner)).await.map_err(|_| self.refusal())
     }
 
-    /// Waits for a slot without a limit.
+    /// Waits for a slot without a limit: for durable jobs, and for work that has been paid for.
     pub async fn acquire_for_job(self: &Arc<Self>, owner: WorkOwner) -> WorkSlot {
         let (sender, admitted) = oneshot::channel();
         let queued = {

@@ -6,6 +6,7 @@ use ai::{
     Ai, AiSettings, AnswerBody, ApiStyle, Beside, Call, Deployment, ErrorKind, Fallbacks, Finish, Forwarded,
     GatewayError, Limits, Meter, ProviderKind, ProviderSettings, Recording, Route, Secret, Usage,
 };
+use appcore::work_pool::WorkOwner;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -420,6 +421,7 @@ async fn embeddings_and_transcriptions_go_by_routes_too() {
     let recording = Recording {
         route,
         request_id: String::new(),
+        owner: WorkOwner::System,
         file: "RIFF".into(),
         file_name: "a.wav".to_owned(),
         content_type: "audio/wav".to_owned(),
@@ -457,6 +459,7 @@ async fn a_transcription_may_come_as_it_is_heard() {
         let recording = Recording {
             route: Arc::clone(&route),
             request_id: String::new(),
+            owner: WorkOwner::System,
             file: "RIFF".into(),
             file_name: "a.wav".to_owned(),
             content_type: "audio/wav".to_owned(),

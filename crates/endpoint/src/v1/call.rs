@@ -93,13 +93,14 @@ impl<'a> CallContext<'a> {
     /// Reads what is asked, and lets it in.
     async fn let_in(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<Entered, GatewayError> {
         let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
+        let owner = caller.work_owner();
         // What it only names counts as if it had been sent.
         let filled = match self.style {
-            ApiStyle::Responses => self.ctx.app().gateway.ai().fill_in(caller.key_id, &body).await?,
+            ApiStyle::Responses => self.ctx.app().gateway.ai().fill_in(owner, caller.key_id, &body).await?,
             ApiStyle::Chat | ApiStyle::Messages => None,
         };
         let (body, followed) = filled.map_or((body, None), |(body, followed)| (body, Some(followed)));
-        let Peek { model, stream, is_repeatable, wanted, mended } = ai::look(self.style, &body).await?;
+        let Peek { model, stream, is_repeatable, wanted, mended } = ai::look(owner, self.style, &body).await?;
         let body = mended.unwrap_or(body);
         let admission = self.admit_caller(&caller, endpoint, &model, wanted).await?;
         let wish = if stream {
@@ -109,6 +110,7 @@ impl<'a> CallContext<'a> {
             CacheWish::of(header, is_repeatable || endpoint == GatewayEndpoint::Embeddings)
         };
         let call = Call::new(self.style, body, admission.route(), self.request_id.clone())
+            .on_behalf_of(owner)
             .with_betas(betas(self.ctx))
             .with_passes(caller.policy.passes.clone())
             .of_key(caller.key_id, followed)
@@ -257,10 +259,11 @@ pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
     let asking = CallContext::new(ctx, ApiStyle::Messages);
     let answer = async {
         let caller = caller(ctx).await.map_err(|error| failure::told(&error))?;
-        let Peek { model, wanted, mended, .. } = ai::look(asking.style, &body).await?;
+        let Peek { model, wanted, mended, .. } = ai::look(caller.work_owner(), asking.style, &body).await?;
         let body = mended.unwrap_or(body);
         let route = gateway::route_to_count(ctx.app(), &caller, &model)?;
         let call = Call::new(asking.style, body, route, asking.request_id.clone())
+            .on_behalf_of(caller.work_owner())
             .with_betas(betas(ctx))
             .with_passes(caller.policy.passes.clone())
             .with_tokens(wanted.input, 0);

@@ -48,6 +48,7 @@ async fn transcribe(ctx: &Ctx, asking: &mut CallContext<'_>, body: Bytes) -> Res
     let recording = Recording {
         route: admission.route(),
         request_id: asking.request_id.clone(),
+        owner: admission.work_owner(),
         file,
         file_name,
         content_type,

@@ -30,6 +30,7 @@ use crate::{
     gateway::{self, AnswerUse, Asker, RoundHold},
     jobs::{Lease, Work},
     tools::{self, Offer, Ran, ToolTranscript, Wanted},
+    work_pools::job_owner,
 };
 
 /// Least time between two pieces of one answer: at most 25 a second.
@@ -112,6 +113,7 @@ impl<'a> Writing<'a> {
                 return Ok(Written::Waits(until));
             }
             let mut request = self.request.clone();
+            request.owner = job_owner(self.claim);
             let model = self.app.gateway.find_model(self.model);
             let pictures = match model.filter(|model| model.definition.capabilities.images) {
                 Some(_) => transcript.pictures(self.app).await.map_err(Trouble::Ours)?,

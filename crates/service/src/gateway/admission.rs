@@ -31,6 +31,7 @@ use crate::{
     App,
     holds::{Amounts, Origin, Purse, Shortage},
     limits::{Exceeded, Figures, KeyLimit, KeyMeasure, KeySlot},
+    work_pools::WorkOwner,
 };
 
 /// What stands in the row of a call as its deployment that no provider was asked for.
@@ -432,6 +433,12 @@ impl Admission {
     #[must_use]
     pub fn route(&self) -> Arc<Route> {
         Arc::clone(&self.model.route)
+    }
+
+    /// On whose behalf large bodies are processed: the key's owner.
+    #[must_use]
+    pub const fn work_owner(&self) -> WorkOwner {
+        WorkOwner::Person { user: self.user_id, workspace: self.workspace_id }
     }
 
     /// Whether what it may cost is held somewhere.

@@ -97,7 +97,8 @@ pub(crate) async fn embed(
     let amount = gateway.worst_case(model, GatewayEndpoint::Embeddings, Wanted::words(estimated, None));
     let held = gateway.hold_beside(payer, amount).await.map_err(refused)?;
     let (created_at, began) = (app.clock.now(), Instant::now());
-    let call = Call::new(ApiStyle::Chat, body.into(), Arc::clone(&embedder.route), request_id.to_string());
+    let call = Call::new(ApiStyle::Chat, body.into(), Arc::clone(&embedder.route), request_id.to_string())
+        .on_behalf_of(payer.work_owner());
     let meter = Arc::clone(&call.meter);
     let answered = gateway.ai.forward_embeddings(call).await;
     let (served, usage) = (meter.served(), meter.usage());

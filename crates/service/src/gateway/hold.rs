@@ -19,6 +19,7 @@ use super::{
 use crate::{
     App, entitlements,
     holds::{Amounts, HeldFor, Left, Origin, Purse, Settlement},
+    work_pools::WorkOwner,
 };
 
 /// What is held for a call. Dropped without being settled it is free again, and the call costs nothing.
@@ -204,6 +205,13 @@ impl Drop for Held {
 pub struct Asker {
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
+}
+
+impl Asker {
+    /// On whose behalf large bodies are processed.
+    pub(crate) const fn work_owner(self) -> WorkOwner {
+        WorkOwner::Person { user: self.user_id, workspace: self.workspace_id }
+    }
 }
 
 /// What is held for answers until workers begin them. Dropped without being handed over it is free again.

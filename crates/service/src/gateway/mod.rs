@@ -85,6 +85,7 @@ use crate::{
     limits::KeyLimits,
     redis::Redis,
     removal::in_parts,
+    work_pools::WorkOwner,
 };
 
 /// How often the models are read anew while the bus is away.
@@ -382,6 +383,12 @@ pub struct Caller {
 impl Caller {
     fn asker(&self) -> Asker {
         Asker { user_id: self.principal.user_id, workspace_id: self.policy.workspace_id }
+    }
+
+    /// On whose behalf large bodies are processed: the key's owner.
+    #[must_use]
+    pub fn work_owner(&self) -> WorkOwner {
+        self.asker().work_owner()
     }
 }
 

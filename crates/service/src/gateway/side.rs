@@ -12,7 +12,7 @@ use super::{
     admission::{count, millis},
     cost,
 };
-use crate::App;
+use crate::{App, work_pools::WorkOwner};
 
 /// A call that is about to be made. Dropped without being settled it costs nothing.
 #[must_use]
@@ -37,6 +37,11 @@ impl SideCall {
         let worst = gateway.worst_case(model, endpoint, Wanted { has_sound, ..Wanted::words(estimated_input, None) });
         let held = gateway.hold_beside(asker, worst).await?;
         Ok(Self { held, asker, model: Arc::clone(model), endpoint })
+    }
+
+    /// On whose behalf large bodies are processed.
+    pub const fn work_owner(&self) -> WorkOwner {
+        self.asker.work_owner()
     }
 
     /// Writes down what it used, and how it ended as an HTTP status.

@@ -163,6 +163,7 @@ async fn hear(
     let recording = Recording {
         route: Arc::clone(&model.route),
         request_id: id.to_string(),
+        owner: held.work_owner(),
         file,
         file_name: file_name(&media_type),
         content_type: media_type,

@@ -59,6 +59,8 @@ fn mime(recording: &Recording) -> String {
 mod tests {
     use std::sync::Arc;
 
+    use appcore::work_pool::WorkOwner;
+
     use super::*;
 
     #[test]
@@ -76,6 +78,7 @@ mod tests {
             let recording = Recording {
                 route: Arc::default(),
                 request_id: String::new(),
+                owner: WorkOwner::System,
                 file: bytes::Bytes::from_static(b"RIFF"),
                 file_name: name.to_owned(),
                 content_type: content_type.to_owned(),
