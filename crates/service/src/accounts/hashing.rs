@@ -6,6 +6,10 @@
 //! There is a queue for each [`Priority`]; all of them are served, the higher ones more often. Within a queue, networks (an IPv4 address, a /48
 //! of IPv6) are served in turn, so that a hundred guesses from one provider's addresses wait for each other. Networks with recent failures never
 //! get all cores.
+//!
+//! This is not a [work pool](appcore::work_pool). A pool reserves slots for other persons and has no priorities. Here the person is unknown until the
+//! password is checked, an address may stand for a whole office that needs all cores, and guesses must wait for everybody else. A hash is so short
+//! that turns suffice: another network waits for one hash on each core.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,10 +25,11 @@ use super::{
     password_hash::{self, PasswordCheck},
 };
 
-/// How long a hash may wait for its turn.
-const MAX_WAIT: Duration = Duration::from_secs(5);
-/// How many may wait for each core in one queue: what a core gets done in that time, about.
-const MAX_QUEUE_PER_CORE: usize = 200;
+/// How long a hash may wait for its turn. Shorter than the 14 seconds that an endpoint has.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+/// How many may wait for each core in one queue: what a core gets done in that time, about. One network may have half of a queue: on two cores all of
+/// 500 people who sign in at the same moment behind one address.
+const MAX_QUEUE_PER_CORE: usize = 600;
 /// When to come again after having been turned away.
 const RETRY_AFTER: Duration = Duration::from_secs(3);
 /// The order in which queues are served while none is empty.
@@ -309,6 +314,22 @@ mod tests {
         drop(held);
         drop(last.try_recv().unwrap());
         assert_eq!(lock(&hashing.state).free, 1);
+    }
+
+    #[test]
+    fn five_hundred_people_behind_one_address_wait_and_another_address_waits_for_one_of_them() {
+        let hashing = Hashing::with(2, MAX_QUEUE_PER_CORE);
+        let from_office = || hashing.line_up(from(Priority::New, "192.0.2.1")).unwrap();
+        let [first, second] = [(); 2].map(|()| from_office().try_recv().unwrap());
+        let mut office: Vec<_> = (0..500).map(|_| from_office()).collect();
+        let mut elsewhere = hashing.line_up(from(Priority::New, "203.0.113.1")).unwrap();
+        drop(first);
+        assert!(elsewhere.try_recv().is_err(), "one of the office is next");
+        drop(second);
+        drop(elsewhere.try_recv().unwrap());
+        let served = office.iter_mut().filter_map(|receiver| receiver.try_recv().ok());
+        assert_eq!(served.count(), 500);
+        assert_eq!(lock(&hashing.state).free, 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -403,7 +403,8 @@ fn plain_name(name: &str) -> String {
     if plain.is_empty() { "file".to_owned() } else { plain.to_owned() }
 }
 
-/// Acquires memory for decoding a picture. It is held until the reader process has ended.
+/// Acquires memory for decoding a picture. It is held until the reader process has ended. The caller holds a slot of
+/// [`WorkPools::parsing`](crate::work_pools::WorkPools::parsing), which makes the turns fair: at most one picture waits here.
 async fn memory(app: &App, measured: Measured) -> Result<OwnedSemaphorePermit, AcquireError> {
     Arc::clone(&app.uploads.decoding).acquire_many_owned(measured.mebibytes()).await
 }
