@@ -14,7 +14,7 @@ use appcore::{
     auth::{Permission, Principal},
     credits::MicroCredits,
     event::{BusMessage, Envelope, Event, Signal, Topic},
-    view::{Credits, CurrentPlan, Entitlements, QuotaMetric, QuotaUse, WorkspaceEntitlements},
+    view::{Credits, CurrentPlan, Entitlements, QuotaMetric, QuotaUse, StorageUse, WorkspaceEntitlements},
 };
 use dbcontext::{
     entity::subscription,
@@ -155,6 +155,16 @@ pub async fn read(app: &App, user_id: UserId) -> Result<Entitlements, AppError> 
     let (credits, quotas) = (credits(app, Holder::Person(user_id)).await?, quotas(app, user_id, now).await?);
     let trial_ends_at = standing.and_then(|standing| standing.trial_ends_at);
     Ok(Entitlements { plan, credits: Some(credits), quotas, trial_ends_at })
+}
+
+/// Reads how much a person stores, for the person and for administrators.
+///
+/// It is not part of [`read`], which every app calls when it starts and when it reconnects: the sum reads all rows of the person's files and texts.
+pub async fn storage(app: &App, user_id: UserId) -> Result<StorageUse, AppError> {
+    let db = app.db.reader();
+    let limit = quotas::storage_limit(app, db, user_id).await?;
+    let bytes = quotas::stored(db, user_id, None).await?;
+    Ok(StorageUse { bytes, quota_bytes: limit.map(|limit| limit.bytes) })
 }
 
 /// What a workspace has, for its members; what is on its account, for those who pay for it.

@@ -156,6 +156,10 @@ async fn files_have_the_room_of_their_owners_plan() {
     assert_eq!(racing.iter().filter(|answer| answer.status == 201).count(), 2);
     let quota = anna.get("/r1/entitlements/me").await.data()["quotas"][0].clone();
     assert_eq!(quota, json!({ "metric": "storage", "used": 10_000, "limit": 10_000, "resets_at": null }));
+    let storage = json!({ "bytes": 10_000, "quota_bytes": 10_000 });
+    assert_eq!(anna.get("/r1/users/me/storage").await.data(), storage);
+    let details = stage.admin.get(&format!("/r1/admin/users/{}", anna.id)).await.data();
+    assert_eq!(details["storage"], storage);
     anna.delete(&format!("/r1/uploads/{}", first["id"].as_str().unwrap())).await.data();
     anna.upload("a", "text/plain", vec![b'a'; 8_000]).await;
     stage.ben.upload("a", "text/plain", vec![b'a'; 30_000]).await;

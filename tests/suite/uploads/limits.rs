@@ -312,6 +312,37 @@ async fn a_persons_files_and_texts_share_their_space() {
     anna.put(&format!("/r1/notes/{}", new_id()), note).await.refused(413, "quota_exceeded");
 }
 
+#[tokio::test]
+async fn a_person_and_an_administrator_see_the_same_storage() {
+    let app = Setup::new().set("uploads.user_bytes", 10_000).start().await;
+    let (admin, anna, ben) = (app.admin().await, app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let storage = async |who: &Member| who.get("/r1/users/me/storage").await.data();
+    let before = storage(&anna).await["bytes"].as_i64().unwrap();
+    anna.upload("a", "text/plain", vec![b'a'; 4_000]).await;
+    let note = format!("/r1/notes/{}", new_id());
+    let stored = anna.put(&note, json!({ "title": "ab", "content": "a".repeat(1_000), "version": 0 })).await;
+    // A row of texts counts 200 bytes besides its texts.
+    let expected = json!({ "bytes": before + 4_000 + 1_202, "quota_bytes": 10_000 });
+    assert_eq!(storage(&anna).await, expected);
+    let details = format!("/r1/admin/users/{}", anna.id);
+    assert_eq!(admin.get(&details).await.data()["storage"], expected);
+    assert_eq!(storage(&ben).await["bytes"], before, "others have their own");
+    let version = stored.data_with(201)["version"].clone();
+    anna.delete(&format!("{note}?version={version}")).await.data();
+    // Devices that were offline learn of the deletion by what is left of the row.
+    let expected = json!({ "bytes": before + 4_000 + 200, "quota_bytes": 10_000 });
+    assert_eq!(storage(&anna).await, expected);
+    assert_eq!(admin.get(&details).await.data()["storage"], expected);
+}
+
+#[tokio::test]
+async fn storage_without_a_limit_has_no_quota() {
+    let app = Setup::new().set("uploads.user_bytes", 0).start().await;
+    let anna = app.sign_up("Anna").await;
+    let storage = anna.get("/r1/users/me/storage").await.data();
+    assert!(storage["bytes"].is_i64() && storage["quota_bytes"].is_null(), "{storage}");
+}
+
 mod cluster {
     use super::*;
 

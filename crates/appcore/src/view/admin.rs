@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ConversationKind, Credits, MemberRole, UserRole, WorkspaceRole, stored_by_name};
+use super::{ConversationKind, Credits, MemberRole, StorageUse, UserRole, WorkspaceRole, stored_by_name};
 use crate::{ConversationId, Timestamp, UserId, WorkspaceId};
 
 /// Whether an account lets its owner in.
@@ -74,6 +74,7 @@ pub struct AdminUserDetails {
     /// Reports of their messages, and how often they were warned.
     pub reports: u64,
     pub warnings: u64,
+    pub storage: StorageUse,
     /// None: nothing is charged here.
     pub credits: Option<Credits>,
     /// Whether it is the last administrator, who stays one.

@@ -92,7 +92,7 @@ pub use money::{
     CreditNote, Credits, CurrentPlan, DifferenceState, Entitlements, LedgerEntry, Payment, PaymentDifference,
     PaymentDispute, PaymentEvent, PaymentGateway, PaymentMethod, PaymentMethodSetup, PaymentRefund, PaymentStatus,
     PlanChange, PlanInterval, PlanKind, PlanName, Price, PricingPlan, QuotaMetric, QuotaUse, RefundDecision,
-    RefundFilter, ReleaseAs, SetupStatus, Subscription, SubscriptionStatus, WorkspaceEntitlements,
+    RefundFilter, ReleaseAs, SetupStatus, StorageUse, Subscription, SubscriptionStatus, WorkspaceEntitlements,
 };
 pub use note::Note;
 pub use notification::{Notification, NotificationKind, NotificationSettings, QuietHours};

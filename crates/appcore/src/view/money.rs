@@ -75,7 +75,7 @@ pub enum QuotaMetric {
     GatewayCalls,
     /// Tokens in a day.
     Tokens,
-    /// Bytes of one's files.
+    /// Bytes of one's files and texts.
     Storage,
     /// Members of a workspace, guests not counted.
     Members,
@@ -90,6 +90,16 @@ pub struct QuotaUse {
     /// Null: it is of what is kept, and doesn't begin anew.
     #[schema(required)]
     pub resets_at: Option<Timestamp>,
+}
+
+/// Storage used by a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StorageUse {
+    /// Size of all files and texts. The text of sent messages doesn't count.
+    pub bytes: i64,
+    /// The smaller of the plan's quota and the server's limit per person. Null: neither is set.
+    #[schema(required)]
+    pub quota_bytes: Option<i64>,
 }
 
 /// What a plan is.

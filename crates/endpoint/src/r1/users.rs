@@ -3,13 +3,13 @@
 use appcore::{
     AppError, Language, Timestamp, UploadId, UserId, WorkspaceId,
     page::{Page, PageRequest},
-    view::{ChosenPresence, Export, User, UserPicture},
+    view::{ChosenPresence, Export, StorageUse, User, UserPicture},
 };
 use natter_macro::{dto, endpoint};
 use service::{
     accounts::{self, PasswordChange, ProfileChange},
     assistants::instructions,
-    offboarding,
+    entitlements, offboarding,
     presence::{self, StatusChange},
 };
 
@@ -21,6 +21,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ChangeMe>(),
     EndpointDef::of::<DeleteMe>(),
     EndpointDef::of::<ExportMe>(),
+    EndpointDef::of::<ReadStorage>(),
     EndpointDef::of::<ChangeStatus>(),
     EndpointDef::of::<SetPicture>(),
     EndpointDef::of::<RemovePicture>(),
@@ -126,6 +127,19 @@ impl Endpoint for ExportMe {
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Export>, AppError> {
         let by = ctx.user()?.clone();
         Ok(Reply::pieces(offboarding::export(ctx.shared_app(), by).await?))
+    }
+}
+
+/// Read how much one stores
+///
+/// The size of one's files and texts together, and its limit. Administrators find the same in `GET /r1/admin/users/{id}`.
+#[endpoint(GET "/r1/users/me/storage", tag = "users", access = Access::User, rate = RateGroup::Read)]
+impl Endpoint for ReadStorage {
+    type Request = NoInput;
+    type Response = StorageUse;
+
+    async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<StorageUse>, AppError> {
+        Ok(Reply::of(entitlements::storage(ctx.app(), ctx.user()?.user_id).await?))
     }
 }
 

@@ -28,6 +28,7 @@ pub async fn user(app: &App, id: UserId) -> Result<AdminUserDetails, AppError> {
         identities: count(belongings.identities),
         reports: count(belongings.reports),
         warnings: count(belongings.warnings),
+        storage: entitlements::storage(app, id).await?,
         credits,
     })
 }

@@ -4,7 +4,7 @@ import type { Always, Id } from './types.ts';
 
 /** What begins anew each day. */
 export type DailyMetric = Exclude<QuotaMetric, 'storage' | 'members'>;
-/** `storage`: bytes of one’s files; `members`: those of a workspace. */
+/** `storage`: bytes of one’s files and texts; `members`: those of a workspace. */
 export type QuotaMetric = Described.QuotaMetric;
 
 /** `GET /r1/entitlements/me`, and the frame `quota.updated` */
@@ -13,6 +13,9 @@ export type Entitlements = Described.Entitlements;
 export type Credits = Described.Credits;
 
 export type QuotaUse = Described.QuotaUse;
+
+/** `GET /r1/users/me/storage`, and `storage` in `GET /r1/admin/users/{id}` */
+export type StorageUse = Described.StorageUse;
 
 export type Price = Described.Price;
 

@@ -122,6 +122,7 @@ export interface Calls {
     '/users/me/export': { answer: T.Export };
     '/users/me/instructions': { answer: T.Instructions };
     '/users/me/previews': { answer: T.PreviewChoice };
+    '/users/me/storage': { answer: T.StorageUse };
     '/users/me/warnings': { query?: { unseen?: boolean; page?: number; page_size?: number }; answer: Page<T.Warning> };
     '/users/pictures': { query?: { user_id?: string }; answer: T.UserPictureVec };
     '/users/{}': { answer: T.User };

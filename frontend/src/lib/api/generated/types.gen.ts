@@ -352,6 +352,7 @@ export type AdminUserDetails = AdminUser & {
      * Devices that are signed in.
      */
     sessions: number;
+    storage: StorageUse;
     /**
      * Who suspended it; none: it is active, or that account is gone.
      */
@@ -7033,6 +7034,20 @@ export type SkippedAccount = {
  * Why no credits are bought any more.
  */
 export type StoppedTopUp = 'declined' | 'method_removed' | 'plan_withdrawn' | 'monthly_limit';
+
+/**
+ * Storage used by a person.
+ */
+export type StorageUse = {
+    /**
+     * Size of all files and texts. The text of sent messages doesn't count.
+     */
+    bytes: number;
+    /**
+     * The smaller of the plan's quota and the server's limit per person. Null: neither is set.
+     */
+    quota_bytes: number | null;
+};
 
 export type SubscribeToPushRequest = {
     /**
