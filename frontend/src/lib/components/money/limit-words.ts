@@ -1,5 +1,5 @@
 /** Everything that a plan limits. */
-import type { QuotaMetric } from '#lib/api/money.ts';
+import type { QuotaMetric, StorageUse } from '#lib/api/money.ts';
 import { inBytes } from '#lib/chat/bytes.ts';
 import { count } from '#lib/gateway/amounts.ts';
 import { m } from '#lib/paraglide/messages.js';
@@ -14,4 +14,10 @@ export function limitName(metric: QuotaMetric): string {
 /** So much of it. */
 export function limitAmount(metric: QuotaMetric, amount: number): string {
   return metric === 'storage' ? inBytes(amount) : count(amount);
+}
+
+/** Storage used by a person, with its limit where there is one: “3.2 MB of 10 GB”. */
+export function storageLabel({ bytes, quota_bytes }: StorageUse): string {
+  const used = inBytes(bytes);
+  return quota_bytes === null ? used : m.storage_of({ used, limit: inBytes(quota_bytes) });
 }
