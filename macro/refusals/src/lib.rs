@@ -1,0 +1,1 @@
+//! Compile-fail tests of `natter-macro`; the library itself is empty.
