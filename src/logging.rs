@@ -14,18 +14,28 @@ use self::{
 
 /// The default for `RUST_LOG`.
 const USUAL: &str = "info";
+/// Stands before `RUST_LOG`, which may override it: the schema's steps are one line of ours (`schema`).
+const QUIET: &str = "sea_orm_migration=warn";
 
 /// Starts the log. A thread of its own writes it, so that a slow reader delays nobody; it stops when the returned guard is dropped.
 pub fn start() -> io::Result<LogThread> {
     let lines = Lines::default();
     let thread = lines.write_to(io::stdout(), |count| tracing::warn!("{count} lines were left out"))?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
+    let filter = filter();
     if io::stdout().is_terminal() {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_target(false).init();
     } else {
         tracing_subscriber::registry().with(filter).with(JsonLayer::new(lines)).init();
     }
     Ok(thread)
+}
+
+/// Reads `RUST_LOG`. An invalid value counts as none.
+fn filter() -> EnvFilter {
+    let levels = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|levels| !levels.is_empty());
+    levels
+        .and_then(|levels| EnvFilter::try_new(format!("{QUIET},{levels}")).ok())
+        .unwrap_or_else(|| EnvFilter::new(format!("{QUIET},{USUAL}")))
 }
 
 /// Logs warnings to standard error, for commands whose standard output is their result.

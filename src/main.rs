@@ -13,6 +13,7 @@ mod probe;
 #[cfg(feature = "profiling")]
 mod profile;
 mod program;
+mod ready;
 mod schema;
 mod scrape;
 mod serve;

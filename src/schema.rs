@@ -60,10 +60,20 @@ async fn migrate_up(database: &Database) -> anyhow::Result<()> {
     let standing = Standing::of(database).await?;
     if standing.newer.is_empty() {
         apply(database).await.context("The schema could not be brought up to date")?;
+        log_steps(standing.pending);
     } else {
         accept(&standing)?;
     }
     end_turn(turn).await
+}
+
+/// One line for all steps; the library's own lines, two for each, are left out by the log's filter.
+fn log_steps(applied: usize) {
+    if applied == Migrator::migrations().len() {
+        tracing::info!(steps = applied, "database schema created");
+    } else if applied > 0 {
+        tracing::info!(steps = applied, "database schema updated");
+    }
 }
 
 /// Step by step, each in a transaction: one that waited too long for a table that is in use is tried again, and nobody waits behind it meanwhile.

@@ -37,7 +37,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::{app, scrape};
+use crate::{app, ready, scrape};
 
 /// Connections that may wait to be accepted: all clients of another instance may come at once.
 const ACCEPT_QUEUE: i32 = 4_096;
@@ -72,6 +72,7 @@ pub async fn run(app: Arc<App>, workers: Workers) -> anyhow::Result<()> {
     let handle = server.handle();
     let serving = actix_rt::spawn(server);
     tracing::info!("listening on http://{address}");
+    ready::log(&app).await;
 
     tokio::select! {
         _ = terminate.recv() => {}

@@ -1,0 +1,31 @@
+//! The last line of a start at a terminal: address, data folder, administrator and how to stop.
+
+use std::{
+    io::{self, IsTerminal as _},
+    path,
+};
+
+use appcore::config::{Config, Role};
+use dbcontext::query::users;
+use service::App;
+
+/// Logs that the server is ready, if a person reads the log. Programs wait for `listening on …` instead.
+pub async fn log(app: &App) {
+    if app.config.server.role == Role::Worker || !io::stdout().is_terminal() {
+        return;
+    }
+    let awaits_administrator = app.config.is_embedded() && users::is_empty(app.db.reader()).await.unwrap_or(false);
+    tracing::info!("{}", sentence(&app.config, awaits_administrator));
+}
+
+fn sentence(config: &Config, awaits_administrator: bool) -> String {
+    let address = config.server.public_url();
+    let data = if config.is_embedded() {
+        let folder = &config.server.data_dir;
+        path::absolute(folder).unwrap_or_else(|_| folder.clone()).display().to_string()
+    } else {
+        "the database that database.url names".to_owned()
+    };
+    let administrator = if awaits_administrator { "the first account becomes the administrator; " } else { "" };
+    format!("ready: open {address}; the data is in {data}; {administrator}Ctrl-C stops the server")
+}
