@@ -4,12 +4,17 @@
 set -euo pipefail
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$ROOT/target}"
+CARGO_TARGET_DIR="$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-$ROOT/target}")"
+export CARGO_TARGET_DIR
+# The packages of every build in the dev profile, so that scripts/run, scripts/dev and scripts/test compile each crate once for all of them.
+# shellcheck disable=SC2034 # The scripts read it.
+BUILD=(--workspace --exclude bench --locked)
 # What is fetched or built once for a machine.
 CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/natter"
 NODE_HOME="$CACHE/node"
 
-say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
+# say WORDS…: with the seconds since the script started.
+say() { printf '\033[1m[%4d s] %s\033[0m\n' "$SECONDS" "$*" >&2; }
 
 fail() {
   printf '\033[31m%s\033[0m\n' "$*" >&2
@@ -18,17 +23,36 @@ fail() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# attempt SENTENCE COMMAND…: runs the command silently. If it fails, so does the script, with the sentence and the command's first and last lines.
+attempt() {
+  local log reason
+  log="$(mktemp)"
+  if "${@:2}" >"$log" 2>&1; then
+    rm -f "$log"
+    return
+  fi
+  reason="$(grep -v '^[[:space:]]*$' "$log" | sed -n '1p; 1!{$p}' | paste -sd' ')"
+  rm -f "$log"
+  fail "$1${reason:+: $reason}"
+}
+
 # ---- What must be on the machine ---------------------------------------------------------------------------------------
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then
     "$@"
-  elif have sudo; then
+  elif have sudo && [ -t 0 ]; then
     sudo "$@"
+  elif have sudo; then
+    sudo --non-interactive "$@"
   else
+    echo "there is no sudo."
     return 1
   fi
 }
+
+# apt_get ARGUMENTS…: as root, without waiting for a network that is not there.
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=15 -o Acquire::https::Timeout=15 "$@"; }
 
 # need_command COMMAND PACKAGE: installs the Debian package unless the command is there.
 need_command() {
@@ -41,11 +65,23 @@ need_package() {
   have apt-get || fail "$1 is missing, and this machine has no apt-get to install it with."
   say "Installing $1"
   if [ -z "${APT_UPDATED:-}" ]; then
-    as_root apt-get update -qq || fail "apt-get update failed (it needs root or sudo); install $1 and try again."
+    attempt "apt-get update needs root or sudo, and a network; run it, install $1 and try again" apt_get update
     APT_UPDATED=1
   fi
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null ||
-    fail "$1 could not be installed; install it and try again."
+  attempt "$1 could not be installed; install it and try again" apt_get install --yes --no-install-recommends "$1"
+}
+
+# need_space GIB FILE: free disk space for a build that has not made FILE (a pattern, in the target folder) yet; later builds need less.
+need_space() {
+  local needed="$1" folder free
+  if compgen -G "$CARGO_TARGET_DIR/$2" >/dev/null; then needed=2; fi
+  mkdir -p "$CARGO_TARGET_DIR" || fail "The target folder $CARGO_TARGET_DIR can't be made."
+  for folder in "$CARGO_TARGET_DIR" "$ROOT"; do
+    free="$(($(free_space "$folder") / 1024 / 1024))"
+    [ "$free" -ge "$needed" ] || fail "This needs $needed GiB of free disk space, and $folder has $free; CARGO_TARGET_DIR names another target folder."
+    # What is built lies in the target folder; packages of npm are below 1 GiB.
+    needed=1
+  done
 }
 
 need_rust() {
@@ -53,6 +89,16 @@ need_rust() {
   need_command cc build-essential
   # What is written in C is partly built by make.
   need_command make build-essential
+}
+
+# Fetches the crates of the lock file for this machine. Nothing is asked of the network if they are there.
+need_crates() {
+  local host
+  host="$(rustc -vV | sed -n 's/^host: //p')"
+  if cargo fetch --locked --offline --quiet --target "$host" 2>/dev/null; then return; fi
+  say "Fetching crates"
+  attempt "The crates could not be fetched; that needs a network" env CARGO_NET_RETRY="${CARGO_NET_RETRY:-2}" \
+    CARGO_HTTP_TIMEOUT="${CARGO_HTTP_TIMEOUT:-15}" cargo fetch --locked --quiet --target "$host"
 }
 
 # cargo_tool NAME VERSION: a program that cargo runs as `cargo NAME`, unless the machine has one. PyPI has it built.
@@ -81,11 +127,23 @@ need_node() {
   need_command npm npm
   if [ ! -x "$NODE_HOME/node_modules/node/bin/node" ]; then
     say "Fetching Node 24 into $NODE_HOME"
+    npm_is_reachable || fail "Node 24 could not be fetched: the npm registry can't be reached. Install Node 22.17 or newer and try again."
     npm install --silent --no-fund --no-audit --prefix "$NODE_HOME" node@24
   fi
   PATH="$NODE_HOME/node_modules/node/bin:$PATH"
   export PATH
   node_is_new_enough || fail "Node 22.17 or newer is needed; this machine has $(node --version)."
+}
+
+# Asked once, and quickly: npm itself tries for minutes.
+npm_is_reachable() {
+  if [ -z "${NPM_REACHABLE:-}" ]; then
+    NPM_REACHABLE=no
+    if timeout 40 npm view svelte version --fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-timeout=15000 >/dev/null 2>&1; then
+      NPM_REACHABLE=yes
+    fi
+  fi
+  [ "$NPM_REACHABLE" = yes ]
 }
 
 need_python() {
@@ -102,7 +160,8 @@ python_packages() {
     say "Installing $packages into $home"
     rm -rf "$home"
     python3 -m venv "$home" >&2
-    "$home/bin/pip" install --quiet --disable-pip-version-check "${@:2}" >&2
+    attempt "$packages could not be installed from PyPI" env PIP_RETRIES="${PIP_RETRIES:-2}" \
+      "$home/bin/pip" install --quiet --disable-pip-version-check "${@:2}"
     echo "$packages" >"$stamp"
   fi
   echo "$home"
@@ -116,10 +175,84 @@ npm_install() {
     # Not `npm ci`: that refuses a lock file which lacks the optional packages of other platforms, as one does that was written
     # where the registry has none of them. The versions are those of the lock file all the same.
     # Playwright would fetch browsers of its own; Debian's Chromium is used.
-    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm --prefix "$1" install --no-save --loglevel=error --no-fund --no-audit
+    local options=(--prefix "$1" --no-save --no-fund --no-audit)
+    if npm_is_reachable; then
+      PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install "${options[@]}" --loglevel=error
+    else
+      PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install "${options[@]}" --loglevel=silent --offline ||
+        fail "The packages of ${1#"$ROOT"/} could not be installed: the npm registry can't be reached, and npm's cache lacks some."
+    fi
     touch "$done"
   fi
 }
+
+# ---- The target folder -------------------------------------------------------------------------------------------------
+
+# Several checkouts may have one target folder (CARGO_TARGET_DIR). Cargo tells what is new by its time alone and calls the crates of two checkouts
+# by the same names, so that it would take another checkout's crates for this one's. Scripts of one checkout use the folder at the same time
+# (cargo has a lock of its own); those of another wait, and then have their sources built anew.
+
+# Above this size, in GiB, a target folder is cleaned before it is used.
+TARGET_LIMIT=40
+TARGET_MEASURED=""
+
+# use_target wait | try: returns when the folder is this checkout's, and keeps it so until release_target or the end of the script. With `try` it
+# fails instead of waiting. File descriptor 9 is the lock: what may outlive the script is started with 9>&-.
+use_target() {
+  mkdir -p "$CARGO_TARGET_DIR"
+  need_command flock util-linux
+  exec 9>>"$CARGO_TARGET_DIR/.natter-lock"
+  if [ -z "$TARGET_MEASURED" ]; then
+    TARGET_MEASURED=1
+    shrink_target
+  fi
+  while true; do
+    # Between the two locks another checkout may come first; therefore its owner is read again.
+    if ! lock_target --shared "$1"; then break; fi
+    if [ "$(cat "$CARGO_TARGET_DIR/.natter-checkout" 2>/dev/null)" = "$(target_owner)" ]; then return 0; fi
+    if ! lock_target --exclusive "$1"; then break; fi
+    adopt_target
+  done
+  release_target
+  return 1
+}
+
+release_target() { exec 9>&-; }
+
+# lock_target MODE wait | try
+lock_target() {
+  if flock --nonblock "$1" 9; then return; fi
+  if [ "$2" = try ]; then return 1; fi
+  say "Waiting for $CARGO_TARGET_DIR, in which $(head -1 "$CARGO_TARGET_DIR/.natter-checkout" 2>/dev/null) builds"
+  flock "$1" 9
+}
+
+# The checkout that built there last, and the folder's own path.
+target_owner() { printf '%s\n%s\n' "$ROOT" "$CARGO_TARGET_DIR"; }
+
+adopt_target() {
+  local folder folders=("$ROOT/src") stamp="$CARGO_TARGET_DIR/.natter-checkout"
+  for folder in crates macro migration tests bench examples; do
+    if [ -d "$ROOT/$folder" ]; then folders+=("$ROOT/$folder"); fi
+  done
+  find "${folders[@]}" -name node_modules -prune -o -name '*.rs' -exec touch --no-create {} +
+  # Its build script writes the folder's path into its output, which a folder that was moved or copied no longer has.
+  if [ "$(sed -n 2p "$stamp" 2>/dev/null)" != "$CARGO_TARGET_DIR" ]; then
+    rm -rf "$CARGO_TARGET_DIR"/*/{build,.fingerprint}/utoipa-swagger-ui-*
+  fi
+  target_owner >"$stamp"
+}
+
+# Removes what no longer belongs to anything, unless somebody uses the folder: in the parts of crates first, which are made anew in minutes;
+# dependencies take a quarter of an hour.
+shrink_target() {
+  if ! target_is_too_large || ! flock --nonblock --exclusive 9; then return 0; fi
+  say "Cleaning $CARGO_TARGET_DIR, which is above $TARGET_LIMIT GiB"
+  rm -rf "$CARGO_TARGET_DIR"/*/incremental
+  if target_is_too_large; then find "$CARGO_TARGET_DIR" -mindepth 1 -maxdepth 1 ! -name '.natter-*' -exec rm -rf {} +; fi
+}
+
+target_is_too_large() { [ "$(du --summarize --block-size=G "$CARGO_TARGET_DIR" 2>/dev/null | cut -f1 | tr -d G)" -gt "$TARGET_LIMIT" ]; }
 
 # ---- Building ----------------------------------------------------------------------------------------------------------
 
@@ -132,17 +265,46 @@ frontend_fingerprint() {
   )
 }
 
+frontend_is_built() {
+  { [ -e "$ROOT/frontend/build/index.html" ] || [ -e "$ROOT/frontend/build/200.html" ]; } &&
+    [ "$(cat "$ROOT/frontend/node_modules/.natter-build" 2>/dev/null)" = "$(frontend_fingerprint)" ]
+}
+
 build_frontend() {
   need_node
   npm_install "$ROOT/frontend"
-  local stamp="$ROOT/frontend/node_modules/.natter-build" now
+  if frontend_is_built; then return; fi
+  local now
   now="$(frontend_fingerprint)"
-  if [ -e "$ROOT/frontend/build/index.html" ] || [ -e "$ROOT/frontend/build/200.html" ]; then
-    if [ "$(cat "$stamp" 2>/dev/null)" = "$now" ]; then return; fi
-  fi
   say "Building the web app"
   npm --prefix "$ROOT/frontend" run --silent build
-  echo "$now" >"$stamp"
+  echo "$now" >"$ROOT/frontend/node_modules/.natter-build"
+}
+
+# beside_frontend COMMAND…: runs a build in the dev profile while the web app is built. A program of that profile reads the app's files when it is
+# asked for them (rust-embed), so that neither needs the other; a release has them inside and is built after them (scripts/build).
+# Packages are installed before, so that a script without a network ends at once.
+beside_frontend() {
+  need_node
+  npm_install "$ROOT/frontend"
+  if frontend_is_built; then
+    "$@"
+    return
+  fi
+  local log frontend status=0
+  log="$(mktemp)"
+  # The program knows the folder by the path that it has when it is compiled.
+  mkdir -p "$ROOT/frontend/build"
+  say "Building the web app beside the program"
+  build_frontend >"$log" 2>&1 8>&- 9>&- &
+  frontend=$!
+  "$@" || status=$?
+  if ! wait "$frontend"; then
+    cat "$log" >&2
+    fail "The web app could not be built."
+  fi
+  rm -f "$log"
+  return "$status"
 }
 
 # ---- Services for tests ------------------------------------------------------------------------------------------------
