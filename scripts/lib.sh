@@ -211,7 +211,7 @@ use_target() {
     if ! lock_target --shared "$1"; then break; fi
     if [ "$(cat "$CARGO_TARGET_DIR/.natter-checkout" 2>/dev/null)" = "$(target_owner)" ]; then return 0; fi
     if ! lock_target --exclusive "$1"; then break; fi
-    adopt_target
+    adopt_target || break
   done
   release_target
   return 1
@@ -235,7 +235,7 @@ adopt_target() {
   for folder in crates macro migration tests bench examples; do
     if [ -d "$ROOT/$folder" ]; then folders+=("$ROOT/$folder"); fi
   done
-  find "${folders[@]}" -name node_modules -prune -o -name '*.rs' -exec touch --no-create {} +
+  find "${folders[@]}" -name node_modules -prune -o -name '*.rs' -exec touch --no-create {} + || return 1
   # Its build script writes the folder's path into its output, which a folder that was moved or copied no longer has.
   if [ "$(sed -n 2p "$stamp" 2>/dev/null)" != "$CARGO_TARGET_DIR" ]; then
     rm -rf "$CARGO_TARGET_DIR"/*/{build,.fingerprint}/utoipa-swagger-ui-*
