@@ -6,14 +6,14 @@ set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 CARGO_TARGET_DIR="$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-$ROOT/target}")"
 export CARGO_TARGET_DIR
-# The packages of every build in the dev profile, so that scripts/run, scripts/dev and scripts/test compile each crate once for all of them.
+# Package selection of every build in the dev profile. It is the same in scripts/run, scripts/dev and scripts/test, so that each crate is compiled once.
 # shellcheck disable=SC2034 # The scripts read it.
 BUILD=(--workspace --exclude bench --locked)
 # What is fetched or built once for a machine.
 CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/natter"
 NODE_HOME="$CACHE/node"
 
-# say WORDS…: with the seconds since the script started.
+# say TEXT…: prints it with the seconds since the script started.
 say() { printf '\033[1m[%4d s] %s\033[0m\n' "$SECONDS" "$*" >&2; }
 
 fail() {
@@ -23,7 +23,7 @@ fail() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# attempt SENTENCE COMMAND…: runs the command silently. If it fails, so does the script, with the sentence and the command's first and last lines.
+# attempt SENTENCE COMMAND…: runs the command silently. On failure the script ends with the sentence and the first and last lines of the command's output.
 attempt() {
   local log reason
   log="$(mktemp)"
@@ -51,7 +51,7 @@ as_root() {
   fi
 }
 
-# apt_get ARGUMENTS…: as root, without waiting for a network that is not there.
+# apt_get ARGUMENTS…: runs apt-get as root, with short timeouts.
 apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=1 -o Acquire::http::Timeout=15 -o Acquire::https::Timeout=15 "$@"; }
 
 # need_command COMMAND PACKAGE: installs the Debian package unless the command is there.
@@ -71,7 +71,7 @@ need_package() {
   attempt "$1 could not be installed; install it and try again" apt_get install --yes --no-install-recommends "$1"
 }
 
-# need_space GIB FILE: free disk space for a build that has not made FILE (a pattern, in the target folder) yet; later builds need less.
+# need_space GIB FILE: requires free disk space for a first build, or 2 GiB if FILE (a pattern in the target folder) exists already.
 need_space() {
   local needed="$1" folder free
   if compgen -G "$CARGO_TARGET_DIR/$2" >/dev/null; then needed=2; fi
@@ -79,7 +79,7 @@ need_space() {
   for folder in "$CARGO_TARGET_DIR" "$ROOT"; do
     free="$(($(free_space "$folder") / 1024 / 1024))"
     [ "$free" -ge "$needed" ] || fail "This needs $needed GiB of free disk space, and $folder has $free; CARGO_TARGET_DIR names another target folder."
-    # What is built lies in the target folder; packages of npm are below 1 GiB.
+    # The checkout itself gets the npm packages, less than 1 GiB.
     needed=1
   done
 }
@@ -91,7 +91,7 @@ need_rust() {
   need_command make build-essential
 }
 
-# Fetches the crates of the lock file for this machine. Nothing is asked of the network if they are there.
+# Fetches the crates of the lock file that this machine needs. Uses no network if they are cached.
 need_crates() {
   local host
   host="$(rustc -vV | sed -n 's/^host: //p')"
@@ -135,7 +135,7 @@ need_node() {
   node_is_new_enough || fail "Node 22.17 or newer is needed; this machine has $(node --version)."
 }
 
-# Asked once, and quickly: npm itself tries for minutes.
+# Asks the registry once, with short timeouts; npm install would retry for minutes.
 npm_is_reachable() {
   if [ -z "${NPM_REACHABLE:-}" ]; then
     NPM_REACHABLE=no
@@ -188,16 +188,16 @@ npm_install() {
 
 # ---- The target folder -------------------------------------------------------------------------------------------------
 
-# Several checkouts may have one target folder (CARGO_TARGET_DIR). Cargo tells what is new by its time alone and calls the crates of two checkouts
-# by the same names, so that it would take another checkout's crates for this one's. Scripts of one checkout use the folder at the same time
-# (cargo has a lock of its own); those of another wait, and then have their sources built anew.
+# Several checkouts may share a target folder (CARGO_TARGET_DIR). Cargo compares modification times only and gives the crates of two checkouts the
+# same names, so it would reuse another checkout's crates. Therefore scripts of one checkout hold a shared lock (cargo serialises their builds);
+# another checkout's scripts wait, then touch their sources so that cargo compiles them again.
 
-# Above this size, in GiB, a target folder is cleaned before it is used.
+# Size in GiB above which a target folder is cleaned before it is used.
 TARGET_LIMIT=40
 TARGET_MEASURED=""
 
-# use_target wait | try: returns when the folder is this checkout's, and keeps it so until release_target or the end of the script. With `try` it
-# fails instead of waiting. File descriptor 9 is the lock: what may outlive the script is started with 9>&-.
+# use_target wait | try: locks the target folder for this checkout, until release_target or the end of the script. With `try` it fails instead of
+# waiting. File descriptor 9 holds the lock: start processes that may outlive the script with 9>&-.
 use_target() {
   mkdir -p "$CARGO_TARGET_DIR"
   need_command flock util-linux
@@ -207,7 +207,7 @@ use_target() {
     shrink_target
   fi
   while true; do
-    # Between the two locks another checkout may come first; therefore its owner is read again.
+    # flock does not convert a lock atomically, so another checkout may have come between: the owner is read again.
     if ! lock_target --shared "$1"; then break; fi
     if [ "$(cat "$CARGO_TARGET_DIR/.natter-checkout" 2>/dev/null)" = "$(target_owner)" ]; then return 0; fi
     if ! lock_target --exclusive "$1"; then break; fi
@@ -223,11 +223,11 @@ release_target() { exec 9>&-; }
 lock_target() {
   if flock --nonblock "$1" 9; then return; fi
   if [ "$2" = try ]; then return 1; fi
-  say "Waiting for $CARGO_TARGET_DIR, in which $(head -1 "$CARGO_TARGET_DIR/.natter-checkout" 2>/dev/null) builds"
+  say "Waiting for $CARGO_TARGET_DIR, used by $(head -1 "$CARGO_TARGET_DIR/.natter-checkout" 2>/dev/null || echo another script)"
   flock "$1" 9
 }
 
-# The checkout that built there last, and the folder's own path.
+# Content of the stamp file: the checkout that built last, and the folder's own path.
 target_owner() { printf '%s\n%s\n' "$ROOT" "$CARGO_TARGET_DIR"; }
 
 adopt_target() {
@@ -236,18 +236,18 @@ adopt_target() {
     if [ -d "$ROOT/$folder" ]; then folders+=("$ROOT/$folder"); fi
   done
   find "${folders[@]}" -name node_modules -prune -o -name '*.rs' -exec touch --no-create {} + || return 1
-  # Its build script writes the folder's path into its output, which a folder that was moved or copied no longer has.
+  # The build script of utoipa-swagger-ui writes absolute paths into its output, which break when the folder is moved or copied.
   if [ "$(sed -n 2p "$stamp" 2>/dev/null)" != "$CARGO_TARGET_DIR" ]; then
     rm -rf "$CARGO_TARGET_DIR"/*/{build,.fingerprint}/utoipa-swagger-ui-*
   fi
   target_owner >"$stamp"
 }
 
-# Removes what no longer belongs to anything, unless somebody uses the folder: in the parts of crates first, which are made anew in minutes;
+# Cleans a target folder that is too large, unless another script uses it. Incremental data goes first, because it is rebuilt in minutes;
 # dependencies take a quarter of an hour.
 shrink_target() {
   if ! target_is_too_large || ! flock --nonblock --exclusive 9; then return 0; fi
-  say "Cleaning $CARGO_TARGET_DIR, which is above $TARGET_LIMIT GiB"
+  say "Cleaning $CARGO_TARGET_DIR, which is larger than $TARGET_LIMIT GiB"
   rm -rf "$CARGO_TARGET_DIR"/*/incremental
   if target_is_too_large; then find "$CARGO_TARGET_DIR" -mindepth 1 -maxdepth 1 ! -name '.natter-*' -exec rm -rf {} +; fi
 }
@@ -281,9 +281,9 @@ build_frontend() {
   echo "$now" >"$ROOT/frontend/node_modules/.natter-build"
 }
 
-# beside_frontend COMMAND…: runs a build in the dev profile while the web app is built. A program of that profile reads the app's files when it is
-# asked for them (rust-embed), so that neither needs the other; a release has them inside and is built after them (scripts/build).
-# Packages are installed before, so that a script without a network ends at once.
+# beside_frontend COMMAND…: runs a build in the dev profile while the web app is built. In that profile rust-embed reads the app's files at run time,
+# so neither build needs the other; a release binary contains the files, so scripts/build builds the app first.
+# The packages are installed before both, so that a script without a network ends at once.
 beside_frontend() {
   need_node
   npm_install "$ROOT/frontend"
@@ -293,9 +293,9 @@ beside_frontend() {
   fi
   local log frontend status=0
   log="$(mktemp)"
-  # The program knows the folder by the path that it has when it is compiled.
+  # rust-embed resolves symbolic links in this path when it compiles, which needs an existing folder.
   mkdir -p "$ROOT/frontend/build"
-  say "Building the web app beside the program"
+  say "Building the web app and the server side by side"
   build_frontend >"$log" 2>&1 8>&- 9>&- &
   frontend=$!
   "$@" || status=$?

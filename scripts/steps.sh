@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 SIZE="gate"
-# What stands behind `--`: which tests.
+# Test filter: the arguments after `--`.
 # shellcheck disable=SC2034 # scripts/test reads it.
 FILTER=()
 CHOSEN=""
@@ -38,23 +38,23 @@ parse_arguments() {
   if [ -z "$CHOSEN" ]; then CHOSEN="$(if [ "$SIZE" = gate ]; then echo "$GATE"; else echo "$FULL"; fi)"; fi
 }
 
-# run_steps: runs the chosen ones, one after the other, until one fails. .ci/run names a folder (NATTER_SUMMARY) in which its two scripts leave
-# their steps' seconds, and says itself how it all ended.
+# run_steps: runs the chosen steps in order until one fails. Under .ci/run the scripts write their steps' seconds to the folder NATTER_SUMMARY, and
+# .ci/run prints the result of both.
 run_steps() {
   local started
   mkdir -p "$CACHE"
   for STEP in $CHOSEN; do
     say "== $STEP"
     started=$SECONDS
-    # Never in a condition: there bash would go on after a command that failed. Without the locks of the target folder, which a server that a step
-    # left behind must not hold.
+    # Never in a condition: bash would then continue after a failed command. The step does not inherit the locks of the target folder, because
+    # a server that it leaves behind would hold them.
     "step_$STEP" 8>&- 9>&-
     TIMES="$TIMES$(printf '%6d s  %s' $((SECONDS - started)) "${NATTER_SUMMARY:+${0##*/} }$STEP")"$'\n'
     PASSED=$((PASSED + 1))
   done
 }
 
-# Says how it ended; report_tests, where the script has one, is called between the steps' seconds and the last line.
+# Exit trap: prints the seconds of each step, the report of the tests (report_tests, if the script defines it) and the result.
 finish() {
   local status=$?
   stop_services
@@ -70,12 +70,12 @@ finish() {
   fi
 }
 
-# unless_passed NAME COMMAND…: leaves out what has passed on this machine with the web app and the API's description as they are now.
+# unless_passed NAME COMMAND…: skips the command if it passed on this machine with the current sources of the web app and the current openapi.json.
 unless_passed() {
   local stamp="$CACHE/passed-$1" now
   now="$(frontend_fingerprint) $(sha256sum <"$ROOT/openapi.json")"
   if [ "$(cat "$stamp" 2>/dev/null)" = "$now" ]; then
-    say "The web app is as it was when it passed."
+    say "Skipped: it passed with the same sources of the web app."
     return
   fi
   "${@:2}"
