@@ -23,7 +23,7 @@ fail() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# attempt SENTENCE COMMAND…: runs the command silently. On failure the script ends with the sentence and the first and last lines of the command's output.
+# attempt SENTENCE COMMAND…: runs the command silently. On failure the script ends with the sentence, the command's first error and the last line of its output.
 attempt() {
   local log reason
   log="$(mktemp)"
@@ -31,7 +31,7 @@ attempt() {
     rm -f "$log"
     return
   fi
-  reason="$(grep -v '^[[:space:]]*$' "$log" | sed -n '1p; 1!{$p}' | paste -sd' ')"
+  reason="$({ grep -m1 -E '^(error|ERROR|E):' "$log" || true; tail -1 "$log"; } | uniq | paste -sd' ')"
   rm -f "$log"
   fail "$1${reason:+: $reason}"
 }
