@@ -6,9 +6,10 @@ set -euo pipefail
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 CARGO_TARGET_DIR="$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-$ROOT/target}")"
 export CARGO_TARGET_DIR
-# Package selection of every build in the dev profile. It is the same in scripts/run, scripts/dev and scripts/test, so that each crate is compiled once.
+# Package selection of every build in the dev profile. It is the same in scripts/run, scripts/dev, scripts/check and scripts/test, so that each crate is
+# compiled once.
 # shellcheck disable=SC2034 # The scripts read it.
-BUILD=(--workspace --exclude bench --locked)
+BUILD=(--workspace --locked)
 # What is fetched or built once for a machine.
 CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/natter"
 NODE_HOME="$CACHE/node"
@@ -99,6 +100,13 @@ need_crates() {
   say "Fetching crates"
   attempt "The crates could not be fetched; that needs a network" env CARGO_NET_RETRY="${CARGO_NET_RETRY:-2}" \
     CARGO_HTTP_TIMEOUT="${CARGO_HTTP_TIMEOUT:-15}" cargo fetch --locked --quiet --target "$host"
+}
+
+# Compiles the workspace's own crates by Clippy, which reports its lints and generates the same code as rustc. So one build serves the lints, the tests
+# and scripts/run. Everything that builds in the dev profile calls it, because cargo keeps the crates of either compiler apart.
+compile_by_clippy() {
+  have clippy-driver || fail "Clippy is missing: rustup component add clippy"
+  export RUSTC_WORKSPACE_WRAPPER=clippy-driver
 }
 
 # cargo_tool NAME VERSION: a program that cargo runs as `cargo NAME`, unless the machine has one. PyPI has it built.
