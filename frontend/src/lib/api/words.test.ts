@@ -156,7 +156,7 @@ it('says what is used up, when there is some again, and the way on', () => {
   expect(told('quota_reached', { metric: 'answers', resets_at })).toMatch(/today. It renews in 5 hours, or choose/);
   expect(told('quota_reached', { metric: 'members', limit: 3 })).toMatch(/Its owner can choose a larger plan/);
   expect(told('quota_exceeded', { next: 'change_plan', metric: 'storage' })).toMatch(/or choose a larger plan/);
-  expect(told('quota_exceeded')).toMatch(/Delete files first/);
+  expect(told('quota_exceeded')).toMatch(/Delete files or notes first/);
   expect(told('budget_exceeded', { scope: 'workspace', resets_at: null })).toBe(
     'This workspace’s AI budget is used up. Ask an admin to raise it.'
   );
