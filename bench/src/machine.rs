@@ -23,8 +23,7 @@ pub struct Cores {
 
 impl Cores {
     pub fn choose() -> anyhow::Result<Self> {
-        let allowed = sched_getaffinity(None)?;
-        let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+        let cores = allowed_cores()?;
         match (cores.first(), cores.last()) {
             (Some(server), Some(generator)) if server != generator => {
                 Ok(Self { server: *server, generator: *generator })
@@ -54,6 +53,12 @@ impl Cores {
         }
         Ok(busy / TICKS)
     }
+}
+
+/// Cores that this thread may run on.
+pub fn allowed_cores() -> anyhow::Result<Vec<usize>> {
+    let allowed = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect())
 }
 
 /// Tells how much of a measurement somebody else had.
@@ -138,7 +143,8 @@ pub fn memory(process: u32) -> anyhow::Result<u64> {
     let mut bytes = 0;
     for member in family(process)? {
         let Ok(status) = fs::read_to_string(format!("/proc/{member}/status")) else { continue };
-        let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no resident memory")?;
+        // A process that has ended and was not waited for yet has no memory.
+        let Some(kilobytes) = status.lines().find_map(|line| line.strip_prefix("VmRSS:")) else { continue };
         bytes += kilobytes.trim().trim_end_matches(" kB").parse::<u64>()? * 1024;
     }
     Ok(bytes)

@@ -1,4 +1,4 @@
-//! A server that is measured: one process, pinned to its core, that does not outlive the load generator.
+//! A server that is measured: one process, pinned to its cores, that does not outlive the load generator.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -26,11 +26,24 @@ impl Server {
         arguments: &[String],
         environment: &[(String, String)],
     ) -> anyhow::Result<Self> {
+        Self::start_on(&[core], folder, port, program, arguments, environment)
+    }
+
+    /// Starts the program on these cores, whichever cores the calling thread is pinned to.
+    pub fn start_on(
+        cores: &[usize],
+        folder: &Path,
+        port: u16,
+        program: &Path,
+        arguments: &[String],
+        environment: &[(String, String)],
+    ) -> anyhow::Result<Self> {
+        let cores = cores.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
         let log = folder.join("server.log");
         let file = fs::File::create(&log)?;
         let mut command = Command::new("setpriv");
         command
-            .args(["--pdeathsig", "KILL", "taskset", "-c", &core.to_string()])
+            .args(["--pdeathsig", "KILL", "taskset", "-c", &cores])
             .arg(program)
             .args(arguments)
             .current_dir(folder)
