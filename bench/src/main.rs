@@ -82,9 +82,12 @@ struct Arguments {
     /// Only files that are uploaded, beside nginx.
     #[arg(long)]
     uploads: bool,
-    /// Only what attackers get.
+    /// Only attacks, and what they cost others.
     #[arg(long)]
     attacks: bool,
+    /// Some of the attacks: all of them, unless some are named.
+    #[arg(long, value_delimiter = ',', requires = "attacks")]
+    only: Vec<attacks::Attack>,
     /// Only what grows beside the chat: boards, files, threads, notes.
     #[arg(long)]
     beside: bool,
@@ -149,7 +152,7 @@ fn main() -> anyhow::Result<()> {
         return uploads::measure(&arguments.natter, arguments.rounds);
     }
     if arguments.attacks {
-        return attacks::measure(&arguments.natter);
+        return attacks::measure(&arguments.natter, &arguments.only);
     }
     if arguments.beside {
         return beside::measure(arguments.quick);

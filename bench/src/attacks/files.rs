@@ -1,0 +1,118 @@
+//! Files and pages that are expensive to process.
+
+use std::io::{self, Read as _};
+
+use flate2::{Compression, Crc, write::ZlibEncoder};
+
+/// Nested elements of [`nested_page`].
+const NESTING: usize = 600_000;
+/// Attributes of [`attributes_page`].
+const ATTRIBUTES: usize = 116_430;
+/// Size that the colour profile of [`profile_bomb`] has when it is inflated, in bytes.
+const PROFILE: u64 = 256 << 20;
+
+/// A square PNG of one bit for each pixel, all of them black, which takes three bytes for each pixel when it is decoded.
+pub fn picture(side: u32) -> io::Result<Vec<u8>> {
+    png(side, &[])
+}
+
+/// A PNG of 100 × 100 pixels whose colour profile of 261 KB inflates to 256 MiB.
+pub fn profile_bomb() -> io::Result<Vec<u8>> {
+    let profile = [b"x\0\0".as_slice(), &compressed_zeros(PROFILE)?].concat();
+    png(100, &chunk(b"iCCP", &profile))
+}
+
+/// A PNG with further chunks behind its header.
+fn png(side: u32, chunks: &[u8]) -> io::Result<Vec<u8>> {
+    let header = [&side.to_be_bytes()[..], &side.to_be_bytes(), &[1, 3, 0, 0, 0]].concat();
+    // Each row begins with a byte that names its filter; 0 is none.
+    let row = u64::from(side.div_ceil(8)) + 1;
+    let pixels = compressed_zeros(row * u64::from(side))?;
+    Ok([
+        b"\x89PNG\r\n\x1a\n".as_slice(),
+        &chunk(b"IHDR", &header),
+        chunks,
+        &chunk(b"PLTE", &[0, 0, 0, 255, 255, 255]),
+        &chunk(b"IDAT", &pixels),
+        &chunk(b"IEND", &[]),
+    ]
+    .concat())
+}
+
+fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut checksum = Crc::new();
+    checksum.update(name);
+    checksum.update(data);
+    let length = u32::try_from(data.len()).unwrap_or(u32::MAX).to_be_bytes();
+    [&length[..], name, data, &checksum.sum().to_be_bytes()].concat()
+}
+
+fn compressed_zeros(length: u64) -> io::Result<Vec<u8>> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    io::copy(&mut io::repeat(0).take(length), &mut encoder)?;
+    encoder.finish()
+}
+
+/// An HTML page of 3 MB. A parser looks for an open paragraph through all elements that are open, for each element that begins.
+pub fn nested_page() -> String {
+    format!("<!DOCTYPE html><title>Nested</title>{}deep", "<div>".repeat(NESTING))
+}
+
+/// An HTML page of less than 512 KiB, of which a server reads all: one tag with 116,430 attributes. A tokenizer compares each with all before it.
+pub fn attributes_page() -> String {
+    let attributes: String = (0..ATTRIBUTES).map(attribute).collect();
+    format!("<title>Attributes</title><p{attributes}>text")
+}
+
+/// A space and a name of three characters, or of four where there are no more of three.
+fn attribute(number: usize) -> String {
+    const CHARACTERS: &[u8; 40] = b"abcdefghijklmnopqrstuvwxyz0123456789-_.:";
+    let length = if number < CHARACTERS.len().pow(3) { 3 } else { 4 };
+    let name = (0..length).map(|place| char::from(CHARACTERS[number / CHARACTERS.len().pow(place) % CHARACTERS.len()]));
+    std::iter::once(' ').chain(name).collect()
+}
+
+/// A word of ten letters, another one for each number below 20⁶, all with the substring `zaza`.
+pub fn word(number: usize) -> String {
+    let letter = |place: u32| {
+        let digit = number / 20_usize.pow(place) % 20;
+        char::from(b'b' + u8::try_from(digit).unwrap_or_default())
+    };
+    let (begin, end): (String, String) = ((0..3).map(letter).collect(), (3..6).map(letter).collect());
+    format!("{begin}zaza{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_picture_is_a_png() {
+        let file = picture(100).unwrap();
+        assert_eq!(&file[..8], b"\x89PNG\r\n\x1a\n");
+        assert_eq!(&file[16..26], [0, 0, 0, 100, 0, 0, 0, 100, 1, 3]);
+        // https://www.w3.org/TR/png/: the last chunk of every file.
+        assert!(file.ends_with(b"\0\0\0\0IEND\xae\x42\x60\x82"));
+    }
+
+    #[test]
+    fn a_profile_of_256_mebibytes_is_compressed_to_261_kilobytes() {
+        let size = profile_bomb().unwrap().len();
+        assert!((255_000..270_000).contains(&size), "{size}");
+    }
+
+    #[test]
+    fn attributes_differ_and_are_read_whole() {
+        assert!(attributes_page().len() <= 512 * 1024, "{}", attributes_page().len());
+        assert_eq!((0..ATTRIBUTES).map(attribute).collect::<HashSet<_>>().len(), ATTRIBUTES);
+    }
+
+    #[test]
+    fn words_differ_and_share_a_substring() {
+        let words: HashSet<String> = (0..220_000).map(word).collect();
+        assert_eq!(words.len(), 220_000);
+        assert!(words.iter().all(|word| word.len() == 10 && word.contains("zaza")));
+    }
+}
