@@ -10,6 +10,7 @@ pub mod clock;
 pub mod code;
 pub mod config;
 pub mod credits;
+pub mod disk;
 pub mod envelope;
 pub mod error;
 pub mod event;

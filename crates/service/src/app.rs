@@ -158,7 +158,8 @@ impl App {
         let places = Places::load(config.server.geoip_database.as_deref())?;
         let ai = Arc::new(gateway::connect(&config.ai, &config.outgoing)?);
         let outgoing = Outgoing::new(&config.outgoing)?;
-        let uploads = Uploads::open(&config)?;
+        let work = WorkPools::default();
+        let uploads = Uploads::open(&config, Arc::clone(&work.disk))?;
         let search = Search::open(&config, &db)?;
         let push = Push::load(&db, &config).await?;
         let mailer = Mailer::build(&config, clock.clone())?;
@@ -217,7 +218,7 @@ impl App {
             outgoing,
             uploads,
             search,
-            work: WorkPools::default(),
+            work,
             checks: checks::Known::default(),
             program: OnceLock::new(),
             profiling: Arc::default(),

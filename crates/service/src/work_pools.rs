@@ -13,6 +13,9 @@ pub(crate) struct WorkPools {
     pub parsing: Arc<WorkPool>,
     /// Downloads of everything that one person has written.
     pub export: Arc<WorkPool>,
+    /// Uploads on the disk and in the database: a slot is held for one part of a file, or for one transaction. Each of them delays the database's
+    /// other commits.
+    pub disk: Arc<WorkPool>,
 }
 
 impl Default for WorkPools {
@@ -38,6 +41,14 @@ impl Default for WorkPools {
                 max_waiting: 2,
                 max_wait: Duration::from_secs(10),
                 sentence: "Too many exports are running on the server. Try again in 10 seconds.",
+            }),
+            disk: WorkPool::new(PoolLimits {
+                slots: 4,
+                per_person: 1,
+                // Parts wait without a limit: a part that waits keeps its file's sender from sending the next.
+                max_waiting: usize::MAX,
+                max_wait: Duration::MAX,
+                sentence: "",
             }),
         }
     }

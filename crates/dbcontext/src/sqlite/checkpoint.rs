@@ -8,7 +8,6 @@
 use std::{
     fs::File,
     io,
-    os::fd::AsRawFd as _,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use appcore::disk::sync_range;
 use sqlx::{AssertSqlSafe, SqliteConnection, Transaction, sqlite::SqlitePool};
 use tokio::time::MissedTickBehavior;
 
@@ -182,24 +182,10 @@ async fn copy_pages(connection: &mut SqliteConnection) -> Result<(), sqlx::Error
 
 /// Syncs the file a piece at a time: a commit that comes meanwhile waits for one piece.
 fn write_out(file: &File) -> io::Result<()> {
-    const FLAGS: u32 =
-        libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
     let length = file.metadata()?.len();
     let piece = PIECE.max(length / PIECES);
     let mut begin = 0;
-    while begin < length {
-        let (Ok(from), Ok(bytes)) = (begin.try_into(), piece.try_into()) else { break };
-        // SAFETY: the file is open, and no memory is passed.
-        #[expect(unsafe_code, reason = "a system call that the standard library doesn't have")]
-        let outcome = unsafe { libc::sync_file_range(file.as_raw_fd(), from, bytes, FLAGS) };
-        if outcome != 0 {
-            let error = io::Error::last_os_error();
-            match error.raw_os_error() {
-                Some(libc::EIO | libc::ENOSPC | libc::EDQUOT) => return Err(error),
-                // Not every file system can sync a range.
-                _ => break,
-            }
-        }
+    while begin < length && sync_range(file, begin, piece)? {
         begin += piece;
     }
     file.sync_data()

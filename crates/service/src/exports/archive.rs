@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::{sync::mpsc, task::JoinHandle};
 use zip::{ZipWriter, result::ZipError, write::SimpleFileOptions};
 
-use crate::{App, uploads::Received};
+use crate::{App, uploads::Received, work_pools::WorkOwner};
 
 /// Pieces that may wait on either side.
 const AHEAD: usize = 4;
@@ -28,7 +28,7 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    pub async fn create(app: &App) -> Result<Self, AppError> {
+    pub async fn create(app: &App, owner: WorkOwner) -> Result<Self, AppError> {
         let (steps, mut received) = mpsc::channel(AHEAD);
         let (packed, mut pieces) = mpsc::channel::<Bytes>(AHEAD);
         let packing = tokio::task::spawn_blocking(move || {
@@ -42,7 +42,7 @@ impl Archive {
             zip.finish()?.into_inner().hand_on()?;
             Ok(())
         });
-        let mut incoming = app.uploads.store.receive().await?;
+        let mut incoming = app.uploads.store.receive(owner).await?;
         let storing = tokio::spawn(async move {
             while let Some(piece) = pieces.recv().await {
                 incoming.write(&piece).await?;

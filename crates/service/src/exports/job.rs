@@ -21,6 +21,7 @@ use crate::{
     jobs::{Ended, Job, Stored, Work},
     notifications::{Notice, notify},
     uploads::{self, Object},
+    work_pools::WorkOwner,
 };
 
 /// How far it is is told no oftener.
@@ -119,7 +120,7 @@ async fn write(app: &App, job: ExportJob) -> Result<Upload, AppError> {
     let tell =
         |messages| app.tell_own(user_id, &Event::ExportProgress { conversation_id: id, upload_id, messages, of });
     tell(0)?;
-    let mut archive = Archive::create(app).await?;
+    let mut archive = Archive::create(app, WorkOwner::user(user_id)).await?;
     let filled = fill(app, job, &head, begins_after, &mut archive, tell).await;
     uploads::take_written(app, upload_id, MEDIA_TYPE, archive.finish(filled).await?).await
 }

@@ -46,7 +46,11 @@ pub use sent::of_conversation;
 pub(crate) use store::Object;
 pub use store::{Pieces, open_s3};
 
-use crate::{App, entitlements, jobs, quotas, sweep::SweepJob, work_pools::WorkOwner};
+use crate::{
+    App, entitlements, jobs, quotas,
+    sweep::SweepJob,
+    work_pools::{WorkOwner, WorkPool},
+};
 pub(crate) use receive::{Incoming, Received};
 use store::Store;
 
@@ -66,9 +70,9 @@ pub struct Uploads {
 }
 
 impl Uploads {
-    pub(crate) fn open(config: &Config) -> anyhow::Result<Arc<Self>> {
+    pub(crate) fn open(config: &Config, disk: Arc<WorkPool>) -> anyhow::Result<Arc<Self>> {
         let decoding = Arc::new(Semaphore::new(image::DECODING));
-        Ok(Arc::new(Self { store: Store::open(config)?, decoding }))
+        Ok(Arc::new(Self { store: Store::open(config, disk)?, decoding }))
     }
 }
 
@@ -110,7 +114,7 @@ pub struct Receiving {
 pub async fn begin(app: &App, by: &Principal, announced: Announced) -> Result<Receiving, AppError> {
     let (claimed, is_measured) = (announced.media_type.clone(), announced.size.is_some());
     let (id, taken) = announce(app, by, announced).await?;
-    let incoming = app.uploads.store.receive().await?;
+    let incoming = app.uploads.store.receive(WorkOwner::user(by.user_id)).await?;
     let taken = (!is_measured).then_some(taken);
     Ok(Receiving { id, owner: by.user_id, incoming, claimed, taken })
 }
@@ -149,6 +153,7 @@ async fn announce(app: &App, by: &Principal, announced: Announced) -> Result<(Up
         transcript_state: transcript_state(app, kind),
         created_at: now,
     };
+    let _slot = app.work.disk.acquire_for_job(WorkOwner::user(by.user_id)).await;
     let tx = app.db.begin().await.map_err(app_error)?;
     let taken = space::take(app, &tx, by.user_id, size).await?;
     new.reserved = size.is_none().then_some(taken);
@@ -177,7 +182,7 @@ impl Receiving {
         };
         if taken.is_err() {
             // It comes anew, if at all.
-            remove(app, id).await;
+            remove(app, id, owner).await;
         }
         taken
     }
@@ -185,11 +190,12 @@ impl Receiving {
     /// It broke off.
     pub async fn give_up(self, app: &App) {
         drop(self.incoming);
-        remove(app, self.id).await;
+        remove(app, self.id, self.owner).await;
     }
 }
 
-async fn remove(app: &App, id: UploadId) {
+async fn remove(app: &App, id: UploadId, owner: UserId) {
+    let _slot = app.work.disk.acquire_for_job(WorkOwner::user(owner)).await;
     // Otherwise the job does so.
     if let Err(error) = sweep::sweep(app, id).await {
         tracing::warn!(%error, "a file that broke off is removed later");
@@ -249,7 +255,7 @@ async fn take_in(
         None => (received.path, received.size, received.sha256),
     };
     for (size, bytes) in looked.thumbnails {
-        store.put(Object::Thumbnail(id, size), bytes).await?;
+        store.put(Object::Thumbnail(id, size), bytes, owner).await?;
     }
     store.put_file(Object::Whole(id), file).await?;
     let done = rows::Finished {
@@ -260,6 +266,7 @@ async fn take_in(
         thumbhash: looked.thumbhash,
         thumbnail_type: looked.thumbnail_type,
     };
+    let slot = app.work.disk.acquire_for_job(owner).await;
     let tx = app.db.begin().await.map_err(app_error)?;
     let announced = rows::get_all(&tx, [id]).await?.pop();
     let owner = announced.as_ref().and_then(|row| row.owner_id);
@@ -271,6 +278,7 @@ async fn take_in(
     let is_finished = rows::finish(&tx, id, &done).await?;
     let row = rows::get_to_send(&tx, [id]).await?.pop();
     tx.commit().await.map_err(app_error)?;
+    drop(slot);
     if row.is_none() && !is_finished {
         // It was removed while it was looked at, perhaps before these bytes came.
         sweep::remove_objects(app, id).await?;

@@ -47,7 +47,7 @@ pub(crate) async fn keep_preview(app: &App, owner: WorkOwner, picture: SmallPict
     rows::insert(&tx, &new).await?;
     jobs::ask_after(&tx, now, &SweepJob::Upload(new.id), UNSENT).await?;
     tx.commit().await.map_err(app_error)?;
-    let mut incoming = app.uploads.store.receive().await?;
+    let mut incoming = app.uploads.store.receive(owner).await?;
     incoming.write(&picture.bytes).await?;
     Ok(take_in(app, (new.id, owner), picture.media_type, incoming.close().await?).await?.id)
 }

@@ -1,12 +1,17 @@
-//! A file as it comes in: written to the disk and summed up piece by piece.
+//! A file as it comes in: written to the disk and summed up part by part.
 
 use std::{
     fs::File,
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use appcore::AppError;
+use appcore::{
+    AppError,
+    disk::sync_range,
+    work_pool::{WorkOwner, WorkPool},
+};
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
 
@@ -14,7 +19,7 @@ use super::blocking;
 use crate::condition;
 
 /// Bytes that are gathered before they are written.
-const GATHERED: usize = 1024 * 1024;
+const GATHERED: usize = 256 * 1024;
 
 /// A file that is being received. Where it is dropped before its end, it is removed.
 pub(crate) struct Incoming {
@@ -24,6 +29,8 @@ pub(crate) struct Incoming {
     file: Option<(File, Context)>,
     size: u64,
     floor: Floor,
+    disk: Arc<WorkPool>,
+    owner: WorkOwner,
 }
 
 /// What stays free of a disk, whatever comes: the database may lie on the same one.
@@ -77,11 +84,13 @@ impl Drop for TemporaryFile {
 }
 
 impl Incoming {
-    pub async fn create(path: PathBuf, floor: Floor) -> Result<Self, AppError> {
+    /// `disk`: the pool in which each part is written, on behalf of `owner`.
+    pub async fn create(path: PathBuf, floor: Floor, disk: Arc<WorkPool>, owner: WorkOwner) -> Result<Self, AppError> {
         let path = TemporaryFile::new(path);
         let place = path.path();
         let file = blocking(move || Ok(File::create(place)?)).await?;
-        Ok(Self { path, gathered: BytesMut::new(), file: Some((file, Context::new(&SHA256))), size: 0, floor })
+        let file = Some((file, Context::new(&SHA256)));
+        Ok(Self { path, gathered: BytesMut::new(), file, size: 0, floor, disk, owner })
     }
 
     pub async fn write(&mut self, piece: &Bytes) -> Result<(), AppError> {
@@ -108,12 +117,18 @@ impl Incoming {
         };
         let gathered = self.gathered.split().freeze();
         let (floor, place) = (self.floor, self.path.path());
+        let length = gathered.len() as u64;
+        let start = self.size - length;
+        let slot = self.disk.acquire_for_job(self.owner).await;
         let written = blocking(move || {
-            floor.check(&place, gathered.len() as u64)?;
+            let _slot = slot;
+            floor.check(&place, length)?;
             context.update(&gathered);
             file.write_all(&gathered)?;
             if is_last {
                 file.sync_all()?;
+            } else {
+                sync_range(&file, start, length)?;
             }
             Ok((file, context))
         });
@@ -128,4 +143,39 @@ pub(super) fn hexadecimal(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::UserId;
+
+    use super::*;
+    use crate::work_pools::WorkPools;
+
+    fn user() -> WorkOwner {
+        WorkOwner::user(UserId::new())
+    }
+
+    #[tokio::test]
+    async fn large_files_of_one_person_do_not_hold_up_those_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = WorkPools::default().disk;
+        let create = |name: &str, owner| Incoming::create(folder.path().join(name), Floor(0), Arc::clone(&disk), owner);
+        let (greedy, other) = (user(), user());
+        let part = Bytes::from(vec![7; GATHERED]);
+        let mut large = create("large", greedy).await.unwrap();
+        large.write(&part).await.unwrap();
+        let running = disk.acquire_for_job(greedy).await;
+        let waiting = tokio::spawn(async move {
+            large.write(&Bytes::from(vec![7; GATHERED])).await.unwrap();
+            large.close().await.unwrap().size
+        });
+        let mut small = create("small", other).await.unwrap();
+        small.write(&part).await.unwrap();
+        small.write(&Bytes::from_static(b"the end")).await.unwrap();
+        assert_eq!(small.close().await.unwrap().size, GATHERED as u64 + 7);
+        assert!(!waiting.is_finished());
+        drop(running);
+        assert_eq!(waiting.await.unwrap(), 2 * GATHERED as u64);
+    }
 }

@@ -99,7 +99,7 @@ pub async fn append<'a>(
     if progress.offset != offset {
         return Err(Code::UploadConflict.into());
     }
-    let incoming = app.uploads.store.receive().await?;
+    let incoming = app.uploads.store.receive(WorkOwner::user(by.user_id)).await?;
     Ok(Appending { app, row, progress, incoming })
 }
 
@@ -130,7 +130,7 @@ impl Appending<'_> {
     /// Makes a piece of what was received.
     async fn store(&mut self) -> Result<(), AppError> {
         let store = &self.app.uploads.store;
-        let next = store.receive().await?;
+        let next = store.receive(owner(&self.row)).await?;
         let received = std::mem::replace(&mut self.incoming, next).close().await?;
         if received.size == 0 {
             return Ok(());
@@ -139,6 +139,7 @@ impl Appending<'_> {
         let part = Part { position, size, part_id: Uuid::now_v7() };
         let object = Object::Part(self.row.id, part.part_id);
         store.put_file(object, received.path).await?;
+        let _slot = self.app.work.disk.acquire_for_job(owner(&self.row)).await;
         if !rows::add_part(self.app.db.writer(), self.row.id, part).await? {
             store.remove(object).await?;
             return Err(Code::UploadConflict.into());
@@ -188,11 +189,11 @@ async fn hold(app: &App, id: UploadId) -> AppError {
 }
 
 async fn join(app: &App, row: &StoredUpload) -> Result<(), AppError> {
-    let received = gather(app, row.id).await?;
+    let owner = owner(row);
+    let received = gather(app, row.id, owner).await?;
     if row.size != Some(stored(received.size)) {
         return Err(AppError::unavailable(anyhow::anyhow!("the pieces of the file {} are not all there", row.id)));
     }
-    let owner = row.owner_id.map_or(WorkOwner::System, WorkOwner::user);
     match take_in(app, (row.id, owner), &row.media_type, received).await {
         Ok(_) => sweep::remove_parts(app, row.id).await,
         Err(error) if super::is_final(&error) => {
@@ -203,9 +204,13 @@ async fn join(app: &App, row: &StoredUpload) -> Result<(), AppError> {
     }
 }
 
-async fn gather(app: &App, id: UploadId) -> Result<Received, AppError> {
+fn owner(row: &StoredUpload) -> WorkOwner {
+    row.owner_id.map_or(WorkOwner::System, WorkOwner::user)
+}
+
+async fn gather(app: &App, id: UploadId, owner: WorkOwner) -> Result<Received, AppError> {
     let store = &app.uploads.store;
-    let mut whole = store.receive().await?;
+    let mut whole = store.receive(owner).await?;
     for part in rows::parts(app.db.writer(), id).await? {
         let size = u64::try_from(part.size).unwrap_or_default();
         let mut pieces = store.read(Object::Part(id, part.part_id), 0..size).await?;

@@ -12,7 +12,7 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 
 use super::UNSENT;
-use crate::{App, access, quotas};
+use crate::{App, access, quotas, work_pools::WorkOwner};
 
 /// What a file takes at a time whose size nobody has said.
 const STEP: i64 = 8 * 1024 * 1024;
@@ -35,6 +35,7 @@ fn first_step(app: &App) -> i64 {
 /// Takes more for a file that has become larger than what was taken for it.
 pub(super) async fn take_more(app: &App, owner: UserId, id: UploadId, size: u64) -> Result<u64, AppError> {
     let least = i64::try_from(size).unwrap_or(i64::MAX);
+    let _slot = app.work.disk.acquire_for_job(WorkOwner::user(owner)).await;
     let tx = app.db.begin().await.map_err(app_error)?;
     let taken = take_between(app, &tx, owner, (least, least.saturating_add(STEP)), Some(id)).await?;
     if !rows::reserve(&tx, id, taken).await? {

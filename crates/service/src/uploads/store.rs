@@ -13,7 +13,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use appcore::{AppError, UploadId, config::Config};
+use appcore::{
+    AppError, UploadId,
+    config::Config,
+    work_pool::{WorkOwner, WorkPool},
+};
 use bytes::Bytes;
 use futures_util::{
     StreamExt as _,
@@ -71,11 +75,12 @@ pub(crate) struct Store {
     incoming: PathBuf,
     data_dir: PathBuf,
     floor: Floor,
+    disk: Arc<WorkPool>,
 }
 
 impl Store {
     /// Several instances need a store that all of them reach.
-    pub fn open(config: &Config) -> anyhow::Result<Self> {
+    pub fn open(config: &Config, disk: Arc<WorkPool>) -> anyhow::Result<Self> {
         let settings = &config.uploads;
         let data_dir = &config.server.data_dir;
         let floor = Floor(config.server.min_free_bytes);
@@ -84,7 +89,7 @@ impl Store {
             let incoming = data_dir.join("incoming");
             prepare(&incoming)?;
             let data_dir = data_dir.clone();
-            return Ok(Self { objects: open_s3(config, &url)?, folder: None, incoming, data_dir, floor });
+            return Ok(Self { objects: open_s3(config, &url)?, folder: None, incoming, data_dir, floor, disk });
         }
         let folder = match &settings.url {
             Some(folder) => PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)),
@@ -98,12 +103,12 @@ impl Store {
         let folder = folder.canonicalize().with_context(|| format!("can't use the folder {}", folder.display()))?;
         let objects = LocalFileSystem::new_with_prefix(&folder)?.with_automatic_cleanup(true);
         let (incoming, data_dir) = (folder.join("incoming"), data_dir.clone());
-        Ok(Self { objects: Arc::new(objects), incoming, data_dir, folder: Some(folder), floor })
+        Ok(Self { objects: Arc::new(objects), incoming, data_dir, folder: Some(folder), floor, disk })
     }
 
-    /// Begins to receive a file, for as long as the disk has room.
-    pub async fn receive(&self) -> Result<Incoming, AppError> {
-        Incoming::create(self.incoming(), self.floor).await
+    /// Begins to receive a file on behalf of `owner`, for as long as the disk has room.
+    pub async fn receive(&self, owner: WorkOwner) -> Result<Incoming, AppError> {
+        Incoming::create(self.incoming(), self.floor, Arc::clone(&self.disk), owner).await
     }
 
     /// Refuses a file of this size for which the disk has no room.
@@ -155,11 +160,17 @@ impl Store {
         upload.finish().await.map(drop).map_err(super::away)
     }
 
-    pub async fn put(&self, object: Object, bytes: Bytes) -> Result<(), AppError> {
+    /// Stores a small file.
+    pub async fn put(&self, object: Object, bytes: Bytes, owner: WorkOwner) -> Result<(), AppError> {
         if self.folder.is_some() {
             let file = TemporaryFile::new(self.incoming());
             let written = file.path();
-            blocking(move || write_file(&written, &bytes)).await?;
+            let slot = self.disk.acquire_for_job(owner).await;
+            blocking(move || {
+                let _slot = slot;
+                write_file(&written, &bytes)
+            })
+            .await?;
             return self.put_file(object, file).await;
         }
         self.objects.put(&object.path(), PutPayload::from_bytes(bytes)).await.map(drop).map_err(super::away)
@@ -279,15 +290,17 @@ mod tests {
     use futures_util::TryStreamExt as _;
 
     use super::*;
+    use crate::work_pools::WorkPools;
 
     #[tokio::test]
     async fn what_is_being_read_comes_to_its_end_though_it_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = ("NATTER__SERVER__DATA_DIR".into(), folder.path().as_os_str().to_owned());
-        let store = Store::open(&appcore::config::load_from(None, [data_dir]).unwrap().config).unwrap();
+        let config = appcore::config::load_from(None, [data_dir]).unwrap().config;
+        let store = Store::open(&config, WorkPools::default().disk).unwrap();
         let object = Object::Whole(UploadId::new());
         let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(2 * PIECE + 7).collect();
-        store.put(object, Bytes::from(bytes.clone())).await.unwrap();
+        store.put(object, Bytes::from(bytes.clone()), WorkOwner::System).await.unwrap();
         let size = bytes.len() as u64;
         let whole = store.read(object, 0..size).await.unwrap();
         let end = store.read(object, 5..size).await.unwrap();
