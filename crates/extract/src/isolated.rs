@@ -36,7 +36,7 @@ const STACK: usize = 64 * 1024 * 1024;
 /// Pictures are not nested.
 const PICTURE_STACK: usize = 16 * 1024 * 1024;
 /// Behind everything that somebody waits for.
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// Foreign data to parse.
 #[derive(Clone, Debug, Serialize, Deserialize)]
