@@ -49,14 +49,13 @@ impl BodyPools {
         size: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, GatewayError> {
-        if size <= LARGE {
-            return Ok(work());
-        }
-        let slot =
-            self.requests.acquire(owner).await.map_err(|_| {
-                GatewayError::new(ErrorKind::Unavailable, REQUESTS.sentence).with_retry_after(RETRY_AFTER)
-            })?;
-        run_blocking(slot, "request", work).await
+        let slot = async {
+            self.requests
+                .acquire(owner)
+                .await
+                .map_err(|_| GatewayError::new(ErrorKind::Unavailable, REQUESTS.sentence).with_retry_after(RETRY_AFTER))
+        };
+        process(size, slot, "request", work).await
     }
 
     async fn process_answer<T: Send + 'static>(
@@ -65,11 +64,7 @@ impl BodyPools {
         size: usize,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, GatewayError> {
-        if size <= LARGE {
-            return Ok(work());
-        }
-        let slot = self.answers.acquire_for_job(owner).await;
-        run_blocking(slot, "answer", work).await
+        process(size, async { Ok(self.answers.acquire_for_job(owner).await) }, "answer", work).await
     }
 }
 
@@ -91,12 +86,18 @@ pub(crate) async fn answer_off_loop<T: Send + 'static>(
     POOLS.process_answer(owner, size, work).await
 }
 
-/// Runs `work` on a blocking thread. The slot is released when the work is done, even if the caller has gone.
-async fn run_blocking<T: Send + 'static>(
-    slot: WorkSlot,
+/// Processes a small body at once, and a large one on a blocking thread when there is a slot. The slot is released when the work is done, even if the
+/// caller has gone.
+async fn process<T: Send + 'static>(
+    size: usize,
+    slot: impl Future<Output = Result<WorkSlot, GatewayError>>,
     body: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, GatewayError> {
+    if size <= LARGE {
+        return Ok(work());
+    }
+    let slot = slot.await?;
     let running = spawn_blocking(move || {
         let _slot = slot;
         work()
