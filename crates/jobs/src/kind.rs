@@ -3,7 +3,10 @@
 use std::future::Future;
 
 use appcore::{AppError, config::Config};
-use dbcontext::{entity::job, query::jobs::NewJob};
+use dbcontext::{
+    entity::job,
+    query::jobs::{JobOwner, NewJob},
+};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -37,6 +40,11 @@ pub trait Stored: Serialize + Sized {
             payload: payload(self).map_err(AppError::internal)?,
             owner: None,
         })
+    }
+
+    /// [`new_job`](Self::new_job) on somebody's behalf.
+    fn new_job_for(&self, owner: impl Into<JobOwner>) -> Result<NewJob, AppError> {
+        Ok(NewJob { owner: Some(owner.into()), ..self.new_job()? })
     }
 }
 

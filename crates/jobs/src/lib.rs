@@ -29,10 +29,7 @@ use appcore::{
 };
 use dbcontext::{
     Database,
-    query::{
-        self,
-        jobs::{JobOwner, NewJob},
-    },
+    query::{self, jobs::JobOwner},
 };
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
@@ -80,9 +77,20 @@ pub async fn ask_for_after<C: ConnectionTrait>(
     wait: Duration,
     owner: impl Into<JobOwner>,
 ) -> Result<(), AppError> {
-    let job = NewJob { owner: Some(owner.into()), ..job.new_job()? };
-    let piece = query::jobs::insert_after(db.get_database_backend(), vec![job], now, wait)?;
+    let piece = query::jobs::insert_after(db.get_database_backend(), vec![job.new_job_for(owner)?], now, wait)?;
     query::execute(db, vec![piece]).await
+}
+
+/// [`ask_for`] a job that is done at a time.
+pub async fn ask_for_at<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    job: &impl Stored,
+    at: Timestamp,
+    owner: impl Into<JobOwner>,
+) -> Result<(), AppError> {
+    let wait = Duration::from_millis(at.0.saturating_sub(now.0).max(1).unsigned_abs());
+    ask_for_after(db, now, job, wait, owner).await
 }
 
 /// [`ask`] for a job that is done when `wait` has passed.

@@ -1,7 +1,9 @@
 //! [Durable jobs](::jobs) of this program. Their kinds stand in a table where the [`App`] is built.
 
 pub use ::jobs::Workers;
-pub(crate) use ::jobs::{Ended, Job, Lease, Over, Stored, ask, ask_after, ask_for, ask_for_after, cancel, caught};
+pub(crate) use ::jobs::{
+    Ended, Job, Lease, Over, Stored, ask, ask_after, ask_for, ask_for_after, ask_for_at, cancel, caught,
+};
 
 use crate::App;
 

@@ -53,8 +53,7 @@ pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, task: &Task)
     jobs::cancel::<DueJob>(db, task.id.0).await?;
     let Some(due_at) = task.due_at.filter(|due_at| *due_at > now) else { return Ok(()) };
     let at = if due_at.minus(BEFORE) > now { due_at.minus(BEFORE) } else { due_at };
-    let wait = Duration::from_millis(at.0.saturating_sub(now.0).max(1).unsigned_abs());
-    jobs::ask_for_after(db, now, &DueJob { task_id: task.id, due_at }, wait, task.created_by).await
+    jobs::ask_for_at(db, now, &DueJob { task_id: task.id, due_at }, at, task.created_by).await
 }
 
 async fn remind(app: &App, job: DueJob) -> Result<(), AppError> {

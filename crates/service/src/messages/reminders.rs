@@ -60,8 +60,7 @@ pub async fn create(
     let tx = app.db.begin().await.map_err(app_error)?;
     quotas::check_text(app, &tx, by.user_id, 0, row_bytes(&[row.note.as_deref().unwrap_or_default()])).await?;
     rows::insert(&tx, row.clone()).await?;
-    let wait = Duration::from_millis(at.0.saturating_sub(now.0).max(1).unsigned_abs());
-    jobs::ask_for_after(&tx, now, &ReminderJob { reminder_id: row.id }, wait, by.user_id).await?;
+    jobs::ask_for_at(&tx, now, &ReminderJob { reminder_id: row.id }, at, by.user_id).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, by.user_id, row.id)?;
     Ok(Reminder { id: row.id, message, note: row.note, at, created_at: now })

@@ -146,7 +146,7 @@ pub async fn create(
         let same = rows::find_same(app.db.writer(), user, conversation_id, &row.client_id).await?;
         return shown(same.ok_or(Code::Conflict)?);
     }
-    jobs::ask_for_after(&tx, now, &ScheduledJob { scheduled_id: row.id }, wait(now, send_at), user).await?;
+    jobs::ask_for_at(&tx, now, &ScheduledJob { scheduled_id: row.id }, send_at, user).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, row)
 }
@@ -218,7 +218,7 @@ pub async fn change(
         return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
     };
     jobs::cancel::<ScheduledJob>(&tx, id.0).await?;
-    jobs::ask_for_after(&tx, now, &ScheduledJob { scheduled_id: id }, wait(now, send_at), by.user_id).await?;
+    jobs::ask_for_at(&tx, now, &ScheduledJob { scheduled_id: id }, send_at, by.user_id).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, row)
 }
@@ -261,10 +261,6 @@ fn check_time(now: Timestamp, at: Timestamp) -> Result<(), AppError> {
         return Err(AppError::field("send_at", "invalid", "Choose a time within the next year."));
     }
     Ok(())
-}
-
-fn wait(now: Timestamp, at: Timestamp) -> Duration {
-    Duration::from_millis(at.0.saturating_sub(now.0).max(0).unsigned_abs())
 }
 
 fn written(payload: &Payload) -> Result<String, AppError> {
@@ -366,9 +362,8 @@ async fn deliver(app: &App, job: ScheduledJob) -> Result<(), AppError> {
     let Some(row) = rows::take(db, id, now).await? else {
         // It is gone, was refused, or its time is another: then there is a job for that, unless the clocks differ.
         let Some(row) = rows::find(db, id).await?.filter(|row| row.failure.is_none()) else { return Ok(()) };
-        let early = wait(now, row.send_at);
-        if early <= SKEW {
-            jobs::ask_for_after(db, now, &job, early.max(Duration::from_millis(1)), row.user_id).await?;
+        if row.send_at <= now.plus(SKEW) {
+            jobs::ask_for_at(db, now, &job, row.send_at, row.user_id).await?;
         }
         return Ok(());
     };

@@ -8,7 +8,6 @@ use std::{collections::BTreeMap, time::Duration};
 use appcore::{AppError, Timestamp, UserId, auth::token, view::PresenceStatus};
 use dbcontext::query::{
     self,
-    jobs::NewJob,
     notifications::{self as rows, NotificationRow},
 };
 use sea_orm::ConnectionTrait;
@@ -66,9 +65,7 @@ pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notif
         by_wait.entry(minutes).or_default().push(user);
     }
     for (minutes, people) in by_wait {
-        let asked = people
-            .into_iter()
-            .map(|user_id| Ok(NewJob { owner: Some(user_id.into()), ..MissedJob { user_id }.new_job()? }));
+        let asked = people.into_iter().map(|user_id| MissedJob { user_id }.new_job_for(user_id));
         let piece = query::jobs::insert_after(
             db.get_database_backend(),
             asked.collect::<Result<_, AppError>>()?,

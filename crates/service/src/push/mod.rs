@@ -126,7 +126,7 @@ pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notif
     let jobs = jobs.map(|row| {
         // Whoever wakes a thousand people keeps nobody else's waiting.
         let owner = row.actor_id.map_or(row.user_id, UserId);
-        Ok(NewJob { owner: Some(owner.into()), ..PushJob::wake(row.user_id, row.id, row.conversation_id).new_job()? })
+        PushJob::wake(row.user_id, row.id, row.conversation_id).new_job_for(owner)
     });
     store(db, now, jobs.collect::<Result<_, AppError>>()?, PATIENCE).await
 }
@@ -154,7 +154,7 @@ pub(crate) async fn take_back<C: ConnectionTrait>(db: &C, now: Timestamp, told: 
 }
 
 fn withdrawing(user: UserId, place: Option<ConversationId>) -> Result<NewJob, AppError> {
-    Ok(NewJob { owner: Some(user.into()), ..PushJob::withdraw(user, place).new_job()? })
+    PushJob::withdraw(user, place).new_job_for(user)
 }
 
 async fn store<C: ConnectionTrait>(

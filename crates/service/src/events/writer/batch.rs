@@ -245,7 +245,7 @@ impl<'a> Batch<'a> {
     /// Asks for a job on somebody's behalf: those are taken in turn.
     pub fn ask_for(&mut self, job: &impl Stored, id: ConversationId, by: UserId) -> Result<(), AppError> {
         let workspace_id = self.conversation(id)?.workspace_id;
-        self.ask(NewJob { owner: Some((by, workspace_id).into()), ..job.new_job()? });
+        self.ask(job.new_job_for((by, workspace_id))?);
         Ok(())
     }
 
