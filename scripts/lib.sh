@@ -102,8 +102,9 @@ need_crates() {
     CARGO_HTTP_TIMEOUT="${CARGO_HTTP_TIMEOUT:-15}" cargo fetch --locked --quiet --target "$host"
 }
 
-# Compiles the workspace's own crates by Clippy, which reports its lints and generates the same code as rustc. So one build serves the lints, the tests
-# and scripts/run. Everything that builds in the dev profile calls it, because cargo keeps the crates of either compiler apart.
+# Compiles the workspace's own crates by Clippy, which reports its lints and generates code as rustc does, but for optimisations of the intermediate
+# representation. So one build serves the lints, the tests and scripts/run. Everything that builds in the dev profile calls it, because cargo keeps the
+# crates of either compiler apart; the release profile never does.
 compile_by_clippy() {
   have clippy-driver || fail "Clippy is missing: rustup component add clippy"
   export RUSTC_WORKSPACE_WRAPPER=clippy-driver
