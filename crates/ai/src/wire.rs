@@ -13,7 +13,6 @@ use futures_util::{
 use reqwest::{
     Client, Proxy, Response,
     header::{self, HeaderValue},
-    redirect,
 };
 use telemetry::{Kind, Span};
 use tokio::time::{Instant, timeout_at};
@@ -44,10 +43,7 @@ pub(crate) enum Opened {
 impl Http {
     /// Redirects are not followed, since they would carry the key elsewhere; the environment's proxies are not used.
     pub fn new(proxy: Option<&str>, limits: Arc<Limits>) -> Result<Self, SettingsError> {
-        let builder = Client::builder()
-            .user_agent(concat!("natter/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(limits.connect)
-            .redirect(redirect::Policy::none());
+        let builder = outgoing::client_builder().connect_timeout(limits.connect);
         let builder = match proxy.map(str::trim).filter(|proxy| !proxy.is_empty()) {
             Some(proxy) => builder.proxy(Proxy::all(proxy).map_err(|_| SettingsError::Proxy)?),
             None => builder.no_proxy(),

@@ -7,13 +7,13 @@ use bytes::{Bytes, BytesMut};
 use reqwest::{
     Client, Method, Response, StatusCode,
     header::{AUTHORIZATION, COOKIE, HeaderMap, LOCATION},
-    redirect,
 };
 use url::Url;
 
 use crate::{
     resolver::{Forbidden, GuardedResolver, Lookup},
     rules::{Reach, Rules},
+    tls::client_builder,
 };
 
 /// How long a connection may take to be made.
@@ -98,9 +98,7 @@ impl Outgoing {
         let rules = Arc::new(Rules::new(&settings.allow));
         let client = |reach| {
             let resolver = GuardedResolver { rules: Arc::clone(&rules), reach, lookup: lookup.clone() };
-            Client::builder()
-                .user_agent(concat!("natter/", env!("CARGO_PKG_VERSION")))
-                .redirect(redirect::Policy::none())
+            client_builder()
                 .no_proxy()
                 .referer(false)
                 .connect_timeout(CONNECT)

@@ -13,5 +13,7 @@ mod client;
 mod network;
 mod resolver;
 mod rules;
+mod tls;
 
 pub use client::{Fetched, Limits, Outgoing, OutgoingError, Request};
+pub use tls::client_builder;

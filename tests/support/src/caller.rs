@@ -49,6 +49,8 @@ impl Caller {
     pub fn new(base: &str, credentials: Credentials) -> Self {
         let http = Client::builder()
             .no_proxy()
+            // Reading the system's root certificates takes 20 ms.
+            .tls_certs_only([])
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .build()

@@ -1,0 +1,28 @@
+//! The TLS configuration that HTTP clients share.
+
+use std::sync::{Arc, LazyLock};
+
+use reqwest::{Client, ClientBuilder, redirect};
+use rustls::{ClientConfig, crypto::aws_lc_rs};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+
+/// Reading the system's root certificates takes some 20 ms in a debug build, so it is done once rather than for each client.
+static CONFIG: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let mut config = builder.with_platform_verifier()?.with_no_client_auth();
+    config.alpn_protocols = ["h2", "http/1.1"].map(|protocol| protocol.as_bytes().to_vec()).into();
+    Ok(config)
+});
+
+/// Builder of a client that follows no redirects and names this program. It trusts the system's root certificates, as they were when the first client
+/// was built.
+pub fn client_builder() -> ClientBuilder {
+    let builder =
+        Client::builder().user_agent(concat!("natter/", env!("CARGO_PKG_VERSION"))).redirect(redirect::Policy::none());
+    match &*CONFIG {
+        Ok(config) => builder.tls_backend_preconfigured(config.clone()),
+        // It fails again when the client is built, which returns the error.
+        Err(_) => builder,
+    }
+}
