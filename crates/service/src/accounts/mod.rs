@@ -89,7 +89,7 @@ impl Accounts {
     pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
         let keys = Keys::load(db, config, clock).await?;
         second_factor::seal_all(db, config).await?;
-        tokio::task::spawn_blocking(password_hash::prepare).await??;
+        tokio::task::spawn_blocking(password_hash::prepare).await?;
         Ok(Self {
             keys,
             setup: setup::Setup::load(db, config).await?,

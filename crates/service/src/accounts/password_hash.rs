@@ -1,11 +1,6 @@
 //! How passwords are kept: Argon2id of the [normalized] text.
 
-use std::sync::OnceLock;
-
-use appcore::auth::{
-    password::{self, MAX_BYTES, normalized},
-    token::random_text,
-};
+use appcore::auth::password::{self, MAX_BYTES, normalized};
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
     password_hash::{Error as HashError, phc::PasswordHash},
@@ -15,6 +10,8 @@ use argon2::{
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+/// Stands in for accounts that don't exist: the same settings, and no password's hash.
+const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// Whether a shown password is the stored one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,24 +45,19 @@ pub(super) fn verify(text: &str, stored: Option<&str>) -> anyhow::Result<Passwor
     let shown = normalized(typed);
     let shown: &str = &shown;
     let as_typed = (typed != shown).then_some(typed);
-    let Some(stored) = stored else {
-        for text in std::iter::once(shown).chain(as_typed) {
-            hasher.verify_password(text.as_bytes(), decoy()?).ok();
-        }
-        return Ok(PasswordCheck::Wrong);
-    };
-    let stored =
-        PasswordHash::new(stored).map_err(|error| anyhow::anyhow!("a stored password hash can't be read: {error}"))?;
+    let is_known = stored.is_some();
+    let stored = PasswordHash::new(stored.unwrap_or(DECOY))
+        .map_err(|error| anyhow::anyhow!("a stored password hash can't be read: {error}"))?;
     let is_right = |text: &str| match hasher.verify_password(text.as_bytes(), &stored) {
         Ok(()) => Ok(true),
         Err(HashError::PasswordInvalid) => Ok(false),
         Err(error) => Err(failed(error)),
     };
-    if is_right(shown)? {
+    if is_right(shown)? && is_known {
         return Ok(if is_outdated(&stored) { PasswordCheck::RightButOutdated } else { PasswordCheck::Right });
     }
     match as_typed {
-        Some(typed) if is_right(typed)? => Ok(PasswordCheck::RightButOutdated),
+        Some(typed) if is_right(typed)? && is_known => Ok(PasswordCheck::RightButOutdated),
         _ => Ok(PasswordCheck::Wrong),
     }
 }
@@ -76,24 +68,9 @@ fn is_outdated(stored: &PasswordHash) -> bool {
     !current || stored.algorithm.as_str() != "argon2id"
 }
 
-/// The hash of a random text, made once, that stands in for accounts that don't exist.
-fn decoy() -> anyhow::Result<&'static PasswordHash> {
-    static DECOY: OnceLock<PasswordHash> = OnceLock::new();
-    if let Some(hash) = DECOY.get() {
-        return Ok(hash);
-    }
-    let text = random_text()?;
-    let hash = hasher()
-        .and_then(|hasher| hasher.hash_password(text.as_bytes()))
-        .map_err(|error| anyhow::anyhow!("hashing a password failed: {error}"))?;
-    Ok(DECOY.get_or_init(|| hash))
-}
-
-/// Makes the decoy and reads the list of common passwords at start-up, so that the first sign-in takes no longer than later ones.
-pub(super) fn prepare() -> anyhow::Result<()> {
-    decoy()?;
+/// Reads the list of common passwords at start-up, so that the first sign-in takes no longer than later ones.
+pub(super) fn prepare() {
     password::prepare();
-    Ok(())
 }
 
 #[cfg(test)]
@@ -126,6 +103,13 @@ mod tests {
         let kept = kept.to_string();
         assert_eq!(verify(typed, Some(&kept)).unwrap(), PasswordCheck::RightButOutdated);
         assert_eq!(verify("Caf\u{e9} 2026", Some(&kept)).unwrap(), PasswordCheck::Wrong);
+    }
+
+    #[test]
+    fn an_account_that_does_not_exist_takes_the_same_work() {
+        let decoy = PasswordHash::new(DECOY).unwrap();
+        assert!(!is_outdated(&decoy), "the settings of the decoy");
+        assert_eq!(hasher().unwrap().verify_password(b"x", &decoy), Err(HashError::PasswordInvalid));
     }
 
     #[test]
