@@ -14,8 +14,6 @@ use self::{
 
 /// The default for `RUST_LOG`.
 const USUAL: &str = "info";
-/// Stands before `RUST_LOG`, which may override it: the schema's steps are one line of ours (`schema`).
-const QUIET: &str = "sea_orm_migration=warn";
 
 /// Starts the log. A thread of its own writes it, so that a slow reader delays nobody; it stops when the returned guard is dropped.
 pub fn start() -> io::Result<LogThread> {
@@ -33,9 +31,7 @@ pub fn start() -> io::Result<LogThread> {
 /// Reads `RUST_LOG`. An invalid value counts as none.
 fn filter() -> EnvFilter {
     let levels = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|levels| !levels.is_empty());
-    levels
-        .and_then(|levels| EnvFilter::try_new(format!("{QUIET},{levels}")).ok())
-        .unwrap_or_else(|| EnvFilter::new(format!("{QUIET},{USUAL}")))
+    levels.and_then(|levels| EnvFilter::try_new(levels).ok()).unwrap_or_else(|| EnvFilter::new(USUAL))
 }
 
 /// Logs warnings to standard error, for commands whose standard output is their result.

@@ -5,15 +5,12 @@ use std::{collections::BTreeSet, time::Duration};
 use anyhow::{Context as _, ensure};
 use appcore::config::Config;
 use dbcontext::Database;
-use migration::Migrator;
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction, Statement, TransactionTrait as _};
-use sea_orm_migration::{MigratorTrait as _, SchemaManager};
+use migration::{Migrator, MigratorTrait as _};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
 
 /// How often a step is tried that finds its table in use.
 const TRIES: u32 = 30;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
-/// The table of the steps that were applied.
-const STEPS: &str = "seaql_migrations";
 const UNREADABLE: &str = "The schema's history could not be read";
 /// Any number that nothing else locks: instances that start together take turns.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7246010417523)";
@@ -67,7 +64,7 @@ async fn migrate_up(database: &Database) -> anyhow::Result<()> {
     end_turn(turn).await
 }
 
-/// One line for all steps; the library's own lines, two for each, are left out by the log's filter.
+/// Logs one line for all steps. The migrator logs each step at debug level.
 fn log_steps(applied: usize) {
     if applied == Migrator::migrations().len() {
         tracing::info!(steps = applied, "database schema created");
@@ -123,15 +120,9 @@ pub async fn describe(database: &Database) -> anyhow::Result<String> {
     Ok(known.chain(unknown(&applied).into_iter().map(|step| format!("{:<8} {step}\n", "Newer"))).collect())
 }
 
-/// The steps that were applied, the oldest first. Without making anything, as the library's own question does: a replica is asked as well.
+/// Names of the applied steps, the oldest first. Creates no table, because a replica is asked as well.
 async fn applied(database: &Database) -> anyhow::Result<Vec<String>> {
-    let connection = database.schema();
-    if !SchemaManager::new(connection).has_table(STEPS).await.context(UNREADABLE)? {
-        return Ok(Vec::new());
-    }
-    let sql = format!("SELECT version FROM {STEPS} ORDER BY version");
-    let rows = connection.query_all_raw(Statement::from_string(connection.get_database_backend(), sql)).await;
-    rows.context(UNREADABLE)?.iter().map(|row| Ok(row.try_get("", "version")?)).collect()
+    Migrator::applied(database.schema()).await.context(UNREADABLE)
 }
 
 /// Those of these steps that only a newer program knows.

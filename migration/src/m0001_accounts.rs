@@ -1,11 +1,10 @@
 //! People, their sign-ins, and the keys that sign access tokens.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, blob, blob_null, boolean, string, string_null, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

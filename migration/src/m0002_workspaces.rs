@@ -1,11 +1,10 @@
 //! Tenants and who belongs to them.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, boolean, string, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

@@ -1,6 +1,6 @@
 //! Assistants, and the durable jobs by which they answer.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, boolean, integer, string, string_null, text, text_null, uuid, uuid_null},
 };
@@ -8,7 +8,6 @@ use sea_orm_migration::{
 /// The assistant that everybody has: `kind: "assistant"` without an `assistant_id`. `dbcontext` knows it by the same id.
 const DEFAULT_ID: uuid::Uuid = uuid::uuid!("01900000-0000-7000-8000-00000000a551");
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]
@@ -16,7 +15,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.create_table(assistants()).await?;
         manager.create_index(one_name_per_workspace()).await?;
-        manager.exec_stmt(default_assistant()).await?;
+        manager.execute(default_assistant()).await?;
         manager.create_table(jobs()).await?;
         manager.create_index(jobs_in_hand("jobs_due", "due_at")).await?;
         manager.create_index(jobs_in_hand("jobs_lane", "lane")).await?;

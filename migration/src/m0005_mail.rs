@@ -1,12 +1,11 @@
 //! What mail brings: addresses that are proven, people's languages, the tokens of links, the devices that are known; and signing keys
 //! that are followed by others.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, blob, string, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

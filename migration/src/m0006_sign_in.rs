@@ -1,11 +1,10 @@
 //! Other ways to sign in than a password, and second factors.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, blob, boolean, integer, string, string_null, text, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

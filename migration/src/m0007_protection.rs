@@ -1,11 +1,10 @@
 //! Bans of addresses, and the audit log.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, boolean, string, string_null, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

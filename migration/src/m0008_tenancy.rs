@@ -1,11 +1,10 @@
 //! Keys for programs, invitations, and the mail domains whose people may join a workspace.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, blob, string, string_null, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

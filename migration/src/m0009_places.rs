@@ -1,11 +1,10 @@
 //! Where devices are, when it was last shown whose they are, and jobs that are looked for by kind.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer_null, string_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const SESSIONS: &str = "user_sessions";

@@ -1,11 +1,10 @@
 //! Jobs are claimed in turn by whoever asked for them, and of one concurrency key one runs at a time.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer_null, boolean, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const JOBS: &str = "jobs";

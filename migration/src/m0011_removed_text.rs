@@ -1,8 +1,9 @@
 //! Text that was edited or deleted leaves the event log too: which later events carry a message's text, and what was removed until now.
 
-use sea_orm_migration::{prelude::*, schema::uuid_null, sea_orm::DatabaseBackend};
+use sea_orm::DatabaseBackend;
 
-#[derive(DeriveMigrationName)]
+use crate::{prelude::*, schema::uuid_null};
+
 pub struct Migration;
 
 const EVENTS: &str = "conversation_events";

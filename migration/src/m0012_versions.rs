@@ -1,11 +1,10 @@
 //! Versions of prompts and answers in chats with an assistant.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, string, string_null, text, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const MESSAGES: &str = "messages";

@@ -1,8 +1,7 @@
 //! Who was removed from a workspace, and whose invitations are looked for.
 
-use sea_orm_migration::{prelude::*, schema::big_integer_null};
+use crate::{prelude::*, schema::big_integer_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const MEMBERS: &str = "workspace_members";

@@ -1,8 +1,7 @@
 //! Sign-ins and keys, by when they were ended: open connections ask for the latest.
 
-use sea_orm_migration::prelude::*;
+use crate::prelude::*;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 /// Name, table, column.

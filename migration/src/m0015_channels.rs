@@ -1,11 +1,10 @@
 //! Channels: settings of a conversation and of its members, counters in place of counting, mentions and sections.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, boolean, string, string_null, text_null, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const CONVERSATIONS: &str = "conversations";

@@ -1,8 +1,7 @@
 //! Jobs that were done: nothing of them is kept any more.
 
-use sea_orm_migration::prelude::*;
+use crate::prelude::*;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

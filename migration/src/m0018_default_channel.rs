@@ -1,8 +1,9 @@
 //! Every workspace that is not personal has a default channel, and all of its members but guests are in it.
 
-use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
+use sea_orm::DatabaseBackend;
 
-#[derive(DeriveMigrationName)]
+use crate::prelude::*;
+
 pub struct Migration;
 
 #[async_trait::async_trait]

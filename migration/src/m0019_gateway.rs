@@ -1,11 +1,10 @@
 //! The gateway: what a key may be used for, models that administrators define, what was used, and budgets.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, blob_null, string, string_null, text, text_null, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const KEYS: &str = "api_keys";

@@ -1,11 +1,10 @@
 //! Assistants that can be edited, prompt templates, and what is known of an answer.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, boolean, integer, integer_null, string, string_null, text, text_null, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const ASSISTANTS: &str = "assistants";

@@ -1,11 +1,10 @@
 //! What a conversation keeps to some: its history to those who were in it, and mentions of everybody to its admins.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, string},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

@@ -1,13 +1,12 @@
 //! Tools of assistants: the servers that have them, who uses which, and what was called.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{
         big_integer, big_integer_null, binary_null, boolean, integer, string, string_null, text, text_null, uuid,
     },
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

@@ -1,11 +1,10 @@
 //! Files: what was uploaded, its parts while it is on its way, and the messages that carry it.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, integer_null, string, string_null, text, text_null, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const INDEXES: [(&str, &str); 4] = [

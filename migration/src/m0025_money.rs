@@ -1,11 +1,10 @@
 //! Credits and payments: the ledger, plans, payments with what their gateways said, and subscriptions.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, string, string_null, text, text_null, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

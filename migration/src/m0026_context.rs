@@ -1,12 +1,11 @@
 //! Files that are being removed are marked, so that nobody reads or sends them meanwhile; how far the writing down of a
 //! voice note is; and which tools somebody lets an assistant call without being asked again.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, string, string_null, text_null, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

@@ -1,12 +1,12 @@
 //! Files that assistants know: their pieces, and the vectors by which these are found.
 
-use sea_orm_migration::{
+use sea_orm::DatabaseBackend;
+
+use crate::{
     prelude::*,
     schema::{big_integer, blob, integer, integer_null, string, string_null, text, text_null, uuid, uuid_null},
-    sea_orm::DatabaseBackend,
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const INDEXES: [(&str, &str); 3] = [

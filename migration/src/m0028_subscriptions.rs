@@ -1,13 +1,11 @@
 //! Subscriptions that renew, saved methods, who got what by a payment, who pays, and the comparison with the gateways.
 
-use sea_orm_migration::{
+use crate::{
+    m0025_money,
     prelude::*,
     schema::{big_integer, big_integer_null, string, string_null, text, text_null, uuid, uuid_null},
 };
 
-use crate::m0025_money;
-
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const INDEXES: &[&str] = &[

@@ -1,11 +1,10 @@
 //! What happens where a balance falls: warnings, and credits that are bought by themselves.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, string, string_null, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const INDEXES: &[&str] = &[

@@ -1,11 +1,10 @@
 //! Ways to pay that are saved without buying anything, which of them is charged, and what was paid with one.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, string, string_null, text_null, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 /// What a subscription is charged to was the default.

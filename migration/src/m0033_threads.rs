@@ -1,11 +1,10 @@
 //! Threads, reactions, pins and saved messages.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, boolean, string, text_null, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const MESSAGES: &str = "messages";

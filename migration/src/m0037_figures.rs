@@ -1,11 +1,10 @@
 //! What the console shows of the installation: figures by minute and by day, its instances, and what was wrong.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, string, text, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLES: [&str; 3] = ["figures", "instances", "incidents"];

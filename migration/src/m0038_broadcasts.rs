@@ -1,11 +1,10 @@
 //! Announcements of the administrators, and what has become of each with whom.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, boolean, string, string_null, text, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLES: [&str; 2] = ["broadcast_receipts", "broadcasts"];

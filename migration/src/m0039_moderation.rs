@@ -1,11 +1,10 @@
 //! Reports of messages, what moderators do about them, and what channels ask of those who write.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, string, text, text_null, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLES: [&str; 4] = ["message_reports", "hidden_messages", "user_warnings", "slow_turns"];

@@ -1,8 +1,9 @@
 //! The index of messages' words on PostgreSQL; on SQLite it is a file of its own. It holds no texts, can be dropped at any time and is filled anew then.
 
-use sea_orm_migration::{prelude::*, sea_orm::DatabaseBackend};
+use sea_orm::DatabaseBackend;
 
-#[derive(DeriveMigrationName)]
+use crate::prelude::*;
+
 pub struct Migration;
 
 const UP: [&str; 8] = [

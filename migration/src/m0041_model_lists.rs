@@ -1,11 +1,10 @@
 //! The models that people and workspaces may use, where administrators limit them.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, string, text, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "model_lists";

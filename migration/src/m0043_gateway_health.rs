@@ -1,8 +1,7 @@
 //! When each payment gateway was heard of last.
 
-use sea_orm_migration::prelude::*;
+use crate::prelude::*;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const INDEXES: &[(&str, &str)] = &[

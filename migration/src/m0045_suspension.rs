@@ -1,11 +1,10 @@
 //! Accounts that are suspended, and what the console looks for people and for lines of the audit log by.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer_null, text_null, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "users";

@@ -1,11 +1,10 @@
 //! What is known of the installation as a whole, by name: when its first administrator was done setting it up, and what was tried then.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, string, text},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "installation";

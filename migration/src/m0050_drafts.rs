@@ -1,11 +1,10 @@
 //! Drafts, and messages that are sent later.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, string, string_null, text, text_null, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLES: [&str; 3] = ["scheduled_uploads", "scheduled_messages", "drafts"];

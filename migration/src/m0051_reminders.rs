@@ -1,11 +1,10 @@
 //! Reminders of messages.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, text_null, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "reminders";

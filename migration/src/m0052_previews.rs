@@ -1,11 +1,10 @@
 //! What links in messages lead to, and who doesn't want that to be shown.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{text_null, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

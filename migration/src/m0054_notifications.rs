@@ -1,11 +1,10 @@
 //! What people are told of, what they want to be told of, and how far each conversation was looked through for it.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, boolean, string, string_null, text, text_null, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const MEMBERS: &str = "conversation_members";

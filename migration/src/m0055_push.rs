@@ -1,11 +1,10 @@
 //! Devices that are woken by push, the key by which push services know this server, and which notifications have woken somebody.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, binary, boolean, integer, string, text, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

@@ -1,11 +1,10 @@
 //! What people say of themselves for a while, and mails about what they have missed.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer_null, boolean, string_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const USERS: &str = "users";

@@ -1,12 +1,12 @@
 //! Boards of conversations: columns, tasks, and who is to do them.
 
-use sea_orm_migration::{
+use sea_orm::DatabaseBackend;
+
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, boolean, string, string_len, text, uuid, uuid_null},
-    sea_orm::DatabaseBackend,
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLES: [&str; 4] = ["boards", "board_columns", "tasks", "task_assignees"];

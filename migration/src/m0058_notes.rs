@@ -1,11 +1,10 @@
 //! Notes that people keep for themselves. What is deleted stays as a row without text for a while, so that every device hears of it.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, boolean, string, text, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

@@ -1,11 +1,10 @@
 //! Polls: what people choose from, and who has chosen what.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, small_integer, text_null, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const MESSAGES: &str = "messages";

@@ -1,11 +1,10 @@
 //! Emoji of workspaces: names that their members have given to small pictures.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, string, uuid, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const EMOJI: &str = "workspace_emoji";

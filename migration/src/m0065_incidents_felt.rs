@@ -1,8 +1,7 @@
 //! Who felt an incident: how much failed or came late while it lasted, and how many people were concerned.
 
-use sea_orm_migration::{prelude::*, schema::big_integer_null};
+use crate::{prelude::*, schema::big_integer_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "incidents";

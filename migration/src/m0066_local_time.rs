@@ -1,11 +1,10 @@
 //! The time zone of people, and whether others are told.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{boolean, string_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "users";

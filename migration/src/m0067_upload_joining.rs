@@ -1,8 +1,7 @@
 //! Until when an instance puts the pieces of a file together.
 
-use sea_orm_migration::{prelude::*, schema::big_integer_null};
+use crate::{prelude::*, schema::big_integer_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "uploads";

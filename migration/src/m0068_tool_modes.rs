@@ -1,8 +1,7 @@
 //! Tools ask until an administrator says otherwise. What a server's own word had made `auto` can't be told from what an administrator chose.
 
-use sea_orm_migration::prelude::*;
+use crate::prelude::*;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

@@ -1,8 +1,7 @@
 //! Space that a file takes while nobody knows how large it will be.
 
-use sea_orm_migration::{prelude::*, schema::big_integer_null};
+use crate::{prelude::*, schema::big_integer_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "uploads";

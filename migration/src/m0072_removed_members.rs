@@ -1,8 +1,7 @@
 //! Since when somebody is kept out of a channel that they were removed from.
 
-use sea_orm_migration::{prelude::*, schema::big_integer_null};
+use crate::{prelude::*, schema::big_integer_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "conversation_members";

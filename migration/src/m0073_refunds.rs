@@ -1,11 +1,10 @@
 //! What is known of refunds that are under way: how often they were asked for, since when it isn't known what became of that, and what was answered.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, text_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "payment_refunds";

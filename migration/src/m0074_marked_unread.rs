@@ -1,8 +1,7 @@
 //! What others were told that somebody has read, where they have marked some of it as unread since.
 
-use sea_orm_migration::{prelude::*, schema::big_integer};
+use crate::{prelude::*, schema::big_integer};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "conversation_members";

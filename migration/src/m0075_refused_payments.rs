@@ -1,8 +1,7 @@
 //! Payments that an administrator has refused: what is paid for them later goes back.
 
-use sea_orm_migration::{prelude::*, schema::big_integer_null};
+use crate::{prelude::*, schema::big_integer_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "payments";

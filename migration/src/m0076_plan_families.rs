@@ -1,8 +1,7 @@
 //! Which plans are versions of the same one.
 
-use sea_orm_migration::{prelude::*, schema::uuid_null};
+use crate::{prelude::*, schema::uuid_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "pricing_plans";

@@ -1,8 +1,7 @@
 //! Events that wait for a charge are found by it, and old ones by their age.
 
-use sea_orm_migration::{prelude::*, schema::string_null};
+use crate::{prelude::*, schema::string_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "payment_events";

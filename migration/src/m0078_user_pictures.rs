@@ -1,11 +1,10 @@
 //! What people look like: each a picture that they have uploaded.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const PICTURES: &str = "user_pictures";

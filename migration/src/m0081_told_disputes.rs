@@ -1,11 +1,10 @@
 //! What a gateway says that a dispute is about, beside what it is taken to be about.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer_null, string_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "payment_disputes";

@@ -1,12 +1,10 @@
 //! Names and titles are looked for, sorted and told apart without accents, width and form, where it was without case alone.
 
-use sea_orm_migration::{
-    prelude::*,
-    sea_orm::{DatabaseBackend, Statement, Value},
-};
+use sea_orm::{DatabaseBackend, Statement, Value};
 use uuid::Uuid;
 
-#[derive(DeriveMigrationName)]
+use crate::prelude::*;
+
 pub struct Migration;
 
 /// Rows that are read at a time.

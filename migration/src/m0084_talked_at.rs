@@ -1,8 +1,7 @@
 //! When something was last said in a conversation: lists are in this order, and nobody's leaving changes it.
 
-use sea_orm_migration::{prelude::*, schema::big_integer};
+use crate::{prelude::*, schema::big_integer};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "conversations";

@@ -1,12 +1,12 @@
 //! What files say, so that it is searched; and messages that the search index is to read again.
 
-use sea_orm_migration::{
+use sea_orm::DatabaseBackend;
+
+use crate::{
     prelude::*,
     schema::{big_integer, integer, text, uuid},
-    sea_orm::DatabaseBackend,
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 /// The index is filled anew, and asks for the texts of the files that it meets.

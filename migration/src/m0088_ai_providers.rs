@@ -1,11 +1,10 @@
 //! Providers of models that administrators add in the console, beside those of the configuration.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, binary_null, string, text, text_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "ai_providers";

@@ -1,8 +1,7 @@
 //! Of what an incident is, where there are several of its kind: the name of the provider of models that rests.
 
-use sea_orm_migration::{prelude::*, schema::text_null};
+use crate::{prelude::*, schema::text_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "incidents";

@@ -1,8 +1,7 @@
 //! Tasks that are put away: their board doesn't show them, and nobody is reminded of them.
 
-use sea_orm_migration::{prelude::*, schema::big_integer_null};
+use crate::{prelude::*, schema::big_integer_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "tasks";

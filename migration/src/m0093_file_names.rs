@@ -1,13 +1,10 @@
 //! Files are looked for by their names, without accents, width and form.
 
-use sea_orm_migration::{
-    prelude::*,
-    schema::string,
-    sea_orm::{DatabaseBackend, Statement, Value},
-};
+use sea_orm::{DatabaseBackend, Statement, Value};
 use uuid::Uuid;
 
-#[derive(DeriveMigrationName)]
+use crate::{prelude::*, schema::string};
+
 pub struct Migration;
 
 const TABLE: &str = "uploads";

@@ -1,11 +1,10 @@
 //! What people set for themselves beside who they are: their instructions to all assistants.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, text, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

@@ -1,11 +1,10 @@
 //! Which of our own tools assistants use in a workspace.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{text, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

@@ -1,11 +1,10 @@
 //! How many pictures a tool's result has, so that they needn't be read to be counted; and the prompts that a server of tools has told of.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{integer, text},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

@@ -1,11 +1,10 @@
 //! Sections as projects: what assistants keep to in their chats, and files that they answer from.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{text, uuid_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

@@ -1,11 +1,10 @@
 //! Chats with assistants that are shown to others of their workspace.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, text, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

@@ -1,12 +1,12 @@
 //! The words of the pieces of files that assistants know, so that these are found by their words, too; and what embedding a file has cost.
 
-use sea_orm_migration::{
+use sea_orm::DatabaseBackend;
+
+use crate::{
     prelude::*,
     schema::{big_integer, blob, integer, uuid},
-    sea_orm::DatabaseBackend,
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const FILES: &str = "knowledge_files";

@@ -1,8 +1,7 @@
 //! The newest files of a conversation are found without reading all that were ever sent in it.
 
-use sea_orm_migration::prelude::*;
+use crate::prelude::*;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "messages";

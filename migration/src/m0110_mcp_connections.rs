@@ -1,12 +1,11 @@
 //! People connect accounts of theirs with servers of tools (OAuth): how a server is signed in to, what we are to its authorization server, and the
 //! connections.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{big_integer, big_integer_null, binary, binary_null, boolean, string, string_null, text, text_null, uuid},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 #[async_trait::async_trait]

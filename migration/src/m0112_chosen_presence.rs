@@ -1,8 +1,7 @@
 //! What people chose by hand to be shown as, on whichever device.
 
-use sea_orm_migration::{prelude::*, schema::string_null};
+use crate::{prelude::*, schema::string_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "users";

@@ -1,13 +1,11 @@
 //! Names that are told apart by their folded form, where `m0083_folded_names` made two the same: the older has that form, and the other was left
 //! without it, so that nobody found it by its name without accents. It gets the form with a number.
 
-use sea_orm_migration::{
-    prelude::*,
-    sea_orm::{DatabaseBackend, Statement, Value},
-};
+use sea_orm::{DatabaseBackend, Statement, Value};
 use uuid::Uuid;
 
-#[derive(DeriveMigrationName)]
+use crate::prelude::*;
+
 pub struct Migration;
 
 /// Rows that are read at a time.

@@ -1,8 +1,7 @@
 //! What routes or costs and may pass with a key, where its provider's settings hand it on. Keys that there are may do all of it, as before.
 
-use sea_orm_migration::{prelude::*, schema::string_null};
+use crate::{prelude::*, schema::string_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "api_keys";

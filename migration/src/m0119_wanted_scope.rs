@@ -1,11 +1,10 @@
 //! What a server of tools wants beyond what somebody has allowed when they connected their account.
 
-use sea_orm_migration::{
+use crate::{
     prelude::*,
     schema::{boolean, text_null},
 };
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "mcp_connections";

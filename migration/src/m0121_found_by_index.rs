@@ -1,8 +1,7 @@
 //! Indexes by which a few rows of a large table are found, where all were read or all of a workspace.
 
-use sea_orm_migration::prelude::*;
+use crate::prelude::*;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 /// Name, table, and what of it.

@@ -1,8 +1,7 @@
 //! What a client of tus says of its file, as it was written: it is told so again.
 
-use sea_orm_migration::{prelude::*, schema::text_null};
+use crate::{prelude::*, schema::text_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "uploads";

@@ -1,8 +1,7 @@
 //! Indexes of which another one begins with the same columns: they were written at each change and found nothing that the other doesn't.
 
-use sea_orm_migration::prelude::*;
+use crate::prelude::*;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 /// Name, table and column.

@@ -1,8 +1,7 @@
 //! Indexes by which the texts of one person are found, to count them against a quota.
 
-use sea_orm_migration::prelude::*;
+use crate::prelude::*;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 /// Name and table.

@@ -1,8 +1,7 @@
 //! The payment that a change of plan was priced against: it tells which plan holds when the change is refunded.
 
-use sea_orm_migration::{prelude::*, schema::uuid_null};
+use crate::{prelude::*, schema::uuid_null};
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const TABLE: &str = "payments";

@@ -1,8 +1,7 @@
 //! Jobs that people have asked for at a time get their turns when they are due: what is read for that.
 
-use sea_orm_migration::prelude::*;
+use crate::prelude::*;
 
-#[derive(DeriveMigrationName)]
 pub struct Migration;
 
 const INDEX: &str = "jobs_awaiting_turn";

@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 
 use dbcontext::Database;
-use migration::Migrator;
+use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
-use sea_orm_migration::MigratorTrait;
 
 /// Nothing was released before this step.
 const FIRST_RELEASE: &str = "m0040_search";

@@ -11,9 +11,8 @@ use dbcontext::{
     entity::job,
     query::jobs::{self, NewJob, Renewed},
 };
-use migration::Migrator;
+use migration::{Migrator, MigratorTrait as _};
 use sea_orm::ConnectionTrait;
-use sea_orm_migration::MigratorTrait;
 use tempfile::TempDir;
 use uuid::Uuid;
 

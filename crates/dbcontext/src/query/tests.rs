@@ -7,12 +7,11 @@ use appcore::{
     page::PageRequest,
     view::{ConversationKind, QuotaMetric},
 };
-use migration::Migrator;
+use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{
     ConnectionTrait, DatabaseBackend, DbErr, EntityTrait, ExecResult, QueryResult, QueryTrait as _, Select, Statement,
     prelude::async_trait::async_trait,
 };
-use sea_orm_migration::MigratorTrait as _;
 use tempfile::TempDir;
 use uuid::Uuid;
 

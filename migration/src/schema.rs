@@ -1,0 +1,71 @@
+//! Column definitions by type: `_null` columns accept NULL, all others are `NOT NULL`.
+
+use sea_orm::sea_query::{ColumnDef, IntoIden};
+
+pub fn string_len(name: impl IntoIden, length: u32) -> ColumnDef {
+    ColumnDef::new(name).string_len(length).not_null().take()
+}
+
+pub fn string(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).string().not_null().take()
+}
+
+pub fn string_null(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).string().null().take()
+}
+
+pub fn text(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).text().not_null().take()
+}
+
+pub fn text_null(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).text().null().take()
+}
+
+pub fn small_integer(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).small_integer().not_null().take()
+}
+
+pub fn integer(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).integer().not_null().take()
+}
+
+pub fn integer_null(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).integer().null().take()
+}
+
+pub fn big_integer(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).big_integer().not_null().take()
+}
+
+pub fn big_integer_null(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).big_integer().null().take()
+}
+
+pub fn binary(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).binary().not_null().take()
+}
+
+pub fn binary_null(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).binary().null().take()
+}
+
+pub fn blob(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).blob().not_null().take()
+}
+
+pub fn blob_null(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).blob().null().take()
+}
+
+pub fn boolean(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).boolean().not_null().take()
+}
+
+pub fn uuid(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).uuid().not_null().take()
+}
+
+pub fn uuid_null(name: impl IntoIden) -> ColumnDef {
+    ColumnDef::new(name).uuid().null().take()
+}
