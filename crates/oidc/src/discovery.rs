@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use appcore::config::OauthKind;
-use openidconnect::{HttpResponse, core::CoreJsonWebKeySet};
 use serde::{Deserialize, de::DeserializeOwned};
 use url::Url;
 
 use crate::{
     OidcError,
     http::{Http, is_safe},
-    kept, quirks,
+    kept,
+    keys::KeySet,
+    quirks,
 };
 
-/// The part of the document that is needed. The library's own type refuses Microsoft's, whose issuer is a template.
+/// The members of the document that are needed. The issuer is no URL type, because Microsoft's is a template.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Discovery {
     pub issuer: String,
@@ -51,16 +52,16 @@ impl Discovery {
     }
 }
 
-pub(crate) async fn fetch_keys(http: &Http, place: &Url) -> Result<(CoreJsonWebKeySet, Duration), OidcError> {
+pub(crate) async fn fetch_keys(http: &Http, place: &Url) -> Result<(KeySet, Duration), OidcError> {
     fetch(http, place).await
 }
 
 async fn fetch<T: DeserializeOwned>(http: &Http, place: &Url) -> Result<(T, Duration), OidcError> {
-    let answer: HttpResponse = http.get(place).await.map_err(|error| OidcError::Away(error.to_string()))?;
-    if !answer.status().is_success() {
-        return Err(OidcError::Away(format!("{place} answered {}", answer.status())));
+    let answer = http.get(place).await.map_err(|error| OidcError::Away(error.to_string()))?;
+    if !answer.status.is_success() {
+        return Err(OidcError::Away(format!("{place} answered {}", answer.status)));
     }
-    let value = serde_json::from_slice(answer.body());
+    let value = serde_json::from_slice(&answer.body);
     let value = value.map_err(|error| OidcError::Away(format!("{place} said what can't be read: {error}")))?;
-    Ok((value, kept::lasts(answer.headers())))
+    Ok((value, kept::lasts(&answer.headers)))
 }

@@ -9,7 +9,7 @@ pub enum OidcError {
     /// The provider's answer or token is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// One of our settings is invalid.
+    /// One of our settings is invalid, or the system fails.
     #[error("{0}")]
     Settings(String),
 }

@@ -1,9 +1,12 @@
 //! Requests to identity providers, with a time-out and a size limit, and without following redirects.
 
-use std::{pin::Pin, time::Duration};
+use std::time::Duration;
 
-use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse, http};
-use reqwest::{Client, redirect};
+use reqwest::{
+    Client, Method, Request, StatusCode,
+    header::{ACCEPT, HeaderMap, HeaderValue},
+    redirect,
+};
 use url::{Host, Url};
 
 use crate::OidcError;
@@ -16,13 +19,18 @@ const MAX_BYTES: usize = 256 * 1024;
 #[derive(Clone)]
 pub(crate) struct Http(Client);
 
+/// Response with its whole body.
+pub(crate) struct BufferedResponse {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
 /// A failed request. The URL is left out, because it may contain secrets.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
     #[error("the address is neither https nor on this machine")]
     Address,
-    #[error("the request can't be made")]
-    Request,
     #[error("no answer ({0})")]
     Away(&'static str),
     #[error("the answer is too long")]
@@ -40,21 +48,16 @@ impl Http {
         client.map(Self).map_err(|error| OidcError::Settings(format!("requests to providers can't be made: {error}")))
     }
 
-    pub(crate) async fn get(&self, url: &Url) -> Result<HttpResponse, HttpError> {
-        let request = http::Request::get(url.as_str()).header(http::header::ACCEPT, "application/json");
-        self.send(request.body(Vec::new()).map_err(|_| HttpError::Request)?).await
+    pub(crate) async fn get(&self, url: &Url) -> Result<BufferedResponse, HttpError> {
+        self.send(request(Method::GET, url)).await
     }
 
-    pub(crate) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let request = reqwest::Request::try_from(request).map_err(|_| HttpError::Request)?;
+    pub(crate) async fn send(&self, request: Request) -> Result<BufferedResponse, HttpError> {
         if !is_safe(request.url()) {
             return Err(HttpError::Address);
         }
         let mut response = self.0.execute(request).await.map_err(away)?;
-        let mut answer = http::Response::builder().status(response.status());
-        if let Some(headers) = answer.headers_mut() {
-            headers.clone_from(response.headers());
-        }
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(away)? {
             if body.len() + chunk.len() > MAX_BYTES {
@@ -62,17 +65,16 @@ impl Http {
             }
             body.extend_from_slice(&chunk);
         }
-        answer.body(body).map_err(|_| HttpError::Request)
+        Ok(BufferedResponse { status, headers, body })
     }
 }
 
-impl<'c> AsyncHttpClient<'c> for Http {
-    type Error = HttpError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
-    }
+/// Creates a request for JSON.
+pub(crate) fn request(method: Method, url: &Url) -> Request {
+    // Not by reqwest's builder, which would turn a user name in the URL into a header.
+    let mut request = Request::new(method, url.clone());
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    request
 }
 
 /// Whether the connection is encrypted, or local.

@@ -8,15 +8,12 @@ use appcore::{
     config::OauthKind,
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use openidconnect::{
-    JsonWebKey as _, JsonWebKeyAlgorithm, JsonWebKeyUse as _, JwsSigningAlgorithm as _,
-    core::{CoreJsonWebKey, CoreJsonWebKeySet, CoreJwsSigningAlgorithm},
-};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::{
     OidcError,
     claims::{PersonClaims, TokenClaims},
+    keys::{KeySet, SignatureAlgorithm},
     quirks,
 };
 
@@ -72,7 +69,7 @@ pub(crate) enum TokenError {
     Final(OidcError),
 }
 
-pub(crate) fn read(text: &str, keys: &CoreJsonWebKeySet, expected: &Expectation<'_>) -> Result<Identity, TokenError> {
+pub(crate) fn read(text: &str, keys: &KeySet, expected: &Expectation<'_>) -> Result<Identity, TokenError> {
     if text.len() > MAX_BYTES {
         return Err(invalid("the token is too long"));
     }
@@ -88,7 +85,9 @@ pub(crate) fn read(text: &str, keys: &CoreJsonWebKeySet, expected: &Expectation<
     if !is_for_us || claims.audiences.len() > 1 && claims.made_for.as_deref() != Some(expected.client_id) {
         return Err(invalid("the token was made for somebody else"));
     }
-    verify(header.kid.as_deref(), &algorithm, signed, &decoded(signature)?, keys)?;
+    // Before the key is looked for: a malformed signature is no reason to fetch newer keys.
+    decoded(signature)?;
+    verify(header.kid.as_deref(), algorithm, signed, signature, keys)?;
     check_time(&claims, expected.now)?;
     check_nonce(claims.nonce.as_deref(), expected.nonce)?;
     let issuer = quirks::token_issuer(expected.kind, expected.issuer, claims.tenant.as_deref());
@@ -116,7 +115,7 @@ pub(crate) fn read(text: &str, keys: &CoreJsonWebKeySet, expected: &Expectation<
 
 impl Header {
     /// What it was signed by, where that is one of the two that are taken and nothing about the token is unusual.
-    fn algorithm(&self) -> Result<CoreJwsSigningAlgorithm, TokenError> {
+    fn algorithm(&self) -> Result<SignatureAlgorithm, TokenError> {
         let kind = self.typ.as_deref().unwrap_or("JWT").to_ascii_lowercase();
         if !matches!(kind.strip_prefix("application/").unwrap_or(&kind), "jwt" | "jose") {
             return Err(invalid("the token is of another kind"));
@@ -124,11 +123,8 @@ impl Header {
         if self.cty.is_some() || self.crit.is_some() {
             return Err(invalid("the token is wrapped, or asks for what is not known"));
         }
-        match self.alg.as_str() {
-            "RS256" => Ok(CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256),
-            "ES256" => Ok(CoreJwsSigningAlgorithm::EcdsaP256Sha256),
-            _ => Err(invalid("the token is not signed, or in another way than RS256 and ES256")),
-        }
+        SignatureAlgorithm::parse(&self.alg)
+            .ok_or_else(|| invalid("the token is not signed, or in another way than RS256 and ES256"))
     }
 }
 
@@ -136,32 +132,25 @@ fn decoded(part: &str) -> Result<Vec<u8>, TokenError> {
     BASE64_URL_SAFE_NO_PAD.decode(part).map_err(invalid)
 }
 
-/// Whether one of the provider's keys has signed it: the one that it names, or else any that may.
+/// Verifies the signature with the key that the token names, or, if it names none, with any that may have made it.
 fn verify(
-    named: Option<&str>,
-    algorithm: &CoreJwsSigningAlgorithm,
+    key_id: Option<&str>,
+    algorithm: SignatureAlgorithm,
     signed: &str,
-    signature: &[u8],
-    keys: &CoreJsonWebKeySet,
+    signature: &str,
+    keys: &KeySet,
 ) -> Result<(), TokenError> {
-    let is_named = |key: &CoreJsonWebKey| named.is_none() || key.key_id().map(|id| id.as_str()) == named;
-    let usable: Vec<_> = keys.keys().iter().filter(|key| is_named(key) && fits(key, algorithm)).collect();
-    if usable.is_empty() {
+    let candidates = keys.candidates(key_id, algorithm);
+    if candidates.is_empty() {
         return Err(TokenError::UnknownKey);
     }
-    let is_by = |key: &&CoreJsonWebKey| key.verify_signature(algorithm, signed.as_bytes(), signature).is_ok();
-    usable.iter().any(is_by).then_some(()).ok_or_else(|| invalid("the signature is wrong"))
-}
-
-/// Whether this key is one to sign in this way with.
-fn fits(key: &CoreJsonWebKey, algorithm: &CoreJwsSigningAlgorithm) -> bool {
-    key.key_use().is_none_or(|usage| usage.allows_signature())
-        && algorithm.key_type().as_ref() == Some(key.key_type())
-        && match key.signing_alg() {
-            JsonWebKeyAlgorithm::Algorithm(own) => own == algorithm,
-            JsonWebKeyAlgorithm::Unspecified => true,
-            JsonWebKeyAlgorithm::Unsupported => false,
-        }
+    if candidates.iter().any(|key| key.verifies(algorithm, signed, signature)) {
+        return Ok(());
+    }
+    if candidates.iter().all(|key| key.is_too_short()) {
+        return Err(invalid("the token's key is an RSA key of fewer than 2048 bits"));
+    }
+    Err(invalid("the signature is wrong"))
 }
 
 fn check_time(claims: &TokenClaims, now: Timestamp) -> Result<(), TokenError> {
@@ -240,7 +229,7 @@ mod tests {
         }
     }
 
-    fn published(keys: &[&Key]) -> CoreJsonWebKeySet {
+    fn published(keys: &[&Key]) -> KeySet {
         let keys: Vec<&Value> = keys.iter().map(|key| &key.public).collect();
         serde_json::from_value(json!({ "keys": keys })).unwrap()
     }
@@ -359,7 +348,14 @@ mod tests {
         let (_, rest) = token.split_once('.').unwrap();
         for (header, why) in [
             (json!({ "alg": "none" }), "not signed"),
+            (json!({ "alg": "None", "kid": "1" }), "not signed"),
+            (json!({ "alg": "", "kid": "1" }), "not signed"),
             (json!({ "alg": "HS256", "kid": "1" }), "not signed"),
+            (json!({ "alg": "es256", "kid": "1" }), "not signed"),
+            (json!({ "alg": "ES384", "kid": "1" }), "not signed"),
+            (json!({ "alg": "PS256", "kid": "1" }), "not signed"),
+            (json!({ "kid": "1" }), "missing field"),
+            (json!({ "alg": ["ES256"], "kid": "1" }), "invalid type"),
             (json!({ "alg": "ES256", "kid": "1", "typ": "at+jwt" }), "another kind"),
             (json!({ "alg": "ES256", "kid": "1", "cty": "JWT" }), "wrapped"),
             (json!({ "alg": "ES256", "kid": "1", "crit": ["exp"] }), "wrapped"),
@@ -370,8 +366,27 @@ mod tests {
             let refusal = read(&token).unwrap_err();
             assert!(refusal.contains(why), "{header}: {refusal}");
         }
+        // A malformed signature is refused before its key is looked for, so that no newer keys are fetched for it.
+        let unknown = one.sign(Some("3"), &claims);
+        let (signed, _) = unknown.rsplit_once('.').unwrap();
+        assert_ne!(read(&format!("{signed}.not base64")).unwrap_err(), "unknown key");
+        let (signed, _) = token.rsplit_once('.').unwrap();
+        for wrong in ["", "AA", &BASE64_URL_SAFE_NO_PAD.encode([0; 64]), &BASE64_URL_SAFE_NO_PAD.encode([1; 65])] {
+            assert_eq!(read(&format!("{signed}.{wrong}")).unwrap_err(), "the signature is wrong", "{wrong}");
+        }
         for nothing in ["", ".", "..", "a.b", "a.b.c", "a.b.c.d"] {
             assert!(read(nothing).is_err(), "{nothing}");
         }
+    }
+    #[test]
+    fn a_short_key_is_named_as_the_reason() {
+        let short = "A".repeat(170) + "Q";
+        let key = json!({ "kty": "RSA", "kid": "1", "n": short, "e": "AQAB" });
+        let keys: KeySet = serde_json::from_value(json!({ "keys": [key] })).unwrap();
+        let part = |value: Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+        let claims = json!({ "iss": "https://id.example", "aud": CLIENT, "iat": 1, "exp": 2 });
+        let token = format!("{}.{}.AAAA", part(json!({ "alg": "RS256", "kid": "1" })), part(claims));
+        let refusal = outcome(read(&token, &keys, &expected("https://id.example"))).unwrap_err();
+        assert!(refusal.contains("2048 bits"), "{refusal}");
     }
 }

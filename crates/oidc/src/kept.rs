@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use openidconnect::http::{HeaderMap, header::CACHE_CONTROL};
+use reqwest::header::{CACHE_CONTROL, HeaderMap};
 use tokio::{sync::Mutex, time::Instant};
 
 use crate::OidcError;

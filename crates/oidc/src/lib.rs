@@ -4,20 +4,23 @@
 //! into an [`Identity`], and [`Provider::verify`] reads an ID token that somebody has already. What the providers do differently
 //! is in [`Kind`]'s methods ([`quirks`]): Microsoft's issuer that is a template, Apple's secret that is signed anew each time.
 //!
-//! Of what a provider says of somebody only what is needed is read ([`claims`]), whatever the rest looks like. The library, which wants all of it in the
-//! standard's form, writes the requests and checks signatures.
+//! Only the needed claims are read ([`claims`]), whatever form the others have. The requests are those of the authorization code
+//! flow with PKCE ([`authorization`], [`tokens`]). Signatures are verified with the provider's published keys ([`keys`]); the
+//! cryptography is aws-lc-rs, by way of `jsonwebtoken`.
 //!
 //! A provider's document and keys are fetched when they are first needed and kept ([`kept`]): by one request at a time, again
 //! when a token names a key that is not known, but not more than once a minute, and the old ones stay while the provider is away.
 //!
 //! This crate knows neither the database nor our requests; mapping identities to accounts is the service's task.
 
+mod authorization;
 mod claims;
 mod discovery;
 mod error;
 mod http;
 mod id_token;
 mod kept;
+mod keys;
 mod provider;
 mod quirks;
 mod tokens;

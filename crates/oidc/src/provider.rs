@@ -2,29 +2,25 @@
 
 use appcore::{
     Secret, Timestamp,
+    auth::token,
     config::{OauthKind, OauthProvider},
 };
 use jsonwebtoken::EncodingKey;
-use openidconnect::{
-    AuthType, AuthUrl, AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenUrl,
-    core::{CoreClient, CoreJsonWebKeySet, CoreResponseType},
-};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::{
     Identity, OidcError,
+    authorization::AuthorizationRequest,
     discovery::{self, Discovery},
-    http::{Http, HttpError},
+    http::Http,
     id_token::{self, Expectation, TokenError},
     kept::Kept,
+    keys::KeySet,
     quirks::{self, AppleKey},
-    tokens::TokenClient,
+    tokens::{ClientAuth, CodeExchange, Tokens},
     user_info,
 };
-
-/// Of state and nonce: 256 bits.
-const RANDOM_BYTES: u32 = 32;
 
 /// A provider that people can sign in by.
 pub struct Provider {
@@ -37,7 +33,7 @@ pub struct Provider {
     trusts_email: bool,
     http: Http,
     discovery: Kept<Discovery>,
-    keys: Kept<CoreJsonWebKeySet>,
+    keys: Kept<KeySet>,
 }
 
 /// What we show for being ourselves.
@@ -108,31 +104,19 @@ impl Provider {
     /// Where a browser goes to sign in, to come back at `redirect_uri`.
     pub async fn begin(&self, redirect_uri: &str) -> Result<Departure, OidcError> {
         let discovery = self.discovery().await?;
-        let client = CoreClient::new(self.client(), issuer_url(&discovery)?, CoreJsonWebKeySet::new(Vec::new()))
-            .set_auth_uri(AuthUrl::from_url(discovery.authorization_endpoint.clone()))
-            .set_redirect_uri(redirect_url(redirect_uri)?);
-        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let mut request = client
-            .authorize_url(
-                AuthenticationFlow::<CoreResponseType>::AuthorizationCode,
-                || CsrfToken::new_random_len(RANDOM_BYTES),
-                || Nonce::new_random_len(RANDOM_BYTES),
-            )
-            .set_pkce_challenge(challenge);
-        // The library adds `openid` itself.
-        for scope in self.scopes.iter().filter(|scope| *scope != "openid") {
-            request = request.add_scope(Scope::new(scope.clone()));
-        }
-        if self.answers_by_form() {
-            request = request.add_extra_param("response_mode", "form_post");
-        }
-        let (url, state, nonce) = request.url();
-        let trip = Return {
-            state: state.into_secret(),
-            nonce: nonce.secret().clone(),
-            verifier: verifier.into_secret(),
-            redirect_uri: redirect_uri.to_owned(),
+        check_redirect_uri(redirect_uri)?;
+        let (state, nonce, verifier) = (random_text()?, random_text()?, random_text()?);
+        let request = AuthorizationRequest {
+            client_id: &self.client_id,
+            redirect_uri,
+            scopes: &self.scopes,
+            state: &state,
+            nonce: &nonce,
+            verifier: &verifier,
+            answers_by_form: self.answers_by_form(),
         };
+        let url = request.url(&discovery.authorization_endpoint);
+        let trip = Return { state, nonce, verifier, redirect_uri: redirect_uri.to_owned() };
         Ok(Departure { url: url.into(), trip })
     }
 
@@ -150,22 +134,17 @@ impl Provider {
         if issuer.is_some_and(is_other) || is_named && issuer.is_none() {
             return Err(OidcError::invalid("the answer is another issuer's"));
         }
-        let mut client = TokenClient::new(self.client(), issuer_url(&discovery)?, CoreJsonWebKeySet::new(Vec::new()))
-            .set_token_uri(TokenUrl::from_url(discovery.token_endpoint.clone()))
-            .set_redirect_uri(redirect_url(&trip.redirect_uri)?);
-        if let Some(secret) = self.secret(now)? {
-            client = client.set_client_secret(ClientSecret::new(secret.expose().to_owned()));
-            // Apple's document says so; other servers that play Apple may not.
-            if discovery.wants_secret_in_body() || self.kind == OauthKind::Apple {
-                client = client.set_auth_type(AuthType::RequestBody);
-            }
-        }
-        let tokens = client
-            .exchange_code(AuthorizationCode::new(code.to_owned()))
-            .set_pkce_verifier(PkceCodeVerifier::new(trip.verifier.clone()))
-            .request_async(&self.http)
-            .await
-            .map_err(exchange_failed)?;
+        check_redirect_uri(&trip.redirect_uri)?;
+        let exchange = CodeExchange {
+            client_id: &self.client_id,
+            code,
+            verifier: &trip.verifier,
+            redirect_uri: &trip.redirect_uri,
+        };
+        let auth = self.client_auth(&discovery, now)?;
+        let request = exchange.request(&discovery.token_endpoint, &auth)?;
+        let answer = self.http.send(request).await.map_err(|error| OidcError::Away(error.to_string()))?;
+        let tokens = Tokens::parse(&answer)?;
         let token = tokens.id_token.ok_or_else(|| OidcError::invalid("the provider gave no ID token"))?;
         let identity = self.verify(&token, Some(&trip.nonce), now).await?;
         let Some(place) = &discovery.userinfo_endpoint else { return Ok(identity) };
@@ -211,16 +190,16 @@ impl Provider {
         self.discovery.get(async || Discovery::fetch(&self.http, self.kind, &self.issuer).await).await
     }
 
-    fn client(&self) -> ClientId {
-        ClientId::new(self.client_id.clone())
-    }
-
-    fn secret(&self, now: Timestamp) -> Result<Option<Secret>, OidcError> {
-        match &self.credential {
-            Credential::None => Ok(None),
-            Credential::Secret(secret) => Ok(Some(secret.clone())),
-            Credential::Apple(key) => key.secret(&self.client_id, now).map(Some),
-        }
+    /// Client authentication for one token request.
+    fn client_auth(&self, discovery: &Discovery, now: Timestamp) -> Result<ClientAuth, OidcError> {
+        let secret = match &self.credential {
+            Credential::None => return Ok(ClientAuth::None),
+            Credential::Secret(secret) => secret.clone(),
+            Credential::Apple(key) => key.secret(&self.client_id, now)?,
+        };
+        // Apple's document says so; other servers that play Apple may not.
+        let is_in_body = discovery.wants_secret_in_body() || self.kind == OauthKind::Apple;
+        Ok(if is_in_body { ClientAuth::Body(secret) } else { ClientAuth::Header(secret) })
     }
 }
 
@@ -244,20 +223,11 @@ fn credential(settings: &OauthProvider) -> Result<Credential, OidcError> {
     Ok(Credential::Apple(AppleKey { team_id: team_id.clone(), key_id: key_id.clone(), key }))
 }
 
-/// Only a name for the library here: what a token must say is compared by ourselves, since Microsoft's is a template.
-fn issuer_url(discovery: &Discovery) -> Result<IssuerUrl, OidcError> {
-    IssuerUrl::new(discovery.issuer.clone()).map_err(OidcError::invalid)
+fn check_redirect_uri(text: &str) -> Result<(), OidcError> {
+    Url::parse(text).map(|_| ()).map_err(|error| OidcError::Settings(format!("server.public_url: {error}")))
 }
 
-fn redirect_url(text: &str) -> Result<RedirectUrl, OidcError> {
-    RedirectUrl::new(text.to_owned()).map_err(|error| OidcError::Settings(format!("server.public_url: {error}")))
-}
-
-fn exchange_failed<T: openidconnect::ErrorResponse>(error: RequestTokenError<HttpError, T>) -> OidcError {
-    match error {
-        RequestTokenError::ServerResponse(refusal) => OidcError::Invalid(format!("the code was refused: {refusal:?}")),
-        RequestTokenError::Request(error) => OidcError::Away(error.to_string()),
-        RequestTokenError::Parse(error, _) => OidcError::Invalid(format!("the tokens can't be read: {error}")),
-        RequestTokenError::Other(reason) => OidcError::Invalid(reason),
-    }
+/// 256 random bits, for `state`, `nonce` and the code verifier.
+fn random_text() -> Result<String, OidcError> {
+    token::random_text().map_err(|error| OidcError::Settings(error.to_string()))
 }
