@@ -47,11 +47,8 @@ const ADDRESSED = [
 /** Without a language it is the browser's, which isn't the app's. */
 const UNTRANSLATED = 'CallExpression[callee.property.name=/^toLocale(Date|Time)?String$/][arguments.length=0]';
 
-/** A message in a language of one’s choice. */
-const ELSEWHERE = 'CallExpression[callee.object.name="m"][arguments.1]';
-
 export default ts.config(
-  { ignores: ['build/', '.svelte-kit/', 'src/lib/paraglide/', 'src/lib/api/generated/', 'project.inlang/'] },
+  { ignores: ['build/', '.svelte-kit/', 'src/lib/paraglide/', 'src/lib/api/generated/'] },
   js.configs.recommended,
   ...ts.configs.recommended,
   ...svelte.configs.recommended,
@@ -98,11 +95,7 @@ export default ts.config(
           message: 'Ask for what a conversation is capable of (#lib/chat/kinds.ts), not which kind it is.'
         })),
         ...ADDRESSED.map(([selector, message]) => ({ selector, message })),
-        { selector: UNTRANSLATED, message: 'Write it by #lib/numbers.ts or #lib/components/shell/when.ts.' },
-        {
-          selector: ELSEWHERE,
-          message: 'The build knows a message in the reader’s language alone (scripts/words.mjs).'
-        }
+        { selector: UNTRANSLATED, message: 'Write it by #lib/numbers.ts or #lib/components/shell/when.ts.' }
       ]
     }
   }

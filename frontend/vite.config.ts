@@ -1,11 +1,9 @@
 import { basename } from 'node:path';
-import { paraglideVitePlugin } from '@inlang/paraglide-js';
 import adapter from '@sveltejs/adapter-static';
 import { sveltekit } from '@sveltejs/kit/vite';
 import tailwindcss from '@tailwindcss/vite';
 import { defineConfig, type Plugin } from 'vite';
 import { firstLoad } from './scripts/first-load.mjs';
-import { isolate } from './scripts/isolate.mjs';
 import { icons, slim } from './scripts/slim.mjs';
 import { words } from './scripts/words.mjs';
 
@@ -108,13 +106,6 @@ export default defineConfig({
     icons,
     first.plugin,
     tailwindcss(),
-    paraglideVitePlugin({
-      project: './project.inlang',
-      outdir: './src/lib/paraglide',
-      // The language is a matter of this browser: kept there, else what the browser prefers.
-      strategy: ['localStorage', 'preferredLanguage', 'baseLocale']
-    }),
-    isolate(),
     words(),
     sveltekit({
       // No server rendering: every path that is not a file is the one page, which then reads the path.

@@ -1,12 +1,11 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
-import { isolate } from './scripts/isolate.mjs';
 
 // Stores and pure logic only; whole pages are tested in a browser against the real server.
 export default defineConfig({
-  plugins: [isolate(), svelte()],
+  plugins: [svelte()],
   test: {
-    include: ['src/**/*.test.ts'],
+    include: ['{src,scripts}/**/*.test.ts'],
     environment: 'node',
     // A process for each file took most of the time. What a file changes for all is undone behind it.
     isolate: false,

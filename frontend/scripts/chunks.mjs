@@ -1,7 +1,8 @@
 // What of the build a page needs, read from Vite's manifest.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LOCALES, tableOf } from './words.mjs';
+import { LOCALES } from './messages.mjs';
+import { tableOf } from './words.mjs';
 
 export const ROOT = join(import.meta.dirname, '..');
 export const BUILD = join(ROOT, 'build');

@@ -4,8 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { BUILD, filesOf, words } from './chunks.mjs';
+import { BASE } from './messages.mjs';
 import { PAGES } from './pages.mjs';
-import { BASE } from './words.mjs';
 
 const MARK = '<!-- preload -->';
 const index = join(BUILD, 'index.html');

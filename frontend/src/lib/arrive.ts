@@ -1,7 +1,7 @@
 import type { App } from './app.ts';
 import { arrive as announce } from './broadcasts/arrive.ts';
 import { keepNotesInStep } from './notes/kept.ts';
-import { getLocale } from './paraglide/runtime.js';
+import { getLocale } from './locale.ts';
 import { arrive as locate } from './people/arrive.svelte.ts';
 import { arrive as install } from './pwa/arrive.ts';
 

@@ -1,7 +1,7 @@
 /**
  * What is put into a sentence of ours, in its own direction: a name from right to left would turn around what stands
  * beside it, and all of a sentence that begins with it. It is what `<bdi>` is in markup, for texts; each message does it
- * to what it is given (`scripts/isolate.mjs`).
+ * to what it is given (`scripts/messages.mjs`).
  */
 /** Also of the halves of letters that take two. */
 const FROM_RIGHT = /[\u0590-\u08ff\ud802\ud803\ud83a\ud83b\ufb1d-\ufdff\ufe70-\ufefc]/;

@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { overwriteGetLocale } from '#lib/paraglide/runtime.js';
+import { overwriteLocale } from '#lib/locale.ts';
 import { ApiError, failureOf, type Details } from './client.ts';
 import './field-words.ts';
 import { fieldError, sentence, translated } from './words.ts';
 
-afterEach(() => overwriteGetLocale(() => 'en'));
+afterEach(() => overwriteLocale('en'));
 
 it('tells what a proxy refuses from what the server does', () => {
   const told = (status: number, text = '<html>no</html>') => sentence(failureOf(status, text, () => null));
@@ -69,7 +69,7 @@ it('has for each code of the server a sentence in the reader’s language, or a 
   }));
   expect(codes.length).toBeGreaterThan(60);
   const left = new Set(Object.values(LEFT).flat());
-  overwriteGetLocale(() => 'vi');
+  overwriteLocale('vi');
   for (const { code, status } of codes) {
     const told = sentence(new ApiError(status, code, 'As the server says it.'));
     const isGeneral =
@@ -103,7 +103,7 @@ const LEFT_FIELDS: Record<string, string[]> = {
 };
 
 it('has for each code of a field a sentence in the reader’s language, or a reason to have none', () => {
-  overwriteGetLocale(() => 'vi');
+  overwriteLocale('vi');
   const codes = fieldCodes();
   for (const code of ['unknown', 'taken', 'too_long', 'too_small', 'nothing_found', 'common'])
     expect(codes).toContain(code);
@@ -117,12 +117,12 @@ it('has for each code of a field a sentence in the reader’s language, or a rea
     );
   expect([...codes].filter((code) => told(code) === 'As the server says it.').toSorted()).toEqual(left.toSorted());
   // English readers have the server’s, which says more.
-  overwriteGetLocale(() => 'en');
+  overwriteLocale('en');
   expect(told('unknown')).toBe('As the server says it.');
 });
 
 it('says of a field how much of it there may be, and what it is that isn’t there', () => {
-  overwriteGetLocale(() => 'vi');
+  overwriteLocale('vi');
   const told = (field: string, code: string, message: string) =>
     translated({ code: 'invalid', message, fields: [{ field, code, message }] });
   expect(told('arguments', 'too_long', 'Use 64 KiB or less.')).toMatch(/là 64 KiB\. /);
@@ -140,7 +140,7 @@ it('says in the reader’s language why a question is asked to no such model', (
     fields: [{ field: 'model', code, message: 'The model “x” …' }]
   });
   expect(translated(refused('no_price'))).toBe('The model “x” …');
-  overwriteGetLocale(() => 'vi');
+  overwriteLocale('vi');
   expect(translated(refused('no_price'))).toMatch(/chưa có giá/);
   expect(translated(refused('not_allowed'))).toMatch(/Không dùng được/);
   expect(translated(refused('invalid'))).toBe('The model “x” …');

@@ -1,6 +1,6 @@
 import { untilTime } from '#lib/components/shell/when.ts';
 import { m } from '#lib/paraglide/messages.js';
-import { getLocale } from '#lib/paraglide/runtime.js';
+import { getLocale } from '#lib/locale.ts';
 import { ApiError, type Details, type FieldError } from './client.ts';
 import { inWords } from './fields.svelte.ts';
 import { waitInWords } from './wait.ts';

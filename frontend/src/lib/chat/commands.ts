@@ -7,7 +7,7 @@ import { leaveConversation, mayLeave } from '#lib/components/shell/conversation-
 import { toast } from '#lib/components/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { searchFor } from '#lib/search/address.ts';
-import { getLocale } from '#lib/paraglide/runtime.js';
+import { getLocale } from '#lib/locale.ts';
 import { isOff, lengthOf, MOST, splitEmoji, untilWords } from './command-text.ts';
 import { hasChangingMembers, isChannel, isPersonal, mayManage } from './kinds.ts';
 import type { Pane } from './pane.svelte.ts';

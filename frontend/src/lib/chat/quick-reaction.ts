@@ -1,5 +1,5 @@
 /** `+:tada:` and `+🎉` by themselves: an emoji for the newest message, in place of a message. */
-import { getLocale } from '#lib/paraglide/runtime.js';
+import { getLocale } from '#lib/locale.ts';
 import { formOf } from '#lib/components/reactions/emoji.ts';
 import { called, loadNames } from './emoji-names.ts';
 import type { Name } from './mentions.ts';

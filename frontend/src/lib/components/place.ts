@@ -1,5 +1,5 @@
 import type { Place } from '#lib/api/types.ts';
-import { getLocale } from '#lib/paraglide/runtime.js';
+import { getLocale } from '#lib/locale.ts';
 
 /** “Berlin, Germany”, as far as it is known, in the reader's language. */
 export function placeInWords(place: Place | null | undefined, locale: string = getLocale()): string | undefined {

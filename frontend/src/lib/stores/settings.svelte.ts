@@ -1,4 +1,4 @@
-import { getLocale, setLocale, type Locale } from '#lib/paraglide/runtime.js';
+import { getLocale, setLocale, type Locale } from '#lib/locale.ts';
 
 export type Theme = 'light' | 'dark' | 'system';
 export type Density = 'roomy' | 'compact';
@@ -83,7 +83,7 @@ export class Settings {
 
   /** Loads the page anew in the other language. */
   set locale(locale: Locale) {
-    void setLocale(locale);
+    setLocale(locale);
   }
 
   #show(): void {

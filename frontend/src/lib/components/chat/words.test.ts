@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Failure } from '#lib/chat/state.ts';
-import { overwriteGetLocale } from '#lib/paraglide/runtime.js';
+import { overwriteLocale } from '#lib/locale.ts';
 import { notifies, wayOn, whyNotSent } from './words.ts';
 
 const failure = (code: string, details?: Failure['details']): Failure => ({
@@ -9,12 +9,12 @@ const failure = (code: string, details?: Failure['details']): Failure => ({
   ...(details && { details })
 });
 
-afterEach(() => overwriteGetLocale(() => 'en'));
+afterEach(() => overwriteLocale('en'));
 
 describe('why a message was not sent', () => {
   it.each(['out_of_credits', 'quota_reached', 'budget_exceeded'])('%s has a sentence of its own', (code) => {
     const told = (['en', 'vi'] as const).map((locale) => {
-      overwriteGetLocale(() => locale);
+      overwriteLocale(locale);
       return whyNotSent(failure(code));
     });
     expect(new Set([...told, failure(code).message]).size).toBe(3);

@@ -3,7 +3,7 @@ import type { Capability, Model } from '#lib/api/assistants.ts';
 import { useApp } from '#lib/app.ts';
 import { usePane } from '#lib/chat/pane.svelte.ts';
 import { useHealing } from '#lib/components/healing.svelte.ts';
-import { getLocale } from '#lib/paraglide/runtime.js';
+import { getLocale } from '#lib/locale.ts';
 import { Models } from '#lib/stores/models.svelte.ts';
 
 /** They are asked for once: an admin’s change shows with the next load of the page, as in the header. */

@@ -1,18 +1,22 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
+import { overwriteLocale } from '#lib/locale.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { shortDate, untilTime } from '../shell/when.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
+
+afterEach(() => overwriteLocale('en'));
 
 it('says “Ends 3 May”, and “Expires in 4 minutes”', () => {
   const now = new Date('2026-01-01T00:00:00Z');
   const [date, time] = [shortDate('2026-05-03T12:00:00Z', now), untilTime('2026-01-01T00:04:00Z', now)];
   expect(m.money_ends({ date })).toMatch(/^Ends (3 May|May 3)$/);
   expect(m.money_expires({ time })).toBe('Expires in 4 minutes');
-  expect(m.money_ends({ date: '3 tháng 5' }, { locale: 'vi' })).toBe('Kết thúc ngày 3 tháng 5');
-  expect(m.money_expires({ time: 'sau 4 phút' }, { locale: 'vi' })).toBe('Hết hạn sau 4 phút');
+  overwriteLocale('vi');
+  expect(m.money_ends({ date: '3 tháng 5' })).toBe('Kết thúc ngày 3 tháng 5');
+  expect(m.money_expires({ time: 'sau 4 phút' })).toBe('Hết hạn sau 4 phút');
 });
 
 it('gives no sentence with a date how long it is until then, nor the other way round', () => {

@@ -1,6 +1,6 @@
 import { thisMinute } from '#lib/minute.ts';
 import { m } from '#lib/paraglide/messages.js';
-import { getLocale } from '#lib/paraglide/runtime.js';
+import { getLocale } from '#lib/locale.ts';
 import { today } from '#lib/today.ts';
 
 const HOUR = 3_600_000;
