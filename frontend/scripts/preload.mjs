@@ -1,9 +1,9 @@
 // One page of HTML serves every address, so it can't name the files of each. This puts in a line of script that asks for
 // those of the address at once; without it they would be found only when the router has run. Part of the build.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { BUILD, filesOf, words } from './chunks.mjs';
+import { writeCompressed } from './compress.mjs';
 import { BASE } from './messages.mjs';
 import { PAGES } from './pages.mjs';
 
@@ -33,8 +33,7 @@ const script = `<script>
         break;
       }
     </script>`;
-const done = Buffer.from(html.replace(MARK, () => script));
-
-writeFileSync(index, done);
-writeFileSync(`${index}.gz`, gzipSync(done, { level: 9 }));
-writeFileSync(`${index}.br`, brotliCompressSync(done, { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }));
+writeCompressed(
+  index,
+  html.replace(MARK, () => script)
+);
