@@ -236,19 +236,15 @@ lock_target() {
   flock "$1" 9
 }
 
-# Content of the stamp file: the checkout that built last, and the folder's own path.
-target_owner() { printf '%s\n%s\n' "$ROOT" "$CARGO_TARGET_DIR"; }
+# Content of the stamp file: the checkout that built last.
+target_owner() { printf '%s\n' "$ROOT"; }
 
 adopt_target() {
   local folder folders=("$ROOT/src") stamp="$CARGO_TARGET_DIR/.natter-checkout"
-  for folder in crates macro migration tests bench examples; do
-    if [ -d "$ROOT/$folder" ]; then folders+=("$ROOT/$folder"); fi
+  for folder in build.rs crates macro migration tests bench examples; do
+    if [ -e "$ROOT/$folder" ]; then folders+=("$ROOT/$folder"); fi
   done
   find "${folders[@]}" -name node_modules -prune -o -name '*.rs' -exec touch --no-create {} + || return 1
-  # The build script of utoipa-swagger-ui writes absolute paths into its output, which break when the folder is moved or copied.
-  if [ "$(sed -n 2p "$stamp" 2>/dev/null)" != "$CARGO_TARGET_DIR" ]; then
-    rm -rf "$CARGO_TARGET_DIR"/*/{build,.fingerprint}/utoipa-swagger-ui-*
-  fi
   target_owner >"$stamp"
 }
 
@@ -290,7 +286,7 @@ build_frontend() {
   echo "$now" >"$ROOT/frontend/node_modules/.natter-build"
 }
 
-# beside_frontend COMMAND…: runs a build in the dev profile while the web app is built. In that profile rust-embed reads the app's files at run time,
+# beside_frontend COMMAND…: runs a build in the dev profile while the web app is built. In that profile the program reads the app's files at run time,
 # so neither build needs the other; a release binary contains the files, so scripts/build builds the app first.
 # The packages are installed before both, so that a script without a network ends at once.
 beside_frontend() {
@@ -302,8 +298,6 @@ beside_frontend() {
   fi
   local log frontend status=0
   log="$(mktemp)"
-  # rust-embed resolves symbolic links in this path when it compiles, which needs an existing folder.
-  mkdir -p "$ROOT/frontend/build"
   say "Building the web app and the server side by side"
   build_frontend >"$log" 2>&1 8>&- 9>&- &
   frontend=$!

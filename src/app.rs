@@ -16,8 +16,6 @@ use actix_web::{
     middleware::{Next, from_fn},
     web::{self, Data, Path, ServiceConfig},
 };
-#[cfg(feature = "swagger")]
-use appcore::Code;
 use appcore::{AppError, McpServerId};
 use endpoint::only_get;
 use middleware::{address, below, cors, firewall, flood_guard::FloodGuard, host, security_headers, tracing};
@@ -117,7 +115,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(only_get("/openapi.json", description))
         .default_service(web::to(assets::serve));
     #[cfg(feature = "swagger")]
-    swagger(config);
+    config.service(web::redirect("/docs", "docs/")).service(only_get("/docs/{file:.*}", assets::serve_docs));
 }
 
 /// The public keys of our access tokens (JWKS).
@@ -149,40 +147,4 @@ async fn description(http: HttpRequest, app: Data<App>) -> HttpResponse {
             endpoint::failure(&http, &AppError::internal(anyhow::anyhow!("the description can't be written: {error}")))
         }
     }
-}
-
-/// Swagger UI at `/docs/`, on the description above. Its files are built in; they are not copied.
-#[cfg(feature = "swagger")]
-fn swagger(config: &mut ServiceConfig) {
-    use std::borrow::Cow;
-
-    use actix_web::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY};
-    use utoipa_swagger_ui::Config;
-
-    const POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'";
-
-    async fn file(http: HttpRequest, path: web::Path<String>, config: Data<Config<'static>>) -> HttpResponse {
-        let found = match utoipa_swagger_ui::serve(&path, config.into_inner()) {
-            Ok(Some(found)) => found,
-            Ok(None) => return endpoint::failure(&http, &Code::NotFound.into()),
-            Err(error) => {
-                let cause = anyhow::anyhow!("a page of the documentation can't be made: {error}");
-                return endpoint::failure(&http, &AppError::internal(cause));
-            }
-        };
-        let mut response = HttpResponse::Ok();
-        response.insert_header((CONTENT_TYPE, found.content_type)).insert_header((CONTENT_SECURITY_POLICY, POLICY));
-        if found.gzpipped {
-            response.insert_header((CONTENT_ENCODING, "gzip"));
-        }
-        match found.bytes {
-            Cow::Borrowed(bytes) => response.body(web::Bytes::from_static(bytes)),
-            Cow::Owned(bytes) => response.body(bytes),
-        }
-    }
-
-    config
-        .app_data(Data::new(Config::new(["../openapi.json"])))
-        .service(web::redirect("/docs", "docs/"))
-        .service(only_get("/docs/{file:.*}", file));
 }

@@ -5,7 +5,6 @@
 //! the page.
 
 use std::{
-    borrow::Cow,
     fmt::Write as _,
     io::{self, Write as _},
     sync::OnceLock,
@@ -25,15 +24,10 @@ use actix_web::{
 use appcore::{AppError, Code};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
-use rust_embed::{EmbeddedFile, RustEmbed};
 use service::App;
 use sha2::{Digest, Sha256};
 
-/// Empty where the program was built without it.
-#[derive(RustEmbed)]
-#[folder = "frontend/build"]
-#[allow_missing = true]
-struct WebApp;
+use crate::embedded::{AssetSource, WEB_APP, media_type};
 
 const PAGE: &str = "index.html";
 /// The frame in which the app shows what assistants have made.
@@ -41,6 +35,11 @@ const ARTIFACT: &str = "artifact.html";
 /// Whatever runs there has an origin of its own, reaches no network, and stands in our own pages only.
 const ARTIFACT_POLICY: &str = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
      img-src data: blob:; media-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+/// Content security policy of Swagger UI, which sets styles by script.
+const DOCS_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
+     frame-ancestors 'none'; base-uri 'none'";
+/// The folder of Swagger UI. A program without the feature `swagger` does not serve it.
+const DOCS: &str = "docs/";
 /// Prefixes that are never views of the app, so that unknown paths below them get a 404 and not the page.
 const RESERVED: [&str; 8] = ["r1", "v1", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
 const FOREVER: &str = "public, max-age=31536000, immutable";
@@ -54,46 +53,68 @@ const FORMS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 pub async fn serve(http: HttpRequest) -> HttpResponse {
     static BELOW: OnceLock<Option<Below>> = OnceLock::new();
     let path = http.app_data::<Data<App>>().map_or("", |app| app.config.server.path());
-    let below = if path.is_empty() { None } else { BELOW.get_or_init(|| Below::of::<WebApp>(path)).as_ref() };
-    answer::<WebApp>(&http, below)
+    let below = if path.is_empty() { None } else { BELOW.get_or_init(|| Below::of(&WEB_APP, path)).as_ref() };
+    answer(&WEB_APP, &http, below)
 }
 
-fn answer<Files: RustEmbed>(http: &HttpRequest, below: Option<&Below>) -> HttpResponse {
+/// Swagger UI at `/docs/`.
+#[cfg(feature = "swagger")]
+pub async fn serve_docs(http: HttpRequest, path: actix_web::web::Path<String>) -> HttpResponse {
+    docs(&WEB_APP, &http, &path)
+}
+
+#[cfg(feature = "swagger")]
+fn docs(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
+    let path = if path.is_empty() { PAGE } else { path };
+    if path == PAGE && files.get(PAGE).is_none() {
+        return not_built(http);
+    }
+    if is_form(path) {
+        return endpoint::failure(http, &Code::NotFound.into());
+    }
+    file(files, http, &format!("{DOCS}{path}"))
+}
+
+fn answer(files: &AssetSource, http: &HttpRequest, below: Option<&Below>) -> HttpResponse {
     let path = http.path().trim_start_matches('/');
     if !matches!(*http.method(), Method::GET | Method::HEAD) {
         return endpoint::failure(http, &Code::NotFound.into());
     }
-    if !path.is_empty() && FORMS.iter().all(|(_, ending)| !path.ends_with(ending)) && Files::get(path).is_some() {
-        return file::<Files>(http, path);
+    if !path.is_empty() && !is_form(path) && !path.starts_with(DOCS) && files.get(path).is_some() {
+        return file(files, http, path);
     }
     let reserved = path.split('/').next().is_some_and(|first| RESERVED.contains(&first));
     if path.is_empty() || (!reserved && wants_page(http)) {
-        return match (below, Files::get(PAGE)) {
+        return match (below, files.get(PAGE)) {
             (Some(page), _) => page.answer(http),
-            (None, Some(_)) => file::<Files>(http, PAGE),
-            (None, None) => endpoint::failure(
-                http,
-                &AppError::refused(
-                    Code::NotFound,
-                    "This program was built without the web app. Build frontend/ first.",
-                ),
-            ),
+            (None, Some(_)) => file(files, http, PAGE),
+            (None, None) => not_built(http),
         };
     }
     endpoint::failure(http, &Code::NotFound.into())
+}
+
+fn not_built(http: &HttpRequest) -> HttpResponse {
+    let error = AppError::refused(Code::NotFound, "This program was built without the web app. Build frontend/ first.");
+    endpoint::failure(http, &error)
+}
+
+/// Whether a path names a compressed form of a file, which is served under the file's own path only.
+fn is_form(path: &str) -> bool {
+    FORMS.iter().any(|(_, ending)| path.ends_with(ending))
 }
 
 fn wants_page(http: &HttpRequest) -> bool {
     header(http, &ACCEPT).contains("text/html")
 }
 
-fn file<Files: RustEmbed>(http: &HttpRequest, path: &str) -> HttpResponse {
-    let Some(plain) = Files::get(path) else { return endpoint::failure(http, &Code::NotFound.into()) };
+fn file(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
+    let Some(plain) = files.get(path) else { return endpoint::failure(http, &Code::NotFound.into()) };
     let chosen = FORMS
         .iter()
         .filter(|(name, _)| accepts(http, name))
-        .find_map(|(name, ending)| Some((*name, Files::get(&format!("{path}{ending}"))?)));
-    let tag = tag(&plain.metadata.sha256_hash(), chosen.as_ref().map(|(name, _)| *name));
+        .find_map(|(name, ending)| Some((*name, files.get(&format!("{path}{ending}"))?)));
+    let tag = tag(&plain.hash(), chosen.as_ref().map(|(name, _)| *name));
     let known = is_known(http, &tag);
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
@@ -104,6 +125,8 @@ fn file<Files: RustEmbed>(http: &HttpRequest, path: &str) -> HttpResponse {
         response
             .insert_header((CONTENT_SECURITY_POLICY, ARTIFACT_POLICY))
             .insert_header((X_FRAME_OPTIONS, "SAMEORIGIN"));
+    } else if path.starts_with(DOCS) {
+        response.insert_header((CONTENT_SECURITY_POLICY, DOCS_POLICY));
     } else if path.ends_with(".html") {
         response.insert_header((CONTENT_SECURITY_POLICY, policy(&plain.data)));
     } else if path.ends_with(".js") {
@@ -113,10 +136,10 @@ fn file<Files: RustEmbed>(http: &HttpRequest, path: &str) -> HttpResponse {
     if known {
         return response.finish();
     }
-    response.insert_header((CONTENT_TYPE, content_type(&plain)));
+    response.insert_header((CONTENT_TYPE, media_type(path)));
     match chosen {
-        Some((name, small)) => response.insert_header((CONTENT_ENCODING, name)).body(bytes(small.data)),
-        None => response.body(bytes(plain.data)),
+        Some((name, small)) => response.insert_header((CONTENT_ENCODING, name)).body(small.data),
+        None => response.body(plain.data),
     }
 }
 
@@ -137,8 +160,8 @@ struct Below {
 }
 
 impl Below {
-    fn of<Files: RustEmbed>(path: &str) -> Option<Self> {
-        let built = Files::get(PAGE)?;
+    fn of(files: &AssetSource, path: &str) -> Option<Self> {
+        let built = files.get(PAGE)?;
         let page = moved(std::str::from_utf8(&built.data).ok()?, path);
         let small = smaller(page.as_bytes()).ok()?.into();
         let (hash, policy) = (Sha256::digest(page.as_bytes()).into(), policy(page.as_bytes()));
@@ -180,14 +203,6 @@ fn moved(page: &str, path: &str) -> String {
         .replace("import(\"/", &format!("import(\"{path}/"))
 }
 
-/// Built-in files are served without copying.
-fn bytes(data: Cow<'static, [u8]>) -> Bytes {
-    match data {
-        Cow::Borrowed(data) => Bytes::from_static(data),
-        Cow::Owned(data) => data.into(),
-    }
-}
-
 fn header<'a>(http: &'a HttpRequest, name: &HeaderName) -> &'a str {
     http.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
@@ -222,13 +237,6 @@ fn lifetime(path: &str) -> &'static str {
     } else {
         FOR_AN_HOUR
     }
-}
-
-fn content_type(file: &EmbeddedFile) -> String {
-    let kind = file.metadata.mimetype();
-    let is_text =
-        kind.starts_with("text/") || matches!(kind, "application/javascript" | "application/json" | "image/svg+xml");
-    if is_text { format!("{kind}; charset=utf-8") } else { kind.to_owned() }
 }
 
 /// The content security policy: our own scripts only; inline ones are allowed by their hash.
@@ -267,15 +275,13 @@ mod tests {
         assert!(!policy.contains("script-src 'self' 'unsafe-inline'"));
     }
 
-    /// A web app of five files.
-    #[derive(RustEmbed)]
-    #[folder = "tests/fixtures/web"]
-    struct Fixture;
+    /// A small web app.
+    static FIXTURE: AssetSource = AssetSource::Folder(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/web"));
 
     fn get(path: &str, headers: &[(&'static str, &'static str)]) -> HttpResponse {
         let request =
             headers.iter().fold(TestRequest::with_uri(path), |request, header| request.insert_header(*header));
-        answer::<Fixture>(&request.to_http_request(), None)
+        answer(&FIXTURE, &request.to_http_request(), None)
     }
 
     #[actix_web::test]
@@ -292,11 +298,11 @@ mod tests {
         );
         assert_eq!(moved(built, "/chat"), expected);
 
-        let below = Below::of::<Fixture>("/chat").unwrap();
+        let below = Below::of(&FIXTURE, "/chat").unwrap();
         let ask = |headers: &[(&'static str, &'static str)]| {
             let request =
                 headers.iter().fold(TestRequest::with_uri("/c/1"), |request, header| request.insert_header(*header));
-            answer::<Fixture>(&request.insert_header(("accept", "text/html")).to_http_request(), Some(&below))
+            answer(&FIXTURE, &request.insert_header(("accept", "text/html")).to_http_request(), Some(&below))
         };
         let page = ask(&[("accept-encoding", "gzip, br")]);
         assert_eq!((page.status().as_u16(), header_of(&page, "content-encoding")), (200, "gzip"));
@@ -322,7 +328,7 @@ mod tests {
         assert_eq!(header_of(&response, "content-type"), "text/javascript; charset=utf-8");
         assert!(header_of(&response, "content-security-policy").contains("connect-src 'self'"), "a worker may fetch");
         let (tag, body) = (header_of(&response, "etag").to_owned(), to_bytes(response.into_body()).await.unwrap());
-        assert_eq!(body, Fixture::get("_app/immutable/start.js.br").unwrap().data.as_ref());
+        assert_eq!(body, FIXTURE.get("_app/immutable/start.js.br").unwrap().data);
         let response = get("/_app/immutable/start.js", &[("accept-encoding", "br;q=0, deflate")]);
         assert_eq!(header_of(&response, "content-encoding"), "");
         assert_ne!(header_of(&response, "etag"), tag, "another form is another entity");
@@ -375,6 +381,42 @@ mod tests {
         for outside in ["/../Cargo.toml", "/..%2f..%2fCargo.toml", "//etc/passwd", "/index.html.br"] {
             assert_eq!(get(outside, &[]).status().as_u16(), 404, "{outside}");
         }
+    }
+
+    #[cfg(feature = "swagger")]
+    #[actix_web::test]
+    async fn swagger_ui_is_served_below_docs_by_its_own_route_only() {
+        let get_docs = |path: &str, headers: &[(&'static str, &'static str)]| {
+            let request = headers.iter().fold(TestRequest::default(), |request, header| request.insert_header(*header));
+            docs(&FIXTURE, &request.to_http_request(), path)
+        };
+        let page = get_docs("", &[]);
+        assert_eq!((page.status().as_u16(), header_of(&page, "cache-control")), (200, ASK_EACH_TIME));
+        assert_eq!(header_of(&page, "content-type"), "text/html; charset=utf-8");
+        assert_eq!(header_of(&page, "content-security-policy"), DOCS_POLICY);
+        assert_eq!(get_docs("index.html", &[]).status().as_u16(), 200);
+        let script = get_docs("swagger-initializer.js", &[("accept-encoding", "br")]);
+        assert_eq!((header_of(&script, "content-encoding"), header_of(&script, "cache-control")), ("br", FOR_AN_HOUR));
+        assert_eq!(header_of(&script, "content-security-policy"), DOCS_POLICY);
+        let tag: &'static str = header_of(&script, "etag").to_owned().leak();
+        let known = [("accept-encoding", "br"), ("if-none-match", tag)];
+        assert_eq!(get_docs("swagger-initializer.js", &known).status().as_u16(), 304);
+        for missing in ["nothing.js", "../index.html", "swagger-initializer.js.br", "/index.html"] {
+            assert_eq!(get_docs(missing, &[]).status().as_u16(), 404, "{missing}");
+        }
+        assert_eq!(get("/docs/index.html", &[]).status().as_u16(), 404, "the feature may be off");
+    }
+
+    #[actix_web::test]
+    async fn a_program_without_the_web_app_says_so() {
+        let nothing = AssetSource::Folder("/nonexistent");
+        let response = answer(&nothing, &TestRequest::with_uri("/").to_http_request(), None);
+        assert_eq!(response.status().as_u16(), 404);
+        let body = to_bytes(response.into_body()).await.unwrap();
+        assert!(String::from_utf8_lossy(&body).contains("built without the web app"), "{body:?}");
+        #[cfg(feature = "swagger")]
+        assert_eq!(docs(&nothing, &TestRequest::default().to_http_request(), "").status().as_u16(), 404);
+        assert!(Below::of(&nothing, "/chat").is_none());
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod backup;
 mod banned;
 mod cli;
 mod doctor;
+mod embedded;
 mod lock;
 mod logging;
 mod pieces;

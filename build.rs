@@ -1,0 +1,55 @@
+//! Lists the files of the web app (`frontend/build`) for `src/embedded.rs`, which makes them part of a release build. A debug build reads
+//! the folder at run time, and does not depend on it.
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
+
+const WEB_APP: &str = "frontend/build";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut cargo = io::stdout().lock();
+    writeln!(cargo, "cargo::rustc-check-cfg=cfg(embed_web_app)")?;
+    writeln!(cargo, "cargo::rerun-if-changed=build.rs")?;
+    if env::var("PROFILE")? != "release" {
+        return Ok(());
+    }
+    writeln!(cargo, "cargo::rustc-cfg=embed_web_app")?;
+    // The folder for files that are added, each file for those that are removed: a copied folder may have an old modification time.
+    writeln!(cargo, "cargo::rerun-if-changed={WEB_APP}")?;
+    let mut files = Vec::new();
+    if Path::new(WEB_APP).exists() {
+        collect(Path::new(WEB_APP), &mut files)?;
+    }
+    files.sort();
+    let mut entries = String::new();
+    for file in &files {
+        writeln!(cargo, "cargo::rerun-if-changed={WEB_APP}/{file}")?;
+        let path = format!("/{WEB_APP}/{file}");
+        entries += &format!(
+            "EmbeddedAsset::new({file:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),\n"
+        );
+    }
+    let table = format!("static WEB_APP_FILES: [EmbeddedAsset; {}] = [\n{entries}];\n", files.len());
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("web_app.rs"), table)?;
+    Ok(())
+}
+
+/// Adds the paths of all files below `folder`, relative to the web app's.
+fn collect(folder: &Path, files: &mut Vec<String>) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else {
+            let file =
+                path.strip_prefix(WEB_APP)?.to_str().ok_or_else(|| format!("{} is not UTF-8", path.display()))?;
+            files.push(file.to_owned());
+        }
+    }
+    Ok(())
+}

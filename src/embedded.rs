@@ -1,0 +1,162 @@
+//! Files of the web app: part of the program in release builds, read from the folder at each request in debug builds, so that a new build of
+//! the web app needs no new program.
+
+use std::sync::OnceLock;
+#[cfg(any(not(embed_web_app), test))]
+use std::{fs, path::Path};
+
+use actix_web::web::Bytes;
+use sha2::{Digest, Sha256};
+
+#[cfg(embed_web_app)]
+include!(concat!(env!("OUT_DIR"), "/web_app.rs"));
+
+/// The files in `frontend/build`. Empty if the program was built without the web app.
+#[cfg(embed_web_app)]
+pub static WEB_APP: AssetSource = AssetSource::Embedded(&WEB_APP_FILES);
+#[cfg(not(embed_web_app))]
+pub static WEB_APP: AssetSource = AssetSource::Folder(concat!(env!("CARGO_MANIFEST_DIR"), "/frontend/build"));
+
+/// Files by path.
+pub enum AssetSource {
+    /// Sorted by path.
+    #[cfg(any(embed_web_app, test))]
+    Embedded(&'static [EmbeddedAsset]),
+    #[cfg(any(not(embed_web_app), test))]
+    Folder(&'static str),
+}
+
+#[cfg(any(embed_web_app, test))]
+pub struct EmbeddedAsset {
+    path: &'static str,
+    data: &'static [u8],
+    hash: OnceLock<[u8; 32]>,
+}
+
+#[cfg(any(embed_web_app, test))]
+impl EmbeddedAsset {
+    pub const fn new(path: &'static str, data: &'static [u8]) -> Self {
+        Self { path, data, hash: OnceLock::new() }
+    }
+}
+
+pub struct Asset {
+    pub data: Bytes,
+    /// Cached hash; `None` for a file that is read from a folder.
+    hash: Option<&'static OnceLock<[u8; 32]>>,
+}
+
+impl Asset {
+    /// The SHA-256 hash of the data. Computed once for an embedded file.
+    pub fn hash(&self) -> [u8; 32] {
+        let digest = || Sha256::digest(&self.data).into();
+        self.hash.map_or_else(digest, |hash| *hash.get_or_init(digest))
+    }
+}
+
+impl AssetSource {
+    /// Returns the file at a path relative to the folder. `None` for paths that leave it.
+    pub fn get(&self, path: &str) -> Option<Asset> {
+        match self {
+            #[cfg(any(embed_web_app, test))]
+            Self::Embedded(files) => {
+                let place = files.binary_search_by_key(&path, |file| file.path).ok()?;
+                let file = files.get(place)?;
+                Some(Asset { data: Bytes::from_static(file.data), hash: Some(&file.hash) })
+            }
+            #[cfg(any(not(embed_web_app), test))]
+            Self::Folder(folder) => {
+                if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+                    return None;
+                }
+                let data = fs::read(Path::new(folder).join(path)).ok()?.into();
+                Some(Asset { data, hash: None })
+            }
+        }
+    }
+}
+
+/// The media type of a file, by the ending of its name.
+pub fn media_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "css" => "text/css; charset=utf-8",
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "json" => "application/json; charset=utf-8",
+        "png" => "image/png",
+        "svg" => "image/svg+xml; charset=utf-8",
+        "txt" => "text/plain; charset=utf-8",
+        "webmanifest" => "application/manifest+json",
+        "woff2" => "font/woff2",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static TABLE: [EmbeddedAsset; 3] = [
+        EmbeddedAsset::new("_app/a.js", b"1"),
+        EmbeddedAsset::new("_app/a.js.br", b"2"),
+        EmbeddedAsset::new("index.html", b"<html>"),
+    ];
+    static EMBEDDED: AssetSource = AssetSource::Embedded(&TABLE);
+    static FOLDER: AssetSource = AssetSource::Folder(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/web"));
+
+    #[test]
+    fn embedded_files_are_found_by_their_path() {
+        for file in &TABLE {
+            let found = EMBEDDED.get(file.path).unwrap();
+            assert_eq!(found.data, file.data);
+            assert_eq!(found.hash(), <[u8; 32]>::from(Sha256::digest(file.data)));
+            assert_eq!(found.hash(), *file.hash.get().unwrap(), "the hash is computed once");
+        }
+        for missing in ["", "/index.html", "_app", "_app/", "_app/b.js", "index.html/", "z"] {
+            assert!(EMBEDDED.get(missing).is_none(), "{missing}");
+        }
+    }
+
+    #[test]
+    fn a_folder_has_its_own_files_only() {
+        let page = FOLDER.get("index.html").unwrap();
+        assert_eq!(page.hash(), <[u8; 32]>::from(Sha256::digest(&page.data)));
+        assert!(FOLDER.get("_app/immutable/start.js.br").is_some());
+        let outside = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        for other in [
+            "",
+            "_app",
+            "_app//immutable/start.js",
+            "nothing.js",
+            "../web/index.html",
+            "_app/../index.html",
+            "./index.html",
+            outside,
+        ] {
+            assert!(FOLDER.get(other).is_none(), "{other}");
+        }
+        assert!(AssetSource::Folder("/nonexistent").get("index.html").is_none());
+    }
+
+    #[test]
+    fn every_file_that_is_shipped_has_a_media_type() {
+        for (path, expected) in [
+            ("index.html", "text/html; charset=utf-8"),
+            ("_app/immutable/start.1.js", "text/javascript; charset=utf-8"),
+            ("_app/immutable/assets/0.1.css", "text/css; charset=utf-8"),
+            ("_app/version.json", "application/json; charset=utf-8"),
+            ("favicon.svg", "image/svg+xml; charset=utf-8"),
+            ("manifest.webmanifest", "application/manifest+json"),
+            ("robots.txt", "text/plain; charset=utf-8"),
+            ("font.woff2", "font/woff2"),
+            ("docs/favicon-16x16.png", "image/png"),
+            ("LICENSE", "application/octet-stream"),
+        ] {
+            assert_eq!(media_type(path), expected, "{path}");
+        }
+        for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/frontend/static")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert_ne!(media_type(&name), "application/octet-stream", "{name}");
+        }
+    }
+}
