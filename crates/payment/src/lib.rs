@@ -11,6 +11,7 @@ mod gateway;
 mod gateways;
 mod http;
 mod money;
+mod pdf;
 mod receipt;
 mod signature;
 mod state;
@@ -25,6 +26,7 @@ pub use gateway::{
 };
 pub use gateways::demo::{Demo, Outcome as DemoOutcome, SetupOutcome as DemoSetupOutcome};
 pub use money::{Currency, Money, UnknownCurrency};
-pub use receipt::{Party, Receipt, Tax, Unwritten, write as write_receipt};
+pub use pdf::PdfError;
+pub use receipt::{Party, Receipt, Tax, write as write_receipt};
 pub use state::{DisputeState, RefundState, Stage, Standing, UnknownState};
 pub use subscription::{Change, Course, Cycle, Due, SubscriptionDeed, SubscriptionState, Terms, change};

@@ -1,36 +1,22 @@
 //! Receipts and credit notes as PDF, in the payer's language.
 //!
-//! The fonts are a part of the program: Latin with all that Vietnamese needs. What they don't have is shown as a box.
-
-use std::sync::LazyLock;
+//! The embedded fonts cover Latin script with all letters of Vietnamese. Other characters are shown as boxes; copying and searching
+//! give the original text.
 
 use appcore::{Language, Timestamp};
-use krilla::{
-    Document,
-    color::rgb,
-    geom::{PathBuilder, Point},
-    metadata::Metadata,
-    num::NormalizedF32,
-    page::PageSettings,
-    paint::Fill,
-    surface::Surface,
-    text::{Font, TextDirection},
+use unicode_normalization::UnicodeNormalization;
+
+use crate::{
+    Money,
+    pdf::{A4, FONTS, FontWeight, PdfError, PdfPage, Properties},
 };
-use ttf_parser::Face;
 
-use crate::Money;
-
-const REGULAR: &[u8] = include_bytes!("../fonts/DejaVuSans.ttf");
-const BOLD: &[u8] = include_bytes!("../fonts/DejaVuSans-Bold.ttf");
-/// A4, in points.
-const PAGE: (f32, f32) = (595.0, 842.0);
 const LEFT: f32 = 56.0;
-const RIGHT: f32 = PAGE.0 - 56.0;
-/// The longest text of a party's that is shown.
+const RIGHT: f32 = A4.0 - 56.0;
+/// Colour of text and lines: red, green and blue.
+const INK: [u8; 3] = [28, 28, 30];
+/// Maximum number of lines of a party's address.
 const MAX_LINES: usize = 8;
-
-static FACES: LazyLock<Option<(Face<'static>, Face<'static>)>> =
-    LazyLock::new(|| Some((Face::parse(REGULAR, 0).ok()?, Face::parse(BOLD, 0).ok()?)));
 
 /// One of the two sides.
 #[derive(Clone, Debug, Default)]
@@ -166,42 +152,25 @@ const fn words(language: Language) -> &'static Words {
     }
 }
 
-/// Why there is no PDF.
-#[derive(Debug, thiserror::Error)]
-#[error("the receipt can't be written: {0}")]
-pub struct Unwritten(&'static str);
-
-/// Writes a receipt.
-pub fn write(receipt: &Receipt) -> Result<Vec<u8>, Unwritten> {
+/// Writes a receipt. The same receipt always gives the same bytes.
+pub fn write(receipt: &Receipt) -> Result<Vec<u8>, PdfError> {
     let words = words(receipt.language);
-    let font = |data: &'static [u8]| Font::new(data.into(), 0).ok_or(Unwritten("a font is broken"));
-    let mut document = Document::new();
-    let settings = PageSettings::from_wh(PAGE.0, PAGE.1).ok_or(Unwritten("there is no such page"))?;
     let title = if receipt.credits.is_some() { words.credit_note } else { words.receipt };
-    {
-        let mut page = document.start_page_with(settings);
-        {
-            let mut sheet = Sheet { surface: page.surface(), regular: font(REGULAR)?, bold: font(BOLD)? };
-            sheet.draw(receipt, words, title);
-            sheet.surface.finish();
-        }
-        page.finish();
-    }
-    let metadata = Metadata::new()
-        .title(format!("{title} {}", receipt.number))
-        .language(receipt.language.as_str().to_owned())
-        .creator("Natter".to_owned());
-    document.set_metadata(metadata);
-    document.finish().map_err(|_| Unwritten("it can't be put together"))
+    let mut sheet = Sheet { page: PdfPage::new(FONTS.as_ref().ok_or(PdfError::Fonts)?, INK) };
+    sheet.draw(receipt, words, title);
+    sheet.page.finish(&Properties {
+        title: &format!("{title} {}", receipt.number),
+        author: &visible(&receipt.seller.name),
+        language: receipt.language.as_str(),
+        created: receipt.date,
+    })
 }
 
-struct Sheet<'a> {
-    surface: Surface<'a>,
-    regular: Font,
-    bold: Font,
+struct Sheet {
+    page: PdfPage,
 }
 
-impl Sheet<'_> {
+impl Sheet {
     fn draw(&mut self, receipt: &Receipt, words: &Words, title: &str) {
         self.text((LEFT, 84.0), 22.0, true, title);
         let mut y = 112.0;
@@ -214,7 +183,7 @@ impl Sheet<'_> {
         }
         y += 21.0;
         let below = self.party(LEFT, y, words.seller, &receipt.seller, words);
-        let beside = self.party(PAGE.0 / 2.0, y, words.buyer, &receipt.buyer, words);
+        let beside = self.party(A4.0 / 2.0, y, words.buyer, &receipt.buyer, words);
         y = below.max(beside) + 24.0;
         self.text((LEFT, y), 9.5, true, words.what);
         self.right((400.0, y), 9.5, true, words.quantity);
@@ -260,49 +229,32 @@ impl Sheet<'_> {
         y
     }
 
-    fn text(&mut self, (x, y): (f32, f32), size: f32, is_bold: bool, text: &str) {
-        let font = if is_bold { self.bold.clone() } else { self.regular.clone() };
-        self.surface.set_fill(Some(ink()));
-        self.surface.draw_text(Point::from_xy(x, y), font, size, text, false, TextDirection::LeftToRight);
+    fn text(&mut self, at: (f32, f32), size: f32, is_bold: bool, text: &str) {
+        self.page.text(at, size, weight(is_bold), text);
     }
 
-    /// Text that ends there.
+    /// Draws text that ends at `x`.
     fn right(&mut self, (x, y): (f32, f32), size: f32, is_bold: bool, text: &str) {
-        self.text((x - width(text, size, is_bold), y), size, is_bold, text);
+        let width = self.page.font(weight(is_bold)).width(text, size);
+        self.text((x - width, y), size, is_bold, text);
     }
 
     fn line(&mut self, y: f32) {
-        let mut path = PathBuilder::new();
-        path.move_to(LEFT, y);
-        path.line_to(RIGHT, y);
-        path.line_to(RIGHT, y + 0.6);
-        path.line_to(LEFT, y + 0.6);
-        path.close();
-        if let Some(path) = path.finish() {
-            self.surface.set_fill(Some(ink()));
-            self.surface.draw_path(&path);
-        }
+        self.page.rectangle((LEFT, y), RIGHT - LEFT, 0.6);
     }
 }
 
-fn ink() -> Fill {
-    Fill {
-        paint: rgb::Color::new(28, 28, 30).into(),
-        opacity: NormalizedF32::ONE,
-        rule: krilla::paint::FillRule::default(),
-    }
+const fn weight(is_bold: bool) -> FontWeight {
+    if is_bold { FontWeight::Bold } else { FontWeight::Regular }
 }
 
-fn width(text: &str, size: f32, is_bold: bool) -> f32 {
-    let Some((regular, bold)) = FACES.as_ref() else { return 0.0 };
-    let face = if is_bold { bold } else { regular };
-    let advance = |char| face.glyph_index(char).and_then(|glyph| face.glyph_hor_advance(glyph)).unwrap_or(600);
-    let units: f32 = text.chars().map(|char| f32::from(advance(char))).sum();
-    units * size / f32::from(face.units_per_em())
+/// Composes letters and their marks (NFC), and removes control characters.
+fn visible(text: &str) -> String {
+    text.nfc().filter(|char| !char.is_control()).collect()
 }
 
 fn shortened(text: &str, most: usize) -> String {
-    let text: String = text.chars().filter(|char| !char.is_control()).collect();
+    let text = visible(text);
     if text.chars().count() <= most {
         return text;
     }
@@ -336,39 +288,87 @@ mod tests {
     use super::*;
     use crate::Currency;
 
+    fn example(language: Language) -> Receipt {
+        Receipt {
+            language,
+            number: "2026-0001".to_owned(),
+            date: Timestamp(1_800_000_000_000),
+            credits: (language == Language::De).then(|| "2026-0001".to_owned()),
+            seller: Party {
+                name: "Natter Ltd".to_owned(),
+                address: "1 Road\nCity".to_owned(),
+                vat_id: Some("DE1".to_owned()),
+            },
+            buyer: Party {
+                name: "Nguyễn Thị Ánh Đường".to_owned(),
+                address: "12 Lý Thường Kiệt\nHà Nội".to_owned(),
+                vat_id: None,
+            },
+            title: "Team".to_owned(),
+            quantity: 2,
+            period: Some((Timestamp(1_800_000_000_000), Timestamp(1_802_600_000_000))),
+            amount: Money::new(1_180_000, Currency::Vnd),
+            tax: Some(Tax { name: "VAT".to_owned(), rate: 1_000 }),
+            method: "visa 4242".to_owned(),
+        }
+    }
+
+    /// Text of a PDF document with single spaces.
+    fn extracted(pdf: &[u8]) -> String {
+        let text = pdf_extract::extract_text_from_mem(pdf).unwrap();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     #[test]
     fn a_receipt_is_written_in_each_language_with_every_letter_of_it() {
-        for language in Language::ALL {
-            let receipt = Receipt {
-                language,
-                number: "2026-0001".to_owned(),
-                date: Timestamp(1_800_000_000_000),
-                credits: (language == Language::De).then(|| "2026-0001".to_owned()),
-                seller: Party {
-                    name: "Natter Ltd".to_owned(),
-                    address: "1 Road\nCity".to_owned(),
-                    vat_id: Some("DE1".to_owned()),
-                },
-                buyer: Party {
-                    name: "Nguyễn Thị Ánh Đường".to_owned(),
-                    address: "12 Lý Thường Kiệt\nHà Nội".to_owned(),
-                    vat_id: None,
-                },
-                title: "Team".to_owned(),
-                quantity: 2,
-                period: Some((Timestamp(1_800_000_000_000), Timestamp(1_802_600_000_000))),
-                amount: Money::new(1_180_000, Currency::Vnd),
-                tax: Some(Tax { name: "VAT".to_owned(), rate: 1_000 }),
-                method: "visa 4242".to_owned(),
-            };
-            let pdf = write(&receipt).unwrap();
-            assert!(pdf.starts_with(b"%PDF-") && pdf.len() < 200_000, "{}", pdf.len());
+        for (language, expected) in [
+            (
+                Language::En,
+                "Receipt Number 2026-0001 Date 2027-01-15 From Natter Ltd 1 Road City VAT ID: DE1 \
+                 To Nguyễn Thị Ánh Đường 12 Lý Thường Kiệt Hà Nội Description Quantity Amount Team 2 1,180,000 VND \
+                 2027-01-15 – 2027-02-14 Net 1,072,727 VND VAT 10 % 107,273 VND Total 1,180,000 VND Paid by: visa 4242",
+            ),
+            (
+                Language::De,
+                "Gutschrift Nummer 2026-0001 Datum 2027-01-15 Zu Rechnung 2026-0001 Von Natter Ltd 1 Road City USt-IdNr.: DE1 \
+                 An Nguyễn Thị Ánh Đường 12 Lý Thường Kiệt Hà Nội Leistung Menge Betrag Team 2 1.180.000 VND \
+                 2027-01-15 – 2027-02-14 Netto 1.072.727 VND VAT 10 % 107.273 VND Gesamt 1.180.000 VND Erstattet über: visa 4242",
+            ),
+            (
+                Language::Vi,
+                "Biên nhận Số 2026-0001 Ngày 2027-01-15 Bên bán Natter Ltd 1 Road City Mã số thuế: DE1 \
+                 Bên mua Nguyễn Thị Ánh Đường 12 Lý Thường Kiệt Hà Nội Nội dung Số lượng Số tiền Team 2 1.180.000 VND \
+                 2027-01-15 – 2027-02-14 Trước thuế 1.072.727 VND VAT 10 % 107.273 VND Tổng cộng 1.180.000 VND \
+                 Thanh toán bằng: visa 4242",
+            ),
+        ] {
+            let pdf = write(&example(language)).unwrap();
+            assert!(pdf.starts_with(b"%PDF-") && pdf.len() < 50_000, "{}", pdf.len());
+            assert_eq!(extracted(&pdf), expected);
+            assert!(pdf == write(&example(language)).unwrap(), "the bytes differ");
         }
-        let (regular, _) = FACES.as_ref().unwrap();
+        let regular = &FONTS.as_ref().unwrap().regular;
         let words = [&EN, &DE, &VI]
             .map(|words| format!("{}{}{}{}", words.receipt, words.credit_note, words.paid_by, words.net));
         for char in words.concat().chars().chain("ăâđêôơưẮẰẲẴẶỆỘỢỰỹ₫€¥–…".chars()) {
-            assert!(regular.glyph_index(char).is_some(), "{char} is missing");
+            assert!(regular.has(char), "{char} is missing");
+        }
+    }
+
+    #[test]
+    fn long_decomposed_and_foreign_names_can_be_copied() {
+        let mut receipt = example(Language::Vi);
+        receipt.seller.name = "Nguye\u{302}\u{303}n Thi\u{323} A\u{301}nh Đu\u{31b}o\u{31b}\u{300}ng".to_owned();
+        receipt.seller.address = "日本 Зима\nשלום 😀\nAVATAR To. (x) \\ \u{1f9}".to_owned();
+        receipt.buyer.name = "Công ty Trách nhiệm Hữu hạn Một thành viên Phát triển".to_owned();
+        receipt.buyer.address = (1..=12).map(|line| format!("line-{line}\n")).collect();
+        let text = extracted(&write(&receipt).unwrap());
+        for expected in [
+            "Bên bán Nguyễn Thị Ánh Đường 日本 Зима שלום 😀 AVATAR To. (x) \\ n\u{300} Mã số thuế: DE1",
+            "Bên mua Công ty Trách nhiệm Hữu hạn Một thà… line-1",
+            "line-8 Nội dung",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in {text}");
         }
     }
 
