@@ -162,6 +162,7 @@ mod tests {
         assert_eq!(text(font, "Nguye\u{302}\u{303}n Thi\u{323} Đu\u{31b}o\u{31b}\u{300}ng"), "Nguyễn Thị Đường");
         assert_eq!(text(font, "a\u{ad}b\u{200d}c\u{feff}d\u{fe0f}"), "abcd");
         assert_eq!(text(font, "1\u{202f}000\u{3000}€"), "1\u{202f}000\u{3000}€");
+        assert!(font.face.glyph_bounding_box(GlyphId(0)).is_some(), "`.notdef` is blank");
         assert_eq!(text(font, "日本 Ж😀"), "□□ □□");
         assert_eq!(text(font, "\u{1f9}"), "n\u{300}", "a letter that only its parts can show");
     }
