@@ -3,8 +3,8 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{
-    Attribute, Error, Expr, Field, Fields, GenericArgument, Ident, ItemStruct, LitStr, Meta, PathArguments, Result,
-    Token, Type,
+    Error, Expr, Field, Fields, GenericArgument, Ident, ItemStruct, LitStr, MetaList, MetaNameValue, PathArguments,
+    Result, Token, Type,
     ext::IdentExt as _,
     parse::{Parse, ParseStream},
     parse2,
@@ -47,8 +47,8 @@ enum Source {
 
 fn request(mut item: ItemStruct) -> Result<TokenStream> {
     let name = item.ident.clone();
-    let (mut reads, mut finds, mut idents, mut path_names, mut described, mut body) =
-        (vec![], vec![], vec![], vec![], vec![], vec![]);
+    let (mut reads, mut finds, mut idents, mut path_names, mut described, mut body, mut checks) =
+        (vec![], vec![], vec![], vec![], vec![], vec![], vec![]);
     let mut raw = None;
     for field in &mut item.fields {
         let Origin { place, content_type } = origin(field)?;
@@ -61,7 +61,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
             Source::Path => {
                 reads.push(quote!(let #ident = source.path::<#ty>(#text)?;));
                 described.push(quote!(operation.path::<#ty>(#text, #documentation);));
-                path_names.push(text);
+                path_names.push(text.clone());
                 finds.push(quote!(Some(#ident)));
             }
             Source::Page => {
@@ -102,6 +102,11 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
                 finds.push(quote!(#ident));
             }
         }
+        for rule in rules(field)? {
+            let (kind, bounds) = (&rule.kind, rule.bounds());
+            checks.push(quote!(checks.#kind(#text, &self.#ident, &#bounds);));
+        }
+        field.attrs.retain(|attribute| !attribute.path().is_ident("validate"));
         idents.push(ident);
     }
     let has_fields = !body.is_empty();
@@ -133,7 +138,6 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
     };
     let finds = finds.iter();
     Ok(quote! {
-        #[derive(::validator::Validate)]
         #item
 
         #schema_item
@@ -146,6 +150,10 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
                 #(#reads)*
                 let whole = (|| Some(Self { #(#idents: #finds?),* }))();
                 source.finish(whole)
+            }
+
+            fn check(&self, checks: &mut ::endpoint::BoundChecks<'_>) {
+                #(#checks)*
             }
 
             fn describe(operation: &mut ::endpoint::Description) {
@@ -194,48 +202,79 @@ fn origin(field: &Field) -> Result<Origin> {
     }
 }
 
-/// The field as the description shows it: what `validator` checks is said there too.
+/// The field as the description shows it: with its bounds.
 fn schema_field(field: &Field) -> Result<TokenStream> {
     let (ident, ty) = (&field.ident, &field.ty);
     let ty = inner(ty, "Option").filter(|plain| inner(plain, "Option").is_some()).unwrap_or(ty);
     let docs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("doc"));
-    let mut limits = Vec::new();
-    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("validate")) {
-        limits.extend(limits_of(attribute, field)?);
-    }
+    let is_list = inner(inner(&field.ty, "Option").unwrap_or(&field.ty), "Vec").is_some();
+    let limits: Vec<_> = rules(field)?.iter().flat_map(|rule| rule.limits(is_list)).collect();
     let schema = field.attrs.iter().filter(|attribute| attribute.path().is_ident("schema"));
     let limits = (!limits.is_empty()).then(|| quote!(#[schema(#(#limits),*)]));
     Ok(quote!(#(#docs)* #(#schema)* #limits #ident: #ty))
 }
 
-fn limits_of(attribute: &Attribute, field: &Field) -> Result<Vec<TokenStream>> {
-    let mut limits = Vec::new();
-    let plain = inner(&field.ty, "Option").unwrap_or(&field.ty);
-    let items = inner(plain, "Vec").is_some();
-    for rule in attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)? {
-        let Meta::List(list) = rule else { continue };
-        let (least, most) = if list.path.is_ident("length") {
-            if items { ("min_items", "max_items") } else { ("min_length", "max_length") }
-        } else if list.path.is_ident("range") {
-            ("minimum", "maximum")
-        } else {
-            continue;
-        };
-        for bound in list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)? {
-            let Meta::NameValue(bound) = bound else { continue };
-            let value: &Expr = &bound.value;
-            let key = if bound.path.is_ident("min") {
-                least
-            } else if bound.path.is_ident("max") {
-                most
-            } else {
-                continue;
-            };
-            let key = format_ident!("{key}");
-            limits.push(quote!(#key = #value));
-        }
+/// One rule of `#[validate(…)]`: `length(…)` or `range(…)`.
+struct Rule {
+    kind: Ident,
+    min: Option<Expr>,
+    max: Option<Expr>,
+    message: Option<Expr>,
+}
+
+fn rules(field: &Field) -> Result<Vec<Rule>> {
+    let mut rules = Vec::new();
+    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("validate")) {
+        rules.extend(attribute.parse_args_with(Punctuated::<Rule, Token![,]>::parse_terminated)?);
     }
-    Ok(limits)
+    Ok(rules)
+}
+
+impl Parse for Rule {
+    fn parse(input: ParseStream) -> Result<Self> {
+        let list: MetaList = input.parse()?;
+        let kind = list.path.require_ident()?.clone();
+        if kind != "length" && kind != "range" {
+            return Err(Error::new(kind.span(), "a field has a length or a range"));
+        }
+        let mut rule = Self { kind, min: None, max: None, message: None };
+        for bound in list.parse_args_with(Punctuated::<MetaNameValue, Token![,]>::parse_terminated)? {
+            let name = bound.path.require_ident()?;
+            let place = match name.to_string().as_str() {
+                "min" => &mut rule.min,
+                "max" => &mut rule.max,
+                "message" => &mut rule.message,
+                _ => return Err(Error::new(name.span(), "a bound is min, max or message")),
+            };
+            *place = Some(bound.value);
+        }
+        Ok(rule)
+    }
+}
+
+impl Rule {
+    /// The value of type `endpoint::Bounds`.
+    fn bounds(&self) -> TokenStream {
+        let [min, max, message] = [&self.min, &self.max, &self.message].map(|value| match value {
+            Some(value) => quote!(Some(#value)),
+            None => quote!(None),
+        });
+        quote!(::endpoint::Bounds { min: #min, max: #max, message: #message })
+    }
+
+    /// The bounds as utoipa's attribute `schema` states them.
+    fn limits(&self, is_list: bool) -> Vec<TokenStream> {
+        let (least, most) = match (self.kind == "range", is_list) {
+            (true, _) => ("minimum", "maximum"),
+            (false, true) => ("min_items", "max_items"),
+            (false, false) => ("min_length", "max_length"),
+        };
+        let limit = |key: &str, value: &Option<Expr>| {
+            let (key, value) = (format_ident!("{key}"), value.as_ref()?);
+            Some(quote!(#key = #value))
+        };
+        [limit(least, &self.min), limit(most, &self.max)].into_iter().flatten().collect()
+    }
 }
 
 /// The `T` of `Wrapper<T>`.

@@ -1,5 +1,7 @@
 //! What comes in: from the path, the query, the headers and the body into one struct, with every wrong field named.
 
+mod bounds;
+
 use std::{borrow::Cow, marker::PhantomData, sync::Arc};
 
 use actix_web::{HttpRequest, web::Bytes};
@@ -20,13 +22,14 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use service::limits::BodyLease;
 use utoipa::PartialSchema;
-use validator::{Validate, ValidationError, ValidationErrors, ValidationErrorsKind};
 
 use crate::{
     body::{BodyForm, BodyStream},
     description::Description,
     file_name::header_text,
 };
+
+pub use bounds::{BoundChecks, Bounds};
 
 /// At most so many wrong fields are named.
 const MAX_ERRORS: usize = 20;
@@ -37,6 +40,8 @@ pub trait Input: Sized + 'static {
     const BODY: BodyForm;
 
     fn read(source: &mut Source) -> Result<Self, AppError>;
+    /// Checks the bounds of the fields.
+    fn check(&self, _checks: &mut BoundChecks<'_>) {}
     fn describe(description: &mut Description);
 }
 
@@ -236,15 +241,15 @@ impl Source {
     }
 
     /// The request, when all of it is right and nothing is left over.
-    pub fn finish<T: Validate>(&mut self, whole: Option<T>) -> Result<T, AppError> {
+    pub fn finish<T: Input>(&mut self, whole: Option<T>) -> Result<T, AppError> {
         let mut errors = std::mem::take(&mut self.errors);
         if let RequestBody::Fields(fields) = &self.body {
             for name in fields.keys().take(MAX_ERRORS) {
                 errors.push(FieldError::new(shortened(name), "unknown", "This field doesn't exist."));
             }
         }
-        if let Some(Err(refused)) = whole.as_ref().map(Validate::validate) {
-            name_all(&refused, "", &mut errors);
+        if let Some(request) = &whole {
+            request.check(&mut BoundChecks::new(&mut errors));
         }
         match whole {
             Some(request) if errors.is_empty() => Ok(request),
@@ -387,44 +392,6 @@ fn url_query(text: &str) -> Vec<(String, String)> {
     actix_web::web::Query::<Vec<(String, String)>>::from_query(text)
         .map(actix_web::web::Query::into_inner)
         .unwrap_or_default()
-}
-
-/// Says what `validator` found as the contract says it.
-fn name_all(refused: &ValidationErrors, prefix: &str, errors: &mut Vec<FieldError>) {
-    let mut names: Vec<_> = refused.errors().iter().collect();
-    names.sort_by(|left, right| left.0.cmp(right.0));
-    for (name, kind) in names {
-        let path = format!("{prefix}{name}");
-        match kind {
-            ValidationErrorsKind::Field(found) => errors.extend(found.iter().map(|error| named(&path, error))),
-            ValidationErrorsKind::Struct(nested) => name_all(nested, &format!("{path}."), errors),
-            ValidationErrorsKind::List(list) => {
-                for (index, nested) in list {
-                    name_all(nested, &format!("{path}.{index}."), errors);
-                }
-            }
-        }
-    }
-}
-
-fn named(path: &str, error: &ValidationError) -> FieldError {
-    let bound = |name: &str| error.params.get(name).and_then(Value::as_f64);
-    let (size, unit) = match error.params.get("value") {
-        Some(Value::String(text)) => (Some(text.chars().count() as f64), " characters"),
-        Some(Value::Array(items)) => (Some(items.len() as f64), " items"),
-        other => (other.and_then(Value::as_f64), ""),
-    };
-    let below = matches!((size, bound("min")), (Some(size), Some(min)) if size < min);
-    let at_least = || format!("At least {}{unit}.", bound("min").unwrap_or_default());
-    let at_most = || format!("At most {}{unit}.", bound("max").unwrap_or_default());
-    let (code, message): (Cow<'static, str>, Cow<'static, str>) = match (error.code.as_ref(), below) {
-        ("length", true) => ("too_short".into(), at_least().into()),
-        ("length", false) => ("too_long".into(), at_most().into()),
-        ("range", true) => ("too_small".into(), at_least().into()),
-        ("range", false) => ("too_large".into(), at_most().into()),
-        (other, _) => (other.to_owned().into(), "This value isn't valid.".into()),
-    };
-    FieldError::new(path.to_owned(), code, error.message.clone().unwrap_or(message))
 }
 
 /// A name from a path. The router leaves an escaped slash as it is.

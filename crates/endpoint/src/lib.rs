@@ -36,7 +36,7 @@ pub use ctx::Ctx;
 pub use description::Description;
 pub use endpoint_trait::{Bound, Endpoint, EndpointDef, Output, assert_path};
 pub use failure::{FailureForm, failure};
-pub use input::{Body, FromText, Input, NoInput, Source, Text};
+pub use input::{Body, BoundChecks, Bounds, FromText, Input, NoInput, Source, Text};
 pub use middleware::guard::Access;
 pub use reply::{NoData, Raw, Redirect, Reply};
 pub use requirement::Requirement;
