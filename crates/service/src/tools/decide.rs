@@ -90,8 +90,8 @@ pub async fn decide(
     let gone = || AppError::refused(Code::WrongState, "This tool isn't available any more.");
     let arguments = match arguments {
         Some(arguments) => {
-            let schema = needed.as_ref().ok_or_else(gone)?.schema.clone();
-            Some(arguments::checked(arguments, schema).await?)
+            let schema = &needed.as_ref().ok_or_else(gone)?.schema;
+            Some(arguments::checked(arguments, schema)?)
         }
         None => None,
     };

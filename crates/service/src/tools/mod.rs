@@ -16,6 +16,7 @@ pub mod oauth;
 mod offer;
 pub mod permissions;
 pub mod pictures;
+mod schema;
 mod secrets;
 pub mod server_prompts;
 pub mod servers;

@@ -1,0 +1,678 @@
+//! JSON Schema validator with fixed bounds on recursion and work.
+//!
+//! The schemas come from foreign MCP servers, so a schema must neither overflow the stack nor occupy a thread. A part that is beyond the bounds,
+//! unsupported or malformed accepts every value: the server that the arguments are for checks them again.
+
+mod pattern;
+
+use std::{
+    cmp::Ordering,
+    collections::{HashMap, HashSet},
+    fmt::Write as _,
+};
+
+use percent_encoding::percent_decode_str;
+use regex::Regex;
+use serde_json::{Map, Number, Value};
+
+use pattern::{MAX_PATTERN_LEN, SIZE_CLASSES, SizeClass, compile};
+
+/// Maximum number of reported faults.
+const MAX_FAULTS: usize = 3;
+/// Maximum length of a fault's sentence, in characters.
+const MAX_FAULT_LEN: usize = 200;
+/// Maximum length of a value within such a sentence, in characters.
+const MAX_SHOWN_LEN: usize = 80;
+/// Maximum nesting of the schemas applied to one value, including references.
+const MAX_DEPTH: usize = 64;
+/// Maximum work of one check: visited schemas and keywords, examined values, and the surcharges of long texts and patterns.
+const MAX_STEPS: usize = 20_000;
+/// Maximum steps of one search with a regular expression; longer texts are not searched.
+const MAX_SEARCH_STEPS: usize = 5_000;
+/// Bytes of a text that one step measures or compares.
+const BYTES_PER_STEP: usize = 64;
+
+/// Whether a value satisfies a schema. `None`: the schema has a part that can't be judged.
+type Verdict = Option<bool>;
+
+/// Ends a check: the steps are used up, or enough faults are known.
+struct Stop;
+
+/// Faults of a value, each with its location as a JSON pointer; empty where the schema accepts the value or can't be judged.
+pub(super) fn faults(schema: &Value, value: &Value) -> Vec<String> {
+    // Up to draft 7, `$ref` replaces the keywords beside it.
+    let is_early_draft = schema.get("$schema").and_then(Value::as_str).is_some_and(|draft| draft.contains("/draft-0"));
+    let mut checker =
+        Checker { root: schema, is_early_draft, steps: MAX_STEPS, patterns: HashMap::new(), faults: Vec::new() };
+    // A stopped check has recorded only definite faults.
+    let _: Result<Verdict, Stop> = checker.check(schema, Target { value, location: Some(&Location::Root), depth: 0 });
+    checker.faults
+}
+
+/// Location of a value, linked to that of the value around it.
+enum Location<'a> {
+    Root,
+    Property(&'a Location<'a>, &'a str),
+    Item(&'a Location<'a>, usize),
+}
+
+impl Location<'_> {
+    fn pointer(&self) -> String {
+        match self {
+            Location::Root => String::new(),
+            Location::Property(parent, name) => {
+                format!("{}/{}", parent.pointer(), name.replace('~', "~0").replace('/', "~1"))
+            }
+            Location::Item(parent, index) => format!("{}/{index}", parent.pointer()),
+        }
+    }
+}
+
+/// A value to check.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    value: &'a Value,
+    /// `None`: faults are not recorded, because they decide about another schema (`not`, `anyOf`).
+    location: Option<&'a Location<'a>>,
+    /// Number of schemas around the current one.
+    depth: usize,
+}
+
+impl<'a> Target<'a> {
+    fn silent(self) -> Self {
+        Self { location: None, ..self }
+    }
+
+    fn at(self, value: &'a Value, location: Option<&'a Location<'a>>) -> Self {
+        Self { value, location, ..self }
+    }
+
+    fn shown(self) -> String {
+        shown(self.value)
+    }
+}
+
+struct Checker<'s> {
+    root: &'s Value,
+    is_early_draft: bool,
+    /// Steps left.
+    steps: usize,
+    /// Compiled regular expressions; `None` for those that can't be used.
+    patterns: HashMap<&'s str, Option<(Regex, &'static SizeClass)>>,
+    faults: Vec<String>,
+}
+
+impl<'s> Checker<'s> {
+    fn spend(&mut self, steps: usize) -> Result<(), Stop> {
+        self.steps = self.steps.checked_sub(steps).ok_or(Stop)?;
+        Ok(())
+    }
+
+    fn spend_text(&mut self, text: &str) -> Result<(), Stop> {
+        self.spend(1 + text.len() / BYTES_PER_STEP)
+    }
+
+    /// Records a fault unless `is_valid`.
+    fn require(&mut self, is_valid: bool, target: Target, sentence: impl FnOnce() -> String) -> Result<Verdict, Stop> {
+        if let (false, Some(location)) = (is_valid, target.location) {
+            let (place, sentence) = (location.pointer(), cut(&sentence(), MAX_FAULT_LEN));
+            self.faults.push(if place.is_empty() {
+                sentence
+            } else {
+                format!("{}: {sentence}", cut(&place, MAX_FAULT_LEN))
+            });
+            if self.faults.len() == MAX_FAULTS {
+                return Err(Stop);
+            }
+        }
+        Ok(Some(is_valid))
+    }
+
+    fn check(&mut self, schema: &'s Value, target: Target) -> Result<Verdict, Stop> {
+        self.spend(1)?;
+        let target = Target { depth: target.depth + 1, ..target };
+        let keywords = match schema {
+            _ if target.depth > MAX_DEPTH => return Ok(None),
+            Value::Bool(is_valid) => {
+                return self.require(*is_valid, target, || format!("False schema does not allow {}", target.shown()));
+            }
+            Value::Object(keywords) => keywords,
+            _ => return Ok(None),
+        };
+        // References in a schema with an identifier of its own don't start at the root.
+        let is_embedded = |id: &Value| target.depth > 1 && id.as_str().is_some_and(|id| !id.starts_with('#'));
+        if keywords.get("$id").is_some_and(is_embedded) {
+            return Ok(None);
+        }
+        if let (true, Some(reference)) = (self.is_early_draft, keywords.get("$ref")) {
+            return self.reference(reference, target);
+        }
+        let mut verdict = Some(true);
+        for (keyword, rule) in keywords {
+            self.spend(1)?;
+            verdict = both(verdict, self.keyword(keyword, rule, keywords, target)?);
+            if verdict == Some(false) && target.location.is_none() {
+                break;
+            }
+        }
+        Ok(verdict)
+    }
+
+    fn keyword(
+        &mut self,
+        keyword: &str,
+        rule: &'s Value,
+        schema: &'s Map<String, Value>,
+        target: Target,
+    ) -> Result<Verdict, Stop> {
+        match keyword {
+            "$ref" => self.reference(rule, target),
+            "$dynamicRef" | "$recursiveRef" | "unevaluatedItems" | "unevaluatedProperties" => Ok(None),
+            "type" => self.kind(rule, target),
+            "const" => {
+                let is_equal = self.key(rule)? == self.key(target.value)?;
+                self.require(is_equal, target, || format!("{} was expected", shown(rule)))
+            }
+            "enum" => self.variants(rule, target),
+            "allOf" | "anyOf" | "oneOf" => self.combination(keyword, rule, target),
+            "not" => {
+                let Some(is_valid) = self.check(rule, target.silent())? else { return Ok(None) };
+                self.require(!is_valid, target, || format!("{} is not allowed for {}", shown(rule), target.shown()))
+            }
+            "if" => {
+                let Some(is_valid) = self.check(rule, target.silent())? else { return Ok(None) };
+                let branch = schema.get(if is_valid { "then" } else { "else" });
+                branch.map_or(Ok(Some(true)), |branch| self.check(branch, target))
+            }
+            _ => match target.value {
+                Value::Object(object) => self.object(keyword, rule, schema, object, target),
+                Value::Array(items) => self.array(keyword, rule, schema, items, target),
+                Value::String(text) => self.text(keyword, rule, text, target),
+                Value::Number(number) => self.number(keyword, rule, schema, number, target),
+                Value::Null | Value::Bool(_) => Ok(Some(true)),
+            },
+        }
+    }
+
+    /// Follows a reference within the schema.
+    fn reference(&mut self, reference: &Value, target: Target) -> Result<Verdict, Stop> {
+        let Some(fragment) = reference.as_str().and_then(|reference| reference.strip_prefix('#')) else {
+            return Ok(None);
+        };
+        self.spend_text(fragment)?;
+        let pointer = percent_decode_str(fragment).decode_utf8().ok();
+        let schema = pointer.and_then(|pointer| self.root.pointer(&pointer));
+        schema.map_or(Ok(None), |schema| self.check(schema, target))
+    }
+
+    fn kind(&mut self, rule: &Value, target: Target) -> Result<Verdict, Stop> {
+        let kinds = rule.as_array().map_or(std::slice::from_ref(rule), Vec::as_slice);
+        let mut is_valid = false;
+        for kind in kinds {
+            self.spend(1)?;
+            is_valid |= match (kind.as_str(), target.value) {
+                (Some("null"), value) => value.is_null(),
+                (Some("boolean"), value) => value.is_boolean(),
+                (Some("object"), value) => value.is_object(),
+                (Some("array"), value) => value.is_array(),
+                (Some("string"), value) => value.is_string(),
+                (Some("number"), value) => value.is_number(),
+                (Some("integer"), Value::Number(number)) => integer(number).is_some(),
+                (Some("integer"), _) => false,
+                _ => return Ok(None),
+            };
+        }
+        self.require(is_valid, target, || {
+            let word = if rule.is_array() { "types" } else { "type" };
+            format!("{} is not of {word} {}", target.shown(), list(kinds.iter().map(Value::to_string), ", "))
+        })
+    }
+
+    fn variants(&mut self, rule: &Value, target: Target) -> Result<Verdict, Stop> {
+        let Some(variants) = rule.as_array() else { return Ok(None) };
+        let key = self.key(target.value)?;
+        for variant in variants {
+            if self.key(variant)? == key {
+                return Ok(Some(true));
+            }
+        }
+        self.require(false, target, || {
+            let mut named: Vec<String> = variants.iter().take(3).map(shown).collect();
+            if variants.len() > 3 {
+                named[2] = format!("{} other candidates", variants.len() - 2);
+            }
+            let last = named.pop().unwrap_or_default();
+            let before = list(named.into_iter(), ", ");
+            let or = if before.is_empty() { "" } else { " or " };
+            format!("{} is not one of {before}{or}{last}", target.shown())
+        })
+    }
+
+    fn combination(&mut self, keyword: &str, rule: &'s Value, target: Target) -> Result<Verdict, Stop> {
+        let Some(schemas) = rule.as_array() else { return Ok(None) };
+        let is_all = keyword == "allOf";
+        let (mut valid, mut unknown) = (0, 0);
+        let mut all = Some(true);
+        for schema in schemas {
+            let verdict = self.check(schema, if is_all { target } else { target.silent() })?;
+            valid += usize::from(verdict == Some(true));
+            unknown += usize::from(verdict.is_none());
+            all = both(all, verdict);
+            if valid == 1 && keyword == "anyOf" || valid == 2 && keyword == "oneOf" {
+                break;
+            }
+        }
+        match (keyword, valid) {
+            _ if is_all => Ok(all),
+            ("oneOf", 2..) => self.require(false, target, || {
+                format!("{} is valid under more than one of the schemas listed in the 'oneOf' keyword", target.shown())
+            }),
+            ("anyOf", 1) => Ok(Some(true)),
+            _ if unknown > 0 => Ok(None),
+            _ => self.require(valid == 1, target, || {
+                format!("{} is not valid under any of the schemas listed in the '{keyword}' keyword", target.shown())
+            }),
+        }
+    }
+
+    fn object(
+        &mut self,
+        keyword: &str,
+        rule: &'s Value,
+        schema: &'s Map<String, Value>,
+        object: &Map<String, Value>,
+        target: Target,
+    ) -> Result<Verdict, Stop> {
+        let mut verdict = Some(true);
+        match (keyword, rule) {
+            ("required", names) => return self.required(names, object, target),
+            ("minProperties" | "maxProperties", limit) => return self.size(keyword, limit, object.len(), target),
+            ("additionalProperties", _) => return self.additional_properties(rule, schema, object, target),
+            ("properties", Value::Object(properties)) => {
+                for (name, property) in properties {
+                    self.spend_text(name)?;
+                    if let Some(value) = object.get(name) {
+                        verdict = both(verdict, self.property(property, name, value, target)?);
+                    }
+                }
+            }
+            ("patternProperties", Value::Object(patterns)) => {
+                for (pattern, property) in patterns {
+                    for (name, value) in object {
+                        let found = match self.matches(pattern, name)? {
+                            Some(false) => continue,
+                            Some(true) => self.property(property, name, value, target)?,
+                            None => None,
+                        };
+                        verdict = both(verdict, found);
+                    }
+                }
+            }
+            ("propertyNames", _) => {
+                for name in object.keys() {
+                    self.spend_text(name)?;
+                    let name = Value::String(name.clone());
+                    verdict = both(verdict, self.check(rule, Target { value: &name, ..target })?);
+                }
+            }
+            ("dependentRequired" | "dependentSchemas" | "dependencies", Value::Object(dependencies)) => {
+                for (name, dependency) in dependencies {
+                    self.spend_text(name)?;
+                    if object.contains_key(name) {
+                        let found = match dependency {
+                            Value::Array(_) => self.required(dependency, object, target)?,
+                            _ => self.check(dependency, target)?,
+                        };
+                        verdict = both(verdict, found);
+                    }
+                }
+            }
+            ("properties" | "patternProperties" | "dependentRequired" | "dependentSchemas" | "dependencies", _) => {
+                verdict = None;
+            }
+            _ => {}
+        }
+        Ok(verdict)
+    }
+
+    fn property(&mut self, schema: &'s Value, name: &str, value: &Value, target: Target) -> Result<Verdict, Stop> {
+        let location = target.location.map(|parent| Location::Property(parent, name));
+        self.check(schema, target.at(value, location.as_ref()))
+    }
+
+    fn required(&mut self, names: &Value, object: &Map<String, Value>, target: Target) -> Result<Verdict, Stop> {
+        let Some(names) = names.as_array() else { return Ok(None) };
+        let mut verdict = Some(true);
+        for name in names {
+            self.spend_text(name.as_str().unwrap_or_default())?;
+            let found = match name.as_str() {
+                Some(key) => self
+                    .require(object.contains_key(key), target, || format!("{} is a required property", shown(name)))?,
+                None => None,
+            };
+            verdict = both(verdict, found);
+        }
+        Ok(verdict)
+    }
+
+    fn additional_properties(
+        &mut self,
+        rule: &'s Value,
+        schema: &'s Map<String, Value>,
+        object: &Map<String, Value>,
+        target: Target,
+    ) -> Result<Verdict, Stop> {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let patterns = schema.get("patternProperties").and_then(Value::as_object);
+        let mut verdict = Some(true);
+        let mut unexpected = Vec::new();
+        for (name, value) in object {
+            self.spend_text(name)?;
+            let mut is_named = Some(properties.is_some_and(|properties| properties.contains_key(name)));
+            for pattern in patterns.into_iter().flat_map(Map::keys) {
+                if is_named == Some(true) {
+                    break;
+                }
+                is_named =
+                    self.matches(pattern, name)?.and_then(|is_match| is_named.map(|is_named| is_named || is_match));
+            }
+            match is_named {
+                Some(true) => {}
+                Some(false) if rule == &Value::Bool(false) => {
+                    unexpected.push(format!("'{}'", cut(name, MAX_SHOWN_LEN)));
+                }
+                Some(false) => verdict = both(verdict, self.property(rule, name, value, target)?),
+                None => verdict = both(verdict, None),
+            }
+        }
+        if unexpected.is_empty() {
+            return Ok(verdict);
+        }
+        self.require(false, target, || {
+            format!("Additional properties are not allowed ({}", unexpected_list(unexpected))
+        })
+    }
+
+    fn array(
+        &mut self,
+        keyword: &str,
+        rule: &'s Value,
+        schema: &'s Map<String, Value>,
+        items: &[Value],
+        target: Target,
+    ) -> Result<Verdict, Stop> {
+        match (keyword, rule) {
+            ("minItems" | "maxItems", limit) => self.size(keyword, limit, items.len(), target),
+            ("prefixItems" | "items", Value::Array(schemas)) => {
+                let mut verdict = Some(true);
+                for (index, (item, schema)) in items.iter().zip(schemas).enumerate() {
+                    verdict = both(verdict, self.item(schema, index, item, target)?);
+                }
+                Ok(verdict)
+            }
+            ("items", _) => {
+                let prefix = schema.get("prefixItems").and_then(Value::as_array).map_or(0, Vec::len);
+                self.items(rule, prefix, items, target)
+            }
+            ("additionalItems", _) => match schema.get("items") {
+                Some(Value::Array(schemas)) => self.items(rule, schemas.len(), items, target),
+                _ => Ok(Some(true)),
+            },
+            ("contains", _) => self.contains(rule, schema, items, target),
+            ("uniqueItems", Value::Bool(true)) => {
+                let mut keys = HashSet::new();
+                for item in items {
+                    if !keys.insert(self.key(item)?) {
+                        return self.require(false, target, || format!("{} has non-unique elements", target.shown()));
+                    }
+                }
+                Ok(Some(true))
+            }
+            ("prefixItems", _) => Ok(None),
+            _ => Ok(Some(true)),
+        }
+    }
+
+    fn item(&mut self, schema: &'s Value, index: usize, value: &Value, target: Target) -> Result<Verdict, Stop> {
+        let location = target.location.map(|parent| Location::Item(parent, index));
+        self.check(schema, target.at(value, location.as_ref()))
+    }
+
+    /// Checks the items after the first `skipped`.
+    fn items(&mut self, rule: &'s Value, skipped: usize, items: &[Value], target: Target) -> Result<Verdict, Stop> {
+        let rest = items.get(skipped..).unwrap_or_default();
+        if rule == &Value::Bool(false) && skipped > 0 && !rest.is_empty() {
+            return self.require(false, target, || {
+                format!("Additional items are not allowed ({}", unexpected_list(rest.iter().map(shown).collect()))
+            });
+        }
+        let mut verdict = Some(true);
+        for (index, item) in items.iter().enumerate().skip(skipped) {
+            verdict = both(verdict, self.item(rule, index, item, target)?);
+        }
+        Ok(verdict)
+    }
+
+    fn contains(
+        &mut self,
+        rule: &'s Value,
+        schema: &Map<String, Value>,
+        items: &[Value],
+        target: Target,
+    ) -> Result<Verdict, Stop> {
+        let limit = |keyword: &str, default: f64| schema.get(keyword).map_or(Some(default), Value::as_f64);
+        let (Some(min), Some(max)) = (limit("minContains", 1.0), limit("maxContains", f64::INFINITY)) else {
+            return Ok(None);
+        };
+        let (mut valid, mut unknown) = (0, 0);
+        for item in items {
+            match self.check(rule, target.at(item, None))? {
+                Some(is_valid) => valid += u32::from(is_valid),
+                None => unknown += 1,
+            }
+        }
+        let is_valid = |count: u32| min <= f64::from(count) && f64::from(count) <= max;
+        if unknown > 0 && (valid..=valid + unknown).any(is_valid) {
+            return Ok(None);
+        }
+        self.require(is_valid(valid), target, || format!("None of {} are valid under the given schema", target.shown()))
+    }
+
+    fn text(&mut self, keyword: &str, rule: &'s Value, text: &str, target: Target) -> Result<Verdict, Stop> {
+        match (keyword, rule) {
+            ("minLength" | "maxLength", limit) => {
+                self.spend_text(text)?;
+                self.size(keyword, limit, text.chars().count(), target)
+            }
+            ("pattern", Value::String(pattern)) => match self.matches(pattern, text)? {
+                Some(is_match) => self.require(is_match, target, || {
+                    format!("{} does not match \"{}\"", target.shown(), cut(pattern, MAX_SHOWN_LEN))
+                }),
+                None => Ok(None),
+            },
+            ("pattern", _) => Ok(None),
+            _ => Ok(Some(true)),
+        }
+    }
+
+    fn number(
+        &mut self,
+        keyword: &str,
+        rule: &Value,
+        schema: &Map<String, Value>,
+        number: &Number,
+        target: Target,
+    ) -> Result<Verdict, Stop> {
+        let exclusive = match (keyword, rule) {
+            // In draft 4 it modifies `minimum` and `maximum`.
+            ("exclusiveMinimum" | "exclusiveMaximum", Value::Bool(_)) => return Ok(Some(true)),
+            ("minimum", _) => schema.get("exclusiveMinimum") == Some(&Value::Bool(true)),
+            ("maximum", _) => schema.get("exclusiveMaximum") == Some(&Value::Bool(true)),
+            ("exclusiveMinimum" | "exclusiveMaximum" | "multipleOf", _) => true,
+            _ => return Ok(Some(true)),
+        };
+        let Value::Number(limit) = rule else { return Ok(None) };
+        if keyword == "multipleOf" {
+            let Some(is_multiple) = is_multiple(number, limit) else { return Ok(None) };
+            return self.require(is_multiple, target, || format!("{number} is not a multiple of {limit}"));
+        }
+        let is_minimum = keyword.ends_with("inimum");
+        let order = if is_minimum { compare(number, limit) } else { compare(limit, number) };
+        let is_valid = order == Some(Ordering::Greater) || !exclusive && order == Some(Ordering::Equal);
+        self.require(is_valid, target, || {
+            let (comparison, word) = if is_minimum { ("less", "minimum") } else { ("greater", "maximum") };
+            let equal = if exclusive { " or equal to" } else { "" };
+            format!("{number} is {comparison} than{equal} the {word} of {limit}")
+        })
+    }
+
+    /// Checks a length against a limit such as `maxItems`.
+    fn size(&mut self, keyword: &str, limit: &Value, size: usize, target: Target) -> Result<Verdict, Stop> {
+        let Some(limit) = limit.as_f64() else { return Ok(None) };
+        let size = u32::try_from(size).map_or(f64::INFINITY, f64::from);
+        let is_valid = if keyword.starts_with("max") { size <= limit } else { size >= limit };
+        self.require(is_valid, target, || {
+            let is_one = (limit - 1.0).abs() < f64::EPSILON;
+            let (comparison, one, many) = match keyword {
+                "maxLength" => ("is longer than", "character", "characters"),
+                "minLength" => ("is shorter than", "character", "characters"),
+                "maxItems" => ("has more than", "item", "items"),
+                "minItems" => ("has less than", "item", "items"),
+                "maxProperties" => ("has more than", "property", "properties"),
+                _ => ("has less than", "property", "properties"),
+            };
+            format!("{} {comparison} {limit} {}", target.shown(), if is_one { one } else { many })
+        })
+    }
+
+    /// Text that equal values have in common, whatever the order of their properties and the spelling of their numbers.
+    fn key(&mut self, value: &Value) -> Result<String, Stop> {
+        let mut key = String::new();
+        self.write_key(value, &mut key)?;
+        Ok(key)
+    }
+
+    fn write_key(&mut self, value: &Value, key: &mut String) -> Result<(), Stop> {
+        self.spend(1)?;
+        match value {
+            Value::Number(number) => {
+                key.push_str(&integer(number).map_or_else(|| number.to_string(), |number| number.to_string()));
+            }
+            Value::Array(items) => {
+                key.push('[');
+                for item in items {
+                    self.write_key(item, key)?;
+                    key.push(',');
+                }
+                key.push(']');
+            }
+            Value::Object(object) => {
+                self.spend(object.len())?;
+                let mut properties: Vec<_> = object.iter().collect();
+                properties.sort_by_key(|(name, _)| *name);
+                key.push('{');
+                for (name, value) in properties {
+                    self.write_text(name, key)?;
+                    self.write_key(value, key)?;
+                    key.push(',');
+                }
+                key.push('}');
+            }
+            Value::String(text) => self.write_text(text, key)?,
+            Value::Null | Value::Bool(_) => key.push_str(&value.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Writes a text after its length, so that it needs no quoting.
+    fn write_text(&mut self, text: &str, key: &mut String) -> Result<(), Stop> {
+        self.spend_text(text)?;
+        let _: std::fmt::Result = write!(key, "\"{}:", text.len());
+        key.push_str(text);
+        Ok(())
+    }
+
+    /// Searches a text for a regular expression.
+    fn matches(&mut self, pattern: &'s str, text: &str) -> Result<Verdict, Stop> {
+        self.spend(1)?;
+        if pattern.len() > MAX_PATTERN_LEN {
+            return Ok(None);
+        }
+        if !self.patterns.contains_key(pattern) {
+            let mut compiled = None;
+            for class in &SIZE_CLASSES {
+                self.spend(class.compile_steps)?;
+                compiled = compile(pattern, class).map(|regex| (regex, class));
+                if compiled.is_some() {
+                    break;
+                }
+            }
+            self.patterns.insert(pattern, compiled);
+        }
+        let Some(Some((regex, class))) = self.patterns.get(pattern) else { return Ok(None) };
+        let steps = text.len() * class.steps_per_byte;
+        if steps > MAX_SEARCH_STEPS {
+            return Ok(None);
+        }
+        self.steps = self.steps.checked_sub(steps).ok_or(Stop)?;
+        Ok(Some(regex.is_match(text)))
+    }
+}
+
+/// Verdict of two schemas that both apply.
+fn both(one: Verdict, other: Verdict) -> Verdict {
+    match (one, other) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    }
+}
+
+/// The number if it has no fraction; `1.0` is 1.
+#[allow(clippy::cast_possible_truncation, reason = "it is in the range of i128")]
+fn integer(number: &Number) -> Option<i128> {
+    let float = || number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e30);
+    number.as_i64().map(i128::from).or(number.as_u64().map(i128::from)).or_else(|| float().map(|float| float as i128))
+}
+
+fn compare(one: &Number, other: &Number) -> Option<Ordering> {
+    match (integer(one), integer(other)) {
+        (Some(one), Some(other)) => Some(one.cmp(&other)),
+        _ => one.as_f64()?.partial_cmp(&other.as_f64()?),
+    }
+}
+
+/// `None` where the quotient is too large to tell.
+fn is_multiple(number: &Number, divisor: &Number) -> Option<bool> {
+    if let (Some(number), Some(divisor)) = (integer(number), integer(divisor)) {
+        return (divisor > 0).then(|| number % divisor == 0);
+    }
+    let quotient = number.as_f64()? / divisor.as_f64()?;
+    // Decimal fractions such as 0.01 have no exact binary form.
+    (quotient.abs() < 1e9).then(|| (quotient - quotient.round()).abs() < 1e-6)
+}
+
+fn list(mut parts: impl Iterator<Item = String>, separator: &str) -> String {
+    let first = parts.next().unwrap_or_default();
+    parts.fold(first, |list, part| list + separator + &part)
+}
+
+fn unexpected_list(unexpected: Vec<String>) -> String {
+    let verb = if unexpected.len() == 1 { "was" } else { "were" };
+    format!("{} {verb} unexpected)", list(unexpected.into_iter(), ", "))
+}
+
+/// JSON of a value within a sentence.
+fn shown(value: &Value) -> String {
+    cut(&value.to_string(), MAX_SHOWN_LEN)
+}
+
+fn cut(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
