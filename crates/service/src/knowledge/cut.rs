@@ -1,27 +1,13 @@
 //! Cutting texts into pieces that can be found and cited.
 
-use ai::estimate_tokens;
+mod chunk;
+
 use appcore::{AppError, KnowledgeFileId};
 use dbcontext::query::knowledge::PieceRow;
 use extract::Section;
-use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
 
-/// Tokens of a piece: it ends where something ends as soon as it has the lesser number, and in any case before the greater one.
-const TOKENS: std::ops::Range<usize> = 400..800;
-/// Tokens that a piece has in common with the one before it, so that nothing is lost where it was cut.
-const OVERLAP: usize = 60;
 /// The longest heading that is kept, in characters.
 const MAX_HEADING: usize = 300;
-
-/// Counts tokens as the rest of this program estimates them.
-#[derive(Clone, Copy, Debug)]
-struct Tokens;
-
-impl ChunkSizer for Tokens {
-    fn size(&self, text: &str) -> usize {
-        estimate_tokens(text)
-    }
-}
 
 /// The pieces of a file, in its order; `None` where there are more than `most`. The same text is always cut alike.
 pub(super) fn cut(
@@ -29,17 +15,10 @@ pub(super) fn cut(
     sections: &[Section],
     most: usize,
 ) -> Result<Option<Vec<PieceRow>>, AppError> {
-    let config = || ChunkConfig::new(TOKENS).with_sizer(Tokens).with_overlap(OVERLAP).map_err(AppError::internal);
-    let (plain, markdown) = (TextSplitter::new(config()?), MarkdownSplitter::new(config()?));
     let mut pieces = Vec::new();
     for section in sections {
-        let chunks: Box<dyn Iterator<Item = (usize, &str)>> = if section.is_markdown {
-            Box::new(markdown.chunk_indices(&section.text))
-        } else {
-            Box::new(plain.chunk_indices(&section.text))
-        };
         let (mut counted, mut line) = (0, section.line.and_then(|line| i32::try_from(line).ok()));
-        for (at, text) in chunks {
+        for (at, text) in chunk::chunks(&section.text) {
             if pieces.len() >= most {
                 return Ok(None);
             }
@@ -70,7 +49,9 @@ pub(super) fn to_embed(name: &str, piece: &PieceRow) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use ai::estimate_tokens;
+
+    use super::{chunk::TOKENS, *};
 
     fn section(text: &str) -> Section {
         Section { text: text.to_owned(), line: Some(1), ..Section::default() }
