@@ -42,6 +42,11 @@ const NAMES: [(FigureName, Union); 10] = [
     (FigureName::FailedSignIns, Union::Sum),
 ];
 
+/// The time under which the figures of the minute of `at` are recorded.
+pub(super) fn start_of_minute(at: Timestamp) -> Timestamp {
+    Timestamp(at.0.div_euclid(MINUTE) * MINUTE)
+}
+
 /// What this instance has noted already.
 #[derive(Debug, Default)]
 pub(super) struct Noted {
@@ -61,7 +66,7 @@ impl Noted {
     /// Notes the minute that is, and what was still missing of the one before.
     pub async fn note(&mut self, app: &App) -> Result<(), AppError> {
         let now = app.clock.now();
-        let minute = now.0.div_euclid(MINUTE) * MINUTE;
+        let minute = start_of_minute(now).0;
         let http = metrics().http.requests();
         if minute != self.minute {
             (self.minute, self.connections) = (minute, 0);

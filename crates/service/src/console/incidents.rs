@@ -15,14 +15,15 @@ use dbcontext::query::{
 use metrics::metrics;
 use uuid::Uuid;
 
-use super::{GONE, instances};
+use super::{GONE, figures::start_of_minute, instances};
 use crate::{App, condition::Room};
 
 /// The most that is answered.
 const MOST: u64 = 500;
 /// What is closer together was one incident that several instances noticed, or one that came back at once.
 const TOGETHER_MS: i64 = 5_000;
-/// It is noticed by what fails before, and what is noted for minutes is of those that it met, too.
+/// Length of the period before an incident that belongs to it: an incident is noticed by failures that precede it, and while it lasts figures may not
+/// be recorded.
 const BEFORE: Duration = Duration::from_secs(60);
 
 /// What is wrong now, and what could not be written down yet.
@@ -207,13 +208,18 @@ async fn people(
     ended_at: Timestamp,
 ) -> Result<Option<i64>, AppError> {
     match kind {
-        // Who was there is noted for the minute before, too, where it could not be noted meanwhile.
         IncidentKind::Database | IncidentKind::Redis | IncidentKind::Storage => {
-            rows::most(app.db.reader(), FigureName::People.as_str(), began_at.minus(BEFORE), ended_at).await
+            rows::most(app.db.reader(), FigureName::People.as_str(), first_minute(began_at), ended_at).await
         }
         IncidentKind::Ai => rows::people_failed(app.db.reader(), began_at.minus(BEFORE), ended_at).await.map(Some),
         IncidentKind::Provider | IncidentKind::DeadLetters | IncidentKind::Instance => Ok(None),
     }
+}
+
+/// Start of the first minute whose figures belong to an incident. Figures are recorded under the start of their minute, so the minute that contains
+/// `began_at - BEFORE` counts as a whole.
+fn first_minute(began_at: Timestamp) -> Timestamp {
+    start_of_minute(began_at.minus(BEFORE))
 }
 
 /// Takes the instances away that ended without a word, and says so.
@@ -333,6 +339,13 @@ mod tests {
             (redis, 60_000, None, 1, None, None),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn figures_of_the_minute_before_belong_to_an_incident_that_begins_early_in_a_minute() {
+        assert_eq!(first_minute(Timestamp(600_312)), Timestamp(540_000));
+        assert_eq!(first_minute(Timestamp(600_000)), Timestamp(540_000));
+        assert_eq!(first_minute(Timestamp(659_999)), Timestamp(540_000));
     }
 
     #[test]
