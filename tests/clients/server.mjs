@@ -25,6 +25,7 @@ export async function startServer(settings = {}) {
   const port = settings.SERVER__PORT ?? (await freePort());
   const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('NATTER')));
   const usual = { SERVER__PORT: port, SERVER__DATA_DIR: folder, RATE_LIMIT__ENABLED: 'false', METRICS__LISTEN: 'none', ...settings };
+  environment.NATTER_TEST_CHEAP_HASHES = '1';
   for (const [key, value] of Object.entries(usual)) environment[`NATTER__${key}`] = String(value);
   let child;
   const log = [];

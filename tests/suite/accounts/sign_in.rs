@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use support::{Application, Member, PASSWORD, json, new_email};
+use support::{Application, Member, PASSWORD, Setup, json, new_email};
 
 use super::{NEW_PASSWORD, text};
 
@@ -32,7 +32,7 @@ async fn a_failed_sign_in_tells_nothing() {
 
 #[tokio::test]
 async fn a_failed_sign_in_takes_the_same_time_whether_the_account_exists() {
-    let app = Application::start().await;
+    let app = Setup::new().full_hashes().start().await;
     let anna = app.sign_up("Anna").await;
     let anonymous = app.anonymous();
     let mut times: [Vec<u128>; 4] = Default::default();
@@ -61,7 +61,7 @@ async fn a_failed_sign_in_takes_the_same_time_whether_the_account_exists() {
 
 #[tokio::test]
 async fn a_crowd_that_signs_in_is_served_or_asked_to_wait() {
-    let app = Application::start().await;
+    let app = Setup::new().full_hashes().start().await;
     let anna = app.sign_up("Anna").await;
     let tasks: Vec<_> = (0..100)
         .map(|_| {

@@ -56,6 +56,12 @@ impl Setup {
         self.set(crate::instance::LOG, filter)
     }
 
+    /// Hashes passwords as in production, for tests of what that costs.
+    #[must_use]
+    pub fn full_hashes(self) -> Self {
+        self.set(crate::instance::FULL_HASHES, true)
+    }
+
     /// More than one instance: always on PostgreSQL and Redis, so put such a test into the module `cluster`.
     #[must_use]
     pub fn instances(mut self, count: usize) -> Self {

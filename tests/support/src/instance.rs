@@ -21,6 +21,8 @@ pub(crate) const RESOLVER: &str = "resolver";
 pub(crate) const PROGRAM: &str = "program";
 /// … the file that says by how many seconds its clock is set wrong, such as `+3600`; it is read again and again.
 pub(crate) const CLOCK: &str = "clock";
+/// … that passwords are hashed as in production.
+pub(crate) const FULL_HASHES: &str = "full_hashes";
 /// What sets it: of the Debian package faketime.
 const FAKE_CLOCK: [&str; 2] =
     ["/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1"];
@@ -194,6 +196,9 @@ pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NATTER")) {
         command.env_remove(name);
     }
+    if of(FULL_HASHES).is_none() {
+        command.env("NATTER_TEST_CHEAP_HASHES", "1");
+    }
     if std::env::var_os("RUST_LOG").is_none() {
         command.env("RUST_LOG", "info");
     }
@@ -202,7 +207,7 @@ pub(crate) fn command(folder: &Path, settings: &[(String, String)]) -> Command {
     for (key, value) in settings {
         match key.as_str() {
             LOG => command.env("RUST_LOG", value),
-            RESOLVER | PROGRAM => &mut command,
+            RESOLVER | PROGRAM | FULL_HASHES => &mut command,
             CLOCK => {
                 let library = FAKE_CLOCK.iter().find(|path| Path::new(path).exists());
                 command
