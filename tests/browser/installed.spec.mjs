@@ -1,8 +1,9 @@
 // The installable app: opens without a network and shows what was read, is woken by push, and doesn't load itself anew.
 
+import { chromium } from './chromium.mjs';
 import { apiOf, expect, test } from './people.mjs';
 
-test.use({ serviceWorkers: 'allow' });
+test.use({ serviceWorkers: 'allow', launchOptions: chromium });
 
 /** The service worker is there, and has this page. */
 async function controlled(page) {

@@ -1,8 +1,5 @@
-import { existsSync } from 'node:fs';
 import { defineConfig } from '@playwright/test';
-
-// Debian's Chromium; Playwright's own browsers can't be fetched everywhere.
-const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+import { headlessShell } from './chromium.mjs';
 
 // Which journeys: see scripts/test.
 const isGate = process.env.NATTER_TEST_SIZE === 'gate';
@@ -28,10 +25,11 @@ export default defineConfig({
     locale: 'en-GB',
     timezoneId: 'Europe/Berlin',
     actionTimeout: 15_000,
-    trace: 'retain-on-failure',
+    // A trace of every journey takes a quarter of its time; a failed journey is run again.
+    trace: 'on-first-retry',
     screenshot: 'only-on-failure',
     // What a service worker asks for is not seen by `page.route`; the tests of the installed app let it in.
     serviceWorkers: 'block',
-    launchOptions: { executablePath: chromium, args: ['--no-sandbox', '--disable-dev-shm-usage'] }
+    launchOptions: headlessShell
   }
 });
