@@ -18,7 +18,12 @@ COPY --from=frontend /natter/frontend/build frontend/build
 ARG FEATURES=flood-guard,swagger
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/natter/target \
     cargo build --release --locked --package natter --no-default-features --features "$FEATURES" \
-    && cp target/release/natter /usr/local/bin/natter
+    && scripts/split-debug target/release/natter \
+    && cp target/release/natter target/release/natter.debug /usr/local/bin/
+
+# Line tables for backtraces: `docker build --target debug --output . .` writes natter.debug.
+FROM scratch AS debug
+COPY --from=server /usr/local/bin/natter.debug /
 
 FROM debian:bookworm-slim
 # Certificates of AI providers and mail servers. The program's user is a number as well, so that Kubernetes can tell that it is not root.
