@@ -20,14 +20,12 @@ use appcore::breaker::Circuit;
 use dbcontext::query;
 use endpoint::only_get;
 use metrics::{Gauge, metrics, registry::Registry};
+use platform::host_health::{Files, Room};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{family::Family, gauge::ConstGauge},
 };
-use service::{
-    App,
-    condition::{Files, Room},
-};
+use service::App;
 
 /// How long the database may take to say what jobs there are.
 const PATIENCE: Duration = Duration::from_secs(2);

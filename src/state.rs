@@ -9,8 +9,9 @@ use appcore::{
     event::{EventBus, MemoryBus},
 };
 use dbcontext::Database;
+use platform::redis::Redis;
 use realtime::bus::RedisBus;
-use service::{App, redis::Redis};
+use service::App;
 
 use crate::{schema, tls};
 

@@ -103,7 +103,7 @@ struct Streamed {
     pieces: Pieces,
     id: String,
     /// The call is under way until its answer is.
-    _held: Option<service::limits::ConcurrencyPermit>,
+    _held: Option<platform::rate_limits::ConcurrencyPermit>,
 }
 
 impl Streamed {

@@ -9,7 +9,7 @@ use actix_web::{
 use appcore::{AppError, Code};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use service::limits::BodyLease;
+use platform::rate_limits::BodyLease;
 use tokio::time::{Instant, timeout, timeout_at};
 
 const FORM: &str = "application/x-www-form-urlencoded";

@@ -11,7 +11,8 @@ use middleware::{
     origin, rate_limit,
     tracing::{note_caller, note_route},
 };
-use service::{App, limits::Subject};
+use platform::rate_limits::Subject;
+use service::App;
 
 use crate::{
     body::{BodyForm, BodyStream},

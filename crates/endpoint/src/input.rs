@@ -18,9 +18,9 @@ use appcore::{
         SubscriptionStatus, UploadKind, UsageGrouping, UserRole, UserStatus, WorkspaceKind,
     },
 };
+use platform::rate_limits::BodyLease;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use service::limits::BodyLease;
 use utoipa::PartialSchema;
 
 use crate::{

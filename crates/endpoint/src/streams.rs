@@ -6,8 +6,9 @@ use actix_web::{
 };
 use appcore::{AppError, Code};
 use middleware::{address, auth::Credentials};
+use platform::rate_limits::Subject;
 use realtime::{socketio::Caller, upgrade::Token};
-use service::{App, limits::Subject};
+use service::App;
 
 use crate::answer;
 

@@ -15,7 +15,8 @@ use actix_web::{dev::ServiceRequest, web::Data};
 use appcore::{AppError, Code, RequestSource, config::Config};
 use governor::{Quota, RateLimiter, clock::Clock as _, clock::DefaultClock, state::keyed::DefaultKeyedStateStore};
 use metrics::metrics;
-use service::{App, limits::Subject};
+use platform::rate_limits::Subject;
+use service::App;
 
 use crate::{
     address,
@@ -152,7 +153,8 @@ mod governed {
     use actix_web::{HttpMessage as _, ResponseError, dev::ServiceRequest, web::Data};
     use appcore::AppError;
     use governor::{Quota, middleware::NoOpMiddleware};
-    use service::{App, limits::Subject};
+    use platform::rate_limits::Subject;
+    use service::App;
 
     use super::{FloodGuard, has_valid_credentials, refusal, subject};
     use crate::address;

@@ -8,10 +8,8 @@ use appcore::{
     AppError, RequestSource, SessionId, UserId,
     limit::{RateGroup, Violation},
 };
-use service::{
-    App,
-    limits::{ConcurrencyPermit, RateDecision, Subject},
-};
+use platform::rate_limits::{ConcurrencyPermit, RateDecision, Subject};
+use service::App;
 
 use crate::address;
 

@@ -19,11 +19,10 @@ pub use dbcontext::query::audit::Filter;
 use futures_util::{Stream, StreamExt as _, stream};
 use sea_orm::ConnectionTrait;
 
-use crate::{
-    App,
+use crate::{App, jobs::caught};
+use platform::{
+    batch_delete::in_parts,
     csv::{inert, table},
-    jobs::caught,
-    removal::in_parts,
 };
 
 /// How often old lines are forgotten.

@@ -12,10 +12,8 @@ use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use middleware::{auth::find_key, tracing::request_id};
-use service::{
-    gateway::{self, Admission, CacheWish, CallRequest, Caller, Question},
-    limits::{Figure, Figures},
-};
+use platform::rate_limits::{Figure, Figures};
+use service::gateway::{self, Admission, CacheWish, CallRequest, Caller, Question};
 use tokio::time::timeout;
 
 use super::{failure, settling::Settling, stream::LiveStream};

@@ -13,7 +13,8 @@ use std::{cell::Cell, collections::HashMap, rc::Rc, sync::Arc};
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup};
-use service::{answering, limits::Subject, presence, receipts::ReceiptState};
+use platform::rate_limits::Subject;
+use service::{answering, presence, receipts::ReceiptState};
 use telemetry::{Kind, Span};
 use tokio::{runtime::Handle, time::Instant};
 

@@ -10,7 +10,8 @@ use std::{
 
 use actix_rt::task::JoinHandle;
 use appcore::{AppError, limit::RateGroup};
-use service::{events::AnswerOptions, limits::Subject, messages};
+use platform::rate_limits::Subject;
+use service::{events::AnswerOptions, messages};
 
 use super::inbox::CommandSlot;
 use crate::{client::ClientContext, codec::AnswerTo, command::Send, protocol::Acknowledgement};

@@ -11,8 +11,9 @@ use std::{
     time::Duration,
 };
 
+use platform::redis::Redis;
 use redis::Script;
-use service::{App, redis::Redis};
+use service::App;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, timeout},

@@ -18,7 +18,8 @@ use super::{
     api_keys,
     standings::{CachedSession, Fingerprint, Memory},
 };
-use crate::{App, batcher::Batcher};
+use crate::App;
+use platform::batcher::Batcher;
 
 /// How exactly the last use of a device or of a key is known.
 pub(super) const TOUCH_EVERY: Duration = Duration::from_secs(60);

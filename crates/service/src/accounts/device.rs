@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use appcore::{Country, Place, RequestSource, Timestamp};
 use dbcontext::query::sessions::Seen;
 
-use crate::places::Places;
+use platform::geoip::Places;
 
 /// What programs call themselves. Each says that it is those below, too.
 const PROGRAMS: [(&str, &str); 10] = [

@@ -15,10 +15,8 @@ use super::{
     hashing::{Applicant, Priority},
     known,
 };
-use crate::{
-    App,
-    attempts::{Attempt, Subject},
-};
+use crate::App;
+use platform::throttle::{Attempt, Subject};
 
 /// A guess that is under way.
 pub(crate) struct Guess {

@@ -9,7 +9,7 @@ use appcore::{
 use dbcontext::query::{api_keys::KeyStanding, budgets::BudgetId};
 use uuid::Uuid;
 
-use crate::limits::KeyLimit;
+use platform::rate_limits::KeyLimit;
 
 /// The rules of a key, as they are cached with its standing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use dbcontext::{
 };
 
 use super::notice::tell_others;
-use crate::{App, jobs, small_picture::SmallPicture, sweep::SweepJob};
+use crate::{App, jobs, sweep::SweepJob};
+use platform::thumbnail::SmallPicture;
 
 const PICTURE: SmallPicture = SmallPicture {
     name: "A profile picture",

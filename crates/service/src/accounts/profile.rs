@@ -22,8 +22,9 @@ use crate::{
     App,
     audit::{self, Action, Entry},
     mail::{self, Letter, Recipient},
-    membership, presence, timezone,
+    membership, presence,
 };
+use platform::time_zone;
 
 /// What is to be changed of one's account.
 #[derive(Default)]
@@ -136,9 +137,9 @@ pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Resu
 
 /// A time zone's name as it is written, whatever case it came in.
 fn parse_timezone(name: &str) -> Result<String, AppError> {
-    let zone = timezone::find(name);
+    let zone = time_zone::find(name);
     let name = zone.as_ref().and_then(|zone| zone.iana_name());
-    name.map(str::to_owned).ok_or_else(|| AppError::field("timezone", "invalid", timezone::REFUSED))
+    name.map(str::to_owned).ok_or_else(|| AppError::field("timezone", "invalid", time_zone::REFUSED))
 }
 
 /// Says of these people whether they are here, or when they last were.

@@ -9,7 +9,7 @@ use appcore::{
 };
 
 use super::keys::Keys;
-use crate::recent::Recent;
+use platform::recent::Recent;
 
 const MAX_TOKENS: usize = 40_000;
 

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::key_policy::KeyPolicy;
-use crate::recent::Recent;
+use platform::recent::Recent;
 
 /// How long a look-up may be relied on where no news of its end arrives.
 const KEEP_LIVE: Duration = Duration::from_secs(5);

@@ -34,8 +34,8 @@ use crate::{
     jobs::{Ended, Job, Lease, Over, Stored as _, Work, wake},
     knowledge::Known,
     tools::{self, ToolTranscript},
-    work_pools::job_owner,
 };
+use platform::work_pools::job_owner;
 
 /// How long an instance that stops waits for calls of tools that run: one that is broken off may have taken effect.
 const CALLS_END: Duration = Duration::from_secs(3);

@@ -21,8 +21,8 @@ use crate::{
         self, Object, is_readable,
         text::{self, Source},
     },
-    work_pools::WorkOwner,
 };
+use platform::work_pools::WorkOwner;
 
 /// Pictures that a model is shown for one answer, and their bytes together.
 const MAX_PICTURES: usize = 8;

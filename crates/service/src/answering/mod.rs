@@ -23,8 +23,8 @@ use crate::{
     events::{AnswerJob, AnswerOptions, Change, Compare, FinishAnswer, HIDDEN, Regenerate},
     gateway,
     jobs::{self, Stored as _},
-    recent::Recent,
 };
+use platform::recent::Recent;
 pub use watch::Watch;
 
 /// The answers that this instance is writing.

@@ -30,8 +30,8 @@ use crate::{
     gateway::{self, AnswerUse, Asker, RoundHold},
     jobs::{Lease, Work},
     tools::{self, Offer, Ran, ToolTranscript, Wanted},
-    work_pools::job_owner,
 };
+use platform::work_pools::job_owner;
 
 /// Least time between two pieces of one answer: at most 25 a second.
 pub(super) const TELL_EVERY: Duration = Duration::from_millis(40);

@@ -9,7 +9,7 @@ use appcore::{
 use rustix::process::{Resource, getrlimit};
 
 use super::not_yet;
-use crate::condition::{Files, Room};
+use platform::host_health::{Files, Room};
 
 /// Fewer open files are too few for more than a few hundred people.
 const FEW_FILES: u64 = 10_000;

@@ -15,11 +15,8 @@ use futures_util::join;
 use tokio::time::timeout;
 
 use super::local;
-use crate::{
-    App,
-    condition::{Files, Room},
-    uploads::Uploads,
-};
+use crate::{App, uploads::Uploads};
+use platform::host_health::{Files, Room};
 
 /// A dependency that takes longer is as good as away.
 const PATIENCE: Duration = Duration::from_secs(3);

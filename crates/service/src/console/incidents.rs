@@ -16,7 +16,8 @@ use metrics::metrics;
 use uuid::Uuid;
 
 use super::{GONE, figures::start_of_minute, instances};
-use crate::{App, condition::Room};
+use crate::App;
+use platform::host_health::Room;
 
 /// The most that is answered.
 const MOST: u64 = 500;

@@ -20,10 +20,10 @@ use tokio::time::Instant;
 
 use crate::{
     App,
-    attempts::Quota,
     audit::{self, Action, Entry},
     gateway, mail,
 };
+use platform::throttle::Quota;
 
 /// How often one may have a message or an answer to see whether it comes.
 const TESTS: Quota = Quota { limit: 20, window: Duration::from_secs(3_600) };

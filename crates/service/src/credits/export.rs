@@ -11,11 +11,8 @@ use dbcontext::{
 use futures_util::{Stream, stream};
 
 use super::Holder;
-use crate::{
-    App,
-    csv::{inert, table},
-    payments::subscriptions::Payer,
-};
+use crate::{App, payments::subscriptions::Payer};
+use platform::csv::{inert, table};
 
 /// Entries that are read at once.
 const PIECE: u64 = 1_000;

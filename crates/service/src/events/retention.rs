@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use dbcontext::query;
 
-use crate::{App, jobs::caught, removal::in_parts};
+use crate::{App, jobs::caught};
+use platform::batch_delete::in_parts;
 
 /// How often old events are looked for.
 const PERIOD: Duration = Duration::from_secs(3_600);

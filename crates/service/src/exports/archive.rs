@@ -8,7 +8,8 @@ use bytes::Bytes;
 use tokio::{sync::mpsc, task::JoinHandle};
 use zip::{ZipWriter, result::ZipError, write::SimpleFileOptions};
 
-use crate::{App, uploads::Received, work_pools::WorkOwner};
+use crate::{App, uploads::Received};
+use platform::work_pools::WorkOwner;
 
 /// Pieces that may wait on either side.
 const AHEAD: usize = 4;

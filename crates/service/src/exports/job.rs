@@ -21,8 +21,8 @@ use crate::{
     jobs::{Ended, Job, Stored, Work},
     notifications::{Notice, notify},
     uploads::{self, Object},
-    work_pools::WorkOwner,
 };
+use platform::work_pools::WorkOwner;
 
 /// How far it is is told no oftener.
 const TOLD_EVERY: Duration = Duration::from_secs(1);

@@ -90,7 +90,7 @@ impl Firewall {
         clock: Clock,
         db: Database,
         bus: Arc<dyn EventBus>,
-        redis: Option<crate::redis::Redis>,
+        redis: Option<platform::redis::Redis>,
     ) -> Result<Arc<Self>, AppError> {
         let settings = config.firewall.clone();
         let firewall = Arc::new(Self {

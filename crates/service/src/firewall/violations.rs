@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use deadpool_redis::redis::Script;
 use ipnet::IpNet;
 
-use crate::redis::Redis;
+use platform::redis::Redis;
 
 /// How long counting a violation may wait for Redis.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -30,7 +30,9 @@ use super::{
 use crate::{
     App,
     holds::{Amounts, Origin, Purse, Shortage},
-    limits::{Exceeded, Figures, KeyLimit, KeyMeasure, KeySlot},
+};
+use platform::{
+    rate_limits::{Exceeded, Figures, KeyLimit, KeyMeasure, KeySlot},
     work_pools::WorkOwner,
 };
 

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     App, entitlements,
     holds::{Amounts, HeldFor, Left, Origin, Purse, Settlement},
-    work_pools::WorkOwner,
 };
+use platform::work_pools::WorkOwner;
 
 /// What is held for a call. Dropped without being settled it is free again, and the call costs nothing.
 #[must_use]

@@ -2,7 +2,7 @@
 //!
 //! A call is [authorized](authorize) before it goes out, which gives an [`Admission`] with the way to the model, and [settled](Admission::settle)
 //! when it is over, however it ends. For a key and a model that are known this takes no statement: the key's rules are cached with its standing
-//! ([`KeyPolicy`]), models are in a table ([`models`]), limits are counted in Redis or here ([`crate::limits`]), and rows are written in groups
+//! ([`KeyPolicy`]), models are in a table ([`models`]), limits are counted in Redis or here ([`platform::rate_limits`]), and rows are written in groups
 //! ([`writer`]). Only where there is a budget, or a call is paid for, may there be a transaction, gathered with those of others ([`crate::holds`]).
 
 pub mod added;
@@ -82,11 +82,8 @@ use crate::{
     accounts::api_keys,
     holds::{Holds, Purse},
     jobs::caught,
-    limits::KeyLimits,
-    redis::Redis,
-    removal::in_parts,
-    work_pools::WorkOwner,
 };
+use platform::{batch_delete::in_parts, rate_limits::KeyLimits, redis::Redis, work_pools::WorkOwner};
 
 /// How often the models are read anew while the bus is away.
 const READ_AGAIN: Duration = Duration::from_secs(4);

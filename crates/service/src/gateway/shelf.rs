@@ -11,7 +11,7 @@ use appcore::ApiKeyId;
 use deadpool_redis::redis::{Script, cmd};
 use futures_util::future::BoxFuture;
 
-use crate::redis::Redis;
+use platform::redis::Redis;
 
 /// How long Redis may take to answer.
 const PATIENCE: Duration = Duration::from_millis(500);

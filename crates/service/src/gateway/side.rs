@@ -12,7 +12,8 @@ use super::{
     admission::{count, millis},
     cost,
 };
-use crate::{App, work_pools::WorkOwner};
+use crate::App;
+use platform::work_pools::WorkOwner;
 
 /// A call that is about to be made. Dropped without being settled it costs nothing.
 #[must_use]

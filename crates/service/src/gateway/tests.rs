@@ -34,8 +34,8 @@ use crate::{
     },
     credits,
     ledger::{self, Holder},
-    limits::KeyMeasure,
 };
+use platform::rate_limits::KeyMeasure;
 
 const SETTINGS: &[(&str, &str)] = &[
     ("ai.providers.main.kind", "openai"),

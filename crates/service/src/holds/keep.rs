@@ -18,7 +18,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::{Amounts, HeldFor, Holds, Locked, MOST, Origin, Purse, Which};
-use crate::{halves::in_halves, jobs::caught, ledger};
+use crate::{jobs::caught, ledger};
+use platform::bisect::in_halves;
 
 /// Expired holds that one transaction releases.
 const SWEEP_HOLDS: u64 = 500;

@@ -39,7 +39,7 @@ pub(crate) use self::{
     period::{begin_anew, period_of, resets_at, start_of},
     purse::{Amounts, Purse},
 };
-use crate::batcher::Batcher;
+use platform::batcher::Batcher;
 
 /// The most purses that one call counts against: budgets of its key, its person and its workspace, two quotas, and credits.
 const MOST: usize = 6;

@@ -21,8 +21,8 @@ use crate::{
     gateway::{self, Asker, EmbedCause, EmbedFailure, Embedded, Embedder},
     jobs::{Ended, Job, Stored, Work},
     uploads::text::{self, Source},
-    work_pools::{WorkOwner, job_owner},
 };
+use platform::work_pools::{WorkOwner, job_owner};
 
 /// Files that one instance reads at the same time.
 const PLACES: usize = 2;

@@ -21,7 +21,8 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{App, attempts::Quota, jobs};
+use crate::{App, jobs};
+use platform::throttle::Quota;
 
 pub(crate) use job::{MailJob, send_listed};
 pub(crate) use transport::{Mailer, sends_password_in_clear};

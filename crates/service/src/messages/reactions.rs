@@ -10,9 +10,10 @@ use dbcontext::query;
 
 use super::find;
 use crate::{
-    App, access, emoji,
+    App, access,
     events::{Change, Pin, React},
 };
+use platform::emoji;
 
 /// Reacts with one emoji, or takes that back. What is so already stays so.
 pub async fn react(

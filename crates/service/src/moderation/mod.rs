@@ -22,8 +22,8 @@ use crate::{
     accounts::Confirmed,
     audit::{self, Action, Entry},
     events::{Change, HideMessage, UpdateConversation},
-    word_filter,
 };
+use platform::word_filter;
 
 /// Hides what a message says from everybody but its author and administrators, or shows it again.
 pub async fn hide(app: &App, by: &Principal, id: MessageId, is_hidden: bool) -> Result<Message, AppError> {

@@ -33,13 +33,11 @@ use super::{
     happenings::{Happenings, matters},
     missed, tell, tell_of_end,
 };
-use crate::{
-    App,
-    halves::{in_halves, is_of_one},
-    jobs::caught,
-    lookout::{Look, Lookout},
-    push,
-    removal::in_parts,
+use crate::{App, jobs::caught, push};
+use platform::{
+    batch_delete::in_parts,
+    bisect::{in_halves, is_of_one},
+    sweep_schedule::{Look, Lookout},
 };
 
 /// How long it is waited for more to come; and how many times as long it rests as it has worked.

@@ -4,7 +4,8 @@ use appcore::{AppError, Timestamp, UserId, view::QuietHours};
 use dbcontext::query::notifying;
 use jiff::civil::Time;
 
-use crate::{App, timezone};
+use crate::App;
+use platform::time_zone;
 
 /// Whether somebody is not to be disturbed now.
 pub(super) async fn is_disturbed(app: &App, user: UserId, now: Timestamp) -> Result<bool, AppError> {
@@ -24,7 +25,7 @@ pub(super) fn disturbs(quiet: Option<&str>, dnd_until: Option<Timestamp>, now: T
 
 /// Whether the hours hold at this moment. What can't be read holds never.
 fn holds(quiet: &QuietHours, now: Timestamp) -> bool {
-    let zone = timezone::find(&quiet.timezone);
+    let zone = time_zone::find(&quiet.timezone);
     let (Some(zone), Ok(moment)) = (zone, jiff::Timestamp::from_millisecond(now.0)) else { return false };
     let (Some(from), Some(to)) = (time(&quiet.from), time(&quiet.to)) else { return false };
     let local = moment.to_zoned(zone);
@@ -61,8 +62,8 @@ pub(super) fn checked(mut quiet: QuietHours) -> Result<QuietHours, AppError> {
     if quiet.days.is_empty() || quiet.days.iter().any(|day| !(1..=7).contains(day)) {
         return Err(refused("Choose at least one day, from 1 for Monday to 7 for Sunday."));
     }
-    if timezone::find(&quiet.timezone).is_none() {
-        return Err(refused(timezone::REFUSED));
+    if time_zone::find(&quiet.timezone).is_none() {
+        return Err(refused(time_zone::REFUSED));
     }
     Ok(quiet)
 }

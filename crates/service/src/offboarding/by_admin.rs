@@ -17,8 +17,8 @@ use crate::{
         oversight::{entry, keep_an_admin, lock, not_oneself},
     },
     audit::{self, Action},
-    work_pools::WorkOwner,
 };
+use platform::work_pools::WorkOwner;
 
 /// All of somebody's data, as they would export it themselves.
 pub async fn export_of(

@@ -19,10 +19,9 @@ use crate::{
     accounts::{identities, issue, passkeys, sessions},
     audit::{self, Action, Entry},
     gateway::keys,
-    notes,
-    work_pools::{WorkOwner, WorkPool, WorkSlot},
-    workspaces,
+    notes, workspaces,
 };
+use platform::work_pools::{WorkOwner, WorkPool, WorkSlot};
 
 /// Pieces that may wait for a reader who is slow.
 const AHEAD: usize = 4;

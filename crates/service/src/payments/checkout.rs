@@ -21,7 +21,8 @@ use super::{
     failed, plans, price, reconcile, stage,
     subscriptions::{self, Payer, Purpose, priced, wrong_state},
 };
-use crate::{App, links};
+use crate::App;
+use platform::links;
 
 /// How long a payer has. Stripe wants at least 30 minutes.
 const PATIENCE: Duration = Duration::from_secs(35 * 60);

@@ -14,7 +14,8 @@ use dbcontext::{
 };
 
 use super::{announce, of};
-use crate::{App, emoji};
+use crate::App;
+use platform::emoji;
 
 /// The longest text, in characters.
 const MAX_TEXT: usize = 100;

@@ -11,7 +11,7 @@ use deadpool_redis::redis::{self, Script};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{MEMORY, MemoryPresence, PresenceStore};
-use crate::redis::Redis;
+use platform::redis::Redis;
 
 /// What all keys begin with.
 const PREFIX: &str = "natter:presence";

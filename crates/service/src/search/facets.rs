@@ -12,7 +12,8 @@ use jiff::tz::TimeZone;
 use uuid::Uuid;
 
 use super::{Hit, PlannedSearch};
-use crate::{App, timezone};
+use crate::App;
+use platform::time_zone;
 
 /// Of each kind of facets.
 const MOST: usize = 20;
@@ -71,8 +72,8 @@ fn has(hits: &[Hit]) -> Vec<SearchHasFacet> {
 fn days(hits: &[Hit], zone: &TimeZone) -> Vec<SearchDayFacet> {
     let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
     for hit in hits {
-        *counts.entry(timezone::day_of(zone, Timestamp(hit.candidate.created_at))).or_default() += 1;
+        *counts.entry(time_zone::day_of(zone, Timestamp(hit.candidate.created_at))).or_default() += 1;
     }
-    let facet = |(day, count)| SearchDayFacet { begins_at: timezone::beginning_of(zone, day), count };
+    let facet = |(day, count)| SearchDayFacet { begins_at: time_zone::beginning_of(zone, day), count };
     counts.into_iter().map(facet).collect()
 }

@@ -28,8 +28,8 @@ use crate::{
     App,
     jobs::{self, Ended, Job, Stored, Work},
     uploads::text::{self, Source},
-    work_pools::{WorkOwner, job_owner},
 };
+use platform::work_pools::{WorkOwner, job_owner};
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: i64 = 64 * 1024 * 1024;

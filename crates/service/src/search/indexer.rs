@@ -35,11 +35,10 @@ use super::{
     files,
     index::{self, SearchIndex, Writing},
 };
-use crate::{
-    App,
-    halves::{in_halves, is_of_one},
-    jobs::caught,
-    lookout::{Look, Lookout},
+use crate::{App, jobs::caught};
+use platform::{
+    bisect::{in_halves, is_of_one},
+    sweep_schedule::{Look, Lookout},
 };
 
 /// How long it rests after it has read what was new, as many times as long as it took, so that what people send goes before; and long enough for more to

@@ -58,7 +58,8 @@ pub use indexer::Lag;
 pub(crate) use indexer::start;
 
 use self::{index::SearchIndex, indexer::News};
-use crate::{App, timezone, work_pools::WorkOwner};
+use crate::App;
+use platform::{time_zone, work_pools::WorkOwner};
 
 /// Messages that are compared at once.
 const WINDOW: u32 = 500;
@@ -232,20 +233,20 @@ struct LocalDays<'a> {
 
 impl Days for LocalDays<'_> {
     fn today(&self) -> i64 {
-        timezone::day_of(self.zone, self.now)
+        time_zone::day_of(self.zone, self.now)
     }
 
     fn begins_at(&self, day: i64) -> i64 {
-        timezone::beginning_of(self.zone, day).millis()
+        time_zone::beginning_of(self.zone, day).millis()
     }
 }
 
 async fn zone(app: &App, user: UserId, ask: &Ask) -> Result<TimeZone, AppError> {
     if let Some(name) = &ask.timezone {
-        return timezone::find(name).ok_or_else(|| AppError::field("timezone", "invalid", timezone::REFUSED));
+        return time_zone::find(name).ok_or_else(|| AppError::field("timezone", "invalid", time_zone::REFUSED));
     }
     let account = users::by_id(app.db.reader(), user).await?;
-    Ok(account.and_then(|account| timezone::find(account.timezone.as_deref()?)).unwrap_or(TimeZone::UTC))
+    Ok(account.and_then(|account| time_zone::find(account.timezone.as_deref()?)).unwrap_or(TimeZone::UTC))
 }
 
 fn parsed(app: &App, ask: &Ask, zone: &TimeZone) -> Result<Query, AppError> {

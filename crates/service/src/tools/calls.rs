@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
 use super::{Offer, ToolTranscript, builtin, pictures, shown_json, tell, transcript::EXPIRED};
-use crate::{App, events::AnswerJob, work_pools::WorkOwner};
+use crate::{App, events::AnswerJob};
+use platform::work_pools::WorkOwner;
 
 /// How many calls of one answer are made at the same time.
 const AT_ONCE: usize = 4;

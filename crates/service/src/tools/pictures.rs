@@ -10,7 +10,8 @@ use dbcontext::query::{messages, tool_calls};
 use serde::{Deserialize, Serialize};
 
 use super::ToolTranscript;
-use crate::{App, uploads, work_pools::WorkOwner};
+use crate::{App, uploads};
+use platform::work_pools::WorkOwner;
 
 /// Pictures that a model is shown with the results of all calls.
 const MAX_SHOWN: usize = 8;

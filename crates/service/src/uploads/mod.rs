@@ -46,11 +46,8 @@ pub use sent::of_conversation;
 pub(crate) use store::Object;
 pub use store::{Pieces, open_s3};
 
-use crate::{
-    App, entitlements, jobs, quotas,
-    sweep::SweepJob,
-    work_pools::{WorkOwner, WorkPool},
-};
+use crate::{App, entitlements, jobs, quotas, sweep::SweepJob};
+use platform::work_pools::{WorkOwner, WorkPool};
 pub(crate) use receive::{Incoming, Received};
 use store::Store;
 
@@ -412,7 +409,7 @@ fn plain_name(name: &str) -> String {
 }
 
 /// Acquires memory for decoding a picture. It is held until the reader process has ended. The caller holds a slot of
-/// [`WorkPools::parsing`](crate::work_pools::WorkPools::parsing), which makes the turns fair: at most one picture waits here.
+/// [`WorkPools::parsing`](platform::work_pools::WorkPools::parsing), which makes the turns fair: at most one picture waits here.
 async fn memory(app: &App, measured: Measured) -> Result<OwnedSemaphorePermit, AcquireError> {
     Arc::clone(&app.uploads.decoding).acquire_many_owned(measured.mebibytes()).await
 }

@@ -10,7 +10,8 @@ use dbcontext::{
 };
 
 use super::{SmallPicture, UNSENT, sweep, take_in};
-use crate::{App, jobs, sweep::SweepJob, work_pools::WorkOwner};
+use crate::{App, jobs, sweep::SweepJob};
+use platform::work_pools::WorkOwner;
 
 /// The pictures of a deleted message's previews go.
 pub(crate) async fn drop_previews(app: &App, message: MessageId) -> Result<(), AppError> {

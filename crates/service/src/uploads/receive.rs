@@ -16,7 +16,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
 
 use super::blocking;
-use crate::condition;
+use platform::host_health;
 
 /// Bytes that are gathered before they are written.
 const GATHERED: usize = 256 * 1024;
@@ -41,7 +41,7 @@ impl Floor {
     /// Refuses so many bytes more where they would leave less.
     pub fn check(self, place: &Path, bytes: u64) -> io::Result<()> {
         // What can't be looked at says so when it is written to.
-        match condition::free(place) {
+        match host_health::free(place) {
             Ok(free) if free < self.0.saturating_add(bytes) => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(()),
         }
@@ -150,7 +150,7 @@ mod tests {
     use appcore::UserId;
 
     use super::*;
-    use crate::work_pools::WorkPools;
+    use platform::work_pools::WorkPools;
 
     fn user() -> WorkOwner {
         WorkOwner::user(UserId::new())

@@ -18,7 +18,8 @@ use super::{
     store::Object,
     sweep, take_in,
 };
-use crate::{App, work_pools::WorkOwner};
+use crate::App;
+use platform::work_pools::WorkOwner;
 
 /// Bytes of a piece: what is lost at most where an instance dies.
 const PIECE: u64 = 8 * 1024 * 1024;

@@ -12,7 +12,8 @@ use dbcontext::{
 use sea_orm::ConnectionTrait;
 
 use super::UNSENT;
-use crate::{App, access, quotas, work_pools::WorkOwner};
+use crate::{App, access, quotas};
+use platform::work_pools::WorkOwner;
 
 /// What a file takes at a time whose size nobody has said.
 const STEP: i64 = 8 * 1024 * 1024;

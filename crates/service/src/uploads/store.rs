@@ -290,7 +290,7 @@ mod tests {
     use futures_util::TryStreamExt as _;
 
     use super::*;
-    use crate::work_pools::WorkPools;
+    use platform::work_pools::WorkPools;
 
     #[tokio::test]
     async fn what_is_being_read_comes_to_its_end_though_it_is_removed() {

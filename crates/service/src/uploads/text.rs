@@ -8,14 +8,15 @@ use extract::{
     page::Page,
 };
 use futures_util::{StreamExt as _, stream};
+#[cfg(doc)]
+use platform::work_pools::WorkPools;
+use platform::work_pools::WorkSlot;
 
 use super::{
     reader,
     store::{Object, Pieces},
 };
-#[cfg(doc)]
-use crate::work_pools::WorkPools;
-use crate::{App, work_pools::WorkSlot};
+use crate::App;
 
 /// A file whose text is wanted.
 #[derive(Clone, Debug)]

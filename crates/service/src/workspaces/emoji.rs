@@ -16,7 +16,8 @@ use dbcontext::{
 };
 use sea_orm::ConnectionTrait;
 
-use crate::{App, emoji, jobs, small_picture::SmallPicture, sweep::SweepJob};
+use crate::{App, jobs, sweep::SweepJob};
+use platform::{emoji, thumbnail::SmallPicture};
 
 /// How many a workspace may have.
 const MAX_EMOJI: u64 = 500;

@@ -21,8 +21,8 @@ use crate::{
         pending::{self, Kind},
         signin,
     },
-    links,
 };
+use platform::links;
 
 /// How long a visit to the provider may take.
 const VISIT_TTL: Duration = Duration::from_secs(600);

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use deadpool_redis::redis::cmd;
 
 use super::{Holder, MemoryTickets, TICKET_TTL, TicketStore};
-use crate::redis::Redis;
+use platform::redis::Redis;
 
 /// How long Redis may take before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(2);

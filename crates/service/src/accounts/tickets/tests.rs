@@ -6,7 +6,7 @@ use appcore::{SessionId, Timestamp, UserId};
 use deadpool_redis::{Config, Pool, Runtime, redis::cmd};
 
 use super::*;
-use crate::redis::Redis;
+use platform::redis::Redis;
 
 fn holder() -> Holder {
     Holder { user_id: UserId::new(), credential: Credential::Session(SessionId::new()), expires_at: Timestamp(1) }

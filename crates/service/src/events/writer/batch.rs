@@ -29,7 +29,8 @@ use super::{
     memory::Known,
     statements::Statements,
 };
-use crate::{events::jobs::AnswerJob, jobs::Stored, word_filter::Filter};
+use crate::{events::jobs::AnswerJob, jobs::Stored};
+use platform::word_filter::Filter;
 
 pub(super) use close::Closed;
 

@@ -19,7 +19,7 @@ use appcore::{
 use dbcontext::query::batches::ConversationState;
 
 use super::batch::ActingMember;
-use crate::word_filter::Filter;
+use platform::word_filter::Filter;
 
 /// How long what was read may be used.
 const KEEP: Duration = Duration::from_secs(5);

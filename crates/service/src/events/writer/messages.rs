@@ -18,13 +18,11 @@ use super::{
     change::{Change, DeleteMessage, EditMessage, Outcome, SendMessage, Sent},
     files, mentions, moderation, polls, removed, threads, versions,
 };
-use crate::{
-    events::{
-        HIDDEN, KEPT_TO_ADMINS,
-        jobs::{AnswerJob, PreviewJob},
-    },
-    links,
+use crate::events::{
+    HIDDEN, KEPT_TO_ADMINS,
+    jobs::{AnswerJob, PreviewJob},
 };
+use platform::links;
 
 /// Reads which of the messages were sent before.
 pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {

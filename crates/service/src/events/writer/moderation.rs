@@ -17,7 +17,8 @@ use super::{
     messages::{self, sends, target},
     removed,
 };
-use crate::{audit, events::jobs::PreviewJob, jobs::Stored as _, links, word_filter::Verdict};
+use crate::{audit, events::jobs::PreviewJob, jobs::Stored as _};
+use platform::{links, word_filter::Verdict};
 
 /// Reads who wrote when in conversations with slow mode, and what of it is sent again.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {

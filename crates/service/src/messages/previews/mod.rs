@@ -18,7 +18,10 @@ use crate::{
     audit::{self, Action, Entry},
     events::{Change, Outcome, PreviewJob, SetPreviews},
     jobs::{Ended, Job, Work},
-    links, membership, uploads,
+    membership, uploads,
+};
+use platform::{
+    links,
     work_pools::{WorkOwner, job_owner},
 };
 

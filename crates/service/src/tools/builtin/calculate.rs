@@ -14,7 +14,8 @@ use mcp::Tool;
 use serde_json::{Map, Value, json};
 
 use super::{failed, needed};
-use crate::{App, work_pools::WorkOwner};
+use crate::App;
+use platform::work_pools::WorkOwner;
 
 pub(super) const NAME: &str = "calculate";
 const LONGEST: usize = 300;

@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{failed, needed};
-use crate::{App, uploads::text, work_pools::WorkOwner};
+use crate::{App, uploads::text};
+use platform::work_pools::WorkOwner;
 
 pub(super) const NAME: &str = "fetch_page";
 const LONGEST_ADDRESS: usize = 2_000;

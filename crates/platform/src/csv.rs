@@ -4,7 +4,7 @@ use appcore::{AppError, Code};
 use bytes::Bytes;
 
 /// These lines as CSV (RFC 4180).
-pub(crate) fn table<const N: usize>(lines: Vec<[String; N]>) -> Result<Bytes, AppError> {
+pub fn table<const N: usize>(lines: Vec<[String; N]>) -> Result<Bytes, AppError> {
     let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
     for line in lines {
         writer.write_record(&line).map_err(AppError::internal)?;
@@ -14,6 +14,6 @@ pub(crate) fn table<const N: usize>(lines: Vec<[String; N]>) -> Result<Bytes, Ap
 }
 
 /// What somebody wrote is text, also where a spreadsheet would take it for a formula.
-pub(crate) fn inert(text: String) -> String {
+pub fn inert(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }

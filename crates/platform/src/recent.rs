@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-pub(crate) struct Recent<K, V> {
+pub struct Recent<K, V> {
     generations: Mutex<Generations<K, V>>,
     /// Entries of one generation.
     most: usize,
@@ -27,12 +27,12 @@ struct Generations<K, V> {
 
 impl<K: Copy + Eq + Hash, V: Clone> Recent<K, V> {
     /// At most so many entries, each until it makes room for others.
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize) -> Self {
         Self::with(capacity, None)
     }
 
     /// At most so many entries, none for longer than this.
-    pub(crate) fn for_a_time(capacity: usize, longest: Duration) -> Self {
+    pub fn for_a_time(capacity: usize, longest: Duration) -> Self {
         Self::with(capacity, Some(longest / 2))
     }
 
@@ -41,7 +41,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Recent<K, V> {
         Self { generations: Mutex::new(generations), most: capacity / 2, youth }
     }
 
-    pub(crate) fn get(&self, key: &K) -> Option<V> {
+    pub fn get(&self, key: &K) -> Option<V> {
         let mut now = self.now();
         if let Some(found) = now.young.get(key) {
             return Some(found.clone());
@@ -55,26 +55,26 @@ impl<K: Copy + Eq + Hash, V: Clone> Recent<K, V> {
         Some(found)
     }
 
-    pub(crate) fn insert(&self, key: K, value: V) {
+    pub fn insert(&self, key: K, value: V) {
         let mut now = self.now();
         now.old.remove(&key);
         self.put(&mut now, key, value);
     }
 
-    pub(crate) fn remove(&self, key: &K) {
+    pub fn remove(&self, key: &K) {
         let mut now = self.now();
         now.young.remove(key);
         now.old.remove(key);
     }
 
-    pub(crate) fn retain(&self, mut stays: impl FnMut(&V) -> bool) {
+    pub fn retain(&self, mut stays: impl FnMut(&V) -> bool) {
         let mut now = self.now();
         now.young.retain(|_, value| stays(value));
         now.old.retain(|_, value| stays(value));
     }
 
     /// Drops expired entries without a look-up.
-    pub(crate) fn tidy(&self) {
+    pub fn tidy(&self) {
         drop(self.now());
     }
 

@@ -3,7 +3,7 @@
 use appcore::AppError;
 
 /// What came of it, and what nothing came of.
-pub(crate) struct Rest<T, R> {
+pub struct Rest<T, R> {
     /// What each part came to, in any order.
     pub done: Vec<R>,
     /// Those that are in the way of others, each with why.
@@ -23,7 +23,7 @@ impl<T, R> Rest<T, R> {
 
 /// Works on `most` rows together, else on halves of them until the one that is in the way. It is broken off where `work` says that it is not to go on
 /// (`None`), and where it fails with what would be no better for others (`is_of_one`).
-pub(crate) async fn in_halves<T: Copy, R, F: Future<Output = Result<Option<R>, AppError>>>(
+pub async fn in_halves<T: Copy, R, F: Future<Output = Result<Option<R>, AppError>>>(
     rows: &[T],
     most: usize,
     is_of_one: impl Fn(&AppError) -> bool,
@@ -57,7 +57,7 @@ pub(crate) async fn in_halves<T: Copy, R, F: Future<Output = Result<Option<R>, A
 }
 
 /// Whether a failure is of something that can't be read. Otherwise others would fare no better.
-pub(crate) fn is_of_one(error: &AppError) -> bool {
+pub fn is_of_one(error: &AppError) -> bool {
     matches!(error, AppError::Internal(_))
 }
 

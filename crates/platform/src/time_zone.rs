@@ -12,10 +12,10 @@ const DAY: i64 = 86_400_000;
 const MAX_NAME: usize = 64;
 
 /// What somebody is told whose time zone is not known.
-pub(crate) const REFUSED: &str = "Choose a time zone such as Europe/Berlin.";
+pub const REFUSED: &str = "Choose a time zone such as Europe/Berlin.";
 
 /// The time zone of this name.
-pub(crate) fn find(name: &str) -> Option<TimeZone> {
+pub fn find(name: &str) -> Option<TimeZone> {
     if name.len() > MAX_NAME {
         return None;
     }
@@ -23,7 +23,7 @@ pub(crate) fn find(name: &str) -> Option<TimeZone> {
 }
 
 /// The day of a moment in this time zone, counted from 1970.
-pub(crate) fn day_of(zone: &TimeZone, moment: Timestamp) -> i64 {
+pub fn day_of(zone: &TimeZone, moment: Timestamp) -> i64 {
     match jiff::Timestamp::from_millisecond(moment.0) {
         Ok(at) => zone.to_datetime(at).date().duration_since(EPOCH).as_hours() / 24,
         Err(_) => moment.0.div_euclid(DAY),
@@ -31,7 +31,7 @@ pub(crate) fn day_of(zone: &TimeZone, moment: Timestamp) -> i64 {
 }
 
 /// The first moment of a day in this time zone. It is not always midnight: clocks are put forward then.
-pub(crate) fn beginning_of(zone: &TimeZone, day: i64) -> Timestamp {
+pub fn beginning_of(zone: &TimeZone, day: i64) -> Timestamp {
     let utc = Timestamp(day.saturating_mul(DAY));
     let Ok(at) = jiff::Timestamp::from_millisecond(utc.0) else { return utc };
     let begun = TimeZone::UTC.to_datetime(at).date().to_zoned(zone.clone());

@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-pub(crate) use appcore::work_pool::{PoolLimits, WorkOwner, WorkPool, WorkSlot};
+pub use appcore::work_pool::{PoolLimits, WorkOwner, WorkPool, WorkSlot};
 use dbcontext::entity::job;
 
 /// The pools of an instance, one per resource.
-pub(crate) struct WorkPools {
+pub struct WorkPools {
     /// Searches and calculations of assistants: short work on blocking threads.
     pub compute: Arc<WorkPool>,
     /// Foreign data: documents, pages and pictures.
@@ -55,6 +55,6 @@ impl Default for WorkPools {
 }
 
 /// The person who asked for a job.
-pub(crate) fn job_owner(claim: &job::Model) -> WorkOwner {
+pub fn job_owner(claim: &job::Model) -> WorkOwner {
     claim.owner.map_or(WorkOwner::System, |user| WorkOwner::Person { user, workspace: claim.scope })
 }

@@ -18,7 +18,7 @@ const THOROUGHLY: Duration = Duration::from_secs(3_600);
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// The times of these looks; the first is due at once.
-pub(crate) struct Lookout {
+pub struct Lookout {
     every: Duration,
     next: Instant,
     /// From then on a gap is a reason.
@@ -31,7 +31,7 @@ pub(crate) struct Lookout {
 
 /// A look that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
+pub struct Look {
     /// What has happened since then is looked at; none: everything is.
     pub since: Option<Timestamp>,
     begun: Timestamp,

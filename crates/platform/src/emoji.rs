@@ -15,18 +15,18 @@ pub fn parse(text: &str) -> Result<&'static str, AppError> {
 const NAME: std::ops::RangeInclusive<usize> = 2..=32;
 
 /// Whether an emoji of a workspace can be called this.
-pub(crate) fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
     NAME.contains(&name.len()) && name.bytes().all(is_part)
 }
 
 /// The name between colons, where it is written as one of a workspace's own.
-pub(crate) fn own_name(text: &str) -> Option<&str> {
+pub fn own_name(text: &str) -> Option<&str> {
     text.strip_prefix(':')?.strip_suffix(':').filter(|name| is_name(name))
 }
 
 /// Whether an emoji of Unicode is known by this name.
-pub(crate) fn is_standard(name: &str) -> bool {
+pub fn is_standard(name: &str) -> bool {
     emojis::get_by_shortcode(name).is_some()
 }
 

@@ -26,14 +26,14 @@ const LIFETIME: Duration = Duration::from_secs(30);
 
 /// How often something may fail, and in which time from the first failure.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Quota {
+pub struct Quota {
     pub limit: u32,
     pub window: Duration,
 }
 
 /// Something at which only so much may fail.
 #[derive(Clone, Debug)]
-pub(crate) struct Subject {
+pub struct Subject {
     /// Of the caller's choice, the same on all instances.
     pub name: String,
     pub limit: u32,
@@ -53,7 +53,7 @@ enum Admission {
 }
 
 /// The counters of this instance.
-pub(crate) struct Attempts {
+pub struct Attempts {
     enabled: bool,
     counters: Arc<Counters>,
 }
@@ -134,7 +134,7 @@ impl Counters {
 
 /// An attempt that is under way. Given up without a word, it has not failed.
 #[must_use]
-pub(crate) struct Attempt {
+pub struct Attempt {
     /// None: nothing is counted, or it has ended.
     counters: Option<Arc<Counters>>,
     subjects: Vec<Subject>,

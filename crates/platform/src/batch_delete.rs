@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 /// Has parts of `most` removed until one has less, and rests after each for as long as it took: others want to write, too. Answers how many
 /// were removed.
-pub(crate) async fn in_parts<F: Future<Output = Result<u64, AppError>>>(
+pub async fn in_parts<F: Future<Output = Result<u64, AppError>>>(
     most: u64,
     remove: impl Fn() -> F,
 ) -> Result<u64, AppError> {

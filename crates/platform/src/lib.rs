@@ -1,0 +1,21 @@
+//! What all domain crates share: rate limits and throttling, Redis, fair work pools, batching, and small helpers without a domain.
+//!
+//! Uses `appcore`, `dbcontext` and libraries only. A domain crate may use all of it; nothing in it knows a domain.
+
+pub mod batch_delete;
+pub mod batcher;
+pub mod bisect;
+pub mod csv;
+pub mod emoji;
+pub mod geoip;
+pub mod host_health;
+pub mod links;
+pub mod rate_limits;
+pub mod recent;
+pub mod redis;
+pub mod sweep_schedule;
+pub mod throttle;
+pub mod thumbnail;
+pub mod time_zone;
+pub mod word_filter;
+pub mod work_pools;
