@@ -12,11 +12,11 @@ use maxminddb::{Reader, geoip2};
 const MAX_CITY_CHARS: usize = 80;
 
 /// What is known of places.
-pub struct Places {
+pub struct GeoIp {
     database: Option<Reader<Vec<u8>>>,
 }
 
-impl Places {
+impl GeoIp {
     /// Reads the database, where the settings name one.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let Some(file) = file else { return Ok(Self { database: None }) };
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn without_a_database_a_place_is_what_was_told() {
-        let places = Places::load(None).unwrap();
+        let places = GeoIp::load(None).unwrap();
         let here = Some(IpAddr::from([203, 0, 113, 7]));
         assert_eq!(places.of(here, told("VN")).unwrap().to_string(), "VN");
         assert_eq!(places.of(here, None), None);
@@ -71,7 +71,7 @@ mod tests {
     fn what_is_no_database_stops_the_start_with_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("places.mmdb");
-        let refused = |file: &Path| format!("{:#}", Places::load(Some(file)).err().unwrap());
+        let refused = |file: &Path| format!("{:#}", GeoIp::load(Some(file)).err().unwrap());
         assert!(refused(&file).contains("places.mmdb"), "{}", refused(&file));
         std::fs::write(&file, "not this").unwrap();
         assert!(refused(&file).starts_with("The setting server.geoip_database names"), "{}", refused(&file));

@@ -5,6 +5,7 @@
 pub mod batch_delete;
 pub mod batcher;
 pub mod bisect;
+
 pub mod csv;
 pub mod emoji;
 pub mod geoip;
@@ -13,9 +14,12 @@ pub mod links;
 pub mod rate_limits;
 pub mod recent;
 pub mod redis;
+mod state;
 pub mod sweep_schedule;
 pub mod throttle;
 pub mod thumbnail;
 pub mod time_zone;
 pub mod word_filter;
 pub mod work_pools;
+
+pub use state::Core;

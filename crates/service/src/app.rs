@@ -1,11 +1,14 @@
 //! What every service works with. Built once, passed by reference.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 use appcore::{
-    AppError, Clock, InstanceId, Timestamp, UserId,
+    AppError, Clock, InstanceId, UserId,
     config::{Config, Role},
-    event::{BusMessage, Envelope, Event, EventBus, Signal, Topic},
+    event::{EventBus, Signal},
 };
 use dbcontext::Database;
 use outgoing::Outgoing;
@@ -46,8 +49,9 @@ use crate::{
     workspaces::DepartureJob,
 };
 use platform::{
+    Core,
     batcher::Batcher,
-    geoip::Places,
+    geoip::GeoIp,
     host_health::ClockWatch,
     rate_limits::{BodyBudget, Limits, ValidCredentials},
     redis::Redis,
@@ -81,14 +85,7 @@ const JOB_KINDS: &[Kind] = &[
 
 /// One instance of the program.
 pub struct App {
-    pub config: Arc<Config>,
-    pub instance_id: InstanceId,
-    pub started_at: Timestamp,
-    pub clock: Clock,
-    pub db: Database,
-    pub bus: Arc<dyn EventBus>,
-    /// None: this instance is alone.
-    pub redis: Option<Redis>,
+    pub core: Arc<Core>,
     /// The one way to change a conversation.
     pub writer: Writer,
     pub receipts: Receipts,
@@ -110,9 +107,6 @@ pub struct App {
     pub payments: Payments,
     /// Whom there is something to tell of what they have.
     pub(crate) entitlement_notifier: EntitlementNotifier,
-    pub places: Places,
-    /// Requests to addresses that somebody else has chosen.
-    pub outgoing: Outgoing,
     pub uploads: Arc<Uploads>,
     pub search: Search,
     pub(crate) work: WorkPools,
@@ -124,8 +118,6 @@ pub struct App {
     pub(crate) profiling: Arc<tokio::sync::Mutex<()>>,
     pub(crate) clock_watch: ClockWatch,
     pub(crate) push: Push,
-    /// Cancelled when this instance is told to stop.
-    pub stopping: CancellationToken,
     pub(crate) mailer: Mailer,
     /// Failed sign-ins, and what else may be done only so often.
     pub(crate) attempts: Attempts,
@@ -134,18 +126,6 @@ pub struct App {
 }
 
 impl App {
-    /// Tells somebody's own connections.
-    pub(crate) fn tell_own(&self, user: UserId, event: &Event) -> Result<(), AppError> {
-        let envelope = Envelope::seal(event, Topic::User(user), self.clock.now()).map_err(AppError::internal)?;
-        drop(self.bus.publish(vec![BusMessage::Envelope(envelope.into())]));
-        Ok(())
-    }
-
-    /// Tells somebody's own connections that their account is another than it was.
-    pub(crate) fn tell_of_account(&self, user_id: UserId) -> Result<(), AppError> {
-        self.tell_own(user_id, &Event::OwnAccountChanged { user_id })
-    }
-
     /// Puts the instance together and starts its writer; the database is migrated already.
     pub async fn build(
         config: Arc<Config>,
@@ -156,7 +136,7 @@ impl App {
         redis: Option<Redis>,
     ) -> anyhow::Result<Arc<Self>> {
         let accounts = Accounts::load(&db, &config, &clock, bus.as_ref()).await?;
-        let places = Places::load(config.server.geoip_database.as_deref())?;
+        let geoip = GeoIp::load(config.server.geoip_database.as_deref())?;
         let ai = Arc::new(gateway::connect(&config.ai, &config.outgoing)?);
         let outgoing = Outgoing::new(&config.outgoing)?;
         let work = WorkPools::default();
@@ -191,7 +171,7 @@ impl App {
             Some(redis) => Arc::new(RedisPresence::new(redis.clone())),
             None => Arc::new(MemoryPresence::new()),
         };
-        let app = Arc::new(Self {
+        let core = Arc::new(Core {
             config,
             instance_id,
             started_at: clock.now(),
@@ -199,6 +179,12 @@ impl App {
             db,
             bus,
             redis,
+            outgoing,
+            geoip,
+            stopping: CancellationToken::new(),
+        });
+        let app = Arc::new(Self {
+            core,
             writer,
             receipts,
             accounts,
@@ -215,8 +201,6 @@ impl App {
             gateway,
             payments,
             entitlement_notifier: EntitlementNotifier::default(),
-            places,
-            outgoing,
             uploads,
             search,
             work,
@@ -225,7 +209,6 @@ impl App {
             profiling: Arc::default(),
             clock_watch: ClockWatch::default(),
             push,
-            stopping: CancellationToken::new(),
             mailer,
             attempts,
             following: Arc::default(),
@@ -260,6 +243,15 @@ impl App {
             tokio::spawn(knowledge::follow(Arc::downgrade(self)));
         }
         ::jobs::start_workers(Arc::clone(self), JOB_KINDS)
+    }
+}
+
+/// Functions of lower layers take the [`Core`] only.
+impl Deref for App {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
     }
 }
 

@@ -83,7 +83,7 @@ pub async fn list(app: &App, filter: Filter, page: PageRequest) -> Result<Page<A
     let (mut items, total) = rows::list(app.db.reader(), &filter, page).await?;
     for entry in &mut items {
         let address = entry.address.as_deref().and_then(|address| address.parse().ok());
-        entry.place = app.places.of(address, None);
+        entry.place = app.geoip.of(address, None);
     }
     Ok(Page::new(items, page, total))
 }

@@ -144,7 +144,7 @@ async fn moment<C: sea_orm::ConnectionTrait>(db: &C, user: UserId, now: Timestam
 }
 
 fn tell(app: &App, by: &Principal, note: &Note) -> Result<(), AppError> {
-    app.tell_own(
+    app.notify_user(
         by.user_id,
         &Event::NoteChanged { note_id: note.id, version: note.version, updated_at: note.updated_at },
     )

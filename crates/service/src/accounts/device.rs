@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use appcore::{Country, Place, RequestSource, Timestamp};
 use dbcontext::query::sessions::Seen;
 
-use platform::geoip::Places;
+use platform::geoip::GeoIp;
 
 /// What programs call themselves. Each says that it is those below, too.
 const PROGRAMS: [(&str, &str); 10] = [
@@ -80,12 +80,12 @@ impl Device {
     }
 
     /// Where on earth it is.
-    pub(super) fn place(&self, places: &Places) -> Option<Place> {
+    pub(super) fn place(&self, places: &GeoIp) -> Option<Place> {
         places.of(self.address, self.country)
     }
 
     /// This device as its owner is shown it.
-    pub(super) fn seen(&self, places: &Places, at: Timestamp) -> Seen {
+    pub(super) fn seen(&self, places: &GeoIp, at: Timestamp) -> Seen {
         Seen { user_agent: self.user_agent(), address: self.address(), place: self.place(places), at }
     }
 

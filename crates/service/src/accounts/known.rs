@@ -36,7 +36,7 @@ pub(super) async fn note(tx: &Transaction, app: &App, account: &user::Model, dev
         let letter = Letter::NewDevice {
             user_agent: device.name(),
             address: device.address(),
-            place: device.place(&app.places),
+            place: device.place(&app.geoip),
             at: now,
         };
         mail::post(tx, now, Recipient::User(account.id), letter).await?;

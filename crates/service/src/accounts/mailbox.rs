@@ -87,7 +87,7 @@ pub async fn verify_email(
     }
     tx.commit().await.map_err(app_error)?;
     if is_new {
-        app.tell_of_account(account.id)?;
+        app.notify_account_changed(account.id)?;
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ pub async fn set_picture(app: &App, by: &Principal, upload_id: UploadId) -> Resu
     if is_other {
         tell_others(app, by.user_id).await;
     }
-    app.tell_of_account(by.user_id)?;
+    app.notify_account_changed(by.user_id)?;
     Ok(UserPicture { user_id: by.user_id, upload_id })
 }
 
@@ -59,5 +59,5 @@ pub async fn remove_picture(app: &App, by: &Principal) -> Result<(), AppError> {
     if before.is_some() {
         tell_others(app, by.user_id).await;
     }
-    app.tell_of_account(by.user_id)
+    app.notify_account_changed(by.user_id)
 }

@@ -131,7 +131,7 @@ pub async fn update_me(app: &App, by: &Principal, change: ProfileChange) -> Resu
     if change.chosen_presence.is_some() {
         presence::announce(app, &presence::of(app, &[by.user_id]).await).await?;
     }
-    app.tell_of_account(by.user_id)?;
+    app.notify_account_changed(by.user_id)?;
     Ok(seen(app, issue::own_view(&user)?).await)
 }
 

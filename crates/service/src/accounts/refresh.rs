@@ -129,7 +129,7 @@ impl Attempt<'_> {
             return Ok(None);
         }
         rows::insert_token(tx, session.id, tokens.fingerprint(), self.now).await?;
-        rows::seen_as(tx, session.id, device.seen(&self.app.places, self.now)).await?;
+        rows::seen_as(tx, session.id, device.seen(&self.app.geoip, self.now)).await?;
         rows::forget_successors(tx, session.id, self.now.minus(self.app.config.auth.refresh_grace)).await?;
         Ok(Some(tokens.for_user(user, session.id)))
     }

@@ -81,7 +81,7 @@ pub async fn dismiss(app: &App, by: &Principal, id: BroadcastId) -> Result<(), A
         return Err(AppError::refused(Code::WrongState, "This announcement can't be dismissed."));
     }
     rows::note_dismissed(app.db.writer(), id, by.user_id, app.clock.now()).await?;
-    app.tell_own(by.user_id, &Event::BroadcastDismissed { id })
+    app.notify_user(by.user_id, &Event::BroadcastDismissed { id })
 }
 
 /// An announcement that has begun and concerns the caller. One that is over meanwhile is no mistake of theirs.

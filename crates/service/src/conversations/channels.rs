@@ -33,7 +33,7 @@ pub async fn join(app: &App, by: &Principal, id: ConversationId) -> Result<Conve
     let is_new = access.role.is_none() && bring_in(app, &access, by.user_id, access.is_removed).await?.is_some();
     if !is_new && !access.kind.capabilities().members_are_durable {
         let (member, last_seq) = joined(app.db.writer(), id, by.user_id).await?;
-        app.tell_own(by.user_id, &Event::Joined { conversation_id: id, member, last_seq })?;
+        app.notify_user(by.user_id, &Event::Joined { conversation_id: id, member, last_seq })?;
     }
     find(app, by, id).await
 }

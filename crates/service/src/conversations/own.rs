@@ -51,7 +51,7 @@ pub async fn set_own(
             let now = query::conversations::find(app.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
             settings.notify = now.own()?.ok_or(Code::NotFound)?.settings.notify;
         }
-        app.tell_own(by.user_id, &Event::OwnChanged { conversation_id: id, own: settings })?;
+        app.notify_user(by.user_id, &Event::OwnChanged { conversation_id: id, own: settings })?;
     }
     Ok(OwnMembership { settings, ..old })
 }

@@ -104,7 +104,7 @@ pub async fn set_instructions(app: &App, by: &Principal, id: SectionId, text: &s
 
 /// Tells the caller's own connections, other devices among them.
 fn tell(app: &App, by: &Principal, sections: &[Section]) -> Result<(), AppError> {
-    app.tell_own(by.user_id, &Event::SectionsChanged { sections: sections.to_vec() })
+    app.notify_user(by.user_id, &Event::SectionsChanged { sections: sections.to_vec() })
 }
 
 fn place(wanted: Option<i64>, last: usize) -> usize {

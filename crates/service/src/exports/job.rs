@@ -118,7 +118,7 @@ async fn write(app: &App, job: ExportJob) -> Result<Upload, AppError> {
     };
     let of = exports::count_of_conversation(app.db.reader(), id, begins_after, wanted.from, wanted.to).await?;
     let tell =
-        |messages| app.tell_own(user_id, &Event::ExportProgress { conversation_id: id, upload_id, messages, of });
+        |messages| app.notify_user(user_id, &Event::ExportProgress { conversation_id: id, upload_id, messages, of });
     tell(0)?;
     let mut archive = Archive::create(app, WorkOwner::user(user_id)).await?;
     let filled = fill(app, job, &head, begins_after, &mut archive, tell).await;
@@ -194,7 +194,7 @@ async fn told(app: &App, job: ExportJob, upload: Option<Upload>) -> Result<(), A
         upload_id: job.upload_id,
         upload: upload.clone().map(Box::new),
     };
-    app.tell_own(job.user_id, &event)?;
+    app.notify_user(job.user_id, &event)?;
     let Some(upload) = upload else { return Ok(()) };
     let notice = Notice {
         // One export is told of once.

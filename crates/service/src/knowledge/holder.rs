@@ -113,7 +113,7 @@ impl Holder {
             Self::Workspace { id, .. } => return assistants::tell_of_shared_knowledge(app, *id),
         };
         let event = Event::KnowledgeChanged { workspace_id, assistant_id: None, section_id: Some(id) };
-        if let Err(error) = app.tell_own(user_id, &event) {
+        if let Err(error) = app.notify_user(user_id, &event) {
             tracing::error!(%error, "a change of a section's files could not be told");
         }
     }

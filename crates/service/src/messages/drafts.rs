@@ -67,7 +67,7 @@ pub async fn put(
     }
     tx.commit().await.map_err(app_error)?;
     let Draft { conversation_id, thread_id, content, reply_to, updated_at } = draft.clone();
-    app.tell_own(by.user_id, &Event::DraftUpdated { conversation_id, thread_id, content, reply_to, updated_at })?;
+    app.notify_user(by.user_id, &Event::DraftUpdated { conversation_id, thread_id, content, reply_to, updated_at })?;
     Ok(draft)
 }
 

@@ -84,7 +84,7 @@ pub async fn remove(app: &App, by: &Principal, id: ReminderId) -> Result<(), App
 
 /// Tells one's other devices, which then ask for their reminders.
 fn tell(app: &App, user: UserId, reminder_id: ReminderId) -> Result<(), AppError> {
-    app.tell_own(user, &Event::OwnRemindersChanged { reminder_id })
+    app.notify_user(user, &Event::OwnRemindersChanged { reminder_id })
 }
 
 /// Reminds somebody, once. It can be done again at any time.

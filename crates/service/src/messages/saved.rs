@@ -32,7 +32,7 @@ pub async fn set(app: &App, by: &Principal, message_id: MessageId, is_saved: boo
     };
     if has_changed {
         let conversation_id = message.conversation_id;
-        app.tell_own(by.user_id, &Event::SavedUpdated { conversation_id, message_id, saved: is_saved })?;
+        app.notify_user(by.user_id, &Event::SavedUpdated { conversation_id, message_id, saved: is_saved })?;
     }
     Ok(())
 }

@@ -314,13 +314,13 @@ fn tell(app: &App, row: ScheduledRow) -> Result<Scheduled, AppError> {
     let scheduled = shown(row)?;
     let (conversation_id, id) = (scheduled.conversation_id, scheduled.id);
     let event = Event::ScheduledUpdated { conversation_id, id, scheduled: Some(Box::new(scheduled.clone())) };
-    app.tell_own(user, &event)?;
+    app.notify_user(user, &event)?;
     Ok(scheduled)
 }
 
 fn tell_gone(app: &App, row: &ScheduledRow) -> Result<(), AppError> {
     let (conversation_id, id) = (row.conversation_id, row.id);
-    app.tell_own(row.user_id, &Event::ScheduledUpdated { conversation_id, id, scheduled: None })
+    app.notify_user(row.user_id, &Event::ScheduledUpdated { conversation_id, id, scheduled: None })
 }
 
 async fn gone(app: &App, row: &ScheduledRow) -> Result<(), AppError> {

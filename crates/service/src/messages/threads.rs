@@ -95,7 +95,7 @@ async fn tell(app: &App, by: &Principal, root: &Message) -> Result<ThreadPositio
     let position = position(root, rows::position(app.db.writer(), by.user_id, root.id).await?);
     let ThreadPosition { following, read_no, unread } = position;
     let (conversation_id, message_id) = (root.conversation_id, root.id);
-    app.tell_own(by.user_id, &Event::ThreadOwn { conversation_id, message_id, following, read_no, unread })?;
+    app.notify_user(by.user_id, &Event::ThreadOwn { conversation_id, message_id, following, read_no, unread })?;
     Ok(position)
 }
 

@@ -84,7 +84,7 @@ pub async fn warnings(
 /// The caller has read what they were told.
 pub async fn see(app: &App, by: &Principal, id: WarningId) -> Result<Warning, AppError> {
     let warning = rows::see(app.db.writer(), by.user_id, id, app.clock.now()).await?.ok_or(Code::NotFound)?;
-    app.tell_own(by.user_id, &Event::Warned { warning: Box::new(warning.clone()) })?;
+    app.notify_user(by.user_id, &Event::Warned { warning: Box::new(warning.clone()) })?;
     Ok(warning)
 }
 

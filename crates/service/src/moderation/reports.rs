@@ -209,7 +209,7 @@ pub async fn resolve(app: &App, by: &Principal, id: ReportId, resolution: Resolu
     let report = rows::find(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
     tx.commit().await.map_err(app_error)?;
     if let Some(new) = warning {
-        app.tell_own(new.user_id, &Event::Warned { warning: Box::new(new.warning) })?;
+        app.notify_user(new.user_id, &Event::Warned { warning: Box::new(new.warning) })?;
     }
     Ok(report)
 }

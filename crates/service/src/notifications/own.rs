@@ -33,7 +33,7 @@ pub async fn read(app: &App, by: &Principal, ids: Option<&[NotificationId]>) -> 
         let told: Vec<Told> = read.iter().map(|id| Told { user_id: by.user_id, id: *id }).collect();
         push::take_back(app.db.writer(), app.clock.now(), &told).await?;
         let ids = ids.map(|_| read);
-        app.tell_own(by.user_id, &Event::NotificationsRead { ids })?;
+        app.notify_user(by.user_id, &Event::NotificationsRead { ids })?;
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ pub async fn set_custom(app: &App, by: &Principal, change: StatusChange) -> Resu
     let status = (emoji.is_some() || text.is_some()).then_some(CustomStatus { emoji, text, until });
     users::set_custom_status(&tx, by.user_id, status.as_ref()).await?;
     tx.commit().await.map_err(app_error)?;
-    app.tell_of_account(by.user_id)?;
+    app.notify_account_changed(by.user_id)?;
     announce(app, &of(app, &[by.user_id]).await).await
 }
 

@@ -118,7 +118,7 @@ pub async fn mark_unread(app: &App, by: &Principal, id: ConversationId, seq: i64
     if is_moved {
         let OwnMembership { read_seq, unread, unread_mentions, .. } = own;
         let event = Event::MarkedUnread { conversation_id: id, read_seq, unread, unread_mentions };
-        app.tell_own(by.user_id, &event)?;
+        app.notify_user(by.user_id, &event)?;
     }
     Ok(own)
 }

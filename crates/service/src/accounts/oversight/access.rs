@@ -145,5 +145,5 @@ pub async fn remove_second_factor(app: &App, by: &Confirmed, id: UserId) -> Resu
     audit::record(&tx, entry(by, Action::UserSecondFactorRemoved, id)).await?;
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
-    app.tell_of_account(id)
+    app.notify_account_changed(id)
 }

@@ -89,7 +89,7 @@ pub(super) async fn apply(app: &App, by: &Confirmed, id: UserId, change: Change)
     app.accounts.standings.change_person(id).await;
     drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(id))]));
     if new_role.is_some() {
-        app.tell_of_account(id)?;
+        app.notify_account_changed(id)?;
     }
     tell_ended(app, ended).await;
     if suspends {

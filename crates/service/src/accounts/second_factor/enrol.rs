@@ -73,7 +73,7 @@ pub async fn confirm(app: &App, by: &Principal, code: &str) -> Result<Vec<Secret
     users::set_second_factor(&tx, account.id, true, now).await?;
     audit::record(&tx, Entry::by(by, Action::SecondFactorAdded, None)).await?;
     tx.commit().await.map_err(app_error)?;
-    app.tell_of_account(account.id)?;
+    app.notify_account_changed(account.id)?;
     Ok(codes.into_iter().map(Secret::from).collect())
 }
 
@@ -94,5 +94,5 @@ pub async fn remove(app: &App, by: &Principal, code: &str) -> Result<(), AppErro
     users::set_second_factor(&tx, account.id, false, now).await?;
     audit::record(&tx, Entry::by(by, Action::SecondFactorRemoved, None)).await?;
     tx.commit().await.map_err(app_error)?;
-    app.tell_of_account(account.id)
+    app.notify_account_changed(account.id)
 }

@@ -1,0 +1,45 @@
+//! The parts of an instance that every domain uses: configuration, clock, database, and the ways to other instances and to the outside.
+
+use std::sync::Arc;
+
+use appcore::{
+    AppError, Clock, InstanceId, Timestamp, UserId,
+    config::Config,
+    event::{BusMessage, Envelope, Event, EventBus, Topic},
+};
+use dbcontext::Database;
+use outgoing::Outgoing;
+use tokio_util::sync::CancellationToken;
+
+use crate::{geoip::GeoIp, redis::Redis};
+
+/// Built once by the program. Each domain's state holds it in an `Arc`.
+pub struct Core {
+    pub config: Arc<Config>,
+    pub instance_id: InstanceId,
+    pub started_at: Timestamp,
+    pub clock: Clock,
+    pub db: Database,
+    pub bus: Arc<dyn EventBus>,
+    /// State that all instances share. `None` if this instance is the only one.
+    pub redis: Option<Redis>,
+    /// HTTP client for addresses that people or administrators enter. It refuses private networks unless the configuration allows them.
+    pub outgoing: Outgoing,
+    pub geoip: GeoIp,
+    /// Cancelled when this instance is told to stop.
+    pub stopping: CancellationToken,
+}
+
+impl Core {
+    /// Sends an ephemeral event to a user's own connections on all instances. Does not wait for its delivery.
+    pub fn notify_user(&self, user: UserId, event: &Event) -> Result<(), AppError> {
+        let envelope = Envelope::seal(event, Topic::User(user), self.clock.now()).map_err(AppError::internal)?;
+        drop(self.bus.publish(vec![BusMessage::Envelope(envelope.into())]));
+        Ok(())
+    }
+
+    /// Tells a user's own connections that the account changed, so that they read it again.
+    pub fn notify_account_changed(&self, user_id: UserId) -> Result<(), AppError> {
+        self.notify_user(user_id, &Event::OwnAccountChanged { user_id })
+    }
+}
