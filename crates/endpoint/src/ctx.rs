@@ -5,12 +5,11 @@ use std::{cell::RefCell, net::IpAddr, sync::Arc};
 use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, RequestSource, auth::Principal};
 use middleware::{address, auth, cookies, origin};
-use platform::rate_limits::ConcurrencyPermit;
-use service::{
-    App,
-    accounts::Device,
+use platform::{
     audit::{self, Action, Entry},
+    rate_limits::ConcurrencyPermit,
 };
+use service::{App, accounts::Device};
 
 pub struct Ctx {
     pub(crate) app: Arc<App>,

@@ -1,11 +1,12 @@
-//! What all domain crates share: rate limits and throttling, Redis, fair work pools, batching, and small helpers without a domain.
+//! What all domain crates share: the state of an instance ([`Core`]), the audit log, rate limits and throttling, Redis, fair work pools, batching, and small helpers without a domain.
 //!
-//! Uses `appcore`, `dbcontext` and libraries only. A domain crate may use all of it; nothing in it knows a domain.
+//! Uses `appcore`, `dbcontext`, `jobs` and libraries only. A domain crate may use all of it; nothing in it knows a domain.
 
+pub mod audit;
 pub mod batch_delete;
 pub mod batcher;
 pub mod bisect;
-
+pub mod cleanup;
 pub mod csv;
 pub mod emoji;
 pub mod geoip;

@@ -12,6 +12,17 @@ use appcore::{
 };
 use dbcontext::Database;
 use outgoing::Outgoing;
+use platform::{
+    Core, audit,
+    batcher::Batcher,
+    cleanup::{KnowledgeSweepJob, SweepJob},
+    geoip::GeoIp,
+    host_health::ClockWatch,
+    rate_limits::{BodyBudget, Limits, ValidCredentials},
+    redis::Redis,
+    throttle::Attempts,
+    work_pools::WorkPools,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -20,7 +31,6 @@ use crate::{
         tickets::{MemoryTickets, RedisTickets, TicketStore},
     },
     answering::Answering,
-    audit,
     boards::DueJob,
     broadcasts::BroadcastJob,
     checks, console,
@@ -43,20 +53,9 @@ use crate::{
     push::{Push, PushJob},
     receipts::Receipts,
     search::{self, Search},
-    sweep::{KnowledgeSweepJob, SweepJob},
     tools,
     uploads::Uploads,
     workspaces::DepartureJob,
-};
-use platform::{
-    Core,
-    batcher::Batcher,
-    geoip::GeoIp,
-    host_health::ClockWatch,
-    rate_limits::{BodyBudget, Limits, ValidCredentials},
-    redis::Redis,
-    throttle::Attempts,
-    work_pools::WorkPools,
 };
 
 /// Every kind of job that a worker of this program knows.
@@ -220,7 +219,7 @@ impl App {
             tokio::spawn(retention::keep(Arc::clone(&app), app.config.messages.event_retention_days));
         }
         if app.config.audit.retention_days > 0 {
-            tokio::spawn(audit::forget_old(Arc::clone(&app), app.config.audit.retention_days));
+            tokio::spawn(audit::forget_old(Arc::clone(&app.core), app.config.audit.retention_days));
         }
         tokio::spawn(console::keep(Arc::clone(&app)));
         app.entitlement_notifier.serve(&app);

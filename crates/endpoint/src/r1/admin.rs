@@ -1,5 +1,7 @@
 //! For the administrators of the installation: who is kept out, and what was done.
 
+use std::sync::Arc;
+
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderValue};
 use appcore::{
     AppError, BanId, Timestamp, UserId,
@@ -7,9 +9,9 @@ use appcore::{
     view::{AuditEntry, Ban},
 };
 use natter_macro::{dto, endpoint};
+use platform::audit::{self, Filter};
 use service::{
     accounts::Confirmed,
-    audit::{self, Filter},
     firewall::{self, BanRequest},
 };
 
@@ -163,7 +165,7 @@ impl Endpoint for ExportAuditLog {
     async fn handle(ctx: &Ctx, request: ExportAuditLogRequest) -> Result<Reply<Raw>, AppError> {
         let ExportAuditLogRequest { action, subject, actor, q, from, to } = request;
         let filter = Filter { action, subject, actor, text: q, from, to };
-        let pieces = audit::export(ctx.shared_app(), ctx.user()?, filter).await?;
+        let pieces = audit::export(Arc::clone(&ctx.app().core), ctx.user()?, filter).await?;
         let name = HeaderValue::from_static("attachment; filename=\"audit-log.csv\"");
         Ok(Reply::stream("text/csv", pieces)
             .header(CACHE_CONTROL, HeaderValue::from_static("private, no-store"))

@@ -11,9 +11,9 @@ use appcore::{
     },
 };
 use natter_macro::{dto, endpoint};
+use platform::audit::Action;
 use service::{
     accounts::Confirmed,
-    audit::Action,
     tools::{
         ServerFields,
         oauth::{self, ClientFields, Returned},

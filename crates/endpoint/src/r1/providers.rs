@@ -7,9 +7,9 @@ use appcore::{
     view::{AiProvider, ProviderTest},
 };
 use natter_macro::{dto, endpoint};
+use platform::audit::Action;
 use service::{
     accounts::Confirmed,
-    audit::Action,
     gateway::{
         added::{self, NewProvider, ProviderChange},
         providers,

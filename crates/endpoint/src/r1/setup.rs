@@ -5,7 +5,8 @@ use appcore::{
     view::{MailTest, QuestionTest, Setting, Setup},
 };
 use natter_macro::{dto, endpoint};
-use service::{audit::Action, console::setup};
+use platform::audit::Action;
+use service::console::setup;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply, endpoint_trait::Bound};
 

@@ -13,12 +13,12 @@ use std::{cell::Cell, collections::HashMap, rc::Rc, sync::Arc};
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup};
-use platform::rate_limits::Subject;
 use service::{answering, presence, receipts::ReceiptState};
 use telemetry::{Kind, Span};
 use tokio::{runtime::Handle, time::Instant};
 
 pub use inbox::{CommandSlot, Inbox};
+use platform::rate_limits::Subject;
 
 use self::{sends::Sends, syncs::Syncs, typing::TypingState};
 use crate::{

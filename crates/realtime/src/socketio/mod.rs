@@ -15,13 +15,13 @@ use actix_http::HttpMessage as _;
 use actix_web::{HttpRequest, HttpResponse, web};
 use appcore::{AppError, Code, limit::RateGroup};
 use bytes::BytesMut;
-use platform::rate_limits::{BodyLease, Subject};
 use service::App;
 
 use forward::{Forwarder, HOP};
 pub use guest::Caller;
 use guest::Reception;
 pub use instances::Instances;
+use platform::rate_limits::{BodyLease, Subject};
 
 use crate::{
     engine::{Engine, Refused, SessionRouter, Settings, Upgraded, http},

@@ -11,12 +11,12 @@ use dbcontext::{
     constraint::app_error,
     query::{sessions as rows, users},
 };
+use platform::audit::{self, Action, Entry};
 
 use super::{
     issue, password_hash,
     signup::{self, Newcomer, SignUp},
 };
-use crate::audit::{self, Action, Entry};
 
 /// Creates an administrator's account.
 pub async fn create_admin(db: &Database, config: &Config, clock: &Clock, request: SignUp) -> Result<User, AppError> {

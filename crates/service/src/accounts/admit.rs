@@ -8,15 +8,13 @@ use dbcontext::{
     entity::user,
     query::{passkeys, second_factors, sessions},
 };
+use platform::audit::{self, Action, Entry};
 
 use super::{
     Device, TokenPair, issue, known,
     pending::{self, Kind},
 };
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::App;
 
 /// How long a second factor may take.
 const CHALLENGE_TTL: Duration = Duration::from_secs(300);

@@ -17,20 +17,17 @@ use appcore::{
     view::{UnknownName, UserRole},
 };
 use dbcontext::{Database, constraint::app_error, query::api_keys as rows};
+use platform::audit::{self, Action, Entry};
+pub use rows::revoke_all;
 use tokio::time::Instant;
 use uuid::Uuid;
-
-pub use rows::revoke_all;
 
 use super::{
     authenticate::TOUCH_EVERY,
     key_policy::KeyPolicy,
     standings::{Fingerprint, KeyStanding},
 };
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::App;
 
 /// How every key begins.
 pub const MARK: &str = "nk_";

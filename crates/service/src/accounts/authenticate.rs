@@ -12,6 +12,7 @@ use dbcontext::{
     Database,
     query::{api_keys::KeyStanding, sessions as rows},
 };
+use platform::batcher::Batcher;
 use tokio::time::Instant;
 
 use super::{
@@ -19,7 +20,6 @@ use super::{
     standings::{CachedSession, Fingerprint, Memory},
 };
 use crate::App;
-use platform::batcher::Batcher;
 
 /// How exactly the last use of a device or of a key is known.
 pub(super) const TOUCH_EVERY: Duration = Duration::from_secs(60);

@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use appcore::{Country, Place, RequestSource, Timestamp};
 use dbcontext::query::sessions::Seen;
-
 use platform::geoip::GeoIp;
 
 /// What programs call themselves. Each says that it is those below, too.

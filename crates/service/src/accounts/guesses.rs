@@ -9,6 +9,7 @@
 //! fourth, narrow bound together, so that a ban leaves a guesser fewer guesses and not more.
 
 use appcore::{AppError, UserId, auth::token};
+use platform::throttle::{Attempt, Subject};
 
 use super::{
     Device,
@@ -16,7 +17,6 @@ use super::{
     known,
 };
 use crate::App;
-use platform::throttle::{Attempt, Subject};
 
 /// A guess that is under way.
 pub(crate) struct Guess {

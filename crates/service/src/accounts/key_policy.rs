@@ -7,9 +7,8 @@ use appcore::{
     view::{BudgetScope, GatewayEndpoint, GatewayPass},
 };
 use dbcontext::query::{api_keys::KeyStanding, budgets::BudgetId};
-use uuid::Uuid;
-
 use platform::rate_limits::KeyLimit;
+use uuid::Uuid;
 
 /// The rules of a key, as they are cached with its standing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

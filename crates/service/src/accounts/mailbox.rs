@@ -20,15 +20,14 @@ use dbcontext::{
         sessions, users,
     },
 };
+use platform::audit::{self, Action, Entry};
 
 use super::{
     Device, api_keys::tell_revoked, guesses, hashing::Applicant, identities, password_hash::PasswordCheck,
     sessions::tell_ended, signin,
 };
 use crate::{
-    App,
-    audit::{self, Action, Entry},
-    jobs,
+    App, jobs,
     mail::{self, Letter, Recipient},
 };
 

@@ -18,6 +18,7 @@ use dbcontext::{
     entity::{passkey, user},
     query::{passkeys as rows, users},
 };
+use platform::audit::{self, Action, Entry};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use url::{Host, Url};
@@ -33,10 +34,7 @@ use super::{
     pending::{self, Kind},
     signin,
 };
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::App;
 
 /// How long a passkey's answer may take.
 const CEREMONY_TTL: Duration = Duration::from_secs(300);

@@ -5,10 +5,10 @@ use dbcontext::{
     constraint::app_error,
     query::{pictures as rows, uploads as uploaded, users},
 };
+use platform::{cleanup::SweepJob, thumbnail::SmallPicture};
 
 use super::notice::tell_others;
-use crate::{App, jobs, sweep::SweepJob};
-use platform::thumbnail::SmallPicture;
+use crate::{App, jobs};
 
 const PICTURE: SmallPicture = SmallPicture {
     name: "A profile picture",

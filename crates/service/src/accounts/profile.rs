@@ -13,6 +13,10 @@ use dbcontext::{
     entity::user,
     query::{mail_tokens, sessions as rows, users},
 };
+use platform::{
+    audit::{self, Action, Entry},
+    time_zone,
+};
 
 use super::{
     Device, guesses, hashing::Applicant, issue, notice::tell_others, password_hash::PasswordCheck,
@@ -20,11 +24,9 @@ use super::{
 };
 use crate::{
     App,
-    audit::{self, Action, Entry},
     mail::{self, Letter, Recipient},
     membership, presence,
 };
-use platform::time_zone;
 
 /// What is to be changed of one's account.
 #[derive(Default)]

@@ -7,9 +7,9 @@ use appcore::{
     SessionId, Timestamp, UserId,
     auth::token::{Claims, Rejection, fingerprint},
 };
+use platform::recent::Recent;
 
 use super::keys::Keys;
-use platform::recent::Recent;
 
 const MAX_TOKENS: usize = 40_000;
 

@@ -11,6 +11,7 @@ use dbcontext::{
     entity::user,
     query::{passkeys as passkey_rows, second_factors, sessions, users},
 };
+use platform::audit::{self, Action, Entry};
 use serde_json::Value;
 
 use super::{
@@ -21,10 +22,7 @@ use super::{
     second_factor::{self, SecondFactor},
     signin,
 };
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::App;
 
 /// The proof that a signed-in person gives.
 pub enum Proof {

@@ -14,6 +14,7 @@ use dbcontext::{
     entity::{refresh_token, user_session},
     query::{sessions as rows, users},
 };
+use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 
 use super::{
@@ -21,10 +22,7 @@ use super::{
     issue::{Tokens, own_view},
     sessions::tell_ended,
 };
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::App;
 
 const PURPOSE: &[u8] = b"refresh successor";
 /// Ours have 43 characters.

@@ -14,11 +14,9 @@ use dbcontext::{
     entity::user_session,
     query::{api_keys, sessions as rows},
 };
+use platform::audit::{self, Action, Entry};
 
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::App;
 
 /// How long a sign-out waits for the news of it to be on its way to the other instances.
 const TELL_WITHIN: Duration = Duration::from_secs(1);

@@ -2,6 +2,7 @@
 
 use appcore::{AppError, Code, UserId, auth::Email, limit::Violation};
 use dbcontext::{constraint::app_error, query::users};
+use platform::audit::{self, Action, Entry};
 
 use super::{
     Device, SignedIn,
@@ -10,11 +11,7 @@ use super::{
     hashing::Applicant,
     password_hash::PasswordCheck,
 };
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-    jobs,
-};
+use crate::{App, jobs};
 
 /// Signs in. One answer and one duration, whether the account is unknown or the password is wrong.
 pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> Result<SignedIn, AppError> {

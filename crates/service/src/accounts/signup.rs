@@ -8,6 +8,7 @@ use appcore::{
     view::UserRole,
 };
 use dbcontext::{constraint::app_error, entity::user, query::users};
+use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 
 use super::{
@@ -16,9 +17,7 @@ use super::{
     issue, known,
 };
 use crate::{
-    App,
-    audit::{self, Action, Entry},
-    jobs,
+    App, jobs,
     mail::{self, Letter, Recipient},
     membership::{self, invitation},
 };

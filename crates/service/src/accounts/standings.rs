@@ -12,11 +12,11 @@ use appcore::{
     view::UserRole,
 };
 use moka::future::Cache;
+use platform::recent::Recent;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::key_policy::KeyPolicy;
-use platform::recent::Recent;
 
 /// How long a look-up may be relied on where no news of its end arrives.
 const KEEP_LIVE: Duration = Duration::from_secs(5);

@@ -14,6 +14,7 @@ use appcore::{
     view::{AnswerFigures, Message, MessageStatus, ToolCallStatus, TranscriptState, Upload, Visibility},
 };
 use dbcontext::{entity::assistant, query};
+use platform::work_pools::job_owner;
 use tokio::{
     sync::Mutex,
     time::{sleep, timeout},
@@ -35,7 +36,6 @@ use crate::{
     knowledge::Known,
     tools::{self, ToolTranscript},
 };
-use platform::work_pools::job_owner;
 
 /// How long an instance that stops waits for calls of tools that run: one that is broken off may have taken effect.
 const CALLS_END: Duration = Duration::from_secs(3);

@@ -13,6 +13,7 @@ use dbcontext::query::messages::NamedMessage;
 use extract::{Document, Unreadable};
 use futures_util::StreamExt as _;
 use moka::future::Cache;
+use platform::work_pools::WorkOwner;
 
 use crate::{
     App,
@@ -22,7 +23,6 @@ use crate::{
         text::{self, Source},
     },
 };
-use platform::work_pools::WorkOwner;
 
 /// Pictures that a model is shown for one answer, and their bytes together.
 const MAX_PICTURES: usize = 8;

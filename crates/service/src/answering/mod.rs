@@ -17,6 +17,7 @@ use appcore::{
     view::{AnswerDetails, Message, MessageStatus, SenderKind},
 };
 use dbcontext::query;
+use platform::recent::Recent;
 
 use crate::{
     App, access,
@@ -24,7 +25,6 @@ use crate::{
     gateway,
     jobs::{self, Stored as _},
 };
-use platform::recent::Recent;
 pub use watch::Watch;
 
 /// The answers that this instance is writing.

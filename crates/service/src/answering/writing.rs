@@ -14,6 +14,7 @@ use dbcontext::{
     query,
 };
 use futures_util::StreamExt as _;
+use platform::work_pools::job_owner;
 use tokio::{
     sync::Mutex,
     time::{Instant, sleep_until},
@@ -31,7 +32,6 @@ use crate::{
     jobs::{Lease, Work},
     tools::{self, Offer, Ran, ToolTranscript, Wanted},
 };
-use platform::work_pools::job_owner;
 
 /// Least time between two pieces of one answer: at most 25 a second.
 pub(super) const TELL_EVERY: Duration = Duration::from_millis(40);

@@ -12,9 +12,10 @@ use dbcontext::{
     entity::assistant,
     query::{self, texts::row_bytes},
 };
+use platform::cleanup;
 
 use super::{DEFAULT_ID, may_edit, notice, seen, view};
-use crate::{App, gateway, jobs, membership, quotas, sweep, tools};
+use crate::{App, gateway, jobs, membership, quotas, tools};
 
 /// The longest name of an assistant, in characters.
 const MAX_NAME: usize = 60;
@@ -150,7 +151,7 @@ pub async fn delete(app: &App, assistant: &EditableAssistant) -> Result<(), AppE
     let now = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     query::assistants::delete(&tx, assistant.row.id, now).await?;
-    sweep::ask_for_knowledge(&tx, now).await?;
+    cleanup::ask_for_knowledge(&tx, now).await?;
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
     tell(app, &assistant.row, false);

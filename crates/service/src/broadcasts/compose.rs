@@ -13,15 +13,11 @@ use dbcontext::{
     constraint::app_error,
     query::broadcasts::{self as rows, BroadcastRow, Counts},
 };
+use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 
 use super::{BroadcastJob, concerned, parsed, seen_by_admins, status};
-use crate::{
-    App,
-    accounts::Confirmed,
-    audit::{self, Action, Entry},
-    jobs,
-};
+use crate::{App, accounts::Confirmed, jobs};
 
 /// The longest title, in characters.
 const MAX_TITLE: usize = 120;

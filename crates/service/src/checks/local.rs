@@ -6,10 +6,10 @@ use appcore::{
     config::Config,
     view::{Check, CheckAbout},
 };
+use platform::host_health::{Files, Room};
 use rustix::process::{Resource, getrlimit};
 
 use super::not_yet;
-use platform::host_health::{Files, Room};
 
 /// Fewer open files are too few for more than a few hundred people.
 const FEW_FILES: u64 = 10_000;

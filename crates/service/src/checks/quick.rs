@@ -12,11 +12,11 @@ use appcore::{
 };
 use dbcontext::connection::Refusal;
 use futures_util::join;
+use platform::host_health::{Files, Room};
 use tokio::time::timeout;
 
 use super::local;
 use crate::{App, uploads::Uploads};
-use platform::host_health::{Files, Room};
 
 /// A dependency that takes longer is as good as away.
 const PATIENCE: Duration = Duration::from_secs(3);

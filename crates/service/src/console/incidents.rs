@@ -13,11 +13,11 @@ use dbcontext::query::{
     job_list,
 };
 use metrics::metrics;
+use platform::host_health::Room;
 use uuid::Uuid;
 
 use super::{GONE, figures::start_of_minute, instances};
 use crate::App;
-use platform::host_health::Room;
 
 /// The most that is answered.
 const MOST: u64 = 500;

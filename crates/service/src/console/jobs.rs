@@ -10,13 +10,9 @@ use dbcontext::{
     constraint::app_error,
     query::job_list::{self, Census},
 };
+use platform::audit::{self, Action, Entry};
 
-use crate::{
-    App,
-    accounts::Confirmed,
-    audit::{self, Action, Entry},
-    jobs::wake,
-};
+use crate::{App, accounts::Confirmed, jobs::wake};
 
 /// The longest name of a kind that is looked for.
 const MAX_KIND: usize = 40;

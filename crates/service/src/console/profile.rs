@@ -3,11 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use appcore::{AppError, Code, auth::Principal, view::ProfileKind};
+use platform::audit::{self, Action, Entry};
 
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::App;
 
 /// Looks for so long at the instance that answers. One at a time, and none where the program was built without.
 pub async fn profile(app: &App, by: &Principal, kind: ProfileKind, time: Duration) -> Result<Vec<u8>, AppError> {

@@ -16,14 +16,13 @@ use dbcontext::{
         users, workspaces,
     },
 };
+use platform::{
+    audit::{self, Action, Entry},
+    throttle::Quota,
+};
 use tokio::time::Instant;
 
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-    gateway, mail,
-};
-use platform::throttle::Quota;
+use crate::{App, gateway, mail};
 
 /// How often one may have a message or an answer to see whether it comes.
 const TESTS: Quota = Quota { limit: 20, window: Duration::from_secs(3_600) };

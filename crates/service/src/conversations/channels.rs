@@ -12,14 +12,11 @@ use appcore::{
     view::{Conversation, Member, MemberRole},
 };
 use dbcontext::{Transaction, constraint::app_error, query};
+use platform::audit::{self, Entry};
 use sea_orm::ConnectionTrait;
 
 use super::find;
-use crate::{
-    App, access,
-    audit::{self, Entry},
-    events::Change,
-};
+use crate::{App, access, events::Change};
 
 /// How long a change waits for the other instances to be told of it before it is answered.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);

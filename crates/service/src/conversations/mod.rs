@@ -25,10 +25,10 @@ pub use create::{NewConversation, create};
 pub use dbcontext::query::conversations::Filter;
 pub use members::{NewMember, add_member, leave, member, members, remove_member, set_role};
 pub use own::{OwnChange, set_own};
+use platform::audit::{Action, Entry};
 
 use crate::{
     App,
-    audit::{Action, Entry},
     events::{Archive, Change, Convert, DeleteConversation, UpdateConversation},
     gateway, membership,
 };

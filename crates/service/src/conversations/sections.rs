@@ -6,9 +6,10 @@ use dbcontext::{
     constraint::app_error,
     query::{sections as rows, texts::row_bytes, users},
 };
+use platform::cleanup;
 use sea_orm::ConnectionTrait;
 
-use crate::{App, assistants::instructions, jobs, quotas, sweep};
+use crate::{App, assistants::instructions, jobs, quotas};
 
 const MAX_NAME_CHARS: usize = 80;
 /// The longest instructions of a section, in characters.
@@ -78,7 +79,7 @@ pub async fn remove(app: &App, by: &Principal, id: SectionId) -> Result<(), AppE
     sections.remove(at);
     rows::remove(&tx, by.user_id, id).await?;
     let sections = number(&tx, by, sections).await?;
-    sweep::ask_for_knowledge(&tx, app.clock.now()).await?;
+    cleanup::ask_for_knowledge(&tx, app.clock.now()).await?;
     tx.commit().await.map_err(app_error)?;
     jobs::wake(app);
     tell(app, by, &sections)

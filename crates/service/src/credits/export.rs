@@ -9,10 +9,10 @@ use dbcontext::{
     query::ledger::{self as rows, Wanted},
 };
 use futures_util::{Stream, stream};
+use platform::csv::{inert, table};
 
 use super::Holder;
 use crate::{App, payments::subscriptions::Payer};
-use platform::csv::{inert, table};
 
 /// Entries that are read at once.
 const PIECE: u64 = 1_000;

@@ -13,6 +13,7 @@ use dbcontext::{
     constraint::app_error,
     query::{ledger as rows, users, workspaces},
 };
+use platform::audit::{self, Action, Entry};
 use uuid::Uuid;
 
 pub use self::export::{Period, export, export_of};
@@ -20,7 +21,6 @@ pub use crate::ledger::{Holder, verify};
 use crate::{
     App,
     accounts::Confirmed,
-    audit::{self, Action, Entry},
     ledger::{Books, Source, figures},
     payments::{balances, subscriptions::Payer},
 };

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use dbcontext::query;
+use platform::batch_delete::in_parts;
 
 use crate::{App, jobs::caught};
-use platform::batch_delete::in_parts;
 
 /// How often old events are looked for.
 const PERIOD: Duration = Duration::from_secs(3_600);

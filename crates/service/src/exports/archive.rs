@@ -5,11 +5,11 @@ use std::io::{self, Write};
 
 use appcore::AppError;
 use bytes::Bytes;
+use platform::work_pools::WorkOwner;
 use tokio::{sync::mpsc, task::JoinHandle};
 use zip::{ZipWriter, result::ZipError, write::SimpleFileOptions};
 
 use crate::{App, uploads::Received};
-use platform::work_pools::WorkOwner;
 
 /// Pieces that may wait on either side.
 const AHEAD: usize = 4;

@@ -12,6 +12,7 @@ use appcore::{
 };
 use bytes::Bytes;
 use dbcontext::query::{conversations, exports, members};
+use platform::work_pools::WorkOwner;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,7 +23,6 @@ use crate::{
     notifications::{Notice, notify},
     uploads::{self, Object},
 };
-use platform::work_pools::WorkOwner;
 
 /// How far it is is told no oftener.
 const TOLD_EVERY: Duration = Duration::from_secs(1);

@@ -19,13 +19,13 @@ use dbcontext::{
         uploads::{self as uploads, NewUpload},
     },
 };
+use platform::cleanup::SweepJob;
 
 pub(crate) use job::ExportJob;
 
 use crate::{
     App, access,
     jobs::{self, Stored as _},
-    sweep::SweepJob,
 };
 
 /// So long an export can be fetched.

@@ -36,13 +36,11 @@ pub use dbcontext::query::bans::Filter;
 use dbcontext::{Database, constraint::app_error, entity::ban, query::bans as rows};
 use ipnet::IpNet;
 use metrics::metrics;
+use platform::audit::{self, Action, Entry};
 use tokio::sync::Notify;
 
 use self::{book::Book, violations::Violations};
-use crate::{
-    audit::{self, Action, Entry},
-    jobs::caught,
-};
+use crate::jobs::caught;
 
 /// How often the table is read, for what the bus did not tell.
 const READ_EVERY: Duration = Duration::from_secs(5);

@@ -6,7 +6,6 @@ use appcore::{Clock, Timestamp};
 use dashmap::DashMap;
 use deadpool_redis::redis::Script;
 use ipnet::IpNet;
-
 use platform::redis::Redis;
 
 /// How long counting a violation may wait for Redis.

@@ -12,16 +12,13 @@ use dbcontext::{
     constraint::app_error,
     query::ai_providers::{self as rows, AiProviderRow},
 };
+use platform::audit::{self, Action, Entry};
 
 use super::{
     models::{DEMO, Source, is_name, tell},
     providers,
 };
-use crate::{
-    App,
-    accounts::Confirmed,
-    audit::{self, Action, Entry},
-};
+use crate::{App, accounts::Confirmed};
 
 const PURPOSE: &[u8] = b"ai provider";
 const MAX_NAME_BYTES: usize = 40;

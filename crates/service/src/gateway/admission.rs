@@ -15,6 +15,10 @@ use appcore::{
 };
 use bytes::Bytes;
 use dbcontext::{entity::usage_request, query::budgets::CounterId};
+use platform::{
+    rate_limits::{Exceeded, Figures, KeyLimit, KeyMeasure, KeySlot},
+    work_pools::WorkOwner,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -30,10 +34,6 @@ use super::{
 use crate::{
     App,
     holds::{Amounts, Origin, Purse, Shortage},
-};
-use platform::{
-    rate_limits::{Exceeded, Figures, KeyLimit, KeyMeasure, KeySlot},
-    work_pools::WorkOwner,
 };
 
 /// What stands in the row of a call as its deployment that no provider was asked for.

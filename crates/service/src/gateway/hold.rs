@@ -10,6 +10,7 @@ use appcore::{
 };
 use dbcontext::{entity::usage_request, query::budgets::BudgetId};
 use futures_util::future::try_join_all;
+use platform::work_pools::WorkOwner;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -20,7 +21,6 @@ use crate::{
     App, entitlements,
     holds::{Amounts, HeldFor, Left, Origin, Purse, Settlement},
 };
-use platform::work_pools::WorkOwner;
 
 /// What is held for a call. Dropped without being settled it is free again, and the call costs nothing.
 #[must_use]

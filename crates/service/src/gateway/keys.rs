@@ -18,6 +18,7 @@ use dbcontext::{
         users,
     },
 };
+use platform::audit::{self, Action, Entry};
 use uuid::Uuid;
 
 use super::{PolicyChange, budgets};
@@ -28,7 +29,6 @@ use crate::{
         api_keys::{MARK, tell_changed},
         key_policy,
     },
-    audit::{self, Action, Entry},
 };
 
 /// How much of a key its owner sees again.

@@ -50,6 +50,7 @@ use dbcontext::{
     Database,
     query::{self, budgets::BudgetId, gateway_models},
 };
+use platform::{batch_delete::in_parts, rate_limits::KeyLimits, redis::Redis, work_pools::WorkOwner};
 use uuid::Uuid;
 
 pub use crate::accounts::key_policy::KeyPolicy;
@@ -83,7 +84,6 @@ use crate::{
     holds::{Holds, Purse},
     jobs::caught,
 };
-use platform::{batch_delete::in_parts, rate_limits::KeyLimits, redis::Redis, work_pools::WorkOwner};
 
 /// How often the models are read anew while the bus is away.
 const READ_AGAIN: Duration = Duration::from_secs(4);

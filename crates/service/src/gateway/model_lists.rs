@@ -20,16 +20,14 @@ use dbcontext::{
     entity::model_list,
     query::{budgets::BudgetId, model_lists as rows},
 };
+use platform::audit::{self, Action, Entry};
 use uuid::Uuid;
 
 use super::{
     Asker, budgets,
     models::{Model, Table},
 };
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::App;
 
 /// The most models of one list.
 const MAX_MODELS: usize = 200;

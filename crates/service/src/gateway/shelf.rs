@@ -10,7 +10,6 @@ use ::ai::SharedShelf;
 use appcore::ApiKeyId;
 use deadpool_redis::redis::{Script, cmd};
 use futures_util::future::BoxFuture;
-
 use platform::redis::Redis;
 
 /// How long Redis may take to answer.

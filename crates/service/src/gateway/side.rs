@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ::ai::{Meter, Wanted};
 use appcore::view::GatewayEndpoint;
 use dbcontext::entity::usage_request;
+use platform::work_pools::WorkOwner;
 use uuid::Uuid;
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
     cost,
 };
 use crate::App;
-use platform::work_pools::WorkOwner;
 
 /// A call that is about to be made. Dropped without being settled it costs nothing.
 #[must_use]

@@ -17,6 +17,7 @@ use dbcontext::query::{
     budgets::{self as rows, BudgetId},
     ledger as ledger_rows,
 };
+use platform::rate_limits::KeyMeasure;
 use uuid::Uuid;
 
 use super::{
@@ -35,7 +36,6 @@ use crate::{
     credits,
     ledger::{self, Holder},
 };
-use platform::rate_limits::KeyMeasure;
 
 const SETTINGS: &[(&str, &str)] = &[
     ("ai.providers.main.kind", "openai"),

@@ -21,6 +21,7 @@ use std::{
 use appcore::{AppError, Clock, Timestamp, UserId, credits::MicroCredits};
 use dashmap::DashMap;
 use dbcontext::{Database, constraint::app_error};
+use platform::batcher::Batcher;
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -39,7 +40,6 @@ pub(crate) use self::{
     period::{begin_anew, period_of, resets_at, start_of},
     purse::{Amounts, Purse},
 };
-use platform::batcher::Batcher;
 
 /// The most purses that one call counts against: budgets of its key, its person and its workspace, two quotas, and credits.
 const MOST: usize = 6;

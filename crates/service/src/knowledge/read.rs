@@ -11,6 +11,7 @@ use dbcontext::{
     constraint::app_error,
     query::knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
 };
+use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -22,7 +23,6 @@ use crate::{
     jobs::{Ended, Job, Stored, Work},
     uploads::text::{self, Source},
 };
-use platform::work_pools::{WorkOwner, job_owner};
 
 /// Files that one instance reads at the same time.
 const PLACES: usize = 2;

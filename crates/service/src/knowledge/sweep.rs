@@ -2,12 +2,12 @@
 
 use appcore::{AppError, KnowledgeFileId};
 use dbcontext::{constraint::app_error, query::knowledge as rows};
+use platform::cleanup::{KnowledgeSweepJob, SweepJob};
 
 use super::PART;
 use crate::{
     App,
     jobs::{self, Ended, Job, Work},
-    sweep::{KnowledgeSweepJob, SweepJob},
 };
 
 impl Job<App> for KnowledgeSweepJob {

@@ -17,12 +17,12 @@ use appcore::{
     AppError, Clock, JobId, Language, Place, Timestamp, UserId, auth::Email, config::Config, view::StoppedTopUp,
 };
 use dbcontext::query::mail_tokens::Purpose;
+use platform::throttle::Quota;
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{App, jobs};
-use platform::throttle::Quota;
 
 pub(crate) use job::{MailJob, send_listed};
 pub(crate) use transport::{Mailer, sends_password_in_clear};

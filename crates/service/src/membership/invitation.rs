@@ -15,13 +15,11 @@ use dbcontext::{
         users, workspaces,
     },
 };
+use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 
 use super::default_channel;
-use crate::{
-    audit::{self, Action, Entry},
-    quotas,
-};
+use crate::quotas;
 
 /// Ours have 43 characters.
 const MAX_TOKEN_BYTES: usize = 128;

@@ -7,13 +7,13 @@ use appcore::{
     view::Message,
 };
 use dbcontext::query;
+use platform::emoji;
 
 use super::find;
 use crate::{
     App, access,
     events::{Change, Pin, React},
 };
-use platform::emoji;
 
 /// Reacts with one emoji, or takes that back. What is so already stays so.
 pub async fn react(

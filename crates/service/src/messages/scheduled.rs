@@ -22,6 +22,7 @@ use dbcontext::{
         uploads as files,
     },
 };
+use platform::cleanup::SweepJob;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -31,7 +32,6 @@ use crate::{
     events::{AnswerOptions, no_such_file},
     jobs::{self, Ended, Job, Stored, Work},
     quotas,
-    sweep::SweepJob,
     uploads::space,
 };
 

@@ -15,15 +15,17 @@ use appcore::{
 use dbcontext::query::{self, moderation as rows};
 
 pub use dbcontext::query::moderation::Filter as ReportFilter;
+use platform::{
+    audit::{self, Action, Entry},
+    word_filter,
+};
 pub use reports::{Resolution, details, list, release, report, resolve, take};
 
 use crate::{
     App, access,
     accounts::Confirmed,
-    audit::{self, Action, Entry},
     events::{Change, HideMessage, UpdateConversation},
 };
-use platform::word_filter;
 
 /// Hides what a message says from everybody but its author and administrators, or shows it again.
 pub async fn hide(app: &App, by: &Principal, id: MessageId, is_hidden: bool) -> Result<Message, AppError> {

@@ -16,14 +16,10 @@ use dbcontext::{
     constraint::app_error,
     query::{self, moderation as rows},
 };
+use platform::audit::{self, Action, Entry};
 
 use super::{ReportFilter, files, hide};
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-    events::HIDDEN,
-    messages,
-};
+use crate::{App, events::HIDDEN, messages};
 
 /// How many reports of one person may wait to be closed.
 const MAX_UNCLOSED: u64 = 50;

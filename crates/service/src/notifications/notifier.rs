@@ -26,6 +26,11 @@ use dbcontext::{
         notifying,
     },
 };
+use platform::{
+    batch_delete::in_parts,
+    bisect::{in_halves, is_of_one},
+    sweep_schedule::{Look, Lookout},
+};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
@@ -34,11 +39,6 @@ use super::{
     missed, tell, tell_of_end,
 };
 use crate::{App, jobs::caught, push};
-use platform::{
-    batch_delete::in_parts,
-    bisect::{in_halves, is_of_one},
-    sweep_schedule::{Look, Lookout},
-};
 
 /// How long it is waited for more to come; and how many times as long it rests as it has worked.
 const GATHER: Duration = Duration::from_millis(100);

@@ -3,9 +3,9 @@
 use appcore::{AppError, Timestamp, UserId, view::QuietHours};
 use dbcontext::query::notifying;
 use jiff::civil::Time;
+use platform::time_zone;
 
 use crate::App;
-use platform::time_zone;
 
 /// Whether somebody is not to be disturbed now.
 pub(super) async fn is_disturbed(app: &App, user: UserId, now: Timestamp) -> Result<bool, AppError> {

@@ -8,6 +8,10 @@ use dbcontext::{
     query::{admin_users as rows, users},
 };
 use futures_util::Stream;
+use platform::{
+    audit::{self, Action},
+    work_pools::WorkOwner,
+};
 
 use super::{deletion, export};
 use crate::{
@@ -16,9 +20,7 @@ use crate::{
         Confirmed,
         oversight::{entry, keep_an_admin, lock, not_oneself},
     },
-    audit::{self, Action},
 };
-use platform::work_pools::WorkOwner;
 
 /// All of somebody's data, as they would export it themselves.
 pub async fn export_of(

@@ -17,6 +17,10 @@ use dbcontext::{
     entity::user,
     query::{self, api_keys, departures, mail_tokens, sessions, users},
 };
+use platform::{
+    audit::{self, Action, Entry},
+    cleanup,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -24,12 +28,11 @@ use uuid::Uuid;
 use crate::{
     App,
     accounts::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended, tell_others},
-    audit::{self, Action, Entry},
     events::{Change, Depart},
     jobs::{self, Ended, Job, Stored, Work},
     mail::MailJob,
     membership::ChangeNotice,
-    presence, sweep,
+    presence,
     workspaces::{emoji, invitations, submit_all},
 };
 
@@ -76,12 +79,12 @@ pub(super) async fn erase(tx: &Transaction, app: &App, user_id: UserId) -> Resul
     query::prompts::forget_author(tx, user_id).await?;
     query::emoji::forget_author(tx, user_id).await?;
     if let Some(picture) = query::pictures::remove(tx, user_id).await? {
-        jobs::ask(tx, now, &sweep::SweepJob::Upload(picture)).await?;
+        jobs::ask(tx, now, &cleanup::SweepJob::Upload(picture)).await?;
     }
     query::tool_permissions::forget_user(tx, user_id).await?;
     query::mcp_connections::forget_user(tx, user_id).await?;
     query::assistants::forget_maker(tx, user_id, now).await?;
-    sweep::ask_for_knowledge(tx, now).await?;
+    cleanup::ask_for_knowledge(tx, now).await?;
     let job = ForgetJob { user_id };
     jobs::ask_after(tx, now, &job, STAND_BY).await?;
     Ok(Left { job, ended, revoked })

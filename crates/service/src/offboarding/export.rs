@@ -10,6 +10,10 @@ use appcore::{
 };
 use dbcontext::query::{exports, known_devices, mcp_connections, sections, user_settings, users};
 use futures_util::{Stream, stream};
+use platform::{
+    audit::{self, Action, Entry},
+    work_pools::{WorkOwner, WorkPool, WorkSlot},
+};
 use serde::Serialize;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use uuid::Uuid;
@@ -17,11 +21,9 @@ use uuid::Uuid;
 use crate::{
     App,
     accounts::{identities, issue, passkeys, sessions},
-    audit::{self, Action, Entry},
     gateway::keys,
     notes, workspaces,
 };
-use platform::work_pools::{WorkOwner, WorkPool, WorkSlot};
 
 /// Pieces that may wait for a reader who is slow.
 const AHEAD: usize = 4;

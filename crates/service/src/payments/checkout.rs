@@ -12,6 +12,7 @@ use dbcontext::{
     entity::{payment, payment_method, pricing_plan},
     query::{payments as rows, plans as plan_rows, subscriptions as subscription_rows, users},
 };
+use platform::links;
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
@@ -22,7 +23,6 @@ use super::{
     subscriptions::{self, Payer, Purpose, priced, wrong_state},
 };
 use crate::App;
-use platform::links;
 
 /// How long a payer has. Stripe wants at least 30 minutes.
 const PATIENCE: Duration = Duration::from_secs(35 * 60);

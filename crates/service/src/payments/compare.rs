@@ -18,13 +18,11 @@ use dbcontext::{
     query::{payments as rows, reconciliation},
 };
 use futures_util::future::join_all;
+use platform::audit::{self, Action, Entry};
 use uuid::Uuid;
 
 use super::{apply, failed, known, reconcile, stage};
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::App;
 
 /// In milliseconds.
 const DAY: i64 = 86_400_000;

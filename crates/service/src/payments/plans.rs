@@ -8,14 +8,12 @@ use appcore::{
     view::{PlanInterval, PlanKind, Price, PricingPlan, QuotaMetric},
 };
 use dbcontext::{Database, constraint::app_error, entity::pricing_plan, query::plans as rows};
+use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::App;
 
 const MAX_FEATURES: usize = 20;
 const MAX_TEXT: usize = 200;

@@ -21,6 +21,7 @@ use dbcontext::{
     entity::{payment, payment_refund},
     query::payments as rows,
 };
+use platform::audit::{self, Action, Entry};
 use uuid::Uuid;
 
 use super::{
@@ -30,11 +31,7 @@ use super::{
     subscriptions::wrong_state,
     view,
 };
-use crate::{
-    App,
-    accounts::Confirmed,
-    audit::{self, Action, Entry},
-};
+use crate::{App, accounts::Confirmed};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);

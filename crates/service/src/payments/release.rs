@@ -11,14 +11,11 @@ use dbcontext::{
     entity::payment,
     query::{payments as rows, plans as plan_rows},
 };
+use platform::audit::{self, Action, Entry};
 use uuid::Uuid;
 
 use super::{admin_views, apply, claims::Claims, reconcile, refund, stage, subscriptions::wrong_state, view};
-use crate::{
-    App,
-    accounts::Confirmed,
-    audit::{self, Action, Entry},
-};
+use crate::{App, accounts::Confirmed};
 
 /// The most events and refunds of a payment that are shown.
 const MOST: u64 = 200;

@@ -10,13 +10,9 @@ use appcore::{
     view::PaymentGateway,
 };
 use dbcontext::{constraint::app_error, query::payments as rows};
+use platform::audit::{self, Action, Entry};
 
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-    entitlements,
-    jobs::caught,
-};
+use crate::{App, entitlements, jobs::caught};
 
 /// The payment methods of this installation.
 #[must_use]

@@ -12,10 +12,10 @@ use dbcontext::{
     constraint::app_error,
     query::users::{self, Wish},
 };
+use platform::emoji;
 
 use super::{announce, of};
 use crate::App;
-use platform::emoji;
 
 /// The longest text, in characters.
 const MAX_TEXT: usize = 100;

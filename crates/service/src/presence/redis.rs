@@ -9,9 +9,9 @@ use appcore::{
 };
 use deadpool_redis::redis::{self, Script};
 use futures_util::{FutureExt, future::BoxFuture};
+use platform::redis::Redis;
 
 use super::{MEMORY, MemoryPresence, PresenceStore};
-use platform::redis::Redis;
 
 /// What all keys begin with.
 const PREFIX: &str = "natter:presence";

@@ -9,11 +9,11 @@ use appcore::{
 };
 use dbcontext::query::search as rows;
 use jiff::tz::TimeZone;
+use platform::time_zone;
 use uuid::Uuid;
 
 use super::{Hit, PlannedSearch};
 use crate::App;
-use platform::time_zone;
 
 /// Of each kind of facets.
 const MOST: usize = 20;

@@ -20,6 +20,7 @@ use dbcontext::{
     },
 };
 use extract::Section;
+use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -29,7 +30,6 @@ use crate::{
     jobs::{self, Ended, Job, Stored, Work},
     uploads::text::{self, Source},
 };
-use platform::work_pools::{WorkOwner, job_owner};
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: i64 = 64 * 1024 * 1024;

@@ -26,6 +26,10 @@ use dbcontext::query::{
     search as rows,
 };
 use metrics::metrics;
+use platform::{
+    bisect::{in_halves, is_of_one},
+    sweep_schedule::{Look, Lookout},
+};
 use serde::Deserialize;
 use tokio::{sync::Notify, time::Instant};
 use uuid::Uuid;
@@ -36,10 +40,6 @@ use super::{
     index::{self, SearchIndex, Writing},
 };
 use crate::{App, jobs::caught};
-use platform::{
-    bisect::{in_halves, is_of_one},
-    sweep_schedule::{Look, Lookout},
-};
 
 /// How long it rests after it has read what was new, as many times as long as it took, so that what people send goes before; and long enough for more to
 /// come.

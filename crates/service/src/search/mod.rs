@@ -56,10 +56,10 @@ pub use catch_up::{Missed, catch_up};
 pub(crate) use files::FileTextJob;
 pub use indexer::Lag;
 pub(crate) use indexer::start;
+use platform::{time_zone, work_pools::WorkOwner};
 
 use self::{index::SearchIndex, indexer::News};
 use crate::App;
-use platform::{time_zone, work_pools::WorkOwner};
 
 /// Messages that are compared at once.
 const WINDOW: u32 = 500;

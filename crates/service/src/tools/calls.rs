@@ -7,12 +7,12 @@ use appcore::{
 use dbcontext::query::tool_calls::{self, ToolCallRow};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mcp::McpError;
+use platform::work_pools::WorkOwner;
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
 use super::{Offer, ToolTranscript, builtin, pictures, shown_json, tell, transcript::EXPIRED};
 use crate::{App, events::AnswerJob};
-use platform::work_pools::WorkOwner;
 
 /// How many calls of one answer are made at the same time.
 const AT_ONCE: usize = 4;

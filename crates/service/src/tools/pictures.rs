@@ -7,11 +7,11 @@ use appcore::{AppError, Code, MessageId, ToolCallId, auth::Principal};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use dbcontext::query::{messages, tool_calls};
+use platform::work_pools::WorkOwner;
 use serde::{Deserialize, Serialize};
 
 use super::ToolTranscript;
 use crate::{App, uploads};
-use platform::work_pools::WorkOwner;
 
 /// Pictures that a model is shown with the results of all calls.
 const MAX_SHOWN: usize = 8;

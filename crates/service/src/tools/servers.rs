@@ -21,6 +21,7 @@ use dbcontext::{
     },
 };
 use mcp::{HeaderName, HeaderValue, Tool};
+use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 use url::Url;
 
@@ -29,10 +30,7 @@ use super::{
     oauth::{self, ClientFields},
     secrets, server_prompts,
 };
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-};
+use crate::App;
 
 const MAX_NAME: usize = 60;
 const MAX_DESCRIPTION: usize = 300;

@@ -40,14 +40,17 @@ pub use image::THUMBNAILS;
 pub(crate) use image::{SmallPicture, has_thumbnails};
 pub(crate) use media_type::detect;
 pub use media_type::{inline, is_readable};
+use platform::{
+    cleanup::SweepJob,
+    work_pools::{WorkOwner, WorkPool},
+};
 pub(crate) use previews::{drop_previews, keep_preview};
 pub use rows::FileFilter;
 pub use sent::of_conversation;
 pub(crate) use store::Object;
 pub use store::{Pieces, open_s3};
 
-use crate::{App, entitlements, jobs, quotas, sweep::SweepJob};
-use platform::work_pools::{WorkOwner, WorkPool};
+use crate::{App, entitlements, jobs, quotas};
 pub(crate) use receive::{Incoming, Received};
 use store::Store;
 

@@ -8,10 +8,10 @@ use dbcontext::{
         uploads::{self as rows, NewUpload},
     },
 };
+use platform::{cleanup::SweepJob, work_pools::WorkOwner};
 
 use super::{SmallPicture, UNSENT, sweep, take_in};
-use crate::{App, jobs, sweep::SweepJob};
-use platform::work_pools::WorkOwner;
+use crate::{App, jobs};
 
 /// The pictures of a deleted message's previews go.
 pub(crate) async fn drop_previews(app: &App, message: MessageId) -> Result<(), AppError> {

@@ -14,9 +14,9 @@ use appcore::{
 };
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
+use platform::host_health;
 
 use super::blocking;
-use platform::host_health;
 
 /// Bytes that are gathered before they are written.
 const GATHERED: usize = 256 * 1024;

@@ -10,6 +10,7 @@ use appcore::{AppError, Code, Timestamp, UploadId, auth::Principal, view::Upload
 use bytes::Bytes;
 use dbcontext::query::uploads::{self as rows, Part, StoredUpload};
 use futures_util::StreamExt as _;
+use platform::work_pools::WorkOwner;
 use uuid::Uuid;
 
 use super::{
@@ -19,7 +20,6 @@ use super::{
     sweep, take_in,
 };
 use crate::App;
-use platform::work_pools::WorkOwner;
 
 /// Bytes of a piece: what is lost at most where an instance dies.
 const PIECE: u64 = 8 * 1024 * 1024;

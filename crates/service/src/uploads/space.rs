@@ -9,11 +9,11 @@ use dbcontext::{
     constraint::app_error,
     query::{uploads as rows, users},
 };
+use platform::work_pools::WorkOwner;
 use sea_orm::ConnectionTrait;
 
 use super::UNSENT;
 use crate::{App, access, quotas};
-use platform::work_pools::WorkOwner;
 
 /// What a file takes at a time whose size nobody has said.
 const STEP: i64 = 8 * 1024 * 1024;

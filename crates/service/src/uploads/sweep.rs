@@ -2,12 +2,12 @@
 
 use appcore::{AppError, ConversationId, UploadId};
 use dbcontext::{constraint::app_error, query::uploads as rows};
+use platform::cleanup::SweepJob;
 
 use super::{image::THUMBNAILS, store::Object};
 use crate::{
     App,
     jobs::{self, Ended, Job, Work},
-    sweep::SweepJob,
 };
 
 /// Files that are looked at in one go.

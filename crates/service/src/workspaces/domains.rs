@@ -16,11 +16,11 @@ use dbcontext::{
     entity::user,
     query::{users, workspace_domains as rows, workspaces},
 };
+use platform::audit::{self, Action, Entry};
 
 use super::find;
 use crate::{
     App,
-    audit::{self, Action, Entry},
     membership::{ChangeNotice, default_channel},
     quotas,
 };

@@ -14,10 +14,10 @@ use dbcontext::{
         uploads as uploaded, workspaces,
     },
 };
+use platform::{cleanup::SweepJob, emoji, thumbnail::SmallPicture};
 use sea_orm::ConnectionTrait;
 
-use crate::{App, jobs, sweep::SweepJob};
-use platform::{emoji, thumbnail::SmallPicture};
+use crate::{App, jobs};
 
 /// How many a workspace may have.
 const MAX_EMOJI: u64 = 500;

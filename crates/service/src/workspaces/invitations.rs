@@ -19,13 +19,12 @@ use dbcontext::{
     entity::{invitation, user},
     query::{invitations as rows, users, workspaces},
 };
+use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 
 use super::members::may_bring_in;
 use crate::{
-    App,
-    audit::{self, Action, Entry},
-    jobs,
+    App, jobs,
     mail::{self, Letter, Recipient},
     membership::{
         ChangeNotice, admit,

@@ -14,13 +14,13 @@ use dbcontext::{
         workspaces::{self as rows, MemberRow, MembershipEnd, WorkspaceKind},
     },
 };
+use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 
 use super::{departure, invitations, wrong_state};
 use crate::{
     App,
     accounts::fill_in_presence,
-    audit::{self, Action, Entry},
     membership::{ChangeNotice, default_channel, permitted},
     quotas,
 };

@@ -34,13 +34,15 @@ use dbcontext::{
         workspaces::{self as rows, SeenWorkspace, WorkspaceKind},
     },
 };
+use platform::{
+    audit::{self, Action, Entry},
+    cleanup,
+};
 use sea_orm::ConnectionTrait;
 
 use crate::{
     App,
-    audit::{self, Action, Entry},
     membership::{ChangeNotice, default_channel, permitted},
-    sweep,
 };
 
 const MAX_NAME_CHARS: usize = 80;
@@ -165,7 +167,7 @@ async fn end(tx: &Transaction, app: &App, id: WorkspaceId) -> Result<(), AppErro
     rows::delete(tx, id, now).await?;
     departure::ask(tx, now, id, None).await?;
     emoji::end(tx, id, now).await?;
-    sweep::ask_for_knowledge(tx, now).await
+    cleanup::ask_for_knowledge(tx, now).await
 }
 
 fn wrong_state(sentence: &'static str) -> AppError {

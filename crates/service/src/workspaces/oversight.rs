@@ -11,12 +11,12 @@ use dbcontext::{
     constraint::app_error,
     query::{admin_workspaces as seen, workspaces as rows},
 };
+use platform::audit::{self, Action, Entry};
 
 use super::{departure, end, invitations, wrong_state};
 use crate::{
     App,
     accounts::Confirmed,
-    audit::{self, Action, Entry},
     membership::{ChangeNotice, default_channel},
 };
 

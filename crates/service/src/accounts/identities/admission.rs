@@ -8,6 +8,7 @@ use dbcontext::{
     query::{identities as rows, users},
 };
 use oidc::Identity;
+use platform::audit::{self, Action, Entry};
 
 use super::{claim, providers};
 use crate::{
@@ -18,7 +19,6 @@ use crate::{
         signin,
         signup::{self, parse_name},
     },
-    audit::{self, Action, Entry},
     jobs,
     mail::{self, Letter, Recipient},
 };

@@ -11,12 +11,12 @@ use dbcontext::{
     query::{identities as rows, users},
 };
 use oidc::Identity;
+use platform::audit::{self, Action, Entry};
 
 use super::admission;
 use crate::{
     App,
     accounts::{Confirmed, Device, authenticate::standing, methods},
-    audit::{self, Action, Entry},
 };
 
 /// An identity that belongs to the caller.

@@ -7,6 +7,7 @@ use appcore::{
     auth::{Principal, token},
 };
 use oidc::Return;
+use platform::links;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -22,7 +23,6 @@ use crate::{
         signin,
     },
 };
-use platform::links;
 
 /// How long a visit to the provider may take.
 const VISIT_TTL: Duration = Duration::from_secs(600);

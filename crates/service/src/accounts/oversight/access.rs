@@ -16,6 +16,7 @@ use dbcontext::{
         second_factors, sessions as rows, users,
     },
 };
+use platform::audit::{self, Action, Entry};
 
 use super::{Confirmed, after, entry, lock, not_oneself};
 use crate::{
@@ -24,7 +25,6 @@ use crate::{
         sessions::{tell_ended, views},
         signup,
     },
-    audit::{self, Action, Entry},
     jobs,
     mail::{self, Letter, PASSWORD_RESET, Recipient, WELCOME},
 };

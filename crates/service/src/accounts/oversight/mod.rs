@@ -25,12 +25,10 @@ use dbcontext::{
     entity::user,
     query::{admin_users as rows, users},
 };
+use platform::audit::{Action, Entry};
 
 use super::reauthenticate::Confirmed;
-use crate::{
-    App,
-    audit::{Action, Entry},
-};
+use crate::App;
 
 /// Accounts, the newest first.
 pub async fn list(app: &App, filter: Filter, page: PageRequest) -> Result<Page<AdminUser>, AppError> {

@@ -10,6 +10,7 @@ use dbcontext::{
     constraint::app_error,
     query::{admin_users as rows, api_keys, sessions},
 };
+use platform::audit::{self, Action};
 use uuid::Uuid;
 
 use super::{Confirmed, after, entry, keep_an_admin, lock, not_oneself};
@@ -19,7 +20,6 @@ use crate::{
         api_keys::{tell_changed, tell_revoked},
         sessions::tell_ended,
     },
-    audit::{self, Action},
     jobs,
     mail::{self, Letter, Recipient},
 };

@@ -8,13 +8,10 @@ use dbcontext::{
     constraint::app_error,
     query::{second_factors as rows, users},
 };
+use platform::audit::{self, Action, Entry};
 
 use super::{CodeCheck, recovery, totp, try_code, wrong};
-use crate::{
-    App,
-    accounts::reauthenticate,
-    audit::{self, Action, Entry},
-};
+use crate::{App, accounts::reauthenticate};
 
 /// 160 bits, as RFC 4226 recommends.
 const SECRET_BYTES: usize = 20;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::redis::cmd;
+use platform::redis::Redis;
 
 use super::{Holder, MemoryTickets, TICKET_TTL, TicketStore};
-use platform::redis::Redis;
 
 /// How long Redis may take before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(2);

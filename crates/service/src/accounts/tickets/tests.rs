@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use appcore::{SessionId, Timestamp, UserId};
 use deadpool_redis::{Config, Pool, Runtime, redis::cmd};
+use platform::redis::Redis;
 
 use super::*;
-use platform::redis::Redis;
 
 fn holder() -> Holder {
     Holder { user_id: UserId::new(), credential: Credential::Session(SessionId::new()), expires_at: Timestamp(1) }

@@ -19,6 +19,7 @@ use dbcontext::query::{
     jobs::NewJob,
     mentions::NewMention,
 };
+use platform::word_filter::Filter;
 use uuid::Uuid;
 
 use super::{
@@ -30,7 +31,6 @@ use super::{
     statements::Statements,
 };
 use crate::{events::jobs::AnswerJob, jobs::Stored};
-use platform::word_filter::Filter;
 
 pub(super) use close::Closed;
 

@@ -8,8 +8,9 @@ use appcore::{
         MentionAll, Message, MessageStatus, NewPoll, Posting, Preview, Reach,
     },
 };
+use platform::audit::Entry;
 
-use crate::{audit::Entry, events::jobs::AnswerOptions};
+use crate::events::jobs::AnswerOptions;
 
 /// One change of one conversation. Who may make it is decided inside the transaction.
 #[derive(Clone, Debug)]

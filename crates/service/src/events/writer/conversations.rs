@@ -10,6 +10,7 @@ use dbcontext::{
     entity::conversation,
     query::{self, batches::Head, conversations::Settings},
 };
+use platform::{audit, cleanup::SweepJob};
 use sea_orm::ConnectionTrait as _;
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
     },
     messages::{self, not_archived},
 };
-use crate::{audit, jobs::Stored as _, sweep::SweepJob};
+use crate::jobs::Stored as _;
 
 /// How many assistants may be in one conversation.
 const MAX_ASSISTANTS: usize = 10;

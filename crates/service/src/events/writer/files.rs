@@ -11,6 +11,7 @@ use dbcontext::query::{
     self, Piece,
     uploads::{Attachment, StoredUpload},
 };
+use platform::cleanup::SweepJob;
 
 use super::{
     batch::Batch,
@@ -18,7 +19,7 @@ use super::{
     messages::{listed, sends, target},
     removed,
 };
-use crate::{events::jobs::TranscribeJob, jobs::Stored as _, sweep::SweepJob};
+use crate::{events::jobs::TranscribeJob, jobs::Stored as _};
 
 #[derive(Default)]
 pub(super) struct Files {

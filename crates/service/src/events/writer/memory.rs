@@ -17,9 +17,9 @@ use appcore::{
     event::{BusMessage, Effect, Signal},
 };
 use dbcontext::query::batches::ConversationState;
+use platform::word_filter::Filter;
 
 use super::batch::ActingMember;
-use platform::word_filter::Filter;
 
 /// How long what was read may be used.
 const KEEP: Duration = Duration::from_secs(5);

@@ -10,6 +10,7 @@ use dbcontext::query::{
     batches::{NewMessage, ThreadPlace},
     messages::NamedMessage,
 };
+use platform::links;
 use serde::Serialize;
 
 use super::{
@@ -22,7 +23,6 @@ use crate::events::{
     HIDDEN, KEPT_TO_ADMINS,
     jobs::{AnswerJob, PreviewJob},
 };
-use platform::links;
 
 /// Reads which of the messages were sent before.
 pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {

@@ -16,6 +16,7 @@ use dbcontext::{
         usage,
     },
 };
+use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
@@ -23,7 +24,6 @@ use super::scope;
 use crate::{
     App,
     accounts::api_keys::tell_changed,
-    audit::{self, Action, Entry},
     gateway::policy::check_budget,
     holds::{begin_anew, period_of, resets_at, start_of},
 };

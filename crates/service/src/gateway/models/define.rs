@@ -10,14 +10,10 @@ use appcore::{
     view::{GatewayModel, ModelCapabilities, ModelDefinition, ModelPrice, UsableModel},
 };
 use dbcontext::{constraint::app_error, query::gateway_models as rows};
+use platform::audit::{self, Action, Entry};
 
 use super::{DEMO, MAX_NAME_BYTES, Model, Source, Table};
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-    gateway::Asker,
-    membership,
-};
+use crate::{App, gateway::Asker, membership};
 
 const MAX_ALIASES: usize = 50;
 const MAX_DEPLOYMENTS: usize = 50;

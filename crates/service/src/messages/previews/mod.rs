@@ -11,18 +11,18 @@ use appcore::{
 use dbcontext::{constraint::app_error, query};
 use futures_util::future::join_all;
 use outgoing::{Fetched, Limits};
+use platform::{
+    audit::{self, Action, Entry},
+    links,
+    work_pools::{WorkOwner, job_owner},
+};
 use url::Url;
 
 use crate::{
     App, access,
-    audit::{self, Action, Entry},
     events::{Change, Outcome, PreviewJob, SetPreviews},
     jobs::{Ended, Job, Work},
     membership, uploads,
-};
-use platform::{
-    links,
-    work_pools::{WorkOwner, job_owner},
 };
 
 /// Pages that one instance reads at the same time.

@@ -11,11 +11,11 @@ use std::{
 use appcore::UserId;
 use fend_core::{Context, Interrupt, evaluate_with_interrupt};
 use mcp::Tool;
+use platform::work_pools::WorkOwner;
 use serde_json::{Map, Value, json};
 
 use super::{failed, needed};
 use crate::App;
-use platform::work_pools::WorkOwner;
 
 pub(super) const NAME: &str = "calculate";
 const LONGEST: usize = 300;

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use extract::Section;
 use mcp::Tool;
 use outgoing::Limits;
+use platform::work_pools::WorkOwner;
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{failed, needed};
 use crate::{App, uploads::text};
-use platform::work_pools::WorkOwner;
 
 pub(super) const NAME: &str = "fetch_page";
 const LONGEST_ADDRESS: usize = 2_000;

@@ -22,16 +22,13 @@ use dbcontext::{
     },
 };
 use mcp::{CallResult, Tool};
+use platform::audit::{self, Action, Entry};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::servers::json;
-use crate::{
-    App,
-    audit::{self, Action, Entry},
-    membership,
-};
+use crate::{App, membership};
 
 /// The server that they go by.
 pub(super) const SERVER: McpServerId = McpServerId(Uuid::from_u128(0x0000_0000_0000_7000_8000_6e61_7474_6572));

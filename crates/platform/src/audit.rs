@@ -17,10 +17,11 @@ use bytes::Bytes;
 use dbcontext::query::audit as rows;
 pub use dbcontext::query::audit::Filter;
 use futures_util::{Stream, StreamExt as _, stream};
+use jobs::caught;
 use sea_orm::ConnectionTrait;
 
-use crate::{App, jobs::caught};
-use platform::{
+use crate::Core;
+use crate::{
     batch_delete::in_parts,
     csv::{inert, table},
 };
@@ -70,20 +71,20 @@ pub async fn record<C: ConnectionTrait>(db: &C, entry: Entry) -> Result<(), AppE
 }
 
 /// Writes a line by itself. That it could not be written is only logged.
-pub async fn note(app: &App, entry: Entry) {
+pub async fn note(core: &Core, entry: Entry) {
     let action = entry.action.as_str();
-    if let Err(error) = record(app.db.writer(), entry).await {
+    if let Err(error) = record(core.db.writer(), entry).await {
         tracing::warn!(%error, action, "a line of the audit log is missing");
     }
 }
 
 /// The log, the newest first.
-pub async fn list(app: &App, filter: Filter, page: PageRequest) -> Result<Page<AuditEntry>, AppError> {
+pub async fn list(core: &Core, filter: Filter, page: PageRequest) -> Result<Page<AuditEntry>, AppError> {
     check(&filter)?;
-    let (mut items, total) = rows::list(app.db.reader(), &filter, page).await?;
+    let (mut items, total) = rows::list(core.db.reader(), &filter, page).await?;
     for entry in &mut items {
         let address = entry.address.as_deref().and_then(|address| address.parse().ok());
-        entry.place = app.geoip.of(address, None);
+        entry.place = core.geoip.of(address, None);
     }
     Ok(Page::new(items, page, total))
 }
@@ -98,21 +99,21 @@ fn check(filter: &Filter) -> Result<(), AppError> {
 
 /// The log as a table, the newest first, as it is now.
 pub async fn export(
-    app: Arc<App>,
+    core: Arc<Core>,
     by: &Principal,
     filter: Filter,
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
     check(&filter)?;
-    record(app.db.writer(), Entry::by(by, Action::AuditExported, None)).await?;
+    record(core.db.writer(), Entry::by(by, Action::AuditExported, None)).await?;
     let header = stream::once(async { table(vec![HEADER.map(str::to_owned)]) });
     let newest = (Clock::system().now().plus(SWEEP), AuditEntryId(uuid::Uuid::max()));
-    let pieces = stream::try_unfold((app, filter, Some(newest)), |(app, filter, before)| async move {
+    let pieces = stream::try_unfold((core, filter, Some(newest)), |(core, filter, before)| async move {
         let Some(before) = before else { return Ok(None) };
-        let found = rows::before(app.db.reader(), &filter, before, PIECE).await?;
+        let found = rows::before(core.db.reader(), &filter, before, PIECE).await?;
         let is_last = (found.len() as u64) < PIECE;
         let next = found.last().filter(|_| !is_last).map(|entry| (entry.created_at, entry.id));
         let piece = table(found.into_iter().map(line).collect())?;
-        Ok::<_, AppError>(Some((piece, (app, filter, next))))
+        Ok::<_, AppError>(Some((piece, (core, filter, next))))
     });
     Ok(header.chain(pieces))
 }
@@ -130,13 +131,13 @@ fn line(entry: AuditEntry) -> [String; 7] {
 }
 
 /// Forgets what is older than so many days, as long as the program runs.
-pub(crate) async fn forget_old(app: Arc<App>, days: u32) {
+pub async fn forget_old(core: Arc<Core>, days: u32) {
     let mut tick = tokio::time::interval(SWEEP);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         let before = Clock::system().now().minus(DAY * days);
-        let forget = || rows::forget(app.db.writer(), before, SWEEP_ROWS);
+        let forget = || rows::forget(core.db.writer(), before, SWEEP_ROWS);
         if let Err(error) = caught(in_parts(SWEEP_ROWS, forget)).await {
             tracing::warn!(%error, "old lines of the audit log were not removed");
         }

@@ -1,16 +1,15 @@
 //! Files that may not be needed any more: whoever gives one up asks for a look at it. What looks stands above.
 
 use appcore::{AppError, ConversationId, Timestamp, UploadId};
+use jobs::Stored;
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::jobs::{self, Stored};
-
 /// Looks whether files are still needed.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum SweepJob {
+pub enum SweepJob {
     Upload(UploadId),
     /// Of a conversation that was deleted.
     Conversation(ConversationId),
@@ -33,7 +32,7 @@ impl Stored for SweepJob {
 
 /// Removes the files of assistants that were deleted.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct KnowledgeSweepJob {}
+pub struct KnowledgeSweepJob {}
 
 impl Stored for KnowledgeSweepJob {
     const KIND: &'static str = "sweep_knowledge";
@@ -48,6 +47,6 @@ impl Stored for KnowledgeSweepJob {
 }
 
 /// Asks for it, in the transaction that deletes assistants.
-pub(crate) async fn ask_for_knowledge<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<(), AppError> {
+pub async fn ask_for_knowledge<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<(), AppError> {
     jobs::ask(db, now, &KnowledgeSweepJob {}).await
 }
