@@ -11,9 +11,10 @@ use appcore::{AppError, Clock, Language};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dbcontext::Database;
 
+use platform::firewall;
 use service::{
     accounts::{self, SignUp},
-    credits, firewall, payments, search,
+    credits, payments, search,
 };
 
 use crate::{backup, doctor, logging, probe, schema, serve, tls};

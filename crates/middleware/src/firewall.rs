@@ -1,4 +1,4 @@
-//! Refuses banned addresses and counts probes of scanners. The rules are the service's ([`service::firewall`]).
+//! Refuses banned addresses and counts probes of scanners. The rules are the service's ([`platform::firewall`]).
 //!
 //! A ban by an administrator refuses every request. An automatic ban refuses requests without valid credentials, because others may share the
 //! address:

@@ -9,6 +9,7 @@ pub mod bisect;
 pub mod cleanup;
 pub mod csv;
 pub mod emoji;
+pub mod firewall;
 pub mod geoip;
 pub mod host_health;
 pub mod links;

@@ -14,7 +14,6 @@ pub mod credits;
 pub mod entitlements;
 pub mod events;
 pub mod exports;
-pub mod firewall;
 pub mod gateway;
 mod holds;
 pub mod jobs;

@@ -9,11 +9,11 @@ use appcore::{
     view::{AuditEntry, Ban},
 };
 use natter_macro::{dto, endpoint};
-use platform::audit::{self, Filter};
-use service::{
-    accounts::Confirmed,
+use platform::{
+    audit::{self, Filter},
     firewall::{self, BanRequest},
 };
+use service::accounts::Confirmed;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Raw, Reply};
 

@@ -1,5 +1,6 @@
 //! The rules, on each database, with a clock that the tests move.
 
+mod bans;
 mod keys;
 mod people;
 mod rotation;

@@ -3,8 +3,8 @@
 use std::{net::IpAddr, sync::Arc};
 
 use appcore::{Code, RequestSource, auth::Principal, limit::Violation, page::PageRequest};
+use platform::firewall::{BanRequest, Filter};
 
-use super::{BanRequest, Filter};
 use crate::{
     App,
     accounts::tests::stage::{Stage, principal, sign_up, stages, until},

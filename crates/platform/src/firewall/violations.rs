@@ -2,11 +2,11 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use crate::redis::Redis;
 use appcore::{Clock, Timestamp};
 use dashmap::DashMap;
 use deadpool_redis::redis::Script;
 use ipnet::IpNet;
-use platform::redis::Redis;
 
 /// How long counting a violation may wait for Redis.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -11,8 +11,6 @@
 
 mod book;
 mod network;
-#[cfg(test)]
-mod tests;
 mod violations;
 
 use std::{
@@ -22,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::audit::{self, Action, Entry};
 use appcore::{
     AppError, BanId, Clock, Code, RequestSource, Timestamp,
     auth::Principal,
@@ -35,12 +34,11 @@ use appcore::{
 pub use dbcontext::query::bans::Filter;
 use dbcontext::{Database, constraint::app_error, entity::ban, query::bans as rows};
 use ipnet::IpNet;
+use jobs::caught;
 use metrics::metrics;
-use platform::audit::{self, Action, Entry};
 use tokio::sync::Notify;
 
 use self::{book::Book, violations::Violations};
-use crate::jobs::caught;
 
 /// How often the table is read, for what the bus did not tell.
 const READ_EVERY: Duration = Duration::from_secs(5);
@@ -83,12 +81,12 @@ pub struct BanRequest {
 
 impl Firewall {
     /// Reads who is kept out, and keeps listening.
-    pub(crate) async fn start(
+    pub async fn start(
         config: &Config,
         clock: Clock,
         db: Database,
         bus: Arc<dyn EventBus>,
-        redis: Option<platform::redis::Redis>,
+        redis: Option<crate::redis::Redis>,
     ) -> Result<Arc<Self>, AppError> {
         let settings = config.firewall.clone();
         let firewall = Arc::new(Self {
