@@ -4,7 +4,7 @@ import svelte from 'eslint-plugin-svelte';
 import globals from 'globals';
 import ts from 'typescript-eslint';
 
-/** Kinds of conversations: `chat/kinds.ts` alone asks for them. */
+/** Kinds of conversations: `features/conversations/kinds.ts` alone asks for them. */
 const KINDS = '/^(single|group|assistant|public_channel|private_channel)$/';
 /** What else has an `assistant` for its kind: who says something, or is called. */
 const SPEAKERS = '/^(sender|actor|participant|offer|piece)$/';
@@ -24,23 +24,23 @@ const KIND_COMPARED = [
 const ADDRESSED = [
   [
     'SvelteAttribute[key.name=/^(href|src|action)$/] > SvelteLiteral:first-child[value=/^\\//]',
-    'Begin with {base} (#lib/address.ts).'
+    'Begin with {base} (#lib/util/address.ts).'
   ],
   [
     'SvelteAttribute[key.name=/^(href|src|action)$/] > SvelteMustacheTag > TemplateLiteral > TemplateElement:first-child[value.raw=/^\\//]',
-    'Begin with ${base} (#lib/address.ts).'
+    'Begin with ${base} (#lib/util/address.ts).'
   ],
   [
     'ImportDeclaration[source.value="$app/navigation"] > ImportSpecifier[imported.name="goto"][local.name="goto"]',
-    'Take it from #lib/navigation.ts, which knows where the app stands.'
+    'Take it from #lib/util/navigation.ts, which knows where the app stands.'
   ],
   [
     'MemberExpression[property.name="pathname"][object.property.name="url"][object.object.name="page"]',
-    'Ask pathOf(page.url) (#lib/address.ts).'
+    'Ask pathOf(page.url) (#lib/util/address.ts).'
   ],
   [
     'TemplateLiteral > MemberExpression[object.name="location"][property.name="origin"]',
-    'Ask wholeAddress() (#lib/address.ts).'
+    'Ask wholeAddress() (#lib/util/address.ts).'
   ]
 ];
 
@@ -79,23 +79,24 @@ export default ts.config(
     rules: {
       'no-restricted-imports': [
         'error',
-        { name: 'fast-check', message: 'Take it from #lib/property-testing.ts, which draws the same each time.' }
+        { name: 'fast-check', message: 'Take it from #lib/util/property-testing.ts, which draws the same each time.' }
       ]
     }
   },
   {
     files: ['src/**'],
     // An avatar has kinds of its own.
-    ignores: ['src/lib/chat/kinds.ts', 'src/lib/components/ui/avatar/avatar.svelte', '**/*.test.ts'],
+    ignores: ['src/lib/features/conversations/kinds.ts', 'src/lib/features/people/avatar.svelte', '**/*.test.ts'],
     rules: {
       'no-restricted-syntax': [
         'error',
         ...KIND_COMPARED.map((selector) => ({
           selector,
-          message: 'Ask for what a conversation is capable of (#lib/chat/kinds.ts), not which kind it is.'
+          message:
+            'Ask for what a conversation is capable of (#lib/features/conversations/kinds.ts), not which kind it is.'
         })),
         ...ADDRESSED.map(([selector, message]) => ({ selector, message })),
-        { selector: UNTRANSLATED, message: 'Write it by #lib/numbers.ts or #lib/components/shell/when.ts.' }
+        { selector: UNTRANSLATED, message: 'Write it by #lib/i18n/numbers.ts or #lib/i18n/dates.ts.' }
       ]
     }
   }

@@ -58,7 +58,7 @@ export default defineConfig({
                 // What is said of errors is needed in many places and by no first page but the doors: not a part of their forms.
                 {
                   name: 'errors',
-                  test: /\/lib\/(api\/(words|fields\.svelte)\.ts|paraglide\/messages\/(error|auth_rule|password_rule)_\w+\.js)/,
+                  test: /\/lib\/(api\/(error-messages|field-errors\.svelte)\.ts|paraglide\/messages\/(error|auth_rule|password_rule)_\w+\.js)/,
                   priority: 0.9
                 },
                 // The little that the settings or the doors need at first and a conversation soon.

@@ -8,7 +8,7 @@ const BASE = '/r1';
 const HEAD = `// This file is written by scripts/calls.mjs
 
 import type { Cursor, Page } from '../types.ts';
-import type * as T from '../described.ts';
+import type * as T from '../openapi-overrides.ts';
 `;
 
 /** The text of the module that describes them. */

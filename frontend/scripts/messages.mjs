@@ -16,7 +16,7 @@ export const LOCALES = [BASE, ...found.filter((locale) => locale !== BASE).sort(
 
 /** Import statement for the functions that compiled code calls. */
 export function importsOf(code, lib) {
-  const from = { 'isolate.ts': ['isolatedIn'], 'locale.ts': ['getLocale', 'number', 'plural'] };
+  const from = { 'i18n/bidi-isolate.ts': ['isolatedIn'], 'i18n/locale.ts': ['getLocale', 'number', 'plural'] };
   const lines = Object.entries(from).map(([file, names]) => {
     const called = names.filter((name) => code.includes(`${name}(`));
     return called.length > 0 ? `import { ${called.join(', ')} } from '${lib}/${file}';\n` : '';

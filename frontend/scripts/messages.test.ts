@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { locales, number, overwriteLocale, plural } from '#lib/locale.ts';
+import { locales, number, overwriteLocale, plural } from '#lib/i18n/locale.ts';
 import { m } from '#lib/paraglide/messages.js';
 import { BASE, LOCALES, compile, declarationOf, moduleOf, readSources, writeMessages } from './messages.mjs';
 

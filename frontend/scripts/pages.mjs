@@ -29,27 +29,27 @@ export const PAGES = [
 /** What comes by itself as soon as a page is shown, below `src/lib`: what belongs to the frame of all pages, and to a conversation. */
 export const SOON = {
   frame: [
-    'arrive.ts',
-    'components/activity/pass.ts',
-    'components/activity/rail-entry.svelte',
-    'components/moderation/warnings.svelte',
-    'components/money/credits-entry.svelte',
-    'components/shell/dialogs.svelte',
-    'components/shell/rail-work.svelte',
-    'components/threads/threads-entry.svelte',
-    'stores/draft-sync.svelte.ts'
+    'app/on-app-ready.ts',
+    'features/notifications/components/desktop-notifier.ts',
+    'features/notifications/rail-entry.svelte',
+    'features/moderation/warnings.svelte',
+    'features/billing/credits-entry.svelte',
+    'features/shell/components/dialogs.svelte',
+    'features/shell/components/rail-work.svelte',
+    'features/threads/threads-entry.svelte',
+    'features/conversations/draft-sync.svelte.ts'
   ],
   conversation: [
-    'chat/channel-links.ts',
-    'chat/uploader.ts',
-    'components/chat/composer.svelte',
-    'components/chat/drop-target.svelte',
-    'components/chat/empty-conversation.svelte',
-    'components/chat/later-parts.ts',
-    'components/chat/mention-list.svelte',
-    'components/files/tray.svelte',
-    'stores/message-tasks.svelte.ts',
-    'stores/own-emoji.svelte.ts'
+    'features/channels/channel-links.ts',
+    'features/files/logic/uploader.ts',
+    'features/conversations/composer.svelte',
+    'features/conversations/drop-target.svelte',
+    'features/conversations/components/empty-conversation.svelte',
+    'features/conversations/components/deferred-parts.ts',
+    'features/conversations/composer/mention-list.svelte',
+    'features/files/tray.svelte',
+    'features/boards/message-tasks.svelte.ts',
+    'features/emoji/own-emoji.svelte.ts'
   ]
 };
 

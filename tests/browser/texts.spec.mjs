@@ -1,6 +1,6 @@
 // What people and models write: whatever it is, the page stays whole.
 
-import { HOSTILE } from '../../frontend/src/lib/chat/markdown/hostile.ts';
+import { HOSTILE } from '../../frontend/src/lib/features/markdown/hostile.ts';
 import { apiOf, expect, PHONE, test } from './people.mjs';
 
 /** Anna's page and Ben's API in one conversation. */

@@ -112,7 +112,7 @@ mod tests {
     /// The app's test has the same cases: a line is a folded name, and how it may be written.
     #[test]
     fn names_that_are_the_same_are_told_from_others() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/folded.txt");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/util/folded.txt");
         let cases = std::fs::read_to_string(file).unwrap();
         assert!(cases.lines().count() > 10);
         for line in cases.lines() {

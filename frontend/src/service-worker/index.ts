@@ -8,14 +8,14 @@
 import { version } from '$app/env';
 import { assets, immutable } from '$app/manifest';
 import { self } from '$app/service-worker';
-import { base, isBelow, pathOf, withBase } from '#lib/address.ts';
+import { base, isBelow, pathOf, withBase } from '#lib/util/address.ts';
 import { Api } from '#lib/api/client.ts';
 import { BrowserRenewal, RENEWAL } from '#lib/api/renewal.ts';
-import { FileStorage } from '#lib/chat/file-storage.ts';
-import { BrowserOutboxStorage, LEFT } from '#lib/chat/outbox-storage.ts';
-import { tellChanged } from '#lib/pwa/device.ts';
-import { isChange, Kept, PICTURES, READ } from '#lib/pwa/kept.ts';
-import { sendLeft } from '#lib/pwa/left.ts';
+import { FileStorage } from '#lib/realtime/file-storage.ts';
+import { BrowserOutboxStorage, LEFT } from '#lib/realtime/outbox-storage.ts';
+import { tellChanged } from '#lib/features/notifications/push-device.ts';
+import { isChange, Kept, PICTURES, READ } from '#lib/features/offline/asset-cache.ts';
+import { sendLeft } from '#lib/features/offline/background-sync.ts';
 
 /** The page itself, as every address gets it. */
 const PAGE = `${base}/`;

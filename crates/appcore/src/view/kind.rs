@@ -180,7 +180,8 @@ mod tests {
     /// The app has this table for what it knows by its kind only, such as hits of a search.
     #[test]
     fn the_app_knows_the_same() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/chat/kinds.json");
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/features/conversations/kinds.json");
         let known: HashMap<ConversationKind, ConversationCapabilities> =
             serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         assert_eq!(known, ConversationKind::ALL.into_iter().map(|kind| (kind, kind.told())).collect());

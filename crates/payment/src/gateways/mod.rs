@@ -139,6 +139,6 @@ mod tests {
             })
             .collect();
         let text = serde_json::to_string_pretty(&known).unwrap() + "\n";
-        hold("frontend/src/lib/money/gateways.json", &text);
+        hold("frontend/src/lib/features/billing/gateways.json", &text);
     }
 }

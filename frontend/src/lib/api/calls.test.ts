@@ -12,7 +12,7 @@ it('are those of the description', () => {
 });
 
 it('have the app’s own types only where the description has one of that name', () => {
-  const [own, calls] = [read('./described.ts'), read('./generated/calls.gen.ts')];
+  const [own, calls] = [read('./openapi-overrides.ts'), read('./generated/calls.gen.ts')];
   const said = [...own.matchAll(/^export type (?:\{([^}]*)\}|(\w+) =)/gm)].flatMap(
     ([, list, one]) => list?.split(',') ?? one
   );

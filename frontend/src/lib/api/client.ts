@@ -11,8 +11,8 @@
  */
 import type { AnswerOf, BodyOf, PathOf, QueryOf } from './calls.ts';
 import type * as Described from './generated/types.gen.ts';
-import { subjectOf, Turns } from './turns.ts';
-import { base } from '#lib/address.ts';
+import { subjectOf, Turns } from './mutation-queue.ts';
+import { base } from '#lib/util/address.ts';
 
 export type FieldError = Described.FieldError;
 

@@ -1,5 +1,5 @@
 import { ApiError, failureOf, type Api } from './client.ts';
-import { base } from '#lib/address.ts';
+import { base } from '#lib/util/address.ts';
 
 /** A file that the server answers as it is, for keeping. */
 export async function fetchFile(api: Api, path: string): Promise<Blob> {

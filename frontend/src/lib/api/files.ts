@@ -1,7 +1,7 @@
 /** Files as the server keeps them. */
 import type * as Described from './generated/types.gen.ts';
 import type { Sender } from './types.ts';
-import { base } from '#lib/address.ts';
+import { base } from '#lib/util/address.ts';
 
 /** While it goes up the server hasn’t said all of it. */
 export type Upload = Omit<Described.Upload, Later | 'peaks'> &

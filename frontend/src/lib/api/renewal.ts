@@ -1,6 +1,6 @@
 /** Which renewal of the session is under way: kept where every tab and the service worker find it. */
 import type { Renewal } from './client.ts';
-import { base } from '#lib/address.ts';
+import { base } from '#lib/util/address.ts';
 
 /** The cache that it is kept in: what pages and the service worker have in common. */
 export const RENEWAL = 'natter-renewal';

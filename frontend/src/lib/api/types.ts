@@ -22,7 +22,7 @@ export type {
   WorkspaceRole
 } from './generated/types.gen.ts';
 import type { AnswerFacts, Picture } from './assistants.ts';
-import type { Entitlements } from './money.ts';
+import type { Entitlements } from '#lib/features/billing/api.ts';
 import type { ToolCall } from './tools.ts';
 import type { Upload } from './files.ts';
 import type { User } from './generated/types.gen.ts';
@@ -138,7 +138,7 @@ export type Conversation = Omit<
   Always<Described.Conversation, 'title' | 'topic' | 'own' | 'archived_at'>,
   'capabilities' | 'last_message' | 'assistants' | 'slow_mode_seconds'
 > & {
-  /** Asked for by `chat/kinds.ts`. Left out by a server that is older, and of one that is only begun. */
+  /** Asked for by `features/conversations/kinds.ts`. Left out by a server that is older, and of one that is only begun. */
   capabilities?: Described.ConversationCapabilities;
   /** How long a member of the channel waits between two messages; left out: not at all. */
   slow_mode_seconds?: number;

@@ -4,7 +4,7 @@
  */
 import { ApiError, failureOf, type Api } from './client.ts';
 import type { Upload } from './files.ts';
-import { base } from '#lib/address.ts';
+import { base } from '#lib/util/address.ts';
 
 export interface Request {
   readonly blob: Blob;

@@ -4,7 +4,7 @@
 //! What it is shown of the conversation is what the one who asks may read.
 //!
 //! Names are looked for in a message's plain text: what is code, a link or a quote asks nobody. The app does the same
-//! (`frontend/src/lib/chat/mentions.ts`), and both are held to the cases beside it.
+//! (`frontend/src/lib/features/conversations/mentions.ts`), and both are held to the cases beside it.
 
 use std::{
     cmp::Ordering,
@@ -354,7 +354,8 @@ mod tests {
     /// The app's test has the same.
     #[test]
     fn a_mention_is_the_whole_name_in_plain_text() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/chat/mentions.json");
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/features/conversations/mentions.json");
         let cases: Vec<Case> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
         assert!(cases.len() > 50);
         for Case { text, names, called } in cases {

@@ -1,7 +1,7 @@
 // This file is written by scripts/calls.mjs
 
 import type { Cursor, Page } from '../types.ts';
-import type * as T from '../described.ts';
+import type * as T from '../openapi-overrides.ts';
 
 /** By method and path, where `{}` is what a call puts there. */
 export interface Calls {

@@ -1,5 +1,5 @@
 import { error } from '@sveltejs/kit';
-import { SECTIONS, sectionOf } from '#lib/components/admin/sections.ts';
+import { SECTIONS, sectionOf } from '#lib/features/console/sections.ts';
 import type { LayoutLoad } from './$types.js';
 
 /** The console’s pages, and which of them is shown; undefined: one below them. */

@@ -1,0 +1,59 @@
+import { number } from '#lib/i18n/numbers.ts';
+import { m } from '#lib/paraglide/messages.js';
+import type { FieldError } from './client.ts';
+import { know } from './field-errors.svelte.ts';
+
+/** By the code alone, or by the field and the code where one can say more. */
+const SENTENCES: Record<string, (message: string) => string> = {
+  no_price: m.refused_price,
+  not_allowed: m.refused_not_allowed,
+  unknown: m.refused_unknown,
+  not_found: m.refused_unknown,
+  taken: m.refused_taken,
+  required: m.refused_required,
+  missing: m.refused_required,
+  too_long: most,
+  too_many: most,
+  too_large: most,
+  too_short: least,
+  too_small: least,
+  duplicate: m.refused_duplicate,
+  forbidden: m.refused_address,
+  too_wide: m.refused_wide,
+  trusted: m.refused_trusted,
+  unavailable: m.refused_thread,
+  nothing_found: m.refused_nothing_found,
+  'model.unknown': m.refused_model,
+  'models.unknown': m.refused_model,
+  'member_ids.not_found': m.refused_person,
+  'user_id.not_found': m.refused_person,
+  'owner_id.not_found': m.refused_person,
+  'attachment_ids.not_found': m.refused_file,
+  'reply_to.not_found': m.refused_message,
+  'thread_id.not_found': m.refused_message,
+  'forward_of.not_found': m.refused_message
+};
+
+/** Why the server refuses a field, in the reader’s language; undefined: only the server knows. */
+function sentenceOf({ field, code, message }: FieldError): string | undefined {
+  return (SENTENCES[`${field}.${code}`] ?? SENTENCES[code])?.(message);
+}
+
+/** What it is that the server’s sentence counts: “Use 64 KiB or less.” */
+function amountIn(message: string): string | undefined {
+  const [, digits, unit = ''] = /(\d[\d,]*)( [KMG]iB)?/.exec(message) ?? [];
+  return digits && number(Number(digits.replaceAll(',', ''))) + unit;
+}
+
+function most(message: string): string {
+  const amount = amountIn(message);
+  return amount ? m.refused_most({ most: amount }) : m.refused_less();
+}
+
+function least(message: string): string {
+  const amount = amountIn(message);
+  return amount ? m.refused_least({ least: amount }) : m.refused_more();
+}
+
+// Whoever brings this module, which is for readers of another language than the server’s, has its words.
+know(sentenceOf);

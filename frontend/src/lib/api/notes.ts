@@ -1,5 +1,0 @@
-/** The wire contract of notes. */
-import type * as Described from './generated/types.gen.ts';
-
-/** `GET /r1/notes` */
-export type Note = Described.Note;

@@ -1,0 +1,158 @@
+import { describe, expect, it } from 'vitest';
+import type { Page } from '#lib/api/types.ts';
+import { Listing } from './paged-resource.svelte.ts';
+
+const PAGES: Record<number, string[]> = { 1: ['a', 'b'], 2: ['c'] };
+
+function pageOf(page: number): Page<string> {
+  return { items: PAGES[page] ?? [], page, page_size: 2, total: 3 };
+}
+
+describe('a list', () => {
+  it('adds page after page until all is there', async () => {
+    const list = new Listing<string>(async (page) => pageOf(page));
+    expect([list.isKnown, list.isEmpty]).toEqual([false, false]);
+    await list.load();
+    expect([list.items, list.hasMore]).toEqual([['a', 'b'], true]);
+    await list.more();
+    expect([list.items, list.hasMore]).toEqual([['a', 'b', 'c'], false]);
+    await list.load(2);
+    expect(list.items).toEqual(['c']);
+  });
+
+  it('adds nothing twice where things have a key, and puts what is new where it belongs', async () => {
+    const pages: Record<number, string[]> = { 1: ['a', 'c'], 2: ['c', 'd'] };
+    const ask = async (page: number) => ({ ...pageOf(page), items: pages[page] ?? [], total: 4 });
+    const list = new Listing<string>(ask, (item) => item);
+    await list.load();
+    await list.more();
+    expect(list.items).toEqual(['a', 'c', 'd']);
+    list.put(
+      'b',
+      (other) => other === 'b',
+      (one, other) => one.localeCompare(other)
+    );
+    expect([list.items, list.total]).toEqual([['a', 'b', 'c', 'd'], 5]);
+  });
+
+  it('asks again for what failed: the next page, not the first', async () => {
+    let isAway = false;
+    const list = new Listing<string>(async (page) => {
+      if (isAway) throw new Error('away');
+      return pageOf(page);
+    });
+    await list.load();
+    isAway = true;
+    await list.more();
+    expect(list.error).not.toBeNull();
+    isAway = false;
+    await list.retry();
+    expect([list.items, list.error]).toEqual([['a', 'b', 'c'], null]);
+  });
+
+  it('is read anew as far as it was brought, in its place', async () => {
+    let there = ['a', 'b', 'c', 'd', 'e'];
+    const asked: number[] = [];
+    const list = new Listing<string>(
+      async (page) => {
+        asked.push(page);
+        return { items: there.slice(page * 2 - 2, page * 2), page, page_size: 2, total: there.length };
+      },
+      (item) => item
+    );
+    await list.refresh();
+    await list.more();
+    expect(list.items).toEqual(['a', 'b', 'c', 'd']);
+    there = ['new', ...there];
+    await list.refresh();
+    expect([list.items, list.page, list.hasMore]).toEqual([['new', 'a', 'b', 'c'], 2, true]);
+    await list.more();
+    expect(list.items).toEqual(['new', 'a', 'b', 'c', 'd', 'e']);
+    there = ['a'];
+    await list.refresh();
+    expect([list.items, list.page, list.hasMore]).toEqual([['a'], 1, false]);
+    // A page that is shown alone stays alone.
+    there = ['a', 'b', 'c', 'd', 'e'];
+    await list.load(2);
+    asked.length = 0;
+    await list.refresh();
+    expect([list.items, asked]).toEqual([['c', 'd'], [2]]);
+  });
+
+  it('is read again where something came or went while it was read', async () => {
+    let there = ['a', 'b'];
+    const waiting: (() => void)[] = [];
+    const list = new Listing<string>(async () => {
+      const items = [...there];
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      return { items, page: 1, page_size: 2, total: items.length };
+    });
+    const loading = list.load();
+    // On its way, the answer still has it.
+    there = ['b'];
+    list.drop((item) => item === 'a');
+    waiting.shift()?.();
+    await expect.poll(() => waiting.length).toBe(1);
+    waiting.shift()?.();
+    await loading;
+    expect([list.items, list.total, list.isLoading]).toEqual([['b'], 1, false]);
+  });
+
+  it('is read again where what it has was changed while it was read', async () => {
+    const waiting: (() => void)[] = [];
+    let name = 'Anna';
+    const list = new Listing<string>(async () => {
+      const items = [name];
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      return { items, page: 1, page_size: 2, total: 1 };
+    });
+    const loading = list.load();
+    name = 'Anna Bell';
+    list.change((items) => items.map(() => name));
+    waiting.shift()?.();
+    await expect.poll(() => waiting.length).toBe(1);
+    waiting.shift()?.();
+    await loading;
+    expect(list.items).toEqual(['Anna Bell']);
+    list.change((items) => items.map(() => 'Ann'));
+    expect(list.items).toEqual(['Ann']);
+  });
+
+  it('shows the answer to the last question, whichever comes last', async () => {
+    const waiting: ((page: Page<string>) => void)[] = [];
+    const list = new Listing<string>(() => new Promise((resolve) => waiting.push(resolve)));
+    const [slow, quick] = [list.load(1), list.load(2)];
+    waiting[1]?.(pageOf(2));
+    await quick;
+    waiting[0]?.(pageOf(1));
+    await slow;
+    expect([list.items, list.page, list.isLoading]).toEqual([['c'], 2, false]);
+  });
+
+  it('keeps what it has when a page can not be had, and says why', async () => {
+    let isBroken = false;
+    const list = new Listing<string>(async (page) => {
+      if (isBroken) throw new Error('away');
+      return pageOf(page);
+    });
+    await list.load();
+    isBroken = true;
+    await list.more();
+    expect(list.items).toEqual(['a', 'b']);
+    expect(list.error).toEqual(new Error('away'));
+    isBroken = false;
+    await list.more();
+    expect([list.items.length, list.error]).toEqual([3, null]);
+  });
+
+  it('counts what is put in and taken out', async () => {
+    const list = new Listing<string>(async () => ({ items: [], page: 1, page_size: 2, total: 0 }));
+    await list.load();
+    expect(list.isEmpty).toBe(true);
+    list.put('new', (item) => item === 'new');
+    list.put('new', (item) => item === 'new');
+    expect([list.items, list.total]).toEqual([['new'], 1]);
+    list.drop((item) => item === 'new');
+    expect([list.items, list.total]).toEqual([[], 0]);
+  });
+});

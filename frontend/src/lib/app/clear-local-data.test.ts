@@ -1,0 +1,129 @@
+import { expect, it } from 'vitest';
+import type { KeptFile } from '#lib/realtime/file-storage.ts';
+import type { Outgoing } from '#lib/realtime/state.ts';
+import { tidyAfter, unsentOf, type Places } from './clear-local-data.ts';
+import { signOut } from './sign-out.ts';
+import { asked } from '#lib/ui/confirm/confirm.svelte.ts';
+
+/** A browser in which two people have left something. */
+class Browser {
+  readonly items = new Map<string, string>();
+  readonly messages = new Map<string, Outgoing[]>();
+  readonly chosen = new Map<string, KeptFile[]>();
+  readonly written = new Map<string, number>();
+
+  leave(userId: string): void {
+    for (const key of ['draft', 'bare', 'reply', 'meant', 'edit']) this.items.set(`natter.${key}.${userId}.c1`, 'half');
+    this.items.set(`natter.drafts.${userId}`, '[["c2",{"isStored":true,"isDirty":false}]]');
+    this.items.set(`natter.draft.${userId}.c2`, 'told');
+    this.items.set(`natter.searches.${userId}`, '[]');
+    this.messages.set(userId, [{ client_id: 'm1', conversation_id: 'c1', content: 'Hello?' } as Outgoing]);
+    const [taken, chosen] = [null, 'c3'].map((conversationId) => ({
+      taken: { key: `f${conversationId}` },
+      conversationId
+    }));
+    this.chosen.set(userId, [taken, chosen] as KeptFile[]);
+    this.written.set(userId, 2);
+  }
+
+  of(userId: string): unknown[] {
+    const names = [...this.items.keys()].filter((name) => name.includes(userId));
+    return [
+      ...names,
+      ...(this.messages.get(userId) ?? []),
+      ...(this.chosen.get(userId) ?? []),
+      ...(this.written.has(userId) ? ['notes'] : [])
+    ];
+  }
+
+  get places(): Places {
+    const { items, messages, chosen, written } = this;
+    return {
+      storage: {
+        get length() {
+          return items.size;
+        },
+        key: (index) => [...items.keys()][index] ?? null,
+        getItem: (name) => items.get(name) ?? null,
+        setItem: (name, value) => void items.set(name, value),
+        removeItem: (name) => void items.delete(name)
+      },
+      outbox: {
+        load: async (userId) => messages.get(userId) ?? [],
+        remove: async (userId, id) =>
+          void messages.set(userId, messages.get(userId)?.filter(({ client_id }) => client_id !== id) ?? [])
+      },
+      files: {
+        load: async (userId) => chosen.get(userId) ?? [],
+        remove: async (userId, key) =>
+          void chosen.set(userId, chosen.get(userId)?.filter(({ taken }) => taken.key !== key) ?? [])
+      },
+      notes: {
+        unsent: async (userId) => written.get(userId) ?? 0,
+        forget: async (userId) => void written.delete(userId)
+      }
+    };
+  }
+}
+
+it('nothing of whoever has left stays in the browser, and all of others does', async () => {
+  const browser = new Browser();
+  browser.leave('anna');
+  browser.leave('ben');
+  browser.items.set('natter.theme', 'dark');
+  const of = browser.of('ben');
+  expect(await unsentOf('anna', browser.places)).toMatchObject({
+    messages: [{ client_id: 'm1' }],
+    notes: 2,
+    // What is written in c1, the other words of a message, and the file in c3; the message has taken the other one along.
+    drafts: 3
+  });
+  await tidyAfter('anna', browser.places);
+  expect(browser.of('anna')).toEqual([]);
+  expect(browser.of('ben')).toEqual(of);
+  expect(browser.items.get('natter.theme')).toBe('dark');
+  expect(await unsentOf('anna', browser.places)).toEqual({ messages: [], notes: 0, drafts: 0 });
+});
+
+it('whoever signs out is asked where something is not sent, and stays if they want', async () => {
+  const browser = new Browser();
+  browser.leave('anna');
+  let isOut = false;
+  const app = {
+    session: { user: { id: 'anna' }, account: { id: 'anna' }, signOut: async () => void (isOut = true) },
+    conversations: { get: () => ({ kind: 'public_channel', title: 'harbour' }) },
+    api: {}
+  } as unknown as Parameters<typeof signOut>[0];
+  const staying = signOut(app, browser.places);
+  await expect.poll(() => asked.question?.body).toContain('A message isn’t sent in #harbour.');
+  expect(asked.question?.body).toContain('2 notes aren’t saved on the server yet.');
+  expect(asked.question?.body).toContain('3 drafts are only on this device.');
+  asked.question?.answer(false);
+  expect([await staying, isOut]).toEqual([false, false]);
+  const leaving = signOut(app, browser.places);
+  await expect.poll(() => asked.question).not.toBeNull();
+  asked.question?.answer(true);
+  expect([await leaving, isOut]).toEqual([true, true]);
+});
+
+it('whoever has sent everything is asked nothing', async () => {
+  const app = { session: { user: { id: 'carla' }, signOut: async () => undefined } };
+  expect(await signOut(app as unknown as Parameters<typeof signOut>[0], new Browser().places)).toBe(true);
+  expect(asked.question).toBeNull();
+});
+
+it('a conversation that can’t be read now has no name', async () => {
+  const browser = new Browser();
+  browser.messages.set('anna', [{ client_id: 'm1', conversation_id: 'c1' } as Outgoing]);
+  const app = {
+    session: { user: { id: 'anna' }, account: { id: 'anna' } },
+    conversations: { get: () => undefined },
+    api: { get: () => Promise.reject(new Error('away')) }
+  } as unknown as Parameters<typeof signOut>[0];
+  const staying = signOut(app, browser.places);
+  await expect
+    .poll(() => asked.question?.body)
+    .toBe('A message isn’t sent yet. Signing out deletes this from the device.');
+  asked.question?.answer(false);
+  expect(await staying).toBe(false);
+});

@@ -1,0 +1,76 @@
+import type { Id } from '#lib/api/types.ts';
+import { FileStorage } from '#lib/realtime/file-storage.ts';
+import { BrowserOutboxStorage, type OutboxStorage } from '#lib/realtime/outbox-storage.ts';
+import type { Outgoing } from '#lib/realtime/state.ts';
+import { hasKeptNotes } from '#lib/features/notes/offline-sync.ts';
+import { RecentSearches } from '#lib/features/search/recent-searches.svelte.ts';
+import { untold } from '#lib/features/conversations/draft-sync.svelte.ts';
+import { EDIT, type DraftStorage } from '#lib/features/conversations/drafts.svelte.ts';
+
+/** Where this browser keeps what somebody wrote. */
+export interface Places {
+  readonly storage: DraftStorage | undefined;
+  readonly outbox: Pick<OutboxStorage, 'load' | 'remove'>;
+  readonly files: Pick<FileStorage, 'load' | 'remove'>;
+  readonly notes: {
+    /** Those that the server has yet to hear of. */
+    unsent(userId: Id): Promise<number>;
+    forget(userId: Id): Promise<void>;
+  };
+}
+
+/** What the server hasn't got. */
+export interface Unsent {
+  readonly messages: readonly Outgoing[];
+  readonly notes: number;
+  /** Also of what one’s message was to say instead, and where nothing but files was chosen. */
+  readonly drafts: number;
+}
+
+export function placesOf(storage: DraftStorage | undefined): Places {
+  return { storage, outbox: new BrowserOutboxStorage(), files: new FileStorage(), notes: NOTES };
+}
+
+export async function unsentOf(userId: Id, { storage, outbox, files, notes }: Places): Promise<Unsent> {
+  const drafts = new Set(storage ? [...untold(storage, userId), ...editsOf(storage, userId)] : []);
+  for (const { conversationId } of await files.load(userId)) if (conversationId !== null) drafts.add(conversationId);
+  return {
+    messages: await outbox.load(userId),
+    notes: await notes.unsent(userId),
+    drafts: drafts.size
+  };
+}
+
+/** Somebody has signed out, or has deleted their account: nothing of what they wrote or looked for stays in this browser. */
+export async function tidyAfter(userId: Id, { storage, outbox, files, notes }: Places): Promise<void> {
+  if (storage) {
+    new RecentSearches(storage, userId).clear();
+    // Drafts, with what is known of them.
+    for (const key of keysOf(storage)) if (key.startsWith('natter.') && key.includes(userId)) storage.removeItem(key);
+  }
+  for (const { client_id } of await outbox.load(userId)) await outbox.remove(userId, client_id);
+  for (const { taken } of await files.load(userId)) await files.remove(userId, taken.key);
+  await notes.forget(userId);
+}
+
+const keysOf = (storage: DraftStorage) =>
+  Array.from({ length: storage.length }, (_, index) => storage.key(index) ?? '');
+
+/** Of which messages somebody has begun to change what they say. */
+const editsOf = (storage: DraftStorage, userId: Id) =>
+  keysOf(storage).filter((key) => key.startsWith(`${EDIT}${userId}.`));
+
+/** Most have none, and bring nothing of them. */
+const NOTES: Places['notes'] = {
+  unsent: async (userId) => {
+    if (!(await hasKeptNotes())) return 0;
+    const { BrowserNoteStorage } = await import('#lib/features/notes/storage.ts');
+    const { notes } = await new BrowserNoteStorage().load(userId);
+    return notes.filter(({ isDirty, isGone }) => isDirty && !isGone).length;
+  },
+  forget: async (userId) => {
+    if (!(await hasKeptNotes())) return;
+    const { forgetNotes } = await import('#lib/features/notes/account-notes.svelte.ts');
+    await forgetNotes(userId);
+  }
+};

@@ -1,8 +1,0 @@
-import { useApp } from '#lib/app.ts';
-import { Channels } from '#lib/stores/channels.svelte.ts';
-
-/** Comes with what needs it: most pages open without. */
-export function useChannels(): Channels {
-  const { api, conversations } = useApp();
-  return new Channels(api, conversations);
-}

@@ -1,8 +1,0 @@
-import { m } from '#lib/paraglide/messages.js';
-import { inPeople } from '#lib/people.ts';
-
-/** Those whose names aren’t known: “3 people”, or “3 more” beside names. */
-export function restOf(count: number, isBesideNames: boolean): string {
-  if (isBesideNames) return m.reaction_more({ count });
-  return inPeople(count);
-}

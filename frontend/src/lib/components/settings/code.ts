@@ -1,6 +1,0 @@
-import { codeOf } from '#lib/components/auth/codes.ts';
-import { m } from '#lib/paraglide/messages.js';
-
-export function codeProblem(text: string): string | undefined {
-  return codeOf(text) ? undefined : m.code_six_digits();
-}

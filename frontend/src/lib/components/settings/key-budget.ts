@@ -1,9 +1,0 @@
-import type { Budget } from '#lib/api/gateway.ts';
-
-/** From so much on, it is nearly used up. */
-const LOW = 0.9;
-
-export function budgetState({ spent, limit }: Budget): 'well' | 'low' | 'used-up' {
-  if (spent >= limit) return 'used-up';
-  return spent >= limit * LOW ? 'low' : 'well';
-}

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import type { ApiKey } from '#lib/features/auth/api.ts';
+import { budgetState } from './key-budget.ts';
+import { passesChoice, policyOf, problems, valuesOf } from './key-form.ts';
+
+const budget = { limit: 200_000_000, period: 'month', spent: 0, held: 0, resets_at: null } as const;
+
+describe('the limits of a key', () => {
+  it('come back from the form as they went in', () => {
+    const key = {
+      name: 'bot',
+      scopes: ['gateway'],
+      models: ['small'],
+      endpoints: [],
+      passes: ['provider'],
+      rpm: 60,
+      tpm: null,
+      budget
+    };
+    const values = valuesOf(key as unknown as ApiKey);
+    expect(values).toMatchObject({ budget: '200', rpm: '60', tpm: '', parallel: '' });
+    expect(policyOf(values, { models: ['small'], endpoints: [], passes: ['provider'] }, 'month')).toEqual({
+      models: ['small'],
+      endpoints: [],
+      passes: ['provider'],
+      rpm: 60,
+      tpm: null,
+      parallel: null,
+      budget: { limit: 200_000_000, period: 'month' }
+    });
+  });
+
+  it('are lifted by an empty field', () => {
+    const policy = policyOf(valuesOf(undefined), { models: [], endpoints: [], passes: null }, 'day');
+    expect(policy).toMatchObject({ rpm: null, tpm: null, parallel: null, budget: null });
+  });
+
+  it('name what routes or costs, or nothing of it, or leave it to the provider', () => {
+    expect([null, [], ['store' as const]].map(passesChoice)).toEqual(['all', 'none', 'some']);
+  });
+
+  it('are whole numbers, and a budget is more than nothing', () => {
+    for (const wrong of ['0', '-1', '1.5', 'many', '99999999999']) expect(problems.rpm(wrong), wrong).toBeTruthy();
+    for (const wrong of ['0', 'x', '-3']) expect(problems.budget(wrong), wrong).toBeTruthy();
+    for (const right of ['', ' 60 ']) expect(problems.rpm(right)).toBeUndefined();
+    for (const right of ['', '0.5', '200']) expect(problems.budget(right)).toBeUndefined();
+  });
+
+  it('warn before they are reached', () => {
+    const states = [0, 179_999_999, 180_000_000, 200_000_000].map((spent) => budgetState({ ...budget, spent }));
+    expect(states).toEqual(['well', 'well', 'low', 'used-up']);
+  });
+});

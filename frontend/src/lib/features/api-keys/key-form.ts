@@ -1,0 +1,108 @@
+/** What the forms for a new key and for a changed one have in common. */
+import type { BudgetPeriod, GatewayEndpoint, GatewayPass } from '#lib/features/gateway/api.ts';
+import type { ApiKey, KeyPolicy } from '#lib/features/auth/api.ts';
+import { editable, microOf } from '#lib/i18n/amounts.ts';
+import { number } from '#lib/i18n/numbers.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+export type KeyField = 'name' | 'scopes' | 'models' | 'budget' | 'rpm' | 'tpm' | 'parallel';
+
+/** What a key may call; none named: everything. `passes`, where it is null: all that the provider hands on. */
+export interface KeyReach {
+  models: string[];
+  endpoints: GatewayEndpoint[];
+  passes: GatewayPass[] | null;
+}
+
+export const ENDPOINTS = [
+  { value: 'chat', path: '/v1/chat/completions' },
+  { value: 'responses', path: '/v1/responses' },
+  { value: 'messages', path: '/v1/messages' },
+  { value: 'embeddings', path: '/v1/embeddings' },
+  { value: 'transcriptions', path: '/v1/audio/transcriptions' }
+] as const satisfies readonly { value: GatewayEndpoint; path: string }[];
+
+export const PASSES = [
+  'models',
+  'route',
+  'provider',
+  'plugins',
+  'transforms',
+  'web_search_options',
+  'service_tier',
+  'speed',
+  'inference_geo',
+  'store',
+  'fast-mode',
+  'files-api',
+  'hosted_tools'
+] as const satisfies readonly GatewayPass[];
+
+export type PassesChoice = 'all' | 'none' | 'some';
+
+export function passesChoices(): { value: PassesChoice; label: string }[] {
+  return [
+    { value: 'all', label: m.key_passes_all() },
+    { value: 'none', label: m.key_passes_none() },
+    { value: 'some', label: m.key_passes_some() }
+  ];
+}
+
+export function passesChoice(passes: readonly GatewayPass[] | null): PassesChoice {
+  if (passes === null) return 'all';
+  return passes.length === 0 ? 'none' : 'some';
+}
+
+export function periods(): { value: BudgetPeriod; label: string }[] {
+  return [
+    { value: 'day', label: m.budget_day() },
+    { value: 'week', label: m.budget_week() },
+    { value: 'month', label: m.budget_month() },
+    { value: 'none', label: m.budget_never() }
+  ];
+}
+
+/** The most that the server takes for a limit. */
+const MOST = 1_000_000_000;
+const MOST_PARALLEL = 100_000;
+
+export const problems: Record<KeyField, (value: string) => string | undefined> = {
+  name: (value) => (value.trim() === '' ? m.name_missing() : undefined),
+  scopes: (value) => (value === '' ? m.scope_missing() : undefined),
+  models: () => undefined,
+  budget: (value) => (value.trim() !== '' && !microOf(value) ? m.key_budget_wrong() : undefined),
+  rpm: (value) => limitProblem(value, MOST),
+  tpm: (value) => limitProblem(value, MOST),
+  parallel: (value) => limitProblem(value, MOST_PARALLEL)
+};
+
+function limitProblem(value: string, most: number): string | undefined {
+  const text = value.trim();
+  if (text === '') return undefined;
+  if (!/^[1-9]\d*$/.test(text)) return m.key_limit_wrong();
+  return Number(text) > most ? m.key_limit_most({ most: number(most) }) : undefined;
+}
+
+export function valuesOf(key: ApiKey | undefined): Record<KeyField, string> {
+  return {
+    name: key?.name ?? '',
+    scopes: key?.scopes.join(' ') ?? 'read',
+    models: '',
+    budget: editable(key?.budget?.limit),
+    rpm: String(key?.rpm ?? ''),
+    tpm: String(key?.tpm ?? ''),
+    parallel: String(key?.parallel ?? '')
+  };
+}
+
+export function policyOf(values: Record<KeyField, string>, reach: KeyReach, period: BudgetPeriod): KeyPolicy {
+  const limit = (text: string) => (text.trim() === '' ? null : Number(text));
+  const budget = microOf(values.budget);
+  return {
+    ...reach,
+    rpm: limit(values.rpm),
+    tpm: limit(values.tpm),
+    parallel: limit(values.parallel),
+    budget: budget === null ? null : { limit: budget, period }
+  };
+}

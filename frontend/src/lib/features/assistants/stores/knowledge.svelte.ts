@@ -1,0 +1,249 @@
+/** The files that one assistant answers from, or all of them in a section or a workspace: those that the server has, and those on their way. */
+import { SvelteMap } from 'svelte/reactivity';
+import { ApiError, newId, type Api } from '#lib/api/client.ts';
+import type { Upload } from '#lib/api/files.ts';
+import type { Knowledge as State, KnowledgeFile, Shelf } from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import { upload as send, type Request } from '#lib/api/upload.ts';
+import { sentence } from '#lib/api/error-messages.ts';
+import { inBytes } from '#lib/i18n/bytes.ts';
+import { m } from '#lib/paraglide/messages.js';
+import { Asked } from '#lib/api/resource.svelte.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+
+const AT_ONCE = 2;
+
+/** What nobody reads as text. */
+const UNREADABLE = /^(image|audio|video|font)\//;
+
+/** The files of a folder that may be read, each by its way in it; hidden ones aren’t meant. */
+export function ofFolder(files: Iterable<File>): File[] {
+  return [...files].flatMap((file) => {
+    const way = (file.webkitRelativePath || file.name).split('/');
+    if (way.some((part) => part.startsWith('.')) || UNREADABLE.test(file.type)) return [];
+    return [new File([file], way.join(' › '), { type: file.type })];
+  });
+}
+
+/** A file that the server doesn't have yet, or won't take. */
+export interface Adding {
+  readonly key: string;
+  readonly name: string;
+  readonly media_type: string;
+  readonly size: number;
+  /** How much of it is there, from 0 to 1. */
+  readonly share: number;
+  /** Why it could not be added. */
+  readonly failure: string | null;
+  /** It would be refused again. */
+  readonly isFinal: boolean;
+}
+
+interface Job {
+  readonly file: File;
+  readonly abort: AbortController;
+  isRunning: boolean;
+  upload: Upload | null;
+  begunAt: string | null;
+}
+
+function pathOf(shelf: Shelf) {
+  if ('section_id' in shelf) return `/sections/${shelf.section_id}/knowledge` as const;
+  return 'assistant_id' in shelf
+    ? (`/assistants/${shelf.assistant_id}/knowledge` as const)
+    : (`/workspaces/${shelf.workspace_id}/knowledge` as const);
+}
+
+export class Knowledge {
+  readonly state: Asked<State>;
+  /** In the order in which they were chosen. */
+  readonly adding = new SvelteMap<string, Adding>();
+  /** What has changed since the page was opened, for those who can’t see it. */
+  told = $state('');
+
+  readonly #api: Api;
+  readonly #path: ReturnType<typeof pathOf>;
+  readonly #shelf: Shelf;
+  readonly #transport: (api: Api, request: Request) => Promise<Upload>;
+  readonly #jobs = new Map<string, Job>();
+  /** How often the server has told that something is another. */
+  #heard = 0;
+
+  constructor(api: Api, shelf: Shelf, transport: (api: Api, request: Request) => Promise<Upload> = send) {
+    this.#api = api;
+    this.#shelf = shelf;
+    this.#path = pathOf(shelf);
+    this.#transport = transport;
+    this.state = new Asked(() => api.get(this.#path, this.#place));
+  }
+
+  /** A section has files in several workspaces. */
+  get #place(): { workspace_id?: Id } {
+    return 'section_id' in this.#shelf ? { workspace_id: this.#shelf.workspace_id } : {};
+  }
+
+  get files(): readonly KnowledgeFile[] {
+    return this.state.value?.files ?? [];
+  }
+
+  /** How many more it may have. */
+  get room(): number {
+    const most = this.state.value?.limits.files ?? Infinity;
+    const coming = [...this.adding.values()].filter(({ isFinal }) => !isFinal).length;
+    return Math.max(0, most - this.files.length - coming);
+  }
+
+  async load(): Promise<void> {
+    const before = new Map(this.files.map(({ id, state }) => [id, state]));
+    await this.state.load();
+    const changed = this.files.find(({ id, state }) => before.has(id) && before.get(id) !== state);
+    if (changed?.state === 'ready') this.told = m.knowledge_is_ready({ name: changed.name });
+    if (changed?.state === 'failed') this.told = m.knowledge_has_failed({ name: changed.name });
+  }
+
+  /** Reads the list again when the server has gone on with a file, or may have; answers how to stop that. */
+  follow(line: Line): () => void {
+    const leave = line.on((frame) => {
+      const { type, payload } = frame as { type: string; payload: object };
+      if (type !== 'knowledge.changed') return;
+      const told = new Map<string, unknown>(Object.entries(payload));
+      const own = new Map<string, unknown>(Object.entries(this.#shelf));
+      // An assistant’s and a section’s files are not the workspace’s that they are in.
+      const keys = ['assistant_id', 'section_id', ...own.keys()];
+      if (!keys.every((key) => told.get(key) === own.get(key))) return;
+      this.#heard += 1;
+      void this.load();
+    });
+    const leaveReturn = line.onReturn(this.state, () => void this.load());
+    return () => {
+      leave();
+      leaveReturn();
+    };
+  }
+
+  /** Begins to add these. What can't be taken is said in the answer; empty: all were. */
+  add(files: Iterable<File>): string {
+    const problems: string[] = [];
+    const { limits } = this.state.value ?? {};
+    let room = this.room;
+    for (const file of files) {
+      const { name, size } = file;
+      if (size === 0) problems.push(m.attach_empty({ name }));
+      else if (limits && size > limits.file_bytes)
+        problems.push(m.attach_too_large({ name, most: inBytes(limits.file_bytes) }));
+      else if (room-- > 0) this.#begin(file);
+    }
+    if (room < 0 && limits) problems.push(m.knowledge_full({ most: limits.files }));
+    this.#go();
+    return problems.join(' ');
+  }
+
+  #begin(file: File): void {
+    const key = newId();
+    const { name, type: media_type, size } = file;
+    this.#jobs.set(key, { file, abort: new AbortController(), isRunning: false, upload: null, begunAt: null });
+    this.adding.set(key, { key, name, media_type, size, share: 0, failure: null, isFinal: false });
+  }
+
+  #go(): void {
+    let running = [...this.#jobs.values()].filter(({ isRunning }) => isRunning).length;
+    for (const [key, job] of this.#jobs) {
+      if (running >= AT_ONCE) return;
+      if (job.isRunning || this.adding.get(key)?.failure) continue;
+      running += 1;
+      void this.#run(key, job);
+    }
+  }
+
+  async #run(key: string, job: Job): Promise<void> {
+    job.isRunning = true;
+    try {
+      job.upload ??= await this.#transport(this.#api, {
+        blob: job.file,
+        name: job.file.name,
+        mediaType: job.file.type,
+        begunAt: job.begunAt,
+        onbegun: (at) => (job.begunAt = at),
+        onprogress: (share) => this.#change(key, { share }),
+        signal: job.abort.signal
+      });
+      if (job.abort.signal.aborted) return;
+      const body = { upload_id: job.upload.id, ...this.#place };
+      await this.#take(() => this.#api.post(this.#path, body));
+      this.#forget(key);
+    } catch (error) {
+      if (!job.abort.signal.aborted) this.#failed(key, error);
+    } finally {
+      job.isRunning = false;
+      this.#go();
+    }
+  }
+
+  #failed(key: string, error: unknown): void {
+    const { code, status } = error instanceof ApiError ? error : new ApiError(0, 'network', '');
+    const name = this.adding.get(key)?.name ?? '';
+    const isFinal = status >= 400 && status < 500 && status !== 401 && status !== 429;
+    const failure = code === 'type_refused' ? m.knowledge_type_refused({ name }) : sentence(error);
+    this.#change(key, { failure, isFinal, share: 0 });
+  }
+
+  /** Tries once more to add it. */
+  again(key: string): void {
+    this.#change(key, { failure: null });
+    this.#go();
+  }
+
+  /** It is not added; what is left of it the server forgets after a day. */
+  drop(key: string): void {
+    const upload = this.#jobs.get(key)?.upload;
+    this.#jobs.get(key)?.abort.abort();
+    this.#forget(key);
+    if (upload) this.#api.delete(`/uploads/${upload.id}`).catch(() => undefined);
+    this.#go();
+  }
+
+  async retry(id: Id): Promise<void> {
+    await this.#take(() => this.#api.post(`${this.#path}/${id}/retry`));
+  }
+
+  async remove(id: Id): Promise<void> {
+    await this.#api.delete(`${this.#path}/${id}`);
+    this.#tell((files) => files.filter((file) => file.id !== id));
+  }
+
+  /** The page is left. */
+  close(): void {
+    for (const { abort } of this.#jobs.values()) abort.abort();
+    this.#jobs.clear();
+  }
+
+  /** The server may have gone on with the file before it answers, and has told so already. */
+  async #take(ask: () => Promise<KnowledgeFile>): Promise<void> {
+    const heard = this.#heard;
+    this.#put(await ask());
+    if (heard !== this.#heard) void this.load();
+  }
+
+  #put(file: KnowledgeFile): void {
+    this.#tell((files) => {
+      const at = files.findIndex(({ id }) => id === file.id);
+      return at === -1 ? [file, ...files] : files.with(at, file);
+    });
+  }
+
+  /** What is known changes here first; what the server goes on with is heard later. */
+  #tell(change: (files: KnowledgeFile[]) => KnowledgeFile[]): void {
+    const { value } = this.state;
+    if (value) this.state.tell({ ...value, files: change(value.files) });
+  }
+
+  #change(key: string, change: Partial<Adding>): void {
+    const adding = this.adding.get(key);
+    if (adding) this.adding.set(key, { ...adding, ...change });
+  }
+
+  #forget(key: string): void {
+    this.#jobs.delete(key);
+    this.adding.delete(key);
+  }
+}

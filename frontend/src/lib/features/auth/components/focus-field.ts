@@ -1,0 +1,14 @@
+import { ApiError } from '#lib/api/client.ts';
+import { sentence } from '#lib/api/error-messages.ts';
+
+/** What the server says by its code about one thing that was typed, said at that field. */
+export async function atField<T>(field: string, code: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof ApiError && error.code === code)) throw error;
+    throw new ApiError(error.status, error.code, error.message, error.requestId, [
+      { field, code, message: sentence(error) }
+    ]);
+  }
+}

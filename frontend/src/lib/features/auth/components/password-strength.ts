@@ -1,0 +1,24 @@
+// Large: only ever imported when it is needed.
+import { ZxcvbnFactory } from '@zxcvbn-ts/core';
+import { adjacencyGraphs, dictionary } from '@zxcvbn-ts/language-common';
+import type { Score } from './strength-meter.svelte.ts';
+
+/** Longer ones are strong, or made to keep this busy. */
+const MOST = 64;
+
+const guesser = new ZxcvbnFactory({ dictionary, graphs: adjacencyGraphs, maxLength: MOST });
+
+/** How hard it is to guess for somebody who knows who it belongs to, and whether it is on the list that is tried first. */
+export function check(password: string, about: string[]): { score: Score; isCommon: boolean } {
+  const known = about.flatMap((text) => [text, ...text.split(/[\s@.]+/)]).filter((text) => text.length > 2);
+  const { score, sequence } = guesser.check(password, known);
+  const [only] = sequence;
+  const isCommon =
+    sequence.length === 1 &&
+    only?.pattern === 'dictionary' &&
+    'dictionaryName' in only &&
+    only.dictionaryName === 'passwords-common' &&
+    !('l33t' in only && only.l33t) &&
+    !('reversed' in only && only.reversed);
+  return { score, isCommon };
+}

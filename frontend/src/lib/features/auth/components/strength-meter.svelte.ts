@@ -1,0 +1,53 @@
+type Check = (password: string, about: string[]) => { score: Score; isCommon: boolean };
+export type Score = 0 | 1 | 2 | 3 | 4;
+
+/** After the last letter, so that nobody waits for it while typing. */
+const AFTER = 120;
+
+/** How hard a password is to guess, by a library that comes when the first letter is typed. */
+export class Strength {
+  /** `null`: nothing typed, or not known yet. */
+  score = $state<Score | null>(null);
+  isCommon = $state(false);
+
+  constructor(password: () => string, about: () => string[]) {
+    $effect(() => {
+      const typed = password();
+      const known = about();
+      if (typed === '') {
+        this.score = null;
+        this.isCommon = false;
+        return;
+      }
+      let isStale = false;
+      const timer = setTimeout(() => {
+        loadCheck()
+          .then((check) => {
+            if (isStale) return;
+            const found = check(typed, known);
+            this.score = found.score;
+            this.isCommon = found.isCommon;
+          })
+          // Without the library there are still the rules, and the server's word.
+          .catch(() => undefined);
+      }, AFTER);
+      return () => {
+        isStale = true;
+        clearTimeout(timer);
+      };
+    });
+  }
+}
+
+let loading: Promise<Check> | undefined;
+
+function loadCheck(): Promise<Check> {
+  loading ??= import('./password-strength.ts').then(
+    ({ check }) => check,
+    (error: unknown) => {
+      loading = undefined;
+      throw error;
+    }
+  );
+  return loading;
+}

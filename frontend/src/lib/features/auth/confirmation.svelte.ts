@@ -1,0 +1,66 @@
+import type { Api } from '#lib/api/client.ts';
+import type { ConfirmMethod, Freshness } from '#lib/api/types.ts';
+
+type Proof = { password: string } | { code: string } | { recovery_code: string };
+
+/** What is important asks that the person showed a moment ago who they are. This asks them, and what waited goes on. */
+export class Confirmation {
+  /** By which of these the account can show it; none known before it is asked. */
+  methods = $state.raw<ConfirmMethod[]>([]);
+  isAsking = $state(false);
+
+  readonly #api: Api;
+  #question: Promise<boolean> | undefined;
+  #answer: ((isConfirmed: boolean) => void) | undefined;
+
+  constructor(api: Api) {
+    this.#api = api;
+    api.onStale = () => this.ask();
+  }
+
+  /** True once it is certain who sits here, at once where that is fresh enough; for what the browser does by itself. */
+  async ensure(): Promise<boolean> {
+    const { fresh_until } = await this.#learn();
+    return fresh_until !== null || this.ask();
+  }
+
+  /** Asks the person; whoever asks meanwhile waits for the same answer. False: they would rather not. */
+  ask(): Promise<boolean> {
+    this.#question ??= this.#begin().finally(() => {
+      this.#question = undefined;
+      this.isAsking = false;
+    });
+    return this.#question;
+  }
+
+  giveUp(): void {
+    this.#answer?.(false);
+  }
+
+  async by(proof: Proof): Promise<void> {
+    await this.#api.post('/auth/confirm', proof);
+    this.#answer?.(true);
+  }
+
+  async byPasskey(): Promise<void> {
+    const { challenge_id, publicKey } = await this.#api.post('/auth/passkeys/signin/start', {});
+    const { usePasskey } = await import('./webauthn.ts');
+    const credential = await usePasskey(publicKey);
+    await this.#api.post('/auth/confirm', { challenge_id, credential });
+    this.#answer?.(true);
+  }
+
+  async #begin(): Promise<boolean> {
+    await this.#learn();
+    return new Promise((resolve) => {
+      this.#answer = resolve;
+      this.isAsking = true;
+    });
+  }
+
+  async #learn(): Promise<Freshness> {
+    const freshness = await this.#api.get('/auth/confirm');
+    this.methods = freshness.methods;
+    return freshness;
+  }
+}

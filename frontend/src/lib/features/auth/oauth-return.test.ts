@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+import { ownPath } from './oauth-return.ts';
+
+const own = (path: string | null) => ownPath(path, 'https://chat.example');
+
+describe('where one goes after signing in', () => {
+  it('is a path of ours', () => {
+    expect(own('/c/1?at=2#end')).toBe('/c/1?at=2#end');
+    expect(own('/invite?token=a%2Fb')).toBe('/invite?token=a%2Fb');
+  });
+
+  it('is never another site', () => {
+    for (const path of [
+      null,
+      '',
+      'https://evil.example',
+      '//evil.example',
+      '/\\evil.example',
+      '\\/evil.example',
+      '/\t/evil.example',
+      'javascript:alert(1)',
+      'c/1',
+      '//',
+      '/\\'
+    ]) {
+      expect(own(path), String(path)).toBe('/');
+    }
+  });
+});

@@ -1,0 +1,34 @@
+import type { Api } from '#lib/api/client.ts';
+import type { Passkey } from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import { createPasskey } from '../webauthn.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+/** Passkeys that sign this account in. */
+export class Passkeys {
+  readonly list: Listing<Passkey>;
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing((page) => api.get('/auth/passkeys', { page, page_size: 50 }));
+  }
+
+  /** Lets the browser ask the person; throws what the browser throws when they decline. */
+  async add(name: string): Promise<void> {
+    const { challenge_id, publicKey } = await this.#api.post('/auth/passkeys/register/start', {});
+    const credential = await createPasskey(publicKey);
+    await this.#api.post('/auth/passkeys/register/finish', { challenge_id, credential, name });
+    await this.list.load();
+  }
+
+  async rename(id: Id, name: string): Promise<void> {
+    const renamed = await this.#api.patch(`/auth/passkeys/${id}`, { name });
+    this.list.put(renamed, (passkey) => passkey.id === id);
+  }
+
+  async remove(id: Id): Promise<void> {
+    await this.#api.delete(`/auth/passkeys/${id}`);
+    this.list.drop((passkey) => passkey.id === id);
+  }
+}

@@ -1,0 +1,39 @@
+import type { Api } from '#lib/api/client.ts';
+import type { TotpSetup } from '../api.ts';
+
+/** Codes of an authenticator app, asked for after the password. */
+export class SecondFactor {
+  /** Being set up: not on before its first code. */
+  setup = $state.raw<TotpSetup | null>(null);
+  /** Shown once, when it has just been switched on. */
+  recoveryCodes = $state.raw<string[]>([]);
+  readonly #api: Api;
+  readonly #changed: () => Promise<void>;
+
+  constructor(api: Api, changed: () => Promise<void>) {
+    this.#api = api;
+    this.#changed = changed;
+  }
+
+  async begin(password: string | undefined): Promise<void> {
+    this.setup = await this.#api.post('/auth/totp', { password });
+  }
+
+  async confirm(code: string): Promise<void> {
+    const { recovery_codes } = await this.#api.post('/auth/totp/confirm', { code });
+    this.recoveryCodes = recovery_codes;
+    this.setup = null;
+    await this.#changed();
+  }
+
+  async switchOff(code: string): Promise<void> {
+    await this.#api.delete('/auth/totp', { code });
+    await this.#changed();
+  }
+
+  /** Nothing secret stays in the page. */
+  forget(): void {
+    this.setup = null;
+    this.recoveryCodes = [];
+  }
+}

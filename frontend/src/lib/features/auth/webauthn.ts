@@ -1,0 +1,54 @@
+/** The browser's part of signing in by passkey: options from the server in, the authenticator's answer out. */
+import type { PasskeyJson as Json } from './api.ts';
+
+/** Passkeys need a secure page under a name, for they belong to names, and a browser that reads the server's JSON. */
+export function canPasskey(): boolean {
+  const isName = !/^[\d.]+$|^\[/.test(location.hostname);
+  return (
+    isName &&
+    typeof PublicKeyCredential === 'function' &&
+    typeof PublicKeyCredential.parseCreationOptionsFromJSON === 'function' &&
+    typeof PublicKeyCredential.parseRequestOptionsFromJSON === 'function'
+  );
+}
+
+/** Whether the browser offers passkeys among the names that it fills in. */
+export async function canOfferPasskeys(): Promise<boolean> {
+  if (!canPasskey() || typeof PublicKeyCredential.isConditionalMediationAvailable !== 'function') return false;
+  return PublicKeyCredential.isConditionalMediationAvailable().catch(() => false);
+}
+
+/** Makes a passkey; throws what the browser throws. */
+export async function createPasskey(options: Json): Promise<Json> {
+  const made = options as unknown as PublicKeyCredentialCreationOptionsJSON;
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(made);
+  return answered(await navigator.credentials.create({ publicKey })).toJSON() as unknown as Json;
+}
+
+interface UseOptions {
+  /** Waits, without a dialog, until the person picks a passkey where the browser fills in names. */
+  conditional?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+/** Signs with a passkey; throws what the browser throws. */
+export async function usePasskey(options: Json, { conditional = false, signal }: UseOptions = {}): Promise<Json> {
+  const asked = options as unknown as PublicKeyCredentialRequestOptionsJSON;
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(asked);
+  const credential = await navigator.credentials.get({
+    publicKey,
+    ...(conditional ? { mediation: 'conditional' as const } : {}),
+    ...(signal ? { signal } : {})
+  });
+  return answered(credential).toJSON() as unknown as Json;
+}
+
+function answered(credential: Credential | null): PublicKeyCredential {
+  if (credential instanceof PublicKeyCredential) return credential;
+  throw new DOMException('no passkey came', 'NotAllowedError');
+}
+
+/** The person closed the browser's dialog, or let it run out: nothing to complain about. */
+export function isPasskeyDismissed(error: unknown): boolean {
+  return error instanceof DOMException && ['NotAllowedError', 'AbortError'].includes(error.name);
+}

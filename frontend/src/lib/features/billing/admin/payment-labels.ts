@@ -1,0 +1,51 @@
+/** What admins are told of payments, in words. */
+import type { AdminPayment, PaymentStatus } from '../api.ts';
+import { money } from '../logic/amounts.ts';
+import { wayName } from '../logic/payment-methods.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+/** All there are, those that ask for somebody first. */
+export const STATUSES: readonly PaymentStatus[] = [
+  'quarantined',
+  'disputed',
+  'created',
+  'pending',
+  'paid',
+  'partly_refunded',
+  'refunded',
+  'failed',
+  'expired'
+];
+
+/** What is asked for instead of a state: payments with a refund that an admin has to end. */
+export const STUCK = 'stuck' as const;
+
+/** Why a payment is in quarantine. */
+export function quarantineReason(payment: AdminPayment): string {
+  const way = wayName(payment.gateway);
+  const { paid_amount: amount, paid_currency: currency } = payment;
+  switch (payment.quarantine) {
+    case 'amount':
+      return amount !== null && amount !== undefined && currency
+        ? m.admin_payment_quar_amount_of({ way, paid: money({ amount, currency }), price: money(payment) })
+        : m.admin_payment_quar_amount({ way });
+    case 'account':
+      return m.admin_payment_quar_account({ way });
+    case 'charge':
+      return m.admin_payment_quar_charge();
+    case 'refund':
+      return m.admin_payment_quar_refund({ way });
+    case 'dispute':
+      return m.admin_payment_quar_dispute({ way });
+    case 'second_plan':
+      return m.admin_payment_quar_second_plan();
+    case 'refused':
+      return m.admin_payment_quar_refused({ way });
+  }
+  return m.admin_payment_quar_other({ reason: payment.quarantine ?? '' });
+}
+
+/** How much of it can still be given back. */
+export function refundable({ status, amount, refunded_amount }: AdminPayment): number {
+  return status === 'paid' || status === 'partly_refunded' ? amount - refunded_amount : 0;
+}

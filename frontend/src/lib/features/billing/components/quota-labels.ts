@@ -1,0 +1,16 @@
+import type { DailyMetric } from '../api.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+/** What a plan limits in a day. */
+export function quotaName(metric: DailyMetric): string {
+  switch (metric) {
+    case 'answers':
+      return m.money_quota_answers();
+    case 'gateway_calls':
+      return m.money_quota_calls();
+    case 'tokens':
+      return m.money_quota_tokens();
+    default:
+      return metric;
+  }
+}

@@ -1,0 +1,89 @@
+/** Amounts of money, as people read them where they live. */
+import { regional } from '#lib/i18n/dates.ts';
+import type { Plan, Price } from '../api.ts';
+
+/** “€11.00”, “290.000 ₫”, “¥1,500”: dong and yen have no smaller unit. */
+export function money({ amount, currency }: Price, locale = regional()): string {
+  const format = new Intl.NumberFormat(locale, { style: 'currency', currency, currencyDisplay: 'narrowSymbol' });
+  return format.format(amount / 10 ** digitsOf(format));
+}
+
+/** An amount on a price tag: “€11”, but “€11.50”. */
+export function tag({ amount, currency }: Price, locale = regional()): string {
+  const options = { style: 'currency', currency, currencyDisplay: 'narrowSymbol' } as const;
+  const digits = digitsOf(new Intl.NumberFormat(locale, options));
+  const isWhole = amount % 10 ** digits === 0;
+  return new Intl.NumberFormat(locale, isWhole ? { ...options, minimumFractionDigits: 0 } : options).format(
+    amount / 10 ** digits
+  );
+}
+
+function digitsOf(format: Intl.NumberFormat): number {
+  return format.resolvedOptions().maximumFractionDigits ?? 2;
+}
+
+/** How many decimals an amount of that currency has: none of dong and yen. */
+export function decimalsOf(currency: string): number {
+  return digitsOf(new Intl.NumberFormat('en', { style: 'currency', currency }));
+}
+
+/** What was typed for an amount of money, in the currency’s smallest unit; null where it is none. */
+export function minorOf(text: string, currency: string): number | null {
+  const decimals = decimalsOf(currency);
+  // In whole units a dot or comma can only part the thousands.
+  const plain = decimals === 0 ? text.replace(/(?<=\d)[., \u00a0](?=\d{3})/g, '') : text.replace(',', '.');
+  const found = /^(\d{1,12})(?:\.(\d+))?$/.exec(plain.trim());
+  const [, whole = '', rest = ''] = found ?? [];
+  if (!found || rest.length > decimals) return null;
+  return Number(whole + rest.padEnd(decimals, '0'));
+}
+
+/** An amount of money, to be edited: without separators. */
+export function editablePrice({ amount, currency }: Price): string {
+  const decimals = decimalsOf(currency);
+  return (amount / 10 ** decimals).toFixed(decimals);
+}
+
+/** Every currency that can be named here. */
+export const CURRENCIES = 'USD EUR GBP JPY VND KRW AUD CAD SGD'.split(' ');
+
+const CURRENCY_OF: Record<string, string> = {
+  AU: 'AUD',
+  CA: 'CAD',
+  GB: 'GBP',
+  JP: 'JPY',
+  KR: 'KRW',
+  SG: 'SGD',
+  US: 'USD',
+  VN: 'VND'
+};
+const EURO = new Set('AT BE BG CY DE EE ES FI FR GR HR IE IT LT LU LV MT NL PT SI SK'.split(' '));
+
+/** What is paid with where the reader lives. */
+export function localCurrency(languages: readonly string[] = navigator.languages): string | undefined {
+  for (const language of languages) {
+    const region = regionOf(language);
+    const currency = region === undefined ? undefined : EURO.has(region) ? 'EUR' : CURRENCY_OF[region];
+    if (currency) return currency;
+  }
+  return undefined;
+}
+
+/** A language that says no region is taken for that of most who speak it. */
+function regionOf(language: string): string | undefined {
+  try {
+    return new Intl.Locale(language).maximize().region;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Every currency in which something is offered. */
+export function currenciesOf(plans: readonly Plan[]): string[] {
+  return [...new Set(plans.flatMap(({ prices }) => prices.map(({ currency }) => currency)))];
+}
+
+/** The plan’s price in that currency, else the first it has. */
+export function priceIn({ prices }: Pick<Plan, 'prices'>, currency: string | undefined): Price | undefined {
+  return prices.find((price) => price.currency === currency) ?? prices[0];
+}

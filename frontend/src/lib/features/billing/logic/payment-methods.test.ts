@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest';
+import type { PaymentGateway, Plan } from '../api.ts';
+import { gatewayName, renewsByItself, wayName, waysFor } from './payment-methods.ts';
+
+const PLAN: Plan = {
+  id: 'p1',
+  name: '1,000 credits',
+  kind: 'credits',
+  interval: null,
+  prices: [
+    { currency: 'USD', amount: 1_100 },
+    { currency: 'VND', amount: 290_000 }
+  ],
+  credits: 1_000_000_000,
+  quotas: {},
+  features: [],
+  trial_days: 0,
+  is_active: true
+};
+const gateway = (name: string, currencies: string[], enabled = true): PaymentGateway => ({
+  name,
+  enabled,
+  currencies,
+  is_demo: false,
+  keeps: false
+});
+
+it('offers what is on and takes one of the plan’s currencies, the chosen one first', () => {
+  const ways = waysFor(
+    PLAN,
+    [
+      gateway('stripe', ['USD', 'VND']),
+      gateway('momo', ['VND']),
+      gateway('paypal', ['USD'], false),
+      gateway('vnpay', ['JPY'])
+    ],
+    'USD'
+  );
+  expect(ways.map(({ gateway: name, price }) => `${name} ${price.amount} ${price.currency}`)).toEqual([
+    'stripe 1100 USD',
+    'momo 290000 VND'
+  ]);
+});
+
+it('knows gateways by the server’s table, and others by their names', () => {
+  expect(['stripe', 'momo', 'another'].map(gatewayName)).toEqual(['Stripe', 'MoMo', 'another']);
+  expect(['stripe', 'vnpay'].map(wayName)).toEqual(['Card', 'VNPAY']);
+  expect(['demo', 'stripe', 'paypal', 'momo', 'vnpay', 'another'].filter(renewsByItself)).toEqual(['demo', 'stripe']);
+});

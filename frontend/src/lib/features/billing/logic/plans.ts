@@ -1,0 +1,42 @@
+/** Plans as they are offered: in their order, and what each says of itself. */
+import type { Plan } from '../api.ts';
+import { priceIn } from './amounts.ts';
+
+const MICRO = 1_000_000;
+const INTERVALS = ['month', 'year'];
+
+/** Months before years, the cheapest first; packs by what one gets. What has no price in that currency comes last. */
+export function inOrder(plans: readonly Plan[], currency: string | undefined): Plan[] {
+  const keysOf = (plan: Plan) => {
+    const price = priceIn(plan, currency);
+    return [
+      INTERVALS.indexOf(plan.interval ?? 'month'),
+      price && (currency === undefined || price.currency === currency) ? 0 : 1,
+      plan.kind === 'credits' ? plan.credits : 0,
+      price?.amount ?? Infinity
+    ];
+  };
+  return plans
+    .map((plan) => ({ plan, keys: keysOf(plan) }))
+    .sort((a, b) => difference(a.keys, b.keys))
+    .map(({ plan }) => plan);
+}
+
+/** Its features, without those that say once more how many credits it has. */
+export function furtherFeatures({ features, credits }: Pick<Plan, 'features' | 'credits'>): string[] {
+  const amount = new RegExp(`(?<![\\d.,])${credits / MICRO}(?![\\d.,]*\\d)`);
+  return [...new Set(features)].filter(
+    (feature) => !(/credits?/i.test(feature) && amount.test(withoutGroups(feature)))
+  );
+}
+
+/** “2,000”, “2.000” and “2 000” are 2000. */
+function withoutGroups(text: string): string {
+  return text.replace(/(?<=\d)[.,'’\u00a0\u202f ](?=\d{3}(?!\d))/g, '');
+}
+
+function difference(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((key, index) => key !== b[index]);
+  const [one, other] = [a[at] ?? 0, b[at] ?? 0];
+  return one < other ? -1 : one > other ? 1 : 0;
+}

@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest';
+import type { Entitlements, QuotaUse } from './api.ts';
+import { Quota } from './quota.svelte.ts';
+import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+
+const TOMORROW = '2026-11-24T00:00:00Z';
+
+async function shortageOf(quotas: QuotaUse[], available = 5_000_000, needsCredits = true) {
+  const credits = { balance: available, held: 0, available, owed: 0, granted: 5_000_000 };
+  const own: Entitlements = { plan: null, credits, quotas, trial_ends_at: null };
+  const quota = new Quota({ get: () => Promise.resolve(own as never) }, new FakeLine(), undefined);
+  await quota.entitlements.load();
+  return quota.shortage(needsCredits);
+}
+
+it('keeps one from asking by what begins anew, not by what is kept', async () => {
+  const storage: QuotaUse = { metric: 'storage', used: 9, limit: 9, resets_at: null };
+  const members: QuotaUse = { metric: 'members', used: 3, limit: 2, resets_at: null };
+  expect(await shortageOf([storage, members])).toBeNull();
+  const answers: QuotaUse = { metric: 'answers', used: 50, limit: 50, resets_at: TOMORROW };
+  expect(await shortageOf([storage, answers])).toEqual({ kind: 'quota', metric: 'answers', resets: TOMORROW });
+});
+
+it('needs no credits for a model that costs nothing, but what the plan allows', async () => {
+  const answers: QuotaUse = { metric: 'answers', used: 50, limit: 50, resets_at: TOMORROW };
+  expect(await shortageOf([], 0)).toEqual({ kind: 'credits' });
+  expect(await shortageOf([], 0, false)).toBeNull();
+  expect(await shortageOf([answers], 0)).toEqual({ kind: 'credits' });
+  expect(await shortageOf([answers], 0, false)).toEqual({ kind: 'quota', metric: 'answers', resets: TOMORROW });
+});

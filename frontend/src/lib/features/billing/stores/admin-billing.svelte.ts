@@ -1,0 +1,242 @@
+import type { FilterOf } from '#lib/api/calls.ts';
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { ProviderTest } from '#lib/features/gateway/api.ts';
+import type {
+  AdminPayment,
+  AdminPaymentGateway,
+  AdminSubscription,
+  Credits,
+  DifferenceState,
+  LedgerEntry,
+  PaymentDetails,
+  PaymentDifference,
+  Plan,
+  PlanDefinition,
+  RefundDecision,
+  Release,
+  SubscriptionStatus
+} from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import { Asked } from '#lib/api/resource.svelte.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+const PAGE_SIZE = 50;
+
+export type PaymentFilter = FilterOf<'/admin/payments'>;
+
+/** Everybody’s payments. */
+export class AdminPayments {
+  readonly list: Listing<AdminPayment>;
+  readonly #api: Api;
+  #filter: PaymentFilter = {};
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing((page) => api.get('/admin/payments', { ...this.#filter, page, page_size: PAGE_SIZE }));
+  }
+
+  /** Only these. */
+  find(filter: PaymentFilter): void {
+    this.#filter = filter;
+    void this.list.load();
+  }
+
+  /** How many are in quarantine. */
+  quarantined(): Promise<number> {
+    return this.#count({ status: 'quarantined' });
+  }
+
+  /** How many have a refund that an admin has to end. */
+  stuck(): Promise<number> {
+    return this.#count({ refund: 'stuck' });
+  }
+
+  async #count(filter: PaymentFilter): Promise<number> {
+    const query = { ...filter, page: 1, page_size: 1 };
+    return (await this.#api.get('/admin/payments', query)).total;
+  }
+}
+
+/** One payment, with what its gateway has told. */
+export class AdminPaymentStore {
+  readonly payment: Asked<PaymentDetails>;
+  readonly #api: Api;
+  readonly #path: `/admin/payments/${Id}`;
+
+  constructor(api: Api, id: Id) {
+    this.#api = api;
+    this.#path = `/admin/payments/${id}`;
+    this.payment = new Asked(() => api.get(this.#path));
+  }
+
+  /** In the currency’s smallest unit. */
+  async refund(amount: number, reason: string): Promise<void> {
+    await this.#api.post(`${this.#path}/refund`, { amount, reason });
+    await this.payment.load();
+  }
+
+  async release(decision: Release, reason: string): Promise<void> {
+    await this.#api.post(`${this.#path}/release`, { decision, reason });
+    await this.payment.load();
+  }
+
+  /** Ends a refund that is under way, or has its gateway asked again. */
+  async decide(refundId: Id, decision: RefundDecision, reason: string): Promise<void> {
+    const path = `${this.#path}/refunds/${refundId}/decide` as const;
+    try {
+      this.payment.tell(await this.#api.post(path, { decision, reason }));
+    } catch (error) {
+      // It has ended meanwhile: what is shown is no longer so.
+      if (error instanceof ApiError && error.status === 409) void this.payment.load();
+      throw error;
+    }
+  }
+
+  /** Asks its gateway what became of it. */
+  async reconcile(): Promise<void> {
+    await this.#api.post(`${this.#path}/reconcile`);
+    await this.payment.load();
+  }
+}
+
+/** Credits that admins give and take. */
+export class Gifts {
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+  }
+
+  /** In micro-credits; less than nothing takes them away. */
+  give(userId: Id, amount: number, reason: string): Promise<Credits> {
+    return this.#api.post('/admin/credits', { user_id: userId, amount, reason });
+  }
+}
+
+/** The account of somebody. */
+export class AdminLedger {
+  readonly list: Listing<LedgerEntry>;
+
+  constructor(api: Api, userId: Id) {
+    this.list = new Listing((page) => api.get('/admin/ledger', { user_id: userId, page, page_size: PAGE_SIZE }));
+  }
+}
+
+/** Which plans are shown. */
+export type PlanView = 'offered' | 'withdrawn' | 'all';
+
+/** All plans, those that are no longer offered too. */
+export class AdminPlans {
+  /** Those that are shown. */
+  readonly list: Listing<Plan>;
+  all = $state.raw<readonly Plan[]>([]);
+  readonly #api: Api;
+  #view: PlanView = 'offered';
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(async () => {
+      const found = await api.get('/admin/pricing_plans');
+      this.all = found.items;
+      const isShown = (plan: Plan) => this.#view === 'all' || plan.is_active === (this.#view === 'offered');
+      const items = found.items.filter(isShown);
+      return { ...found, items, total: items.length };
+    });
+  }
+
+  show(view: PlanView): void {
+    this.#view = view;
+    void this.list.load();
+  }
+
+  async add(kind: Pick<Plan, 'kind' | 'interval'>, plan: PlanDefinition): Promise<void> {
+    await this.#api.post('/admin/pricing_plans', { ...kind, ...plan });
+    await this.list.load();
+  }
+
+  /** One that was sold stays as it is; the answer is what takes its place. */
+  async change(id: Id, plan: PlanDefinition): Promise<Plan> {
+    const changed = await this.#api.patch(`/admin/pricing_plans/${id}`, plan);
+    await this.list.load();
+    return changed;
+  }
+
+  async offer(id: Id, isOffered: boolean): Promise<void> {
+    await this.#api.patch(`/admin/pricing_plans/${id}`, { is_active: isOffered });
+    await this.list.load();
+  }
+}
+
+/** The payment methods. */
+export class AdminGateways {
+  readonly list: Listing<AdminPaymentGateway>;
+  /** What the last test of each has shown. */
+  tests = $state.raw<Record<string, ProviderTest | 'under way'>>({});
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(() => api.get('/admin/gateways'));
+  }
+
+  async turn(name: string, isOn: boolean): Promise<void> {
+    const changed = await this.#api.patch(`/admin/gateways/${name}`, { enabled: isOn });
+    const isIt = (other: AdminPaymentGateway) => other.name === name;
+    const before = this.list.items.find(isIt);
+    if (before) this.list.put({ ...before, ...changed }, isIt);
+  }
+
+  async test(name: string): Promise<void> {
+    this.tests = { ...this.tests, [name]: 'under way' };
+    try {
+      const result = await this.#api.post(`/admin/gateways/${name}/test`);
+      this.tests = { ...this.tests, [name]: result };
+    } catch (error) {
+      const { [name]: _, ...others } = this.tests;
+      this.tests = others;
+      throw error;
+    }
+  }
+}
+
+/** Everybody’s subscriptions. */
+export class AdminSubscriptions {
+  readonly list: Listing<AdminSubscription>;
+  #status: SubscriptionStatus | undefined;
+
+  constructor(api: Api) {
+    this.list = new Listing((page) =>
+      api.get('/admin/subscriptions', { status: this.#status, page, page_size: PAGE_SIZE })
+    );
+  }
+
+  /** Only these. */
+  find(status: SubscriptionStatus | undefined): void {
+    this.#status = status;
+    void this.list.load();
+  }
+}
+
+/** Where what the gateways have isn’t what is here. */
+export class PaymentDifferences {
+  readonly list: Listing<PaymentDifference>;
+  readonly #api: Api;
+  #state: DifferenceState = 'open';
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing((page) =>
+      api.get('/admin/payment_differences', { state: this.#state, page, page_size: PAGE_SIZE })
+    );
+  }
+
+  find(state: DifferenceState): void {
+    this.#state = state;
+    void this.list.load();
+  }
+
+  async close(id: Id, note: string): Promise<void> {
+    await this.#api.post(`/admin/payment_differences/${id}/close`, { note });
+    await this.list.load(this.list.page || 1);
+  }
+}

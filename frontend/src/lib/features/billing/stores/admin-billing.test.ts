@@ -1,0 +1,34 @@
+import { expect, it, vi } from 'vitest';
+import { ApiError, type Api } from '#lib/api/client.ts';
+import { AdminPayments, AdminPaymentStore } from './admin-billing.svelte.ts';
+
+const detailsWith = (state: string) => ({ id: 'p1', refunds: [{ id: 'r1', state }] });
+
+it('shows what a decided refund has become, without asking again', async () => {
+  const get = vi.fn(async () => detailsWith('pending'));
+  const post = vi.fn(async () => detailsWith('done'));
+  const store = new AdminPaymentStore({ get, post } as unknown as Api, 'p1');
+  await store.payment.load();
+  await store.decide('r1', 'done', 'It is on the statement');
+  expect(post).toHaveBeenCalledWith('/admin/payments/p1/refunds/r1/decide', {
+    decision: 'done',
+    reason: 'It is on the statement'
+  });
+  expect(store.payment.value?.refunds[0]?.state).toBe('done');
+  expect(get).toHaveBeenCalledTimes(1);
+});
+
+it('asks again where a refund has ended meanwhile, and says so', async () => {
+  const get = vi.fn().mockResolvedValueOnce(detailsWith('pending')).mockResolvedValue(detailsWith('failed'));
+  const post = vi.fn().mockRejectedValue(new ApiError(409, 'wrong_state', 'This refund has ended already.'));
+  const store = new AdminPaymentStore({ get, post } as unknown as Api, 'p1');
+  await store.payment.load();
+  await expect(store.decide('r1', 'done', 'late')).rejects.toBeInstanceOf(ApiError);
+  await vi.waitFor(() => expect(store.payment.value?.refunds[0]?.state).toBe('failed'));
+});
+
+it('counts payments whose refunds are stuck', async () => {
+  const get = vi.fn(async () => ({ items: [], total: 2, page: 1, page_size: 1 }));
+  expect(await new AdminPayments({ get } as unknown as Api).stuck()).toBe(2);
+  expect(get).toHaveBeenCalledWith('/admin/payments', { refund: 'stuck', page: 1, page_size: 1 });
+});

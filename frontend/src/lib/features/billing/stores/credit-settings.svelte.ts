@@ -1,0 +1,35 @@
+import type { Api } from '#lib/api/client.ts';
+import type { CreditSettings, TopUpWish } from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import { Asked } from '#lib/api/resource.svelte.ts';
+
+/** How an account of credits is watched and filled: one’s own, or a workspace’s. */
+export class CreditSettingsStore {
+  readonly asked: Asked<CreditSettings>;
+  readonly #api: Api;
+  readonly #payer: { workspace_id?: Id };
+
+  constructor(api: Api, workspaceId?: Id) {
+    this.#api = api;
+    this.#payer = workspaceId ? { workspace_id: workspaceId } : {};
+    this.asked = new Asked(() => api.get('/credit_settings', this.#payer));
+  }
+
+  /** In micro-credits. Null: a tenth of what came last; 0: never. */
+  async warnBelow(threshold: number | null): Promise<void> {
+    await this.#api.put('/credit_settings/low_balance', { threshold, ...this.#payer });
+    await this.asked.load();
+  }
+
+  async topUp(wish: TopUpWish): Promise<void> {
+    await this.#api.put('/credit_settings/top_up', { ...wish, ...this.#payer });
+    await this.asked.load();
+  }
+
+  async stop(): Promise<void> {
+    const { workspace_id } = this.#payer;
+    const query = workspace_id ? (`?workspace_id=${encodeURIComponent(workspace_id)}` as const) : '';
+    await this.#api.delete(`/credit_settings/top_up${query}`);
+    await this.asked.load();
+  }
+}

@@ -1,0 +1,55 @@
+/** Waits until it is certain what became of a payment: by what the server tells, and by asking now and then. */
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { Payment, PaymentStatus } from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import { Asked } from '#lib/api/resource.svelte.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+
+const FIRST_PAUSE = 1_500;
+const LONGEST_PAUSE = 15_000;
+
+const OPEN: ReadonlySet<PaymentStatus> = new Set(['created', 'pending']);
+
+export function isOpen({ status }: Payment): boolean {
+  return OPEN.has(status);
+}
+
+export class PaymentWatch {
+  readonly payment: Asked<Payment>;
+  #pause = FIRST_PAUSE;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isOver = false;
+
+  constructor(api: Api, id: Id) {
+    this.payment = new Asked(() => api.get(`/payments/${id}`));
+  }
+
+  /** Answers how to stop. */
+  follow(line: Line): () => void {
+    const leave = line.on((frame) => {
+      // What one may use has changed: most likely by this payment.
+      if (frame.type === 'quota.updated' && this.#isWaiting) void this.look();
+    });
+    void this.look();
+    return () => {
+      leave();
+      this.#isOver = true;
+      clearTimeout(this.#timer);
+    };
+  }
+
+  async look(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.payment.load();
+    if (this.#isOver || !this.#isWaiting) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.look(), this.#pause);
+    this.#pause = Math.min(this.#pause * 1.5, LONGEST_PAUSE);
+  }
+
+  get #isWaiting(): boolean {
+    const { value, error } = this.payment;
+    if (error instanceof ApiError && !error.isNetwork && error.status < 500) return false;
+    return value === null || isOpen(value);
+  }
+}

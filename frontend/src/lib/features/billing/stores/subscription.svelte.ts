@@ -1,0 +1,119 @@
+import type { Api } from '#lib/api/client.ts';
+import type {
+  BegunPayment,
+  BillingDetails,
+  ChangePreview,
+  PaymentMethod,
+  PlanChange,
+  Price,
+  Subscription
+} from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import { Asked } from '#lib/api/resource.svelte.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+/** A plan that is paid for again and again: one’s own, or a workspace’s. */
+export class SubscriptionStore {
+  readonly asked: Asked<{ subscription: Subscription | null }>;
+  readonly #api: Api;
+  readonly #payer: { workspace_id?: Id };
+  /** Undefined: one’s own. */
+  readonly workspaceId: Id | undefined;
+
+  constructor(api: Api, workspaceId?: Id) {
+    this.#api = api;
+    this.workspaceId = workspaceId;
+    this.#payer = workspaceId ? { workspace_id: workspaceId } : {};
+    this.asked = new Asked(() => api.get('/subscription', this.#payer));
+  }
+
+  /** Null: there is none, or it isn’t known yet. */
+  get current(): Subscription | null {
+    const found = this.asked.value?.subscription ?? null;
+    return found?.status === 'ended' ? null : found;
+  }
+
+  async cancel(): Promise<Subscription> {
+    return this.#keep(await this.#api.post('/subscription/cancel', this.#payer));
+  }
+
+  async resume(): Promise<Subscription> {
+    return this.#keep(await this.#api.post('/subscription/resume', this.#payer));
+  }
+
+  async startTrial(planId: Id): Promise<Subscription> {
+    return this.#keep(await this.#api.post('/subscription/trial', { plan_id: planId }));
+  }
+
+  /** What a change would mean. */
+  preview(planId: Id, seats?: number): Promise<ChangePreview> {
+    return this.#api.post('/subscription/change/preview', { plan_id: planId, seats, ...this.#payer });
+  }
+
+  /** `price`: what a period costs, as it is shown. */
+  async change(planId: Id, seats?: number, price?: Price): Promise<PlanChange> {
+    const wish = { plan_id: planId, seats, price, ...this.#payer };
+    const done = await this.#api.post('/subscription/change', wish);
+    this.#keep(done.subscription);
+    return done;
+  }
+
+  /** The next period, by hand. */
+  pay(): Promise<BegunPayment> {
+    return this.#api.post('/subscription/pay', this.#payer);
+  }
+
+  #keep(subscription: Subscription): Subscription {
+    this.asked.tell({ subscription });
+    return subscription;
+  }
+}
+
+/** Cards and the like that gateways keep. */
+export class PaymentMethods {
+  readonly list: Listing<PaymentMethod>;
+  readonly #api: Api;
+  readonly #query: '' | `?workspace_id=${string}`;
+  readonly #payer: { workspace_id?: Id };
+
+  constructor(api: Api, workspaceId?: Id) {
+    this.#api = api;
+    this.#query = workspaceId ? `?workspace_id=${encodeURIComponent(workspaceId)}` : '';
+    this.#payer = workspaceId ? { workspace_id: workspaceId } : {};
+    this.list = new Listing(() => api.get('/payment_methods', this.#payer));
+  }
+
+  /** Begins to save one; answers where the payer gives it. */
+  async setUp(gateway: string): Promise<string> {
+    const query = new URLSearchParams(this.#payer as Record<string, string>).toString();
+    const wish = { gateway, return_url: query ? `/plans/billing?${query}` : undefined, ...this.#payer };
+    return (await this.#api.post('/payment_methods/setups', wish)).redirect_url;
+  }
+
+  async remove(id: Id): Promise<void> {
+    await this.#api.delete(`/payment_methods/${id}${this.#query}`);
+    await this.list.load();
+  }
+
+  async prefer(id: Id): Promise<void> {
+    await this.#api.post(`/payment_methods/${id}/default`, this.#payer);
+    await this.list.load();
+  }
+}
+
+/** What stands on receipts. */
+export class BillingDetailsStore {
+  readonly asked: Asked<BillingDetails>;
+  readonly #api: Api;
+  readonly #payer: { workspace_id?: Id };
+
+  constructor(api: Api, workspaceId?: Id) {
+    this.#api = api;
+    this.#payer = workspaceId ? { workspace_id: workspaceId } : {};
+    this.asked = new Asked(() => api.get('/billing_details', this.#payer));
+  }
+
+  async save(details: BillingDetails): Promise<void> {
+    this.asked.tell(await this.#api.put('/billing_details', { ...details, ...this.#payer }));
+  }
+}

@@ -1,0 +1,19 @@
+/** The wire contract of boards. */
+import type * as Described from '#lib/api/generated/types.gen.ts';
+
+export type BoardColumn = Described.BoardColumn;
+
+export type Task = Described.Task;
+
+/** `GET /r1/tasks` */
+export type OwnTask = Described.OwnTask;
+
+export type NewTask = Described.CreateTaskRequest;
+
+/** What is written of a task. */
+export type TaskChange = Omit<Described.ChangeTaskRequest, 'version'>;
+
+/** What is told of boards to those who look at their conversation. */
+export type BoardFrame = Told<Extract<Described.ServerFrame, { type: `task.${string}` | `column.${string}` }>>;
+
+type Told<F extends { type: unknown; payload: unknown }> = F extends unknown ? Pick<F, 'type' | 'payload'> : never;

@@ -1,0 +1,9 @@
+import { m } from '#lib/paraglide/messages.js';
+import type { Board } from '../stores/board.svelte.ts';
+
+/** The columns that most boards begin with. */
+export async function beginBoard(board: Board): Promise<void> {
+  await board.createColumn(m.board_column_waiting());
+  await board.createColumn(m.board_column_doing());
+  await board.createColumn(m.board_column_done(), true);
+}

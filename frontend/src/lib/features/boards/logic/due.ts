@@ -1,0 +1,36 @@
+import { clock, dateFormat, daysBetween, regional } from '#lib/i18n/dates.ts';
+import { thisMinute } from '#lib/util/clock.ts';
+
+/** When something is due, as short as a card needs it: “Today, 17:00”, “Tomorrow, 09:00”, “Fri, 09:00”, “24 Nov”. */
+export function dueLabel(timestamp: string, now = new Date()): string {
+  const at = new Date(timestamp);
+  const locale = regional();
+  const days = daysBetween(now, at);
+  const time = clock(at);
+  if (Math.abs(days) <= 1) {
+    const word = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(days, 'day');
+    return `${word.charAt(0).toLocaleUpperCase(locale)}${word.slice(1)}, ${time}`;
+  }
+  if (days > 1 && days < 7) return `${dateFormat({ weekday: 'short' }).format(at)}, ${time}`;
+  const isThisYear = at.getFullYear() === now.getFullYear();
+  return dateFormat({ day: 'numeric', month: 'short', ...(isThisYear ? {} : { year: 'numeric' }) }).format(at);
+}
+
+export function isLate(timestamp: string | null, now = thisMinute().getTime()): boolean {
+  return timestamp !== null && Date.parse(timestamp) < now;
+}
+
+/** For a field of date and time, in the reader’s own time. */
+export function toField(timestamp: string | null): string {
+  if (timestamp === null) return '';
+  const at = new Date(timestamp);
+  const two = (number: number) => String(number).padStart(2, '0');
+  const date = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${date}T${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
+/** What stands in such a field; null where nothing does. */
+export function fromField(value: string): string | null {
+  const at = new Date(value);
+  return Number.isNaN(at.getTime()) ? null : at.toISOString();
+}

@@ -1,0 +1,79 @@
+import type { Api } from '#lib/api/client.ts';
+import type { Task } from './api.ts';
+import type { Id } from '#lib/api/types.ts';
+import type { App } from '#lib/app/app.ts';
+import type { Pane } from '#lib/features/conversations/conversation-view.svelte.ts';
+import { Board, type BoardLine } from './stores/board.svelte.ts';
+
+interface Created {
+  type: 'task.created';
+  payload: { conversation_id: Id; task: Task };
+}
+
+const NONE: readonly Task[] = [];
+
+/** Which tasks the messages of a conversation became. Where none did, its board isn’t read. */
+export class MessageTasks {
+  readonly #api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>;
+  readonly #id: Id;
+  readonly #board: Board;
+  #isReading = false;
+
+  constructor(api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>, conversationId: Id) {
+    this.#api = api;
+    this.#id = conversationId;
+    this.#board = new Board(api, conversationId, { onlyFromMessages: true });
+  }
+
+  readonly #byMessage = $derived.by(() => Map.groupBy(this.#board.tasks, ({ message_id }) => message_id));
+
+  of(messageId: Id | null): readonly Task[] {
+    if (messageId === null) return NONE;
+    return this.#byMessage.get(messageId) ?? NONE;
+  }
+
+  isDone({ column_id }: Task): boolean {
+    return this.#board.column(column_id)?.done ?? false;
+  }
+
+  /** Looks whether there are any, and takes up what is told of them; answers how to stop that. */
+  open(line: BoardLine): () => void {
+    const leave = this.#board.follow(line);
+    const leaveFirst = line.on((frame: { type: string }) => {
+      if (frame.type !== 'task.created') return;
+      const { conversation_id, task } = (frame as Created).payload;
+      if (conversation_id === this.#id && task.message_id) void this.#read();
+    });
+    void this.#look();
+    return () => {
+      leave();
+      leaveFirst();
+    };
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const query = { from_message: true, page_size: 1 };
+      const { total } = await this.#api.get(`/conversations/${this.#id}/tasks`, query);
+      if (total > 0) await this.#read();
+    } catch {
+      // A conversation can be read without it; the next look at it asks again.
+    }
+  }
+
+  async #read(): Promise<void> {
+    // From its first reading on the board follows by itself.
+    if (this.#isReading || this.#board.isLoaded) return;
+    this.#isReading = true;
+    await this.#board.load();
+    this.#isReading = false;
+  }
+}
+
+/** Has the messages of a conversation say what became of them. */
+export function showTasks(app: App, pane: Pane): void {
+  if (pane.beginning) return;
+  const tasks = new MessageTasks(app.api, pane.id);
+  pane.tasks = tasks;
+  pane.onClose(tasks.open(app.connection));
+}

@@ -1,0 +1,58 @@
+import { expect, it, vi } from 'vitest';
+import type { Task } from './api.ts';
+import { MessageTasks } from './message-tasks.svelte.ts';
+import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+
+const task = (id: string, message_id: string | null) =>
+  ({
+    id,
+    conversation_id: 'c',
+    column_id: 'done',
+    title: id,
+    position: 'V',
+    version: 1,
+    message_id,
+    archived_at: null
+  }) as Task;
+
+function open(tasks: Task[]) {
+  const line = new FakeLine();
+  const asked: string[] = [];
+  const api = {
+    get: (path: string, query: { page_size?: number } = {}) => {
+      asked.push(path);
+      if (path.endsWith('/board'))
+        return Promise.resolve({
+          conversation_id: 'c',
+          version: 3,
+          columns: [{ id: 'done', done: true, position: 'V' }]
+        });
+      const page_size = query.page_size ?? 200;
+      return Promise.resolve({ items: tasks.slice(0, page_size), page: 1, page_size, total: tasks.length });
+    }
+  } as never;
+  const known = new MessageTasks(api, 'c');
+  known.open(line);
+  return { line, asked, known };
+}
+
+it('knows what messages became, and whether that is done', async () => {
+  const { known } = open([task('t1', 'm1'), task('t2', 'm1'), task('t3', 'm2')]);
+  await vi.waitFor(() => expect(known.of('m1').map(({ id }) => id)).toEqual(['t1', 't2']));
+  expect(known.of('m3')).toEqual([]);
+  expect(known.isDone(task('t1', 'm1'))).toBe(true);
+});
+
+it('asks once where no message became one, and reads the board with the first that does', async () => {
+  const tasks: Task[] = [];
+  const { known, line, asked } = open(tasks);
+  await vi.waitFor(() => expect(asked).toHaveLength(1));
+  const made = task('t1', 'm1');
+  line.receive({ type: 'task.created', payload: { conversation_id: 'c', board_version: 3, task: task('t0', null) } });
+  expect(asked).toHaveLength(1);
+  tasks.push(made);
+  line.receive({ type: 'task.created', payload: { conversation_id: 'c', board_version: 4, task: made } });
+  await vi.waitFor(() => expect(known.of('m1')).toHaveLength(1));
+  line.receive({ type: 'task.deleted', payload: { conversation_id: 'c', board_version: 4, task_id: 't1' } });
+  expect(known.of('m1')).toEqual([]);
+});

@@ -1,0 +1,28 @@
+import type { Api } from '#lib/api/client.ts';
+import type { Id, Member } from '#lib/api/types.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+const PAGE_SIZE = 50;
+
+/** Whom a task can be given to: the members of its conversation, by their names. */
+export class BoardPeople {
+  readonly list: Listing<Member>;
+  #query = '';
+
+  constructor(api: Pick<Api, 'get'>, conversationId: Id) {
+    this.list = new Listing(
+      (page) =>
+        api.get(`/conversations/${conversationId}/members`, {
+          page,
+          page_size: PAGE_SIZE,
+          ...(this.#query && { q: this.#query })
+        }),
+      ({ user_id }) => user_id
+    );
+  }
+
+  search(query: string): void {
+    this.#query = query.trim();
+    void this.list.load();
+  }
+}

@@ -1,0 +1,285 @@
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { BoardColumn, BoardFrame, NewTask, Task, TaskChange } from '../api.ts';
+import type { HelloPayload, Id, Page, ServerFrame } from '#lib/api/types.ts';
+import { renamed } from '#lib/realtime/renamed.ts';
+import { before, between } from '../logic/position.ts';
+
+const PAGE_SIZE = 200;
+/** Several gaps at once are one reason to read it anew. */
+const LOOK_AFTER = 200;
+/** So many tasks are archived by one request. */
+const MOST_ARCHIVED = 500;
+
+/** The part of the connection that tells what changed. */
+export interface BoardLine {
+  on(handler: (frame: ServerFrame) => void): () => void;
+  onHello(handler: (hello: HelloPayload) => void): () => void;
+}
+
+/** The board of one conversation: read once, then as it is told; read anew where the version shows that something was missed. */
+export class Board {
+  columns = $state.raw<readonly BoardColumn[]>([]);
+  #tasks = $state.raw<ReadonlyMap<Id, Task>>(new Map());
+  isLoaded = $state(false);
+  error = $state<unknown>(null);
+
+  readonly #api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>;
+  readonly #id: Id;
+  readonly #filter: { from_message?: true };
+  #version = 0;
+  #turn = 0;
+  /** What is told while it is being read. */
+  #early: BoardFrame[] | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** `onlyFromMessages`: other tasks are read only as they are told. */
+  constructor(api: Pick<Api, 'get' | 'post' | 'patch' | 'delete'>, id: Id, { onlyFromMessages = false } = {}) {
+    this.#api = api;
+    this.#id = id;
+    this.#filter = onlyFromMessages ? { from_message: true } : {};
+  }
+
+  /** Each column’s tasks, in their order. */
+  readonly #ordered = $derived.by(() => {
+    const columns = new Map<Id, Task[]>(this.columns.map(({ id }) => [id, []]));
+    for (const task of this.#tasks.values()) columns.get(task.column_id)?.push(task);
+    for (const tasks of columns.values()) tasks.sort((a, b) => before(a.position, b.position) || before(a.id, b.id));
+    return columns;
+  });
+
+  in(columnId: Id): readonly Task[] {
+    return this.#ordered.get(columnId) ?? [];
+  }
+
+  get(id: Id): Task | undefined {
+    return this.#tasks.get(id);
+  }
+
+  get tasks(): Task[] {
+    return [...this.#tasks.values()];
+  }
+
+  get count(): number {
+    return this.#tasks.size;
+  }
+
+  column(id: Id): BoardColumn | undefined {
+    return this.columns.find((column) => column.id === id);
+  }
+
+  async load(): Promise<void> {
+    this.#turn += 1;
+    const turn = this.#turn;
+    this.#early = [];
+    this.error = null;
+    try {
+      const head = await this.#api.get(`/conversations/${this.#id}/board`);
+      const first = await this.#page(1);
+      const rest = Array.from({ length: Math.max(0, Math.ceil(first.total / PAGE_SIZE) - 1) }, (_, at) => at + 2);
+      const pages = [first, ...(await Promise.all(rest.map((page) => this.#page(page))))];
+      if (turn !== this.#turn) return;
+      this.#version = head.version;
+      this.columns = head.columns;
+      this.#tasks = new Map(pages.flatMap(({ items }) => items).map((task) => [task.id, task]));
+      this.isLoaded = true;
+      const early = this.#early;
+      this.#early = null;
+      early.sort((a, b) => a.payload.board_version - b.payload.board_version).forEach((frame) => this.#take(frame));
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      this.#early = null;
+      this.error = error;
+    }
+  }
+
+  /** What is asked for again where it failed. */
+  retry(): Promise<void> {
+    return this.load();
+  }
+
+  /** Takes up what is told of it; answers how to stop that. */
+  follow(line: BoardLine): () => void {
+    const leave = line.on((frame) => {
+      if (frame.type === 'resync') {
+        const named = frame.payload.conversation_ids;
+        if (!named || named.includes(this.#id)) this.#lookSoon();
+        return;
+      }
+      if (frame.type === 'user.changed') {
+        this.#tasks = new Map([...this.#tasks].map(([id, task]) => [id, renamed(task, frame.payload)]));
+        return;
+      }
+      const told: { type: string } = frame;
+      if (isOfBoard(told) && told.payload.conversation_id === this.#id) this.#hear(told);
+    });
+    const leaveHello = line.onHello(({ conversations }) => {
+      const version = conversations.find(({ id }) => id === this.#id)?.board_version ?? 0;
+      if (this.isLoaded && version !== this.#version) this.#lookSoon();
+    });
+    return () => {
+      clearTimeout(this.#timer);
+      leave();
+      leaveHello();
+    };
+  }
+
+  /** Any task of the board, archived ones too. */
+  async find(id: Id): Promise<Task> {
+    return this.#tasks.get(id) ?? (await this.#api.get(`/tasks/${id}`));
+  }
+
+  async createColumn(name: string, done = false): Promise<void> {
+    const path = `/conversations/${this.#id}/board/columns` as const;
+    this.#putColumn(await this.#api.post(path, { name, done }));
+  }
+
+  async changeColumn(id: Id, change: { name?: string; done?: boolean; position?: number }): Promise<void> {
+    this.#putColumn(await this.#api.patch(`/columns/${id}`, change));
+  }
+
+  async removeColumn(id: Id): Promise<void> {
+    await this.#api.delete(`/columns/${id}`);
+    this.columns = this.columns.filter((column) => column.id !== id);
+  }
+
+  /** Puts away what stands in a column, and answers how many tasks that were. */
+  async archiveColumn(id: Id): Promise<number> {
+    let count = 0;
+    for (;;) {
+      const told = await this.#api.post(`/columns/${id}/archive`, {});
+      count += told.count;
+      if (told.count < MOST_ARCHIVED) return count;
+    }
+  }
+
+  async create(wish: NewTask): Promise<Task> {
+    const task = await this.#api.post(`/conversations/${this.#id}/tasks`, wish);
+    this.#put(task);
+    return task;
+  }
+
+  /** Changes what one has seen; where somebody was faster that is shown, and the change refused. */
+  async change(seen: Task, wish: TaskChange): Promise<Task> {
+    try {
+      const task = await this.#api.patch(`/tasks/${seen.id}`, { ...wish, version: seen.version });
+      this.#put(task);
+      return task;
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'stale') this.#put(await this.#api.get(`/tasks/${seen.id}`));
+      throw error;
+    }
+  }
+
+  /** Brings back what was archived, whatever was changed of it since. */
+  async restore(id: Id): Promise<void> {
+    this.#put(await this.#api.patch(`/tasks/${id}`, { archived: false }));
+  }
+
+  /** To the place `at` among the others of that column. It is there at once; where that is refused it goes back. */
+  async move(id: Id, columnId: Id, at: number): Promise<void> {
+    const before = this.place(id, columnId, at);
+    if (before) await this.keep(before);
+  }
+
+  /** Shows it at that place, and nobody else; answers what it was. */
+  place(id: Id, columnId: Id, at: number): Task | undefined {
+    const task = this.#tasks.get(id);
+    if (!task) return undefined;
+    const others = this.in(columnId).filter((other) => other.id !== id);
+    const position = between(others[at - 1]?.position ?? null, others[at]?.position ?? null);
+    this.#set({ ...task, column_id: columnId, position });
+    return task;
+  }
+
+  /** Where it is shown now is where it stands from now on. */
+  async keep(before: Task): Promise<void> {
+    const now = this.#tasks.get(before.id);
+    if (!now || (now.column_id === before.column_id && now.position === before.position)) return;
+    const { column_id, position } = now;
+    try {
+      this.#put(await this.#api.patch(`/tasks/${before.id}`, { column_id, position }));
+    } catch (error) {
+      this.putBack(before);
+      throw error;
+    }
+  }
+
+  /** To where it was, unless something newer was told meanwhile. */
+  putBack(before: Task): void {
+    if (this.#tasks.get(before.id)?.version === before.version) this.#set(before);
+  }
+
+  async remove({ id, version }: Task): Promise<void> {
+    await this.#api.delete(`/tasks/${id}?version=${version}`);
+    this.#drop(id);
+  }
+
+  #page(page: number): Promise<Page<Task>> {
+    return this.#api.get(`/conversations/${this.#id}/tasks`, {
+      ...this.#filter,
+      page,
+      page_size: PAGE_SIZE
+    });
+  }
+
+  #hear(frame: BoardFrame): void {
+    if (this.#early) this.#early.push(frame);
+    else if (this.isLoaded) this.#take(frame);
+  }
+
+  #take(frame: BoardFrame): void {
+    const { board_version } = frame.payload;
+    if (board_version <= this.#version) return;
+    // One before it was missed, or is late: applied all the same, and looked after.
+    if (board_version > this.#version + 1) this.#lookSoon();
+    else this.#version = board_version;
+    switch (frame.type) {
+      case 'task.created':
+      case 'task.updated':
+        this.#put(frame.payload.task);
+        return;
+      case 'task.deleted':
+        this.#drop(frame.payload.task_id);
+        return;
+      case 'column.created':
+      case 'column.updated':
+        this.#putColumn(frame.payload.column);
+        return;
+      case 'column.deleted':
+        this.columns = this.columns.filter(({ id }) => id !== frame.payload.column_id);
+        return;
+    }
+  }
+
+  /** Answers and events may cross: the later version counts. */
+  #put(task: Task): void {
+    const have = this.#tasks.get(task.id);
+    if (have && have.version > task.version) return;
+    if (task.archived_at) this.#drop(task.id);
+    else this.#set(task);
+  }
+
+  #set(task: Task): void {
+    this.#tasks = new Map(this.#tasks).set(task.id, task);
+  }
+
+  #drop(id: Id): void {
+    const tasks = new Map(this.#tasks);
+    tasks.delete(id);
+    this.#tasks = tasks;
+  }
+
+  #putColumn(column: BoardColumn): void {
+    const others = this.columns.filter(({ id }) => id !== column.id);
+    this.columns = [...others, column].sort((a, b) => before(a.position, b.position));
+  }
+
+  #lookSoon(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.load(), LOOK_AFTER);
+  }
+}
+
+function isOfBoard(frame: { type: string }): frame is BoardFrame {
+  return /^(task|column)\./.test(frame.type);
+}

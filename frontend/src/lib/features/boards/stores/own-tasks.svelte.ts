@@ -1,0 +1,101 @@
+import type { Api } from '#lib/api/client.ts';
+import type { OwnTask } from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+const PAGE_SIZE = 100;
+/** Several changes at once are one reason to look. */
+const LOOK_AFTER = 300;
+const WEEK = 7 * 86_400_000;
+
+export type DueFilter = 'late' | 'week';
+
+/** Which of one’s tasks are looked at; the address has it. */
+export interface OwnTaskFilter {
+  /** Done ones, in place of the others. */
+  readonly isDone: boolean;
+  readonly conversationId: Id | null;
+  readonly label: string | null;
+  readonly due: DueFilter | null;
+}
+
+export function filterOf(params: Pick<URLSearchParams, 'get' | 'has'>): OwnTaskFilter {
+  const due = params.get('due');
+  return {
+    isDone: params.has('done'),
+    conversationId: params.get('in'),
+    label: params.get('label'),
+    due: due === 'late' || due === 'week' ? due : null
+  };
+}
+
+export function addressOf({ isDone, conversationId, label, due }: OwnTaskFilter): string {
+  const params = new URLSearchParams();
+  if (isDone) params.set('done', '1');
+  if (conversationId) params.set('in', conversationId);
+  if (label) params.set('label', label);
+  if (due) params.set('due', due);
+  return params.size > 0 ? `/tasks?${params}` : '/tasks';
+}
+
+/** What one is to do, on all boards. */
+export class OwnTasks {
+  filter = $state.raw<OwnTaskFilter>(filterOf(new URLSearchParams()));
+  readonly list: Listing<OwnTask>;
+  /** What was seen, also where a filter hides it now: to choose from. */
+  places = $state.raw<ReadonlyMap<Id, OwnTask>>(new Map());
+  labels = $state.raw<readonly string[]>([]);
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(api: Pick<Api, 'get'>, now: () => number = Date.now) {
+    this.list = new Listing(
+      async (page) => {
+        const { isDone, conversationId, label, due } = this.filter;
+        const answer = await api.get('/tasks', {
+          assignee: 'me',
+          done: isDone,
+          ...(conversationId && { conversation_id: conversationId }),
+          ...(label && { label }),
+          ...(due && { due_before: new Date(now() + (due === 'week' ? WEEK : 0)).toISOString() }),
+          page,
+          page_size: PAGE_SIZE
+        });
+        this.#learn(answer.items);
+        return answer;
+      },
+      ({ id }) => id
+    );
+  }
+
+  show(filter: OwnTaskFilter): Promise<void> {
+    this.filter = filter;
+    this.list.items = [];
+    this.list.page = 0;
+    return this.list.load();
+  }
+
+  /** Takes up what is told of them; answers how to stop that. */
+  follow(line: Line): () => void {
+    const leave = line.on(({ type }: { type: string }) => {
+      if (type === 'tasks.own' || type === 'resync') this.#lookSoon();
+    });
+    const leaveReturn = line.onReturn(this.list, () => this.#lookSoon());
+    return () => {
+      clearTimeout(this.#timer);
+      leave();
+      leaveReturn();
+    };
+  }
+
+  #learn(tasks: readonly OwnTask[]): void {
+    this.places = new Map([...this.places, ...tasks.map((task) => [task.conversation_id, task] as const)]);
+    const labels = new Set([...this.labels, ...tasks.flatMap((task) => task.labels)]);
+    this.labels = [...labels].sort((a, b) => a.localeCompare(b));
+  }
+
+  #lookSoon(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.list.refresh(), LOOK_AFTER);
+  }
+}

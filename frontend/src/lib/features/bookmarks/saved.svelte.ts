@@ -1,0 +1,103 @@
+/** The messages that one keeps for oneself. */
+import { SvelteMap, SvelteSet } from 'svelte/reactivity';
+import type { Api } from '#lib/api/client.ts';
+import type { SavedMessage } from '#lib/features/threads/api.ts';
+import type { Id, Message } from '#lib/api/types.ts';
+import { renamed } from '#lib/realtime/renamed.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { perAccount } from '#lib/app/per-account.ts';
+
+const PAGE_SIZE = 50;
+
+export class Saved {
+  readonly list: Listing<SavedMessage>;
+  /** Those of the pages that were read. */
+  readonly #ids = new SvelteSet<Id>();
+  /** What was done or told since, or asked for alone; a page that was on its way then doesn’t know of it. */
+  readonly #told = new SvelteMap<Id, boolean>();
+  /** How often all of it has grown old: an answer that was on its way by then has, too. */
+  #returns = 0;
+  readonly #api: Api;
+
+  constructor(api: Api, line: Line) {
+    this.#api = api;
+    this.list = new Listing(
+      async (page) => {
+        const answer = await api.get('/saved', { page, page_size: PAGE_SIZE });
+        if (page === 1) this.#ids.clear();
+        for (const { message } of answer.items) this.#ids.add(message.id);
+        return answer;
+      },
+      ({ message }) => message.id
+    );
+    line.on((frame) => {
+      if (frame.type === 'saved.updated') this.#hear(frame.payload.message_id, frame.payload.saved);
+      else if (frame.type === 'message.deleted') this.#forget(frame.payload.message_id);
+      else if (frame.type === 'message.updated') this.#update(frame.payload.message);
+      else if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
+    });
+    line.onReturn(this.list, () => {
+      this.#returns += 1;
+      this.#told.clear();
+      void this.list.refresh();
+    });
+    void this.list.load();
+  }
+
+  has(id: Id): boolean {
+    return this.#told.get(id) ?? this.#ids.has(id);
+  }
+
+  /** Finds out of one that may be beyond the pages that were read. */
+  async learn(id: Id): Promise<void> {
+    const isWhole = this.list.isKnown && !this.list.hasMore;
+    if (isWhole || this.has(id) || this.#told.has(id)) return;
+    const returns = this.#returns;
+    try {
+      const { saved } = await this.#api.get(`/messages/${id}/saved`);
+      if (returns === this.#returns && !this.#told.has(id)) this.#told.set(id, saved);
+    } catch {
+      // Whoever wants to know next asks again; it can be saved all the same.
+    }
+  }
+
+  async keep(id: Id, isSaved: boolean): Promise<void> {
+    const path = `/messages/${id}/saved` as const;
+    await (isSaved ? this.#api.put(path) : this.#api.delete(path));
+    this.#hear(id, isSaved);
+  }
+
+  #hear(id: Id, isSaved: boolean): void {
+    if (!isSaved) return this.#drop(id);
+    if (this.has(id)) return;
+    this.#told.set(id, true);
+    // The message itself is read with the list.
+    void this.list.refresh();
+  }
+
+  /** One of them has another text. */
+  #update(message: Message): void {
+    const have = this.list.items.find((one) => one.message.id === message.id);
+    if (have) this.list.put({ ...have, message }, (one) => one === have);
+  }
+
+  #drop(id: Id): void {
+    this.#told.set(id, false);
+    this.#take(id);
+  }
+
+  /** There is no such message any more. */
+  #forget(id: Id): void {
+    this.#told.delete(id);
+    this.#take(id);
+  }
+
+  #take(id: Id): void {
+    this.#ids.delete(id);
+    this.list.drop(({ message }) => message.id === id);
+  }
+}
+
+/** Those of whoever is signed in; asked for when somebody first wants to know. */
+export const savedOf = perAccount(({ api, connection }) => new Saved(api, connection));

@@ -1,0 +1,53 @@
+import type { Audience, Broadcast, BroadcastWish } from '../api.ts';
+import type { Id, Timestamp } from '#lib/api/types.ts';
+
+/** What is chosen of an audience; each narrows it, and nothing chosen lets all through. */
+export interface Chosen {
+  isEveryone: boolean;
+  workspaces: Id[];
+  roles: ('user' | 'admin')[];
+  plans: Id[];
+  people: Id[];
+}
+
+/** Null: nobody is chosen. */
+export function audienceOf({ isEveryone, workspaces, roles, plans, people }: Chosen): Audience | null {
+  if (isEveryone) return { all: true };
+  const audience: Audience = {
+    ...(workspaces.length > 0 && { workspace_ids: workspaces }),
+    ...(roles.length > 0 && { roles }),
+    ...(plans.length > 0 && { plan_ids: plans }),
+    ...(people.length > 0 && { user_ids: people })
+  };
+  return Object.keys(audience).length > 0 ? audience : null;
+}
+
+export function chosenOf(audience: Audience | undefined): Chosen {
+  return {
+    isEveryone: audience === undefined || audience.all === true,
+    workspaces: audience?.workspace_ids ?? [],
+    roles: audience?.roles ?? [],
+    plans: audience?.plan_ids ?? [],
+    people: audience?.user_ids ?? []
+  };
+}
+
+/** A moment as a field for date and time has it, where the reader lives: `2026-11-24T22:00`. Empty: none. */
+export function localOf(timestamp: Timestamp | null | undefined): string {
+  if (!timestamp) return '';
+  const at = new Date(timestamp);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+export function momentOf(local: string): Timestamp | null {
+  const at = new Date(local);
+  return local === '' || Number.isNaN(at.getTime()) ? null : at.toISOString();
+}
+
+/** What is sent of a change: what has begun keeps its audience, its channels and its beginning. */
+export function changeOf(before: Broadcast, wish: BroadcastWish): Partial<BroadcastWish> {
+  const { title, body, severity, dismissible, ends_at, audience, channels, starts_at } = wish;
+  const always = { title, body, severity, dismissible, ends_at };
+  if (before.status !== 'scheduled') return always;
+  return { ...always, audience, channels, ...(starts_at !== null && { starts_at }) };
+}

@@ -1,0 +1,81 @@
+/**
+ * Channels that a text names. Who writes sees `#general`; what is sent is a link to the channel's id, so that it still leads there when
+ * the channel is called otherwise.
+ */
+import type { App } from '#lib/app/app.ts';
+import type { Id } from '#lib/api/types.ts';
+import { isChannel } from '#lib/features/conversations/kinds.ts';
+import { cutMentions, type Name } from '#lib/features/conversations/mentions.ts';
+import type { Pane } from '#lib/features/conversations/conversation-view.svelte.ts';
+
+const UUID = String.raw`[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`;
+const LINK = new RegExp(String.raw`\[#([^\]\n]*)\]\(/c/(${UUID})\)`, 'gi');
+/** Code, links and addresses: what stands in them is not meant. */
+const KEPT = /(`{3,}[^]*?(?:`{3,}|$)|`[^`\n]*`|\[[^\]\n]*\]\([^)\s]*\)|https?:\/\/\S+)/;
+/** What would end the words of a link, or be more than words. */
+const MARKS = /[\\[\]`*<>]/g;
+
+/** With links in the place of the channels’ names. */
+export function linked(text: string, channels: readonly Name[]): string {
+  if (!text.includes('#')) return text;
+  const link = (name: string, id: string) => `[#${name.replace(MARKS, '')}](/c/${id})`;
+  return text
+    .split(KEPT)
+    .map((part, at) =>
+      at % 2 === 1
+        ? part
+        : cutMentions(part, channels)
+            .map(({ text, kind, id }) => (kind === 'channel' && id ? link(text.slice(1), id) : text))
+            .join('')
+    )
+    .join('');
+}
+
+/** With the channels’ names, as they are called now where that is known, in the place of links; and whom they mean. */
+export function unlinked(text: string, channels: readonly Name[]): { text: string; meant: readonly Name[] } {
+  const meant: Name[] = [];
+  const words = text.replace(LINK, (_, written: string, id: string) => {
+    const name = channels.find((channel) => channel.id === id)?.name ?? written;
+    meant.push({ id, name, kind: 'channel' });
+    return `#${name}`;
+  });
+  return { text: words, meant };
+}
+
+export class ChannelLinks {
+  /** Those that were chosen or stood in a text already: nobody has to be in them. */
+  #meant: readonly Name[] = [];
+  readonly #app: App;
+  readonly #workspaceId: Id | undefined;
+
+  constructor(app: App, workspaceId: Id | undefined) {
+    this.#app = app;
+    this.#workspaceId = workspaceId;
+  }
+
+  mean(id: Id, name: string): void {
+    this.#meant = [{ id, name, kind: 'channel' }, ...this.#meant.filter((one) => one.id !== id)];
+  }
+
+  linked(text: string): string {
+    return linked(text, [...this.#meant, ...this.#known()]);
+  }
+
+  unlinked(text: string): string {
+    const found = unlinked(text, this.#known());
+    for (const { id = '', name } of found.meant) this.mean(id, name);
+    return found.text;
+  }
+
+  #known(): Name[] {
+    return this.#app.conversations
+      .in(this.#workspaceId)
+      .filter(isChannel)
+      .flatMap(({ id, title }) => (title ? [{ id, name: title, kind: 'channel' as const }] : []));
+  }
+}
+
+/** Has what is written in a conversation link channels. */
+export function linkChannels(app: App, pane: Pane): void {
+  pane.channels = new ChannelLinks(app, pane.conversation?.workspace_id);
+}

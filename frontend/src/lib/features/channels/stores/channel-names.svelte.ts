@@ -1,0 +1,39 @@
+/** What channels are called that a text leads to, also those that the reader is not in. */
+import { SvelteMap } from 'svelte/reactivity';
+import type { App } from '#lib/app/app.ts';
+import type { Conversation, Id } from '#lib/api/types.ts';
+import { isChannel } from '#lib/features/conversations/kinds.ts';
+import { perAccount } from '#lib/app/per-account.ts';
+
+export class ChannelNames {
+  /** Of those the reader is not in, once they were asked for. */
+  readonly #others = new SvelteMap<Id, Conversation>();
+  readonly #asked = new Set<Id>();
+  readonly #api: Pick<App['api'], 'get'>;
+  readonly #conversations: Pick<App['conversations'], 'get' | 'isLoaded'>;
+
+  constructor({ api, conversations }: Pick<App, 'api' | 'conversations'>) {
+    this.#api = api;
+    this.#conversations = conversations;
+  }
+
+  /** Undefined where it isn't known yet, is no channel, or is none of the reader's business. */
+  nameOf(id: Id): string | undefined {
+    const found = this.#conversations.get(id) ?? this.#others.get(id);
+    if (!found && this.#conversations.isLoaded) queueMicrotask(() => void this.#ask(id));
+    return found && isChannel(found) ? (found.title ?? undefined) : undefined;
+  }
+
+  async #ask(id: Id): Promise<void> {
+    if (this.#asked.has(id)) return;
+    this.#asked.add(id);
+    try {
+      this.#others.set(id, await this.#api.get(`/conversations/${id}`));
+    } catch {
+      // The words that were written say enough.
+    }
+  }
+}
+
+/** Those of whoever is signed in. */
+export const channelNamesOf = perAccount((app) => new ChannelNames(app));

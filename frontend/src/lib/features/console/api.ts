@@ -1,0 +1,84 @@
+/** The wire contract of the console. */
+import type * as Described from '#lib/api/generated/types.gen.ts';
+import type { Always } from '#lib/api/types.ts';
+
+export type FiguresRange = Described.FiguresRange;
+
+export type FigureName = Described.FigureName;
+
+/** `GET /r1/admin/figures` */
+export type Figures = Described.Figures;
+
+export type IncidentKind = Described.IncidentKind;
+
+export type Incident = Described.Incident;
+
+/** `GET /r1/admin/instances` */
+export type Instance = Described.InstanceVec[number];
+
+export type CheckAbout = Described.CheckAbout;
+
+export type Check = Described.Check;
+
+/** `GET /r1/admin/checks` */
+export type Checks = Described.Checks;
+
+export type JobStatus = Described.JobStatus;
+
+/** `GET /r1/admin/jobs` */
+export type Job = Always<Described.Job, 'error' | 'run_at'>;
+
+/** `GET /r1/admin/job_kinds` */
+export type JobKind = Described.JobKindVec[number];
+
+export type UserRole = Described.UserRole;
+export type UserStatus = Described.UserStatus;
+
+/** `GET /r1/admin/users` */
+export type Account = Always<Described.AdminUser, 'suspended_at' | 'suspended_reason' | 'plan' | 'last_active_at'>;
+
+export type AccountsAction = Described.AccountsAction;
+
+/** `POST /r1/admin/users/batch` */
+export type ChangedAccounts = Described.ChangedAccounts;
+
+export type WorkspaceKind = Described.WorkspaceKind;
+
+/** `GET /r1/admin/users/{id}` */
+export type AccountDetails = Always<
+  Described.AdminUserDetails,
+  'suspended_at' | 'suspended_reason' | 'plan' | 'last_active_at' | 'suspended_by_name' | 'credits'
+>;
+
+/** A way in, mailed or to be handed over. */
+export type SentLink = Always<Described.SentLink, 'url'>;
+
+export type AccountWish = Described.InviteAccountRequest;
+
+export type InvitedAccount = Account & { link: SentLink };
+
+/** `GET /r1/admin/workspaces` */
+export type AnyWorkspace = Always<Described.AdminWorkspace, 'owner' | 'last_activity_at'>;
+
+/** `GET /r1/admin/conversations`: a slice, the newest first */
+export type AnyConversation = Described.AdminConversation;
+
+/** `GET /r1/admin/workspaces/{id}/members`, `GET /r1/admin/conversations/{id}/members`: in these nobody is a guest */
+export type AnyMember = Described.AdminWorkspaceMember;
+
+export type SettingSource = Described.SettingSource;
+
+/** `GET /r1/admin/settings` */
+export type Setting = Always<Described.SettingVec[number], 'value' | 'place'>;
+
+/** `GET /r1/admin/setup` */
+export type Setup = Omit<Always<Described.Setup, 'finished_at' | 'workspace'>, 'mail' | 'models'> & {
+  mail: Always<Described.SetupMail, 'tested_at'>;
+  models: Always<Described.SetupModels, 'tested_at'>;
+};
+
+/** `POST /r1/admin/setup/mail` */
+export type MailTest = Always<Described.MailTest, 'error'>;
+
+/** `POST /r1/admin/setup/question` */
+export type QuestionTest = Always<Described.QuestionTest, 'model' | 'answer' | 'error'>;

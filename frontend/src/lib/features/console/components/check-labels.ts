@@ -1,0 +1,24 @@
+import type { CheckAbout } from '../api.ts';
+import { nameIn } from '#lib/util/enum-lookup.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+const NAMES: Record<CheckAbout, () => string> = {
+  configuration: m.check_configuration,
+  disk: m.check_disk,
+  key: m.check_key,
+  database: m.check_database,
+  clock: m.check_clock,
+  search: m.check_search,
+  redis: m.check_redis,
+  mail: m.check_mail,
+  ai: m.check_ai,
+  public_address: m.check_public_address,
+  backups: m.check_backups,
+  files: m.check_files,
+  jobs: m.check_jobs
+};
+
+/** A newer server may look at what this app doesn’t know yet. */
+export function checkName(about: CheckAbout): string {
+  return nameIn(NAMES, about);
+}

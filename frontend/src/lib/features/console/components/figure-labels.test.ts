@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest';
+import type { Incident } from '../api.ts';
+import { feltWords, incidentWords, summary, timesOf } from './figure-labels.ts';
+
+it('adds what adds up, and takes the most of what doesn’t', () => {
+  expect(summary('messages', [1, null, 4])).toBe(5);
+  expect(summary('connections', [1, null, 4])).toBe(4);
+  expect(summary('latency_ms', [null])).toBe(0);
+});
+
+it('names each value by when it begins', () => {
+  const times = timesOf({
+    range: '30d',
+    from: '2026-11-22T00:00:00Z',
+    step_seconds: 86_400,
+    series: [{ name: 'people', values: [1, 2] }],
+    now: {
+      people: 1,
+      people_of_day: 1,
+      people_of_month: 1,
+      guests: 0,
+      bans: 0,
+      dead_letters: 0,
+      jobs_waiting: 0,
+      longest_wait_seconds: 0,
+      stored_bytes: 0
+    },
+    incidents: []
+  });
+  expect(times.map(({ key }) => key)).toEqual(['2026-11-22T00:00:00.000Z', '2026-11-23T00:00:00.000Z']);
+  expect(times[1]?.label).toContain('23');
+});
+
+it('says who felt an incident, and nothing where nobody has counted', () => {
+  const incident: Incident = {
+    kind: 'database',
+    detail: null,
+    began_at: '',
+    ended_at: '',
+    instances: 1,
+    felt: 12,
+    people: 38
+  };
+  expect(feltWords(incident)).toBe('12 requests failed. Up to 38 people were here.');
+  expect(feltWords({ ...incident, felt: 1, people: 1 })).toBe('1 request failed. 1 person was here.');
+  expect(feltWords({ ...incident, felt: 1204, people: null })).toBe('1,204 requests failed.');
+  expect(feltWords({ ...incident, felt: 0 })).toBe('Nothing failed meanwhile.');
+  expect(feltWords({ ...incident, felt: null })).toBe('');
+  expect(feltWords({ ...incident, kind: 'redis' })).toBe('');
+  expect(feltWords({ ...incident, kind: 'redis', instances: 2, people: null })).toContain('up to a second late');
+  expect(feltWords({ ...incident, kind: 'ai' })).toBe('12 questions to models failed. 38 people had asked.');
+  expect(feltWords({ ...incident, kind: 'provider', people: null })).toBe('12 requests to it failed.');
+  expect(incidentWords({ ...incident, kind: 'provider', detail: 'main' }).what).toBe(
+    'The AI provider main can’t be asked'
+  );
+  expect(feltWords({ ...incident, kind: 'dead_letters', people: null })).toBe(
+    '12 jobs needed someone to look at them.'
+  );
+  expect(feltWords({ ...incident, kind: 'of a newer server' as 'ai' })).toBe('');
+});

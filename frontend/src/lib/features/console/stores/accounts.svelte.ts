@@ -1,0 +1,107 @@
+import type { FilterOf } from '#lib/api/calls.ts';
+import type { Api } from '#lib/api/client.ts';
+import type {
+  Account,
+  AccountDetails,
+  AccountsAction,
+  AccountWish,
+  ChangedAccounts,
+  InvitedAccount,
+  SentLink,
+  UserRole
+} from '../api.ts';
+import type { Device, Id } from '#lib/api/types.ts';
+import { Asked } from '#lib/api/resource.svelte.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+const PAGE_SIZE = 50;
+
+export type AccountFilter = FilterOf<'/admin/users'>;
+
+/** All accounts of the installation, for its admins. */
+export class Accounts {
+  readonly list: Listing<Account>;
+  readonly #api: Api;
+  #filter: AccountFilter = {};
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing((page) => api.get('/admin/users', { ...this.#filter, page, page_size: PAGE_SIZE }));
+  }
+
+  /** Only these. */
+  find(filter: AccountFilter): void {
+    this.#filter = filter;
+    void this.list.load();
+  }
+
+  details(id: Id): Asked<AccountDetails> {
+    return new Asked(() => this.#api.get(`/admin/users/${id}`));
+  }
+
+  devices(id: Id): Listing<Device> {
+    return new Listing((page) => this.#api.get(`/admin/users/${id}/sessions`, { page, page_size: 10 }));
+  }
+
+  async invite(wish: AccountWish): Promise<InvitedAccount> {
+    const made = await this.#api.post('/admin/users', wish);
+    await this.list.load();
+    return made;
+  }
+
+  async setRole(id: Id, role: UserRole): Promise<void> {
+    await this.#api.patch(`/admin/users/${id}`, { role });
+    await this.#again();
+  }
+
+  async suspend(id: Id, reason: string): Promise<void> {
+    await this.#api.patch(`/admin/users/${id}`, { status: 'suspended', reason: reason || undefined });
+    await this.#again();
+  }
+
+  async restore(id: Id): Promise<void> {
+    await this.#api.patch(`/admin/users/${id}`, { status: 'active' });
+    await this.#again();
+  }
+
+  /** Does it to each of these; what is refused holds no other back. */
+  async several(ids: Id[], action: AccountsAction, reason?: string): Promise<ChangedAccounts> {
+    const done = await this.#api.post('/admin/users/batch', {
+      ids,
+      action,
+      reason: reason || undefined
+    });
+    await this.#again();
+    return done;
+  }
+
+  async endSessions(id: Id): Promise<void> {
+    await this.#api.delete(`/admin/users/${id}/sessions`);
+  }
+
+  async endSession(id: Id, session: Id): Promise<void> {
+    await this.#api.delete(`/admin/users/${id}/sessions/${session}`);
+  }
+
+  resetPassword(id: Id): Promise<SentLink> {
+    return this.#api.post(`/admin/users/${id}/password-reset`);
+  }
+
+  async removeSecondFactor(id: Id): Promise<void> {
+    await this.#api.delete(`/admin/users/${id}/second-factor`);
+    await this.#again();
+  }
+
+  exportData(id: Id): Promise<unknown> {
+    return this.#api.get(`/admin/users/${id}/export`);
+  }
+
+  async delete(id: Id): Promise<void> {
+    await this.#api.delete(`/admin/users/${id}`);
+    await this.#again();
+  }
+
+  #again(): Promise<void> {
+    return this.list.load(this.list.page || 1);
+  }
+}

@@ -1,0 +1,45 @@
+import type { Api } from '#lib/api/client.ts';
+import type { AnyMember } from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import { Asked } from '#lib/api/resource.svelte.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+type Path = '/admin/conversations' | '/admin/workspaces';
+
+/** What has an owner and members and is seen by the installation’s admins, whether or not they are in it. */
+export abstract class Overseen<One> {
+  abstract readonly list: Listing<One>;
+  protected readonly api: Api;
+  readonly #path: Path;
+
+  constructor(api: Api, path: Path) {
+    this.api = api;
+    this.#path = path;
+  }
+
+  details(id: Id): Asked<One> {
+    return new Asked(() => this.api.get(`${this.#path}/${id}`) as Promise<One>);
+  }
+
+  /** Who is in it, by name; `text` says whom to look for. */
+  members(id: Id, text: () => string): Listing<AnyMember> {
+    return new Listing((page) =>
+      this.api.get(`${this.#path}/${id}/members`, { q: text() || undefined, page, page_size: 20 })
+    );
+  }
+
+  async setOwner(id: Id, owner: Id): Promise<void> {
+    await this.api.patch(`${this.#path}/${id}`, { owner_id: owner });
+    await this.#again();
+  }
+
+  /** `name` is what it is called, or its id where that isn’t shown. */
+  async delete(id: Id, name: string): Promise<void> {
+    await this.api.delete(`${this.#path}/${id}`, { name });
+    await this.#again();
+  }
+
+  #again(): Promise<void> {
+    return this.list.load(this.list.page || 1);
+  }
+}

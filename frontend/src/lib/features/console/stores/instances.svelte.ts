@@ -1,0 +1,48 @@
+import type { Api } from '#lib/api/client.ts';
+import type { Instance } from '../api.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+export interface InstanceFilter {
+  /** A part of the host’s name, or of the id. */
+  text: string;
+  version: string;
+  /** Only those that have what they need, or only those that don’t. */
+  state: 'fine' | 'wrong' | '';
+}
+
+export function isFine({ database, redis }: Instance): boolean {
+  return database && redis !== false;
+}
+
+/** The programs that serve this installation. They are few: the server tells all of them, and what is shown is chosen here. */
+export class Instances {
+  readonly list: Listing<Instance>;
+  /** Of all of them, whatever is shown. */
+  versions = $state.raw<string[]>([]);
+  #filter: InstanceFilter = { text: '', version: '', state: '' };
+
+  constructor(api: Api) {
+    this.list = new Listing(async () => {
+      const all = await api.get('/admin/instances');
+      this.versions = [...new Set(all.map(({ version }) => version))].toSorted();
+      const items = all.filter((one) => this.#isMeant(one));
+      return { items, page: 1, page_size: Math.max(items.length, 1), total: items.length };
+    });
+  }
+
+  /** Only these. */
+  find(filter: InstanceFilter): void {
+    this.#filter = filter;
+    void this.list.load();
+  }
+
+  #isMeant(one: Instance): boolean {
+    const { text, version, state } = this.#filter;
+    const wanted = text.trim().toLowerCase();
+    return (
+      (one.host.toLowerCase().includes(wanted) || one.id.startsWith(wanted)) &&
+      (version === '' || one.version === version) &&
+      (state === '' || isFine(one) === (state === 'fine'))
+    );
+  }
+}

@@ -1,0 +1,62 @@
+import type { Api } from '#lib/api/client.ts';
+import type { Job, JobKind, JobStatus } from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import { Asked } from '#lib/api/resource.svelte.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+const PAGE_SIZE = 50;
+
+/** Work that waits, and what was given up. */
+export class Jobs {
+  readonly list: Listing<Job>;
+  /** Of which there are any. */
+  readonly kinds: Asked<JobKind[]>;
+  readonly #api: Api;
+  #status: JobStatus | undefined;
+  #kind: string | undefined;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.kinds = new Asked(() => api.get('/admin/job_kinds'));
+    this.list = new Listing((page) =>
+      api.get('/admin/jobs', { status: this.#status, kind: this.#kind, page, page_size: PAGE_SIZE })
+    );
+  }
+
+  /** Only these. */
+  find(status: JobStatus | undefined, kind: string | undefined): void {
+    this.#status = status;
+    this.#kind = kind;
+    void this.list.load();
+    void this.kinds.load();
+  }
+
+  async requeue(id: Id): Promise<void> {
+    await this.#api.post(`/admin/jobs/${id}/requeue`);
+    await this.#again();
+  }
+
+  /** All that were given up, or those of the kind that is shown; answers how many. */
+  async requeueAll(): Promise<number> {
+    const { requeued } = await this.#api.post('/admin/jobs/requeue', { kind: this.#kind });
+    await this.#again();
+    return requeued;
+  }
+
+  /** Deletes all that were given up, or those of the kind that is shown; answers how many. */
+  async dropAll(): Promise<number> {
+    const { deleted } = await this.#api.delete('/admin/jobs', { kind: this.#kind });
+    await this.#again();
+    return deleted;
+  }
+
+  async drop(id: Id): Promise<void> {
+    await this.#api.delete(`/admin/jobs/${id}`);
+    await this.#again();
+  }
+
+  #again(): Promise<void> {
+    void this.kinds.load();
+    return this.list.load(this.list.page || 1);
+  }
+}

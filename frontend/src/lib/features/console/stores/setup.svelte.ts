@@ -1,0 +1,49 @@
+import type { Api } from '#lib/api/client.ts';
+import type { MailTest, QuestionTest, Setup } from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import { Asked } from '#lib/api/resource.svelte.ts';
+
+/** Somebody may pass a link on; that many come by it. */
+const MOST = 50;
+
+/** The first hour of an installation: what it still needs. */
+export class SetupStore {
+  readonly asked: Asked<Setup>;
+  mail = $state.raw<MailTest | null>(null);
+  question = $state.raw<QuestionTest | null>(null);
+  /** A link for the others, made here. */
+  link = $state.raw<string | null>(null);
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.asked = new Asked(() => api.get('/admin/setup'));
+  }
+
+  async rename(id: Id, name: string): Promise<void> {
+    await this.#api.patch(`/workspaces/${id}`, { name });
+    await this.asked.load();
+  }
+
+  async tryMail(): Promise<void> {
+    this.mail = await this.#api.post('/admin/setup/mail');
+    await this.asked.load();
+  }
+
+  async tryQuestion(): Promise<void> {
+    this.question = await this.#api.post('/admin/setup/question');
+    await this.asked.load();
+  }
+
+  async invite(workspaceId: Id): Promise<void> {
+    const made = await this.#api.post(`/workspaces/${workspaceId}/invitations`, {
+      max_uses: MOST,
+      role: 'member'
+    });
+    this.link = made.url;
+  }
+
+  async finish(finished: boolean): Promise<void> {
+    this.asked.tell(await this.#api.patch('/admin/setup', { finished }));
+  }
+}

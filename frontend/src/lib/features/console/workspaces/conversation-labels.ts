@@ -1,0 +1,22 @@
+import type { AnyConversation } from '../api.ts';
+import type { ConversationKind } from '#lib/api/types.ts';
+import { nameIn } from '#lib/util/enum-lookup.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+export const CONVERSATION_KINDS: Record<ConversationKind, () => string> = {
+  public_channel: m.kind_public_channel,
+  private_channel: m.kind_private_channel,
+  group: m.kind_group,
+  single: m.kind_single,
+  assistant: m.kind_assistant
+};
+
+/** What it is called here: one without a title is what it is. */
+export function conversationName({ title, kind }: AnyConversation): string {
+  return title ?? nameIn(CONVERSATION_KINDS, kind);
+}
+
+/** What stands below its name. */
+export function conversationAbout({ title, kind, id }: AnyConversation): string {
+  return title === null ? id : nameIn(CONVERSATION_KINDS, kind);
+}

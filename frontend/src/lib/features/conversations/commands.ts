@@ -1,0 +1,230 @@
+/** What one does by a `/` in front of what one writes. */
+import { goto } from '#lib/util/navigation.ts';
+import { FOREVER } from '#lib/features/channels/api.ts';
+import type { App } from '#lib/app/app.ts';
+import { attempt } from '#lib/ui/attempt.ts';
+import { leaveConversation, mayLeave } from './list/conversation-actions.ts';
+import { toast } from '#lib/ui/toast/toast.svelte.ts';
+import { m } from '#lib/paraglide/messages.js';
+import { searchFor } from '#lib/features/search/search-address.ts';
+import { getLocale } from '#lib/i18n/locale.ts';
+import { isOff, lengthOf, MOST, splitEmoji, untilWords } from './composer/command-text.ts';
+import { hasChangingMembers, isChannel, isPersonal, mayManage } from './kinds.ts';
+import type { Pane } from './conversation-view.svelte.ts';
+
+export interface CommandPlace {
+  readonly app: App;
+  readonly pane: Pane;
+}
+
+export interface CommandField extends CommandPlace {
+  /** Puts another text where one writes. */
+  readonly write: (text: string) => void;
+}
+
+/** `done`: what was typed goes; `kept`: it stays, because it failed or more is needed; else this is sent in its place. */
+export type CommandEnd = 'done' | 'kept' | { readonly send: string };
+
+export interface Command {
+  readonly name: string;
+  readonly about: () => string;
+  /** What can stand behind it. */
+  readonly takes?: () => string;
+  /** Nothing can be done without. */
+  readonly needsText?: boolean;
+  readonly isFor?: (place: CommandPlace) => boolean;
+  readonly run: (place: CommandPlace, text: string) => CommandEnd | Promise<CommandEnd>;
+}
+
+/** So long somebody is not disturbed who doesn’t say how long. */
+const USUAL_REST = 3_600_000;
+/** The longest note of a reminder, in characters. */
+const MOST_NOTE = 200;
+
+const end = (isDone: boolean): CommandEnd => (isDone ? 'done' : 'kept');
+
+function manages({ app, pane: { conversation } }: CommandPlace): boolean {
+  if (!conversation || !hasChangingMembers(conversation)) return false;
+  return mayManage(conversation, app.workspaces.get(conversation.workspace_id)?.role);
+}
+
+export const COMMANDS: readonly Command[] = [
+  {
+    name: 'dnd',
+    about: m.command_dnd,
+    takes: m.command_dnd_takes,
+    run: async ({ app }, text) => {
+      const length = text === '' ? USUAL_REST : lengthOf(text);
+      if (length === null && !isOff(text)) return refuse(m.command_length_wrong());
+      const until = length === null ? null : new Date(Date.now() + length).toISOString();
+      const done = until ? m.command_dnd_done({ when: untilWords(until) }) : m.command_dnd_ended();
+      return end(await attempt(() => app.api.patch('/notifications/settings', { dnd_until: until }), done));
+    }
+  },
+  {
+    name: 'invite',
+    about: m.command_invite,
+    isFor: manages,
+    run: ({ app }) => {
+      app.shell.openPanel('details');
+      return 'done';
+    }
+  },
+  {
+    name: 'leave',
+    about: m.command_leave,
+    isFor: ({ pane: { conversation } }) =>
+      conversation !== undefined && mayLeave(conversation) && !conversation.is_default,
+    run: async ({ app, pane: { conversation } }): Promise<CommandEnd> => {
+      if (conversation) await leaveConversation(app, conversation);
+      return 'done';
+    }
+  },
+  {
+    name: 'mute',
+    about: m.command_mute,
+    takes: m.command_mute_takes,
+    isFor: ({ pane }) => !pane.beginning && !!pane.conversation?.own,
+    run: async ({ app, pane }, text) => {
+      const length = text === '' ? null : lengthOf(text);
+      if (text !== '' && length === null && !isOff(text)) return refuse(m.command_length_wrong());
+      const until = isOff(text) ? null : length === null ? FOREVER : new Date(Date.now() + length).toISOString();
+      const done = until ? m.conversation_muted() : m.conversation_unmuted();
+      return end(await attempt(() => app.conversations.choose(pane.id, { muted_until: until }), done));
+    }
+  },
+  {
+    name: 'poll',
+    about: m.command_poll,
+    takes: m.command_poll_takes,
+    isFor: ({ pane }) => pane.conversation !== undefined && !isPersonal(pane.conversation) && !pane.beginning,
+    run: ({ pane }, text) => {
+      pane.polling = { question: text };
+      return 'done';
+    }
+  },
+  {
+    name: 'remind',
+    about: m.command_remind,
+    takes: m.command_remind_takes,
+    needsText: true,
+    isFor: ({ pane }) => newestIn(pane) !== null,
+    run: remind
+  },
+  {
+    name: 'search',
+    about: m.command_search,
+    takes: m.command_search_takes,
+    needsText: true,
+    run: async (_, text): Promise<CommandEnd> => {
+      await goto(searchFor([], text));
+      return 'done';
+    }
+  },
+  {
+    name: 'shrug',
+    about: m.command_shrug,
+    takes: m.command_shrug_takes,
+    // As markdown has it.
+    run: (_, text) => ({ send: `${text} ¯\\\\\\_(ツ)\\_/¯`.trimStart() })
+  },
+  {
+    name: 'status',
+    about: m.command_status,
+    takes: m.command_status_takes,
+    run: async ({ app }, text) => {
+      if (text === '') {
+        app.shell.dialog = 'status';
+        return 'done';
+      }
+      const said = isOff(text) ? { emoji: null, text: null } : splitEmoji(text);
+      return end(await attempt(() => app.session.say({ ...said, until: null }), m.command_status_done()));
+    }
+  },
+  {
+    name: 'topic',
+    about: m.command_topic,
+    takes: m.command_topic_takes,
+    needsText: true,
+    isFor: (place) => manages(place) && !place.pane.beginning,
+    run: async ({ app, pane }, text) =>
+      end(
+        await attempt(
+          () => app.conversations.update(pane.id, { topic: text }),
+          isChannel(pane.conversation) ? undefined : m.saved()
+        )
+      )
+  }
+];
+
+/** The newest message that the server has, as far as it is loaded. */
+const newestIn = ({ log }: Pane) => log.items.findLast(({ view }) => view.id !== null)?.view.id ?? null;
+
+/** Of the message that one answers, else of the newest one here. */
+async function remind({ app, pane }: CommandPlace, text: string): Promise<CommandEnd> {
+  const messageId = pane.replyTo?.id ?? newestIn(pane);
+  if (!messageId) return refuse(m.command_remind_nothing());
+  const [{ wishIn }, { remindersOf }, { momentOf }] = await Promise.all([
+    import('#lib/features/scheduling/remind-text.ts'),
+    import('#lib/features/scheduling/reminders.svelte.ts'),
+    import('#lib/features/scheduling/schedule.ts')
+  ]);
+  const wish = wishIn(text, getLocale());
+  if (!wish) return refuse(m.command_remind_wrong());
+  const wait = wish.at.getTime() - Date.now();
+  if (wait <= 0 || wait > MOST) return refuse(m.command_remind_far());
+  const note = wish.note.replace(/\s+/g, ' ').slice(0, MOST_NOTE);
+  const ask = () => remindersOf(app).ask(messageId, wish.at.toISOString(), note);
+  return end(await attempt(ask, m.remind_done({ time: momentOf(wish.at) })));
+}
+
+function refuse(why: string): CommandEnd {
+  toast(why);
+  return 'kept';
+}
+
+export function commandsFor(place: CommandPlace): Command[] {
+  return COMMANDS.filter(({ isFor }) => isFor?.(place) ?? true);
+}
+
+export interface Typed {
+  readonly command: Command;
+  readonly text: string;
+}
+
+/** The command that a text begins with, and what stands behind it. */
+export function typedIn(text: string, place: CommandPlace): Typed | null {
+  const [, name, rest = ''] = /^\/([a-z]+)(?:\s+([\s\S]*))?$/.exec(text.trim()) ?? [];
+  const command = name && commandsFor(place).find((one) => one.name === name);
+  return command ? { command, text: rest.trim() } : null;
+}
+
+/** Does what a text stands for; false where it is no command. */
+export async function obeyed(field: CommandField, text: string): Promise<boolean> {
+  if (text.trimStart().startsWith('+')) return reacted(field, text);
+  const typed = typedIn(text, field);
+  if (typed) await obey(field, typed.command, typed.text);
+  return typed !== null;
+}
+
+/** Of the message that one answers, else of the newest one here; false where no emoji is meant, or nobody may react. */
+async function reacted({ pane, write }: CommandField, text: string): Promise<boolean> {
+  const { quickEmoji } = await import('#lib/features/reactions/quick-reaction.ts');
+  const emoji = pane.rights.canReact ? await quickEmoji(text, pane.emoji) : null;
+  if (!emoji) return false;
+  const messageId = pane.replyTo?.id ?? newestIn(pane);
+  if (!messageId) refuse(m.command_react_nothing());
+  else if (await pane.react(messageId, emoji, true)) {
+    pane.cancel();
+    write('');
+  }
+  return true;
+}
+
+export async function obey(field: CommandField, command: Command, text: string): Promise<void> {
+  if (command.needsText && text === '') return field.write(`/${command.name} `);
+  const end = await command.run(field, text);
+  if (end === 'kept') return;
+  field.write('');
+  if (end !== 'done') void field.pane.send(end.send);
+}

@@ -1,0 +1,23 @@
+/** What one needs soon after one has begun to read a conversation: it comes together, but for where one writes. */
+export { actionsOf } from '../logic/actions.ts';
+export { longPress } from '#lib/ui/long-press.ts';
+export { GrowingMarkdown } from '#lib/features/markdown/streaming.ts';
+export { default as CatchUp } from '#lib/features/search/catch-up-in-conversation.svelte';
+export { default as Attachments } from '#lib/features/files/attachment-list.svelte';
+export { default as Forwarded } from '#lib/features/forwarding/forwarded.svelte';
+export { default as Linked } from '#lib/features/forwarding/linked.svelte';
+export { default as MessageFoot } from '#lib/features/bookmarks/message-foot.svelte';
+export { default as Poll } from '#lib/features/polls/poll.svelte';
+export { default as Reactions } from '#lib/features/reactions/reactions.svelte';
+export { default as AnswerEnd } from '../messages/answer-end.svelte';
+export { default as MessageDoubts } from '../messages/message-doubts.svelte';
+export { default as MessageTools } from '../messages/message-tools.svelte';
+export { default as ModelChoice } from './model-choice.svelte';
+export { default as Previews } from '../messages/previews.svelte';
+export { default as ReceiptColumn } from '../messages/receipt-column.svelte';
+export { default as ScheduledRows } from '#lib/features/scheduling/scheduled-rows.svelte';
+export { default as ThreadRule } from '#lib/features/threads/thread-rule.svelte';
+export { default as ComposerAbout } from '../composer/composer-about.svelte';
+export { default as Strips } from './strips.svelte';
+export { default as TypingIndicator } from './typing-indicator.svelte';
+export { default as Versions } from '../messages/versions.svelte';

@@ -1,0 +1,30 @@
+/** What stands behind a command. */
+import { clock, shortDate } from '#lib/i18n/dates.ts';
+
+const MINUTE = 60_000;
+const UNITS: Readonly<Record<string, number>> = { m: MINUTE, h: 60 * MINUTE, d: 1_440 * MINUTE };
+/** A year: nobody means more. */
+export const MOST = 366 * 1_440 * MINUTE;
+const EMOJI = /^(\p{RGI_Emoji})\s*([\s\S]*)$/v;
+
+/** “30m”, “2 h”, “1d”, and minutes where nothing is said; null where it is no length of time. */
+export function lengthOf(text: string): number | null {
+  const [, count, unit = 'm'] = /^(\d{1,6})\s*(m|h|d)?(?:in|ours?|ays?|inutes?)?$/i.exec(text.trim()) ?? [];
+  const length = Number(count) * (UNITS[unit.toLowerCase()] ?? MINUTE);
+  return length > 0 && length <= MOST ? length : null;
+}
+
+export const isOff = (text: string): boolean => ['off', 'tắt', 'clear', 'xóa'].includes(text.trim().toLowerCase());
+
+/** “🌴 On holiday”: the emoji, and the rest. */
+export function splitEmoji(text: string): { emoji: string | null; text: string | null } {
+  const [, emoji, rest] = EMOJI.exec(text.trim()) ?? [];
+  return emoji ? { emoji, text: rest || null } : { emoji: null, text: text.trim() || null };
+}
+
+/** The time of that day, and further on the day with it. */
+export function untilWords(at: string): string {
+  const date = new Date(at);
+  const isSoon = date.getTime() - Date.now() < 1_440 * MINUTE;
+  return isSoon ? clock(date) : `${shortDate(at)}, ${clock(date)}`;
+}

@@ -1,0 +1,16 @@
+import { expect, it } from 'vitest';
+import { asFile, isBulky } from './large-paste.ts';
+
+it('is what has many lines or many characters', () => {
+  expect(isBulky('a line\n'.repeat(49))).toBe(false);
+  expect(isBulky('a line\n'.repeat(50))).toBe(true);
+  expect(isBulky('a'.repeat(4_000))).toBe(false);
+  expect(isBulky('a'.repeat(4_001))).toBe(true);
+});
+
+it('becomes a file of the text as it is, named by what it seems to be', async () => {
+  const file = asFile('First\n\tsecond \n');
+  expect([file.name, file.type, await file.text()]).toEqual(['pasted.txt', 'text/plain', 'First\n\tsecond \n']);
+  expect(asFile(' {"a": [1]}\n').name).toBe('pasted.json');
+  expect(asFile('{ not json }').name).toBe('pasted.txt');
+});

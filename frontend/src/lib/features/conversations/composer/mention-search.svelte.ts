@@ -1,0 +1,47 @@
+/** Whom one may mean by what one types after an `@`: those known here, and in a large conversation those the server finds. */
+import type { Name } from '../mentions.ts';
+import { matching } from './naming.ts';
+import type { Pane } from '../conversation-view.svelte.ts';
+
+const TYPING_PAUSE = 150;
+const MOST = 6;
+
+export class MentionSearch {
+  #found = $state.raw<readonly Name[]>([]);
+  readonly #pane: Pane;
+  readonly #query: () => string | null;
+  #turn = 0;
+
+  readonly offers = $derived.by<readonly Name[]>(() => {
+    const query = this.#query();
+    if (query === null) return [];
+    const known = this.#pane.names;
+    const ids = new Set(known.map(({ id }) => id));
+    return matching([...known, ...this.#found.filter(({ id }) => !ids.has(id))], query, MOST);
+  });
+
+  /** To be made in a component's initialisation: it follows `query` (null: nothing is asked) from there. */
+  constructor(pane: Pane, query: () => string | null) {
+    this.#pane = pane;
+    this.#query = query;
+    $effect(() => {
+      const query = this.#query();
+      if (query === null) return;
+      pane.learnAssistants();
+      if (pane.knowsEverybody) return;
+      const timer = setTimeout(() => void this.#search(query), TYPING_PAUSE);
+      return () => clearTimeout(timer);
+    });
+  }
+
+  async #search(query: string): Promise<void> {
+    this.#turn += 1;
+    const turn = this.#turn;
+    try {
+      const found = await this.#pane.findPeople(query, MOST);
+      if (turn === this.#turn) this.#found = found.map(({ id, name }) => ({ id, name, kind: 'person' as const }));
+    } catch {
+      // Those who are known are offered all the same.
+    }
+  }
+}

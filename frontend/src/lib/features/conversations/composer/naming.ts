@@ -1,0 +1,63 @@
+/** Naming somebody as one writes, and writing it in another way: what is brought along with the field. */
+import type { Mention } from '#lib/api/types.ts';
+import { fold } from '#lib/util/fold.ts';
+import { calledIn, cutMentions, mayBegin, piecesOf, type Name } from '../mentions.ts';
+
+/** Whom a text calls that says something else than before. Those called before whose names aren’t known stay: who can say that they are not in it. */
+export function calledAnew(text: string, names: readonly Name[], before: readonly Mention[]): Mention[] {
+  // Of several with one name, whoever was called is meant.
+  const first = names.filter(({ id }) => id && before.some((mention) => mention.id === id));
+  const called = calledIn(text, [...first, ...names]);
+  const isUnknown = ({ id }: Mention) => id != null && !names.some((name) => name.id === id);
+  return [...called, ...before.filter(isUnknown)];
+}
+
+/** The text with `@here` in place of each `@all` that calls, and of none that is only text. */
+export function withHere(text: string, names: readonly Name[]): string {
+  const pieces = cutMentions(text, names).map(({ kind, text }) => ({ kind, text }));
+  const joined = () => pieces.map((piece) => piece.text).join('');
+  const calls = () => piecesOf(joined(), names).filter(({ kind }) => kind === 'all').length;
+  for (const piece of pieces.filter(({ kind }) => kind === 'all')) {
+    const [before, typed] = [calls(), piece.text];
+    piece.text = '@here';
+    if (calls() === before) piece.text = typed;
+  }
+  return joined();
+}
+
+export interface Asked {
+  /** Where the `@` stands. */
+  readonly at: number;
+  readonly query: string;
+}
+
+/** Signs that would be marks in a name; a line between letters is none. */
+const MARKS = /[\\`*~\]<$|]|&(?=[#\w]+;)|(?<![\p{L}\p{N}]_*)_|_(?!_*[\p{L}\p{N}])/gu;
+
+/** How a name is written, so that it is read as it is. */
+export const asWritten = (name: string): string => name.replace(MARKS, String.raw`\$&`);
+
+/** What is being typed after an `@` right before the caret, if anything is. */
+export function askedAt(text: string, caret: number): Asked | null {
+  const at = Math.max(text.lastIndexOf('@', caret - 1), text.lastIndexOf('＠', caret - 1));
+  if (at === -1 || !mayBegin(text, at, '@')) return null;
+  const query = text.slice(at + 1, caret);
+  return query.length > 30 || /[\n@＠]|\s{2}|^\s/.test(query) ? null : { at, query };
+}
+
+/** The names that fit what is being typed, those that begin with it first. */
+export function matching(names: readonly Name[], query: string, most = 6): Name[] {
+  const wanted = fold(query);
+  const rank = ({ name }: Name) => {
+    const folded = fold(name);
+    if (folded.startsWith(wanted)) return 0;
+    return folded.split(/\s+/).some((word) => word.startsWith(wanted)) ? 1 : 2;
+  };
+  const found = names
+    .filter((name) => name.kind !== 'me' && rank(name) < 2)
+    .toSorted((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
+  if (query !== '') return found.slice(0, most);
+  // At the bare sign all of them fit: those that mean many shall not be lost behind the people.
+  const many = found.filter(({ kind }) => kind === 'all' || kind === 'here');
+  return [...found.filter((name) => !many.includes(name)).slice(0, most - many.length), ...many];
+}

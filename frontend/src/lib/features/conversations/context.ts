@@ -1,0 +1,86 @@
+import { createContext, onDestroy } from 'svelte';
+import type { App } from '#lib/app/app.ts';
+import { shown } from '#lib/util/first-paint.ts';
+import { Attachments } from '#lib/features/files/attachments.svelte.ts';
+import type { DraftSync } from './draft-sync.svelte.ts';
+import { DraftsStore } from './drafts.svelte.ts';
+import { MessagesStore } from './stores/messages.svelte.ts';
+import { People } from '#lib/features/people/people.svelte.ts';
+import { TypingStore } from './stores/typing.svelte.ts';
+import { Comparing } from './logic/comparing.svelte.ts';
+import { useDelivered } from './logic/delivered.svelte.ts';
+import { BrowserOutboxStorage } from '#lib/realtime/outbox-storage.ts';
+
+/** What conversations need from sign-in to sign-out. */
+export interface Chat {
+  messages: MessagesStore;
+  drafts: DraftsStore;
+  typing: TypingStore;
+  people: People;
+  files: Attachments;
+  comparing: Comparing;
+}
+
+const [useChat, setChat] = createContext<Chat>();
+export { useChat };
+
+export function provideChat({ api, connection, session, conversations, entrance }: App): Chat {
+  const me = session.user;
+  const { id } = me;
+  const people = new People(api);
+  const filesChannel = new BroadcastChannel('natter.files');
+  const files = new Attachments(api, entrance, filesChannel);
+  files.open(id);
+  const leave = connection.onHello(() => files.resume());
+  const hearNoMore = connection.on((frame) => {
+    if (frame.type === 'user.changed') people.hear(frame.payload);
+  });
+  const channel = new BroadcastChannel('natter.outbox');
+  const messages = new MessagesStore(api, connection, people, files, new BrowserOutboxStorage(), channel);
+  messages.open({
+    kind: 'user',
+    id,
+    get name() {
+      return session.nameOf(me);
+    }
+  });
+  const drafts = new DraftsStore(browserStorage());
+  drafts.open(id);
+  messages.isBegun = (key) => drafts.get(key) !== '';
+  for (const [key, text] of drafts.all()) if (!key.includes('/')) conversations.setDraft(key, text);
+  let sync: DraftSync | undefined;
+  const bringSync = connection.onHello(async () => {
+    // What can't be brought now comes with the next connection.
+    const brought = await shown.then(() => import('./draft-sync.svelte.ts')).catch(() => undefined);
+    if (!brought) return;
+    const show = (key: string, text: string) => conversations.setDraft(key, text);
+    sync ??= new brought.DraftSync(api, connection, drafts, id, show, browserStorage());
+    await sync.exchange();
+  });
+  const settle = () => drafts.settle();
+  addEventListener('pagehide', settle);
+  const typing = new TypingStore(connection);
+  useDelivered(id, conversations, messages);
+  onDestroy(() => {
+    messages.close();
+    channel.close();
+    typing.close();
+    leave();
+    hearNoMore();
+    bringSync();
+    sync?.close();
+    removeEventListener('pagehide', settle);
+    drafts.close();
+    files.close();
+    filesChannel.close();
+  });
+  return setChat({ messages, drafts, typing, people, files, comparing: new Comparing() });
+}
+
+function browserStorage(): Storage | undefined {
+  try {
+    return localStorage;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,503 @@
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { OwnChange, OwnSettings } from '#lib/features/channels/api.ts';
+import { isDurable } from '#lib/realtime/frames.ts';
+import type {
+  ChannelMemberFrame,
+  Conversation,
+  ConversationChange,
+  DurableFrame,
+  HelloPayload,
+  Id,
+  MarkedUnread,
+  Member,
+  NewConversation,
+  Own,
+  ServerFrame
+} from '#lib/api/types.ts';
+import { changedBy, withMember } from './logic/conversation-change.ts';
+import { conversationName, knowsEverybody, othersIn } from './conversation-name.ts';
+import { isWaiting } from './kinds.ts';
+import { renamed } from '#lib/realtime/renamed.ts';
+import { Repeatable } from '#lib/api/retryable.ts';
+import { SvelteMap } from 'svelte/reactivity';
+import type { Connection } from '#lib/realtime/connection.svelte.ts';
+import type { Presence } from '#lib/features/people/presence.svelte.ts';
+import type { Session } from '#lib/features/auth/session.svelte.ts';
+
+const PAGE_SIZE = 200;
+/** Where more conversations than this have to be read anew, one reading of the list costs less. */
+const MOST_READ_SINGLY = 10;
+/** Reading anew after a resync is spread over this time. */
+const RESYNC_WITHIN = 3_000;
+/** In groups of up to so many everybody is known while they are open: by name, and how far they have read. */
+export const MOST_KNOWN = 100;
+/** So much of a draft is shown in the list. */
+const DRAFT_SHOWN = 200;
+
+/** A reading of a conversation, or of all (null), that is under way. */
+interface Read {
+  readonly id: Id | null;
+  /** What happened there meanwhile, in its order. Not all of it has a place in the log, by which an older answer would be known. */
+  readonly since: (() => void)[];
+}
+
+/** All conversations of the account: names, last messages, unread counts; live. */
+export class Conversations {
+  isLoaded = $state(false);
+  error = $state<unknown>(null);
+  #openId = $state<Id | null>(null);
+  #isOpenAmongUnread = $state(false);
+
+  readonly #items = new SvelteMap<Id, Conversation>();
+  readonly #drafts = new SvelteMap<Id, string>();
+  readonly #api: Api;
+  readonly #connection: Connection;
+  readonly #session: Session;
+  readonly #presence: Presence;
+  #loading: Promise<void> | undefined;
+  /** A hello that came while the list was being read. */
+  #early: HelloPayload | undefined;
+  #resyncTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What a resync named, until it is read anew. */
+  #doubtful: Set<Id> | 'all' = new Set();
+  readonly #reads = new Set<Read>();
+  readonly #begun = new Repeatable();
+
+  constructor(api: Api, connection: Connection, session: Session, presence: Presence) {
+    this.#api = api;
+    this.#connection = connection;
+    this.#session = session;
+    this.#presence = presence;
+    connection.on((frame) => {
+      if (frame.type === 'resync') this.#readAgain(frame.payload.conversation_ids);
+      else this.#happen(placeOf(frame), () => this.#apply(frame));
+    });
+    connection.onHello((hello) => {
+      this.#view();
+      this.#greet(hello);
+    });
+  }
+
+  get openId(): Id | null {
+    return this.#openId;
+  }
+
+  get(id: Id): Conversation | undefined {
+    return this.#items.get(id);
+  }
+
+  /** Those one is in, newest activity first. */
+  in(workspaceId: Id | undefined): Conversation[] {
+    return [...this.#items.values()]
+      .filter(({ own, workspace_id }) => own !== null && (workspaceId === undefined || workspace_id === workspaceId))
+      .sort((a, b) => (a.last_activity_at < b.last_activity_at ? 1 : a.last_activity_at > b.last_activity_at ? -1 : 0));
+  }
+
+  /** The open conversation had something for the reader when it was opened: it stays among those until one leaves it. */
+  get isOpenAmongUnread(): boolean {
+    return this.#isOpenAmongUnread;
+  }
+
+  /** Its title, else the names of those it is with. */
+  nameOf(conversation: Conversation): string {
+    return conversationName(conversation, this.#session.account?.id);
+  }
+
+  /** Nothing has been begun yet: there are only the channels that everybody is in. */
+  get isEmpty(): boolean {
+    return this.isLoaded && [...this.#items.values()].every((conversation) => conversation.is_default);
+  }
+
+  /** The people in it but oneself. */
+  others(conversation: Conversation): Member[] {
+    return othersIn(conversation, this.#session.account?.id);
+  }
+
+  /** The conversation on the screen. */
+  open(id: Id | null): void {
+    if (id === this.#openId) return;
+    // Nothing is told of one that one only looked at.
+    if (this.#openId !== null && this.#items.get(this.#openId)?.own === null) this.#items.delete(this.#openId);
+    this.#openId = id;
+    this.#completeMembers();
+    this.#view();
+    const conversation = id === null ? undefined : this.#items.get(id);
+    this.#isOpenAmongUnread = conversation !== undefined && isWaiting(conversation, Date.now());
+  }
+
+  /** The account has read up to here: the list says so before the server does. `no` is the number of the message there. */
+  seen(id: Id, seq: number, no?: number): void {
+    this.#happen(id, () => this.#saw(id, seq, no));
+  }
+
+  #saw(id: Id, seq: number, no?: number): void {
+    const conversation = this.#items.get(id);
+    if (!conversation?.own || (conversation.unread === 0 && conversation.read_seq >= seq)) return;
+    const { last_message: last, own } = conversation;
+    const isAtEnd = seq >= (last?.seq ?? 0);
+    const left = last && no !== undefined ? last.no - no : conversation.unread;
+    this.#items.set(id, {
+      ...conversation,
+      read_seq: Math.max(conversation.read_seq, seq),
+      unread: isAtEnd ? 0 : Math.min(conversation.unread, left),
+      own: isAtEnd ? { ...own, unread_mentions: 0 } : own
+    });
+  }
+
+  /** What one has chosen for it. */
+  setOwn(id: Id, change: Partial<OwnSettings>): void {
+    this.#happen(id, () => this.#chose(id, change));
+  }
+
+  #chose(id: Id, change: Partial<OwnSettings>): void {
+    const conversation = this.#items.get(id);
+    if (conversation?.own) this.#items.set(id, { ...conversation, own: { ...conversation.own, ...change } });
+  }
+
+  /** Marks all that is in it as read, without opening it. */
+  async markRead(id: Id): Promise<void> {
+    const seq = this.#items.get(id)?.last_seq;
+    if (seq === undefined) return;
+    await this.#api.post(`/conversations/${id}/read`, { seq });
+    this.seen(id, seq);
+  }
+
+  /** Marks a message, by its place in the log, and all behind it as unread. */
+  async markUnread(id: Id, seq: number): Promise<void> {
+    await this.#api.post(`/conversations/${id}/unread`, { seq });
+  }
+
+  /** Something was marked as unread, here or on another device: the only way in which a position goes back. */
+  #unread({ conversation_id: id, read_seq, unread, unread_mentions }: MarkedUnread): void {
+    const conversation = this.#items.get(id);
+    if (!conversation?.own) return;
+    const own = { ...conversation.own, read_seq, unread, unread_mentions };
+    this.#items.set(id, { ...conversation, read_seq, unread, own });
+  }
+
+  draft(id: Id): string {
+    return this.#drafts.get(id) ?? '';
+  }
+
+  setDraft(id: Id, text: string): void {
+    const line = text.slice(0, DRAFT_SHOWN).trim();
+    if (line === '') this.#drafts.delete(id);
+    else this.#drafts.set(id, line);
+  }
+
+  /** Reads the whole list anew; calls in between share the reading. */
+  load(): Promise<void> {
+    this.#loading ??= this.#loadAll().finally(() => {
+      this.#loading = undefined;
+      const hello = this.#early;
+      this.#early = undefined;
+      if (hello) this.#greet(hello);
+    });
+    return this.#loading;
+  }
+
+  /** One conversation, from the list or from the server. */
+  async find(id: Id): Promise<Conversation> {
+    await this.#loading;
+    return this.#items.get(id) ?? (await this.refresh(id));
+  }
+
+  async refresh(id: Id): Promise<Conversation> {
+    try {
+      return await this.#take(id, () => this.#api.get(`/conversations/${id}`));
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) this.#items.delete(id);
+      throw error;
+    }
+  }
+
+  async create(conversation: NewConversation): Promise<Conversation> {
+    // Where no answer came, the same wish once more is the same conversation.
+    const client_id = this.#begun.idOf(conversation);
+    const created = await this.#api.post('/conversations', { client_id, ...conversation });
+    this.#begun.done();
+    this.#put(created);
+    if (!created.members) return this.refresh(created.id);
+    return created;
+  }
+
+  async update(id: Id, changes: ConversationChange): Promise<void> {
+    await this.#take(id, () => this.#api.patch(`/conversations/${id}`, changes));
+  }
+
+  /** One's own choices for it: shown at once; a refusal takes these back, and not what was told or chosen since. */
+  async choose(id: Id, change: OwnChange): Promise<void> {
+    const before = this.#items.get(id)?.own;
+    const made = madeOf(change);
+    this.setOwn(id, made);
+    try {
+      await this.#api.patch(`/conversations/${id}/own`, change);
+    } catch (error) {
+      const now = this.#items.get(id)?.own;
+      if (before && now) this.setOwn(id, takenBack(made, before, now));
+      throw error;
+    }
+  }
+
+  async addMember(id: Id, userId: Id): Promise<void> {
+    await this.#api.post(`/conversations/${id}/members`, { user_id: userId });
+    await this.refresh(id);
+  }
+
+  async addAssistant(id: Id, assistantId: Id): Promise<void> {
+    await this.#api.post(`/conversations/${id}/members`, { assistant_id: assistantId });
+    await this.refresh(id);
+  }
+
+  async removeMember(id: Id, userId: Id): Promise<void> {
+    await this.#api.delete(`/conversations/${id}/members/${userId}`);
+    await this.refresh(id);
+  }
+
+  async setRole(id: Id, userId: Id, role: Member['role']): Promise<void> {
+    await this.#api.patch(`/conversations/${id}/members/${userId}`, { role });
+    await this.refresh(id);
+  }
+
+  async leave(id: Id): Promise<void> {
+    await this.#api.post(`/conversations/${id}/leave`);
+    this.#items.delete(id);
+  }
+
+  async remove(id: Id): Promise<void> {
+    await this.#api.delete(`/conversations/${id}`);
+    this.#items.delete(id);
+  }
+
+  reset(): void {
+    clearTimeout(this.#resyncTimer);
+    this.#resyncTimer = undefined;
+    this.#doubtful = new Set();
+    this.#early = undefined;
+    this.#items.clear();
+    this.#drafts.clear();
+    this.isLoaded = false;
+    this.error = null;
+    this.#openId = null;
+  }
+
+  async #loadAll(): Promise<void> {
+    this.error = null;
+    const read = this.#beginRead(null);
+    try {
+      const found = new Map<Id, Conversation>();
+      for (let page = 1; ; page += 1) {
+        const answer = await this.#api.get('/conversations', { page, page_size: PAGE_SIZE });
+        for (const conversation of answer.items) found.set(conversation.id, conversation);
+        if (answer.items.length === 0 || page * PAGE_SIZE >= answer.total) break;
+      }
+      for (const { id, own } of [...this.#items.values()]) if (!found.has(id) && own !== null) this.#items.delete(id);
+      this.#reads.delete(read);
+      for (const conversation of found.values()) this.#put(conversation);
+      for (const again of read.since) again();
+      this.isLoaded = true;
+      this.#completeMembers();
+    } catch (error) {
+      this.error = error;
+    } finally {
+      this.#reads.delete(read);
+    }
+  }
+
+  /** Takes an answer over, and once more what has happened since it was asked for. */
+  async #take(id: Id, ask: () => Promise<Conversation>): Promise<Conversation> {
+    const read = this.#beginRead(id);
+    try {
+      const conversation = await ask();
+      this.#reads.delete(read);
+      this.#put(conversation);
+      for (const again of read.since) again();
+      return conversation;
+    } finally {
+      this.#reads.delete(read);
+    }
+  }
+
+  #beginRead(id: Id | null): Read {
+    const read: Read = { id, since: [] };
+    this.#reads.add(read);
+    return read;
+  }
+
+  /** Does what changes a conversation, and does it again behind an answer that was asked for before: that may be older. */
+  #happen(id: Id | null | undefined, change: () => void): void {
+    for (const read of this.#reads) if (id === undefined || read.id === null || read.id === id) read.since.push(change);
+    change();
+  }
+
+  /** Answers name only the first members of a group; in an open one that is not too large everybody is known by name. */
+  #completeMembers(): void {
+    const conversation = this.#openId === null ? undefined : this.#items.get(this.#openId);
+    if (!conversation?.members || conversation.member_count > MOST_KNOWN || knowsEverybody(conversation)) return;
+    // Not reachable: the next opening asks again.
+    this.#readMembers(conversation).catch(() => undefined);
+  }
+
+  async #readMembers({ id, members }: Conversation): Promise<void> {
+    const { items } = await this.#api.get(`/conversations/${id}/members`, { page_size: MOST_KNOWN });
+    this.#presence.learn(items);
+    const now = this.#items.get(id);
+    // Somebody came or went meanwhile.
+    if (now && now.members !== members) this.#completeMembers();
+    else if (now) this.#items.set(id, { ...now, members: items });
+  }
+
+  #put(conversation: Conversation): void {
+    this.#presence.learn(conversation.members ?? []);
+    const known = this.#items.get(conversation.id);
+    // An answer that left the server before an event arrived must not undo it.
+    if (known && known.last_seq > conversation.last_seq) {
+      this.#items.set(conversation.id, { ...conversation, ...known, members: conversation.members ?? known.members });
+      return;
+    }
+    // Opened by a link, before the list was there.
+    if (!known && conversation.id === this.#openId) this.#isOpenAmongUnread = isWaiting(conversation, Date.now());
+    const hasAll = known && knowsEverybody(known) && known.member_count === conversation.member_count;
+    const members = hasAll && !knowsEverybody(conversation) ? known.members : (conversation.members ?? known?.members);
+    this.#items.set(conversation.id, { ...conversation, members });
+    if (conversation.id === this.#openId) this.#completeMembers();
+  }
+
+  /** The connection stands: nothing was heard before it. */
+  #greet(hello: HelloPayload): void {
+    // The answer may be from before it, and may fail without it.
+    if (this.#loading) this.#early = hello;
+    // What was read on another device has moved nothing in the log.
+    else if (this.isLoaded && this.#connection.wasAway) void this.load();
+    else if (this.isLoaded) this.#compare(hello);
+    else if (this.error !== null) void this.load();
+  }
+
+  /** What the hello names and we do not have, or have older, has changed while we were away; so has what it leaves out. */
+  #compare(hello: HelloPayload): void {
+    const named = new Set(hello.conversations.map(({ id }) => id));
+    const changed = hello.conversations.filter(({ id, last_seq }) => (this.#items.get(id)?.last_seq ?? -1) < last_seq);
+    const missing = [...this.#items.values()]
+      .filter(({ id, own }) => own !== null && !named.has(id))
+      .map(({ id }) => id);
+    const stale = [...changed.map(({ id }) => id), ...missing];
+    if (stale.length > MOST_READ_SINGLY) void this.load();
+    else for (const id of stale) this.#fetchQuietly(id);
+  }
+
+  #apply(frame: ServerFrame): void {
+    if (isDurable(frame)) {
+      this.#change(frame);
+      return;
+    }
+    switch (frame.type) {
+      case 'conversation.created':
+        this.#fetchQuietly(frame.payload.conversation_id);
+        return;
+      case 'receipt':
+        if (frame.payload.user_id !== this.#session.account?.id) return;
+        this.#saw(frame.payload.conversation_id, frame.payload.read_seq);
+        return;
+      case 'conversation.unread':
+        this.#unread(frame.payload);
+        return;
+      case 'conversation.own':
+        this.#chose(frame.payload.conversation_id, frame.payload.own);
+        return;
+      case 'conversation.count': {
+        const { conversation_id: id, member_count } = frame.payload;
+        const conversation = this.#items.get(id);
+        if (conversation) this.#items.set(id, { ...conversation, member_count });
+        return;
+      }
+      case 'user.changed':
+        for (const [id, conversation] of [...this.#items]) {
+          const now = renamed(conversation, frame.payload);
+          if (now !== conversation) this.#items.set(id, now);
+        }
+        return;
+      case 'member.added':
+      case 'member.updated':
+      case 'member.removed':
+        this.#hearOfMember(frame);
+    }
+  }
+
+  /** Somebody came, went or has another role in a channel; that is not in its log. */
+  #hearOfMember(frame: ChannelMemberFrame): void {
+    const { conversation_id: id } = frame.payload;
+    const conversation = this.#items.get(id);
+    const me = this.#session.account?.id;
+    const userId = frame.type === 'member.removed' ? frame.payload.user_id : frame.payload.member.user_id;
+    if (userId === me && (frame.type === 'member.removed' || !conversation?.own)) {
+      // What is open can perhaps still be read, and what was joined elsewhere is to be shown.
+      if (frame.type !== 'member.removed' || id === this.#openId) this.#fetchQuietly(id);
+      else this.#items.delete(id);
+    } else if (conversation) this.#items.set(id, { ...conversation, ...withMember(frame, conversation, me) });
+  }
+
+  /** Applies a durable event once: one that is already in the list changes nothing. */
+  #change(frame: DurableFrame): void {
+    const { conversation_id: id, seq } = frame.payload;
+    const conversation = this.#items.get(id);
+    if (!conversation) {
+      if (this.isLoaded && frame.type !== 'conversation.deleted') this.#fetchQuietly(id);
+      return;
+    }
+    if (seq <= conversation.last_seq) return;
+    const change = changedBy(frame, conversation, this.#session.account?.id);
+    if (change === 'gone') {
+      this.#items.delete(id);
+      return;
+    }
+    this.#items.set(id, change.conversation);
+    if (change.isUnsure) this.#fetchQuietly(id);
+  }
+
+  /** The server may have missed something: in these conversations, or in any (null). */
+  #readAgain(ids: readonly Id[] | null): void {
+    if (ids === null) this.#doubtful = 'all';
+    else if (this.#doubtful !== 'all') for (const id of ids) this.#doubtful.add(id);
+    // Everybody who is connected hears this at the same moment.
+    this.#resyncTimer ??= setTimeout(() => {
+      this.#resyncTimer = undefined;
+      // A reading that is under way may have begun before what was missed.
+      void Promise.resolve(this.#loading).then(() => this.#readDoubtful());
+    }, Math.random() * RESYNC_WITHIN);
+  }
+
+  #readDoubtful(): void {
+    const doubtful = this.#doubtful;
+    this.#doubtful = new Set();
+    if (doubtful === 'all' || doubtful.size > MOST_READ_SINGLY) void this.load();
+    else for (const id of doubtful) this.#fetchQuietly(id);
+  }
+
+  /** Tells the server what is on the screen: of what passes in large conversations it sends only that. */
+  #view(): void {
+    const open = this.#openId === null ? [] : [this.#openId];
+    this.#connection.notify('view', { conversation_ids: open });
+  }
+
+  #fetchQuietly(id: Id): void {
+    // Not visible any more, or not reachable: the next hello or event tells.
+    this.refresh(id).catch(() => undefined);
+  }
+}
+
+/** The conversation that a frame is about. */
+function placeOf(frame: ServerFrame): Id | null | undefined {
+  return frame.type !== 'pong' && 'conversation_id' in frame.payload ? frame.payload.conversation_id : undefined;
+}
+
+/** What a change makes of one's own choices, as far as that is known before the server has answered. */
+function madeOf({ notify, ...change }: OwnChange): Partial<OwnSettings> {
+  if (notify === undefined) return change;
+  return notify === null ? { ...change, notify_chosen: false } : { ...change, notify, notify_chosen: true };
+}
+
+/** What of a change still stands, as it was before. */
+function takenBack(change: Partial<OwnSettings>, before: Own, now: Own): Partial<OwnSettings> {
+  const standing = (Object.keys(change) as (keyof OwnSettings)[]).filter((key) => now[key] === change[key]);
+  return Object.fromEntries(standing.map((key) => [key, before[key]])) as Partial<OwnSettings>;
+}

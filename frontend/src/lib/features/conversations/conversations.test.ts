@@ -1,0 +1,610 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { Api, ApiError } from '#lib/api/client.ts';
+import type { Conversation, HelloPayload, Member, Message, Own, ServerFrame } from '#lib/api/types.ts';
+import type { Connection } from '#lib/realtime/connection.svelte.ts';
+import { Conversations } from './conversations.svelte.ts';
+import { Presence } from '#lib/features/people/presence.svelte.ts';
+import type { Sections } from './sections.svelte.ts';
+import type { Session } from '#lib/features/auth/session.svelte.ts';
+import { Sidebar } from './sidebar.svelte.ts';
+
+const member = (user_id: string, display_name: string): Member => ({
+  user_id,
+  display_name,
+  role: 'member',
+  read_seq: 0,
+  delivered_seq: 0,
+  joined_at: ''
+});
+
+const message = (seq: number, senderId: string, more: Partial<Message> = {}): Message => ({
+  id: `m${seq}`,
+  conversation_id: 'c1',
+  seq,
+  no: seq,
+  client_id: null,
+  sender: { kind: 'user', id: senderId, name: senderId },
+  content: `message ${seq}`,
+  status: 'complete',
+  reply_to: null,
+  attachments: [],
+  reactions: [],
+  edited_at: null,
+  deleted_at: null,
+  created_at: `2026-11-20T10:00:${String(seq).padStart(2, '0')}.000Z`,
+  ...more
+});
+
+const own: Own = {
+  role: 'member',
+  read_seq: 2,
+  unread: 1,
+  unread_mentions: 0,
+  notify: 'all',
+  muted_until: null,
+  pinned: false,
+  section_id: null
+};
+
+const conversation = (more: Partial<Conversation> = {}): Conversation => ({
+  id: 'c1',
+  kind: 'single',
+  workspace_id: 'w1',
+  title: null,
+  topic: null,
+  last_seq: 3,
+  unread: 1,
+  read_seq: 2,
+  own,
+  posting: 'everyone',
+  mention_all: 'everyone',
+  history: 'all',
+  is_default: false,
+  archived_at: null,
+  member_count: 2,
+  last_message: message(3, 'mai'),
+  members: [member('me', 'Elena'), member('mai', 'Mai Trần')],
+  created_at: '2026-11-20T09:00:00.000Z',
+  last_activity_at: '2026-11-20T10:00:03.000Z',
+  ...more
+});
+
+/** The server's list, and what a single conversation answers. */
+class FakeApi extends Api {
+  list: Conversation[] = [];
+  single = new Map<string, Conversation>();
+  /** Of a large group. */
+  people: Member[] = [];
+  gate: Promise<void> = Promise.resolve();
+  asked: string[] = [];
+
+  override patch<T>(): Promise<T> {
+    return Promise.reject(new ApiError(503, 'unavailable', ''));
+  }
+
+  override async get<T>(path: string, ..._: unknown[]): Promise<T> {
+    this.asked.push(path);
+    const answer = path.endsWith('/members')
+      ? this.people
+      : path === '/conversations'
+        ? structuredClone(this.list)
+        : this.single.get(path.split('/')[2] ?? '');
+    await this.gate;
+    if (answer === undefined) throw new ApiError(404, 'not_found', '');
+    return (Array.isArray(answer) ? { items: answer, page: 1, page_size: 200, total: answer.length } : answer) as T;
+  }
+}
+
+let api: FakeApi;
+let say: (type: string, payload: object) => void;
+let greet: (conversations: HelloPayload['conversations']) => void;
+let line: { wasAway: boolean };
+let presence: Presence;
+let store: Conversations;
+
+beforeEach(() => {
+  vi.stubGlobal('document', { visibilityState: 'visible', hasFocus: () => true });
+  api = new FakeApi();
+  say = () => undefined;
+  line = { wasAway: false };
+  const connection = Object.assign(line, {
+    on: (handler: (frame: ServerFrame) => void) => {
+      const earlier = say;
+      say = (type, payload) => {
+        earlier?.(type, payload);
+        handler({ id: 'f', type, timestamp: '', payload } as ServerFrame);
+      };
+    },
+    onHello: (handler: (hello: HelloPayload) => void) => {
+      greet = (conversations) => handler({ conversations } as HelloPayload);
+    },
+    notify: () => undefined
+  }) as unknown as Connection;
+  presence = new Presence(connection, { choose: () => Promise.resolve() });
+  store = new Conversations(api, connection, { account: { id: 'me' } } as Session, presence);
+  api.list = [conversation()];
+});
+
+const created = (seq: number, senderId: string) =>
+  say('message.created', { conversation_id: 'c1', seq, message: message(seq, senderId) });
+
+describe('the list', () => {
+  it('names a conversation by its title, else by the others in it', () => {
+    expect(store.nameOf(conversation())).toBe('Mai Trần');
+    expect(store.nameOf(conversation({ title: 'Release' }))).toBe('Release');
+    const assistants = [{ id: 'a', name: 'Quill', model: null, model_choice: true }];
+    expect(store.nameOf(conversation({ kind: 'assistant', members: [member('me', 'Elena')], assistants }))).toBe(
+      'Quill'
+    );
+  });
+
+  it('names one whose other is gone by the last word, or calls them a former member', () => {
+    const alone = { members: [member('me', 'Elena')] };
+    const by = (sender: Message['sender']) => conversation({ ...alone, last_message: { ...message(3, 'x'), sender } });
+    expect(store.nameOf(by({ kind: 'deleted', id: null, name: 'Deleted user' }))).toBe('Deleted user');
+    expect(store.nameOf(by({ kind: 'user', id: 'mai', name: 'Mai Trần' }))).toBe('Mai Trần');
+    expect(store.nameOf(by({ kind: 'user', id: 'me', name: 'Elena' }))).toBe('Former member');
+    expect(store.nameOf(conversation({ ...alone, last_message: null }))).toBe('Former member');
+  });
+
+  it('counts what others write, once, until it has been seen or one writes oneself', async () => {
+    await store.load();
+    created(4, 'mai');
+    created(4, 'mai');
+    expect(store.get('c1')).toMatchObject({ unread: 2, last_seq: 4, last_message: { id: 'm4' } });
+    created(5, 'me');
+    expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 5 });
+    store.open('c1');
+    created(6, 'mai');
+    expect(store.get('c1')).toMatchObject({ unread: 1, last_message: { id: 'm6' } });
+    store.seen('c1', 6);
+    expect(store.get('c1')?.unread).toBe(0);
+  });
+
+  it('drops the count when the end was read, here or on another device', async () => {
+    await store.load();
+    store.seen('c1', 2);
+    expect(store.get('c1')?.unread).toBe(1);
+    say('receipt', { conversation_id: 'c1', user_id: 'mai', read_seq: 3, delivered_seq: 3 });
+    expect(store.get('c1')?.unread).toBe(1);
+    say('receipt', { conversation_id: 'c1', user_id: 'me', read_seq: 3, delivered_seq: 3 });
+    expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 3 });
+  });
+
+  it('takes back a choice that was refused, and nothing that came after it', async () => {
+    await store.load();
+    const pinning = store.choose('c1', { pinned: true });
+    expect(store.get('c1')?.own).toMatchObject({ pinned: true });
+    const muting = store.choose('c1', { notify: 'none' });
+    say('conversation.unread', { conversation_id: 'c1', read_seq: 1, unread: 2, unread_mentions: 1 });
+    store.setOwn('c1', { notify: 'mentions' });
+    await expect(pinning).rejects.toThrow();
+    await expect(muting).rejects.toThrow();
+    expect(store.get('c1')?.own).toMatchObject({ pinned: false, notify: 'mentions', read_seq: 1, unread: 2 });
+  });
+
+  it('has a level of its own until that is left to the settings', async () => {
+    await store.load();
+    await store.choose('c1', { notify: 'none' }).catch(() => undefined);
+    say('conversation.own', { conversation_id: 'c1', own: { notify: 'none', notify_chosen: true, pinned: false } });
+    const leaving = store.choose('c1', { notify: null });
+    expect(store.get('c1')?.own).toMatchObject({ notify: 'none', notify_chosen: false });
+    say('conversation.own', {
+      conversation_id: 'c1',
+      own: { notify: 'mentions', notify_chosen: false, pinned: false }
+    });
+    await leaving.catch(() => undefined);
+    expect(store.get('c1')?.own).toMatchObject({ notify: 'mentions' });
+  });
+
+  it('is read to its end where the last message is not there any more', async () => {
+    api.list = [conversation({ last_seq: 5, unread: 1, last_message: message(3, 'mai') })];
+    await store.load();
+    store.seen('c1', 5);
+    expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 5 });
+  });
+
+  it('learns from its members who is here, and follows what changes', async () => {
+    api.list = [conversation({ members: [{ ...member('mai', 'Mai Trần'), presence: 'online' }] })];
+    await store.load();
+    expect(presence.of('mai')).toBe('online');
+    say('presence', { user_id: 'mai', status: 'away', last_seen: null });
+    expect(presence.of('mai')).toBe('away');
+    expect(presence.of('nobody')).toBeUndefined();
+  });
+
+  it('goes by the other name of somebody as soon as that is told, also where an answer is on its way', async () => {
+    const pair = { title: '', members: [member('me', 'Elena'), member('mai', 'Mai')], last_message: message(3, 'mai') };
+    api.list = [conversation(pair)];
+    await store.load();
+    const again = store.load();
+    say('user.changed', { user_id: 'mai', display_name: 'Mai Trần', picture: null, deleted: false });
+    const shown = () => [store.nameOf(store.get('c1')!), store.get('c1')!.last_message?.sender.name];
+    expect(shown()).toEqual(['Mai Trần', 'Mai Trần']);
+    await again;
+    expect(shown()).toEqual(['Mai Trần', 'Mai Trần']);
+  });
+
+  it('is in the order of the last activity', async () => {
+    api.list = [conversation(), conversation({ id: 'c2', last_activity_at: '2026-11-20T11:00:00.000Z' })];
+    await store.load();
+    expect(store.in('w1').map(({ id }) => id)).toEqual(['c2', 'c1']);
+    expect(store.in('w2')).toEqual([]);
+    say('message.created', {
+      conversation_id: 'c1',
+      seq: 9,
+      message: message(9, 'mai', { created_at: '2026-11-20T12:00:00.000Z' })
+    });
+    expect(store.in('w1').map(({ id }) => id)).toEqual(['c1', 'c2']);
+  });
+
+  it('keeps what came while it was being read', async () => {
+    let open: () => void = () => undefined;
+    api.gate = new Promise((resolve) => (open = resolve));
+    const loading = store.load();
+    created(4, 'mai');
+    open();
+    await loading;
+    expect(store.get('c1')).toMatchObject({ last_seq: 4, unread: 2 });
+  });
+
+  it('does not let an old answer undo a newer event', async () => {
+    await store.load();
+    created(4, 'mai');
+    api.single.set('c1', conversation());
+    await store.refresh('c1');
+    expect(store.get('c1')).toMatchObject({ last_seq: 4, last_message: { id: 'm4' } });
+  });
+
+  it('does not let an old answer undo what was chosen and read since it was asked for', async () => {
+    await store.load();
+    let open = () => undefined as void;
+    api.gate = new Promise((resolve) => (open = resolve));
+    api.single.set('c1', conversation());
+    const reading = [store.refresh('c1'), store.load()];
+    say('conversation.own', { conversation_id: 'c1', own: { section_id: 's1' } });
+    store.setOwn('c1', { pinned: true });
+    say('receipt', { conversation_id: 'c1', user_id: 'me', read_seq: 3, delivered_seq: 3 });
+    store.setOwn('c1', { pinned: false });
+    open();
+    await Promise.all(reading);
+    expect(store.get('c1')).toMatchObject({ unread: 0, read_seq: 3, own: { section_id: 's1', pinned: false } });
+  });
+
+  it('does not let an old answer undo what was told outside the log since it was asked for', async () => {
+    api.list = [conversation({ kind: 'public_channel', title: 'news', member_count: 900 })];
+    await store.load();
+    for (const read of [() => store.refresh('c1'), () => store.load()]) {
+      let open = () => undefined as void;
+      api.gate = new Promise((resolve) => (open = resolve));
+      api.single.set('c1', conversation({ kind: 'public_channel', title: 'news', member_count: 900 }));
+      const reading = read();
+      say('conversation.count', { conversation_id: 'c1', member_count: 901 });
+      say('conversation.count', { conversation_id: 'c1', member_count: 902 });
+      say('conversation.count', { conversation_id: 'c2', member_count: 7 });
+      open();
+      await reading;
+      expect(store.get('c1')?.member_count).toBe(902);
+    }
+    expect(api.asked).toEqual(['/conversations', '/conversations/c1', '/conversations']);
+  });
+
+  it('does not bring back what was left while it was asked for', async () => {
+    await store.load();
+    let open = () => undefined as void;
+    api.gate = new Promise((resolve) => (open = resolve));
+    api.single.set('c1', conversation());
+    const reading = store.refresh('c1');
+    say('member.removed', { conversation_id: 'c1', seq: 4, user_id: 'me' });
+    open();
+    await reading;
+    expect(store.get('c1')).toBeUndefined();
+  });
+
+  it('reads what a hello knows more of, and nothing else', async () => {
+    api.list = [conversation(), conversation({ id: 'c2' }), conversation({ id: 'c3' })];
+    await store.load();
+    greet(['c1', 'c2', 'c3'].map((id) => ({ id, last_seq: 3 })));
+    expect(api.asked).toEqual(['/conversations']);
+    // One has more, one is new, one is not named any more: it is gone.
+    api.single.set('c1', conversation({ last_seq: 8, unread: 5 }));
+    api.single.set('c4', conversation({ id: 'c4' }));
+    greet(['c1', 'c2', 'c4'].map((id) => ({ id, last_seq: id === 'c1' ? 8 : 3 })));
+    await expect.poll(() => store.get('c1')?.unread).toBe(5);
+    await expect.poll(() => store.get('c4')?.id).toBe('c4');
+    await expect.poll(() => store.get('c3')).toBeUndefined();
+    expect(api.asked).toEqual(['/conversations', '/conversations/c1', '/conversations/c4', '/conversations/c3']);
+  });
+
+  it('is read anew after a long silence: it may have been read on another device', async () => {
+    await store.load();
+    api.list = [conversation({ unread: 0, read_seq: 3 })];
+    greet([{ id: 'c1', last_seq: 3 }]);
+    expect(store.get('c1')?.unread).toBe(1);
+    line.wasAway = true;
+    greet([{ id: 'c1', last_seq: 3 }]);
+    await expect.poll(() => store.get('c1')?.unread).toBe(0);
+  });
+
+  it('reads the list where a hello differs in much of it', async () => {
+    await store.load();
+    greet(Array.from({ length: 30 }, (_, at) => ({ id: `c${at}`, last_seq: 9 })));
+    await expect.poll(() => api.asked).toEqual(['/conversations', '/conversations']);
+  });
+
+  it('is compared with a hello that came while it was being read', async () => {
+    let open: () => void = () => undefined;
+    api.gate = new Promise((resolve) => (open = resolve));
+    const loading = store.load();
+    greet([{ id: 'c1', last_seq: 8 }]);
+    api.single.set('c1', conversation({ last_seq: 8, unread: 5 }));
+    open();
+    await loading;
+    await expect.poll(() => store.get('c1')?.unread).toBe(5);
+    expect(api.asked).toEqual(['/conversations', '/conversations/c1']);
+  });
+
+  it('is read when the connection is there, where that failed before', async () => {
+    greet([]);
+    expect(api.asked).toEqual([]);
+    vi.spyOn(api, 'get').mockRejectedValueOnce(new ApiError(0, 'network', ''));
+    await store.load();
+    greet([{ id: 'c1', last_seq: 3 }]);
+    await expect.poll(() => store.isLoaded).toBe(true);
+    expect([store.error, api.asked]).toEqual([null, ['/conversations']]);
+  });
+
+  it('is read anew after a resync, though a reading was under way', async () => {
+    let open: () => void = () => undefined;
+    api.gate = new Promise((resolve) => (open = resolve));
+    const loading = store.load();
+    vi.spyOn(Math, 'random').mockReturnValueOnce(0);
+    say('resync', { conversation_ids: null });
+    api.list = [conversation({ last_seq: 9, unread: 6 })];
+    open();
+    await loading;
+    await expect.poll(() => store.get('c1')?.unread).toBe(6);
+    expect(api.asked).toHaveLength(2);
+  });
+
+  it('reads only the conversations that resyncs name, each once, some time within three seconds', async () => {
+    await store.load();
+    vi.useFakeTimers();
+    try {
+      vi.spyOn(Math, 'random').mockReturnValueOnce(0.5);
+      api.single.set('c1', conversation({ last_seq: 9, unread: 6 }));
+      say('resync', { conversation_ids: ['c1'] });
+      say('resync', { conversation_ids: ['c1', 'c2'] });
+      await vi.advanceTimersByTimeAsync(1_499);
+      expect(api.asked).toEqual(['/conversations']);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(api.asked).toEqual(['/conversations', '/conversations/c1', '/conversations/c2']);
+      expect(store.get('c1')?.unread).toBe(6);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('keeps the open conversation in its place until one leaves it', async () => {
+    const sidebar = new Sidebar(store, { items: [] } as unknown as Sections);
+    const placed = () => {
+      const parts = sidebar.parts('w1');
+      return ['unread', 'rest'].map((part) => parts.find(({ key }) => key === part)?.items.map(({ id }) => id) ?? []);
+    };
+    // By a link: it is open before the list is there.
+    store.open('c1');
+    api.list = [conversation(), conversation({ id: 'c2', unread: 0 })];
+    await store.load();
+    expect(store.get('c1')?.unread).toBe(1);
+    store.seen('c1', 3);
+    expect(placed()).toEqual([['c1'], ['c2']]);
+    store.open('c2');
+    expect(placed()).toEqual([[], ['c1', 'c2']]);
+    say('message.created', { conversation_id: 'c2', seq: 4, message: message(4, 'mai', { conversation_id: 'c2' }) });
+    expect(placed()).toEqual([[], ['c2', 'c1']]);
+    store.open(null);
+    expect(placed()).toEqual([['c2'], ['c1']]);
+  });
+
+  it('knows how many are in a large group, what one may do there, and names everybody once it is open', async () => {
+    const members = [member('me', 'Elena'), member('mai', 'Mai Trần'), member('jo', 'Jonas')];
+    const large = { kind: 'group' as const, member_count: 3, own: { ...own, role: 'admin' as const } };
+    api.list = [conversation({ ...large, members: members.slice(1, 2) })];
+    api.people = members;
+    await store.load();
+    const shown = () => store.get('c1') as Conversation;
+    expect([shown().member_count, shown().own?.role]).toEqual([3, 'admin']);
+    expect(shown().members).toHaveLength(1);
+    store.open('c1');
+    await expect.poll(() => shown().members?.length).toBe(3);
+    // An answer that names fewer takes none of them away, where nobody came or went.
+    api.single.set('c1', conversation({ ...large, last_seq: 3, members: members.slice(1, 2) }));
+    await store.refresh('c1');
+    expect(shown().members).toHaveLength(3);
+    say('member.added', { conversation_id: 'c1', seq: 4, member: member('cy', 'Cy') });
+    say('member.updated', { conversation_id: 'c1', seq: 5, member: member('me', 'Elena') });
+    say('member.removed', { conversation_id: 'c1', seq: 6, user_id: 'jo' });
+    expect([shown().member_count, shown().own?.role]).toEqual([3, 'member']);
+  });
+
+  it('does not ask for everybody of a very large one', async () => {
+    api.list = [conversation({ kind: 'group', member_count: 101, members: [member('mai', 'Mai Trần')] })];
+    await store.load();
+    store.open('c1');
+    await Promise.resolve();
+    expect(api.asked).toEqual(['/conversations']);
+  });
+
+  it('loses what is gone, and fetches what is new', async () => {
+    await store.load();
+    say('member.removed', { conversation_id: 'c1', seq: 4, user_id: 'me' });
+    expect(store.get('c1')).toBeUndefined();
+    api.single.set('c2', conversation({ id: 'c2' }));
+    say('conversation.created', { conversation_id: 'c2' });
+    await expect.poll(() => store.get('c2')?.id).toBe('c2');
+    say('conversation.deleted', { conversation_id: 'c2', seq: 5 });
+    expect(store.get('c2')).toBeUndefined();
+  });
+
+  it('has nothing of its own while there are only the channels that everybody is in', async () => {
+    expect(store.isEmpty).toBe(false);
+    api.list = [conversation({ kind: 'public_channel', title: 'general', is_default: true })];
+    await store.load();
+    expect(store.isEmpty).toBe(true);
+    api.single.set('c2', conversation({ id: 'c2' }));
+    await store.refresh('c2');
+    expect(store.isEmpty).toBe(false);
+  });
+
+  it('are begun once where the answer is lost and the same is wished again', async () => {
+    const ids: unknown[] = [];
+    let isLost = true;
+    vi.spyOn(api, 'post').mockImplementation((...sent: unknown[]) => {
+      ids.push((sent[1] as { client_id?: string }).client_id);
+      return isLost ? Promise.reject(new ApiError(0, 'network', '')) : Promise.resolve(conversation());
+    });
+    const group = { kind: 'group' as const, member_ids: ['mai', 'ben'] };
+    await expect(store.create(group)).rejects.toBeInstanceOf(ApiError);
+    isLost = false;
+    await store.create(group);
+    expect(ids[0]).toBeTypeOf('string');
+    expect(ids[1]).toBe(ids[0]);
+    // It is there: the same once more is another one.
+    await store.create(group);
+    await store.create({ ...group, client_id: 'chosen' });
+    expect(ids[2]).not.toBe(ids[0]);
+    expect(ids[3]).toBe('chosen');
+  });
+
+  it('says that it could not be read, and can be asked again', async () => {
+    vi.spyOn(api, 'get').mockRejectedValueOnce(new ApiError(503, 'unavailable', ''));
+    await store.load();
+    expect([store.isLoaded, store.error]).toEqual([false, expect.any(ApiError)]);
+    await store.load();
+    expect([store.isLoaded, store.error]).toEqual([true, null]);
+  });
+});
+
+describe('channels in the list', () => {
+  const channel = (more: Partial<Conversation> = {}) =>
+    conversation({ kind: 'public_channel', title: 'news', member_count: 900, ...more });
+
+  it('count by subtraction what is read only in part, and who is named until the end was read', async () => {
+    api.list = [channel({ unread: 0, last_message: null })];
+    await store.load();
+    for (const no of [1, 2, 3]) {
+      const mentions = no === 2 ? [{ kind: 'user' as const, id: 'me' }] : [];
+      say('message.created', { conversation_id: 'c1', seq: 3 + no, message: message(3 + no, 'mai', { no, mentions }) });
+    }
+    expect(store.get('c1')).toMatchObject({ unread: 3, own: { unread_mentions: 1 } });
+    store.seen('c1', 5, 2);
+    expect(store.get('c1')).toMatchObject({ unread: 1, read_seq: 5 });
+    store.seen('c1', 6, 3);
+    expect(store.get('c1')).toMatchObject({ unread: 0, own: { unread_mentions: 0 } });
+  });
+
+  it('ask who is still named where something that was not read is edited or deleted', async () => {
+    const named = { ...own, unread_mentions: 1 };
+    api.list = [channel({ own: named })];
+    api.single.set('c1', channel({ last_seq: 4, own }));
+    await store.load();
+    api.asked = [];
+    say('message.updated', { conversation_id: 'c1', seq: 4, message: message(3, 'mai', { content: 'for nobody' }) });
+    await vi.waitFor(() => expect(store.get('c1')).toMatchObject({ own: { unread_mentions: 0 } }));
+    expect(api.asked).toEqual(['/conversations/c1']);
+    // What was read already, and what one says oneself, counts for nothing.
+    const mentions = [{ kind: 'user' as const, id: 'me' }];
+    say('message.updated', { conversation_id: 'c1', seq: 5, message: message(2, 'mai', { mentions }) });
+    say('message.updated', { conversation_id: 'c1', seq: 6, message: message(3, 'me', { mentions }) });
+    expect(api.asked).toHaveLength(1);
+    api.single.set('c1', channel({ last_seq: 7, own: named }));
+    say('message.updated', { conversation_id: 'c1', seq: 7, message: message(3, 'mai', { mentions }) });
+    await vi.waitFor(() => expect(store.get('c1')).toMatchObject({ own: { unread_mentions: 1 } }));
+    api.single.set('c1', channel({ last_seq: 8, own }));
+    say('message.deleted', { conversation_id: 'c1', seq: 8, message_id: 'm2', thread_id: null });
+    await vi.waitFor(() => expect(store.get('c1')).toMatchObject({ own: { unread_mentions: 0 } }));
+  });
+
+  it('go back only where something is marked as unread', async () => {
+    api.list = [channel()];
+    await store.load();
+    store.seen('c1', 9);
+    say('conversation.unread', { conversation_id: 'c1', read_seq: 1, unread: 2, unread_mentions: 1 });
+    expect(store.get('c1')).toMatchObject({
+      read_seq: 1,
+      unread: 2,
+      own: { read_seq: 1, unread: 2, unread_mentions: 1 }
+    });
+    say('receipt', { conversation_id: 'c1', user_id: 'me', read_seq: 1, delivered_seq: 9 });
+    expect(store.get('c1')?.unread).toBe(2);
+    store.seen('c1', 9);
+    expect(store.get('c1')).toMatchObject({ read_seq: 9, unread: 0 });
+  });
+
+  it('follow what one has chosen elsewhere, their size, and their end', async () => {
+    api.list = [channel()];
+    await store.load();
+    say('conversation.own', { conversation_id: 'c1', own: { notify: 'none', pinned: true } });
+    say('conversation.count', { conversation_id: 'c1', member_count: 901 });
+    say('conversation.archived', { conversation_id: 'c1', seq: 4, archived_at: '2026-11-20T11:00:00.000Z' });
+    expect(store.get('c1')).toMatchObject({
+      member_count: 901,
+      archived_at: '2026-11-20T11:00:00.000Z',
+      own: { role: 'member', notify: 'none', pinned: true }
+    });
+    say('conversation.unarchived', { conversation_id: 'c1', seq: 5 });
+    say('conversation.updated', {
+      conversation_id: 'c1',
+      seq: 6,
+      title: 'announcements',
+      topic: null,
+      kind: 'private_channel',
+      posting: 'admins',
+      mention_all: 'admins',
+      history: 'all',
+      assistants: [{ id: 'a', name: 'Quill', model: null }]
+    });
+    expect(store.get('c1')).toMatchObject({
+      archived_at: null,
+      title: 'announcements',
+      kind: 'private_channel',
+      posting: 'admins',
+      mention_all: 'admins',
+      assistants: [{ name: 'Quill' }]
+    });
+  });
+
+  it('take in who comes and goes without a place in the log', async () => {
+    api.list = [channel()];
+    await store.load();
+    say('member.added', { conversation_id: 'c1', member: member('cy', 'Cy') });
+    say('member.updated', { conversation_id: 'c1', member: { ...member('me', 'Elena'), role: 'admin' } });
+    expect(store.get('c1')).toMatchObject({ last_seq: 3, member_count: 900, own: { role: 'admin' } });
+    expect(store.get('c1')?.members?.map(({ user_id }) => user_id)).toContain('cy');
+    say('member.removed', { conversation_id: 'c1', user_id: 'cy' });
+    expect(store.get('c1')?.members?.map(({ user_id }) => user_id)).not.toContain('cy');
+    say('member.removed', { conversation_id: 'c1', user_id: 'me' });
+    expect(store.get('c1')).toBeUndefined();
+  });
+
+  it('that are only looked at are not in the list, and are forgotten when one goes on', async () => {
+    await store.load();
+    api.single.set('c2', channel({ id: 'c2', own: null }));
+    await store.find('c2');
+    store.open('c2');
+    expect(store.in('w1').map(({ id }) => id)).toEqual(['c1']);
+    greet([{ id: 'c1', last_seq: 3 }]);
+    expect(api.asked).toEqual(['/conversations', '/conversations/c2']);
+    // Joined on another device.
+    api.single.set('c2', channel({ id: 'c2' }));
+    say('member.added', { conversation_id: 'c2', member: member('me', 'Elena') });
+    await expect.poll(() => store.in('w1').length).toBe(2);
+    // Removed by an admin: it can still be read.
+    api.single.set('c2', channel({ id: 'c2', own: null }));
+    say('member.removed', { conversation_id: 'c2', user_id: 'me' });
+    await expect.poll(() => store.in('w1').length).toBe(1);
+    expect(store.get('c2')?.own).toBeNull();
+    store.open(null);
+    expect(store.get('c2')).toBeUndefined();
+  });
+});

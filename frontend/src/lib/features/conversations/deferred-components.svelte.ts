@@ -1,0 +1,131 @@
+import type { Component, ComponentProps } from 'svelte';
+import type { App } from '#lib/app/app.ts';
+import type { actionsOf } from './logic/actions.ts';
+import type { longPress } from '#lib/ui/long-press.ts';
+import type { GrowingMarkdown } from '#lib/features/markdown/streaming.ts';
+import type { Pane } from './conversation-view.svelte.ts';
+import { toast } from '#lib/ui/toast/toast.svelte.ts';
+import { m } from '#lib/paraglide/messages.js';
+import type AttachmentsType from '#lib/features/files/attachment-list.svelte';
+import type AnswerEndType from './messages/answer-end.svelte';
+import type MessageToolsType from './messages/message-tools.svelte';
+import type MessageDoubtsType from './messages/message-doubts.svelte';
+import type PreviewsType from './messages/previews.svelte';
+import type ReactionsType from '#lib/features/reactions/reactions.svelte';
+import type PollType from '#lib/features/polls/poll.svelte';
+import type CatchUpType from '#lib/features/search/catch-up-in-conversation.svelte';
+import type ForwardedType from '#lib/features/forwarding/forwarded.svelte';
+import type LinkedType from '#lib/features/forwarding/linked.svelte';
+import type MessageFootType from '#lib/features/bookmarks/message-foot.svelte';
+import type ThreadRuleType from '#lib/features/threads/thread-rule.svelte';
+import type ScheduledRowsType from '#lib/features/scheduling/scheduled-rows.svelte';
+import type ComposerType from './composer.svelte';
+import type ComposerAboutType from './composer/composer-about.svelte';
+import type ModelChoiceType from './components/model-choice.svelte';
+import type ReceiptColumnType from './messages/receipt-column.svelte';
+import type StripsType from './components/strips.svelte';
+import type TypingIndicatorType from './components/typing-indicator.svelte';
+import type VersionsType from './messages/versions.svelte';
+
+type Composer = Component<ComponentProps<typeof ComposerType>, { offer: (content: string) => void }>;
+type TypingIndicator = Component<ComponentProps<typeof TypingIndicatorType>>;
+type MessageTools = Component<ComponentProps<typeof MessageToolsType>>;
+type MessageDoubts = Component<ComponentProps<typeof MessageDoubtsType>>;
+type AnswerEnd = Component<ComponentProps<typeof AnswerEndType>>;
+type Attachments = Component<ComponentProps<typeof AttachmentsType>>;
+type Previews = Component<ComponentProps<typeof PreviewsType>>;
+type Reactions = Component<ComponentProps<typeof ReactionsType>>;
+type Forwarded = Component<ComponentProps<typeof ForwardedType>>;
+type Linked = Component<ComponentProps<typeof LinkedType>>;
+type Poll = Component<ComponentProps<typeof PollType>>;
+type CatchUp = Component<ComponentProps<typeof CatchUpType>>;
+type MessageFoot = Component<ComponentProps<typeof MessageFootType>>;
+type ThreadRule = Component<ComponentProps<typeof ThreadRuleType>>;
+type ScheduledRows = Component<ComponentProps<typeof ScheduledRowsType>>;
+type ComposerAbout = Component<ComponentProps<typeof ComposerAboutType>>;
+type ModelChoice = Component<ComponentProps<typeof ModelChoiceType>>;
+type ReceiptColumn = Component<ComponentProps<typeof ReceiptColumnType>>;
+type Strips = Component<ComponentProps<typeof StripsType>>;
+type Versions = Component<ComponentProps<typeof VersionsType>>;
+
+/** What a conversation can be read without: it comes right after it, and is then there at once. */
+interface Later {
+  Composer: Composer | null;
+  TypingIndicator: TypingIndicator | null;
+  MessageTools: MessageTools | null;
+  MessageDoubts: MessageDoubts | null;
+  AnswerEnd: AnswerEnd | null;
+  Attachments: Attachments | null;
+  Previews: Previews | null;
+  Reactions: Reactions | null;
+  Forwarded: Forwarded | null;
+  Linked: Linked | null;
+  Poll: Poll | null;
+  CatchUp: CatchUp | null;
+  MessageFoot: MessageFoot | null;
+  ThreadRule: ThreadRule | null;
+  ScheduledRows: ScheduledRows | null;
+  ComposerAbout: ComposerAbout | null;
+  ModelChoice: ModelChoice | null;
+  ReceiptColumn: ReceiptColumn | null;
+  Strips: Strips | null;
+  Versions: Versions | null;
+  /** Reads an answer that is still being written. */
+  GrowingMarkdown: typeof GrowingMarkdown | null;
+  /** For the keys that do something with a message. */
+  actionsOf: typeof actionsOf | null;
+  /** For a finger that rests on a message. */
+  longPress: typeof longPress | null;
+  /** It didn't come: messages are shown without their files. */
+  isLate: boolean;
+}
+
+export const later = $state<Later>({
+  Composer: null,
+  TypingIndicator: null,
+  MessageTools: null,
+  MessageDoubts: null,
+  AnswerEnd: null,
+  Attachments: null,
+  Previews: null,
+  Reactions: null,
+  Forwarded: null,
+  Linked: null,
+  Poll: null,
+  CatchUp: null,
+  MessageFoot: null,
+  ThreadRule: null,
+  ScheduledRows: null,
+  ComposerAbout: null,
+  ModelChoice: null,
+  ReceiptColumn: null,
+  Strips: null,
+  Versions: null,
+  GrowingMarkdown: null,
+  actionsOf: null,
+  longPress: null,
+  isLate: false
+});
+
+export async function bringLater(app: App, pane: Pane): Promise<void> {
+  // What can't be brought is tried again by the next conversation.
+  await Promise.allSettled([
+    // One writes soon after one has begun to read.
+    import('./composer.svelte').then(
+      (part) => (later.Composer ??= part.default),
+      () => toast(m.part_failed())
+    ),
+    import('./components/deferred-parts.ts').then((parts) => Object.assign(later, parts)),
+    import('#lib/features/emoji/own-emoji.svelte.ts').then(({ showOwnEmoji }) => showOwnEmoji(app, pane)),
+    import('#lib/features/boards/message-tasks.svelte.ts').then(({ showTasks }) => showTasks(app, pane)),
+    import('#lib/features/channels/channel-links.ts').then(({ linkChannels }) => linkChannels(app, pane))
+  ]);
+  later.isLate = later.Attachments === null;
+  // What only typing, choosing files or emptying asks for does not keep waiting what is seen.
+  await Promise.allSettled([
+    // Files can be chosen and people called without a connection, and a conversation have nothing in it.
+    import('#lib/features/files/tray.svelte'),
+    import('./composer/mention-list.svelte'),
+    import('./components/empty-conversation.svelte')
+  ]);
+}

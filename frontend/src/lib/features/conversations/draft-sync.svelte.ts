@@ -1,0 +1,232 @@
+/**
+ * Drafts as the server keeps them, for all devices of somebody's. What is written here is there at once in this browser (`DraftsStore`), and told
+ * when the keys rest; what was written without a connection is told later, with the time at which it was. The newest one counts.
+ */
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { Draft } from '#lib/features/scheduling/api.ts';
+import type { Id, ServerFrame } from '#lib/api/types.ts';
+import { DraftsStore, type DraftStorage } from './drafts.svelte.ts';
+
+export interface DraftLine {
+  readonly ready: boolean;
+  on(handler: (frame: ServerFrame) => void): () => void;
+}
+
+interface Known {
+  /** When it was written last, by the server's clock; milliseconds since 1970. */
+  readonly at: number;
+  /** The server hasn't got it yet. */
+  readonly isDirty: boolean;
+  /** The server has had it: when it is not there any more, it was sent or taken away elsewhere. */
+  readonly isStored: boolean;
+}
+
+type Times = Pick<Storage, 'getItem' | 'setItem'>;
+
+/** So long the keys rest before the server is told. */
+const REST = 900;
+/** What the server could not be told is told again after so long. */
+const AGAIN = 15_000;
+/** What is told so late says when it was written. */
+const LATE = 5_000;
+const MOST = 200;
+/** Of what was sent so long ago nothing is told late any more. */
+const SETTLED = 60 * 60_000;
+/** No refusals: it is told again after a sign-in, or when there is room. */
+const LATER: ReadonlySet<number> = new Set([401, 429]);
+
+export class DraftSync {
+  readonly #api: Api;
+  readonly #line: DraftLine;
+  readonly #drafts: DraftsStore;
+  readonly #storage: Times | undefined;
+  readonly #name: string;
+  readonly #shown: (conversationId: Id, text: string) => void;
+  readonly #known = new Map<string, Known>();
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  /** What the server is being told of: two requests at once may reach it in either order. */
+  readonly #telling = new Set<string>();
+  readonly #leave: (() => void)[];
+  /** How far the server's clock is ahead of this one. */
+  #ahead = 0;
+  #again: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
+
+  constructor(
+    api: Api,
+    line: DraftLine,
+    drafts: DraftsStore,
+    userId: Id,
+    shown: (conversationId: Id, text: string) => void,
+    storage: Times | undefined
+  ) {
+    this.#api = api;
+    this.#line = line;
+    this.#drafts = drafts;
+    this.#shown = shown;
+    this.#storage = storage;
+    this.#name = nameOf(userId);
+    this.#restore();
+    drafts.onwritten = (key) => this.#written(key);
+    this.#leave = [line.on((frame) => this.#hear(frame)), () => (drafts.onwritten = undefined)];
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const leave of this.#leave) leave();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+    clearTimeout(this.#again);
+  }
+
+  /** The connection stands: what was written elsewhere comes here, and what was written here goes there. */
+  async exchange(): Promise<void> {
+    try {
+      const { items, total } = await this.#api.get('/drafts', { page_size: MOST });
+      if (this.#isClosed) return;
+      for (const draft of items) this.#take(draft);
+      const there = new Set(items.map(keyOf));
+      for (const key of this.#drafts.all().keys()) {
+        const known = this.#known.get(key);
+        // From before drafts were told to the server.
+        if (!known) this.#note(key, { at: 0, isDirty: true, isStored: false });
+        else if (known.isStored && !known.isDirty && !there.has(key) && total <= MOST)
+          this.#adopt(key, '', null, known.at);
+      }
+    } catch {
+      // The next hello asks again.
+      return;
+    }
+    this.#trim();
+    this.#tellAgain();
+  }
+
+  /** All of it is written to the disk with each key: what is over is not kept. */
+  #trim(): void {
+    for (const [key, { at, isDirty }] of this.#known)
+      if (!isDirty && this.#drafts.get(key) === '' && this.#now() - at > SETTLED) this.#known.delete(key);
+  }
+
+  #now(): number {
+    return Date.now() + this.#ahead;
+  }
+
+  #written(key: string): void {
+    this.#note(key, { at: this.#now(), isDirty: true, isStored: this.#known.get(key)?.isStored ?? false });
+    clearTimeout(this.#timers.get(key));
+    const wait = this.#drafts.get(key) === '' ? 0 : REST;
+    this.#timers.set(
+      key,
+      setTimeout(() => {
+        this.#timers.delete(key);
+        void this.#tell(key);
+      }, wait)
+    );
+  }
+
+  async #tell(key: string): Promise<void> {
+    if (this.#telling.has(key)) return;
+    this.#telling.add(key);
+    while (await this.#isWrittenOn(key));
+    this.#telling.delete(key);
+  }
+
+  /** Tells the server once; whether there is more to tell at once. */
+  async #isWrittenOn(key: string): Promise<boolean> {
+    const known = this.#known.get(key);
+    if (!known?.isDirty || !this.#line.ready) return false;
+    const [conversationId = '', thread_id] = key.split('/');
+    const content = this.#drafts.get(key);
+    const reply_to = content === '' ? null : this.#drafts.replyOf(key);
+    const isLate = this.#now() - known.at > LATE;
+    try {
+      const stored = await this.#api.put(`/conversations/${conversationId}/draft`, {
+        content,
+        ...(thread_id && { thread_id }),
+        ...(reply_to && { reply_to }),
+        ...(isLate && { updated_at: new Date(known.at).toISOString() })
+      });
+      if (this.#known.get(key) !== known) return !this.#timers.has(key);
+      this.#note(key, { at: Math.max(known.at, Date.parse(stored.updated_at)), isDirty: false, isStored: true });
+      const isOther = stored.content !== content || (stored.reply_to ?? null) !== reply_to;
+      if (isOther) this.#adopt(key, stored.content, stored.reply_to ?? null, Date.parse(stored.updated_at));
+    } catch (error) {
+      if (this.#known.get(key) !== known) return !this.#timers.has(key);
+      // What the server doesn't take stays in this browser.
+      if (error instanceof ApiError && error.status >= 400 && error.status < 500 && !LATER.has(error.status))
+        this.#note(key, { at: known.at, isDirty: false, isStored: false });
+      // Where the line is lost as well, the next hello is sooner.
+      else if (!this.#isClosed) this.#again ??= setTimeout(() => this.#tellAgain(), AGAIN);
+    }
+    return false;
+  }
+
+  #tellAgain(): void {
+    clearTimeout(this.#again);
+    this.#again = undefined;
+    for (const [key, { isDirty }] of this.#known) if (isDirty) void this.#tell(key);
+  }
+
+  #hear(frame: ServerFrame): void {
+    const at = Date.parse(frame.timestamp);
+    if (Number.isFinite(at)) this.#ahead = at - Date.now();
+    if (frame.type === 'draft.updated') this.#take(frame.payload);
+  }
+
+  #take(draft: Draft): void {
+    const key = keyOf(draft);
+    const at = Date.parse(draft.updated_at);
+    const known = this.#known.get(key);
+    // What is being written here is newer, or this is its echo.
+    if (known && known.at >= at) return;
+    if (known?.isDirty && (this.#timers.has(key) || this.#telling.has(key))) return;
+    this.#adopt(key, draft.content, draft.reply_to ?? null, at);
+  }
+
+  #adopt(key: string, text: string, replyTo: Id | null, at: number): void {
+    if (this.#isClosed) return;
+    this.#note(key, { at, isDirty: false, isStored: true });
+    this.#drafts.adopt(key, text, replyTo);
+    if (!key.includes('/')) this.#shown(key, text);
+  }
+
+  #note(key: string, known: Known): void {
+    this.#known.set(key, known);
+    // Whose drafts they are has gone, and leaves nothing.
+    if (this.#isClosed) return;
+    try {
+      this.#storage?.setItem(this.#name, JSON.stringify([...this.#known]));
+    } catch {
+      // Without room it is told again by the next page.
+    }
+  }
+
+  #restore(): void {
+    for (const [key, known] of kept(this.#storage, this.#name)) this.#known.set(key, known);
+  }
+}
+
+/** Where drafts of somebody’s are that this browser alone has. */
+export function untold(storage: DraftStorage, userId: Id): string[] {
+  const told = new Set(
+    kept(storage, nameOf(userId)).flatMap(([key, { isDirty, isStored }]) => (isStored && !isDirty ? [key] : []))
+  );
+  const drafts = new DraftsStore(storage);
+  drafts.open(userId);
+  return [...drafts.all().keys()].filter((key) => !told.has(key));
+}
+
+const nameOf = (userId: Id) => `natter.drafts.${userId}`;
+
+function kept(storage: Pick<Storage, 'getItem'> | undefined, name: string): [string, Known][] {
+  try {
+    return JSON.parse(storage?.getItem(name) ?? '[]') as [string, Known][];
+  } catch {
+    // As if nothing had been kept.
+    return [];
+  }
+}
+
+function keyOf({ conversation_id, thread_id }: Draft): string {
+  return thread_id ? `${conversation_id}/${thread_id}` : conversation_id;
+}

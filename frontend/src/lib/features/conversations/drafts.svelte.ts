@@ -1,0 +1,194 @@
+import { SvelteMap } from 'svelte/reactivity';
+import type { Name } from './mentions.ts';
+
+export type DraftStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>;
+
+const PREFIX = 'natter.draft.';
+const BARE = 'natter.bare.';
+export const EDIT = 'natter.edit.';
+const REPLY = 'natter.reply.';
+const MEANT = 'natter.meant.';
+/** A long text is not written to the disk with each key, but as often as this. */
+const LONG = 4_000;
+const REST = 400;
+
+/** What was begun in each conversation and not sent, kept in this browser for each account by itself. */
+export class DraftsStore {
+  readonly #texts = new SvelteMap<string, string>();
+  /** Those that are to go out without previews of their links. */
+  readonly #bare = new SvelteMap<string, true>();
+  /** Which message one is about to answer. */
+  readonly #replies = new Map<string, string>();
+  /** Whom the names in it mean: of several with one name, or many people, a text alone doesn’t say it. */
+  readonly #meant = new Map<string, readonly Name[]>();
+  readonly #storage: DraftStorage | undefined;
+  /** What is to be written to the disk, and when. */
+  readonly #waiting = new Map<string, { readonly timer: ReturnType<typeof setTimeout>; readonly keep: () => void }>();
+  #prefix = PREFIX;
+  #barePrefix = BARE;
+  #editPrefix = EDIT;
+  #replyPrefix = REPLY;
+  #meantPrefix = MEANT;
+  /** Told of what is written here. */
+  onwritten: ((key: string) => void) | undefined;
+  /** What another device wrote last; null once one writes on here. */
+  told = $state.raw<{ readonly key: string; readonly text: string } | null>(null);
+
+  constructor(storage: DraftStorage | undefined) {
+    this.#storage = storage;
+  }
+
+  open(userId: string): void {
+    this.close();
+    this.#prefix = `${PREFIX}${userId}.`;
+    this.#barePrefix = `${BARE}${userId}.`;
+    this.#editPrefix = `${EDIT}${userId}.`;
+    this.#replyPrefix = `${REPLY}${userId}.`;
+    this.#meantPrefix = `${MEANT}${userId}.`;
+    for (let index = 0; index < (this.#storage?.length ?? 0); index++) {
+      const key = this.#storage?.key(index);
+      if (key?.startsWith(this.#barePrefix)) this.#bare.set(key.slice(this.#barePrefix.length), true);
+      const reply = key?.startsWith(this.#replyPrefix) ? this.#storage?.getItem(key) : null;
+      if (key && reply) this.#replies.set(key.slice(this.#replyPrefix.length), reply);
+      const names = key?.startsWith(this.#meantPrefix) ? namesIn(this.#storage?.getItem(key)) : [];
+      if (key && names.length > 0) this.#meant.set(key.slice(this.#meantPrefix.length), names);
+      const text = key?.startsWith(this.#prefix) ? this.#storage?.getItem(key) : null;
+      if (key && text) this.#texts.set(key.slice(this.#prefix.length), text);
+    }
+  }
+
+  close(): void {
+    this.settle();
+    this.#texts.clear();
+    this.#bare.clear();
+    this.#replies.clear();
+    this.#meant.clear();
+  }
+
+  /** The page may go away: what waits is written to the disk now. */
+  settle(): void {
+    for (const { timer, keep } of [...this.#waiting.values()]) {
+      clearTimeout(timer);
+      keep();
+    }
+  }
+
+  /** Where something was begun, and what. */
+  all(): ReadonlyMap<string, string> {
+    return this.#texts;
+  }
+
+  get(conversationId: string): string {
+    return this.#texts.get(conversationId) ?? '';
+  }
+
+  set(conversationId: string, text: string): void {
+    this.#put(conversationId, text);
+    // One has gone on with it here.
+    if (this.told?.key === conversationId) this.told = null;
+    this.onwritten?.(conversationId);
+  }
+
+  isBare(conversationId: string): boolean {
+    return this.#bare.has(conversationId);
+  }
+
+  /** Whether its links are to have no previews; forgotten with the draft. */
+  setBare(conversationId: string, isBare: boolean): void {
+    if (isBare) this.#bare.set(conversationId, true);
+    else this.#bare.delete(conversationId);
+    this.#keep(this.#barePrefix + conversationId, isBare ? 'true' : null);
+  }
+
+  /** The message that is answered by what was begun there. */
+  replyOf(conversationId: string): string | null {
+    return this.#replies.get(conversationId) ?? null;
+  }
+
+  setReply(conversationId: string, messageId: string | null): void {
+    if (messageId === this.replyOf(conversationId)) return;
+    this.#putReply(conversationId, messageId);
+    // It is told with what is said of it.
+    if (this.get(conversationId) !== '') this.onwritten?.(conversationId);
+  }
+
+  #putReply(conversationId: string, messageId: string | null): void {
+    if (messageId === null) this.#replies.delete(conversationId);
+    else this.#replies.set(conversationId, messageId);
+    this.#keep(this.#replyPrefix + conversationId, messageId);
+  }
+
+  /** Who was chosen for it, the last one last; forgotten with the draft. */
+  meantIn(conversationId: string): readonly Name[] {
+    return this.#meant.get(conversationId) ?? [];
+  }
+
+  addMeant(conversationId: string, { id, name, kind }: Name): void {
+    if (!id) return;
+    const others = this.meantIn(conversationId).filter((one) => one.id !== id);
+    this.#putMeant(conversationId, [...others, { id, name, kind }]);
+  }
+
+  #putMeant(conversationId: string, names: readonly Name[]): void {
+    if (names.length > 0) this.#meant.set(conversationId, names);
+    else this.#meant.delete(conversationId);
+    this.#keep(this.#meantPrefix + conversationId, names.length > 0 ? JSON.stringify(names) : null);
+  }
+
+  /** What one’s message was about to say instead, when the page went away in the middle of that. */
+  editOf(messageId: string): string | null {
+    return this.#storage?.getItem(this.#editPrefix + messageId) ?? null;
+  }
+
+  /** Null: it was said, or given up. */
+  setEdit(messageId: string, text: string | null): void {
+    this.#keep(this.#editPrefix + messageId, text);
+  }
+
+  /** Another device wrote it. */
+  adopt(conversationId: string, text: string, replyTo: string | null): void {
+    if (this.get(conversationId) === text && this.replyOf(conversationId) === replyTo) return;
+    this.#put(conversationId, text);
+    this.#putReply(conversationId, replyTo);
+    this.told = { key: conversationId, text };
+  }
+
+  #put(conversationId: string, text: string): void {
+    const isEmpty = text.trim() === '';
+    if (isEmpty) this.#texts.delete(conversationId);
+    else this.#texts.set(conversationId, text);
+    if (isEmpty && this.isBare(conversationId)) this.setBare(conversationId, false);
+    if (isEmpty && this.#meant.has(conversationId)) this.#putMeant(conversationId, []);
+    const key = this.#prefix + conversationId;
+    const keep = () => this.#keep(key, this.#texts.get(conversationId) ?? null);
+    if (text.length < LONG) {
+      clearTimeout(this.#waiting.get(key)?.timer);
+      keep();
+    } else if (!this.#waiting.has(key)) this.#waiting.set(key, { timer: setTimeout(keep, REST), keep });
+  }
+
+  #keep(key: string, text: string | null): void {
+    this.#waiting.delete(key);
+    try {
+      if (text === null) this.#storage?.removeItem(key);
+      else this.#storage?.setItem(key, text);
+    } catch {
+      // A full or forbidden storage keeps the draft as long as the page.
+    }
+  }
+}
+
+/** Those that were kept; of what is damaged, none. */
+function namesIn(kept: string | null | undefined): Name[] {
+  try {
+    const names: unknown = JSON.parse(kept ?? '[]');
+    return Array.isArray(names) ? names.filter(isName) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isName(kept: unknown): kept is Name {
+  const { id, name, kind: who } = (kept ?? {}) as Partial<Record<keyof Name, unknown>>;
+  return typeof id === 'string' && typeof name === 'string' && (who === 'person' || who === 'assistant');
+}

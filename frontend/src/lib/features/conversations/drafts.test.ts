@@ -1,0 +1,186 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { Name } from './mentions.ts';
+import { DraftsStore } from './drafts.svelte.ts';
+
+class MemoryStorage {
+  readonly #items = new Map<string, string>();
+  get length() {
+    return this.#items.size;
+  }
+  key = (index: number) => [...this.#items.keys()][index] ?? null;
+  getItem = (key: string) => this.#items.get(key) ?? null;
+  setItem = (key: string, value: string) => void this.#items.set(key, value);
+  removeItem = (key: string) => void this.#items.delete(key);
+}
+
+const anna = (id: string): Name => ({ id, name: 'Anna', kind: 'person', about: 'not kept' });
+
+describe('drafts', () => {
+  it('are kept for each conversation and each account', () => {
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', 'half a sent');
+    drafts.set('c2', 'other');
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect([again.get('c1'), again.get('c2')]).toEqual(['half a sent', 'other']);
+    again.open('you');
+    expect(again.get('c1')).toBe('');
+  });
+
+  it('go when nothing is left of them', () => {
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', 'text');
+    drafts.set('c1', '  ');
+    expect(drafts.get('c1')).toBe('');
+    expect(storage.length).toBe(0);
+  });
+
+  it('remember that their links are to have no previews', () => {
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', 'https://a.test');
+    drafts.setBare('c1', true);
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect([again.isBare('c1'), again.isBare('c2')]).toEqual([true, false]);
+    again.set('c1', '');
+    expect(again.isBare('c1')).toBe(false);
+    expect(storage.length).toBe(0);
+  });
+
+  it('are on the disk a moment later where they are long, also while one goes on writing', () => {
+    vi.useFakeTimers();
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    for (let length = 5_000; length < 5_010; length++) {
+      drafts.set('c1', 'x'.repeat(length));
+      vi.advanceTimersByTime(100);
+    }
+    vi.useRealTimers();
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect(again.get('c1').length).toBeGreaterThan(5_000);
+  });
+
+  it('are on the disk at once where they are long and the page goes away', () => {
+    vi.useFakeTimers();
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', 'x'.repeat(5_000));
+    drafts.set('c1', 'x'.repeat(5_001));
+    drafts.settle();
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect(again.get('c1')).toHaveLength(5_001);
+    drafts.set('c1', 'x'.repeat(5_002));
+    drafts.close();
+    vi.advanceTimersByTime(1_000);
+    again.open('me');
+    expect(again.get('c1')).toHaveLength(5_002);
+    vi.useRealTimers();
+  });
+
+  it('remember what they answer', () => {
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', 'I agree');
+    drafts.setReply('c1', 'm1');
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect([again.replyOf('c1'), again.replyOf('c2')]).toEqual(['m1', null]);
+    again.adopt('c1', '', null);
+    expect(again.replyOf('c1')).toBeNull();
+    expect(storage.length).toBe(0);
+  });
+
+  it('remember whom the names in them mean, the last one last and each once, until they are sent', () => {
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', '@Anna');
+    for (const id of ['u1', 'u2', 'u1']) drafts.addMeant('c1', anna(id));
+    drafts.addMeant('c1', { name: 'all', kind: 'all' });
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect(again.meantIn('c1')).toEqual(['u2', 'u1'].map((id) => ({ id, name: 'Anna', kind: 'person' })));
+    expect(again.meantIn('c2')).toEqual([]);
+    again.open('you');
+    expect(again.meantIn('c1')).toEqual([]);
+    again.open('me');
+    again.set('c1', '@Anna and');
+    expect(again.meantIn('c1')).toHaveLength(2);
+    again.set('c1', '');
+    expect(again.meantIn('c1')).toEqual([]);
+    expect(storage.length).toBe(0);
+  });
+
+  it('forget whom they meant when another device has sent them', () => {
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', '@Anna');
+    drafts.addMeant('c1', anna('u1'));
+    drafts.adopt('c1', '', null);
+    expect(drafts.meantIn('c1')).toEqual([]);
+    expect(storage.length).toBe(0);
+  });
+
+  it('take names that are damaged for none', () => {
+    for (const damaged of ['{', 'null', '{}', '[null, 1, {"id": "u1"}, {"id": "u1", "name": "Anna", "kind": "me"}]']) {
+      const storage = new MemoryStorage();
+      storage.setItem('natter.meant.me.c1', damaged);
+      const drafts = new DraftsStore(storage);
+      drafts.open('me');
+      expect(drafts.meantIn('c1')).toEqual([]);
+    }
+  });
+
+  it('say what another device wrote until one goes on here', () => {
+    const drafts = new DraftsStore(new MemoryStorage());
+    drafts.open('me');
+    drafts.adopt('c1', 'from the phone', null);
+    expect(drafts.told).toEqual({ key: 'c1', text: 'from the phone' });
+    drafts.set('c2', 'elsewhere');
+    expect(drafts.told).not.toBeNull();
+    drafts.set('c1', '');
+    expect(drafts.told).toBeNull();
+  });
+
+  it('of a message’s other text are kept beside those of new ones', () => {
+    const storage = new MemoryStorage();
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', 'new');
+    drafts.setEdit('m1', 'other words');
+    const again = new DraftsStore(storage);
+    again.open('me');
+    expect([again.get('c1'), again.editOf('m1'), again.editOf('m2')]).toEqual(['new', 'other words', null]);
+    expect([...again.all().keys()]).toEqual(['c1']);
+    again.open('you');
+    expect(again.editOf('m1')).toBeNull();
+    again.open('me');
+    again.setEdit('m1', null);
+    expect(again.editOf('m1')).toBeNull();
+  });
+
+  it('live as long as the page where the browser keeps nothing', () => {
+    const storage = new MemoryStorage();
+    storage.setItem = () => {
+      throw new Error('full');
+    };
+    const drafts = new DraftsStore(storage);
+    drafts.open('me');
+    drafts.set('c1', 'text');
+    drafts.addMeant('c1', anna('u1'));
+    expect(drafts.get('c1')).toBe('text');
+    expect(drafts.meantIn('c1')).toHaveLength(1);
+  });
+});

@@ -1,0 +1,60 @@
+/** What can be done with a conversation as a whole, from its menu and from its details. */
+import { page } from '$app/state';
+import { goto } from '#lib/util/navigation.ts';
+import type { Conversation, WorkspaceRole } from '#lib/api/types.ts';
+import type { App } from '#lib/app/app.ts';
+import { hasChangingMembers, isChannel, isPair, isPersonal, isPublic, mayManage } from '../kinds.ts';
+import { attempt } from '#lib/ui/attempt.ts';
+import { confirmed } from '#lib/ui/confirm/index.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+type Parts = Pick<App, 'conversations' | 'shell'>;
+
+export const isManager = ({ own }: Conversation): boolean => own?.role === 'owner' || own?.role === 'admin';
+export const mayRename = (conversation: Conversation): boolean =>
+  isPersonal(conversation) || (hasChangingMembers(conversation) && !isChannel(conversation) && isManager(conversation));
+export const mayLeave = (conversation: Conversation): boolean =>
+  hasChangingMembers(conversation) && (!isChannel(conversation) || conversation.own !== null);
+export const mayDelete = (conversation: Conversation): boolean =>
+  !isPair(conversation) && !conversation.is_default && conversation.own?.role === 'owner';
+
+/** A group of so few is its members’ own. */
+const SMALL_GROUP = 20;
+
+/** As the server: a channel, and a large group, is taken along by those who manage it and are in it. */
+export function mayExport(conversation: Conversation, workspaceRole?: WorkspaceRole): boolean {
+  const isEverybodys = !isChannel(conversation) && conversation.member_count <= SMALL_GROUP;
+  return conversation.own !== null && (isEverybodys || mayManage(conversation, workspaceRole));
+}
+
+export async function leaveConversation(app: Parts, conversation: Conversation): Promise<void> {
+  const name = app.conversations.nameOf(conversation);
+  const isSure = await confirmed(
+    isChannel(conversation)
+      ? {
+          title: m.channel_leave_title({ name }),
+          body: isPublic(conversation) ? m.channel_leave_public() : m.channel_leave_private(),
+          action: m.channel_leave()
+        }
+      : { title: m.leave_title({ name }), body: m.leave_body(), action: m.leave() }
+  );
+  if (isSure && (await attempt(() => app.conversations.leave(conversation.id)))) await away(app, conversation);
+}
+
+export async function deleteConversation(app: Parts, conversation: Conversation): Promise<void> {
+  const isSure = await confirmed({
+    title: m.delete_title({ name: app.conversations.nameOf(conversation) }),
+    body: isPersonal(conversation) ? m.delete_own_body() : m.delete_body(),
+    action: m.delete_conversation()
+  });
+  if (!isSure) return;
+  const isDone = await attempt(() => app.conversations.remove(conversation.id), m.conversation_deleted());
+  if (isDone) await away(app, conversation);
+}
+
+/** Where it was open, there is nothing to see any more. */
+async function away({ shell }: Parts, { id }: Conversation): Promise<void> {
+  if (page.params.id !== id) return;
+  shell.closePanel();
+  await goto('/');
+}

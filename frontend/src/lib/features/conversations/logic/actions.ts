@@ -1,0 +1,114 @@
+import type { MessageView } from '../rows.ts';
+
+export type Action =
+  | 'react'
+  | 'reactors'
+  | 'reply'
+  | 'thread'
+  | 'edit'
+  | 'copy'
+  | 'forward'
+  | 'save'
+  | 'remind'
+  | 'note'
+  | 'pin'
+  | 'link'
+  | 'unread'
+  | 'read'
+  | 'regenerate'
+  | 'regenerate_with'
+  | 'compare'
+  | 'details'
+  | 'stop'
+  | 'discard'
+  | 'task'
+  | 'report'
+  | 'delete';
+
+/** What the reader may do in the conversation. */
+export interface Rights {
+  readonly canWrite: boolean;
+  readonly canReact?: boolean;
+  /** Messages may be answered in threads. */
+  readonly hasThreads?: boolean;
+  /** Messages may be passed on, kept, pinned, and linked to. */
+  readonly hasMarks?: boolean;
+  /** Others' messages, too. */
+  readonly canDelete: boolean;
+  /** The reader has a position here that can be moved back. */
+  readonly canMarkUnread?: boolean;
+  /** Aloud: this browser has a voice. */
+  readonly canRead?: boolean;
+  /** An answer may be asked of another model. */
+  readonly canChooseModel?: boolean;
+  /** The answer before it is kept as a version. */
+  readonly canCompare?: boolean;
+}
+
+/** What stands behind “More”, where there is room for a few buttons only. */
+export const BEHIND: ReadonlySet<Action> = new Set([
+  'reactors',
+  'compare',
+  'forward',
+  'save',
+  'remind',
+  'note',
+  'unread',
+  'pin',
+  'link'
+]);
+
+/** What can be done with a message, in the order in which it is shown. */
+export function actionsOf(view: MessageView, rights: Rights): Action[] {
+  if (view.isHidden) return view.own || rights.canDelete ? ['delete'] : [];
+  const actions = possible(view, rights);
+  if (rights.hasMarks && view.id && view.status !== 'streaming' && view.sender.kind !== 'system') {
+    const at = actions.indexOf('delete');
+    const marks: Action[] = [
+      ...(view.reactions.length > 0 ? ['reactors' as const] : []),
+      'forward',
+      'save',
+      'remind',
+      ...(view.content !== '' ? ['note' as const] : []),
+      ...(rights.canMarkUnread ? ['unread' as const] : []),
+      ...(rights.canWrite ? ['pin' as const] : []),
+      'link'
+    ];
+    actions.splice(at === -1 ? actions.length : at, 0, ...marks);
+  }
+  const isReportable = !view.own && (view.sender.kind === 'user' || view.sender.kind === 'assistant');
+  if (isReportable && view.id && view.status !== 'streaming') {
+    const at = actions.indexOf('delete');
+    actions.splice(at === -1 ? actions.length : at, 0, 'report');
+  }
+  if (rights.canWrite && view.id && view.content !== '' && view.status !== 'streaming') {
+    const at = actions.findIndex((action) => action === 'report' || action === 'delete');
+    actions.splice(at === -1 ? actions.length : at, 0, 'task');
+  }
+  const isThreaded = rights.hasThreads && view.id && view.status !== 'streaming' && view.sender.kind !== 'system';
+  if (isThreaded && (rights.canWrite || view.thread)) actions.splice(actions.indexOf('reply') + 1, 0, 'thread');
+  if (rights.canReact && view.id && view.status !== 'streaming') actions.unshift('react');
+  return view.content === '' ? actions.filter((action) => action !== 'copy') : actions;
+}
+
+function possible(
+  view: MessageView,
+  { canWrite, canDelete, canRead = false, canChooseModel = false, canCompare = false }: Rights
+): Action[] {
+  if (view.id === null) return view.sending === 'waiting' || view.sending === 'failed' ? ['copy', 'discard'] : ['copy'];
+  if (view.sender.kind === 'assistant' && view.status !== 'streaming') {
+    const actions: Action[] = canWrite ? ['reply', 'copy'] : ['copy'];
+    if (canRead && view.content !== '') actions.push('read');
+    if (canWrite) actions.push('regenerate');
+    if (canWrite && canChooseModel) actions.push('regenerate_with');
+    const isSaid = view.content !== '' && view.status !== 'failed';
+    if (canWrite && canChooseModel && canCompare && isSaid) actions.push('compare');
+    if (view.answer) actions.push('details');
+    if (!canWrite && canDelete) actions.push('delete');
+    return actions;
+  }
+  if (!canWrite) return canDelete ? ['copy', 'delete'] : ['copy'];
+  if (view.status === 'streaming') return ['stop', 'copy'];
+  if (view.own) return ['reply', 'edit', 'copy', 'delete'];
+  return canDelete ? ['reply', 'copy', 'delete'] : ['reply', 'copy'];
+}

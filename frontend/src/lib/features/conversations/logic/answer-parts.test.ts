@@ -1,0 +1,25 @@
+import { expect, it } from 'vitest';
+import { partsOf } from './answer-parts.ts';
+import { toolCall } from '../testing.ts';
+
+const texts = (text: string, ...at: number[]) => {
+  const [parts, last] = partsOf(
+    text,
+    at.map((position, index) => toolCall(`t${index}`, { at: position }))
+  );
+  return [...parts.map((part) => [part.text, part.calls.map(({ id }) => id).join()]), last];
+};
+
+it('leaves a text without calls as it is', () => {
+  expect(texts('All of it.')).toEqual(['All of it.']);
+});
+
+it('cuts a text where tools were called, those of one place together', () => {
+  expect(texts('Let me look. Found.', 12, 12)).toEqual([['Let me look.', 't0,t1'], ' Found.']);
+  expect(texts('AB', 0, 1)).toEqual([['', 't0'], ['A', 't1'], 'B']);
+});
+
+it('takes a place beyond the text, or before another, for its end', () => {
+  expect(texts('AB', 9)).toEqual([['AB', 't0'], '']);
+  expect(texts('AB', 2, 1)).toEqual([['AB', 't0'], ['', 't1'], '']);
+});

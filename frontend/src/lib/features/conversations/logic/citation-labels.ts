@@ -1,0 +1,68 @@
+import type { Citation } from '#lib/features/assistants/api.ts';
+import { isolated } from '#lib/i18n/bidi-isolate.ts';
+import { number } from '#lib/i18n/numbers.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+type Place = Pick<Citation, 'file_name' | 'page' | 'heading' | 'line'>;
+
+/** Where in its file a piece is, as far as that is known. */
+export function spotOf({ page, heading, line }: Place): string {
+  const place = page ? m.source_page({ page }) : line && !heading ? m.source_line({ line: number(line) }) : '';
+  return [place, isolated(heading)].filter(Boolean).join(', ');
+}
+
+export function placeOf(citation: Place): string {
+  return [isolated(citation.file_name), spotOf(citation)].filter(Boolean).join(', ');
+}
+
+/** Slides have pages, too, which no browser shows. */
+export function isPdf(fileName: string): boolean {
+  return fileName.toLowerCase().endsWith('.pdf');
+}
+
+/** Rows of tables are known by their line, but aren’t written as they are read; a drawing is no text to whoever opens it. */
+const WRITTEN_OTHERWISE = /\.(csv|tsv|svg)$/i;
+/** A longer line is found by its beginning, in characters. */
+const LONGEST = 120;
+const HAS_WORDS = /[\p{L}\p{N}]/u;
+
+export function isWrittenSo(fileName: string): boolean {
+  return !WRITTEN_OTHERWISE.test(fileName);
+}
+
+/**
+ * The fragment of an address by which a browser finds a passage in a text: its first line that says something, and what stands behind that, for
+ * a line alone may stand elsewhere, too. Browsers that don’t know it open the text at its beginning.
+ */
+export function fragmentOf(passage: string): string {
+  const lines = passage
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);
+  const at = lines.findIndex((line) => HAS_WORDS.test(line));
+  const [line, next] = [lines[at], lines[at + 1]];
+  if (!line) return '';
+  const begin = beginOf(line);
+  const behind = begin === line && next ? `,-${inFragment(beginOf(next))}` : '';
+  return `#:~:text=${inFragment(begin)}${behind}`;
+}
+
+function beginOf(line: string): string {
+  const characters = [...line];
+  if (characters.length <= LONGEST) return line;
+  const begin = characters.slice(0, LONGEST).join('');
+  const end = begin.lastIndexOf(' ');
+  return end > 0 ? begin.slice(0, end) : begin;
+}
+
+/** Hyphens have a meaning of their own there. */
+function inFragment(text: string): string {
+  return encodeURIComponent(text).replaceAll('-', '%2D');
+}
+
+/** The end of the first is the beginning of the second: so many letters. What is cut overlaps, so that no sentence is lost. */
+export function overlapOf(first: string, second: string): number {
+  for (let length = Math.min(first.length, second.length); length > 0; length -= 1)
+    if (first.endsWith(second.slice(0, length))) return length;
+  return 0;
+}

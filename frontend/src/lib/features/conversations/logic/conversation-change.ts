@@ -1,0 +1,128 @@
+/** What a durable event changes in a conversation as the list shows it. */
+import type { Conversation, DurableFrame, Id, MemberFrame, Message, Own } from '#lib/api/types.ts';
+import { capabilitiesAs } from '../kinds.ts';
+import { isCalled } from '../is-called.ts';
+
+/** `gone`: it is not the reader's any more. `isUnsure`: the server has to be asked how it is now. */
+export type Change = 'gone' | { readonly conversation: Conversation; readonly isUnsure: boolean };
+
+export function changedBy(frame: DurableFrame, conversation: Conversation, me: Id | undefined): Change {
+  const { seq } = frame.payload;
+  const become = (change: Partial<Conversation>, isUnsure = false): Change => ({
+    conversation: { ...conversation, ...change, last_seq: seq },
+    isUnsure
+  });
+  switch (frame.type) {
+    case 'reaction.added':
+    case 'reaction.removed':
+    case 'poll.updated':
+    case 'message.pinned':
+    case 'message.previews':
+    case 'message.unpinned':
+      return become({});
+    case 'message.created':
+      if (frame.payload.message.thread_id && !frame.payload.message.also_to_conversation) return become({});
+      return become(withMessage(conversation, frame.payload.message, me));
+    case 'message.updated':
+    case 'message.completed':
+    case 'message.failed': {
+      const { message } = frame.payload;
+      const isLast = conversation.last_message?.id === message.id;
+      const isBranchChanged = 'branch_changed' in frame.payload && frame.payload.branch_changed === true;
+      const isUnsure = isBranchChanged || (frame.type === 'message.updated' && mayCount(message, conversation, me));
+      return become(isLast ? { last_message: message } : {}, isUnsure);
+    }
+    case 'message.deleted': {
+      const isLast = conversation.last_message?.id === frame.payload.message_id;
+      return become({}, isLast || (conversation.own?.unread_mentions ?? 0) > 0);
+    }
+    case 'member.added':
+    case 'member.updated':
+      return become(withMember(frame, conversation, me));
+    case 'member.removed':
+      return frame.payload.user_id === me ? 'gone' : become(withMember(frame, conversation, me));
+    case 'conversation.updated': {
+      const {
+        title,
+        topic,
+        kind,
+        posting,
+        mention_all,
+        history,
+        slow_mode_seconds,
+        assistants,
+        model = null
+      } = frame.payload;
+      return become({
+        title,
+        topic,
+        kind,
+        capabilities: capabilitiesAs(kind, conversation),
+        posting,
+        mention_all,
+        history,
+        slow_mode_seconds,
+        assistants,
+        model
+      });
+    }
+    case 'conversation.archived':
+      return become({ archived_at: frame.payload.archived_at });
+    case 'conversation.unarchived':
+      return become({ archived_at: null });
+    case 'conversation.deleted':
+      return 'gone';
+  }
+}
+
+/** The server names so many people of a conversation. */
+const MOST_NAMED = 20;
+
+/** Who is in it, after somebody came, went, or has another role. */
+export function withMember(frame: MemberFrame, conversation: Conversation, me: Id | undefined): Partial<Conversation> {
+  const known = conversation.members ?? [];
+  const { payload, type } = frame;
+  const isLogged = payload.seq !== undefined;
+  if (type === 'member.removed') {
+    const { user_id } = payload;
+    return {
+      members: known.filter((member) => member.user_id !== user_id),
+      ...(isLogged && { member_count: conversation.member_count - 1 })
+    };
+  }
+  const { member } = payload;
+  const rest = known.filter((other) => other.user_id !== member.user_id);
+  const isNew = type === 'member.added' && rest.length === known.length;
+  const isOwn = member.user_id === me && conversation.own !== null;
+  return {
+    // Of a large channel only the first are known by name.
+    members: isLogged || rest.length < MOST_NAMED ? [...rest, member] : known,
+    // Elsewhere the count is told by itself.
+    ...(isLogged && isNew && { member_count: conversation.member_count + 1 }),
+    ...(isOwn && { own: { ...conversation.own, role: member.role } as Own })
+  };
+}
+
+/** Whether an edit may have called the reader, or called them back, in what they have not read. */
+function mayCount(message: Message, { own, read_seq }: Conversation, me: Id | undefined): boolean {
+  const isInMainLine = !message.thread_id || message.also_to_conversation === true;
+  if (!own || !isInMainLine || message.seq <= read_seq || message.sender.id === me) return false;
+  return own.unread_mentions > 0 || isCalled(message.mentions ?? [], me ?? null);
+}
+
+function withMessage(conversation: Conversation, message: Message, me: Id | undefined): Partial<Conversation> {
+  const isOwn = message.sender.kind === 'user' && message.sender.id === me;
+  const { own } = conversation;
+  const mentions = own?.unread_mentions ?? 0;
+  return {
+    last_message: message,
+    last_activity_at: message.created_at,
+    // Who writes has read what came before.
+    ...(isOwn && { read_seq: Math.max(conversation.read_seq, message.seq) }),
+    unread: isOwn ? 0 : conversation.unread + 1,
+    own: own && {
+      ...own,
+      unread_mentions: isOwn ? 0 : mentions + (isCalled(message.mentions ?? [], me ?? null) ? 1 : 0)
+    }
+  };
+}

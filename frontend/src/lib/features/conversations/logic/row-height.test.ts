@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest';
+import { likelyHeight } from './row-height.ts';
+import { RowBuilder } from '../rows.ts';
+import { message } from '../testing.ts';
+
+const rowsOf = (...contents: string[]) => {
+  const entries = contents.map((content, at) => ({ message: message(at + 1, { content }), version: at, reason: null }));
+  return new RowBuilder().build(entries, [], { me: { kind: 'user', id: 'me', name: 'Me' }, unreadFrom: null });
+};
+const SENTENCE = 'The heron stands in the water, and waits for fish.';
+
+it('is that of a line, of two on a phone, and of the name above', () => {
+  expect(likelyHeight([], true)).toBe(40);
+  expect([likelyHeight(rowsOf(SENTENCE), false), likelyHeight(rowsOf(SENTENCE), true)]).toEqual([64, 88]);
+  expect(likelyHeight(rowsOf(`${SENTENCE}\n\nYes`), false)).toBe(112);
+});
+
+it('is between those of the last', () => {
+  const [one, two] = [likelyHeight(rowsOf('a', 'b'), false), likelyHeight(rowsOf('a', 'b\nc'), false)];
+  expect(two).toBe(one + 12);
+  const many = Array.from({ length: 40 }, () => 'a');
+  expect(likelyHeight(rowsOf('a\nb'.repeat(30), ...many), false)).toBeLessThan(45);
+});

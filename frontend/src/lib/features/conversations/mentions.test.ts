@@ -1,0 +1,172 @@
+import fc from '#lib/util/property-testing.ts';
+import { describe, expect, it } from 'vitest';
+import cases from './mentions.json';
+import { calledIn, callsMe, cutMentions, isCalled, type Name } from './mentions.ts';
+import { askedAt, asWritten, calledAnew, matching, withHere } from './composer/naming.ts';
+
+const names: Name[] = [
+  { name: 'Mai', kind: 'person' },
+  { id: 'u2', name: 'Mai Trần', kind: 'person' },
+  { name: 'Elena', kind: 'me' },
+  { id: 'a1', name: 'Quill', kind: 'assistant' },
+  { name: 'all', kind: 'all' }
+];
+
+describe('mentions', () => {
+  it('are cut out, the longest name first', () => {
+    expect(cutMentions('Hi @Mai Trần and @quill, see', names)).toEqual([
+      { text: 'Hi ', kind: null },
+      { text: '@Mai Trần', kind: 'person', id: 'u2' },
+      { text: ' and ', kind: null },
+      { text: '@quill', kind: 'assistant', id: 'a1' },
+      { text: ', see', kind: null }
+    ]);
+  });
+
+  it('have emoji of the workspace among them', () => {
+    const known: Name[] = [...names, { id: 'f1', name: 'party_cat:', kind: 'emoji' }];
+    expect(cutMentions('at 10:30: :party_cat:, not :other: or a:party_cat:', known)).toEqual([
+      { text: 'at 10:30: ', kind: null },
+      { text: ':party_cat:', kind: 'emoji', id: 'f1' },
+      { text: ', not :other: or a:party_cat:', kind: null }
+    ]);
+  });
+
+  it('are whole names only', () => {
+    expect(callsMe('mail me@Elena', names)).toBe(false);
+    expect(callsMe('@Elenas', names)).toBe(false);
+    expect(callsMe('@@Elena!', names)).toBe(true);
+  });
+
+  // The server's test has the same (`events/writer/asked.rs`).
+  it.each(cases)('of $names in $text', ({ text, names, called }) => {
+    const known = names.map((name): Name => ({ id: name, name, kind: 'assistant' }));
+    expect(new Set(calledIn(text, known).map(({ id }) => id))).toEqual(new Set(called));
+  });
+
+  const name = fc.constantFrom('Quill', 'Mai Trần', '小明', '田中', 'สมชาย', '민수', 'C++');
+  const formed = fc.constantFrom('NFC', 'NFD');
+
+  it('are of names with any marks in them, as the list of names writes them', () => {
+    const letters = fc.constantFrom(...'aB1 ._*`~[]()<>$|&;#!\\-é明');
+    const name = fc.string({ unit: letters, minLength: 1, maxLength: 8 }).map((name) => `A${name.trim()}z`);
+    fc.assert(
+      fc.property(name, name, (name, other) => {
+        const named = [name, other].map((name): Name => ({ id: name, name, kind: 'assistant' }));
+        const text = `@${asWritten(name)} and **@${asWritten(other)}**, _see_ \`code\` ~~x~~`;
+        expect(calledIn(text, named).map(({ id }) => id)).toEqual([...new Set([name, other])]);
+      })
+    );
+    expect(['a_b_c', 'Mai Trần', 'C++', 'R&D', 'O(n)'].filter((name) => asWritten(name) !== name)).toEqual([]);
+    expect(asWritten('_Anna_B*')).toBe(String.raw`\_Anna_B\*`);
+  });
+
+  it('are of whom is known first by a name that several have', () => {
+    const [first, second] = ['u1', 'u2'].map((id): Name => ({ id, name: 'Anna', kind: 'person' }));
+    if (!first || !second) throw new Error('two of them');
+    expect(calledIn('@Anna', [{ name: 'Anna', kind: 'me' }, first, second])).toEqual([]);
+    expect(calledIn('@Anna', [second, { name: 'Anna', kind: 'me' }, first, second])).toEqual([
+      { kind: 'user', id: 'u2' }
+    ]);
+    expect(calledAnew('@Anna!', [first, second], [{ kind: 'user', id: 'u2' }])).toEqual([{ kind: 'user', id: 'u2' }]);
+  });
+
+  it('call from between any two signs of scripts without spaces, in any form', () => {
+    const unspaced = fc.constantFrom('看', 'の', 'カ', 'ー', '에', 'ก', '。', '，', '「', '」', '');
+    fc.assert(
+      fc.property(unspaced, name, formed, formed, unspaced, (before, name, said, known, after) => {
+        const names: Name[] = [{ id: 'one', name: name.normalize(known), kind: 'assistant' }];
+        expect(calledIn(`${before}@${name}${after}`.normalize(said), names)).toHaveLength(1);
+      })
+    );
+  });
+
+  it('call nobody from code, links and quotes', () => {
+    const around = fc.constantFrom('`', '```\n', '> ', '[', '<https://a.example/', 'https://a.example/?q=');
+    const closing: Record<string, string> = {
+      '`': '`',
+      '```\n': '\n```',
+      '[': '](https://a.example)',
+      '<https://a.example/': '>'
+    };
+    fc.assert(
+      fc.property(around, name, (opening, name) => {
+        fc.pre(!opening.includes('https') || /^[a-z]+$/i.test(name));
+        const names: Name[] = [{ id: 'one', name, kind: 'assistant' }];
+        expect(calledIn(`Say:\n\n${opening}@${name}${closing[opening] ?? ''}`, names)).toEqual([]);
+      })
+    );
+  });
+
+  it('lose nothing of the text', () => {
+    fc.assert(
+      fc.property(
+        fc.array(
+          fc.constantFrom('@', 'Mai', ' ', 'Trần', 'Tra\u0302\u0300n', 'Quill', 'x', '@Elena', '＠', '😀', '\u0301'),
+          { maxLength: 20 }
+        ),
+        (parts) => {
+          const text = parts.join('');
+          expect(
+            cutMentions(text, names)
+              .map((piece) => piece.text)
+              .join('')
+          ).toBe(text);
+        }
+      )
+    );
+  });
+
+  it('are said to the server, each once and not oneself', () => {
+    expect(calledIn('@Mai Trần, @quill and @Elena: @mai trần!', names)).toEqual([
+      { kind: 'user', id: 'u2' },
+      { kind: 'assistant', id: 'a1' }
+    ]);
+    expect(calledIn('@all, lunch', names)).toEqual([{ kind: 'all' }]);
+    expect(calledIn('@allison', names)).toEqual([]);
+  });
+
+  it('of another text are those that it names, and those whom nobody knows by name', () => {
+    const before = [{ kind: 'user' as const, id: 'u2' }, { kind: 'user' as const, id: 'u9' }, { kind: 'all' as const }];
+    expect(calledAnew('@quill, please', names, before)).toEqual([
+      { kind: 'assistant', id: 'a1' },
+      { kind: 'user', id: 'u9' }
+    ]);
+    expect(calledAnew('@Mai Trần, please', names, before.slice(0, 1))).toEqual([{ kind: 'user', id: 'u2' }]);
+  });
+
+  it('of everybody become those of who is online, but for what is only text', () => {
+    const known: Name[] = [...names, { name: 'here', kind: 'here' }];
+    expect(withHere('@all: run `@all`, **@ALL**\n\n> @all', known)).toBe('@here: run `@all`, **@here**\n\n> @all');
+  });
+
+  it('call the reader by id, and with everybody', () => {
+    expect(isCalled([{ kind: 'user', id: 'me' }], 'me')).toBe(true);
+    expect(isCalled([{ kind: 'here' }], 'me')).toBe(true);
+    expect(isCalled([{ kind: 'user', id: 'u2' }], 'me')).toBe(false);
+    expect(isCalled([{ kind: 'assistant', id: 'me' }], 'me')).toBe(false);
+  });
+
+  it('are asked for right before the caret', () => {
+    expect(askedAt('ask @qu', 7)).toEqual({ at: 4, query: 'qu' });
+    expect(askedAt('ask @Mai Tr', 11)).toEqual({ at: 4, query: 'Mai Tr' });
+    expect(askedAt('问@小', 3)).toEqual({ at: 1, query: '小' });
+    expect(askedAt('ask ＠qu', 7)).toEqual({ at: 4, query: 'qu' });
+    expect(askedAt('me@qu', 5)).toBeNull();
+    expect(askedAt('@qu\nnext', 8)).toBeNull();
+    expect(askedAt('plain', 5)).toBeNull();
+  });
+
+  it('are found without their accents, and by any word', () => {
+    expect(matching(names, 'tran').map((one) => one.name)).toEqual(['Mai Trần']);
+    expect(matching(names, 'm').map((one) => one.name)).toEqual(['Mai', 'Mai Trần']);
+    expect(matching(names, 'elena')).toEqual([]);
+  });
+
+  it('offer everybody at the bare sign, however many people there are', () => {
+    const people = Array.from({ length: 30 }, (_, at): Name => ({ id: `p${at}`, name: `A${at}`, kind: 'person' }));
+    const offered = matching([...people, { name: 'all', kind: 'all' }, { name: 'here', kind: 'here' }], '');
+    expect(offered).toHaveLength(6);
+    expect(offered.slice(4).map(({ name }) => name)).toEqual(['all', 'here']);
+  });
+});

@@ -1,0 +1,227 @@
+/** Who can be called by `@name` in a conversation, and where that happens in a text. */
+import type { Mention } from '#lib/api/types.ts';
+import { fold, plainSigns } from '#lib/util/fold.ts';
+import { ownLines } from '#lib/features/markdown/custom-tokens.ts';
+import { parse } from '#lib/features/markdown/parse.ts';
+import type { Inline } from '#lib/features/markdown/tree.ts';
+
+export { isCalled } from './is-called.ts';
+
+/** `all`: every member; `here`: those who are online. A channel is named by `#`, an emoji of the workspace by `:name:`. */
+export type CalledKind = 'me' | 'person' | 'assistant' | 'all' | 'here' | 'channel' | 'emoji';
+
+export interface Name {
+  /** Of a person, an assistant, a channel or an emoji’s picture. */
+  readonly id?: string;
+  readonly name: string;
+  readonly kind: CalledKind;
+  /** What an assistant is for. */
+  readonly about?: string;
+}
+
+export interface Piece {
+  readonly text: string;
+  /** `null` for plain text. */
+  readonly kind: CalledKind | null;
+  readonly id?: string | undefined;
+}
+
+export const SIGN = /[@＠#:]/;
+const SIGNS: Partial<Record<CalledKind, string>> = { channel: '#', emoji: ':' };
+/** What makes a word of what it stands beside, but for scripts without spaces (as the server's search knows them). */
+const PART = /[\p{Alphabetic}\p{M}\p{N}_]/u;
+const UNSPACED =
+  /[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\u{20000}-\u{3ffff}]/u;
+/** A letter with its marks; of hangul, which may be written in parts, all of them. */
+const LETTER = /\P{M}[\p{M}\u1160-\u11ff\uff9e\uff9f]*|\p{M}+/gu;
+
+interface Known {
+  readonly name: Name;
+  readonly sign: string;
+  /** As it is compared. */
+  readonly text: string;
+  /** Each letter, and how it may be typed without its marks, where it has some. */
+  readonly letters: readonly (readonly [string, string])[] | false;
+}
+
+/** What is known in a conversation is asked about for each of its texts. */
+const known = new WeakMap<readonly Name[], readonly Known[]>();
+
+function knownOf(names: readonly Name[]): readonly Known[] {
+  let all = known.get(names);
+  if (!all) {
+    all = names
+      .filter(({ name }) => name !== '')
+      .map((name) => {
+        const sign = SIGNS[name.kind] ?? '@';
+        const text = folded(name.name);
+        const letters = (text.match(LETTER) ?? []).map((letter) => [letter, fold(letter)] as const);
+        return {
+          name,
+          sign,
+          text,
+          letters: sign === '@' && letters.some(([letter, plain]) => letter !== plain) && letters
+        };
+      });
+    known.set(names, all);
+  }
+  return all;
+}
+
+/**
+ * Cuts a plain text at the names in it. The longest name wins: “@Mai Trần” is not “@Mai”. Marks may be left out where
+ * only one name is meant then. The server has the same rules for assistants (`events/writer/asked.rs`), and the cases of
+ * `mentions.json`.
+ */
+export function cutMentions(text: string, names: readonly Name[]): Piece[] {
+  if (!SIGN.test(text) || names.length === 0) return [{ text, kind: null }];
+  const pieces: Piece[] = [];
+  const whole = wholeNames(text, names);
+  let plainFrom = 0;
+  for (let at = 0; at < text.length; at++) {
+    const sign = text[at] === '＠' ? '@' : (text[at] ?? '');
+    // Behind another name no space is needed.
+    const isBehind = sign === '@' && at > 0 && at === plainFrom;
+    if (!SIGN.test(sign) || !(isBehind || mayBegin(text, at, sign))) continue;
+    const found = whole.get(at) ?? (sign === '@' ? null : nameAt(text, at, sign, names, whole));
+    if (!found) continue;
+    if (at > plainFrom) pieces.push({ text: text.slice(plainFrom, at), kind: null });
+    const { end, name } = found;
+    pieces.push({ text: text.slice(at, end), kind: name.kind, id: name.id });
+    plainFrom = end;
+    at = end - 1;
+  }
+  if (plainFrom < text.length) pieces.push({ text: text.slice(plainFrom), kind: null });
+  return pieces;
+}
+
+/** Letters in one case, form and width, however they were typed. */
+function folded(text: string): string {
+  return (text.match(LETTER) ?? []).map(foldedLetter).join('');
+}
+
+function foldedLetter(letter: string): string {
+  const one = letter.normalize('NFKC').toUpperCase().toLowerCase();
+  return plainSigns(one.replaceAll('i\u0307', 'i').replaceAll('ς', 'σ'));
+}
+
+/** Where the name ends that stands there; -1 where it doesn't. */
+function endOf(name: string, text: string, at: number): number {
+  let said = '';
+  LETTER.lastIndex = at;
+  while (said.length < name.length) {
+    const letter = LETTER.exec(text)?.[0];
+    if (letter === undefined) return -1;
+    said += foldedLetter(letter);
+    if (!name.startsWith(said)) return -1;
+  }
+  return LETTER.lastIndex;
+}
+
+/** The same of a name whose letters may have been typed without their marks. */
+function looseEnd(letters: Known['letters'], text: string, at: number): number {
+  let end = letters ? at : -1;
+  for (const forms of letters || []) end = Math.max(...forms.map((form) => (end === -1 ? -1 : endOf(form, text, end))));
+  return end;
+}
+
+const isOfWord = (sign: string) => PART.test(sign) && !UNSPACED.test(sign);
+
+/** What stands before belongs to no word, path or address that goes on here. */
+export function mayBegin(text: string, at: number, sign: string): boolean {
+  const last = text[at - 1] ?? '';
+  const before = /[\udc00-\udfff]/.test(last) ? text.slice(at - 2, at) : last;
+  // Dots and dashes that follow no word are those of a sentence.
+  const isOfPath = before === '/' || (/[.-]/.test(before) && isOfWord(text[at - 2] ?? ''));
+  return !isOfWord(before) && !(sign === '@' && isOfPath);
+}
+
+interface Found {
+  readonly name: Name;
+  readonly end: number;
+}
+
+/** The names behind `@`, from the last one on: they may follow each other without a space. */
+function wholeNames(text: string, names: readonly Name[]): Map<number, Found> {
+  const whole = new Map<number, Found>();
+  for (const { index } of [...text.matchAll(/[@＠]/g)].toReversed()) {
+    const found = nameAt(text, index, '@', names, whole);
+    if (found) whole.set(index, found);
+  }
+  return whole;
+}
+
+function nameAt(
+  text: string,
+  at: number,
+  sign: string,
+  names: readonly Name[],
+  whole: ReadonlyMap<number, Found>
+): Found | null {
+  let best: Known | undefined;
+  let most = 0;
+  let isClear = true;
+  for (const one of knownOf(names)) {
+    if (one.sign !== sign) continue;
+    const exact = endOf(one.text, text, at + 1);
+    const end = exact === -1 ? looseEnd(one.letters, text, at + 1) : exact;
+    // The longest, and of several as long the one that is written with its marks.
+    const rank = 2 * end + Number(end === exact);
+    if (end === -1 || rank < most || !(mayEnd(text, end, sign) || whole.has(end))) continue;
+    isClear = rank > most || (isClear && one.text === best?.text);
+    if (rank > most) best = one;
+    most = rank;
+  }
+  return best && isClear ? { name: best.name, end: most >> 1 } : null;
+}
+
+/** The name is whole, and no beginning of a path or an address. */
+function mayEnd(text: string, end: number, sign: string): boolean {
+  const [next = '', behind = ''] = text.slice(end, end + 4);
+  if (sign === '@' && /[/\\@＠]/.test(next)) return false;
+  return !isOfWord(sign === '@' && /[.-]/.test(next) ? behind : next);
+}
+
+/**
+ * Whether the text calls the reader. Names in its plain text call, and not those in code, formulas, links or what it
+ * quotes.
+ */
+export function callsMe(text: string, names: readonly Name[]): boolean {
+  return piecesOf(text, names).some(({ kind }) => kind === 'me');
+}
+
+/** Whom a text calls, each once, as the server wants it said. */
+export function calledIn(text: string, names: readonly Name[]): Mention[] {
+  const found = new Map<string, Mention>();
+  for (const piece of piecesOf(text, names)) {
+    const { id } = piece;
+    if (piece.kind === 'all' || piece.kind === 'here') found.set(piece.kind, { kind: piece.kind });
+    else if (id && (piece.kind === 'person' || piece.kind === 'assistant'))
+      found.set(id, { kind: piece.kind === 'person' ? 'user' : 'assistant', id });
+  }
+  return [...found.values()];
+}
+
+export function piecesOf(text: string, names: readonly Name[]): Piece[] {
+  return /[@＠]/.test(text)
+    ? parse(text)
+        .flatMap(ownLines)
+        .flatMap(textsIn)
+        .flatMap((one) => cutMentions(one, names))
+    : [];
+}
+
+function textsIn(inlines: readonly Inline[]): string[] {
+  return inlines.flatMap((inline) => {
+    switch (inline.type) {
+      case 'text':
+        return [inline.text];
+      case 'strong':
+      case 'em':
+      case 'del':
+        return textsIn(inline.children);
+      default:
+        return [];
+    }
+  });
+}

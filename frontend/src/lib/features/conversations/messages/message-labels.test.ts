@@ -1,0 +1,38 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Failure } from '#lib/realtime/state.ts';
+import { overwriteLocale } from '#lib/i18n/locale.ts';
+import { notifies, wayOn, whyNotSent } from './message-labels.ts';
+
+const failure = (code: string, details?: Failure['details']): Failure => ({
+  code,
+  message: 'As the server says it.',
+  ...(details && { details })
+});
+
+afterEach(() => overwriteLocale('en'));
+
+describe('why a message was not sent', () => {
+  it.each(['out_of_credits', 'quota_reached', 'budget_exceeded'])('%s has a sentence of its own', (code) => {
+    const told = (['en', 'vi'] as const).map((locale) => {
+      overwriteLocale(locale);
+      return whyNotSent(failure(code));
+    });
+    expect(new Set([...told, failure(code).message]).size).toBe(3);
+  });
+
+  it('leads to what helps', () => {
+    expect(wayOn(failure('out_of_credits'))).toBe('Buy credits');
+    expect(wayOn(failure('quota_reached'))).toBe('See plans');
+    expect(wayOn(failure('budget_exceeded'))).toBeNull();
+    expect(wayOn(null)).toBeNull();
+  });
+});
+
+it('says how many a message notifies, as far as that is known', () => {
+  const many = failure('confirm_mention', { count: 40 });
+  expect(notifies({ mentions: [{ kind: 'all' }], failure: many })).toBe('@all notifies 40 people.');
+  expect(notifies({ mentions: [{ kind: 'here' }], failure: many })).toBe('@here notifies 40 people.');
+  expect(notifies({ mentions: [{ kind: 'all' }], failure: failure('confirm_mention') })).toBe(
+    '@all notifies many people.'
+  );
+});

@@ -1,0 +1,317 @@
+/**
+ * From what is known to what is drawn: one row per message, with its day break, unread line and place in a group.
+ * Rows keep their identity while nothing about them changes, so that a new message or a piece of a streaming answer
+ * touches one row of a hundred thousand.
+ */
+import type { AnswerFacts } from '#lib/api/assistants.ts';
+import type { ToolCall } from '#lib/api/tools.ts';
+import type { Upload } from '#lib/api/files.ts';
+import type {
+  Forwarded,
+  Mention,
+  MessageStatus,
+  Preview,
+  Poll,
+  Reaction,
+  Sender,
+  ThreadSummary,
+  Versions
+} from '#lib/api/types.ts';
+import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { Entry, Failure, Outgoing, OutgoingState } from '#lib/realtime/state.ts';
+
+/** A message as it is shown, whether the server has it or not. */
+export interface MessageView {
+  /** The same before and after sending, so that the row on the page stays the same, too. */
+  readonly key: string;
+  readonly id: string | null;
+  readonly seq: number | null;
+  readonly clientId: string | null;
+  readonly sender: Sender;
+  readonly own: boolean;
+  readonly content: string;
+  readonly status: MessageStatus;
+  /** How far one's own message has come; `null` once its event is there. */
+  readonly sending: OutgoingState | null;
+  /** Why it was not sent, or why an answer failed. */
+  readonly failure: Failure | null;
+  readonly replyTo: string | null;
+  /** Whom it calls, as its sender said. */
+  readonly mentions: readonly Mention[];
+  readonly attachments: readonly Upload[];
+  /** What its links lead to. */
+  readonly previews: readonly Preview[];
+  readonly reactions: readonly Reaction[];
+  /** The message in whose thread it was said. */
+  readonly threadId: string | null;
+  /** A reply that is shown in the main line, too. */
+  readonly alsoTold: boolean;
+  /** The replies to it. */
+  readonly thread: ThreadSummary | null;
+  readonly forwarded: Forwarded | null;
+  readonly poll: Poll | null;
+  readonly isPinned: boolean;
+  /** Files that go up with it. */
+  readonly files: readonly Taken[];
+  readonly isEdited: boolean;
+  /** A moderator hides what it says. */
+  readonly isHidden: boolean;
+  readonly versions: Versions | null;
+  readonly model: string | null;
+  readonly answer: AnswerFacts | null;
+  readonly toolCalls: readonly ToolCall[];
+  readonly createdAt: string;
+  readonly time: number;
+}
+
+/** It has files, there or on their way, or says in place of its text that it is hidden. */
+export function carries({ attachments, files, isHidden }: MessageView): boolean {
+  return isHidden || attachments.length > 0 || files.length > 0;
+}
+
+/** It is more than words of a person: more of it is shown than its text. */
+export function hasMore(view: MessageView): boolean {
+  const { sender, previews, reactions, thread, forwarded, poll, isPinned } = view;
+  const isMore = thread !== null || forwarded !== null || poll !== null || isPinned || sender.kind !== 'user';
+  return isMore || carries(view) || previews.length > 0 || reactions.length > 0;
+}
+
+export interface Row {
+  readonly key: string;
+  readonly view: MessageView;
+  /** It opens a day. */
+  readonly opensDay: boolean;
+  readonly opensUnread: boolean;
+  /** It has avatar, name and time; the rows of its group below it have not. */
+  readonly isHead: boolean;
+  readonly isTail: boolean;
+  /** It answers another message; an assistant that answers the one right above it need not say so. */
+  readonly showsQuote: boolean;
+}
+
+export interface Reader {
+  readonly me: Sender;
+  /** The first message that was unread when the conversation was opened. */
+  readonly unreadFrom: number | null;
+}
+
+/** Messages of one person join a group while each follows the last within a minute, and for five minutes at most. */
+const JOIN_WITHIN = 60_000;
+const GROUP_WITHIN = 5 * 60_000;
+
+const NOBODY: readonly Mention[] = [];
+const NO_CALLS: readonly ToolCall[] = [];
+const NOTHING: readonly never[] = [];
+
+export class RowBuilder {
+  #entries: readonly Entry[] = [];
+  #outbox: readonly Outgoing[] = [];
+  #reader: Reader | null = null;
+  #rows: readonly Row[] = [];
+  #views = new WeakMap<Entry | Outgoing, MessageView>();
+
+  build(entries: readonly Entry[], outbox: readonly Outgoing[], reader: Reader): readonly Row[] {
+    if (this.#reader?.me !== reader.me) this.#views = new WeakMap();
+    const isSameReader = this.#reader?.me === reader.me && this.#reader.unreadFrom === reader.unreadFrom;
+    if (isSameReader && entries === this.#entries && outbox === this.#outbox) return this.#rows;
+    const head = isSameReader ? commonPrefix(this.#entries, entries) : 0;
+    const tail = isSameReader ? commonSuffix(this.#entries, entries, head) : 0;
+    const before = this.#rows;
+    const shift = entries.length - this.#entries.length;
+    const count = entries.length + outbox.length;
+    const viewAt = (at: number) =>
+      this.#viewOf(at < entries.length ? entries[at] : outbox[at - entries.length], reader);
+
+    // The row before a change may gain or lose its place in a group.
+    let rows = before.slice(0, Math.max(0, head - 1));
+    let start = rows.findLast((row) => row.isHead)?.view;
+    let view = viewAt(rows.length);
+    while (view) {
+      const at = rows.length;
+      const next = at + 1 < count ? viewAt(at + 1) : undefined;
+      const made = toRow(rows[at - 1]?.view, view, next, start, reader);
+      const row = keep(before[at], made) ?? keep(before[at - shift], made) ?? made;
+      if (row.isHead) start = view;
+      // From a row on that begins a group as it did before, nothing has changed, up to the last one.
+      if (row.isHead && at > entries.length - tail && at < entries.length - 1 && row === before[at - shift]) {
+        rows = rows.concat(before.slice(at - shift, this.#entries.length - 1));
+        start = rows.findLast((one) => one.isHead)?.view;
+        view = viewAt(rows.length);
+        continue;
+      }
+      rows.push(row);
+      view = next;
+    }
+    this.#entries = entries;
+    this.#outbox = outbox;
+    this.#reader = reader;
+    this.#rows = rows;
+    return rows;
+  }
+
+  #viewOf(from: Entry | Outgoing | undefined, reader: Reader): MessageView | undefined {
+    if (!from) return undefined;
+    let view = this.#views.get(from);
+    if (!view) {
+      view = 'message' in from ? toView(from, reader) : toOutgoingView(from, reader);
+      this.#views.set(from, view);
+    }
+    return view;
+  }
+}
+
+function toView(entry: Entry, reader: Reader): MessageView {
+  const { message } = entry;
+  const own = message.sender.kind === 'user' && message.sender.id === reader.me.id;
+  const reason = message.status === 'failed' ? (entry.reason ?? message.reason ?? '') : null;
+  return {
+    key: own && message.client_id ? message.client_id : message.id,
+    id: message.id,
+    seq: message.seq,
+    clientId: message.client_id,
+    sender: message.sender,
+    own,
+    content: message.content,
+    status: message.status,
+    sending: null,
+    failure: reason === null ? null : { code: 'answer_failed', message: reason },
+    replyTo: message.reply_to,
+    mentions: message.mentions ?? NOBODY,
+    attachments: message.attachments,
+    previews: message.previews ?? NOTHING,
+    reactions: message.reactions,
+    poll: message.poll ?? null,
+    threadId: message.thread_id ?? null,
+    alsoTold: message.also_to_conversation ?? false,
+    thread: message.thread ?? null,
+    forwarded: message.forwarded ?? null,
+    isPinned: !!message.pinned_at,
+    files: NOTHING,
+    isEdited: message.edited_at !== null,
+    isHidden: !!message.hidden_at,
+    versions: message.versions ?? null,
+    model: message.model ?? null,
+    answer: message.answer ?? null,
+    toolCalls: message.tool_calls ?? NO_CALLS,
+    createdAt: message.created_at,
+    time: Date.parse(message.created_at)
+  };
+}
+
+function toOutgoingView(outgoing: Outgoing, reader: Reader): MessageView {
+  return {
+    key: outgoing.client_id,
+    id: null,
+    seq: outgoing.seq,
+    clientId: outgoing.client_id,
+    sender: reader.me,
+    own: true,
+    content: outgoing.content,
+    status: 'complete',
+    sending: outgoing.state,
+    failure: outgoing.failure,
+    replyTo: outgoing.reply_to,
+    mentions: outgoing.mentions ?? NOBODY,
+    attachments: NOTHING,
+    previews: NOTHING,
+    reactions: NOTHING,
+    poll: null,
+    threadId: outgoing.thread_id ?? null,
+    alsoTold: outgoing.also_to_conversation ?? false,
+    thread: null,
+    forwarded: null,
+    isPinned: false,
+    files: outgoing.files ?? NOTHING,
+    isEdited: false,
+    isHidden: false,
+    versions: null,
+    model: null,
+    answer: null,
+    toolCalls: NO_CALLS,
+    createdAt: outgoing.created_at,
+    time: Date.parse(outgoing.created_at)
+  };
+}
+
+function toRow(
+  previous: MessageView | undefined,
+  view: MessageView,
+  next: MessageView | undefined,
+  start: MessageView | undefined,
+  reader: Reader
+): Row {
+  const isHead = startsGroup(previous, view, start, reader);
+  return {
+    key: view.key,
+    view,
+    opensDay: startsDay(previous, view),
+    opensUnread: startsUnread(previous, view, reader),
+    isHead,
+    isTail: next === undefined || startsGroup(view, next, isHead ? view : start, reader),
+    showsQuote: view.replyTo !== null && (view.sender.kind !== 'assistant' || view.replyTo !== previous?.id)
+  };
+}
+
+function startsGroup(
+  previous: MessageView | undefined,
+  view: MessageView,
+  start: MessageView | undefined,
+  reader: Reader
+) {
+  return (
+    previous === undefined ||
+    previous.sender.id !== view.sender.id ||
+    previous.sender.kind !== view.sender.kind ||
+    view.sender.kind !== 'user' ||
+    view.replyTo !== null ||
+    // Below what a thread is about its first reply says who it is from.
+    previous.threadId !== view.threadId ||
+    view.time - previous.time > JOIN_WITHIN ||
+    view.time - (start?.time ?? view.time) > GROUP_WITHIN ||
+    startsDay(previous, view) ||
+    startsUnread(previous, view, reader)
+  );
+}
+
+function startsDay(previous: MessageView | undefined, view: MessageView): boolean {
+  if (previous === undefined) return true;
+  // Most neighbours are close in time: only those that may be on different days are looked up in the calendar.
+  return previous.time !== view.time && dayOf(previous.time) !== dayOf(view.time);
+}
+
+function startsUnread(previous: MessageView | undefined, view: MessageView, reader: Reader): boolean {
+  if (reader.unreadFrom === null || view.seq === null || view.seq < reader.unreadFrom) return false;
+  return previous?.seq == null || previous.seq < reader.unreadFrom;
+}
+
+/** A number that is the same for all times of one day, where the reader is. */
+function dayOf(time: number): number {
+  const date = new Date(time);
+  return date.getFullYear() * 1_000 + date.getMonth() * 50 + date.getDate();
+}
+
+function keep(old: Row | undefined, row: Row): Row | undefined {
+  return old !== undefined &&
+    old.view === row.view &&
+    old.opensDay === row.opensDay &&
+    old.opensUnread === row.opensUnread &&
+    old.isHead === row.isHead &&
+    old.isTail === row.isTail &&
+    old.showsQuote === row.showsQuote
+    ? old
+    : undefined;
+}
+
+function commonPrefix(a: readonly Entry[], b: readonly Entry[]): number {
+  const most = Math.min(a.length, b.length);
+  let at = 0;
+  while (at < most && a[at] === b[at]) at++;
+  return at;
+}
+
+function commonSuffix(a: readonly Entry[], b: readonly Entry[], head: number): number {
+  const most = Math.min(a.length, b.length) - head;
+  let count = 0;
+  while (count < most && a[a.length - 1 - count] === b[b.length - 1 - count]) count++;
+  return count;
+}

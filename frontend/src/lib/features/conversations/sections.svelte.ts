@@ -1,0 +1,118 @@
+import type { Api } from '#lib/api/client.ts';
+import type { Section } from '#lib/features/channels/api.ts';
+import type { Id } from '#lib/api/types.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+
+/** One's own folders of the sidebar, in their order. */
+export class Sections {
+  #items = $state.raw<Section[]>([]);
+  readonly #api: Api;
+  #loading: Promise<void> | undefined;
+  #askedAt: number | null = null;
+  /** Moves that the server is being told of. */
+  #moves = 0;
+  /** Something was heard of them, or refused: how they stand then is read. */
+  #isUnsure = false;
+
+  constructor(api: Api, line?: Line) {
+    this.#api = api;
+    line?.on((frame) => {
+      if (frame.type !== 'sections.changed') return;
+      // A move that is told step by step would jump about.
+      if (this.#moves > 0) this.#isUnsure = true;
+      else this.#become(frame.payload.sections);
+    });
+    // Another of one's devices may have changed them while this one was away.
+    line?.onReturn(this, () => void this.load());
+  }
+
+  /** When they were asked for last; null: never yet, -Infinity: in vain. */
+  get askedAt(): number | null {
+    return this.#askedAt;
+  }
+
+  get items(): readonly Section[] {
+    return this.#items;
+  }
+
+  get(id: Id): Section | undefined {
+    return this.#items.find((section) => section.id === id);
+  }
+
+  load(): Promise<void> {
+    this.#loading ??= this.#read().finally(() => (this.#loading = undefined));
+    return this.#loading;
+  }
+
+  async create(name: string): Promise<Section> {
+    const section = await this.#api.post('/sections', { name });
+    this.#become([...this.#items.filter(({ id }) => id !== section.id), section]);
+    return section;
+  }
+
+  async rename(id: Id, name: string): Promise<void> {
+    this.#put(await this.#api.patch(`/sections/${id}`, { name }));
+  }
+
+  /** To the place of the one above (-1) or below (1). */
+  async move(id: Id, by: -1 | 1): Promise<void> {
+    const at = this.#items.findIndex((section) => section.id === id);
+    const [section, other] = [this.#items[at], this.#items[at + by]];
+    if (!section || !other) return;
+    this.#become(
+      [
+        { ...section, position: other.position },
+        { ...other, position: section.position }
+      ],
+      this.#items
+    );
+    this.#moves += 1;
+    try {
+      await this.#api.patch(`/sections/${section.id}`, { position: other.position });
+      await this.#api.patch(`/sections/${other.id}`, { position: section.position });
+    } catch (error) {
+      this.#isUnsure = true;
+      throw error;
+    } finally {
+      this.#moves -= 1;
+      await this.#makeSure();
+    }
+  }
+
+  async remove(id: Id): Promise<void> {
+    await this.#api.delete(`/sections/${id}`);
+    this.#items = this.#items.filter((section) => section.id !== id);
+  }
+
+  reset(): void {
+    this.#items = [];
+    this.#askedAt = null;
+  }
+
+  /** When the last of several moves has been told. */
+  async #makeSure(): Promise<void> {
+    if (this.#moves > 0 || !this.#isUnsure) return;
+    this.#isUnsure = false;
+    await this.load();
+  }
+
+  async #read(): Promise<void> {
+    this.#askedAt = Date.now();
+    try {
+      this.#become((await this.#api.get('/sections', { page_size: 100 })).items);
+    } catch {
+      // Without them the list has its conversations all the same; the next hello asks again.
+      this.#askedAt = -Infinity;
+    }
+  }
+
+  #put(changed: Section): void {
+    this.#become([changed], this.#items);
+  }
+
+  /** Those that changed, among the others. */
+  #become(changed: readonly Section[], others: readonly Section[] = []): void {
+    const rest = others.filter(({ id }) => !changed.some((section) => section.id === id));
+    this.#items = [...rest, ...changed].sort((a, b) => a.position - b.position || (a.id < b.id ? -1 : 1));
+  }
+}

@@ -1,0 +1,144 @@
+import { isWaiting, mentionsIn } from './kinds.ts';
+import type { Section } from '#lib/features/channels/api.ts';
+import type { Conversation, Id } from '#lib/api/types.ts';
+import type { Conversations } from './conversations.svelte.ts';
+import type { Sections } from './sections.svelte.ts';
+
+const FOLDED = 'natter.folded';
+const UNREAD_ONLY = 'natter.unread-only';
+/** Timers can't wait longer than this. */
+const LONGEST_WAIT = 2 ** 31 - 1;
+
+/** One heading of the sidebar with what stands under it. */
+export interface SidebarPart {
+  key: 'unread' | 'pinned' | 'rest' | Id;
+  section: Section | null;
+  items: Conversation[];
+  /** What of it is on the page: of a folded part only the open conversation. */
+  shown: Conversation[];
+  isFolded: boolean;
+}
+
+/** The conversations as the sidebar shows them: what waits for the reader, what is pinned, own sections, the rest. */
+export class Sidebar {
+  readonly #conversations: Conversations;
+  readonly #sections: Sections;
+  readonly #storage: Pick<Storage, 'getItem' | 'setItem'> | undefined;
+  #folded = $state.raw<readonly string[]>([]);
+  #now = $state(Date.now());
+  #isUnreadOnly = $state(false);
+
+  constructor(conversations: Conversations, sections: Sections, storage?: Pick<Storage, 'getItem' | 'setItem'>) {
+    this.#conversations = conversations;
+    this.#sections = sections;
+    this.#storage = storage;
+    this.#folded = storage?.getItem(FOLDED)?.split(' ') ?? [];
+    this.#isUnreadOnly = storage?.getItem(UNREAD_ONLY) === 'true';
+  }
+
+  /** The moment by which something is muted or no longer is. */
+  get now(): number {
+    return this.#now;
+  }
+
+  /** Only what waits for the reader is listed, and what is open. */
+  get isUnreadOnly(): boolean {
+    return this.#isUnreadOnly;
+  }
+
+  showUnreadOnly(isOn: boolean): void {
+    this.#isUnreadOnly = isOn;
+    this.#storage?.setItem(UNREAD_ONLY, String(isOn));
+  }
+
+  parts(workspaceId: Id | undefined): SidebarPart[] {
+    if (!this.#isUnreadOnly) return this.#allParts(workspaceId);
+    const items = this.#conversations
+      .in(workspaceId)
+      .filter((conversation) => this.#isListed(conversation))
+      .filter((conversation) => this.#isAmongUnread(conversation) || conversation.id === this.#conversations.openId);
+    return items.length > 0 ? [this.#part('unread', items)] : [];
+  }
+
+  #allParts(workspaceId: Id | undefined): SidebarPart[] {
+    const all = this.#conversations.in(workspaceId).filter((conversation) => this.#isListed(conversation));
+    const unread: Conversation[] = [];
+    const pinned: Conversation[] = [];
+    const rest: Conversation[] = [];
+    const sections = new Map<Id, Conversation[]>(this.#sections.items.map(({ id }) => [id, []]));
+    const used = new Set<Id>();
+    for (const conversation of all) {
+      const { section_id } = conversation.own ?? {};
+      if (section_id) used.add(section_id);
+      if (this.#isAmongUnread(conversation)) unread.push(conversation);
+      else if (conversation.own?.pinned) pinned.push(conversation);
+      else (sections.get(section_id ?? '') ?? rest).push(conversation);
+    }
+    const parts = [this.#part('unread', unread), this.#part('pinned', pinned)].filter(({ items }) => items.length > 0);
+    const isUsedElsewhere = (id: Id) =>
+      this.#conversations.in(undefined).some(({ own }) => own?.section_id === id) && !used.has(id);
+    for (const section of this.#sections.items) {
+      // One that has nothing in this workspace but something in another one is of that one.
+      if (!isUsedElsewhere(section.id)) parts.push(this.#part(section.id, sections.get(section.id) ?? [], section));
+    }
+    if (rest.length > 0 || parts.length === 0) parts.push(this.#part('rest', rest));
+    return parts;
+  }
+
+  /** All that can be walked through, from top to bottom. */
+  order(workspaceId: Id | undefined): Conversation[] {
+    return this.parts(workspaceId).flatMap(({ shown }) => shown);
+  }
+
+  /** Those of them that wait for the reader, and the open one. */
+  unreadOrder(workspaceId: Id | undefined): Conversation[] {
+    const { openId } = this.#conversations;
+    return this.order(workspaceId).filter((one) => one.id === openId || isWaiting(one, this.#now));
+  }
+
+  /** What a title or a dot outside of the list counts: not what is muted, unless it names the reader. */
+  waitingIn(workspaceId?: Id): number {
+    let count = 0;
+    for (const conversation of this.#conversations.in(workspaceId)) {
+      if (conversation.archived_at || !isWaiting(conversation, this.#now)) continue;
+      count += conversation.unread || mentionsIn(conversation);
+    }
+    return count;
+  }
+
+  toggle(key: string): void {
+    this.#folded = this.#folded.includes(key) ? this.#folded.filter((other) => other !== key) : [...this.#folded, key];
+    this.#storage?.setItem(FOLDED, this.#folded.join(' '));
+  }
+
+  /** Looks again when the next mute ends; for an effect, which starts it anew when the conversations change. */
+  watchMutes(): () => void {
+    const after = this.#now;
+    const ends = this.#conversations
+      .in(undefined)
+      .map(({ own }) => (own?.muted_until ? Date.parse(own.muted_until) : 0))
+      .filter((end) => end > after);
+    if (ends.length === 0) return () => undefined;
+    const wait = Math.min(Math.max(0, Math.min(...ends) - Date.now()) + 50, LONGEST_WAIT);
+    const timer = setTimeout(() => (this.#now = Date.now()), wait);
+    return () => clearTimeout(timer);
+  }
+
+  /** What is archived is found by browsing; while it is open it has its row. */
+  #isListed({ id, archived_at }: Conversation): boolean {
+    return !archived_at || id === this.#conversations.openId;
+  }
+
+  /** Reading doesn't move the open conversation from one part to the other. */
+  #isAmongUnread(conversation: Conversation): boolean {
+    return conversation.id === this.#conversations.openId
+      ? this.#conversations.isOpenAmongUnread
+      : isWaiting(conversation, this.#now);
+  }
+
+  #part(key: SidebarPart['key'], items: Conversation[], section: Section | null = null): SidebarPart {
+    const isFolded = this.#folded.includes(key);
+    const shown = isFolded ? items.filter(({ id }) => id === this.#conversations.openId) : items;
+    return { key, section, items, shown, isFolded };
+  }
+}

@@ -1,0 +1,177 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Section } from '#lib/features/channels/api.ts';
+import type { Conversation, Own } from '#lib/api/types.ts';
+import type { Conversations } from './conversations.svelte.ts';
+import type { Sections } from './sections.svelte.ts';
+import { Sidebar } from './sidebar.svelte.ts';
+
+const NOW = Date.parse('2026-11-20T10:00:00.000Z');
+
+const conversation = (id: string, own: Partial<Own> = {}, more: Partial<Conversation> = {}): Conversation => ({
+  id,
+  kind: 'public_channel',
+  workspace_id: 'w1',
+  title: id,
+  topic: null,
+  last_seq: 1,
+  unread: 0,
+  read_seq: 1,
+  own: {
+    role: 'member',
+    read_seq: 1,
+    unread: 0,
+    unread_mentions: 0,
+    notify: 'all',
+    muted_until: null,
+    pinned: false,
+    section_id: null,
+    ...own
+  },
+  posting: 'everyone',
+  mention_all: 'everyone',
+  history: 'all',
+  is_default: false,
+  archived_at: null,
+  member_count: 3,
+  last_message: null,
+  created_at: '2026-11-20T09:00:00.000Z',
+  last_activity_at: '2026-11-20T09:00:00.000Z',
+  ...more
+});
+
+const section = (id: string, position: number): Section => ({ id, name: id, position });
+
+let all: Conversation[];
+let sections: Section[];
+let open: { openId: string | null; isOpenAmongUnread: boolean };
+let kept: Map<string, string>;
+
+function sidebar(): Sidebar {
+  const conversations = {
+    in: (workspaceId?: string) => all.filter((one) => workspaceId === undefined || one.workspace_id === workspaceId),
+    get openId() {
+      return open.openId;
+    },
+    get isOpenAmongUnread() {
+      return open.isOpenAmongUnread;
+    }
+  };
+  const storage = {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => void kept.set(key, value)
+  };
+  return new Sidebar(conversations as unknown as Conversations, { items: sections } as unknown as Sections, storage);
+}
+
+const shown = (one: Sidebar) => one.parts('w1').map(({ key, shown }) => [key, shown.map(({ id }) => id).join(' ')]);
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOW });
+  all = [];
+  sections = [];
+  open = { openId: null, isOpenAmongUnread: false };
+  kept = new Map();
+});
+afterEach(() => void vi.useRealTimers());
+
+describe('the sidebar', () => {
+  it('has what waits first, then what is pinned, own sections in their order, and the rest', () => {
+    sections = [section('launch', 0), section('empty', 1)];
+    all = [
+      conversation('a', { section_id: 'launch' }, { unread: 2 }),
+      conversation('b', { pinned: true, section_id: 'launch' }),
+      conversation('c', { section_id: 'launch' }),
+      conversation('d'),
+      conversation('e', { section_id: 'deleted elsewhere' })
+    ];
+    expect(shown(sidebar())).toEqual([
+      ['unread', 'a'],
+      ['pinned', 'b'],
+      ['launch', 'c'],
+      ['empty', ''],
+      ['rest', 'd e']
+    ]);
+  });
+
+  it('leaves what is muted where it is, unless it names the reader', () => {
+    const muted_until = '2026-11-20T11:00:00.000Z';
+    all = [
+      conversation('quiet', { muted_until }, { unread: 4 }),
+      conversation('named', { muted_until, unread_mentions: 1 }, { unread: 4 }),
+      conversation('over', { muted_until: '2026-11-20T09:59:00.000Z' }, { unread: 1 })
+    ];
+    const one = sidebar();
+    expect(shown(one)).toEqual([
+      ['unread', 'named over'],
+      ['rest', 'quiet']
+    ]);
+    expect(one.waitingIn('w1')).toBe(5);
+  });
+
+  it('shows what was muted again when the mute is over', () => {
+    all = [conversation('a', { muted_until: '2026-11-20T10:30:00.000Z' }, { unread: 1 })];
+    const one = sidebar();
+    const stop = one.watchMutes();
+    expect(one.waitingIn()).toBe(0);
+    vi.advanceTimersByTime(31 * 60_000);
+    expect(one.waitingIn()).toBe(1);
+    stop();
+  });
+
+  it('keeps the open conversation where it was when it was opened', () => {
+    all = [conversation('a', {}, { unread: 1 }), conversation('b')];
+    open = { openId: 'a', isOpenAmongUnread: false };
+    expect(shown(sidebar())).toEqual([['rest', 'a b']]);
+    open = { openId: 'b', isOpenAmongUnread: true };
+    expect(shown(sidebar())).toEqual([['unread', 'a b']]);
+  });
+
+  it('folds a part, but for the open conversation, and remembers that', () => {
+    sections = [section('launch', 0)];
+    all = [conversation('a', { section_id: 'launch' }), conversation('b', { section_id: 'launch' })];
+    sidebar().toggle('launch');
+    expect(shown(sidebar())).toEqual([['launch', '']]);
+    open.openId = 'b';
+    expect(shown(sidebar())).toEqual([['launch', 'b']]);
+    expect(
+      sidebar()
+        .order('w1')
+        .map(({ id }) => id)
+    ).toEqual(['b']);
+    sidebar().toggle('launch');
+    expect(shown(sidebar())).toEqual([['launch', 'a b']]);
+  });
+
+  it('has what is archived only while it is open', () => {
+    all = [conversation('a'), conversation('b', {}, { archived_at: '2026-11-19T10:00:00.000Z', unread: 3 })];
+    expect(shown(sidebar())).toEqual([['rest', 'a']]);
+    expect(sidebar().waitingIn()).toBe(0);
+    open.openId = 'b';
+    expect(shown(sidebar())).toEqual([['rest', 'a b']]);
+  });
+
+  it('leaves out a section that is only used in another workspace', () => {
+    sections = [section('there', 0)];
+    all = [conversation('a'), conversation('b', { section_id: 'there' }, { workspace_id: 'w2' })];
+    expect(shown(sidebar())).toEqual([['rest', 'a']]);
+  });
+
+  it('lists only what is unread where that is wanted, with the open one, and walks through it', () => {
+    all = [conversation('a', {}, { unread: 1 }), conversation('b', { pinned: true }), conversation('c')];
+    sidebar().showUnreadOnly(true);
+    expect(shown(sidebar())).toEqual([['unread', 'a']]);
+    open.openId = 'c';
+    expect(shown(sidebar())).toEqual([['unread', 'a c']]);
+    all = all.slice(1);
+    open.openId = null;
+    expect(shown(sidebar())).toEqual([]);
+    sidebar().showUnreadOnly(false);
+    all.push(conversation('d', {}, { unread: 2 }));
+    open.openId = 'b';
+    expect(
+      sidebar()
+        .unreadOrder('w1')
+        .map(({ id }) => id)
+    ).toEqual(['d', 'b']);
+  });
+});

@@ -1,0 +1,133 @@
+import type { Api } from '#lib/api/client.ts';
+import type { Id, Member, MemberRole, ServerFrame } from '#lib/api/types.ts';
+import { renamed } from '#lib/realtime/renamed.ts';
+import type { Connection } from '#lib/realtime/connection.svelte.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { Presence } from '#lib/features/people/presence.svelte.ts';
+
+const PAGE_SIZE = 50;
+/** The server answers for so many at once whether they are here. */
+const MOST_WATCHED = 500;
+
+const RANK: Partial<Record<MemberRole, number>> = { owner: 0, admin: 1, member: 2 };
+const rankOf = (role: MemberRole) => RANK[role] ?? 3;
+
+/** The people in one conversation, page by page, looked for by name; live. */
+export class ConversationMembers {
+  readonly list: Listing<Member>;
+  #query = $state('');
+  #role = $state<MemberRole | null>(null);
+  readonly #id: Id;
+  readonly #connection: Pick<Connection, 'notify'>;
+  readonly #leave: readonly (() => void)[];
+
+  constructor(api: Api, connection: Line & Pick<Connection, 'notify'>, presence: Pick<Presence, 'learn'>, id: Id) {
+    this.#id = id;
+    this.#connection = connection;
+    this.list = new Listing(
+      async (page) => {
+        const found = await api.get(`/conversations/${id}/members`, {
+          q: this.#query || undefined,
+          role: this.#role ?? undefined,
+          page,
+          page_size: PAGE_SIZE
+        });
+        presence.learn(found.items);
+        return found;
+      },
+      // Somebody may come or go while pages are read: the next one begins elsewhere.
+      ({ user_id }) => user_id
+    );
+    this.#leave = [
+      connection.on((frame) => this.#apply(frame)),
+      // Who came and who went meanwhile is in no log.
+      connection.onReturn(this.list, () => void this.list.refresh())
+    ];
+  }
+
+  /** A part of a name; empty: everybody. */
+  get query(): string {
+    return this.#query;
+  }
+
+  search(query: string): Promise<void> {
+    this.#query = query.trim();
+    return this.list.load();
+  }
+
+  /** Only those with that role; null: whatever theirs is. */
+  get role(): MemberRole | null {
+    return this.#role;
+  }
+
+  pick(role: MemberRole | null): Promise<void> {
+    this.#role = role;
+    return this.list.load();
+  }
+
+  /** Everybody, whatever was looked for. */
+  showAll(): Promise<void> {
+    this.#query = '';
+    return this.pick(null);
+  }
+
+  /** How many of those in the list have that role; null while not all of them have come. */
+  countOf(role: MemberRole): number | null {
+    const { items, total, hasMore, isKnown } = this.list;
+    if (!isKnown) return null;
+    const loaded = items.filter((member) => member.role === role).length;
+    if (!hasMore) return loaded;
+    const last = items.at(-1)?.role;
+    if (last === undefined) return null;
+    // They come in the order of their roles: those before the last one's are complete, and of the lowest are all the rest.
+    if (rankOf(role) < rankOf(last)) return loaded;
+    return role === 'member' && last === 'member' ? total - (items.length - loaded) : null;
+  }
+
+  /** In large conversations the presence of those on the screen has to be asked for. */
+  watch(shown: readonly Member[]): void {
+    const user_ids = shown.slice(0, MOST_WATCHED).map(({ user_id }) => user_id);
+    this.#connection.notify('presence.watch', { user_ids });
+  }
+
+  close(): void {
+    for (const leave of this.#leave) leave();
+  }
+
+  #apply(frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'member.added':
+      case 'member.updated': {
+        const { conversation_id, member } = frame.payload;
+        if (conversation_id === this.#id) this.#put(member);
+        return;
+      }
+      case 'member.removed': {
+        const { conversation_id, user_id } = frame.payload;
+        if (conversation_id === this.#id) this.list.drop((member) => member.user_id === user_id);
+        return;
+      }
+      case 'user.changed':
+        this.list.change((items) => renamed(items, frame.payload));
+        return;
+      case 'resync':
+        if (frame.payload.conversation_ids?.includes(this.#id) !== false) void this.list.refresh();
+    }
+  }
+
+  #put(member: Member): void {
+    const isSame = (other: Member) => other.user_id === member.user_id;
+    const isShown = this.list.items.some(isSame);
+    if (this.#role !== null && member.role !== this.#role) return this.list.drop(isSame);
+    if (!isShown && this.#query !== '') return;
+    // Beyond the pages that are loaded: it comes with its page.
+    if (isShown || !this.list.hasMore) this.list.put(member, isSame, byRoleAndName);
+    else this.list.total += 1;
+  }
+}
+
+/** As the server orders them. */
+function byRoleAndName(a: Member, b: Member): number {
+  return rankOf(a.role) - rankOf(b.role) || a.display_name.localeCompare(b.display_name);
+}

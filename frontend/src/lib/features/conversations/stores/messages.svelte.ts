@@ -1,0 +1,338 @@
+/**
+ * The conversations that were opened last, fed by the one connection. After each hello and each resync every log asks
+ * for what came after its cursor, in one question.
+ */
+import { ApiError, type Api } from '#lib/api/client.ts';
+import { isDurable } from '#lib/realtime/frames.ts';
+import type { AckPayload, DurableFrame, HelloPayload, Message, Sender, ServerFrame } from '#lib/api/types.ts';
+import { BrowserOutboxStorage, type OutboxStorage } from '#lib/realtime/outbox-storage.ts';
+import type { LogInput } from '#lib/realtime/reducer.ts';
+import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
+import { ConversationLog, type LogHost } from '../conversation-log.svelte.ts';
+import type { ThreadLog } from '#lib/features/threads/thread-log.svelte.ts';
+import type { People } from '#lib/features/people/people.svelte.ts';
+import { Outbox, type OutboxChannel, type OutboxLine } from './outbox.svelte.ts';
+
+/** What of the connection is used here. */
+export interface MessagesLine extends OutboxLine {
+  on(handler: (frame: ServerFrame) => void): () => void;
+  onHello(handler: (hello: HelloPayload) => void): () => void;
+  request(type: string, payload: unknown): Promise<AckPayload>;
+  notify(type: string, payload: unknown): void;
+}
+
+/** Why one conversation of a sync is refused; the others are answered all the same. */
+const SAID_AGAIN = new Set(['cursor_expired', 'not_found']);
+/** A log that missed more than this is read anew rather than caught up event by event. */
+const WORTH_CATCHING_UP = 1_000;
+/** Events of two instances may arrive in the wrong order: such a gap closes by itself. */
+const REORDER_WITHIN = 150;
+const FIRST_PAUSE = 500;
+const LONGEST_PAUSE = 30_000;
+/** “Delivered” is told this long after the last message came, once for all of them. */
+const DELIVERED_AFTER = 400;
+/** So many conversations stay as they were read. */
+const MOST_LOADED = 10;
+const NOBODY: Sender = { kind: 'user', id: null, name: '' };
+
+export class MessagesStore {
+  readonly outbox: Outbox;
+  /** Those that were shown last come last. */
+  readonly #logs = new Map<string, ConversationLog>();
+  /** Those that are on the screen; one may come before it has gone, as at another address. */
+  readonly #shown = new Set<{ readonly id: string }>();
+  /** Whether something is begun in a conversation: that stays loaded. */
+  isBegun: (conversationId: string) => boolean = () => false;
+  /** Threads that are shown, by the message that they belong to. */
+  readonly #threads = new Map<string, ThreadLog>();
+  readonly #line: MessagesLine;
+  readonly #host: LogHost;
+  readonly #leave: (() => void)[];
+  readonly #delivered = new Map<string, number>();
+  readonly #undelivered = new Set<string>();
+  #deliveredTimer: ReturnType<typeof setTimeout> | undefined;
+  #me = $state.raw<Sender>(NOBODY);
+  #syncTimer: ReturnType<typeof setTimeout> | undefined;
+  #isSyncing = false;
+  #pauses = 0;
+  /** Logs that are to be asked for although they know of nothing that they miss. */
+  readonly #doubtful = new Set<string>();
+
+  constructor(
+    api: Api,
+    line: MessagesLine,
+    people: Pick<People, 'learn'>,
+    files: OutgoingFiles,
+    storage: OutboxStorage = new BrowserOutboxStorage(),
+    channel?: OutboxChannel
+  ) {
+    this.#line = line;
+    this.outbox = new Outbox(
+      line,
+      storage,
+      (id, input) => this.#place(id, input),
+      (id, message) => api.post(`/conversations/${id}/messages`, message) as Promise<Message>,
+      files,
+      channel
+    );
+    this.#host = {
+      api,
+      outbox: this.outbox,
+      me: () => this.#me,
+      learn: (id, person) => people.learn(id, person),
+      tell: (type, payload) => line.notify(type, payload),
+      sync: () => this.#syncSoon(REORDER_WITHIN)
+    };
+    this.#leave = [line.on((frame) => this.#hear(frame)), line.onHello((hello) => this.#greet(hello))];
+  }
+
+  /** Somebody has signed in. */
+  open(me: Sender): void {
+    this.#me = me;
+    if (me.id) void this.outbox.open(me.id);
+  }
+
+  close(): void {
+    for (const leave of this.#leave) leave();
+    this.#me = NOBODY;
+    this.outbox.close();
+    for (const log of this.#all()) log.close();
+    this.#logs.clear();
+    this.#threads.clear();
+    this.#doubtful.clear();
+    this.#delivered.clear();
+    this.#undelivered.clear();
+    clearTimeout(this.#syncTimer);
+    this.#syncTimer = undefined;
+    clearTimeout(this.#deliveredTimer);
+    this.#deliveredTimer = undefined;
+  }
+
+  conversation(id: string): ConversationLog {
+    let log = this.#logs.get(id);
+    if (!log) {
+      log = new ConversationLog(id, this.#host);
+      this.#logs.set(id, log);
+    }
+    return log;
+  }
+
+  /** It is on the screen from now on; answers how to say that it no longer is. */
+  show(id: string): () => void {
+    const shownLast = () => {
+      const log = this.#logs.get(id);
+      if (log && this.#logs.delete(id)) this.#logs.set(id, log);
+    };
+    const here = { id };
+    this.conversation(id);
+    this.#shown.add(here);
+    shownLast();
+    this.#unloadOldest();
+    return () => {
+      this.#shown.delete(here);
+      shownLast();
+    };
+  }
+
+  #unloadOldest(): void {
+    const shown = new Set([...this.#shown].map(({ id }) => id));
+    const loaded = [...this.#logs.values()].filter((log) => log.isLoaded || shown.has(log.id));
+    let over = loaded.length - MOST_LOADED;
+    for (const log of loaded) {
+      if (over <= 0) return;
+      if (shown.has(log.id) || log.hasUnsent || this.isBegun(log.id)) continue;
+      log.unload();
+      over -= 1;
+    }
+  }
+
+  /** The thread of a message, with that message before its replies. What it is made of comes with what shows it. */
+  thread(conversationId: string, rootId: string, Made: typeof ThreadLog): ThreadLog {
+    let log = this.#threads.get(rootId);
+    if (!log) {
+      log = new Made(conversationId, this.#host, rootId);
+      log.hearOf(this.#logs.get(conversationId)?.known ?? 0);
+      for (const outgoing of this.outbox.inThread(rootId)) log.apply({ kind: 'queued', outgoing });
+      this.#threads.set(rootId, log);
+    }
+    return log;
+  }
+
+  /** It is no longer shown. */
+  leaveThread(rootId: string): void {
+    this.#threads.get(rootId)?.close();
+    this.#threads.delete(rootId);
+  }
+
+  *#all(): Iterable<ConversationLog> {
+    yield* this.#logs.values();
+    yield* this.#threads.values();
+  }
+
+  /** What is known of a conversation: its main line and its threads. */
+  #linesOf(id: string): ConversationLog[] {
+    const main = this.#logs.get(id);
+    const threads = [...this.#threads.values()].filter((thread) => thread.id === id);
+    return main ? [main, ...threads] : threads;
+  }
+
+  /** What one wants to say is shown where it is to stand. */
+  #place(id: string, input: LogInput): void {
+    const main = this.conversation(id);
+    if (input.kind !== 'queued') for (const line of this.#linesOf(id)) line.apply(input);
+    else {
+      const { thread_id, also_to_conversation } = input.outgoing;
+      if (thread_id) this.#threads.get(thread_id)?.apply(input);
+      if (!thread_id || also_to_conversation) main.apply(input);
+    }
+  }
+
+  #hear(frame: ServerFrame): void {
+    if (isDurable(frame)) {
+      const main = this.conversation(frame.payload.conversation_id);
+      for (const line of this.#linesOf(main.id)) line.hear(frame);
+      if (frame.type === 'message.created') {
+        const { conversation_id, seq, message } = frame.payload;
+        if (message.sender.id !== this.#me.id) this.received(conversation_id, seq);
+        else if (message.client_id) this.outbox.arrived(message.client_id, seq);
+      }
+      if (this.#isGone(frame)) this.#forget(frame.payload.conversation_id);
+      return;
+    }
+    switch (frame.type) {
+      case 'message.delta':
+        for (const line of this.#linesOf(frame.payload.conversation_id)) line.hearDelta(frame.payload);
+        break;
+      case 'message.thought':
+        for (const line of this.#linesOf(frame.payload.conversation_id)) line.hearThought(frame.payload);
+        break;
+      case 'message.tool_call': {
+        const { conversation_id, message_id, call } = frame.payload;
+        for (const line of this.#linesOf(conversation_id)) line.hearToolCall(message_id, call);
+        break;
+      }
+      case 'thread.updated': {
+        const { conversation_id, message_id, thread } = frame.payload;
+        for (const line of this.#linesOf(conversation_id)) line.hearThread(message_id, thread ?? null);
+        break;
+      }
+      case 'thread.own':
+        this.#threads.get(frame.payload.message_id)?.hearOwn(frame.payload);
+        break;
+      case 'user.changed':
+        for (const log of this.#all()) log.apply({ kind: 'renamed', who: frame.payload });
+        break;
+      case 'receipt':
+        this.#logs.get(frame.payload.conversation_id)?.hearPosition(frame.payload);
+        break;
+      case 'conversation.unread':
+        this.#logs.get(frame.payload.conversation_id)?.hearUnread(frame.payload.read_seq);
+        break;
+      case 'receipts':
+        this.#logs.get(frame.payload.conversation_id)?.hearReaders(frame.payload.items);
+        break;
+      case 'member.removed':
+        if (frame.payload.user_id === this.#me.id) this.#forget(frame.payload.conversation_id);
+        break;
+      case 'resync':
+        for (const id of frame.payload.conversation_ids ?? this.#logs.keys()) this.#doubtful.add(id);
+        this.#syncSoon(0);
+        break;
+      case 'sync.done':
+        for (const { id, code } of (frame.payload as Partial<typeof frame.payload>).refused ?? [])
+          this.#refused(id, code);
+        break;
+    }
+  }
+
+  /** The log of a conversation could not be read on from its cursor. */
+  #refused(id: string, code: string): void {
+    if (code === 'cursor_expired') for (const line of this.#linesOf(id)) void line.startOver();
+    else if (code === 'not_found') this.#forget(id);
+    else this.#doubtful.add(id);
+  }
+
+  #isGone(frame: DurableFrame): boolean {
+    return (
+      frame.type === 'conversation.deleted' ||
+      (frame.type === 'member.removed' && frame.payload.user_id !== null && frame.payload.user_id === this.#me.id)
+    );
+  }
+
+  #forget(id: string): void {
+    for (const line of this.#linesOf(id)) {
+      line.close();
+      if (line.root !== null) this.#threads.delete(line.root);
+    }
+    this.#logs.delete(id);
+    this.#doubtful.delete(id);
+  }
+
+  #greet(hello: HelloPayload): void {
+    for (const { id, last_seq } of hello.conversations) for (const line of this.#linesOf(id)) line.hearOf(last_seq);
+    for (const log of this.#all()) {
+      log.repeatRead();
+      // What could not be loaded heals with the connection.
+      if (log.error !== null) void log.load();
+    }
+    this.#sayDelivered();
+    this.#pauses = 0;
+    this.#syncSoon(0);
+    this.outbox.resume();
+  }
+
+  /** This device has what was said in a conversation up to here. */
+  received(conversationId: string, seq: number): void {
+    if (seq <= (this.#delivered.get(conversationId) ?? 0)) return;
+    this.#delivered.set(conversationId, seq);
+    this.#undelivered.add(conversationId);
+    this.#deliveredTimer ??= setTimeout(() => this.#sayDelivered(), DELIVERED_AFTER);
+  }
+
+  #sayDelivered(): void {
+    this.#deliveredTimer = undefined;
+    // What is said without a connection is not heard; the next hello says it.
+    if (!this.#line.ready) return;
+    for (const conversation_id of this.#undelivered) {
+      this.#line.notify('receipt', { conversation_id, seq: this.#delivered.get(conversation_id), state: 'delivered' });
+    }
+    this.#undelivered.clear();
+  }
+
+  #syncSoon(milliseconds: number): void {
+    if (this.#isSyncing || (this.#syncTimer !== undefined && milliseconds > 0)) return;
+    clearTimeout(this.#syncTimer);
+    this.#syncTimer = setTimeout(() => {
+      this.#syncTimer = undefined;
+      void this.#sync();
+    }, milliseconds);
+  }
+
+  async #sync(): Promise<void> {
+    if (!this.#line.ready || this.#isSyncing) return;
+    const behind = [...this.#all()].filter((log) => log.isLoaded && (log.isBehind || this.#doubtful.has(log.id)));
+    const far = behind.filter((log) => log.missing > WORTH_CATCHING_UP);
+    for (const log of far) void log.startOver();
+    const near = behind.filter((log) => !far.includes(log));
+    for (const log of behind) this.#doubtful.delete(log.id);
+    if (near.length === 0) return;
+    this.#isSyncing = true;
+    try {
+      // A conversation and its threads are read on from the one that is furthest behind: the others know the rest.
+      const cursors = new Map<string, number>();
+      for (const { id, cursor } of near) cursors.set(id, Math.min(cursor, cursors.get(id) ?? cursor));
+      await this.#line.request('sync', { cursors: Object.fromEntries(cursors) });
+    } catch (error) {
+      // Without a connection the next hello asks again.
+      if (!this.#line.ready) return;
+      // A refusal that names no conversation is followed by `sync.done`, which does; where no answer came nothing is known.
+      const isSaidAgain = error instanceof ApiError && SAID_AGAIN.has(error.code);
+      if (!isSaidAgain) for (const log of near) this.#doubtful.add(log.id);
+    } finally {
+      this.#isSyncing = false;
+    }
+    const isDone = this.#doubtful.size === 0 && ![...this.#all()].some((log) => log.isBehind);
+    this.#pauses = isDone ? 0 : this.#pauses + 1;
+    if (!isDone) this.#syncSoon(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#pauses));
+  }
+}

@@ -1,0 +1,364 @@
+/**
+ * What one wants to say goes through here. A message is kept until the server has confirmed it, goes out in the order
+ * in which it was written, one at a time for each conversation, and may be sent again without harm: the server knows
+ * it by its `client_id`.
+ */
+import { ApiError, newId } from '#lib/api/client.ts';
+import type { AckPayload, Mention } from '#lib/api/types.ts';
+import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { OutboxStorage } from '#lib/realtime/outbox-storage.ts';
+import type { LogInput } from '#lib/realtime/reducer.ts';
+import { asSent, isFault, isPassing } from '#lib/realtime/sending.ts';
+import type { Failure, Outgoing, Placed } from '#lib/realtime/state.ts';
+import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
+
+/** A frame of the connection has a limit (64 KiB), which a text of more code units than this might reach. */
+const LONG = 8_000;
+
+/** How a long message goes out. */
+export type Post = (conversationId: string, message: ReturnType<typeof asSent>) => Promise<{ seq: number }>;
+
+export interface OutboxLine {
+  readonly ready: boolean;
+  request(type: string, payload: unknown): Promise<AckPayload>;
+}
+
+/** Tells the other tabs, which may have taken up the same messages. */
+export type OutboxChannel = Pick<BroadcastChannel, 'postMessage' | 'addEventListener'>;
+
+/** What becomes of a message in one tab. One that was taken back is told by its id alone. */
+type Told = string | { readonly sent: string; readonly seq: number } | { readonly changed: Outgoing };
+
+/** A message that the server fails at so often is given back: those behind it shall not wait for ever. */
+const MOST_TRIES = 5;
+const FIRST_PAUSE = 1_000;
+const LONGEST_PAUSE = 30_000;
+
+export class Outbox {
+  #queue = $state.raw<readonly Outgoing[]>([]);
+  /** Until when the server asked us to slow down (milliseconds since 1970), or 0. */
+  #slowedUntil = $state(0);
+  #userId: string | null = null;
+  #lastTime = 0;
+  #pauses = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #busy = new Set<string>();
+  /** How often the server has failed at a message. */
+  readonly #tries = new Map<string, number>();
+  /** Who waits for what becomes of a message. */
+  readonly #waiters = new Map<string, (failure: Failure | null) => void>();
+  /** Conversations that wait before their first message is tried again. */
+  readonly #held = new Map<string, ReturnType<typeof setTimeout>>();
+  readonly #line: OutboxLine;
+  readonly #storage: OutboxStorage;
+  readonly #tell: (conversationId: string, input: LogInput) => void;
+  readonly #post: Post;
+  readonly #files: OutgoingFiles;
+  readonly #channel: OutboxChannel | undefined;
+
+  constructor(
+    line: OutboxLine,
+    storage: OutboxStorage,
+    tell: (conversationId: string, input: LogInput) => void,
+    post: Post,
+    files: OutgoingFiles,
+    channel?: OutboxChannel
+  ) {
+    this.#channel = channel;
+    channel?.addEventListener('message', ({ data }) => this.#hear(data as Told));
+    this.#line = line;
+    this.#storage = storage;
+    this.#tell = (conversationId, input) => {
+      tell(conversationId, input);
+      if (input.kind === 'refused') this.#came(input.client_id, input.failure);
+      // It is out, or in nobody's way until the line is back.
+      else if (input.kind === 'acked' || input.kind === 'waiting' || input.kind === 'discarded')
+        this.#came(input.client_id, null);
+    };
+    this.#post = post;
+    this.#files = files;
+  }
+
+  /** Messages that will be sent when the connection is back. */
+  get waiting(): number {
+    return this.#queue.filter((outgoing) => outgoing.state !== 'failed').length;
+  }
+
+  /** What is to be said in a thread. */
+  inThread(rootId: string): readonly Outgoing[] {
+    return this.#queue.filter(({ thread_id }) => thread_id === rootId);
+  }
+
+  get slowedUntil(): number {
+    return this.#slowedUntil;
+  }
+
+  /** Takes up what this user left unsent, and sends it. */
+  async open(userId: string): Promise<void> {
+    this.close();
+    this.#userId = userId;
+    const kept = await this.#storage.load(userId);
+    if (this.#userId !== userId) return;
+    const fresh = new Set(this.#queue.map((outgoing) => outgoing.client_id));
+    const restored = kept
+      .filter((outgoing) => !fresh.has(outgoing.client_id))
+      .map((outgoing) => (outgoing.state === 'failed' ? outgoing : { ...outgoing, state: 'waiting' as const }));
+    this.#queue = [...restored, ...this.#queue];
+    for (const outgoing of restored) this.#tell(outgoing.conversation_id, { kind: 'queued', outgoing });
+    this.resume();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#userId = null;
+    this.#queue = [];
+    this.#busy.clear();
+    this.#tries.clear();
+    for (const timer of this.#held.values()) clearTimeout(timer);
+    this.#held.clear();
+    for (const clientId of [...this.#waiters.keys()]) this.#came(clientId, null);
+    this.#slowedUntil = 0;
+  }
+
+  send(
+    conversationId: string,
+    content: string,
+    replyTo: string | null,
+    mentions: readonly Mention[] = [],
+    files: readonly Taken[] = [],
+    placed: Placed = {}
+  ): string {
+    // The order in which they are kept is the order of their times.
+    this.#lastTime = Math.max(Date.now(), this.#lastTime + 1);
+    const outgoing: Outgoing = {
+      client_id: newId(),
+      conversation_id: conversationId,
+      content,
+      reply_to: replyTo,
+      ...(mentions.length > 0 && { mentions }),
+      ...(files.length > 0 && { files }),
+      ...placed,
+      created_at: new Date(this.#lastTime).toISOString(),
+      state: 'waiting',
+      failure: null,
+      seq: null
+    };
+    this.#queue = [...this.#queue, outgoing];
+    this.#tell(conversationId, { kind: 'queued', outgoing });
+    const kept = this.#keep(outgoing);
+    // Whoever closes the page before the line is back has sent it all the same.
+    if (!this.#line.ready) void kept.then(() => this.#storage.wake());
+    void this.#pump(conversationId);
+    return outgoing.client_id;
+  }
+
+  /** Why the server refuses a message that was sent just now; null once it is out, or waits. */
+  outcome(clientId: string): Promise<Failure | null> {
+    const outgoing = this.#find(clientId);
+    if (!outgoing || outgoing.state === 'failed' || !this.#mayGo(outgoing.conversation_id))
+      return Promise.resolve(outgoing?.failure ?? null);
+    return new Promise((resolve) => this.#waiters.set(clientId, resolve));
+  }
+
+  /** Once more; where it calls many and had to be confirmed, that is what this does. */
+  retry(clientId: string): void {
+    const outgoing = this.#find(clientId);
+    if (outgoing?.state !== 'failed') return;
+    const confirm = outgoing.confirm || outgoing.failure?.code === 'confirm_mention';
+    this.#change(outgoing, { state: 'waiting', failure: null, ...(confirm && { confirm }) });
+    this.#tell(outgoing.conversation_id, { kind: 'waiting', client_id: clientId });
+    void this.#pump(outgoing.conversation_id);
+  }
+
+  /** Says it in other words, and once more: what had to be confirmed of those before is not confirmed by that. */
+  reword(clientId: string, content: string, mentions: readonly Mention[]): void {
+    const outgoing = this.#find(clientId);
+    if (outgoing?.state !== 'failed') return;
+    this.#change(outgoing, { content, mentions, failure: null });
+    this.#tell(outgoing.conversation_id, { kind: 'reworded', client_id: clientId, content, mentions });
+    this.retry(clientId);
+  }
+
+  discard(clientId: string): void {
+    this.#files.drop(this.takeBack(clientId));
+  }
+
+  /** It won't be sent. Its files are the caller's. */
+  takeBack(clientId: string): readonly Taken[] {
+    const outgoing = this.#find(clientId);
+    if (!outgoing) return [];
+    this.#forget(clientId);
+    this.#channel?.postMessage(clientId);
+    return outgoing.files ?? [];
+  }
+
+  /** What was taken back or sent there is not sent from here; what is tried again there has not failed here either. */
+  #hear(told: Told): void {
+    if (typeof told === 'string') this.#forget(told);
+    else if ('sent' in told) this.arrived(told.sent, told.seq);
+    else this.#follow(told.changed);
+  }
+
+  #follow(changed: Outgoing): void {
+    const { client_id, conversation_id, content, mentions = [], files = [], state, failure } = changed;
+    if (!this.#find(client_id)) return;
+    this.#put(changed);
+    this.#tell(conversation_id, { kind: 'reworded', client_id, content, mentions });
+    this.#tell(conversation_id, { kind: 'files', client_id, files });
+    if (state === 'failed' && failure) this.#tell(conversation_id, { kind: 'refused', client_id, failure });
+    else this.#tell(conversation_id, { kind: 'waiting', client_id });
+  }
+
+  /** The server has it: from here, from another tab, or from when no page was open. */
+  arrived(clientId: string, seq: number): void {
+    const outgoing = this.#find(clientId);
+    if (!outgoing) return;
+    this.#drop(clientId);
+    if (outgoing.files) this.#files.sent(outgoing.files);
+    this.#tell(outgoing.conversation_id, { kind: 'acked', client_id: clientId, seq });
+  }
+
+  #forget(clientId: string): void {
+    const outgoing = this.#find(clientId);
+    if (!outgoing) return;
+    this.#drop(clientId);
+    this.#tell(outgoing.conversation_id, { kind: 'discarded', client_id: clientId });
+  }
+
+  /** Sends it without the files that could not be uploaded. */
+  async sendWithout(clientId: string): Promise<void> {
+    const files = this.#find(clientId)?.files ?? [];
+    const hopeful = await this.#files.hopeful(files);
+    const outgoing = this.#find(clientId);
+    if (outgoing?.state !== 'failed') return;
+    if (hopeful.length === 0 && outgoing.content === '') return this.discard(clientId);
+    this.#files.drop(files.filter((file) => !hopeful.includes(file)));
+    this.#change(outgoing, { files: hopeful });
+    this.#tell(outgoing.conversation_id, { kind: 'files', client_id: clientId, files: hopeful });
+    this.retry(clientId);
+  }
+
+  /** The connection stands (again). */
+  resume(): void {
+    for (const id of new Set(this.#queue.map((outgoing) => outgoing.conversation_id))) void this.#pump(id);
+  }
+
+  async #pump(conversationId: string): Promise<void> {
+    if (this.#busy.has(conversationId)) return;
+    const userId = this.#userId;
+    this.#busy.add(conversationId);
+    try {
+      while (this.#mayGo(conversationId) && this.#userId === userId) {
+        const next = this.#queue.find((one) => one.conversation_id === conversationId && one.state === 'waiting');
+        if (!next || !(await this.#deliver(next))) return;
+      }
+    } finally {
+      this.#busy.delete(conversationId);
+    }
+  }
+
+  #mayGo(conversationId: string): boolean {
+    return this.#line.ready && this.#slowedUntil <= Date.now() && !this.#held.has(conversationId);
+  }
+
+  /** True where the next one may go. */
+  async #deliver(outgoing: Outgoing): Promise<boolean> {
+    const { client_id, conversation_id, content, forward_of, files = [] } = outgoing;
+    this.#tell(conversation_id, { kind: 'sending', client_id });
+    try {
+      const attachment_ids = files.length > 0 ? await this.#files.deliver(files) : undefined;
+      // Discarded while its files went up.
+      if (!this.#find(client_id)) return true;
+      const message = asSent(outgoing, attachment_ids);
+      const ack: { seq?: number | null } =
+        // Frames pass nothing on, and are not that long.
+        content.length > LONG || forward_of
+          ? await this.#post(conversation_id, message)
+          : await this.#line.request('message.send', { conversation_id, ...message });
+      this.#pauses = 0;
+      const seq = ack.seq ?? 0;
+      this.arrived(client_id, seq);
+      this.#channel?.postMessage({ sent: client_id, seq } satisfies Told);
+      return true;
+    } catch (error) {
+      // It may have been discarded, or another account may be here by now.
+      if (!this.#find(client_id)) return true;
+      if (!(error instanceof ApiError)) {
+        this.#tell(conversation_id, { kind: 'waiting', client_id });
+        this.#storage.wake();
+        // Only the answer is missing: no hello comes that would go on with it.
+        if (this.#line.ready) this.#hold(conversation_id, FIRST_PAUSE);
+        return false;
+      }
+      const tries = (this.#tries.get(client_id) ?? 0) + 1;
+      if (isFault(error) && tries < MOST_TRIES) {
+        this.#tries.set(client_id, tries);
+        this.#tell(conversation_id, { kind: 'waiting', client_id });
+        this.#hold(conversation_id, FIRST_PAUSE * 2 ** (tries - 1));
+        return false;
+      }
+      this.#tries.delete(client_id);
+      if (isPassing(error)) {
+        this.#tell(conversation_id, { kind: 'waiting', client_id });
+        // Of a channel with slow mode, its own messages wait.
+        if (error.code === 'slow_mode') this.#hold(conversation_id, (error.retryAfter ?? 1) * 1_000);
+        else this.#pause(error.retryAfter);
+        return false;
+      }
+      const { code, message, details, fields } = error;
+      const failure: Failure = { code, message, details, fields };
+      this.#change(outgoing, { state: 'failed', failure });
+      this.#tell(conversation_id, { kind: 'refused', client_id, failure });
+      return true;
+    }
+  }
+
+  #came(clientId: string, failure: Failure | null): void {
+    this.#waiters.get(clientId)?.(failure);
+    this.#waiters.delete(clientId);
+  }
+
+  #hold(conversationId: string, milliseconds: number): void {
+    clearTimeout(this.#held.get(conversationId));
+    const resume = () => {
+      this.#held.delete(conversationId);
+      void this.#pump(conversationId);
+    };
+    this.#held.set(conversationId, setTimeout(resume, milliseconds));
+  }
+
+  #pause(seconds: number | undefined): void {
+    const pause = seconds ? seconds * 1_000 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** this.#pauses);
+    this.#pauses++;
+    this.#slowedUntil = Date.now() + pause;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#slowedUntil = 0;
+      this.resume();
+    }, pause);
+  }
+
+  #find(clientId: string): Outgoing | undefined {
+    return this.#queue.find((outgoing) => outgoing.client_id === clientId);
+  }
+
+  #change(outgoing: Outgoing, change: Partial<Outgoing>): void {
+    const changed = { ...outgoing, ...change };
+    this.#put(changed);
+    void this.#keep(changed);
+    this.#channel?.postMessage({ changed } satisfies Told);
+  }
+
+  #put(changed: Outgoing): void {
+    this.#queue = this.#queue.map((one) => (one.client_id === changed.client_id ? changed : one));
+  }
+
+  async #keep(outgoing: Outgoing): Promise<void> {
+    if (this.#userId !== null) await this.#storage.put(this.#userId, outgoing);
+  }
+
+  #drop(clientId: string): void {
+    this.#queue = this.#queue.filter((outgoing) => outgoing.client_id !== clientId);
+    if (this.#userId !== null) void this.#storage.remove(this.#userId, clientId);
+  }
+}

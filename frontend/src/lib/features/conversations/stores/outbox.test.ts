@@ -1,0 +1,426 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { reduce, type LogInput } from '#lib/realtime/reducer.ts';
+import { EMPTY, type LogState } from '#lib/realtime/state.ts';
+import { Outbox } from './outbox.svelte.ts';
+import { FakeFiles, FakeLine, MemoryOutboxStorage } from './store-testing.ts';
+
+const taken = (key: string) => ({ key, name: `${key}.png`, media_type: 'image/png', size: 7 });
+
+const settled = () => vi.advanceTimersByTimeAsync(0);
+
+/** What one tab says on it is heard by the others. */
+class Tab extends EventTarget {
+  static all: Tab[] = [];
+
+  constructor() {
+    super();
+    Tab.all.push(this);
+  }
+
+  postMessage(data: unknown) {
+    for (const tab of Tab.all) if (tab !== this) tab.dispatchEvent(new MessageEvent('message', { data }));
+  }
+}
+
+class Desk {
+  readonly line = new FakeLine();
+  readonly post = vi.fn(async () => ({ seq: 7 }));
+  readonly files = new FakeFiles();
+  readonly logs = new Map<string, LogState>();
+  readonly outbox: Outbox;
+
+  constructor(
+    readonly storage = new MemoryOutboxStorage(),
+    channel?: EventTarget & Pick<BroadcastChannel, 'postMessage'>
+  ) {
+    this.outbox = new Outbox(
+      this.line,
+      storage,
+      (id, input: LogInput) => this.logs.set(id, reduce(this.logs.get(id) ?? EMPTY, input)),
+      this.post,
+      this.files,
+      channel as BroadcastChannel | undefined
+    );
+  }
+
+  shown(id: string) {
+    return (this.logs.get(id)?.outbox ?? []).map((outgoing) => [outgoing.content, outgoing.state]);
+  }
+}
+
+describe('the outbox', () => {
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => vi.useRealTimers());
+
+  it('sends at once, and keeps a message until it is confirmed', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'hello', 'm1');
+    expect(desk.line.requests[0]?.payload).toMatchObject({ conversation_id: 'c1', content: 'hello', reply_to: 'm1' });
+    expect(desk.shown('c1')).toEqual([['hello', 'sending']]);
+    expect(desk.storage.kept.size).toBe(1);
+    desk.line.next().resolve({ message_id: 'm2', seq: 2 });
+    await settled();
+    expect(desk.shown('c1')).toEqual([['hello', 'sent']]);
+    expect(desk.storage.kept.size).toBe(0);
+  });
+
+  it('tells what becomes of a message, and gives back one that is refused, with its files', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    const sent = desk.outbox.outcome(desk.outbox.send('c1', 'hello', null));
+    desk.line.next().resolve({ message_id: 'm2', seq: 2 });
+    expect(await sent).toBeNull();
+
+    const files = [taken('f1')];
+    const id = desk.outbox.send('c2', 'and this?', null, [], files);
+    const refused = desk.outbox.outcome(id);
+    desk.files.arrive();
+    await settled();
+    desk.line.refuse('out_of_credits');
+    expect(await refused).toMatchObject({ code: 'out_of_credits' });
+    expect(desk.outbox.takeBack(id)).toEqual(files);
+    expect(desk.files.gone).toEqual([]);
+    expect(desk.shown('c2')).toEqual([]);
+    expect(desk.storage.kept.size).toBe(0);
+
+    desk.line.ready = false;
+    expect(await desk.outbox.outcome(desk.outbox.send('c3', 'later', null))).toBeNull();
+  });
+
+  it('says that the links of a message are to have no previews', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'https://a.test', null, [], [], { previews: false });
+    expect(desk.line.requests[0]?.payload).toMatchObject({ previews: false });
+  });
+
+  it('says whom a message calls, and confirms only what was sent once more', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', '@all, hello', null, [{ kind: 'all' }]);
+    expect(desk.line.requests[0]?.payload).toMatchObject({ mentions: [{ kind: 'all' }] });
+    expect(desk.line.requests[0]?.payload).not.toHaveProperty('confirm');
+    const id = String(desk.line.requests[0]?.payload.client_id);
+    desk.line.refuse('confirm_mention');
+    await settled();
+    expect(desk.shown('c1')).toEqual([['@all, hello', 'failed']]);
+    desk.outbox.retry(id);
+    expect(desk.line.requests[0]?.payload).toMatchObject({ mentions: [{ kind: 'all' }], confirm: true });
+  });
+
+  it('says in other words what would notify too many, without confirming that', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', '@all, hello', null, [{ kind: 'all' }]);
+    const id = String(desk.line.requests[0]?.payload.client_id);
+    desk.line.refuse('confirm_mention', undefined, { count: 40 });
+    await settled();
+    expect(desk.logs.get('c1')?.outbox[0]?.failure).toMatchObject({ details: { count: 40 } });
+    desk.outbox.reword(id, '@here, hello', [{ kind: 'here' }]);
+    expect(desk.line.requests[0]?.payload).toMatchObject({
+      client_id: id,
+      content: '@here, hello',
+      mentions: [{ kind: 'here' }]
+    });
+    expect(desk.line.requests[0]?.payload).not.toHaveProperty('confirm');
+    expect(desk.shown('c1')).toEqual([['@here, hello', 'sending']]);
+    expect([...desk.storage.kept.values()]).toMatchObject([{ content: '@here, hello' }]);
+  });
+
+  it('sends a message once its files are there, and what was written behind it after that', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', '', null, [], [taken('a'), taken('b')]);
+    desk.outbox.send('c1', 'behind', null);
+    await settled();
+    expect(desk.line.requests).toHaveLength(0);
+    desk.files.arrive();
+    await settled();
+    expect(desk.line.requests[0]?.payload).toMatchObject({ content: '', attachment_ids: ['upload-a', 'upload-b'] });
+    desk.line.next().resolve({ message_id: 'm2', seq: 2 });
+    await settled();
+    expect(desk.files.gone).toEqual(['a', 'b']);
+    expect(desk.line.requests[0]?.payload).toMatchObject({ content: 'behind' });
+    expect(desk.line.requests[0]?.payload).not.toHaveProperty('attachment_ids');
+  });
+
+  it('gives a message back whose file is refused, and sends it without', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.files.refuse('bad');
+    desk.outbox.send('c1', 'text', null, [], [taken('good'), taken('bad')]);
+    await settled();
+    expect(desk.shown('c1')).toEqual([['text', 'failed']]);
+    await desk.outbox.sendWithout(desk.logs.get('c1')?.outbox[0]?.client_id ?? '');
+    expect(desk.files.gone).toEqual(['bad']);
+    desk.files.arrive();
+    await settled();
+    expect(desk.line.requests[0]?.payload).toMatchObject({ content: 'text', attachment_ids: ['upload-good'] });
+  });
+
+  it('sends nothing that was discarded while its files went up', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', '', null, [], [taken('a')]);
+    desk.outbox.send('c1', 'next', null);
+    await settled();
+    desk.outbox.discard(desk.logs.get('c1')?.outbox[0]?.client_id ?? '');
+    desk.files.arrive();
+    await settled();
+    expect(desk.files.gone).toEqual(['a']);
+    expect(desk.line.requests.map(({ payload }) => payload.content)).toEqual(['next']);
+  });
+
+  it('posts what no frame can hold, in its turn', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    const long = 'ế'.repeat(100_000);
+    desk.outbox.send('c1', 'first', null);
+    desk.outbox.send('c1', long, null);
+    expect(desk.post).not.toHaveBeenCalled();
+    desk.line.next().resolve({ message_id: 'm2', seq: 2 });
+    await settled();
+    expect(desk.post).toHaveBeenCalledExactlyOnceWith('c1', { client_id: expect.any(String), content: long });
+    expect(desk.line.requests).toHaveLength(0);
+    expect(desk.shown('c1').map(([, state]) => state)).toEqual(['sent', 'sent']);
+  });
+
+  it('sends what was written offline in its order, each once, when the connection is back', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.line.ready = false;
+    for (const text of ['one', 'two', 'three']) desk.outbox.send('c1', text, null);
+    expect(desk.outbox.waiting).toBe(3);
+    desk.line.greet();
+    desk.outbox.resume();
+    desk.outbox.resume();
+    const sent: unknown[] = [];
+    for (let seq = 1; seq <= 3; seq++) {
+      expect(desk.line.requests).toHaveLength(1);
+      const request = desk.line.next();
+      sent.push(request.payload.content);
+      request.resolve({ seq });
+      await settled();
+    }
+    expect(sent).toEqual(['one', 'two', 'three']);
+    expect(desk.line.requests).toHaveLength(0);
+    expect(desk.outbox.waiting).toBe(0);
+  });
+
+  it('asks again under the same id when the answer was lost', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'one', null);
+    desk.outbox.send('c1', 'two', null);
+    const first = desk.line.requests[0]?.payload.client_id;
+    desk.line.lose();
+    await settled();
+    expect(desk.shown('c1')).toEqual([
+      ['one', 'waiting'],
+      ['two', 'waiting']
+    ]);
+    desk.line.greet();
+    desk.outbox.resume();
+    expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: first, content: 'one' });
+  });
+
+  it('shows nothing as unsent, and sends nothing once more, that went out from another tab', async () => {
+    Tab.all = [];
+    const storage = new MemoryOutboxStorage();
+    const writing = new Desk(storage, new Tab());
+    writing.line.ready = false;
+    await writing.outbox.open('me');
+    writing.outbox.send('c1', 'from the train', null, [], [taken('f1')]);
+    await settled();
+    const other = new Desk(storage, new Tab());
+    other.line.ready = false;
+    await other.outbox.open('me');
+    expect([other.outbox.waiting, other.shown('c1')]).toEqual([1, [['from the train', 'waiting']]]);
+    writing.line.greet();
+    writing.outbox.resume();
+    await settled();
+    writing.files.arrive();
+    await settled();
+    writing.line.next().resolve({ seq: 4 });
+    await settled();
+    expect([other.outbox.waiting, other.shown('c1')]).toEqual([0, [['from the train', 'sent']]]);
+    expect(other.files.gone).toEqual(['f1']);
+    other.line.greet();
+    other.outbox.resume();
+    await settled();
+    expect(other.line.requests).toEqual([]);
+  });
+
+  it('shows a message that failed as another tab has it: in other words, tried again, failed again', async () => {
+    Tab.all = [];
+    const storage = new MemoryOutboxStorage();
+    const one = new Desk(storage, new Tab());
+    await one.outbox.open('me');
+    const id = one.outbox.send('c1', '@all lunch', null);
+    one.line.refuse('confirm_mention');
+    await settled();
+    const other = new Desk(storage, new Tab());
+    await other.outbox.open('me');
+    expect(other.shown('c1')).toEqual([['@all lunch', 'failed']]);
+    one.outbox.reword(id, '@here lunch', [{ kind: 'here' }]);
+    await settled();
+    expect(other.shown('c1')).toEqual([['@here lunch', 'waiting']]);
+    expect(other.line.requests).toEqual([]);
+    one.line.refuse('forbidden');
+    await settled();
+    expect(other.shown('c1')).toEqual([['@here lunch', 'failed']]);
+    // It is the same there, too, when that tab tries.
+    other.outbox.retry(id);
+    expect(other.line.next().payload).toMatchObject({ client_id: id, content: '@here lunch' });
+    expect(one.shown('c1')).toEqual([['@here lunch', 'waiting']]);
+    expect(one.line.requests).toEqual([]);
+  });
+
+  it('sends nothing that was taken back in another tab', async () => {
+    const storage = new MemoryOutboxStorage();
+    const here = new Desk(storage, new Tab());
+    const there = new Desk(storage, new Tab());
+    here.line.ready = there.line.ready = false;
+    await here.outbox.open('me');
+    here.outbox.send('c1', 'in anger', null);
+    const left = here.outbox.send('c1', 'calmly', null);
+    await there.outbox.open('me');
+    expect(there.shown('c1')).toHaveLength(2);
+    const [first] = there.logs.get('c1')?.outbox ?? [];
+    there.outbox.discard(first?.client_id ?? '');
+    expect(here.shown('c1')).toEqual([['calmly', 'waiting']]);
+    here.line.ready = true;
+    here.outbox.resume();
+    expect(here.line.requests.map(({ payload }) => payload.client_id)).toEqual([left]);
+    Tab.all = [];
+  });
+
+  it('asks again by itself when only the answer was lost', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'hello', null);
+    const first = desk.line.next();
+    first.reject(new Error('no answer'));
+    await settled();
+    expect(desk.shown('c1')).toEqual([['hello', 'waiting']]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    const again = desk.line.next();
+    expect(again.payload.client_id).toBe(first.payload.client_id);
+    again.resolve({ message_id: 'm2', seq: 2 });
+    await settled();
+    expect(desk.shown('c1')).toEqual([['hello', 'sent']]);
+  });
+
+  it('takes up after a reload what was left, in its order', async () => {
+    const before = new Desk();
+    await before.outbox.open('me');
+    before.line.ready = false;
+    before.outbox.send('c1', 'one', null);
+    before.outbox.send('c1', 'two', null);
+    const after = new Desk(before.storage);
+    await after.outbox.open('me');
+    expect(after.shown('c1')).toEqual([
+      ['one', 'sending'],
+      ['two', 'waiting']
+    ]);
+    const other = new Desk(before.storage);
+    await other.outbox.open('you');
+    expect(other.outbox.waiting).toBe(0);
+  });
+
+  it('goes on with the rest when one is refused, which can be tried again or discarded', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'bad', null);
+    desk.outbox.send('c1', 'good', null);
+    const id = String(desk.line.requests[0]?.payload.client_id);
+    desk.line.refuse('invalid');
+    await settled();
+    expect(desk.shown('c1')).toEqual([
+      ['bad', 'failed'],
+      ['good', 'sending']
+    ]);
+    desk.line.next().resolve({ seq: 5 });
+    await settled();
+    desk.outbox.retry(id);
+    expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: id, content: 'bad' });
+    desk.line.refuse('invalid');
+    await settled();
+    desk.outbox.discard(id);
+    expect(desk.shown('c1')).toEqual([['good', 'sent']]);
+    expect(desk.storage.kept.size).toBe(0);
+  });
+
+  it('asks the browser to send what waits for a line, and only that', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'at once', null);
+    await settled();
+    expect(desk.storage.woken).toBe(0);
+    desk.line.ready = false;
+    desk.outbox.send('c2', 'later', null);
+    await settled();
+    expect(desk.storage.woken).toBe(1);
+  });
+
+  it('slows down when it is told to, and goes on by itself', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'one', null);
+    desk.line.refuse('rate_limited', 8);
+    await settled();
+    expect(desk.shown('c1')).toEqual([['one', 'waiting']]);
+    expect(desk.outbox.slowedUntil - Date.now()).toBe(8_000);
+    desk.outbox.send('c1', 'two', null);
+    expect(desk.line.requests).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(8_000);
+    expect(desk.line.requests[0]?.payload.content).toBe('one');
+  });
+
+  it('waits in a channel with slow mode, and in no other', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'one', null);
+    desk.line.refuse('slow_mode', 8);
+    await settled();
+    expect(desk.shown('c1')).toEqual([['one', 'waiting']]);
+    expect(desk.outbox.slowedUntil).toBe(0);
+    desk.outbox.send('c2', 'two', null);
+    expect(desk.line.requests.map(({ payload }) => payload.content)).toEqual(['two']);
+    await vi.advanceTimersByTimeAsync(8_000);
+    expect(desk.line.requests.map(({ payload }) => payload.content)).toEqual(['two', 'one']);
+  });
+
+  it('gives back a message at which the server always fails, and goes on with those behind it', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'bad', null);
+    desk.outbox.send('c1', 'good', null);
+    const id = String(desk.line.requests[0]?.payload.client_id);
+    for (let turn = 1; turn <= 5; turn++) {
+      expect(desk.line.requests[0]?.payload.content, `try ${turn}`).toBe('bad');
+      desk.line.refuse('internal');
+      await settled();
+      // Another conversation does not wait for it, and nobody is told that they are too fast.
+      expect(desk.outbox.slowedUntil).toBe(0);
+      if (turn < 5) await vi.advanceTimersByTimeAsync(1_000 * 2 ** (turn - 1));
+    }
+    expect(desk.shown('c1')).toEqual([
+      ['bad', 'failed'],
+      ['good', 'sending']
+    ]);
+    desk.line.next().resolve({ seq: 5 });
+    await settled();
+    desk.outbox.retry(id);
+    expect(desk.line.requests[0]?.payload).toMatchObject({ client_id: id, content: 'bad' });
+  });
+
+  it('does not let one conversation wait for another', async () => {
+    const desk = new Desk();
+    await desk.outbox.open('me');
+    desk.outbox.send('c1', 'one', null);
+    desk.outbox.send('c2', 'two', null);
+    expect(desk.line.requests.map((request) => request.payload.content)).toEqual(['one', 'two']);
+  });
+});

@@ -1,0 +1,109 @@
+/** Emoji with their names in the reader’s language, from emojibase-data (CLDR). */
+import en from 'emojibase-data/en/compact.json?url';
+import enNames from 'emojibase-data/en/messages.json';
+import vi from 'emojibase-data/vi/compact.json?url';
+import viNames from 'emojibase-data/vi/messages.json';
+import type { Name } from '#lib/features/conversations/mentions.ts';
+import { fold } from '#lib/util/fold.ts';
+
+export interface Emoji {
+  readonly unicode: string;
+  readonly hexcode: string;
+  readonly label: string;
+  readonly tags?: readonly string[];
+  readonly group?: number;
+  /** In the five tones of skin, from light to dark. */
+  readonly skins?: readonly { readonly unicode: string }[];
+}
+
+/**
+ * As Unicode lists it, and the server tells it: what is a picture anyway has no mark that asks for one. The same emoji in two forms would be two
+ * reactions.
+ */
+export function formOf(emoji: string): string {
+  return emoji.replaceAll(/(\p{Emoji_Presentation})\ufe0f/gu, '$1');
+}
+
+export interface EmojiGroup {
+  readonly name: string;
+  readonly emoji: readonly Emoji[];
+}
+
+/** Those that are no emoji by themselves: tones and hair. */
+const COMPONENTS = 2;
+const LANGUAGES: Record<string, { url: string; names: typeof enNames }> = {
+  en: { url: en, names: enNames },
+  vi: { url: vi, names: viNames }
+};
+
+export async function loadEmoji(locale: string): Promise<EmojiGroup[]> {
+  const { url, names } = LANGUAGES[locale] ?? { url: en, names: enNames };
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`emoji: ${answer.status}`);
+  const all = ((await answer.json()) as Emoji[]).map(listed);
+  return names.groups
+    .filter(({ order }) => order !== COMPONENTS)
+    .map(({ message, order }) => ({
+      name: message.charAt(0).toUpperCase() + message.slice(1),
+      emoji: all.filter(({ group }) => group === order)
+    }));
+}
+
+/** In those forms, in each tone. */
+export function listed(emoji: Emoji): Emoji {
+  const skins = emoji.skins?.map(({ unicode }) => ({ unicode: formOf(unicode) }));
+  return { ...emoji, unicode: formOf(emoji.unicode), ...(skins && { skins }) };
+}
+
+/** Those whose name, or a word about them, begins with each word that was typed. */
+export function findEmoji(groups: readonly EmojiGroup[], typed: string): Emoji[] {
+  const words = fold(typed).split(/\s+/).filter(Boolean);
+  if (words.length === 0) return [];
+  return groups.flatMap(({ emoji }) =>
+    emoji.filter(({ unicode, label, tags = [] }) => {
+      if (unicode === formOf(typed.trim())) return true;
+      const known = fold([label, ...tags].join(' ')).split(/[\s:,]+/);
+      return words.every((word) => known.some((one) => one.startsWith(word)));
+    })
+  );
+}
+
+/** Those of a workspace’s own with what was typed in their name. */
+export function findOwn(own: readonly Name[], typed: string): Name[] {
+  const wanted = fold(typed).trim().replaceAll(/^:|:$/g, '').replaceAll(/\s+/g, '_');
+  return wanted === '' ? [] : own.filter(({ name }) => name.includes(wanted));
+}
+
+/** In that tone; 0: as it comes. */
+export function toned({ unicode, skins }: Emoji, tone: number): string {
+  return skins?.[tone - 1]?.unicode ?? unicode;
+}
+
+const RECENT_KEY = 'natter.emoji';
+const TONE_KEY = 'natter.emoji-tone';
+const MOST_RECENT = 16;
+const USUAL = ['👍', '❤️', '😂', '🎉', '👀', '✅', '🙏', '😮'];
+
+type Store = Pick<Storage, 'getItem' | 'setItem'>;
+
+/** What was picked last, the newest first; before that what most people pick. */
+export function recentEmoji(storage: Store): string[] {
+  return [...new Set([...keptIn(storage), ...USUAL])].slice(0, MOST_RECENT);
+}
+
+export function keepEmoji(storage: Store, emoji: string): void {
+  storage.setItem(RECENT_KEY, [...new Set([emoji, ...keptIn(storage)])].slice(0, MOST_RECENT).join(' '));
+}
+
+function keptIn(storage: Store): string[] {
+  return storage.getItem(RECENT_KEY)?.split(' ').filter(Boolean).map(formOf) ?? [];
+}
+
+export function toneOf(storage: Store): number {
+  const tone = Number(storage.getItem(TONE_KEY));
+  return Number.isInteger(tone) && tone >= 0 && tone <= 5 ? tone : 0;
+}
+
+export function keepTone(storage: Store, tone: number): void {
+  storage.setItem(TONE_KEY, String(tone));
+}

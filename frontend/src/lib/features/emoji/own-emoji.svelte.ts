@@ -1,0 +1,98 @@
+/** The emoji of a workspace's own, live. */
+import type { App } from '#lib/app/app.ts';
+import type { Api } from '#lib/api/client.ts';
+import type { WorkspaceEmoji } from './api.ts';
+import { upload } from '#lib/api/upload.ts';
+import type { Id } from '#lib/api/types.ts';
+import type { Name } from '#lib/features/conversations/mentions.ts';
+import type { Pane } from '#lib/features/conversations/conversation-view.svelte.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { perAccount } from '#lib/app/per-account.ts';
+
+const PAGE_SIZE = 200;
+
+type Listed = WorkspaceEmoji & { readonly id: string };
+
+const withId = (emoji: WorkspaceEmoji): Listed => ({ ...emoji, id: emoji.name });
+
+export class OwnEmoji {
+  readonly list: Listing<Listed>;
+  /** As texts name them. */
+  readonly names = $derived.by<readonly Name[]>(() =>
+    this.list.items.map(({ name, upload_id }) => ({ id: upload_id, name: `${name}:`, kind: 'emoji' }))
+  );
+  readonly #api: Api;
+  readonly #path: `/workspaces/${Id}/emoji`;
+
+  constructor(api: Api, line: Line, workspaceId: Id) {
+    this.#api = api;
+    this.#path = `/workspaces/${workspaceId}/emoji`;
+    this.list = new Listing(
+      async (page) => {
+        const found = await api.get(this.#path, { page, page_size: PAGE_SIZE });
+        return { ...found, items: found.items.map(withId) };
+      },
+      ({ id }) => id
+    );
+    line.on((frame) => {
+      if (frame.type === 'emoji.changed' ? frame.payload.workspace_id === workspaceId : frame.type === 'resync')
+        void this.load();
+    });
+    line.onReturn(this.list, () => void this.load());
+  }
+
+  /** All of them: a text may name any. */
+  async load(): Promise<void> {
+    await this.list.load();
+    while (this.list.hasMore && !this.list.error) await this.list.more();
+  }
+
+  async add(name: string, picture: Blob): Promise<void> {
+    const sent = await upload(this.#api, {
+      blob: picture,
+      name,
+      mediaType: picture.type,
+      begunAt: null,
+      onbegun: () => undefined,
+      onprogress: () => undefined,
+      signal: new AbortController().signal
+    });
+    const added = withId(await this.#api.post(this.#path, { name, upload_id: sent.id }));
+    this.list.put(
+      added,
+      ({ id }) => id === added.id,
+      (a, b) => a.name.localeCompare(b.name)
+    );
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#api.delete(`${this.#path}/${name}`);
+    this.list.drop((emoji) => emoji.name === name);
+  }
+}
+
+/** How many were made: a value that is derived does not follow what is made while it is, so it has to be derived once more. */
+let made = $state(0);
+const known = perAccount(() => new Map<Id, OwnEmoji>());
+
+/** Those of a workspace of whoever is signed in; they are asked for with the first look at them. */
+export function ownEmojiOf(app: App, workspaceId: Id): OwnEmoji {
+  const of = known(app);
+  void made;
+  const emoji = of.get(workspaceId) ?? new OwnEmoji(app.api, app.connection, workspaceId);
+  if (!of.has(workspaceId)) {
+    of.set(workspaceId, emoji);
+    // Whoever asks may be about to draw.
+    queueMicrotask(() => {
+      made += 1;
+      void emoji.load();
+    });
+  }
+  return emoji;
+}
+
+/** Has the texts of a conversation show them. */
+export function showOwnEmoji(app: App, pane: Pane): void {
+  pane.emojiIn = (workspaceId) => ownEmojiOf(app, workspaceId).names;
+}

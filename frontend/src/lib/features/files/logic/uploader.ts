@@ -1,0 +1,343 @@
+/** Brings chosen files to the server: a few at once, again after a lost connection, and never twice. */
+import { ApiError, newId, type Api } from '#lib/api/client.ts';
+import type { Upload } from '#lib/api/files.ts';
+import { upload as send, type Request } from '#lib/api/upload.ts';
+import { sentence } from '#lib/api/error-messages.ts';
+import { m } from '#lib/paraglide/messages.js';
+import type { Attachments, Choice } from '../attachments.svelte.ts';
+import type { Entrance } from '#lib/features/auth/auth-policy.svelte.ts';
+import { MOST_FILES, type Attached, type Taken } from '#lib/realtime/pending-attachments.ts';
+import { FileStorage, type KeptFile } from '#lib/realtime/file-storage.ts';
+import { inBytes } from '#lib/i18n/bytes.ts';
+
+const AT_ONCE = 3;
+const FIRST_PAUSE = 1_000;
+const LONGEST_PAUSE = 30_000;
+/** A server that fails at a file so often is not asked again by itself. */
+const MOST_TRIES = 4;
+const USUAL_MOST = 100 * 1024 * 1024;
+/** The server forgets what no message has taken after a day. */
+const FORGOTTEN_AFTER = 23 * 60 * 60 * 1_000;
+/** Of the pictures that were sent from here so many need not be loaded. */
+const MOST_PREVIEWS = 40;
+/** Pictures that every browser can draw. */
+const DRAWN = /^image\/(png|jpeg|gif|webp|avif|svg\+xml|bmp)$/;
+
+interface Job {
+  readonly blob: Blob | null;
+  conversationId: string | null;
+  readonly keptAt: number;
+  begunAt: string | null;
+  readonly abort: AbortController;
+  tries: number;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  readonly done: Set<() => void>;
+}
+
+export type Transport = (api: Api, request: Request) => Promise<Upload>;
+
+export class Uploader {
+  readonly #files: Attachments;
+  readonly #api: Api;
+  readonly #entrance: Pick<Entrance, 'uploads' | 'load'>;
+  readonly #userId: string;
+  readonly #storage: Pick<FileStorage, 'load' | 'put' | 'remove'>;
+  readonly #transport: Transport;
+  readonly #jobs = new Map<string, Job>();
+  #running = 0;
+
+  constructor(
+    files: Attachments,
+    api: Api,
+    entrance: Pick<Entrance, 'uploads' | 'load'>,
+    userId: string,
+    storage: Pick<FileStorage, 'load' | 'put' | 'remove'> = new FileStorage(),
+    transport: Transport = send
+  ) {
+    this.#files = files;
+    this.#api = api;
+    this.#entrance = entrance;
+    this.#userId = userId;
+    this.#storage = storage;
+    this.#transport = transport;
+  }
+
+  /** Takes up what was chosen before the page was loaded. */
+  async restore(): Promise<void> {
+    for (const { taken, conversationId, blob, upload, keptAt, begunAt } of await this.#storage.load(this.#userId)) {
+      const isForgotten = upload !== null && Date.now() - keptAt > FORGOTTEN_AFTER;
+      if (isForgotten || (!blob && !upload)) {
+        void this.#storage.remove(this.#userId, taken.key);
+        continue;
+      }
+      this.#hold(taken, { blob, conversationId, upload, keptAt, begunAt });
+    }
+    this.#go();
+  }
+
+  close(): void {
+    for (const { abort, timer } of this.#jobs.values()) {
+      clearTimeout(timer);
+      abort.abort();
+    }
+    const waiting = [...this.#jobs.values()].flatMap(({ done }) => [...done]);
+    this.#jobs.clear();
+    for (const tell of waiting) tell();
+  }
+
+  /** The most bytes that a file may have here. */
+  get #most(): number {
+    return this.#entrance.uploads?.max_bytes ?? USUAL_MOST;
+  }
+
+  async add(conversationId: string, choices: readonly Choice[]): Promise<string> {
+    await this.#entrance.load();
+    const problems: string[] = [];
+    let room = MOST_FILES - (this.#files.begun.get(conversationId)?.length ?? 0);
+    for (const choice of choices) {
+      const { name, size } = choice.picked;
+      if (size === 0) problems.push(m.attach_empty({ name }));
+      else if (this.#entrance.uploads?.refused_types?.includes(choice.picked.media_type))
+        problems.push(m.attach_type_refused({ name }));
+      else if (size > this.#most) problems.push(m.attach_too_large({ name, most: inBytes(this.#most) }));
+      else if (room-- > 0) this.begin(conversationId, choice);
+    }
+    if (room < 0) problems.push(m.attach_too_many({ most: MOST_FILES }));
+    return problems.join(' ');
+  }
+
+  begin(conversationId: string | null, { blob, picked }: Choice): Attached {
+    const taken: Taken = { key: newId(), ...picked };
+    const attached = this.#hold(taken, { blob, conversationId, upload: null, keptAt: Date.now() });
+    this.#keep(taken.key);
+    this.#go();
+    return attached;
+  }
+
+  #hold(taken: Taken, { blob, conversationId, upload, keptAt, begunAt = null }: Omit<KeptFile, 'taken'>): Attached {
+    const isDrawn = blob !== null && DRAWN.test(taken.media_type);
+    const attached: Attached = {
+      ...taken,
+      state: upload ? 'ready' : 'waiting',
+      share: upload ? 1 : 0,
+      failure: null,
+      isFinal: false,
+      preview: isDrawn ? URL.createObjectURL(blob) : null,
+      upload
+    };
+    const job: Job = {
+      blob,
+      conversationId,
+      keptAt,
+      begunAt,
+      abort: new AbortController(),
+      tries: 0,
+      timer: undefined,
+      done: new Set()
+    };
+    this.#jobs.set(taken.key, job);
+    this.#files.all.set(taken.key, attached);
+    if (conversationId !== null) {
+      const keys = this.#files.begun.get(conversationId) ?? [];
+      this.#files.begun.set(conversationId, [...keys, taken.key]);
+    }
+    return attached;
+  }
+
+  /** A message has them now. */
+  /** To the outbox, or back to where a message is written. */
+  handOver(taken: readonly Taken[], conversationId: string | null = null): void {
+    for (const { key } of taken) {
+      const job = this.#jobs.get(key);
+      if (job) job.conversationId = conversationId;
+      this.#keep(key);
+    }
+  }
+
+  remove(key: string): void {
+    const attached = this.#files.all.get(key);
+    const begunAt = this.#jobs.get(key)?.begunAt;
+    this.#forget(key);
+    if (attached?.preview) URL.revokeObjectURL(attached.preview);
+    // What is left of it goes after a day anyway.
+    const id = attached?.upload?.id ?? begunAt?.slice(begunAt.lastIndexOf('/') + 1);
+    if (id) this.#api.delete(`/uploads/${id}`).catch(() => undefined);
+  }
+
+  /** A message of another tab has taken them, or they were removed there: they are no longer begun here. */
+  letGo(keys: readonly string[]): void {
+    for (const key of keys) {
+      // What a message of this tab waits for stays.
+      if (this.#jobs.get(key)?.conversationId == null) continue;
+      const preview = this.#files.all.get(key)?.preview;
+      this.#drop(key);
+      if (preview) URL.revokeObjectURL(preview);
+    }
+  }
+
+  retry(key: string): void {
+    const job = this.#jobs.get(key);
+    if (!job || this.#files.all.get(key)?.state !== 'failed') return;
+    job.tries = 0;
+    this.#change(key, { state: 'waiting', share: 0, failure: null });
+    this.#go();
+  }
+
+  resume(): void {
+    for (const job of this.#jobs.values()) {
+      clearTimeout(job.timer);
+      job.timer = undefined;
+    }
+    this.#go();
+  }
+
+  isHopeful(key: string): boolean {
+    const attached = this.#files.all.get(key);
+    return attached !== undefined && attached.state !== 'failed';
+  }
+
+  async deliver(taken: readonly Taken[]): Promise<string[]> {
+    for (const { key } of taken) if (!this.#files.all.get(key)?.isFinal) this.retry(key);
+    const ids: string[] = [];
+    for (const { key, name } of taken) ids.push(await this.#arrived(key, name));
+    return ids;
+  }
+
+  sent(taken: readonly Taken[]): void {
+    const { all, previews } = this.#files;
+    for (const { key } of taken) {
+      const attached = all.get(key);
+      if (attached?.upload && attached.preview) previews.set(attached.upload.id, attached.preview);
+      this.#forget(key);
+    }
+    for (const [id, url] of [...previews].slice(0, -MOST_PREVIEWS)) {
+      previews.delete(id);
+      URL.revokeObjectURL(url);
+    }
+  }
+
+  async #arrived(key: string, name: string): Promise<string> {
+    for (;;) {
+      const attached = this.#files.all.get(key);
+      const job = this.#jobs.get(key);
+      if (!attached || !job) throw new ApiError(422, 'upload_failed', m.attach_lost({ name }));
+      if (attached.state === 'ready' && attached.upload) return attached.upload.id;
+      if (attached.state === 'failed')
+        throw new ApiError(422, 'upload_failed', attached.failure?.message ?? m.attach_lost({ name }));
+      await new Promise<void>((resolve) => job.done.add(resolve));
+    }
+  }
+
+  #go(): void {
+    for (const [key, job] of this.#jobs) {
+      if (this.#running >= AT_ONCE) return;
+      if (job.timer === undefined && this.#files.all.get(key)?.state === 'waiting') void this.#run(key, job);
+    }
+  }
+
+  async #run(key: string, job: Job): Promise<void> {
+    const attached = this.#files.all.get(key);
+    if (!attached || !job.blob) return;
+    this.#running++;
+    this.#change(key, { state: 'uploading' });
+    try {
+      const upload = await this.#transport(this.#api, {
+        blob: job.blob,
+        name: attached.name,
+        mediaType: attached.media_type,
+        voice: attached.voice,
+        begunAt: job.begunAt,
+        onbegun: (at) => {
+          job.begunAt = at;
+          this.#keep(key);
+        },
+        onprogress: (share) => this.#change(key, { share }),
+        signal: job.abort.signal
+      });
+      this.#change(key, { state: 'ready', share: 1, upload });
+      this.#keep(key);
+    } catch (error) {
+      if (!job.abort.signal.aborted) this.#failed(key, job, error);
+    } finally {
+      this.#running--;
+      for (const tell of job.done) tell();
+      job.done.clear();
+      this.#go();
+    }
+  }
+
+  #failed(key: string, job: Job, error: unknown): void {
+    const known = error instanceof ApiError ? error : new ApiError(0, 'network', '');
+    job.tries++;
+    const isLost = known.isNetwork || known.status === 429 || known.status === 503;
+    if (isLost || (known.status >= 500 && job.tries < MOST_TRIES)) {
+      const pause = known.retryAfter
+        ? known.retryAfter * 1_000
+        : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (job.tries - 1));
+      job.timer = setTimeout(() => {
+        job.timer = undefined;
+        this.#go();
+      }, pause);
+      this.#change(key, { state: 'waiting', share: 0 });
+      return;
+    }
+    const name = this.#files.all.get(key)?.name ?? '';
+    const isFinal = known.status >= 400 && known.status < 500 && known.status !== 401;
+    this.#change(key, {
+      state: 'failed',
+      isFinal,
+      failure: { code: known.code, message: reasonOf(known, name, inBytes(this.#most)) }
+    });
+  }
+
+  #change(key: string, change: Partial<Attached>): void {
+    const attached = this.#files.all.get(key);
+    if (attached) this.#files.all.set(key, { ...attached, ...change });
+  }
+
+  #keep(key: string): void {
+    const attached = this.#files.all.get(key);
+    const job = this.#jobs.get(key);
+    if (!attached || !job) return;
+    const { name, media_type, size, voice, upload } = attached;
+    void this.#storage.put(this.#userId, {
+      taken: { key, name, media_type, size, ...(voice && { voice }) },
+      conversationId: job.conversationId,
+      blob: upload ? null : job.blob,
+      upload,
+      keptAt: job.keptAt,
+      begunAt: job.begunAt
+    });
+  }
+
+  #forget(key: string): void {
+    this.#drop(key);
+    void this.#storage.remove(this.#userId, key);
+  }
+
+  #drop(key: string): void {
+    const job = this.#jobs.get(key);
+    this.#jobs.delete(key);
+    this.#files.all.delete(key);
+    if (job?.conversationId) {
+      const keys = this.#files.begun.get(job.conversationId)?.filter((one) => one !== key) ?? [];
+      if (keys.length > 0) this.#files.begun.set(job.conversationId, keys);
+      else this.#files.begun.delete(job.conversationId);
+    }
+    clearTimeout(job?.timer);
+    job?.abort.abort();
+    for (const tell of job?.done ?? []) tell();
+  }
+}
+
+function reasonOf(error: ApiError, name: string, most: string): string {
+  switch (error.code) {
+    case 'too_large':
+      return m.attach_too_large({ name, most });
+    case 'quota_exceeded':
+      return error.details.next === 'change_plan' ? m.attach_no_room_in_plan({ name }) : m.attach_no_room({ name });
+    case 'type_refused':
+      return m.attach_type_refused({ name });
+  }
+  return m.attach_failed({ name, reason: sentence(error) });
+}

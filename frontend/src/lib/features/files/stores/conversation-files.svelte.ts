@@ -1,0 +1,138 @@
+/** What was sent in one conversation besides words: pictures, or other files; the newest first, page by page. */
+import type { Api } from '#lib/api/client.ts';
+import type { SentFile } from '#lib/api/files.ts';
+import type { Cursor, Id, Page } from '#lib/api/types.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+export type FilesKind = 'picture' | 'file';
+/** Which files, where they aren’t pictures. */
+export type FilesType = 'file' | 'document' | 'audio' | 'video' | 'other';
+
+/** So many messages with files at once. */
+const PAGE_SIZE = 60;
+/** Several messages that come at once are one reason to look. */
+const LOOK_AFTER = 500;
+
+export class ConversationFiles {
+  kind = $state<FilesKind>('picture');
+  type = $state<FilesType>('file');
+  /** A part of the name. */
+  query = $state('');
+  /** Of one person only; empty: of everyone. */
+  author = $state('');
+  readonly list: Listing<SentFile>;
+
+  readonly #api: Api;
+  readonly #id: Id;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(api: Api, conversationId: Id) {
+    this.#api = api;
+    this.#id = conversationId;
+    this.list = new Listing(async (page): Promise<Page<SentFile>> => {
+      const known = page > 1 ? this.list.items : [];
+      const { items, has_more } = await this.#ask(known.at(-1)?.seq);
+      // How many there are is not known: only whether there are more.
+      return { items, page, page_size: PAGE_SIZE, total: known.length + items.length + (has_more ? 1 : 0) };
+    }, keyOf);
+  }
+
+  #ask(before?: number): Promise<Cursor<SentFile>> {
+    return this.#api.get(`/conversations/${this.#id}/files`, {
+      ...this.#wanted,
+      ...(before !== undefined && { before_seq: before })
+    });
+  }
+
+  get #wanted() {
+    return {
+      kind: this.kind === 'picture' ? this.kind : this.type,
+      limit: PAGE_SIZE,
+      ...(this.query && { q: this.query }),
+      ...(this.author && { author: this.author })
+    };
+  }
+
+  /** Brings older ones, unless all are here. */
+  more(): void {
+    const { list } = this;
+    if (list.isKnown && list.hasMore && !list.isLoading && !list.error) void list.more();
+  }
+
+  get isFiltered(): boolean {
+    return this.query !== '' || this.author !== '' || (this.kind === 'file' && this.type !== 'file');
+  }
+
+  /** Other ones are looked for: what is there is none of them. */
+  show({
+    kind = this.kind,
+    type = this.type,
+    author = this.author,
+    query = this.query
+  }: {
+    kind?: FilesKind;
+    type?: FilesType;
+    author?: string;
+    query?: string;
+  }): Promise<void> {
+    this.kind = kind;
+    this.type = type;
+    this.author = author;
+    this.query = query;
+    this.list.items = [];
+    this.list.page = 0;
+    return this.list.load();
+  }
+
+  search(query: string): void {
+    if (query.trim() !== this.query) void this.show({ query: query.trim() });
+  }
+
+  /** Takes up what comes and what is deleted; answers how to stop that. */
+  follow(line: Line): () => void {
+    const leave = line.on((frame) => {
+      if (frame.type === 'message.created') {
+        const { message } = frame.payload;
+        if (message.conversation_id === this.#id && message.attachments.length > 0) this.#lookSoon();
+      } else if (frame.type === 'message.deleted' && frame.payload.conversation_id === this.#id) {
+        const { message_id: gone } = frame.payload;
+        this.list.drop(({ message_id }) => message_id === gone);
+      } else if (frame.type === 'message.updated' && frame.payload.message.hidden_at) {
+        const { id: hidden } = frame.payload.message;
+        this.list.drop(({ message_id }) => message_id === hidden);
+      } else if (frame.type === 'resync') {
+        const named = frame.payload.conversation_ids;
+        if (!named || named.includes(this.#id)) this.#lookSoon();
+      }
+    });
+    const leaveReturn = line.onReturn(this.list, () => this.#lookSoon());
+    return () => {
+      clearTimeout(this.#timer);
+      leave();
+      leaveReturn();
+    };
+  }
+
+  #lookSoon(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#lookForNew(), LOOK_AFTER);
+  }
+
+  /** Puts what is new in front of what was read: whoever looks at older ones stays there. */
+  async #lookForNew(): Promise<void> {
+    const { list } = this;
+    if (!list.isKnown) return list.load();
+    const wanted = JSON.stringify(this.#wanted);
+    const found = await this.#ask().catch(() => null);
+    // The next one that is sent, or the next connection, looks again; other ones are wanted by now.
+    if (!found || wanted !== JSON.stringify(this.#wanted)) return;
+    const known = new Set(list.items.map(keyOf));
+    const fresh = found.items.filter((file) => !known.has(keyOf(file)));
+    // More has come than a page: what lies between is not known.
+    if (found.has_more && fresh.length === found.items.length) return list.load();
+    for (const file of fresh.toReversed()) list.put(file, (other) => keyOf(other) === keyOf(file));
+  }
+}
+
+const keyOf = ({ upload, message_id }: SentFile) => `${message_id}/${upload.id}`;

@@ -1,0 +1,127 @@
+import { expect, it, vi } from 'vitest';
+import type { Api } from '#lib/api/client.ts';
+import type { SentFile } from '#lib/api/files.ts';
+import { ConversationFiles } from './conversation-files.svelte.ts';
+import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+
+const fileOf = (seq: number, name = `picture ${seq}.png`): SentFile => ({
+  upload: { id: `u${seq}`, name, media_type: 'image/png', size: 10, status: 'ready' },
+  message_id: `m${seq}`,
+  seq,
+  sender: { kind: 'user', id: 'anna', name: 'Anna' },
+  created_at: '2026-11-20T09:00:00.000Z'
+});
+
+/** The newest first, two at a time. */
+function server(all: SentFile[]) {
+  const get = vi.fn(async (_path: string, { before_seq = Infinity }: { before_seq?: number; author?: string } = {}) => {
+    const older = all.filter(({ seq }) => seq < before_seq);
+    return { items: older.slice(0, 2), has_more: older.length > 2 };
+  });
+  return { get, files: new ConversationFiles({ get } as unknown as Api, 'c1') };
+}
+
+const seqs = (files: ConversationFiles) => files.list.items.map(({ seq }) => seq);
+
+it('brings older ones until there are none', async () => {
+  const { files, get } = server([5, 4, 3, 2, 1].map((seq) => fileOf(seq)));
+  await files.list.load();
+  expect(seqs(files)).toEqual([5, 4]);
+  for (let page = 0; page < 5; page += 1) {
+    files.more();
+    await vi.waitFor(() => expect(files.list.isLoading).toBe(false));
+  }
+  expect(seqs(files)).toEqual([5, 4, 3, 2, 1]);
+  expect(get).toHaveBeenCalledTimes(3);
+});
+
+it('has the server look for a name, in all pages', async () => {
+  const { files, get } = server([3, 2, 1].map((seq) => fileOf(seq)));
+  await files.list.load();
+  files.search(' ban DO ');
+  await vi.waitFor(() => expect(files.list.isLoading).toBe(false));
+  expect(get).toHaveBeenLastCalledWith('/conversations/c1/files', { kind: 'picture', limit: 60, q: 'ban DO' });
+  files.more();
+  await vi.waitFor(() => expect(files.list.isLoading).toBe(false));
+  expect(get).toHaveBeenLastCalledWith('/conversations/c1/files', {
+    kind: 'picture',
+    limit: 60,
+    q: 'ban DO',
+    before_seq: 2
+  });
+  files.search('ban DO');
+  expect(get).toHaveBeenCalledTimes(3);
+  files.search('');
+  expect(files.isFiltered).toBe(false);
+});
+
+it('asks for files of one type, and for pictures whatever the type', async () => {
+  const { files, get } = server([fileOf(1)]);
+  await files.show({ kind: 'file', type: 'audio' });
+  expect(get).toHaveBeenLastCalledWith('/conversations/c1/files', { kind: 'audio', limit: 60 });
+  expect(files.isFiltered).toBe(true);
+  await files.show({ kind: 'picture' });
+  expect(get).toHaveBeenLastCalledWith('/conversations/c1/files', { kind: 'picture', limit: 60 });
+  expect(files.isFiltered).toBe(false);
+});
+
+it('asks for those of one person anew', async () => {
+  const { files, get } = server([fileOf(2), fileOf(1)]);
+  await files.list.load();
+  await files.show({ author: 'anna' });
+  expect(get).toHaveBeenLastCalledWith('/conversations/c1/files', { kind: 'picture', limit: 60, author: 'anna' });
+});
+
+it('forgets those of a message that is deleted', async () => {
+  const { files } = server([fileOf(2), fileOf(1)]);
+  const line = new FakeLine();
+  await files.list.load();
+  const leave = files.follow(line);
+  line.receive({ type: 'message.deleted', payload: { conversation_id: 'c2', message_id: 'm1', seq: 9 } });
+  expect(seqs(files)).toEqual([2, 1]);
+  line.receive({ type: 'message.deleted', payload: { conversation_id: 'c1', message_id: 'm2', seq: 9 } });
+  expect(seqs(files)).toEqual([1]);
+  leave();
+});
+
+it('puts what is sent in front of what was read, and leaves whoever reads where they are', async () => {
+  const all = [5, 4, 3, 2, 1].map((seq) => fileOf(seq));
+  const { files, get } = server(all);
+  const line = new FakeLine();
+  const leave = files.follow(line);
+  const send = (...sent: number[]) => {
+    for (const seq of sent) {
+      all.unshift(fileOf(seq));
+      const message = { id: `m${seq}`, conversation_id: 'c1', attachments: [{ id: `u${seq}` }] };
+      line.receive({ type: 'message.created', payload: { conversation_id: 'c1', seq, message } });
+    }
+  };
+  const become = (wanted: number[]) => vi.waitFor(() => expect(seqs(files)).toEqual(wanted), { timeout: 5_000 });
+  line.greet();
+  await files.list.load();
+  files.more();
+  await become([5, 4, 3, 2]);
+  send(6);
+  await become([6, 5, 4, 3, 2]);
+  files.more();
+  await become([6, 5, 4, 3, 2, 1]);
+  // What was sent while there was no connection, and what a moderator hides.
+  all.unshift(fileOf(7));
+  line.greet();
+  await become([7, 6, 5, 4, 3, 2, 1]);
+  const hidden = { id: 'm7', conversation_id: 'c1', hidden_at: '2026-11-20T10:00:00.000Z', attachments: [] };
+  line.receive({ type: 'message.updated', payload: { conversation_id: 'c1', seq: 8, message: hidden } });
+  expect(seqs(files)).toEqual([6, 5, 4, 3, 2, 1]);
+  // What a large channel has missed without a lost connection.
+  all[0] = fileOf(11);
+  line.receive({ type: 'resync', payload: { conversation_ids: ['c1'] } });
+  await become([11, 6, 5, 4, 3, 2, 1]);
+  line.receive({ type: 'message.deleted', payload: { conversation_id: 'c1', message_id: 'm11', seq: 12 } });
+  // More than a page at once: what lies between is read by going there.
+  all.shift();
+  send(8, 9, 10);
+  await become([10, 9]);
+  expect(files.list.hasMore).toBe(true);
+  expect(get).toHaveBeenCalled();
+  leave();
+});

@@ -1,0 +1,36 @@
+/** Links to messages of this installation, as “Copy link” makes them (`conversations/logic/message-actions.ts`). */
+import { pathOf } from '#lib/util/address.ts';
+import type { Forwarded } from '#lib/api/types.ts';
+import { ownLines } from '#lib/features/markdown/custom-tokens.ts';
+import type { Block, Inline } from '#lib/features/markdown/tree.ts';
+
+const UUID = String.raw`[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`;
+const PATH = new RegExp(`^/c/(${UUID})/m/(${UUID})/?$`);
+
+/** So many are shown below a message. */
+const MOST = 3;
+
+/** The message that an address leads to; null where it leads anywhere else. */
+export function messageAt(href: string, origin: string = location.origin): Forwarded | null {
+  const url = URL.parse(href);
+  if (url?.origin !== origin) return null;
+  const [, conversationId, messageId] = PATH.exec(pathOf(url).toLowerCase()) ?? [];
+  return conversationId && messageId ? { conversation_id: conversationId, message_id: messageId } : null;
+}
+
+/** The first messages that a text leads to, each once. What it quotes is somebody else’s. */
+export function linkedIn(blocks: readonly Block[], origin: string = location.origin): Forwarded[] {
+  const found = new Map<string, Forwarded>();
+  for (const href of blocks.flatMap(ownLines).flatMap(linksIn)) {
+    const message = messageAt(href, origin);
+    if (message && found.size < MOST) found.set(message.message_id, message);
+  }
+  return [...found.values()];
+}
+
+function linksIn(inlines: readonly Inline[]): string[] {
+  return inlines.flatMap((inline) => {
+    if (inline.type === 'link') return [inline.href];
+    return 'children' in inline ? linksIn(inline.children) : [];
+  });
+}

@@ -1,0 +1,63 @@
+/** Messages that others lead to, as far as the reader may read them. */
+import { SvelteMap } from 'svelte/reactivity';
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { Id, Message } from '#lib/api/types.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+import { perAccount } from '#lib/app/per-account.ts';
+
+/** Beyond so many the oldest are forgotten. */
+const MOST = 200;
+
+export class LinkedMessages {
+  readonly #known = new SvelteMap<Id, Message>();
+  /** Of which it was asked for, and when. */
+  readonly #asked = new Map<Id, number>();
+  readonly #api: Pick<Api, 'get'>;
+
+  constructor(api: Pick<Api, 'get'>, line: Line) {
+    this.#api = api;
+    line.on((frame) => {
+      if (frame.type === 'message.updated' && this.#known.has(frame.payload.message.id))
+        this.#known.set(frame.payload.message.id, frame.payload.message);
+      else if (frame.type === 'message.deleted') this.#known.delete(frame.payload.message_id);
+    });
+    // It may have been edited, or taken away, while nothing was heard.
+    line.onReturn(this, () => this.#asked.clear());
+  }
+
+  /** When the first of them was asked for; null: none yet. */
+  get askedAt(): number | null {
+    return this.#asked.values().next().value ?? null;
+  }
+
+  /** Null while it isn’t known, and where there is none for the reader. */
+  of(id: Id): Message | null {
+    return this.#known.get(id) ?? null;
+  }
+
+  /** Reads it, once for each connection. */
+  async load(id: Id): Promise<void> {
+    if (this.#asked.has(id)) return;
+    this.#asked.set(id, Date.now());
+    try {
+      const message = await this.#api.get(`/messages/${id}`);
+      if (message.deleted_at) this.#known.delete(id);
+      else this.#known.set(id, message);
+      this.#forget();
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) this.#known.delete(id);
+      // What is shown next asks again.
+      else this.#asked.delete(id);
+    }
+  }
+
+  #forget(): void {
+    for (const id of [...this.#known.keys()].slice(0, -MOST)) {
+      this.#known.delete(id);
+      this.#asked.delete(id);
+    }
+  }
+}
+
+/** Those of whoever is signed in, made when the first one is shown. */
+export const linkedMessagesOf = perAccount(({ api, connection }) => new LinkedMessages(api, connection));

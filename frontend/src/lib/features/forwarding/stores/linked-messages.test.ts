@@ -1,0 +1,42 @@
+import { expect, it, vi } from 'vitest';
+import { ApiError, type Api } from '#lib/api/client.ts';
+import { frame, message } from '#lib/features/conversations/testing.ts';
+import { LinkedMessages } from './linked-messages.svelte.ts';
+import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+
+function made() {
+  const line = new FakeLine();
+  const get = vi.fn(() => Promise.resolve(message(1)));
+  const linked = new LinkedMessages({ get } as unknown as Api, line);
+  return { line, get, linked };
+}
+
+it('reads a message once for each connection, and follows what becomes of it', async () => {
+  const { line, get, linked } = made();
+  expect(linked.of('m1')).toBeNull();
+  await Promise.all([linked.load('m1'), linked.load('m1')]);
+  expect(get.mock.calls).toEqual([['/messages/m1']]);
+  expect(linked.of('m1')?.content).toBe('text 1');
+  line.receive(frame('message.updated', { seq: 5, message: message(1, { content: 'edited' }) }));
+  line.receive(frame('message.updated', { seq: 6, message: message(2) }));
+  expect(linked.of('m1')?.content).toBe('edited');
+  expect(linked.of('m2')).toBeNull();
+  line.greet();
+  line.greet();
+  await linked.load('m1');
+  expect(get).toHaveBeenCalledTimes(2);
+  line.receive(frame('message.deleted', { seq: 7, message_id: 'm1', thread_id: null }));
+  expect(linked.of('m1')).toBeNull();
+});
+
+it('knows nothing of what the reader may not read, and asks again where that could not be told', async () => {
+  const { get, linked } = made();
+  get.mockRejectedValueOnce(new ApiError(503, 'unavailable', 'away'));
+  await linked.load('m1');
+  expect(linked.of('m1')).toBeNull();
+  get.mockRejectedValueOnce(new ApiError(404, 'not_found', ''));
+  await linked.load('m1');
+  await linked.load('m1');
+  expect(get).toHaveBeenCalledTimes(2);
+  expect(linked.of('m1')).toBeNull();
+});

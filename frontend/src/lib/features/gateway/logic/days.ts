@@ -1,0 +1,78 @@
+/** Days as the server counts them: those of UTC. */
+import type { UsageGroup } from '../api.ts';
+import { regional } from '#lib/i18n/dates.ts';
+
+export type Range = 'week' | 'days' | 'month';
+
+const DAY = 86_400_000;
+
+/** `2026-11-23` */
+export type Day = string;
+
+/** The days of a range, up to today. */
+export function daysOf(range: Range, now = Date.now()): Day[] {
+  const today = Math.floor(now / DAY);
+  const date = new Date(now);
+  const count = range === 'week' ? 7 : range === 'days' ? 30 : date.getUTCDate();
+  return Array.from({ length: count }, (_, at) => dayOf((today - count + 1 + at) * DAY));
+}
+
+/** The day after, at which a range ends. */
+export function after(day: Day): Day {
+  return dayOf(Date.parse(day) + DAY);
+}
+
+/** One group for each day, also for those on which nothing was used. */
+export function filled(days: readonly Day[], groups: readonly UsageGroup[]): UsageGroup[] {
+  const known = new Map(groups.map((group) => [group.key, group]));
+  return days.map((day) => known.get(day) ?? { ...NOTHING, key: day });
+}
+
+export const NOTHING: UsageGroup = {
+  key: '',
+  requests: 0,
+  failed: 0,
+  input_tokens: 0,
+  cached_tokens: 0,
+  output_tokens: 0,
+  cost: 0
+};
+
+export function sum(groups: readonly UsageGroup[]): UsageGroup {
+  return groups.reduce(
+    (all, group) => ({
+      key: '',
+      requests: all.requests + group.requests,
+      failed: all.failed + group.failed,
+      input_tokens: all.input_tokens + group.input_tokens,
+      cached_tokens: all.cached_tokens + group.cached_tokens,
+      output_tokens: all.output_tokens + group.output_tokens,
+      cost: all.cost + group.cost
+    }),
+    NOTHING
+  );
+}
+
+/** “12 Nov” */
+export function shortDay(day: Day): string {
+  return format(day, { day: 'numeric', month: 'short' });
+}
+
+/** “Thursday 12 November” */
+export function longDay(day: Day): string {
+  return format(day, { weekday: 'long', day: 'numeric', month: 'long' });
+}
+
+/** “November” */
+export function monthOf(day: Day): string {
+  const name = format(day, { month: 'long' });
+  return name.charAt(0).toLocaleUpperCase() + name.slice(1);
+}
+
+function format(day: Day, options: Intl.DateTimeFormatOptions): string {
+  return new Date(day).toLocaleDateString(regional(), { ...options, timeZone: 'UTC' });
+}
+
+function dayOf(time: number): Day {
+  return new Date(time).toISOString().slice(0, 10);
+}

@@ -1,0 +1,168 @@
+import type { Api } from '#lib/api/client.ts';
+import type {
+  AiProvider,
+  GatewayModel,
+  ModelDefinition,
+  NewProvider,
+  ProviderChange,
+  ProviderKey,
+  ProviderTest
+} from '../api.ts';
+import { Asked } from '#lib/api/resource.svelte.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+const PAGE_SIZE = 50;
+const MOST_AT_ONCE = 200;
+
+/** A row of a table needs an id. */
+export type ModelRow = GatewayModel & { id: string };
+
+/** The models of the gateway: those of the server's settings, and those that admins define. */
+export class GatewayModels {
+  readonly list: Listing<ModelRow>;
+  /** Of all of them, whatever is shown. */
+  readonly names: Asked<readonly string[]>;
+  readonly #api: Api;
+  #sought: string | undefined;
+
+  constructor(api: Api) {
+    this.#api = api;
+    const ask = (more: { q?: string | undefined; page: number; page_size: number }) => api.get('/admin/models', more);
+    this.list = new Listing(async (page) => {
+      const found = await ask({ q: this.#sought, page, page_size: PAGE_SIZE });
+      return { ...found, items: found.items.map((model) => ({ ...model, id: model.name })) };
+    });
+    this.names = new Asked(async () => {
+      const names: string[] = [];
+      for (let page = 1; ; page += 1) {
+        const { items, total } = await ask({ page, page_size: MOST_AT_ONCE });
+        names.push(...items.map(({ name }) => name));
+        if (items.length === 0 || names.length >= total) return names;
+      }
+    });
+  }
+
+  /** Only those with this in their names, or in where they are had. */
+  find(text: string): void {
+    this.#sought = text || undefined;
+    void this.list.load();
+  }
+
+  async save(name: string, definition: ModelDefinition): Promise<void> {
+    await this.#api.put(path(name), definition);
+    await this.#again();
+  }
+
+  /** Where the settings know it, too, it is again as they say. */
+  async remove(name: string): Promise<void> {
+    await this.#api.delete(path(name));
+    await this.#again();
+  }
+
+  #again(): Promise<void> {
+    void this.names.load();
+    return this.list.load(this.list.page || 1);
+  }
+}
+
+function path(name: string) {
+  return `/admin/models/${encodeURIComponent(name)}` as const;
+}
+
+/** A key of a provider, as a row of a table. */
+export interface KeyRow {
+  id: string;
+  provider: string;
+  of: AiProvider;
+  /** The first of its provider that is shown. */
+  isFirst: boolean;
+  key: ProviderKey;
+}
+
+export interface KeyFilter {
+  provider: string;
+  state: ProviderKey['state'] | '';
+}
+
+/** Providers of models, and how their keys are. They are few: the server tells all of them, and what is shown is chosen here. */
+export class Providers {
+  readonly list: Listing<KeyRow>;
+  /** Of all of them, whatever is shown. */
+  names = $state.raw<string[]>([]);
+  /** What the last test of each has shown. */
+  tests = $state.raw<Record<string, ProviderTest | 'under way'>>({});
+  readonly #api: Api;
+  #filter: KeyFilter = { provider: '', state: '' };
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(async () => {
+      const all = await api.get('/admin/providers');
+      this.names = all.map(({ name }) => name);
+      const items = all.flatMap((one) => this.#rows(one));
+      return { items, page: 1, page_size: Math.max(items.length, 1), total: items.length };
+    });
+  }
+
+  /** Only these. */
+  find(filter: KeyFilter): void {
+    this.#filter = filter;
+    void this.list.load();
+  }
+
+  #rows(of: AiProvider): KeyRow[] {
+    const { name, keys } = of;
+    const { provider, state } = this.#filter;
+    if (provider !== '' && provider !== name) return [];
+    const shown = keys.filter((key) => state === '' || key.state === state);
+    return shown.map((key, at) => ({ id: `${name}/${key.id}`, provider: name, of, isFirst: at === 0, key }));
+  }
+
+  async add(wish: NewProvider): Promise<AiProvider> {
+    const added = await this.#api.post('/admin/providers', wish);
+    await this.list.load();
+    return added;
+  }
+
+  async change(name: string, wish: ProviderChange): Promise<AiProvider> {
+    const changed = await this.#api.patch(providerPath(name), wish);
+    await this.list.load();
+    return changed;
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.#api.delete(providerPath(name));
+    await this.list.load();
+  }
+
+  /** Not asked for so many seconds. */
+  async rest(provider: string, key: string, seconds: number): Promise<void> {
+    await this.#api.post(`${keyPath(provider, key)}/rest`, { seconds });
+    await this.list.load();
+  }
+
+  async revive(provider: string, key: string): Promise<void> {
+    await this.#api.post(`${keyPath(provider, key)}/revive`);
+    await this.list.load();
+  }
+
+  async test(provider: string): Promise<void> {
+    this.tests = { ...this.tests, [provider]: 'under way' };
+    try {
+      const result = await this.#api.post(`${providerPath(provider)}/test`);
+      this.tests = { ...this.tests, [provider]: result };
+    } catch (error) {
+      const { [provider]: _, ...others } = this.tests;
+      this.tests = others;
+      throw error;
+    }
+  }
+}
+
+function providerPath(name: string) {
+  return `/admin/providers/${encodeURIComponent(name)}` as const;
+}
+
+function keyPath(provider: string, key: string) {
+  return `${providerPath(provider)}/keys/${encodeURIComponent(key)}` as const;
+}

@@ -1,0 +1,27 @@
+import type { Api } from '#lib/api/client.ts';
+import type { ModelList } from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+const PAGE_SIZE = 50;
+
+/** The people and workspaces that may use some models only. */
+export class ModelLists {
+  readonly list: Listing<ModelList>;
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing((page) => api.get('/admin/model_lists', { page, page_size: PAGE_SIZE }));
+  }
+
+  async set(scope: ModelList['scope'], id: Id, models: readonly string[]): Promise<void> {
+    await this.#api.put(`/admin/model_lists/${scope}/${id}`, { models });
+    await this.list.load(this.list.page || 1);
+  }
+
+  async lift({ scope, id }: ModelList): Promise<void> {
+    await this.#api.delete(`/admin/model_lists/${scope}/${id}`);
+    await this.list.load(this.list.items.length === 1 ? Math.max(1, this.list.page - 1) : this.list.page);
+  }
+}

@@ -1,0 +1,107 @@
+import type { Api } from '#lib/api/client.ts';
+import type { UsageGroup, UsageGrouping, UsageRequest } from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import { after, daysOf, filled, type Day, type Range } from '../logic/days.ts';
+import { Asked } from '#lib/api/resource.svelte.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+const MOST_GROUPS = 100;
+const PAGE_SIZE = 50;
+/** So many models have a colour of their own; the others are one. */
+const MOST_MODELS = 4;
+
+/** What one model cost, by day. */
+export interface ModelDays {
+  readonly model: string;
+  readonly days: readonly UsageGroup[];
+}
+
+/** What one has used of the models: by day, and by model or key. */
+export class Usage {
+  /** By day: what the chart shows. */
+  readonly days: Listing<UsageGroup>;
+  /** By what the table is split. */
+  readonly groups: Listing<UsageGroup>;
+  readonly requests: Listing<UsageRequest>;
+  /** The models that cost the most, each by day: what the chart is made of. */
+  readonly models: Asked<readonly ModelDays[]>;
+  #range = $state<Range>('days');
+  #split = $state<Exclude<UsageGrouping, 'day'>>('model');
+  #keyId = $state<Id | null>(null);
+  readonly #userId: Id | undefined;
+  readonly #now: () => number;
+
+  constructor(api: Api, userId: Id | undefined, now: () => number = Date.now) {
+    this.#userId = userId;
+    this.#now = now;
+    const ask = (group: UsageGrouping, page: number, more: { model?: string; page_size?: number } = {}) =>
+      api.get('/usage', { ...this.#query(), group, page, page_size: MOST_GROUPS, ...more });
+    this.days = new Listing((page) => ask('day', page));
+    this.groups = new Listing((page) => ask(this.#split, page));
+    this.models = new Asked(async () => {
+      const { items } = await ask('model', 1, { page_size: MOST_MODELS });
+      const costly = items.filter(({ cost }) => cost > 0);
+      return await Promise.all(
+        costly.map(async ({ key: model }) => ({ model, days: (await ask('day', 1, { model })).items }))
+      );
+    });
+    this.requests = new Listing((page) => api.get('/usage/requests', { ...this.#query(), page, page_size: PAGE_SIZE }));
+  }
+
+  get range(): Range {
+    return this.#range;
+  }
+
+  set range(range: Range) {
+    this.#range = range;
+    this.load();
+  }
+
+  get split(): Exclude<UsageGrouping, 'day'> {
+    return this.#split;
+  }
+
+  set split(split: Exclude<UsageGrouping, 'day'>) {
+    this.#split = split;
+    void this.groups.load();
+  }
+
+  /** Only of this key; null: of all, and of answers in chats. */
+  get keyId(): Id | null {
+    return this.#keyId;
+  }
+
+  set keyId(id: Id | null) {
+    this.#keyId = id;
+    this.load();
+  }
+
+  load(): void {
+    void this.days.load();
+    void this.groups.load();
+    void this.models.load();
+    void this.requests.load();
+  }
+
+  /** The days of the range. */
+  get span(): Day[] {
+    return daysOf(this.#range, this.#now());
+  }
+
+  /** One group for each day of the range. */
+  get byDay(): UsageGroup[] {
+    return filled(this.span, this.days.items);
+  }
+
+  /** Nobody named: for admins everybody’s. */
+  #query(): Record<'from' | 'to' | 'key_id' | 'user_id', string | undefined> {
+    const days = this.span;
+    const [first, last] = [days[0] as Day, days.at(-1) as Day];
+    return {
+      from: `${first}T00:00:00Z`,
+      to: `${after(last)}T00:00:00Z`,
+      key_id: this.#keyId ?? undefined,
+      user_id: this.#userId
+    };
+  }
+}

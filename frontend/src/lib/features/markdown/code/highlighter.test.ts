@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { Colouring } from './highlighter.ts';
+import type { Job, Report } from './highlight.worker.ts';
+
+type Answers = (job: Job, report: (message: Report) => void) => void;
+
+function colouring(answers: Answers, longest = 20) {
+  const made: { isEnded: boolean }[] = [];
+  const all = new Colouring(() => {
+    const worker = {
+      isEnded: false,
+      onmessage: null as ((event: MessageEvent<Report>) => void) | null,
+      onerror: null,
+      postMessage: (job: Job) => answers(job, (data) => worker.onmessage?.({ data } as MessageEvent<Report>)),
+      terminate: () => (worker.isEnded = true)
+    };
+    made.push(worker);
+    return worker as never;
+  }, longest);
+  return { all, made };
+}
+
+const spans = [{ text: 'a', className: 'b' }];
+
+describe('colouring', () => {
+  it('hands out what the worker answers', async () => {
+    const { all } = colouring((_, report) => {
+      report({ kind: 'began' });
+      report({ kind: 'done', spans });
+    });
+    expect(await all.colour('ts', 'a')).toEqual(spans);
+  });
+
+  it('gives up on a text that takes too long, and colours the next', async () => {
+    const { all, made } = colouring(({ code }, report) => {
+      report({ kind: 'began' });
+      if (code !== 'slow') report({ kind: 'done', spans });
+    });
+    const [slow, next] = await Promise.all([all.colour('ts', 'slow'), all.colour('ts', 'next')]);
+    expect(slow).toBeNull();
+    expect(next).toEqual(spans);
+    expect(made.map(({ isEnded }) => isEnded)).toEqual([true, false]);
+  });
+
+  it('leaves code plain where there are no workers', async () => {
+    const all = new Colouring(() => {
+      throw new Error('forbidden');
+    });
+    expect(await all.colour('ts', 'a')).toBeNull();
+  });
+});

@@ -1,0 +1,63 @@
+/** Has code coloured by a worker, one piece at a time, each within its time. */
+import '../../../../styles/code.css';
+import type { Span } from './highlight.ts';
+import type { Job, Report } from './highlight.worker.ts';
+
+/** What takes longer is given up: that code stays plain, and a new worker takes the next. */
+const LONGEST = 1_000;
+
+type Line = Pick<Worker, 'postMessage' | 'terminate'> & {
+  onmessage: ((event: MessageEvent<Report>) => void) | null;
+  onerror: ((event: ErrorEvent) => void) | null;
+};
+
+export class Colouring {
+  readonly #make: () => Line;
+  readonly #longest: number;
+  #worker: Line | null = null;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(make: () => Line, longest = LONGEST) {
+    this.#make = make;
+    this.#longest = longest;
+  }
+
+  /** The spans of the code; `null` where its language is not known, or it took too long. */
+  colour(language: string, code: string): Promise<Span[] | null> {
+    const turn = this.#last.then(() => this.#ask({ language, code }));
+    this.#last = turn;
+    return turn;
+  }
+
+  #ask(job: Job): Promise<Span[] | null> {
+    return new Promise((resolve) => {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const end = (spans: Span[] | null, isLost: boolean) => {
+        clearTimeout(timer);
+        if (isLost) this.#drop();
+        resolve(spans);
+      };
+      try {
+        this.#worker ??= this.#make();
+        this.#worker.onmessage = ({ data }) => {
+          if (data.kind === 'done') end(data.spans, false);
+          else timer = setTimeout(() => end(null, true), this.#longest);
+        };
+        this.#worker.onerror = () => end(null, true);
+        this.#worker.postMessage(job);
+      } catch {
+        // A browser that lets a page have no workers shows code without colours.
+        end(null, true);
+      }
+    });
+  }
+
+  #drop(): void {
+    this.#worker?.terminate();
+    this.#worker = null;
+  }
+}
+
+export const colouring = new Colouring(
+  () => new Worker(new URL('./highlight.worker.ts', import.meta.url), { type: 'module' })
+);

@@ -1,0 +1,217 @@
+/** Markdown to the tree of `tree.ts`. The grammar is that of `lexer.ts`. */
+import type { MarkedToken, Token, Tokens } from 'marked';
+import { isBlank } from './blank-text.ts';
+import { lex, lexParagraph } from './parser/lexer.ts';
+import { CHANNEL, labelled, safeHref, wordsOf } from './parser/links.ts';
+import type { MathToken } from './parser/math.ts';
+import { mayHoldMarks, paragraphsOf } from './parser/simple.ts';
+import type { Block, Inline, Item } from './tree.ts';
+
+type Known = MarkedToken | MathToken;
+
+const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'", nbsp: '\u00a0' };
+
+/** A text that the grammar fails on is shown as it was written. */
+export function parse(source: string): Block[] {
+  try {
+    const paragraphs = paragraphsOf(source);
+    if (!paragraphs) return toBlocks(lex(source));
+    return paragraphs.flatMap((text) => (mayHoldMarks(text) ? toBlocks([lexParagraph(text)]) : asWritten(text)));
+  } catch {
+    return asWritten(source);
+  }
+}
+
+/** What was read last stays: a message comes and goes with the view, and what is seen first is read before it is drawn. */
+const read = new Map<string, Block[]>();
+const MOST_READ = 200;
+
+/** The same of a message. */
+export function parseOnce(source: string): Block[] {
+  let blocks = read.get(source);
+  if (!blocks) {
+    if (read.size >= MOST_READ) read.clear();
+    read.set(source, (blocks = parse(source)));
+  }
+  return blocks;
+}
+
+export function asWritten(source: string): Block[] {
+  return [{ type: 'paragraph', children: lines(source) }];
+}
+
+export function toBlocks(tokens: readonly Token[]): Block[] {
+  return tokens.flatMap((token) => {
+    const block = toBlock(token as Known);
+    if (!block) return [];
+    // Marks with nothing between them are what was said: a `+`, a `#`.
+    const isShown = showsBlock(block) || isBlank(token.raw) || isOpenFence(token);
+    return isShown ? block : asWritten(token.raw.trim());
+  });
+}
+
+/** A code block whose text is still to come. */
+function isOpenFence({ type, raw }: Token): boolean {
+  return type === 'code' && /^[^\n]*\n\s*$/.test(raw);
+}
+
+/** Whether anything of it can be seen. */
+function showsBlock(block: Block): boolean {
+  switch (block.type) {
+    case 'paragraph':
+    case 'line':
+    case 'heading':
+      return block.children.some(showsInline);
+    case 'code':
+      return !isBlank(block.text);
+    case 'quote':
+      return block.blocks.length > 0;
+    case 'list':
+      return block.items.some(({ checked, blocks }) => checked !== null || blocks.length > 0);
+    case 'table':
+      return [block.head, ...block.rows].some((row) => row.some((cell) => cell.some(showsInline)));
+    case 'math':
+    case 'rule':
+      return true;
+  }
+}
+
+function showsInline(inline: Inline): boolean {
+  if ('children' in inline) return inline.children.some(showsInline);
+  return inline.type === 'text' || inline.type === 'code' ? !isBlank(inline.text) : inline.type !== 'break';
+}
+
+function toBlock(token: Known): Block | null {
+  switch (token.type) {
+    case 'paragraph':
+      return { type: 'paragraph', children: toInlines(token.tokens ?? []) };
+    case 'text':
+      return { type: 'line', children: token.tokens ? toInlines(token.tokens) : lines(token.text) };
+    case 'heading':
+      return { type: 'heading', level: token.depth, children: toInlines(token.tokens ?? []) };
+    case 'code':
+      return toCode(token.lang?.trim() ?? '', token.text);
+    case 'math':
+      return { type: 'math', text: token.text };
+    case 'blockquote':
+      return { type: 'quote', blocks: toBlocks(token.tokens ?? []) };
+    case 'list':
+      return toList(token);
+    case 'table':
+      return {
+        type: 'table',
+        align: token.align,
+        head: token.header.map((cell: Tokens.TableCell) => toInlines(cell.tokens)),
+        rows: token.rows.map((row: Tokens.TableCell[]) => row.map((cell) => toInlines(cell.tokens)))
+      };
+    case 'hr':
+      return { type: 'rule' };
+    case 'html':
+      return { type: 'paragraph', children: lines(token.text.trimEnd()) };
+    case 'space':
+    case 'def':
+    case 'checkbox':
+      return null;
+    default:
+      return { type: 'paragraph', children: lines(token.raw) };
+  }
+}
+
+function toCode(info: string, text: string): Block {
+  const [language = ''] = info.split(/\s/);
+  const code = { type: 'code' as const, language: language || null, text };
+  return info === language ? code : { ...code, info };
+}
+
+/** Numbers stand as they were written; where all are the same one they are counted. */
+function toList(token: Tokens.List): Block {
+  if (!token.ordered) return { type: 'list', start: null, items: token.items.map((item) => toItem(item, null)) };
+  const start = Number(token.start);
+  const marks = token.items.map(({ raw }) => /^\s*(\d+)([.)])/.exec(raw) ?? ['', `${start}`, '.']);
+  const isCounted = marks.every(([, number]) => Number(number) === start);
+  const items = token.items.map((item, at) => {
+    const [, number, sign] = marks[at] ?? [];
+    return toItem(item, `${isCounted && at > 0 ? start + at : number}${sign}`);
+  });
+  return { type: 'list', start, items };
+}
+
+function toItem(item: Tokens.ListItem, mark: string | null): Item {
+  return { mark, checked: item.task ? item.checked === true : null, blocks: toBlocks(item.tokens) };
+}
+
+function toInlines(tokens: readonly Token[]): Inline[] {
+  const inlines: Inline[] = [];
+  let last: Inline | undefined;
+  for (const token of tokens) {
+    // The box of a task is drawn with its item.
+    if (token.type === 'checkbox') continue;
+    const inline = toInline(token as Known);
+    // A name may have escaped marks in it: it is one text with them.
+    if (last?.type === 'text' && inline.type === 'text') last.text += inline.text;
+    else inlines.push((last = inline));
+    // Behind a sign that is escaped no name begins.
+    if (/^\\[@#:]/.test(token.raw)) last = undefined;
+  }
+  return inlines;
+}
+
+function toInline(token: Known): Inline {
+  switch (token.type) {
+    case 'strong':
+    case 'em':
+    case 'del':
+      return { type: token.type, children: toInlines(token.tokens ?? []) };
+    case 'codespan':
+      return { type: 'code', text: token.text };
+    case 'math':
+      return { type: 'math', text: token.text, display: token.display };
+    case 'br':
+      return { type: 'break' };
+    case 'link':
+      return token.autolink && token.raw === token.text
+        ? toAddress(token.href, token.raw)
+        : toLink(token.href, token.title ?? null, toInlines(token.tokens ?? []), token.raw);
+    case 'image':
+      // A picture from somewhere else would tell that somewhere who reads this: it is a link.
+      return toLink(token.href, token.title ?? null, [text(token.text || token.href)], token.raw);
+    case 'text':
+      return text(decodeEntities(token.text));
+    case 'escape':
+      return text(token.text);
+    default:
+      return text(token.raw);
+  }
+}
+
+function toLink(href: string, title: string | null, children: Inline[], raw: string): Inline {
+  const id = CHANNEL.exec(href)?.[1];
+  if (id) return { type: 'channel', id, text: wordsOf(children) };
+  const safe = safeHref(href);
+  if (!safe) return text(raw);
+  // A link without words says where it leads.
+  const words = children.some(showsInline) ? children : [text(href)];
+  return { type: 'link', href: safe, title, children: labelled(safe, words) };
+}
+
+/** An address that stands in the text by itself: what it says is where it leads. */
+function toAddress(href: string, raw: string): Inline {
+  const safe = safeHref(href);
+  return safe ? { type: 'link', href: safe, title: null, children: [text(raw)] } : text(raw);
+}
+
+function text(value: string): Inline {
+  return { type: 'text', text: value };
+}
+
+function lines(value: string): Inline[] {
+  return value.split('\n').flatMap((line, at) => (at === 0 ? [text(line)] : [{ type: 'break' as const }, text(line)]));
+}
+
+function decodeEntities(value: string): string {
+  return value.replace(/&(?:#(\d{1,7})|#[xX]([\da-fA-F]{1,6})|([a-z]{2,5}));/g, (whole, decimal, hex, name) => {
+    if (name) return ENTITIES[name] ?? whole;
+    const point = decimal ? Number(decimal) : parseInt(hex, 16);
+    return point > 0 && point <= 0x10ffff && (point < 0xd800 || point > 0xdfff) ? String.fromCodePoint(point) : whole;
+  });
+}

@@ -1,0 +1,50 @@
+/**
+ * Emphasis beside writing without spaces. CommonMark looks for a space between a mark and punctuation on its other side,
+ * which such writing does not have: `**重要。**次` would show its stars. So punctuation that is only written with it
+ * counts as a letter, and any other does where such writing stands on the other side of the mark.
+ */
+import { lazily } from '#lib/util/lazy.ts';
+import { mayBeUnspaced, UNSPACED, WIDE_MARK } from './unspaced.ts';
+
+const OTHER_MARK = String.raw`(?![*_~])[\p{P}\p{S}]`;
+const BESIDE = `(?:${UNSPACED}|${WIDE_MARK})`;
+const asLetters = lazily(() => {
+  const wide = `(?<=[*~])${WIDE_MARK}|${WIDE_MARK}(?=[*~])`;
+  const other = `(?<=${BESIDE}(?:\\*+|~+))${OTHER_MARK}|${OTHER_MARK}(?=(?:\\*+|~+)${BESIDE})`;
+  return new RegExp(`${wide}|${other}`, 'gu');
+});
+const LETTER = 'a';
+
+/** Whether the stars are those of a sum, such as `2*3*4` and `x**2 + y**2`. */
+export function isProduct(raw: string, before = '', after = ''): boolean {
+  const [, first = '', last = ''] = /^\*+([a-z\d(])(?:.*([a-z\d)]))?\*+$/is.exec(raw) ?? [];
+  const beside = before + first + (last || first) + after;
+  return first !== '' && /^[a-z\d)][a-z\d(][a-z\d)][a-z\d(]$/i.test(beside) && /[\d()]/.test(beside);
+}
+
+/** Whether single marks stand between numbers or words, as in `10~20, 30~40`. */
+export function isRange(raw: string, before = '', after = ''): boolean {
+  return !raw.startsWith('~~') && (/[\p{L}\p{N}]/u.test(before) || /\p{N}/u.test(after));
+}
+
+/** Whether the marks are those of a face, such as `*_*`, or of a name that programs have, such as `__init__.py`. */
+export function isFace(raw: string, after: string): boolean {
+  return (
+    // No face has a letter; to know all signs takes a browser a while.
+    (!/[a-z\d]/i.test(raw) && /^([*_~])(?!\1)(?:(?!\p{Emoji_Presentation})[\p{P}\p{S}])+\1$/u.test(raw)) ||
+    (/^__[a-z_]+__$/.test(raw) && /^(?:\(|\.[a-z])/.test(after))
+  );
+}
+
+/** The text in which `marked` looks for what ends an emphasis, with letters for such punctuation. */
+export function maskBeside(masked: string): string {
+  if (!/[*~]/.test(masked) || !mayBeUnspaced(masked)) return masked;
+  return masked.replace(asLetters(), (mark) => LETTER.repeat(mark.length));
+}
+
+/** Whether the marks that `src` begins with may open although punctuation stands behind them: masked, it is a letter. */
+export function opensBeside(src: string, masked: string): boolean {
+  const [marks = ''] = /^(?:\*+|~+)/.exec(src) ?? [];
+  if (marks === '') return false;
+  return src[marks.length] !== LETTER && masked[masked.length - src.length + marks.length] === LETTER;
+}

@@ -1,0 +1,71 @@
+/** Where a link leads, and what of that its text may say. */
+import { lazily } from '#lib/util/lazy.ts';
+import type { Inline } from '../tree.ts';
+
+const SAFE_SCHEMES = new Set(['http:', 'https:', 'mailto:', 'tel:']);
+/** Signs that can't be seen, or that turn the text around. */
+const unseen = lazily(() => /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800]/gu);
+const HOST = String.raw`(?:[\p{L}\p{N}_-]+\.)+[\p{L}\p{N}-]{2,}|\d{1,3}(?:\.\d{1,3}){3}|\[(?=[^\]]*:)[\da-f:.]+\]`;
+/** An address with its scheme, or as one begins. */
+const addresses = lazily(
+  () => new RegExp(String.raw`(?:\p{L}[\p{L}\p{N}+.-]*:[\\/]+(?:[^\s/@]*@)?|\bwww\.)(${HOST}|[\p{L}\p{N}_-]+)`, 'giu')
+);
+/** A host without a scheme, alone or with what may stand behind it; an address of mail. */
+const bareAddress = lazily(() => new RegExp(String.raw`^(?:[^\s@]+@)?(${HOST})(?::\d+)?(?:[/?#]\S*)?$`, 'iu'));
+
+/** A conversation of this installation, as those who write link it (`channels/channel-links.ts`). */
+export const CHANNEL = /^\/c\/([\da-f-]{36})$/i;
+
+/** Only an address that can't run anything is a link; anything else stays the text that it was. */
+export function safeHref(href: string): string | null {
+  try {
+    const url = new URL(href);
+    return SAFE_SCHEMES.has(url.protocol) ? url.href : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * What a link shows. A text that reads like the address of another site gives way to the real one; one that may be a
+ * name as well (`main.rs`) has the real site behind it.
+ */
+export function labelled(href: string, children: Inline[]): Inline[] {
+  const label = wordsOf(children)
+    .normalize('NFKC')
+    .replace(unseen(), '')
+    .replace(/[。。]/g, '.')
+    .trim();
+  const host = hostOf(href);
+  const named = [...label.matchAll(addresses())].map(([whole, name = '']) =>
+    /^www\./i.test(whole) ? `www.${name}` : name
+  );
+  if (named.some((name) => !isSame(name, host))) return [{ type: 'text', text: href }];
+  const bare = bareAddress().exec(label)?.[1];
+  if (bare && !isSame(bare, host)) return [...children, { type: 'text', text: ` (${host})` }];
+  return children;
+}
+
+export function wordsOf(inlines: readonly Inline[]): string {
+  return inlines
+    .map((inline) => ('children' in inline ? wordsOf(inline.children) : 'text' in inline ? inline.text : ' '))
+    .join('');
+}
+
+function hostOf(href: string): string {
+  const url = new URL(href);
+  return url.hostname || (url.pathname.split('@')[1] ?? url.pathname);
+}
+
+function isSame(name: string, host: string): boolean {
+  return plain(name) === plain(host);
+}
+
+/** As the address line has it: in small letters, other scripts in their ASCII form. */
+function plain(host: string): string {
+  try {
+    return new URL(`http://${host}`).hostname.replace(/^www\./, '');
+  } catch {
+    return host.toLowerCase();
+  }
+}

@@ -1,0 +1,74 @@
+/** Formulas: `$…$` and `\(…\)` in a line, `$$…$$` and `\[…\]` on their own. */
+import type { MarkedOptions, Token, TokenizerThis, Tokens } from 'marked';
+import { lazily } from '#lib/util/lazy.ts';
+
+export interface MathToken extends Tokens.Generic {
+  type: 'math';
+  raw: string;
+  text: string;
+  display: boolean;
+}
+
+/** A longer one is shown as it was written. */
+const LONGEST = 2_000;
+/** What ends a piece of plain text in `marked` anyway. */
+const SPECIAL = /[$\\<![\]`*~_\n]/;
+/** Not a price: no space inside the signs, no letter or figure right behind them. */
+const inDollars = lazily(
+  () => new RegExp(`^\\$(?![\\s$])((?:\\\\[^\\n]|[^\\\\$\\n]){1,${LONGEST}}?)(?<!\\s)\\$(?![\\p{L}\\p{N}$])`, 'u')
+);
+/** “$5 or 6$” holds figures and words, and nothing that only a formula has. */
+const PRICE = /^[\d.,]+\s+[^\\^_=+*/<>{}|]*$/;
+
+export const MATH: NonNullable<MarkedOptions['extensions']> = {
+  block: [block],
+  inline: [span],
+  startBlock: [startOfBlock],
+  startInline: [startOfSpan],
+  childTokens: {},
+  renderers: {}
+};
+
+function block(this: TokenizerThis, src: string): MathToken | undefined {
+  const indent = /^ {0,3}/.exec(src)?.[0] ?? '';
+  const token = display(src.slice(indent.length));
+  if (!token) return undefined;
+  const raw = indent + token.raw;
+  const rest = /^[ \t]*(?:\n+|$)/.exec(src.slice(raw.length))?.[0];
+  // With text behind it on the line it is a part of a paragraph.
+  return rest === undefined ? undefined : { ...token, raw: raw + rest };
+}
+
+function span(this: TokenizerThis, src: string, tokens: Token[]): MathToken | undefined {
+  if (src.startsWith('$') && /[\p{L}\p{N}$]/u.test(tokens.at(-1)?.raw.at(-1) ?? '')) return undefined;
+  return display(src) ?? dollars(src) ?? between(src, '\\(', '\\)', false);
+}
+
+function display(src: string): MathToken | undefined {
+  return between(src, '$$', '$$', true) ?? between(src, '\\[', '\\]', true);
+}
+
+function dollars(src: string): MathToken | undefined {
+  const [raw, text] = inDollars().exec(src) ?? [];
+  return raw && text && !PRICE.test(text) ? { type: 'math', raw, text, display: false } : undefined;
+}
+
+function between(src: string, open: string, close: string, display: boolean): MathToken | undefined {
+  if (!src.startsWith(open)) return undefined;
+  const within = src.slice(open.length, open.length + LONGEST + close.length);
+  const end = within.indexOf(close);
+  const text = within.slice(0, Math.max(end, 0));
+  if (text.trim() === '' || /\n[ \t]*\n/.test(text)) return undefined;
+  return { type: 'math', raw: open + text + close, text: text.trim(), display };
+}
+
+/** Where in a paragraph one begins that stands on its own. */
+function startOfBlock(this: TokenizerThis, src: string): number {
+  const end = src.indexOf('\n\n');
+  return (end === -1 ? src : src.slice(0, end)).search(/(?<=\n {0,3})(?:\$\$|\\\[)/);
+}
+
+function startOfSpan(this: TokenizerThis, src: string): number {
+  const at = src.search(SPECIAL);
+  return src[at] === '$' || src[at] === '\\' ? at : -1;
+}

@@ -1,0 +1,40 @@
+/** A message as one line of plain text, for a quote, a list, a notification: the marks of markdown are noise there. */
+import { isBlank } from './blank-text.ts';
+import { wordsOf } from './parser/links.ts';
+import { parse } from './parse.ts';
+import type { Block } from './tree.ts';
+
+export function plainText(source: string, limit = 140): string {
+  const begun = source.slice(0, limit * 4);
+  const words = parse(begun).map(wordsIn).join(' ');
+  // A line across says as much as a sign would.
+  const text = (isBlank(words) ? begun : words).replace(/\s+/g, ' ').trim();
+  return text.length > limit ? `${wholeCharacters(text, limit - 1).trimEnd()}…` : text;
+}
+
+function wordsIn(block: Block): string {
+  switch (block.type) {
+    case 'paragraph':
+    case 'line':
+    case 'heading':
+      return wordsOf(block.children);
+    case 'code':
+      return `${block.info ?? ''} ${block.text}`;
+    case 'math':
+      return block.text;
+    case 'quote':
+      return block.blocks.map(wordsIn).join(' ');
+    case 'list':
+      return block.items.flatMap(({ blocks }) => blocks.map(wordsIn)).join(' ');
+    case 'table':
+      return [block.head, ...block.rows].flat().map(wordsOf).join(' ');
+    case 'rule':
+      return '';
+  }
+}
+
+/** The first `length` code units, or one fewer where that would leave half of a character. */
+function wholeCharacters(text: string, length: number): string {
+  const last = text.charCodeAt(length - 1);
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? length - 1 : length);
+}

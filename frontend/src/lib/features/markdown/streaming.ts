@@ -1,0 +1,76 @@
+/**
+ * Markdown that is still being written. A block that has ended does not change any more, so only the text from the
+ * last one on is parsed again; the blocks before it keep their identity, and the page need not touch them. At its end,
+ * what is only half there is held back until it is whole.
+ */
+import type { Token } from 'marked';
+import { lex } from './parser/lexer.ts';
+import { asWritten, toBlocks } from './parse.ts';
+import { settled } from './parser/settled.ts';
+import type { Block } from './tree.ts';
+
+export class GrowingMarkdown {
+  #source = '';
+  /** Up to here the text has become `#ended` for good. */
+  #endedAt = 0;
+  #ended: Block[] = [];
+  #blocks: Block[] = [];
+
+  get blocks(): readonly Block[] {
+    return this.#blocks;
+  }
+
+  /** Takes the whole text so far. One that does not continue what was there starts over. */
+  write(source: string): readonly Block[] {
+    const clean = source.includes('\r') ? source.replace(/\r\n?/g, '\n') : source;
+    if (clean === this.#source) return this.#blocks;
+    if (!clean.startsWith(this.#source)) {
+      this.#endedAt = 0;
+      this.#ended = [];
+    }
+    this.#source = clean;
+    const open = clean.slice(this.#endedAt);
+    const shown = open.slice(0, settled(open));
+    try {
+      this.#read(shown);
+    } catch {
+      this.#blocks = [...this.#ended, ...asWritten(shown)];
+    }
+    return this.#blocks;
+  }
+
+  #read(shown: string): void {
+    const tokens = lex(shown);
+    const open = firstOpen(tokens, shown);
+    const ended = tokens.slice(0, open);
+    const still = toBlocks(tokens.slice(open));
+    if (ended.length > 0) {
+      this.#ended = [...this.#ended, ...toBlocks(ended)];
+      this.#endedAt += lengthOf(ended);
+    }
+    this.#blocks = [...this.#ended, ...still];
+  }
+}
+
+/**
+ * The last block may still grow, and with it the blank lines behind it (a list goes on after one). While it is only
+ * the beginning of a line it may even turn out to belong to the block before: `1` after a list becomes `1. next`.
+ */
+function firstOpen(tokens: readonly Token[], source: string): number {
+  // Where the parser has changed the text itself, positions in it mean nothing: all of it stays open.
+  if (lengthOf(tokens) !== source.length) return 0;
+  let last = lastBlock(tokens, tokens.length - 1);
+  const startOfLast = lengthOf(tokens.slice(0, last));
+  if (startOfLast > source.lastIndexOf('\n')) last = lastBlock(tokens, last - 1);
+  return Math.max(last, 0);
+}
+
+function lastBlock(tokens: readonly Token[], from: number): number {
+  let at = from;
+  while (at > 0 && tokens[at]?.type === 'space') at--;
+  return at;
+}
+
+function lengthOf(tokens: readonly Token[]): number {
+  return tokens.reduce((sum, token) => sum + token.raw.length, 0);
+}

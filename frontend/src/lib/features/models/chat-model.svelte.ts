@@ -1,0 +1,56 @@
+import type { Api } from '#lib/api/client.ts';
+import type { Capability, Model } from '#lib/api/assistants.ts';
+import { useApp } from '#lib/app/app.ts';
+import { usePane } from '#lib/features/conversations/conversation-view.svelte.ts';
+import { useHealing } from '#lib/ui/retry-on-reconnect.svelte.ts';
+import { getLocale } from '#lib/i18n/locale.ts';
+import { Models } from './stores/models.svelte.ts';
+
+/** They are asked for once: an admin’s change shows with the next load of the page, as in the header. */
+const known = new WeakMap<Api, Models>();
+
+function modelsOf(api: Api): Models {
+  const have = known.get(api);
+  if (have) return have;
+  const models = new Models(api);
+  known.set(api, models);
+  return models;
+}
+
+/** So many are named in a sentence. */
+const NAMED = 3;
+
+export interface ChatModel {
+  /** The model that answers in the open chat with an assistant; undefined while nothing is known of it. */
+  readonly model: Model | undefined;
+  /** Models that one may choose here and that can do this, as a sentence names them; empty where there are none. */
+  able: (capability: Capability) => string;
+}
+
+export function useChatModel(): ChatModel {
+  const { api } = useApp();
+  const pane = usePane();
+  const { list } = modelsOf(api);
+
+  $effect(() => {
+    if (pane.assistant && !list.isKnown && !list.isLoading && !list.error) void list.load();
+  });
+  useHealing(() => list);
+
+  const model = $derived(
+    pane.assistant &&
+      list.items.find(({ name, aliases, is_default }) =>
+        pane.model === null ? is_default : name === pane.model || aliases?.includes(pane.model)
+      )
+  );
+  return {
+    get model() {
+      return model;
+    },
+    able(capability) {
+      if (!pane.canChooseModel) return '';
+      const names = list.items.filter(({ capabilities }) => capabilities?.[capability]).map(({ name }) => name);
+      return new Intl.ListFormat(getLocale(), { type: 'disjunction' }).format(names.slice(0, NAMED));
+    }
+  };
+}

@@ -1,0 +1,25 @@
+import type { Report, ReportDeed, ReportStatus } from '../api.ts';
+import { isAssistantChat, isChannel, isPair } from '#lib/features/conversations/kinds.ts';
+import { nameIn } from '#lib/util/enum-lookup.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+export const STATUSES: Record<ReportStatus, { look: string; name: () => string }> = {
+  open: { look: 'warn', name: m.report_open },
+  taken: { look: '', name: m.report_taken },
+  closed: { look: 'ok', name: m.report_closed }
+};
+
+const DEEDS: Record<ReportDeed, () => string> = { hide: m.report_did_hide, warn: m.report_did_warn };
+
+/** What became of it. */
+export function outcomeOf({ deeds }: Report): string {
+  return deeds.length === 0 ? m.report_did_dismiss() : deeds.map((deed) => nameIn(DEEDS, deed)).join(', ');
+}
+
+/** Where it was said: a channel by its name, anything else by what it is. */
+export function placeOf({ place }: Report): string {
+  if (!place) return m.report_place_gone();
+  if (isChannel(place)) return `#${place.title ?? ''}`;
+  if (isPair(place)) return m.report_place_single();
+  return isAssistantChat(place) ? m.report_place_assistant() : (place.title ?? m.report_place_group());
+}

@@ -1,0 +1,47 @@
+/** The wire contract of reports, warnings and unwanted words. */
+import type * as Described from '#lib/api/generated/types.gen.ts';
+import type { Upload } from '#lib/api/files.ts';
+import type { Always, Sender } from '#lib/api/types.ts';
+
+export type ReportReason = Described.ReportReason;
+
+export type ReportStatus = Described.ReportStatus;
+export type ReportDeed = Described.ReportDeed;
+
+/** Without a name once the account is deleted. */
+type Person = Always<Described.ReportPerson, 'name'>;
+
+/** `GET /r1/admin/reports` */
+export type Report = Omit<
+  Always<
+    Described.Report,
+    'words' | 'content' | 'hidden_at' | 'deleted_at' | 'edited_at' | 'sent_at' | 'taken_at' | 'closed_at'
+  >,
+  'author' | 'reporter' | 'place' | 'taken_by' | 'closed_by'
+> & {
+  author: Sender;
+  reporter: Person;
+  /** Null once the conversation is deleted. */
+  place: Always<Described.ReportPlace, 'title'> | null;
+  taken_by: Person | null;
+  closed_by: Person | null;
+};
+
+/** `GET /r1/admin/reports/{id}` */
+export type ReportDetails = Report & {
+  attachments: Upload[];
+  /** The newest other reports on the author. */
+  others: Report[];
+  warnings: number;
+};
+
+/** `GET /r1/messages/{id}/hidden` */
+export type Hidden = Omit<Described.HiddenMessage, 'attachments'> & { attachments: Upload[] };
+
+/** `GET /r1/users/me/warnings` */
+export type Warning = Always<Described.Warning, 'words' | 'message_id' | 'conversation_id' | 'seen_at'>;
+
+export type WordAction = Described.WordAction;
+
+/** `GET /r1/conversations/{id}/word_filter` */
+export type WordFilter = Described.WordFilter;

@@ -1,0 +1,58 @@
+import type { FilterOf } from '#lib/api/calls.ts';
+import type { Api } from '#lib/api/client.ts';
+import type { Report, ReportDeed, ReportDetails } from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import { Asked } from '#lib/api/resource.svelte.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+const PAGE_SIZE = 50;
+
+export type ReportFilter = FilterOf<'/admin/reports'>;
+
+/** Messages that people have reported. */
+export class Reports {
+  readonly list: Listing<Report>;
+  readonly #api: Api;
+  #filter: ReportFilter = { status: undefined, reason: undefined };
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing((page) => api.get('/admin/reports', { ...this.#filter, page, page_size: PAGE_SIZE }));
+  }
+
+  /** Only these. */
+  find(filter: ReportFilter): void {
+    this.#filter = filter;
+    void this.list.load();
+  }
+
+  details(id: Id): Asked<ReportDetails> {
+    return new Asked(() => this.#api.get(`/admin/reports/${id}`));
+  }
+
+  async take(id: Id): Promise<void> {
+    await this.#api.post(`/admin/reports/${id}/take`, {});
+    await this.#again();
+  }
+
+  async release(id: Id): Promise<void> {
+    await this.#api.post(`/admin/reports/${id}/release`, {});
+    await this.#again();
+  }
+
+  /** Without deeds it is dismissed. */
+  async resolve(id: Id, deeds: readonly ReportDeed[], words: string): Promise<void> {
+    await this.#api.post(`/admin/reports/${id}/resolve`, { deeds, words: words === '' ? undefined : words });
+    await this.#again();
+  }
+
+  /** Hides a message, or shows it again. */
+  async hide(messageId: Id, isHidden: boolean): Promise<void> {
+    await this.#api.post(`/admin/messages/${messageId}/${isHidden ? 'hide' : 'restore'}`, {});
+    await this.#again();
+  }
+
+  #again(): Promise<void> {
+    return this.list.load(this.list.page || 1);
+  }
+}

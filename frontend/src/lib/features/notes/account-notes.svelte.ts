@@ -1,0 +1,25 @@
+import type { Id } from '#lib/api/types.ts';
+import type { App } from '#lib/app/app.ts';
+import { Notes } from './stores/notes.svelte.ts';
+import { copyTitle } from './logic/device.ts';
+import { BrowserNoteStorage } from './storage.ts';
+
+let known: { notes: Notes; account: string; close: () => void } | undefined;
+
+/** The notes of whoever is signed in; from the first look at them they are kept in step with the server until the page is closed. */
+export function notesOf({ api, connection, session }: App): Notes {
+  const account = session.user.id;
+  if (known?.account === account) return known.notes;
+  known?.close();
+  const storage = new BrowserNoteStorage();
+  const notes = new Notes({ api, line: connection, storage, userId: account, copied: copyTitle });
+  known = { notes, account, close: notes.open() };
+  return notes;
+}
+
+/** Whose they are has signed out: they are neither in this page nor in this browser any more. */
+export async function forgetNotes(userId: Id): Promise<void> {
+  known?.close();
+  known = undefined;
+  await new BrowserNoteStorage().clear(userId);
+}

@@ -1,0 +1,44 @@
+/** Notes as files that other programs read: one as markdown, all of them as a zip. */
+import { saveFile, saveText } from '#lib/ui/save-file.ts';
+import type { KeptNote } from '../storage.ts';
+import { zip } from './zip.ts';
+
+type Written = Pick<KeptNote, 'title' | 'content' | 'edited_at'>;
+
+const MOST_NAME = 80;
+
+export function asMarkdown({ title, content }: Written): string {
+  const name = title.trim();
+  return `${name ? `# ${name}\n\n` : ''}${content.trimEnd()}\n`;
+}
+
+/** What every system takes of a title. */
+export function fileName({ title }: Written, untitled: string): string {
+  const plain = title.replace(/[\p{Cc}/\\:*?"<>|]/gu, ' ').replace(/\s+/g, ' ');
+  const name = [...plain]
+    .slice(0, MOST_NAME)
+    .join('')
+    .replace(/^[. ]+|[. ]+$/g, '');
+  return `${name || untitled}.md`;
+}
+
+/** Each with a name of its own: “Call.md”, “Call (2).md”. */
+export function filesOf(notes: readonly Written[], untitled: string): { name: string; text: string; time: Date }[] {
+  const taken = new Set<string>();
+  return notes.map((note) => {
+    const wanted = fileName(note, untitled);
+    let name = wanted;
+    // Some systems don’t tell capitals apart.
+    for (let count = 2; taken.has(name.toLowerCase()); count += 1) name = wanted.replace(/\.md$/, ` (${count}).md`);
+    taken.add(name.toLowerCase());
+    return { name, text: asMarkdown(note), time: new Date(note.edited_at) };
+  });
+}
+
+export function saveNote(note: Written, untitled: string): void {
+  saveText(fileName(note, untitled), asMarkdown(note), 'text/markdown');
+}
+
+export function saveNotes(notes: readonly Written[], untitled: string): void {
+  saveFile('notes.zip', new Blob(zip(filesOf(notes, untitled)), { type: 'application/zip' }));
+}

@@ -1,0 +1,84 @@
+/** Where notes are kept in this browser, so that they are there without a connection. */
+import { createStore, delMany, entries, keys, set, type UseStore } from 'idb-keyval';
+import type { Id, Timestamp } from '#lib/api/types.ts';
+import { DATABASE } from './offline-sync.ts';
+
+/** A note as this device has it. */
+export interface KeptNote {
+  id: Id;
+  title: string;
+  content: string;
+  pinned: boolean;
+  edited_at: Timestamp;
+  /** The version on the server that it was written on; 0: the server has none. */
+  base: number;
+  /** The server has yet to hear of it. */
+  isDirty: boolean;
+  /** Deleted here, of which the server has yet to hear. */
+  isGone: boolean;
+  /** The note of which it is a copy, because both were changed at once. */
+  copyOf?: Id;
+}
+
+export interface Kept {
+  notes: KeptNote[];
+  /** Up to here the server’s changes are known. */
+  since: Timestamp | null;
+}
+
+export interface NoteStorage {
+  load(userId: Id): Promise<Kept>;
+  /** False: this browser keeps nothing. */
+  put(userId: Id, note: KeptNote): Promise<boolean>;
+  remove(userId: Id, ids: readonly Id[]): Promise<void>;
+  putSince(userId: Id, since: Timestamp | null): Promise<void>;
+}
+
+const SINCE = '#since';
+
+export class BrowserNoteStorage implements NoteStorage {
+  #store: UseStore | undefined;
+
+  async load(userId: Id): Promise<Kept> {
+    const all = (await this.#try((store) => entries<string, unknown>(store))) ?? [];
+    const own = all.filter(([key]) => key.startsWith(`${userId}/`));
+    const since = own.find(([key]) => key.endsWith(SINCE))?.[1];
+    return {
+      notes: own.filter(([key]) => !key.endsWith(SINCE)).map(([, note]) => note as KeptNote),
+      since: typeof since === 'string' ? since : null
+    };
+  }
+
+  async put(userId: Id, note: KeptNote): Promise<boolean> {
+    return (await this.#try((store) => set(`${userId}/${note.id}`, note, store).then(() => true))) ?? false;
+  }
+
+  async remove(userId: Id, ids: readonly Id[]): Promise<void> {
+    const keys = ids.map((id) => `${userId}/${id}`);
+    await this.#try((store) => delMany(keys, store));
+  }
+
+  async putSince(userId: Id, since: Timestamp | null): Promise<void> {
+    await this.#try((store) => set(`${userId}/${SINCE}`, since, store));
+  }
+
+  /** All that is kept of somebody. */
+  async clear(userId: Id): Promise<void> {
+    await this.#try(async (store) => {
+      const all = await keys<string>(store);
+      await delMany(
+        all.filter((key) => key.startsWith(`${userId}/`)),
+        store
+      );
+    });
+  }
+
+  async #try<T>(act: (store: UseStore) => Promise<T>): Promise<T | undefined> {
+    try {
+      this.#store ??= createStore(DATABASE, 'notes');
+      return await act(this.#store);
+    } catch {
+      return undefined;
+    }
+  }
+}

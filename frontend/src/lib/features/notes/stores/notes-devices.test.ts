@@ -1,0 +1,110 @@
+import fc from '#lib/util/property-testing.ts';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { MemoryNotes, NotesServer } from './testing.ts';
+import { Notes } from './notes.svelte.ts';
+import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+
+type Deed = 'create' | 'write' | 'pin' | 'remove' | 'turn' | 'rest' | 'reload';
+
+/** One of somebody’s devices, which may be without a connection. */
+class Device {
+  readonly #server: NotesServer;
+  readonly #storage = new MemoryNotes();
+  #line = new FakeLine();
+  #notes: Notes;
+  #close: () => void = () => undefined;
+
+  constructor(server: NotesServer) {
+    this.#server = server;
+    this.#notes = this.#open();
+  }
+
+  /** The page is loaded, with what this browser has kept. */
+  #open(): Notes {
+    this.#close();
+    const { ready } = this.#line;
+    this.#line = Object.assign(new FakeLine(), { ready });
+    const api = this.#server.apiFor(() => this.#line.ready);
+    const copied = (title: string) => `${title} (copy)`;
+    const notes = new Notes({ api, line: this.#line, storage: this.#storage, userId: 'u', copied });
+    this.#close = notes.open();
+    return notes;
+  }
+
+  hear(): void {
+    if (this.#line.ready) this.#line.receive({ type: 'note.changed', payload: {} });
+  }
+
+  do(deed: Deed, place: number, mark: string): void {
+    const { items } = this.#notes;
+    const note = items[place % Math.max(1, items.length)];
+    if (deed === 'turn') {
+      if (this.#line.ready) this.#line.lose();
+      else this.connect();
+    } else if (deed === 'reload') this.#notes = this.#open();
+    else if (deed === 'create' || !note) {
+      this.#notes.write(this.#notes.create(), { title: 'Note', content: mark });
+    } else if (deed === 'write') this.#notes.write(note.id, { content: `${note.content} ${mark}` });
+    else if (deed === 'pin') this.#notes.write(note.id, { pinned: !note.pinned });
+    else if (deed === 'remove') this.#notes.remove(note.id);
+  }
+
+  connect(): void {
+    this.#line.greet();
+    void this.#notes.sync();
+  }
+
+  get texts(): string[] {
+    return this.#notes.items.map(({ content, pinned }) => `${content}${pinned ? '!' : ''}`).sort();
+  }
+}
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** Has two devices do these things, gives both a connection, and answers what everybody has in the end. */
+async function play(deeds: readonly { at: number; deed: Deed; place: number }[]) {
+  const server = new NotesServer();
+  const devices = [new Device(server), new Device(server)];
+  server.onchange = () => devices.forEach((device) => device.hear());
+  const marks: string[] = [];
+  for (const [number, { at, deed, place }] of deeds.entries()) {
+    const mark = `<${number}>`;
+    if (deed === 'create' || deed === 'write') marks.push(mark);
+    devices[at]?.do(deed, place, mark);
+    await vi.advanceTimersByTimeAsync(deed === 'rest' ? 1_000 : 0);
+  }
+  for (let round = 0; round < 4; round += 1) {
+    devices.forEach((device) => device.connect());
+    await vi.advanceTimersByTimeAsync(20_000);
+  }
+  const stored = [...server.notes.values()].filter(({ deleted_at }) => !deleted_at);
+  return { marks, devices, stored: stored.map(({ content, pinned }) => `${content}${pinned ? '!' : ''}`).sort() };
+}
+
+const deedsOf = (...deeds: Deed[]) =>
+  fc.array(fc.record({ at: fc.nat(1), deed: fc.constantFrom(...deeds), place: fc.nat(4) }), { maxLength: 25 });
+
+it('loses nothing that was written on two devices, whoever is without a connection when', async () => {
+  await fc.assert(
+    fc.asyncProperty(deedsOf('create', 'write', 'write', 'pin', 'turn', 'turn', 'rest', 'reload'), async (deeds) => {
+      const { marks, devices, stored } = await play(deeds);
+      for (const mark of marks) expect(stored.join('\n')).toContain(mark);
+      for (const { texts } of devices) expect(texts).toEqual(stored);
+    }),
+    { numRuns: 150 }
+  );
+});
+
+it('is the same on both devices in the end, also where notes are deleted', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      deedsOf('create', 'write', 'write', 'pin', 'remove', 'turn', 'turn', 'rest', 'reload'),
+      async (deeds) => {
+        const { devices, stored } = await play(deeds);
+        for (const { texts } of devices) expect(texts).toEqual(stored);
+      }
+    ),
+    { numRuns: 150 }
+  );
+});

@@ -1,0 +1,147 @@
+import { beforeEach, expect, it, vi } from 'vitest';
+import { MemoryNotes, NotesServer } from './testing.ts';
+import { Notes } from './notes.svelte.ts';
+import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+
+let server: NotesServer;
+let storage: MemoryNotes;
+let line: FakeLine;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  [server, storage, line] = [new NotesServer(), new MemoryNotes(), new FakeLine()];
+});
+
+async function open(): Promise<Notes> {
+  const notes = new Notes({ api: server.api, line, storage, userId: 'u', copied: (title) => `${title} (copy)` });
+  notes.open();
+  await vi.advanceTimersByTimeAsync(0);
+  return notes;
+}
+
+const rest = () => vi.advanceTimersByTimeAsync(20_000);
+const texts = (notes: Notes) => notes.items.map(({ title, content }) => `${title}: ${content}`).sort();
+
+it('keeps what is written on this device at once, and on the server when the keys rest', async () => {
+  const notes = await open();
+  server.isAway = true;
+  const id = notes.create();
+  notes.write(id, { title: 'Call', content: 'One' });
+  expect(storage.kept.get(id)?.content).toBe('One');
+  line.ready = false;
+  expect(notes.stateOf(id)).toBe('local');
+  await rest();
+  expect(server.notes.size).toBe(0);
+  // The page is closed and opened again without a connection.
+  const later = await open();
+  expect(texts(later)).toEqual(['Call: One']);
+  server.isAway = false;
+  line.ready = true;
+  await rest();
+  expect(server.notes.get(id)?.content).toBe('One');
+  expect(later.stateOf(id)).toBe('saved');
+});
+
+it('keeps nothing that comes after whose they are has left', async () => {
+  const notes = new Notes({ api: server.api, line, storage, userId: 'u', copied: (title) => title });
+  const close = notes.open();
+  await vi.advanceTimersByTimeAsync(0);
+  server.store('a', { title: 'Call', content: 'x' });
+  const asked = notes.sync();
+  close();
+  await asked;
+  expect([storage.kept.size, storage.since]).toEqual([0, null]);
+});
+
+it('takes up what other devices write and delete', async () => {
+  for (const id of ['a', 'b', 'c']) server.store(id, { title: id, content: 'x' });
+  const notes = await open();
+  expect(texts(notes)).toEqual(['a: x', 'b: x', 'c: x']);
+  server.store('a', { content: 'y', pinned: true });
+  server.remove('b');
+  line.receive({ type: 'note.changed', payload: {} });
+  await rest();
+  expect(texts(notes)).toEqual(['a: y', 'c: x']);
+  expect(notes.items[0]?.id).toBe('a');
+  expect([...storage.kept.keys()].sort()).toEqual(['a', 'c']);
+});
+
+it('keeps both where two devices have written', async () => {
+  server.store('a', { title: 'Call', content: 'before' });
+  const notes = await open();
+  const moved = vi.fn();
+  notes.onCopied = moved;
+  server.store('a', { content: 'theirs' });
+  notes.write('a', { content: 'mine' });
+  await rest();
+  expect(texts(notes)).toEqual(['Call (copy): mine', 'Call: theirs']);
+  const copy = notes.items.find(({ copyOf }) => copyOf === 'a');
+  expect(moved).toHaveBeenCalledWith('a', copy?.id);
+  expect([...server.notes.values()].map(({ content }) => content).sort()).toEqual(['mine', 'theirs']);
+  notes.settle(copy?.id ?? '');
+  expect(notes.items.every(({ copyOf }) => copyOf === undefined)).toBe(true);
+});
+
+it('lets what was written win over what was deleted, on either side', async () => {
+  for (const id of ['a', 'b']) server.store(id, { title: id, content: 'x' });
+  const notes = await open();
+  server.isAway = true;
+  notes.write('a', { content: 'written here' });
+  notes.remove('b');
+  server.remove('a');
+  server.store('b', { content: 'written there' });
+  server.isAway = false;
+  await rest();
+  expect(texts(notes)).toEqual(['a: written here', 'b: written there']);
+  expect(server.notes.get('a')).toMatchObject({ content: 'written here', deleted_at: null });
+});
+
+it('deletes everywhere, forgets what was never sent, and says what is refused', async () => {
+  server.store('a', { title: 'a', content: 'x' });
+  const notes = await open();
+  notes.remove('a');
+  notes.remove(notes.create());
+  await rest();
+  expect(notes.items).toEqual([]);
+  expect(server.notes.get('a')?.deleted_at).not.toBeNull();
+  const id = notes.create();
+  notes.write(id, { content: 'refused' });
+  await rest();
+  expect(notes.stateOf(id)).toBe('refused');
+  expect(notes.problemOf(id)).toBe('Too long.');
+  notes.write(id, { content: 'shorter' });
+  await rest();
+  expect(notes.stateOf(id)).toBe('saved');
+});
+
+it('sends what comes behind one at which the server fails, and that one when it no longer does', async () => {
+  const notes = await open();
+  const [first, second] = [notes.create(), notes.create()];
+  notes.write(first, { content: 'fault' });
+  notes.write(second, { content: 'other' });
+  await rest();
+  expect([server.notes.get(second)?.content, notes.stateOf(second), notes.waiting]).toEqual(['other', 'saved', 1]);
+  expect(notes.error).not.toBeNull();
+  notes.write(first, { content: 'better' });
+  await rest();
+  expect([server.notes.get(first)?.content, notes.waiting, notes.error]).toEqual(['better', 0, null]);
+});
+
+it('keeps what is brought back while its deletion is on its way', async () => {
+  const notes = await open();
+  const id = notes.create();
+  notes.write(id, { title: 'Call', content: 'At eleven' });
+  await rest();
+  const note = notes.get(id);
+  let answer = () => {};
+  server.answering = new Promise((resolve) => (answer = resolve));
+  notes.remove(id);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(server.notes.get(id)?.deleted_at).not.toBeNull();
+  if (note) notes.restore(note);
+  answer();
+  await rest();
+  expect(texts(notes)).toEqual(['Call: At eleven']);
+  expect(server.notes.get(id)).toMatchObject({ content: 'At eleven', deleted_at: null });
+  expect(notes.waiting).toBe(0);
+});

@@ -1,0 +1,94 @@
+import type { Api } from '#lib/api/client.ts';
+import type { Id } from '#lib/api/types.ts';
+import { tellDevice } from './push-device.ts';
+import { wakeFor } from './push-registration.ts';
+
+export type PushState = 'unknown' | 'unsupported' | 'home-screen' | 'blocked' | 'off' | 'on';
+
+/** Whether this device is woken: by its browser’s push service, for whoever is signed in. */
+export class DevicePush {
+  #state = $state<PushState>('unknown');
+  readonly #api: Pick<Api, 'get' | 'post' | 'delete'>;
+  readonly #session: { readonly account: { readonly id: Id } | null };
+  /** Asked for beforehand: browsers want their question within the press itself. */
+  #key: string | undefined;
+
+  constructor(api: Pick<Api, 'get' | 'post' | 'delete'>, session: { readonly account: { readonly id: Id } | null }) {
+    this.#api = api;
+    this.#session = session;
+  }
+
+  get state(): PushState {
+    return this.#state;
+  }
+
+  async look(): Promise<void> {
+    if (!('serviceWorker' in navigator) || !('PushManager' in window) || !('Notification' in window)) {
+      // An iPhone knows it once the app is on the home screen.
+      const isApple = /iPhone|iPad/.test(navigator.userAgent);
+      this.#state = isApple ? 'home-screen' : 'unsupported';
+      return;
+    }
+    if (Notification.permission === 'denied') {
+      this.#state = 'blocked';
+      return;
+    }
+    try {
+      const [registration, { key }] = await Promise.all([
+        navigator.serviceWorker.getRegistration(),
+        this.#api.get('/push/key')
+      ]);
+      this.#key = key;
+      const subscription = await registration?.pushManager.getSubscription();
+      this.#state = subscription && Notification.permission === 'granted' ? 'on' : 'off';
+      // Who is signed in may be another, and the browser may have another address for it.
+      if (subscription && this.#state === 'on') await this.#tell(subscription);
+    } catch {
+      this.#state = 'off';
+    }
+  }
+
+  /** Within a press: the browser asks. */
+  async turnOn(): Promise<void> {
+    const allowed = await Notification.requestPermission();
+    if (allowed !== 'granted') {
+      this.#state = allowed === 'denied' ? 'blocked' : 'off';
+      return;
+    }
+    this.#key ??= (await this.#api.get('/push/key')).key;
+    const registration = await navigator.serviceWorker.ready;
+    const known = await registration.pushManager.getSubscription();
+    const subscription = known && isOf(known, this.#key) ? known : await this.#subscribe(registration, known);
+    await this.#tell(subscription);
+    this.#state = 'on';
+  }
+
+  async turnOff(): Promise<void> {
+    const registration = await navigator.serviceWorker.getRegistration();
+    const subscription = await registration?.pushManager.getSubscription();
+    if (subscription) {
+      await this.#api.delete('/push/subscriptions', { endpoint: subscription.endpoint });
+      await subscription.unsubscribe();
+    }
+    wakeFor(null);
+    this.#state = 'off';
+  }
+
+  async #subscribe(registration: ServiceWorkerRegistration, known: PushSubscription | null): Promise<PushSubscription> {
+    await known?.unsubscribe();
+    return registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: this.#key ?? null });
+  }
+
+  async #tell(subscription: PushSubscription): Promise<void> {
+    await tellDevice(this.#api, subscription);
+    wakeFor(this.#session.account?.id ?? null);
+  }
+}
+
+/** Whether it was made for this server’s key. */
+function isOf(subscription: PushSubscription, key: string): boolean {
+  const { applicationServerKey } = subscription.options;
+  if (!applicationServerKey) return false;
+  const bytes = String.fromCharCode(...new Uint8Array(applicationServerKey));
+  return btoa(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '') === key;
+}

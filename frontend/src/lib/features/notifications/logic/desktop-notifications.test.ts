@@ -1,0 +1,149 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { InPassing, type Passing, type Surroundings } from './desktop-notifications.ts';
+
+/** The locks of one browser, for all of its tabs. */
+class FakeLocks {
+  readonly #held: { name: string; mode: LockMode }[] = [];
+  readonly #waiting: (() => void)[] = [];
+
+  async request(name: string, options: LockOptions, run: () => Promise<void>): Promise<void> {
+    const mode = options.mode ?? 'exclusive';
+    while (this.#held.some((one) => one.name === name && (one.mode === 'exclusive' || mode === 'exclusive')))
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    const lock = { name, mode };
+    this.#held.push(lock);
+    await run();
+    this.#held.splice(this.#held.indexOf(lock), 1);
+    for (const goOn of this.#waiting.splice(0)) goOn();
+  }
+
+  query() {
+    return Promise.resolve({ held: [...this.#held], pending: [] });
+  }
+}
+
+interface Shown {
+  title: string;
+  tag: string;
+  data: { id: string; path: string };
+  close: () => void;
+}
+
+class Browser {
+  readonly locks = new FakeLocks();
+  shown: Shown[] = [];
+  isAllowed = true;
+  isWanted = true;
+  subscription: unknown = null;
+
+  open(isLookedAt = false) {
+    const tab = { isLookedAt, passing: undefined as unknown as InPassing };
+    const registration = {
+      pushManager: { getSubscription: () => Promise.resolve(this.subscription) },
+      showNotification: (title: string, options: { tag: string; data: Shown['data'] }) => {
+        this.shown = this.shown.filter(({ tag }) => tag !== options.tag);
+        const one: Shown = {
+          title,
+          ...options,
+          close: () => (this.shown = this.shown.filter((other) => other !== one))
+        };
+        this.shown.push(one);
+        return Promise.resolve();
+      },
+      getNotifications: () => Promise.resolve(this.shown)
+    };
+    tab.passing = new InPassing({
+      locks: this.locks,
+      registration: () => Promise.resolve(registration),
+      isAllowed: () => this.isAllowed,
+      isWanted: () => this.isWanted,
+      isLookedAt: () => tab.isLookedAt
+    } as unknown as Surroundings);
+    return tab;
+  }
+}
+
+const one = (id: string, tag = id): Passing => ({
+  id,
+  tag,
+  title: `about ${id}`,
+  body: '',
+  path: `/c/${tag}`,
+  conversationId: tag,
+  messageId: null
+});
+
+const settled = () => new Promise((resolve) => setTimeout(resolve));
+
+let browser: Browser;
+const titles = () => browser.shown.map(({ title }) => title);
+
+beforeEach(() => {
+  browser = new Browser();
+});
+
+describe('notifications while the app is open and nobody looks at it', () => {
+  it('are shown by one tab of all, one for each place', async () => {
+    const tabs = [browser.open(), browser.open()];
+    await settled();
+    let asked = 0;
+    for (const id of ['a', 'b'])
+      for (const { passing } of tabs)
+        await passing.tell(() => {
+          asked += 1;
+          return one(id, 'place');
+        });
+    expect(titles()).toEqual(['about b']);
+    expect(browser.shown[0]?.data).toMatchObject({ id: 'b', path: '/c/place' });
+    expect(asked).toBe(2);
+  });
+
+  it('are not shown while any tab is looked at, and are again when it is left', async () => {
+    const [hidden, seen] = [browser.open(), browser.open(true)];
+    await settled();
+    await hidden.passing.tell(() => one('a'));
+    expect(titles()).toEqual([]);
+    seen.isLookedAt = false;
+    seen.passing.look();
+    await settled();
+    await hidden.passing.tell(() => one('b'));
+    expect(titles()).toEqual(['about b']);
+  });
+
+  it('need leave, and that nobody said no, and are left to push where the device is woken', async () => {
+    const { passing } = browser.open();
+    await settled();
+    browser.isAllowed = false;
+    await passing.tell(() => one('a'));
+    browser.isAllowed = true;
+    browser.isWanted = false;
+    await passing.tell(() => one('b'));
+    browser.isWanted = true;
+    browser.subscription = {};
+    await passing.tell(() => one('c'));
+    expect(titles()).toEqual([]);
+  });
+
+  it('are taken back when they are read, also when that is told before they are shown', async () => {
+    const { passing } = browser.open();
+    await settled();
+    await passing.tell(() => one('a'));
+    await passing.tell(() => one('b'));
+    await passing.takeBack((id) => id === 'a');
+    expect(titles()).toEqual(['about b']);
+    void passing.tell(async () => {
+      await settled();
+      return one('late');
+    });
+    await passing.takeBack(() => true);
+    expect(titles()).toEqual([]);
+  });
+
+  it('go on after one could not be shown', async () => {
+    const { passing } = browser.open();
+    await settled();
+    await passing.tell(() => Promise.reject(new Error('no settings')));
+    await passing.tell(() => one('a'));
+    expect(titles()).toEqual(['about a']);
+  });
+});

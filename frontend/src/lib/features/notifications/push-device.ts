@@ -1,0 +1,22 @@
+/** This device, as the server wakes it by the push service of its browser. A page tells of it, and the service worker. */
+import type { Api } from '#lib/api/client.ts';
+import type { PushDevice } from './api.ts';
+
+export async function tellDevice(api: Pick<Api, 'post'>, subscription: PushSubscription): Promise<void> {
+  const { endpoint, keys } = subscription.toJSON() as PushDevice;
+  await api.post('/push/subscriptions', { endpoint, keys: { p256dh: keys?.p256dh, auth: keys?.auth } });
+}
+
+/** The browser has given it another address, or wants to be asked for one. */
+export async function tellChanged(
+  api: Pick<Api, 'get' | 'post'>,
+  push: Pick<PushManager, 'subscribe'>,
+  made: PushSubscription | null
+): Promise<void> {
+  let subscription = made;
+  if (!subscription) {
+    const { key } = await api.get('/push/key');
+    subscription = await push.subscribe({ userVisibleOnly: true, applicationServerKey: key });
+  }
+  await tellDevice(api, subscription);
+}

@@ -1,0 +1,78 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { tellChanged } from './push-device.ts';
+import { stayWoken, wakeFor } from './push-registration.ts';
+
+const kept = new Map<string, string>();
+let permission: NotificationPermission;
+let subscription: PushSubscription | null;
+let posted: unknown[];
+
+const at = (endpoint: string) =>
+  ({ toJSON: () => ({ endpoint, keys: { p256dh: 'key', auth: 'secret' } }) }) as unknown as PushSubscription;
+const told = (endpoint: string) => ['/push/subscriptions', { endpoint, keys: { p256dh: 'key', auth: 'secret' } }];
+const api = {
+  get: (path: string) => Promise.resolve({ key: `key of ${path}` }),
+  post: (...call: unknown[]) => Promise.resolve(posted.push(call))
+} as never;
+
+beforeEach(() => {
+  kept.clear();
+  posted = [];
+  permission = 'granted';
+  subscription = at('https://push.test/1');
+  vi.stubGlobal('localStorage', {
+    getItem: (key: string) => kept.get(key) ?? null,
+    setItem: (key: string, value: string) => kept.set(key, value),
+    removeItem: (key: string) => kept.delete(key)
+  });
+  vi.stubGlobal('Notification', {
+    get permission() {
+      return permission;
+    }
+  });
+  const registration = { pushManager: { getSubscription: () => Promise.resolve(subscription) } };
+  vi.stubGlobal('navigator', { serviceWorker: { getRegistration: () => Promise.resolve(registration) } });
+});
+
+afterEach(() => vi.unstubAllGlobals());
+
+describe('a device that is woken', () => {
+  it('is told of in each session of whom it is woken for', async () => {
+    wakeFor('anna');
+    await stayWoken(api, 'anna');
+    expect(posted).toEqual([told('https://push.test/1')]);
+  });
+
+  it('is not woken for somebody else, nor once it was turned off', async () => {
+    await stayWoken(api, 'anna');
+    wakeFor('anna');
+    await stayWoken(api, 'ben');
+    wakeFor(null);
+    await stayWoken(api, 'anna');
+    expect(posted).toEqual([]);
+  });
+
+  it('is left alone where the browser allows nothing, or wakes it no more', async () => {
+    wakeFor('anna');
+    permission = 'denied';
+    await stayWoken(api, 'anna');
+    permission = 'granted';
+    subscription = null;
+    await stayWoken(api, 'anna');
+    expect(posted).toEqual([]);
+  });
+
+  it('is told of by its new address when the browser gives it one', async () => {
+    const asked: unknown[] = [];
+    const push = {
+      subscribe: (options: unknown) => {
+        asked.push(options);
+        return Promise.resolve(at('https://push.test/3'));
+      }
+    };
+    await tellChanged(api, push, at('https://push.test/2'));
+    await tellChanged(api, push, null);
+    expect(posted).toEqual([told('https://push.test/2'), told('https://push.test/3')]);
+    expect(asked).toEqual([{ userVisibleOnly: true, applicationServerKey: 'key of /push/key' }]);
+  });
+});

@@ -1,0 +1,73 @@
+/** Sends what was left unsent when the last page was closed. The service worker does, once there is a network again. */
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { FileStorage, KeptFile } from '#lib/realtime/file-storage.ts';
+import type { OutboxStorage } from '#lib/realtime/outbox-storage.ts';
+import { asSent, isFault, isPassing } from '#lib/realtime/sending.ts';
+import type { Outgoing } from '#lib/realtime/state.ts';
+
+/**
+ * In the order of writing, for whoever is signed in. What the server refuses is left to the app, with all that comes after it in its
+ * conversation; so is what takes along a file that is not there yet. It fails where another try is worth it. A page that is open may send the
+ * same at the same time: the server knows each message by its `client_id`.
+ */
+export async function sendLeft(
+  api: Pick<Api, 'get' | 'post'>,
+  outbox: Pick<OutboxStorage, 'load' | 'remove'>,
+  files: Pick<FileStorage, 'load' | 'remove'>
+): Promise<void> {
+  const me = await whoIsHere(api);
+  if (me === null) return;
+  const stuck = new Set<string>();
+  const done = new Set<string>();
+  let failure: ApiError | undefined;
+  for (;;) {
+    // Read anew each time: a page may have changed its mind.
+    const left = await outbox.load(me);
+    const next = left.find(
+      (one) => one.state !== 'failed' && !stuck.has(one.conversation_id) && !done.has(one.client_id)
+    );
+    if (!next) break;
+    try {
+      const taken = await filesOf(next, me, files);
+      if (!taken) {
+        stuck.add(next.conversation_id);
+        continue;
+      }
+      const ids = taken.map(({ upload }) => upload.id);
+      await api.post(`/conversations/${next.conversation_id}/messages`, asSent(next, ids.length > 0 ? ids : undefined));
+      done.add(next.client_id);
+      await outbox.remove(me, next.client_id);
+      for (const { taken: file } of taken) await files.remove(me, file.key);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      stuck.add(next.conversation_id);
+      if (isPassing(error) || isFault(error)) failure = error;
+    }
+  }
+  if (failure) throw failure;
+}
+
+async function whoIsHere(api: Pick<Api, 'get'>): Promise<string | null> {
+  try {
+    return (await api.get('/users/me')).id;
+  } catch (error) {
+    // Whoever has to sign in first finds it in the app.
+    if (error instanceof ApiError && !isPassing(error) && !isFault(error)) return null;
+    throw error;
+  }
+}
+
+type There = KeptFile & { readonly upload: NonNullable<KeptFile['upload']> };
+
+/** Its files; null where the server lacks one. */
+async function filesOf(
+  { files = [] }: Outgoing,
+  me: string,
+  storage: Pick<FileStorage, 'load'>
+): Promise<There[] | null> {
+  if (files.length === 0) return [];
+  const kept = await storage.load(me);
+  const found = files.map(({ key }) => kept.find(({ taken }) => taken.key === key));
+  const there = found.filter((one): one is There => one !== undefined && one.upload !== null);
+  return there.length === files.length ? there : null;
+}

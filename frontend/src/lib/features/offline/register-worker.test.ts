@@ -1,0 +1,43 @@
+import { afterEach, expect, it, vi } from 'vitest';
+import { registerWorker } from './register-worker.ts';
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+/** A page that is still on its way, and a browser that knows service workers. */
+function page(readyState: DocumentReadyState) {
+  vi.useFakeTimers();
+  const register = vi.fn(() => Promise.resolve());
+  const window = new EventTarget();
+  vi.stubGlobal('navigator', { serviceWorker: { register } });
+  vi.stubGlobal('document', { readyState });
+  vi.stubGlobal('addEventListener', window.addEventListener.bind(window));
+  return { register, load: () => window.dispatchEvent(new Event('load')) };
+}
+
+it('brings the files of the app once the page has been there for a while', () => {
+  const { register, load } = page('interactive');
+  registerWorker();
+  vi.advanceTimersByTime(60_000);
+  expect(register).not.toHaveBeenCalled();
+  load();
+  vi.advanceTimersByTime(4_999);
+  expect(register).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(1);
+  expect(register.mock.calls).toEqual([['/service-worker.js', { type: 'module' }]]);
+});
+
+it('does so too where the page was there first', () => {
+  const { register } = page('complete');
+  registerWorker();
+  vi.advanceTimersByTime(5_000);
+  expect(register).toHaveBeenCalledOnce();
+});
+
+it('does nothing in a browser without them', () => {
+  page('complete');
+  vi.stubGlobal('navigator', {});
+  expect(registerWorker).not.toThrow();
+});

@@ -1,0 +1,64 @@
+import { mount } from 'svelte';
+import { goto } from '#lib/util/navigation.ts';
+
+let isListening = false;
+
+/** What an installed app does beside a page: opens what a notification is about, and says when an update is there. */
+export function arrive(): void {
+  if (isListening || !('serviceWorker' in navigator)) return;
+  isListening = true;
+  navigator.serviceWorker.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
+    if (isOpening(data)) open(data);
+  });
+  void watch();
+}
+
+interface Opening {
+  type: 'natter.open';
+  conversation_id: string | null;
+  message_id: string | null;
+  /** Where it leads, if it isn’t to a message. */
+  path?: string | undefined;
+}
+
+function isOpening(data: unknown): data is Opening {
+  return typeof data === 'object' && data !== null && 'type' in data && data.type === 'natter.open';
+}
+
+function open({ conversation_id, message_id, path }: Opening): void {
+  const message = message_id ? `/m/${message_id}` : '';
+  void goto(path ? path : conversation_id ? `/c/${conversation_id}${message}` : '/activity');
+}
+
+async function watch(): Promise<void> {
+  const registration = await navigator.serviceWorker.ready;
+  // What they show and was read elsewhere; other devices are told by a push.
+  if (/iPhone|iPad|Macintosh/.test(navigator.userAgent)) registration.active?.postMessage('natter.look');
+  const look = () => {
+    if (registration.waiting && navigator.serviceWorker.controller) say(registration.waiting);
+  };
+  look();
+  registration.addEventListener('updatefound', () => {
+    registration.installing?.addEventListener('statechange', look);
+  });
+}
+
+let isSaid = false;
+
+function say(waiting: ServiceWorker): void {
+  if (isSaid) return;
+  isSaid = true;
+  import('./components/update-ready.svelte')
+    .then(({ default: UpdateReady }) => {
+      mount(UpdateReady, { target: document.body, props: { onupdate: () => update(waiting) } });
+    })
+    .catch(() => {
+      isSaid = false;
+    });
+}
+
+/** The page is loaded anew when the new one has taken over, and not before. */
+function update(waiting: ServiceWorker): void {
+  navigator.serviceWorker.addEventListener('controllerchange', () => location.reload(), { once: true });
+  waiting.postMessage('natter.update');
+}

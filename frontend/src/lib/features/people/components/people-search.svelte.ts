@@ -1,0 +1,56 @@
+import type { Id, User } from '#lib/api/types.ts';
+import { rank } from '#lib/ui/listbox/match.ts';
+import type { Presence } from '../presence.svelte.ts';
+import type { Workspaces } from '#lib/features/workspaces/workspaces.svelte.ts';
+
+const TYPING_PAUSE = 150;
+
+/** People of the current workspace who fit what is typed; oneself is not among them. */
+export class PeopleSearch {
+  query = $state('');
+  error = $state<unknown>(null);
+
+  /** Who came back, and for what; nothing has come before the first time. */
+  #found = $state.raw<{ items: readonly User[]; query: string | null }>({ items: [], query: null });
+  readonly #isWaiting = $derived(this.#found.query !== this.query.trim());
+
+  /** Until the answer to what is typed is here, those of before who fit it: then nobody moves under a finger when it comes. */
+  readonly items: readonly User[] = $derived.by(() => {
+    if (!this.#isWaiting) return this.#found.items;
+    return this.#found.items.filter((user) => rank(user.display_name, this.query) !== undefined);
+  });
+  readonly isLoading = $derived(this.#isWaiting && !this.error);
+
+  readonly #workspaces: Workspaces;
+  readonly #presence: Presence;
+  readonly #ownId: Id | undefined;
+  #turn = 0;
+
+  /** To be made in a component's initialisation: it follows `query` from there. */
+  constructor(workspaces: Workspaces, presence: Presence, ownId: Id | undefined) {
+    this.#workspaces = workspaces;
+    this.#presence = presence;
+    this.#ownId = ownId;
+    $effect(() => {
+      const query = this.query.trim();
+      const timer = setTimeout(() => void this.search(query), query === '' ? 0 : TYPING_PAUSE);
+      return () => clearTimeout(timer);
+    });
+  }
+
+  async search(query = this.query.trim()): Promise<void> {
+    const workspace = this.#workspaces.current;
+    if (!workspace) return;
+    this.#turn += 1;
+    const turn = this.#turn;
+    try {
+      const found = await this.#workspaces.findPeople(workspace.id, query);
+      if (turn !== this.#turn) return;
+      this.#presence.learn(found.items);
+      this.#found = { items: found.items.filter((user) => user.id !== this.#ownId), query };
+      this.error = null;
+    } catch (error) {
+      if (turn === this.#turn) this.error = error;
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import type { User } from '#lib/api/types.ts';
+import type { Presence } from '../presence.svelte.ts';
+import type { Workspaces } from '#lib/features/workspaces/workspaces.svelte.ts';
+import { PeopleSearch } from './people-search.svelte.ts';
+
+const user = (display_name: string) => ({ id: display_name, display_name }) as User;
+
+test('until the answer is here, those of before who fit are shown, and nobody else', async () => {
+  let answer: (names: string[]) => void = () => {};
+  const findPeople = () => new Promise((resolve) => (answer = (names) => resolve({ items: names.map(user) })));
+  const workspaces = { current: { id: 'home' }, findPeople } as unknown as Workspaces;
+  const search = new PeopleSearch(workspaces, { learn: () => {} } as unknown as Presence, 'Me');
+  const shown = () => [search.isLoading, search.items.map(({ id }) => id)];
+  const typed = async (query: string, ...found: string[]) => {
+    search.query = query;
+    const before = shown();
+    const answered = search.search();
+    answer(found);
+    await answered;
+    return [before, shown()];
+  };
+  expect(await typed('', 'Anna', 'Bén', 'Me')).toEqual([
+    [true, []],
+    [false, ['Anna', 'Bén']]
+  ]);
+  expect(await typed('ben', 'Bén', 'Benedikt')).toEqual([
+    [true, ['Bén']],
+    [false, ['Bén', 'Benedikt']]
+  ]);
+  // Whether there is anybody is not known before the answer.
+  expect(await typed('zoe')).toEqual([
+    [true, []],
+    [false, []]
+  ]);
+});

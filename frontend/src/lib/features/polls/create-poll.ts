@@ -1,0 +1,23 @@
+/** Polls, as the dialog for them asks. */
+import type { Api } from '#lib/api/client.ts';
+import type { NewPoll } from '#lib/api/types.ts';
+import { calledIn } from '#lib/features/conversations/mentions.ts';
+import type { Pane } from '#lib/features/conversations/conversation-view.svelte.ts';
+import type { Repeatable } from '#lib/api/retryable.ts';
+
+/** Asks people to choose. The event that follows shows it. */
+export async function ask(
+  api: Api,
+  { id, names, root }: Pane,
+  question: string,
+  poll: NewPoll,
+  asking: Repeatable
+): Promise<void> {
+  await api.post(`/conversations/${id}/messages`, {
+    client_id: asking.idOf([question, poll]),
+    content: question,
+    mentions: calledIn(question, names),
+    poll,
+    ...(root && { thread_id: root })
+  });
+}

@@ -1,0 +1,78 @@
+/** What one has chosen in polls oneself, which a message doesn’t say. */
+import { SvelteMap } from 'svelte/reactivity';
+import type { Api } from '#lib/api/client.ts';
+import type { Id } from '#lib/api/types.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+import { perAccount } from '#lib/app/per-account.ts';
+
+export class OwnVotes {
+  readonly #choices = new SvelteMap<Id, readonly number[]>();
+  /** Of which it was asked for, and when. */
+  readonly #asked = new Map<Id, number>();
+  /** How often it was chosen or told: an answer that was on its way by then is older. */
+  readonly #changes = new Map<Id, number>();
+  readonly #api: Pick<Api, 'get' | 'put'>;
+
+  constructor(api: Pick<Api, 'get' | 'put'>, line: Line) {
+    this.#api = api;
+    line.on((frame) => {
+      if (frame.type === 'poll.own') this.#set(frame.payload.message_id, frame.payload.choices);
+      else if (frame.type === 'message.deleted') this.#choices.delete(frame.payload.message_id);
+    });
+    // Another device may have voted while nothing was heard.
+    line.onReturn(this, () => this.#asked.clear());
+  }
+
+  /** When the first of them was asked for; null: none yet. */
+  get askedAt(): number | null {
+    return this.#asked.values().next().value ?? null;
+  }
+
+  /** Undefined while it isn’t known. */
+  of(messageId: Id): readonly number[] | undefined {
+    return this.#choices.get(messageId);
+  }
+
+  /** Learns it, once for each connection. */
+  async load(messageId: Id): Promise<void> {
+    if (this.#asked.has(messageId)) return;
+    this.#asked.set(messageId, Date.now());
+    const changes = this.#changes.get(messageId);
+    try {
+      const { choices } = await this.#api.get(`/messages/${messageId}/vote`);
+      if (this.#changes.get(messageId) === changes) this.#set(messageId, choices);
+    } catch {
+      // What is shown next asks again; one can vote all the same.
+      this.#asked.delete(messageId);
+    }
+  }
+
+  /** Chooses these instead; shown at once, and taken back where the server refuses it. */
+  async vote(messageId: Id, choices: readonly number[]): Promise<void> {
+    const before = this.#choices.get(messageId);
+    this.#set(messageId, choices);
+    try {
+      await this.#api.put(`/messages/${messageId}/vote`, { choices });
+    } catch (error) {
+      if (before) this.#set(messageId, before);
+      else {
+        this.#choices.delete(messageId);
+        // What is shown next asks for it.
+        this.#asked.delete(messageId);
+      }
+      throw error;
+    }
+  }
+
+  #set(messageId: Id, choices: readonly number[]): void {
+    this.#choices.set(messageId, choices);
+    this.#changes.set(messageId, (this.#changes.get(messageId) ?? 0) + 1);
+  }
+
+  async close(messageId: Id): Promise<void> {
+    await this.#api.put(`/messages/${messageId}/closed`);
+  }
+}
+
+/** Those of whoever is signed in, made when the first poll is shown. */
+export const ownVotesOf = perAccount(({ api, connection }) => new OwnVotes(api, connection));

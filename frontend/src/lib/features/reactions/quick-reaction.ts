@@ -1,0 +1,15 @@
+/** `+:tada:` and `+🎉` by themselves: an emoji for the newest message, in place of a message. */
+import { getLocale } from '#lib/i18n/locale.ts';
+import { formOf } from '#lib/features/emoji/emoji.ts';
+import { called, loadNames } from '#lib/features/emoji/emoji-names.ts';
+import type { Name } from '#lib/features/conversations/mentions.ts';
+
+const TYPED = /^\+(?:(\p{RGI_Emoji})|:([\p{L}\p{M}\p{N}_+\-]{2,30}):?)$/v;
+
+/** As the server knows it; null where no emoji is called so. */
+export async function quickEmoji(text: string, own: readonly Name[]): Promise<string | null> {
+  const [, emoji, name] = TYPED.exec(formOf(text.trim())) ?? [];
+  if (emoji || !name) return emoji ?? null;
+  if (own.some((one) => one.name === `${name}:`)) return `:${name}:`;
+  return called(await loadNames(getLocale()), name, localStorage) ?? null;
+}

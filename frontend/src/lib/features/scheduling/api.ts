@@ -1,0 +1,12 @@
+/** What somebody has begun to write, and what is to happen later. */
+import type * as Described from '#lib/api/generated/types.gen.ts';
+import type { WithMessage } from '#lib/api/types.ts';
+
+/** `GET /r1/drafts`: one without content is none. */
+export type Draft = Described.Draft;
+
+/** A message that is sent later. */
+export type Scheduled = Described.Scheduled;
+
+/** `POST /r1/messages/{id}/reminders` */
+export type Reminder = WithMessage<Described.Reminder, 'message'>;

@@ -1,0 +1,61 @@
+/** Messages that are to be sent later, as the composer asks for them; and the times that are offered. */
+import { clock, dateFormat } from '#lib/i18n/dates.ts';
+import { m } from '#lib/paraglide/messages.js';
+import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
+import { toast } from '#lib/ui/toast/toast.svelte.ts';
+import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { Pane } from '#lib/features/conversations/conversation-view.svelte.ts';
+
+/** Hands a message over to be sent at that time; its files go up first. */
+export async function later(
+  pane: Pane,
+  content: string,
+  taken: readonly Taken[],
+  at: string,
+  files: OutgoingFiles
+): Promise<void> {
+  const ids = taken.length > 0 ? await files.deliver(taken) : [];
+  const { send_at } = await pane.schedule(content, ids, at);
+  files.sent(taken);
+  toast(m.schedule_done({ time: momentOf(send_at) }));
+}
+
+/** When work begins. */
+const MORNING = 9;
+const HOUR = 3_600_000;
+
+export interface Offer {
+  readonly label: string;
+  readonly at: Date;
+}
+
+/** Times that somebody may want, from the nearest on. */
+export function offers(now = new Date()): Offer[] {
+  const hour = new Date(now.getTime() + HOUR);
+  const tomorrow = morning(now, 1);
+  const untilMonday = (8 - now.getDay()) % 7 || 7;
+  const monday = morning(now, untilMonday);
+  return [
+    { label: m.later_hour(), at: hour },
+    { label: m.later_tomorrow(), at: tomorrow },
+    ...(untilMonday > 1 ? [{ label: m.later_monday(), at: monday }] : [])
+  ];
+}
+
+function morning(now: Date, days: number): Date {
+  return new Date(now.getFullYear(), now.getMonth(), now.getDate() + days, MORNING);
+}
+
+/** A moment in words: “Tue, 24 November, 09:00”. */
+export function momentOf(at: string | Date): string {
+  const date = new Date(at);
+  // Together, some languages join them by a word that the sentence around them has, too.
+  const day = dateFormat({ weekday: 'short', day: 'numeric', month: 'long' }).format(date);
+  return `${day}, ${clock(date)}`;
+}
+
+/** As a field for a date and a time has it. */
+export function inField(at: Date): string {
+  const local = new Date(at.getTime() - at.getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 16);
+}

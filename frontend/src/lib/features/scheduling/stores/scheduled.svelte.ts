@@ -1,0 +1,61 @@
+/** One's messages that are sent later. */
+import type { Api } from '#lib/api/client.ts';
+import type { Scheduled } from '../api.ts';
+import type { Id } from '#lib/api/types.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import { perAccount } from '#lib/app/per-account.ts';
+
+/** As many as the server lists at once; the rest comes with “Show more”. */
+const PAGE_SIZE = 200;
+
+export class ScheduledMessages {
+  readonly list: Listing<Scheduled>;
+  readonly #api: Api;
+
+  constructor(api: Api, line: Line) {
+    this.#api = api;
+    this.list = new Listing(
+      (page) => api.get('/scheduled', { page, page_size: PAGE_SIZE }),
+      ({ id }) => id
+    );
+    line.on((frame) => {
+      if (frame.type !== 'scheduled.updated') return;
+      const { id, scheduled } = frame.payload;
+      if (scheduled) this.#put(scheduled);
+      else this.list.drop((one) => one.id === id);
+    });
+    line.onReturn(this.list, () => void this.list.refresh());
+    void this.list.load();
+  }
+
+  /** What is to be said there. */
+  in(conversationId: Id, rootId: Id | null): Scheduled[] {
+    return this.list.items.filter((one) => one.conversation_id === conversationId && one.thread_id === rootId);
+  }
+
+  async change(id: Id, change: { content?: string; send_at?: string }): Promise<void> {
+    this.#put(await this.#api.patch(`/scheduled/${id}`, change));
+  }
+
+  async sendNow(id: Id): Promise<void> {
+    await this.#api.post(`/scheduled/${id}/send`);
+    this.list.drop((one) => one.id === id);
+  }
+
+  async giveUp(id: Id): Promise<void> {
+    await this.#api.delete(`/scheduled/${id}`);
+    this.list.drop((one) => one.id === id);
+  }
+
+  #put(scheduled: Scheduled): void {
+    this.list.put(
+      scheduled,
+      ({ id }) => id === scheduled.id,
+      (a, b) => a.send_at.localeCompare(b.send_at)
+    );
+  }
+}
+
+/** Those of whoever is signed in. */
+export const scheduledOf = perAccount(({ api, connection }) => new ScheduledMessages(api, connection));

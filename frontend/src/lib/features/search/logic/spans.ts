@@ -1,0 +1,30 @@
+import type { SearchDayFacet } from '../api.ts';
+
+const DAY = 86_400_000;
+const MOST = 12;
+/** So many days a bar can be long: a day, a week, about a month, a quarter, a year. */
+const LENGTHS = [1, 7, 30, 91, 365, 1826];
+
+/** The day of a moment on this device, counted from 1970. */
+function dayOf(moment: number): number {
+  const local = new Date(moment);
+  return Math.round(Date.UTC(local.getFullYear(), local.getMonth(), local.getDate()) / DAY);
+}
+
+/** From the first day on which there is something to now, in a dozen bars or fewer. */
+export function spans(days: readonly SearchDayFacet[], now = Date.now()): { from: number; count: number }[] {
+  const counted = days.map(({ begins_at, count }) => ({ day: dayOf(Date.parse(begins_at)), count }));
+  const first = counted[0]?.day;
+  if (first === undefined) return [];
+  const last = Math.max(dayOf(now), counted.at(-1)?.day ?? first);
+  const length = LENGTHS.find((one) => (last - first + 1) / one <= MOST) ?? Math.ceil((last - first + 1) / MOST);
+  const bars = Array.from({ length: Math.ceil((last - first + 1) / length) }, (_, index) => ({
+    from: new Date(1970, 0, 1 + first + index * length).getTime(),
+    count: 0
+  }));
+  for (const { day, count } of counted) {
+    const bar = bars[Math.floor((day - first) / length)];
+    if (bar) bar.count += count;
+  }
+  return bars;
+}

@@ -1,0 +1,24 @@
+import type { FoundConversation } from './api.ts';
+import type { Conversations } from '#lib/features/conversations/conversations.svelte.ts';
+import { nameIn } from '#lib/util/enum-lookup.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+const KINDS = {
+  single: m.kind_single,
+  group: m.kind_group,
+  assistant: m.kind_assistant,
+  public_channel: m.kind_public_channel,
+  private_channel: m.kind_private_channel
+};
+
+/** What the place of a hit is called; those without a title go by who is in them, as far as that is known. */
+export function placeName(
+  place: FoundConversation | null | undefined,
+  conversations: Pick<Conversations, 'get' | 'nameOf'>
+): string {
+  if (!place) return '';
+  const known = conversations.get(place.id);
+  return (known && conversations.nameOf(known)) || place.title || nameIn(KINDS, place.kind);
+}
+
+export const kindName = (kind: FoundConversation['kind']): string => nameIn(KINDS, kind);

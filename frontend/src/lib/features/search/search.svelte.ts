@@ -1,0 +1,222 @@
+import type { Api } from '#lib/api/client.ts';
+import type {
+  SearchCorrection,
+  SearchFacets,
+  SearchHit,
+  SearchResults,
+  SearchSort,
+  SearchTotal,
+  SearchType
+} from './api.ts';
+import type { Id, Timestamp } from '#lib/api/types.ts';
+import { namedZone } from '#lib/features/people/timezones.ts';
+import { asText, keyOf, plainMarks, wordsOf, type Chip } from './query.ts';
+
+export interface Ask {
+  readonly chips: readonly Chip[];
+  readonly text: string;
+  readonly type: SearchType;
+  readonly sort: SearchSort;
+  readonly isExact: boolean;
+  /** Left out: everywhere. */
+  readonly workspaceId?: Id | undefined;
+}
+
+/** Something that can be left out of a search, and how much would be found without it. */
+export interface Relief {
+  /** Undefined: the quotation marks. */
+  readonly chip?: Chip;
+  readonly count: number;
+}
+
+export const TYPES = ['message', 'file', 'conversation', 'person'] as const satisfies readonly SearchType[];
+
+const PAGE = 20;
+const MOST_OF_OTHERS = 50;
+const NO_FACETS: SearchFacets = { author: [], conversation: [], has: [], day: [] };
+/** Without so many filters each it is tried whether there would be something. */
+const MOST_RELIEFS = 6;
+
+/** What the server is asked. */
+export function parametersOf({
+  chips,
+  text,
+  type,
+  sort,
+  isExact,
+  workspaceId
+}: Ask): Record<string, string | undefined> {
+  const ids = (op: 'from' | 'in') => chips.flatMap((chip) => (chip.op === op && chip.id ? [chip.id] : [])).join(',');
+  const isWords = type === 'conversation' || type === 'person';
+  const asked = { type, workspace_id: type === 'person' ? undefined : workspaceId };
+  if (isWords) return { q: wordsOf(text) || undefined, ...asked };
+  return {
+    q: asText(chips, text) || undefined,
+    author: ids('from') || undefined,
+    conversation_id: ids('in') || undefined,
+    sort: sort === 'newest' ? sort : undefined,
+    exact: isExact ? 'true' : undefined,
+    timezone: namedZone(),
+    ...asked
+  };
+}
+
+/** One search: what was found of it so far, and how it is spread. */
+export class Search {
+  items = $state.raw<SearchHit[]>([]);
+  facets = $state.raw<SearchFacets>(NO_FACETS);
+  total = $state.raw<SearchTotal | null>(null);
+  corrections = $state.raw<SearchCorrection[]>([]);
+  isCorrected = $state(false);
+  isFilling = $state(false);
+  /** The server reached its time limit: there may be more than was found. */
+  timedOut = $state(false);
+  tookMs = $state(0);
+  searchedTo = $state<Timestamp | null>(null);
+  hasMore = $state(false);
+  isKnown = $state(false);
+  isLoading = $state(false);
+  error = $state.raw<unknown>(null);
+  /** How much there is of each type. */
+  counts = $state.raw<Partial<Record<SearchType, SearchTotal>>>({});
+  /** Where nothing was found: what to leave out, the best first. */
+  reliefs = $state.raw<Relief[]>([]);
+
+  readonly #api: Pick<Api, 'get'>;
+  #asked: Ask | null = null;
+  #next: string | null = null;
+  #turn = 0;
+
+  constructor(api: Pick<Api, 'get'>) {
+    this.#api = api;
+  }
+
+  get isEmpty(): boolean {
+    return this.isKnown && this.items.length === 0 && !this.hasMore;
+  }
+
+  async ask(ask: Ask): Promise<void> {
+    this.#asked = ask;
+    this.#next = null;
+    this.reliefs = [];
+    const turn = await this.#take(ask, null);
+    if (turn !== this.#turn) return;
+    void this.#countOthers(ask, turn);
+    if (ask.type === 'message' || ask.type === 'file') {
+      void this.#spread(ask, turn);
+      if (this.isEmpty) void this.#relieve(ask, turn);
+    }
+  }
+
+  async more(): Promise<void> {
+    if (this.#asked && this.#next && !this.isLoading) await this.#take(this.#asked, this.#next);
+  }
+
+  async retry(): Promise<void> {
+    if (this.#asked) await (this.#next ? this.more() : this.ask(this.#asked));
+  }
+
+  async #take(ask: Ask, cursor: string | null): Promise<number> {
+    this.#turn += 1;
+    const turn = this.#turn;
+    this.isLoading = true;
+    this.error = null;
+    try {
+      const found = await this.#get(ask, PAGE, cursor);
+      // Something else was asked meanwhile.
+      if (turn !== this.#turn) return turn;
+      this.#next = found.next ?? null;
+      this.hasMore = this.#next !== null;
+      this.items = cursor ? [...this.items, ...this.#unknown(found.items)] : found.items;
+      this.searchedTo = found.searched_to ?? null;
+      this.isFilling = found.is_filling;
+      this.timedOut = found.timed_out;
+      if (!cursor) {
+        this.facets = found.facets;
+        this.total = found.total ?? null;
+        this.corrections = found.corrections;
+        this.isCorrected = found.is_corrected;
+        this.tookMs = found.took_ms;
+        this.counts = found.total ? { [ask.type]: found.total } : {};
+      }
+      this.isKnown = true;
+    } catch (error) {
+      if (turn === this.#turn) {
+        this.error = error;
+        if (!cursor) this.items = [];
+      }
+    } finally {
+      if (turn === this.#turn) this.isLoading = false;
+    }
+    return turn;
+  }
+
+  /** What came meanwhile may move a hit to the next page once more. */
+  #unknown(items: SearchHit[]): SearchHit[] {
+    const known = new Set(this.items.map(({ message }) => message?.id));
+    return items.filter(({ message }) => !known.has(message?.id));
+  }
+
+  #get(ask: Ask, limit: number, cursor: string | null = null): Promise<SearchResults> {
+    return this.#api.get('/search', { ...parametersOf(ask), limit, cursor: cursor ?? undefined });
+  }
+
+  /** What is beside is worth no failure. */
+  async #quietly(ask: Ask, limit: number): Promise<SearchResults | null> {
+    try {
+      return await this.#get(ask, limit);
+    } catch {
+      return null;
+    }
+  }
+
+  async #countOthers(ask: Ask, turn: number): Promise<void> {
+    const others = TYPES.filter((type) => type !== ask.type);
+    const found = await Promise.all(
+      others.map((type) => {
+        const isNothing = (type === 'conversation' || type === 'person') && wordsOf(ask.text) === '';
+        return isNothing
+          ? null
+          : this.#quietly({ ...ask, type }, type === 'message' || type === 'file' ? 1 : MOST_OF_OTHERS);
+      })
+    );
+    if (turn !== this.#turn) return;
+    const counts: typeof this.counts = { ...this.counts };
+    others.forEach((type, at) => {
+      const total = found[at]?.total;
+      if (total) counts[type] = total;
+    });
+    this.counts = counts;
+  }
+
+  /** How it would be spread over other people and places than those that were chosen. */
+  async #spread(ask: Ask, turn: number): Promise<void> {
+    const without = (op: Chip['op']) => ({ ...ask, chips: ask.chips.filter((chip) => chip.op !== op) });
+    const isNarrowed = (op: Chip['op']) => ask.chips.some((chip) => chip.op === op);
+    const [byAuthor, byPlace] = await Promise.all([
+      isNarrowed('from') ? this.#quietly(without('from'), 1) : null,
+      isNarrowed('in') ? this.#quietly(without('in'), 1) : null
+    ]);
+    if (turn !== this.#turn) return;
+    this.facets = {
+      ...this.facets,
+      author: byAuthor?.facets.author ?? this.facets.author,
+      conversation: byPlace?.facets.conversation ?? this.facets.conversation
+    };
+  }
+
+  async #relieve(ask: Ask, turn: number): Promise<void> {
+    const tried: { chip?: Chip; ask: Ask }[] = ask.chips.slice(0, MOST_RELIEFS).map((chip) => ({
+      chip,
+      ask: { ...ask, chips: ask.chips.filter((one) => keyOf(one) !== keyOf(chip)) }
+    }));
+    const plain = plainMarks(ask.text);
+    if (plain.includes('"')) tried.push({ ask: { ...ask, text: plain.replaceAll('"', '') } });
+    const found = await Promise.all(tried.map(({ ask }) => this.#quietly(ask, 1)));
+    if (turn !== this.#turn) return;
+    this.reliefs = tried
+      .map(({ chip }, at): Relief => ({ ...(chip && { chip }), count: found[at]?.total?.count ?? 0 }))
+      .filter(({ count }) => count > 0)
+      .sort((a, b) => b.count - a.count);
+  }
+}

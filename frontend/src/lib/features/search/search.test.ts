@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import type { SearchResults } from './api.ts';
+import { Asking } from './query-input.svelte.ts';
+import { RecentSearches } from './recent-searches.svelte.ts';
+import { parametersOf, Search, type Ask } from './search.svelte.ts';
+
+const results = (ids: string[], more: Partial<SearchResults> = {}): SearchResults => ({
+  items: ids.map((id) => ({ message: { id } as never })),
+  next: null,
+  facets: { author: [], conversation: [], has: [], day: [] },
+  total: { count: ids.length, is_all: true },
+  searched_to: null,
+  is_corrected: false,
+  corrections: [],
+  is_filling: false,
+  timed_out: false,
+  took_ms: 1,
+  ...more
+});
+
+const ask = (change: Partial<Ask> = {}): Ask => ({
+  chips: [],
+  text: 'plan',
+  type: 'message',
+  sort: 'relevance',
+  isExact: false,
+  ...change
+});
+
+/** Answers each question by its parameters. */
+function server(answer: (query: Record<string, unknown>) => SearchResults | Promise<SearchResults>) {
+  const asked: Record<string, unknown>[] = [];
+  const get = (_: string, query: Record<string, unknown>) => {
+    asked.push(query);
+    return Promise.resolve(answer(query));
+  };
+  return { asked, api: { get } as never };
+}
+
+const settled = () => new Promise((resolve) => setTimeout(resolve));
+
+describe('Search', () => {
+  it('adds pages without what came twice', async () => {
+    const { api } = server(({ cursor }) => (cursor ? results(['b', 'c']) : results(['a', 'b'], { next: 'x' })));
+    const search = new Search(api);
+    await search.ask(ask());
+    expect(search.hasMore).toBe(true);
+    await search.more();
+    expect(search.items.map(({ message }) => message?.id)).toEqual(['a', 'b', 'c']);
+    expect([search.hasMore, search.total?.count]).toEqual([false, 2]);
+  });
+
+  it('keeps the answer to what was asked last', async () => {
+    let release = (_: SearchResults): void => undefined;
+    const slow = new Promise<SearchResults>((resolve) => (release = resolve));
+    const { api } = server(({ q, limit }) => (q === 'slow' && limit === 20 ? slow : results(['new'])));
+    const search = new Search(api);
+    const first = search.ask(ask({ text: 'slow' }));
+    await search.ask(ask());
+    release(results(['old']));
+    await first;
+    expect(search.items.map(({ message }) => message?.id)).toEqual(['new']);
+  });
+
+  it('says what to leave out where nothing is found, the best first', async () => {
+    const { api } = server(({ q }) => {
+      const text = String(q);
+      if (!text.includes('has:')) return results(['a']);
+      return text.includes('from:') ? results([]) : results(['a', 'b', 'c']);
+    });
+    const search = new Search(api);
+    const chips = [
+      { op: 'has', value: 'voice' },
+      { op: 'from', value: 'anna' }
+    ] as const;
+    await search.ask(ask({ chips, text: '"plan b"' }));
+    await settled();
+    expect(search.isEmpty).toBe(true);
+    expect(search.reliefs).toEqual([
+      { chip: { op: 'from', value: 'anna' }, count: 3 },
+      { chip: { op: 'has', value: 'voice' }, count: 1 }
+    ]);
+  });
+
+  it('asks for chosen people by their ids', () => {
+    const chips = [
+      { op: 'from', value: 'Anna', id: 'a' },
+      { op: 'from', value: 'Ben', id: 'b' },
+      { op: 'is', value: 'pinned' }
+    ] as const;
+    expect(parametersOf(ask({ chips, workspaceId: 'w' }))).toMatchObject({
+      q: 'is:pinned plan',
+      author: 'a,b',
+      workspace_id: 'w',
+      type: 'message'
+    });
+    expect(parametersOf(ask({ chips, text: '"plan" -x', type: 'conversation' }))).toMatchObject({ q: 'plan' });
+  });
+});
+
+describe('Asking', () => {
+  it('makes chips of what is complete', () => {
+    const asking = new Asking();
+    asking.typed('from:an');
+    expect([asking.chips.length, asking.pending?.value]).toEqual([0, 'an']);
+    asking.complete({ op: 'from', value: 'Anna', id: 'a' });
+    asking.typed('has:file plan');
+    expect([asking.text, asking.q, asking.chips.length]).toEqual(['plan', 'has:file plan', 2]);
+    asking.pop();
+    expect(asking.has({ op: 'from', value: 'whoever', id: 'a' })).toBe(true);
+    asking.become('x on:today', []);
+    expect([asking.text, asking.chips]).toEqual(['x', [{ op: 'on', value: 'today' }]]);
+  });
+});
+
+describe('RecentSearches', () => {
+  it('keeps each once, the last first, for one account', () => {
+    const kept = new Map<string, string>();
+    const storage = {
+      getItem: (key: string) => kept.get(key) ?? null,
+      setItem: (key: string, value: string) => void kept.set(key, value),
+      removeItem: (key: string) => void kept.delete(key)
+    };
+    const recent = new RecentSearches(storage, 'anna');
+    for (const text of ['a', 'b', 'a', '']) recent.add({ chips: [], text });
+    expect(recent.items.map(({ text }) => text)).toEqual(['a', 'b']);
+    expect(new RecentSearches(storage, 'anna').items).toHaveLength(2);
+    expect(new RecentSearches(storage, 'ben').items).toHaveLength(0);
+    kept.set('natter.searches.ben', '[{"text":1},"x"]');
+    expect(new RecentSearches(storage, 'ben').items).toHaveLength(0);
+    recent.clear();
+    expect(kept.has('natter.searches.anna')).toBe(false);
+  });
+});

@@ -1,0 +1,140 @@
+import type { Api } from '#lib/api/client.ts';
+import type { SearchTotal } from '../api.ts';
+import type { Id, Message } from '#lib/api/types.ts';
+import type { App } from '#lib/app/app.ts';
+import { namedZone } from '#lib/features/people/timezones.ts';
+import { perAccount } from '#lib/app/per-account.ts';
+
+const PAGE = 50;
+/** So many pages in a row may have nothing that one may read. */
+const MOST_EMPTY_PAGES = 5;
+
+/** What is looked for in one conversation, and which of the messages with it is looked at: the newest first. */
+export class Find {
+  /** What is typed. */
+  text = $state('');
+  found = $state.raw<readonly Message[]>([]);
+  /** Which of them is looked at; -1: none yet. */
+  at = $state(-1);
+  total = $state.raw<SearchTotal | null>(null);
+  /** It was answered. */
+  isKnown = $state(false);
+  isLoading = $state(false);
+  error = $state.raw<unknown>(null);
+
+  readonly #api: Pick<Api, 'get'>;
+  #asked = '';
+  #asking: Promise<void> = Promise.resolve();
+  #next: string | null = null;
+  #turn = 0;
+
+  constructor(
+    api: Pick<Api, 'get'>,
+    readonly conversationId: Id
+  ) {
+    this.#api = api;
+  }
+
+  /** How many there are, as far as that is known. */
+  get count(): number {
+    return Math.max(this.total?.count ?? 0, this.found.length);
+  }
+
+  /** Asks for what is typed, unless that is what was asked for last. */
+  ask(): Promise<void> {
+    const q = this.text.trim();
+    if (q !== this.#asked || this.error !== null) this.#asking = this.#begin(q);
+    return this.#asking;
+  }
+
+  /** To the one before in time; from the oldest to the newest. */
+  async older(): Promise<Message | undefined> {
+    await this.ask();
+    const end = this.found.length - 1;
+    if (this.at < end) return this.#lookAt(this.at + 1);
+    if (this.#next === null) return this.#lookAt(0);
+    if (this.isLoading) return undefined;
+    const turn = this.#turn;
+    await this.#take(this.#asked, this.#next, turn);
+    if (turn !== this.#turn || this.error !== null) return undefined;
+    if (this.found.length - 1 > end) return this.#lookAt(end + 1);
+    return this.#next === null ? this.#lookAt(0) : undefined;
+  }
+
+  /** To the one after in time; from the newest to the oldest, where that is known. */
+  async newer(): Promise<Message | undefined> {
+    await this.ask();
+    if (this.at > 0) return this.#lookAt(this.at - 1);
+    return this.#lookAt(this.at < 0 || this.#next !== null ? 0 : this.found.length - 1);
+  }
+
+  #lookAt(at: number): Message | undefined {
+    const message = this.found[at];
+    if (message) this.at = at;
+    return message;
+  }
+
+  async #begin(q: string): Promise<void> {
+    this.#asked = q;
+    this.#turn += 1;
+    this.at = -1;
+    this.error = null;
+    this.#next = null;
+    if (q !== '') return this.#take(q, null, this.#turn);
+    this.found = [];
+    this.total = null;
+    this.isKnown = this.isLoading = false;
+  }
+
+  async #take(q: string, cursor: string | null, turn: number): Promise<void> {
+    this.isLoading = true;
+    this.error = null;
+    try {
+      let after = cursor;
+      for (let page = 0; page < MOST_EMPTY_PAGES; page++) {
+        const answer = await this.#api.get('/search', {
+          q,
+          conversation_id: this.conversationId,
+          sort: 'newest',
+          timezone: namedZone(),
+          limit: PAGE,
+          cursor: after ?? undefined
+        });
+        // Something else is looked for meanwhile.
+        if (turn !== this.#turn) return;
+        const before = after === null ? [] : this.found;
+        const known = new Set(before.map(({ id }) => id));
+        const added = answer.items.flatMap(({ message }) => (message && !known.has(message.id) ? [message] : []));
+        if (after === null) this.total = answer.total ?? null;
+        this.found = [...before, ...added];
+        this.isKnown = true;
+        this.#next = after = answer.next ?? null;
+        if (added.length > 0 || after === null) break;
+      }
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      this.error = error;
+      if (cursor === null) {
+        this.found = [];
+        this.total = null;
+        this.isKnown = false;
+      }
+    } finally {
+      if (turn === this.#turn) this.isLoading = false;
+    }
+  }
+}
+
+const kept = perAccount(() => ({ find: null as Find | null }));
+
+/** As it was left: on a phone a thread that was found takes the place of its conversation for a while. */
+export function findIn(app: App, conversationId: Id): Find {
+  const place = kept(app);
+  if (place.find?.conversationId !== conversationId) place.find = new Find(app.api, conversationId);
+  return place.find;
+}
+
+/** Nothing is looked for any more. */
+export function forgetFind(app: App): void {
+  kept(app).find = null;
+}

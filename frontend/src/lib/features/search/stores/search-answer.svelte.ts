@@ -1,0 +1,69 @@
+import type { Api } from '#lib/api/client.ts';
+import type { SearchAnswer } from '../api.ts';
+import { namedZone } from '#lib/features/people/timezones.ts';
+import { asText } from '../query.ts';
+import type { Ask } from '../search.svelte.ts';
+
+/** What an assistant says about messages: what is there, on its way, or went wrong. It is kept nowhere. */
+export class Answering<T extends SearchAnswer = SearchAnswer> {
+  value = $state.raw<T | null>(null);
+  /** What was asked beside what is read. */
+  question = $state('');
+  isLoading = $state(false);
+  error = $state.raw<unknown>(null);
+  #turn = 0;
+
+  get isShown(): boolean {
+    return this.isLoading || this.error !== null || this.value !== null;
+  }
+
+  dismiss(): void {
+    this.#turn += 1;
+    this.value = null;
+    this.error = null;
+    this.isLoading = false;
+    this.question = '';
+  }
+
+  protected async take(question: string, ask: () => Promise<T>): Promise<void> {
+    this.#turn += 1;
+    const turn = this.#turn;
+    this.question = question;
+    this.isLoading = true;
+    this.error = null;
+    try {
+      const answer = await ask();
+      if (turn === this.#turn) this.value = answer;
+    } catch (error) {
+      if (turn === this.#turn) this.error = error;
+    } finally {
+      if (turn === this.#turn) this.isLoading = false;
+    }
+  }
+}
+
+/** About what was found. */
+export class AnswerToSearch extends Answering {
+  readonly #api: Pick<Api, 'post'>;
+
+  constructor(api: Pick<Api, 'post'>) {
+    super();
+    this.#api = api;
+  }
+
+  ask({ chips, text, sort, isExact, workspaceId }: Ask, question = ''): Promise<void> {
+    const ids = (op: 'from' | 'in') => chips.flatMap((chip) => (chip.op === op && chip.id ? [chip.id] : []));
+    return this.take(question, () =>
+      this.#api.post('/search/answer', {
+        q: asText(chips, text),
+        authors: ids('from'),
+        conversation_ids: ids('in'),
+        sort,
+        exact: isExact,
+        timezone: namedZone(),
+        workspace_id: workspaceId,
+        question: question || undefined
+      })
+    );
+  }
+}

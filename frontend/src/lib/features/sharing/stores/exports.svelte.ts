@@ -1,0 +1,96 @@
+import { base } from '#lib/util/address.ts';
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { Upload } from '#lib/api/files.ts';
+import type { ExportWish, Id } from '#lib/api/types.ts';
+import { toast } from '#lib/ui/toast/toast.svelte.ts';
+import { m } from '#lib/paraglide/messages.js';
+import type { Line } from '#lib/realtime/live-updates.ts';
+
+export type ExportFormat = ExportWish['format'];
+
+type Told =
+  | { type: 'export.progress'; payload: { upload_id: Id; messages: number; of: number } }
+  | { type: 'export.ended'; payload: { upload_id: Id; upload: Upload | null } };
+
+/** An export that was asked for: how far it is, and how it ended. */
+export class RunningExport {
+  messages = $state(0);
+  /** How many there are; 0 until it has begun. */
+  of = $state(0);
+  state = $state<'running' | 'ready' | 'failed'>('running');
+  #upload: Upload | null = null;
+  #isWatched = true;
+  #leave: () => void = () => undefined;
+
+  /** Asks for it, and listens from before on: a short one may end before the answer is here. */
+  static async begin(api: Api, line: Line, conversationId: Id, wish: ExportWish): Promise<RunningExport> {
+    const running = new RunningExport();
+    let id: Id | undefined;
+    const early: Told[] = [];
+    const leave = line.on((frame: { type: string }) => {
+      if (frame.type !== 'export.progress' && frame.type !== 'export.ended') return;
+      const told = frame as Told;
+      if (id === undefined) early.push(told);
+      else if (told.payload.upload_id === id) running.#take(told);
+    });
+    // What was told while there was no connection is asked for.
+    const leaveReturn = line.onReturn({ askedAt: Date.now() }, () => void running.#look(api, id));
+    running.#leave = () => {
+      leave();
+      leaveReturn();
+    };
+    try {
+      const wanted = (await api.post(`/conversations/${conversationId}/export`, wish)).id;
+      id = wanted;
+      early.filter(({ payload }) => payload.upload_id === wanted).forEach((told) => running.#take(told));
+      return running;
+    } catch (error) {
+      running.#leave();
+      throw error;
+    }
+  }
+
+  /** Nobody looks at it any more: how it ends is said beside whatever else is looked at. */
+  unwatch(): void {
+    this.#isWatched = false;
+    if (this.state === 'running') toast(m.export_begun());
+  }
+
+  download(): void {
+    if (!this.#upload) return;
+    const { id, name } = this.#upload;
+    Object.assign(document.createElement('a'), {
+      href: `${base}/files/${id}/${encodeURIComponent(name)}`,
+      download: name
+    }).click();
+  }
+
+  async #look(api: Api, id: Id | undefined): Promise<void> {
+    if (id === undefined) return;
+    try {
+      const upload = await api.get(`/uploads/${id}`);
+      if (upload.status !== 'pending') this.#end(upload.status === 'ready' ? upload : null);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) this.#end(null);
+    }
+  }
+
+  #take(told: Told): void {
+    if (told.type === 'export.progress') {
+      this.messages = told.payload.messages;
+      this.of = told.payload.of;
+      return;
+    }
+    this.#end(told.payload.upload);
+  }
+
+  #end(upload: Upload | null): void {
+    if (this.state !== 'running') return;
+    this.#leave();
+    this.#upload = upload;
+    this.state = this.#upload ? 'ready' : 'failed';
+    if (this.#isWatched) return;
+    if (this.#upload) toast(m.export_ready(), { action: { label: m.export_download(), run: () => this.download() } });
+    else toast(m.export_failed());
+  }
+}

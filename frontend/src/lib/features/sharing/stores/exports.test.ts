@@ -1,0 +1,56 @@
+import { beforeEach, expect, it, vi } from 'vitest';
+import { toasts } from '#lib/ui/toast/toast.svelte.ts';
+import { RunningExport } from './exports.svelte.ts';
+import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+
+let line: FakeLine;
+let answer: () => void;
+let running: Promise<RunningExport>;
+
+beforeEach(() => {
+  toasts.length = 0;
+  line = new FakeLine();
+  const api = {
+    get: () => Promise.resolve({ id: 'u1', name: 'conversation.zip', status: 'ready' }),
+    post: () => new Promise((resolve) => (answer = () => resolve({ id: 'u1' })))
+  } as never;
+  running = RunningExport.begin(api, line, 'c', { format: 'html', files: false });
+});
+
+const progress = (upload_id: string, messages: number) =>
+  line.receive({ type: 'export.progress', payload: { conversation_id: 'c', upload_id, messages, of: 10 } });
+const end = (upload_id: string, upload: object | null) =>
+  line.receive({ type: 'export.ended', payload: { conversation_id: 'c', upload_id, upload } });
+
+it('takes up what was told before its answer came, and nothing of another', async () => {
+  progress('u1', 4);
+  end('u0', null);
+  answer();
+  const { messages, of, state } = await running;
+  expect({ messages, of, state }).toEqual({ messages: 4, of: 10, state: 'running' });
+});
+
+it('is over as it is told, and says so where nobody looks', async () => {
+  answer();
+  const seen = await running;
+  end('u1', { id: 'u1', name: 'conversation.zip' });
+  expect(seen.state).toBe('ready');
+  expect(toasts).toHaveLength(0);
+});
+
+it('asks how it ended where that was told while there was no connection', async () => {
+  answer();
+  const seen = await running;
+  line.greet([]);
+  line.greet([]);
+  await vi.waitFor(() => expect(seen.state).toBe('ready'));
+});
+
+it('says beside everything else how it ended once its dialog is closed', async () => {
+  answer();
+  const left = await running;
+  left.unwatch();
+  end('u1', null);
+  expect(left.state).toBe('failed');
+  expect(toasts).toHaveLength(2);
+});

@@ -1,0 +1,66 @@
+/** Notes that somebody has put away on this device: they don’t come again with the next page. */
+import type { App } from '#lib/app/app.ts';
+import { perAccount } from '#lib/app/per-account.ts';
+
+const KEPT = 'natter.put-away';
+/** Of more, those that were put away first are forgotten. */
+const MOST = 60;
+
+type Store = Pick<Storage, 'getItem' | 'setItem'>;
+
+export class PutAway {
+  /** What was put away when, by whom and what. */
+  #since = $state.raw<Readonly<Record<string, number>>>({});
+  readonly #account: string;
+  readonly #storage: Store | undefined;
+
+  constructor(account: string, storage: Store | undefined) {
+    this.#account = account;
+    this.#storage = storage;
+    this.#since = read(storage);
+  }
+
+  /** `lasting`: after so many milliseconds it comes again. */
+  has(what: string, lasting = Infinity): boolean {
+    const since = this.#since[this.#keyOf(what)];
+    return since !== undefined && Date.now() - since < lasting;
+  }
+
+  put(what: string): void {
+    // Another tab may have put away something, too.
+    const all = Object.entries({ ...read(this.#storage), ...this.#since, [this.#keyOf(what)]: Date.now() });
+    this.#since = Object.fromEntries(all.toSorted(([, a], [, b]) => b - a).slice(0, MOST));
+    try {
+      this.#storage?.setItem(KEPT, JSON.stringify(this.#since));
+    } catch {
+      // Then it is put away for this visit.
+    }
+  }
+
+  #keyOf(what: string): string {
+    return `${this.#account}/${what}`;
+  }
+}
+
+function read(storage: Store | undefined): Record<string, number> {
+  try {
+    const kept: unknown = JSON.parse(storage?.getItem(KEPT) ?? '{}');
+    if (typeof kept !== 'object' || kept === null) return {};
+    return Object.fromEntries(Object.entries(kept).filter(([, since]) => typeof since === 'number'));
+  } catch {
+    return {};
+  }
+}
+
+/** What whoever is signed in has put away. */
+export const putAwayOf = perAccount(
+  ({ session }: Pick<App, 'session'>) => new PutAway(session.account?.id ?? '', browserStorage())
+);
+
+function browserStorage(): Storage | undefined {
+  try {
+    return localStorage;
+  } catch {
+    return undefined;
+  }
+}

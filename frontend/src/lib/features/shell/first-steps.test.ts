@@ -1,0 +1,65 @@
+import { expect, it } from 'vitest';
+import type { App } from '#lib/app/app.ts';
+import type { Conversation, ConversationKind } from '#lib/api/types.ts';
+import { FirstSteps, type StepId, stepsOf } from './first-steps.svelte.ts';
+import { PutAway } from './dismissed-notes.svelte.ts';
+
+const one = (kind: ConversationKind, more: Partial<Conversation> = {}) =>
+  ({ id: kind, kind, is_default: false, member_count: 1, last_message: null, own: {}, ...more }) as Conversation;
+const said = { last_message: { content: 'hello' } } as Partial<Conversation>;
+const general = one('public_channel', { is_default: true });
+
+const done = (...conversations: Conversation[]): StepId[] =>
+  stepsOf(conversations, null)
+    .filter(({ isDone }) => isDone)
+    .map(({ id }) => id);
+
+it.each<[string, Conversation[], StepId[]]>([
+  ['nobody has done anything', [], []],
+  ['there is only the channel of everybody', [general], []],
+  ['an assistant was opened and not asked', [one('assistant')], []],
+  ['an assistant was asked', [one('assistant', { ...said, member_count: 2 })], ['assistant']],
+  ['somebody else is here', [{ ...general, member_count: 2 }], ['people']],
+  ['somebody was looked at, and nothing said', [one('single', { member_count: 2 })], ['people']],
+  ['somebody was written to', [one('single', { ...said, member_count: 2 })], ['people', 'chat']],
+  ['a group talks', [one('group', { ...said, member_count: 3 })], ['people', 'chat']],
+  ['a channel was made', [general, one('public_channel', said)], ['channel']]
+])('where %s, that is what is done', (_, conversations, steps) => {
+  expect(done(...conversations)).toEqual(['account', ...steps]);
+});
+
+it('asks for notifications only where they can be had', () => {
+  const last = (notifying: 'granted' | 'default' | null) => stepsOf([], notifying).at(-1);
+  expect(last(null)?.id).toBe('channel');
+  expect(last('default')).toEqual({ id: 'notify', isDone: false });
+  expect(last('granted')).toEqual({ id: 'notify', isDone: true });
+});
+
+function stepsIn({ conversations = [general], isEmpty = true, isLoaded = true, age = 0 } = {}) {
+  const app = {
+    conversations: { in: () => conversations, isEmpty, isLoaded },
+    session: { account: { created_at: new Date(Date.now() - age * 86_400_000).toISOString() } }
+  };
+  return new FirstSteps(app as unknown as App, new PutAway('anna', undefined));
+}
+
+it('is there for a newcomer until all is done or it is put away', () => {
+  const everything = [
+    one('assistant', said),
+    one('single', { ...said, member_count: 2 }),
+    one('private_channel', { member_count: 2 })
+  ];
+  expect(stepsIn().isShown).toBe(true);
+  expect(stepsIn({ isLoaded: false }).isShown).toBe(false);
+  // After the first step, which was its end before.
+  expect(stepsIn({ conversations: [one('assistant', said)], isEmpty: false }).isShown).toBe(true);
+  expect(stepsIn({ conversations: everything, isEmpty: false }).isShown).toBe(false);
+  const steps = stepsIn();
+  steps.putAway();
+  expect(steps.isShown).toBe(false);
+});
+
+it('is not shown to somebody who has long been here, unless there is nothing else to show', () => {
+  expect(stepsIn({ isEmpty: false, age: 15 }).isShown).toBe(false);
+  expect(stepsIn({ age: 15 }).isShown).toBe(true);
+});

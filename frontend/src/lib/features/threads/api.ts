@@ -1,0 +1,23 @@
+/** Threads, and what people keep of messages for themselves. */
+import type * as Described from '#lib/api/generated/types.gen.ts';
+import type { WithMessage } from '#lib/api/types.ts';
+
+/** How somebody stands to a thread. */
+export type ThreadOwn = Described.ThreadPosition;
+
+/** `GET /r1/messages/{id}/thread`: part of a thread, oldest first. */
+export type ThreadPart = WithMessage<Described.Thread, 'root' | 'items'>;
+
+/** `GET /r1/threads` */
+export type FollowedThread = WithMessage<Described.FollowedThread, 'root'>;
+
+export type ThreadFilter = Described.ThreadFilter;
+
+/** `GET /r1/saved` */
+export type SavedMessage = WithMessage<Described.SavedMessage, 'message'>;
+
+/** `GET /r1/messages/{id}/saved` */
+export type SavedState = Described.SavedState;
+
+/** `GET /r1/messages/{id}/around`: oldest first. */
+export type Neighbours = WithMessage<Described.Neighbours, 'items'>;

@@ -1,0 +1,84 @@
+/** The threads that one follows: listed, and counted where there is something new in them. */
+import { isDurable } from '#lib/realtime/frames.ts';
+import type { Api } from '#lib/api/client.ts';
+import type { FollowedThread, ThreadFilter } from '../api.ts';
+import type { Id, ServerFrame } from '#lib/api/types.ts';
+import { renamed } from '#lib/realtime/renamed.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+const PAGE_SIZE = 30;
+/** What is new in several threads at once is asked for once. */
+const GATHER_MS = 600;
+
+export class FollowedThreads {
+  readonly list: Listing<FollowedThread>;
+  filter = $state<ThreadFilter>('unread');
+  readonly #api: Api;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(
+      (page) => api.get('/threads', { filter: this.filter, page, page_size: PAGE_SIZE }),
+      ({ root }) => root.id
+    );
+  }
+
+  show(filter: ThreadFilter): void {
+    this.filter = filter;
+    this.list.items = [];
+    this.list.page = 0;
+    void this.list.load();
+  }
+
+  /** As long as the list is shown; what may have changed it is followed by reading it again. */
+  follow(line: Line): () => void {
+    const leave = [line.on((frame) => this.#hear(frame)), line.onReturn(this.list, () => this.#soon())];
+    return () => {
+      clearTimeout(this.#timer);
+      for (const one of leave) one();
+    };
+  }
+
+  /** Everything that is unread in what is listed is read. */
+  async readAll(): Promise<void> {
+    const unread = this.list.items.filter((thread) => thread.unread > 0);
+    for (const { root } of unread)
+      await this.#api.post(`/messages/${root.id}/thread/read`, { no: root.thread?.last_no ?? 0 });
+    await this.list.load();
+  }
+
+  #hear(frame: ServerFrame): void {
+    if (frame.type === 'thread.own') this.#place(frame.payload.message_id, frame.payload);
+    else if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
+    else if (isDurable(frame) && this.#concerns(frame)) this.#soon();
+  }
+
+  #place(rootId: Id, { following, unread }: { following: boolean; unread: number }): void {
+    if (!following) return this.list.drop(({ root }) => root.id === rootId);
+    const have = this.list.items.find(({ root }) => root.id === rootId);
+    if (have) this.list.put({ ...have, unread }, ({ root }) => root.id === rootId);
+    else this.#soon();
+  }
+
+  /** A reply, or something about a message that is listed. */
+  #concerns(frame: ServerFrame): boolean {
+    switch (frame.type) {
+      case 'message.created':
+        return !!frame.payload.message.thread_id;
+      case 'message.updated':
+        return this.list.items.some(({ root }) => root.id === frame.payload.message.id);
+      case 'message.deleted':
+        return this.list.items.some(({ root }) => root.id === frame.payload.message_id);
+    }
+    return false;
+  }
+
+  #soon(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.list.refresh();
+    }, GATHER_MS);
+  }
+}

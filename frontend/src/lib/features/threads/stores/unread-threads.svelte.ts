@@ -1,0 +1,93 @@
+/** In how many of the threads that one follows there is something new. */
+import { isDurable } from '#lib/realtime/frames.ts';
+import type { Api } from '#lib/api/client.ts';
+import type { Id, Message, ServerFrame } from '#lib/api/types.ts';
+import { isCalled } from '#lib/features/conversations/is-called.ts';
+import type { Line } from '#lib/realtime/live-updates.ts';
+
+/** Of older ones it is learnt when they are looked at. */
+const KNOWN = 50;
+/** What comes at once is asked for once, and not by everybody at the same time. */
+const GATHER_MS = 700;
+const SPREAD_MS = 600;
+
+export class ThreadsWaiting {
+  #unread = $state.raw<ReadonlyMap<Id, number>>(new Map());
+  readonly #api: Api;
+  readonly #me: () => Id | undefined;
+  /** Whether a message of one's own has that id, as far as one knows. */
+  readonly #isOwn: (conversationId: Id, messageId: Id) => boolean;
+  #askedAt: number | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(api: Api, me: () => Id | undefined, isOwn: (conversationId: Id, messageId: Id) => boolean) {
+    this.#api = api;
+    this.#me = me;
+    this.#isOwn = isOwn;
+  }
+
+  get count(): number {
+    let count = 0;
+    for (const unread of this.#unread.values()) if (unread > 0) count++;
+    return count;
+  }
+
+  /** When they were asked for last; null: never yet, -Infinity: in vain. */
+  get askedAt(): number | null {
+    return this.#askedAt;
+  }
+
+  listen(line: Line): () => void {
+    const leave = [line.on((frame) => this.#hear(frame)), line.onReturn(this, () => this.#soon())];
+    this.#soon();
+    return () => {
+      clearTimeout(this.#timer);
+      for (const one of leave) one();
+    };
+  }
+
+  async load(): Promise<void> {
+    this.#askedAt = Date.now();
+    try {
+      const { items } = await this.#api.get('/threads', { filter: 'all', page_size: KNOWN });
+      this.#unread = new Map(items.map(({ root, unread }) => [root.id, unread]));
+    } catch {
+      // The next hello or the next reply asks again.
+      this.#askedAt = -Infinity;
+    }
+  }
+
+  #hear(frame: ServerFrame): void {
+    if (frame.type === 'thread.own') {
+      const { message_id, following, unread } = frame.payload;
+      const known = new Map(this.#unread);
+      if (following) known.set(message_id, unread);
+      else known.delete(message_id);
+      this.#unread = known;
+    } else if (isDurable(frame) && frame.type === 'message.created' && this.#concerns(frame.payload.message)) {
+      this.#soon();
+    }
+  }
+
+  /** One follows the thread, or does so from this reply on. */
+  #concerns({ thread_id, conversation_id, mentions, sender }: Message): boolean {
+    if (!thread_id) return false;
+    const me = this.#me() ?? null;
+    return (
+      sender.id === me ||
+      this.#unread.has(thread_id) ||
+      isCalled(mentions ?? [], me) ||
+      this.#isOwn(conversation_id, thread_id)
+    );
+  }
+
+  #soon(): void {
+    this.#timer ??= setTimeout(
+      () => {
+        this.#timer = undefined;
+        void this.load();
+      },
+      GATHER_MS + Math.random() * SPREAD_MS
+    );
+  }
+}

@@ -1,0 +1,107 @@
+/** A thread as the page sees it: the message that it belongs to, its replies, and how the reader stands to it. */
+import type { ThreadOwn } from './api.ts';
+import type { Cursor, DurableFrame, Mention, Message, ThreadSummary } from '#lib/api/types.ts';
+import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { Placed } from '#lib/realtime/state.ts';
+import { ConversationLog, type LogHost } from '#lib/features/conversations/conversation-log.svelte.ts';
+
+export class ThreadLog extends ConversationLog {
+  /** Null while it isn't known. */
+  own = $state.raw<ThreadOwn | null>(null);
+  /** How often it was told: a page that was on its way by then is older. */
+  #tellings = 0;
+
+  constructor(
+    id: string,
+    host: LogHost,
+    readonly rootId: string
+  ) {
+    super(id, host, rootId);
+  }
+
+  /** How many replies there are, and whether it is solved. */
+  get summary(): ThreadSummary | null {
+    return this.find(this.rootId)?.thread ?? null;
+  }
+
+  /** The reader comes in; the conversation had come as far as `last` before. */
+  async enter(last: number): Promise<void> {
+    this.hearOf(last);
+    if (this.isLoaded) this.markUnread();
+    else await this.load();
+  }
+
+  override hear(frame: DurableFrame): void {
+    super.hear(frame);
+    if (frame.type !== 'message.created' || frame.payload.message.thread_id !== this.rootId) return;
+    const { sender, no } = frame.payload.message;
+    // Whoever writes in a thread follows it, and has read it.
+    if (this.own && sender.id === this.host.me().id) this.hearOwn({ following: true, read_no: no, unread: 0 });
+  }
+
+  hearOwn({ following, read_no, unread }: ThreadOwn): void {
+    this.#tellings += 1;
+    this.own = { following, read_no, unread };
+  }
+
+  override send(
+    content: string,
+    replyTo: string | null = null,
+    mentions: readonly Mention[] = [],
+    files: readonly Taken[] = [],
+    placed: Placed = {}
+  ): string {
+    return super.send(content, replyTo, mentions, files, { ...placed, thread_id: this.rootId });
+  }
+
+  /** Whether one is told of what is new here. */
+  async follow(isFollowed: boolean): Promise<void> {
+    const { api } = this.host;
+    const path = `/messages/${this.rootId}/follow` as const;
+    this.hearOwn(await (isFollowed ? api.put(path) : api.delete(path)));
+  }
+
+  solve(isSolved: boolean): Promise<void> {
+    const { api } = this.host;
+    const path = `/messages/${this.rootId}/solved` as const;
+    return this.change(() => (isSolved ? api.put(path) : api.delete(path)));
+  }
+
+  /** Nobody but the reader hears how far they have read a thread. */
+  override markRead(seq: number): void {
+    // Replies that were deleted count, too: at the end they are behind the reader.
+    const no =
+      seq >= this.end ? (this.summary?.last_no ?? 0) : seq === this.find(this.rootId)?.seq ? 0 : (this.noOf(seq) ?? 0);
+    if (!this.own?.following || no <= this.readTo) return;
+    const before = this.readTo;
+    this.readTo = no;
+    this.host.api.post(`/messages/${this.rootId}/thread/read`, { no }).then(
+      (own) => this.hearOwn(own),
+      () => (this.readTo = before)
+    );
+  }
+
+  /** The server has it already. */
+  override repeatRead(): void {}
+
+  /** How far it was read is known by the numbers of its replies. */
+  protected override markUnread(): void {
+    const { following = false, read_no = 0 } = this.own ?? {};
+    this.readTo = read_no;
+    const read = this.entries.findLast(({ message: { id, no } }) => id === this.rootId || no <= read_no);
+    this.readBefore = following && read ? read.message.seq : Number.POSITIVE_INFINITY;
+    super.markUnread();
+  }
+
+  protected override async page(query: Record<string, number>): Promise<Cursor<Message>> {
+    const path = `/messages/${this.rootId}/thread` as const;
+    const tellings = this.#tellings;
+    const { root, items, has_more, own } = await this.host.api.get(path, query);
+    if (tellings === this.#tellings) this.hearOwn(own);
+    return { items: [root, ...items], has_more };
+  }
+
+  protected override before({ no }: Message): Record<string, number> {
+    return { before_no: no };
+  }
+}

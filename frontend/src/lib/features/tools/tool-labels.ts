@@ -1,0 +1,85 @@
+/** What a tool was called with and what came of it, in words. */
+import type { ToolCall } from '#lib/api/tools.ts';
+import { m } from '#lib/paraglide/messages.js';
+import { duration } from '#lib/features/conversations/answer-stats.ts';
+
+/** From so much on the server has cut a text; all of it is in the answer’s details. */
+const CUT_AT = 2_000;
+const LONGEST_LINE = 120;
+
+export interface Argument {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** What the server calls the place of its own tools. */
+export const OWN_SERVER = 'Natter';
+
+/** Its own tools are named in the reader’s language. */
+const OWN: Record<string, () => string> = {
+  search_messages: m.tool_own_search,
+  fetch_page: m.tool_own_fetch,
+  calculate: m.tool_own_calculate
+};
+
+export function nameOf({ title, tool, server }: Pick<ToolCall, 'title' | 'tool'> & { server?: string }): string {
+  const own = server === OWN_SERVER && OWN[tool];
+  if (own) return own();
+  if (title) return title;
+  const words = tool.replaceAll(/[_-]+/g, ' ').trim();
+  return words.charAt(0).toLocaleUpperCase() + words.slice(1);
+}
+
+/** Each argument by its name; null where they are no whole JSON object. */
+export function argumentsOf(json: string): Argument[] | null {
+  try {
+    const value: unknown = JSON.parse(json);
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+    return Object.entries(value).map(([name, one]) => ({ name, value: text(one) }));
+  } catch {
+    return null;
+  }
+}
+
+function text(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const isList = Array.isArray(value) && value.every((one) => typeof one !== 'object');
+  return isList ? value.join(', ') : JSON.stringify(value, null, 1);
+}
+
+/** The arguments in a line. */
+export function lineOf(json: string): string {
+  const line = (argumentsOf(json)?.map(({ value }) => value) ?? [json]).join(', ').replaceAll(/\s+/g, ' ').trim();
+  return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)}…` : line;
+}
+
+export function isCut({ arguments: given, result }: ToolCall): boolean {
+  return given.length >= CUT_AT || (result?.length ?? 0) >= CUT_AT;
+}
+
+export function stateOf({ status, duration_ms }: ToolCall): string {
+  switch (status) {
+    case 'done':
+      return duration_ms === null ? m.tool_done() : duration(duration_ms);
+    case 'waiting':
+      return m.tool_needs_approval();
+    case 'queued':
+      return m.tool_queued();
+    case 'running':
+      return m.tool_running();
+    case 'failed':
+      return m.tool_failed();
+    case 'unconnected':
+      return m.tool_unconnected();
+    case 'refused':
+      return m.tool_refused();
+    case 'expired':
+      return m.tool_expired();
+    case 'interrupted':
+      return m.tool_interrupted();
+    case 'stopped':
+      return m.tool_stopped();
+    default:
+      return status;
+  }
+}

@@ -1,0 +1,163 @@
+import type { Api } from '#lib/api/client.ts';
+import type {
+  NewToolServer,
+  OfferedServer,
+  SignInResult,
+  ToolCommand,
+  ToolConnected,
+  ToolConnection,
+  ToolMode,
+  ToolPermission,
+  ToolServer,
+  ToolServerChange
+} from '#lib/api/tools.ts';
+import type { Id } from '#lib/api/types.ts';
+import type { UsablePrompt } from '#lib/features/prompts/templates.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+
+const PAGE_SIZE = 100;
+
+/** Servers that offer tools to assistants, as admins see them. */
+export class ToolServers {
+  readonly list: Listing<ToolServer>;
+  /** Programs that the server's settings name. */
+  readonly commands: Listing<ToolCommand>;
+  /** Those that are being asked for their tools. */
+  checking = $state.raw<ReadonlySet<Id>>(new Set());
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(
+      (page) => api.get('/admin/mcp_servers', { page, page_size: PAGE_SIZE }),
+      ({ id }) => id
+    );
+    this.commands = new Listing((page) => api.get('/admin/mcp_commands', { page, page_size: PAGE_SIZE }));
+  }
+
+  async add(wish: NewToolServer): Promise<ToolServer> {
+    return this.#put(await this.#api.post('/admin/mcp_servers', wish));
+  }
+
+  async change(id: Id, wish: ToolServerChange): Promise<ToolServer> {
+    return this.#put(await this.#api.patch(`/admin/mcp_servers/${id}`, wish));
+  }
+
+  setMode(id: Id, tool: string, mode: ToolMode): Promise<ToolServer> {
+    return this.change(id, { modes: { [tool]: mode } });
+  }
+
+  async remove(id: Id): Promise<void> {
+    await this.#api.delete(`/admin/mcp_servers/${id}`);
+    this.list.drop((server) => server.id === id);
+  }
+
+  /** Asks it for its tools; where that fails its `error` says why. */
+  async check(id: Id): Promise<ToolServer> {
+    this.checking = new Set([...this.checking, id]);
+    try {
+      return this.#put(await this.#api.post(`/admin/mcp_servers/${id}/refresh`));
+    } finally {
+      this.checking = new Set([...this.checking].filter((other) => other !== id));
+    }
+  }
+
+  #put(server: ToolServer): ToolServer {
+    this.list.put(
+      server,
+      ({ id }) => id === server.id,
+      (a, b) => a.name.localeCompare(b.name)
+    );
+    return server;
+  }
+}
+
+/** The servers whose tools one may give to an assistant. */
+export function offeredServers(api: Api): Listing<OfferedServer> {
+  return new Listing((page) => api.get('/mcp_servers', { page, page_size: PAGE_SIZE }));
+}
+
+/** A server’s prompt as one of a workspace’s is used: places to fill in, and the text that the server makes of them. */
+export interface MadePrompt extends UsablePrompt {
+  id: string;
+  server: string;
+  command: string;
+}
+
+/** The prompts of all servers that one is offered. */
+export function madePrompts(api: Api, servers: readonly OfferedServer[]): MadePrompt[] {
+  return servers.flatMap(({ id, name: server, prompts }) =>
+    (prompts ?? []).map(({ name, title, description, arguments: asked }) => ({
+      id: `${id}/${name}`,
+      server,
+      command: name,
+      title: title ?? name,
+      // What it says of itself asks for nothing.
+      content: [(description ?? '').replaceAll('{{', '{ {'), asked.map((one) => `{{${one.name}}}`).join(' ')]
+        .filter((part) => part !== '')
+        .join('\n'),
+      needed: asked.filter((one) => one.is_required).map((one) => one.name),
+      make: async (values: Readonly<Record<string, string>>) =>
+        (await api.post(`/mcp_servers/${id}/prompts`, { name, arguments: values })).text
+    }))
+  );
+}
+
+/** A server of tools that one can connect an account with. */
+export type Connectable = ToolConnection & { readonly id: Id };
+
+/** Accounts of one’s own that are connected with servers of tools. */
+export class ToolConnections {
+  readonly list: Listing<Connectable>;
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(
+      async (page) => {
+        const found = await api.get('/mcp_connections', { page, page_size: PAGE_SIZE });
+        return { ...found, items: found.items.map((one) => ({ ...one, id: one.server_id })) };
+      },
+      ({ id }) => id
+    );
+  }
+
+  /** What one has of a server; undefined: nothing is connected with it, or it isn’t known yet. */
+  of(serverId: Id): Connectable | undefined {
+    return this.list.items.find(({ id }) => id === serverId);
+  }
+
+  async disconnect(connection: Connectable): Promise<void> {
+    await this.#api.delete(`/mcp_servers/${connection.id}/connection`);
+    this.list.put({ ...connection, state: 'none', connected_at: null }, ({ id }) => id === connection.id);
+  }
+}
+
+/** Where one signs in to a server; the browser comes back to `/tools/connected/{id}` and goes on at `next`. */
+export async function signInAt(api: Api, serverId: Id, next: string): Promise<string> {
+  return (await api.post(`/mcp_servers/${serverId}/connection`, { next })).url;
+}
+
+/** Connects the account that one has signed in with. */
+export function connectAccount(api: Api, result: SignInResult): Promise<ToolConnected> {
+  return api.post('/mcp_connections', result);
+}
+
+/** What one isn’t asked about any more. */
+export class ToolPermissions {
+  readonly list: Listing<ToolPermission>;
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+    this.list = new Listing(
+      (page) => api.get('/tool_permissions', { page, page_size: PAGE_SIZE }),
+      ({ id }) => id
+    );
+  }
+
+  async revoke(id: Id): Promise<void> {
+    await this.#api.delete(`/tool_permissions/${id}`);
+    this.list.drop((permission) => permission.id === id);
+  }
+}

@@ -1,0 +1,58 @@
+import type { Id, ServerFrame, WorkspaceMember, WorkspaceRole } from '#lib/api/types.ts';
+import { renamed } from '#lib/realtime/renamed.ts';
+import { Listing } from '#lib/api/paged-resource.svelte.ts';
+import type { Presence } from '#lib/features/people/presence.svelte.ts';
+import type { Workspaces } from './workspaces.svelte.ts';
+
+/** Who is in one workspace, looked for by name. */
+export class WorkspaceMembers {
+  readonly list: Listing<WorkspaceMember>;
+  #query = $state('');
+  readonly #workspaces: Workspaces;
+  readonly #id: Id;
+
+  constructor(workspaces: Workspaces, presence: Presence, id: Id) {
+    this.#workspaces = workspaces;
+    this.#id = id;
+    this.list = new Listing(async (page) => {
+      const found = await workspaces.members(id, page, this.#query);
+      presence.learn(found.items.map(({ user }) => user));
+      return found;
+    });
+  }
+
+  /** A part of a name, or a whole address; empty: everyone. */
+  get query(): string {
+    return this.#query;
+  }
+
+  search(query: string): Promise<void> {
+    this.#query = query.trim();
+    return this.list.load();
+  }
+
+  /** Somebody may be called otherwise now. */
+  hear(frame: ServerFrame): void {
+    if (frame.type === 'user.changed') this.list.change((items) => renamed(items, frame.payload));
+  }
+
+  async add(email: string): Promise<void> {
+    await this.#workspaces.addMember(this.#id, email);
+    await this.search('');
+  }
+
+  async setRole(userId: Id, role: WorkspaceRole): Promise<void> {
+    const member = await this.#workspaces.setRole(this.#id, userId, role);
+    if (role === 'owner') {
+      // One's own role has changed with it.
+      await Promise.all([this.#workspaces.load(), this.list.load()]);
+    } else {
+      this.list.put(member, ({ user }) => user.id === userId);
+    }
+  }
+
+  async remove(userId: Id): Promise<void> {
+    await this.#workspaces.removeMember(this.#id, userId);
+    this.list.drop(({ user }) => user.id === userId);
+  }
+}

@@ -1,0 +1,89 @@
+import { expect, it, vi } from 'vitest';
+import type { Api } from '#lib/api/client.ts';
+import type { Workspace } from '#lib/api/types.ts';
+import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { Workspaces } from './workspaces.svelte.ts';
+
+const workspace = (id: string, name = id): Workspace => ({ id, name, role: 'member', personal: false }) as Workspace;
+
+/** A server whose list of workspaces is `list`; each reading of it is answered by `answer()`. */
+function fake(...list: Workspace[]) {
+  const server = { list, asked: 0, held: [] as (() => void)[], isHolding: false };
+  const api = {
+    get: async () => {
+      server.asked += 1;
+      const items = [...server.list];
+      if (server.isHolding) await new Promise<void>((resolve) => server.held.push(resolve));
+      return { items };
+    },
+    post: async () => {
+      server.list = server.list.filter(({ id }) => id !== 'harbour');
+    }
+  } as unknown as Api;
+  const line = new FakeLine();
+  const workspaces = new Workspaces(api, line);
+  const lost = vi.fn();
+  workspaces.onLost = ({ name }) => lost(name);
+  return { server, line, workspaces, lost, names: () => workspaces.items.map(({ name }) => name) };
+}
+
+const changed = { type: 'workspace.changed', payload: { workspace_id: 'harbour' } };
+
+it('hears that one was renamed, and that this account is no longer in it', async () => {
+  const { server, line, workspaces, lost, names } = fake(workspace('own'), workspace('harbour', 'Harbor'));
+  await workspaces.load();
+  server.list = [workspace('own'), workspace('harbour', 'Harbour')];
+  line.receive(changed);
+  await vi.waitFor(() => expect(names()).toEqual(['own', 'Harbour']));
+  expect(lost).not.toHaveBeenCalled();
+  server.list = [workspace('own')];
+  line.receive(changed);
+  await vi.waitFor(() => expect(lost).toHaveBeenCalledExactlyOnceWith('Harbour'));
+  expect(names()).toEqual(['own']);
+});
+
+it('does not say that one is lost which was left from here, even when the news is faster than the answer', async () => {
+  const { line, workspaces, lost, names } = fake(workspace('own'), workspace('harbour'));
+  await workspaces.load();
+  const leaving = workspaces.leave('harbour');
+  line.receive(changed);
+  await leaving;
+  await workspaces.load();
+  expect(names()).toEqual(['own']);
+  expect(lost).not.toHaveBeenCalled();
+});
+
+it('asks once more for what changed while an answer was on its way, and no more than that', async () => {
+  const { server, line, workspaces, names } = fake(workspace('own'));
+  server.isHolding = true;
+  const loading = workspaces.load();
+  await vi.waitFor(() => expect(server.asked).toBe(1));
+  server.list = [workspace('own'), workspace('harbour')];
+  for (let times = 0; times < 5; times += 1) line.receive(changed);
+  server.isHolding = false;
+  server.held.forEach((go) => go());
+  await loading;
+  await workspaces.load();
+  expect(names()).toEqual(['own', 'harbour']);
+  expect(server.asked).toBeLessThanOrEqual(3);
+});
+
+it('asks again at each hello, for before it nothing was heard; but not while the page opens', async () => {
+  const { server, line, workspaces } = fake(workspace('own'));
+  await workspaces.load();
+  line.greet();
+  expect(server.asked).toBe(1);
+  line.lose();
+  line.greet();
+  await vi.waitFor(() => expect(server.asked).toBe(2));
+});
+
+it('asks again at a first hello that comes late', async () => {
+  const { server, line, workspaces } = fake(workspace('own'));
+  vi.useFakeTimers();
+  await workspaces.load();
+  vi.advanceTimersByTime(60_000);
+  line.greet();
+  vi.useRealTimers();
+  await vi.waitFor(() => expect(server.asked).toBe(2));
+});

@@ -1,0 +1,53 @@
+/** Amounts of AI use, as people read and write them. */
+import { regional } from '#lib/i18n/dates.ts';
+import { MICRO } from '#lib/i18n/credits.ts';
+import { number } from '#lib/i18n/numbers.ts';
+import { m } from '#lib/paraglide/messages.js';
+
+/** Credits in an account book, where nothing is rounded away: “0.000512”, “1,203.4”. */
+export function booked(micro: number): string {
+  return number(micro / MICRO, 6);
+}
+
+/** What was typed for an amount of credits, in millionths; null where it is none. */
+export function microOf(text: string): number | null {
+  const plain = text.trim().replace(',', '.');
+  if (!/^\d{1,9}(\.\d{1,6})?$/.test(plain)) return null;
+  return Math.round(Number(plain) * MICRO);
+}
+
+/** An amount of credits, to be edited: without separators. */
+export function editable(micro: number | null | undefined): string {
+  return micro === null || micro === undefined ? '' : String(micro / MICRO);
+}
+
+/** “1,204”, “22M”. */
+export function tokens(count: number): string {
+  if (count < 100_000) return number(count, 0);
+  return new Intl.NumberFormat(regional(), { notation: 'compact', maximumFractionDigits: 1 }).format(count);
+}
+
+export function count(value: number): string {
+  return number(value);
+}
+
+/** Of something that is counted: “0.3”, “12”. */
+export function average(value: number): string {
+  return number(value, value < 10 ? 1 : 0);
+}
+
+/** “0.4%” */
+export function percent(part: number, whole: number): string {
+  const share = whole === 0 ? 0 : part / whole;
+  return new Intl.NumberFormat(regional(), {
+    style: 'percent',
+    maximumFractionDigits: share > 0 && share < 0.1 ? 1 : 0
+  }).format(share);
+}
+
+/** “< 0.1 s”, “0.4 s”, “11 s” */
+export function seconds(milliseconds: number): string {
+  const value = milliseconds / 1_000;
+  if (value < 0.05) return m.facts_seconds({ count: `< ${number(0.1, 1)}` });
+  return m.facts_seconds({ count: number(value, value < 10 ? 1 : 0) });
+}

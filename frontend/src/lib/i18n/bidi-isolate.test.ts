@@ -1,0 +1,58 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { placeOf } from '#lib/features/conversations/logic/citation-labels.ts';
+import { isolated } from './bidi-isolate.ts';
+import { m } from '../paraglide/messages.js';
+
+const NAMES = ['محمد', 'נועה לוי', 'ܐܒܐ', '\u{1e900}\u{1e901}', 'Anna محمد'];
+
+it.each(NAMES)('keeps the direction of %s to the name', (name) => {
+  const apart = `\u2068${name}\u2069`;
+  expect(isolated(name)).toBe(apart);
+  expect(m.chat_typing_one({ name })).toBe(`${apart} is typing`);
+  expect(m.chat_typing_two({ name: 'Mai', other: name })).toBe(`Mai and ${apart} are typing`);
+  expect(m.channels_count({ count: 2, amount: '2', workspace: name })).toBe(`2 public channels in ${apart}`);
+});
+
+it('adds nothing where all is from the left', () => {
+  for (const text of ['Mai Trần', 'Анна', '小明', '민수', '😀', '12', '']) expect(isolated(text)).toBe(text);
+  expect(isolated(12)).toBe(12);
+  expect(m.chat_typing_two({ name: 'Mai', other: 'Trần' })).toBe('Mai and Trần are typing');
+});
+
+it('keeps the name of a file from turning around where a piece of it stands', () => {
+  const cited = { file_name: 'דוח.pdf', page: 3, heading: 'סיכום', line: null };
+  expect(placeOf(cited)).toBe('\u2068דוח.pdf\u2069, page 3, \u2068סיכום\u2069');
+});
+
+/** Whose headings are words of ours. */
+const OURS = ['auth-form', 'error-page', 'workspace-page'].map((name) => `${name}.svelte`);
+/** The title of a page, and a label that is put together, each with what is put in: neither is markup, where `<bdi>` would do it. */
+const TITLE = /<title>(.*?)<\/title>/g;
+const LABEL = /\s(?:aria-label|alt|title)="([^"]*)"/g;
+const isName = (put: string) => /^(?:[\w.]*[nN]ame|[\w.]*[tT]itle)$/.test(put);
+
+it('keeps names apart in the titles of pages, and in labels that are put together', () => {
+  const root = join(import.meta.dirname, '../..');
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.svelte'));
+  let titles = 0;
+  const found = files.flatMap((file) => {
+    const code = readFileSync(join(root, file), 'utf8');
+    const texts = [...code.matchAll(LABEL)].map(([, text = '']) => text);
+    if (!OURS.some((own) => file.endsWith(own))) {
+      const own = [...code.matchAll(TITLE)].map(([, text = '']) => text);
+      titles += own.length;
+      // That of a conversation is put together before, with how many are unread.
+      texts.push(...own.filter((text) => text !== '{title}'));
+    }
+    // Of emoji the names are of Latin letters.
+    const put = texts.filter((text) => !text.startsWith(':')).flatMap((text) => text.match(/\{[^{}]*\}/g) ?? []);
+    return put
+      .map((one) => one.slice(1, -1))
+      .filter(isName)
+      .map((name) => `${file}: ${name}`);
+  });
+  expect(titles).toBeGreaterThan(20);
+  expect(found).toEqual([]);
+});

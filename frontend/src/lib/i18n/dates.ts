@@ -1,0 +1,119 @@
+import { thisMinute } from '#lib/util/clock.ts';
+import { m } from '#lib/paraglide/messages.js';
+import { getLocale } from '#lib/i18n/locale.ts';
+import { today } from '#lib/util/today.ts';
+
+const HOUR = 3_600_000;
+const DAY = 86_400_000;
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** The app's language, as it is written where the reader lives: “20 November” in Britain, “November 20” in America. */
+export function regional(): string {
+  const language = getLocale();
+  return navigator.languages.find((tag) => tag === language || tag.startsWith(`${language}-`)) ?? language;
+}
+
+/** Made once for each form: a page writes many. */
+export function dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const locale = regional();
+  const key = locale + JSON.stringify(options);
+  let made = formats.get(key);
+  if (!made) formats.set(key, (made = new Intl.DateTimeFormat(locale, options)));
+  return made;
+}
+
+const cycles = new Map<string | undefined, Intl.DateTimeFormatOptions['hourCycle']>();
+
+/** Whether a day has twice 12 hours or 24 is of where the reader lives, whatever language the app speaks. */
+export function hourCycle(): Intl.DateTimeFormatOptions['hourCycle'] {
+  const place = navigator.languages[0];
+  if (!cycles.has(place))
+    cycles.set(place, new Intl.DateTimeFormat(place, { hour: 'numeric' }).resolvedOptions().hourCycle);
+  return cycles.get(place);
+}
+
+function clockFormat(timeZone?: string): Intl.DateTimeFormat {
+  const cycle = hourCycle();
+  const hour = cycle === 'h11' || cycle === 'h12' ? 'numeric' : '2-digit';
+  return dateFormat({ hour, minute: '2-digit', hourCycle: cycle, timeZone });
+}
+
+/** The time of day: “09:52”, “9:52 AM”. */
+export function clock(time: number | Date, timeZone?: string): string {
+  return clockFormat(timeZone).format(time);
+}
+
+/** The time of day where there is no room for more: “09:52”, “9:52”. */
+export function bareClock(time: number): string {
+  const parts = clockFormat().formatToParts(time);
+  return parts
+    .filter(({ type }) => type !== 'dayPeriod')
+    .map(({ value }) => value)
+    .join('')
+    .trim();
+}
+
+/** When something was, as short as a list needs it: “09:52”, “Thu”, “11 Nov”, “11/11/25”. */
+export function shortTime(timestamp: string, now = today()): string {
+  const at = new Date(timestamp);
+  const locale = regional();
+  const days = daysBetween(at, now);
+  if (days <= 0) return clock(at);
+  if (days < 7) return at.toLocaleDateString(locale, { weekday: 'short' });
+  if (at.getFullYear() === now.getFullYear()) return at.toLocaleDateString(locale, { day: 'numeric', month: 'short' });
+  return at.toLocaleDateString(locale, { day: 'numeric', month: 'numeric', year: '2-digit' });
+}
+
+/** When something was, in a sentence: “3 minutes ago”, “today at 08:40”, “11 November”. */
+export function longTime(timestamp: string, now = nowFor(timestamp)): string {
+  const at = new Date(timestamp);
+  const locale = regional();
+  const minutes = Math.floor((now.getTime() - at.getTime()) / 60_000);
+  if (minutes < 1) return m.time_now();
+  if (minutes < 60) return m.time_minutes_ago({ count: minutes });
+  const time = clock(at);
+  const days = daysBetween(at, now);
+  if (days <= 0) return m.time_today_at({ time });
+  if (days === 1) return m.time_yesterday_at({ time });
+  const isThisYear = at.getFullYear() === now.getFullYear();
+  return at.toLocaleDateString(locale, { day: 'numeric', month: 'long', ...(isThisYear ? {} : { year: 'numeric' }) });
+}
+
+/** What is less than an hour old grows older by the minute, all else by the day. */
+const nowFor = (timestamp: string) => (Date.now() - Date.parse(timestamp) < HOUR ? thisMinute() : today());
+
+/** A day with its year where that is not this one: “11 November”. */
+export function shortDate(timestamp: string, now = new Date()): string {
+  const at = new Date(timestamp);
+  const isThisYear = at.getFullYear() === now.getFullYear();
+  return at.toLocaleDateString(regional(), {
+    day: 'numeric',
+    month: 'long',
+    ...(isThisYear ? {} : { year: 'numeric' })
+  });
+}
+
+/** A moment to the second, for those who compare: “20 Nov 2026, 14:52:11”. */
+export function exactTime(timestamp: string): string {
+  return dateFormat({ dateStyle: 'medium', timeStyle: 'medium', hourCycle: hourCycle() }).format(new Date(timestamp));
+}
+
+export function isPast(timestamp: string, now = thisMinute()): boolean {
+  return Date.parse(timestamp) <= now.getTime();
+}
+
+/** How long until then: “in 4 minutes”. */
+export function untilTime(timestamp: string, now = thisMinute()): string {
+  const format = new Intl.RelativeTimeFormat(regional(), { numeric: 'always' });
+  const minutes = Math.max(1, Math.round((Date.parse(timestamp) - now.getTime()) / 60_000));
+  if (minutes < 90) return format.format(minutes, 'minute');
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? format.format(hours, 'hour') : format.format(Math.round(hours / 24), 'day');
+}
+
+/** How many midnights lie between, in the reader’s own time. */
+export function daysBetween(from: Date, to: Date): number {
+  const midnight = (date: Date) => Date.UTC(date.getFullYear(), date.getMonth(), date.getDate());
+  return Math.round((midnight(to) - midnight(from)) / DAY);
+}

@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+
+type Messages = Record<string, unknown>;
+
+const written = (language: string) =>
+  readFileSync(join(import.meta.dirname, `../../../messages/${language}.json`), 'utf8');
+const [en, vi] = ['en', 'vi'].map((language) => JSON.parse(written(language)) as Messages) as [Messages, Messages];
+
+const placeholders = (message: unknown) => [...new Set(JSON.stringify(message).match(/\{\w+\}/g))].toSorted();
+
+it('says in each language what it says in the other', () => {
+  expect(Object.keys(vi).toSorted()).toEqual(Object.keys(en).toSorted());
+  for (const [key, message] of Object.entries(en)) expect(placeholders(vi[key]), key).toEqual(placeholders(message));
+});
+
+it.each(['en', 'vi'])(
+  'says each thing once in %s: of two of one name the second would be said in place of the first',
+  (language) => {
+    const keys = [...written(language).matchAll(/^ {2}"(\w+)":/gm)].map(([, key]) => key);
+    expect(keys.length).toBeGreaterThan(1_000);
+    expect(keys.filter((key, at) => keys.indexOf(key) !== at)).toEqual([]);
+  }
+);
+
+/** What was written so once, and is said otherwise by the rules in docs/contributing.md. */
+const OLD = [
+  /\bby itself\b/,
+  /\bat once\b/,
+  /\bany more\b/,
+  /\bwhoever\b/,
+  /\bnobody\b/,
+  /\ball is\b/,
+  /\bgoes on\b/,
+  /\banew\b/,
+  /\bstands?\b/,
+  /\bchoose none\b/,
+  /\basks for\b(?! approval)/,
+  /\bways? to pay\b/,
+  /\be-mail\b/,
+  /\b(?:could|did|does|do|is|was|has) not\b(?! disturb)/,
+  /\bcan ?not\b/,
+  /!$/
+];
+
+it('has no sentence of the old voice', () => {
+  const found = Object.entries(en).filter(([, message]) => {
+    const text = JSON.stringify(message).toLowerCase().replace(/"$/, '');
+    return OLD.some((pattern) => pattern.test(text));
+  });
+  expect(found).toEqual([]);
+});
+
+/** One of them is said otherwise: by a twin, or by the message's own plural. */
+const COUNTED =
+  /\{\w+\} (?:more |new )?(?:announcements|bytes|calls|characters|credits|days|drafts|files|hours|instances|messages|minutes|notes|payments|people|pieces|pictures|replies|results|seats|seconds|tokens|words|models)\b/;
+
+/** What counts from two on, because its callers say something else of one, or because there is never one. */
+const FROM_TWO_ON = [
+  'activity_replied_more',
+  'activity_wrote_more',
+  'activity_wrote_you',
+  'admin_model_context',
+  'announcement_body_hint',
+  'announcements_more',
+  'attach_too_many',
+  'chat_new_many',
+  'chat_notifies',
+  'chat_offline_many',
+  'chat_show_all',
+  'chat_too_long',
+  'chat_typing_many',
+  'context_of',
+  'dnd_minutes',
+  'files_many',
+  'hours',
+  'key_some_models',
+  'knowledge_all',
+  'knowledge_reading_of',
+  'mail_after_minutes',
+  'model_window',
+  'password_rule_length',
+  'report_times',
+  'search_count_more',
+  'slow_seconds',
+  'tool_field_short',
+  'users_idle_days'
+];
+
+it('says of one that it is one', () => {
+  const bare = Object.entries(en).filter(
+    ([key, message]) => typeof message === 'string' && COUNTED.test(message) && !isSaidOfOne(key)
+  );
+  expect(bare.map(([key]) => key).toSorted()).toEqual(FROM_TWO_ON);
+});
+
+/** `facts_tokens_one` of `facts_tokens`, `sign_out_note` of `sign_out_notes`, `thread_reply_one` of `thread_replies`. */
+function isSaidOfOne(key: string): boolean {
+  const single = key.replace(/ies$/, 'y').replace(/s$/, '');
+  return [`${key}_one`, `${single}_one`, ...(single === key ? [] : [single])].some((twin) => twin in en);
+}

@@ -1,0 +1,34 @@
+import { dateFormat, daysBetween, hourCycle } from '#lib/i18n/dates.ts';
+import { m } from '#lib/paraglide/messages.js';
+import { today } from '#lib/util/today.ts';
+
+/** “Today, Friday 20 November”, and with its year when that is another one. */
+export function dayLabel(time: number, now = today().getTime()): string {
+  const isThisYear = new Date(time).getFullYear() === new Date(now).getFullYear();
+  const date = dateFormat({
+    weekday: 'long',
+    day: 'numeric',
+    month: 'long',
+    ...(isThisYear ? {} : { year: 'numeric' })
+  }).format(time);
+  const days = daysBetween(new Date(time), new Date(now));
+  if (days === 0) return m.chat_today({ date });
+  if (days === 1) return m.chat_yesterday({ date });
+  return date;
+}
+
+/** “20 Nov” */
+export function shortDay(time: number): string {
+  return dateFormat({ day: 'numeric', month: 'short' }).format(time);
+}
+
+/** The whole of it, for a title. */
+export function fullTime(time: number): string {
+  return dateFormat({ dateStyle: 'full', timeStyle: 'medium', hourCycle: hourCycle() }).format(time);
+}
+
+/** A date for a machine, where the reader is. */
+export function isoDay(time: number): string {
+  const at = new Date(time);
+  return [at.getFullYear(), at.getMonth() + 1, at.getDate()].map((part) => String(part).padStart(2, '0')).join('-');
+}

@@ -1,7 +1,0 @@
-import { number } from '#lib/numbers.ts';
-import { m } from '#lib/paraglide/messages.js';
-
-/** “3 people”, “1 person” */
-export function inPeople(count: number): string {
-  return count === 1 ? m.people_count_one() : m.people_count({ count: number(count) });
-}

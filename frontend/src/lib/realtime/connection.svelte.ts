@@ -1,0 +1,430 @@
+import { base } from '#lib/util/address.ts';
+import { ApiError, newId, type Api } from '#lib/api/client.ts';
+import type { AckPayload, ErrorPayload, Frame, HelloPayload, ServerFrame } from '#lib/api/types.ts';
+import { isOld, type Reading } from './live-updates.ts';
+
+export type ConnectionState = 'connecting' | 'online' | 'reconnecting' | 'offline';
+
+/** The socket went away before the answer came: nobody knows whether the request was done. Ask again, idempotently. */
+export class ConnectionLost extends Error {
+  override readonly name = 'ConnectionLost';
+}
+
+/** The part of a WebSocket that is used, so that a test can be one. */
+export interface Socket {
+  onopen: (() => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number }) => void) | null;
+  onerror: (() => void) | null;
+  readyState: number;
+  send(data: string): void;
+  close(code?: number): void;
+}
+
+interface ConnectionOptions {
+  open?: () => Socket;
+  /** Another way, where no WebSocket gets through; asked for when it is needed. */
+  bringOther?: () => Promise<(api: Api) => Socket>;
+  /** A number in 0..1: the jitter. */
+  random?: () => number;
+  isOnline?: () => boolean;
+}
+
+interface Waiting {
+  resolve: (payload: AckPayload) => void;
+  reject: (error: Error) => void;
+  timer: ReturnType<typeof setTimeout>;
+}
+
+const OPEN = 1;
+/** A loss that heals within this time is nobody's business. */
+const SAY_AFTER = 2000;
+/** Longer than a server takes to start anew: then it is this device that was away. */
+const LONG = 60_000;
+const BACKOFF_FIRST = 500;
+const BACKOFF_MOST = 20_000;
+const OPEN_WITHIN = 10_000;
+const ANSWER_WITHIN = 20_000;
+const PONG_WITHIN = 8000;
+const RESTARTING = 1012;
+const CREDENTIALS_ENDED = 4401;
+const WRONG_ORIGIN = 4403;
+const TOO_MANY_FRAMES = 4429;
+
+/** One WebSocket to the server that heals by itself: frames in, requests out, and an honest word about its state. */
+export class Connection {
+  #state = $state<ConnectionState>('connecting');
+  #ready = $state(false);
+
+  readonly #api: Api;
+  readonly #openSocket: () => Socket;
+  readonly #bringOther: () => Promise<(api: Api) => Socket>;
+  readonly #random: () => number;
+  readonly #isOnline: () => boolean;
+  readonly #handlers = new Set<(frame: ServerFrame) => void>();
+  readonly #helloHandlers = new Set<(hello: HelloPayload) => void | Promise<void>>();
+  readonly #waiting = new Map<string, Waiting>();
+
+  #socket: Socket | undefined;
+  /** Taken where plain calls get through and a WebSocket does not, until the network is another. */
+  #openOther: ((api: Api) => Socket) | undefined;
+  /** A WebSocket has got through on this network. */
+  #hasBeenOnline = false;
+  #wanted = false;
+  #hellos = 0;
+  #wasLost = false;
+  #wasAway = false;
+  #attempt = 0;
+  #heartbeat = 25_000;
+  /** How far the server's clock was ahead of this one at the latest hello. */
+  #ahead = 0;
+  #lastHeard = 0;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #sayTimer: ReturnType<typeof setTimeout> | undefined;
+  #openTimer: ReturnType<typeof setTimeout> | undefined;
+  #watchTimer: ReturnType<typeof setTimeout> | undefined;
+  #pongTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(api: Api, options: ConnectionOptions = {}) {
+    this.#api = api;
+    this.#openSocket = options.open ?? openWebSocket;
+    this.#bringOther = options.bringOther ?? bringStream;
+    this.#random = options.random ?? Math.random;
+    this.#isOnline = options.isOnline ?? (() => navigator.onLine);
+  }
+
+  /** What a person is told; a loss shows after two seconds. */
+  get state(): ConnectionState {
+    return this.#state;
+  }
+
+  /** The socket is open and has said hello, right now. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** What others do right now is not known, and that is said: a loss of less than two seconds passes without a word. */
+  get isLost(): boolean {
+    return this.#state !== 'online' && (this.#state !== 'connecting' || this.#hellos > 0);
+  }
+
+  /** The latest hello ended a loss that was said. */
+  get wasLost(): boolean {
+    return this.#wasLost;
+  }
+
+  /** The latest hello came after so long a silence that one has very likely been busy on another device. */
+  get wasAway(): boolean {
+    return this.#wasAway;
+  }
+
+  /** What time it is by the server's clock, in milliseconds since 1970: what it says of times is to be compared with that. */
+  get now(): number {
+    return Date.now() + this.#ahead;
+  }
+
+  on(handler: (frame: ServerFrame) => void): () => void {
+    this.#handlers.add(handler);
+    return () => this.#handlers.delete(handler);
+  }
+
+  /** Runs after each hello, the first one too; also when the connection already stands. */
+  onHello(handler: (hello: HelloPayload) => void | Promise<void>): () => void {
+    this.#helloHandlers.add(handler);
+    return () => this.#helloHandlers.delete(handler);
+  }
+
+  /** Runs where something may have been missed of what was read: after each hello but the first, and after a late first one. */
+  onReturn(reading: Reading, handler: () => void): () => void {
+    return this.onHello(() => {
+      if (isOld(reading, this.#hellos === 1)) handler();
+    });
+  }
+
+  /** Sends a frame and waits for its `ack`, `pong` or `sync.done`; an `error` rejects with an `ApiError`. */
+  request(type: string, payload: unknown): Promise<AckPayload> {
+    const id = newId();
+    return new Promise((resolve, reject) => {
+      if (!this.#transmit(id, type, payload)) {
+        reject(new ConnectionLost('not connected'));
+        return;
+      }
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id);
+        reject(new ConnectionLost('no answer'));
+        this.#probe();
+      }, ANSWER_WITHIN);
+      this.#waiting.set(id, { resolve, reject, timer });
+    });
+  }
+
+  /** Sends a frame that has no answer; without a connection it is dropped, for it would be stale later. */
+  notify(type: string, payload: unknown): void {
+    this.#transmit(newId(), type, payload);
+  }
+
+  start(): void {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#attempt = 0;
+    if (this.#isOnline()) {
+      this.#sayLater();
+      this.#open();
+    } else {
+      this.#state = 'offline';
+    }
+  }
+
+  stop(): void {
+    this.#wanted = false;
+    this.#drop(1000);
+    clearTimeout(this.#retryTimer);
+    clearTimeout(this.#sayTimer);
+    this.#sayTimer = undefined;
+    this.#state = 'connecting';
+  }
+
+  /** Whoever it was for has left: for the next one the first hello is a first one again. */
+  reset(): void {
+    this.stop();
+    this.#hellos = 0;
+    this.#wasLost = this.#wasAway = false;
+  }
+
+  /** The browser lost or found its network. */
+  networkChanged(): void {
+    if (!this.#wanted) return;
+    if (this.#isOnline()) {
+      this.#attempt = 0;
+      this.#openOther = undefined;
+      this.#hasBeenOnline = false;
+      if (!this.#ready) {
+        this.#state = 'reconnecting';
+        this.#reopen(0);
+      }
+    } else {
+      this.#drop(1000);
+      clearTimeout(this.#retryTimer);
+      this.#state = 'offline';
+    }
+  }
+
+  /** The page is in front again: a socket may have died in its sleep. */
+  wake(): void {
+    if (!this.#wanted || !this.#isOnline()) return;
+    if (this.#ready) this.#probe();
+    else this.#reopen(0);
+  }
+
+  #open(): void {
+    clearTimeout(this.#retryTimer);
+    this.#drop(1000);
+    let socket: Socket;
+    try {
+      socket = this.#openOther ? this.#openOther(this.#api) : this.#openSocket();
+    } catch {
+      this.#later(this.#backoff());
+      return;
+    }
+    this.#socket = socket;
+    socket.onmessage = (event) => this.#receive(socket, event.data);
+    socket.onclose = (event) => this.#closed(socket, event.code);
+    socket.onerror = null;
+    this.#openTimer = setTimeout(() => {
+      if (this.#socket !== socket || this.#ready) return;
+      this.#drop(4000);
+      if (this.#attempt > 0) void this.#askWhy();
+      else this.#later(this.#backoff());
+    }, OPEN_WITHIN);
+  }
+
+  #receive(socket: Socket, data: unknown): void {
+    if (this.#socket !== socket || typeof data !== 'string') return;
+    const silence = Date.now() - this.#lastHeard;
+    this.#lastHeard = Date.now();
+    clearTimeout(this.#pongTimer);
+    this.#pongTimer = undefined;
+    const frame = parseFrame(data);
+    if (!frame) return;
+    this.#answer(frame);
+    if (frame.type === 'hello') this.#greeted(frame.payload as HelloPayload, silence);
+    for (const handler of this.#handlers) {
+      try {
+        handler(frame as ServerFrame);
+      } catch (error) {
+        // One reader's mistake must not cost the others the frame.
+        reportError(error);
+      }
+    }
+    if (frame.type === 'hello') {
+      for (const handler of this.#helloHandlers) void handler(frame.payload as HelloPayload);
+    }
+  }
+
+  #greeted(hello: HelloPayload, silence: number): void {
+    this.#wasAway = this.#hellos > 0 && silence > LONG;
+    const serverTime = Date.parse(hello.server_time);
+    if (Number.isFinite(serverTime)) this.#ahead = serverTime - Date.now();
+    clearTimeout(this.#openTimer);
+    clearTimeout(this.#sayTimer);
+    this.#sayTimer = undefined;
+    this.#attempt = 0;
+    this.#wasLost = this.isLost;
+    this.#hellos += 1;
+    this.#hasBeenOnline ||= this.#openOther === undefined;
+    this.#ready = true;
+    this.#state = 'online';
+    this.#heartbeat = Math.max(5, hello.heartbeat_seconds || 25) * 1000;
+    this.#watch();
+  }
+
+  #answer(frame: Frame): void {
+    if (!frame.reply_to) return;
+    const waiting = this.#waiting.get(frame.reply_to);
+    // What a `sync` missed comes as events that name it too; only `sync.done` ends it.
+    if (!waiting || !['ack', 'error', 'pong', 'sync.done'].includes(frame.type)) return;
+    this.#waiting.delete(frame.reply_to);
+    clearTimeout(waiting.timer);
+    if (frame.type === 'error') {
+      const { code, message, retry_after, details } = frame.payload as ErrorPayload;
+      waiting.reject(new ApiError(400, code, message, undefined, [], retry_after ?? undefined, details ?? {}));
+    } else {
+      waiting.resolve(frame.payload as AckPayload);
+    }
+  }
+
+  #closed(socket: Socket, code: number): void {
+    if (this.#socket !== socket) return;
+    const greeted = this.#ready;
+    // Perhaps a WebSocket gets through by now.
+    if (greeted) this.#openOther = undefined;
+    this.#drop();
+    if (!this.#wanted) return;
+    if (!this.#isOnline()) {
+      this.#state = 'offline';
+      return;
+    }
+    this.#sayLater();
+    if (code === CREDENTIALS_ENDED) void this.#renew();
+    else if (code === RESTARTING) this.#later(200 + this.#random() * 2800);
+    else if (code === TOO_MANY_FRAMES || code === WRONG_ORIGIN) this.#later(5000 + this.#random() * 5000);
+    // A refused upgrade does not say why: ask a plain call, which also renews the session where that is all it needs.
+    else if (!greeted && this.#attempt > 0) void this.#askWhy();
+    else this.#later(this.#backoff());
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      await this.#api.refresh();
+      this.#later(0);
+    } catch (error) {
+      // Refused: the session store has heard of it. Anything else heals later.
+      if (!(error instanceof ApiError && error.status === 401)) this.#later(this.#backoff());
+    }
+  }
+
+  async #askWhy(): Promise<void> {
+    const delay = this.#backoff();
+    try {
+      await this.#api.get('/users/me');
+      // The server is there, so it is what lies between that lets no WebSocket through. Where the other way fails, too, this one is tried again.
+      this.#openOther = this.#openOther || this.#hasBeenOnline ? undefined : await this.#bringOther();
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) return;
+    }
+    this.#later(delay);
+  }
+
+  #backoff(): number {
+    const most = Math.min(BACKOFF_MOST, BACKOFF_FIRST * 2 ** this.#attempt);
+    this.#attempt += 1;
+    return most / 2 + (this.#random() * most) / 2;
+  }
+
+  #later(milliseconds: number): void {
+    if (!this.#wanted) return;
+    clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(() => this.#open(), milliseconds);
+  }
+
+  #reopen(milliseconds: number): void {
+    this.#sayLater();
+    this.#later(milliseconds);
+  }
+
+  #sayLater(): void {
+    if (this.#state === 'offline') this.#state = 'reconnecting';
+    this.#sayTimer ??= setTimeout(() => {
+      this.#sayTimer = undefined;
+      if (this.#wanted && !this.#ready) this.#state = this.#isOnline() ? 'reconnecting' : 'offline';
+    }, SAY_AFTER);
+  }
+
+  /** Pings of the protocol are invisible here: after a silence as long as the heartbeat, ask for a sign of life. */
+  #watch(): void {
+    clearTimeout(this.#watchTimer);
+    this.#watchTimer = setTimeout(
+      () => {
+        if (Date.now() - this.#lastHeard >= this.#heartbeat) this.#probe();
+        if (this.#ready) this.#watch();
+      },
+      Math.max(1000, this.#heartbeat - (Date.now() - this.#lastHeard))
+    );
+  }
+
+  #probe(): void {
+    if (!this.#ready || this.#pongTimer) return;
+    this.notify('ping', {});
+    this.#pongTimer = setTimeout(() => {
+      this.#pongTimer = undefined;
+      this.#drop(4000);
+      if (this.#wanted) this.#reopen(this.#backoff());
+    }, PONG_WITHIN);
+  }
+
+  #transmit(id: string, type: string, payload: unknown): boolean {
+    if (!this.#ready || this.#socket?.readyState !== OPEN) return false;
+    this.#socket.send(JSON.stringify({ id, type, timestamp: new Date().toISOString(), payload }));
+    return true;
+  }
+
+  /** Lets go of the socket; whoever waits for an answer on it learns that none will come. */
+  #drop(code?: number): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#ready = false;
+    for (const timer of [this.#openTimer, this.#watchTimer, this.#pongTimer]) clearTimeout(timer);
+    this.#pongTimer = undefined;
+    if (socket) {
+      socket.onmessage = null;
+      socket.onclose = null;
+      if (code !== undefined) socket.close(code);
+    }
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject, timer } of waiting) {
+      clearTimeout(timer);
+      reject(new ConnectionLost('the connection was lost'));
+    }
+  }
+}
+
+function openWebSocket(): Socket {
+  const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
+  return new WebSocket(`${scheme}://${location.host}${base}/r1/websocket`, 'natter.json') as unknown as Socket;
+}
+
+async function bringStream(): Promise<(api: Api) => Socket> {
+  const { StreamSocket } = await import('./stream-socket.ts');
+  return (api) => new StreamSocket(api);
+}
+
+function parseFrame(data: string): Frame | undefined {
+  try {
+    const value: unknown = JSON.parse(data);
+    if (typeof value !== 'object' || value === null || typeof (value as Frame).type !== 'string') return undefined;
+    return value as Frame;
+  } catch {
+    return undefined;
+  }
+}

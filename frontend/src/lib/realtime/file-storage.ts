@@ -1,0 +1,46 @@
+/** Where files wait that are chosen and not sent: in the browser's database, so that they outlive the page. */
+import { createStore, del, entries, set, type UseStore } from 'idb-keyval';
+import type { Upload } from '#lib/api/files.ts';
+import type { Taken } from './pending-attachments.ts';
+
+export interface KeptFile {
+  readonly taken: Taken;
+  /** Null once a message has taken it. */
+  readonly conversationId: string | null;
+  /** Until the server has it. */
+  readonly blob: Blob | null;
+  readonly upload: Upload | null;
+  /** Where the server has a part of it. */
+  readonly begunAt?: string | null;
+  readonly keptAt: number;
+}
+
+/** A browser that offers no database, or no room, keeps them for as long as the page lives. */
+export class FileStorage {
+  #store: UseStore | undefined;
+
+  async load(userId: string): Promise<KeptFile[]> {
+    const all = await this.#try((store) => entries<string, KeptFile>(store));
+    return (all ?? [])
+      .filter(([key]) => key.startsWith(`${userId}/`))
+      .map(([, kept]) => kept)
+      .sort((a, b) => a.keptAt - b.keptAt);
+  }
+
+  async put(userId: string, kept: KeptFile): Promise<void> {
+    await this.#try((store) => set(`${userId}/${kept.taken.key}`, kept, store));
+  }
+
+  async remove(userId: string, key: string): Promise<void> {
+    await this.#try((store) => del(`${userId}/${key}`, store));
+  }
+
+  async #try<T>(act: (store: UseStore) => Promise<T>): Promise<T | undefined> {
+    try {
+      this.#store ??= createStore('natter-files', 'files');
+      return await act(this.#store);
+    } catch {
+      return undefined;
+    }
+  }
+}

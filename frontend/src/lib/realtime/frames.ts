@@ -1,0 +1,27 @@
+import type { DurableFrame, ServerFrame } from '#lib/api/types.ts';
+
+const DURABLE: Record<DurableFrame['type'], true> = {
+  'message.created': true,
+  'message.updated': true,
+  'message.deleted': true,
+  'message.completed': true,
+  'message.failed': true,
+  'message.pinned': true,
+  'message.previews': true,
+  'message.unpinned': true,
+  'reaction.added': true,
+  'reaction.removed': true,
+  'poll.updated': true,
+  'member.added': true,
+  'member.removed': true,
+  'member.updated': true,
+  'conversation.updated': true,
+  'conversation.archived': true,
+  'conversation.unarchived': true,
+  'conversation.deleted': true
+};
+
+/** Whether it has a place in the log of a conversation. */
+export function isDurable(frame: ServerFrame): frame is DurableFrame {
+  return frame.type in DURABLE && 'seq' in frame.payload && frame.payload.seq !== undefined;
+}

@@ -1,0 +1,43 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Watch } from './stall-watch.ts';
+
+describe('the watch over answers', () => {
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => vi.useRealTimers());
+
+  const begin = () => {
+    const growing: { id: string; length: number }[] = [{ id: 'a', length: 0 }];
+    const ask = vi.fn(() => Promise.resolve());
+    const watch = new Watch(() => growing, ask);
+    watch.look();
+    return { growing, ask, watch };
+  };
+
+  it('asks for one that does not grow, ever more seldom', async () => {
+    const { ask } = begin();
+    await vi.advanceTimersByTimeAsync(1_400);
+    expect(ask).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(200);
+    expect(ask).toHaveBeenCalledTimes(1);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(ask.mock.calls.length).toBeLessThan(9);
+  });
+
+  it('leaves one alone that grows', async () => {
+    const { growing, ask, watch } = begin();
+    for (let length = 1; length < 20; length++) {
+      await vi.advanceTimersByTimeAsync(1_000);
+      growing[0] = { id: 'a', length };
+      watch.look();
+    }
+    expect(ask).not.toHaveBeenCalled();
+  });
+
+  it('ends with the answer', async () => {
+    const { growing, ask, watch } = begin();
+    growing.length = 0;
+    watch.look();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(ask).not.toHaveBeenCalled();
+  });
+});

@@ -1,0 +1,242 @@
+/**
+ * A connection where no WebSocket gets through, as behind some proxies: events come by an answer that doesn't end
+ * (`GET /r1/events`), and what is sent goes by plain calls. What has no call (typing, presence) is left out. Where something
+ * on the way hands answers on only when they are whole, each ends with what there is, and the next one is asked for.
+ */
+import { base } from '#lib/util/address.ts';
+import { ApiError, type Api } from '#lib/api/client.ts';
+import type { ClientFrame, Id, Message, ReceiptCommand, SendCommand } from '#lib/api/types.ts';
+import { toast } from '#lib/ui/toast/toast.svelte.ts';
+import { m } from '#lib/paraglide/messages.js';
+import type { Socket } from './connection.svelte.ts';
+
+const CONNECTING = 0;
+const OPEN = 1;
+const CLOSED = 3;
+const BROKEN = 1006;
+const CREDENTIALS_ENDED = 4401;
+/** Of a conversation's log, at a time. */
+const PAGE = 200;
+/** One goes from conversation to conversation faster than the stream can follow. */
+const VIEW_AFTER = 500;
+/** Proxies end what is silent; the server says something every 15 s. */
+const SILENT = 40_000;
+/** A greeting is sent at once: without it, something holds the answer back. Whoever opened this waits twice as long. */
+const GREETED_WITHIN = 5_000;
+/** Seconds for which an answer that ends waits for something to tell. */
+const WAIT = 20;
+/** Between those: what happened just now comes once more with the next one. */
+const PAUSE = 2_000;
+/** That it was said in this tab. */
+const SAID = 'natter.live-blocked';
+
+export class StreamSocket implements Socket {
+  onopen: Socket['onopen'] = null;
+  onmessage: Socket['onmessage'] = null;
+  onclose: Socket['onclose'] = null;
+  onerror: Socket['onerror'] = null;
+  readyState = CONNECTING;
+
+  readonly #api: Api;
+  readonly #fetch: typeof fetch;
+  /** Of the place where one is, so the next connection knows it too. */
+  static #polls = false;
+  static #isSaid = false;
+
+  #stream = new AbortController();
+  #lastEventId: string | undefined;
+  #heardAt = Date.now();
+  #view = '';
+  #viewTimer: ReturnType<typeof setTimeout> | undefined;
+  #pollTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(api: Api, ask: typeof fetch = (input, init) => fetch(input, init)) {
+    this.#api = api;
+    this.#fetch = ask;
+    void this.#follow(this.#stream);
+  }
+
+  send(data: string): void {
+    const { id, type, payload } = JSON.parse(data) as ClientFrame & { id: Id };
+    switch (type) {
+      case 'ping':
+        if (Date.now() - this.#heardAt < SILENT) queueMicrotask(() => this.#say('pong', {}, id));
+        return;
+      case 'message.send':
+        return void this.#answer(id, () => this.#message(payload));
+      case 'sync':
+        return void this.#answer(id, () => this.#sync(id, payload.cursors), 'sync.done');
+      case 'receipt':
+        if (payload.state === 'read') void this.#quietly(this.#read(payload));
+        return;
+      case 'view':
+        this.#show(payload.conversation_ids.join(','));
+    }
+  }
+
+  close(): void {
+    this.readyState = CLOSED;
+    clearTimeout(this.#viewTimer);
+    clearTimeout(this.#pollTimer);
+    this.#stream.abort();
+  }
+
+  // ── what comes ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #follow(stream: AbortController): Promise<void> {
+    const [goesOn, polls] = [this.#lastEventId !== undefined, StreamSocket.#polls];
+    if (!polls) this.#pollTimer = setTimeout(() => this.#poll(), GREETED_WITHIN);
+    let isWhole = false;
+    try {
+      const query = [this.#view && `view=${this.#view}`, polls && `wait=${WAIT}`].filter(Boolean).join('&');
+      const path = `${base}/r1/events${query && `?${query}`}`;
+      const headers = {
+        accept: 'text/event-stream',
+        ...(this.#lastEventId !== undefined && { 'last-event-id': this.#lastEventId })
+      };
+      const answer = await this.#fetch(path, { headers, credentials: 'same-origin', signal: stream.signal });
+      if (!answer.ok || !answer.body) {
+        this.#end(answer.status === 401 ? CREDENTIALS_ENDED : BROKEN);
+        return;
+      }
+      this.readyState = OPEN;
+      await this.#listen(answer.body, goesOn);
+      isWhole = true;
+    } catch {
+      // It broke off, or was let go.
+    }
+    if (stream !== this.#stream) return;
+    clearTimeout(this.#pollTimer);
+    if (!polls || !isWhole) this.#end(BROKEN);
+    else if (this.readyState === OPEN) this.#pollTimer = setTimeout(() => void this.#follow(stream), PAUSE);
+  }
+
+  #poll(): void {
+    StreamSocket.#polls = true;
+    this.#restart();
+  }
+
+  #restart(): void {
+    clearTimeout(this.#pollTimer);
+    const before = this.#stream;
+    this.#stream = new AbortController();
+    before.abort();
+    void this.#follow(this.#stream);
+  }
+
+  async #listen(body: ReadableStream<Uint8Array>, goesOn: boolean): Promise<void> {
+    const reader = body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader();
+    let rest = '';
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      this.#heardAt = Date.now();
+      if (!StreamSocket.#polls) clearTimeout(this.#pollTimer);
+      const blocks = (rest + value).split('\n\n');
+      rest = blocks.pop() ?? '';
+      for (const block of blocks) this.#take(block, goesOn);
+    }
+  }
+
+  #take(block: string, goesOn: boolean): void {
+    let data = '';
+    let type = '';
+    for (const line of block.split('\n')) {
+      if (line.startsWith('data: ')) data += line.slice(6);
+      else if (line.startsWith('event: ')) type = line.slice(7);
+      else if (line.startsWith('id: ')) this.#lastEventId = line.slice(4);
+    }
+    // Who goes on where they were is neither greeted nor brought up to date anew.
+    if (data === '' || (goesOn && (type === 'hello' || type === 'sync.done'))) return;
+    if (type === 'hello') this.#sayWhy();
+    this.onmessage?.({ data });
+  }
+
+  /** Once in a tab one is told why things are slower. */
+  #sayWhy(): void {
+    if (StreamSocket.#isSaid) return;
+    StreamSocket.#isSaid = true;
+    try {
+      if (sessionStorage.getItem(SAID)) return;
+      sessionStorage.setItem(SAID, '1');
+    } catch {
+      // Nothing can be kept: it is said again after a reload.
+    }
+    toast(m.live_blocked());
+  }
+
+  /** Passing events of larger conversations come for those that are shown: that is said with the request. */
+  #show(view: string): void {
+    if (view === this.#view) return;
+    this.#view = view;
+    clearTimeout(this.#viewTimer);
+    this.#viewTimer = setTimeout(() => {
+      // Without a place to go on from, events would be missed.
+      if (this.readyState === OPEN && this.#lastEventId !== undefined) this.#restart();
+    }, VIEW_AFTER);
+  }
+
+  #end(code: number): void {
+    if (this.readyState === CLOSED) return;
+    this.close();
+    this.onclose?.({ code });
+  }
+
+  // ── what is sent ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #say(type: string, payload: unknown, reply_to: Id): void {
+    if (this.readyState === CLOSED) return;
+    this.onmessage?.({ data: JSON.stringify({ id: reply_to, type, timestamp: '', payload, reply_to }) });
+  }
+
+  /** Does what a frame asks for, and answers it as a socket would. */
+  async #answer(id: Id, run: () => Promise<unknown>, type = 'ack'): Promise<void> {
+    try {
+      this.#say(type, await run(), id);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.isNetwork) {
+        this.#end(BROKEN);
+        return;
+      }
+      const { code, message, retryAfter, details } = error;
+      this.#say('error', { code, message, retry_after: retryAfter ?? null, details }, id);
+    }
+  }
+
+  async #message({ conversation_id, ...message }: SendCommand['payload']): Promise<unknown> {
+    const sent = (await this.#api.post(`/conversations/${conversation_id}/messages`, message)) as Message;
+    return { message_id: sent.id, seq: sent.seq, duplicate: false };
+  }
+
+  async #sync(id: Id, cursors: Record<Id, number>): Promise<unknown> {
+    const refused: { id: Id; code: string }[] = [];
+    for (const [conversation, cursor] of Object.entries(cursors)) {
+      let after_seq = cursor;
+      for (let more = true; more;) {
+        const path = `/conversations/${conversation}/events` as const;
+        try {
+          const page = await this.#api.get(path, { after_seq, limit: PAGE });
+          for (const { type, payload, seq } of page.items) {
+            this.#say(type, payload, id);
+            after_seq = seq;
+          }
+          more = page.has_more;
+        } catch (error) {
+          if (!(error instanceof ApiError) || error.isNetwork) throw error;
+          refused.push({ id: conversation, code: error.code });
+          more = false;
+        }
+      }
+    }
+    return { refused };
+  }
+
+  #read({ conversation_id, seq }: ReceiptCommand['payload']): Promise<unknown> {
+    return this.#api.post(`/conversations/${conversation_id}/read`, { seq });
+  }
+
+  /** A position that did not get there is said again with the next one. */
+  async #quietly(call: Promise<unknown>): Promise<void> {
+    await call.catch(() => undefined);
+  }
+}

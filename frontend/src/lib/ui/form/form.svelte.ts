@@ -1,0 +1,107 @@
+import { ApiError } from '#lib/api/client.ts';
+import { fieldError, sentence } from '#lib/api/error-messages.ts';
+
+type Problem = (value: string) => string | undefined;
+
+/** Which field a refusal is about, where its code says so. */
+const FIELD_OF: Record<string, string> = { email_taken: 'email', name_taken: 'title' };
+
+/** A form that checks a field as it is left, keeps what was typed, and puts the server's word at its field. */
+export class Form<Field extends string> {
+  values = $state() as Record<Field, string>;
+  errors = $state<Partial<Record<Field, string>>>({});
+  /** What no field is to blame for. */
+  failure = $state<string | null>(null);
+  busy = $state(false);
+  /** Seconds until the server lets us try again. */
+  wait = $state(0);
+
+  readonly #problems: Record<Field, Problem>;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(initial: Record<Field, string>, problems: Record<Field, Problem>) {
+    this.values = { ...initial };
+    this.#problems = problems;
+  }
+
+  get fields(): Field[] {
+    return Object.keys(this.#problems) as Field[];
+  }
+
+  /** The field was left. An untouched one is not scolded, and what the server said stays until it is typed in again. */
+  left(field: Field): void {
+    if (this.values[field] === '') return;
+    const check = () => {
+      const problem = this.#problems[field](this.values[field]);
+      if (problem) this.errors[field] = problem;
+    };
+    // A press on a link or button below must find it where it was: nothing moves until it is over.
+    if (document.documentElement.matches(':active'))
+      addEventListener('pointerup', () => setTimeout(check), { once: true });
+    else check();
+  }
+
+  /** The field is being put right: its complaint goes as soon as it no longer holds. */
+  typed(field: Field): void {
+    if (this.errors[field] && !this.#problems[field](this.values[field])) this.errors[field] = undefined;
+  }
+
+  /** Runs `send` when all is well; the first field at fault gets the focus. True when it went through. */
+  async submit(element: HTMLFormElement, send: (values: Record<Field, string>) => Promise<unknown>): Promise<boolean> {
+    if (this.busy || this.wait > 0) return false;
+    this.failure = null;
+    for (const field of this.fields) this.errors[field] = this.#problems[field](this.values[field]);
+    if (this.#focusFirstError(element)) return false;
+    this.busy = true;
+    try {
+      await send({ ...this.values });
+      return true;
+    } catch (error) {
+      this.#take(error);
+      requestAnimationFrame(() => this.#focusFirstError(element));
+      return false;
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  destroy(): void {
+    clearInterval(this.#timer);
+  }
+
+  #take(error: unknown): void {
+    let isPlaced = false;
+    for (const field of this.fields) {
+      const message = fieldError(error, field);
+      if (message) {
+        this.errors[field] = message;
+        isPlaced = true;
+      }
+    }
+    const field = error instanceof ApiError ? FIELD_OF[error.code] : undefined;
+    if (field !== undefined && field in this.values) {
+      this.errors[field as Field] = sentence(error);
+      isPlaced = true;
+    }
+    if (!isPlaced) this.failure = sentence(error);
+    if (error instanceof ApiError && error.status === 429) this.#countDown(Math.ceil(error.retryAfter ?? 1));
+  }
+
+  #countDown(seconds: number): void {
+    this.wait = seconds;
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => {
+      this.wait -= 1;
+      if (this.wait > 0) return;
+      this.failure = null;
+      clearInterval(this.#timer);
+    }, 1000);
+  }
+
+  #focusFirstError(element: HTMLFormElement): boolean {
+    const field = this.fields.find((name) => this.errors[name]);
+    if (!field) return false;
+    element.querySelector<HTMLInputElement>(`[name="${field}"]`)?.focus();
+    return true;
+  }
+}

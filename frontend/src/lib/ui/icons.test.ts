@@ -1,0 +1,39 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { iconOf } from '../../../scripts/slim.mjs';
+
+const SRC = join(import.meta.dirname, '../..');
+const ICONS = join(SRC, '../node_modules/@lucide/svelte/dist/icons');
+
+it('is one element with its lines in it', () => {
+  const icon = iconOf(readFileSync(join(ICONS, 'check.svelte'), 'utf8'));
+  expect(icon).toMatch(/<svg [^>]* aria-hidden="true" class=\{look\}><path d="M20 6 9 17l-5-5" \/><\/svg>$/);
+});
+
+it('is drawn of every icon of the package', () => {
+  for (const file of globSync(join(ICONS, '*.svelte'))) {
+    const icon = iconOf(readFileSync(file, 'utf8'));
+    // Nothing in it has a meaning of its own to the compiler.
+    expect(icon.split('class={look}')[1]).toMatch(/^>(<\w+( [\w-]+="[^"{}<>&]+")+ \/>)+<\/svg>$/);
+  }
+});
+
+it('refuses a package that is built in another way', () => {
+  expect(() => iconOf('<svg></svg>')).toThrow('built in another way');
+});
+
+it('is given how it looks, and nothing else, which would not be there', () => {
+  const given = globSync(join(SRC, '**/*.svelte')).flatMap((file) => {
+    const code = readFileSync(file, 'utf8');
+    const names = [...code.matchAll(/import (\w+) from '@lucide\/svelte\/icons\//g)].map(([, name]) => name);
+    const uses = names.flatMap((name) => [...code.matchAll(new RegExp(`<${name}\\b([^<>]*)/>`, 'g'))]);
+    return uses.flatMap(([whole, attributes = '']) => {
+      const names = attributes.replaceAll(/\{(?:[^{}]|\{[^{}]*\})*\}|"[^"]*"/g, '').split(/\s+/);
+      const isMore = names.some((name) => !['', 'class=', 'aria-hidden='].includes(name));
+      const isDrawn = /\bclass=(?:"|\{\[?['"`])i\b/.test(attributes);
+      return isMore || !isDrawn ? [`${file}: ${whole}`] : [];
+    });
+  });
+  expect(given).toEqual([]);
+});

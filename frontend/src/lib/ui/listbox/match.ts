@@ -1,0 +1,41 @@
+import { fold } from '#lib/util/fold.ts';
+
+/** How well `query` fits `text`: 0 is best, undefined is not at all. Starts of words come before middles. */
+export function rank(text: string, query: string): number | undefined {
+  const [words, wanted] = [fold(text), fold(query.trim())];
+  if (wanted === '') return 0;
+  const at = words.indexOf(wanted);
+  if (at === 0) return 0;
+  if (at > 0) return /[\s\-_.(]/.test(words[at - 1] ?? '') ? 1 : 2;
+  const parts = wanted.split(/\s+/);
+  return parts.length > 1 && parts.every((part) => words.includes(part)) ? 3 : undefined;
+}
+
+/** `text` cut where `query` stands in it, so that the place can be marked. */
+export function split(text: string, query: string): { before: string; match: string; after: string } {
+  const wanted = fold(query.trim());
+  // Only where folding keeps every character's place can the cut be made.
+  const composed = text.normalize('NFC');
+  const folded = [...composed].map(fold);
+  if (wanted === '' || folded.some((character) => character.length !== 1)) {
+    return { before: text, match: '', after: '' };
+  }
+  const at = folded.join('').indexOf(wanted);
+  if (at < 0) return { before: text, match: '', after: '' };
+  const characters = [...composed];
+  return {
+    before: characters.slice(0, at).join(''),
+    match: characters.slice(at, at + wanted.length).join(''),
+    after: characters.slice(at + wanted.length).join('')
+  };
+}
+
+/** The items that fit, best first, in their own order where they fit equally. */
+export function best<T>(items: readonly T[], query: string, textOf: (item: T) => string, most: number): T[] {
+  return items
+    .map((item, index) => ({ item, index, rank: rank(textOf(item), query) }))
+    .filter((entry): entry is { item: T; index: number; rank: number } => entry.rank !== undefined)
+    .sort((a, b) => a.rank - b.rank || a.index - b.index)
+    .slice(0, most)
+    .map(({ item }) => item);
+}

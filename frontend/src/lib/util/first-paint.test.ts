@@ -1,0 +1,33 @@
+import { afterEach, expect, it, vi } from 'vitest';
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.resetModules();
+});
+
+/** As a page has it that was just opened, and whether what waits has begun. */
+async function opened() {
+  vi.resetModules();
+  vi.useFakeTimers();
+  const { awaitSeen, seen, shown } = await import('./first-paint.ts');
+  const begin = vi.fn();
+  void shown.then(begin);
+  return { awaitSeen, seen, begin };
+}
+
+it('has what can wait begin once what one came to see is there', async () => {
+  const { awaitSeen, seen, begin } = await opened();
+  awaitSeen();
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(begin).not.toHaveBeenCalled();
+  seen();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(begin).toHaveBeenCalledOnce();
+});
+
+it('does not wait for what takes too long', async () => {
+  const { awaitSeen, begin } = await opened();
+  awaitSeen();
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(begin).toHaveBeenCalledOnce();
+});

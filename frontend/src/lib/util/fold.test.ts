@@ -1,0 +1,27 @@
+import fc from '#lib/util/property-testing.ts';
+import { describe, expect, it } from 'vitest';
+import { fold } from './fold.ts';
+import cases from './folded.txt?raw';
+
+describe('fold', () => {
+  // The server's test has the same: a line is a folded name, and how it may be written.
+  it.each(cases.trim().split('\n'))('%s', (line) => {
+    const [folded, ...names] = line.split(' = ');
+    for (const name of names) expect(fold(name)).toBe(folded);
+  });
+
+  it('of what is folded is the same', () => {
+    const letter = fc.constantFrom(...'aÀĐłßẞİıΣςЁأ佐ガ한ก🎉’“– \u0301\u0323\u200d\uff76\uff9e');
+    fc.assert(
+      fc.property(fc.string({ unit: letter }), (text) => {
+        expect(fold(fold(text))).toBe(fold(text));
+        expect(fold(text.normalize('NFD'))).toBe(fold(text.normalize('NFC')));
+      })
+    );
+  });
+
+  it('tells letters and signs from others', () => {
+    expect(fold('か')).not.toBe(fold('が'));
+    expect(fold('🎉')).not.toBe(fold('🚀'));
+  });
+});

@@ -1,0 +1,42 @@
+/** Back on a phone closes what lies over the page: the layers, and the browser’s history as the router keeps it. */
+import { untrack } from 'svelte';
+import { MediaQuery } from 'svelte/reactivity';
+import { page } from '$app/state';
+import { goto } from '#lib/util/navigation.ts';
+import { Layers } from '#lib/util/layers.ts';
+import { PHONE } from '#lib/util/phone.ts';
+
+const phone = new MediaQuery(PHONE);
+
+const layers = new Layers({
+  push: (known) => void goto(location.href, { state: { layers: known }, shallow: true }),
+  back: () => history.back()
+});
+
+/** Once, in what stands around all pages. */
+export function watchLayers(): void {
+  let isPopped = false;
+  let { href } = page.url;
+  $effect(() => {
+    const pops = () => (isPopped = true);
+    addEventListener('popstate', pops, { capture: true });
+    return () => removeEventListener('popstate', pops, { capture: true });
+  });
+  $effect(() => {
+    const [known, next] = [page.state.layers ?? [], page.url.href];
+    untrack(() => {
+      if (isPopped) void layers.popped(known, next === href);
+      else layers.entered(known);
+      isPopped = false;
+      href = next;
+    });
+  });
+}
+
+/** While the component stands, or as long as `isOpen` says so, Back on a phone closes it. */
+export function closedByBack(close: () => void, isOpen: () => boolean = () => true): void {
+  $effect(() => {
+    if (phone.current && isOpen()) return untrack(() => layers.add(close));
+    return undefined;
+  });
+}
