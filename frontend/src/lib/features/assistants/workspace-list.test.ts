@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import type { Assistant, AssistantWish, Prompt } from '#lib/api/assistants.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 import { type Assistants, assistantsOf, promptsOf } from './workspace-list.svelte.ts';
 
 interface Named {

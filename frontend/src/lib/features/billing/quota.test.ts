@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Entitlements, QuotaUse } from './api.ts';
 import { Quota } from './quota.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 const TOMORROW = '2026-11-24T00:00:00Z';
 

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import type { Task } from './api.ts';
 import { MessageTasks } from './message-tasks.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 const task = (id: string, message_id: string | null) =>
   ({

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import { Saved } from './saved.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 /** The server's list, whose answers wait until they are let go. */
 function server(ids: string[]) {

@@ -3,7 +3,7 @@ import type { Section } from '#lib/features/channels/api.ts';
 import { Api, ApiError } from '#lib/api/client.ts';
 import type { ServerFrame } from '#lib/api/types.ts';
 import { Sections } from './sections.svelte.ts';
-import { FakeLine } from './stores/store-testing.ts';
+import { FakeLine } from './store-testing.ts';
 
 class FakeApi extends Api {
   items: Section[] = [];

@@ -3,7 +3,7 @@ import { ApiError } from '#lib/api/client.ts';
 import type { KeptFile } from '#lib/realtime/file-storage.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
 import { outgoing } from '#lib/features/conversations/testing.ts';
-import { MemoryOutboxStorage } from '#lib/features/conversations/stores/store-testing.ts';
+import { MemoryOutboxStorage } from '#lib/features/conversations/store-testing.ts';
 import { sendLeft } from './background-sync.ts';
 
 const taken = (key: string) => ({ key, name: `${key}.png`, media_type: 'image/png', size: 7 });

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Member } from '#lib/api/types.ts';
 import type { Connection } from '#lib/realtime/connection.svelte.ts';
 import { Presence } from './presence.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 let line: FakeLine;
 let presence: Presence;

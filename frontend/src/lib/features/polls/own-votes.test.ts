@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import { OwnVotes } from './own-votes.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 const POLL = 'm1';
 

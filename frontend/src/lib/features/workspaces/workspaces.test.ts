@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import type { Workspace } from '#lib/api/types.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 import { Workspaces } from './workspaces.svelte.ts';
 
 const workspace = (id: string, name = id): Workspace => ({ id, name, role: 'member', personal: false }) as Workspace;

@@ -3,7 +3,7 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Upload } from '#lib/api/files.ts';
 import type { Knowledge as State, KnowledgeFile, Shelf } from '../api.ts';
 import { Knowledge, ofFolder } from './knowledge.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 const fileOf = (id: string, change: Partial<KnowledgeFile> = {}): KnowledgeFile => ({
   id,

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { BoardColumn, Task } from '../api.ts';
 import { between } from '../logic/position.ts';
 import { Board } from './board.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 const COLUMNS = ['a', 'b', 'c'].map((id, at) => ({ id, name: id, position: `V${at}`, done: false }) as BoardColumn);
 const CARDS = Array.from({ length: 10 }, (_, at) => `t${at}`);

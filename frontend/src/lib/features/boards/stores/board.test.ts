@@ -2,7 +2,7 @@ import { beforeEach, expect, it, vi } from 'vitest';
 import { ApiError } from '#lib/api/client.ts';
 import type { BoardColumn, Task } from '../api.ts';
 import { Board } from './board.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 const COLUMNS = ['a', 'b'].map((id, at) => ({
   id,

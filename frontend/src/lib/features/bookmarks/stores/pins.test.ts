@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import { Pins } from './pins.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 const messageOf = (id: string, content: string) => ({ id, conversation_id: 'c1', content });
 

@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import type { Member, MemberRole } from '#lib/api/types.ts';
 import { ConversationMembers } from './conversation-members.svelte.ts';
-import { FakeLine } from './store-testing.ts';
+import { FakeLine } from '../store-testing.ts';
 
 const roles: MemberRole[] = ['owner', 'admin', 'admin', 'member', 'member', 'member'];
 const everybody = roles.map((role, at) => ({ user_id: `u${at}`, display_name: `Person ${at}`, role }) as Member);

@@ -3,7 +3,7 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import type { Message } from '#lib/api/types.ts';
 import { created, frame, message, ModelServer } from '../testing.ts';
 import { MessagesStore } from './messages.svelte.ts';
-import { FakeFiles, FakeLine, MemoryOutboxStorage } from './store-testing.ts';
+import { FakeFiles, FakeLine, MemoryOutboxStorage } from '../store-testing.ts';
 import { ThreadLog } from '#lib/features/threads/thread-log.svelte.ts';
 
 const settled = () => vi.advanceTimersByTimeAsync(0);

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { reduce, type LogInput } from '#lib/realtime/reducer.ts';
 import { EMPTY, type LogState } from '#lib/realtime/state.ts';
 import { Outbox } from './outbox.svelte.ts';
-import { FakeFiles, FakeLine, MemoryOutboxStorage } from './store-testing.ts';
+import { FakeFiles, FakeLine, MemoryOutboxStorage } from '../store-testing.ts';
 
 const taken = (key: string) => ({ key, name: `${key}.png`, media_type: 'image/png', size: 7 });
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { created } from '../testing.ts';
-import { FakeLine } from './store-testing.ts';
+import { FakeLine } from '../store-testing.ts';
 import { TypingStore } from './typing.svelte.ts';
 
 describe('typing', () => {

@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
 import type { SentFile } from '#lib/api/files.ts';
 import { ConversationFiles } from './conversation-files.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 const fileOf = (seq: number, name = `picture ${seq}.png`): SentFile => ({
   upload: { id: `u${seq}`, name, media_type: 'image/png', size: 10, status: 'ready' },

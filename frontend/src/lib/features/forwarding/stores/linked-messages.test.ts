@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest';
 import { ApiError, type Api } from '#lib/api/client.ts';
 import { frame, message } from '#lib/features/conversations/testing.ts';
 import { LinkedMessages } from './linked-messages.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 function made() {
   const line = new FakeLine();

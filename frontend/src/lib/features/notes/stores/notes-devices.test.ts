@@ -2,7 +2,7 @@ import fc from '#lib/util/property-testing.ts';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { MemoryNotes, NotesServer } from './testing.ts';
 import { Notes } from './notes.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 type Deed = 'create' | 'write' | 'pin' | 'remove' | 'turn' | 'rest' | 'reload';
 

@@ -1,7 +1,7 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 import { MemoryNotes, NotesServer } from './testing.ts';
 import { Notes } from './notes.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 let server: NotesServer;
 let storage: MemoryNotes;

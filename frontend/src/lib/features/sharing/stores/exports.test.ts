@@ -1,7 +1,7 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 import { toasts } from '#lib/ui/toast/toast.svelte.ts';
 import { RunningExport } from './exports.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 
 let line: FakeLine;
 let answer: () => void;

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Api } from '#lib/api/client.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 import { FollowedThreads } from './threads.svelte.ts';
 
 it('names whoever wrote what they are about by another name as soon as that is told', async () => {

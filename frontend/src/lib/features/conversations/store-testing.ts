@@ -6,7 +6,7 @@ import type { OutboxStorage } from '#lib/realtime/outbox-storage.ts';
 import type { Outgoing } from '#lib/realtime/state.ts';
 import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
 import { isOld, type Reading } from '#lib/realtime/live-updates.ts';
-import type { MessagesLine } from './messages.svelte.ts';
+import type { MessagesLine } from './stores/messages.svelte.ts';
 
 interface Request {
   type: string;

@@ -11,7 +11,7 @@ import { Reminders } from '#lib/features/scheduling/reminders.svelte.ts';
 import { Saved } from '#lib/features/bookmarks/saved.svelte.ts';
 import { ScheduledMessages } from '#lib/features/scheduling/stores/scheduled.svelte.ts';
 import { Sections } from '#lib/features/conversations/sections.svelte.ts';
-import { FakeLine } from '#lib/features/conversations/stores/store-testing.ts';
+import { FakeLine } from '#lib/features/conversations/store-testing.ts';
 import { FollowedThreads } from '#lib/features/threads/stores/threads.svelte.ts';
 import { ThreadsWaiting } from '#lib/features/threads/stores/unread-threads.svelte.ts';
 import { assistantsOf } from '#lib/features/assistants/workspace-list.svelte.ts';
