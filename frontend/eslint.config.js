@@ -3,6 +3,7 @@ import prettier from 'eslint-config-prettier';
 import svelte from 'eslint-plugin-svelte';
 import globals from 'globals';
 import ts from 'typescript-eslint';
+import { featureBoundaries } from './scripts/feature-boundaries.mjs';
 
 /** Kinds of conversations: `features/conversations/kinds.ts` alone asks for them. */
 const KINDS = '/^(single|group|assistant|public_channel|private_channel)$/';
@@ -82,6 +83,13 @@ export default ts.config(
         { name: 'fast-check', message: 'Take it from #lib/util/property-testing.ts, which draws the same each time.' }
       ]
     }
+  },
+  {
+    files: ['src/**'],
+    // A test of shared code, or of the app as a whole, may look into several features.
+    ignores: ['src/lib/{api,app,i18n,realtime,ui,util}/**/*.test.ts'],
+    plugins: { natter: { rules: { 'feature-boundaries': featureBoundaries } } },
+    rules: { 'natter/feature-boundaries': 'error' }
   },
   {
     files: ['src/**'],
