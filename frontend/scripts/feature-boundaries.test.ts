@@ -1,8 +1,7 @@
-import { Linter } from 'eslint';
+import { Linter, type Rule } from 'eslint';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import ts from 'typescript-eslint';
-// @ts-expect-error -- a script without types
 import { featureBoundaries } from './feature-boundaries.mjs';
 
 const SRC = join(import.meta.dirname, '../src');
@@ -13,7 +12,7 @@ function problemsOf(path: string, code: string) {
   const config = {
     files: ['**/*.ts'],
     languageOptions: { parser: ts.parser as Linter.Parser },
-    plugins: { natter: { rules: { 'feature-boundaries': featureBoundaries } } },
+    plugins: { natter: { rules: { 'feature-boundaries': featureBoundaries as unknown as Rule.RuleModule } } },
     rules: { 'natter/feature-boundaries': 'error' as const }
   };
   return linter.verify(code, config, join(SRC, path)).map(({ message }) => message);
