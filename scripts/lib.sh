@@ -176,19 +176,17 @@ python_packages() {
   echo "$home"
 }
 
-# npm_install FOLDER: installs a package's dependencies unless they are as its lock file says.
+# npm_install FOLDER: installs a package's dependencies as its lock file says, unless they are installed.
 npm_install() {
   local lock="$1/package-lock.json" done="$1/node_modules/.package-lock.json"
   if [ ! -e "$done" ] || [ "$lock" -nt "$done" ]; then
     say "Installing the packages of ${1#"$ROOT"/}"
-    # Not `npm ci`: that refuses a lock file which lacks the optional packages of other platforms, as one does that was written
-    # where the registry has none of them. The versions are those of the lock file all the same.
     # Playwright would fetch browsers of its own; Debian's Chromium is used.
-    local options=(--prefix "$1" --no-save --no-fund --no-audit)
+    local options=(--prefix "$1" --no-fund --no-audit)
     if npm_is_reachable; then
-      PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install "${options[@]}" --loglevel=error
+      PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci "${options[@]}" --loglevel=error
     else
-      PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install "${options[@]}" --loglevel=silent --offline ||
+      PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci "${options[@]}" --loglevel=silent --offline ||
         fail "The packages of ${1#"$ROOT"/} could not be installed: the npm registry can't be reached, and npm's cache lacks some."
     fi
     touch "$done"
