@@ -3,7 +3,7 @@
 FROM node:24-bookworm-slim AS frontend
 WORKDIR /natter/frontend
 COPY frontend/package.json frontend/package-lock.json ./
-RUN npm install --no-save --no-fund --no-audit
+RUN npm ci --no-fund --no-audit
 COPY frontend ./
 RUN npm run build
 
