@@ -48,8 +48,8 @@ pub trait Stored: Serialize + Sized {
     }
 }
 
-/// How a worker brings a job to its end.
-pub trait Job<H>: Stored + DeserializeOwned + Send {
+/// How a worker brings a job to its end. `S` is the state that it needs: the host, or a part of it.
+pub trait Job<S>: Stored + DeserializeOwned + Send {
     /// How many of them this instance works on at the same time. Each kind has its own places: what is slow makes only its like wait.
     fn places(_config: &Config) -> usize {
         USUAL_PLACES
@@ -60,7 +60,7 @@ pub trait Job<H>: Stored + DeserializeOwned + Send {
         Self::places(config).div_ceil(2)
     }
 
-    fn run(self, work: Work<'_, H>) -> impl Future<Output = Result<Ended, AppError>> + Send;
+    fn run(self, work: Work<'_, S>) -> impl Future<Output = Result<Ended, AppError>> + Send;
 }
 
 /// A job as it is stored: with what it came of, where that is traced.
@@ -85,22 +85,22 @@ pub(super) fn trace(claim: &job::Model) -> Span {
     span
 }
 
-/// What a worker has in hand.
-pub struct Work<'a, H> {
-    pub app: &'a H,
+/// A claimed job and the state to work with.
+pub struct Work<'a, S> {
+    pub state: &'a S,
     pub claim: &'a job::Model,
     pub lease: &'a Lease,
     /// This instance stops: what can't be ended soon is for another one.
     pub draining: &'a CancellationToken,
 }
 
-impl<H> Clone for Work<'_, H> {
+impl<S> Clone for Work<'_, S> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<H> Copy for Work<'_, H> {}
+impl<S> Copy for Work<'_, S> {}
 
 /// How the work on a job ended. An error means that it is tried again, as the schedule says.
 #[derive(Debug, PartialEq, Eq)]
@@ -125,16 +125,21 @@ pub struct Kind<H> {
 }
 
 impl<H: Sync> Kind<H> {
+    /// The kind of the jobs `J`, which run on the part `S` of the host.
     #[must_use]
-    pub const fn of<J: Job<H>>() -> Self {
-        Self { name: J::KIND, places: J::places, per_person: J::per_person, run: run::<H, J> }
+    pub const fn of<J: Job<S>, S: Sync>() -> Self
+    where
+        H: AsRef<S>,
+    {
+        Self { name: J::KIND, places: J::places, per_person: J::per_person, run: run::<H, S, J> }
     }
 }
 
-fn run<H: Sync, J: Job<H>>(work: Work<'_, H>) -> BoxFuture<'_, Result<Ended, AppError>> {
+fn run<H: AsRef<S> + Sync, S: Sync, J: Job<S>>(work: Work<'_, H>) -> BoxFuture<'_, Result<Ended, AppError>> {
     async move {
-        let job: J = serde_json::from_str(&work.claim.payload).map_err(AppError::internal)?;
-        job.run(work).await
+        let Work { state, claim, lease, draining } = work;
+        let job: J = serde_json::from_str(&claim.payload).map_err(AppError::internal)?;
+        job.run(Work { state: state.as_ref(), claim, lease, draining }).await
     }
     .boxed()
 }

@@ -222,7 +222,7 @@ async fn work<H: Host>(host: Arc<H>, taken: Taken<H>, draining: CancellationToke
         Ok(Ended::Hopeless("no worker got to the end of it".to_owned()))
     } else {
         // Otherwise its lease would run out and it would be claimed again, without an end.
-        let run = (kind.run)(Work { app: &*host, claim: &claim, lease: &lease, draining: &draining });
+        let run = (kind.run)(Work { state: &*host, claim: &claim, lease: &lease, draining: &draining });
         span.around(caught(run)).await
     };
     if !matches!(ended, Ok(Ended::Done | Ended::HandedOn)) {
@@ -370,6 +370,12 @@ mod tests {
         }
     }
 
+    impl AsRef<Self> for Program {
+        fn as_ref(&self) -> &Self {
+            self
+        }
+    }
+
     impl Job<Program> for Easy {
         async fn run(self, _: Work<'_, Program>) -> Result<Ended, AppError> {
             Ok(Ended::Done)
@@ -400,7 +406,7 @@ mod tests {
         }
     }
 
-    const KINDS: &[Kind<Program>] = &[Kind::of::<Easy>(), Kind::of::<Broken>()];
+    const KINDS: &[Kind<Program>] = &[Kind::of::<Easy, Program>(), Kind::of::<Broken, Program>()];
 
     async fn program() -> Arc<Program> {
         let folder = tempfile::tempdir().unwrap();

@@ -42,4 +42,9 @@ impl Core {
     pub fn notify_account_changed(&self, user_id: UserId) -> Result<(), AppError> {
         self.notify_user(user_id, &Event::OwnAccountChanged { user_id })
     }
+
+    /// Makes the workers of all instances look for jobs at once. They find new jobs within a second without it.
+    pub fn wake_workers(&self) {
+        jobs::wake(&*self.bus);
+    }
 }

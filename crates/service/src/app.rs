@@ -11,6 +11,7 @@ use appcore::{
     event::{EventBus, Signal},
 };
 use dbcontext::Database;
+use jobs::{Kind, Workers};
 use outgoing::Outgoing;
 use platform::{
     Core, audit,
@@ -41,7 +42,6 @@ use crate::{
     exports::ExportJob,
     gateway::{self, Gateway},
     holds::Holds,
-    jobs::{Kind, Workers},
     knowledge,
     mail::{self, MailJob, Mailer},
     messages::{reminders::ReminderJob, scheduled::ScheduledJob},
@@ -59,27 +59,27 @@ use crate::{
 };
 
 /// Every kind of job that a worker of this program knows.
-const JOB_KINDS: &[Kind] = &[
-    Kind::of::<AnswerJob>(),
-    Kind::of::<TitleJob>(),
-    Kind::of::<MailJob>(),
-    Kind::of::<ForgetJob>(),
-    Kind::of::<DepartureJob>(),
-    Kind::of::<SweepJob>(),
-    Kind::of::<TranscribeJob>(),
-    Kind::of::<PreviewJob>(),
-    Kind::of::<KeepMethodJob>(),
-    Kind::of::<FinishSetupJob>(),
-    Kind::of::<BroadcastJob>(),
-    Kind::of::<DueJob>(),
-    Kind::of::<ExportJob>(),
-    Kind::of::<ScheduledJob>(),
-    Kind::of::<ReminderJob>(),
-    Kind::of::<PushJob>(),
-    Kind::of::<notifications::MissedJob>(),
-    Kind::of::<knowledge::ReadJob>(),
-    Kind::of::<search::FileTextJob>(),
-    Kind::of::<KnowledgeSweepJob>(),
+const JOB_KINDS: &[Kind<App>] = &[
+    Kind::of::<AnswerJob, App>(),
+    Kind::of::<TitleJob, App>(),
+    Kind::of::<MailJob, App>(),
+    Kind::of::<ForgetJob, App>(),
+    Kind::of::<DepartureJob, App>(),
+    Kind::of::<SweepJob, App>(),
+    Kind::of::<TranscribeJob, App>(),
+    Kind::of::<PreviewJob, App>(),
+    Kind::of::<KeepMethodJob, App>(),
+    Kind::of::<FinishSetupJob, App>(),
+    Kind::of::<BroadcastJob, App>(),
+    Kind::of::<DueJob, App>(),
+    Kind::of::<ExportJob, App>(),
+    Kind::of::<ScheduledJob, App>(),
+    Kind::of::<ReminderJob, App>(),
+    Kind::of::<PushJob, App>(),
+    Kind::of::<notifications::MissedJob, App>(),
+    Kind::of::<knowledge::ReadJob, App>(),
+    Kind::of::<search::FileTextJob, App>(),
+    Kind::of::<KnowledgeSweepJob, App>(),
 ];
 
 /// One instance of the program.
@@ -241,7 +241,7 @@ impl App {
         if self.config.server.role != Role::Web {
             tokio::spawn(knowledge::follow(Arc::downgrade(self)));
         }
-        ::jobs::start_workers(Arc::clone(self), JOB_KINDS)
+        jobs::start_workers(Arc::clone(self), JOB_KINDS)
     }
 }
 
@@ -254,7 +254,13 @@ impl Deref for App {
     }
 }
 
-impl ::jobs::Host for App {
+impl AsRef<Self> for App {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl jobs::Host for App {
     fn db(&self) -> &Database {
         &self.db
     }

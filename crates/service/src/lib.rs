@@ -16,7 +16,6 @@ pub mod events;
 pub mod exports;
 pub mod gateway;
 mod holds;
-pub mod jobs;
 pub mod knowledge;
 mod ledger;
 pub mod mail;

@@ -27,7 +27,7 @@ use super::{
     sessions::tell_ended, signin,
 };
 use crate::{
-    App, jobs,
+    App,
     mail::{self, Letter, Recipient},
 };
 
@@ -47,7 +47,7 @@ pub async fn forgot_password(app: &App, email: &str) -> Result<(), AppError> {
 async fn request(app: &App, email: &str, letter: Letter) -> Result<(), AppError> {
     let email = Email::parse(email).map_err(|error| AppError::Invalid(vec![error]))?;
     mail::post(app.db.writer(), app.clock.now(), Recipient::Account(email), letter).await?;
-    jobs::wake(app);
+    app.wake_workers();
     Ok(())
 }
 
@@ -166,7 +166,7 @@ pub async fn redeem_reset(app: &App, shown: &str, password: &str, address: Optio
     tx.commit().await.map_err(app_error)?;
     tell_ended(app, ended).await;
     tell_revoked(app, revoked).await;
-    jobs::wake(app);
+    app.wake_workers();
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use dbcontext::{
 use platform::{cleanup::SweepJob, thumbnail::SmallPicture};
 
 use super::notice::tell_others;
-use crate::{App, jobs};
+use crate::App;
 
 const PICTURE: SmallPicture = SmallPicture {
     name: "A profile picture",
@@ -37,7 +37,7 @@ pub async fn set_picture(app: &App, by: &Principal, upload_id: UploadId) -> Resu
         jobs::ask(&tx, now, &SweepJob::Upload(picture)).await?;
     }
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     if is_other {
         tell_others(app, by.user_id).await;
     }
@@ -55,7 +55,7 @@ pub async fn remove_picture(app: &App, by: &Principal) -> Result<(), AppError> {
         jobs::ask(&tx, now, &SweepJob::Upload(picture)).await?;
     }
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     if before.is_some() {
         tell_others(app, by.user_id).await;
     }

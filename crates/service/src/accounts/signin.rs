@@ -11,7 +11,7 @@ use super::{
     hashing::Applicant,
     password_hash::PasswordCheck,
 };
-use crate::{App, jobs};
+use crate::App;
 
 /// Signs in. One answer and one duration, whether the account is unknown or the password is wrong.
 pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> Result<SignedIn, AppError> {
@@ -53,7 +53,7 @@ pub async fn signin(app: &App, email: &str, password: &str, device: Device) -> R
     }
     let signed_in = admit::admit(&tx, app, &account, Proof::Password, &device).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     Ok(signed_in)
 }
 

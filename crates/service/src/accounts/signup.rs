@@ -17,7 +17,7 @@ use super::{
     issue, known,
 };
 use crate::{
-    App, jobs,
+    App,
     mail::{self, Letter, Recipient},
     membership::{self, invitation},
 };
@@ -81,7 +81,7 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
             tx.rollback().await.map_err(app_error)?;
             // The address's owner learns of the attempt.
             mail::post(app.db.writer(), now, Recipient::Account(newcomer.email), Letter::SignUpAttempt).await?;
-            jobs::wake(app);
+            app.wake_workers();
             return Err(AppError::Refused { code: Code::EmailTaken, message, retry_after });
         }
         created => created?,
@@ -96,7 +96,7 @@ pub async fn signup(app: &App, request: SignUp, device: Device) -> Result<TokenP
     mail::post(&tx, now, Recipient::User(user.id), Letter::Verification).await?;
     tx.commit().await.map_err(app_error)?;
     app.accounts.setup.end();
-    jobs::wake(app);
+    app.wake_workers();
     Ok(pair)
 }
 

@@ -4,7 +4,7 @@
 //! decides. The text so far outlives the interruption, because it lies outside of both.
 //!
 //! What goes wrong is told to the reader: the message ends as failed, with a sentence and the chance to ask again, and the job has done its
-//! duty. The schedule of the [jobs](crate::jobs) is for an answer that could not even do that, because the database or this program failed.
+//! duty. The schedule of the [`jobs`] is for an answer that could not even do that, because the database or this program failed.
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use appcore::{
     view::{AnswerFigures, Message, MessageStatus, ToolCallStatus, TranscriptState, Upload, Visibility},
 };
 use dbcontext::{entity::assistant, query};
+use jobs::{Ended, Job, Lease, Over, Stored as _, Work};
 use platform::work_pools::job_owner;
 use tokio::{
     sync::Mutex,
@@ -32,7 +33,6 @@ use crate::{
     App,
     events::{AnswerJob, BeginAnswer, Change, FinishAnswer},
     gateway,
-    jobs::{Ended, Job, Lease, Over, Stored as _, Work, wake},
     knowledge::Known,
     tools::{self, ToolTranscript},
 };
@@ -76,14 +76,14 @@ impl Job<App> for AnswerJob {
         config.ai.workers
     }
 
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         answer(self, work).await
     }
 }
 
 /// Works on the answer of a claimed job until it has its end, or is not this worker's any more.
-async fn answer(answer: AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
-    let app = job.app;
+async fn answer(answer: AnswerJob, job: Work<'_, App>) -> Result<Ended, AppError> {
+    let app = job.state;
     match work(&answer, job).await {
         // The conversation, the assistant or the answer is gone, so nobody waits.
         Err(AppError::Refused { code: Code::NotFound, .. }) => Ok(Ended::Done),
@@ -96,8 +96,8 @@ async fn answer(answer: AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
     }
 }
 
-async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
-    let Work { app, claim, lease, draining } = job;
+async fn work(answer: &AnswerJob, job: Work<'_, App>) -> Result<Ended, AppError> {
+    let Work { state: app, claim, lease, draining } = job;
     if claim.stop_requested {
         return end_as_it_is(app, answer, MessageStatus::Stopped, None).await.map(|_| Ended::Done);
     }
@@ -198,8 +198,8 @@ async fn work(answer: &AnswerJob, job: Work<'_>) -> Result<Ended, AppError> {
 }
 
 /// Puts the job aside until somebody has decided about its calls, or the time for that is over.
-async fn put_aside(answer: &AnswerJob, job: Work<'_>, version: i64, until: Timestamp) -> Result<Ended, AppError> {
-    let Work { app, claim, .. } = job;
+async fn put_aside(answer: &AnswerJob, job: Work<'_, App>, version: i64, until: Timestamp) -> Result<Ended, AppError> {
+    let Work { state: app, claim, .. } = job;
     let wait = Duration::from_millis(u64::try_from(until.0 - app.clock.now().0).unwrap_or(0)) + PAST_EXPIRY;
     if !query::jobs::put_aside(&app.db, claim.id, claim.attempt, wait).await? {
         return Ok(Ended::Lost);
@@ -209,7 +209,7 @@ async fn put_aside(answer: &AnswerJob, job: Work<'_>, version: i64, until: Times
     if calls.iter().all(|call| call.status != ToolCallStatus::Waiting.as_str())
         && query::jobs::hasten(app.db.writer(), AnswerJob::KIND, answer.answer_id.0).await?
     {
-        wake(app);
+        app.wake_workers();
     }
     Ok(Ended::Aside)
 }

@@ -17,13 +17,13 @@ use appcore::{
     view::{AnswerDetails, Message, MessageStatus, SenderKind},
 };
 use dbcontext::query;
+use jobs::{self, Stored as _};
 use platform::recent::Recent;
 
 use crate::{
     App, access,
     events::{AnswerJob, AnswerOptions, Change, Compare, FinishAnswer, HIDDEN, Regenerate},
     gateway,
-    jobs::{self, Stored as _},
 };
 pub use watch::Watch;
 
@@ -73,7 +73,7 @@ pub async fn stop(app: &App, by: &Principal, id: MessageId) -> Result<Message, A
     if query::jobs::request_stop(app.db.writer(), id.0).await? {
         // It may wait for somebody's decision.
         if query::jobs::hasten(app.db.writer(), AnswerJob::KIND, id.0).await? {
-            jobs::wake(app);
+            app.wake_workers();
         }
         drop(app.bus.publish(vec![BusMessage::Signal(Signal::StopGeneration(id))]));
         return Ok(message);

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use ai::{ChatMessage, ChatRequest};
 use appcore::{AppError, MessageId, config::Titles};
 use dbcontext::query;
+use jobs::{Ended, Job, Work};
 
 use crate::{
     App,
     events::{Change, SuggestTitle, TitleJob},
     gateway,
-    jobs::{Ended, Job, Work},
 };
 
 /// The longest title that is made, in characters.
@@ -32,10 +32,10 @@ impl Job<App> for TitleJob {
         PLACES
     }
 
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
-            made = self.make(work.app) => made.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            made = self.make(work.state) => made.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }

@@ -14,6 +14,7 @@ use dbcontext::{
     query,
 };
 use futures_util::StreamExt as _;
+use jobs::{Lease, Work};
 use platform::work_pools::job_owner;
 use tokio::{
     sync::Mutex,
@@ -29,7 +30,6 @@ use crate::{
     App,
     events::{AnswerJob, Change, Outcome, OvertakeAnswer},
     gateway::{self, AnswerUse, Asker, RoundHold},
-    jobs::{Lease, Work},
     tools::{self, Offer, Ran, ToolTranscript, Wanted},
 };
 
@@ -88,13 +88,13 @@ pub(super) struct Writing<'a> {
 
 impl<'a> Writing<'a> {
     pub fn new(
-        work: Work<'a>,
+        work: Work<'a, App>,
         answer: &'a AnswerJob,
         (assistant, model, route): (&'a assistant::Model, &'a str, Result<Arc<Route>, AiError>),
         (offer, request): (&'a Offer, ChatRequest),
         calling: &'a Mutex<()>,
     ) -> Self {
-        let Work { app, claim, lease, draining } = work;
+        let Work { state: app, claim, lease, draining } = work;
         Self { app, answer, lease, claim, draining, assistant, model, route, offer, request, calling }
     }
 

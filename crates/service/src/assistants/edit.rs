@@ -15,7 +15,7 @@ use dbcontext::{
 use platform::cleanup;
 
 use super::{DEFAULT_ID, may_edit, notice, seen, view};
-use crate::{App, gateway, jobs, membership, quotas, tools};
+use crate::{App, gateway, membership, quotas, tools};
 
 /// The longest name of an assistant, in characters.
 const MAX_NAME: usize = 60;
@@ -153,7 +153,7 @@ pub async fn delete(app: &App, assistant: &EditableAssistant) -> Result<(), AppE
     query::assistants::delete(&tx, assistant.row.id, now).await?;
     cleanup::ask_for_knowledge(&tx, now).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     tell(app, &assistant.row, false);
     Ok(())
 }

@@ -7,13 +7,13 @@ use appcore::{
     view::{NotificationKind, Task},
 };
 use dbcontext::query::{boards, tasks as rows};
+use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
 use crate::{
     App, access,
-    jobs::{self, Ended, Job, Stored, Work},
     notifications::{Notice, notify},
 };
 
@@ -39,10 +39,10 @@ impl Stored for DueJob {
 }
 
 impl Job<App> for DueJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
-            reminded = remind(work.app, self) => reminded.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            reminded = remind(work.state, self) => reminded.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }

@@ -19,7 +19,7 @@ use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use super::{DueJob, OwnTaskFilter, TaskFilter, due, position, tell, tell_viewers, too_many, writer};
-use crate::{App, access, jobs, quotas};
+use crate::{App, access, quotas};
 
 const MAX_TITLE_CHARS: usize = 200;
 const MAX_DESCRIPTION_CHARS: usize = 10_000;

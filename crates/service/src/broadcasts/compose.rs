@@ -17,7 +17,7 @@ use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 
 use super::{BroadcastJob, concerned, parsed, seen_by_admins, status};
-use crate::{App, accounts::Confirmed, jobs};
+use crate::{App, accounts::Confirmed};
 
 /// The longest title, in characters.
 const MAX_TITLE: usize = 120;
@@ -96,7 +96,7 @@ pub async fn create(app: &App, by: &Principal, new: NewBroadcast) -> Result<Broa
     audit::record(&tx, Entry::by(by, Action::BroadcastCreated, Some(row.id.to_string()))).await?;
     ask(&tx, now, &row).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     seen_by_admins(row, Counts::default(), now)
 }
 
@@ -162,7 +162,7 @@ pub async fn change(
     audit::record(&tx, Entry::by(by, Action::BroadcastChanged, Some(id.to_string()))).await?;
     ask(&tx, now, &row).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     let counts = rows::counts(app.db.writer(), &[id]).await?.remove(&id).unwrap_or_default();
     seen_by_admins(row, counts, now)
 }
@@ -181,7 +181,7 @@ pub async fn withdraw(app: &App, by: &Principal, id: BroadcastId) -> Result<Broa
             jobs::cancel::<BroadcastJob>(&tx, id.0).await?;
             jobs::ask(&tx, now, &BroadcastJob { broadcast_id: id }).await?;
             tx.commit().await.map_err(app_error)?;
-            jobs::wake(app);
+            app.wake_workers();
         }
         BroadcastStatus::Withdrawn => tx.rollback().await.map_err(app_error)?,
         BroadcastStatus::Ended => {

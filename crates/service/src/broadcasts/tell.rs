@@ -14,6 +14,7 @@ use dbcontext::{
         broadcasts::{self as rows, BroadcastRow},
     },
 };
+use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait as _;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -21,7 +22,6 @@ use uuid::Uuid;
 use super::{CHUNK, parsed, seen_by_readers, status};
 use crate::{
     App,
-    jobs::{self, Ended, Job, Stored, Work},
     mail::{Letter, MailJob, Recipient},
     notifications::{self, Announced},
 };
@@ -50,10 +50,10 @@ impl Stored for BroadcastJob {
 }
 
 impl Job<App> for BroadcastJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
-            told = tell(work.app, self.broadcast_id) => told.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            told = tell(work.state, self.broadcast_id) => told.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }
@@ -147,7 +147,7 @@ async fn send(app: &App, mut row: BroadcastRow, channels: &[BroadcastChannel]) -
         row.mailed_at = is_last.then_some(now);
         rows::note_mailed(&tx, row.id, row.mailed_to, row.mailed_at).await?;
         tx.commit().await.map_err(app_error)?;
-        jobs::wake(app);
+        app.wake_workers();
         notifications::tell(app, notified).await?;
     }
     Ok(())
@@ -164,7 +164,7 @@ async fn take_back(app: &App, row: &BroadcastRow) -> Result<(), AppError> {
         let part = rows::concerned_after(app.db.reader(), &audience, after, SENT, app.clock.now()).await?;
         let Some(last) = part.last().copied() else { break };
         notifications::withdraw(app, NotificationId(row.id.0), &part).await?;
-        jobs::wake(app);
+        app.wake_workers();
         after = Some(last);
     }
     Ok(())

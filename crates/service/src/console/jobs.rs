@@ -12,7 +12,7 @@ use dbcontext::{
 };
 use platform::audit::{self, Action, Entry};
 
-use crate::{App, accounts::Confirmed, jobs::wake};
+use crate::{App, accounts::Confirmed};
 
 /// The longest name of a kind that is looked for.
 const MAX_KIND: usize = 40;
@@ -46,7 +46,7 @@ pub async fn requeue(app: &App, by: &Principal, id: JobId) -> Result<Job, AppErr
     }
     audit::record(&tx, Entry::by(by, Action::JobRequeued, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    wake(app);
+    app.wake_workers();
     Ok(job)
 }
 
@@ -57,7 +57,7 @@ pub async fn requeue_all(app: &App, by: &Principal, kind: Option<&str>) -> Resul
     let requeued = job_list::requeue(&tx, None, kind).await?;
     audit::record(&tx, Entry::by(by, Action::JobRequeued, Some(kind.unwrap_or("*").to_owned()))).await?;
     tx.commit().await.map_err(app_error)?;
-    wake(app);
+    app.wake_workers();
     Ok(requeued)
 }
 

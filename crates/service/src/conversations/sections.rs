@@ -9,7 +9,7 @@ use dbcontext::{
 use platform::cleanup;
 use sea_orm::ConnectionTrait;
 
-use crate::{App, assistants::instructions, jobs, quotas};
+use crate::{App, assistants::instructions, quotas};
 
 const MAX_NAME_CHARS: usize = 80;
 /// The longest instructions of a section, in characters.
@@ -81,7 +81,7 @@ pub async fn remove(app: &App, by: &Principal, id: SectionId) -> Result<(), AppE
     let sections = number(&tx, by, sections).await?;
     cleanup::ask_for_knowledge(&tx, app.clock.now()).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     tell(app, by, &sections)
 }
 

@@ -1,10 +1,9 @@
 //! The jobs that follow from a change, stored with it. How they are done is no matter of the log.
 
 use appcore::{AssistantId, ConversationId, Country, MessageId, UploadId};
+use jobs::Stored;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-use crate::jobs::Stored;
 
 /// What whoever asks an assistant says beside the question, and what is known of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

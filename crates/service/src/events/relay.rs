@@ -8,10 +8,11 @@ use std::{sync::Arc, time::Duration};
 
 use appcore::{AppError, event::BusMessage};
 use dbcontext::query;
+use jobs::caught;
 use metrics::metrics;
 
 use super::log;
-use crate::{App, jobs::caught};
+use crate::App;
 
 /// How old an outbox entry must be before somebody else than its writer acts on it: well above what an entry lives for where nothing is wrong
 /// (0.2 s and a commit), and well below the two seconds within which everybody online is to have the events. A claim holds for as long.

@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use dbcontext::query;
+use jobs::caught;
 use platform::batch_delete::in_parts;
 
-use crate::{App, jobs::caught};
+use crate::App;
 
 /// How often old events are looked for.
 const PERIOD: Duration = Duration::from_secs(3_600);

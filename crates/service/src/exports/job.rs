@@ -12,6 +12,7 @@ use appcore::{
 };
 use bytes::Bytes;
 use dbcontext::query::{conversations, exports, members};
+use jobs::{Ended, Job, Stored, Work};
 use platform::work_pools::WorkOwner;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -19,7 +20,6 @@ use uuid::Uuid;
 use super::{MEDIA_TYPE, Wanted, archive::Archive, check, format};
 use crate::{
     App,
-    jobs::{Ended, Job, Stored, Work},
     notifications::{Notice, notify},
     uploads::{self, Object},
 };
@@ -72,12 +72,12 @@ impl Job<App> for ExportJob {
         1
     }
 
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
-        let is_last = work.app.config.jobs.wait_after(failures).is_none();
+        let is_last = work.state.config.jobs.wait_after(failures).is_none();
         tokio::select! {
-            ended = write_or_tell(work.app, self, is_last) => ended,
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            ended = write_or_tell(work.state, self, is_last) => ended,
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }

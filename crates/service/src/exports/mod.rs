@@ -19,14 +19,12 @@ use dbcontext::{
         uploads::{self as uploads, NewUpload},
     },
 };
+use jobs::{self, Stored as _};
 use platform::cleanup::SweepJob;
 
 pub(crate) use job::ExportJob;
 
-use crate::{
-    App, access,
-    jobs::{self, Stored as _},
-};
+use crate::{App, access};
 
 /// So long an export can be fetched.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -90,7 +88,7 @@ pub async fn begin(app: &App, conversation: &ExportableConversation, wanted: Wan
     jobs::ask_for(&tx, now, &job, (by.user_id, *workspace_id)).await?;
     jobs::ask_after(&tx, now, &SweepJob::Upload(upload_id), KEPT).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     crate::uploads::find(app, by, upload_id).await
 }
 

@@ -50,6 +50,7 @@ use dbcontext::{
     Database,
     query::{self, budgets::BudgetId, gateway_models},
 };
+use jobs::caught;
 use platform::{batch_delete::in_parts, rate_limits::KeyLimits, redis::Redis, work_pools::WorkOwner};
 use uuid::Uuid;
 
@@ -82,7 +83,6 @@ use crate::{
     App,
     accounts::api_keys,
     holds::{Holds, Purse},
-    jobs::caught,
 };
 
 /// How often the models are read anew while the bus is away.

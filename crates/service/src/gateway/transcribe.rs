@@ -14,6 +14,7 @@ use appcore::{
 use bytes::Bytes;
 use dbcontext::query::uploads::{self as rows, StoredUpload};
 use futures_util::TryStreamExt as _;
+use jobs::{Ended, Job, Work};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -21,7 +22,6 @@ use super::{Asker, Model, Refusal, SideCall};
 use crate::{
     App,
     events::{Change, SetTranscript, TranscribeJob},
-    jobs::{Ended, Job, Work},
     membership,
     uploads::{self, Object},
 };
@@ -34,16 +34,16 @@ const HEAD: usize = 8 * 1024;
 const MAX_CHARS: usize = 20_000;
 
 impl Job<App> for TranscribeJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
-        let is_last = work.app.config.jobs.wait_after(failures).is_none();
+        let is_last = work.state.config.jobs.wait_after(failures).is_none();
         tokio::select! {
-            written = self.write_down(work.app, is_last) => match written {
+            written = self.write_down(work.state, is_last) => match written {
                 // Deleted meanwhile.
                 Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
                 written => written.map(|()| Ended::Done),
             },
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }

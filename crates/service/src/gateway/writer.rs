@@ -21,14 +21,12 @@ use dbcontext::{
     entity::usage_request,
     query::{self, usage},
 };
+use jobs::caught;
 use metrics::{Call, metrics};
 use tokio::sync::{Notify, watch};
 
 use super::journal::{Journal, Turns};
-use crate::{
-    holds::{self, Holds, Settlement},
-    jobs::caught,
-};
+use crate::holds::{self, Holds, Settlement};
 
 /// Rows that may wait, some 10 MiB.
 const BOUND: usize = 20_000;

@@ -14,12 +14,13 @@ use dbcontext::{
         ledger as accounts,
     },
 };
+use jobs::caught;
 use platform::bisect::in_halves;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use uuid::Uuid;
 
 use super::{Amounts, HeldFor, Holds, Locked, MOST, Origin, Purse, Which};
-use crate::{jobs::caught, ledger};
+use crate::ledger;
 
 /// Expired holds that one transaction releases.
 const SWEEP_HOLDS: u64 = 500;

@@ -38,14 +38,11 @@ use dbcontext::{
 
 pub(crate) use consult::Known;
 pub use holder::Shelf;
+use jobs::{self, Stored as _};
 pub(crate) use read::ReadJob;
 
 use self::holder::Holder;
-use crate::{
-    App, gateway,
-    jobs::{self, Stored as _},
-    uploads::space,
-};
+use crate::{App, gateway, uploads::space};
 
 /// How often it is looked whether another model embeds now.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -141,7 +138,7 @@ pub async fn give(app: &App, shelf: &Shelf, upload_id: UploadId) -> Result<Given
     tx.commit().await.map_err(app_error)?;
     let known = rows::of_upload(app.db.writer(), id, upload_id).await?.ok_or(Code::NotFound)?;
     if is_new {
-        jobs::wake(app);
+        app.wake_workers();
         holder.tell(app);
     }
     Ok(Given { file: known.try_into()?, is_new })
@@ -186,7 +183,7 @@ pub async fn retry(app: &App, shelf: &Shelf, file_id: KnowledgeFileId) -> Result
     query::jobs::remove_all(&tx, ReadJob::KIND, job.subject()).await?;
     jobs::ask_for(&tx, now, &job, (shelf.by.user_id, shelf.workspace_id)).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     shelf.holder.tell(app);
     rows::find(app.db.writer(), id, file_id).await?.ok_or(Code::NotFound)?.try_into()
 }
@@ -282,7 +279,7 @@ async fn embed_anew(app: &App, space: &str) -> Result<(), AppError> {
                 failed = Some(error);
             }
         }
-        jobs::wake(app);
+        app.wake_workers();
     }
 }
 

@@ -11,6 +11,7 @@ use dbcontext::{
     constraint::app_error,
     query::knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
 };
+use jobs::{Ended, Job, Stored, Work};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -20,7 +21,6 @@ use super::{cut, holder::Holder, search::BLOCK, words};
 use crate::{
     App,
     gateway::{self, Asker, EmbedCause, EmbedFailure, Embedded, Embedder},
-    jobs::{Ended, Job, Stored, Work},
     uploads::text::{self, Source},
 };
 
@@ -85,8 +85,8 @@ impl Job<App> for ReadJob {
         PLACES
     }
 
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
-        let Work { app, claim, lease, draining } = work;
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
+        let Work { state: app, claim, lease, draining } = work;
         let file = rows::get(app.db.writer(), self.file_id).await?;
         let holder = match &file {
             Some(file) => Holder::of(app, file).await?,

@@ -2,19 +2,17 @@
 
 use appcore::{AppError, KnowledgeFileId};
 use dbcontext::{constraint::app_error, query::knowledge as rows};
+use jobs::{self, Ended, Job, Work};
 use platform::cleanup::{KnowledgeSweepJob, SweepJob};
 
 use super::PART;
-use crate::{
-    App,
-    jobs::{self, Ended, Job, Work},
-};
+use crate::App;
 
 impl Job<App> for KnowledgeSweepJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
-            swept = sweep(work.app) => swept.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            swept = sweep(work.state) => swept.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }
@@ -43,6 +41,6 @@ pub(super) async fn remove(app: &App, id: KnowledgeFileId) -> Result<(), AppErro
         jobs::ask(&tx, app.clock.now(), &SweepJob::Upload(removed.upload_id)).await?;
     }
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     Ok(())
 }

@@ -9,6 +9,7 @@ use dbcontext::query::{
     self,
     knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
 };
+use jobs::Stored as _;
 use sea_orm::ConnectionTrait as _;
 
 use super::{
@@ -19,7 +20,6 @@ use super::{
 use crate::{
     App,
     accounts::tests::stage::{Stage, stages},
-    jobs::Stored as _,
 };
 
 const SPACE: &str = "embed-1";

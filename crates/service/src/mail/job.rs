@@ -7,14 +7,12 @@ use appcore::{
     auth::{Email, token},
 };
 use dbcontext::query::{mail_tokens, users};
+use jobs::{Ended, Job, Stored, Work};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Letter, MOST, Recipient, compose, transport::Unsent};
-use crate::{
-    App,
-    jobs::{Ended, Job, Stored, Work},
-};
+use crate::App;
 
 /// How many letters are sent at the same time, by all instances together: a server that hangs must not keep every worker waiting.
 const LANES: usize = 8;
@@ -59,14 +57,14 @@ impl Stored for MailJob {
 }
 
 impl Job<App> for MailJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         let stopping = async {
             work.draining.cancelled().await;
             tokio::time::sleep(HAND_OVER).await;
         };
         tokio::select! {
             sent = self.send(work) => sent,
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = stopping => Ok(Ended::HandedOn),
         }
     }
@@ -74,7 +72,7 @@ impl Job<App> for MailJob {
 
 /// Sends somebody a letter of a list now, if the address is shown to be theirs. `unsubscribe` is where they get no more of them.
 pub(crate) async fn send_listed(
-    work: Work<'_>,
+    work: Work<'_, App>,
     to: UserId,
     letter: Letter,
     unsubscribe: String,
@@ -83,12 +81,12 @@ pub(crate) async fn send_listed(
 }
 
 impl MailJob {
-    async fn send(&self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn send(&self, work: Work<'_, App>) -> Result<Ended, AppError> {
         self.hand_over(work, None).await
     }
 
-    async fn hand_over(&self, work: Work<'_>, unsubscribe: Option<String>) -> Result<Ended, AppError> {
-        let app = work.app;
+    async fn hand_over(&self, work: Work<'_, App>, unsubscribe: Option<String>) -> Result<Ended, AppError> {
+        let app = work.state;
         let Some(addressee) = self.addressee(app).await? else { return Ok(Ended::Done) };
         if self.letter == Letter::Verification && addressee.is_verified {
             return Ok(Ended::Done);

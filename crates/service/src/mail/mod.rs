@@ -22,7 +22,7 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{App, jobs};
+use crate::App;
 
 pub(crate) use job::{MailJob, send_listed};
 pub(crate) use transport::{Mailer, sends_password_in_clear};

@@ -18,13 +18,13 @@ use dbcontext::{
         texts::row_bytes,
     },
 };
+use jobs::{self, Ended, Job, Stored, Work};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::find;
 use crate::{
     App,
-    jobs::{self, Ended, Job, Stored, Work},
     notifications::{self, Notice},
     quotas,
 };
@@ -106,10 +106,10 @@ impl Stored for ReminderJob {
 }
 
 impl Job<App> for ReminderJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
-            told = remind(work.app, self.reminder_id) => told.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            told = remind(work.state, self.reminder_id) => told.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }

@@ -22,6 +22,7 @@ use dbcontext::{
         uploads as files,
     },
 };
+use jobs::{self, Ended, Job, Stored, Work};
 use platform::cleanup::SweepJob;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -30,7 +31,6 @@ use super::{InThread, SendMessage, check_mentions, content_beside, may_reply_to,
 use crate::{
     App, access,
     events::{AnswerOptions, no_such_file},
-    jobs::{self, Ended, Job, Stored, Work},
     quotas,
     uploads::space,
 };
@@ -347,10 +347,10 @@ impl Stored for ScheduledJob {
 }
 
 impl Job<App> for ScheduledJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
-            sent = deliver(work.app, self) => sent.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            sent = deliver(work.state, self) => sent.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }

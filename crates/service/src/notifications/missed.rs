@@ -10,6 +10,7 @@ use dbcontext::query::{
     self,
     notifications::{self as rows, NotificationRow},
 };
+use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,7 +18,6 @@ use uuid::Uuid;
 use super::describe;
 use crate::{
     App,
-    jobs::{self, Ended, Job, Stored, Work},
     mail::{self, Letter},
     presence,
 };
@@ -45,10 +45,10 @@ impl Stored for MissedJob {
 }
 
 impl Job<App> for MissedJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
             sent = self.send(work) => sent,
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }
@@ -78,8 +78,8 @@ pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notif
 }
 
 impl MissedJob {
-    async fn send(self, work: Work<'_>) -> Result<Ended, AppError> {
-        let (app, now) = (work.app, work.app.clock.now());
+    async fn send(self, work: Work<'_, App>) -> Result<Ended, AppError> {
+        let (app, now) = (work.state, work.state.clock.now());
         let settings = rows::settings(app.db.reader(), self.user_id).await?;
         let Some(minutes) = settings.mail_after_minutes else { return Ok(Ended::Done) };
         let patience = MINUTE * u32::try_from(minutes).unwrap_or(u32::MAX);

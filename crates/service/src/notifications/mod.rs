@@ -40,7 +40,7 @@ pub(crate) use own::passed;
 pub use own::{list, read};
 pub use settings::{SettingsChange, change_settings, settings};
 
-use crate::{App, jobs, push};
+use crate::{App, push};
 
 /// The longest text that is kept of what no message says, in characters.
 const MAX_TEXT: usize = 300;
@@ -95,7 +95,7 @@ pub async fn notify(app: &App, notice: Notice) -> Result<(), AppError> {
     missed::ask(&tx, now, &stored).await?;
     tx.commit().await.map_err(app_error)?;
     if has_device {
-        jobs::wake(app);
+        app.wake_workers();
     }
     tell(app, stored).await
 }

@@ -26,6 +26,7 @@ use dbcontext::{
         notifying,
     },
 };
+use jobs::caught;
 use platform::{
     batch_delete::in_parts,
     bisect::{in_halves, is_of_one},
@@ -38,7 +39,7 @@ use super::{
     happenings::{Happenings, matters},
     missed, tell, tell_of_end,
 };
-use crate::{App, jobs::caught, push};
+use crate::{App, push};
 
 /// How long it is waited for more to come; and how many times as long it rests as it has worked.
 const GATHER: Duration = Duration::from_millis(100);

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use appcore::{AppError, view::PresenceStatus};
 use dbcontext::query::{notifications, push as rows, users};
+use jobs::{self, Ended, Job, Work};
 use uuid::Uuid;
 
 use super::describe_one;
 use crate::{
     App,
-    jobs::{self, Ended, Job, Work},
     push::{Message, Outcome, PushJob, deliver, is_shown},
 };
 
@@ -28,10 +28,10 @@ impl Job<App> for PushJob {
         12
     }
 
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
-            pushed = self.push(work.app) => pushed.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            pushed = self.push(work.state) => pushed.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }

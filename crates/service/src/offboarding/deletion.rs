@@ -17,6 +17,7 @@ use dbcontext::{
     entity::user,
     query::{self, api_keys, departures, mail_tokens, sessions, users},
 };
+use jobs::{self, Ended, Job, Stored, Work};
 use platform::{
     audit::{self, Action, Entry},
     cleanup,
@@ -29,7 +30,6 @@ use crate::{
     App,
     accounts::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended, tell_others},
     events::{Change, Depart},
-    jobs::{self, Ended, Job, Stored, Work},
     mail::MailJob,
     membership::ChangeNotice,
     presence,
@@ -104,7 +104,7 @@ impl Left {
             // The rest may take long, and the caller need not wait.
             Ok(()) => {
                 query::jobs::hasten(app.db.writer(), ForgetJob::KIND, job.subject()).await?;
-                jobs::wake(app);
+                app.wake_workers();
             }
             Err(error) => tracing::warn!(%error, %user_id, "what a deleted account had is passed on later"),
         }
@@ -149,22 +149,22 @@ impl Stored for ForgetJob {
 }
 
 impl Job<App> for ForgetJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         let forgetting = async {
             // What can't be forgotten in one place is forgotten in all others, and tried again.
-            let passed_on = pass_on(work.app, self.user_id).await;
-            let purged = departures::purge_chats(work.app.db.writer(), self.user_id).await;
-            let rewritten = rewrite_log(work.app, self.user_id).await;
-            work.app.db.forget_removed();
+            let passed_on = pass_on(work.state, self.user_id).await;
+            let purged = departures::purge_chats(work.state.db.writer(), self.user_id).await;
+            let rewritten = rewrite_log(work.state, self.user_id).await;
+            work.state.db.forget_removed();
             passed_on.and(purged).and(rewritten)?;
             // Their last connections have ended by then, so their last-seen time is written no more.
             tokio::time::sleep(presence::GRACE * 2).await;
-            work.app.presence.forget(self.user_id).await;
+            work.state.presence.forget(self.user_id).await;
             Ok(())
         };
         tokio::select! {
             forgotten = forgetting => forgotten.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }

@@ -20,6 +20,7 @@ use dbcontext::{
     query::{balances as rows, ledger as ledger_rows, workspaces},
 };
 use futures_util::stream::{self, StreamExt as _};
+use jobs::caught;
 use sea_orm::ConnectionTrait;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -30,7 +31,6 @@ use super::{
 };
 use crate::{
     App, entitlements,
-    jobs::caught,
     ledger::Holder,
     mail::{self, Letter, Recipient},
 };

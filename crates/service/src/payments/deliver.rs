@@ -25,7 +25,7 @@ use super::{
     subscriptions::{self, KeepMethodJob, Purpose, interval_of},
 };
 use crate::{
-    App, jobs,
+    App,
     ledger::{Books, Source},
 };
 

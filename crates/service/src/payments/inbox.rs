@@ -5,7 +5,7 @@ use appcore::{AppError, Code, PaymentMethodSetupId};
 use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
 
 use super::{apply, reconcile, setups::FinishSetupJob};
-use crate::{App, jobs};
+use crate::App;
 
 /// The longest event that is kept.
 pub const MAX_EVENT: usize = 256 * 1024;

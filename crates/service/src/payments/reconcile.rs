@@ -12,10 +12,11 @@ use futures_util::{
     future::join_all,
     stream::{self, StreamExt as _},
 };
+use jobs::caught;
 use uuid::Uuid;
 
 use super::{apply, compare, failed, gateway_of, known, refund, setups, stage, subscriptions};
-use crate::{App, jobs::caught};
+use crate::App;
 
 /// Payments of a gateway that one look asks about, and those with waiting events that it finds at once.
 const MOST: u64 = 100;

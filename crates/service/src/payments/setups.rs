@@ -17,6 +17,7 @@ use dbcontext::{
     query::{payment_methods as rows, users},
 };
 use futures_util::stream::{self, StreamExt as _};
+use jobs::{Ended, Job, Stored, Work};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -27,10 +28,7 @@ use super::{
     reconcile::AT_ONCE,
     subscriptions::{self, Payer, wrong_state},
 };
-use crate::{
-    App,
-    jobs::{Ended, Job, Stored, Work},
-};
+use crate::App;
 
 /// How long a payer has. Stripe wants at least 30 minutes.
 const PATIENCE: Duration = Duration::from_secs(35 * 60);
@@ -68,10 +66,10 @@ impl Stored for FinishSetupJob {
 }
 
 impl Job<App> for FinishSetupJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
-            done = ask(work.app, self.setup_id) => done.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            done = ask(work.state, self.setup_id) => done.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }

@@ -10,9 +10,10 @@ use appcore::{
     view::PaymentGateway,
 };
 use dbcontext::{constraint::app_error, query::payments as rows};
+use jobs::caught;
 use platform::audit::{self, Action, Entry};
 
-use crate::{App, entitlements, jobs::caught};
+use crate::{App, entitlements};
 
 /// The payment methods of this installation.
 #[must_use]

@@ -1,10 +1,9 @@
 //! What is stored of waking somebody's devices, or of taking back what they show. It is done by who knows what people are told.
 
 use appcore::{ConversationId, NotificationId, UserId};
+use jobs::Stored;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-use crate::jobs::Stored;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PushJob {

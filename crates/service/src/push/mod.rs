@@ -31,6 +31,7 @@ use dbcontext::{
         push::{self as rows, Subscription},
     },
 };
+use jobs::Stored as _;
 use sea_orm::ConnectionTrait;
 use tokio::sync::Notify;
 use url::Url;
@@ -39,7 +40,7 @@ use uuid::Uuid;
 pub(crate) use deliver::{Message, Outcome, deliver};
 pub(crate) use job::PushJob;
 
-use crate::{App, jobs::Stored as _};
+use crate::App;
 
 /// Devices that one person may have.
 const MAX_DEVICES: u32 = 10;

@@ -26,12 +26,12 @@ use dbcontext::{
         positions::{Reach, Reached},
     },
 };
+use jobs::caught;
 use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     App, access,
-    jobs::caught,
     notifications::{self, Place, ReadTo},
 };
 

@@ -20,6 +20,7 @@ use dbcontext::{
     },
 };
 use extract::Section;
+use jobs::{self, Ended, Job, Stored, Work};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -27,7 +28,6 @@ use uuid::Uuid;
 use super::document::Texts;
 use crate::{
     App,
-    jobs::{self, Ended, Job, Stored, Work},
     uploads::text::{self, Source},
 };
 
@@ -64,8 +64,8 @@ impl Job<App> for FileTextJob {
         PLACES
     }
 
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
-        let Work { app, claim, lease, draining } = work;
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
+        let Work { state: app, claim, lease, draining } = work;
         let is_hopeless = claim.attempt - claim.attempts_before > MOST_ATTEMPTS;
         tokio::select! {
             done = self.take_out(app, job_owner(claim), is_hopeless) => done.map(|()| Ended::Done),
@@ -147,7 +147,7 @@ pub(super) async fn texts(app: &App, found: &[Indexed]) -> Result<HashMap<Uuid, 
             }
         }
         tx.commit().await.map_err(app_error)?;
-        jobs::wake(app);
+        app.wake_workers();
     }
     Ok(by_message(rows::file_texts(app.db.reader(), &carrying).await?))
 }

@@ -25,6 +25,7 @@ use dbcontext::query::{
     events::{self, EventAbout},
     search as rows,
 };
+use jobs::caught;
 use metrics::metrics;
 use platform::{
     bisect::{in_halves, is_of_one},
@@ -39,7 +40,7 @@ use super::{
     files,
     index::{self, SearchIndex, Writing},
 };
-use crate::{App, jobs::caught};
+use crate::App;
 
 /// How long it rests after it has read what was new, as many times as long as it took, so that what people send goes before; and long enough for more to
 /// come.

@@ -13,15 +13,12 @@ use dbcontext::{
         tool_permissions::{self, NewPermission},
     },
 };
+use jobs::{self, Stored as _};
 use mcp::Tool;
 use serde_json::{Map, Value};
 
 use super::{arguments, builtin, permissions::digest, servers, shown_json, tell, transcript::DENIED};
-use crate::{
-    App, access,
-    events::AnswerJob,
-    jobs::{self, Stored as _},
-};
+use crate::{App, access, events::AnswerJob};
 
 /// What somebody decides of a call.
 #[derive(Clone, Debug)]
@@ -131,7 +128,7 @@ pub async fn decide(
     if rows.iter().all(|row| row.status != ToolCallStatus::Waiting.as_str())
         && query::jobs::hasten(app.db.writer(), AnswerJob::KIND, message_id.0).await?
     {
-        jobs::wake(app);
+        app.wake_workers();
     }
     row.clone().try_into()
 }

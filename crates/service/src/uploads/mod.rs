@@ -50,7 +50,7 @@ pub use sent::of_conversation;
 pub(crate) use store::Object;
 pub use store::{Pieces, open_s3};
 
-use crate::{App, entitlements, jobs, quotas};
+use crate::{App, entitlements, quotas};
 pub(crate) use receive::{Incoming, Received};
 use store::Store;
 

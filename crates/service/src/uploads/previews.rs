@@ -11,7 +11,7 @@ use dbcontext::{
 use platform::{cleanup::SweepJob, work_pools::WorkOwner};
 
 use super::{SmallPicture, UNSENT, sweep, take_in};
-use crate::{App, jobs};
+use crate::App;
 
 /// The pictures of a deleted message's previews go.
 pub(crate) async fn drop_previews(app: &App, message: MessageId) -> Result<(), AppError> {

@@ -2,28 +2,26 @@
 
 use appcore::{AppError, ConversationId, UploadId};
 use dbcontext::{constraint::app_error, query::uploads as rows};
+use jobs::{self, Ended, Job, Work};
 use platform::cleanup::SweepJob;
 
 use super::{image::THUMBNAILS, store::Object};
-use crate::{
-    App,
-    jobs::{self, Ended, Job, Work},
-};
+use crate::App;
 
 /// Files that are looked at in one go.
 const PART: u32 = 100;
 
 impl Job<App> for SweepJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         let sweeping = async {
             match self {
-                Self::Upload(id) => sweep(work.app, id).await,
-                Self::Conversation(id) => sweep_conversation(work.app, id).await,
+                Self::Upload(id) => sweep(work.state, id).await,
+                Self::Conversation(id) => sweep_conversation(work.state, id).await,
             }
         };
         tokio::select! {
             swept = sweeping => swept.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }
@@ -44,7 +42,7 @@ async fn sweep_conversation(app: &App, id: ConversationId) -> Result<(), AppErro
             jobs::ask(&tx, now, &SweepJob::Upload(upload)).await?;
             tx.commit().await.map_err(app_error)?;
         }
-        jobs::wake(app);
+        app.wake_workers();
     }
 }
 

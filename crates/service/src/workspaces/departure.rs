@@ -9,6 +9,7 @@ use std::time::Duration;
 use appcore::{AppError, Code, ConversationId, Timestamp, UserId, WorkspaceId};
 use dbcontext::query::{conversations, workspaces as rows};
 use futures_util::{StreamExt as _, stream};
+use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -16,7 +17,6 @@ use uuid::Uuid;
 use crate::{
     App,
     events::{Change, Depart},
-    jobs::{self, Ended, Job, Stored, Work},
 };
 
 /// Conversations that are read at once.
@@ -57,16 +57,16 @@ impl Stored for DepartureJob {
 }
 
 impl Job<App> for DepartureJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         let clearing = async {
             match self.user_id {
-                Some(user) => take_out(work.app, self.workspace_id, user).await,
-                None => dissolve(work.app, self.workspace_id).await,
+                Some(user) => take_out(work.state, self.workspace_id, user).await,
+                None => dissolve(work.state, self.workspace_id).await,
             }
         };
         tokio::select! {
             cleared = clearing => cleared.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }

@@ -17,7 +17,7 @@ use dbcontext::{
 use platform::{cleanup::SweepJob, emoji, thumbnail::SmallPicture};
 use sea_orm::ConnectionTrait;
 
-use crate::{App, jobs};
+use crate::App;
 
 /// How many a workspace may have.
 const MAX_EMOJI: u64 = 500;
@@ -83,7 +83,7 @@ pub async fn remove(app: &App, by: &Principal, id: WorkspaceId, name: &str) -> R
     let picture = rows::remove(&tx, id, name).await?.ok_or(Code::NotFound)?;
     sweep(&tx, app.clock.now(), picture).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     tell(app, id);
     Ok(())
 }

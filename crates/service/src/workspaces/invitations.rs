@@ -24,7 +24,7 @@ use sea_orm::ConnectionTrait;
 
 use super::members::may_bring_in;
 use crate::{
-    App, jobs,
+    App,
     mail::{self, Letter, Recipient},
     membership::{
         ChangeNotice, admit,
@@ -144,7 +144,7 @@ pub async fn create(
     }
     audit::record(&tx, Entry::by(by, Action::InvitationCreated, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     let url = format!("{base_url}/invite?token={token}");
     Ok(MadeInvitation { invitation: view(row)?, token: token.into(), url })
 }

@@ -19,7 +19,6 @@ use crate::{
         signin,
         signup::{self, parse_name},
     },
-    jobs,
     mail::{self, Letter, Recipient},
 };
 
@@ -72,7 +71,7 @@ pub(super) async fn sign_in(
                 claim::offer(&tx, app, &taken, newcomer.provider, &identity).await?;
                 // The token is used up all the same.
                 tx.commit().await.map_err(app_error)?;
-                jobs::wake(app);
+                app.wake_workers();
                 return Err(Code::LinkRequired.into());
             }
             None => create(&tx, app, &identity, newcomer, device).await?,
@@ -80,7 +79,7 @@ pub(super) async fn sign_in(
     };
     let signed_in = admit::admit(&tx, app, &account, Proof::Identity, device).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     Ok(signed_in)
 }
 

@@ -25,7 +25,6 @@ use crate::{
         sessions::{tell_ended, views},
         signup,
     },
-    jobs,
     mail::{self, Letter, PASSWORD_RESET, Recipient, WELCOME},
 };
 
@@ -59,7 +58,7 @@ pub async fn invite(app: &App, by: &Confirmed, new: NewAccount, own_url: &str) -
     let link = link(&tx, app, id, Letter::Welcome, (now, WELCOME), own_url).await?;
     audit::record(&tx, entry(by, Action::UserInvited, id)).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     Ok(InvitedUser { user: after(app, id).await?, link })
 }
 
@@ -71,7 +70,7 @@ pub async fn send_reset(app: &App, by: &Confirmed, id: UserId, own_url: &str) ->
     let link = link(&tx, app, id, Letter::PasswordReset, (now, PASSWORD_RESET), own_url).await?;
     audit::record(&tx, entry(by, Action::UserPasswordReset, id)).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     Ok(link)
 }
 
@@ -144,6 +143,6 @@ pub async fn remove_second_factor(app: &App, by: &Confirmed, id: UserId) -> Resu
     mail::post(&tx, now, Recipient::User(id), Letter::SecondFactorRemoved { at: now }).await?;
     audit::record(&tx, entry(by, Action::UserSecondFactorRemoved, id)).await?;
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     app.notify_account_changed(id)
 }

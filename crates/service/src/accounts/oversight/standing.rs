@@ -20,7 +20,6 @@ use crate::{
         api_keys::{tell_changed, tell_revoked},
         sessions::tell_ended,
     },
-    jobs,
     mail::{self, Letter, Recipient},
 };
 
@@ -84,7 +83,7 @@ pub(super) async fn apply(app: &App, by: &Confirmed, id: UserId, change: Change)
         _ => {}
     }
     tx.commit().await.map_err(app_error)?;
-    jobs::wake(app);
+    app.wake_workers();
     // Here at once, elsewhere as fast as the bus is.
     app.accounts.standings.change_person(id).await;
     drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(id))]));

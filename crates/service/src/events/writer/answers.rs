@@ -8,6 +8,7 @@ use appcore::{
     view::{Message, MessageStatus, Sender, SenderKind},
 };
 use dbcontext::query;
+use jobs::Stored as _;
 
 use super::{
     batch::Batch,
@@ -16,12 +17,9 @@ use super::{
     messages::{create, not_archived, target_row},
     removed, threads, versions,
 };
-use crate::{
-    events::{
-        jobs::{AnswerJob, TitleJob},
-        tool_calls,
-    },
-    jobs::Stored as _,
+use crate::events::{
+    jobs::{AnswerJob, TitleJob},
+    tool_calls,
 };
 
 /// How many answers may be open for one person.

@@ -19,6 +19,7 @@ use dbcontext::query::{
     jobs::NewJob,
     mentions::NewMention,
 };
+use jobs::Stored;
 use platform::word_filter::Filter;
 use uuid::Uuid;
 
@@ -30,7 +31,7 @@ use super::{
     memory::Known,
     statements::Statements,
 };
-use crate::{events::jobs::AnswerJob, jobs::Stored};
+use crate::events::jobs::AnswerJob;
 
 pub(super) use close::Closed;
 

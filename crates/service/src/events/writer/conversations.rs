@@ -10,6 +10,7 @@ use dbcontext::{
     entity::conversation,
     query::{self, batches::Head, conversations::Settings},
 };
+use jobs::Stored as _;
 use platform::{audit, cleanup::SweepJob};
 use sea_orm::ConnectionTrait as _;
 
@@ -21,7 +22,6 @@ use super::{
     },
     messages::{self, not_archived},
 };
-use crate::jobs::Stored as _;
 
 /// How many assistants may be in one conversation.
 const MAX_ASSISTANTS: usize = 10;

@@ -11,6 +11,7 @@ use dbcontext::query::{
     self, Piece,
     uploads::{Attachment, StoredUpload},
 };
+use jobs::Stored as _;
 use platform::cleanup::SweepJob;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
     messages::{listed, sends, target},
     removed,
 };
-use crate::{events::jobs::TranscribeJob, jobs::Stored as _};
+use crate::events::jobs::TranscribeJob;
 
 #[derive(Default)]
 pub(super) struct Files {

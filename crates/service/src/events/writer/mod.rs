@@ -59,9 +59,8 @@ pub use change::{
 };
 use commit::{Committed, Committer};
 pub(crate) use files::no_such_file;
+use jobs::caught;
 pub use limits::Limits;
-
-use crate::jobs::caught;
 
 /// Changes that go into one transaction at most.
 const MAX_GROUP: usize = 256;

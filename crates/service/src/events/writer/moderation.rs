@@ -9,6 +9,7 @@ use appcore::{
     view::{Message, MessageStatus},
 };
 use dbcontext::query;
+use jobs::Stored as _;
 use platform::{audit, links, word_filter::Verdict};
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
     messages::{self, sends, target},
     removed,
 };
-use crate::{events::jobs::PreviewJob, jobs::Stored as _};
+use crate::events::jobs::PreviewJob;
 
 /// Reads who wrote when in conversations with slow mode, and what of it is sent again.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {

@@ -10,6 +10,7 @@ use appcore::{
 };
 use dbcontext::{constraint::app_error, query};
 use futures_util::future::join_all;
+use jobs::{Ended, Job, Work};
 use outgoing::{Fetched, Limits};
 use platform::{
     audit::{self, Action, Entry},
@@ -21,7 +22,6 @@ use url::Url;
 use crate::{
     App, access,
     events::{Change, Outcome, PreviewJob, SetPreviews},
-    jobs::{Ended, Job, Work},
     membership, uploads,
 };
 
@@ -39,14 +39,14 @@ impl Job<App> for PreviewJob {
         PLACES
     }
 
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
-            read = self.read(work.app, job_owner(work.claim)) => match read {
+            read = self.read(work.state, job_owner(work.claim)) => match read {
                 // Deleted meanwhile.
                 Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
                 read => read.map(|()| Ended::Done),
             },
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }

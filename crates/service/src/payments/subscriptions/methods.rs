@@ -11,6 +11,7 @@ use dbcontext::{
     entity::{payment_method, subscription},
     query::{payment_methods as method_rows, payments as payment_rows, subscriptions as rows},
 };
+use jobs::{Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -18,7 +19,6 @@ use uuid::Uuid;
 use super::{Payer, account, settle, state, tell, wrong_state};
 use crate::{
     App,
-    jobs::{Ended, Job, Stored, Work},
     payments::{self, failed, known},
 };
 
@@ -41,10 +41,10 @@ impl Stored for KeepMethodJob {
 }
 
 impl Job<App> for KeepMethodJob {
-    async fn run(self, work: Work<'_>) -> Result<Ended, AppError> {
+    async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
-            kept = self.keep(work.app) => kept.map(|()| Ended::Done),
-            _ = work.lease.keep(&work.app.db) => Ok(Ended::Lost),
+            kept = self.keep(work.state) => kept.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }
