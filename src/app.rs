@@ -120,7 +120,9 @@ fn routes(config: &mut ServiceConfig) {
 
 /// The public keys of our access tokens (JWKS).
 async fn published_keys(app: Data<App>) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(app.accounts.published_keys())
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .json(app.identity.accounts.published_keys())
 }
 
 /// What we are to the authorization servers of servers of tools.

@@ -11,11 +11,9 @@ use appcore::{AppError, Clock, Language};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dbcontext::Database;
 
+use identity::accounts::{self, SignUp};
 use platform::firewall;
-use service::{
-    accounts::{self, SignUp},
-    credits, payments, search,
-};
+use service::{credits, payments, search};
 
 use crate::{backup, doctor, logging, probe, schema, serve, tls};
 

@@ -21,6 +21,7 @@ use actix_web::{dev::AppConfig, web::Data};
 use anyhow::Context as _;
 use appcore::config::{Config, Role};
 use futures_util::FutureExt as _;
+use jobs::Workers;
 use middleware::{
     address, auth::Credentials, below, client_socket::ClientSocket, flood_guard::FloodGuard, host, tracing::RequestId,
 };
@@ -29,7 +30,7 @@ use realtime::{
     per_address::PerAddress,
     upgrade::{self, Token, UpgradeRequest},
 };
-use service::{App, jobs::Workers};
+use service::App;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     io::AsyncWriteExt as _,

@@ -12,7 +12,7 @@ use appcore::{
     event::MemoryBus,
 };
 use dbcontext::Database;
-use service::accounts;
+use identity::accounts;
 
 use super::PATH;
 
@@ -47,8 +47,10 @@ async fn me(http: HttpRequest, app: web::Data<service::App>) -> HttpResponse {
     let Some(token) = header.and_then(|text| text.strip_prefix("Bearer ")) else {
         return HttpResponse::Unauthorized().finish();
     };
-    let Ok(caller) = accounts::authenticate(&app, token).await else { return HttpResponse::Unauthorized().finish() };
-    match accounts::me(&app, &caller).await {
+    let Ok(caller) = accounts::authenticate(&app.identity, token).await else {
+        return HttpResponse::Unauthorized().finish();
+    };
+    match accounts::me(&app.identity, &caller).await {
         Ok(user) => HttpResponse::Ok().json(Success::new(&user)),
         Err(_) => HttpResponse::InternalServerError().finish(),
     }

@@ -1,6 +1,6 @@
 //! The languages that mail is written in.
 
-/// A language that there are texts in. One more is one variant here and one file of texts in `service::mail`.
+/// A language that there are texts in. One more is one variant here and one file of texts in `identity::mail`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {

@@ -4,12 +4,13 @@ use std::{cell::RefCell, net::IpAddr, sync::Arc};
 
 use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, RequestSource, auth::Principal};
+use identity::{IdentityService, accounts::Device};
 use middleware::{address, auth, cookies, origin};
 use platform::{
     audit::{self, Action, Entry},
     rate_limits::ConcurrencyPermit,
 };
-use service::{App, accounts::Device};
+use service::App;
 
 pub struct Ctx {
     pub(crate) app: Arc<App>,
@@ -24,6 +25,12 @@ impl Ctx {
     #[must_use]
     pub fn app(&self) -> &App {
         &self.app
+    }
+
+    /// State of accounts, memberships and presence.
+    #[must_use]
+    pub fn identity(&self) -> &IdentityService {
+        &self.app.identity
     }
 
     /// The app for what goes on after the handler has answered.

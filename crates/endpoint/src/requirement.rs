@@ -6,12 +6,8 @@
 use std::future::Future;
 
 use appcore::{AppError, AssistantId, Code, ConversationId, WorkspaceId, auth::Principal};
-use service::{
-    accounts::{Confirmed, passkeys::Enrolling},
-    assistants::EditableAssistant,
-    exports::ExportableConversation,
-    payments::subscriptions::Payer,
-};
+use identity::accounts::{Confirmed, passkeys::Enrolling};
+use service::{assistants::EditableAssistant, exports::ExportableConversation, payments::subscriptions::Payer};
 
 use crate::Ctx;
 
@@ -30,7 +26,7 @@ impl Requirement for Confirmed {
     const REFUSALS: &'static [Code] = &[Code::FreshSignInRequired];
 
     async fn ask(ctx: &Ctx, by: &Principal, _: &()) -> Result<Self, AppError> {
-        Confirmed::ask(ctx.app(), by).await
+        Confirmed::ask(ctx.identity(), by).await
     }
 }
 
@@ -39,7 +35,7 @@ impl Requirement for Enrolling {
     const REFUSALS: &'static [Code] = &[Code::FreshSignInRequired, Code::WrongState];
 
     async fn ask(ctx: &Ctx, by: &Principal, _: &()) -> Result<Self, AppError> {
-        Enrolling::ask(ctx.app(), by).await
+        Enrolling::ask(ctx.identity(), by).await
     }
 }
 

@@ -94,6 +94,14 @@ pub struct Work<'a, S> {
     pub draining: &'a CancellationToken,
 }
 
+impl<'a, S> Work<'a, S> {
+    /// The same job with another state.
+    #[must_use]
+    pub const fn on<T>(self, state: &'a T) -> Work<'a, T> {
+        Work { state, claim: self.claim, lease: self.lease, draining: self.draining }
+    }
+}
+
 impl<S> Clone for Work<'_, S> {
     fn clone(&self) -> Self {
         *self
@@ -137,9 +145,8 @@ impl<H: Sync> Kind<H> {
 
 fn run<H: AsRef<S> + Sync, S: Sync, J: Job<S>>(work: Work<'_, H>) -> BoxFuture<'_, Result<Ended, AppError>> {
     async move {
-        let Work { state, claim, lease, draining } = work;
-        let job: J = serde_json::from_str(&claim.payload).map_err(AppError::internal)?;
-        job.run(Work { state: state.as_ref(), claim, lease, draining }).await
+        let job: J = serde_json::from_str(&work.claim.payload).map_err(AppError::internal)?;
+        job.run(work.on(work.state.as_ref())).await
     }
     .boxed()
 }

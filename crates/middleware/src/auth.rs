@@ -5,10 +5,8 @@ use actix_web::{
     http::header::{AUTHORIZATION, HeaderMap, HeaderName, USER_AGENT},
 };
 use appcore::{AppError, Code, auth::Principal, config::Config};
-use service::{
-    App,
-    accounts::{self, Device, api_keys::MARK},
-};
+use identity::accounts::{self, Device, api_keys::MARK};
+use service::App;
 
 use crate::{address::source, cookies};
 
@@ -53,7 +51,7 @@ pub fn find_key(headers: &HeaderMap) -> Option<Credentials> {
 /// Whose credentials these are.
 pub async fn authenticate(app: &App, credentials: Option<&Credentials>) -> Result<Principal, AppError> {
     match credentials {
-        Some(credentials) => accounts::authenticate(app, &credentials.token).await,
+        Some(credentials) => accounts::authenticate(&app.identity, &credentials.token).await,
         None => Err(Code::Unauthenticated.into()),
     }
 }

@@ -76,7 +76,7 @@ pub async fn note_refused(
     if let Some(credentials) = credentials
         && refusal.code() == Code::Unauthenticated
     {
-        app.note_refused_token(address::source(http, &app.config), &credentials.token).await?;
+        app.identity.note_refused_token(address::source(http, &app.config), &credentials.token).await?;
     }
     Ok(())
 }

@@ -5,7 +5,8 @@ use appcore::{
     AppError, Code,
     auth::{Permission, Principal, Scope},
 };
-use service::{App, membership};
+use identity::membership;
+use service::App;
 
 /// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ pub async fn check(
         Access::Public | Access::User | Access::Key => Ok(()),
         Access::Member(permission) => {
             let id = http.match_info().get("id").and_then(|id| id.parse().ok()).ok_or(Code::NotFound)?;
-            Box::pin(membership::admit(app, principal, id, permission)).await
+            Box::pin(membership::admit(&app.identity, principal, id, permission)).await
         }
         Access::Admin if principal.is_admin() => Ok(()),
         Access::Admin => Err(Code::Forbidden.into()),

@@ -11,7 +11,7 @@ use dbcontext::Database;
 use outgoing::Outgoing;
 use tokio_util::sync::CancellationToken;
 
-use crate::{geoip::GeoIp, redis::Redis};
+use crate::{firewall::Firewall, geoip::GeoIp, redis::Redis};
 
 /// Built once by the program. Each domain's state holds it in an `Arc`.
 pub struct Core {
@@ -26,6 +26,7 @@ pub struct Core {
     /// HTTP client for addresses that people or administrators enter. It refuses private networks unless the configuration allows them.
     pub outgoing: Outgoing,
     pub geoip: GeoIp,
+    pub firewall: Arc<Firewall>,
     /// Cancelled when this instance is told to stop.
     pub stopping: CancellationToken,
 }

@@ -8,7 +8,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
 use appcore::{AppError, Code, UserId, view::Presence};
-use service::{App, presence};
+use identity::presence;
+use service::App;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{backlog::Backlog, instruction::Instruction, per_address::PerAddress, sync_pace::SyncPace};
@@ -82,7 +83,7 @@ async fn keep_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<Note>) 
         for (people, how_long) in [(staying, presence::HOLD), (leaving, presence::GRACE)] {
             let people: Vec<UserId> = people.into_iter().map(|(user, _)| user).collect();
             if !people.is_empty() {
-                let came = app.presence.hold(&people, app.instance_id, app.clock.now().plus(how_long)).await;
+                let came = app.identity.presence.hold(&people, app.instance_id, app.clock.now().plus(how_long)).await;
                 announce(&app, &came).await;
             }
         }
@@ -98,13 +99,13 @@ async fn settle_presence(app: Arc<App>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let gone = app.presence.settle(app.clock.now()).await;
+        let gone = app.identity.presence.settle(app.clock.now()).await;
         announce(&app, &gone).await;
     }
 }
 
 async fn announce(app: &App, changes: &[Presence]) {
-    if let Err(error) = presence::announce(app, changes).await {
+    if let Err(error) = presence::announce(&app.identity, changes).await {
         tracing::debug!(%error, "changes of presence could not be told");
     }
 }

@@ -11,7 +11,7 @@ use appcore::{
     auth::Principal,
     envelope::{Failure, FailureTag},
 };
-use service::accounts;
+use identity::accounts;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -123,7 +123,7 @@ fn inbound(shard: &Shard, deflate: Option<Agreement>, unread: &[u8]) -> Inbound 
 /// Whoever shows a ticket is its holder; else by the token. A cookie counts only on our own pages.
 async fn identify(shard: &Shard, upgrade: &UpgradeRequest) -> Result<Principal, Rejection> {
     if let Some(ticket) = query(&upgrade.request, "ticket") {
-        return Ok(accounts::redeem_ticket(shard.app(), &ticket).await?);
+        return Ok(accounts::redeem_ticket(&shard.app().identity, &ticket).await?);
     }
     match &upgrade.token {
         None => Err(Code::Unauthenticated.into()),

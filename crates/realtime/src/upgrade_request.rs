@@ -12,7 +12,8 @@ use appcore::{
     auth::{Principal, Scope},
 };
 use bytes::BytesMut;
-use service::{App, accounts};
+use identity::accounts;
+use service::App;
 use tokio::net::TcpStream;
 
 use crate::{codec::Wire, connection::Opening, deflate::Agreement, shard::Shard};
@@ -82,9 +83,9 @@ pub(crate) fn agree(shard: &Shard, headers: &HeaderMap) -> Option<Agreement> {
 
 /// Identifies the owner of a token. A forged one is counted by the firewall.
 pub(crate) async fn recognise(app: &App, token: &str, source: RequestSource) -> Result<Principal, AppError> {
-    let recognised = accounts::authenticate(app, token).await;
+    let recognised = accounts::authenticate(&app.identity, token).await;
     if recognised.as_ref().is_err_and(|refusal| refusal.code() == Code::Unauthenticated) {
-        app.note_refused_token(source, token).await?;
+        app.identity.note_refused_token(source, token).await?;
     }
     recognised
 }

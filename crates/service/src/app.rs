@@ -11,6 +11,7 @@ use appcore::{
     event::{EventBus, Signal},
 };
 use dbcontext::Database;
+use identity::{IdentityService, mail::MailJob};
 use jobs::{Kind, Workers};
 use outgoing::Outgoing;
 use platform::{
@@ -22,16 +23,11 @@ use platform::{
     host_health::ClockWatch,
     rate_limits::{BodyBudget, Limits, ValidCredentials},
     redis::Redis,
-    throttle::Attempts,
     work_pools::WorkPools,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    accounts::{
-        Accounts,
-        tickets::{MemoryTickets, RedisTickets, TicketStore},
-    },
     answering::Answering,
     boards::DueJob,
     broadcasts::BroadcastJob,
@@ -43,12 +39,10 @@ use crate::{
     gateway::{self, Gateway},
     holds::Holds,
     knowledge,
-    mail::{self, MailJob, Mailer},
     messages::{reminders::ReminderJob, scheduled::ScheduledJob},
     notifications,
     offboarding::ForgetJob,
     payments::{self, Payments, setups::FinishSetupJob, subscriptions::KeepMethodJob},
-    presence::{self, MemoryPresence, PresenceStore, RedisPresence},
     program::Program,
     push::{Push, PushJob},
     receipts::Receipts,
@@ -62,7 +56,7 @@ use crate::{
 const JOB_KINDS: &[Kind<App>] = &[
     Kind::of::<AnswerJob, App>(),
     Kind::of::<TitleJob, App>(),
-    Kind::of::<MailJob, App>(),
+    Kind::of::<MailJob, IdentityService>(),
     Kind::of::<ForgetJob, App>(),
     Kind::of::<DepartureJob, App>(),
     Kind::of::<SweepJob, App>(),
@@ -85,20 +79,15 @@ const JOB_KINDS: &[Kind<App>] = &[
 /// One instance of the program.
 pub struct App {
     pub core: Arc<Core>,
+    pub identity: Arc<IdentityService>,
     /// The one way to change a conversation.
     pub writer: Writer,
     pub receipts: Receipts,
-    pub accounts: Accounts,
-    pub tickets: Arc<dyn TicketStore>,
-    pub presence: Arc<dyn PresenceStore>,
-    pub(crate) presence_choices: presence::Choices,
-    pub(crate) presence_spoken: presence::Spoken,
     pub limits: Limits,
     /// Whose calls need not count against their address.
     pub valid_credentials: ValidCredentials,
     /// Memory for the bodies of requests.
     pub bodies: Arc<BodyBudget>,
-    pub firewall: Arc<Firewall>,
     pub(crate) answering: Answering,
     /// The connections to servers of tools.
     pub(crate) tools: Arc<tools::Connections>,
@@ -117,9 +106,6 @@ pub struct App {
     pub(crate) profiling: Arc<tokio::sync::Mutex<()>>,
     pub(crate) clock_watch: ClockWatch,
     pub(crate) push: Push,
-    pub(crate) mailer: Mailer,
-    /// Failed sign-ins, and what else may be done only so often.
-    pub(crate) attempts: Attempts,
     /// Who is in which conversations, for those who come in at the same time.
     pub(crate) following: Arc<Batcher<UserId, Following>>,
 }
@@ -134,42 +120,11 @@ impl App {
         bus: Arc<dyn EventBus>,
         redis: Option<Redis>,
     ) -> anyhow::Result<Arc<Self>> {
-        let accounts = Accounts::load(&db, &config, &clock, bus.as_ref()).await?;
         let geoip = GeoIp::load(config.server.geoip_database.as_deref())?;
-        let ai = Arc::new(gateway::connect(&config.ai, &config.outgoing)?);
         let outgoing = Outgoing::new(&config.outgoing)?;
-        let work = WorkPools::default();
-        let uploads = Uploads::open(&config, Arc::clone(&work.disk))?;
-        let search = Search::open(&config, &db)?;
-        let push = Push::load(&db, &config).await?;
-        let mailer = Mailer::build(&config, clock.clone())?;
-        if mail::sends_password_in_clear(&config) {
-            tracing::warn!("the mail server gets its password in clear (tls=none in mail.smtp_url)");
-        }
-        // SQLite has this one process: nobody was connected when the commits were left unpublished.
-        let relayed = !db.is_sqlite();
-        let writer = Writer::start(db.clone(), Arc::clone(&bus), clock.clone(), WriterLimits::of(&config), relayed);
-        let receipts = Receipts::start(db.clone(), Arc::clone(&bus), clock.clone(), config.realtime.small_conversation);
-        let bodies = BodyBudget::new(&config);
-        let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());
         let firewall = Firewall::start(&config, clock.clone(), db.clone(), Arc::clone(&bus), redis.clone())
             .await
             .map_err(stated)?;
-        let payments = Payments::build(&config)?;
-        let (holds, changed) = Holds::start(db.clone(), clock.clone(), config.holds.expiry);
-        let holds = (holds, payments.is_charging());
-        let gateway =
-            Gateway::start(&config, ai, db.clone(), &bus, clock.clone(), redis.clone(), holds).await.map_err(stated)?;
-        let tools = tools::Connections::build(&config.mcp);
-        let attempts = Attempts::new(config.rate_limit.enabled, clock.clone(), redis.clone());
-        let tickets: Arc<dyn TicketStore> = match &redis {
-            Some(redis) => Arc::new(RedisTickets::new(redis.clone())),
-            None => Arc::new(MemoryTickets::new()),
-        };
-        let presence: Arc<dyn PresenceStore> = match &redis {
-            Some(redis) => Arc::new(RedisPresence::new(redis.clone())),
-            None => Arc::new(MemoryPresence::new()),
-        };
         let core = Arc::new(Core {
             config,
             instance_id,
@@ -180,21 +135,36 @@ impl App {
             redis,
             outgoing,
             geoip,
+            firewall,
             stopping: CancellationToken::new(),
         });
+        let identity = IdentityService::build(Arc::clone(&core)).await?;
+        let Core { config, clock, db, bus, redis, .. } = &*core;
+        let ai = Arc::new(gateway::connect(&config.ai, &config.outgoing)?);
+        let work = WorkPools::default();
+        let uploads = Uploads::open(config, Arc::clone(&work.disk))?;
+        let search = Search::open(config, db)?;
+        let push = Push::load(db, config).await?;
+        // SQLite has this one process: nobody was connected when the commits were left unpublished.
+        let relayed = !db.is_sqlite();
+        let writer = Writer::start(db.clone(), Arc::clone(bus), clock.clone(), WriterLimits::of(config), relayed);
+        let receipts = Receipts::start(db.clone(), Arc::clone(bus), clock.clone(), config.realtime.small_conversation);
+        let bodies = BodyBudget::new(config);
+        let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());
+        let payments = Payments::build(config)?;
+        let (holds, changed) = Holds::start(db.clone(), clock.clone(), config.holds.expiry);
+        let holds = (holds, payments.is_charging());
+        let gateway =
+            Gateway::start(config, ai, db.clone(), bus, clock.clone(), redis.clone(), holds).await.map_err(stated)?;
+        let tools = tools::Connections::build(&config.mcp);
         let app = Arc::new(Self {
             core,
+            identity,
             writer,
             receipts,
-            accounts,
-            tickets,
-            presence,
-            presence_choices: presence::Choices::default(),
-            presence_spoken: presence::Spoken::default(),
             limits,
             valid_credentials: ValidCredentials::default(),
             bodies,
-            firewall,
             answering: Answering::default(),
             tools,
             gateway,
@@ -208,8 +178,6 @@ impl App {
             profiling: Arc::default(),
             clock_watch: ClockWatch::default(),
             push,
-            mailer,
-            attempts,
             following: Arc::default(),
         });
         if relayed {
@@ -257,6 +225,12 @@ impl Deref for App {
 impl AsRef<Self> for App {
     fn as_ref(&self) -> &Self {
         self
+    }
+}
+
+impl AsRef<IdentityService> for App {
+    fn as_ref(&self) -> &IdentityService {
+        &self.identity
     }
 }
 

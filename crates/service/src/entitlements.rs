@@ -41,7 +41,7 @@ const DAY: i64 = 86_400_000;
 /// Whom there is something to tell.
 ///
 /// An instance whose calls change what somebody has asks all instances who has a connection of theirs, and reads and tells it once one has: where
-/// programs alone use it up, that is a question a second and no read. It isn't asked of [presence](crate::presence), which learns of a connection
+/// programs alone use it up, that is a question a second and no read. It isn't asked of [presence](identity::presence), which learns of a connection
 /// after it was opened. Whoever connects after the question reads what they have by themselves.
 #[derive(Default)]
 pub struct EntitlementNotifier {
@@ -187,7 +187,7 @@ pub async fn read_workspace(app: &App, by: &Principal, id: WorkspaceId) -> Resul
         pays: credits.available > MicroCredits::ZERO,
         credits: role.may(Permission::Configure).then_some(credits),
         plan: current_plan(app, held.as_ref()).await?,
-        quotas: quotas::members(app.db.reader(), id, now).await?.into_iter().collect(),
+        quotas: identity::membership::quota::members(app.db.reader(), id, now).await?.into_iter().collect(),
     })
 }
 
@@ -268,7 +268,7 @@ pub(crate) async fn uses(
     };
     let quota = |(metric, limit): (&QuotaMetric, &i64)| {
         if *metric == QuotaMetric::Storage {
-            return quotas::kept(*metric, stored, *limit);
+            return identity::membership::quota::kept(*metric, stored, *limit);
         }
         let (_, ended) = app.gateway.unseen(Purse::Counter(CounterId::Quota(*metric, user_id)));
         let used = counted.get(metric.as_str()).copied().unwrap_or(0) + ended.0;

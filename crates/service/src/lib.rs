@@ -1,7 +1,6 @@
 //! The business rules: one folder per domain. Requests (`endpoint`) and frames (`realtime`) are two doors to these functions.
 
 mod access;
-pub mod accounts;
 pub mod answering;
 pub mod app;
 pub mod assistants;
@@ -18,20 +17,19 @@ pub mod gateway;
 mod holds;
 pub mod knowledge;
 mod ledger;
-pub mod mail;
-pub mod membership;
 pub mod messages;
 pub mod moderation;
 pub mod notes;
 pub mod notifications;
 pub mod offboarding;
 pub mod payments;
-pub mod presence;
 pub mod program;
 pub mod push;
 mod quotas;
 pub mod receipts;
 pub mod search;
+#[cfg(test)]
+mod tests;
 pub mod tools;
 pub mod typing;
 pub mod uploads;

@@ -1,15 +1,10 @@
-//! Quotas of what is kept: the bytes of a person's files and texts, and the members of a workspace. They are decided under the lock of the person or the
-//! workspace, so those who come at the same time don't pass them together.
+//! Quotas of storage: the bytes of a person's files and texts. They are decided under the lock of the person, so that concurrent requests don't exceed them
+//! together.
 
-use std::collections::BTreeMap;
-
-use appcore::{
-    AppError, Code, Timestamp, UploadId, UserId, WorkspaceId,
-    view::{QuotaMetric, QuotaUse, WorkspaceRole},
-};
-use dbcontext::query::{plans, texts, uploads, users, workspaces};
+use appcore::{AppError, Code, UploadId, UserId, view::QuotaMetric};
+use dbcontext::query::{plans, texts, uploads, users};
+use identity::membership::quota::{kept, limit, refused};
 use sea_orm::ConnectionTrait;
-use serde_json::json;
 
 use crate::App;
 
@@ -102,52 +97,4 @@ async fn storage_of_plan<C: ConnectionTrait>(app: &App, db: &C, owner: UserId) -
         Some(quotas) => limit(&quotas, QuotaMetric::Storage),
         None => Ok(None),
     }
-}
-
-/// Refuses one more member with this role where the workspace's plan has no room. The caller holds the workspace.
-pub(crate) async fn check_members<C: ConnectionTrait>(
-    txn: &C,
-    id: WorkspaceId,
-    role: WorkspaceRole,
-    now: Timestamp,
-) -> Result<(), AppError> {
-    if role == WorkspaceRole::Guest {
-        return Ok(());
-    }
-    let Some(quota) = members(txn, id, now).await? else { return Ok(()) };
-    if quota.used < quota.limit {
-        return Ok(());
-    }
-    let message = match quota.limit {
-        1 => "This workspace's plan has room for one member. Its owner can choose a larger plan.".to_owned(),
-        limit => format!("This workspace's plan has room for {limit} members. Its owner can choose a larger plan."),
-    };
-    Err(refused(Code::QuotaReached, message, quota))
-}
-
-/// How many members a workspace has of those that its plan has room for. Guests don't count, as they take no seats.
-pub(crate) async fn members<C: ConnectionTrait>(
-    db: &C,
-    id: WorkspaceId,
-    now: Timestamp,
-) -> Result<Option<QuotaUse>, AppError> {
-    let Some(quotas) = plans::quotas_held(db, id.0, now).await? else { return Ok(None) };
-    let Some(limit) = limit(&quotas, QuotaMetric::Members)? else { return Ok(None) };
-    Ok(Some(kept(QuotaMetric::Members, workspaces::count_seated(db, id).await?, limit)))
-}
-
-/// What does not begin anew.
-pub(crate) const fn kept(metric: QuotaMetric, used: i64, limit: i64) -> QuotaUse {
-    QuotaUse { metric, used, limit, resets_at: None }
-}
-
-fn limit(quotas: &str, metric: QuotaMetric) -> Result<Option<i64>, AppError> {
-    let limits: BTreeMap<QuotaMetric, i64> = serde_json::from_str(quotas).map_err(AppError::internal)?;
-    Ok(limits.get(&metric).copied())
-}
-
-fn refused(code: Code, message: String, quota: QuotaUse) -> AppError {
-    let QuotaUse { metric, used, limit, .. } = quota;
-    let details = json!({ "next": "change_plan", "metric": metric, "used": used, "limit": limit });
-    AppError::Detailed { code, message: Some(message.into()), details: Box::new(details) }
 }

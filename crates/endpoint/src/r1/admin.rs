@@ -8,12 +8,12 @@ use appcore::{
     page::{Page, PageRequest},
     view::{AuditEntry, Ban},
 };
+use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
 use platform::{
     audit::{self, Filter},
     firewall::{self, BanRequest},
 };
-use service::accounts::Confirmed;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Raw, Reply};
 

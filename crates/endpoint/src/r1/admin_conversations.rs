@@ -5,11 +5,9 @@ use appcore::{
     page::{Page, PageRequest, Slice},
     view::{AdminConversation, AdminConversationMember, ConversationKind},
 };
+use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::{
-    accounts::Confirmed,
-    conversations::oversight::{self, Filter},
-};
+use service::conversations::oversight::{self, Filter};
 
 use super::conversations::USUAL_LIMIT;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};

@@ -5,8 +5,9 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Job, JobKind, JobStatus},
 };
+use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::{accounts::Confirmed, console::jobs};
+use service::console::jobs;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 

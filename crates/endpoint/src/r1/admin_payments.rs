@@ -10,10 +10,10 @@ use appcore::{
         RefundFilter, ReleaseAs, SubscriptionStatus,
     },
 };
+use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
 use payment::GatewayName;
 use service::{
-    accounts::Confirmed,
     credits::{self, Holder},
     payments::{self, Wanted},
 };

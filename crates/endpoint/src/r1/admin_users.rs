@@ -7,15 +7,13 @@ use appcore::{
         AdminUser, AdminUserDetails, ChangedAccounts, Export, InvitedUser, SentLink, UserRole, UserSession, UserStatus,
     },
 };
+use identity::accounts::{
+    Confirmed,
+    oversight::{self, Change, Deed, Filter, NewAccount},
+};
 use natter_macro::{dto, endpoint};
 use serde::Deserialize;
-use service::{
-    accounts::{
-        Confirmed,
-        oversight::{self, Change, Deed, Filter, NewAccount},
-    },
-    console, offboarding,
-};
+use service::{console, offboarding};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -62,7 +60,7 @@ impl Endpoint for ListAccounts {
     async fn handle(ctx: &Ctx, request: ListAccountsRequest) -> Result<Reply<Page<AdminUser>>, AppError> {
         let ListAccountsRequest { q, status, role, idle_since, page } = request;
         let filter = Filter { text: q.unwrap_or_default(), status, role, idle_since };
-        Ok(Reply::of(oversight::list(ctx.app(), filter, page).await?))
+        Ok(Reply::of(oversight::list(ctx.identity(), filter, page).await?))
     }
 }
 
@@ -91,7 +89,7 @@ impl Endpoint for InviteAccount {
         let InviteAccountRequest { email, display_name, role, language } = request;
         let (role, language) = (role.unwrap_or(UserRole::User), language.unwrap_or_default());
         let new = NewAccount { email, display_name, role, language };
-        Ok(Reply::of(oversight::invite(ctx.app(), by, new, &ctx.own_url()).await?))
+        Ok(Reply::of(oversight::invite(ctx.identity(), by, new, &ctx.own_url()).await?))
     }
 }
 
@@ -134,7 +132,7 @@ impl Endpoint for ChangeAccounts {
             AccountsAction::Restore => Deed::Restore,
             AccountsAction::SignOut => Deed::EndSessions,
         };
-        Ok(Reply::of(oversight::several(ctx.app(), by, &request.ids, deed, request.reason.as_deref()).await?))
+        Ok(Reply::of(oversight::several(ctx.identity(), by, &request.ids, deed, request.reason.as_deref()).await?))
     }
 }
 
@@ -178,7 +176,7 @@ impl Endpoint for ChangeAccount {
     async fn handle(ctx: &Ctx, request: ChangeAccountRequest, by: &Confirmed) -> Result<Reply<AdminUser>, AppError> {
         let ChangeAccountRequest { id, role, status, reason } = request;
         let change = Change { role, status, reason };
-        Ok(Reply::of(oversight::change(ctx.app(), by, id, change).await?))
+        Ok(Reply::of(oversight::change(ctx.identity(), by, id, change).await?))
     }
 }
 
@@ -224,7 +222,7 @@ impl Endpoint for ListAccountSessions {
     type Response = Page<UserSession>;
 
     async fn handle(ctx: &Ctx, request: ListAccountSessionsRequest) -> Result<Reply<Page<UserSession>>, AppError> {
-        Ok(Reply::of(oversight::sessions_of(ctx.app(), ctx.user()?, request.id, request.page).await?))
+        Ok(Reply::of(oversight::sessions_of(ctx.identity(), ctx.user()?, request.id, request.page).await?))
     }
 }
 
@@ -237,7 +235,7 @@ impl Endpoint for EndAccountSessions {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        oversight::end_sessions(ctx.app(), by, request.id).await?;
+        oversight::end_sessions(ctx.identity(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -259,7 +257,7 @@ impl Endpoint for EndAccountSession {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: EndAccountSessionRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        oversight::end_session(ctx.app(), by, request.id, request.session_id).await?;
+        oversight::end_session(ctx.identity(), by, request.id, request.session_id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -273,7 +271,7 @@ impl Endpoint for ResetAccountPassword {
     type Response = SentLink;
 
     async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<SentLink>, AppError> {
-        Ok(Reply::of(oversight::send_reset(ctx.app(), by, request.id, &ctx.own_url()).await?))
+        Ok(Reply::of(oversight::send_reset(ctx.identity(), by, request.id, &ctx.own_url()).await?))
     }
 }
 
@@ -286,7 +284,7 @@ impl Endpoint for RemoveAccountSecondFactor {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        oversight::remove_second_factor(ctx.app(), by, request.id).await?;
+        oversight::remove_second_factor(ctx.identity(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

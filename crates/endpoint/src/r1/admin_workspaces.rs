@@ -5,11 +5,9 @@ use appcore::{
     page::{Page, PageRequest},
     view::{AdminWorkspace, AdminWorkspaceMember, WorkspaceKind},
 };
+use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::{
-    accounts::Confirmed,
-    workspaces::oversight::{self, Filter},
-};
+use service::workspaces::oversight::{self, Filter};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 

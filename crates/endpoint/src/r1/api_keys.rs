@@ -8,14 +8,12 @@ use appcore::{
     page::{Page, PageRequest},
     view::{ApiKey, BudgetLimit, GatewayEndpoint, GatewayPass},
 };
+use identity::accounts::{Confirmed, api_keys};
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
-use service::{
-    accounts::{Confirmed, api_keys},
-    gateway::{
-        PolicyChange,
-        keys::{self, KeyChange, NewApiKey},
-    },
+use service::gateway::{
+    PolicyChange,
+    keys::{self, KeyChange, NewApiKey},
 };
 use utoipa::ToSchema;
 
@@ -211,7 +209,7 @@ impl Endpoint for RevokeApiKey {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RevokeApiKeyRequest) -> Result<Reply<NoData>, AppError> {
-        api_keys::revoke(ctx.app(), ctx.user()?, request.id).await?;
+        api_keys::revoke(ctx.identity(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -1,10 +1,10 @@
 //! Signing up, in and out.
 
 use appcore::{AppError, Code, Language, SessionId, Timestamp, view::User};
+use identity::accounts::{self, Method, PasswordChange, ProfileChange, SignUp as NewAccount, SignedIn, TokenPair};
 use middleware::{cookies, rate_limit};
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
-use service::accounts::{self, Method, PasswordChange, ProfileChange, SignUp as NewAccount, SignedIn, TokenPair};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -149,7 +149,7 @@ impl Endpoint for SignUp {
             setup_token: request.setup_token,
             language: Language::accepted(request.accept_language.as_deref().unwrap_or_default()),
         };
-        let pair = accounts::signup(ctx.app(), account, ctx.device()).await?;
+        let pair = accounts::signup(ctx.identity(), account, ctx.device()).await?;
         Ok(Tokens::reply(ctx, pair, request.x_natter_transport.as_deref()))
     }
 }
@@ -174,7 +174,7 @@ impl Endpoint for SignIn {
     type Response = SignInResult;
 
     async fn handle(ctx: &Ctx, request: SignInRequest) -> Result<Reply<SignInResult>, AppError> {
-        let signed_in = accounts::signin(ctx.app(), &request.email, &request.password, ctx.device()).await?;
+        let signed_in = accounts::signin(ctx.identity(), &request.email, &request.password, ctx.device()).await?;
         Ok(SignInResult::reply(ctx, signed_in, request.x_natter_transport.as_deref()))
     }
 }
@@ -201,12 +201,12 @@ impl Endpoint for Refresh {
 
     async fn handle(ctx: &Ctx, request: RefreshRequest) -> Result<Reply<Tokens>, AppError> {
         let token = request.refresh_token.or_else(|| ctx.refresh_cookie()).ok_or(Code::Unauthenticated)?;
-        let family = accounts::token_family(ctx.app(), &token).await?;
+        let family = accounts::token_family(ctx.identity(), &token).await?;
         let _permit = rate_limit::count_refresh(ctx.app(), ctx.http(), family).await?;
         if family.is_none() {
             ctx.app().firewall.check_automatic(|| ctx.address())?;
         }
-        let pair = accounts::refresh(ctx.app(), &token, request.idempotency_key.as_deref(), ctx.device())
+        let pair = accounts::refresh(ctx.identity(), &token, request.idempotency_key.as_deref(), ctx.device())
             .await
             .inspect_err(|error| {
                 if error.code().status() == 401 {
@@ -226,7 +226,7 @@ impl Endpoint for LogOut {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NoData>, AppError> {
-        accounts::logout(ctx.app(), ctx.user()?).await?;
+        accounts::logout(ctx.identity(), ctx.user()?).await?;
         ctx.clear_cookies();
         Ok(Reply::of(NoData))
     }
@@ -256,7 +256,7 @@ impl Endpoint for ChangePassword {
             device: ctx.device(),
         };
         let change = ProfileChange { password: Some(password), ..ProfileChange::default() };
-        accounts::update_me(ctx.app(), ctx.user()?, change).await?;
+        accounts::update_me(ctx.identity(), ctx.user()?, change).await?;
         Ok(Reply::of(NoData))
     }
 }

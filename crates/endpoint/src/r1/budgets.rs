@@ -6,8 +6,9 @@ use appcore::{
     page::{Page, PageRequest},
     view::{BudgetLimit, BudgetPeriod, BudgetScope, ScopedBudget},
 };
+use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::{accounts::Confirmed, gateway::budgets};
+use service::gateway::budgets;
 use uuid::Uuid;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};

@@ -1,10 +1,10 @@
 //! Showing once more that it is oneself, before something is changed that would let a thief stay.
 
 use appcore::{AppError, Timestamp};
+use identity::accounts::{self, Means, Proof, second_factor::SecondFactor};
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use serde_json::Value;
-use service::accounts::{self, Means, Proof, second_factor::SecondFactor};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
@@ -58,7 +58,7 @@ impl Endpoint for ShowFreshness {
     type Response = Freshness;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Freshness>, AppError> {
-        Ok(Reply::of(accounts::freshness(ctx.app(), ctx.user()?).await?.into()))
+        Ok(Reply::of(accounts::freshness(ctx.identity(), ctx.user()?).await?.into()))
     }
 }
 
@@ -103,6 +103,6 @@ impl Endpoint for ConfirmSignIn {
 
     async fn handle(ctx: &Ctx, request: ConfirmSignInRequest) -> Result<Reply<Freshness>, AppError> {
         let proof = request.proof()?;
-        Ok(Reply::of(accounts::confirm(ctx.app(), ctx.user()?, proof, &ctx.device()).await?.into()))
+        Ok(Reply::of(accounts::confirm(ctx.identity(), ctx.user()?, proof, &ctx.device()).await?.into()))
     }
 }

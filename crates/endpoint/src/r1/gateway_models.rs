@@ -8,8 +8,9 @@ use appcore::{
         UsableModel,
     },
 };
+use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::{accounts::Confirmed, gateway::models};
+use service::gateway::models;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply, input::with_slashes};
 

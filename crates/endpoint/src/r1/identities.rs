@@ -5,12 +5,12 @@ use appcore::{
     config::OauthKind,
     page::{Page, PageRequest},
 };
-use middleware::cookies;
-use natter_macro::{dto, endpoint};
-use service::accounts::{
+use identity::accounts::{
     Confirmed, SignedIn,
     identities::{self, Arrival, Returned},
 };
+use middleware::cookies;
+use natter_macro::{dto, endpoint};
 use url::form_urlencoded::Serializer;
 
 use super::auth::{SignInResult, keep_tokens};
@@ -47,7 +47,7 @@ impl Endpoint for ListOauthProviders {
     type Response = Vec<OauthProvider>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Vec<OauthProvider>>, AppError> {
-        let providers = identities::available(ctx.app()).into_iter();
+        let providers = identities::available(ctx.identity()).into_iter();
         Ok(Reply::of(providers.map(|provider| OauthProvider { name: provider.name, kind: provider.kind }).collect()))
     }
 }
@@ -77,7 +77,7 @@ impl Endpoint for StartOauth {
     async fn handle(ctx: &Ctx, request: StartOauthRequest) -> Result<Reply<Redirect>, AppError> {
         // No other site may send somebody off to have their account linked.
         let by = if request.link == Some(true) { Some(ctx.identify_own_page().await?) } else { None };
-        let begun = identities::depart(ctx.app(), &request.p, request.next.as_deref(), by.as_ref()).await;
+        let begun = identities::depart(ctx.identity(), &request.p, request.next.as_deref(), by.as_ref()).await;
         let departure = match begun {
             Ok(departure) => departure,
             Err(error) => return back_to_login(ctx, error),
@@ -158,7 +158,7 @@ async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect
         user: request.user,
         language: Language::accepted(request.accept_language.as_deref().unwrap_or_default()),
     };
-    let arrived = identities::arrive(ctx.app(), &request.p, handle, returned, ctx.device()).await;
+    let arrived = identities::arrive(ctx.identity(), &request.p, handle, returned, ctx.device()).await;
     if let Some((_, name)) = kept {
         ctx.set_cookies([cookies::no_oauth(name, server)]);
     }
@@ -227,7 +227,8 @@ impl Endpoint for SignInByIdToken {
     async fn handle(ctx: &Ctx, request: SignInByIdTokenRequest) -> Result<Reply<SignInResult>, AppError> {
         let (token, nonce) = (&request.id_token, request.nonce.as_deref());
         let language = Language::accepted(request.accept_language.as_deref().unwrap_or_default());
-        let signed_in = identities::by_id_token(ctx.app(), &request.p, token, nonce, language, ctx.device()).await?;
+        let signed_in =
+            identities::by_id_token(ctx.identity(), &request.p, token, nonce, language, ctx.device()).await?;
         Ok(SignInResult::reply(ctx, signed_in, request.x_natter_transport.as_deref()))
     }
 }
@@ -258,7 +259,7 @@ impl Endpoint for ListIdentities {
     type Response = Page<Identity>;
 
     async fn handle(ctx: &Ctx, request: ListIdentitiesRequest) -> Result<Reply<Page<Identity>>, AppError> {
-        let page = identities::list(ctx.app(), ctx.user()?, request.page).await?;
+        let page = identities::list(ctx.identity(), ctx.user()?, request.page).await?;
         Ok(Reply::of(page.map(|own| Identity {
             id: own.id,
             provider: own.provider,
@@ -283,7 +284,7 @@ impl Endpoint for UnlinkIdentity {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: UnlinkIdentityRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        identities::unlink(ctx.app(), by, request.id).await?;
+        identities::unlink(ctx.identity(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

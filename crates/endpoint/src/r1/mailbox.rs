@@ -1,8 +1,8 @@
 //! What is done by the links that come by mail.
 
 use appcore::AppError;
+use identity::accounts;
 use natter_macro::{dto, endpoint};
-use service::accounts;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -32,7 +32,7 @@ impl Endpoint for VerifyEmail {
 
     async fn handle(ctx: &Ctx, request: VerifyEmailRequest) -> Result<Reply<NoData>, AppError> {
         let by = ctx.caller().await;
-        accounts::verify_email(ctx.app(), &request.token, request.password, by.as_ref(), &ctx.device()).await?;
+        accounts::verify_email(ctx.identity(), &request.token, request.password, by.as_ref(), &ctx.device()).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -52,7 +52,7 @@ impl Endpoint for ResendVerification {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ResendVerificationRequest) -> Result<Reply<NoData>, AppError> {
-        accounts::resend_verification(ctx.app(), &request.email).await?;
+        accounts::resend_verification(ctx.identity(), &request.email).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -72,7 +72,7 @@ impl Endpoint for ForgotPassword {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ForgotPasswordRequest) -> Result<Reply<NoData>, AppError> {
-        accounts::forgot_password(ctx.app(), &request.email).await?;
+        accounts::forgot_password(ctx.identity(), &request.email).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -94,7 +94,7 @@ impl Endpoint for ResetPassword {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ResetPasswordRequest) -> Result<Reply<NoData>, AppError> {
-        accounts::redeem_reset(ctx.app(), &request.token, &request.password, ctx.address()).await?;
+        accounts::redeem_reset(ctx.identity(), &request.token, &request.password, ctx.address()).await?;
         Ok(Reply::of(NoData))
     }
 }

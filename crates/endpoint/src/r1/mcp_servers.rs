@@ -10,15 +10,13 @@ use appcore::{
         ToolConnection, ToolMode, ToolSignIn,
     },
 };
+use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
 use platform::audit::Action;
-use service::{
-    accounts::Confirmed,
-    tools::{
-        ServerFields,
-        oauth::{self, ClientFields, Returned},
-        server_prompts, servers,
-    },
+use service::tools::{
+    ServerFields,
+    oauth::{self, ClientFields, Returned},
+    server_prompts, servers,
 };
 
 use crate::{Access, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};

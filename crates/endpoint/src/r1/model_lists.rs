@@ -5,8 +5,9 @@ use appcore::{
     page::{Page, PageRequest},
     view::{BudgetScope, ModelList},
 };
+use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::{accounts::Confirmed, gateway::model_lists};
+use service::gateway::model_lists;
 use uuid::Uuid;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};

@@ -10,11 +10,9 @@ use appcore::{
         WordAction, WordFilter,
     },
 };
+use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::{
-    accounts::Confirmed,
-    moderation::{self, ReportFilter, Resolution},
-};
+use service::moderation::{self, ReportFilter, Resolution};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
 

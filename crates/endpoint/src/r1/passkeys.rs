@@ -4,12 +4,12 @@ use appcore::{
     AppError, PasskeyId, Timestamp,
     page::{Page, PageRequest},
 };
-use natter_macro::{dto, endpoint};
-use serde_json::Value;
-use service::accounts::{
+use identity::accounts::{
     Confirmed,
     passkeys::{self, Ceremony, Enrolling, OwnPasskey},
 };
+use natter_macro::{dto, endpoint};
+use serde_json::Value;
 
 use super::auth::Tokens;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
@@ -63,7 +63,7 @@ impl Endpoint for StartPasskeyRegistration {
     type Response = PasskeyChallenge;
 
     async fn handle(ctx: &Ctx, _: NoInput, by: &Enrolling) -> Result<Reply<PasskeyChallenge>, AppError> {
-        Ok(PasskeyChallenge::reply(passkeys::begin_registration(ctx.app(), by).await?))
+        Ok(PasskeyChallenge::reply(passkeys::begin_registration(ctx.identity(), by).await?))
     }
 }
 
@@ -87,7 +87,8 @@ impl Endpoint for FinishPasskeyRegistration {
     async fn handle(ctx: &Ctx, request: FinishPasskeyRegistrationRequest) -> Result<Reply<Passkey>, AppError> {
         let FinishPasskeyRegistrationRequest { challenge_id, credential, name } = request;
         let by = ctx.user()?;
-        let made = passkeys::finish_registration(ctx.app(), by, &challenge_id, credential, name.as_deref()).await?;
+        let made =
+            passkeys::finish_registration(ctx.identity(), by, &challenge_id, credential, name.as_deref()).await?;
         Ok(Reply::of(made.into()))
     }
 }
@@ -101,7 +102,7 @@ impl Endpoint for StartPasskeySignIn {
     type Response = PasskeyChallenge;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<PasskeyChallenge>, AppError> {
-        Ok(PasskeyChallenge::reply(passkeys::begin_sign_in(ctx.app()).await?))
+        Ok(PasskeyChallenge::reply(passkeys::begin_sign_in(ctx.identity()).await?))
     }
 }
 
@@ -126,7 +127,7 @@ impl Endpoint for FinishPasskeySignIn {
 
     async fn handle(ctx: &Ctx, request: FinishPasskeySignInRequest) -> Result<Reply<Tokens>, AppError> {
         let FinishPasskeySignInRequest { x_natter_transport, challenge_id, credential } = request;
-        let pair = passkeys::finish_sign_in(ctx.app(), &challenge_id, credential, ctx.device()).await?;
+        let pair = passkeys::finish_sign_in(ctx.identity(), &challenge_id, credential, ctx.device()).await?;
         Ok(Tokens::reply(ctx, pair, x_natter_transport.as_deref()))
     }
 }
@@ -144,7 +145,7 @@ impl Endpoint for ListPasskeys {
     type Response = Page<Passkey>;
 
     async fn handle(ctx: &Ctx, request: ListPasskeysRequest) -> Result<Reply<Page<Passkey>>, AppError> {
-        Ok(Reply::of(passkeys::list(ctx.app(), ctx.user()?, request.page).await?.map(Passkey::from)))
+        Ok(Reply::of(passkeys::list(ctx.identity(), ctx.user()?, request.page).await?.map(Passkey::from)))
     }
 }
 
@@ -164,7 +165,7 @@ impl Endpoint for RenamePasskey {
     type Response = Passkey;
 
     async fn handle(ctx: &Ctx, request: RenamePasskeyRequest) -> Result<Reply<Passkey>, AppError> {
-        Ok(Reply::of(passkeys::rename(ctx.app(), ctx.user()?, request.id, &request.name).await?.into()))
+        Ok(Reply::of(passkeys::rename(ctx.identity(), ctx.user()?, request.id, &request.name).await?.into()))
     }
 }
 
@@ -181,7 +182,7 @@ impl Endpoint for RemovePasskey {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemovePasskeyRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        passkeys::remove(ctx.app(), by, request.id).await?;
+        passkeys::remove(ctx.identity(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -8,13 +8,11 @@ use appcore::{
     page::{Page, PageRequest},
     view::{PaymentGateway, PlanInterval, PlanKind, Price, PricingPlan, QuotaMetric},
 };
+use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::{
-    accounts::Confirmed,
-    payments::{
-        self,
-        plans::{self, Definition},
-    },
+use service::payments::{
+    self,
+    plans::{self, Definition},
 };
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};

@@ -100,7 +100,7 @@ impl Endpoint for ShowPolicy {
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<EntryPolicy>, AppError> {
         let app = ctx.app();
-        let setup_token = app.accounts.asks_for_setup_token(&app.db, ctx.source()).await?;
+        let setup_token = app.identity.accounts.asks_for_setup_token(&app.db, ctx.source()).await?;
         Ok(Reply::of(EntryPolicy::new(&app.config, setup_token)))
     }
 }

@@ -6,14 +6,12 @@ use appcore::{
     AppError,
     view::{AiProvider, ProviderTest},
 };
+use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
 use platform::audit::Action;
-use service::{
-    accounts::Confirmed,
-    gateway::{
-        added::{self, NewProvider, ProviderChange},
-        providers,
-    },
+use service::gateway::{
+    added::{self, NewProvider, ProviderChange},
+    providers,
 };
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};

@@ -1,8 +1,8 @@
 //! The second factor: setting an authenticator up, and being asked for it.
 
 use appcore::AppError;
+use identity::accounts::second_factor::{self, SecondFactor};
 use natter_macro::{dto, endpoint};
-use service::accounts::second_factor::{self, SecondFactor};
 
 use super::auth::Tokens;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -46,7 +46,7 @@ impl Endpoint for AnswerChallenge {
                 return Err(AppError::field("recovery_code", "invalid", "Send either a code or a recovery code."));
             }
         };
-        let pair = second_factor::answer_challenge(ctx.app(), &request.challenge, answer, ctx.device()).await?;
+        let pair = second_factor::answer_challenge(ctx.identity(), &request.challenge, answer, ctx.device()).await?;
         Ok(Tokens::reply(ctx, pair, request.x_natter_transport.as_deref()))
     }
 }
@@ -76,7 +76,7 @@ impl Endpoint for EnrolAuthenticator {
     type Response = Authenticator;
 
     async fn handle(ctx: &Ctx, request: EnrolAuthenticatorRequest) -> Result<Reply<Authenticator>, AppError> {
-        let enrolment = second_factor::enrol(ctx.app(), ctx.user()?, request.password).await?;
+        let enrolment = second_factor::enrol(ctx.identity(), ctx.user()?, request.password).await?;
         Ok(Reply::of(Authenticator {
             secret: enrolment.secret.expose().to_owned(),
             uri: enrolment.uri.expose().to_owned(),
@@ -105,7 +105,7 @@ impl Endpoint for ConfirmAuthenticator {
     type Response = RecoveryCodes;
 
     async fn handle(ctx: &Ctx, request: AuthenticatorCodeRequest) -> Result<Reply<RecoveryCodes>, AppError> {
-        let codes = second_factor::confirm(ctx.app(), ctx.user()?, &request.code).await?;
+        let codes = second_factor::confirm(ctx.identity(), ctx.user()?, &request.code).await?;
         Ok(Reply::of(RecoveryCodes { recovery_codes: codes.iter().map(|code| code.expose().to_owned()).collect() }))
     }
 }
@@ -123,7 +123,7 @@ impl Endpoint for RemoveAuthenticator {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemoveAuthenticatorRequest) -> Result<Reply<NoData>, AppError> {
-        second_factor::remove(ctx.app(), ctx.user()?, &request.code).await?;
+        second_factor::remove(ctx.identity(), ctx.user()?, &request.code).await?;
         Ok(Reply::of(NoData))
     }
 }

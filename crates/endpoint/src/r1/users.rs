@@ -5,13 +5,12 @@ use appcore::{
     page::{Page, PageRequest},
     view::{ChosenPresence, Export, StorageUse, User, UserPicture},
 };
-use natter_macro::{dto, endpoint};
-use service::{
+use identity::{
     accounts::{self, PasswordChange, ProfileChange},
-    assistants::instructions,
-    entitlements, offboarding,
     presence::{self, StatusChange},
 };
+use natter_macro::{dto, endpoint};
+use service::{assistants::instructions, entitlements, offboarding};
 
 use super::search::Several;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
@@ -39,7 +38,7 @@ impl Endpoint for ShowMe {
     type Response = User;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<User>, AppError> {
-        Ok(Reply::of(accounts::me(ctx.app(), ctx.user()?).await?))
+        Ok(Reply::of(accounts::me(ctx.identity(), ctx.user()?).await?))
     }
 }
 
@@ -89,7 +88,7 @@ impl Endpoint for ChangeMe {
             chosen_presence: request.chosen_presence,
             password,
         };
-        Ok(Reply::of(accounts::update_me(ctx.app(), ctx.user()?, change).await?))
+        Ok(Reply::of(accounts::update_me(ctx.identity(), ctx.user()?, change).await?))
     }
 }
 
@@ -164,8 +163,8 @@ impl Endpoint for ChangeStatus {
 
     async fn handle(ctx: &Ctx, request: ChangeStatusRequest) -> Result<Reply<User>, AppError> {
         let change = StatusChange { emoji: request.emoji, text: request.text, until: request.until };
-        presence::set_custom(ctx.app(), ctx.user()?, change).await?;
-        Ok(Reply::of(accounts::me(ctx.app(), ctx.user()?).await?))
+        presence::set_custom(ctx.identity(), ctx.user()?, change).await?;
+        Ok(Reply::of(accounts::me(ctx.identity(), ctx.user()?).await?))
     }
 }
 
@@ -184,7 +183,7 @@ impl Endpoint for SetPicture {
     type Response = UserPicture;
 
     async fn handle(ctx: &Ctx, request: SetPictureRequest) -> Result<Reply<UserPicture>, AppError> {
-        Ok(Reply::of(accounts::set_picture(ctx.app(), ctx.user()?, request.upload_id).await?))
+        Ok(Reply::of(accounts::set_picture(ctx.identity(), ctx.user()?, request.upload_id).await?))
     }
 }
 
@@ -195,7 +194,7 @@ impl Endpoint for RemovePicture {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NoData>, AppError> {
-        accounts::remove_picture(ctx.app(), ctx.user()?).await?;
+        accounts::remove_picture(ctx.identity(), ctx.user()?).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -256,7 +255,7 @@ impl Endpoint for ListPictures {
 
     async fn handle(ctx: &Ctx, request: ListPicturesRequest) -> Result<Reply<Vec<UserPicture>>, AppError> {
         let ids = request.user_id.map(|several| several.0).unwrap_or_default();
-        Ok(Reply::of(accounts::pictures(ctx.app(), ctx.user()?, &ids).await?))
+        Ok(Reply::of(accounts::pictures(ctx.identity(), ctx.user()?, &ids).await?))
     }
 }
 
@@ -280,7 +279,7 @@ impl Endpoint for ListUsers {
 
     async fn handle(ctx: &Ctx, request: ListUsersRequest) -> Result<Reply<Page<User>>, AppError> {
         let text = request.q.unwrap_or_default();
-        Ok(Reply::of(accounts::search(ctx.app(), ctx.user()?, request.workspace_id, &text, request.page).await?))
+        Ok(Reply::of(accounts::search(ctx.identity(), ctx.user()?, request.workspace_id, &text, request.page).await?))
     }
 }
 
@@ -297,6 +296,6 @@ impl Endpoint for ShowUser {
     type Response = User;
 
     async fn handle(ctx: &Ctx, request: ShowUserRequest) -> Result<Reply<User>, AppError> {
-        Ok(Reply::of(accounts::find(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(accounts::find(ctx.identity(), ctx.user()?, request.id).await?))
     }
 }

@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::UserSession,
 };
+use identity::accounts::sessions;
 use natter_macro::{dto, endpoint};
-use service::accounts::sessions;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -29,7 +29,7 @@ impl Endpoint for ListUserSessions {
     type Response = Page<UserSession>;
 
     async fn handle(ctx: &Ctx, request: ListUserSessionsRequest) -> Result<Reply<Page<UserSession>>, AppError> {
-        Ok(Reply::of(sessions::list(ctx.app(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(sessions::list(ctx.identity(), ctx.user()?, request.page).await?))
     }
 }
 
@@ -40,7 +40,7 @@ impl Endpoint for EndOtherUserSessions {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NoData>, AppError> {
-        sessions::end_others(ctx.app(), ctx.user()?).await?;
+        sessions::end_others(ctx.identity(), ctx.user()?).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -58,7 +58,7 @@ impl Endpoint for EndUserSession {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: EndUserSessionRequest) -> Result<Reply<NoData>, AppError> {
-        sessions::end(ctx.app(), ctx.user()?, request.id).await?;
+        sessions::end(ctx.identity(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -1,8 +1,8 @@
 //! The way into a real-time connection for whoever can send neither a header nor a cookie with it.
 
 use appcore::AppError;
+use identity::accounts;
 use natter_macro::{dto, endpoint};
-use service::accounts;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
 
@@ -23,6 +23,6 @@ impl Endpoint for IssueTicket {
     type Response = Ticket;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Ticket>, AppError> {
-        Ok(Reply::of(Ticket { ticket: accounts::issue_ticket(ctx.app(), ctx.user()?).await? }))
+        Ok(Reply::of(Ticket { ticket: accounts::issue_ticket(ctx.identity(), ctx.user()?).await? }))
     }
 }

@@ -20,6 +20,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jobs::caught;
+
 use crate::audit::{self, Action, Entry};
 use appcore::{
     AppError, BanId, Clock, Code, RequestSource, Timestamp,
@@ -34,7 +36,6 @@ use appcore::{
 pub use dbcontext::query::bans::Filter;
 use dbcontext::{Database, constraint::app_error, entity::ban, query::bans as rows};
 use ipnet::IpNet;
-use jobs::caught;
 use metrics::metrics;
 use tokio::sync::Notify;
 

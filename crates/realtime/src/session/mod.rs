@@ -13,10 +13,11 @@ use std::{cell::Cell, collections::HashMap, rc::Rc, sync::Arc};
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup};
-use service::{answering, presence, receipts::ReceiptState};
+use service::{answering, receipts::ReceiptState};
 use telemetry::{Kind, Span};
 use tokio::{runtime::Handle, time::Instant};
 
+use identity::presence;
 pub use inbox::{CommandSlot, Inbox};
 use platform::rate_limits::Subject;
 
@@ -170,9 +171,11 @@ impl WsSession {
                 if let Err(error) = take_ephemeral(&client) {
                     return client.refuse(&error, &answer_to);
                 }
-                let speaker = *self.speaker.get_or_insert_with(|| presence::speaker(client.app()));
+                let speaker = *self.speaker.get_or_insert_with(|| presence::speaker(&client.app().identity));
                 actix_rt::spawn(async move {
-                    if let Err(error) = presence::say(client.app(), client.principal.user_id, speaker, status).await {
+                    if let Err(error) =
+                        presence::say(&client.app().identity, client.principal.user_id, speaker, status).await
+                    {
                         client.refuse(&error, &answer_to);
                     }
                     drop(slot);
@@ -213,7 +216,11 @@ impl Actor for WsSession {
         }
         // An instance that stops says nothing more of anybody.
         if let (Some(speaker), Ok(runtime)) = (self.speaker, Handle::try_current()) {
-            runtime.spawn(presence::leave(Arc::clone(self.client.app()), self.client.principal.user_id, speaker));
+            runtime.spawn(presence::leave(
+                Arc::clone(&self.client.app().identity),
+                self.client.principal.user_id,
+                speaker,
+            ));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, net::IpAddr, rc::Rc, time::Duration};
 
 use appcore::{AppError, auth::CredentialId};
-use service::accounts;
+use identity::accounts;
 use tokio::time::Instant;
 
 use super::Shard;
@@ -89,7 +89,7 @@ impl Shard {
     /// Ends the connections whose sign-in or key has been ended since this was last asked.
     pub(super) async fn put_out_ended(&self) -> Result<(), AppError> {
         let now = self.app.clock.now();
-        let ended = accounts::sessions::ended_since(&self.app, self.ended_until.get().minus(OVERLAP)).await?;
+        let ended = accounts::sessions::ended_since(&self.app.identity, self.ended_until.get().minus(OVERLAP)).await?;
         self.ended_until.set(now);
         self.subscriptions.borrow_mut().end(&ended);
         Ok(())

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, rc::Rc};
 
 use appcore::{AppError, ConversationId, UserId, view::Presence};
-use service::presence;
+use identity::presence;
 
 use super::Shard;
 use crate::outbound::Outbound;
@@ -27,12 +27,12 @@ impl Shard {
         people: &[UserId],
         is_latest: impl Fn() -> bool,
     ) -> Result<Vec<Presence>, AppError> {
-        let visible = presence::visible(&self.app, out.user_id, people).await?;
+        let visible = presence::visible(&self.app.identity, out.user_id, people).await?;
         if is_latest() {
             // First, so that no change is missed between the two.
             self.subscriptions.borrow_mut().watch(out, visible.clone());
         }
-        Ok(presence::of(&self.app, &visible).await)
+        Ok(presence::of(&self.app.identity, &visible).await)
     }
 
     /// Tells what has been gathered.
@@ -47,7 +47,7 @@ impl Shard {
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
             for out in outs {
-                match presence::visible(&shard.app, out.user_id, &out.watched()).await {
+                match presence::visible(&shard.app.identity, out.user_id, &out.watched()).await {
                     Ok(visible) => {
                         let visible: HashSet<UserId> = visible.into_iter().collect();
                         let mut watched = out.watched();

@@ -12,10 +12,11 @@ use dbcontext::{
     entity::assistant,
     query::{self, texts::row_bytes},
 };
+use identity::membership;
 use platform::cleanup;
 
 use super::{DEFAULT_ID, may_edit, notice, seen, view};
-use crate::{App, gateway, membership, quotas, tools};
+use crate::{App, gateway, quotas, tools};
 
 /// The longest name of an assistant, in characters.
 const MAX_NAME: usize = 60;
@@ -55,7 +56,7 @@ pub async fn create(
     workspace_id: Option<WorkspaceId>,
     fields: AssistantFields,
 ) -> Result<Assistant, AppError> {
-    let place = membership::resolve(app, by, workspace_id, Permission::Begin).await?;
+    let place = membership::resolve(&app.identity, by, workspace_id, Permission::Begin).await?;
     let now = app.clock.now();
     let mut row = assistant::Model {
         id: AssistantId::new(),

@@ -14,8 +14,9 @@ use appcore::{
     view::{Assistant, WorkspaceRole},
 };
 use dbcontext::{entity::assistant, query};
+use identity::membership;
 
-use crate::{App, membership};
+use crate::App;
 pub use edit::{AssistantFields, EditableAssistant, create, delete, update};
 pub(crate) use edit::{tell_of_knowledge, tell_of_shared_knowledge};
 pub use query::assistants::DEFAULT_ID;
@@ -27,7 +28,7 @@ pub async fn list(
     workspace_id: Option<WorkspaceId>,
     page: PageRequest,
 ) -> Result<Page<Assistant>, AppError> {
-    let place = membership::resolve(app, by, workspace_id, Permission::See).await?;
+    let place = membership::resolve(&app.identity, by, workspace_id, Permission::See).await?;
     let is_guest = place.role == WorkspaceRole::Guest;
     let (items, total) = query::assistants::list(app.db.reader(), place.id, by.user_id, is_guest, page).await?;
     let items = items.into_iter().map(|row| view(row, by, Some(place.role))).collect::<Result<_, _>>()?;

@@ -16,13 +16,10 @@ use dbcontext::{
         texts::row_bytes,
     },
 };
+use identity::membership::{self, Membership};
 
 use super::notice;
-use crate::{
-    App,
-    membership::{self, Membership},
-    quotas,
-};
+use crate::{App, quotas};
 
 /// The longest command, in characters.
 const MAX_COMMAND: usize = 32;
@@ -66,7 +63,7 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<Prompt>, AppError> {
     check_search(text)?;
-    let place = membership::resolve(app, by, workspace_id, Permission::See).await?;
+    let place = membership::resolve(&app.identity, by, workspace_id, Permission::See).await?;
     let text = text.trim().trim_start_matches('/').to_lowercase();
     let sees_shared = place.role != WorkspaceRole::Guest;
     let (found, total) = rows::list(app.db.reader(), place.id, by.user_id, sees_shared, &text, page).await?;
@@ -81,7 +78,7 @@ pub async fn find(app: &App, by: &Principal, id: PromptId) -> Result<Prompt, App
 }
 
 pub async fn create(app: &App, by: &Principal, new: NewPrompt) -> Result<Prompt, AppError> {
-    let place = membership::resolve(app, by, new.workspace_id, Permission::See).await?;
+    let place = membership::resolve(&app.identity, by, new.workspace_id, Permission::See).await?;
     check_may_share(place.role, new.visibility)?;
     check_room(app, by, place, new.visibility).await?;
     let now = app.clock.now();

@@ -13,11 +13,12 @@ use dbcontext::{
     constraint::app_error,
     query::broadcasts::{self as rows, BroadcastRow, Counts},
 };
+use identity::accounts::Confirmed;
 use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 
 use super::{BroadcastJob, concerned, parsed, seen_by_admins, status};
-use crate::{App, accounts::Confirmed};
+use crate::App;
 
 /// The longest title, in characters.
 const MAX_TITLE: usize = 120;
@@ -201,7 +202,7 @@ pub async fn preview(app: &App, audience: Audience) -> Result<BroadcastPreview, 
         // Whoever is here is asked about part by part; nobody else is.
         let mut skip = 0;
         loop {
-            let here = app.presence.here(skip, COUNTED).await;
+            let here = app.identity.presence.here(skip, COUNTED).await;
             online += concerned(app, &audience, &here).await?.len();
             if here.len() < COUNTED {
                 break;
@@ -209,7 +210,7 @@ pub async fn preview(app: &App, audience: Audience) -> Result<BroadcastPreview, 
             skip += COUNTED;
         }
     } else {
-        let presences = app.presence.of(&audience.user_ids).await;
+        let presences = app.identity.presence.of(&audience.user_ids).await;
         let here = presences.iter().filter(|presence| presence.status != PresenceStatus::Offline);
         let here: Vec<_> = here.map(|presence| presence.user_id).collect();
         online = concerned(app, &audience, &here).await?.len();
@@ -237,7 +238,7 @@ async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, row: &BroadcastRow) -> 
 /// A mail can't be taken back: what has yet to go out by mail takes a fresh sign-in.
 async fn check_mail(app: &App, by: &Principal, channels: &[BroadcastChannel]) -> Result<(), AppError> {
     if channels.contains(&BroadcastChannel::Mail) {
-        Confirmed::ask(app, by).await?;
+        Confirmed::ask(&app.identity, by).await?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use dbcontext::{
         broadcasts::{self as rows, BroadcastRow},
     },
 };
+use identity::mail::{Letter, MailJob, Recipient};
 use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait as _;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,6 @@ use uuid::Uuid;
 use super::{CHUNK, parsed, seen_by_readers, status};
 use crate::{
     App,
-    mail::{Letter, MailJob, Recipient},
     notifications::{self, Announced},
 };
 

@@ -112,8 +112,8 @@ pub async fn redis(config: &Config) -> Check {
 
 pub async fn mail(config: &Config) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Mail;
-    match in_time(crate::mail::probe(config)).await {
-        Ok((true, took)) if crate::mail::sends_password_in_clear(config) => Check::warning(
+    match in_time(identity::mail::probe(config)).await {
+        Ok((true, took)) if identity::mail::sends_password_in_clear(config) => Check::warning(
             ABOUT,
             format!(
                 "the mail server answers within {took} ms, and gets its password in clear. Take tls=none out of mail.smtp_url, or use smtps://"

@@ -10,9 +10,10 @@ use dbcontext::{
     constraint::app_error,
     query::job_list::{self, Census},
 };
+use identity::accounts::Confirmed;
 use platform::audit::{self, Action, Entry};
 
-use crate::{App, accounts::Confirmed};
+use crate::App;
 
 /// The longest name of a kind that is looked for.
 const MAX_KIND: usize = 40;

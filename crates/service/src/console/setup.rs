@@ -16,13 +16,14 @@ use dbcontext::{
         users, workspaces,
     },
 };
+use identity::mail;
 use platform::{
     audit::{self, Action, Entry},
     throttle::Quota,
 };
 use tokio::time::Instant;
 
-use crate::{App, gateway, mail};
+use crate::{App, gateway};
 
 /// How often one may have a message or an answer to see whether it comes.
 const TESTS: Quota = Quota { limit: 20, window: Duration::from_secs(3_600) };
@@ -80,7 +81,7 @@ pub async fn try_mail(app: &App, by: &Principal) -> Result<MailTest, AppError> {
     let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     spend(app, by, "mail").await?;
     let email = Email::parse(&account.email).map_err(|error| AppError::Invalid(vec![error]))?;
-    let sent = mail::try_out(app, &email, Language::stored(&account.language)).await;
+    let sent = mail::try_out(&app.identity, &email, Language::stored(&account.language)).await;
     if sent.is_ok() && app.config.mail.smtp_url.is_some() {
         rows::note(app.db.writer(), MAIL_TESTED, app.clock.now()).await?;
     }
@@ -121,7 +122,7 @@ pub async fn try_question(app: &App, by: &Principal) -> Result<QuestionTest, App
 }
 
 async fn spend(app: &App, by: &Principal, what: &str) -> Result<(), AppError> {
-    if app.attempts.spend(format!("setup:{what}:{}", by.user_id), TESTS).await? {
+    if app.identity.attempts.spend(format!("setup:{what}:{}", by.user_id), TESTS).await? {
         Ok(())
     } else {
         Err(Code::RateLimited.into())

@@ -10,12 +10,12 @@ use appcore::{
     view::{Conversation, ConversationKind, HistoryScope, MemberRole, MentionAll, Posting},
 };
 use dbcontext::query;
+use identity::membership;
 
 use super::{MAX_TITLE_CHARS, MAX_TOPIC_CHARS, find};
 use crate::{
     App,
     events::{Change, CreateConversation, Created},
-    membership,
 };
 
 /// The most people that one request makes members.
@@ -67,11 +67,11 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
     if history != HistoryScope::All && !able.may_hide_history {
         return Err(AppError::field("history", "invalid", "This is only available in groups and private channels."));
     }
-    let workspace_id = membership::resolve(app, by, new.workspace_id, Permission::Begin).await?.id;
+    let workspace_id = membership::resolve(&app.identity, by, new.workspace_id, Permission::Begin).await?.id;
     let others: BTreeSet<UserId> = new.member_ids.iter().copied().filter(|id| *id != by.user_id).collect();
     check_people(new.kind, &others)?;
     let together: Vec<UserId> = others.iter().copied().collect();
-    if !together.is_empty() && !membership::are_together(app, workspace_id, &together).await? {
+    if !together.is_empty() && !membership::are_together(&app.identity, workspace_id, &together).await? {
         return Err(AppError::field("member_ids", "not_found", "Some of these people aren't in this workspace."));
     }
     let assistant = assistant(app, by, workspace_id, &new).await?;

@@ -10,12 +10,12 @@ use appcore::{
     view::{AssistantMember, Member, MemberRole, Presence},
 };
 use dbcontext::query::{self, members::NamedMember};
+use identity::{membership, presence};
 
 use super::channels;
 use crate::{
     App, access,
     events::{AddAssistant, AddMember, Change, Outcome, RemoveMember, SetRole},
-    membership, presence,
 };
 
 /// Who joined.
@@ -56,7 +56,7 @@ pub(super) async fn with_presence(
 ) -> Result<Vec<(ConversationId, Member)>, AppError> {
     let people: Vec<UserId> = rows.iter().map(|row| row.user_id).collect::<BTreeSet<_>>().into_iter().collect();
     let known: HashMap<UserId, Presence> =
-        presence::of(app, &people).await.into_iter().map(|presence| (presence.user_id, presence)).collect();
+        presence::of(&app.identity, &people).await.into_iter().map(|presence| (presence.user_id, presence)).collect();
     rows.into_iter()
         .map(|row| {
             let id = row.conversation_id;
@@ -79,10 +79,10 @@ pub async fn add_member(
 ) -> Result<NewMember, AppError> {
     let access = access::reader(app, by.user_id, id).await?;
     // A guest who was given a role in a conversation still knows nobody outside of it.
-    membership::admit(app, by, access.workspace_id, Permission::Begin).await?;
+    membership::admit(&app.identity, by, access.workspace_id, Permission::Begin).await?;
     let change = match who {
         Ok(user_id) => {
-            if !membership::are_together(app, access.workspace_id, &[user_id]).await? {
+            if !membership::are_together(&app.identity, access.workspace_id, &[user_id]).await? {
                 return Err(AppError::field("user_id", "not_found", "This person isn't in this workspace."));
             }
             if !access.kind.capabilities().members_are_durable {

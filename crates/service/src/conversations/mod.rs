@@ -23,6 +23,7 @@ use dbcontext::query::{self, conversations::SeenConversation};
 pub use channels::join;
 pub use create::{NewConversation, create};
 pub use dbcontext::query::conversations::Filter;
+use identity::membership;
 pub use members::{NewMember, add_member, leave, member, members, remove_member, set_role};
 pub use own::{OwnChange, set_own};
 use platform::audit::{Action, Entry};
@@ -30,7 +31,7 @@ use platform::audit::{Action, Entry};
 use crate::{
     App,
     events::{Archive, Change, Convert, DeleteConversation, UpdateConversation},
-    gateway, membership,
+    gateway,
 };
 
 pub const MAX_TITLE_CHARS: usize = 120;
@@ -61,7 +62,7 @@ pub async fn browse(
     page: PageRequest,
 ) -> Result<Page<Conversation>, AppError> {
     check_search(&filter.text)?;
-    let workspace_id = membership::resolve(app, by, filter.workspace_id, Permission::Begin).await?.id;
+    let workspace_id = membership::resolve(&app.identity, by, filter.workspace_id, Permission::Begin).await?.id;
     let filter = Filter { workspace_id: Some(workspace_id), ..filter };
     let (rows, total) = query::conversations::browse(app.db.reader(), by.user_id, &filter, page).await?;
     Ok(Page::new(views(app, rows).await?, page, total))

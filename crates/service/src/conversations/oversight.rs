@@ -8,12 +8,12 @@ use appcore::{
 };
 use dbcontext::query::admin_conversations as seen;
 pub use dbcontext::query::admin_conversations::Filter;
+use identity::accounts::Confirmed;
 use platform::audit::{Action, Entry};
 
 use super::channels;
 use crate::{
     App,
-    accounts::Confirmed,
     events::{Change, EndConversation, HandOver},
 };
 

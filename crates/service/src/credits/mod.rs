@@ -13,6 +13,7 @@ use dbcontext::{
     constraint::app_error,
     query::{ledger as rows, users, workspaces},
 };
+use identity::accounts::Confirmed;
 use platform::audit::{self, Action, Entry};
 use uuid::Uuid;
 
@@ -20,7 +21,6 @@ pub use self::export::{Period, export, export_of};
 pub use crate::ledger::{Holder, verify};
 use crate::{
     App,
-    accounts::Confirmed,
     ledger::{Books, Source, figures},
     payments::{balances, subscriptions::Payer},
 };

@@ -112,7 +112,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::accounts::tests::stage::{Stage, stages};
+    use crate::tests::stage::{Stage, stages};
 
     /// A bus by which no other instance is reached.
     struct Away(MemoryBus);

@@ -12,13 +12,14 @@ use dbcontext::{
     constraint::app_error,
     query::ai_providers::{self as rows, AiProviderRow},
 };
+use identity::accounts::Confirmed;
 use platform::audit::{self, Action, Entry};
 
 use super::{
     models::{DEMO, Source, is_name, tell},
     providers,
 };
-use crate::{App, accounts::Confirmed};
+use crate::App;
 
 const PURPOSE: &[u8] = b"ai provider";
 const MAX_NAME_BYTES: usize = 40;

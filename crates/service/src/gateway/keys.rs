@@ -18,18 +18,12 @@ use dbcontext::{
         users,
     },
 };
+use identity::accounts::{Confirmed, api_keys::MARK, key_policy};
 use platform::audit::{self, Action, Entry};
 use uuid::Uuid;
 
-use super::{PolicyChange, budgets};
-use crate::{
-    App,
-    accounts::{
-        Confirmed,
-        api_keys::{MARK, tell_changed},
-        key_policy,
-    },
-};
+use super::{PolicyChange, announce_changed, budgets};
+use crate::App;
 
 /// How much of a key its owner sees again.
 const PREFIX_CHARS: usize = 11;
@@ -136,7 +130,7 @@ pub async fn update(app: &App, by: &Confirmed, id: ApiKeyId, change: KeyChange) 
     };
     audit::record(&tx, Entry::by(by, Action::ApiKeyChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_changed(app, vec![id.0]).await;
+    announce_changed(app, id.0).await;
     Ok(view(app, row, budget))
 }
 
@@ -163,7 +157,7 @@ pub async fn rotate(app: &App, by: &Confirmed, id: ApiKeyId, grace: Duration) ->
     let budget = budget_rows::find(&tx, own_budget(id)).await?;
     audit::record(&tx, Entry::by(by, Action::ApiKeyRotated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    tell_changed(app, vec![id.0]).await;
+    announce_changed(app, id.0).await;
     Ok((view(app, row, budget), key.into()))
 }
 

@@ -50,11 +50,8 @@ use dbcontext::{
     Database,
     query::{self, budgets::BudgetId, gateway_models},
 };
-use jobs::caught;
-use platform::{batch_delete::in_parts, rate_limits::KeyLimits, redis::Redis, work_pools::WorkOwner};
 use uuid::Uuid;
 
-pub use crate::accounts::key_policy::KeyPolicy;
 pub use ::ai::Ai;
 pub use admission::{Admission, CallRequest, Outcome, Refusal, authorize, route_to_count};
 pub use cache::{CacheWish, KeptAnswer, Question};
@@ -63,7 +60,11 @@ pub(crate) use cost::cost;
 pub(crate) use embed::{EmbedCause, EmbedFailure, Embedded, Embedder, embed, embedder};
 pub use hold::{Asker, Held, QueuedHold};
 pub(crate) use hold::{Round, RoundHold, hold_round, queue_answers};
+use identity::accounts::api_keys;
+pub use identity::accounts::key_policy::KeyPolicy;
+use jobs::caught;
 pub(crate) use models::{Model, known_model};
+use platform::{batch_delete::in_parts, rate_limits::KeyLimits, redis::Redis, work_pools::WorkOwner};
 pub use policy::PolicyChange;
 pub(crate) use prices::check_price;
 pub(crate) use record::{AnswerUse, answering, record};
@@ -81,7 +82,6 @@ use self::{
 };
 use crate::{
     App,
-    accounts::api_keys,
     holds::{Holds, Purse},
 };
 
@@ -299,6 +299,12 @@ impl Gateway {
     }
 }
 
+/// Announces that a key, or what a person or a workspace may spend, changed. This instance applies it before this returns, the others soon after.
+async fn announce_changed(app: &App, id: Uuid) {
+    api_keys::tell_changed(&app.identity, vec![id]).await;
+    app.gateway.budgets_changed(&[id]);
+}
+
 /// Learns of changed models.
 async fn follow(gateway: Weak<Gateway>, mut listener: Listener, bus: Weak<dyn EventBus>) {
     let mut tick = tokio::time::interval(READ_AGAIN);
@@ -391,7 +397,7 @@ impl Caller {
 
 /// Whose key this is. Only keys are let in, whatever they may be used for.
 pub async fn authenticate(app: &App, key: &str) -> Result<Caller, AppError> {
-    let (principal, policy) = api_keys::authenticate_key(app, key).await?;
+    let (principal, policy) = api_keys::authenticate_key(&app.identity, key).await?;
     let Credential::ApiKey { id: key_id, .. } = principal.credential else { return Err(Code::Unauthenticated.into()) };
     Ok(Caller { principal, key_id, policy })
 }

@@ -6,9 +6,10 @@ use appcore::{
     view::{BudgetLimit, GatewayEndpoint, GatewayPass},
 };
 use dbcontext::entity::api_key;
+use identity::{accounts::key_policy, membership};
 
 use super::{Asker, model_lists};
-use crate::{App, accounts::key_policy, membership};
+use crate::App;
 
 /// The most models that a key's list names.
 const MAX_MODELS: usize = 200;
@@ -35,7 +36,7 @@ impl PolicyChange {
     /// Refuses what no key can have.
     pub(crate) async fn check(&self, app: &App, by: &Principal) -> Result<(), AppError> {
         if let Some(Some(workspace)) = self.workspace_id {
-            membership::admit(app, by, workspace, Permission::Begin).await?;
+            membership::admit(&app.identity, by, workspace, Permission::Begin).await?;
         }
         if let Some(models) = &self.models {
             if models.len() > MAX_MODELS {

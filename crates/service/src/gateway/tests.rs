@@ -17,6 +17,7 @@ use dbcontext::query::{
     budgets::{self as rows, BudgetId},
     ledger as ledger_rows,
 };
+use identity::accounts::Confirmed;
 use platform::rate_limits::KeyMeasure;
 use uuid::Uuid;
 
@@ -28,13 +29,9 @@ use super::{
     usage::{self, UsageQuery},
 };
 use crate::{
-    App,
-    accounts::{
-        Confirmed,
-        tests::stage::{Stage, principal, sign_up, stages, until},
-    },
-    credits,
+    App, credits,
     ledger::{self, Holder},
+    tests::stage::{Stage, principal, sign_up, stages, until},
 };
 
 const SETTINGS: &[(&str, &str)] = &[
@@ -83,7 +80,7 @@ async fn priced_at(app: &App, by: &Principal, price: ModelPrice) {
 }
 
 async fn confirmed(app: &App, by: &Principal) -> Confirmed {
-    Confirmed::ask(app, by).await.unwrap()
+    Confirmed::ask(&app.identity, by).await.unwrap()
 }
 
 async fn key(app: &App, by: &Principal, policy: PolicyChange) -> (ApiKeyId, String) {

@@ -14,6 +14,7 @@ use appcore::{
 use bytes::Bytes;
 use dbcontext::query::uploads::{self as rows, StoredUpload};
 use futures_util::TryStreamExt as _;
+use identity::membership;
 use jobs::{Ended, Job, Work};
 use serde_json::Value;
 use uuid::Uuid;
@@ -22,7 +23,6 @@ use super::{Asker, Model, Refusal, SideCall};
 use crate::{
     App,
     events::{Change, SetTranscript, TranscribeJob},
-    membership,
     uploads::{self, Object},
 };
 
@@ -126,7 +126,7 @@ pub async fn dictate(
     if !is_recording(&media_type) {
         return Err(AppError::refused(Code::TypeRefused, "This isn't a recording that can be written down."));
     }
-    let place = membership::resolve(&app, by, workspace, Permission::See).await?;
+    let place = membership::resolve(&app.identity, by, workspace, Permission::See).await?;
     let asker = Asker { user_id: by.user_id, workspace_id: Some(place.id) };
     let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(recording.len() as u64));
     let held = SideCall::begin(&app, asker, &model, question).await?;

@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use super::{Amounts, HeldFor, Holds, Left, Origin, Purse, Settlement, settle};
 use crate::{
-    accounts::tests::stage::stages,
     ledger::{self, Books, Holder, Source, verify},
+    tests::stage::stages,
 };
 
 /// When the stages stand still: their own holds are kept by the same clock.

@@ -14,12 +14,12 @@ use dbcontext::{
         knowledge::{self as rows, FileRow},
     },
 };
+use identity::membership;
 
 use crate::{
     App,
     assistants::{self, EditableAssistant},
     gateway::Asker,
-    membership,
 };
 
 /// Whose files they are.
@@ -137,7 +137,7 @@ impl Shelf {
 
     /// What a workspace has for all assistants in it.
     pub async fn of_workspace(app: &App, by: &Principal, id: WorkspaceId) -> Result<Self, AppError> {
-        membership::admit(app, by, id, Permission::Configure).await?;
+        membership::admit(&app.identity, by, id, Permission::Configure).await?;
         let owner = rows::workspace_owner(app.db.reader(), id).await?.ok_or(Code::NotFound)?;
         Ok(Self { by: by.clone(), holder: Holder::Workspace { id, owner }, workspace_id: id })
     }
@@ -150,7 +150,7 @@ impl Shelf {
         workspace_id: Option<WorkspaceId>,
     ) -> Result<Self, AppError> {
         check_owner(app, by, id).await?;
-        let workspace_id = membership::resolve(app, by, workspace_id, Permission::Begin).await?.id;
+        let workspace_id = membership::resolve(&app.identity, by, workspace_id, Permission::Begin).await?.id;
         let holder = Holder::Section { id, user_id: by.user_id, workspace_id };
         Ok(Self { by: by.clone(), holder, workspace_id })
     }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     App,
-    accounts::tests::stage::{Stage, stages},
+    tests::stage::{Stage, stages},
 };
 
 const SPACE: &str = "embed-1";

@@ -93,7 +93,7 @@ async fn mention_many(
     let mut here = Vec::new();
     if has(MentionKind::Here) {
         let others = query::members::others(app.db.reader(), id, sender).await?;
-        let online = app.presence.of(&others).await.into_iter();
+        let online = app.identity.presence.of(&others).await.into_iter();
         here.extend(online.filter(|one| one.status != PresenceStatus::Offline).map(|one| one.user_id));
     }
     let told = if has(MentionKind::All) {

@@ -15,6 +15,7 @@ use appcore::{
 use dbcontext::query::{self, moderation as rows};
 
 pub use dbcontext::query::moderation::Filter as ReportFilter;
+use identity::accounts::Confirmed;
 use platform::{
     audit::{self, Action, Entry},
     word_filter,
@@ -23,7 +24,6 @@ pub use reports::{Resolution, details, list, release, report, resolve, take};
 
 use crate::{
     App, access,
-    accounts::Confirmed,
     events::{Change, HideMessage, UpdateConversation},
 };
 
@@ -56,7 +56,7 @@ pub async fn hidden(app: &App, by: &Principal, id: MessageId) -> Result<HiddenMe
         }
         by.require_session()?;
         if !may_read && !rows::is_reported(db, id).await? {
-            Confirmed::ask(app, by).await?;
+            Confirmed::ask(&app.identity, by).await?;
         }
         audit::record(app.db.writer(), Entry::by(by, Action::HiddenMessageRead, Some(id.to_string()))).await?;
     }

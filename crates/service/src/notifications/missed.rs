@@ -10,17 +10,17 @@ use dbcontext::query::{
     self,
     notifications::{self as rows, NotificationRow},
 };
+use identity::{
+    mail::{self, Letter},
+    presence,
+};
 use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::describe;
-use crate::{
-    App,
-    mail::{self, Letter},
-    presence,
-};
+use crate::App;
 
 /// How many stand in one mail; of the others it says how many there are.
 const SHOWN: usize = 20;
@@ -87,7 +87,7 @@ impl MissedJob {
         let Some(oldest) = missed.iter().map(|row| row.created_at).min() else { return Ok(Ended::Done) };
         // What was there first has been read meanwhile; or somebody is here, and about to look.
         let left = oldest.plus(patience).0 - now.0;
-        let presence = presence::of(app, &[self.user_id]).await;
+        let presence = presence::of(&app.identity, &[self.user_id]).await;
         let is_here = presence.first().is_some_and(|presence| presence.status == PresenceStatus::Online);
         if left > 0 || is_here {
             let wait = if left > 0 { Duration::from_millis(left.unsigned_abs()) } else { patience };
@@ -107,7 +107,7 @@ impl MissedJob {
         let token = rows::mail_token(app.db.writer(), self.user_id, &fresh).await?;
         let public = app.config.server.public_url();
         let unsubscribe = format!("{public}/r1/notifications/unsubscribe?token={token}");
-        let ended = mail::send_listed(work, self.user_id, letter, unsubscribe).await?;
+        let ended = mail::send_listed(work.on(&*work.state.identity), self.user_id, letter, unsubscribe).await?;
         if ended == Ended::Done {
             rows::note_mailed(app.db.writer(), &told).await?;
         }

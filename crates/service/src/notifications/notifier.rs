@@ -338,7 +338,7 @@ mod tests {
     use sea_orm::ConnectionTrait as _;
 
     use super::*;
-    use crate::accounts::tests::stage::{Stage, principal, sign_up, stages};
+    use crate::tests::stage::{Stage, principal, sign_up, stages};
 
     fn told(user_id: UserId, created_at: Timestamp) -> NotificationRow {
         NotificationRow {

@@ -79,7 +79,7 @@ impl PushJob {
         if !settings.push {
             return Ok(None);
         }
-        let presence = app.presence.of(&[self.user_id]).await;
+        let presence = app.identity.presence.of(&[self.user_id]).await;
         let status = presence.first().map_or(PresenceStatus::Offline, |presence| presence.status);
         // Chosen on one device it holds for the others, also once that one is switched off.
         let wishes = users::wishes(app.db.reader(), &[self.user_id], app.clock.now()).await?;

@@ -8,19 +8,17 @@ use dbcontext::{
     query::{admin_users as rows, users},
 };
 use futures_util::Stream;
+use identity::accounts::{
+    Confirmed,
+    oversight::{entry, keep_an_admin, lock, not_oneself},
+};
 use platform::{
     audit::{self, Action},
     work_pools::WorkOwner,
 };
 
 use super::{deletion, export};
-use crate::{
-    App,
-    accounts::{
-        Confirmed,
-        oversight::{entry, keep_an_admin, lock, not_oneself},
-    },
-};
+use crate::App;
 
 /// All of somebody's data, as they would export it themselves.
 pub async fn export_of(

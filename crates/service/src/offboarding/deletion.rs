@@ -17,6 +17,12 @@ use dbcontext::{
     entity::user,
     query::{self, api_keys, departures, mail_tokens, sessions, users},
 };
+use identity::{
+    accounts::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended, tell_others},
+    mail::MailJob,
+    membership::ChangeNotice,
+    presence,
+};
 use jobs::{self, Ended, Job, Stored, Work};
 use platform::{
     audit::{self, Action, Entry},
@@ -28,11 +34,7 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    accounts::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended, tell_others},
     events::{Change, Depart},
-    mail::MailJob,
-    membership::ChangeNotice,
-    presence,
     workspaces::{emoji, invitations, submit_all},
 };
 
@@ -96,10 +98,10 @@ impl Left {
         let Self { job, ended, revoked } = self;
         let user_id = job.user_id;
         drop(app.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user_id))]));
-        tell_ended(app, ended).await;
-        tell_revoked(app, revoked).await;
+        tell_ended(&app.identity, ended).await;
+        tell_revoked(&app.identity, revoked).await;
         // While it is known with whom they shared something.
-        tell_others(app, user_id).await;
+        tell_others(&app.identity, user_id).await;
         match pass_on(app, user_id).await {
             // The rest may take long, and the caller need not wait.
             Ok(()) => {
@@ -120,8 +122,8 @@ async fn confirmed(
     device: &Device,
 ) -> Result<user::Model, AppError> {
     let account = users::by_id(app.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    let guess = guesses::begin(app, &account.email, Some(account.id), device).await?;
-    let checked = reauthenticate::check(app, by, password).await;
+    let guess = guesses::begin(&app.identity, &account.email, Some(account.id), device).await?;
+    let checked = reauthenticate::check(&app.identity, by, password).await;
     if checked.as_ref().is_err_and(|error| error.code() == Code::PasswordWrong) {
         guess.failed().await;
     } else {
@@ -159,7 +161,7 @@ impl Job<App> for ForgetJob {
             passed_on.and(purged).and(rewritten)?;
             // Their last connections have ended by then, so their last-seen time is written no more.
             tokio::time::sleep(presence::GRACE * 2).await;
-            work.state.presence.forget(self.user_id).await;
+            work.state.identity.presence.forget(self.user_id).await;
             Ok(())
         };
         tokio::select! {
@@ -194,7 +196,7 @@ async fn leave_workspace(app: &App, id: WorkspaceId, user_id: UserId) -> Result<
     emoji::end(&tx, id, now).await?;
     tx.commit().await.map_err(app_error)?;
     if let Some(heir) = heir {
-        ChangeNotice::of(id, [heir]).tell(app);
+        ChangeNotice::of(id, [heir]).tell(&app.identity);
     }
     Ok(())
 }

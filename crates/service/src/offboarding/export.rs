@@ -10,6 +10,7 @@ use appcore::{
 };
 use dbcontext::query::{exports, known_devices, mcp_connections, sections, user_settings, users};
 use futures_util::{Stream, stream};
+use identity::accounts::{identities, issue, passkeys, sessions};
 use platform::{
     audit::{self, Action, Entry},
     work_pools::{WorkOwner, WorkPool, WorkSlot},
@@ -18,12 +19,7 @@ use serde::Serialize;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use uuid::Uuid;
 
-use crate::{
-    App,
-    accounts::{identities, issue, passkeys, sessions},
-    gateway::keys,
-    notes, workspaces,
-};
+use crate::{App, gateway::keys, notes, workspaces};
 
 /// Pieces that may wait for a reader who is slow.
 const AHEAD: usize = 4;
@@ -162,7 +158,7 @@ async fn write(app: &App, by: &Principal, entry: Entry, out: &mut Out) -> Result
     }
     out.text("]");
 
-    pages!(out, "sessions", |page| sessions::list(app, by, page));
+    pages!(out, "sessions", |page| sessions::list(&app.identity, by, page));
     out.begin("known_devices");
     for known in known_devices::of_user(db, by.user_id).await? {
         let device =
@@ -171,13 +167,13 @@ async fn write(app: &App, by: &Principal, entry: Entry, out: &mut Out) -> Result
     }
     out.text("]");
 
-    pages!(out, "identities", |page| identities::list(app, by, page), |item| ExportedIdentity {
+    pages!(out, "identities", |page| identities::list(&app.identity, by, page), |item| ExportedIdentity {
         provider: item.provider,
         email: item.email,
         created_at: item.created_at,
         last_used_at: item.last_used_at,
     });
-    pages!(out, "passkeys", |page| passkeys::list(app, by, page), |item| ExportedPasskey {
+    pages!(out, "passkeys", |page| passkeys::list(&app.identity, by, page), |item| ExportedPasskey {
         name: item.name,
         created_at: item.created_at,
         last_used_at: item.last_used_at,

@@ -6,6 +6,7 @@ use dbcontext::{
     entity::{payment, payment_dispute, payment_refund},
     query::{payments as rows, plans as plan_rows},
 };
+use identity::mail::{self, Letter, Recipient};
 use sea_orm::ConnectionTrait;
 use time::OffsetDateTime;
 
@@ -15,11 +16,7 @@ use super::{
     deliver::{deliver, follow_payments, misfit},
     price, receipts, refund, stage, subscriptions,
 };
-use crate::{
-    App, entitlements,
-    ledger::Holder,
-    mail::{self, Letter, Recipient},
-};
+use crate::{App, entitlements, ledger::Holder};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Applied {

@@ -20,6 +20,7 @@ use dbcontext::{
     query::{balances as rows, ledger as ledger_rows, workspaces},
 };
 use futures_util::stream::{self, StreamExt as _};
+use identity::mail::{self, Letter, Recipient};
 use jobs::caught;
 use sea_orm::ConnectionTrait;
 use tokio::sync::mpsc;
@@ -29,11 +30,7 @@ use super::{
     reconcile::AT_ONCE,
     topups::{self, Standing},
 };
-use crate::{
-    App, entitlements,
-    ledger::Holder,
-    mail::{self, Letter, Recipient},
-};
+use crate::{App, entitlements, ledger::Holder};
 
 /// Accounts that one look claims, and that it finds at once.
 const MOST: u64 = 100;

@@ -21,6 +21,7 @@ use dbcontext::{
     entity::{payment, payment_refund},
     query::payments as rows,
 };
+use identity::accounts::Confirmed;
 use platform::audit::{self, Action, Entry};
 use uuid::Uuid;
 
@@ -31,7 +32,7 @@ use super::{
     subscriptions::wrong_state,
     view,
 };
-use crate::{App, accounts::Confirmed};
+use crate::App;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);

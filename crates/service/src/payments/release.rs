@@ -11,11 +11,12 @@ use dbcontext::{
     entity::payment,
     query::{payments as rows, plans as plan_rows},
 };
+use identity::accounts::Confirmed;
 use platform::audit::{self, Action, Entry};
 use uuid::Uuid;
 
 use super::{admin_views, apply, claims::Claims, reconcile, refund, stage, subscriptions::wrong_state, view};
-use crate::{App, accounts::Confirmed};
+use crate::App;
 
 /// The most events and refunds of a payment that are shown.
 const MOST: u64 = 200;

@@ -11,6 +11,7 @@ use dbcontext::{
         payments as rows,
     },
 };
+use identity::accounts::{Confirmed, Device};
 use proptest::{
     prelude::*,
     strategy::ValueTree as _,
@@ -22,11 +23,8 @@ use uuid::Uuid;
 use super::{Order, apply, begin, inbox, plans, refund, subscriptions::Payer};
 use crate::{
     App,
-    accounts::{
-        Confirmed, Device,
-        tests::stage::{PASSWORD, email, principal, sign_in, sign_up, stages},
-    },
     ledger::{self, Books, Holder, Source},
+    tests::stage::{PASSWORD, email, principal, sign_in, sign_up, stages},
 };
 
 const SEQUENCES: usize = 24;
@@ -303,7 +301,7 @@ async fn whatever_gateways_tell_credits_are_given_once_and_taken_back_once() {
                     }
                     Deed::GiveBack(payment, part) => {
                         let signed_in = sign_in(&app, &email(ADMIN), PASSWORD, Device::default()).await.unwrap();
-                        let by = Confirmed::ask(&app, &principal(&app, &signed_in).await).await.unwrap();
+                        let by = Confirmed::ask(&app.identity, &principal(&app, &signed_in).await).await.unwrap();
                         let amount = (part > 1).then_some(PRICE / part);
                         let done = refund(&app, &by, buyer.payments[payment], amount, "test".to_owned()).await;
                         assert!(done.as_ref().err().is_none_or(|error| error.code().status() < 500), "{done:?}");

@@ -16,6 +16,7 @@ use dbcontext::{
     entity::{credit_top_up, payment},
     query::{balances as rows, payment_methods as method_rows, payments as payment_rows, plans as plan_rows, users},
 };
+use identity::mail::{self, Letter, Recipient};
 use sea_orm::ConnectionTrait;
 use time::{Date, OffsetDateTime};
 
@@ -24,10 +25,7 @@ use super::{
     charges, plans, stage,
     subscriptions::{self, Payer, Purpose, priced},
 };
-use crate::{
-    App,
-    mail::{self, Letter, Recipient},
-};
+use crate::App;
 
 /// What is to be done about an account, and below which balance there will be more.
 #[derive(Debug, Default)]

@@ -13,9 +13,10 @@ use dbcontext::query::{
     unread::{self as rows, Behind},
     users,
 };
+use identity::membership;
 
 use super::reading::{Material, READ_ALL, Reader, said};
-use crate::{App, access, membership};
+use crate::{App, access};
 
 /// So many messages of one conversation are read, and of each where there are several.
 const MOST_OF_ONE: u64 = 200;
@@ -60,7 +61,7 @@ pub async fn catch_up(
             (access.workspace_id, vec![behind], MOST_OF_ONE)
         }
         Missed::Workspace(id) => {
-            let place = membership::resolve(app, by, id, Permission::See).await?;
+            let place = membership::resolve(&app.identity, by, id, Permission::See).await?;
             let most = u64::try_from(MOST_CONVERSATIONS + 1).unwrap_or(u64::MAX);
             let behind = rows::in_workspace(db, by.user_id, place.id, app.clock.now(), most).await?;
             (place.id, behind, MOST_OF_EACH)

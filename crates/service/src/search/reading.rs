@@ -13,12 +13,12 @@ use appcore::{
     view::{GatewayEndpoint, Message, SearchAnswer, SearchSource, Sender, SenderKind},
 };
 use dbcontext::{entity::assistant, query};
+use identity::membership;
 use uuid::Uuid;
 
 use crate::{
     App,
     gateway::{self, AnswerUse, Asker, Model, SideCall},
-    membership,
 };
 
 /// So much of a message is read, in characters.
@@ -111,7 +111,7 @@ impl Reader {
             max_tokens: Some(ANSWER_TOKENS),
             ..ChatRequest::default()
         };
-        let place = membership::resolve(app, by, workspace, Permission::See).await?;
+        let place = membership::resolve(&app.identity, by, workspace, Permission::See).await?;
         let asker = Asker { user_id: by.user_id, workspace_id: Some(place.id) };
         let assistant = self.assistant;
         let (text, cost) = told(app, asker, assistant.model.as_deref(), request).await?;

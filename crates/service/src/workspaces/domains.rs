@@ -16,14 +16,11 @@ use dbcontext::{
     entity::user,
     query::{users, workspace_domains as rows, workspaces},
 };
+use identity::membership::{ChangeNotice, default_channel};
 use platform::audit::{self, Action, Entry};
 
 use super::find;
-use crate::{
-    App,
-    membership::{ChangeNotice, default_channel},
-    quotas,
-};
+use crate::App;
 
 /// How many domains a workspace may have.
 const MAX_DOMAINS: usize = 10;
@@ -58,13 +55,13 @@ pub async fn join(app: &App, by: &Principal, id: WorkspaceId) -> Result<Workspac
         return Err(Code::NotFound.into());
     }
     let now = app.clock.now();
-    quotas::check_members(&tx, id, WorkspaceRole::Member, now).await?;
+    identity::membership::quota::check_members(&tx, id, WorkspaceRole::Member, now).await?;
     workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
     let channel = default_channel::settle(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::entered(id, by.user_id).tell(app);
-    channel.tell(app);
+    ChangeNotice::entered(id, by.user_id).tell(&app.identity);
+    channel.tell(&app.identity);
     find(app, by, id).await
 }
 

@@ -19,19 +19,18 @@ use dbcontext::{
     entity::{invitation, user},
     query::{invitations as rows, users, workspaces},
 };
-use platform::audit::{self, Action, Entry};
-use sea_orm::ConnectionTrait;
-
-use super::members::may_bring_in;
-use crate::{
-    App,
+use identity::{
     mail::{self, Letter, Recipient},
     membership::{
         ChangeNotice, admit,
         invitation::{find, role},
     },
-    quotas,
 };
+use platform::audit::{self, Action, Entry};
+use sea_orm::ConnectionTrait;
+
+use super::members::may_bring_in;
+use crate::App;
 
 /// How long an invitation is good where nothing else is said.
 const USUAL_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -96,7 +95,7 @@ pub async fn create(
     let tx = app.db.begin().await.map_err(app_error)?;
     workspaces::lock(&tx, workspace_id).await?;
     may_bring_in(&tx, by, workspace_id, role).await?;
-    quotas::check_members(&tx, workspace_id, role, now).await?;
+    identity::membership::quota::check_members(&tx, workspace_id, role, now).await?;
     if rows::count(&tx, workspace_id, now).await? >= MAX_OPEN {
         return Err(AppError::refused(
             Code::WrongState,
@@ -190,14 +189,14 @@ pub async fn list(
     workspace_id: WorkspaceId,
     page: PageRequest,
 ) -> Result<Page<Invitation>, AppError> {
-    admit(app, by, workspace_id, Permission::ManageMembers).await?;
+    admit(&app.identity, by, workspace_id, Permission::ManageMembers).await?;
     let (found, total) = rows::list(app.db.reader(), workspace_id, app.clock.now(), page).await?;
     Ok(Page::new(found.into_iter().map(view).collect::<Result<_, _>>()?, page, total))
 }
 
 /// Withdraws an invitation. Members who joined by it stay.
 pub async fn revoke(app: &App, by: &Principal, workspace_id: WorkspaceId, id: InvitationId) -> Result<(), AppError> {
-    admit(app, by, workspace_id, Permission::ManageMembers).await?;
+    admit(&app.identity, by, workspace_id, Permission::ManageMembers).await?;
     let tx = app.db.begin().await.map_err(app_error)?;
     if !rows::revoke(&tx, workspace_id, id, app.clock.now()).await? {
         return Err(Code::NotFound.into());
@@ -240,8 +239,8 @@ pub async fn accept(app: &App, by: &Principal, token: &str) -> Result<InvitedTo,
     let channel = shown.bring_in(&tx, by.user_id, now).await?;
     audit::record(&tx, Entry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::entered(id, by.user_id).tell(app);
-    channel.tell(app);
+    ChangeNotice::entered(id, by.user_id).tell(&app.identity);
+    channel.tell(&app.identity);
     Ok(led_to)
 }
 

@@ -14,16 +14,15 @@ use dbcontext::{
         workspaces::{self as rows, MemberRow, MembershipEnd, WorkspaceKind},
     },
 };
+use identity::{
+    accounts::fill_in_presence,
+    membership::{ChangeNotice, default_channel, permitted},
+};
 use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 
 use super::{departure, invitations, wrong_state};
-use crate::{
-    App,
-    accounts::fill_in_presence,
-    membership::{ChangeNotice, default_channel, permitted},
-    quotas,
-};
+use crate::App;
 
 /// Somebody who is to become a member.
 pub struct NewMember {
@@ -49,7 +48,7 @@ pub async fn members(
     rows::find(app.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let (members, total) = rows::members(app.db.reader(), by.user_id, id, text, page).await?;
     let mut items = members.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
-    fill_in_presence(app, items.iter_mut().map(|member| &mut member.user)).await;
+    fill_in_presence(&app.identity, items.iter_mut().map(|member| &mut member.user)).await;
     Ok(Page::new(items, page, total))
 }
 
@@ -64,7 +63,7 @@ pub async fn add_member(
     let tx = app.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
     may_bring_in(&tx, by, id, role).await?;
-    quotas::check_members(&tx, id, role, app.clock.now()).await?;
+    identity::membership::quota::check_members(&tx, id, role, app.clock.now()).await?;
     let user = match new.who {
         Who::Id(user_id) => users::by_id(&tx, user_id).await?,
         Who::Email(email) => {
@@ -80,8 +79,8 @@ pub async fn add_member(
     let member = rows::member(&tx, id, user.id).await?.ok_or(Code::NotFound)?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::entered(id, user.id).tell(app);
-    channel.tell(app);
+    ChangeNotice::entered(id, user.id).tell(&app.identity);
+    channel.tell(&app.identity);
     view(member)
 }
 
@@ -130,7 +129,7 @@ pub async fn set_role(
         invitations::revoke_beyond(&tx, id, by.user_id, Some(WorkspaceRole::Admin), now).await?;
     }
     if role_of(&member)? == WorkspaceRole::Guest {
-        quotas::check_members(&tx, id, role, now).await?;
+        identity::membership::quota::check_members(&tx, id, role, now).await?;
     }
     rows::set_role(&tx, id, user_id, role, now).await?;
     invitations::revoke_beyond(&tx, id, user_id, Some(role), now).await?;
@@ -139,8 +138,8 @@ pub async fn set_role(
     audit::record(&tx, Entry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
     // The caller, too: with the ownership their own role changes.
-    ChangeNotice::of(id, [by.user_id, user_id]).tell(app);
-    channel.tell(app);
+    ChangeNotice::of(id, [by.user_id, user_id]).tell(&app.identity);
+    channel.tell(&app.identity);
     view(member)
 }
 
@@ -161,7 +160,7 @@ pub async fn remove_member(app: &App, by: &Principal, id: WorkspaceId, user_id: 
     departure::ask(&tx, now, id, Some(user_id)).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceMemberRemoved, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::left(id, user_id).tell(app);
+    ChangeNotice::left(id, user_id).tell(&app.identity);
     departure::take_out(app, id, user_id).await
 }
 
@@ -182,7 +181,7 @@ pub async fn leave(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), App
     departure::ask(&tx, now, id, Some(by.user_id)).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceLeft, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::left(id, by.user_id).tell(app);
+    ChangeNotice::left(id, by.user_id).tell(&app.identity);
     departure::take_out(app, id, by.user_id).await
 }
 

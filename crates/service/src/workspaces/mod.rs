@@ -34,16 +34,14 @@ use dbcontext::{
         workspaces::{self as rows, SeenWorkspace, WorkspaceKind},
     },
 };
+use identity::membership::{ChangeNotice, default_channel, permitted};
 use platform::{
     audit::{self, Action, Entry},
     cleanup,
 };
 use sea_orm::ConnectionTrait;
 
-use crate::{
-    App,
-    membership::{ChangeNotice, default_channel, permitted},
-};
+use crate::App;
 
 const MAX_NAME_CHARS: usize = 80;
 /// How many workspaces somebody may own.
@@ -108,8 +106,8 @@ pub async fn create(app: &App, by: &Principal, name: &str, join_domains: &[Strin
     workspace_domains::replace(&tx, id, &join_domains).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceCreated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::entered(id, by.user_id).tell(app);
-    channel.tell(app);
+    ChangeNotice::entered(id, by.user_id).tell(&app.identity);
+    channel.tell(&app.identity);
     find_in(app.db.writer(), by, id).await
 }
 
@@ -142,7 +140,7 @@ pub async fn update(
     }
     audit::record(&tx, Entry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::to_all(id).tell(app);
+    ChangeNotice::to_all(id).tell(&app.identity);
     find_in(app.db.writer(), by, id).await
 }
 
@@ -157,7 +155,7 @@ pub async fn delete(app: &App, by: &Principal, id: WorkspaceId) -> Result<(), Ap
     end(&tx, app, id).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceDeleted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::ended(id).tell(app);
+    ChangeNotice::ended(id).tell(&app.identity);
     departure::dissolve(app, id).await
 }
 

@@ -11,14 +11,14 @@ use dbcontext::{
     constraint::app_error,
     query::{admin_workspaces as seen, workspaces as rows},
 };
-use platform::audit::{self, Action, Entry};
-
-use super::{departure, end, invitations, wrong_state};
-use crate::{
-    App,
+use identity::{
     accounts::Confirmed,
     membership::{ChangeNotice, default_channel},
 };
+use platform::audit::{self, Action, Entry};
+
+use super::{departure, end, invitations, wrong_state};
+use crate::App;
 
 /// Workspaces, the newest first.
 pub async fn list(app: &App, filter: Filter, page: PageRequest) -> Result<Page<AdminWorkspace>, AppError> {
@@ -68,8 +68,8 @@ pub async fn set_owner(app: &App, by: &Confirmed, id: WorkspaceId, owner: UserId
     audit::record(&tx, Entry::by(by, Action::WorkspaceOwnerChanged, Some(format!("{id}:{owner}")))).await?;
     tx.commit().await.map_err(app_error)?;
     // The same person twice is told once.
-    ChangeNotice::of(id, [former.unwrap_or(owner), owner]).tell(app);
-    channel.tell(app);
+    ChangeNotice::of(id, [former.unwrap_or(owner), owner]).tell(&app.identity);
+    channel.tell(&app.identity);
     seen::find(app.db.writer(), id).await?.ok_or_else(|| Code::NotFound.into())
 }
 
@@ -87,6 +87,6 @@ pub async fn delete(app: &App, by: &Confirmed, id: WorkspaceId, name: &str) -> R
     end(&tx, app, id).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
-    ChangeNotice::ended(id).tell(app);
+    ChangeNotice::ended(id).tell(&app.identity);
     departure::dissolve(app, id).await
 }

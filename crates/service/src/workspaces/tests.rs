@@ -6,16 +6,19 @@ use appcore::{
     page::{Page, PageRequest},
     view::{UserRole, Workspace, WorkspaceMember, WorkspaceRole},
 };
-
-use super::{NewMember, Who, add_member, find, list, set_role};
-use crate::{
-    App, accounts,
-    accounts::tests::stage::{Stage, email, newcomer, principal, sign_up, stages},
+use identity::{
+    accounts,
     membership::{self, are_together},
 };
 
+use super::{NewMember, Who, add_member, find, list, set_role};
+use crate::{
+    App,
+    tests::stage::{Stage, email, newcomer, principal, sign_up, stages},
+};
+
 async fn resolve(app: &App, by: &Principal, id: Option<WorkspaceId>) -> Result<WorkspaceId, AppError> {
-    membership::resolve(app, by, id, Permission::See).await.map(|place| place.id)
+    membership::resolve(&app.identity, by, id, Permission::See).await.map(|place| place.id)
 }
 
 async fn members(
@@ -111,14 +114,14 @@ async fn without_a_common_workspace_people_do_not_exist_for_each_other() {
             assert_eq!(members(&app, &ben, id, ALL()).await.unwrap_err().code(), gone);
             assert_eq!(add_member(&app, &ben, id, by_id(ben.user_id)).await.unwrap_err().code(), gone);
             assert_eq!(set_role(&app, &ben, id, anna.user_id, WorkspaceRole::Guest).await.unwrap_err().code(), gone);
-            assert_eq!(accounts::search(&app, &ben, Some(id), "", ALL()).await.unwrap_err().code(), gone);
+            assert_eq!(accounts::search(&app.identity, &ben, Some(id), "", ALL()).await.unwrap_err().code(), gone);
         }
         for id in [anna.user_id, UserId::new()] {
-            assert_eq!(accounts::find(&app, &ben, id).await.unwrap_err().code(), gone);
+            assert_eq!(accounts::find(&app.identity, &ben, id).await.unwrap_err().code(), gone);
         }
-        let found = accounts::search(&app, &ben, None, "a", ALL()).await.unwrap();
+        let found = accounts::search(&app.identity, &ben, None, "a", ALL()).await.unwrap();
         assert_eq!(found.total, 0);
-        assert!(!are_together(&app, hers, &[anna.user_id, ben.user_id]).await.unwrap());
+        assert!(!are_together(&app.identity, hers, &[anna.user_id, ben.user_id]).await.unwrap());
 
         // Once they share one they see each other, in it and nowhere else, and without the address.
         let team = create(&app, &anna, " Team ").await.unwrap();
@@ -126,10 +129,10 @@ async fn without_a_common_workspace_people_do_not_exist_for_each_other() {
         let added =
             add_member(&app, &anna, team.id, NewMember { who: Who::Email(email("BEN")), role: None }).await.unwrap();
         assert_eq!((added.user.id, added.role, added.user.email), (ben.user_id, WorkspaceRole::Member, None));
-        assert_eq!(accounts::find(&app, &ben, anna.user_id).await.unwrap().email, None);
-        assert!(are_together(&app, team.id, &[anna.user_id, ben.user_id, ben.user_id]).await.unwrap());
-        assert!(!are_together(&app, team.id, &[anna.user_id, UserId::new()]).await.unwrap());
-        assert_eq!(accounts::search(&app, &ben, Some(team.id), "ann", ALL()).await.unwrap().total, 1);
+        assert_eq!(accounts::find(&app.identity, &ben, anna.user_id).await.unwrap().email, None);
+        assert!(are_together(&app.identity, team.id, &[anna.user_id, ben.user_id, ben.user_id]).await.unwrap());
+        assert!(!are_together(&app.identity, team.id, &[anna.user_id, UserId::new()]).await.unwrap());
+        assert_eq!(accounts::search(&app.identity, &ben, Some(team.id), "ann", ALL()).await.unwrap().total, 1);
         assert_eq!(find(&app, &ben, hers).await.unwrap_err().code(), gone);
     }
 }
@@ -141,7 +144,7 @@ async fn people_are_found_by_a_part_of_their_name_or_by_their_whole_address() {
         let anna = person(&app, "Anna").await;
         for (name, address) in [("Đặng Thị Ánh", "anh"), ("100% Real_Name\\", "real"), ("ANNABEL", "bel")] {
             let request = accounts::SignUp { display_name: name.to_owned(), ..newcomer(address) };
-            accounts::signup(&app, request, accounts::Device::default()).await.unwrap();
+            accounts::signup(&app.identity, request, accounts::Device::default()).await.unwrap();
         }
         for (text, expected) in [
             ("", 4),
@@ -158,14 +161,17 @@ async fn people_are_found_by_a_part_of_their_name_or_by_their_whole_address() {
             ("example.com", 0),
             ("' OR 1=1 --", 0),
         ] {
-            let found = accounts::search(&app, &anna, None, text, ALL()).await.unwrap();
+            let found = accounts::search(&app.identity, &anna, None, text, ALL()).await.unwrap();
             assert_eq!((found.total, found.items.len()), (expected, expected as usize), "{text:?}");
             assert!(found.items.iter().all(|user| user.email.is_none()));
         }
-        let page = accounts::search(&app, &anna, None, "", PageRequest::new(Some(2), Some(3))).await.unwrap();
+        let page = accounts::search(&app.identity, &anna, None, "", PageRequest::new(Some(2), Some(3))).await.unwrap();
         assert_eq!((page.items.len(), page.total), (1, 4));
         for bad in ["\0", &"x".repeat(201)] {
-            assert_eq!(accounts::search(&app, &anna, None, bad, ALL()).await.unwrap_err().code(), Code::Invalid);
+            assert_eq!(
+                accounts::search(&app.identity, &anna, None, bad, ALL()).await.unwrap_err().code(),
+                Code::Invalid
+            );
         }
     }
 }

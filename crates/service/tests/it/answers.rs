@@ -11,12 +11,11 @@ use appcore::{
     view::{ConversationKind, Message, MessageStatus},
 };
 use dbcontext::Database;
+use identity::accounts::{self, Device, SignUp};
 use migration::{Migrator, MigratorTrait};
 use serde_json::Value;
 use service::{
-    App,
-    accounts::{self, Device, SignUp},
-    answering,
+    App, answering,
     conversations::{self, NewConversation},
     events::{AnswerOptions, SendMessage},
     messages,
@@ -67,8 +66,8 @@ impl Cluster {
             setup_token: None,
             language: Language::En,
         };
-        let tokens = accounts::signup(&app, new, Device::new(None, None)).await.unwrap();
-        let by = accounts::authenticate(&app, tokens.access_token.expose()).await.unwrap();
+        let tokens = accounts::signup(&app.identity, new, Device::new(None, None)).await.unwrap();
+        let by = accounts::authenticate(&app.identity, tokens.access_token.expose()).await.unwrap();
         let new = NewConversation {
             kind: ConversationKind::Assistant,
             topic: None,

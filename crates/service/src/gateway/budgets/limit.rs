@@ -20,10 +20,9 @@ use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
-use super::scope;
+use super::{super::announce_changed, scope};
 use crate::{
     App,
-    accounts::api_keys::tell_changed,
     gateway::policy::check_budget,
     holds::{begin_anew, period_of, resets_at, start_of},
 };
@@ -98,7 +97,7 @@ pub async fn set(
     audit::record(&tx, Entry::by(by, Action::BudgetChanged, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
     app.gateway.note_budget(BudgetId { scope, id }, true);
-    tell_changed(app, vec![id]).await;
+    announce_changed(app, id).await;
     Ok(ScopedBudget { scope, id, budget: view(app, BudgetId { scope, id }, row) })
 }
 
@@ -114,7 +113,7 @@ pub async fn lift(app: &App, by: &Principal, scope: BudgetScope, id: Uuid) -> Re
     audit::record(&tx, Entry::by(by, Action::BudgetRemoved, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
     app.gateway.note_budget(BudgetId { scope, id }, false);
-    tell_changed(app, vec![id]).await;
+    announce_changed(app, id).await;
     Ok(())
 }
 

@@ -10,10 +10,11 @@ use appcore::{
     view::{GatewayModel, ModelCapabilities, ModelDefinition, ModelPrice, UsableModel},
 };
 use dbcontext::{constraint::app_error, query::gateway_models as rows};
+use identity::membership;
 use platform::audit::{self, Action, Entry};
 
 use super::{DEMO, MAX_NAME_BYTES, Model, Source, Table};
-use crate::{App, gateway::Asker, membership};
+use crate::{App, gateway::Asker};
 
 const MAX_ALIASES: usize = 50;
 const MAX_DEPLOYMENTS: usize = 50;
@@ -67,7 +68,7 @@ pub async fn usable(
     page: PageRequest,
 ) -> Result<Page<UsableModel>, AppError> {
     if let Some(workspace_id) = workspace_id {
-        membership::admit(app, by, workspace_id, Permission::See).await?;
+        membership::admit(&app.identity, by, workspace_id, Permission::See).await?;
     }
     let (table, asker) = (app.gateway.table(), Asker { user_id: by.user_id, workspace_id });
     Ok(paged(usable_of(app, &table, |model| app.gateway.offers(&table, asker, model)).into_iter(), page))

@@ -10,6 +10,7 @@ use appcore::{
 };
 use dbcontext::{constraint::app_error, query};
 use futures_util::future::join_all;
+use identity::membership;
 use jobs::{Ended, Job, Work};
 use outgoing::{Fetched, Limits};
 use platform::{
@@ -22,7 +23,7 @@ use url::Url;
 use crate::{
     App, access,
     events::{Change, Outcome, PreviewJob, SetPreviews},
-    membership, uploads,
+    uploads,
 };
 
 /// Pages that one instance reads at the same time.
@@ -174,13 +175,13 @@ pub async fn turn_own(app: &App, by: &Principal, is_on: bool) -> Result<(), AppE
 
 /// Whether links are previewed in a workspace of the caller's.
 pub async fn of_workspace(app: &App, by: &Principal, id: WorkspaceId) -> Result<bool, AppError> {
-    membership::resolve(app, by, Some(id), Permission::See).await?;
+    membership::resolve(&app.identity, by, Some(id), Permission::See).await?;
     query::previews::is_on(app.db.reader(), id.0).await
 }
 
 /// Turns that on or off.
 pub async fn turn_workspace(app: &App, by: &Principal, id: WorkspaceId, is_on: bool) -> Result<(), AppError> {
-    membership::resolve(app, by, Some(id), Permission::Configure).await?;
+    membership::resolve(&app.identity, by, Some(id), Permission::Configure).await?;
     let tx = app.db.begin().await.map_err(app_error)?;
     query::previews::turn(&tx, id.0, is_on).await?;
     audit::record(&tx, Entry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;

@@ -20,6 +20,7 @@ use dbcontext::{
         payments as payment_rows, subscriptions as rows,
     },
 };
+use identity::accounts::{Confirmed, Device};
 use proptest::{
     prelude::*,
     strategy::ValueTree as _,
@@ -32,13 +33,9 @@ use super::{
     tests::{all_payments, allowed, order, tell},
 };
 use crate::{
-    App,
-    accounts::{
-        Confirmed, Device,
-        tests::stage::{PASSWORD, email, principal, sign_in, sign_up, stages},
-    },
-    ledger,
+    App, ledger,
     payments::{self, Order, plans, subscriptions},
+    tests::stage::{PASSWORD, email, principal, sign_in, sign_up, stages},
     workspaces,
 };
 
@@ -144,7 +141,7 @@ impl Group {
                 if let Some(row) = self.nth(app, which).await {
                     let amount = (part > 1).then_some(row.amount / part);
                     let signed_in = sign_in(app, &email(ADMIN), PASSWORD, Device::default()).await.unwrap();
-                    let admin = Confirmed::ask(app, &principal(app, &signed_in).await).await.unwrap();
+                    let admin = Confirmed::ask(&app.identity, &principal(app, &signed_in).await).await.unwrap();
                     allowed(payments::refund(app, &admin, row.id, amount, "test".to_owned()).await);
                 }
             }

@@ -8,13 +8,13 @@ use dbcontext::{
     query::{payment_methods, payments as payment_rows, plans as plan_rows, subscriptions as rows, users, workspaces},
 };
 use futures_util::stream::{self, StreamExt as _};
+use identity::mail::{self, Letter, Recipient};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{Purpose, course, price_of, settle, state, step, tell};
 use crate::{
     App,
-    mail::{self, Letter, Recipient},
     payments::{
         self,
         charges::{self, How, apply_charge},

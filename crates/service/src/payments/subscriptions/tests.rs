@@ -8,6 +8,7 @@ use dbcontext::{
     entity::{payment, subscription},
     query::{payments as payment_rows, subscriptions as rows},
 };
+use identity::accounts::{Confirmed, Device};
 use proptest::{
     prelude::*,
     strategy::ValueTree as _,
@@ -17,13 +18,9 @@ use uuid::Uuid;
 
 use super::{KeepMethodJob, PayOrder, Payer, cancel, change, course, forget, methods, pay, resume, state, use_method};
 use crate::{
-    App,
-    accounts::{
-        Confirmed, Device,
-        tests::stage::{PASSWORD, email, principal, sign_in, sign_up, stages},
-    },
-    ledger,
+    App, ledger,
     payments::{self, Order, apply, plans, setups, subscriptions},
+    tests::stage::{PASSWORD, email, principal, sign_in, sign_up, stages},
 };
 
 const SEQUENCES: usize = 12;
@@ -160,7 +157,7 @@ async fn perform(app: &App, by: &Principal, plans: &[PlanId], deed: Deed) {
             if let Some(row) = nth(which).await {
                 let amount = (part > 1).then_some(row.amount / part);
                 let signed_in = sign_in(app, &email(ADMIN), PASSWORD, Device::default()).await.unwrap();
-                let admin = Confirmed::ask(app, &principal(app, &signed_in).await).await.unwrap();
+                let admin = Confirmed::ask(&app.identity, &principal(app, &signed_in).await).await.unwrap();
                 allowed(payments::refund(app, &admin, row.id, amount, "test".to_owned()).await);
             }
         }

@@ -21,6 +21,7 @@ use dbcontext::{
         workspace_tools::{self as rows, SERVER_NAME},
     },
 };
+use identity::membership;
 use mcp::{CallResult, Tool};
 use platform::audit::{self, Action, Entry};
 use serde_json::{Map, Value};
@@ -28,7 +29,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::servers::json;
-use crate::{App, membership};
+use crate::App;
 
 /// The server that they go by.
 pub(super) const SERVER: McpServerId = McpServerId(Uuid::from_u128(0x0000_0000_0000_7000_8000_6e61_7474_6572));
@@ -96,7 +97,7 @@ pub(super) async fn offered(app: &App, conversation: ConversationId) -> Result<O
 
 /// The tools of a workspace of the caller's, with what is done with each.
 pub async fn of_workspace(app: &App, by: &Principal, id: WorkspaceId) -> Result<WorkspaceTools, AppError> {
-    membership::admit(app, by, id, Permission::See).await?;
+    membership::admit(&app.identity, by, id, Permission::See).await?;
     Ok(view(&rows::of(app.db.reader(), id).await?))
 }
 
@@ -107,7 +108,7 @@ pub async fn change(
     id: WorkspaceId,
     modes: BTreeMap<String, ToolMode>,
 ) -> Result<WorkspaceTools, AppError> {
-    membership::admit(app, by, id, Permission::Configure).await?;
+    membership::admit(&app.identity, by, id, Permission::Configure).await?;
     if modes.keys().any(|name| tool(name).is_none()) {
         return Err(AppError::field("modes", "unknown", "There is no such tool."));
     }

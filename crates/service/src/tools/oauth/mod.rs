@@ -32,13 +32,11 @@ use url::Url;
 pub(super) use access::{Access, access, give_up, want};
 pub(super) use client::enter as enter_client;
 pub use client::{ClientFields, document as client_document};
+use identity::accounts::pending::{self, Kind};
 use platform::links;
 use token::{Client, NoTokens, Place, Tokens, context};
 
-use crate::{
-    App,
-    accounts::pending::{self, Kind},
-};
+use crate::App;
 
 /// Page of the app that people come back to: for each server one below it, so that what the authorization server of one sends back is never taken for
 /// another's (mix-up, RFC 9700, section 4.4). Clients that administrators have registered by hand come back to the page itself.

@@ -1,0 +1,186 @@
+//! Whose account an identity opens.
+
+use appcore::{AppError, Code, Language, UserId, auth::Email, config};
+use dbcontext::{
+    Transaction,
+    constraint::app_error,
+    entity::user,
+    query::{identities as rows, users},
+};
+use oidc::Identity;
+use platform::audit::{self, Action, Entry};
+
+use super::{claim, providers};
+use crate::IdentityService;
+use crate::{
+    accounts::{
+        Device, SignedIn,
+        admit::{self, Proof},
+        signin,
+        signup::{self, parse_name},
+    },
+    mail::{self, Letter, Recipient},
+};
+
+/// What a new account is made of beside the identity.
+pub(super) struct Newcomer<'a> {
+    pub(super) provider: &'a str,
+    pub(super) name: Option<String>,
+    pub(super) language: Language,
+}
+
+/// What a name is called that cannot be shown.
+const NAMELESS: &str = "Newcomer";
+
+/// Signs in with an ID token that the client already has, such as a mobile app.
+pub async fn by_id_token(
+    service: &IdentityService,
+    provider: &str,
+    id_token: &str,
+    nonce: Option<&str>,
+    language: Language,
+    device: Device,
+) -> Result<SignedIn, AppError> {
+    let provider = service.accounts.providers.find(provider)?;
+    let shown = async {
+        let verified = provider.verify(id_token, nonce, service.clock.now()).await;
+        let identity = verified.map_err(|error| providers::app_error(provider, error))?;
+        let newcomer = Newcomer { provider: provider.name(), name: identity.name.clone(), language };
+        sign_in(service, identity, newcomer, &device).await
+    };
+    let signed_in = shown.await;
+    if signed_in.as_ref().is_err_and(|error| error.code() == Code::OauthInvalid) {
+        signin::note_failure(service, None, &device).await;
+    }
+    signed_in
+}
+
+/// Signs in the person whom the provider has authenticated.
+pub(super) async fn sign_in(
+    service: &IdentityService,
+    identity: Identity,
+    newcomer: Newcomer<'_>,
+    device: &Device,
+) -> Result<SignedIn, AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    use_up(&tx, service, &identity).await?;
+    let account = match known(&tx, service, &identity).await? {
+        Some(account) => account,
+        None => match by_address(&tx, &identity).await? {
+            Some(taken) => {
+                claim::offer(&tx, service, &taken, newcomer.provider, &identity).await?;
+                // The token is used up all the same.
+                tx.commit().await.map_err(app_error)?;
+                service.wake_workers();
+                return Err(Code::LinkRequired.into());
+            }
+            None => create(&tx, service, &identity, newcomer, device).await?,
+        },
+    };
+    let signed_in = admit::admit(&tx, service, &account, Proof::Identity, device).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    Ok(signed_in)
+}
+
+/// A token opens the door once, by whichever way it came.
+pub(super) async fn use_up(tx: &Transaction, service: &IdentityService, identity: &Identity) -> Result<(), AppError> {
+    let (hash, until) = (identity.token_hash.clone(), identity.usable_until);
+    if rows::use_id_token(tx, hash, until, service.clock.now()).await? {
+        Ok(())
+    } else {
+        Err(Code::OauthInvalid.into())
+    }
+}
+
+async fn known(
+    tx: &Transaction,
+    service: &IdentityService,
+    identity: &Identity,
+) -> Result<Option<user::Model>, AppError> {
+    let Some(row) = rows::by_subject(tx, &identity.issuer, &identity.subject).await? else { return Ok(None) };
+    let account = users::lock(tx, row.user_id).await?.ok_or(Code::OauthInvalid)?;
+    rows::touch(tx, row.id, identity.email.clone(), service.clock.now()).await?;
+    Ok(Some(account))
+}
+
+async fn by_address(tx: &Transaction, identity: &Identity) -> Result<Option<user::Model>, AppError> {
+    match &identity.email {
+        Some(email) => users::by_email(tx, email).await,
+        None => Ok(None),
+    }
+}
+
+async fn create(
+    tx: &Transaction,
+    service: &IdentityService,
+    identity: &Identity,
+    newcomer: Newcomer<'_>,
+    device: &Device,
+) -> Result<user::Model, AppError> {
+    if service.config.auth.signup != config::SignUp::Open {
+        return Err(Code::SignupClosed.into());
+    }
+    let email = identity.email.as_deref().and_then(|email| Email::parse(email).ok()).ok_or_else(|| {
+        AppError::refused(Code::OauthInvalid, "The provider didn't share your email. Allow it there, then try again.")
+    })?;
+    let name = newcomer.name.as_deref().and_then(shown).or_else(|| shown(email.local()));
+    let now = service.clock.now();
+    let new = users::NewUser {
+        id: UserId::new(),
+        email: email.as_str().to_owned(),
+        display_name: name.unwrap_or_else(|| NAMELESS.to_owned()),
+        password_hash: None,
+        // A provider's page has no place for the setup token.
+        role: signup::role_of_newcomer(tx, service, (None, device.source())).await.map_err(|error| match error {
+            AppError::Invalid(_) => AppError::refused(
+                Code::SignupClosed,
+                "Create the first account with the setup token from the server's log.",
+            ),
+            other => other,
+        })?,
+        verified_at: identity.email_verified.then_some(now),
+        language: newcomer.language,
+        at: now,
+    };
+    let created = signup::create(tx, &service.config, new).await;
+    let account = created
+        // A concurrent sign-up took the address.
+        .map_err(|error| if error.code() == Code::EmailTaken { Code::LinkRequired.into() } else { error })?;
+    let entry = Entry { action: Action::SignUp, actor: Some(account.id), target: None, address: device.ip() };
+    audit::record(tx, entry).await?;
+    if !identity.email_verified {
+        mail::post(tx, now, Recipient::User(account.id), Letter::Verification).await?;
+    }
+    insert(tx, service, &account, newcomer.provider, identity, device).await?;
+    Ok(account)
+}
+
+/// Links an identity to an account.
+pub(super) async fn insert(
+    tx: &Transaction,
+    service: &IdentityService,
+    account: &user::Model,
+    provider: &str,
+    identity: &Identity,
+    device: &Device,
+) -> Result<(), AppError> {
+    let new = rows::NewIdentity {
+        user_id: account.id,
+        provider: provider.to_owned(),
+        issuer: identity.issuer.clone(),
+        subject: identity.subject.clone(),
+        email: identity.email.clone(),
+        at: service.clock.now(),
+    };
+    let target = Some(rows::insert(tx, new).await?.to_string());
+    let entry = Entry { action: Action::IdentityLinked, actor: Some(account.id), target, address: device.ip() };
+    audit::record(tx, entry).await
+}
+
+/// As much of a name from elsewhere as can be shown here.
+fn shown(text: &str) -> Option<String> {
+    let mut text: String = text.chars().filter(|character| !character.is_control()).take(80).collect();
+    text.truncate(text.trim_end().len());
+    parse_name(&text).ok()
+}

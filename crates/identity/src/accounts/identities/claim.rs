@@ -1,0 +1,92 @@
+//! Claiming an account that was made with one's address, perhaps by an attacker who waits for its owner (pre-hijacking): the owner gets it by mail.
+//!
+//! Only where a trusted provider confirms the address; otherwise the mail would have its reader let a stranger in.
+
+use std::time::Duration;
+
+use appcore::{AppError, Code, UserId, auth::token};
+use dbcontext::{
+    Transaction,
+    entity::user,
+    query::{identities, passkeys, pending_sign_ins as pending, second_factors, users},
+};
+use oidc::Identity;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::admission;
+use crate::IdentityService;
+use crate::{
+    accounts::{Device, pending::Kind},
+    mail::{self, Letter, Recipient},
+};
+
+/// How long the offer is valid: longer than the link of the mail, which may be late.
+const OFFER_TTL: Duration = Duration::from_secs(24 * 3_600);
+/// Repeated attempts must not fill the owner's mailbox.
+const ONE_MAIL_IN: Duration = Duration::from_secs(600);
+
+/// What is to be linked. Nothing in it is secret.
+#[derive(Serialize, Deserialize)]
+struct Offer {
+    provider: String,
+    identity: Identity,
+}
+
+/// Offers an account with an unverified address to the reader of that address's mail.
+pub(super) async fn offer(
+    tx: &Transaction,
+    service: &IdentityService,
+    taken: &user::Model,
+    provider: &str,
+    identity: &Identity,
+) -> Result<(), AppError> {
+    let now = service.clock.now();
+    if taken.email_verified_at.is_some() || !identity.email_verified {
+        return Ok(());
+    }
+    if pending::any_since(tx, Kind::Claim.as_str(), taken.id, now.minus(ONE_MAIL_IN)).await? {
+        return Ok(());
+    }
+    let offer = Offer { provider: provider.to_owned(), identity: identity.clone() };
+    let new = pending::NewPending {
+        kind: Kind::Claim.as_str(),
+        user_id: Some(taken.id),
+        // The mail has a token of its own; this handle is given to no one.
+        handle_hash: token::fingerprint(&token::random_text().map_err(AppError::internal)?),
+        state: serde_json::to_vec(&offer).map_err(AppError::internal)?,
+        at: now,
+        expires_at: now.plus(OFFER_TTL),
+    };
+    let id = pending::insert(tx, new).await?;
+    let letter = Letter::Claim { provider: provider.to_owned(), pending: id };
+    mail::post(tx, now, Recipient::User(taken.id), letter).await
+}
+
+/// Gives the account to the person who answered that mail: the identity becomes its only sign-in method. The caller ends its sessions and its
+/// password in the same transaction.
+pub async fn claim(tx: &Transaction, service: &IdentityService, offer: Uuid) -> Result<UserId, AppError> {
+    let row = pending::by_id(tx, Kind::Claim.as_str(), offer, service.clock.now()).await?.ok_or(Code::TokenInvalid)?;
+    let offer: Offer = serde_json::from_slice(&row.state).map_err(AppError::internal)?;
+    let user_id = row.user_id.ok_or(Code::TokenInvalid)?;
+    let account = users::lock(tx, user_id).await?.filter(|account| account.email_verified_at.is_none());
+    let account = account.ok_or(Code::TokenInvalid)?;
+    if !pending::take(tx, row.id).await? {
+        return Err(Code::TokenInvalid.into());
+    }
+    forget_other_ways(tx, service, account.id).await?;
+    if identities::by_subject(tx, &offer.identity.issuer, &offer.identity.subject).await?.is_some() {
+        return Err(Code::TokenInvalid.into());
+    }
+    admission::insert(tx, service, &account, &offer.provider, &offer.identity, &Device::default()).await?;
+    Ok(account.id)
+}
+
+/// Removes every sign-in method but the password, and the second factor, when an account turns out to belong to someone other than its creator.
+pub async fn forget_other_ways(tx: &Transaction, service: &IdentityService, user_id: UserId) -> Result<(), AppError> {
+    identities::remove_all(tx, user_id).await?;
+    passkeys::remove_all(tx, user_id).await?;
+    second_factors::remove(tx, user_id).await?;
+    pending::drop_all(tx, user_id).await?;
+    users::set_second_factor(tx, user_id, false, service.clock.now()).await
+}

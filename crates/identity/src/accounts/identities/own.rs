@@ -1,0 +1,81 @@
+//! One's own identities.
+
+use appcore::{
+    AppError, Code, IdentityId, SessionId, Timestamp, UserId,
+    auth::Principal,
+    config::OauthKind,
+    page::{Page, PageRequest},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{identities as rows, users},
+};
+use oidc::Identity;
+use platform::audit::{self, Action, Entry};
+
+use super::admission;
+use crate::IdentityService;
+use crate::accounts::{Confirmed, Device, authenticate::standing, methods};
+
+/// An identity that belongs to the caller.
+#[derive(Clone, Debug)]
+pub struct OwnIdentity {
+    pub id: IdentityId,
+    pub provider: String,
+    /// None: the settings don't name the provider any more.
+    pub kind: Option<OauthKind>,
+    pub email: Option<String>,
+    pub created_at: Timestamp,
+    pub last_used_at: Timestamp,
+}
+
+/// The caller's identities, in the order in which they were linked.
+pub async fn list(service: &IdentityService, by: &Principal, page: PageRequest) -> Result<Page<OwnIdentity>, AppError> {
+    let (found, total) = rows::list(service.db.reader(), by.user_id, page).await?;
+    let items = found
+        .into_iter()
+        .map(|row| OwnIdentity {
+            id: row.id,
+            kind: service.accounts.providers.kind_of(&row.provider),
+            provider: row.provider,
+            email: row.email,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+        })
+        .collect();
+    Ok(Page::new(items, page, total))
+}
+
+/// Takes one of the caller's identities away, unless it is their only way in.
+pub async fn unlink(service: &IdentityService, by: &Confirmed, id: IdentityId) -> Result<(), AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let account = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    if !rows::remove(&tx, account.id, id).await? {
+        return Err(Code::NotFound.into());
+    }
+    methods::require_one(&tx, &account).await?;
+    audit::record(&tx, Entry::by(by, Action::IdentityUnlinked, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)
+}
+
+/// Links an identity to the account that began the visit, if it is still signed in.
+pub(super) async fn link(
+    service: &IdentityService,
+    user_id: UserId,
+    session_id: SessionId,
+    provider: &str,
+    identity: Identity,
+    device: &Device,
+) -> Result<(), AppError> {
+    standing(service, session_id).await?.filter(|standing| standing.user_id == user_id).ok_or(Code::OauthState)?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let account = users::lock(&tx, user_id).await?.ok_or(Code::OauthState)?;
+    admission::use_up(&tx, service, &identity).await?;
+    match rows::by_subject(&tx, &identity.issuer, &identity.subject).await? {
+        Some(row) if row.user_id == user_id => rows::touch(&tx, row.id, identity.email, service.clock.now()).await?,
+        // It stays with the other account.
+        Some(_) => return Err(Code::OauthInvalid.into()),
+        None => admission::insert(&tx, service, &account, provider, &identity, device).await?,
+    }
+    tx.commit().await.map_err(app_error)
+}

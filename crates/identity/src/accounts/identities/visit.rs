@@ -1,0 +1,190 @@
+//! A browser's way to a provider and back.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, Language, SessionId, Timestamp,
+    auth::{Principal, token},
+};
+use oidc::Return;
+use platform::links;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    admission::{self, Newcomer},
+    own,
+    providers::app_error,
+};
+use crate::IdentityService;
+use crate::accounts::{
+    Confirmed, Device, SignedIn,
+    pending::{self, Kind},
+    signin,
+};
+
+/// How long a visit to the provider may take.
+const VISIT_TTL: Duration = Duration::from_secs(600);
+/// Where a browser goes that isn't sent to another page.
+const FRONT: &str = "/";
+/// What providers send is shorter.
+const MAX_CODE_BYTES: usize = 4_096;
+
+/// Where a browser is sent.
+pub struct Departure {
+    pub location: String,
+    /// What the provider sends back with the browser.
+    pub state: String,
+    /// The secret that only the browser keeps meanwhile.
+    pub handle: String,
+    pub expires_at: Timestamp,
+    /// Whether the provider answers with a cross-site form POST.
+    pub by_form: bool,
+}
+
+/// What a browser brings back.
+#[derive(Debug)]
+pub struct Returned {
+    pub state: Option<String>,
+    pub code: Option<String>,
+    pub error: Option<String>,
+    /// Who says so (RFC 9207).
+    pub issuer: Option<String>,
+    /// Apple's form field of this name.
+    pub user: Option<String>,
+    /// The language of mails to a new account.
+    pub language: Language,
+}
+
+/// What came of it.
+pub struct Arrival {
+    /// None: the identity was linked to who is signed in already.
+    pub signed_in: Option<SignedIn>,
+    /// An address on this server.
+    pub next: String,
+}
+
+/// What is remembered meanwhile.
+#[derive(Serialize, Deserialize)]
+struct Visit {
+    provider: String,
+    trip: Return,
+    next: String,
+    link_to: Option<SessionId>,
+}
+
+/// Sends a browser to a provider; with `link_to` to link what it comes back with.
+pub async fn depart(
+    service: &IdentityService,
+    provider: &str,
+    next: Option<&str>,
+    link_to: Option<&Principal>,
+) -> Result<Departure, AppError> {
+    let provider = service.accounts.providers.find(provider)?;
+    let link_to = match link_to {
+        Some(by) => Some(Confirmed::ask(service, by).await?),
+        None => None,
+    };
+    // A redirect URI of its own for each provider: none can pass another's code for its own.
+    let redirect_uri = format!("{}/r1/auth/oauth/{}/callback", service.config.server.public_url(), provider.name());
+    let departure = provider.begin(&redirect_uri).await.map_err(|error| app_error(provider, error))?;
+    let state = departure.trip.state.clone();
+    let visit = Visit {
+        provider: provider.name().to_owned(),
+        trip: departure.trip,
+        next: next.and_then(links::own_path).unwrap_or_else(|| FRONT.to_owned()),
+        link_to: link_to.as_deref().map(Principal::require_session).transpose()?,
+    };
+    let begun = pending::begin(
+        service.db.writer(),
+        Kind::Oauth,
+        link_to.as_ref().map(|by| by.user_id),
+        &visit,
+        service.clock.now(),
+        VISIT_TTL,
+    )
+    .await?;
+    Ok(Departure {
+        location: departure.url,
+        state,
+        handle: begun.handle,
+        expires_at: begun.expires_at,
+        by_form: provider.answers_by_form(),
+    })
+}
+
+/// Handles a browser's return from a provider. `handle` is what it has kept.
+pub async fn arrive(
+    service: &IdentityService,
+    provider: &str,
+    handle: Option<&str>,
+    returned: Returned,
+    device: Device,
+) -> Result<Arrival, AppError> {
+    let arrived = check(service, provider, handle, returned, &device).await;
+    if arrived.as_ref().is_err_and(|error| error.code() == Code::OauthInvalid) {
+        signin::note_failure(service, None, &device).await;
+    }
+    arrived
+}
+
+async fn check(
+    service: &IdentityService,
+    provider: &str,
+    handle: Option<&str>,
+    returned: Returned,
+    device: &Device,
+) -> Result<Arrival, AppError> {
+    let provider = service.accounts.providers.find(provider)?;
+    let now = service.clock.now();
+    let handle = handle.ok_or(Code::OauthState)?;
+    // Any answer uses it up: a second attempt starts over.
+    let taken = pending::take(&service.db, Kind::Oauth, handle, now).await?;
+    let (user_id, visit): (_, Visit) = taken.ok_or(Code::OauthState)?;
+    let state = returned.state.unwrap_or_default();
+    if visit.provider != provider.name() || token::fingerprint(&state) != token::fingerprint(&visit.trip.state) {
+        return Err(Code::OauthState.into());
+    }
+    if let Some(error) = returned.error {
+        tracing::info!(provider = provider.name(), error = shortened(&error), "a provider has sent somebody back");
+        return Err(refusal_of(&error).into());
+    }
+    let code = returned.code.filter(|code| !code.is_empty() && code.len() <= MAX_CODE_BYTES);
+    let code = code.ok_or(Code::OauthInvalid)?;
+    let identity = provider
+        .finish(&visit.trip, &code, returned.issuer.as_deref(), now)
+        .await
+        .map_err(|error| app_error(provider, error))?;
+    let signed_in = match (user_id, visit.link_to) {
+        (Some(user_id), Some(session_id)) => {
+            own::link(service, user_id, session_id, provider.name(), identity, device).await?;
+            None
+        }
+        _ => {
+            let name = returned.user.as_deref().and_then(oidc::name_of_form);
+            let newcomer = Newcomer {
+                provider: provider.name(),
+                name: identity.name.clone().or(name),
+                language: returned.language,
+            };
+            Some(admission::sign_in(service, identity, newcomer, device).await?)
+        }
+    };
+    Ok(Arrival { signed_in, next: visit.next })
+}
+
+/// The person has turned back, or the provider has.
+fn refusal_of(error: &str) -> Code {
+    match error {
+        "access_denied"
+        | "user_cancelled_authorize"
+        | "user_cancelled_login"
+        | "consent_required"
+        | "interaction_required"
+        | "login_required" => Code::OauthDenied,
+        _ => Code::OauthInvalid,
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(60).collect()
+}

@@ -1,0 +1,126 @@
+//! Opening a session and giving out its tokens.
+
+use appcore::{
+    AppError, Language, Secret, SessionId, Timestamp,
+    auth::token,
+    view::{self, ChosenPresence, UnknownName},
+};
+use dbcontext::{entity::user, query::sessions};
+use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
+
+use super::Device;
+use crate::IdentityService;
+
+/// What a sign-in is answered with.
+#[derive(Clone, Debug)]
+pub struct TokenPair {
+    pub user: view::User,
+    pub session_id: SessionId,
+    pub access_token: Secret,
+    pub access_expires_at: Timestamp,
+    pub refresh_token: Secret,
+    pub refresh_expires_at: Timestamp,
+}
+
+/// The part of a [`TokenPair`] that is new each time; kept sealed for a repeated request.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Tokens {
+    access_token: String,
+    access_expires_at: Timestamp,
+    refresh_token: String,
+    refresh_expires_at: Timestamp,
+}
+
+impl Tokens {
+    /// Makes the tokens of a session that ends at `expires_at` at the latest.
+    pub(super) fn make(
+        service: &IdentityService,
+        user: &view::User,
+        session_id: SessionId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Self, AppError> {
+        let access_expires_at = now.plus(service.config.auth.access_ttl).min(expires_at);
+        let access_token = service
+            .accounts
+            .keys
+            .ring()
+            .sign(user.id, session_id, user.role, now, access_expires_at)
+            .map_err(AppError::internal)?;
+        let refresh_token = token::random_text().map_err(AppError::internal)?;
+        Ok(Self { access_token, access_expires_at, refresh_token, refresh_expires_at: expires_at })
+    }
+
+    /// What is kept of the refresh token.
+    pub(super) fn fingerprint(&self) -> Vec<u8> {
+        token::fingerprint(&self.refresh_token)
+    }
+
+    pub(super) fn for_user(self, user: view::User, session_id: SessionId) -> TokenPair {
+        TokenPair {
+            user,
+            session_id,
+            access_token: self.access_token.into(),
+            access_expires_at: self.access_expires_at,
+            refresh_token: self.refresh_token.into(),
+            refresh_expires_at: self.refresh_expires_at,
+        }
+    }
+}
+
+/// Opens a session in the caller's transaction.
+pub(super) async fn open_session<C: ConnectionTrait>(
+    db: &C,
+    service: &IdentityService,
+    user: &user::Model,
+    device: &Device,
+) -> Result<TokenPair, AppError> {
+    let now = service.clock.now();
+    let session_id = SessionId::new();
+    let expires_at = now.plus(service.config.auth.refresh_ttl);
+    let user = own_view(user)?;
+    let tokens = Tokens::make(service, &user, session_id, now, expires_at)?;
+    let session =
+        sessions::NewSession { id: session_id, user_id: user.id, seen: device.seen(&service.geoip, now), expires_at };
+    sessions::insert(db, session).await?;
+    sessions::insert_token(db, session_id, tokens.fingerprint(), now).await?;
+    Ok(tokens.for_user(user, session_id))
+}
+
+/// An account as its owner sees it.
+pub fn own_view(user: &user::Model) -> Result<view::User, AppError> {
+    let chosen = user.chosen_presence.as_deref().map(str::parse::<ChosenPresence>).transpose();
+    Ok(view::User {
+        email: Some(user.email.clone()),
+        email_verified: Some(user.email_verified_at.is_some()),
+        has_password: Some(user.password_hash.is_some()),
+        second_factor: Some(user.second_factor),
+        language: Some(Language::stored(&user.language)),
+        show_timezone: Some(user.show_timezone),
+        chosen_presence: Some(chosen.map_err(|error: UnknownName| AppError::internal(error))?.unwrap_or_default()),
+        timezone: user.timezone.clone(),
+        ..others_view(user)?
+    })
+}
+
+/// An account as others see it.
+pub(super) fn others_view(user: &user::Model) -> Result<view::User, AppError> {
+    Ok(view::User {
+        id: user.id,
+        email: None,
+        email_verified: None,
+        has_password: None,
+        second_factor: None,
+        language: None,
+        show_timezone: None,
+        chosen_presence: None,
+        display_name: user.display_name.clone(),
+        role: user.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
+        presence: None,
+        last_seen: None,
+        custom_status: None,
+        timezone: user.timezone.clone().filter(|_| user.show_timezone),
+        created_at: user.created_at,
+    })
+}

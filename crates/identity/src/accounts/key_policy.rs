@@ -1,0 +1,69 @@
+//! What a key may be used for, beside its scopes.
+
+use std::{str::FromStr, sync::Arc};
+
+use appcore::{
+    WorkspaceId,
+    view::{BudgetScope, GatewayEndpoint, GatewayPass},
+};
+use dbcontext::query::{api_keys::KeyStanding, budgets::BudgetId};
+use platform::rate_limits::KeyLimit;
+use uuid::Uuid;
+
+/// The rules of a key, as they are cached with its standing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyPolicy {
+    pub workspace_id: Option<WorkspaceId>,
+    /// None named: every model.
+    pub models: Vec<String>,
+    /// None named: all.
+    pub endpoints: Vec<GatewayEndpoint>,
+    /// What routes or costs and may pass, where its provider hands it on. `None`: all that it does.
+    pub passes: Option<Arc<[GatewayPass]>>,
+    pub limit: KeyLimit,
+    /// The budgets that there are for its use. No statement is needed where there is none.
+    pub budgets: Vec<BudgetId>,
+}
+
+impl KeyPolicy {
+    pub fn of(row: &KeyStanding) -> Self {
+        let is_there = |bit: i64| row.budgets & bit != 0;
+        let scopes = [
+            (1, BudgetScope::Key, Some(row.id.0)),
+            (2, BudgetScope::User, Some(row.user_id.0)),
+            (4, BudgetScope::Workspace, row.workspace_id.map(|id| id.0)),
+        ];
+        let budget = |(bit, scope, id): (i64, BudgetScope, Option<Uuid>)| {
+            id.filter(|_| is_there(bit)).map(|id| BudgetId { scope, id })
+        };
+        Self {
+            workspace_id: row.workspace_id,
+            models: models(row.models.as_deref()),
+            endpoints: endpoints(row.endpoints.as_deref()),
+            passes: passes(row.passes.as_deref()).map(Into::into),
+            limit: KeyLimit { rpm: whole(row.rpm), tpm: whole(row.tpm), parallel: whole(row.parallel) },
+            budgets: scopes.into_iter().filter_map(budget).collect(),
+        }
+    }
+}
+
+pub fn models(stored: Option<&str>) -> Vec<String> {
+    stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+pub fn endpoints(stored: Option<&str>) -> Vec<GatewayEndpoint> {
+    stored.map(named).unwrap_or_default()
+}
+
+pub fn passes(stored: Option<&str>) -> Option<Vec<GatewayPass>> {
+    stored.map(named)
+}
+
+/// Names that this version doesn't know are left out.
+fn named<T: FromStr>(stored: &str) -> Vec<T> {
+    stored.split(',').filter_map(|name| name.parse().ok()).collect()
+}
+
+pub fn whole(stored: Option<i64>) -> Option<u32> {
+    stored.and_then(|number| u32::try_from(number).ok())
+}

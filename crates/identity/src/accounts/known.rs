@@ -1,0 +1,50 @@
+//! The addresses and programs that an account signs in from: they decide whom guesses can lock out, and which sign-ins are mailed about.
+
+use appcore::{AppError, UserId};
+use dbcontext::{
+    Transaction,
+    entity::{known_device, user},
+    query::known_devices,
+};
+use sea_orm::ConnectionTrait;
+use uuid::Uuid;
+
+use super::Device;
+use crate::IdentityService;
+use crate::mail::{self, Letter, Recipient};
+
+/// Whether the account was signed in from this address before. Takes as long where there is no account.
+pub(super) async fn is_known<C: ConnectionTrait>(
+    db: &C,
+    user_id: Option<UserId>,
+    device: &Device,
+) -> Result<bool, AppError> {
+    let known = known_devices::of_user(db, user_id.unwrap_or(UserId(Uuid::nil()))).await?;
+    let network = device.network();
+    Ok(known.iter().any(|known| known.network == network))
+}
+
+/// Records a sign-in, in the caller's transaction. One from a new address or program is mailed about, except the account's first.
+pub(super) async fn note(
+    tx: &Transaction,
+    service: &IdentityService,
+    account: &user::Model,
+    device: &Device,
+) -> Result<(), AppError> {
+    let (network, agent, now) = (device.network(), device.agent(), service.clock.now());
+    let known = known_devices::of_user(tx, account.id).await?;
+    let is_new = !known.iter().any(|known| known.network == network) || !known.iter().any(|known| known.agent == agent);
+    // An unverified address may be a stranger's.
+    if is_new && !known.is_empty() && account.is_verified() {
+        let letter = Letter::NewDevice {
+            user_agent: device.name(),
+            address: device.address(),
+            place: device.place(&service.geoip),
+            at: now,
+        };
+        mail::post(tx, now, Recipient::User(account.id), letter).await?;
+    }
+    let seen = known_device::Model { user_id: account.id, network, agent, last_seen_at: now };
+    known_devices::note(tx, seen).await?;
+    known_devices::trim(tx, account.id).await
+}

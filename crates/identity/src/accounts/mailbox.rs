@@ -1,0 +1,185 @@
+//! What mailed tokens are for: verifying an address, and choosing another password.
+//!
+//! No answer reveals whether there is an account, nor does its timing: the worker that sends the mail looks. A person who signed up with another's
+//! address is locked out once the owner resets the password: a reset ends the account's sessions and keys and all pending changes (arXiv
+//! 2205.10174). The mail alone verifies no address, because its reader may not know whose account it is about: the account's session or password
+//! is required as well.
+
+use std::net::IpAddr;
+
+use appcore::{
+    AppError, Code, UserId,
+    auth::{Email, Password, Principal, token},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::user,
+    query::{
+        api_keys,
+        mail_tokens::{self, Purpose},
+        sessions, users,
+    },
+};
+use platform::audit::{self, Action, Entry};
+
+use super::{
+    Device, api_keys::tell_revoked, guesses, hashing::Applicant, identities, password_hash::PasswordCheck,
+    sessions::tell_ended, signin,
+};
+use crate::IdentityService;
+use crate::mail::{self, Letter, Recipient};
+
+/// Ours have 43 characters.
+const MAX_TOKEN_BYTES: usize = 128;
+
+/// Sends the proof of an address again, where there is an account that lacks it.
+pub async fn resend_verification(service: &IdentityService, email: &str) -> Result<(), AppError> {
+    request(service, email, Letter::Verification).await
+}
+
+/// Sends the way to another password, where there is an account.
+pub async fn forgot_password(service: &IdentityService, email: &str) -> Result<(), AppError> {
+    request(service, email, Letter::PasswordReset).await
+}
+
+async fn request(service: &IdentityService, email: &str, letter: Letter) -> Result<(), AppError> {
+    let email = Email::parse(email).map_err(|error| AppError::Invalid(vec![error]))?;
+    mail::post(service.db.writer(), service.clock.now(), Recipient::Account(email), letter).await?;
+    service.wake_workers();
+    Ok(())
+}
+
+/// Verifies an address by its mailed token, given the account's session or password: the caller has both the mail and the account, so no session
+/// is ended. With the mail alone, one chooses another password ([`redeem_reset`]).
+///
+/// A claim ([`identities::claim`]) needs neither: it takes the account away from its creator.
+pub async fn verify_email(
+    service: &IdentityService,
+    shown: &str,
+    password: Option<String>,
+    by: Option<&Principal>,
+    device: &Device,
+) -> Result<(), AppError> {
+    let hash = fingerprint(shown)?;
+    let now = service.clock.now();
+    let Some(subject) = mail_tokens::find(service.db.reader(), Purpose::Verification, &hash, now).await? else {
+        return claim(service, &hash, device.ip()).await;
+    };
+    let account = users::by_id(service.db.reader(), UserId(subject)).await?.ok_or(Code::TokenInvalid)?;
+    let is_signed_in = by.is_some_and(|by| by.user_id == account.id && by.session_id().is_some());
+    if !is_signed_in {
+        require_password(service, &account, password, device).await?;
+    }
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let taken = mail_tokens::take(&tx, Purpose::Verification, &hash, now).await?;
+    let current = users::lock(&tx, account.id).await?.filter(|_| taken == Some(subject)).ok_or(Code::TokenInvalid)?;
+    // Changed by another request since it was compared.
+    if !is_signed_in && current.password_hash != account.password_hash {
+        return Err(Code::PasswordWrong.into());
+    }
+    let is_new = users::verify(&tx, account.id, now).await?;
+    if is_new {
+        mail_tokens::remove(&tx, account.id.0).await?;
+        audit::record(&tx, entry(Action::EmailVerified, account.id, device.ip())).await?;
+    }
+    tx.commit().await.map_err(app_error)?;
+    if is_new {
+        service.notify_account_changed(account.id)?;
+    }
+    Ok(())
+}
+
+/// Checks the password of an account without a session here. Guesses count like failed sign-ins.
+async fn require_password(
+    service: &IdentityService,
+    account: &user::Model,
+    password: Option<String>,
+    device: &Device,
+) -> Result<(), AppError> {
+    if account.password_hash.is_none() {
+        let message = "Sign in on this device first, then open the link again.";
+        return Err(AppError::refused(Code::Forbidden, message));
+    }
+    let password = password.ok_or(Code::PasswordRequired)?;
+    let guess = guesses::begin(service, &account.email, Some(account.id), device).await?;
+    if service.accounts.hashing.verify(guess.applicant(), password, account.password_hash.clone()).await?
+        == PasswordCheck::Wrong
+    {
+        guess.failed().await;
+        signin::note_failure(service, Some(account.id), device).await;
+        return Err(AppError::refused(Code::PasswordWrong, "That's not the password of this account."));
+    }
+    guess.passed().await;
+    Ok(())
+}
+
+/// Gives an account to the reader of its address's mail, and ends all earlier sessions, keys and methods.
+async fn claim(service: &IdentityService, hash: &[u8], address: Option<IpAddr>) -> Result<(), AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let pending = mail_tokens::take(&tx, Purpose::Claim, hash, now).await?.ok_or(Code::TokenInvalid)?;
+    let user_id = identities::claim(&tx, service, pending).await?;
+    let account = users::lock(&tx, user_id).await?.ok_or(Code::TokenInvalid)?;
+    users::drop_password(&tx, account.id, now).await?;
+    users::verify(&tx, account.id, now).await?;
+    mail_tokens::remove(&tx, account.id.0).await?;
+    audit::record(&tx, entry(Action::EmailVerified, account.id, address)).await?;
+    let ended = sessions::end_all(&tx, account.id, None, now).await?;
+    let revoked = api_keys::revoke_all(&tx, account.id, now).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell_ended(service, ended).await;
+    tell_revoked(service, revoked).await;
+    Ok(())
+}
+
+/// Sets a new password by the mailed token, and signs all devices out. Reading the mail verifies the address.
+pub async fn redeem_reset(
+    service: &IdentityService,
+    shown: &str,
+    password: &str,
+    address: Option<IpAddr>,
+) -> Result<(), AppError> {
+    let hash = fingerprint(shown)?;
+    let now = service.clock.now();
+    // A password that may not be one leaves the token good.
+    let subject = mail_tokens::find(service.db.reader(), Purpose::PasswordReset, &hash, now).await?;
+    let account = match subject {
+        Some(subject) => users::by_id(service.db.reader(), UserId(subject)).await?,
+        None => None,
+    };
+    let account = account.ok_or(Code::TokenInvalid)?;
+    let email = Email::parse(&account.email).ok();
+    let password = Password::parse(&service.config.auth.password, "password", password, email.as_ref());
+    let password = password.map_err(AppError::Invalid)?;
+    let stored = service.accounts.hashing.hash(Applicant::user(account.id), password.expose().to_owned()).await?;
+
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let subject = mail_tokens::take(&tx, Purpose::PasswordReset, &hash, now).await?.ok_or(Code::TokenInvalid)?;
+    let account = users::lock(&tx, UserId(subject)).await?.ok_or(Code::TokenInvalid)?;
+    users::set_password(&tx, account.id, &stored, now).await?;
+    if users::verify(&tx, account.id, now).await? {
+        // Everything that was added before the address was verified.
+        identities::forget_other_ways(&tx, service, account.id).await?;
+    }
+    mail_tokens::remove(&tx, account.id.0).await?;
+    let ended = sessions::end_all(&tx, account.id, None, now).await?;
+    let revoked = api_keys::revoke_all(&tx, account.id, now).await?;
+    audit::record(&tx, entry(Action::PasswordReset, account.id, address)).await?;
+    mail::post(&tx, now, Recipient::User(account.id), Letter::PasswordChanged { at: now }).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell_ended(service, ended).await;
+    tell_revoked(service, revoked).await;
+    service.wake_workers();
+    Ok(())
+}
+
+fn entry(action: Action, user_id: UserId, address: Option<IpAddr>) -> Entry {
+    Entry { action, actor: Some(user_id), target: None, address }
+}
+
+fn fingerprint(shown: &str) -> Result<Vec<u8>, AppError> {
+    if shown.len() > MAX_TOKEN_BYTES {
+        return Err(Code::TokenInvalid.into());
+    }
+    Ok(token::fingerprint(shown))
+}

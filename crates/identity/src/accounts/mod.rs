@@ -1,0 +1,113 @@
+//! Accounts: who people are, the devices they are signed in on, and the proofs that they carry.
+//!
+//! A sign-in is a *session* (`user_sessions`): it has a chain of refresh tokens, of which one is unused, and any number of
+//! short-lived access tokens that name it. A refresh token that is used twice was stolen: the session ends ([`refresh`]). An access token is
+//! only as good as its session, which [`authenticate`] looks up and caches for a few seconds; the end of a session is published to all instances
+//! at once ([`standings`]).
+//!
+//! A program acts for a person by an API key ([`api_keys`]), which may be used for less than a sign-in and ends by itself.
+//! Every sign-in, whatever its method, ends in [`admit`], which asks for the second factor where there is one ([`second_factor`]). A sign-in that
+//! waits for its second step is a row ([`pending`]).
+//!
+//! Passwords are hashed on the blocking pool, a few at a time ([`hashing`]). The keys that sign access tokens are in the
+//! database, so that every instance verifies what any other has signed ([`keys`]).
+
+mod administer;
+mod admit;
+pub mod api_keys;
+mod authenticate;
+mod device;
+pub mod guesses;
+mod hashing;
+pub mod identities;
+pub mod issue;
+pub mod key_policy;
+mod keys;
+mod known;
+mod mailbox;
+mod methods;
+mod notice;
+pub mod oversight;
+pub mod passkeys;
+mod password_hash;
+pub mod pending;
+mod picture;
+mod profile;
+mod proofs;
+pub mod reauthenticate;
+mod refresh;
+pub mod second_factor;
+pub mod sessions;
+mod setup;
+mod signin;
+mod signup;
+mod standings;
+pub mod tickets;
+
+pub use administer::{create_admin, reset_password};
+pub use admit::{Challenge, Method, SignedIn};
+pub use authenticate::authenticate;
+pub use device::Device;
+pub use issue::TokenPair;
+pub use keys::rotate as rotate_keys;
+pub use mailbox::{forgot_password, redeem_reset, resend_verification, verify_email};
+pub use notice::tell_others;
+pub use picture::{pictures, remove_picture, set_picture};
+pub use profile::fill_in_presence;
+pub use profile::{PasswordChange, ProfileChange, find, me, search, update_me};
+pub use reauthenticate::{Confirmed, Freshness, Means, Proof, confirm, freshness};
+pub use refresh::{refresh, token_family};
+pub use sessions::logout;
+pub use signin::signin;
+pub use signup::{SignUp, signup};
+pub use tickets::{issue_ticket, redeem_ticket};
+
+use std::sync::Arc;
+
+use appcore::{AppError, Clock, RequestSource, config::Config, event::EventBus};
+use dbcontext::Database;
+
+use self::{hashing::Hashing, keys::Keys, proofs::Proofs, standings::Standings};
+
+/// What an instance keeps for its accounts.
+pub struct Accounts {
+    keys: Arc<Keys>,
+    setup: setup::Setup,
+    proofs: Proofs,
+    hashing: Hashing,
+    standings: Standings,
+    lookups: authenticate::LookUps,
+    providers: identities::Providers,
+    /// None: this server has no name that passkeys could be for.
+    site: Option<webauthn_rs::Webauthn>,
+}
+
+impl Accounts {
+    /// Reads the signing keys, making the first where there is none, and starts to listen for ended sessions.
+    pub async fn load(db: &Database, config: &Arc<Config>, clock: &Clock, bus: &dyn EventBus) -> anyhow::Result<Self> {
+        let keys = Keys::load(db, config, clock).await?;
+        second_factor::seal_all(db, config).await?;
+        tokio::task::spawn_blocking(password_hash::prepare).await?;
+        Ok(Self {
+            keys,
+            setup: setup::Setup::load(db, config).await?,
+            proofs: Proofs::new(),
+            hashing: Hashing::new(),
+            standings: Standings::start(bus),
+            lookups: Default::default(),
+            providers: identities::Providers::build(&config.auth)?,
+            site: passkeys::site(config)?,
+        })
+    }
+
+    /// Whether the next account is the first one, and is asked for the setup token.
+    pub async fn asks_for_setup_token(&self, db: &Database, source: RequestSource) -> Result<bool, AppError> {
+        self.setup.is_required(db, source).await
+    }
+
+    /// The public keys, for `/.well-known/jwks.json`.
+    #[must_use]
+    pub fn published_keys(&self) -> serde_json::Value {
+        self.keys.ring().published()
+    }
+}

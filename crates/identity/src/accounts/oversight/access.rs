@@ -1,0 +1,163 @@
+//! How somebody gets in: an account that is made for them, another password, their devices, their second factor.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, Language, SessionId, Timestamp, UserId,
+    auth::{Email, Principal, token},
+    page::{Page, PageRequest},
+    view::{InvitedUser, SentLink, UserRole, UserSession},
+};
+use dbcontext::{
+    Transaction,
+    constraint::app_error,
+    query::{
+        mail_tokens::{self, Purpose},
+        second_factors, sessions as rows, users,
+    },
+};
+use platform::audit::{self, Action, Entry};
+
+use super::{Confirmed, after, entry, lock, not_oneself};
+use crate::IdentityService;
+use crate::{
+    accounts::{
+        sessions::{tell_ended, views},
+        signup,
+    },
+    mail::{self, Letter, PASSWORD_RESET, Recipient, WELCOME},
+};
+
+/// Somebody who is to have an account.
+pub struct NewAccount {
+    pub email: String,
+    /// The first part of the address, where nothing is said. They change it in Settings.
+    pub display_name: Option<String>,
+    pub role: UserRole,
+    pub language: Language,
+}
+
+/// Makes an account without a password, and a link by which its owner chooses one. That is how somebody comes in where sign-up is closed.
+pub async fn invite(
+    service: &IdentityService,
+    by: &Confirmed,
+    new: NewAccount,
+    own_url: &str,
+) -> Result<InvitedUser, AppError> {
+    let email = Email::parse(&new.email).map_err(|error| AppError::Invalid(vec![error]))?;
+    let name = new.display_name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+    let name = name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default());
+    let (id, now) = (UserId::new(), service.clock.now());
+    let row = users::NewUser {
+        id,
+        display_name: signup::parse_name(name)?,
+        email: email.as_str().to_owned(),
+        password_hash: None,
+        role: new.role,
+        verified_at: None,
+        language: new.language,
+        at: now,
+    };
+    let tx = service.db.begin().await.map_err(app_error)?;
+    signup::create(&tx, &service.config, row).await?;
+    let link = link(&tx, service, id, Letter::Welcome, (now, WELCOME), own_url).await?;
+    audit::record(&tx, entry(by, Action::UserInvited, id)).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    Ok(InvitedUser { user: after(service, id).await?, link })
+}
+
+/// Sends somebody the way to another password. The present one works until they have chosen.
+pub async fn send_reset(
+    service: &IdentityService,
+    by: &Confirmed,
+    id: UserId,
+    own_url: &str,
+) -> Result<SentLink, AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    lock(&tx, id).await?;
+    let link = link(&tx, service, id, Letter::PasswordReset, (now, PASSWORD_RESET), own_url).await?;
+    audit::record(&tx, entry(by, Action::UserPasswordReset, id)).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    Ok(link)
+}
+
+/// Mails the way in or, where no mail server is set, makes it for the administrator to hand over.
+async fn link(
+    tx: &Transaction,
+    service: &IdentityService,
+    id: UserId,
+    letter: Letter,
+    (now, lifetime): (Timestamp, Duration),
+    own_url: &str,
+) -> Result<SentLink, AppError> {
+    let expires_at = now.plus(lifetime);
+    if service.config.mail.smtp_url.is_some() {
+        mail::post(tx, now, Recipient::User(id), letter).await?;
+        return Ok(SentLink { mailed: true, url: None, expires_at });
+    }
+    let token = token::random_text().map_err(AppError::internal)?;
+    let hash = token::fingerprint(&token);
+    mail_tokens::put(tx, Purpose::PasswordReset, id.0, hash, now, expires_at).await?;
+    Ok(SentLink { mailed: false, url: Some(format!("{own_url}/reset-password?token={token}")), expires_at })
+}
+
+/// Somebody's devices, the one used last first.
+pub async fn sessions_of(
+    service: &IdentityService,
+    by: &Principal,
+    id: UserId,
+    page: PageRequest,
+) -> Result<Page<UserSession>, AppError> {
+    users::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
+    let (sessions, total) = rows::list(service.db.reader(), id, service.clock.now(), page).await?;
+    Ok(Page::new(views(by, sessions), page, total))
+}
+
+/// Signs somebody out on all devices.
+pub async fn end_sessions(service: &IdentityService, by: &Confirmed, id: UserId) -> Result<(), AppError> {
+    not_oneself(by, id)?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    lock(&tx, id).await?;
+    let ended = rows::end_all(&tx, id, None, service.clock.now()).await?;
+    audit::record(&tx, entry(by, Action::UserSessionsEnded, id)).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell_ended(service, ended).await;
+    Ok(())
+}
+
+/// Signs somebody out on one device.
+pub async fn end_session(
+    service: &IdentityService,
+    by: &Confirmed,
+    id: UserId,
+    session: SessionId,
+) -> Result<(), AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if !rows::end(&tx, id, session, service.clock.now()).await? {
+        return Err(Code::NotFound.into());
+    }
+    audit::record(&tx, Entry::by(by, Action::UserSessionsEnded, Some(format!("{id}:{session}")))).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell_ended(service, vec![session]).await;
+    Ok(())
+}
+
+/// Takes the authenticator away from somebody who has lost it, with the recovery codes.
+pub async fn remove_second_factor(service: &IdentityService, by: &Confirmed, id: UserId) -> Result<(), AppError> {
+    not_oneself(by, id)?;
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if !lock(&tx, id).await?.second_factor {
+        return Err(AppError::refused(Code::WrongState, "This account doesn't use two-step verification."));
+    }
+    second_factors::remove(&tx, id).await?;
+    users::set_second_factor(&tx, id, false, now).await?;
+    mail::post(&tx, now, Recipient::User(id), Letter::SecondFactorRemoved { at: now }).await?;
+    audit::record(&tx, entry(by, Action::UserSecondFactorRemoved, id)).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    service.notify_account_changed(id)
+}

@@ -1,0 +1,66 @@
+//! What administrators do about accounts that are not theirs.
+//!
+//! What can't be undone, or lets somebody in, takes a [`Confirmed`] caller. Each change is written down in its own transaction, and one administrator who
+//! can sign in is always left ([`keep_an_admin`]). A suspended account keeps everything, but no session opens ([`super::admit`]), its keys are
+//! refused, and what was open is closed on every instance.
+
+mod access;
+mod several;
+mod standing;
+
+pub use access::{NewAccount, end_session, end_sessions, invite, remove_second_factor, send_reset, sessions_of};
+pub use several::{Deed, several};
+pub use standing::{Change, change};
+
+use appcore::{
+    AppError, Code, UserId,
+    auth::Principal,
+    line::check_search,
+    page::{Page, PageRequest},
+    view::AdminUser,
+};
+pub use dbcontext::query::admin_users::Filter;
+use dbcontext::{
+    Transaction,
+    entity::user,
+    query::{admin_users as rows, users},
+};
+use platform::audit::{Action, Entry};
+
+use super::reauthenticate::Confirmed;
+use crate::IdentityService;
+
+/// Accounts, the newest first.
+pub async fn list(service: &IdentityService, filter: Filter, page: PageRequest) -> Result<Page<AdminUser>, AppError> {
+    check_search(&filter.text)?;
+    let (items, total) = rows::list(service.db.reader(), &filter, page, service.clock.now()).await?;
+    Ok(Page::new(items, page, total))
+}
+
+/// An account as it is after a change.
+async fn after(service: &IdentityService, id: UserId) -> Result<AdminUser, AppError> {
+    rows::find(service.db.writer(), id, service.clock.now()).await?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// The account, held against changes until the transaction ends.
+pub async fn lock(tx: &Transaction, id: UserId) -> Result<user::Model, AppError> {
+    users::lock(tx, id).await?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// Refuses what would leave nobody who can look after the installation. Comes before the account itself is held.
+pub async fn keep_an_admin(tx: &Transaction, leaving: UserId) -> Result<(), AppError> {
+    let admins = rows::lock_admins(tx).await?;
+    if admins.contains(&leaving) && admins.len() == 1 { Err(Code::LastAdmin.into()) } else { Ok(()) }
+}
+
+/// Refuses what one does to oneself in Settings.
+pub fn not_oneself(by: &Principal, id: UserId) -> Result<(), AppError> {
+    if by.user_id == id {
+        return Err(AppError::refused(Code::WrongState, "This is your own account. Use Settings for that."));
+    }
+    Ok(())
+}
+
+pub fn entry(by: &Principal, action: Action, id: UserId) -> Entry {
+    Entry::by(by, action, Some(id.to_string()))
+}

@@ -1,0 +1,46 @@
+//! What administrators do to several accounts at once.
+
+use appcore::{
+    AppError, UserId,
+    view::{ChangedAccounts, SkippedAccount, UserStatus},
+};
+
+use super::{Change, Confirmed, access, standing};
+use crate::IdentityService;
+
+/// What is done to each.
+#[derive(Clone, Copy, Debug)]
+pub enum Deed {
+    Suspend,
+    Restore,
+    EndSessions,
+}
+
+/// Does it to each account by itself, as if it were done to that one alone: one that is refused is told of and holds no other back.
+pub async fn several(
+    service: &IdentityService,
+    by: &Confirmed,
+    ids: &[UserId],
+    deed: Deed,
+    reason: Option<&str>,
+) -> Result<ChangedAccounts, AppError> {
+    let reason = standing::checked_reason(reason)?;
+    let mut done = ChangedAccounts { changed: 0, skipped: Vec::new() };
+    for &id in ids {
+        let change =
+            |status, reason: Option<&String>| Change { status: Some(status), reason: reason.cloned(), role: None };
+        let changed = match deed {
+            Deed::Suspend => standing::apply(service, by, id, change(UserStatus::Suspended, reason.as_ref())).await,
+            Deed::Restore => standing::apply(service, by, id, change(UserStatus::Active, None)).await,
+            Deed::EndSessions => access::end_sessions(service, by, id).await,
+        };
+        match changed {
+            Ok(()) => done.changed += 1,
+            Err(AppError::Refused { code, .. }) => {
+                done.skipped.push(SkippedAccount { id, code: code.as_str().to_owned() })
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,113 @@
+//! What an account may do in the installation, and whether it lets its owner in.
+
+use appcore::{
+    AppError, UserId,
+    event::{BusMessage, Signal},
+    line::parse_line,
+    view::{AdminUser, UserRole, UserStatus},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{admin_users as rows, api_keys, sessions},
+};
+use platform::audit::{self, Action};
+use uuid::Uuid;
+
+use super::{Confirmed, after, entry, keep_an_admin, lock, not_oneself};
+use crate::IdentityService;
+use crate::{
+    accounts::{
+        api_keys::{tell_changed, tell_revoked},
+        sessions::tell_ended,
+    },
+    mail::{self, Letter, Recipient},
+};
+
+const MAX_REASON_CHARS: usize = 200;
+
+/// What is changed of an account. What is left out stays as it is.
+#[derive(Default)]
+pub struct Change {
+    pub role: Option<UserRole>,
+    pub status: Option<UserStatus>,
+    /// Why it is suspended.
+    pub reason: Option<String>,
+}
+
+/// Changes an account's role, suspends or restores it.
+pub async fn change(
+    service: &IdentityService,
+    by: &Confirmed,
+    id: UserId,
+    change: Change,
+) -> Result<AdminUser, AppError> {
+    apply(service, by, id, change).await?;
+    after(service, id).await
+}
+
+/// A reason as it is kept; none where nothing is said.
+pub(super) fn checked_reason(reason: Option<&str>) -> Result<Option<String>, AppError> {
+    let said = reason.map(str::trim).filter(|reason| !reason.is_empty());
+    said.map(|reason| parse_line("reason", reason, MAX_REASON_CHARS)).transpose()
+}
+
+/// [`change`], without the account as it is then.
+pub(super) async fn apply(
+    service: &IdentityService,
+    by: &Confirmed,
+    id: UserId,
+    change: Change,
+) -> Result<(), AppError> {
+    let reason = checked_reason(change.reason.as_deref())?;
+    let suspends = change.status == Some(UserStatus::Suspended);
+    if suspends {
+        not_oneself(by, id)?;
+    }
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if suspends || change.role == Some(UserRole::User) {
+        keep_an_admin(&tx, id).await?;
+    }
+    let account = lock(&tx, id).await?;
+    let role = rows::role(&account)?;
+    let new_role = change.role.filter(|new| *new != role);
+    if let Some(role) = new_role {
+        rows::set_role(&tx, id, role, now).await?;
+        audit::record(&tx, entry(by, Action::UserRoleChanged, id)).await?;
+    }
+    let (mut ended, mut keys) = (Vec::new(), Vec::new());
+    match (change.status, account.suspended_at) {
+        (Some(UserStatus::Suspended), None) => {
+            rows::suspend(&tx, id, by.user_id, reason, now).await?;
+            ended = sessions::end_all(&tx, id, None, now).await?;
+            keys = api_keys::ids(&tx, id).await?;
+            mail::post(&tx, now, Recipient::User(id), Letter::Suspended { at: now }).await?;
+            audit::record(&tx, entry(by, Action::UserSuspended, id)).await?;
+        }
+        (Some(UserStatus::Active), Some(_)) => {
+            rows::restore(&tx, id, now).await?;
+            keys = api_keys::ids(&tx, id).await?;
+            mail::post(&tx, now, Recipient::User(id), Letter::Restored).await?;
+            audit::record(&tx, entry(by, Action::UserRestored, id)).await?;
+        }
+        _ => {}
+    }
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    // Here at once, elsewhere as fast as the bus is.
+    service.accounts.standings.change_person(id).await;
+    drop(service.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(id))]));
+    if new_role.is_some() {
+        service.notify_account_changed(id)?;
+    }
+    tell_ended(service, ended).await;
+    if suspends {
+        tell_revoked(service, keys).await;
+    } else {
+        let keys: Vec<Uuid> = keys.into_iter().map(|key| key.0).collect();
+        if !keys.is_empty() {
+            tell_changed(service, keys).await;
+        }
+    }
+    Ok(())
+}

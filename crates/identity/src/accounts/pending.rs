@@ -1,0 +1,106 @@
+//! Sign-ins that wait for their second step: a visit to a provider, a second factor, a passkey's answer, a visit to the authorization server of
+//! tools.
+//!
+//! Each is a row, so that any instance can continue it, with Redis or without. The caller has a handle of 256 random bits; the row has only its
+//! fingerprint, and the state is sealed with the handle, so the database reveals nothing.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Timestamp, UserId,
+    auth::{seal, token},
+};
+use dbcontext::{Database, entity::pending_sign_in, query::pending_sign_ins as rows};
+use sea_orm::ConnectionTrait;
+use serde::{Serialize, de::DeserializeOwned};
+
+const PURPOSE: &[u8] = b"pending sign-in";
+/// Ours have 43 characters.
+const MAX_HANDLE_BYTES: usize = 128;
+
+/// What it is that waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Oauth,
+    SecondFactor,
+    PasskeyRegistration,
+    PasskeySignIn,
+    /// An identity that is linked once the account's mail was answered.
+    Claim,
+    /// An account that is connected with a server of tools.
+    ToolServer,
+}
+
+impl Kind {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Oauth => "oauth",
+            Self::SecondFactor => "second_factor",
+            Self::PasskeyRegistration => "passkey_registration",
+            Self::PasskeySignIn => "passkey_sign_in",
+            Self::Claim => "claim",
+            Self::ToolServer => "tool_server",
+        }
+    }
+}
+
+/// What the caller gets to go on with.
+pub struct Begun {
+    pub handle: String,
+    pub expires_at: Timestamp,
+}
+
+/// Begins something that must go on within `ttl`.
+pub async fn begin<C: ConnectionTrait, T: Serialize>(
+    db: &C,
+    kind: Kind,
+    user_id: Option<UserId>,
+    what: &T,
+    now: Timestamp,
+    ttl: Duration,
+) -> Result<Begun, AppError> {
+    let handle = token::random_text().map_err(AppError::internal)?;
+    let plain = serde_json::to_vec(what).map_err(AppError::internal)?;
+    let state = seal::seal(handle.as_bytes(), PURPOSE, kind.as_str().as_bytes(), &plain).map_err(AppError::internal)?;
+    let expires_at = now.plus(ttl);
+    let new = rows::NewPending {
+        kind: kind.as_str(),
+        user_id,
+        handle_hash: token::fingerprint(&handle),
+        state,
+        at: now,
+        expires_at,
+    };
+    rows::insert(db, new).await?;
+    Ok(Begun { handle, expires_at })
+}
+
+/// What waits under this handle; it stays there.
+pub(super) async fn find<C: ConnectionTrait>(
+    db: &C,
+    kind: Kind,
+    handle: &str,
+    now: Timestamp,
+) -> Result<Option<pending_sign_in::Model>, AppError> {
+    if handle.len() > MAX_HANDLE_BYTES {
+        return Ok(None);
+    }
+    rows::find(db, kind.as_str(), &token::fingerprint(handle), now).await
+}
+
+/// Takes the pending sign-in of this handle; only the first caller gets it.
+pub async fn take<T: DeserializeOwned>(
+    db: &Database,
+    kind: Kind,
+    handle: &str,
+    now: Timestamp,
+) -> Result<Option<(Option<UserId>, T)>, AppError> {
+    // What was never one of ours does not get to the write lock.
+    let Some(row) = find(db.reader(), kind, handle, now).await? else { return Ok(None) };
+    if !rows::take(db.writer(), row.id).await? {
+        return Ok(None);
+    }
+    let plain =
+        seal::open(handle.as_bytes(), PURPOSE, kind.as_str().as_bytes(), &row.state).map_err(AppError::internal)?;
+    Ok(Some((row.user_id, serde_json::from_slice(&plain).map_err(AppError::internal)?)))
+}

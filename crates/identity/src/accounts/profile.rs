@@ -1,0 +1,180 @@
+//! One's own account, and others' as one may see them.
+
+use appcore::{
+    AppError, Code, Language, UserId, WorkspaceId,
+    auth::{Email, Password, Permission, Principal},
+    event::{BusMessage, Signal},
+    line::check_search,
+    page::{Page, PageRequest},
+    view::{ChosenPresence, User},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::user,
+    query::{mail_tokens, sessions as rows, users},
+};
+use platform::{
+    audit::{self, Action, Entry},
+    time_zone,
+};
+
+use super::{
+    Device, guesses, hashing::Applicant, issue, notice::tell_others, password_hash::PasswordCheck,
+    sessions::tell_ended, signup::parse_name,
+};
+use crate::IdentityService;
+use crate::{
+    mail::{self, Letter, Recipient},
+    membership, presence,
+};
+
+/// What is to be changed of one's account.
+#[derive(Default)]
+pub struct ProfileChange {
+    pub display_name: Option<String>,
+    /// What mail is written in.
+    pub language: Option<Language>,
+    /// None within: it is not known.
+    pub timezone: Option<Option<String>>,
+    /// Whether others are told.
+    pub show_timezone: Option<bool>,
+    /// What all devices of the caller show them as.
+    pub chosen_presence: Option<ChosenPresence>,
+    pub password: Option<PasswordChange>,
+}
+
+pub struct PasswordChange {
+    pub current: String,
+    pub new: String,
+    /// What the request calls the new one.
+    pub field: &'static str,
+    /// Where wrong guesses are counted.
+    pub device: Device,
+}
+
+/// The caller's own account.
+pub async fn me(service: &IdentityService, by: &Principal) -> Result<User, AppError> {
+    let user = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    Ok(seen(service, issue::own_view(&user)?).await)
+}
+
+/// A person with whom the caller shares a workspace.
+pub async fn find(service: &IdentityService, by: &Principal, id: UserId) -> Result<User, AppError> {
+    if id == by.user_id {
+        return me(service, by).await;
+    }
+    let user = users::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    Ok(seen(service, issue::others_view(&user)?).await)
+}
+
+/// People of a workspace by a part of their name or by their whole address; everyone where no text is given.
+pub async fn search(
+    service: &IdentityService,
+    by: &Principal,
+    workspace_id: Option<WorkspaceId>,
+    text: &str,
+    page: PageRequest,
+) -> Result<Page<User>, AppError> {
+    check_search(text)?;
+    let place = membership::resolve(service, by, workspace_id, Permission::See).await?;
+    let (rows, total) = users::search(service.db.reader(), by.user_id, place.id, text, page).await?;
+    let mut items = rows.iter().map(issue::others_view).collect::<Result<Vec<_>, _>>()?;
+    fill_in_presence(service, &mut items).await;
+    Ok(Page::new(items, page, total))
+}
+
+/// Changes the caller's name, language, time zone, chosen presence and password: all that is asked for or nothing.
+pub async fn update_me(service: &IdentityService, by: &Principal, change: ProfileChange) -> Result<User, AppError> {
+    let own = if change.password.is_some() { Some(by.require_session()?) } else { None };
+    let display_name = change.display_name.as_deref().map(parse_name).transpose()?;
+    let timezone = change.timezone.map(|name| name.as_deref().map(parse_timezone).transpose()).transpose()?;
+    let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let hash = match change.password {
+        Some(password) => Some(verified(service, &account, password).await?),
+        None => None,
+    };
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let current = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let mut ended = Vec::new();
+    if let Some(hash) = hash {
+        // Changed by another request since it was compared.
+        if current.password_hash != account.password_hash {
+            return Err(Code::PasswordWrong.into());
+        }
+        users::set_password(&tx, by.user_id, &hash, now).await?;
+        ended = rows::end_all(&tx, by.user_id, own, now).await?;
+        mail_tokens::remove(&tx, by.user_id.0).await?;
+        mail::post(&tx, now, Recipient::User(by.user_id), Letter::PasswordChanged { at: now }).await?;
+        audit::record(&tx, Entry::by(by, Action::PasswordChanged, None)).await?;
+    }
+    if let Some(name) = &display_name {
+        users::rename(&tx, by.user_id, name, now).await?;
+    }
+    if let Some(language) = change.language {
+        users::set_language(&tx, by.user_id, language, now).await?;
+    }
+    if timezone.is_some() || change.show_timezone.is_some() {
+        users::set_timezone(&tx, by.user_id, timezone, change.show_timezone, now).await?;
+    }
+    if let Some(chosen) = change.chosen_presence {
+        users::set_chosen_presence(&tx, by.user_id, chosen, now).await?;
+    }
+    let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let is_renamed = user.display_name != current.display_name;
+    tx.commit().await.map_err(app_error)?;
+    tell_ended(service, ended).await;
+    if display_name.is_some() {
+        drop(service.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(by.user_id))]));
+    }
+    if is_renamed {
+        tell_others(service, by.user_id).await;
+    }
+    if change.chosen_presence.is_some() {
+        presence::announce(service, &presence::of(service, &[by.user_id]).await).await?;
+    }
+    service.notify_account_changed(by.user_id)?;
+    Ok(seen(service, issue::own_view(&user)?).await)
+}
+
+/// A time zone's name as it is written, whatever case it came in.
+fn parse_timezone(name: &str) -> Result<String, AppError> {
+    let zone = time_zone::find(name);
+    let name = zone.as_ref().and_then(|zone| zone.iana_name());
+    name.map(str::to_owned).ok_or_else(|| AppError::field("timezone", "invalid", time_zone::REFUSED))
+}
+
+/// Says of these people whether they are here, or when they last were.
+pub async fn fill_in_presence<'a>(service: &IdentityService, people: impl IntoIterator<Item = &'a mut User>) {
+    let people: Vec<&mut User> = people.into_iter().collect();
+    let ids: Vec<UserId> = people.iter().map(|person| person.id).collect();
+    for (person, presence) in people.into_iter().zip(presence::of(service, &ids).await) {
+        person.presence = Some(presence.status);
+        person.last_seen = presence.last_seen;
+        person.custom_status = presence.custom_status;
+    }
+}
+
+async fn seen(service: &IdentityService, mut user: User) -> User {
+    fill_in_presence(service, [&mut user]).await;
+    user
+}
+
+/// The hash of a new password, once the current one was right and the new one may be one.
+async fn verified(
+    service: &IdentityService,
+    account: &user::Model,
+    change: PasswordChange,
+) -> Result<String, AppError> {
+    let email = Email::parse(&account.email).ok();
+    let policy = &service.config.auth.password;
+    let new = Password::parse(policy, change.field, &change.new, email.as_ref()).map_err(AppError::Invalid)?;
+    let guess = guesses::begin(service, &account.email, Some(account.id), &change.device).await?;
+    let (hashing, applicant) = (&service.accounts.hashing, Applicant::user(account.id));
+    if hashing.verify(applicant.clone(), change.current, account.password_hash.clone()).await? == PasswordCheck::Wrong {
+        guess.failed().await;
+        return Err(Code::PasswordWrong.into());
+    }
+    guess.passed().await;
+    hashing.hash(applicant, new.expose().to_owned()).await
+}

@@ -1,0 +1,85 @@
+//! The second half of a sign-in.
+
+use appcore::{AppError, Code, Timestamp, UserId};
+use dbcontext::{
+    Transaction,
+    constraint::app_error,
+    query::{pending_sign_ins, second_factors as rows, users},
+};
+
+use super::{CodeCheck, recovery, try_code, wrong};
+use crate::IdentityService;
+use crate::accounts::{
+    Device, TokenPair, admit,
+    pending::{self, Kind},
+    signin,
+};
+
+/// After so many wrong answers a challenge is over.
+const MAX_FAILURES: i32 = 5;
+
+/// What is shown for a challenge, or to confirm who one is.
+pub enum SecondFactor {
+    Code(String),
+    RecoveryCode(String),
+}
+
+/// Completes a sign-in by the second factor.
+pub async fn answer_challenge(
+    service: &IdentityService,
+    challenge: &str,
+    answer: SecondFactor,
+    device: Device,
+) -> Result<TokenPair, AppError> {
+    let now = service.clock.now();
+    // What was never one of ours does not get to the write lock.
+    let found = pending::find(service.db.reader(), Kind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
+    let user_id = found.user_id.ok_or_else(wrong)?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    // The account's row is locked first, as everywhere, so that there are no deadlocks.
+    let account = users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
+    let pending = pending::find(&tx, Kind::SecondFactor, challenge, now).await?.ok_or_else(wrong)?;
+    let verdict = try_answer(&tx, service, user_id, &answer, now).await?;
+    if verdict == CodeCheck::Wrong {
+        pending_sign_ins::count_failure(&tx, pending.id, MAX_FAILURES).await?;
+        tx.commit().await.map_err(app_error)?;
+        signin::note_failure(service, Some(user_id), &device).await;
+        return Err(wrong());
+    }
+    if !pending_sign_ins::take(&tx, pending.id).await? {
+        return Err(Code::MfaInvalid.into());
+    }
+    let pair = admit::open(&tx, service, &account, &device).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(pair)
+}
+
+/// Checks the second factor of a person who is signed in already.
+pub(in crate::accounts) async fn show(
+    service: &IdentityService,
+    user_id: UserId,
+    answer: &SecondFactor,
+) -> Result<(), AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    users::lock(&tx, user_id).await?.filter(|account| account.second_factor).ok_or_else(wrong)?;
+    let verdict = try_answer(&tx, service, user_id, answer, service.clock.now()).await?;
+    // A wrong one is counted.
+    tx.commit().await.map_err(app_error)?;
+    if verdict == CodeCheck::Right { Ok(()) } else { Err(wrong()) }
+}
+
+async fn try_answer(
+    tx: &Transaction,
+    service: &IdentityService,
+    user_id: UserId,
+    answer: &SecondFactor,
+    now: Timestamp,
+) -> Result<CodeCheck, AppError> {
+    match answer {
+        SecondFactor::Code(code) => try_code(tx, service, user_id, code, now).await,
+        SecondFactor::RecoveryCode(code) => {
+            let used = rows::use_code(tx, user_id, &recovery::fingerprint(code), now).await?;
+            Ok(if used { CodeCheck::Right } else { CodeCheck::Wrong })
+        }
+    }
+}

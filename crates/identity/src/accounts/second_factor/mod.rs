@@ -1,0 +1,62 @@
+//! The second factor: an authenticator app (RFC 6238), and recovery codes for when it is lost.
+//!
+//! A secret is in force once a code has confirmed it. A code works once, over all instances: the used steps are in the secret's row ([`totp`]).
+//! Wrong codes are counted there too, over all sign-ins: a bound per challenge would let a thief of the password open new challenges.
+
+mod answer;
+mod enrol;
+mod recovery;
+mod totp;
+
+use appcore::{AppError, Code, Timestamp, UserId, config::Config};
+use dbcontext::{Database, Transaction, query::second_factors as rows};
+
+pub(super) use self::answer::show;
+pub use self::{
+    answer::{SecondFactor, answer_challenge},
+    enrol::{Enrolment, confirm, enrol, remove},
+};
+use crate::IdentityService;
+
+/// Seals the secrets that lie in clear since there was nothing to seal them with.
+pub(super) async fn seal_all(db: &Database, config: &Config) -> Result<(), AppError> {
+    let Some(key) = &config.auth.key_encryption_secret else { return Ok(()) };
+    for row in rows::unsealed(db.writer()).await? {
+        let (sealed, _) = totp::sealed(row.user_id, &row.secret, Some(key))?;
+        rows::seal(db.writer(), row.user_id, row.secret, sealed).await?;
+    }
+    Ok(())
+}
+
+/// What came of a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CodeCheck {
+    Right,
+    Wrong,
+}
+
+/// Tries a code of an authenticator, in the caller's transaction, which must be committed whatever the outcome.
+async fn try_code(
+    tx: &Transaction,
+    service: &IdentityService,
+    user_id: UserId,
+    code: &str,
+    now: Timestamp,
+) -> Result<CodeCheck, AppError> {
+    let Some(mut row) = rows::lock(tx, user_id).await? else { return Ok(CodeCheck::Wrong) };
+    let secret = totp::opened(&row, service.config.auth.key_encryption_secret.as_ref())?;
+    totp::check_patience(&row, now)?;
+    let verdict = match totp::use_code(&secret, code, now, &mut row)? {
+        true => CodeCheck::Right,
+        false => CodeCheck::Wrong,
+    };
+    if verdict == CodeCheck::Wrong {
+        totp::count_failure(&mut row, now);
+    }
+    rows::update(tx, row).await?;
+    Ok(verdict)
+}
+
+fn wrong() -> AppError {
+    Code::MfaInvalid.into()
+}

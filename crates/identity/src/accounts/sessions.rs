@@ -1,0 +1,99 @@
+//! One's own devices, and ending them.
+
+use std::{collections::HashSet, time::Duration};
+
+use appcore::{
+    AppError, Code, Place, SessionId, Timestamp,
+    auth::{CredentialId, Principal},
+    event::{BusMessage, Signal},
+    page::{Page, PageRequest},
+    view::UserSession,
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::user_session,
+    query::{api_keys, sessions as rows},
+};
+use platform::audit::{self, Action, Entry};
+
+use crate::IdentityService;
+
+/// How long a sign-out waits for the news of it to be on its way to the other instances.
+const TELL_WITHIN: Duration = Duration::from_secs(1);
+
+/// Signs the caller's device out.
+pub async fn logout(service: &IdentityService, by: &Principal) -> Result<(), AppError> {
+    let own = by.require_session()?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::end(&tx, by.user_id, own, service.clock.now()).await?;
+    audit::record(&tx, Entry::by(by, Action::SignOut, None)).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell_ended(service, vec![own]).await;
+    Ok(())
+}
+
+/// The caller's devices, the one used last first.
+pub async fn list(service: &IdentityService, by: &Principal, page: PageRequest) -> Result<Page<UserSession>, AppError> {
+    let (sessions, total) = rows::list(service.db.reader(), by.user_id, service.clock.now(), page).await?;
+    Ok(Page::new(views(by, sessions), page, total))
+}
+
+/// Devices as their owner and administrators see them.
+pub fn views(by: &Principal, sessions: Vec<user_session::Model>) -> Vec<UserSession> {
+    let own = by.session_id();
+    let view = |session: user_session::Model| UserSession {
+        id: session.id,
+        current: Some(session.id) == own,
+        user_agent: session.user_agent,
+        address: session.address,
+        place: Place::stored(session.country.as_deref(), session.city),
+        created_at: session.created_at,
+        last_used_at: session.last_used_at,
+    };
+    sessions.into_iter().map(view).collect()
+}
+
+/// Signs one of the caller's devices out.
+pub async fn end(service: &IdentityService, by: &Principal, id: SessionId) -> Result<(), AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if !rows::end(&tx, by.user_id, id, service.clock.now()).await? {
+        return Err(Code::NotFound.into());
+    }
+    audit::record(&tx, Entry::by(by, Action::SessionEnded, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell_ended(service, vec![id]).await;
+    Ok(())
+}
+
+/// Signs all of the caller's other devices out.
+pub async fn end_others(service: &IdentityService, by: &Principal) -> Result<(), AppError> {
+    let own = by.require_session()?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let ended = rows::end_all(&tx, by.user_id, Some(own), service.clock.now()).await?;
+    audit::record(&tx, Entry::by(by, Action::SessionEnded, None)).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell_ended(service, ended).await;
+    Ok(())
+}
+
+/// Sessions and keys that were ended since then: for open connections, which no request asks about. How many of them there are does not
+/// matter, so this is cheap on an instance with many connections.
+pub async fn ended_since(service: &IdentityService, since: Timestamp) -> Result<HashSet<CredentialId>, AppError> {
+    let db = service.db.reader();
+    let sessions = rows::ended_since(db, since).await?.into_iter().map(CredentialId::Session);
+    let keys = api_keys::revoked_since(db, since).await?.into_iter().map(CredentialId::ApiKey);
+    Ok(sessions.chain(keys).collect())
+}
+
+/// Makes ended sessions known, here at once and to the other instances as fast as the bus is.
+pub async fn tell_ended(service: &IdentityService, ids: Vec<SessionId>) {
+    if ids.is_empty() {
+        return;
+    }
+    service.accounts.standings.end(&ids).await;
+    let left = service.bus.publish(vec![BusMessage::Signal(Signal::SessionsEnded(ids))]);
+    // Where the bus is away the others notice by themselves, within the five seconds that they remember.
+    if !matches!(tokio::time::timeout(TELL_WITHIN, left).await, Ok(Ok(Ok(())))) {
+        tracing::warn!("the other instances could not be told at once that sessions have ended");
+    }
+}

@@ -1,0 +1,83 @@
+//! Sign-in with address and password.
+
+use appcore::{AppError, Code, UserId, auth::Email, limit::Violation};
+use dbcontext::{constraint::app_error, query::users};
+use platform::audit::{self, Action, Entry};
+
+use super::{
+    Device, SignedIn,
+    admit::{self, Proof},
+    guesses,
+    hashing::Applicant,
+    password_hash::PasswordCheck,
+};
+use crate::IdentityService;
+
+/// Signs in. One answer and one duration, whether the account is unknown or the password is wrong.
+pub async fn signin(
+    service: &IdentityService,
+    email: &str,
+    password: &str,
+    device: Device,
+) -> Result<SignedIn, AppError> {
+    // An address that can't be one is an unknown one.
+    let email = Email::parse(email).ok();
+    let account = match &email {
+        Some(email) => users::by_email(service.db.reader(), email.as_str()).await?,
+        None => None,
+    };
+    let stored = account.as_ref().and_then(|account| account.password_hash.clone());
+    let account_id = account.as_ref().map(|account| account.id);
+    let name = email.as_ref().map_or("", Email::as_str);
+    let guess = match guesses::begin(service, name, account_id, &device).await {
+        Ok(guess) => guess,
+        Err(refusal) => {
+            count_violation(service, account_id, &device).await;
+            return Err(refusal);
+        }
+    };
+    let verdict = service.accounts.hashing.verify(guess.applicant(), password.to_owned(), stored.clone()).await?;
+    let (Some(account), PasswordCheck::Right | PasswordCheck::RightButOutdated) = (account, verdict) else {
+        guess.failed().await;
+        return Err(refuse(service, account_id, &device).await);
+    };
+    guess.passed().await;
+    let renewed = match verdict {
+        PasswordCheck::RightButOutdated => {
+            Some(service.accounts.hashing.hash(Applicant::user(account.id), password.to_owned()).await?)
+        }
+        _ => None,
+    };
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    // A concurrent change of the password ends all sessions; this one must not be opened after that.
+    let account = users::lock(&tx, account.id).await?.filter(|account| account.password_hash == stored);
+    let account = account.ok_or(Code::InvalidCredentials)?;
+    if let Some(hash) = renewed {
+        users::set_password(&tx, account.id, &hash, now).await?;
+    }
+    let signed_in = admit::admit(&tx, service, &account, Proof::Password, &device).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    Ok(signed_in)
+}
+
+async fn refuse(service: &IdentityService, account: Option<UserId>, device: &Device) -> AppError {
+    note_failure(service, account, device).await;
+    Code::InvalidCredentials.into()
+}
+
+/// Writes a failed attempt down, in the same way whether there is such an account or not.
+pub(super) async fn note_failure(service: &IdentityService, account: Option<UserId>, device: &Device) {
+    let target = account.map(|id| id.to_string());
+    audit::note(service, Entry { action: Action::SignInFailed, actor: None, target, address: device.ip() }).await;
+    count_violation(service, account, device).await;
+}
+
+/// Counts a sign-in to an account that doesn't exist as a violation: guessing accounts is a sign of an attack. A wrong password of an existing account
+/// is none, since people mistype theirs; [`guesses`] limits those.
+async fn count_violation(service: &IdentityService, account: Option<UserId>, device: &Device) {
+    if account.is_none() {
+        service.firewall.note(device.source(), Violation::FailedSignin).await;
+    }
+}

@@ -1,0 +1,149 @@
+//! A new account.
+
+use appcore::{
+    AppError, Code, FieldError, Language, RequestSource, UserId,
+    auth::{Email, Password, password::Policy},
+    config::{self, Config},
+    line,
+    view::UserRole,
+};
+use dbcontext::{constraint::app_error, entity::user, query::users};
+use platform::audit::{self, Action, Entry};
+use sea_orm::ConnectionTrait;
+
+use super::{
+    Device, TokenPair,
+    hashing::{Applicant, Priority},
+    issue, known,
+};
+use crate::IdentityService;
+use crate::{
+    mail::{self, Letter, Recipient},
+    membership::{self, invitation},
+};
+
+/// What the form asks for.
+pub struct SignUp {
+    pub email: String,
+    pub password: String,
+    pub display_name: String,
+    /// The token of an invitation.
+    pub invitation: Option<String>,
+    /// What the first account of all is asked for.
+    pub setup_token: Option<String>,
+    /// What mail to them is written in.
+    pub language: Language,
+}
+
+/// Somebody who signs up, once what they have entered is known to be right.
+pub(super) struct Newcomer {
+    pub(super) email: Email,
+    pub(super) password: Password,
+    pub(super) display_name: String,
+}
+
+const MAX_NAME_CHARS: usize = 80;
+
+/// Creates an account with its personal workspace, lets it join the shared one, and signs it in. In embedded mode the
+/// first account of all is the administrator's.
+pub async fn signup(service: &IdentityService, request: SignUp, device: Device) -> Result<TokenPair, AppError> {
+    match service.config.auth.signup {
+        config::SignUp::Open => {}
+        config::SignUp::Invite if request.invitation.is_some() => {}
+        config::SignUp::Invite | config::SignUp::Closed => return Err(Code::SignupClosed.into()),
+    }
+    let policy = &service.config.auth.password;
+    let newcomer = Newcomer::parse(policy, &request.email, &request.password, &request.display_name)?;
+    let hash = service
+        .accounts
+        .hashing
+        .hash(Applicant::new(Priority::New, &device), newcomer.password.expose().to_owned())
+        .await?;
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let invitation = match &request.invitation {
+        Some(token) => Some(invitation::show(&tx, token, &newcomer.email, now).await?),
+        None => None,
+    };
+    let new = users::NewUser {
+        id: UserId::new(),
+        email: newcomer.email.as_str().to_owned(),
+        display_name: newcomer.display_name,
+        password_hash: Some(hash),
+        role: role_of_newcomer(&tx, service, (request.setup_token.as_deref(), device.source())).await?,
+        // The mailed token proves that the mail was read.
+        verified_at: invitation.as_ref().filter(|invitation| invitation.proves_address()).map(|_| now),
+        language: request.language,
+        at: now,
+    };
+    let user = match create(&tx, &service.config, new).await {
+        Err(AppError::Refused { code: Code::EmailTaken, message, retry_after }) => {
+            tx.rollback().await.map_err(app_error)?;
+            // The address's owner learns of the attempt.
+            mail::post(service.db.writer(), now, Recipient::Account(newcomer.email), Letter::SignUpAttempt).await?;
+            service.wake_workers();
+            return Err(AppError::Refused { code: Code::EmailTaken, message, retry_after });
+        }
+        created => created?,
+    };
+    if let Some(invitation) = invitation {
+        invitation.welcome(&tx, user.id, device.ip(), now).await?;
+    }
+    let pair = issue::open_session(&tx, service, &user, &device).await?;
+    known::note(&tx, service, &user, &device).await?;
+    let entry = Entry { action: Action::SignUp, actor: Some(user.id), target: None, address: device.ip() };
+    audit::record(&tx, entry).await?;
+    mail::post(&tx, now, Recipient::User(user.id), Letter::Verification).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.accounts.setup.end();
+    service.wake_workers();
+    Ok(pair)
+}
+
+impl Newcomer {
+    /// Checks all fields, so that the form can show everything that is wrong at once.
+    pub(super) fn parse(policy: &Policy, email: &str, password: &str, display_name: &str) -> Result<Self, AppError> {
+        let email = Email::parse(email);
+        let password = Password::parse(policy, "password", password, email.as_ref().ok());
+        let display_name = parse_name(display_name);
+        match (email, password, display_name) {
+            (Ok(email), Ok(password), Ok(display_name)) => Ok(Self { email, password, display_name }),
+            (email, password, display_name) => {
+                let mut wrong: Vec<FieldError> = email.err().into_iter().collect();
+                wrong.extend(password.err().into_iter().flatten());
+                wrong.extend(display_name.err().iter().flat_map(AppError::fields).cloned());
+                Err(AppError::Invalid(wrong))
+            }
+        }
+    }
+}
+
+/// In embedded mode the first account of all is the administrator's, made with the setup token where one is asked for.
+pub(super) async fn role_of_newcomer<C: ConnectionTrait>(
+    db: &C,
+    service: &IdentityService,
+    (setup_token, source): (Option<&str>, RequestSource),
+) -> Result<UserRole, AppError> {
+    if !service.config.is_embedded() || !users::is_empty(db).await? {
+        return Ok(UserRole::User);
+    }
+    service.accounts.setup.check(setup_token, source)?;
+    Ok(UserRole::Admin)
+}
+
+/// The name that others see.
+pub(super) fn parse_name(text: &str) -> Result<String, AppError> {
+    line::parse_name("display_name", text, MAX_NAME_CHARS)
+}
+
+/// Stores an account and its place in the workspaces, in the caller's transaction.
+pub(super) async fn create<C: ConnectionTrait>(
+    db: &C,
+    config: &Config,
+    new: users::NewUser,
+) -> Result<user::Model, AppError> {
+    let (role, at) = (new.role, new.at);
+    let user = users::insert(db, new).await?;
+    membership::settle(db, config, user.id, role, at).await?;
+    Ok(user)
+}

@@ -1,0 +1,258 @@
+//! Which sessions and API keys are in good standing, remembered for a moment.
+//!
+//! Looking a session up for every request would double the cost of most, so the result is cached for five seconds. An end takes effect at once:
+//! ended sessions are in a second list that is checked first, and kept there longer than a concurrent look-up could cache the old state.
+
+use std::{sync::Arc, time::Duration};
+
+use appcore::{
+    ApiKeyId, SessionId, Timestamp, UserId,
+    auth::Scopes,
+    event::{BusMessage, Effect, Envelope, EventBus, Listener, Signal},
+    view::UserRole,
+};
+use moka::future::Cache;
+use platform::recent::Recent;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::key_policy::KeyPolicy;
+
+/// How long a look-up may be relied on where no news of its end arrives.
+const KEEP_LIVE: Duration = Duration::from_secs(5);
+/// Longer than the slowest look-up and the time that its result is kept.
+const KEEP_ENDED: Duration = Duration::from_secs(60);
+const MAX_SESSIONS: u64 = 100_000;
+const MAX_LIVE: usize = 100_000;
+
+/// A session that may be used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CachedSession {
+    pub(super) user_id: UserId,
+    pub(super) role: UserRole,
+    pub(super) expires_at: Timestamp,
+}
+
+/// SHA-256 of a key.
+pub(super) type Fingerprint = [u8; 32];
+
+/// An API key that may be used.
+#[derive(Clone, Debug)]
+pub(super) struct KeyStanding {
+    pub(super) id: ApiKeyId,
+    pub(super) user_id: UserId,
+    pub(super) role: UserRole,
+    pub(super) scopes: Scopes,
+    pub(super) expires_at: Timestamp,
+    pub(super) policy: Arc<KeyPolicy>,
+}
+
+impl KeyStanding {
+    /// Whether it is the key, its owner or its workspace that has this id.
+    fn concerns(&self, id: Uuid) -> bool {
+        self.id.0 == id || self.user_id.0 == id || self.policy.workspace_id.is_some_and(|workspace| workspace.0 == id)
+    }
+
+    fn concerned(&self) -> impl Iterator<Item = Uuid> {
+        [self.id.0, self.user_id.0].into_iter().chain(self.policy.workspace_id.map(|id| id.0))
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Standings {
+    live: Arc<Recent<SessionId, CachedSession>>,
+    ended: Cache<SessionId, ()>,
+    live_keys: Arc<Recent<Fingerprint, KeyStanding>>,
+    revoked_keys: Cache<ApiKeyId, ()>,
+    /// When what keys and sessions may do was changed last, by the id of the key, its owner or its workspace: a look-up that began before is not kept.
+    changed: Cache<Uuid, Instant>,
+}
+
+/// What is remembered of a session.
+pub(super) enum Memory {
+    Live(CachedSession),
+    Ended,
+    Unknown,
+}
+
+impl Standings {
+    /// Starts empty, and forgets what the bus says is over.
+    pub(super) fn start(bus: &dyn EventBus) -> Self {
+        let standings = Self {
+            live: Arc::new(Recent::for_a_time(MAX_LIVE, KEEP_LIVE)),
+            ended: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
+            live_keys: Arc::new(Recent::for_a_time(MAX_LIVE, KEEP_LIVE)),
+            revoked_keys: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
+            changed: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
+        };
+        tokio::spawn(standings.clone().follow(bus.listen()));
+        standings
+    }
+
+    async fn follow(self, mut envelope: Listener) {
+        let mut tidying = tokio::time::interval(KEEP_LIVE);
+        tidying.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let message = tokio::select! {
+                message = envelope.recv() => message,
+                _ = tidying.tick() => {
+                    self.live.tidy();
+                    self.live_keys.tidy();
+                    continue;
+                }
+            };
+            let Some(message) = message else { return };
+            match message {
+                BusMessage::Signal(Signal::SessionsEnded(sessions)) => self.end(&sessions).await,
+                BusMessage::Signal(Signal::ApiKeysRevoked(keys)) => self.revoke(&keys).await,
+                BusMessage::Signal(Signal::UserChanged(user_id)) => self.change_person(user_id).await,
+                BusMessage::Signal(Signal::KeysChanged(ids)) => {
+                    // Among them may be those of somebody who was suspended: the table says whether they are good again.
+                    self.readmit(&ids).await;
+                    self.change(&ids).await;
+                }
+                // The end of a session or a key may have been among what was lost.
+                BusMessage::Signal(Signal::Gap) => {
+                    self.live.retain(|_| false);
+                    self.live_keys.retain(|_| false);
+                }
+                BusMessage::Envelope(envelope) => self.change(&left(&envelope)).await,
+                BusMessage::Signal(_) | BusMessage::Gathered(_) => {}
+            }
+        }
+    }
+
+    pub(super) async fn recall(&self, id: SessionId) -> Memory {
+        if self.ended.get(&id).await.is_some() {
+            return Memory::Ended;
+        }
+        self.live.get(&id).map_or(Memory::Unknown, Memory::Live)
+    }
+
+    /// Keeps what a look-up found that began at this moment.
+    pub(super) async fn remember(&self, id: SessionId, standing: CachedSession, asked: Instant) {
+        if !self.has_changed(standing.user_id.0, asked).await {
+            self.live.insert(id, standing);
+        }
+    }
+
+    /// Forgets what somebody's sessions and keys may do.
+    pub(super) async fn change_person(&self, id: UserId) {
+        self.change(&[id.0]).await;
+        self.live.retain(|standing| standing.user_id != id);
+    }
+
+    async fn has_changed(&self, id: Uuid, since: Instant) -> bool {
+        self.changed.get(&id).await.is_some_and(|changed| changed >= since)
+    }
+
+    pub(super) async fn end(&self, ids: &[SessionId]) {
+        for id in ids {
+            self.ended.insert(*id, ()).await;
+            self.live.remove(id);
+        }
+    }
+
+    pub(super) fn recall_key(&self, fingerprint: &Fingerprint) -> Option<KeyStanding> {
+        self.live_keys.get(fingerprint)
+    }
+
+    /// Keeps what a look-up found that began at this moment.
+    pub(super) async fn remember_key(&self, fingerprint: Fingerprint, standing: KeyStanding, asked: Instant) {
+        for id in standing.concerned() {
+            if self.has_changed(id, asked).await {
+                return;
+            }
+        }
+        self.live_keys.insert(fingerprint, standing);
+    }
+
+    /// Forgets what the keys may do that have one of these ids, or whose owner or workspace has.
+    pub(super) async fn change(&self, ids: &[Uuid]) {
+        for id in ids {
+            self.changed.insert(*id, Instant::now()).await;
+        }
+        if !ids.is_empty() {
+            self.live_keys.retain(|standing| !ids.iter().any(|id| standing.concerns(*id)));
+        }
+    }
+
+    /// Whether it was revoked so lately that a look-up might not have seen it.
+    pub(super) async fn is_revoked(&self, id: ApiKeyId) -> bool {
+        self.revoked_keys.get(&id).await.is_some()
+    }
+
+    /// Leaves it to the next look-up whether these keys are revoked.
+    pub(super) async fn readmit(&self, ids: &[Uuid]) {
+        for id in ids {
+            self.revoked_keys.invalidate(&ApiKeyId(*id)).await;
+        }
+    }
+
+    pub(super) async fn revoke(&self, ids: &[ApiKeyId]) {
+        for id in ids {
+            self.revoked_keys.insert(*id, ()).await;
+        }
+    }
+}
+
+/// Whose keys of a workspace are over: of one who left it, or of everybody where it ended.
+fn left(envelope: &Envelope) -> Vec<Uuid> {
+    match &envelope.effect {
+        Effect::LeaveWorkspace { user_id, .. } => vec![user_id.0],
+        Effect::EndWorkspace(workspace_id) => vec![workspace_id.0],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::event::MemoryBus;
+
+    use super::*;
+
+    /// Yields to other tasks until the condition holds.
+    async fn until(mut holds: impl AsyncFnMut() -> bool) {
+        let wait = async {
+            while !holds().await {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), wait).await.expect("the condition never held");
+    }
+
+    fn standing(user_id: UserId) -> CachedSession {
+        CachedSession { user_id, role: UserRole::User, expires_at: Timestamp(i64::MAX) }
+    }
+
+    #[tokio::test]
+    async fn an_ended_session_stays_ended_whatever_is_remembered_after() {
+        let bus = MemoryBus::new();
+        let standings = Standings::start(&bus);
+        let id = SessionId::new();
+        standings.remember(id, standing(UserId::new()), Instant::now()).await;
+        assert!(matches!(standings.recall(id).await, Memory::Live(_)));
+        drop(bus.publish(vec![BusMessage::Signal(Signal::SessionsEnded(vec![id]))]));
+        until(async || matches!(standings.recall(id).await, Memory::Ended)).await;
+        standings.remember(id, standing(UserId::new()), Instant::now()).await;
+        assert!(matches!(standings.recall(id).await, Memory::Ended));
+    }
+
+    #[tokio::test]
+    async fn a_changed_person_and_a_gap_are_looked_up_again() {
+        let bus = MemoryBus::new();
+        let standings = Standings::start(&bus);
+        let (user, other) = (UserId::new(), UserId::new());
+        let (id, others_id) = (SessionId::new(), SessionId::new());
+        let asked = Instant::now();
+        standings.remember(id, standing(user), asked).await;
+        standings.remember(others_id, standing(other), asked).await;
+        drop(bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user))]));
+        until(async || matches!(standings.recall(id).await, Memory::Unknown)).await;
+        assert!(matches!(standings.recall(others_id).await, Memory::Live(_)));
+        standings.remember(id, standing(user), asked).await;
+        assert!(matches!(standings.recall(id).await, Memory::Unknown), "what was found before the change is not kept");
+        drop(bus.publish(vec![BusMessage::Signal(Signal::Gap)]));
+        until(async || matches!(standings.recall(others_id).await, Memory::Unknown)).await;
+    }
+}

@@ -1,0 +1,69 @@
+//! Tickets for opening a connection where neither a header nor a cookie can be sent: good once, for 30 seconds.
+
+mod memory;
+mod redis;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, Timestamp, UserId,
+    auth::{Credential, Principal, token},
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+pub use self::{memory::MemoryTickets, redis::RedisTickets};
+use super::{api_keys, authenticate::standing};
+use crate::IdentityService;
+
+/// How long a ticket is good.
+pub const TICKET_TTL: Duration = Duration::from_secs(30);
+/// Ours have 43 characters.
+const MAX_TICKET_BYTES: usize = 128;
+
+/// Who holds a ticket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    pub user_id: UserId,
+    pub credential: Credential,
+    pub expires_at: Timestamp,
+}
+
+/// Where tickets wait. Only their fingerprints are kept.
+#[async_trait]
+pub trait TicketStore: Send + Sync + 'static {
+    /// Keeps a ticket for [`TICKET_TTL`].
+    async fn put(&self, fingerprint: &[u8], holder: Holder);
+
+    /// Takes a ticket out, once.
+    async fn take(&self, fingerprint: &[u8]) -> Option<Holder>;
+}
+
+/// A new ticket for the caller.
+pub async fn issue_ticket(service: &IdentityService, by: &Principal) -> Result<String, AppError> {
+    let ticket = token::random_text().map_err(AppError::internal)?;
+    let holder = Holder { user_id: by.user_id, credential: by.credential, expires_at: by.expires_at };
+    service.tickets.put(&token::fingerprint(&ticket), holder).await;
+    Ok(ticket)
+}
+
+/// The principal of a ticket; none if its session or key has ended since.
+pub async fn redeem_ticket(service: &IdentityService, ticket: &str) -> Result<Principal, AppError> {
+    if ticket.len() > MAX_TICKET_BYTES {
+        return Err(Code::Unauthenticated.into());
+    }
+    let holder = service.tickets.take(&token::fingerprint(ticket)).await.ok_or(Code::Unauthenticated)?;
+    let role = match holder.credential {
+        Credential::Session(id) => standing(service, id).await?.map(|standing| standing.role),
+        Credential::ApiKey { id, .. } => api_keys::owner(service, id).await?.map(|owner| owner.role),
+    };
+    Ok(Principal {
+        user_id: holder.user_id,
+        credential: holder.credential,
+        role: role.ok_or(Code::Unauthenticated)?,
+        expires_at: holder.expires_at,
+        address: None,
+    })
+}

@@ -1,0 +1,69 @@
+//! Who people are: accounts and their proofs, membership in workspaces, presence, and the mail that accounts get.
+//!
+//! Owns sessions, API keys, sign-in methods, memberships, presence and letters. Uses `platform`, `oidc` and what stands below them.
+//! Announces changes by signals on the bus; nothing here knows what people do in conversations or pay for.
+
+pub mod accounts;
+pub mod mail;
+pub mod membership;
+pub mod presence;
+
+use std::{ops::Deref, sync::Arc};
+
+use platform::{Core, throttle::Attempts};
+
+use crate::{
+    accounts::{
+        Accounts,
+        tickets::{MemoryTickets, RedisTickets, TicketStore},
+    },
+    mail::Mailer,
+    presence::{MemoryPresence, PresenceStore, RedisPresence},
+};
+
+/// State of accounts, memberships and presence of an instance. Dereferences to [`Core`].
+pub struct IdentityService {
+    pub core: Arc<Core>,
+    pub accounts: Accounts,
+    pub tickets: Arc<dyn TicketStore>,
+    pub presence: Arc<dyn PresenceStore>,
+    presence_choices: presence::Choices,
+    presence_spoken: presence::Spoken,
+    mailer: Mailer,
+    /// Throttle of failed sign-ins, and of other actions that are limited by person or address.
+    pub attempts: Attempts,
+}
+
+impl IdentityService {
+    /// Reads the signing keys, making the first if there is none, and the configuration of mail and identity providers.
+    pub async fn build(core: Arc<Core>) -> anyhow::Result<Arc<Self>> {
+        let accounts = Accounts::load(&core.db, &core.config, &core.clock, core.bus.as_ref()).await?;
+        let mailer = Mailer::build(&core.config, core.clock.clone())?;
+        if mail::sends_password_in_clear(&core.config) {
+            tracing::warn!("the mail server gets its password in clear (tls=none in mail.smtp_url)");
+        }
+        let attempts = Attempts::new(core.config.rate_limit.enabled, core.clock.clone(), core.redis.clone());
+        let (tickets, presence): (Arc<dyn TicketStore>, Arc<dyn PresenceStore>) = match &core.redis {
+            Some(redis) => (Arc::new(RedisTickets::new(redis.clone())), Arc::new(RedisPresence::new(redis.clone()))),
+            None => (Arc::new(MemoryTickets::new()), Arc::new(MemoryPresence::new())),
+        };
+        Ok(Arc::new(Self {
+            core,
+            accounts,
+            tickets,
+            presence,
+            presence_choices: presence::Choices::default(),
+            presence_spoken: presence::Spoken::default(),
+            mailer,
+            attempts,
+        }))
+    }
+}
+
+impl Deref for IdentityService {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}

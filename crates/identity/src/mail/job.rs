@@ -1,0 +1,148 @@
+//! One letter, from its job to the mail server.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Language, UserId,
+    auth::{Email, token},
+};
+use dbcontext::query::{mail_tokens, users};
+use jobs::{Ended, Job, Stored, Work};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Letter, MOST, Recipient, compose, transport::Unsent};
+use crate::IdentityService;
+
+/// How many letters are sent at the same time, by all instances together: a server that hangs must not keep every worker waiting.
+const LANES: usize = 8;
+/// How long the end of the program waits for a letter that is being handed over: given up half-way, it might arrive twice.
+const HAND_OVER: Duration = Duration::from_secs(3);
+
+/// A letter that is to be sent. It tells of people, so nothing is left of it once it is on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailJob {
+    pub to: Recipient,
+    pub letter: Letter,
+}
+
+/// Whom a letter is for, as they are when it is written.
+struct Addressee {
+    email: Email,
+    language: Language,
+    user: Option<UserId>,
+    is_verified: bool,
+}
+
+impl Stored for MailJob {
+    const KIND: &'static str = "mail";
+
+    /// Letters to one person keep their order.
+    fn concurrency_key(&self) -> String {
+        let name = match &self.to {
+            Recipient::User(id) => id.to_string(),
+            Recipient::Account(email) | Recipient::Address { email, .. } => email.as_str().to_owned(),
+        };
+        let lane = name.bytes().fold(0, |sum, byte| (sum * 31 + usize::from(byte)) % LANES);
+        format!("{}:{lane}", Self::KIND)
+    }
+
+    fn subject(&self) -> Uuid {
+        match (&self.to, &self.letter) {
+            (_, Letter::Invitation { invitation_id, .. }) => *invitation_id,
+            (Recipient::User(id), _) => id.0,
+            _ => Uuid::nil(),
+        }
+    }
+}
+
+impl Job<IdentityService> for MailJob {
+    async fn run(self, work: Work<'_, IdentityService>) -> Result<Ended, AppError> {
+        let stopping = async {
+            work.draining.cancelled().await;
+            tokio::time::sleep(HAND_OVER).await;
+        };
+        tokio::select! {
+            sent = self.send(work) => sent,
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = stopping => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+/// Sends somebody a letter of a list now, if the address is shown to be theirs. `unsubscribe` is where they get no more of them.
+pub async fn send_listed(
+    work: Work<'_, IdentityService>,
+    to: UserId,
+    letter: Letter,
+    unsubscribe: String,
+) -> Result<Ended, AppError> {
+    MailJob { to: Recipient::User(to), letter }.hand_over(work, Some(unsubscribe)).await
+}
+
+impl MailJob {
+    async fn send(&self, work: Work<'_, IdentityService>) -> Result<Ended, AppError> {
+        self.hand_over(work, None).await
+    }
+
+    async fn hand_over(&self, work: Work<'_, IdentityService>, unsubscribe: Option<String>) -> Result<Ended, AppError> {
+        let service = work.state;
+        let Some(addressee) = self.addressee(service).await? else { return Ok(Ended::Done) };
+        if self.letter == Letter::Verification && addressee.is_verified {
+            return Ok(Ended::Done);
+        }
+        if unsubscribe.is_some() && !addressee.is_verified {
+            return Ok(Ended::Done);
+        }
+        let subject = format!("mail:{}:{}", self.letter.name(), addressee.email.as_str());
+        // What was counted once is not counted again.
+        let is_limited = self.letter.page().is_none();
+        if is_limited && work.claim.attempt <= 1 && !service.attempts.spend(subject, MOST).await? {
+            tracing::warn!(job = %work.claim.id, letter = self.letter.name(), "an address gets no more of these for now");
+            return Ok(Ended::Done);
+        }
+        let now = service.clock.now();
+        let link = match self.letter.link(addressee.user, now) {
+            Some(link) => {
+                let token = token::random_text().map_err(AppError::internal)?;
+                let hash = token::fingerprint(&token);
+                mail_tokens::put(service.db.writer(), link.purpose, link.subject, hash, now, link.expires_at).await?;
+                Some(format!("{}/{}?token={token}", service.config.server.public_url(), link.page))
+            }
+            None => self.letter.page().map(|page| format!("{}/{page}", service.config.server.public_url())),
+        };
+        let mut written = compose::write(&self.letter, addressee.language, &service.config.server.public_host(), link)?;
+        written.unsubscribe = unsubscribe;
+        if !work.lease.holds() {
+            return Ok(Ended::Lost);
+        }
+        match service.mailer.send(work.claim.id, &addressee.email, written).await {
+            Ok(()) => {
+                tracing::info!(job = %work.claim.id, "a mail is on its way");
+                Ok(Ended::Done)
+            }
+            Err(Unsent::Refused(reason)) => Ok(Ended::Hopeless(reason)),
+            Err(Unsent::NotNow(cause)) => Err(AppError::unavailable(cause)),
+        }
+    }
+
+    /// `None` if there is no account to write to.
+    async fn addressee(&self, service: &IdentityService) -> Result<Option<Addressee>, AppError> {
+        let user = match &self.to {
+            Recipient::User(id) => users::by_id(service.db.reader(), *id).await?,
+            Recipient::Account(email) => users::by_email(service.db.reader(), email.as_str()).await?,
+            Recipient::Address { email, language } => {
+                let (email, language) = (email.clone(), *language);
+                return Ok(Some(Addressee { email, language, user: None, is_verified: false }));
+            }
+        };
+        let Some(user) = user else { return Ok(None) };
+        let email = Email::parse(&user.email).map_err(|error| AppError::internal(anyhow::anyhow!(error.message)))?;
+        Ok(Some(Addressee {
+            email,
+            language: Language::stored(&user.language),
+            user: Some(user.id),
+            is_verified: user.email_verified_at.is_some(),
+        }))
+    }
+}

@@ -1,0 +1,257 @@
+//! Handing a letter over: to a mail server, or into a file where none is configured.
+
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use appcore::{Clock, JobId, auth::Email, config::Config};
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    message::{
+        Body, Mailbox, MultiPart, SinglePart,
+        header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue},
+    },
+    transport::smtp::{Error as SmtpError, PoolConfig},
+};
+use url::Url;
+
+use super::compose::Written;
+
+/// How long a mail server may take for each step.
+const STEP: Duration = Duration::from_secs(10);
+/// How long handing one letter over may take.
+const WHOLE: Duration = Duration::from_secs(60);
+/// The folder in `server.data_dir` for letters that no server takes.
+const OUTBOX: &str = "outbox";
+/// Where a server takes letters that is not asked for TLS.
+const PORT: u16 = 25;
+/// Where it takes those of its own people.
+const SUBMISSION_PORT: u16 = 587;
+/// RFC 5321 4.5.3.1.6, less the end of the line.
+const LONGEST_LINE: usize = 998;
+
+/// The way out for letters.
+pub struct Mailer {
+    from: Mailbox,
+    host: String,
+    clock: Clock,
+    way: Way,
+}
+
+enum Way {
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    Outbox(PathBuf),
+}
+
+/// Why a letter is not on its way.
+#[derive(Debug)]
+pub(super) enum Unsent {
+    /// The server won't take it, now or later.
+    Refused(String),
+    NotNow(anyhow::Error),
+}
+
+/// The mail server of the settings, as the library reads its address.
+struct Server {
+    url: Url,
+    /// Whether a password goes there in clear: only where that is asked for.
+    in_clear: bool,
+}
+
+impl Server {
+    /// The library sends a password in clear unless it is told otherwise, even where the server offers TLS. Here a password wants STARTTLS, and a server
+    /// that offers none, or somebody between who hides it, gets none.
+    fn of(text: &str) -> Option<Self> {
+        let mut url = Url::parse(text).ok()?;
+        let has_password = url.password().is_some();
+        let asked = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
+        let in_clear = match (url.scheme(), asked.as_deref()) {
+            ("smtp", Some("none")) => {
+                url.set_query(None);
+                has_password
+            }
+            ("smtp", None | Some("opportunistic")) if has_password => {
+                let usual = if asked.is_some() { SUBMISSION_PORT } else { PORT };
+                let port = url.port().unwrap_or(usual);
+                url.set_port(Some(port)).ok()?;
+                url.set_query(Some("tls=required"));
+                false
+            }
+            _ => false,
+        };
+        Some(Self { url, in_clear })
+    }
+}
+
+/// Whether the mail server of the settings gets a password that others on the way can read.
+pub fn sends_password_in_clear(config: &Config) -> bool {
+    let url = config.mail.smtp_url.as_ref();
+    url.and_then(|url| Server::of(url.expose())).is_some_and(|server| server.in_clear)
+}
+
+impl Mailer {
+    /// By the settings `mail`. A server that is away is no reason not to start.
+    pub fn build(config: &Config, clock: Clock) -> anyhow::Result<Self> {
+        let host = config.server.public_host();
+        let from = config.mail.from.clone().unwrap_or_else(|| format!("Natter <natter@{}>", mail_domain(&host)));
+        let from = from.parse().with_context(|| {
+            format!("The setting mail.from must be a mail address such as Natter <natter@example.org>, not {from:?}.")
+        })?;
+        let way = match &config.mail.smtp_url {
+            Some(url) => {
+                let server = Server::of(url.expose());
+                let builder =
+                    server.and_then(|server| AsyncSmtpTransport::<Tokio1Executor>::from_url(server.url.as_str()).ok());
+                let builder = builder.context(
+                    "The setting mail.smtp_url is not the address of a mail server: smtps://…, or smtp://… with ?tls=required, opportunistic or none.",
+                )?;
+                Way::Smtp(builder.timeout(Some(STEP)).pool_config(PoolConfig::new().max_size(8)).build())
+            }
+            None => {
+                let folder = config.server.data_dir.join(OUTBOX);
+                tracing::info!(folder = %folder.display(), "mail.smtp_url is not set: mails are written to files");
+                Way::Outbox(folder)
+            }
+        };
+        Ok(Self { from, host, clock, way })
+    }
+
+    /// Whether the mail server takes us; false where there is none.
+    pub async fn probe(&self) -> anyhow::Result<bool> {
+        let Way::Smtp(server) = &self.way else { return Ok(false) };
+        anyhow::ensure!(server.test_connection().await.map_err(explained)?, "the mail server did not greet");
+        Ok(true)
+    }
+
+    pub(super) async fn send(&self, id: JobId, to: &Email, letter: Written) -> Result<(), Unsent> {
+        let message = self.envelop(id, to, letter).map_err(Unsent::NotNow)?;
+        match &self.way {
+            Way::Smtp(server) => match tokio::time::timeout(WHOLE, server.send(message)).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) if is_final(&error) => Err(Unsent::Refused(format!("the mail server said: {error}"))),
+                Ok(Err(error)) => Err(Unsent::NotNow(explained(error).context("the mail server"))),
+                Err(_) => Err(Unsent::NotNow(anyhow::anyhow!("the mail server did not answer in time"))),
+            },
+            Way::Outbox(folder) => {
+                // Their order is that of their names.
+                let at: String = self.clock.now().to_string().chars().filter(char::is_ascii_alphanumeric).collect();
+                let (folder, name) = (folder.clone(), format!("{at}-{id}"));
+                let written = tokio::task::spawn_blocking(move || put(&folder, &name, &message.formatted())).await;
+                written.map_err(anyhow::Error::new).and_then(|done| done).map_err(Unsent::NotNow)
+            }
+        }
+    }
+
+    fn envelop(&self, id: JobId, to: &Email, letter: Written) -> anyhow::Result<Message> {
+        // Programs that answer mails by themselves leave such ones alone (RFC 3834).
+        let by_machine =
+            HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
+        let language =
+            HeaderValue::new(HeaderName::new_from_ascii_str("Content-Language"), letter.language.as_str().to_owned());
+        let mut builder = Message::builder();
+        if let Some(url) = &letter.unsubscribe {
+            let name = HeaderName::new_from_ascii_str;
+            builder = builder
+                .raw_header(HeaderValue::new(name("List-Unsubscribe"), format!("<{url}>")))
+                .raw_header(HeaderValue::new(name("List-Unsubscribe-Post"), "List-Unsubscribe=One-Click".to_owned()));
+        }
+        Ok(builder
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to.as_str().parse()?))
+            .subject(letter.subject)
+            .date_now()
+            // The same for each attempt, so that mail programs recognise a duplicate.
+            .message_id(Some(format!("<{id}@{}>", mail_domain(&self.host))))
+            .raw_header(by_machine)
+            .raw_header(language)
+            .multipart(
+                MultiPart::alternative()
+                    .singlepart(part(ContentType::TEXT_PLAIN, letter.text))
+                    .singlepart(part(ContentType::TEXT_HTML, letter.html)),
+            )?)
+    }
+}
+
+/// What is plain ASCII travels as it is, so that its links can be read in the source, too.
+fn part(kind: ContentType, text: String) -> SinglePart {
+    let plain = text.is_ascii() && text.lines().all(|line| line.len() <= LONGEST_LINE);
+    let body = if plain {
+        let lines: Vec<&str> = text.lines().collect();
+        Body::dangerous_pre_encoded((lines.join("\r\n") + "\r\n").into_bytes(), ContentTransferEncoding::SevenBit)
+    } else {
+        Body::new(text)
+    };
+    SinglePart::builder().header(kind).body(body)
+}
+
+/// The domain after the `@`: a name, since many mail servers accept no address there.
+fn mail_domain(host: &str) -> &str {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if bare.parse::<std::net::IpAddr>().is_ok() { "localhost" } else { host }
+}
+
+/// What the library says of a server without TLS is no help to whoever reads it.
+fn explained(error: SmtpError) -> anyhow::Error {
+    let is_plain = error.is_client() && error.to_string().contains("STARTTLS");
+    let error = anyhow::Error::new(error);
+    if is_plain {
+        return error.context(
+            "it offers no STARTTLS, so nothing is sent to it; ?tls=none in mail.smtp_url sends even a password in clear",
+        );
+    }
+    error
+}
+
+/// Whether the server has said no to this letter for good. That it does not know us is for the operator to mend.
+fn is_final(error: &SmtpError) -> bool {
+    const WHO_ARE_YOU: [u16; 5] = [454, 530, 534, 535, 538];
+    error.is_permanent() && !error.status().is_some_and(|status| WHO_ARE_YOU.contains(&status.into()))
+}
+
+/// Writes a file atomically. It may hold a link that opens an account, so only the server's user may read it.
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+    let failed = || format!("a mail could not be written to {}", folder.display());
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(failed)?;
+    let (unfinished, whole) = (folder.join(format!(".{name}")), folder.join(format!("{name}.eml")));
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .with_context(failed)?;
+    file.write_all(bytes).with_context(failed)?;
+    drop(file);
+    std::fs::rename(unfinished, whole).with_context(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_wants_starttls_unless_it_is_to_go_in_clear() {
+        for (said, read, in_clear) in [
+            ("smtp://mail.example", "smtp://mail.example", false),
+            ("smtp://mail.example?tls=none", "smtp://mail.example", false),
+            ("smtp://mail.example?tls=opportunistic", "smtp://mail.example?tls=opportunistic", false),
+            ("smtp://ann@mail.example", "smtp://ann@mail.example", false),
+            ("smtp://ann:pw@mail.example", "smtp://ann:pw@mail.example:25?tls=required", false),
+            ("smtp://ann:p%40w@mail.example:2525/us", "smtp://ann:p%40w@mail.example:2525/us?tls=required", false),
+            ("smtp://ann:pw@mail.example?tls=opportunistic", "smtp://ann:pw@mail.example:587?tls=required", false),
+            ("smtp://ann:pw@mail.example?tls=required", "smtp://ann:pw@mail.example?tls=required", false),
+            ("smtp://ann:pw@mail.example?tls=none", "smtp://ann:pw@mail.example", true),
+            ("smtps://ann:pw@mail.example", "smtps://ann:pw@mail.example", false),
+            ("smtps://ann:pw@mail.example?tls=none", "smtps://ann:pw@mail.example?tls=none", false),
+        ] {
+            let server = Server::of(said).unwrap();
+            assert_eq!((server.url.as_str(), server.in_clear), (read, in_clear), "{said}");
+        }
+        assert!(Server::of("mail.example").is_none());
+    }
+}

@@ -1,0 +1,64 @@
+//! The channel that every member of a workspace is in. Personal workspaces have none, and guests are in none.
+
+use appcore::{
+    AppError, Code, Timestamp, UserId, WorkspaceId,
+    access::is_insider,
+    event::{BusMessage, Envelope, Event, Topic},
+    view::WorkspaceRole,
+};
+use dbcontext::query::{conversations as rows, events, members};
+use sea_orm::ConnectionTrait;
+
+use crate::IdentityService;
+
+const TITLE: &str = "general";
+
+/// What is to be told once a change of somebody's place in a workspace is committed.
+#[must_use]
+pub struct Change(Option<(UserId, Event)>);
+
+/// Makes the channel of a new workspace.
+pub async fn create<C: ConnectionTrait>(
+    db: &C,
+    workspace: WorkspaceId,
+    by: UserId,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    rows::insert_default(db, workspace, TITLE, by, now).await
+}
+
+/// Puts somebody in or out, by what they are in the workspace from now on.
+pub async fn settle<C: ConnectionTrait>(
+    db: &C,
+    workspace: WorkspaceId,
+    user: UserId,
+    role: WorkspaceRole,
+    now: Timestamp,
+) -> Result<Change, AppError> {
+    let Some(id) = rows::default_of(db, workspace).await? else { return Ok(Change(None)) };
+    let is_in = members::find(db, id, user).await?.is_some();
+    if is_in == is_insider(role) {
+        return Ok(Change(None));
+    }
+    if is_in {
+        members::remove(db, id, user, None).await?;
+        return Ok(Change(Some((user, Event::Left { conversation_id: id, user_id: user }))));
+    }
+    if !members::join(db, id, user, now, true).await? {
+        return Err(Code::Conflict.into());
+    }
+    let member = members::find(db, id, user).await?.ok_or(Code::NotFound)?.try_into()?;
+    let last_seq = events::heads(db, [id]).await?.first().map_or(0, |(_, seq)| *seq);
+    Ok(Change(Some((user, Event::Joined { conversation_id: id, member, last_seq }))))
+}
+
+impl Change {
+    /// Tells all connections of the person concerned, without waiting for it.
+    pub fn tell(self, service: &IdentityService) {
+        let Some((user, event)) = self.0 else { return };
+        match Envelope::seal(&event, Topic::User(user), service.clock.now()) {
+            Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
+            Err(error) => tracing::error!(%error, "a change of a default channel could not be encoded"),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! An invitation whose token somebody shows: whether it is good for them, and the membership that it gives.
+
+use std::net::IpAddr;
+
+use appcore::{
+    AppError, Code, InvitationId, Timestamp, UserId,
+    auth::{Email, token},
+    view::{InvitedTo, OfferedWorkspace, UnknownName, WorkspaceRole},
+};
+use dbcontext::{
+    entity::{invitation, user},
+    query::{
+        invitations as rows,
+        mail_tokens::{self, Purpose},
+        users, workspaces,
+    },
+};
+use platform::audit::{self, Action, Entry};
+use sea_orm::ConnectionTrait;
+
+use super::{default_channel, quota};
+
+/// Ours have 43 characters.
+const MAX_TOKEN_BYTES: usize = 128;
+
+/// An invitation whose token was shown at sign-up.
+pub struct Shown {
+    pub invitation: invitation::Model,
+    /// The token was in a mail to the invitation's address.
+    by_mail: bool,
+}
+
+/// The invitation that a newcomer with this address shows, if it is for them.
+pub async fn show<C: ConnectionTrait>(db: &C, token: &str, email: &Email, now: Timestamp) -> Result<Shown, AppError> {
+    let unknown = || AppError::field("invitation", "not_found", "This invitation doesn't exist.");
+    let shown = find(db, token, now).await?.ok_or_else(unknown)?;
+    workspaces::lock(db, shown.invitation.workspace_id).await?;
+    shown.must_stand(now)?;
+    if shown.invitation.email.as_deref().is_some_and(|invited| invited != email.as_str()) {
+        return Err(Code::InvitationMismatch.into());
+    }
+    shown.leads_to(db, shown.role()?).await?;
+    Ok(shown)
+}
+
+impl Shown {
+    /// Whether the address is known to be the newcomer's, because they have read their mail.
+    pub const fn proves_address(&self) -> bool {
+        self.by_mail
+    }
+
+    /// Lets a newcomer in, who calls from `address`; one whose address is not verified yet accepts the invitation when it is.
+    pub async fn welcome<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        user_id: UserId,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        if self.invitation.email.is_some() && !self.by_mail {
+            return Ok(());
+        }
+        // A new account has no connections that would have to be told.
+        let _ = self.bring_in(db, user_id, now).await?;
+        let target = Some(self.invitation.workspace_id.to_string());
+        let entry = Entry { action: Action::InvitationAccepted, actor: Some(user_id), target, address };
+        audit::record(db, entry).await
+    }
+
+    pub async fn bring_in<C: ConnectionTrait>(
+        &self,
+        db: &C,
+        user_id: UserId,
+        now: Timestamp,
+    ) -> Result<default_channel::Change, AppError> {
+        if !rows::take(db, self.invitation.id, now).await? {
+            return Err(Code::InvitationExpired.into());
+        }
+        let (id, role) = (self.invitation.workspace_id, self.role()?);
+        quota::check_members(db, id, role, now).await?;
+        workspaces::add(db, id, user_id, role, now).await?;
+        default_channel::settle(db, id, user_id, role, now).await
+    }
+
+    pub fn must_stand(&self, now: Timestamp) -> Result<(), AppError> {
+        let row = &self.invitation;
+        if row.revoked_at.is_some() || row.expires_at <= now || row.uses >= row.max_uses {
+            return Err(Code::InvitationExpired.into());
+        }
+        Ok(())
+    }
+
+    pub fn is_for(&self, user: &user::Model) -> bool {
+        match &self.invitation.email {
+            None => true,
+            Some(email) => *email == user.email && user.is_verified(),
+        }
+    }
+
+    pub fn role(&self) -> Result<WorkspaceRole, AppError> {
+        role(&self.invitation)
+    }
+
+    pub async fn leads_to<C: ConnectionTrait>(&self, db: &C, role: WorkspaceRole) -> Result<InvitedTo, AppError> {
+        let id = self.invitation.workspace_id;
+        let name = workspaces::name(db, id).await?.ok_or(Code::InvitationExpired)?;
+        let inviter = users::by_id(db, self.invitation.created_by).await?.map(|user| user.display_name);
+        Ok(InvitedTo { workspace: OfferedWorkspace { id, name }, role, inviter })
+    }
+}
+
+pub async fn find<C: ConnectionTrait>(db: &C, token: &str, now: Timestamp) -> Result<Option<Shown>, AppError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Ok(None);
+    }
+    let hash = token::fingerprint(token);
+    if let Some(invitation) = rows::by_token(db, &hash).await? {
+        return Ok(Some(Shown { invitation, by_mail: false }));
+    }
+    let Some(subject) = mail_tokens::find(db, Purpose::Invitation, &hash, now).await? else { return Ok(None) };
+    let found = rows::by_id(db, InvitationId(subject)).await?;
+    Ok(found.map(|invitation| Shown { invitation, by_mail: true }))
+}
+
+pub fn role(row: &invitation::Model) -> Result<WorkspaceRole, AppError> {
+    row.role.parse().map_err(|error: UnknownName| AppError::internal(error))
+}

@@ -1,0 +1,80 @@
+//! What people say of themselves for a while, and what they chose to be shown as.
+
+use std::collections::HashMap;
+
+use appcore::{
+    AppError, Timestamp, UserId,
+    auth::Principal,
+    line,
+    view::{CustomStatus, Presence, PresenceStatus},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::users::{self, Wish},
+};
+use platform::emoji;
+
+use super::{announce, of};
+use crate::IdentityService;
+
+/// The longest text, in characters.
+const MAX_TEXT: usize = 100;
+
+/// `None` leaves a field as it is; an inner `None` takes it away.
+#[derive(Clone, Debug, Default)]
+pub struct StatusChange {
+    pub emoji: Option<Option<String>>,
+    pub text: Option<Option<String>>,
+    pub until: Option<Option<Timestamp>>,
+}
+
+/// Changes what the caller says of themselves, and tells the others.
+pub async fn set_custom(service: &IdentityService, by: &Principal, change: StatusChange) -> Result<(), AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let old = users::wishes(&tx, &[by.user_id], now).await?.into_iter().next().and_then(|wish| wish.custom_status);
+    let old = old.unwrap_or(CustomStatus { emoji: None, text: None, until: None });
+    let emoji = match change.emoji {
+        Some(Some(emoji)) => Some(emoji::parse(&emoji)?.to_owned()),
+        Some(None) => None,
+        None => old.emoji,
+    };
+    let text = match change.text {
+        Some(Some(text)) if !text.trim().is_empty() => Some(line::parse_line("text", &text, MAX_TEXT)?),
+        Some(_) => None,
+        None => old.text,
+    };
+    let until = change.until.unwrap_or(old.until);
+    if until.is_some_and(|until| until <= now) {
+        return Err(AppError::field("until", "invalid", "Choose a time in the future."));
+    }
+    let status = (emoji.is_some() || text.is_some()).then_some(CustomStatus { emoji, text, until });
+    users::set_custom_status(&tx, by.user_id, status.as_ref()).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.notify_account_changed(by.user_id)?;
+    announce(service, &of(service, &[by.user_id]).await).await
+}
+
+/// These, with what the people say of themselves, and as what they chose to be shown. It is left out where it can't be read.
+pub(super) async fn filled_in(service: &IdentityService, mut presences: Vec<Presence>) -> Vec<Presence> {
+    let people: Vec<UserId> = presences.iter().map(|presence| presence.user_id).collect();
+    if people.is_empty() {
+        return presences;
+    }
+    match users::wishes(service.db.reader(), &people, service.clock.now()).await {
+        Ok(found) => {
+            let mut wishes: HashMap<UserId, Wish> = found.into_iter().map(|wish| (wish.id, wish)).collect();
+            for presence in &mut presences {
+                let wish = wishes.remove(&presence.user_id);
+                if presence.status != PresenceStatus::Offline
+                    && let Some(chosen) = wish.as_ref().and_then(|wish| wish.chosen)
+                {
+                    presence.status = chosen;
+                }
+                presence.custom_status = wish.and_then(|wish| wish.custom_status);
+            }
+        }
+        Err(error) => tracing::debug!(%error, "how people want to be seen could not be read"),
+    }
+    presences
+}
