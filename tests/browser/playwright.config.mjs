@@ -25,7 +25,7 @@ export default defineConfig({
     locale: 'en-GB',
     timezoneId: 'Europe/Berlin',
     actionTimeout: 15_000,
-    // A trace of every journey takes a quarter of its time; a failed journey is run again.
+    // A trace records every step with pictures, which takes time. A failed journey is run again, and traced then.
     trace: 'on-first-retry',
     screenshot: 'only-on-failure',
     // What a service worker asks for is not seen by `page.route`; the tests of the installed app let it in.

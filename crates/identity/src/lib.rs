@@ -1,4 +1,4 @@
-//! Who people are: accounts and their proofs, membership in workspaces, presence, and the mail that accounts get.
+//! Identity: accounts, sessions and their proofs, membership in workspaces, presence, and mail to accounts.
 //!
 //! Owns sessions, API keys, sign-in methods, memberships, presence and letters. Uses `platform`, `oidc` and what stands below them.
 //! Announces changes by signals on the bus; nothing here knows what people do in conversations or pay for.

@@ -1,6 +1,7 @@
-//! What all domain crates share: the state of an instance ([`Core`]), the audit log, rate limits and throttling, Redis, fair work pools, batching, and small helpers without a domain.
+//! Shared by all domain crates: the state of an instance ([`Core`]), the audit log, the firewall, rate limits and throttling, Redis, fair work
+//! pools, batching, and small helpers without a domain.
 //!
-//! Uses `appcore`, `dbcontext`, `jobs` and libraries only. A domain crate may use all of it; nothing in it knows a domain.
+//! Uses `appcore`, `dbcontext`, `jobs`, `metrics`, `outgoing` and libraries. Domain crates use all of it; nothing in it knows a domain.
 
 pub mod audit;
 pub mod batch_delete;

@@ -3614,7 +3614,7 @@ export type KnowledgeSearch = 'searched' | 'failed';
 export type KnowledgeState = 'waiting' | 'reading' | 'ready' | 'failed';
 
 /**
- * A language that there are texts in. One more is one variant here and one file of texts in `service::mail`.
+ * A language that there are texts in. One more is one variant here and one file of texts in `identity::mail`.
  */
 export type Language = 'en' | 'de' | 'vi';
 
