@@ -9,7 +9,7 @@ use appcore::{
     event::{EventBus, MemoryBus},
 };
 use dbcontext::Database;
-use platform::redis::Redis;
+use platform::{Core, redis::Redis};
 use realtime::bus::RedisBus;
 use service::App;
 
@@ -53,5 +53,5 @@ pub async fn build(config: Config, instance_id: InstanceId) -> anyhow::Result<Ar
             )
         }
     };
-    App::build(Arc::new(config), instance_id, Clock::system(), db, bus, redis).await
+    App::build(Core::build(Arc::new(config), instance_id, Clock::system(), db, bus, redis).await?).await
 }

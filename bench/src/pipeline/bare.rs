@@ -12,7 +12,8 @@ use appcore::{
     event::MemoryBus,
 };
 use dbcontext::Database;
-use identity::accounts;
+use identity::{IdentityService, accounts};
+use platform::Core;
 
 use super::PATH;
 
@@ -31,9 +32,9 @@ pub fn serve() -> anyhow::Result<()> {
         let address = (config.server.host.clone(), config.server.port);
         let db = Database::connect(config.database.url.expose(), config.database.max_connections).await?;
         let bus = Arc::new(MemoryBus::new());
-        let app = service::App::build(Arc::new(config), InstanceId::new(), Clock::system(), db, bus, None).await?;
-        let app = web::Data::from(app);
-        HttpServer::new(move || App::new().app_data(app.clone()).route(PATH, web::get().to(me)))
+        let core = Core::build(Arc::new(config), InstanceId::new(), Clock::system(), db, bus, None).await?;
+        let identity = web::Data::from(IdentityService::build(core).await?);
+        HttpServer::new(move || App::new().app_data(identity.clone()).route(PATH, web::get().to(me)))
             .workers(1)
             .bind(address)?
             .run()
@@ -42,15 +43,15 @@ pub fn serve() -> anyhow::Result<()> {
     })
 }
 
-async fn me(http: HttpRequest, app: web::Data<service::App>) -> HttpResponse {
+async fn me(http: HttpRequest, identity: web::Data<IdentityService>) -> HttpResponse {
     let header = http.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(token) = header.and_then(|text| text.strip_prefix("Bearer ")) else {
         return HttpResponse::Unauthorized().finish();
     };
-    let Ok(caller) = accounts::authenticate(&app.identity, token).await else {
+    let Ok(caller) = accounts::authenticate(&identity, token).await else {
         return HttpResponse::Unauthorized().finish();
     };
-    match accounts::me(&app.identity, &caller).await {
+    match accounts::me(&identity, &caller).await {
         Ok(user) => HttpResponse::Ok().json(Success::new(&user)),
         Err(_) => HttpResponse::InternalServerError().finish(),
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use appcore::{Clock, InstanceId, RequestSource, event::MemoryBus, limit::Violation};
 use dbcontext::Database;
-use service::App;
+use platform::Core;
 
 const CHECKS: u32 = 5_000_000;
 /// Addresses that are banned for the second figure.
@@ -29,24 +29,24 @@ pub fn measure(folder: &Path) -> anyhow::Result<()> {
         // A clock that stands still, so that no ban ends while it is asked for.
         let clock = Clock::stopped_at(Clock::system().now());
         let bus = Arc::new(MemoryBus::new());
-        let app = App::build(Arc::new(config), InstanceId::new(), clock, db.clone(), bus, None).await?;
+        let core = Core::build(Arc::new(config), InstanceId::new(), clock, db.clone(), bus, None).await?;
         let time = || {
             let start = Instant::now();
             for n in 0..CHECKS {
                 let address = IpAddr::V4(Ipv4Addr::from(0xC633_6400 + (n & 0xFF)));
-                let _ = black_box(app.firewall.check_manual(|| Some(black_box(address))));
-                let _ = black_box(app.firewall.is_banned_automatically(|| Some(black_box(address))));
+                let _ = black_box(core.firewall.check_manual(|| Some(black_box(address))));
+                let _ = black_box(core.firewall.is_banned_automatically(|| Some(black_box(address))));
             }
             start.elapsed().as_nanos() as f64 / f64::from(CHECKS)
         };
         println!("a check while nobody is banned: {:.1} ns", time());
         for n in 0..BANNED {
-            app.firewall
+            core.firewall
                 .note(RequestSource::own(Some(IpAddr::V4(Ipv4Addr::from(0xCB00_7100 + n)))), Violation::Probe)
                 .await;
         }
         println!("a check of somebody else while {BANNED} are banned: {:.1} ns", time());
-        drop(app);
+        drop(core);
         Ok(db.close().await?)
     })
 }

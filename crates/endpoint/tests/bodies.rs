@@ -138,7 +138,11 @@ impl Server {
         let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
         let config = Arc::new(config::load_from(None, environment).unwrap().config);
         let (bus, clock) = (Arc::new(MemoryBus::new()), Clock::system());
-        let app = service::App::build(config, InstanceId::new(), clock, database, bus, None).await.unwrap();
+        let app = service::App::build(
+            platform::Core::build(config, InstanceId::new(), clock, database, bus, None).await.unwrap(),
+        )
+        .await
+        .unwrap();
         let served = Arc::clone(&app);
         let server = HttpServer::new(move || {
             App::new().app_data(Data::from(Arc::clone(&served))).configure(|config| ROUTES.configure(config))

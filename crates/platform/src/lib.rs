@@ -25,4 +25,4 @@ pub mod time_zone;
 pub mod word_filter;
 pub mod work_pools;
 
-pub use state::Core;
+pub use state::{Core, start_error};

@@ -32,6 +32,34 @@ pub struct Core {
 }
 
 impl Core {
+    /// Reads the GeoIP database and the bans. The database is migrated already.
+    pub async fn build(
+        config: Arc<Config>,
+        instance_id: InstanceId,
+        clock: Clock,
+        db: Database,
+        bus: Arc<dyn EventBus>,
+        redis: Option<Redis>,
+    ) -> anyhow::Result<Arc<Self>> {
+        let geoip = GeoIp::load(config.server.geoip_database.as_deref())?;
+        let outgoing = Outgoing::new(&config.outgoing)?;
+        let firewall = Firewall::start(&config, clock.clone(), db.clone(), Arc::clone(&bus), redis.clone());
+        let firewall = firewall.await.map_err(start_error)?;
+        Ok(Arc::new(Self {
+            config,
+            instance_id,
+            started_at: clock.now(),
+            clock,
+            db,
+            bus,
+            redis,
+            outgoing,
+            geoip,
+            firewall,
+            stopping: CancellationToken::new(),
+        }))
+    }
+
     /// Sends an ephemeral event to a user's own connections on all instances. Does not wait for its delivery.
     pub fn notify_user(&self, user: UserId, event: &Event) -> Result<(), AppError> {
         let envelope = Envelope::seal(event, Topic::User(user), self.clock.now()).map_err(AppError::internal)?;
@@ -47,5 +75,14 @@ impl Core {
     /// Makes the workers of all instances look for jobs at once. They find new jobs within a second without it.
     pub fn wake_workers(&self) {
         jobs::wake(&*self.bus);
+    }
+}
+
+/// The cause of an error that keeps an instance from starting.
+#[must_use]
+pub fn start_error(error: AppError) -> anyhow::Error {
+    match error {
+        AppError::Unavailable(cause) | AppError::Internal(cause) => cause,
+        other => other.into(),
     }
 }

@@ -296,7 +296,11 @@ mod tests {
         let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
         let config = Arc::new(config::load_from(None, environment).unwrap().config);
         let bus = Arc::new(MemoryBus::new());
-        let app = App::build(config, InstanceId::new(), Clock::system(), database, bus, None).await.unwrap();
+        let app = App::build(
+            platform::Core::build(config, InstanceId::new(), Clock::system(), database, bus, None).await.unwrap(),
+        )
+        .await
+        .unwrap();
         let (shards, user) = (WsBroadcaster::start(app), UserId::new());
         {
             let mut admitted = Box::pin(shards.admit(user));

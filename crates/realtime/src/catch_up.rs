@@ -63,7 +63,8 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
     }
     for together in behind.chunks(TOGETHER) {
         let positions: Vec<(ConversationId, i64)> = together.iter().map(|(id, cursor, _)| (*id, *cursor)).collect();
-        let mut beginnings = match service::events::news_after_each(client.app(), &positions, BEGINNING).await {
+        let mut beginnings = match event_log::events::news_after_each(&client.app().events, &positions, BEGINNING).await
+        {
             Ok(beginnings) => beginnings,
             Err(error) => {
                 together.iter().for_each(|(id, ..)| refuse(&mut done, *id, &error));
@@ -101,7 +102,7 @@ pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<
     let user = client.principal.user_id;
     let since = cursor.moment.minus(sse::MARGIN);
     let mut positions: HashMap<ConversationId, i64> =
-        match service::events::positions_at(client.app(), user, since).await {
+        match event_log::events::positions_at(&client.app().events, user, since).await {
             Ok(positions) => positions.into_iter().collect(),
             Err(error) => {
                 client.refuse(&error, &AnswerTo::Nobody);

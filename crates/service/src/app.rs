@@ -6,26 +6,28 @@ use std::{
 };
 
 use appcore::{
-    AppError, Clock, InstanceId, UserId,
+    InstanceId, UserId,
     config::{Config, Role},
     event::{EventBus, Signal},
 };
 use dbcontext::Database;
+use event_log::{
+    EventLogService,
+    events::{AnswerJob, PreviewJob, TitleJob, TranscribeJob},
+    notifications::MissedJob,
+    push::PushJob,
+};
 use identity::{IdentityService, mail::MailJob};
 use jobs::{Kind, Workers};
-use outgoing::Outgoing;
 use platform::{
     Core, audit,
     batcher::Batcher,
     cleanup::{KnowledgeSweepJob, SweepJob},
-    firewall::Firewall,
-    geoip::GeoIp,
     host_health::ClockWatch,
     rate_limits::{BodyBudget, Limits, ValidCredentials},
-    redis::Redis,
+    start_error,
     work_pools::WorkPools,
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     answering::Answering,
@@ -34,18 +36,14 @@ use crate::{
     checks, console,
     conversations::Following,
     entitlements::EntitlementNotifier,
-    events::{AnswerJob, PreviewJob, Relay, TitleJob, TranscribeJob, Writer, WriterLimits, retention},
     exports::ExportJob,
     gateway::{self, Gateway},
     holds::Holds,
     knowledge,
     messages::{reminders::ReminderJob, scheduled::ScheduledJob},
-    notifications,
     offboarding::ForgetJob,
     payments::{self, Payments, setups::FinishSetupJob, subscriptions::KeepMethodJob},
     program::Program,
-    push::{Push, PushJob},
-    receipts::Receipts,
     search::{self, Search},
     tools,
     uploads::Uploads,
@@ -69,8 +67,8 @@ const JOB_KINDS: &[Kind<App>] = &[
     Kind::of::<ExportJob, App>(),
     Kind::of::<ScheduledJob, App>(),
     Kind::of::<ReminderJob, App>(),
-    Kind::of::<PushJob, App>(),
-    Kind::of::<notifications::MissedJob, App>(),
+    Kind::of::<PushJob, EventLogService>(),
+    Kind::of::<MissedJob, EventLogService>(),
     Kind::of::<knowledge::ReadJob, App>(),
     Kind::of::<search::FileTextJob, App>(),
     Kind::of::<KnowledgeSweepJob, App>(),
@@ -80,9 +78,7 @@ const JOB_KINDS: &[Kind<App>] = &[
 pub struct App {
     pub core: Arc<Core>,
     pub identity: Arc<IdentityService>,
-    /// The one way to change a conversation.
-    pub writer: Writer,
-    pub receipts: Receipts,
+    pub events: Arc<EventLogService>,
     pub limits: Limits,
     /// Whose calls need not count against their address.
     pub valid_credentials: ValidCredentials,
@@ -105,63 +101,33 @@ pub struct App {
     /// One profile at a time.
     pub(crate) profiling: Arc<tokio::sync::Mutex<()>>,
     pub(crate) clock_watch: ClockWatch,
-    pub(crate) push: Push,
     /// Who is in which conversations, for those who come in at the same time.
     pub(crate) following: Arc<Batcher<UserId, Following>>,
 }
 
 impl App {
-    /// Puts the instance together and starts its writer; the database is migrated already.
-    pub async fn build(
-        config: Arc<Config>,
-        instance_id: InstanceId,
-        clock: Clock,
-        db: Database,
-        bus: Arc<dyn EventBus>,
-        redis: Option<Redis>,
-    ) -> anyhow::Result<Arc<Self>> {
-        let geoip = GeoIp::load(config.server.geoip_database.as_deref())?;
-        let outgoing = Outgoing::new(&config.outgoing)?;
-        let firewall = Firewall::start(&config, clock.clone(), db.clone(), Arc::clone(&bus), redis.clone())
-            .await
-            .map_err(stated)?;
-        let core = Arc::new(Core {
-            config,
-            instance_id,
-            started_at: clock.now(),
-            clock,
-            db,
-            bus,
-            redis,
-            outgoing,
-            geoip,
-            firewall,
-            stopping: CancellationToken::new(),
-        });
+    /// Puts the instance together and starts its writer.
+    pub async fn build(core: Arc<Core>) -> anyhow::Result<Arc<Self>> {
         let identity = IdentityService::build(Arc::clone(&core)).await?;
+        let events = EventLogService::build(Arc::clone(&core), Arc::clone(&identity)).await?;
         let Core { config, clock, db, bus, redis, .. } = &*core;
         let ai = Arc::new(gateway::connect(&config.ai, &config.outgoing)?);
         let work = WorkPools::default();
         let uploads = Uploads::open(config, Arc::clone(&work.disk))?;
         let search = Search::open(config, db)?;
-        let push = Push::load(db, config).await?;
-        // SQLite has this one process: nobody was connected when the commits were left unpublished.
-        let relayed = !db.is_sqlite();
-        let writer = Writer::start(db.clone(), Arc::clone(bus), clock.clone(), WriterLimits::of(config), relayed);
-        let receipts = Receipts::start(db.clone(), Arc::clone(bus), clock.clone(), config.realtime.small_conversation);
         let bodies = BodyBudget::new(config);
         let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());
         let payments = Payments::build(config)?;
         let (holds, changed) = Holds::start(db.clone(), clock.clone(), config.holds.expiry);
         let holds = (holds, payments.is_charging());
-        let gateway =
-            Gateway::start(config, ai, db.clone(), bus, clock.clone(), redis.clone(), holds).await.map_err(stated)?;
+        let gateway = Gateway::start(config, ai, db.clone(), bus, clock.clone(), redis.clone(), holds)
+            .await
+            .map_err(start_error)?;
         let tools = tools::Connections::build(&config.mcp);
         let app = Arc::new(Self {
             core,
             identity,
-            writer,
-            receipts,
+            events,
             limits,
             valid_credentials: ValidCredentials::default(),
             bodies,
@@ -177,24 +143,17 @@ impl App {
             program: OnceLock::new(),
             profiling: Arc::default(),
             clock_watch: ClockWatch::default(),
-            push,
             following: Arc::default(),
         });
-        if relayed {
-            tokio::spawn(Relay::run(Arc::clone(&app)));
-        }
-        if app.config.messages.event_retention_days > 0 {
-            tokio::spawn(retention::keep(Arc::clone(&app), app.config.messages.event_retention_days));
-        }
+        app.events.start();
         if app.config.audit.retention_days > 0 {
             tokio::spawn(audit::forget_old(Arc::clone(&app.core), app.config.audit.retention_days));
         }
         tokio::spawn(console::keep(Arc::clone(&app)));
         app.entitlement_notifier.serve(&app);
         search::start(&app);
-        notifications::start(&app);
         if app.payments.is_charging() {
-            payments::plans::seed(&app.db, app.clock.now()).await.map_err(stated)?;
+            payments::plans::seed(&app.db, app.clock.now()).await.map_err(start_error)?;
             tokio::spawn(payments::balances::follow(Arc::downgrade(&app), changed));
             tokio::spawn(payments::follow(Arc::downgrade(&app), app.bus.listen()));
             tokio::spawn(payments::keep(Arc::clone(&app)));
@@ -234,6 +193,12 @@ impl AsRef<IdentityService> for App {
     }
 }
 
+impl AsRef<EventLogService> for App {
+    fn as_ref(&self) -> &EventLogService {
+        &self.events
+    }
+}
+
 impl jobs::Host for App {
     fn db(&self) -> &Database {
         &self.db
@@ -254,16 +219,8 @@ impl jobs::Host for App {
     fn heard(&self, signal: Signal) {
         match signal {
             Signal::StopGeneration(answer) => self.answering.stop_here(answer),
-            Signal::Shows { question } => self.push.answered(question),
+            Signal::Shows { question } => self.events.push.answered(question),
             _ => {}
         }
-    }
-}
-
-/// What kept the instance from starting.
-fn stated(error: AppError) -> anyhow::Error {
-    match error {
-        AppError::Unavailable(cause) | AppError::Internal(cause) => cause,
-        other => other.into(),
     }
 }

@@ -1,6 +1,5 @@
 //! The business rules: one folder per domain. Requests (`endpoint`) and frames (`realtime`) are two doors to these functions.
 
-mod access;
 pub mod answering;
 pub mod app;
 pub mod assistants;
@@ -11,7 +10,6 @@ pub mod console;
 pub mod conversations;
 pub mod credits;
 pub mod entitlements;
-pub mod events;
 pub mod exports;
 pub mod gateway;
 mod holds;
@@ -20,18 +18,14 @@ mod ledger;
 pub mod messages;
 pub mod moderation;
 pub mod notes;
-pub mod notifications;
 pub mod offboarding;
 pub mod payments;
 pub mod program;
-pub mod push;
 mod quotas;
-pub mod receipts;
 pub mod search;
 #[cfg(test)]
 mod tests;
 pub mod tools;
-pub mod typing;
 pub mod uploads;
 pub mod workspaces;
 

@@ -5,13 +5,13 @@
 //!
 //! | here | there |
 //! |---|---|
-//! | commit, publish, notes | `crates/service/src/events/writer` |
-//! | relay | `crates/service/src/events/relay.rs` |
+//! | commit, publish, notes | `crates/event-log/src/events/writer` |
+//! | relay | `crates/event-log/src/events/relay.rs` |
 //! | a bus that loses, doubles and reorders | `crates/realtime/src/{bus,pubsub.rs}` |
 //! | a shard's room, its gaps, its look at the log after an outage | `crates/realtime/src/shard` |
 //! | arriving | `crates/realtime/src/shard/subscriptions/arrivals.rs` |
 //! | sync | `crates/realtime/src/catch_up.rs` |
-//! | an edit, and what it rewrites | `crates/service/src/events/writer/{edits,removed}.rs` |
+//! | an edit, and what it rewrites | `crates/event-log/src/events/writer/{edits,removed}.rs` |
 //!
 //! Each step does what the program does without waiting; wherever it waits, for the database, for Redis, for a timer, anything else
 //! may happen first. There is no clock: a timer may run out at any moment. Instances die, Redis dies, subscriptions break, readers

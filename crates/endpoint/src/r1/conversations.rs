@@ -9,13 +9,13 @@ use appcore::{
         Notify, OwnMembership, Posting,
     },
 };
-use natter_macro::{dto, endpoint};
-use serde::Serialize;
-use service::{
-    conversations::{self, ConversationChange, Filter, NewConversation, NewMember, OwnChange},
+use event_log::{
     events,
     receipts::{self, ReceiptState},
 };
+use natter_macro::{dto, endpoint};
+use serde::Serialize;
+use service::conversations::{self, ConversationChange, Filter, NewConversation, NewMember, OwnChange};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, FromText, NoData, RateGroup, Reply};
@@ -294,7 +294,7 @@ impl Endpoint for ReadConversation {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ReadConversationRequest) -> Result<Reply<NoData>, AppError> {
-        receipts::mark(ctx.app(), ctx.user()?.user_id, request.id, request.seq, ReceiptState::Read).await?;
+        receipts::mark(&ctx.app().events, ctx.user()?.user_id, request.id, request.seq, ReceiptState::Read).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -317,7 +317,7 @@ impl Endpoint for MarkUnread {
     type Response = OwnMembership;
 
     async fn handle(ctx: &Ctx, request: MarkUnreadRequest) -> Result<Reply<OwnMembership>, AppError> {
-        Ok(Reply::of(receipts::mark_unread(ctx.app(), ctx.user()?, request.id, request.seq).await?))
+        Ok(Reply::of(receipts::mark_unread(&ctx.app().events, ctx.user()?, request.id, request.seq).await?))
     }
 }
 
@@ -344,7 +344,7 @@ impl Endpoint for ListEvents {
 
     async fn handle(ctx: &Ctx, request: ListEventsRequest) -> Result<Reply<Slice<LoggedEvent>>, AppError> {
         let (after_seq, limit) = (request.after_seq.unwrap_or(0), request.limit.unwrap_or(USUAL_LIMIT));
-        Ok(Reply::of(events::page(ctx.app(), ctx.user()?, request.id, after_seq, limit).await?))
+        Ok(Reply::of(events::page(&ctx.app().events, ctx.user()?, request.id, after_seq, limit).await?))
     }
 }
 

@@ -11,7 +11,6 @@ use natter_macro::{dto, endpoint};
 use serde::Serialize;
 use service::{
     answering,
-    events::AnswerOptions,
     messages::{self, History, SendMessage as Send, polls, scheduled, threads},
     tools::{
         self, Decision,
@@ -19,6 +18,7 @@ use service::{
     },
 };
 
+use event_log::events::AnswerOptions;
 use utoipa::ToSchema;
 
 use super::conversations::USUAL_LIMIT;

@@ -6,8 +6,8 @@ use appcore::{
     view::{Notification, NotificationKind, NotificationSettings, Notify, QuietHours},
 };
 use bytes::Bytes;
+use event_log::notifications::{self, Filter, SettingsChange};
 use natter_macro::{dto, endpoint};
-use service::notifications::{self, Filter, SettingsChange};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply, input::FromText};
 
@@ -50,7 +50,7 @@ impl Endpoint for ListNotifications {
 
     async fn handle(ctx: &Ctx, request: ListNotificationsRequest) -> Result<Reply<Page<Notification>>, AppError> {
         let filter = Filter { is_unread: request.unread.unwrap_or(false), kind: request.kind };
-        Ok(Reply::of(notifications::list(ctx.app(), ctx.user()?, filter, request.page).await?))
+        Ok(Reply::of(notifications::list(&ctx.app().events, ctx.user()?, filter, request.page).await?))
     }
 }
 
@@ -79,7 +79,7 @@ impl Endpoint for ReadNotifications {
             }
             _ => return Err(AppError::field("ids", "invalid", "Name some, or say that it's all of them.")),
         };
-        notifications::read(ctx.app(), ctx.user()?, ids.as_deref()).await?;
+        notifications::read(&ctx.app().events, ctx.user()?, ids.as_deref()).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -91,7 +91,7 @@ impl Endpoint for ShowNotificationSettings {
     type Response = NotificationSettings;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<NotificationSettings>, AppError> {
-        Ok(Reply::of(notifications::settings(ctx.app(), ctx.user()?).await?))
+        Ok(Reply::of(notifications::settings(&ctx.app().events, ctx.user()?).await?))
     }
 }
 
@@ -133,7 +133,7 @@ impl Endpoint for ChangeNotificationSettings {
             push: request.push,
             show_text: request.show_text,
         };
-        Ok(Reply::of(notifications::change_settings(ctx.app(), ctx.user()?, change).await?))
+        Ok(Reply::of(notifications::change_settings(&ctx.app().events, ctx.user()?, change).await?))
     }
 }
 
@@ -157,7 +157,7 @@ impl Endpoint for UnsubscribeFromMails {
 
     async fn handle(ctx: &Ctx, request: UnsubscribeFromMailsRequest) -> Result<Reply<NoData>, AppError> {
         tracing::debug!(bytes = request.body.len(), "a mail program unsubscribes somebody");
-        notifications::unsubscribe(ctx.app(), &request.token).await?;
+        notifications::unsubscribe(&ctx.app().events, &request.token).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -1,9 +1,9 @@
 //! Devices that are woken.
 
 use appcore::AppError;
+use event_log::push;
 use natter_macro::{dto, endpoint};
 use serde::{Deserialize, Serialize};
-use service::push;
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
@@ -25,7 +25,7 @@ impl Endpoint for ShowPushKey {
     type Response = PushKey;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<PushKey>, AppError> {
-        Ok(Reply::of(PushKey { key: push::key(ctx.app()).to_owned() }))
+        Ok(Reply::of(PushKey { key: push::key(&ctx.app().events).to_owned() }))
     }
 }
 
@@ -59,7 +59,7 @@ impl Endpoint for SubscribeToPush {
 
     async fn handle(ctx: &Ctx, request: SubscribeToPushRequest) -> Result<Reply<NoData>, AppError> {
         let PushKeys { p256dh, auth } = &request.keys;
-        push::subscribe(ctx.app(), ctx.user()?, &request.endpoint, p256dh, auth).await?;
+        push::subscribe(&ctx.app().events, ctx.user()?, &request.endpoint, p256dh, auth).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -77,7 +77,7 @@ impl Endpoint for UnsubscribeFromPush {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: UnsubscribeFromPushRequest) -> Result<Reply<NoData>, AppError> {
-        push::unsubscribe(ctx.app(), ctx.user()?, &request.endpoint).await?;
+        push::unsubscribe(&ctx.app().events, ctx.user()?, &request.endpoint).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -208,18 +208,9 @@ fn left(envelope: &Envelope) -> Vec<Uuid> {
 #[cfg(test)]
 mod tests {
     use appcore::event::MemoryBus;
+    use stage::until;
 
     use super::*;
-
-    /// Yields to other tasks until the condition holds.
-    async fn until(mut holds: impl AsyncFnMut() -> bool) {
-        let wait = async {
-            while !holds().await {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(std::time::Duration::from_secs(20), wait).await.expect("the condition never held");
-    }
 
     fn standing(user_id: UserId) -> CachedSession {
         CachedSession { user_id, role: UserRole::User, expires_at: Timestamp(i64::MAX) }

@@ -13,10 +13,11 @@ use std::{cell::Cell, collections::HashMap, rc::Rc, sync::Arc};
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup};
-use service::{answering, receipts::ReceiptState};
+use service::answering;
 use telemetry::{Kind, Span};
 use tokio::{runtime::Handle, time::Instant};
 
+use event_log::receipts::ReceiptState;
 use identity::presence;
 pub use inbox::{CommandSlot, Inbox};
 use platform::rate_limits::Subject;
@@ -159,7 +160,7 @@ impl WsSession {
                     return;
                 }
                 let state = if is_read { ReceiptState::Read } else { ReceiptState::Delivered };
-                client.app().receipts.record(client.principal.user_id, conversation_id, seq, state);
+                client.app().events.receipts.record(client.principal.user_id, conversation_id, seq, state);
             }
             Command::Typing { conversation_id, active } => {
                 let allowed = take_ephemeral(&client);
@@ -240,7 +241,7 @@ fn take_ephemeral(client: &ClientContext) -> Result<(), AppError> {
 }
 
 fn tell_typing(client: &ClientContext, conversation: ConversationId, active: bool) -> Result<(), AppError> {
-    service::typing::set(client.app(), client.principal.user_id, conversation, active)
+    event_log::typing::set(&client.app().events, client.principal.user_id, conversation, active)
 }
 
 fn log(result: Result<(), AppError>) {

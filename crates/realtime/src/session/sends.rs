@@ -10,8 +10,9 @@ use std::{
 
 use actix_rt::task::JoinHandle;
 use appcore::{AppError, limit::RateGroup};
+use event_log::events::AnswerOptions;
 use platform::rate_limits::Subject;
-use service::{events::AnswerOptions, messages};
+use service::messages;
 
 use super::inbox::CommandSlot;
 use crate::{client::ClientContext, codec::AnswerTo, command::Send, protocol::Acknowledgement};

@@ -8,7 +8,7 @@
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use appcore::AppError;
-use service::events;
+use event_log::events;
 use tokio::time::Instant;
 
 use super::Shard;
@@ -98,7 +98,7 @@ impl Shard {
     async fn announce_heads(&self) -> Result<(), AppError> {
         let ids = self.subscriptions.borrow().conversations();
         for ids in ids.chunks(CHUNK) {
-            let heads = events::heads(&self.app, ids).await?;
+            let heads = events::heads(&self.app.events, ids).await?;
             self.subscriptions.borrow_mut().announce(&heads, Instant::now());
         }
         self.touched.notify_one();

@@ -29,13 +29,13 @@ use rand::RngExt as _;
 use service::{
     App,
     conversations::{self, Following},
-    events,
 };
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
 };
 
+use event_log::events;
 pub use shown::{MAX_SHOWN, MAX_WATCHED};
 pub use subscriptions::CatchUp;
 use subscriptions::Subscriptions;
@@ -260,7 +260,7 @@ impl Shard {
         for (conversation, last) in due {
             let shard = Rc::clone(self);
             actix_rt::spawn(async move {
-                let logged = match events::news_after(&shard.app, conversation, last, PAGE).await {
+                let logged = match events::news_after(&shard.app.events, conversation, last, PAGE).await {
                     Ok(logged) => logged,
                     Err(error) => {
                         tracing::warn!(%error, %conversation, "a gap could not be filled; its readers are told to resync");
@@ -373,7 +373,7 @@ impl Shard {
 
     /// A part of the log, for a connection that catches up.
     pub async fn page(&self, conversation: ConversationId, after: i64) -> Result<Vec<SharedEnvelope>, AppError> {
-        events::news_after(&self.app, conversation, after, PAGE).await
+        events::news_after(&self.app.events, conversation, after, PAGE).await
     }
 
     /// Says goodbye to all, at moments spread over the window so that they don't all come back at once.

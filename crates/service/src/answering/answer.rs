@@ -14,6 +14,7 @@ use appcore::{
     view::{AnswerFigures, Message, MessageStatus, ToolCallStatus, TranscriptState, Upload, Visibility},
 };
 use dbcontext::{entity::assistant, query};
+use event_log::events::{AnswerJob, BeginAnswer, Change, FinishAnswer};
 use jobs::{Ended, Job, Lease, Over, Stored as _, Work};
 use platform::work_pools::job_owner;
 use tokio::{
@@ -30,9 +31,7 @@ use super::{
     writing::{TELL_EVERY, Trouble, Writing, Written, store},
 };
 use crate::{
-    App,
-    events::{AnswerJob, BeginAnswer, Change, FinishAnswer},
-    gateway,
+    App, gateway,
     knowledge::Known,
     tools::{self, ToolTranscript},
 };
@@ -291,7 +290,7 @@ async fn begin(app: &App, answer: &AnswerJob, model: &str) -> Result<Message, Ap
         beside: answer.beside,
         model: Some(model.to_owned()),
     });
-    app.writer.submit(change).await?.message()
+    app.events.writer.submit(change).await?.message()
 }
 
 /// Ends an answer. A database that is away for a moment does not cost the reader the whole of it.
@@ -308,7 +307,7 @@ async fn finish(app: &App, answer: &AnswerJob, end: End) -> Result<(), AppError>
     };
     let mut waits = FINISH_AGAIN.into_iter();
     loop {
-        match app.writer.submit(Change::FinishAnswer(change.clone())).await {
+        match app.events.writer.submit(Change::FinishAnswer(change.clone())).await {
             Err(AppError::Unavailable(error)) => match waits.next() {
                 Some(wait) => {
                     tracing::warn!(%error, answer = %answer.answer_id, "an answer's end could not be stored yet");

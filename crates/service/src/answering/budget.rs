@@ -2,10 +2,13 @@
 
 use appcore::{AppError, Code, ConversationId, view::MentionKind};
 use dbcontext::query;
+use event_log::{
+    access,
+    events::{AnswerOptions, SendMessage},
+};
 
 use crate::{
-    App, access,
-    events::{AnswerOptions, SendMessage},
+    App,
     gateway::{self, Asker, QueuedHold, model_lists},
 };
 

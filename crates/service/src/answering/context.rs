@@ -11,10 +11,11 @@ use dbcontext::{
     entity::assistant,
     query::{self, messages::NamedMessage},
 };
+use event_log::events::AnswerJob;
 use sea_orm::ConnectionTrait;
 
 use super::files::{FileReader, Shown};
-use crate::{events::AnswerJob, tools::Offer};
+use crate::tools::Offer;
 
 /// Estimated tokens beside the question that there is room for in any case: what the turn itself costs.
 const ROOM: usize = 100;

@@ -17,14 +17,14 @@ use appcore::{
     view::{AnswerDetails, Message, MessageStatus, SenderKind},
 };
 use dbcontext::query;
+use event_log::{
+    access,
+    events::{AnswerJob, AnswerOptions, Change, Compare, FinishAnswer, HIDDEN, Regenerate},
+};
 use jobs::{self, Stored as _};
 use platform::recent::Recent;
 
-use crate::{
-    App, access,
-    events::{AnswerJob, AnswerOptions, Change, Compare, FinishAnswer, HIDDEN, Regenerate},
-    gateway,
-};
+use crate::{App, gateway};
 pub use watch::Watch;
 
 /// The answers that this instance is writing.
@@ -89,17 +89,17 @@ pub async fn stop(app: &App, by: &Principal, id: MessageId) -> Result<Message, A
         figures: None,
         thoughts: None,
     };
-    app.writer.submit(Change::FinishAnswer(finish)).await?.message()
+    app.events.writer.submit(Change::FinishAnswer(finish)).await?.message()
 }
 
 /// Asks for an answer again: the same message goes back to its beginning.
 pub async fn regenerate(app: &App, by: &Principal, id: MessageId, asking: AnswerOptions) -> Result<Message, AppError> {
     let mut asking = checked(app, asking)?;
     let message = answer(app, by, id).await?;
-    let access = access::Lookup::new(app, by.user_id, message.conversation_id);
+    let access = access::Lookup::new(&app.events, by.user_id, message.conversation_id);
     let queued = budget::hold(app, &access, 1, &mut asking).await?;
     let regenerate = Regenerate { conversation_id: message.conversation_id, by: by.user_id, message_id: id, asking };
-    let asked = app.writer.submit(Change::Regenerate(regenerate)).await;
+    let asked = app.events.writer.submit(Change::Regenerate(regenerate)).await;
     budget::hand_over(queued, &asked);
     asked?.message()
 }
@@ -108,10 +108,10 @@ pub async fn regenerate(app: &App, by: &Principal, id: MessageId, asking: Answer
 pub async fn compare(app: &App, by: &Principal, id: MessageId, asking: AnswerOptions) -> Result<Message, AppError> {
     let mut asking = checked(app, asking)?;
     let message = answer(app, by, id).await?;
-    let access = access::Lookup::new(app, by.user_id, message.conversation_id);
+    let access = access::Lookup::new(&app.events, by.user_id, message.conversation_id);
     let queued = budget::hold(app, &access, 1, &mut asking).await?;
     let compare = Compare { conversation_id: message.conversation_id, by: by.user_id, message_id: id, asking };
-    let asked = app.writer.submit(Change::Compare(compare)).await;
+    let asked = app.events.writer.submit(Change::Compare(compare)).await;
     budget::hand_over(queued, &asked);
     asked?.message()
 }
@@ -152,6 +152,6 @@ async fn answer(app: &App, by: &Principal, id: MessageId) -> Result<Message, App
     if message.hidden_at.is_some() {
         return Err(AppError::refused(Code::WrongState, HIDDEN));
     }
-    access::member(app, by.user_id, message.conversation_id).await?;
+    access::member(&app.events, by.user_id, message.conversation_id).await?;
     Ok(message)
 }

@@ -5,13 +5,10 @@ use std::{sync::Arc, time::Duration};
 use ai::{ChatMessage, ChatRequest};
 use appcore::{AppError, MessageId, config::Titles};
 use dbcontext::query;
+use event_log::events::{Change, SuggestTitle, TitleJob};
 use jobs::{Ended, Job, Work};
 
-use crate::{
-    App,
-    events::{Change, SuggestTitle, TitleJob},
-    gateway,
-};
+use crate::{App, gateway};
 
 /// The longest title that is made, in characters.
 const MAX_CHARS: usize = 60;
@@ -34,61 +31,59 @@ impl Job<App> for TitleJob {
 
     async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
-            made = self.make(work.state) => made.map(|()| Ended::Done),
+            made = suggest_title(work.state, self) => made.map(|()| Ended::Done),
             _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
             () = work.draining.cancelled() => Ok(Ended::HandedOn),
         }
     }
 }
 
-impl TitleJob {
-    async fn make(self, app: &App) -> Result<(), AppError> {
-        let Some(question) = self.text(app, self.question_id).await? else { return Ok(()) };
-        let answer = self.text(app, self.answer_id).await?.unwrap_or_default();
-        let by_model = app.config.ai.titles == Titles::Model && app.gateway.ai().has_provider();
-        let asked = if by_model { self.asked(app, &question, &answer).await? } else { None };
-        let Some(title) = asked.as_deref().and_then(title).or_else(|| title(&question)) else { return Ok(()) };
-        let suggest = SuggestTitle { conversation_id: self.conversation_id, title };
-        match app.writer.submit(Change::SuggestTitle(suggest)).await {
-            // Deleted meanwhile.
-            Err(AppError::Refused { .. }) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        }
+async fn suggest_title(app: &App, job: TitleJob) -> Result<(), AppError> {
+    let Some(question) = message_text(app, job.question_id).await? else { return Ok(()) };
+    let answer = message_text(app, job.answer_id).await?.unwrap_or_default();
+    let by_model = app.config.ai.titles == Titles::Model && app.gateway.ai().has_provider();
+    let asked = if by_model { ask_model(app, job, &question, &answer).await? } else { None };
+    let Some(title) = asked.as_deref().and_then(title).or_else(|| title(&question)) else { return Ok(()) };
+    let suggest = SuggestTitle { conversation_id: job.conversation_id, title };
+    match app.events.writer.submit(Change::SuggestTitle(suggest)).await {
+        // Deleted meanwhile.
+        Err(AppError::Refused { .. }) | Ok(_) => Ok(()),
+        Err(error) => Err(error),
     }
+}
 
-    /// What a message says; none where it was deleted.
-    async fn text(self, app: &App, id: MessageId) -> Result<Option<String>, AppError> {
-        let message = query::messages::get(app.db.reader(), id).await?;
-        Ok(message.filter(|message| message.deleted_at.is_none()).map(|message| message.content))
+/// What a message says; none where it was deleted.
+async fn message_text(app: &App, id: MessageId) -> Result<Option<String>, AppError> {
+    let message = query::messages::get(app.db.reader(), id).await?;
+    Ok(message.filter(|message| message.deleted_at.is_none()).map(|message| message.content))
+}
+
+/// What the model calls it; none where it fails, for a title is not worth asking twice.
+async fn ask_model(app: &App, job: TitleJob, question: &str, answer: &str) -> Result<Option<String>, AppError> {
+    let Some(assistant) = query::assistants::get(app.db.reader(), job.assistant_id).await? else {
+        return Ok(None);
+    };
+    let conversation = format!("Question:\n{}\n\nAnswer:\n{}", beginning(question), beginning(answer));
+    let request = ChatRequest {
+        system: Some(INSTRUCTIONS.to_owned()),
+        messages: vec![ChatMessage::user(conversation)],
+        ..ChatRequest::default()
+    };
+    let (model, route) = gateway::answering(app, assistant.model.as_deref());
+    if gateway::check_price(app, &model, "model").is_err() {
+        return Ok(None);
     }
-
-    /// What the model calls it; none where it fails, for a title is not worth asking twice.
-    async fn asked(self, app: &App, question: &str, answer: &str) -> Result<Option<String>, AppError> {
-        let Some(assistant) = query::assistants::get(app.db.reader(), self.assistant_id).await? else {
-            return Ok(None);
-        };
-        let conversation = format!("Question:\n{}\n\nAnswer:\n{}", beginning(question), beginning(answer));
-        let request = ChatRequest {
-            system: Some(INSTRUCTIONS.to_owned()),
-            messages: vec![ChatMessage::user(conversation)],
-            ..ChatRequest::default()
-        };
-        let (model, route) = gateway::answering(app, assistant.model.as_deref());
-        if gateway::check_price(app, &model, "model").is_err() {
-            return Ok(None);
+    let written = async {
+        let route = route?;
+        app.gateway.ai().text(&route, request, &Arc::default(), |text| text.len() > WRITTEN_BYTES).await
+    };
+    match tokio::time::timeout(PATIENCE, written).await {
+        Ok(Ok(text)) => Ok(Some(text)),
+        Ok(Err(error)) => {
+            tracing::info!(code = error.code(), conversation = %job.conversation_id, "no model made a title");
+            Ok(None)
         }
-        let written = async {
-            let route = route?;
-            app.gateway.ai().text(&route, request, &Arc::default(), |text| text.len() > WRITTEN_BYTES).await
-        };
-        match tokio::time::timeout(PATIENCE, written).await {
-            Ok(Ok(text)) => Ok(Some(text)),
-            Ok(Err(error)) => {
-                tracing::info!(code = error.code(), conversation = %self.conversation_id, "no model made a title");
-                Ok(None)
-            }
-            Err(_) => Ok(None),
-        }
+        Err(_) => Ok(None),
     }
 }
 

@@ -13,6 +13,7 @@ use dbcontext::{
     entity::{assistant, job},
     query,
 };
+use event_log::events::{AnswerJob, Change, Outcome, OvertakeAnswer};
 use futures_util::StreamExt as _;
 use jobs::{Lease, Work};
 use platform::work_pools::job_owner;
@@ -28,7 +29,6 @@ use super::{
 };
 use crate::{
     App,
-    events::{AnswerJob, Change, Outcome, OvertakeAnswer},
     gateway::{self, AnswerUse, Asker, RoundHold},
     tools::{self, Offer, Ran, ToolTranscript, Wanted},
 };
@@ -311,7 +311,7 @@ impl<'a> Writing<'a> {
             answer_id: answer.answer_id,
             content: draft.text().to_owned(),
         };
-        match self.app.writer.submit(Change::OvertakeAnswer(change)).await.and_then(Outcome::message) {
+        match self.app.events.writer.submit(Change::OvertakeAnswer(change)).await.and_then(Outcome::message) {
             Ok(message) if message.status == MessageStatus::Streaming => draft.overtook(),
             Ok(_) => return Err(Trouble::Moot),
             Err(error) if error.code() == Code::NotFound => return Err(Trouble::Moot),

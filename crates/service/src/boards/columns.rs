@@ -9,9 +9,10 @@ use appcore::{
     view::BoardColumn,
 };
 use dbcontext::{constraint::app_error, query::boards as rows};
+use event_log::access;
 
 use super::{position, tell_viewers, too_many, writer};
-use crate::{App, access};
+use crate::App;
 
 const MAX_NAME_CHARS: usize = 80;
 const MAX_COLUMNS: usize = 30;
@@ -38,7 +39,7 @@ pub async fn list_columns(
     id: ConversationId,
     page: PageRequest,
 ) -> Result<Page<BoardColumn>, AppError> {
-    access::reader(app, by.user_id, id).await?;
+    access::reader(&app.events, by.user_id, id).await?;
     let columns = rows::columns(app.db.reader(), id).await?;
     let total = columns.len() as u64;
     let skip = usize::try_from(page.offset()).unwrap_or(usize::MAX);

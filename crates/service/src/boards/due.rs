@@ -7,15 +7,16 @@ use appcore::{
     view::{NotificationKind, Task},
 };
 use dbcontext::query::{boards, tasks as rows};
+use event_log::{
+    access,
+    notifications::{Notice, notify},
+};
 use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
-use crate::{
-    App, access,
-    notifications::{Notice, notify},
-};
+use crate::App;
 
 const BEFORE: Duration = Duration::from_secs(3_600);
 
@@ -80,7 +81,7 @@ async fn remind(app: &App, job: DueJob) -> Result<(), AppError> {
 }
 
 async fn remind_person(app: &App, job: DueJob, task: &Task, user_id: UserId) -> Result<(), AppError> {
-    match access::reader(app, user_id, task.conversation_id).await {
+    match access::reader(&app.events, user_id, task.conversation_id).await {
         Ok(_) => {}
         // Whoever is out of the conversation is not told of it.
         Err(error) if error.code() == Code::NotFound => return Ok(()),
@@ -97,7 +98,7 @@ async fn remind_person(app: &App, job: DueJob, task: &Task, user_id: UserId) -> 
         title: Some(task.title.clone()),
         text: Some(String::new()),
     };
-    notify(app, notice).await
+    notify(&app.events, notice).await
 }
 
 /// However often the job is repeated it is the same: the task's random half and the time.

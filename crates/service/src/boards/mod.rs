@@ -20,13 +20,14 @@ use dbcontext::query;
 pub use columns::{ColumnChange, ColumnPlace, create_column, delete_column, list_columns, update_column};
 pub use dbcontext::query::tasks::{OwnTaskFilter, TaskFilter};
 pub(crate) use due::DueJob;
+use event_log::access;
 pub use tasks::{NewTask, TaskChange, archive_column, create, delete, find, list, of_caller, update};
 
-use crate::{App, access};
+use crate::App;
 
 /// The board of a conversation without its tasks.
 pub async fn show(app: &App, by: &Principal, id: ConversationId) -> Result<Board, AppError> {
-    access::reader(app, by.user_id, id).await?;
+    access::reader(&app.events, by.user_id, id).await?;
     // The version first: what is told meanwhile is newer than it.
     let version = query::boards::version(app.db.reader(), id).await?;
     let columns = query::boards::columns(app.db.reader(), id).await?;
@@ -35,7 +36,7 @@ pub async fn show(app: &App, by: &Principal, id: ConversationId) -> Result<Board
 
 /// For those who may change the board.
 async fn writer(app: &App, user: UserId, id: ConversationId) -> Result<Access, AppError> {
-    let access = access::reader(app, user, id).await?;
+    let access = access::reader(&app.events, user, id).await?;
     access.may_write()?;
     Ok(access)
 }

@@ -15,11 +15,12 @@ use dbcontext::{
     constraint::app_error,
     query::{self, boards, tasks as rows, texts::row_bytes, users},
 };
+use event_log::access;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use super::{DueJob, OwnTaskFilter, TaskFilter, due, position, tell, tell_viewers, too_many, writer};
-use crate::{App, access, quotas};
+use crate::{App, quotas};
 
 const MAX_TITLE_CHARS: usize = 200;
 const MAX_DESCRIPTION_CHARS: usize = 10_000;
@@ -70,7 +71,7 @@ pub async fn list(
     filter: TaskFilter,
     page: PageRequest,
 ) -> Result<Page<Task>, AppError> {
-    access::reader(app, by.user_id, id).await?;
+    access::reader(&app.events, by.user_id, id).await?;
     let (items, total) = rows::list(app.db.reader(), id, by.user_id, filter, page).await?;
     Ok(Page::new(items, page, total))
 }
@@ -88,7 +89,7 @@ pub async fn of_caller(
 
 pub async fn find(app: &App, by: &Principal, id: TaskId) -> Result<Task, AppError> {
     let task = rows::find(app.db.reader(), id).await?.ok_or(Code::NotFound)?;
-    access::reader(app, by.user_id, task.conversation_id).await?;
+    access::reader(&app.events, by.user_id, task.conversation_id).await?;
     if !rows::is_seen_by(app.db.reader(), by.user_id, id).await? {
         return Err(Code::NotFound.into());
     }

@@ -14,6 +14,7 @@ use dbcontext::{
         broadcasts::{self as rows, BroadcastRow},
     },
 };
+use event_log::notifications::{self, Announced};
 use identity::mail::{Letter, MailJob, Recipient};
 use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait as _;
@@ -21,10 +22,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{CHUNK, parsed, seen_by_readers, status};
-use crate::{
-    App,
-    notifications::{self, Announced},
-};
+use crate::App;
 
 /// People who are sent something in one transaction.
 const SENT: u64 = 200;
@@ -148,7 +146,7 @@ async fn send(app: &App, mut row: BroadcastRow, channels: &[BroadcastChannel]) -
         rows::note_mailed(&tx, row.id, row.mailed_to, row.mailed_at).await?;
         tx.commit().await.map_err(app_error)?;
         app.wake_workers();
-        notifications::tell(app, notified).await?;
+        notifications::tell(&app.events, notified).await?;
     }
     Ok(())
 }
@@ -163,7 +161,7 @@ async fn take_back(app: &App, row: &BroadcastRow) -> Result<(), AppError> {
     while after < row.mailed_to {
         let part = rows::concerned_after(app.db.reader(), &audience, after, SENT, app.clock.now()).await?;
         let Some(last) = part.last().copied() else { break };
-        notifications::withdraw(app, NotificationId(row.id.0), &part).await?;
+        notifications::withdraw(&app.events, NotificationId(row.id.0), &part).await?;
         app.wake_workers();
         after = Some(last);
     }

@@ -84,7 +84,7 @@ pub async fn look(app: &App) -> Quick {
 
 /// A database that answers while nothing can be committed is of no use.
 async fn database(app: &App) -> Dependency {
-    let asked = measure(async { app.db.ping().await.is_ok() && app.writer.is_healthy() }).await;
+    let asked = measure(async { app.db.ping().await.is_ok() && app.events.writer.is_healthy() }).await;
     Dependency { circuit: Some(app.db.circuit()), ..asked }
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn show(app: &App, latency: Option<Duration>, delivery: Option<
         role: role.to_owned(),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         connections: metrics().realtime.open(),
-        writer_queue: app.writer.waiting() as u64,
+        writer_queue: app.events.writer.waiting() as u64,
         latency_ms: latency.and_then(in_millis),
         delivery_ms: delivery.and_then(in_millis),
         memory: resident(),

@@ -12,11 +12,12 @@ use appcore::{
     view::{Conversation, Member, MemberRole},
 };
 use dbcontext::{Transaction, constraint::app_error, query};
+use event_log::{access, events::Change};
 use platform::audit::{self, Entry};
 use sea_orm::ConnectionTrait;
 
 use super::find;
-use crate::{App, access, events::Change};
+use crate::App;
 
 /// How long a change waits for the other instances to be told of it before it is answered.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
@@ -24,7 +25,7 @@ const TOLD_WITHIN: Duration = Duration::from_secs(1);
 /// Joins a channel that is open to the caller. Its member stays one, and is told of it again: the instance that let them in may have died before
 /// it told their connections.
 pub async fn join(app: &App, by: &Principal, id: ConversationId) -> Result<Conversation, AppError> {
-    let access = access::Lookup::new(app, by.user_id, id).find().await?.ok_or(Code::NotFound)?;
+    let access = access::Lookup::new(&app.events, by.user_id, id).find().await?.ok_or(Code::NotFound)?;
     access.may_join()?;
     // Who may join though they were removed governs the workspace.
     let is_new = access.role.is_none() && bring_in(app, &access, by.user_id, access.is_removed).await?.is_some();
@@ -37,7 +38,7 @@ pub async fn join(app: &App, by: &Principal, id: ConversationId) -> Result<Conve
 
 /// Adds a member of the workspace. For the channel's managers.
 pub(super) async fn add(app: &App, by: &Principal, id: ConversationId, user: UserId) -> Result<Member, AppError> {
-    let access = access::manager(app, by.user_id, id).await?;
+    let access = access::manager(&app.events, by.user_id, id).await?;
     bring_in(app, &access, user, true).await?.ok_or_else(|| Code::AlreadyMember.into())
 }
 
@@ -82,7 +83,7 @@ pub(super) async fn remove(app: &App, by: &Principal, id: ConversationId, user: 
     let heir = query::members::heir(&tx, id, user).await?;
     if heir.is_none() && !access.kind.capabilities().is_open {
         tx.rollback().await.map_err(app_error)?;
-        app.writer.submit(Change::Dissolve(id)).await?;
+        app.events.writer.submit(Change::Dissolve(id)).await?;
         return Ok(());
     }
     let mut succession = None;

@@ -10,13 +10,11 @@ use appcore::{
     view::{Conversation, ConversationKind, HistoryScope, MemberRole, MentionAll, Posting},
 };
 use dbcontext::query;
+use event_log::events::{Change, CreateConversation, Created};
 use identity::membership;
 
 use super::{MAX_TITLE_CHARS, MAX_TOPIC_CHARS, find};
-use crate::{
-    App,
-    events::{Change, CreateConversation, Created},
-};
+use crate::App;
 
 /// The most people that one request makes members.
 const MAX_MEMBERS: usize = 1_000;
@@ -97,7 +95,7 @@ pub async fn create(app: &App, by: &Principal, new: NewConversation) -> Result<(
         pair_key: pair_key.clone(),
     };
     let own_id = change.id;
-    let (id, is_new) = match app.writer.submit(Change::Create(Box::new(change))).await?.created()? {
+    let (id, is_new) = match app.events.writer.submit(Change::Create(Box::new(change))).await?.created()? {
         Created::New(id) => (id, true),
         Created::Existing => {
             let of_pair = match &pair_key {

@@ -10,13 +10,14 @@ use appcore::{
     view::{AssistantMember, Member, MemberRole, Presence},
 };
 use dbcontext::query::{self, members::NamedMember};
+use event_log::{
+    access,
+    events::{AddAssistant, AddMember, Change, Outcome, RemoveMember, SetRole},
+};
 use identity::{membership, presence};
 
 use super::channels;
-use crate::{
-    App, access,
-    events::{AddAssistant, AddMember, Change, Outcome, RemoveMember, SetRole},
-};
+use crate::App;
 
 /// Who joined.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ pub async fn members(
     page: PageRequest,
 ) -> Result<Page<Member>, AppError> {
     check_search(text)?;
-    access::reader(app, by.user_id, id).await?;
+    access::reader(&app.events, by.user_id, id).await?;
     let (rows, total) = query::members::page(app.db.reader(), id, text, role, page).await?;
     let members = with_presence(app, rows).await?.into_iter().map(|(_, member)| member).collect();
     Ok(Page::new(members, page, total))
@@ -43,7 +44,7 @@ pub async fn members(
 
 /// One of them.
 pub async fn member(app: &App, by: &Principal, id: ConversationId, user_id: UserId) -> Result<Member, AppError> {
-    access::reader(app, by.user_id, id).await?;
+    access::reader(&app.events, by.user_id, id).await?;
     let row = query::members::find(app.db.reader(), id, user_id).await?.ok_or(Code::NotFound)?;
     let found = with_presence(app, vec![row]).await?.into_iter().next();
     found.map(|(_, member)| member).ok_or_else(|| Code::NotFound.into())
@@ -77,7 +78,7 @@ pub async fn add_member(
     id: ConversationId,
     who: Result<UserId, AssistantId>,
 ) -> Result<NewMember, AppError> {
-    let access = access::reader(app, by.user_id, id).await?;
+    let access = access::reader(&app.events, by.user_id, id).await?;
     // A guest who was given a role in a conversation still knows nobody outside of it.
     membership::admit(&app.identity, by, access.workspace_id, Permission::Begin).await?;
     let change = match who {
@@ -98,7 +99,7 @@ pub async fn add_member(
             Change::AddAssistant(AddAssistant { conversation_id: id, by: by.user_id, assistant_id })
         }
     };
-    match app.writer.submit(change).await? {
+    match app.events.writer.submit(change).await? {
         Outcome::Assistant(assistant) => Ok(NewMember::Assistant(assistant)),
         other => other.member().map(NewMember::Person),
     }
@@ -106,17 +107,20 @@ pub async fn add_member(
 
 /// Ends somebody's membership.
 pub async fn remove_member(app: &App, by: &Principal, id: ConversationId, user_id: UserId) -> Result<(), AppError> {
-    let access = access::reader(app, by.user_id, id).await?;
+    let access = access::reader(&app.events, by.user_id, id).await?;
     if !access.kind.capabilities().members_are_durable {
         return channels::remove(app, by, id, user_id).await;
     }
-    app.writer.submit(Change::RemoveMember(RemoveMember { conversation_id: id, by: by.user_id, user_id })).await?;
+    app.events
+        .writer
+        .submit(Change::RemoveMember(RemoveMember { conversation_id: id, by: by.user_id, user_id }))
+        .await?;
     Ok(())
 }
 
 /// Ends one's own membership. Of a group its owner hands it over first; of a channel somebody who stays owns it then.
 pub async fn leave(app: &App, by: &Principal, id: ConversationId) -> Result<(), AppError> {
-    access::member(app, by.user_id, id).await?;
+    access::member(&app.events, by.user_id, id).await?;
     remove_member(app, by, id, by.user_id).await
 }
 
@@ -128,9 +132,13 @@ pub async fn set_role(
     user_id: UserId,
     role: MemberRole,
 ) -> Result<Member, AppError> {
-    let access = access::reader(app, by.user_id, id).await?;
+    let access = access::reader(&app.events, by.user_id, id).await?;
     if !access.kind.capabilities().members_are_durable {
         return channels::set_role(app, by, id, user_id, role).await;
     }
-    app.writer.submit(Change::SetRole(SetRole { conversation_id: id, by: by.user_id, user_id, role })).await?.member()
+    app.events
+        .writer
+        .submit(Change::SetRole(SetRole { conversation_id: id, by: by.user_id, user_id, role }))
+        .await?
+        .member()
 }

@@ -23,16 +23,13 @@ use dbcontext::query::{self, conversations::SeenConversation};
 pub use channels::join;
 pub use create::{NewConversation, create};
 pub use dbcontext::query::conversations::Filter;
+use event_log::events::{Archive, Change, Convert, DeleteConversation, UpdateConversation};
 use identity::membership;
 pub use members::{NewMember, add_member, leave, member, members, remove_member, set_role};
 pub use own::{OwnChange, set_own};
 use platform::audit::{Action, Entry};
 
-use crate::{
-    App,
-    events::{Archive, Change, Convert, DeleteConversation, UpdateConversation},
-    gateway,
-};
+use crate::{App, gateway};
 
 pub const MAX_TITLE_CHARS: usize = 120;
 /// The longest that members of a channel may have to wait between two messages.
@@ -116,13 +113,13 @@ pub async fn update(
         word_filter: None,
         entry: change.slow_mode_seconds.map(|_| Entry::by(by, Action::SlowModeChanged, Some(id.to_string()))),
     };
-    app.writer.submit(Change::Update(update)).await?;
+    app.events.writer.submit(Change::Update(update)).await?;
     find(app, by, id).await
 }
 
 /// Makes a channel one that can only be read, or one that is used again.
 pub async fn archive(app: &App, by: &Principal, id: ConversationId, archived: bool) -> Result<Conversation, AppError> {
-    app.writer.submit(Change::Archive(Archive { conversation_id: id, by: by.user_id, archived })).await?;
+    app.events.writer.submit(Change::Archive(Archive { conversation_id: id, by: by.user_id, archived })).await?;
     find(app, by, id).await
 }
 
@@ -133,12 +130,15 @@ pub async fn convert(
     id: ConversationId,
     kind: ConversationKind,
 ) -> Result<Conversation, AppError> {
-    app.writer.submit(Change::Convert(Convert { conversation_id: id, by: by.user_id, kind })).await?;
+    app.events.writer.submit(Change::Convert(Convert { conversation_id: id, by: by.user_id, kind })).await?;
     find(app, by, id).await
 }
 
 pub async fn delete(app: &App, by: &Principal, id: ConversationId) -> Result<(), AppError> {
-    app.writer.submit(Change::DeleteConversation(DeleteConversation { conversation_id: id, by: by.user_id })).await?;
+    app.events
+        .writer
+        .submit(Change::DeleteConversation(DeleteConversation { conversation_id: id, by: by.user_id }))
+        .await?;
     Ok(())
 }
 

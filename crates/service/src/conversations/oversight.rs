@@ -8,14 +8,12 @@ use appcore::{
 };
 use dbcontext::query::admin_conversations as seen;
 pub use dbcontext::query::admin_conversations::Filter;
+use event_log::events::{Change, EndConversation, HandOver};
 use identity::accounts::Confirmed;
 use platform::audit::{Action, Entry};
 
 use super::channels;
-use crate::{
-    App,
-    events::{Change, EndConversation, HandOver},
-};
+use crate::App;
 
 /// Conversations of all workspaces, the newest first.
 pub async fn list(app: &App, filter: &Filter, limit: u64) -> Result<Slice<AdminConversation>, AppError> {
@@ -55,7 +53,7 @@ pub async fn set_owner(
     let entry = Entry::by(by, Action::ConversationOwnerChanged, Some(format!("{id}:{owner}")));
     let handed_over = if able.members_are_durable {
         let hand_over = HandOver { conversation_id: id, user_id: owner, entry };
-        app.writer.submit(Change::HandOver(hand_over)).await.map(drop)
+        app.events.writer.submit(Change::HandOver(hand_over)).await.map(drop)
     } else {
         channels::hand_over(app, id, owner, entry).await.map(drop)
     };
@@ -76,7 +74,7 @@ pub async fn delete(app: &App, by: &Confirmed, id: ConversationId, name: &str) -
         return Err(AppError::field("name", "invalid", "Enter the conversation's name exactly as it is."));
     }
     let entry = Entry::by(by, Action::ConversationRemoved, Some(id.to_string()));
-    app.writer.submit(Change::EndConversation(EndConversation { conversation_id: id, entry })).await?;
+    app.events.writer.submit(Change::EndConversation(EndConversation { conversation_id: id, entry })).await?;
     Ok(())
 }
 

@@ -7,8 +7,9 @@ use appcore::{
     view::{Notify, OwnMembership, OwnSettings},
 };
 use dbcontext::query;
+use event_log::access;
 
-use crate::{App, access};
+use crate::App;
 
 /// `None` leaves a field as it is; an inner `None` takes it away.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,7 +28,7 @@ pub async fn set_own(
     id: ConversationId,
     change: OwnChange,
 ) -> Result<OwnMembership, AppError> {
-    access::member(app, by.user_id, id).await?;
+    access::member(&app.events, by.user_id, id).await?;
     if let Some(Some(section)) = change.section_id
         && !query::sections::of(app.db.reader(), by.user_id).await?.iter().any(|own| own.id == section)
     {

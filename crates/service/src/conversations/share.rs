@@ -16,22 +16,23 @@ use dbcontext::query::{
     messages::NamedMessage,
     shares::{self as rows, ShareRow, SharedRow, SharedVersion},
 };
+use event_log::access;
 use uuid::Uuid;
 
-use crate::{App, access};
+use crate::App;
 
 /// So many messages are shown, the newest.
 const MAX_MESSAGES: usize = 1_000;
 
 /// How the caller shares a chat of theirs; `None`: they don't.
 pub async fn own(app: &App, by: &Principal, id: ConversationId) -> Result<Option<Share>, AppError> {
-    access::member(app, by.user_id, id).await?;
+    access::member(&app.events, by.user_id, id).await?;
     rows::of_conversation(app.db.reader(), id).await?.map(view).transpose()
 }
 
 /// Shares a chat of the caller's as it is now. The link stays the one that it has.
 pub async fn put(app: &App, by: &Principal, id: ConversationId) -> Result<Share, AppError> {
-    let access = access::member(app, by.user_id, id).await?;
+    let access = access::member(&app.events, by.user_id, id).await?;
     if !access.kind.capabilities().asks_every_message {
         return Err(AppError::refused(Code::WrongState, "Only chats with an assistant can be shared."));
     }
@@ -49,7 +50,7 @@ pub async fn put(app: &App, by: &Principal, id: ConversationId) -> Result<Share,
 
 /// Has nobody read it by its link any more.
 pub async fn revoke(app: &App, by: &Principal, id: ConversationId) -> Result<(), AppError> {
-    access::member(app, by.user_id, id).await?;
+    access::member(&app.events, by.user_id, id).await?;
     rows::remove(app.db.writer(), id).await
 }
 

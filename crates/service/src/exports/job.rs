@@ -12,6 +12,7 @@ use appcore::{
 };
 use bytes::Bytes;
 use dbcontext::query::{conversations, exports, members};
+use event_log::notifications::{Notice, notify};
 use jobs::{Ended, Job, Stored, Work};
 use platform::work_pools::WorkOwner;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,6 @@ use uuid::Uuid;
 use super::{MEDIA_TYPE, Wanted, archive::Archive, check, format};
 use crate::{
     App,
-    notifications::{Notice, notify},
     uploads::{self, Object},
 };
 
@@ -208,5 +208,5 @@ async fn told(app: &App, job: ExportJob, upload: Option<Upload>) -> Result<(), A
         title: Some(upload.name),
         text: Some(String::new()),
     };
-    notify(app, notice).await
+    notify(&app.events, notice).await
 }

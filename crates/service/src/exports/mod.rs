@@ -19,12 +19,13 @@ use dbcontext::{
         uploads::{self as uploads, NewUpload},
     },
 };
+use event_log::access;
 use jobs::{self, Stored as _};
 use platform::cleanup::SweepJob;
 
 pub(crate) use job::ExportJob;
 
-use crate::{App, access};
+use crate::App;
 
 /// So long an export can be fetched.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -94,7 +95,7 @@ pub async fn begin(app: &App, conversation: &ExportableConversation, wanted: Wan
 
 /// Refuses whoever may not take the conversation along.
 async fn check(app: &App, user: UserId, id: ConversationId) -> Result<Access, AppError> {
-    let access = access::reader(app, user, id).await?;
+    let access = access::reader(&app.events, user, id).await?;
     let members = query::members::count(app.db.reader(), id).await?;
     access.may_export(members <= u64::from(app.config.realtime.small_conversation))?;
     Ok(access)

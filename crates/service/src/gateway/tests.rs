@@ -31,7 +31,7 @@ use super::{
 use crate::{
     App, credits,
     ledger::{self, Holder},
-    tests::stage::{Stage, principal, sign_up, stages, until},
+    tests::stage::{Instances as _, Stage, principal, sign_up, stages, until},
 };
 
 const SETTINGS: &[(&str, &str)] = &[

@@ -13,6 +13,7 @@ use appcore::{
 };
 use bytes::Bytes;
 use dbcontext::query::uploads::{self as rows, StoredUpload};
+use event_log::events::{Change, SetTranscript, TranscribeJob};
 use futures_util::TryStreamExt as _;
 use identity::membership;
 use jobs::{Ended, Job, Work};
@@ -22,7 +23,6 @@ use uuid::Uuid;
 use super::{Asker, Model, Refusal, SideCall};
 use crate::{
     App,
-    events::{Change, SetTranscript, TranscribeJob},
     uploads::{self, Object},
 };
 
@@ -38,7 +38,7 @@ impl Job<App> for TranscribeJob {
         let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
         let is_last = work.state.config.jobs.wait_after(failures).is_none();
         tokio::select! {
-            written = self.write_down(work.state, is_last) => match written {
+            written = transcribe(work.state, self, is_last) => match written {
                 // Deleted meanwhile.
                 Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
                 written => written.map(|()| Ended::Done),
@@ -49,61 +49,59 @@ impl Job<App> for TranscribeJob {
     }
 }
 
-impl TranscribeJob {
-    async fn write_down(self, app: &App, is_last: bool) -> Result<(), AppError> {
-        let row = rows::get_all(app.db.reader(), [self.upload_id]).await?.pop().ok_or(Code::NotFound)?;
-        if row.transcript_state.as_deref() != Some(TranscriptState::Pending.as_str()) {
-            // Another message carries it, too.
-            return self.tell(app, row.transcript).await;
-        }
-        match self.heard(app, row).await {
-            Ok(transcript) => self.tell(app, transcript).await,
-            Err(error) if is_last && error.code() != Code::NotFound => {
-                self.tell(app, None).await?;
-                Err(error)
-            }
-            Err(error) => Err(error),
-        }
+async fn transcribe(app: &App, job: TranscribeJob, is_last: bool) -> Result<(), AppError> {
+    let row = rows::get_all(app.db.reader(), [job.upload_id]).await?.pop().ok_or(Code::NotFound)?;
+    if row.transcript_state.as_deref() != Some(TranscriptState::Pending.as_str()) {
+        // Another message carries it, too.
+        return set_transcript(app, job, row.transcript).await;
     }
-
-    async fn tell(self, app: &App, transcript: Option<String>) -> Result<(), AppError> {
-        let Self { conversation_id, message_id, upload_id } = self;
-        let set = SetTranscript { conversation_id, message_id, upload_id, transcript };
-        app.writer.submit(Change::SetTranscript(set)).await.map(drop)
+    match recorded_words(app, job, row).await {
+        Ok(transcript) => set_transcript(app, job, transcript).await,
+        Err(error) if is_last && error.code() != Code::NotFound => {
+            set_transcript(app, job, None).await?;
+            Err(error)
+        }
+        Err(error) => Err(error),
     }
+}
 
-    /// What is said; none where nobody can tell, now or later.
-    async fn heard(self, app: &App, row: StoredUpload) -> Result<Option<String>, AppError> {
-        let name = app.config.ai.transcription_model.as_deref();
-        let Some(model) = name.and_then(|name| app.gateway.find_model(name)) else {
-            tracing::warn!(model = name, "ai.transcription_model is no model of the gateway");
+async fn set_transcript(app: &App, job: TranscribeJob, transcript: Option<String>) -> Result<(), AppError> {
+    let TranscribeJob { conversation_id, message_id, upload_id } = job;
+    let set = SetTranscript { conversation_id, message_id, upload_id, transcript };
+    app.events.writer.submit(Change::SetTranscript(set)).await.map(drop)
+}
+
+/// What is said; none where nobody can tell, now or later.
+async fn recorded_words(app: &App, job: TranscribeJob, row: StoredUpload) -> Result<Option<String>, AppError> {
+    let name = app.config.ai.transcription_model.as_deref();
+    let Some(model) = name.and_then(|name| app.gateway.find_model(name)) else {
+        tracing::warn!(model = name, "ai.transcription_model is no model of the gateway");
+        return Ok(None);
+    };
+    let size = u64::try_from(row.size.unwrap_or_default()).unwrap_or_default();
+    let Some(owner) = row.owner_id.filter(|_| (1..=MAX_RECORDING as u64).contains(&size)) else { return Ok(None) };
+    let workspace = rows::workspace_of(app.db.reader(), job.message_id, job.upload_id).await?;
+    let asker = Asker { user_id: owner, workspace_id: Some(workspace.ok_or(Code::NotFound)?) };
+    let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(size));
+    let held = match SideCall::begin(app, asker, &model, question).await {
+        Ok(held) => held,
+        Err(Refusal::Failed(error)) => return Err(error),
+        Err(refusal) => {
+            tracing::info!(upload = %job.upload_id, reason = %refusal.sentence(), "a voice note is not written down");
             return Ok(None);
-        };
-        let size = u64::try_from(row.size.unwrap_or_default()).unwrap_or_default();
-        let Some(owner) = row.owner_id.filter(|_| (1..=MAX_RECORDING as u64).contains(&size)) else { return Ok(None) };
-        let workspace = rows::workspace_of(app.db.reader(), self.message_id, self.upload_id).await?;
-        let asker = Asker { user_id: owner, workspace_id: Some(workspace.ok_or(Code::NotFound)?) };
-        let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(size));
-        let held = match SideCall::begin(app, asker, &model, question).await {
-            Ok(held) => held,
-            Err(Refusal::Failed(error)) => return Err(error),
-            Err(refusal) => {
-                tracing::info!(upload = %self.upload_id, reason = %refusal.sentence(), "a voice note is not written down");
-                return Ok(None);
-            }
-        };
-        let pieces = app.uploads.store.read(Object::Whole(row.id), 0..size).await?;
-        let file: Vec<Bytes> = pieces.try_collect().await?;
-        match hear(app, held, &model, row.id.0, file.concat().into(), row.media_type).await {
-            Ok(body) => body.map_or(Ok(None), |body| words(&body)),
-            Err(error) if is_final(&error) => {
-                tracing::info!(upload = %self.upload_id, "a voice note can't be written down");
-                Ok(None)
-            }
-            // The job's schedule decides when it is tried again.
-            Err(error) => {
-                Err(AppError::unavailable(anyhow::anyhow!("a voice note was not written down: {}", error.message())))
-            }
+        }
+    };
+    let pieces = app.uploads.store.read(Object::Whole(row.id), 0..size).await?;
+    let file: Vec<Bytes> = pieces.try_collect().await?;
+    match hear(app, held, &model, row.id.0, file.concat().into(), row.media_type).await {
+        Ok(body) => body.map_or(Ok(None), |body| words(&body)),
+        Err(error) if is_final(&error) => {
+            tracing::info!(upload = %job.upload_id, "a voice note can't be written down");
+            Ok(None)
+        }
+        // The job's schedule decides when it is tried again.
+        Err(error) => {
+            Err(AppError::unavailable(anyhow::anyhow!("a voice note was not written down: {}", error.message())))
         }
     }
 }

@@ -74,8 +74,7 @@ async fn adds_up(db: &Database) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_racing_requests_on_a_balance_for_ten_get_ten() {
     for stage in stages().await {
-        let app = stage.try_instance(&[]).await.unwrap();
-        let db = app.db.clone();
+        let db = stage.database().await;
         let instances = instances(&db, &Clock::stopped_at(NOW));
         let account = account(&db, 1_000).await;
         let asked: Vec<_> = (0..200)
@@ -109,8 +108,7 @@ async fn two_hundred_racing_requests_on_a_balance_for_ten_get_ten() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_program_held_pays_for_what_it_had_finished() {
     for stage in stages().await {
-        let app = stage.try_instance(&[]).await.unwrap();
-        let db = app.db.clone();
+        let db = stage.database().await;
         let instances = instances(&db, &Clock::stopped_at(NOW));
         let account = account(&db, 1_000).await;
         let restarted = async |cost: i64, left: Option<Left>| {
@@ -144,8 +142,7 @@ async fn a_busy_account_is_drawn_from_blocks_and_used_to_the_end() {
     const CALL: i64 = 100;
     const CALLS: i64 = 1_000;
     for stage in stages().await {
-        let app = stage.try_instance(&[]).await.unwrap();
-        let db = app.db.clone();
+        let db = stage.database().await;
         let instances = instances(&db, &Clock::stopped_at(NOW));
         let account = account(&db, CALL * CALLS).await;
         let mut served = 0;
@@ -177,8 +174,7 @@ async fn a_busy_account_is_drawn_from_blocks_and_used_to_the_end() {
 #[tokio::test]
 async fn what_nobody_settles_expires_and_its_late_cost_is_booked() {
     for stage in stages().await {
-        let app = stage.try_instance(&[]).await.unwrap();
-        let db = app.db.clone();
+        let db = stage.database().await;
         let clock = Clock::stopped_at(NOW);
         let holds = Arc::clone(&instances(&db, &clock)[0]);
         let account = account(&db, 100).await;
@@ -213,8 +209,7 @@ async fn damage(db: &Database, account: Uuid, held: i64) {
 #[tokio::test]
 async fn an_account_on_which_nothing_can_be_booked_keeps_no_other_waiting() {
     for stage in stages().await {
-        let app = stage.try_instance(&[]).await.unwrap();
-        let db = app.db.clone();
+        let db = stage.database().await;
         let clock = Clock::stopped_at(NOW);
         let holds = Arc::clone(&instances(&db, &clock)[0]);
         let accounts: [Uuid; 3] = std::array::from_fn(|_| Uuid::now_v7());
@@ -242,8 +237,7 @@ async fn an_account_on_which_nothing_can_be_booked_keeps_no_other_waiting() {
 #[tokio::test]
 async fn what_was_held_before_a_question_was_sent_is_taken_over_by_another_instance() {
     for stage in stages().await {
-        let app = stage.try_instance(&[]).await.unwrap();
-        let db = app.db.clone();
+        let db = stage.database().await;
         let clock = Clock::stopped_at(NOW);
         let instances = instances(&db, &clock);
         let account = account(&db, 100).await;
@@ -313,8 +307,7 @@ async fn subscriber(db: &Database, calls: i64, ends_at: Timestamp) -> UserId {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_calls_never_pass_a_quota_and_the_next_day_begins_anew() {
     for stage in stages().await {
-        let app = stage.try_instance(&[]).await.unwrap();
-        let db = app.db.clone();
+        let db = stage.database().await;
         let clock = Clock::stopped_at(NOW);
         let instances = instances(&db, &clock);
         let day = Duration::from_secs(86_400);
@@ -512,13 +505,13 @@ impl Play {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_to_an_account_on_two_instances_adds_up() {
     for stage in stages().await {
-        let app = stage.try_instance(&[]).await.unwrap();
+        let db = stage.database().await;
         let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
         let deeds = proptest::collection::vec(deed(), 1..30);
         let played = tokio::task::block_in_place(|| {
             TestRunner::new(config).run(&deeds, |deeds| {
                 Handle::current().block_on(async {
-                    let (db, clock) = (app.db.clone(), Clock::stopped_at(NOW));
+                    let (db, clock) = (db.clone(), Clock::stopped_at(NOW));
                     let mut play = Play {
                         instances: instances(&db, &clock),
                         db,

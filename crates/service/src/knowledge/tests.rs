@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     App,
-    tests::stage::{Stage, stages},
+    tests::stage::{Instances as _, Stage, stages},
 };
 
 const SPACE: &str = "embed-1";

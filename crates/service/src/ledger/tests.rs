@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{Book, Books, Holder, Source, verify};
-use crate::tests::stage::stages;
+use crate::tests::stage::{Instances as _, stages};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const EXPIRY: Duration = Duration::from_secs(80);

@@ -12,9 +12,10 @@ use dbcontext::{
     constraint::app_error,
     query::{drafts as rows, texts::row_bytes},
 };
+use event_log::access;
 
 use super::{find, max_chars, may_reply_to};
-use crate::{App, access, quotas};
+use crate::{App, quotas};
 
 /// How many somebody may have.
 const MAX_DRAFTS: u64 = 1_000;
@@ -26,7 +27,7 @@ pub async fn put(
     mut draft: Draft,
     written_at: Option<Timestamp>,
 ) -> Result<Draft, AppError> {
-    access::reader(app, by.user_id, draft.conversation_id).await?;
+    access::reader(&app.events, by.user_id, draft.conversation_id).await?;
     draft.content = Content::parse_beside_files(draft.content, max_chars(app))?.into_string();
     if !draft.content.is_empty() {
         if let Some(root_id) = draft.thread_id {

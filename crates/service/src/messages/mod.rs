@@ -19,13 +19,16 @@ use appcore::{
 use dbcontext::query;
 use serde_json::json;
 
-pub use crate::events::{InThread, SendMessage, Sent};
 pub use dbcontext::query::messages::History;
+pub use event_log::events::{InThread, SendMessage, Sent};
+use event_log::{
+    access,
+    events::{AnswerOptions, AskAgain, Change, DeleteMessage, EditMessage, KEPT_TO_ADMINS, Outcome, ShowVersion},
+};
 
 use crate::{
-    App, access,
+    App,
     answering::{self, budget},
-    events::{AnswerOptions, AskAgain, Change, DeleteMessage, EditMessage, KEPT_TO_ADMINS, Outcome, ShowVersion},
 };
 
 /// How many may be mentioned at once without being asked.
@@ -41,13 +44,13 @@ pub async fn send(app: &App, mut send: SendMessage, is_confirmed: bool) -> Resul
     check_mentions(&send.mentions)?;
     send.asking = answering::checked(app, send.asking)?;
     let (user, id) = (send.sender, send.conversation_id);
-    let access = access::Lookup::new(app, user, id);
+    let access = access::Lookup::new(&app.events, user, id);
     if send.mentions_many() {
         send.here = mention_many(app, &access, &send.mentions, is_confirmed).await?;
     }
     let queued = budget::hold_for_message(app, &access, &mut send).await?;
-    let sent = app.writer.submit(Change::Send(send)).await;
-    let sent = access::explain(app, user, id, sent).await.and_then(Outcome::sent);
+    let sent = app.events.writer.submit(Change::Send(send)).await;
+    let sent = access::explain(&app.events, user, id, sent).await.and_then(Outcome::sent);
     if let (Some(queued), Ok(Sent { duplicate: false, .. })) = (queued, &sent) {
         queued.hand_over();
     }
@@ -168,13 +171,13 @@ pub async fn edit(
         check_mentions(mentions)?;
         let (before, after) = (Reach::of(&message.mentions), Reach::of(mentions));
         if after != before && after != Reach::Named {
-            let access = access::Lookup::new(app, by.user_id, conversation_id);
+            let access = access::Lookup::new(&app.events, by.user_id, conversation_id);
             here = mention_many(app, &access, mentions, is_confirmed || after < before).await?;
         }
     }
     let edit = EditMessage { conversation_id, by: by.user_id, message_id, content, mentions, here };
-    let edited = app.writer.submit(Change::Edit(edit)).await;
-    access::explain(app, by.user_id, conversation_id, edited).await?.message()
+    let edited = app.events.writer.submit(Change::Edit(edit)).await;
+    access::explain(&app.events, by.user_id, conversation_id, edited).await?.message()
 }
 
 /// Gives one's own prompt another text and has the assistant answer that; what was there before is kept as a version.
@@ -187,10 +190,10 @@ pub async fn ask_again(
 ) -> Result<Message, AppError> {
     let mut asking = answering::checked(app, asking)?;
     let conversation_id = find(app, by, message_id).await?.conversation_id;
-    let access = access::Lookup::new(app, by.user_id, conversation_id);
+    let access = access::Lookup::new(&app.events, by.user_id, conversation_id);
     let queued = budget::hold(app, &access, 1, &mut asking).await?;
     let again = AskAgain { conversation_id, by: by.user_id, message_id, content, asking };
-    let asked = app.writer.submit(Change::AskAgain(again)).await;
+    let asked = app.events.writer.submit(Change::AskAgain(again)).await;
     budget::hand_over(queued, &asked);
     asked?.message()
 }
@@ -199,22 +202,22 @@ pub async fn ask_again(
 pub async fn show_version(app: &App, by: &Principal, message_id: MessageId, index: i64) -> Result<Message, AppError> {
     let conversation_id = find(app, by, message_id).await?.conversation_id;
     let show = ShowVersion { conversation_id, by: by.user_id, message_id, index };
-    app.writer.submit(Change::ShowVersion(show)).await?.message()
+    app.events.writer.submit(Change::ShowVersion(show)).await?.message()
 }
 
 pub async fn delete(app: &App, by: &Principal, message_id: MessageId) -> Result<(), AppError> {
     let message = find(app, by, message_id).await?;
     let (conversation_id, has_more) = (message.conversation_id, message.has_more());
     let delete = DeleteMessage { conversation_id, by: by.user_id, message_id, has_more };
-    let deleted = app.writer.submit(Change::Delete(delete)).await;
-    access::explain(app, by.user_id, conversation_id, deleted).await?;
+    let deleted = app.events.writer.submit(Change::Delete(delete)).await;
+    access::explain(&app.events, by.user_id, conversation_id, deleted).await?;
     Ok(())
 }
 
 /// A message with up to `count` before it and after it: of the main line, or of its thread where it is a reply.
 pub async fn neighbours(app: &App, by: &Principal, id: MessageId, count: u64) -> Result<Neighbours, AppError> {
     let message = find(app, by, id).await?;
-    let begins_after = access::reader(app, by.user_id, message.conversation_id).await?.reads_after();
+    let begins_after = access::reader(&app.events, by.user_id, message.conversation_id).await?.reads_after();
     let (count, db) = (count.clamp(1, MAX_NEIGHBOURS), app.db.reader());
     let limit = usize::try_from(count).unwrap_or(usize::MAX);
     let ((mut before, has_more_before), (mut after, has_more_after)) = match message.thread_id {
@@ -246,7 +249,7 @@ pub async fn neighbours(app: &App, by: &Principal, id: MessageId, count: u64) ->
 
 /// Part of a conversation's history, oldest first.
 pub async fn page(app: &App, by: &Principal, id: ConversationId, part: History) -> Result<Slice<Message>, AppError> {
-    let begins_after = access::reader(app, by.user_id, id).await?.reads_after();
+    let begins_after = access::reader(&app.events, by.user_id, id).await?.reads_after();
     let part = History { begins_after, limit: part.limit.clamp(1, MAX_PAGE_SIZE), ..part };
     let (rows, has_more) = query::messages::history(app.db.reader(), id, part).await?;
     let items = rows.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;

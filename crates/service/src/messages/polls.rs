@@ -12,12 +12,13 @@ use appcore::{
     view::{Message, NewPoll, OwnVote},
 };
 use dbcontext::query;
-
-use super::find;
-use crate::{
-    App, access,
+use event_log::{
+    access,
     events::{Change, ClosePoll, Vote},
 };
+
+use super::find;
+use crate::App;
 
 /// What one chooses from: at least, at most.
 const OPTIONS: (usize, usize) = (2, 10);
@@ -53,8 +54,8 @@ pub async fn vote(app: &App, by: &Principal, message_id: MessageId, choices: Vec
     // Each once, in their order.
     let choices = choices.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
     let vote = Vote { conversation_id, by: by.user_id, message_id, choices };
-    let voted = app.writer.submit(Change::Vote(vote)).await;
-    access::explain(app, by.user_id, conversation_id, voted).await?.message()
+    let voted = app.events.writer.submit(Change::Vote(vote)).await;
+    access::explain(&app.events, by.user_id, conversation_id, voted).await?.message()
 }
 
 /// What the caller has chosen.
@@ -67,6 +68,6 @@ pub async fn own_vote(app: &App, by: &Principal, message_id: MessageId) -> Resul
 pub async fn close(app: &App, by: &Principal, message_id: MessageId) -> Result<Message, AppError> {
     let conversation_id = find(app, by, message_id).await?.conversation_id;
     let close = ClosePoll { conversation_id, by: by.user_id, message_id };
-    let closed = app.writer.submit(Change::ClosePoll(close)).await;
-    access::explain(app, by.user_id, conversation_id, closed).await?.message()
+    let closed = app.events.writer.submit(Change::ClosePoll(close)).await;
+    access::explain(&app.events, by.user_id, conversation_id, closed).await?.message()
 }

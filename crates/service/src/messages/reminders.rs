@@ -18,16 +18,13 @@ use dbcontext::{
         texts::row_bytes,
     },
 };
+use event_log::notifications::{self, Notice};
 use jobs::{self, Ended, Job, Stored, Work};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::find;
-use crate::{
-    App,
-    notifications::{self, Notice},
-    quotas,
-};
+use crate::{App, quotas};
 
 /// How many somebody may have.
 const MAX_REMINDERS: u64 = 1_000;
@@ -134,7 +131,7 @@ async fn remind(app: &App, id: ReminderId) -> Result<(), AppError> {
             title: None,
             text: row.note,
         };
-        notifications::notify(app, notice).await?;
+        notifications::notify(&app.events, notice).await?;
     }
     if rows::remove(app.db.writer(), row.user_id, id).await? {
         tell(app, row.user_id, id)?;

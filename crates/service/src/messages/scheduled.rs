@@ -22,18 +22,17 @@ use dbcontext::{
         uploads as files,
     },
 };
+use event_log::{
+    access,
+    events::{AnswerOptions, no_such_file},
+};
 use jobs::{self, Ended, Job, Stored, Work};
 use platform::cleanup::SweepJob;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{InThread, SendMessage, check_mentions, content_beside, may_reply_to, send};
-use crate::{
-    App, access,
-    events::{AnswerOptions, no_such_file},
-    quotas,
-    uploads::space,
-};
+use crate::{App, quotas, uploads::space};
 
 /// How many somebody may have.
 const MAX_SCHEDULED: u64 = 500;
@@ -93,7 +92,7 @@ pub async fn create(
         return Err(AppError::field("poll", "invalid", "A poll is sent at once."));
     }
     check_mentions(&message.mentions)?;
-    let access = access::Lookup::new(app, user, conversation_id);
+    let access = access::Lookup::new(&app.events, user, conversation_id);
     let member = access.member().await?;
     member.may_write()?;
     message.content.check_length(app.config.messages.max_chars_in(member.kind))?;
@@ -195,7 +194,7 @@ pub async fn change(
     let now = app.clock.now();
     if let Some(text) = change.content {
         payload.content = content_beside(app, text, &payload.attachments, payload.forwarded.is_some())?;
-        let access = access::member(app, by.user_id, row.conversation_id).await?;
+        let access = access::member(&app.events, by.user_id, row.conversation_id).await?;
         payload.content.check_length(app.config.messages.max_chars_in(access.kind))?;
     }
     if let Some(mentions) = change.mentions {

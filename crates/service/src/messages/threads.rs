@@ -10,13 +10,14 @@ use appcore::{
 use dbcontext::query::{self, threads as rows};
 
 pub use dbcontext::query::threads::{Part, Which};
-
-use super::find;
-use crate::{
-    App, access,
+use event_log::{
+    access,
     events::{Change, Solve},
     notifications::{self, Place, ReadTo},
 };
+
+use super::find;
+use crate::App;
 
 /// Part of a thread, and what the caller is to it.
 pub async fn page(app: &App, by: &Principal, root_id: MessageId, part: Part) -> Result<Thread, AppError> {
@@ -68,7 +69,7 @@ pub async fn follow(
     is_followed: bool,
 ) -> Result<ThreadPosition, AppError> {
     let root = root(app, by, root_id).await?;
-    access::member(app, by.user_id, root.conversation_id).await?;
+    access::member(&app.events, by.user_id, root.conversation_id).await?;
     if is_followed {
         let last_no = root.thread.as_ref().map_or(0, |thread| thread.last_no);
         rows::begin_to_follow(app.db.writer(), by.user_id, root_id, last_no).await?;
@@ -81,7 +82,7 @@ pub async fn follow(
 /// Moves how far the caller has read a thread that they follow. Whoever doesn't follow it changes nothing.
 pub async fn read(app: &App, by: &Principal, root_id: MessageId, no: i64) -> Result<ThreadPosition, AppError> {
     let root = root(app, by, root_id).await?;
-    access::member(app, by.user_id, root.conversation_id).await?;
+    access::member(&app.events, by.user_id, root.conversation_id).await?;
     let last_no = root.thread.as_ref().map_or(0, |thread| thread.last_no);
     let no = no.min(last_no);
     rows::read(app.db.writer(), by.user_id, root_id, no).await?;
@@ -103,8 +104,8 @@ async fn tell(app: &App, by: &Principal, root: &Message) -> Result<ThreadPositio
 pub async fn solve(app: &App, by: &Principal, message_id: MessageId, is_solved: bool) -> Result<Message, AppError> {
     let conversation_id = root(app, by, message_id).await?.conversation_id;
     let solve = Solve { conversation_id, by: by.user_id, message_id, is_solved };
-    let solved = app.writer.submit(Change::Solve(solve)).await;
-    access::explain(app, by.user_id, conversation_id, solved).await?.message()
+    let solved = app.events.writer.submit(Change::Solve(solve)).await;
+    access::explain(&app.events, by.user_id, conversation_id, solved).await?.message()
 }
 
 /// A message that somebody passes on: they must be able to read it.

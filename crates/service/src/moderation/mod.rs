@@ -15,6 +15,10 @@ use appcore::{
 use dbcontext::query::{self, moderation as rows};
 
 pub use dbcontext::query::moderation::Filter as ReportFilter;
+use event_log::{
+    access,
+    events::{Change, HideMessage, UpdateConversation},
+};
 use identity::accounts::Confirmed;
 use platform::{
     audit::{self, Action, Entry},
@@ -22,10 +26,7 @@ use platform::{
 };
 pub use reports::{Resolution, details, list, release, report, resolve, take};
 
-use crate::{
-    App, access,
-    events::{Change, HideMessage, UpdateConversation},
-};
+use crate::App;
 
 /// Hides what a message says from everybody but its author and administrators, or shows it again.
 pub async fn hide(app: &App, by: &Principal, id: MessageId, is_hidden: bool) -> Result<Message, AppError> {
@@ -38,7 +39,7 @@ pub async fn hide(app: &App, by: &Principal, id: MessageId, is_hidden: bool) -> 
         is_hidden,
         entry: Entry::by(by, action, Some(id.to_string())),
     };
-    app.writer.submit(Change::Hide(hide)).await?.message()
+    app.events.writer.submit(Change::Hide(hide)).await?.message()
 }
 
 /// Content of a hidden message, for its author and for administrators.
@@ -92,7 +93,7 @@ pub async fn see(app: &App, by: &Principal, id: WarningId) -> Result<Warning, Ap
 
 /// The words that are not wanted in a channel, for those who manage it.
 pub async fn word_filter(app: &App, by: &Principal, id: ConversationId) -> Result<WordFilter, AppError> {
-    let access = access::reader(app, by.user_id, id).await?;
+    let access = access::reader(&app.events, by.user_id, id).await?;
     if !access.may_manage() {
         return Err(Code::Forbidden.into());
     }
@@ -124,6 +125,6 @@ pub async fn set_word_filter(
         word_filter: Some(stored),
         entry: Some(Entry::by(by, Action::WordFilterChanged, Some(id.to_string()))),
     };
-    app.writer.submit(Change::Update(update)).await?;
+    app.events.writer.submit(Change::Update(update)).await?;
     Ok(filter)
 }

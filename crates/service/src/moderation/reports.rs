@@ -16,10 +16,11 @@ use dbcontext::{
     constraint::app_error,
     query::{self, moderation as rows},
 };
+use event_log::events::HIDDEN;
 use platform::audit::{self, Action, Entry};
 
 use super::{ReportFilter, files, hide};
-use crate::{App, events::HIDDEN, messages};
+use crate::{App, messages};
 
 /// How many reports of one person may wait to be closed.
 const MAX_UNCLOSED: u64 = 50;

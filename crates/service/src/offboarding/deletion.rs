@@ -17,6 +17,7 @@ use dbcontext::{
     entity::user,
     query::{self, api_keys, departures, mail_tokens, sessions, users},
 };
+use event_log::events::{Change, Depart};
 use identity::{
     accounts::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended, tell_others},
     mail::MailJob,
@@ -34,7 +35,6 @@ use uuid::Uuid;
 
 use crate::{
     App,
-    events::{Change, Depart},
     workspaces::{emoji, invitations, submit_all},
 };
 

@@ -24,7 +24,7 @@ use super::{Order, apply, begin, inbox, plans, refund, subscriptions::Payer};
 use crate::{
     App,
     ledger::{self, Books, Holder, Source},
-    tests::stage::{PASSWORD, email, principal, sign_in, sign_up, stages},
+    tests::stage::{Instances as _, PASSWORD, email, principal, sign_in, sign_up, stages},
 };
 
 const SEQUENCES: usize = 24;

@@ -13,10 +13,11 @@ use dbcontext::query::{
     unread::{self as rows, Behind},
     users,
 };
+use event_log::access;
 use identity::membership;
 
 use super::reading::{Material, READ_ALL, Reader, said};
-use crate::{App, access};
+use crate::App;
 
 /// So many messages of one conversation are read, and of each where there are several.
 const MOST_OF_ONE: u64 = 200;
@@ -53,7 +54,7 @@ pub async fn catch_up(
     let db = app.db.reader();
     let (workspace, mut behind, each) = match missed {
         Missed::Conversation { id, since } => {
-            let access = access::member(app, by.user_id, id).await?;
+            let access = access::member(&app.events, by.user_id, id).await?;
             let mut behind = rows::find(db, by.user_id, id).await?.ok_or(Code::NotFound)?;
             if let Some(since) = since {
                 behind.after_seq = since.max(access.reads_after());

@@ -219,7 +219,7 @@ async fn keep(app: Weak<App>, news: Arc<News>) {
                 tracing::warn!(%error, "failed to purge the search index");
             }
         }
-        let times = if app.writer.waiting() > 0 { REST_WHILE_BUSY } else { REST };
+        let times = if app.events.writer.waiting() > 0 { REST_WHILE_BUSY } else { REST };
         drop(app);
         if !is_filling {
             tokio::time::sleep((begun.elapsed() * times).clamp(SHORTEST_REST, LONGEST_REST)).await;

@@ -7,7 +7,7 @@ use platform::firewall::{BanRequest, Filter};
 
 use crate::{
     App,
-    tests::stage::{Stage, principal, sign_up, stages, until},
+    tests::stage::{Instances as _, Stage, principal, sign_up, stages, until},
 };
 
 const SETTINGS: [(&str, &str); 3] = [

@@ -5,7 +5,7 @@ use dbcontext::entity::signing_key;
 use identity::accounts::rotate_keys;
 use sea_orm::EntityTrait;
 
-use super::stage::{principal, sign_up, stages};
+use super::stage::{Instances as _, principal, sign_up, stages};
 use crate::App;
 
 const SECRET: (&str, &str) = ("auth.key_encryption_secret", "correct horse battery staple");

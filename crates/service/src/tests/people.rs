@@ -7,7 +7,7 @@ use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version, password_hash::
 use dbcontext::query::{passkeys as rows, users};
 use identity::accounts::{self, Device, PasswordChange, ProfileChange, SignUp};
 
-use super::stage::{PASSWORD, email, newcomer, principal, sign_in, sign_up, stages, until};
+use super::stage::{Instances as _, PASSWORD, email, newcomer, principal, sign_in, sign_up, stages, until};
 
 const ALL: fn() -> PageRequest = || PageRequest::new(None, None);
 

@@ -5,7 +5,7 @@ use dbcontext::entity::refresh_token;
 use identity::accounts::{self, Device, TokenPair};
 use sea_orm::EntityTrait;
 
-use super::stage::{principal, sign_in, sign_up, stages};
+use super::stage::{Instances as _, principal, sign_in, sign_up, stages};
 use crate::App;
 
 async fn refresh(app: &App, pair: &TokenPair, key: Option<&str>) -> Result<TokenPair, Code> {

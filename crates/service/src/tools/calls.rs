@@ -5,6 +5,7 @@ use appcore::{
     view::{McpAuth, ToolCallStatus},
 };
 use dbcontext::query::tool_calls::{self, ToolCallRow};
+use event_log::events::AnswerJob;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mcp::McpError;
 use platform::work_pools::WorkOwner;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
 use super::{Offer, ToolTranscript, builtin, pictures, shown_json, tell, transcript::EXPIRED};
-use crate::{App, events::AnswerJob};
+use crate::App;
 
 /// How many calls of one answer are made at the same time.
 const AT_ONCE: usize = 4;

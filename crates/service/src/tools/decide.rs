@@ -13,12 +13,13 @@ use dbcontext::{
         tool_permissions::{self, NewPermission},
     },
 };
+use event_log::{access, events::AnswerJob};
 use jobs::{self, Stored as _};
 use mcp::Tool;
 use serde_json::{Map, Value};
 
 use super::{arguments, builtin, permissions::digest, servers, shown_json, tell, transcript::DENIED};
-use crate::{App, access, events::AnswerJob};
+use crate::App;
 
 /// What somebody decides of a call.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ async fn own(
 ) -> Result<(Message, ToolCallRow), AppError> {
     let found = query::messages::find(app.db.reader(), by.user_id, message_id).await?;
     let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
-    access::member(app, by.user_id, message.conversation_id).await?;
+    access::member(&app.events, by.user_id, message.conversation_id).await?;
     let call = tool_calls::find(app.db.writer(), message_id, id).await?.ok_or(Code::NotFound)?;
     if call.asker_id != by.user_id {
         return Err(AppError::refused(Code::Forbidden, "Only the person who asked can decide this."));

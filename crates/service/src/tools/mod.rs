@@ -35,15 +35,13 @@ use dbcontext::query::tool_calls::ToolCallRow;
 pub(crate) use calls::{Ran, run};
 pub use connections::Connections;
 pub use decide::{Decision, decide, find};
+use event_log::events::tool_calls::{shown_call, shown_json};
 pub(crate) use offer::{Offer, offer};
 pub use servers::ServerFields;
 pub(crate) use servers::parse_choice;
 pub(crate) use transcript::{ToolTranscript, Wanted};
 
-use crate::{
-    App,
-    events::tool_calls::{shown_call, shown_json},
-};
+use crate::App;
 
 /// Tells the conversation's viewers, on every instance, how a call stands.
 fn tell(app: &App, conversation_id: ConversationId, message_id: MessageId, row: &ToolCallRow) {

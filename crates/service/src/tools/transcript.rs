@@ -11,9 +11,10 @@ use dbcontext::{
         tool_calls::{self, ToolCallRow},
     },
 };
+use event_log::events::AnswerJob;
 
 use super::{Offer, calls::parse_arguments, offer::Offered, permissions::Permissions, pictures, shown_json};
-use crate::{App, events::AnswerJob};
+use crate::App;
 
 /// What a model is told where there is no result of the tool.
 pub(super) const DENIED: &str = "The person denied this call. Don't try it again; go on without it.";

@@ -12,8 +12,9 @@ use dbcontext::query::{
     self,
     uploads::{self as rows, FileFilter},
 };
+use event_log::access;
 
-use crate::{App, access};
+use crate::App;
 
 /// The files of the newest messages that have any, as far as the caller may read them, the newest first. A message's files are not parted.
 pub async fn of_conversation(
@@ -22,7 +23,7 @@ pub async fn of_conversation(
     id: ConversationId,
     filter: FileFilter,
 ) -> Result<Slice<ConversationFile>, AppError> {
-    let begins_after = access::reader(app, by.user_id, id).await?.reads_after();
+    let begins_after = access::reader(&app.events, by.user_id, id).await?.reads_after();
     let limit = filter.limit.clamp(1, MAX_PAGE_SIZE);
     let db = app.db.reader();
     let found = rows::of_conversation(db, id, FileFilter { begins_after, limit: limit + 1, ..filter }).await?;

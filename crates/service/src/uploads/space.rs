@@ -9,11 +9,12 @@ use dbcontext::{
     constraint::app_error,
     query::{uploads as rows, users},
 };
+use event_log::access;
 use platform::work_pools::WorkOwner;
 use sea_orm::ConnectionTrait;
 
 use super::UNSENT;
-use crate::{App, access, quotas};
+use crate::{App, quotas};
 
 /// What a file takes at a time whose size nobody has said.
 const STEP: i64 = 8 * 1024 * 1024;
@@ -71,7 +72,7 @@ pub(super) async fn check_workspace(app: &App, by: &Principal, id: ConversationI
     if most == 0 {
         return Ok(());
     }
-    let workspace = access::member(app, by.user_id, id).await?.workspace_id;
+    let workspace = access::member(&app.events, by.user_id, id).await?.workspace_id;
     check_fits(app.db.reader(), workspace, size, most).await
 }
 

@@ -8,16 +8,14 @@ use std::time::Duration;
 
 use appcore::{AppError, Code, ConversationId, Timestamp, UserId, WorkspaceId};
 use dbcontext::query::{conversations, workspaces as rows};
+use event_log::events::{Change, Depart};
 use futures_util::{StreamExt as _, stream};
 use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{
-    App,
-    events::{Change, Depart},
-};
+use crate::App;
 
 /// Conversations that are read at once.
 const READ: u64 = 500;
@@ -110,7 +108,8 @@ pub(crate) async fn submit_all(
     app: &App,
     changes: Vec<(ConversationId, Change)>,
 ) -> Result<Option<AppError>, AppError> {
-    let submitted = stream::iter(changes).map(|(id, change)| async move { (id, app.writer.submit(change).await) });
+    let submitted =
+        stream::iter(changes).map(|(id, change)| async move { (id, app.events.writer.submit(change).await) });
     let mut submitted = submitted.buffer_unordered(AT_ONCE);
     let mut failed = None;
     while let Some((id, outcome)) = submitted.next().await {

@@ -14,7 +14,7 @@ use identity::{
 use super::{NewMember, Who, add_member, find, list, set_role};
 use crate::{
     App,
-    tests::stage::{Stage, email, newcomer, principal, sign_up, stages},
+    tests::stage::{Instances as _, Stage, email, newcomer, principal, sign_up, stages},
 };
 
 async fn resolve(app: &App, by: &Principal, id: Option<WorkspaceId>) -> Result<WorkspaceId, AppError> {

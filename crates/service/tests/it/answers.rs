@@ -11,13 +11,14 @@ use appcore::{
     view::{ConversationKind, Message, MessageStatus},
 };
 use dbcontext::Database;
+use event_log::events::{AnswerOptions, SendMessage};
 use identity::accounts::{self, Device, SignUp};
 use migration::{Migrator, MigratorTrait};
+use platform::Core;
 use serde_json::Value;
 use service::{
     App, answering,
     conversations::{self, NewConversation},
-    events::{AnswerOptions, SendMessage},
     messages,
 };
 use tempfile::TempDir;
@@ -52,9 +53,9 @@ impl Cluster {
         let data_dir = self.folder.path().as_os_str().to_owned();
         let loaded = config::load_from(None, [("NATTER__SERVER__DATA_DIR".into(), data_dir)]).unwrap();
         let bus: Arc<dyn EventBus> = Arc::clone(&self.bus) as _;
-        App::build(Arc::new(loaded.config), InstanceId::new(), Clock::system(), self.db.clone(), bus, None)
-            .await
-            .unwrap()
+        let (config, clock) = (Arc::new(loaded.config), Clock::system());
+        let core = Core::build(config, InstanceId::new(), clock, self.db.clone(), bus, None).await.unwrap();
+        App::build(core).await.unwrap()
     }
 
     async fn reader(&self, app: Arc<App>) -> Reader {

@@ -12,10 +12,10 @@ use appcore::{
     text::{ClientId, Content},
 };
 use dbcontext::{Database, query};
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
-use service::events::{
+use event_log::events::{
     AddMember, AnswerOptions, Change, DeleteMessage, EditMessage, Outcome, SendMessage, UpdateConversation,
 };
+use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},

@@ -8,8 +8,8 @@ use appcore::{
     text::{ClientId, Content},
 };
 use dbcontext::query;
+use event_log::events::{AddMember, AnswerOptions, Change, Depart, RemoveMember, SendMessage, Sent, Writer};
 use sea_orm::{ConnectionTrait, Statement};
-use service::events::{AddMember, AnswerOptions, Change, Depart, RemoveMember, SendMessage, Sent, Writer};
 
 use crate::fixture::{Fixture, each, limits, postgres, sqlite};
 

@@ -9,6 +9,10 @@ use appcore::{
     view::{Message, Preview, SenderKind},
 };
 use dbcontext::{constraint::app_error, query};
+use event_log::{
+    access,
+    events::{Change, Outcome, PreviewJob, SetPreviews},
+};
 use futures_util::future::join_all;
 use identity::membership;
 use jobs::{Ended, Job, Work};
@@ -20,11 +24,7 @@ use platform::{
 };
 use url::Url;
 
-use crate::{
-    App, access,
-    events::{Change, Outcome, PreviewJob, SetPreviews},
-    uploads,
-};
+use crate::{App, uploads};
 
 /// Pages that one instance reads at the same time.
 const PLACES: usize = 8;
@@ -42,7 +42,7 @@ impl Job<App> for PreviewJob {
 
     async fn run(self, work: Work<'_, App>) -> Result<Ended, AppError> {
         tokio::select! {
-            read = self.read(work.state, job_owner(work.claim)) => match read {
+            read = set_previews(work.state, self, job_owner(work.claim)) => match read {
                 // Deleted meanwhile.
                 Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
                 read => read.map(|()| Ended::Done),
@@ -53,41 +53,38 @@ impl Job<App> for PreviewJob {
     }
 }
 
-impl PreviewJob {
-    async fn read(self, app: &App, owner: WorkOwner) -> Result<(), AppError> {
-        let Some(message) = query::messages::get(app.db.reader(), self.message_id).await? else { return Ok(()) };
-        let message = Message::try_from(message)?;
-        if message.deleted_at.is_some() {
-            return uploads::drop_previews(app, self.message_id).await;
-        }
-        if message.hidden_at.is_some() {
-            return Ok(());
-        }
-        let is_wanted = match message.sender {
-            ref sender if sender.kind != SenderKind::User => false,
-            ref sender => match sender.id {
-                Some(author) => query::previews::are_on(app.db.reader(), UserId(author), self.conversation_id).await?,
-                None => false,
-            },
-        };
-        let server = &app.config.server;
-        let own = server.public_url.as_ref().map(Url::origin);
-        let is_below = |url: &Url| {
-            url.path().strip_prefix(server.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let is_own = |url: &Url| Some(url.origin()) == own && is_below(url);
-        let links = links::of(&message.content).into_iter().filter(|url| !is_own(url));
-        let links: Vec<Url> = if is_wanted { links.collect() } else { Vec::new() };
-        let found = join_all(links.into_iter().map(|url| preview(app, url, owner))).await;
-        let previews: Vec<Preview> = found.into_iter().flatten().collect();
-        if previews.is_empty() && message.previews.is_empty() {
-            // Those of an earlier text may still be there.
-            return uploads::drop_previews(app, self.message_id).await;
-        }
-        let Self { conversation_id, message_id } = self;
-        let set = SetPreviews { conversation_id, message_id, by: None, edited_at: message.edited_at, previews };
-        app.writer.submit(Change::SetPreviews(set)).await.map(drop)
+async fn set_previews(app: &App, job: PreviewJob, owner: WorkOwner) -> Result<(), AppError> {
+    let Some(message) = query::messages::get(app.db.reader(), job.message_id).await? else { return Ok(()) };
+    let message = Message::try_from(message)?;
+    if message.deleted_at.is_some() {
+        return uploads::drop_previews(app, job.message_id).await;
     }
+    if message.hidden_at.is_some() {
+        return Ok(());
+    }
+    let is_wanted = match message.sender {
+        ref sender if sender.kind != SenderKind::User => false,
+        ref sender => match sender.id {
+            Some(author) => query::previews::are_on(app.db.reader(), UserId(author), job.conversation_id).await?,
+            None => false,
+        },
+    };
+    let server = &app.config.server;
+    let own = server.public_url.as_ref().map(Url::origin);
+    let is_below =
+        |url: &Url| url.path().strip_prefix(server.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_own = |url: &Url| Some(url.origin()) == own && is_below(url);
+    let links = links::of(&message.content).into_iter().filter(|url| !is_own(url));
+    let links: Vec<Url> = if is_wanted { links.collect() } else { Vec::new() };
+    let found = join_all(links.into_iter().map(|url| preview(app, url, owner))).await;
+    let previews: Vec<Preview> = found.into_iter().flatten().collect();
+    if previews.is_empty() && message.previews.is_empty() {
+        // Those of an earlier text may still be there.
+        return uploads::drop_previews(app, job.message_id).await;
+    }
+    let PreviewJob { conversation_id, message_id } = job;
+    let set = SetPreviews { conversation_id, message_id, by: None, edited_at: message.edited_at, previews };
+    app.events.writer.submit(Change::SetPreviews(set)).await.map(drop)
 }
 
 /// What there is at an address; none where there is nothing to show, or nothing to be reached.
@@ -159,8 +156,8 @@ pub async fn remove(app: &App, by: &Principal, id: MessageId) -> Result<(), AppE
         edited_at: message.edited_at,
         previews: Vec::new(),
     };
-    let removed = app.writer.submit(Change::SetPreviews(set)).await;
-    access::explain(app, by.user_id, conversation_id, removed).await.map(|_: Outcome| ())
+    let removed = app.events.writer.submit(Change::SetPreviews(set)).await;
+    access::explain(&app.events, by.user_id, conversation_id, removed).await.map(|_: Outcome| ())
 }
 
 /// Whether the links of one's messages are previewed.

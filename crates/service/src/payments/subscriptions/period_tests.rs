@@ -35,7 +35,7 @@ use super::{
 use crate::{
     App, ledger,
     payments::{self, Order, plans, subscriptions},
-    tests::stage::{PASSWORD, email, principal, sign_in, sign_up, stages},
+    tests::stage::{Instances as _, PASSWORD, email, principal, sign_in, sign_up, stages},
     workspaces,
 };
 

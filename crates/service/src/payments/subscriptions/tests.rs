@@ -20,7 +20,7 @@ use super::{KeepMethodJob, PayOrder, Payer, cancel, change, course, forget, meth
 use crate::{
     App, ledger,
     payments::{self, Order, apply, plans, setups, subscriptions},
-    tests::stage::{PASSWORD, email, principal, sign_in, sign_up, stages},
+    tests::stage::{Instances as _, PASSWORD, email, principal, sign_in, sign_up, stages},
 };
 
 const SEQUENCES: usize = 12;

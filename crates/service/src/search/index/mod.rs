@@ -107,7 +107,7 @@ mod tests {
     use ::search::{Atom, Change, Document, tokens};
 
     use super::*;
-    use crate::tests::stage::stages;
+    use crate::tests::stage::{Instances as _, stages};
 
     async fn write(index: &dyn SearchIndex, batch: Batch) {
         let writing = loop {

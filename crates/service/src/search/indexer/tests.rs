@@ -6,7 +6,7 @@ use dbcontext::Database;
 use sea_orm::ConnectionTrait as _;
 
 use super::*;
-use crate::tests::stage::{Stage, stages, until};
+use crate::tests::stage::{Instances as _, Stage, stages, until};
 
 /// An index that has read all conversations, and panics where it is asked about this one.
 struct Broken(Uuid);

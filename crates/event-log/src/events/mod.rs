@@ -1,0 +1,112 @@
+//! The event log: written by the writer, told by the bus, repeated by the relay, read by whoever missed something.
+
+mod jobs;
+mod log;
+mod relay;
+pub mod retention;
+pub mod tool_calls;
+mod writer;
+
+use std::collections::HashMap;
+
+use appcore::{
+    AppError, Code, ConversationId, Timestamp, UserId,
+    auth::Principal,
+    event::SharedEnvelope,
+    page::{MAX_PAGE_SIZE, Slice},
+    view::LoggedEvent,
+};
+use dbcontext::query;
+use serde_json::value::RawValue;
+
+pub use jobs::AnswerOptions;
+pub use jobs::{AnswerJob, PreviewJob, TitleJob, TranscribeJob};
+pub use relay::Relay;
+pub use writer::no_such_file;
+pub use writer::{
+    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, ClosePoll, Compare, Convert, CreateConversation,
+    Created, DeleteConversation, DeleteMessage, Depart, EditMessage, EndConversation, FinishAnswer, HandOver,
+    HideMessage, InThread, Limits as WriterLimits, Outcome, OvertakeAnswer, Pin, React, Regenerate, RemoveMember,
+    SendMessage, Sent, SetPreviews, SetRole, SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote,
+    Writer,
+};
+
+use crate::EventLogService;
+use crate::access;
+
+pub const HIDDEN: &str = "A moderator has hidden this message.";
+pub const KEPT_TO_ADMINS: &str = "Only admins can mention everyone in this channel.";
+
+/// The durable events of a conversation after `after_seq`, for whoever may read it.
+pub async fn page(
+    service: &EventLogService,
+    by: &Principal,
+    id: ConversationId,
+    after_seq: i64,
+    limit: u64,
+) -> Result<Slice<LoggedEvent>, AppError> {
+    let conversation = access::reader(service, by.user_id, id).await?;
+    let after_seq = after_seq.max(conversation.reads_after());
+    let limit = limit.clamp(1, MAX_PAGE_SIZE);
+    let mut rows = query::events::after(service.db.reader(), id, after_seq, limit + 1).await?;
+    let trimmed = rows.first().map_or(after_seq < conversation.last_seq, |row| row.seq > after_seq + 1);
+    if trimmed {
+        return Err(Code::CursorExpired.into());
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = rows.len() > limit || rows.last().is_some_and(|row| row.seq < conversation.last_seq);
+    rows.truncate(limit);
+    let items = rows
+        .into_iter()
+        .map(|row| {
+            let payload = RawValue::from_string(row.payload).map_err(AppError::internal)?;
+            Ok(LoggedEvent { seq: row.seq, kind: row.kind, payload, created_at: row.created_at })
+        })
+        .collect::<Result<_, AppError>>()?;
+    Ok(Slice { items, has_more })
+}
+
+/// [`page`], ready to be delivered, for parts that have checked the membership themselves.
+pub async fn news_after(
+    service: &EventLogService,
+    id: ConversationId,
+    after_seq: i64,
+    limit: u64,
+) -> Result<Vec<SharedEnvelope>, AppError> {
+    let rows = query::events::after(service.db.reader(), id, after_seq.max(0), limit.clamp(1, MAX_PAGE_SIZE)).await?;
+    rows.into_iter().map(|row| log::envelope(row).map(Into::into)).collect()
+}
+
+/// The beginnings of several logs, in one query: at most `limit` events of each conversation after its number. Some may be left out, where they
+/// are trimmed or much was asked for.
+pub async fn news_after_each(
+    service: &EventLogService,
+    positions: &[(ConversationId, i64)],
+    limit: u32,
+) -> Result<HashMap<ConversationId, Vec<SharedEnvelope>>, AppError> {
+    let mut found: HashMap<ConversationId, Vec<SharedEnvelope>> = HashMap::new();
+    if positions.is_empty() {
+        return Ok(found);
+    }
+    for row in query::events::after_each(service.db.reader(), positions, limit).await? {
+        found.entry(row.conversation_id).or_default().push(log::envelope(row)?.into());
+    }
+    Ok(found)
+}
+
+/// Where a person's conversations stood at a moment, for those in which something has happened since.
+pub async fn positions_at(
+    service: &EventLogService,
+    user: UserId,
+    moment: Timestamp,
+) -> Result<Vec<(ConversationId, i64)>, AppError> {
+    query::events::positions_at(service.db.reader(), user, moment).await
+}
+
+/// How far these conversations have come.
+pub async fn heads(service: &EventLogService, ids: &[ConversationId]) -> Result<Vec<(ConversationId, i64)>, AppError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    query::events::heads(service.db.reader(), ids.iter().copied()).await
+}

@@ -1,0 +1,182 @@
+//! The files that messages carry: read for all messages of a batch together, and stored with them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use appcore::{
+    AppError, Code, MessageId, UploadId, UserId, WorkspaceId,
+    event::Event,
+    view::{Message, SenderKind, TranscriptState, Upload},
+};
+use dbcontext::query::{
+    self, Piece,
+    uploads::{Attachment, StoredUpload},
+};
+use jobs::Stored as _;
+use platform::cleanup::SweepJob;
+
+use super::{
+    batch::Batch,
+    change::{Change, Outcome, SendMessage, SetPreviews, SetTranscript},
+    messages::{listed, sends, target},
+    removed,
+};
+use crate::events::jobs::TranscribeJob;
+
+#[derive(Default)]
+pub(super) struct Files {
+    uploads: HashMap<UploadId, StoredUpload>,
+    attached: Vec<Attachment>,
+    /// What the files of workspaces take, where that has an end.
+    taken: HashMap<WorkspaceId, i64>,
+}
+
+impl Files {
+    pub fn into_pieces(self) -> Option<Piece> {
+        (!self.attached.is_empty()).then(|| query::uploads::attach(self.attached))
+    }
+
+    fn of(&self, owner: UserId, id: UploadId) -> Option<&StoredUpload> {
+        self.uploads.get(&id).filter(|upload| upload.is_usable_by(owner))
+    }
+}
+
+/// Reads the files that messages are to carry.
+pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
+    let asked: Vec<UploadId> = sends(changes).flat_map(|send| send.attachments.iter().copied()).collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    if batch.workspace_bytes() > 0 {
+        // In one order, before any file is held: nobody waits for each other.
+        let places: BTreeSet<WorkspaceId> = sends(changes)
+            .filter(|send| !send.attachments.is_empty())
+            .filter_map(|send| batch.conversation(send.conversation_id).ok().map(|state| state.workspace_id))
+            .collect();
+        for place in places {
+            query::uploads::lock_space(batch.db, place).await?;
+            let taken = query::uploads::in_workspace(batch.db, place).await?;
+            batch.files.taken.insert(place, taken);
+        }
+    }
+    for row in query::uploads::get_to_send(batch.db, asked).await? {
+        batch.files.uploads.insert(row.id, row);
+    }
+    Ok(())
+}
+
+/// What the message carries: the sender's own files, all of them there.
+pub(super) fn attachments(batch: &Batch<'_>, send: &SendMessage) -> Result<Vec<Upload>, AppError> {
+    let mut found: Vec<Upload> = Vec::with_capacity(send.attachments.len());
+    for id in &send.attachments {
+        let upload = batch.files.of(send.sender, *id).ok_or_else(no_such_file)?;
+        if !found.iter().any(|other| other.id == *id) {
+            found.push(upload.clone().try_into()?);
+        }
+    }
+    let place = batch.conversation(send.conversation_id)?.workspace_id;
+    let size: i64 = found.iter().map(|upload| upload.size).sum();
+    match batch.files.taken.get(&place) {
+        Some(taken) if size > 0 && taken.saturating_add(size) > batch.workspace_bytes() => Err(AppError::refused(
+            Code::QuotaExceeded,
+            "This workspace has too little space left. Delete files there, or ask its administrators.",
+        )),
+        _ => Ok(found),
+    }
+}
+
+/// What a message was to carry is not its sender's, or is not all there.
+pub fn no_such_file() -> AppError {
+    AppError::field("attachment_ids", "not_found", "One of the files doesn't exist or isn't complete. Add it again.")
+}
+
+/// Notes which files a new message carries.
+pub(super) fn attach(batch: &mut Batch<'_>, message: &Message, sender: UserId) -> Result<(), AppError> {
+    if message.attachments.is_empty() {
+        return Ok(());
+    }
+    let workspace_id = batch.conversation(message.conversation_id)?.workspace_id;
+    let (message_id, conversation_id) = (message.id, message.conversation_id);
+    for upload in &message.attachments {
+        let (upload_id, size) = (upload.id, upload.size);
+        if upload.transcript_state == Some(TranscriptState::Pending) {
+            batch.ask_for(&TranscribeJob { conversation_id, message_id, upload_id }, conversation_id, sender)?;
+        }
+        batch.files.attached.push(Attachment { message_id, upload_id, conversation_id, workspace_id, size });
+        batch.files.taken.entry(workspace_id).and_modify(|taken| *taken = taken.saturating_add(size));
+    }
+    Ok(())
+}
+
+/// Says what is said in a voice note to everybody who reads the message.
+pub(super) async fn set_transcript(batch: &mut Batch<'_>, set: &SetTranscript) -> Result<Outcome, AppError> {
+    let conversation_id = set.conversation_id;
+    batch.conversation(conversation_id)?;
+    let mut message = target(batch, conversation_id, set.message_id).await?;
+    let pending = message
+        .attachments
+        .iter_mut()
+        .find(|upload| upload.id == set.upload_id && upload.transcript_state == Some(TranscriptState::Pending));
+    let Some(upload) = pending else { return Ok(Outcome::Done) };
+    let state = if set.transcript.is_some() { TranscriptState::Ready } else { TranscriptState::Failed };
+    upload.transcript.clone_from(&set.transcript);
+    upload.transcript_state = Some(state);
+    let message_row = (message.id, listed(&message.attachments)?);
+    query::uploads::set_transcript(batch.db, message_row, set.upload_id, set.transcript.as_deref(), state).await?;
+    removed::take_out(batch, &message).await?;
+    batch.emit(conversation_id, |seq| Event::MessageUpdated {
+        conversation_id,
+        seq,
+        message: Box::new(message.clone()),
+        branch_changed: false,
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// Shows what links lead to, or takes it away.
+pub(super) async fn set_previews(batch: &mut Batch<'_>, set: &SetPreviews) -> Result<Outcome, AppError> {
+    let (conversation_id, message_id) = (set.conversation_id, set.message_id);
+    let workspace_id = batch.conversation(conversation_id)?.workspace_id;
+    let mut message = target(batch, conversation_id, message_id).await?;
+    let is_outdated = message.edited_at != set.edited_at || message.hidden_at.is_some();
+    match set.by {
+        Some(by) if message.sender.kind != SenderKind::User || message.sender.id != Some(by.0) => {
+            return Err(AppError::refused(Code::Forbidden, "You can only remove the previews of your own messages."));
+        }
+        Some(_) => {}
+        None if is_outdated => return Ok(Outcome::Done),
+        None => {}
+    }
+    // Those of an earlier text are still there.
+    let before = query::previews::pictures(batch.db, message_id).await?;
+    let pictures: Vec<UploadId> = set.previews.iter().filter_map(|preview| preview.image_upload_id).collect();
+    for upload in before.into_iter().filter(|upload| !pictures.contains(upload)) {
+        query::previews::detach(batch.db, message_id, upload).await?;
+        query::uploads::mark_removed(batch.db, &[upload], batch.now).await?;
+        batch.ask(SweepJob::Upload(upload).new_job()?);
+    }
+    if message.previews == set.previews {
+        return Ok(Outcome::Done);
+    }
+    for row in query::uploads::get_to_send(batch.db, pictures).await? {
+        let (upload_id, size) = (row.id, row.size.unwrap_or_default());
+        batch.files.attached.push(Attachment { message_id, upload_id, conversation_id, workspace_id, size });
+    }
+    message.previews.clone_from(&set.previews);
+    query::previews::set(batch.db, message_id, listed(&message.previews)?).await?;
+    removed::take_out_previews(batch, &message).await?;
+    let previews = set.previews.clone();
+    batch.emit(conversation_id, |seq| Event::MessagePreviews { conversation_id, seq, message_id, previews })?;
+    Ok(Outcome::Done)
+}
+
+/// A message's files go with it.
+pub(super) async fn detach(batch: &mut Batch<'_>, message: MessageId) -> Result<(), AppError> {
+    let detached = query::uploads::detach(batch.db, message).await?;
+    query::uploads::mark_removed(batch.db, &detached, batch.now).await?;
+    for upload in detached {
+        // What was read for this batch may be marked now.
+        batch.files.uploads.remove(&upload);
+        batch.ask(SweepJob::Upload(upload).new_job()?);
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! An announcement of the administrators, among what people are told of.
+
+use appcore::{
+    AppError, NotificationId, Timestamp, UserId,
+    event::Event,
+    view::{BroadcastChannel, NotificationKind},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        notifications::{self as rows, NotificationRow, Told},
+        notifying,
+    },
+};
+use sea_orm::ConnectionTrait;
+
+use super::{MAX_TEXT, describe, quiet, tell_of_end};
+use crate::EventLogService;
+use crate::push;
+
+/// What is announced.
+pub struct Announced<'a> {
+    pub id: NotificationId,
+    pub title: &'a str,
+    /// Markdown.
+    pub body: &'a str,
+    pub channels: &'a [BroadcastChannel],
+}
+
+/// Stores it for these people, in the caller's transaction; what is answered is to be [told](super::tell) after it. Whoever is not to be
+/// disturbed finds it in the list.
+pub async fn announce<C: ConnectionTrait>(
+    db: &C,
+    now: Timestamp,
+    announced: &Announced<'_>,
+    people: &[UserId],
+) -> Result<Vec<NotificationRow>, AppError> {
+    if people.is_empty() {
+        return Ok(Vec::new());
+    }
+    let said = notifying::disturbances(db, people).await?;
+    let text: String = describe::plain(announced.body).chars().take(MAX_TEXT).collect();
+    let row = |user: &UserId| {
+        let silent = match said.get(user) {
+            Some(said) => quiet::disturbs(said.quiet.as_deref(), said.dnd_until, now)?,
+            None => false,
+        };
+        Ok::<_, AppError>(NotificationRow {
+            user_id: *user,
+            id: announced.id,
+            kind: NotificationKind::System.as_str().to_owned(),
+            conversation_id: None,
+            message_id: None,
+            root_id: None,
+            actor_id: None,
+            detail: None,
+            upload_id: None,
+            title: Some(announced.title.to_owned()),
+            text: Some(text.clone()),
+            seq: 0,
+            count: 1,
+            silent,
+            group_id: None,
+            created_at: now,
+            read_at: None,
+        })
+    };
+    let stored = rows::insert(db, people.iter().map(row).collect::<Result<_, _>>()?).await?;
+    if announced.channels.contains(&BroadcastChannel::Push) {
+        push::ask(db, now, &stored).await?;
+    }
+    Ok(stored)
+}
+
+/// Takes an announcement back from those of these people who have it, and from their devices.
+pub async fn withdraw(service: &EventLogService, id: NotificationId, people: &[UserId]) -> Result<(), AppError> {
+    let now = service.clock.now();
+    let told: Vec<Told> = people.iter().map(|user| Told { user_id: *user, id }).collect();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let gone = rows::withdraw(&tx, &told).await?;
+    push::take_back_gone(&tx, now, &gone).await?;
+    tx.commit().await.map_err(app_error)?;
+    let gone: Vec<Told> = gone.iter().map(Told::from).collect();
+    tell_of_end(service.bus.as_ref(), now, &gone, |ids| Event::NotificationsWithdrawn { ids })
+}

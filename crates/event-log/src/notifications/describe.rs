@@ -1,0 +1,142 @@
+//! Notifications in words: who did what, where, and how it begins.
+
+use std::collections::{BTreeSet, HashMap};
+
+use appcore::{
+    AppError, ConversationId, MessageId,
+    view::{Message, Notification, NotificationKind, Sender, SenderKind},
+};
+use dbcontext::query::{
+    notifications::NotificationRow,
+    notifying::{self, Where},
+    search,
+};
+use pulldown_cmark::{Event, Options, Parser, TagEnd};
+use uuid::Uuid;
+
+use crate::EventLogService;
+
+/// Characters of a message that are looked at, and that are shown.
+const LOOKED_AT: usize = 2_000;
+const SHOWN: usize = 200;
+
+/// These as they are shown, in three queries.
+pub(super) async fn all(service: &EventLogService, rows: Vec<NotificationRow>) -> Result<Vec<Notification>, AppError> {
+    let db = service.db.reader();
+    let ids: BTreeSet<MessageId> =
+        rows.iter().filter(|row| row.text.is_none() || row.title.is_none()).filter_map(|row| row.message_id).collect();
+    let places: BTreeSet<ConversationId> = rows.iter().filter_map(|row| row.conversation_id).collect();
+    let actors: BTreeSet<Uuid> = rows.iter().filter_map(|row| row.actor_id).collect();
+    let mut messages: HashMap<MessageId, Message> = HashMap::new();
+    if !ids.is_empty() {
+        let ids: Vec<MessageId> = ids.into_iter().collect();
+        for row in notifying::messages(db, &ids).await? {
+            messages.insert(row.id, row.try_into()?);
+        }
+    }
+    let mut conversations: HashMap<ConversationId, Where> = HashMap::new();
+    if !places.is_empty() {
+        let ids: Vec<ConversationId> = places.into_iter().collect();
+        conversations.extend(notifying::conversations(db, &ids).await?.into_iter().map(|place| (place.id, place)));
+    }
+    let mut names: HashMap<Uuid, String> = HashMap::new();
+    if !actors.is_empty() {
+        let ids: Vec<Uuid> = actors.into_iter().collect();
+        names.extend(search::names(db, &ids).await?.into_iter().map(|named| (named.id, named.name)));
+    }
+    rows.into_iter().map(|row| one(row, &messages, &conversations, &names)).collect()
+}
+
+fn one(
+    row: NotificationRow,
+    messages: &HashMap<MessageId, Message>,
+    conversations: &HashMap<ConversationId, Where>,
+    names: &HashMap<Uuid, String>,
+) -> Result<Notification, AppError> {
+    let kind = row.kind()?;
+    let message = row.message_id.and_then(|id| messages.get(&id));
+    let reacted = |id: Uuid| {
+        let name = names.get(&id)?.clone();
+        Some(Sender { kind: SenderKind::User, id: Some(id), name, picture: None })
+    };
+    let actor = match kind {
+        NotificationKind::Reaction => row.actor_id.and_then(reacted),
+        _ => message.map(|message| message.sender.clone()),
+    };
+    let place = row.conversation_id.and_then(|id| conversations.get(&id)).and_then(|place| place.title.as_deref());
+    let title = row.title.unwrap_or_else(|| match (&actor, place) {
+        (Some(actor), Some(place)) => format!("{} · {place}", actor.name),
+        (Some(actor), None) => actor.name.clone(),
+        (None, place) => place.unwrap_or("Natter").to_owned(),
+    });
+    let text = row.text.or_else(|| message.map(said)).unwrap_or_default();
+    Ok(Notification {
+        id: row.id,
+        kind,
+        conversation_id: row.conversation_id,
+        message_id: row.message_id,
+        thread_id: row.root_id,
+        actor,
+        count: row.count,
+        detail: row.detail,
+        upload_id: row.upload_id,
+        title,
+        text,
+        silent: row.silent,
+        created_at: row.created_at,
+        read_at: row.read_at,
+    })
+}
+
+/// How a message begins, or the name of its first file.
+fn said(message: &Message) -> String {
+    if message.deleted_at.is_some() || message.hidden_at.is_some() {
+        return String::new();
+    }
+    let text = plain(&message.content);
+    if text.is_empty() {
+        return message.attachments.first().map(|file| file.name.clone()).unwrap_or_default();
+    }
+    text
+}
+
+/// The beginning of a Markdown text, on one line and without its marks.
+pub(super) fn plain(markdown: &str) -> String {
+    let end = markdown.char_indices().nth(LOOKED_AT).map_or(markdown.len(), |(at, _)| at);
+    let mut text = String::new();
+    for event in Parser::new_ext(&markdown[..end], Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TABLES) {
+        match event {
+            Event::Text(part) | Event::Code(part) | Event::Html(part) | Event::InlineHtml(part) => text.push_str(&part),
+            Event::SoftBreak | Event::HardBreak | Event::Rule => text.push(' '),
+            Event::End(
+                TagEnd::Paragraph | TagEnd::Item | TagEnd::Heading(_) | TagEnd::CodeBlock | TagEnd::TableCell,
+            ) => {
+                text.push(' ');
+            }
+            _ => {}
+        }
+    }
+    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((at, _)) = words.char_indices().nth(SHOWN) {
+        words.truncate(at);
+        words.push('…');
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_shown_without_its_marks() {
+        assert_eq!(
+            plain("**Code freeze** at [18:00](https://x.test), `main` *only*"),
+            "Code freeze at 18:00, main only"
+        );
+        assert_eq!(plain("# Plan\n\n- one\n- two\n\n```rust\nfn main() {}\n```"), "Plan one two fn main() {}");
+        assert_eq!(plain("a\nb   c"), "a b c");
+        assert_eq!(plain(&"ă".repeat(500)).chars().count(), SHOWN + 1);
+        assert_eq!(plain(" \n "), "");
+    }
+}

@@ -1,0 +1,383 @@
+//! Whom what has happened concerns.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry};
+
+use appcore::{
+    AppError, ConversationId, EventId, MessageId, NotificationId, Timestamp, UserId,
+    event::Position,
+    view::{MentionKind, NotificationKind, Notify, SenderKind},
+};
+use dbcontext::query::{
+    notifications::{NotificationRow, Told},
+    notifying::{self, Candidate},
+};
+use search::tokens;
+use uuid::Uuid;
+
+use super::{
+    happenings::{Arrived, Happenings},
+    quiet,
+};
+use crate::EventLogService;
+
+/// Words of a text that keywords are looked for in.
+const MAX_WORDS: usize = 500;
+
+/// Why somebody is to be told of a message, and what of theirs is in it.
+type Reason = (NotificationKind, Option<String>);
+/// By message and person.
+type Reasons = HashMap<(MessageId, UserId), Reason>;
+
+/// What is to be stored, and what is to be taken back.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub new: Vec<NotificationRow>,
+    pub withdrawn: Vec<Told>,
+}
+
+/// Finds all of it, in a few queries whatever has happened.
+pub(super) async fn find(
+    service: &EventLogService,
+    happenings: &Happenings,
+    now: Timestamp,
+) -> Result<Found, AppError> {
+    let mut found = Found::default();
+    let told_of: BTreeMap<MessageId, &Arrived> =
+        happenings.arrived.iter().chain(&happenings.edited).map(|(id, arrived)| (*id, arrived)).collect();
+    let mut reasons = Reasons::new();
+    if !told_of.is_empty() {
+        mentions(service, &told_of, &mut reasons).await?;
+        keywords(service, &told_of, &mut reasons).await?;
+    }
+    if !happenings.edited.is_empty() {
+        found.withdrawn = edited_away(service, happenings, &reasons).await?;
+    }
+    threads(service, &happenings.arrived, &mut reasons).await?;
+    everything(service, &happenings.arrived, &mut reasons).await?;
+    let mut asked: BTreeSet<(ConversationId, UserId)> = BTreeSet::new();
+    for (message, user) in reasons.keys() {
+        if let Some(arrived) = told_of.get(message) {
+            asked.insert((arrived.message.conversation_id, *user));
+        }
+    }
+    let reactions = authors(service, happenings).await?;
+    asked.extend(reactions.iter().map(|reaction| (reaction.conversation_id, reaction.author)));
+    if asked.is_empty() {
+        return Ok(found);
+    }
+    let asked: Vec<_> = asked.into_iter().collect();
+    let mut candidates: HashMap<(ConversationId, UserId), Candidate> = HashMap::new();
+    for asked in asked.chunks(1_000) {
+        for one in notifying::candidates(service.db.reader(), asked).await? {
+            candidates.insert((one.conversation_id, one.user_id), one);
+        }
+    }
+    let mut rows = Gathered::default();
+    for ((id, user), (kind, detail)) in &reasons {
+        let Some(Arrived { message, seq, at }) = told_of.get(id) else { continue };
+        let Some(candidate) = candidates.get(&(message.conversation_id, *user)) else { continue };
+        let is_own = message.sender.kind == SenderKind::User && message.sender.id == Some(user.0);
+        if is_own || !may_be_told(candidate, *kind, message.seq, now)? {
+            continue;
+        }
+        // Whoever has the conversation open has read it by now.
+        if message.root().is_none() && candidate.read_seq >= *seq {
+            continue;
+        }
+        let group_id = match kind {
+            NotificationKind::Message => Some(message.conversation_id.0),
+            NotificationKind::Thread => message.thread_id.map(|id| id.0),
+            _ => None,
+        };
+        let root_id = if *kind == NotificationKind::Thread { message.thread_id } else { message.root() };
+        rows.add(NotificationRow {
+            user_id: *user,
+            // Of the message itself, so that whoever is mentioned by an edit and was told of it before is not told again.
+            id: notification_id(message.conversation_id, if group_id.is_some() { *seq } else { message.seq }),
+            kind: kind.as_str().to_owned(),
+            conversation_id: Some(message.conversation_id),
+            message_id: Some(message.id),
+            root_id,
+            actor_id: message.sender.id,
+            detail: detail.clone(),
+            upload_id: None,
+            title: None,
+            text: None,
+            seq: if root_id.is_some() { message.no } else { *seq },
+            count: 1,
+            silent: is_silent(candidate, now)?,
+            group_id,
+            created_at: *at,
+            read_at: None,
+        });
+    }
+    for reaction in reactions {
+        let Some(candidate) = candidates.get(&(reaction.conversation_id, reaction.author)) else { continue };
+        if may_be_told(candidate, NotificationKind::Reaction, reaction.seq, now)? {
+            rows.add(reaction.row());
+        }
+    }
+    found.new = rows.into_rows();
+    Ok(found)
+}
+
+/// One id for everybody whom the event is about.
+fn notification_id(conversation_id: ConversationId, seq: i64) -> NotificationId {
+    NotificationId(EventId::at(Position { conversation_id, seq }).0)
+}
+
+/// Whether somebody wants to be told of such a thing in a conversation.
+fn may_be_told(candidate: &Candidate, kind: NotificationKind, seq: i64, now: Timestamp) -> Result<bool, AppError> {
+    let level: Notify = candidate.level.parse().map_err(AppError::internal)?;
+    let is_muted = candidate.muted_until.is_some_and(|until| until > now);
+    let is_meant = matches!(kind, NotificationKind::Mention | NotificationKind::Keyword);
+    Ok(level != Notify::None && seq > candidate.from_seq && (is_meant || !is_muted))
+}
+
+/// Whether it is listed and nothing more.
+fn is_silent(candidate: &Candidate, now: Timestamp) -> Result<bool, AppError> {
+    let is_muted = candidate.muted_until.is_some_and(|until| until > now);
+    Ok(is_muted || quiet::disturbs(candidate.quiet.as_deref(), candidate.dnd_until, now)?)
+}
+
+/// Rows, those of a group as one.
+#[derive(Default)]
+struct Gathered {
+    single: Vec<NotificationRow>,
+    grouped: HashMap<(UserId, String, Uuid), NotificationRow>,
+}
+
+impl Gathered {
+    fn add(&mut self, row: NotificationRow) {
+        let Some(group) = row.group_id else { return self.single.push(row) };
+        match self.grouped.entry((row.user_id, row.kind.clone(), group)) {
+            Entry::Vacant(place) => drop(place.insert(row)),
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                let (id, count) = (known.id.min(row.id), known.count + row.count);
+                if row.seq >= known.seq {
+                    *known = row;
+                }
+                known.id = id;
+                known.count = count;
+            }
+        }
+    }
+
+    /// In one order on every instance, so that two statements can't deadlock.
+    fn into_rows(self) -> Vec<NotificationRow> {
+        let mut rows: Vec<_> = self.single.into_iter().chain(self.grouped.into_values()).collect();
+        rows.sort_by_key(|row| (row.user_id, row.id));
+        rows
+    }
+}
+
+async fn mentions(
+    service: &EventLogService,
+    of: &BTreeMap<MessageId, &Arrived>,
+    reasons: &mut Reasons,
+) -> Result<(), AppError> {
+    let mut for_all: BTreeMap<ConversationId, Vec<MessageId>> = BTreeMap::new();
+    let mut here: HashMap<(ConversationId, i64), MessageId> = HashMap::new();
+    for (id, Arrived { message, .. }) in of {
+        for mention in &message.mentions {
+            match (mention.kind, mention.id) {
+                (MentionKind::User, Some(user)) => {
+                    reasons.insert((*id, UserId(user)), (NotificationKind::Mention, None));
+                }
+                (MentionKind::All, _) => for_all.entry(message.conversation_id).or_default().push(*id),
+                (MentionKind::Here, _) if message.thread_id.is_none() => {
+                    here.insert((message.conversation_id, message.no), *id);
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut mention = |message: MessageId, user: UserId, how: &str| {
+        reasons.entry((message, user)).or_insert_with(|| (NotificationKind::Mention, Some(how.to_owned())));
+    };
+    if !for_all.is_empty() {
+        let ids: Vec<_> = for_all.keys().copied().collect();
+        for (conversation, user) in notifying::everybody(service.db.reader(), &ids).await? {
+            for message in for_all.get(&conversation).into_iter().flatten() {
+                mention(*message, user, "all");
+            }
+        }
+    }
+    if !here.is_empty() {
+        let asked: Vec<_> = here.keys().copied().collect();
+        for (conversation, no, user) in notifying::mentioned(service.db.reader(), &asked).await? {
+            if let Some(message) = here.get(&(conversation, no)) {
+                mention(*message, user, "here");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn keywords(
+    service: &EventLogService,
+    of: &BTreeMap<MessageId, &Arrived>,
+    reasons: &mut Reasons,
+) -> Result<(), AppError> {
+    if !notifying::any_keywords(service.db.reader()).await? {
+        return Ok(());
+    }
+    let mut words: BTreeMap<MessageId, Vec<String>> = BTreeMap::new();
+    let mut asked: HashSet<(ConversationId, String)> = HashSet::new();
+    for (id, Arrived { message, .. }) in of {
+        if message.sender.kind != SenderKind::User {
+            continue;
+        }
+        let found: Vec<String> =
+            tokens(&message.content).words.into_iter().take(MAX_WORDS).map(|token| token.term).collect();
+        asked.extend(found.iter().map(|word| (message.conversation_id, word.clone())));
+        words.insert(*id, found);
+    }
+    let asked: Vec<_> = asked.into_iter().collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    for keyword in notifying::keywords(service.db.reader(), &asked).await? {
+        let sought: Vec<String> = tokens(&keyword.keyword).words.into_iter().map(|token| token.term).collect();
+        let in_place = of.iter().filter(|(_, arrived)| arrived.message.conversation_id == keyword.conversation_id);
+        for (id, _) in in_place {
+            let is_there =
+                words.get(id).is_some_and(|words| words.windows(sought.len().max(1)).any(|part| part == sought));
+            if is_there {
+                let reason = || (NotificationKind::Keyword, Some(keyword.keyword.clone()));
+                reasons.entry((*id, keyword.user_id)).or_insert_with(reason);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What says that somebody is mentioned, or has a word, where that was edited away.
+async fn edited_away(
+    service: &EventLogService,
+    happenings: &Happenings,
+    reasons: &Reasons,
+) -> Result<Vec<Told>, AppError> {
+    let ids: Vec<MessageId> = happenings.edited.keys().copied().collect();
+    let is_over = |row: &NotificationRow| {
+        let Some(message) = row.message_id else { return false };
+        !reasons.contains_key(&(message, row.user_id))
+    };
+    let known = dbcontext::query::notifications::of_words(service.db.reader(), &ids).await?;
+    Ok(known.iter().filter(|row| is_over(row)).map(|row| Told { user_id: row.user_id, id: row.id }).collect())
+}
+
+async fn threads(
+    service: &EventLogService,
+    of: &BTreeMap<MessageId, Arrived>,
+    reasons: &mut Reasons,
+) -> Result<(), AppError> {
+    let mut replies: BTreeMap<MessageId, Vec<(MessageId, i64)>> = BTreeMap::new();
+    for (id, Arrived { message, .. }) in of {
+        if let Some(root) = message.thread_id {
+            replies.entry(root).or_default().push((*id, message.no));
+        }
+    }
+    if replies.is_empty() {
+        return Ok(());
+    }
+    let roots: Vec<MessageId> = replies.keys().copied().collect();
+    for (root, user, read_no) in notifying::followers(service.db.reader(), &roots).await? {
+        for (id, no) in replies.get(&root).into_iter().flatten() {
+            if *no > read_no {
+                reasons.entry((*id, user)).or_insert((NotificationKind::Thread, None));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn everything(
+    service: &EventLogService,
+    of: &BTreeMap<MessageId, Arrived>,
+    reasons: &mut Reasons,
+) -> Result<(), AppError> {
+    let mut messages: BTreeMap<ConversationId, Vec<MessageId>> = BTreeMap::new();
+    for (id, Arrived { message, .. }) in of {
+        if message.is_in_main_line() {
+            messages.entry(message.conversation_id).or_default().push(*id);
+        }
+    }
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<ConversationId> = messages.keys().copied().collect();
+    for (conversation, user) in notifying::told_of_everything(service.db.reader(), &ids).await? {
+        for id in messages.get(&conversation).into_iter().flatten() {
+            reasons.entry((*id, user)).or_insert((NotificationKind::Message, None));
+        }
+    }
+    Ok(())
+}
+
+/// A reaction to somebody's message.
+struct Reaction {
+    conversation_id: ConversationId,
+    message_id: MessageId,
+    root_id: Option<MessageId>,
+    author: UserId,
+    by: UserId,
+    emoji: String,
+    seq: i64,
+    thread_no: i64,
+    at: Timestamp,
+}
+
+impl Reaction {
+    fn row(self) -> NotificationRow {
+        NotificationRow {
+            user_id: self.author,
+            id: notification_id(self.conversation_id, self.seq),
+            kind: NotificationKind::Reaction.as_str().to_owned(),
+            conversation_id: Some(self.conversation_id),
+            message_id: Some(self.message_id),
+            root_id: self.root_id,
+            actor_id: Some(self.by.0),
+            detail: Some(self.emoji),
+            upload_id: None,
+            title: None,
+            text: None,
+            seq: if self.root_id.is_some() { self.thread_no } else { self.seq },
+            count: 1,
+            // Nobody is interrupted by a thumb.
+            silent: true,
+            group_id: Some(self.message_id.0),
+            created_at: self.at,
+            read_at: None,
+        }
+    }
+}
+
+async fn authors(service: &EventLogService, happenings: &Happenings) -> Result<Vec<Reaction>, AppError> {
+    let ids: BTreeSet<MessageId> = happenings.reacted.keys().map(|(id, ..)| *id).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<MessageId> = ids.into_iter().collect();
+    let authors = notifying::authors(service.db.reader(), &ids).await?;
+    let authors: HashMap<MessageId, _> = authors.into_iter().map(|author| (author.id, author)).collect();
+    let mut reactions = Vec::new();
+    for ((message_id, by, emoji), reacted) in &happenings.reacted {
+        let Some(author) = authors.get(message_id) else { continue };
+        let is_person = author.sender_kind == SenderKind::User.as_str();
+        let Some(id) = author.sender_id.filter(|id| is_person && *id != by.0) else { continue };
+        reactions.push(Reaction {
+            conversation_id: reacted.conversation_id,
+            message_id: *message_id,
+            root_id: author.thread_id.filter(|_| !author.also_to_conversation),
+            author: UserId(id),
+            by: *by,
+            emoji: emoji.clone(),
+            seq: reacted.seq,
+            thread_no: author.thread_no.unwrap_or(0),
+            at: reacted.at,
+        });
+    }
+    Ok(reactions)
+}

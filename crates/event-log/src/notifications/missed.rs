@@ -1,0 +1,121 @@
+//! One mail for everything that somebody has missed.
+//!
+//! The first thing that they are told of asks for a [job](MissedJob), due when it has been unread for as long as they say. What is read, taken
+//! back or muted by then is in no mail, and nothing is in two.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use appcore::{AppError, Timestamp, UserId, auth::token, view::PresenceStatus};
+use dbcontext::query::{
+    self,
+    notifications::{self as rows, NotificationRow},
+};
+use identity::{
+    mail::{self, Letter},
+    presence,
+};
+use jobs::{self, Ended, Job, Stored, Work};
+use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::describe;
+use crate::EventLogService;
+
+/// How many stand in one mail; of the others it says how many there are.
+const SHOWN: usize = 20;
+const MOST: u64 = 200;
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct MissedJob {
+    user_id: UserId,
+}
+
+impl Stored for MissedJob {
+    const KIND: &'static str = "missed_mail";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.user_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.user_id.0
+    }
+}
+
+impl Job<EventLogService> for MissedJob {
+    async fn run(self, work: Work<'_, EventLogService>) -> Result<Ended, AppError> {
+        tokio::select! {
+            sent = self.send(work) => sent,
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+/// Asks for mails to those who want them, in the transaction that stores what they are about. One at a time for each.
+pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[NotificationRow]) -> Result<(), AppError> {
+    let people: Vec<UserId> = new.iter().filter(|row| row.kind != "reaction").map(|row| row.user_id).collect();
+    if people.is_empty() {
+        return Ok(());
+    }
+    let mut by_wait: BTreeMap<i64, Vec<UserId>> = BTreeMap::new();
+    for (user, minutes) in rows::mailed_after(db, &people, MissedJob::KIND).await? {
+        by_wait.entry(minutes).or_default().push(user);
+    }
+    for (minutes, people) in by_wait {
+        let asked = people.into_iter().map(|user_id| MissedJob { user_id }.new_job_for(user_id));
+        let piece = query::jobs::insert_after(
+            db.get_database_backend(),
+            asked.collect::<Result<_, AppError>>()?,
+            now,
+            MINUTE * u32::try_from(minutes).unwrap_or(u32::MAX),
+        )?;
+        query::execute(db, vec![piece]).await?;
+    }
+    Ok(())
+}
+
+impl MissedJob {
+    async fn send(self, work: Work<'_, EventLogService>) -> Result<Ended, AppError> {
+        let (service, now) = (work.state, work.state.clock.now());
+        let settings = rows::settings(service.db.reader(), self.user_id).await?;
+        let Some(minutes) = settings.mail_after_minutes else { return Ok(Ended::Done) };
+        let patience = MINUTE * u32::try_from(minutes).unwrap_or(u32::MAX);
+        let missed = rows::missed(service.db.writer(), self.user_id, now, MOST).await?;
+        let Some(oldest) = missed.iter().map(|row| row.created_at).min() else { return Ok(Ended::Done) };
+        // What was there first has been read meanwhile; or somebody is here, and about to look.
+        let left = oldest.plus(patience).0 - now.0;
+        let presence = presence::of(&service.identity, &[self.user_id]).await;
+        let is_here = presence.first().is_some_and(|presence| presence.status == PresenceStatus::Online);
+        if left > 0 || is_here {
+            let wait = if left > 0 { Duration::from_millis(left.unsigned_abs()) } else { patience };
+            jobs::ask_for_after(service.db.writer(), now, &self, wait, self.user_id).await?;
+            return Ok(Ended::Done);
+        }
+        let count = missed.len();
+        let told: Vec<_> = missed.iter().map(|row| rows::Told { user_id: self.user_id, id: row.id }).collect();
+        let shown = describe::all(service, missed.into_iter().take(SHOWN).collect()).await?;
+        let lines = shown.into_iter().map(|one| {
+            let text = if settings.show_text { one.text } else { String::new() };
+            let count = if one.count > 1 { format!(" ({})", one.count) } else { String::new() };
+            if text.is_empty() { format!("{}{count}", one.title) } else { format!("{}{count}: {text}", one.title) }
+        });
+        let letter = Letter::Missed { count, lines: lines.collect::<Vec<_>>().join("\n"), page: "activity".to_owned() };
+        let fresh = token::random_text().map_err(AppError::internal)?;
+        let token = rows::mail_token(service.db.writer(), self.user_id, &fresh).await?;
+        let public = service.config.server.public_url();
+        let unsubscribe = format!("{public}/r1/notifications/unsubscribe?token={token}");
+        let ended = mail::send_listed(work.on(&*work.state.identity), self.user_id, letter, unsubscribe).await?;
+        if ended == Ended::Done {
+            rows::note_mailed(service.db.writer(), &told).await?;
+        }
+        Ok(ended)
+    }
+}
+
+/// Sends whoever got a mail with this token no more of them. A token that nobody has changes nothing.
+pub async fn unsubscribe(service: &EventLogService, token: &str) -> Result<(), AppError> {
+    rows::stop_mails(service.db.writer(), token).await
+}

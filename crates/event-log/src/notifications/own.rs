@@ -1,0 +1,52 @@
+//! What somebody sees of their own notifications, and what reading does to them.
+
+use appcore::{
+    AppError, NotificationId, Timestamp,
+    auth::Principal,
+    event::{Event, EventBus},
+    page::{Page, PageRequest},
+    view::Notification,
+};
+use dbcontext::{
+    Database,
+    query::notifications::{self as rows, Filter, ReadTo, Told},
+};
+
+use super::{describe, tell_of_end};
+use crate::EventLogService;
+use crate::push;
+
+/// The caller's, newest first.
+pub async fn list(
+    service: &EventLogService,
+    by: &Principal,
+    filter: Filter,
+    page: PageRequest,
+) -> Result<Page<Notification>, AppError> {
+    let (found, total) = rows::list(service.db.reader(), by.user_id, filter, page).await?;
+    Ok(Page::new(describe::all(service, found).await?, page, total))
+}
+
+/// Marks some of the caller's as read, or all.
+pub async fn read(service: &EventLogService, by: &Principal, ids: Option<&[NotificationId]>) -> Result<(), AppError> {
+    let read = rows::mark_read(service.db.writer(), by.user_id, ids, service.clock.now()).await?;
+    if !read.is_empty() {
+        let told: Vec<Told> = read.iter().map(|id| Told { user_id: by.user_id, id: *id }).collect();
+        push::take_back(service.db.writer(), service.clock.now(), &told).await?;
+        let ids = ids.map(|_| read);
+        service.notify_user(by.user_id, &Event::NotificationsRead { ids })?;
+    }
+    Ok(())
+}
+
+/// Marks what people have passed by reading conversations and threads.
+pub async fn passed(db: &Database, bus: &dyn EventBus, now: Timestamp, reads: &[ReadTo]) -> Result<(), AppError> {
+    // Mostly there is nothing, and nobody need wait for the right to write.
+    let passed = rows::passed(db.reader(), reads).await?;
+    if passed.is_empty() {
+        return Ok(());
+    }
+    let read = rows::mark_told_read(db.writer(), &passed, now).await?;
+    push::take_back(db.writer(), now, &read).await?;
+    tell_of_end(bus, now, &read, |ids| Event::NotificationsRead { ids: Some(ids) })
+}

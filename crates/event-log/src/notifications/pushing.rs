@@ -1,0 +1,109 @@
+//! Waking somebody's devices, or taking back what they show.
+
+use std::time::Duration;
+
+use appcore::{AppError, view::PresenceStatus};
+use dbcontext::query::{notifications, push as rows, users};
+use jobs::{self, Ended, Job, Work};
+use uuid::Uuid;
+
+use super::describe_one;
+use crate::EventLogService;
+use crate::push::{Message, Outcome, PushJob, deliver, is_shown};
+
+/// How often a device is tried that its service can't take anything for now.
+const TRIES: u32 = 5;
+/// How long it is waited after the first time, where the service doesn't say; twice as long after each other one.
+const FIRST_WAIT: Duration = Duration::from_secs(15);
+
+impl Job<EventLogService> for PushJob {
+    fn places(_: &appcore::config::Config) -> usize {
+        16
+    }
+
+    /// Many are woken by one message.
+    fn per_person(_: &appcore::config::Config) -> usize {
+        12
+    }
+
+    async fn run(self, work: Work<'_, EventLogService>) -> Result<Ended, AppError> {
+        tokio::select! {
+            pushed = self.push(work.state) => pushed.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+impl PushJob {
+    async fn push(&self, service: &EventLogService) -> Result<(), AppError> {
+        let Some(message) = self.message(service).await? else { return Ok(()) };
+        let now = service.clock.now();
+        let mut devices = rows::of(service.db.reader(), self.user_id, now).await?;
+        if let Some((device, _)) = self.again {
+            devices.retain(|known| known.id == device);
+        }
+        if devices.is_empty() {
+            return Ok(());
+        }
+        if let Some(id) = self.notification_id
+            && !rows::note_pushed(service.db.writer(), self.user_id, id).await?
+        {
+            return Ok(());
+        }
+        let sent = devices.iter().map(|device| deliver(service, device, &message));
+        let mut failed = None;
+        for (device, outcome) in devices.iter().zip(futures_util::future::join_all(sent).await) {
+            let noted = match outcome {
+                Outcome::Sent | Outcome::Refused => Ok(()),
+                Outcome::Gone => rows::remove(service.db.writer(), device.id).await,
+                Outcome::Later(wait) => self.try_again(service, device.id, wait).await,
+            };
+            if let Err(error) = noted {
+                tracing::warn!(%error, device = %device.id, "what became of waking a device could not be noted");
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// What devices get; none where somebody knows it already, or doesn't want to know.
+    async fn message(&self, service: &EventLogService) -> Result<Option<Message>, AppError> {
+        let Some(id) = self.notification_id else {
+            return Ok(Some(Message::withdrawing(self.conversation_id)));
+        };
+        let Some(row) = notifications::unread(service.db.reader(), self.user_id, id).await? else { return Ok(None) };
+        let settings = notifications::settings(service.db.reader(), self.user_id).await?;
+        if !settings.push {
+            return Ok(None);
+        }
+        let presence = service.identity.presence.of(&[self.user_id]).await;
+        let status = presence.first().map_or(PresenceStatus::Offline, |presence| presence.status);
+        // Chosen on one device it holds for the others, also once that one is switched off.
+        let wishes = users::wishes(service.db.reader(), &[self.user_id], service.clock.now()).await?;
+        let chosen = wishes.first().and_then(|wish| wish.chosen);
+        if [Some(status), chosen].contains(&Some(PresenceStatus::Dnd)) {
+            return Ok(None);
+        }
+        if status == PresenceStatus::Online
+            && chosen.is_none()
+            && let Some(conversation_id) = self.conversation_id
+            && is_shown(service, self.user_id, conversation_id).await
+        {
+            return Ok(None);
+        }
+        let notification = describe_one(service, row).await?;
+        Ok(Some(Message::waking(&notification, settings.show_text)))
+    }
+
+    async fn try_again(&self, service: &EventLogService, device: Uuid, wait: Option<Duration>) -> Result<(), AppError> {
+        let tries = self.again.map_or(0, |(_, tries)| tries) + 1;
+        if tries >= TRIES {
+            tracing::info!(%device, "a device could not be woken");
+            return Ok(());
+        }
+        let wait = wait.unwrap_or(FIRST_WAIT * 2_u32.pow(tries - 1));
+        let job = Self { again: Some((device, tries)), ..self.clone() };
+        jobs::ask_for_after(service.db.writer(), service.clock.now(), &job, wait, self.user_id).await
+    }
+}

@@ -1,0 +1,120 @@
+//! When somebody is not to be disturbed: quiet hours in their time zone, and until when they said so.
+
+use appcore::{AppError, Timestamp, UserId, view::QuietHours};
+use dbcontext::query::notifying;
+use jiff::civil::Time;
+use platform::time_zone;
+
+use crate::EventLogService;
+
+/// Whether somebody is not to be disturbed now.
+pub(super) async fn is_disturbed(service: &EventLogService, user: UserId, now: Timestamp) -> Result<bool, AppError> {
+    let Some(said) = notifying::disturbance(service.db.reader(), user).await? else { return Ok(false) };
+    disturbs(said.quiet.as_deref(), said.dnd_until, now)
+}
+
+/// Whether they are not to be disturbed now, by what is stored of them.
+pub(super) fn disturbs(quiet: Option<&str>, dnd_until: Option<Timestamp>, now: Timestamp) -> Result<bool, AppError> {
+    if dnd_until.is_some_and(|until| until > now) {
+        return Ok(true);
+    }
+    let Some(quiet) = quiet else { return Ok(false) };
+    let quiet: QuietHours = serde_json::from_str(quiet).map_err(AppError::internal)?;
+    Ok(holds(&quiet, now))
+}
+
+/// Whether the hours hold at this moment. What can't be read holds never.
+fn holds(quiet: &QuietHours, now: Timestamp) -> bool {
+    let zone = time_zone::find(&quiet.timezone);
+    let (Some(zone), Ok(moment)) = (zone, jiff::Timestamp::from_millisecond(now.0)) else { return false };
+    let (Some(from), Some(to)) = (time(&quiet.from), time(&quiet.to)) else { return false };
+    let local = moment.to_zoned(zone);
+    let (time, today) = (local.time(), local.weekday());
+    let begins_on = |day: jiff::civil::Weekday| {
+        quiet.days.iter().any(|number| i64::from(*number) == i64::from(day.to_monday_one_offset()))
+    };
+    if from < to {
+        begins_on(today) && time >= from && time < to
+    } else {
+        (begins_on(today) && time >= from) || (begins_on(today.previous()) && time < to)
+    }
+}
+
+fn time(text: &str) -> Option<Time> {
+    let (hours, minutes) = text.split_once(':')?;
+    if hours.len() != 2 || minutes.len() != 2 {
+        return None;
+    }
+    Time::new(hours.parse().ok()?, minutes.parse().ok()?, 0, 0).ok()
+}
+
+/// Quiet hours as somebody may have them.
+pub(super) fn checked(mut quiet: QuietHours) -> Result<QuietHours, AppError> {
+    let refused = |message: &str| AppError::field("quiet", "invalid", message.to_owned());
+    let (Some(from), Some(to)) = (time(&quiet.from), time(&quiet.to)) else {
+        return Err(refused("Enter times such as 22:00."));
+    };
+    if from == to {
+        return Err(refused("Choose two different times."));
+    }
+    quiet.days.sort_unstable();
+    quiet.days.dedup();
+    if quiet.days.is_empty() || quiet.days.iter().any(|day| !(1..=7).contains(day)) {
+        return Err(refused("Choose at least one day, from 1 for Monday to 7 for Sunday."));
+    }
+    if time_zone::find(&quiet.timezone).is_none() {
+        return Err(refused(time_zone::REFUSED));
+    }
+    Ok(quiet)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hours(from: &str, to: &str, days: &[u8], timezone: &str) -> QuietHours {
+        QuietHours { from: from.to_owned(), to: to.to_owned(), days: days.to_vec(), timezone: timezone.to_owned() }
+    }
+
+    fn at(moment: &str) -> Timestamp {
+        Timestamp::parse(moment).unwrap()
+    }
+
+    #[test]
+    fn hours_are_those_of_the_day_where_somebody_lives() {
+        // A Wednesday; Berlin is an hour ahead of UTC, Ho Chi Minh City seven.
+        let night = hours("22:00", "07:00", &[3], "Europe/Berlin");
+        assert!(!holds(&night, at("2026-11-25T20:59:00Z")));
+        assert!(holds(&night, at("2026-11-25T21:00:00Z")));
+        assert!(holds(&night, at("2026-11-26T05:59:00Z")), "it is Thursday, and the night began on Wednesday");
+        assert!(!holds(&night, at("2026-11-26T06:00:00Z")));
+        assert!(!holds(&night, at("2026-11-26T21:00:00Z")), "nothing begins on Thursday");
+        let noon = hours("12:00", "13:30", &[1, 2, 3, 4, 5], "Asia/Ho_Chi_Minh");
+        assert!(holds(&noon, at("2026-11-25T06:29:00Z")));
+        assert!(!holds(&noon, at("2026-11-25T06:30:00Z")));
+        assert!(!holds(&noon, at("2026-11-28T05:30:00Z")), "a Saturday");
+    }
+
+    #[test]
+    fn hours_follow_daylight_saving() {
+        let night = hours("22:00", "07:00", &[1, 2, 3, 4, 5, 6, 7], "Europe/Berlin");
+        assert!(!holds(&night, at("2026-07-01T05:30:00Z")), "half past seven in summer");
+        assert!(holds(&night, at("2026-12-01T05:30:00Z")), "half past six in winter");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (from, to, days, zone) in [
+            ("25:00", "07:00", &[1][..], "UTC"),
+            ("7:00", "08:00", &[1], "UTC"),
+            ("07:00", "07:00", &[1], "UTC"),
+            ("07:00", "08:00", &[], "UTC"),
+            ("07:00", "08:00", &[0], "UTC"),
+            ("07:00", "08:00", &[8], "UTC"),
+            ("07:00", "08:00", &[1], "Mars/Olympus"),
+        ] {
+            assert!(checked(hours(from, to, days, zone)).is_err(), "{from} {to} {days:?} {zone}");
+        }
+        assert_eq!(checked(hours("22:00", "07:00", &[7, 1, 7], "UTC")).unwrap().days, [1, 7]);
+    }
+}

@@ -1,0 +1,206 @@
+//! Receipts: how far each member has received and read. Positions, not events: the last one wins, and they only move forward. Where a reader marks
+//! something as unread their own goes back, and what others know of it stays.
+//!
+//! Reading moves one's own position in every conversation, and one's own connections are told. Others learn of it in small
+//! conversations one by one, and up to [`MAX_READERS_SHOWN`] members gathered and as viewers; in still larger ones they don't. That
+//! something was delivered is kept and told in small conversations only: the rest would be a row per member and message.
+//!
+//! What comes in while one statement runs is gathered and goes into the next one, each member's furthest position once; so a thousand
+//! readers of one message cost a handful of statements.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use appcore::{
+    AppError, Clock, Code, ConversationId, UserId,
+    auth::Principal,
+    event::{BusMessage, Envelope, Event, EventBus, Gathered, ReadPosition, Topic},
+    view::OwnMembership,
+};
+use dbcontext::{
+    Database,
+    query::{
+        self,
+        positions::{Reach, Reached},
+    },
+};
+use jobs::caught;
+use serde::Deserialize;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::EventLogService;
+use crate::{
+    access,
+    notifications::{self, Place, ReadTo},
+};
+
+/// Receipts that may wait. One more is dropped: a later one of the same reader says the same and more.
+const QUEUE: usize = 16_384;
+/// Positions stored by one statement.
+const BATCH: usize = 512;
+/// Up to how many members a conversation's viewers learn how far the others have read.
+const MAX_READERS_SHOWN: i64 = 100;
+
+/// What a reader says about a conversation up to some event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReceiptState {
+    Delivered,
+    Read,
+}
+
+/// What waits for the next statement.
+enum Waiting {
+    Reach(Reach),
+    /// Somebody wants to know when what came before this is stored.
+    Settling(oneshot::Sender<()>),
+}
+
+/// Takes receipts; cheap to clone.
+#[derive(Clone)]
+pub struct Receipts {
+    queue: mpsc::Sender<Waiting>,
+}
+
+impl Receipts {
+    #[must_use]
+    pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, small_conversation: u32) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(run(Store { db, bus, clock, small_conversation }, waiting));
+        Self { queue }
+    }
+
+    /// Notes how far somebody has come. Whoever is no member changes nothing.
+    pub fn record(&self, user_id: UserId, conversation_id: ConversationId, seq: i64, state: ReceiptState) {
+        let read_seq = if state == ReceiptState::Read { seq } else { 0 };
+        let reach = Reach { conversation_id, user_id, delivered_seq: seq, read_seq };
+        let _ = self.queue.try_send(Waiting::Reach(reach));
+    }
+
+    /// Waits until what was recorded before is stored, or could not be.
+    async fn settled(&self) {
+        let (settled, stored) = oneshot::channel();
+        if self.queue.send(Waiting::Settling(settled)).await.is_ok() {
+            let _ = stored.await;
+        }
+    }
+}
+
+/// Stores a position and waits for it, for callers that read their own unread counts next.
+pub async fn mark(
+    service: &EventLogService,
+    user_id: UserId,
+    conversation_id: ConversationId,
+    seq: i64,
+    state: ReceiptState,
+) -> Result<(), AppError> {
+    access::member(service, user_id, conversation_id).await?;
+    let read_seq = if state == ReceiptState::Read { seq } else { 0 };
+    let store = Store {
+        db: service.db.clone(),
+        bus: Arc::clone(&service.bus),
+        clock: service.clock.clone(),
+        small_conversation: service.config.realtime.small_conversation,
+    };
+    store.move_to(&[Reach { conversation_id, user_id, delivered_seq: seq, read_seq }]).await
+}
+
+/// Marks a message, by its `seq`, and all behind it as unread for this reader, and tells their own connections. What has already been unread stays so.
+pub async fn mark_unread(
+    service: &EventLogService,
+    by: &Principal,
+    id: ConversationId,
+    seq: i64,
+) -> Result<OwnMembership, AppError> {
+    let access = access::member(service, by.user_id, id).await?;
+    let before = seq.saturating_sub(1).max(access.reads_after());
+    // What their connection has just said to be read would move it forward again.
+    service.receipts.settled().await;
+    let is_moved = query::positions::back(service.db.writer(), id, by.user_id, before).await?;
+    let seen = query::conversations::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    let own = seen.own()?.ok_or(Code::NotFound)?;
+    if is_moved {
+        let OwnMembership { read_seq, unread, unread_mentions, .. } = own;
+        let event = Event::MarkedUnread { conversation_id: id, read_seq, unread, unread_mentions };
+        service.notify_user(by.user_id, &event)?;
+    }
+    Ok(own)
+}
+
+async fn run(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
+    let mut received = Vec::new();
+    while waiting.recv_many(&mut received, BATCH).await > 0 {
+        let mut furthest: HashMap<(ConversationId, UserId), Reach> = HashMap::new();
+        let mut settling = Vec::new();
+        for one in received.drain(..) {
+            let reach = match one {
+                Waiting::Reach(reach) => reach,
+                Waiting::Settling(settled) => {
+                    settling.push(settled);
+                    continue;
+                }
+            };
+            furthest
+                .entry((reach.conversation_id, reach.user_id))
+                .and_modify(|known| {
+                    known.delivered_seq = known.delivered_seq.max(reach.delivered_seq);
+                    known.read_seq = known.read_seq.max(reach.read_seq);
+                })
+                .or_insert(reach);
+        }
+        let mut reaches: Vec<Reach> = furthest.into_values().collect();
+        // In one order on every instance, so that two statements can't deadlock.
+        reaches.sort_by_key(|reach| (reach.conversation_id, reach.user_id));
+        if !reaches.is_empty()
+            && let Err(error) = caught(store.move_to(&reaches)).await
+        {
+            tracing::warn!(%error, "receipts could not be stored; readers send them again with their next one");
+        }
+        for settled in settling {
+            let _ = settled.send(());
+        }
+    }
+}
+
+/// Where positions are kept, and how they are told.
+struct Store {
+    db: Database,
+    bus: Arc<dyn EventBus>,
+    clock: Clock,
+    small_conversation: u32,
+}
+
+impl Store {
+    async fn move_to(&self, reaches: &[Reach]) -> Result<(), AppError> {
+        let mut messages = Vec::new();
+        let mut gathered: BTreeMap<ConversationId, Vec<ReadPosition>> = BTreeMap::new();
+        let mut reads = Vec::new();
+        for moved in query::positions::reach(self.db.writer(), reaches, self.small_conversation).await? {
+            let Reached { conversation_id, user_id, delivered_seq, read_seq, receipt_seq, member_count } = moved;
+            reads.push(ReadTo { user_id, place: Place::MainLine(conversation_id), seq: read_seq });
+            let is_news = read_seq >= receipt_seq;
+            let is_small = member_count <= i64::from(self.small_conversation);
+            if is_news && !is_small && member_count <= MAX_READERS_SHOWN {
+                gathered.entry(conversation_id).or_default().push(ReadPosition { user_id, read_seq });
+            }
+            let topic = if is_small && is_news { Topic::Conversation(conversation_id) } else { Topic::User(user_id) };
+            let event = Event::Receipt { conversation_id, user_id, delivered_seq, read_seq };
+            let envelope = Envelope::seal(&event, topic, self.clock.now()).map_err(AppError::internal)?;
+            messages.push(BusMessage::Envelope(Arc::new(envelope)));
+        }
+        messages.extend(gathered.into_iter().map(|(conversation_id, items)| {
+            BusMessage::Gathered(Arc::new(Gathered::Receipts { conversation_id, items }))
+        }));
+        if !messages.is_empty() {
+            drop(self.bus.publish(messages));
+        }
+        // Whoever only received something has read nothing by it.
+        let has_read = reaches.iter().any(|reach| reach.read_seq > 0);
+        if has_read && !reads.is_empty() {
+            notifications::passed(&self.db, self.bus.as_ref(), self.clock.now(), &reads).await?;
+        }
+        Ok(())
+    }
+}

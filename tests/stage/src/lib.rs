@@ -1,0 +1,111 @@
+//! Databases for the tests of domain crates, and instances on them whose clock the tests move. No HTTP, no other process.
+
+use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
+
+use appcore::{
+    Clock, InstanceId, Timestamp,
+    config::{self, Config, Table},
+    event::{EventBus, MemoryBus},
+};
+use dbcontext::Database;
+use migration::{Migrator, MigratorTrait};
+use platform::Core;
+use sea_orm::ConnectionTrait;
+use tempfile::TempDir;
+
+/// A database, and the clock and the bus that all instances on it share.
+pub struct Stage {
+    pub clock: Clock,
+    url: String,
+    bus: Arc<MemoryBus>,
+    folder: TempDir,
+}
+
+/// SQLite, and PostgreSQL where `NATTER_TEST_POSTGRES` names a server. A full run must not do without.
+pub async fn stages() -> Vec<Stage> {
+    let mut stages = Vec::new();
+    let folder = tempfile::tempdir().unwrap();
+    stages.push(Stage::on(format!("sqlite://{}", folder.path().join("natter.db").display()), folder).await);
+    match std::env::var("NATTER_TEST_POSTGRES") {
+        Ok(maintenance) => {
+            let name = format!("stage_{}", uuid::Uuid::new_v4().simple());
+            let server = sea_orm::Database::connect(&maintenance).await.unwrap();
+            server.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
+            let url = format!("{}/{name}", maintenance.rsplit_once('/').unwrap().0);
+            stages.push(Stage::on(url, tempfile::tempdir().unwrap()).await);
+        }
+        Err(_) => {
+            assert_ne!(
+                std::env::var("NATTER_TEST_REQUIRE_SERVICES").as_deref(),
+                Ok("1"),
+                "NATTER_TEST_POSTGRES is not set"
+            );
+        }
+    }
+    stages
+}
+
+impl Stage {
+    async fn on(url: String, folder: TempDir) -> Self {
+        let database = Database::connect(&url, 2).await.unwrap();
+        Migrator::up(database.schema(), None).await.unwrap();
+        database.close().await.unwrap();
+        Self { clock: Clock::stopped_at(Timestamp(1_800_000_000_000)), url, bus: Arc::new(MemoryBus::new()), folder }
+    }
+
+    pub fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite:")
+    }
+
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// A connection of its own to the database.
+    pub async fn database(&self) -> Database {
+        Database::connect(&self.url, 4).await.unwrap()
+    }
+
+    /// The configuration of tests, changed by `settings`.
+    pub fn config(&self, table: &Table, settings: &[(&str, &str)]) -> Config {
+        let folder = self.folder.path().to_string_lossy();
+        let usual = [
+            ("database.url", self.url.as_str()),
+            ("server.data_dir", &folder),
+            ("workspaces.shared", "Home"),
+            ("auth.failed_signins", "1000"),
+            ("gateway.default_rpm", "0"),
+        ];
+        let merged: BTreeMap<&str, &str> = usual.into_iter().chain(settings.iter().copied()).collect();
+        let environment = merged.into_iter().map(|(key, value)| {
+            (OsString::from(format!("NATTER__{}", key.replace('.', "__").to_uppercase())), OsString::from(value))
+        });
+        config::load_with(table, None, environment).unwrap().config
+    }
+
+    /// One more instance on the same database and bus.
+    pub async fn core(&self, config: Config) -> anyhow::Result<Arc<Core>> {
+        self.core_on(config, Arc::clone(&self.bus) as _).await
+    }
+
+    /// An instance with a bus of its own.
+    pub async fn core_on(&self, config: Config, bus: Arc<dyn EventBus>) -> anyhow::Result<Arc<Core>> {
+        let database = self.database().await;
+        Core::build(Arc::new(config), InstanceId::new(), self.clock.clone(), database, bus, None).await
+    }
+
+    /// Moves the clock.
+    pub fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+/// Yields to other tasks until the condition holds.
+pub async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the condition never held");
+}
