@@ -11,9 +11,10 @@ use appcore::{AppError, Clock, Language};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dbcontext::Database;
 
+use billing::{credits, payments};
 use identity::accounts::{self, SignUp};
 use platform::firewall;
-use service::{credits, payments, search};
+use service::search;
 
 use crate::{backup, doctor, logging, probe, schema, serve, tls};
 

@@ -4,6 +4,7 @@ use std::{cell::RefCell, net::IpAddr, sync::Arc};
 
 use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, RequestSource, auth::Principal};
+use billing::BillingService;
 use identity::{IdentityService, accounts::Device};
 use middleware::{address, auth, cookies, origin};
 use platform::{
@@ -31,6 +32,12 @@ impl Ctx {
     #[must_use]
     pub fn identity(&self) -> &IdentityService {
         &self.app.identity
+    }
+
+    /// State of credits, payments and subscriptions.
+    #[must_use]
+    pub fn billing(&self) -> &Arc<BillingService> {
+        &self.app.billing
     }
 
     /// The app for what goes on after the handler has answered.

@@ -6,8 +6,9 @@
 use std::future::Future;
 
 use appcore::{AppError, AssistantId, Code, ConversationId, WorkspaceId, auth::Principal};
+use billing::payments::subscriptions::Payer;
 use identity::accounts::{Confirmed, passkeys::Enrolling};
-use service::{assistants::EditableAssistant, exports::ExportableConversation, payments::subscriptions::Payer};
+use service::{assistants::EditableAssistant, exports::ExportableConversation};
 
 use crate::Ctx;
 
@@ -45,7 +46,7 @@ impl Requirement for Payer {
     const REFUSALS: &'static [Code] = &[Code::NotFound];
 
     async fn ask(ctx: &Ctx, by: &Principal, workspace_id: &Option<WorkspaceId>) -> Result<Self, AppError> {
-        Payer::ask(ctx.app(), by, *workspace_id).await
+        Payer::ask(ctx.billing(), by, *workspace_id).await
     }
 }
 

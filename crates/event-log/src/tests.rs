@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use appcore::{Language, RequestSource, UserId, config::Table};
-use identity::{
-    IdentityService,
-    accounts::{self, Device, SignUp},
-};
+use appcore::{UserId, config::Table};
+use identity::IdentityService;
 use platform::Core;
 use stage::Stage;
 
@@ -22,15 +19,6 @@ pub(crate) async fn instance(stage: &Stage) -> Arc<EventLogService> {
 }
 
 pub(crate) async fn sign_up(service: &EventLogService, name: &str) -> UserId {
-    let request = SignUp {
-        email: format!("{}@example.com", name.to_lowercase()),
-        password: "Tr1ckyHorse".to_owned(),
-        display_name: name.to_owned(),
-        invitation: None,
-        setup_token: None,
-        language: Language::En,
-    };
-    let here = RequestSource { address: None, is_foreign_page: false, is_local: true, country: None };
-    let pair = accounts::signup(&service.identity, request, Device::default().sent_by(here)).await.unwrap();
-    accounts::authenticate(&service.identity, pair.access_token.expose()).await.unwrap().user_id
+    let pair = stage::sign_up(&service.identity, name).await;
+    stage::principal(&service.identity, &pair).await.user_id
 }

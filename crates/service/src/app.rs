@@ -10,6 +10,10 @@ use appcore::{
     config::{Config, Role},
     event::{EventBus, Signal},
 };
+use billing::{
+    BillingService,
+    payments::{setups::FinishSetupJob, subscriptions::KeepMethodJob},
+};
 use dbcontext::Database;
 use event_log::{
     EventLogService,
@@ -35,14 +39,11 @@ use crate::{
     broadcasts::BroadcastJob,
     checks, console,
     conversations::Following,
-    entitlements::EntitlementNotifier,
     exports::ExportJob,
     gateway::{self, Gateway},
-    holds::Holds,
     knowledge,
     messages::{reminders::ReminderJob, scheduled::ScheduledJob},
     offboarding::ForgetJob,
-    payments::{self, Payments, setups::FinishSetupJob, subscriptions::KeepMethodJob},
     program::Program,
     search::{self, Search},
     tools,
@@ -60,8 +61,8 @@ const JOB_KINDS: &[Kind<App>] = &[
     Kind::of::<SweepJob, App>(),
     Kind::of::<TranscribeJob, App>(),
     Kind::of::<PreviewJob, App>(),
-    Kind::of::<KeepMethodJob, App>(),
-    Kind::of::<FinishSetupJob, App>(),
+    Kind::of::<KeepMethodJob, BillingService>(),
+    Kind::of::<FinishSetupJob, BillingService>(),
     Kind::of::<BroadcastJob, App>(),
     Kind::of::<DueJob, App>(),
     Kind::of::<ExportJob, App>(),
@@ -79,6 +80,7 @@ pub struct App {
     pub core: Arc<Core>,
     pub identity: Arc<IdentityService>,
     pub events: Arc<EventLogService>,
+    pub billing: Arc<BillingService>,
     pub limits: Limits,
     /// Whose calls need not count against their address.
     pub valid_credentials: ValidCredentials,
@@ -88,9 +90,6 @@ pub struct App {
     /// The connections to servers of tools.
     pub(crate) tools: Arc<tools::Connections>,
     pub gateway: Arc<Gateway>,
-    pub payments: Payments,
-    /// Whom there is something to tell of what they have.
-    pub(crate) entitlement_notifier: EntitlementNotifier,
     pub uploads: Arc<Uploads>,
     pub search: Search,
     pub(crate) work: WorkPools,
@@ -117,10 +116,8 @@ impl App {
         let search = Search::open(config, db)?;
         let bodies = BodyBudget::new(config);
         let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());
-        let payments = Payments::build(config)?;
-        let (holds, changed) = Holds::start(db.clone(), clock.clone(), config.holds.expiry);
-        let holds = (holds, payments.is_charging());
-        let gateway = Gateway::start(config, ai, db.clone(), bus, clock.clone(), redis.clone(), holds)
+        let billing = BillingService::build(Arc::clone(&core), Arc::clone(&identity)).await?;
+        let gateway = Gateway::start(config, ai, db.clone(), bus, clock.clone(), redis.clone(), &billing)
             .await
             .map_err(start_error)?;
         let tools = tools::Connections::build(&config.mcp);
@@ -128,14 +125,13 @@ impl App {
             core,
             identity,
             events,
+            billing,
             limits,
             valid_credentials: ValidCredentials::default(),
             bodies,
             answering: Answering::default(),
             tools,
             gateway,
-            payments,
-            entitlement_notifier: EntitlementNotifier::default(),
             uploads,
             search,
             work,
@@ -146,19 +142,12 @@ impl App {
             following: Arc::default(),
         });
         app.events.start();
+        app.billing.start();
         if app.config.audit.retention_days > 0 {
             tokio::spawn(audit::forget_old(Arc::clone(&app.core), app.config.audit.retention_days));
         }
         tokio::spawn(console::keep(Arc::clone(&app)));
-        app.entitlement_notifier.serve(&app);
         search::start(&app);
-        if app.payments.is_charging() {
-            payments::plans::seed(&app.db, app.clock.now()).await.map_err(start_error)?;
-            tokio::spawn(payments::balances::follow(Arc::downgrade(&app), changed));
-            tokio::spawn(payments::follow(Arc::downgrade(&app), app.bus.listen()));
-            tokio::spawn(payments::keep(Arc::clone(&app)));
-            tokio::spawn(payments::balances::keep(Arc::clone(&app)));
-        }
         Ok(app)
     }
 
@@ -196,6 +185,12 @@ impl AsRef<IdentityService> for App {
 impl AsRef<EventLogService> for App {
     fn as_ref(&self) -> &EventLogService {
         &self.events
+    }
+}
+
+impl AsRef<BillingService> for App {
+    fn as_ref(&self) -> &BillingService {
+        &self.billing
     }
 }
 

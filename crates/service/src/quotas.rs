@@ -2,8 +2,9 @@
 //! together.
 
 use appcore::{AppError, Code, UploadId, UserId, view::QuotaMetric};
-use dbcontext::query::{plans, texts, uploads, users};
-use identity::membership::quota::{kept, limit, refused};
+use billing::storage;
+use dbcontext::query::{texts, uploads, users};
+use identity::membership::quota::{kept, refused};
 use sea_orm::ConnectionTrait;
 
 use crate::App;
@@ -17,9 +18,9 @@ pub(crate) async fn check_storage<C: ConnectionTrait>(
     size: i64,
     known: Option<UploadId>,
 ) -> Result<i64, AppError> {
-    let Some(limit) = storage_limit(app, txn, owner).await? else { return Ok(i64::MAX) };
+    let Some(limit) = storage::limit_of(&app.billing, txn, owner).await? else { return Ok(i64::MAX) };
     users::lock(txn, owner).await?;
-    let used = stored(txn, owner, known).await?;
+    let used = storage::stored(txn, owner, known).await?;
     let left = limit.bytes.saturating_sub(used);
     if size <= left {
         return Ok(left);
@@ -52,7 +53,7 @@ pub(crate) async fn check_text<C: ConnectionTrait>(
         let message = "Your notes, drafts, prompts and tasks have no space left. Delete some first.";
         return Err(AppError::refused(Code::QuotaExceeded, message));
     }
-    let Some(limit) = storage_limit(app, txn, owner).await? else { return Ok(()) };
+    let Some(limit) = storage::limit_of(&app.billing, txn, owner).await? else { return Ok(()) };
     let used = texts.saturating_add(uploads::bytes_of(txn, owner, None).await?);
     if used.saturating_add(growth) <= limit.bytes {
         return Ok(());
@@ -62,39 +63,4 @@ pub(crate) async fn check_text<C: ConnectionTrait>(
         return Err(refused(Code::QuotaExceeded, message.to_owned(), kept(QuotaMetric::Storage, used, limit.bytes)));
     }
     Err(AppError::refused(Code::QuotaExceeded, "You have no space left. Delete files or notes first."))
-}
-
-/// Bytes of all files and texts of a person, but for one file.
-pub(crate) async fn stored<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<UploadId>) -> Result<i64, AppError> {
-    Ok(uploads::bytes_of(db, owner, but).await?.saturating_add(texts::bytes_of(db, owner).await?))
-}
-
-/// Limit of all files and texts of a person.
-pub(crate) struct StorageLimit {
-    pub bytes: i64,
-    /// Whether it is the quota of the plan, which a larger plan raises.
-    pub is_of_plan: bool,
-}
-
-/// Resolves the smaller of the plan's storage quota and `uploads.user_bytes`. Returns `None` where neither is set.
-pub(crate) async fn storage_limit<C: ConnectionTrait>(
-    app: &App,
-    db: &C,
-    owner: UserId,
-) -> Result<Option<StorageLimit>, AppError> {
-    let of_plan = storage_of_plan(app, db, owner).await?;
-    let of_server = Some(app.config.uploads.user_bytes).filter(|bytes| *bytes > 0);
-    let least = of_server.into_iter().chain(of_plan).min();
-    Ok(least.map(|bytes| StorageLimit { bytes, is_of_plan: of_plan == Some(bytes) }))
-}
-
-/// Storage quota of the person's plan, in bytes.
-async fn storage_of_plan<C: ConnectionTrait>(app: &App, db: &C, owner: UserId) -> Result<Option<i64>, AppError> {
-    if !app.payments.is_charging() {
-        return Ok(None);
-    }
-    match plans::quotas_of(db, owner, app.clock.now()).await? {
-        Some(quotas) => limit(&quotas, QuotaMetric::Storage),
-        None => Ok(None),
-    }
 }

@@ -1,5 +1,7 @@
 //! Databases for the tests of domain crates, and instances on them whose clock the tests move. No HTTP, no other process.
 
+mod people;
+
 use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
 
 use appcore::{
@@ -12,6 +14,8 @@ use migration::{Migrator, MigratorTrait};
 use platform::Core;
 use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
+
+pub use people::{PASSWORD, email, newcomer, principal, sign_in, sign_up};
 
 /// A database, and the clock and the bus that all instances on it share.
 pub struct Stage {

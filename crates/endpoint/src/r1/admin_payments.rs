@@ -10,13 +10,13 @@ use appcore::{
         RefundFilter, ReleaseAs, SubscriptionStatus,
     },
 };
-use identity::accounts::Confirmed;
-use natter_macro::{dto, endpoint};
-use payment::GatewayName;
-use service::{
+use billing::{
     credits::{self, Holder},
     payments::{self, Wanted},
 };
+use identity::accounts::Confirmed;
+use natter_macro::{dto, endpoint};
+use payment::GatewayName;
 
 use super::plans::whole;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
@@ -68,7 +68,7 @@ impl Endpoint for ListAllPayments {
         let ListAllPaymentsRequest { status, gateway, user_id, refund, page } = request;
         let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
         let gateway = gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown())?;
-        Ok(Reply::of(payments::list_all(ctx.app(), Wanted { status, gateway, user_id, refund }, page).await?))
+        Ok(Reply::of(payments::list_all(ctx.billing(), Wanted { status, gateway, user_id, refund }, page).await?))
     }
 }
 
@@ -89,7 +89,7 @@ impl Endpoint for ListSubscriptions {
     type Response = Page<AdminSubscription>;
 
     async fn handle(ctx: &Ctx, request: ListSubscriptionsRequest) -> Result<Reply<Page<AdminSubscription>>, AppError> {
-        Ok(Reply::of(payments::subscriptions::list_all(ctx.app(), request.status, request.page).await?))
+        Ok(Reply::of(payments::subscriptions::list_all(ctx.billing(), request.status, request.page).await?))
     }
 }
 
@@ -106,7 +106,7 @@ impl Endpoint for ReadAnyPayment {
     type Response = AdminPaymentDetails;
 
     async fn handle(ctx: &Ctx, request: ReadAnyPaymentRequest) -> Result<Reply<AdminPaymentDetails>, AppError> {
-        Ok(Reply::of(payments::details(ctx.app(), request.id.0).await?))
+        Ok(Reply::of(payments::details(ctx.billing(), request.id.0).await?))
     }
 }
 
@@ -129,7 +129,7 @@ impl Endpoint for ReleasePayment {
 
     async fn handle(ctx: &Ctx, request: ReleasePaymentRequest, by: &Confirmed) -> Result<Reply<Payment>, AppError> {
         let ReleasePaymentRequest { id, decision, reason } = request;
-        Ok(Reply::of(payments::release(ctx.app(), by, id.0, decision, reason).await?))
+        Ok(Reply::of(payments::release(ctx.billing(), by, id.0, decision, reason).await?))
     }
 }
 
@@ -154,7 +154,7 @@ impl Endpoint for RefundPayment {
 
     async fn handle(ctx: &Ctx, request: RefundPaymentRequest, by: &Confirmed) -> Result<Reply<Payment>, AppError> {
         let RefundPaymentRequest { id, amount, reason } = request;
-        Ok(Reply::of(payments::refund(ctx.app(), by, id.0, amount, reason).await?))
+        Ok(Reply::of(payments::refund(ctx.billing(), by, id.0, amount, reason).await?))
     }
 }
 
@@ -184,7 +184,7 @@ impl Endpoint for DecideRefund {
         by: &Confirmed,
     ) -> Result<Reply<AdminPaymentDetails>, AppError> {
         let DecideRefundRequest { id, refund_id, decision, reason } = request;
-        let decided = payments::decide_refund(ctx.app(), by, id.0, refund_id, decision, reason);
+        let decided = payments::decide_refund(ctx.billing(), by, id.0, refund_id, decision, reason);
         Ok(Reply::of(decided.await?))
     }
 }
@@ -202,7 +202,7 @@ impl Endpoint for ReconcilePayment {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ReconcilePaymentRequest) -> Result<Reply<NoData>, AppError> {
-        payments::reconcile(ctx.app(), request.id.0).await?;
+        payments::reconcile(ctx.billing(), request.id.0).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -227,7 +227,7 @@ impl Endpoint for ListPaymentDifferences {
         ctx: &Ctx,
         request: ListPaymentDifferencesRequest,
     ) -> Result<Reply<Page<PaymentDifference>>, AppError> {
-        Ok(Reply::of(payments::differences(ctx.app(), request.state, request.page).await?))
+        Ok(Reply::of(payments::differences(ctx.billing(), request.state, request.page).await?))
     }
 }
 
@@ -251,7 +251,7 @@ impl Endpoint for ClosePaymentDifference {
         by: &Confirmed,
     ) -> Result<Reply<PaymentDifference>, AppError> {
         let ClosePaymentDifferenceRequest { id, note } = request;
-        Ok(Reply::of(payments::close_difference(ctx.app(), by, id, note).await?))
+        Ok(Reply::of(payments::close_difference(ctx.billing(), by, id, note).await?))
     }
 }
 
@@ -262,7 +262,7 @@ impl Endpoint for ListAdminGateways {
     type Response = Page<AdminPaymentGateway>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<AdminPaymentGateway>>, AppError> {
-        Ok(Reply::of(whole(payments::health(ctx.app()).await?)))
+        Ok(Reply::of(whole(payments::health(ctx.billing()).await?)))
     }
 }
 
@@ -282,7 +282,7 @@ impl Endpoint for TestGateway {
 
     async fn handle(ctx: &Ctx, request: TestGatewayRequest) -> Result<Reply<ProviderTest>, AppError> {
         let name: GatewayName = request.name.parse().map_err(|_| AppError::from(Code::NotFound))?;
-        Ok(Reply::of(payments::test(ctx.app(), name).await?))
+        Ok(Reply::of(payments::test(ctx.billing(), name).await?))
     }
 }
 
@@ -307,7 +307,7 @@ impl Endpoint for SwitchGateway {
         by: &Confirmed,
     ) -> Result<Reply<PaymentGateway>, AppError> {
         let name: GatewayName = request.name.parse().map_err(|_| AppError::from(Code::NotFound))?;
-        Ok(Reply::of(payments::switch(ctx.app(), by, name, request.enabled).await?))
+        Ok(Reply::of(payments::switch(ctx.billing(), by, name, request.enabled).await?))
     }
 }
 
@@ -332,7 +332,7 @@ impl Endpoint for ListLedgerOf {
 
     async fn handle(ctx: &Ctx, request: ListLedgerOfRequest) -> Result<Reply<Page<LedgerEntry>>, AppError> {
         let holder = Holder::named(request.user_id, request.workspace_id)?;
-        Ok(Reply::of(credits::list_of(ctx.app(), holder, request.page).await?))
+        Ok(Reply::of(credits::list_of(ctx.billing(), holder, request.page).await?))
     }
 }
 
@@ -358,6 +358,6 @@ impl Endpoint for GiveCredits {
     async fn handle(ctx: &Ctx, request: GiveCreditsRequest, by: &Confirmed) -> Result<Reply<Credits>, AppError> {
         let GiveCreditsRequest { user_id, workspace_id, amount, reason } = request;
         let holder = Holder::named(user_id, workspace_id)?;
-        Ok(Reply::of(credits::give(ctx.app(), by, holder, amount, reason).await?))
+        Ok(Reply::of(credits::give(ctx.billing(), by, holder, amount, reason).await?))
     }
 }

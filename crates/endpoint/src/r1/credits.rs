@@ -1,15 +1,14 @@
 //! How accounts of credits are watched and filled, their entries as tables, and what an installation earns.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderValue};
+use std::sync::Arc;
+
 use appcore::{
     AppError, PaymentMethodId, PlanId, Timestamp, UserId, WorkspaceId,
     credits::MicroCredits,
     view::{CreditSettings, Revenue, RevenueGrouping},
 };
-use bytes::Bytes;
-use futures_util::Stream;
-use natter_macro::{dto, endpoint};
-use service::{
+use billing::{
     credits::{self, Holder, Period},
     payments::{
         self,
@@ -17,6 +16,9 @@ use service::{
         topups::{self, TopUpOrder},
     },
 };
+use bytes::Bytes;
+use futures_util::Stream;
+use natter_macro::{dto, endpoint};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
 
@@ -59,7 +61,7 @@ impl Endpoint for ExportLedger {
 
     async fn handle(ctx: &Ctx, request: ExportLedgerRequest, payer: &Payer) -> Result<Reply<Raw>, AppError> {
         let ExportLedgerRequest { from, to, workspace_id: _ } = request;
-        let pieces = credits::export(ctx.shared_app(), *payer, Period { from, to })?;
+        let pieces = credits::export(Arc::clone(ctx.billing()), *payer, Period { from, to })?;
         Ok(table(pieces))
     }
 }
@@ -81,7 +83,7 @@ impl Endpoint for ReadCreditSettings {
         _request: ReadCreditSettingsRequest,
         payer: &Payer,
     ) -> Result<Reply<CreditSettings>, AppError> {
-        Ok(Reply::of(topups::settings(ctx.app(), *payer).await?))
+        Ok(Reply::of(topups::settings(ctx.billing(), *payer).await?))
     }
 }
 
@@ -103,7 +105,7 @@ impl Endpoint for SetLowBalance {
         request: SetLowBalanceRequest,
         payer: &Payer,
     ) -> Result<Reply<CreditSettings>, AppError> {
-        Ok(Reply::of(topups::set_low_balance(ctx.app(), *payer, request.threshold).await?))
+        Ok(Reply::of(topups::set_low_balance(ctx.billing(), *payer, request.threshold).await?))
     }
 }
 
@@ -136,7 +138,7 @@ impl Endpoint for SetTopUp {
         let unknown = || AppError::field("currency", "invalid", "This currency isn't known here.");
         let currency = currency.map(|code| code.parse().map_err(|_| unknown())).transpose()?;
         let order = TopUpOrder { plan_id, method_id, currency, threshold, monthly_limit };
-        Ok(Reply::of(topups::set_top_up(ctx.app(), *payer, order).await?))
+        Ok(Reply::of(topups::set_top_up(ctx.billing(), *payer, order).await?))
     }
 }
 
@@ -153,7 +155,7 @@ impl Endpoint for RemoveTopUp {
     type Response = CreditSettings;
 
     async fn handle(ctx: &Ctx, _request: RemoveTopUpRequest, payer: &Payer) -> Result<Reply<CreditSettings>, AppError> {
-        Ok(Reply::of(topups::remove_top_up(ctx.app(), *payer).await?))
+        Ok(Reply::of(topups::remove_top_up(ctx.billing(), *payer).await?))
     }
 }
 
@@ -186,7 +188,7 @@ impl Endpoint for ExportAnyLedger {
             (None, None) => None,
             (person, workspace) => Some(Holder::named(person, workspace)?),
         };
-        Ok(table(credits::export_of(ctx.shared_app(), holder, Period { from, to })?))
+        Ok(table(credits::export_of(Arc::clone(ctx.billing()), holder, Period { from, to })?))
     }
 }
 
@@ -213,6 +215,6 @@ impl Endpoint for ReadRevenue {
 
     async fn handle(ctx: &Ctx, request: ReadRevenueRequest) -> Result<Reply<Revenue>, AppError> {
         let ReadRevenueRequest { from, to, group } = request;
-        Ok(Reply::of(payments::revenue(ctx.app(), from, to, group.unwrap_or_default()).await?))
+        Ok(Reply::of(payments::revenue(ctx.billing(), from, to, group.unwrap_or_default()).await?))
     }
 }

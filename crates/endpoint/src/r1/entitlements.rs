@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Entitlements, LedgerEntry, WorkspaceEntitlements},
 };
+use billing::{credits, entitlements, payments::subscriptions::Payer};
 use natter_macro::{dto, endpoint};
-use service::{credits, entitlements, payments::subscriptions::Payer};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
 
@@ -26,7 +26,7 @@ impl Endpoint for ReadEntitlements {
     type Response = Entitlements;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Entitlements>, AppError> {
-        Ok(Reply::of(entitlements::read(ctx.app(), ctx.user()?.user_id).await?))
+        Ok(Reply::of(entitlements::read(ctx.billing(), ctx.user()?.user_id).await?))
     }
 }
 
@@ -48,7 +48,7 @@ impl Endpoint for ReadWorkspaceEntitlements {
         ctx: &Ctx,
         request: ReadWorkspaceEntitlementsRequest,
     ) -> Result<Reply<WorkspaceEntitlements>, AppError> {
-        Ok(Reply::of(entitlements::read_workspace(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(entitlements::read_workspace(ctx.billing(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -74,6 +74,6 @@ impl Endpoint for ListLedgerEntries {
         request: ListLedgerEntriesRequest,
         payer: &Payer,
     ) -> Result<Reply<Page<LedgerEntry>>, AppError> {
-        Ok(Reply::of(credits::list(ctx.app(), *payer, request.page).await?))
+        Ok(Reply::of(credits::list(ctx.billing(), *payer, request.page).await?))
     }
 }

@@ -5,12 +5,12 @@ use appcore::{
     page::{Page, PageRequest},
     view::{PaymentMethod, PaymentMethodSetup},
 };
-use natter_macro::{dto, endpoint};
-use payment::{DemoSetupOutcome, GatewayName};
-use service::payments::{
+use billing::payments::{
     setups,
     subscriptions::{self, Payer},
 };
+use natter_macro::{dto, endpoint};
+use payment::{DemoSetupOutcome, GatewayName};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Redirect, Reply};
 
@@ -46,7 +46,7 @@ impl Endpoint for ListPaymentMethods {
         request: ListPaymentMethodsRequest,
         payer: &Payer,
     ) -> Result<Reply<Page<PaymentMethod>>, AppError> {
-        Ok(Reply::of(subscriptions::methods(ctx.app(), *payer, request.page).await?))
+        Ok(Reply::of(subscriptions::methods(ctx.billing(), *payer, request.page).await?))
     }
 }
 
@@ -70,7 +70,7 @@ impl Endpoint for UsePaymentMethod {
         request: UsePaymentMethodRequest,
         payer: &Payer,
     ) -> Result<Reply<PaymentMethod>, AppError> {
-        Ok(Reply::of(subscriptions::use_method(ctx.app(), *payer, request.id).await?))
+        Ok(Reply::of(subscriptions::use_method(ctx.billing(), *payer, request.id).await?))
     }
 }
 
@@ -91,7 +91,7 @@ impl Endpoint for RemovePaymentMethod {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemovePaymentMethodRequest, payer: &Payer) -> Result<Reply<NoData>, AppError> {
-        subscriptions::forget(ctx.app(), *payer, request.id).await?;
+        subscriptions::forget(ctx.billing(), *payer, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -119,7 +119,7 @@ impl Endpoint for OpenPaymentPortal {
         request: OpenPaymentPortalRequest,
         payer: &Payer,
     ) -> Result<Reply<PaymentPortal>, AppError> {
-        Ok(Reply::of(PaymentPortal { url: subscriptions::portal(ctx.app(), *payer, request.return_url).await? }))
+        Ok(Reply::of(PaymentPortal { url: subscriptions::portal(ctx.billing(), *payer, request.return_url).await? }))
     }
 }
 
@@ -157,7 +157,7 @@ impl Endpoint for BeginPaymentMethodSetup {
         let BeginPaymentMethodSetupRequest { gateway, workspace_id: _, return_url } = request;
         let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
         let gateway = gateway.parse::<GatewayName>().map_err(|_| unknown())?;
-        let begun = setups::begin(ctx.app(), *payer, gateway, return_url).await?;
+        let begun = setups::begin(ctx.billing(), *payer, gateway, return_url).await?;
         Ok(Reply::of(BegunPaymentMethodSetup {
             setup_id: begun.setup_id,
             redirect_url: begun.redirect_url,
@@ -179,7 +179,7 @@ impl Endpoint for ReadPaymentMethodSetup {
     type Response = PaymentMethodSetup;
 
     async fn handle(ctx: &Ctx, request: PaymentMethodSetupRequest) -> Result<Reply<PaymentMethodSetup>, AppError> {
-        Ok(Reply::of(setups::read(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(setups::read(ctx.billing(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -213,7 +213,7 @@ impl Endpoint for EndDemoPaymentMethodSetup {
                 return Err(AppError::field("outcome", "invalid", says));
             }
         };
-        Ok(Reply::of(setups::end_demo(ctx.app(), ctx.user()?, request.id, outcome).await?))
+        Ok(Reply::of(setups::end_demo(ctx.billing(), ctx.user()?, request.id, outcome).await?))
     }
 }
 
@@ -237,6 +237,6 @@ impl Endpoint for FinishPaymentMethodSetup {
     async fn handle(ctx: &Ctx, request: FinishPaymentMethodSetupRequest) -> Result<Reply<Redirect>, AppError> {
         let gateway = request.gateway.parse::<GatewayName>().map_err(|_| Code::NotFound)?;
         let id = request.setup.as_deref().and_then(|id| id.parse().ok());
-        Ok(Reply::to(setups::finish(ctx.app(), gateway, id).await?))
+        Ok(Reply::to(setups::finish(ctx.billing(), gateway, id).await?))
     }
 }

@@ -6,10 +6,10 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Payment, PaymentStatus, Price},
 };
+use billing::payments::{self, Begun, Order, inbox, subscriptions::Payer};
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
 use payment::{Currency, Delivery, DemoOutcome, GatewayName, Telling};
-use service::payments::{self, Begun, Order, inbox, subscriptions::Payer};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Redirect, Reply};
 
@@ -99,7 +99,7 @@ impl Endpoint for BeginPayment {
             address: ctx.address(),
             seats,
         };
-        Ok(Reply::of(payments::begin(ctx.app(), *payer, order).await?.into()))
+        Ok(Reply::of(payments::begin(ctx.billing(), *payer, order).await?.into()))
     }
 }
 
@@ -121,7 +121,7 @@ impl Endpoint for ListPayments {
     type Response = Page<Payment>;
 
     async fn handle(ctx: &Ctx, request: ListPaymentsRequest, payer: &Payer) -> Result<Reply<Page<Payment>>, AppError> {
-        Ok(Reply::of(payments::list(ctx.app(), *payer, request.page).await?))
+        Ok(Reply::of(payments::list(ctx.billing(), *payer, request.page).await?))
     }
 }
 
@@ -138,7 +138,7 @@ impl Endpoint for ReadPayment {
     type Response = Payment;
 
     async fn handle(ctx: &Ctx, request: PaymentRequest) -> Result<Reply<Payment>, AppError> {
-        Ok(Reply::of(payments::read(ctx.app(), ctx.user()?, request.id.0).await?))
+        Ok(Reply::of(payments::read(ctx.billing(), ctx.user()?, request.id.0).await?))
     }
 }
 
@@ -165,7 +165,7 @@ impl Endpoint for EndDemoPayment {
             "failed" => DemoOutcome::Failed,
             _ => return Err(AppError::field("outcome", "invalid", "This must be paid, paid_once or failed.")),
         };
-        Ok(Reply::of(payments::end_demo(ctx.app(), ctx.user()?, request.id.0, outcome).await?))
+        Ok(Reply::of(payments::end_demo(ctx.billing(), ctx.user()?, request.id.0, outcome).await?))
     }
 }
 
@@ -189,7 +189,7 @@ impl Endpoint for FinishPayment {
     async fn handle(ctx: &Ctx, request: FinishPaymentRequest) -> Result<Reply<Redirect>, AppError> {
         // Some gateways add their own fields with a second question mark.
         let id = request.payment.as_deref().and_then(|id| id.split('?').next()).and_then(|id| id.parse().ok());
-        Ok(Reply::to(payments::finish(ctx.app(), named(&request.gateway)?, id).await?))
+        Ok(Reply::to(payments::finish(ctx.billing(), named(&request.gateway)?, id).await?))
     }
 }
 
@@ -239,7 +239,7 @@ fn named(gateway: &str) -> Result<GatewayName, AppError> {
 
 async fn receive(ctx: &Ctx, gateway: &str, by: Telling, body: &[u8]) -> Result<Reply<Raw>, AppError> {
     let gateway = named(gateway)?;
-    if inbox::telling(ctx.app(), gateway)? != by {
+    if inbox::telling(ctx.billing(), gateway)? != by {
         return Err(Code::NotFound.into());
     }
     // A request of actix stays on its thread, and this is awaited elsewhere.
@@ -252,7 +252,7 @@ async fn receive(ctx: &Ctx, gateway: &str, by: Telling, body: &[u8]) -> Result<R
     let header = |asked: &str| headers.iter().find(|(name, _)| name == asked).map(|(_, value)| value.clone());
     let query = ctx.http().query_string().to_owned();
     let delivery = Delivery { header: &header, query: &query, body, now: ctx.app().clock.now() };
-    let answer = inbox::receive(ctx.app(), gateway, &delivery).await?;
+    let answer = inbox::receive(ctx.billing(), gateway, &delivery).await?;
     let status = StatusCode::from_u16(answer.status).map_err(AppError::internal)?;
     Ok(Reply::bytes(answer.content_type, Bytes::from(answer.body)).status(status))
 }

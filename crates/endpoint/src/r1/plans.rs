@@ -8,12 +8,12 @@ use appcore::{
     page::{Page, PageRequest},
     view::{PaymentGateway, PlanInterval, PlanKind, Price, PricingPlan, QuotaMetric},
 };
-use identity::accounts::Confirmed;
-use natter_macro::{dto, endpoint};
-use service::payments::{
+use billing::payments::{
     self,
     plans::{self, Definition},
 };
+use identity::accounts::Confirmed;
+use natter_macro::{dto, endpoint};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
 
@@ -40,7 +40,7 @@ impl Endpoint for ListPlans {
     type Response = Page<PricingPlan>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<PricingPlan>>, AppError> {
-        let found = if ctx.app().payments.is_charging() { plans::list(ctx.app(), false).await? } else { Vec::new() };
+        let found = if ctx.billing().is_charging() { plans::list(ctx.billing(), false).await? } else { Vec::new() };
         Ok(Reply::of(whole(found)))
     }
 }
@@ -52,7 +52,7 @@ impl Endpoint for ListPaymentGateways {
     type Response = Page<PaymentGateway>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<PaymentGateway>>, AppError> {
-        Ok(Reply::of(whole(payments::gateways(ctx.app()))))
+        Ok(Reply::of(whole(payments::gateways(ctx.billing()))))
     }
 }
 
@@ -63,7 +63,7 @@ impl Endpoint for ListAllPlans {
     type Response = Page<PricingPlan>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<PricingPlan>>, AppError> {
-        Ok(Reply::of(whole(plans::list(ctx.app(), true).await?)))
+        Ok(Reply::of(whole(plans::list(ctx.billing(), true).await?)))
     }
 }
 
@@ -106,7 +106,7 @@ impl Endpoint for CreatePlan {
             trial_days: trial_days.unwrap_or_default(),
             is_active: is_active.unwrap_or(true),
         };
-        Ok(Reply::of(plans::create(ctx.app(), by, definition).await?))
+        Ok(Reply::of(plans::create(ctx.billing(), by, definition).await?))
     }
 }
 
@@ -142,6 +142,6 @@ impl Endpoint for ChangePlan {
             plan.trial_days = trial_days.unwrap_or(plan.trial_days);
             plan.is_active = is_active.unwrap_or(plan.is_active);
         };
-        Ok(Reply::of(plans::change(ctx.app(), by, id, edit).await?))
+        Ok(Reply::of(plans::change(ctx.billing(), by, id, edit).await?))
     }
 }

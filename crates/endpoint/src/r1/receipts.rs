@@ -2,9 +2,9 @@
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderValue};
 use appcore::{AppError, PaymentId, WorkspaceId, view::BillingDetails};
+use billing::payments::{self, Document, subscriptions::Payer};
 use bytes::Bytes;
 use natter_macro::{dto, endpoint};
-use service::payments::{self, Document, subscriptions::Payer};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
 
@@ -30,7 +30,7 @@ impl Endpoint for ReadReceipt {
     type Response = Raw;
 
     async fn handle(ctx: &Ctx, request: ReadReceiptRequest) -> Result<Reply<Raw>, AppError> {
-        Ok(file(payments::receipt(ctx.app(), ctx.user()?, request.id.0).await?))
+        Ok(file(payments::receipt(ctx.billing(), ctx.user()?, request.id.0).await?))
     }
 }
 
@@ -51,7 +51,7 @@ impl Endpoint for ReadCreditNote {
 
     async fn handle(ctx: &Ctx, request: ReadCreditNoteRequest) -> Result<Reply<Raw>, AppError> {
         let number = request.number.trim_end_matches(".pdf");
-        Ok(file(payments::credit_note(ctx.app(), ctx.user()?, request.id.0, number).await?))
+        Ok(file(payments::credit_note(ctx.billing(), ctx.user()?, request.id.0, number).await?))
     }
 }
 
@@ -81,7 +81,7 @@ impl Endpoint for ReadBillingDetails {
         _request: ReadBillingDetailsRequest,
         payer: &Payer,
     ) -> Result<Reply<BillingDetails>, AppError> {
-        Ok(Reply::of(payments::billing_details(ctx.app(), *payer).await?))
+        Ok(Reply::of(payments::billing_details(ctx.billing(), *payer).await?))
     }
 }
 
@@ -111,6 +111,6 @@ impl Endpoint for ChangeBillingDetails {
     ) -> Result<Reply<BillingDetails>, AppError> {
         let ChangeBillingDetailsRequest { workspace_id: _, name, address, country, vat_id } = request;
         let details = BillingDetails { name, address, country, vat_id };
-        Ok(Reply::of(payments::change_billing_details(ctx.app(), *payer, details).await?))
+        Ok(Reply::of(payments::change_billing_details(ctx.billing(), *payer, details).await?))
     }
 }

@@ -4,9 +4,9 @@ use appcore::{
     AppError, PaymentId, PaymentMethodId, PlanId, WorkspaceId,
     view::{ChangePreview, Price, Subscription},
 };
+use billing::payments::subscriptions::{self, PayOrder, Payer};
 use natter_macro::{dto, endpoint};
 use payment::GatewayName;
-use service::payments::subscriptions::{self, PayOrder, Payer};
 
 use super::payments::BegunPayment;
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
@@ -46,7 +46,7 @@ impl Endpoint for ReadSubscription {
         _request: ReadSubscriptionRequest,
         payer: &Payer,
     ) -> Result<Reply<HeldSubscription>, AppError> {
-        Ok(Reply::of(HeldSubscription { subscription: subscriptions::read(ctx.app(), *payer).await? }))
+        Ok(Reply::of(HeldSubscription { subscription: subscriptions::read(ctx.billing(), *payer).await? }))
     }
 }
 
@@ -64,7 +64,7 @@ impl Endpoint for BeginTrial {
     type Response = Subscription;
 
     async fn handle(ctx: &Ctx, request: BeginTrialRequest) -> Result<Reply<Subscription>, AppError> {
-        Ok(Reply::of(subscriptions::try_out(ctx.app(), ctx.user()?, request.plan_id).await?))
+        Ok(Reply::of(subscriptions::try_out(ctx.billing(), ctx.user()?, request.plan_id).await?))
     }
 }
 
@@ -86,7 +86,7 @@ impl Endpoint for CancelSubscription {
         _request: CancelSubscriptionRequest,
         payer: &Payer,
     ) -> Result<Reply<Subscription>, AppError> {
-        Ok(Reply::of(subscriptions::cancel(ctx.app(), *payer).await?))
+        Ok(Reply::of(subscriptions::cancel(ctx.billing(), *payer).await?))
     }
 }
 
@@ -106,7 +106,7 @@ impl Endpoint for ResumeSubscription {
         _request: ResumeSubscriptionRequest,
         payer: &Payer,
     ) -> Result<Reply<Subscription>, AppError> {
-        Ok(Reply::of(subscriptions::resume(ctx.app(), *payer).await?))
+        Ok(Reply::of(subscriptions::resume(ctx.billing(), *payer).await?))
     }
 }
 
@@ -131,7 +131,7 @@ impl Endpoint for PreviewSubscriptionChange {
         request: PreviewSubscriptionChangeRequest,
         payer: &Payer,
     ) -> Result<Reply<ChangePreview>, AppError> {
-        Ok(Reply::of(subscriptions::preview(ctx.app(), *payer, request.plan_id, request.seats).await?))
+        Ok(Reply::of(subscriptions::preview(ctx.billing(), *payer, request.plan_id, request.seats).await?))
     }
 }
 
@@ -171,7 +171,7 @@ impl Endpoint for ChangeSubscription {
         payer: &Payer,
     ) -> Result<Reply<ChangedSubscription>, AppError> {
         let ChangeSubscriptionRequest { plan_id, seats, price, workspace_id: _ } = request;
-        let changed = subscriptions::change(ctx.app(), *payer, plan_id, seats, price, ctx.address()).await?;
+        let changed = subscriptions::change(ctx.billing(), *payer, plan_id, seats, price, ctx.address()).await?;
         Ok(Reply::of(ChangedSubscription {
             subscription: changed.subscription,
             payment_id: changed.payment_id.map(PaymentId),
@@ -208,6 +208,6 @@ impl Endpoint for PaySubscription {
         let unknown = || AppError::field("gateway", "invalid", "This isn't known here.");
         let gateway = gateway.map(|name| name.parse::<GatewayName>()).transpose().map_err(|_| unknown())?;
         let order = PayOrder { gateway, method_id: payment_method_id, return_url, address: ctx.address() };
-        Ok(Reply::of(subscriptions::pay(ctx.app(), *payer, order).await?.into()))
+        Ok(Reply::of(subscriptions::pay(ctx.billing(), *payer, order).await?.into()))
     }
 }

@@ -5,12 +5,13 @@ use appcore::{
     page::{Page, PageRequest},
     view::{ChosenPresence, Export, StorageUse, User, UserPicture},
 };
+use billing::entitlements;
 use identity::{
     accounts::{self, PasswordChange, ProfileChange},
     presence::{self, StatusChange},
 };
 use natter_macro::{dto, endpoint};
-use service::{assistants::instructions, entitlements, offboarding};
+use service::{assistants::instructions, offboarding};
 
 use super::search::Several;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
@@ -138,7 +139,7 @@ impl Endpoint for ReadStorage {
     type Response = StorageUse;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<StorageUse>, AppError> {
-        Ok(Reply::of(entitlements::storage(ctx.app(), ctx.user()?.user_id).await?))
+        Ok(Reply::of(entitlements::storage(ctx.billing(), ctx.user()?.user_id).await?))
     }
 }
 

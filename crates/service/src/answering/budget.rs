@@ -43,7 +43,7 @@ pub(crate) async fn hold(
     asking: &mut AnswerOptions,
 ) -> Result<Option<QueuedHold>, AppError> {
     let (by, id) = (access.user, access.id);
-    let limits_nobody = !app.gateway.may_have_budgets(by) && !app.payments.is_charging();
+    let limits_nobody = !app.gateway.may_have_budgets(by) && !app.billing.is_charging();
     if limits_nobody && !model_lists::are_there(app) && !app.gateway.wants_prices() {
         return Ok(None);
     }

@@ -4,17 +4,21 @@ use appcore::{
     AppError, Code, UserId,
     view::{AdminUserDetails, UserRole},
 };
+use billing::{credits::Holder, entitlements};
 use dbcontext::query::admin_users as rows;
 
-use crate::{App, credits::Holder, entitlements};
+use crate::App;
 
 /// An account with what belongs to it.
 pub async fn user(app: &App, id: UserId) -> Result<AdminUserDetails, AppError> {
     let db = app.db.reader();
     let user = rows::find(db, id, app.clock.now()).await?.ok_or(Code::NotFound)?;
     let belongings = rows::belongings(db, id, app.clock.now()).await?;
-    let credits =
-        if app.payments.is_charging() { Some(entitlements::credits(app, Holder::Person(id)).await?) } else { None };
+    let credits = if app.billing.is_charging() {
+        Some(entitlements::credits(&app.billing, Holder::Person(id)).await?)
+    } else {
+        None
+    };
     let is_admin = user.role == UserRole::Admin && user.suspended_at.is_none();
     let count = |count: i64| u64::try_from(count).unwrap_or_default();
     Ok(AdminUserDetails {
@@ -28,7 +32,7 @@ pub async fn user(app: &App, id: UserId) -> Result<AdminUserDetails, AppError> {
         identities: count(belongings.identities),
         reports: count(belongings.reports),
         warnings: count(belongings.warnings),
-        storage: entitlements::storage(app, id).await?,
+        storage: entitlements::storage(&app.billing, id).await?,
         credits,
     })
 }

@@ -13,6 +13,7 @@ use appcore::{
     credits::MicroCredits,
     view::{BudgetScope, GatewayEndpoint, ModelPrice, QuotaMetric, QuotaUse},
 };
+use billing::holds::{Amounts, Origin, Purse, Shortage};
 use bytes::Bytes;
 use dbcontext::{entity::usage_request, query::budgets::CounterId};
 use platform::{
@@ -31,10 +32,7 @@ use super::{
     record::FAILED,
     writer::Entry,
 };
-use crate::{
-    App,
-    holds::{Amounts, Origin, Purse, Shortage},
-};
+use crate::App;
 
 /// What stands in the row of a call as its deployment that no provider was asked for.
 const CACHE: &str = "cache";

@@ -8,6 +8,10 @@ use appcore::{
     credits::MicroCredits,
     view::{BudgetScope, GatewayEndpoint, QuotaMetric},
 };
+use billing::{
+    entitlements,
+    holds::{Amounts, HeldFor, Left, Origin, Purse, Settlement},
+};
 use dbcontext::{entity::usage_request, query::budgets::BudgetId};
 use futures_util::future::try_join_all;
 use platform::work_pools::WorkOwner;
@@ -17,10 +21,7 @@ use uuid::Uuid;
 use super::{
     Gateway, Refusal, admission::tokens, budgets::UsedUp, check_price, cost, model_lists, models::Model, writer::Entry,
 };
-use crate::{
-    App, entitlements,
-    holds::{Amounts, HeldFor, Left, Origin, Purse, Settlement},
-};
+use crate::App;
 
 /// What is held for a call. Dropped without being settled it is free again, and the call costs nothing.
 #[must_use]
@@ -94,7 +95,7 @@ impl Gateway {
         match poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await {
             Poll::Ready(held) => held,
             Poll::Pending => {
-                let taken = self.holds.run_to_end(taking).await;
+                let taken = self.billing.holds.run_to_end(taking).await;
                 taken.unwrap_or_else(|error| Err(Refusal::Failed(AppError::internal(error))))
             }
         }
@@ -110,7 +111,7 @@ impl Gateway {
         let (Some(account), Some(otherwise)) = (bill.account(), bill.otherwise) else { return taken };
         match taken {
             Err(Refusal::OutOfCredits) => {
-                self.payers.fell_short(account, amounts.cost, Instant::now());
+                self.billing.payers.fell_short(account, amounts.cost, Instant::now());
                 self.take(&bill.of(otherwise).purses, amounts, origin).await
             }
             taken => taken,
@@ -123,15 +124,15 @@ impl Gateway {
         amounts: Amounts,
         origin: Origin,
     ) -> Result<Option<HeldFor>, Refusal> {
-        let taken = self.holds.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
+        let taken = self.billing.holds.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
         let Err(shortage) = taken else { return taken.map_err(Refusal::from) };
         // What ended a moment ago may still be held, and something may be held in advance.
         let is_behind = self.writer.is_behind();
         if is_behind {
             self.writer.flush().await;
         }
-        if self.holds.give_back(Some(purses)).await.map_err(Refusal::Failed)? || is_behind {
-            let taken = self.holds.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
+        if self.billing.holds.give_back(Some(purses)).await.map_err(Refusal::Failed)? || is_behind {
+            let taken = self.billing.holds.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
             return taken.map_err(Refusal::from);
         }
         Err(shortage.into())
@@ -148,11 +149,11 @@ impl Gateway {
     pub(super) fn bill(&self, payer: Payer, budgets: &[BudgetId], metric: QuotaMetric, amounts: Amounts) -> Bill {
         let budgets = if amounts.cost > MicroCredits::ZERO { budgets } else { &[] };
         let mut purses: Vec<Purse> = budgets.iter().map(|budget| (*budget).into()).collect();
-        if !self.is_charging {
+        if !self.billing.is_charging() {
             return Bill { purses, otherwise: None };
         }
         let Payer { user_id, workspace_id, account } = payer;
-        let may_pay = |id: &WorkspaceId| self.payers.may_pay(*id, amounts.cost, Instant::now());
+        let may_pay = |id: &WorkspaceId| self.billing.payers.may_pay(*id, amounts.cost, Instant::now());
         let workspace = workspace_id.filter(may_pay).filter(|_| account.is_none()).map(|id| id.0);
         let own = account.unwrap_or(user_id.0);
         entitlements::add_purses(&mut purses, user_id, metric, amounts, workspace.unwrap_or(own));
@@ -187,7 +188,7 @@ impl Held {
     fn end(&mut self, cost: Amounts, source: Uuid) -> Vec<Settlement> {
         let costs = std::iter::once(cost).chain(std::iter::repeat(Amounts::default()));
         let holds = std::mem::take(&mut self.held).into_iter().zip(costs);
-        holds.filter_map(|(held, cost)| self.gateway.holds.end(held, cost, source)).collect()
+        holds.filter_map(|(held, cost)| self.gateway.billing.holds.end(held, cost, source)).collect()
     }
 }
 
@@ -229,7 +230,7 @@ impl QueuedHold {
     pub fn hand_over(mut self) {
         for held in &mut self.0 {
             for one in std::mem::take(&mut held.held) {
-                held.gateway.holds.let_go(&one);
+                held.gateway.billing.holds.let_go(&one);
             }
         }
     }
@@ -288,7 +289,7 @@ pub(crate) async fn hold_round(app: &App, asker: Asker, round: Round<'_>) -> Res
     let worst =
         gateway.worst_of_answer(model.as_deref(), Wanted::words(round.estimated_input, round.max_output), count);
     let adopted = match round.queued {
-        Some(id) => gateway.holds.adopt(id).await?,
+        Some(id) => gateway.billing.holds.adopt(id).await?,
         None => None,
     };
     let queued = adopted.map_or_else(Amounts::default, |held| held.amounts());

@@ -15,11 +15,10 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+use billing::holds::Left;
 use dbcontext::entity::usage_request;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-use crate::holds::Left;
 
 /// In `server.data_dir`.
 const FOLDER: &str = "usage";

@@ -3,7 +3,7 @@
 //! A call is [authorized](authorize) before it goes out, which gives an [`Admission`] with the way to the model, and [settled](Admission::settle)
 //! when it is over, however it ends. For a key and a model that are known this takes no statement: the key's rules are cached with its standing
 //! ([`KeyPolicy`]), models are in a table ([`models`]), limits are counted in Redis or here ([`platform::rate_limits`]), and rows are written in groups
-//! ([`writer`]). Only where there is a budget, or a call is paid for, may there be a transaction, gathered with those of others ([`crate::holds`]).
+//! ([`writer`]). Only where there is a budget, or a call is paid for, may there be a transaction, gathered with those of others ([`billing::holds`]).
 
 pub mod added;
 mod admission;
@@ -17,7 +17,6 @@ mod journal;
 pub mod keys;
 pub mod model_lists;
 pub mod models;
-mod payers;
 mod policy;
 mod prices;
 pub mod providers;
@@ -38,10 +37,9 @@ use std::{
 
 use ::ai::KeyNews;
 use appcore::{
-    ApiKeyId, AppError, Clock, Code, Secret, UserId, WorkspaceId,
+    ApiKeyId, AppError, Clock, Code, Secret, UserId,
     auth::{Credential, Principal},
     config::{self, Config},
-    credits::MicroCredits,
     event::{BusMessage, EventBus, Listener, Signal},
     view::{BudgetScope, UsableModel},
 };
@@ -54,6 +52,7 @@ use uuid::Uuid;
 
 pub use ::ai::Ai;
 pub use admission::{Admission, CallRequest, Outcome, Refusal, authorize, route_to_count};
+use billing::BillingService;
 pub use cache::{CacheWish, KeptAnswer, Question};
 pub use connect::connect;
 pub(crate) use cost::cost;
@@ -76,14 +75,10 @@ use self::{
     journal::Journal,
     model_lists::ModelLists,
     models::{Models, Table},
-    payers::Payers,
     shelf::RedisShelf,
     writer::Writer,
 };
-use crate::{
-    App,
-    holds::{Holds, Purse},
-};
+use crate::App;
 
 /// How often the models are read anew while the bus is away.
 const READ_AGAIN: Duration = Duration::from_secs(4);
@@ -113,11 +108,7 @@ pub struct Gateway {
     /// Requests in a minute of a key that has no such limit of its own.
     default_rpm: Option<u32>,
     answers: Answers,
-    holds: Arc<Holds>,
-    /// Whether people pay for what they use.
-    is_charging: bool,
-    /// The workspaces that do.
-    payers: Payers,
+    billing: Arc<BillingService>,
     writer: Writer,
 }
 
@@ -130,7 +121,7 @@ impl Gateway {
         bus: &Arc<dyn EventBus>,
         clock: Clock,
         redis: Option<Redis>,
-        (holds, is_charging): (Arc<Holds>, bool),
+        billing: &Arc<BillingService>,
     ) -> Result<Arc<Self>, AppError> {
         if let Some(redis) = &redis {
             ai.share_on(Arc::new(RedisShelf::new(redis.clone())));
@@ -148,10 +139,8 @@ impl Gateway {
             limits: KeyLimits::start(redis),
             default_rpm: Some(config.gateway.default_rpm).filter(|most| config.rate_limit.enabled && *most > 0),
             answers: Answers::new(config.gateway.cache),
-            writer: Writer::start(db.clone(), clock.clone(), Arc::clone(&holds), journal),
-            holds,
-            is_charging,
-            payers: Payers::default(),
+            writer: Writer::start(db.clone(), clock.clone(), Arc::clone(&billing.holds), journal),
+            billing: Arc::clone(billing),
             db,
             clock,
         });
@@ -220,7 +209,7 @@ impl Gateway {
     /// Before the program ends: writes what was used, and gives back what is held in advance.
     pub async fn end(&self) {
         self.writer.flush().await;
-        if let Err(error) = self.holds.give_back(None).await {
+        if let Err(error) = self.billing.holds.give_back(None).await {
             tracing::warn!(%error, "what is held in advance is free only when it expires");
         }
     }
@@ -237,15 +226,10 @@ impl Gateway {
         });
     }
 
-    /// What is held in advance of a purse without a call that has taken it, and what was spent but is not booked yet.
-    pub(crate) fn unseen(&self, purse: Purse) -> (MicroCredits, MicroCredits) {
-        self.holds.unseen(purse)
-    }
-
     /// The budgets of these keys, people or workspaces are others now.
     pub(crate) fn budgets_changed(&self, ids: &[Uuid]) {
-        self.payers.look_again(ids);
-        self.holds.changed(ids);
+        self.billing.payers.look_again(ids);
+        self.billing.holds.changed(ids);
     }
 
     /// There is such a budget of a person or a workspace now, or there is none any more.
@@ -259,22 +243,10 @@ impl Gateway {
     }
 
     async fn reload_budgets(&self) -> Result<(), AppError> {
-        if self.is_charging {
-            self.payers.replace(query::ledger::workspaces(self.db.writer()).await?);
-        }
+        self.billing.reload_payers().await?;
         let scoped = query::budgets::scoped(self.db.writer()).await?.into_iter().collect();
         *self.scoped.write().unwrap_or_else(PoisonError::into_inner) = scoped;
         Ok(())
-    }
-
-    /// Whether this is a workspace that has an account of credits.
-    pub(crate) fn is_payer(&self, id: WorkspaceId) -> bool {
-        self.payers.knows(id)
-    }
-
-    /// A workspace may have credits from now on.
-    pub(crate) fn note_payer(&self, id: WorkspaceId) {
-        self.payers.add(id);
     }
 
     /// Whether answers for this person may count against a budget.
@@ -317,7 +289,7 @@ async fn follow(gateway: Weak<Gateway>, mut listener: Listener, bus: Weak<dyn Ev
                 Some(BusMessage::Signal(Signal::ModelsChanged)) => true,
                 Some(BusMessage::Signal(Signal::Gap)) => {
                     if let Some(gateway) = gateway.upgrade() {
-                        gateway.holds.all_changed();
+                        gateway.billing.holds.all_changed();
                     }
                     true
                 }

@@ -8,6 +8,7 @@ use appcore::{
     credits::MicroCredits,
     view::{BudgetScope, QuotaMetric},
 };
+use billing::holds::Amounts;
 use dbcontext::{
     entity::usage_request,
     query::{budgets::BudgetId, usage},
@@ -23,7 +24,7 @@ use super::{
     models,
     writer::Entry,
 };
-use crate::{App, holds::Amounts};
+use crate::App;
 
 /// The name of the model that an assistant is to answer with, or of this server's default, and the way to it.
 pub(crate) fn answering(app: &App, asked: Option<&str>) -> (String, Result<Arc<Route>, AiError>) {

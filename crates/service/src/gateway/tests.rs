@@ -13,6 +13,10 @@ use appcore::{
         UsageGrouping,
     },
 };
+use billing::{
+    credits,
+    ledger::{self, Holder},
+};
 use dbcontext::query::{
     budgets::{self as rows, BudgetId},
     ledger as ledger_rows,
@@ -29,8 +33,7 @@ use super::{
     usage::{self, UsageQuery},
 };
 use crate::{
-    App, credits,
-    ledger::{self, Holder},
+    App,
     tests::stage::{Instances as _, Stage, principal, sign_up, stages, until},
 };
 
@@ -139,7 +142,7 @@ fn first_page() -> PageRequest {
 async fn a_call_is_counted_once_by_every_grouping_and_a_dropped_one_never() {
     for stage in stages().await {
         let app = instance(&stage).await;
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         priced(&app, &anna).await;
         let (id, secret) = key(&app, &anna, PolicyChange::default()).await;
         let caller = caller(&app, &secret).await;
@@ -171,7 +174,7 @@ async fn a_call_is_counted_once_by_every_grouping_and_a_dropped_one_never() {
             let groups = usage::grouped(&app, &anna, query, Some(model), by, first_page()).await.unwrap();
             assert_eq!(groups.total, total, "{model}");
         }
-        let stranger = principal(&app, &sign_up(&app, "Ben").await).await;
+        let stranger = principal(&app.identity, &sign_up(&app.identity, "Ben").await).await;
         assert_eq!(usage::requests(&app, &stranger, UsageQuery::default(), first_page()).await.unwrap().total, 0);
         let theirs = usage::requests(&app, &stranger, query, first_page()).await.unwrap_err();
         assert_eq!(theirs.code(), Code::Forbidden);
@@ -183,7 +186,7 @@ async fn two_hundred_racing_calls_on_two_instances_never_overdraw() {
     for stage in stages().await {
         let app = instance(&stage).await;
         let other = if stage.is_sqlite() { Arc::clone(&app) } else { instance(&stage).await };
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         priced(&app, &anna).await;
         // Each call may cost 200.
         let (id, secret) = key(&app, &anna, with_budget(2_000)).await;
@@ -226,7 +229,7 @@ async fn two_hundred_racing_calls_on_two_instances_never_overdraw() {
 async fn pair(stage: &Stage, limit: i64) -> ([(Arc<App>, Caller); 2], Principal, BudgetId) {
     let app = instance(stage).await;
     let other = if stage.is_sqlite() { Arc::clone(&app) } else { instance(stage).await };
-    let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+    let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
     priced(&app, &anna).await;
     let (id, secret) = key(&app, &anna, with_budget(limit)).await;
     let callers = [caller(&app, &secret).await, caller(&other, &secret).await];
@@ -237,9 +240,11 @@ async fn pair(stage: &Stage, limit: i64) -> ([(Arc<App>, Caller); 2], Principal,
 
 /// Calls until there is something reserved for the next ones.
 async fn make_busy(app: &App, caller: &Caller) {
+    let budget = BudgetId { scope: BudgetScope::Key, id: caller.key_id.0 };
     until(async || {
         drop(ask(app, caller, "small").await.ok().unwrap());
-        !app.gateway.holds.has_nothing_reserved()
+        let (reserved, _) = app.billing.holds.unseen(budget.into());
+        reserved > MicroCredits::ZERO
     })
     .await;
 }
@@ -315,7 +320,7 @@ async fn what_is_reserved_is_not_shown_as_held_and_goes_with_the_budget() {
 async fn budgets_of_key_person_and_workspace_all_hold_and_the_refusal_names_which() {
     for stage in stages().await {
         let app = instance(&stage).await;
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         priced(&app, &anna).await;
         let workspace = crate::workspaces::create(&app, &anna, "Team", &[]).await.unwrap().id;
         let policy = PolicyChange { workspace_id: Some(Some(workspace)), ..with_budget(1_000_000) };
@@ -345,7 +350,7 @@ async fn what_costs_nothing_is_let_in_however_used_up_budgets_and_credits_are() 
     for stage in stages().await {
         let settings = [SETTINGS, &[("payment.demo.enabled", "true")]].concat();
         let app = stage.try_instance(&settings).await.unwrap();
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         priced(&app, &anna).await;
         let workspace = crate::workspaces::create(&app, &anna, "Team", &[]).await.unwrap().id;
         let (_, without_credits) = key(&app, &anna, PolicyChange::default()).await;
@@ -381,7 +386,7 @@ async fn what_costs_nothing_is_let_in_however_used_up_budgets_and_credits_are() 
 async fn an_answer_in_a_chat_counts_against_the_budgets_of_who_asks_and_of_the_workspace() {
     for stage in stages().await {
         let (app, other) = (instance(&stage).await, instance(&stage).await);
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         priced(&app, &anna).await;
         let workspace = crate::workspaces::create(&app, &anna, "Team", &[]).await.unwrap().id;
         let asker = Asker { user_id: anna.user_id, workspace_id: Some(workspace) };
@@ -446,7 +451,7 @@ async fn an_answer_in_a_chat_counts_against_the_budgets_of_who_asks_and_of_the_w
 async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_while_there_is_more() {
     for stage in stages().await {
         let app = instance(&stage).await;
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         priced(&app, &anna).await;
         // 4,096 tokens are held for an answer of any length: 41,060 with the question.
         let (id, secret) = key(&app, &anna, with_budget(100_000)).await;
@@ -475,7 +480,7 @@ async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_while_there_is_mo
 async fn what_is_held_for_somebody_who_left_meanwhile_is_free_again() {
     for stage in stages().await {
         let app = instance(&stage).await;
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         priced(&app, &anna).await;
         let (id, secret) = key(&app, &anna, with_budget(1_000_000)).await;
         let caller = caller(&app, &secret).await;
@@ -495,7 +500,7 @@ async fn what_is_held_for_somebody_who_left_meanwhile_is_free_again() {
 async fn a_stream_that_searches_more_than_is_held_for_it_holds_more_while_there_is_more() {
     for stage in stages().await {
         let app = instance(&stage).await;
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         priced_at(&app, &anna, ModelPrice { search: Some(MicroCredits(1_000)), ..PRICE }).await;
         let (id, secret) = key(&app, &anna, with_budget(5_000)).await;
         let caller = caller(&app, &secret).await;
@@ -530,11 +535,13 @@ async fn a_stream_that_outgrows_what_is_held_for_it_owes_nothing_that_was_held()
     for stage in stages().await {
         let settings = [SETTINGS, &[("payment.demo.enabled", "true")]].concat();
         let app = stage.try_instance(&settings).await.unwrap();
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         priced(&app, &anna).await;
         // All but a hundred of it are held in the end.
         let (holder, present) = (Holder::Person(anna.user_id), MicroCredits(82_220));
-        credits::give(&app, &confirmed(&app, &anna).await, holder, present, "A present".to_owned()).await.unwrap();
+        credits::give(&app.billing, &confirmed(&app, &anna).await, holder, present, "A present".to_owned())
+            .await
+            .unwrap();
         let (_, secret) = key(&app, &anna, PolicyChange::default()).await;
         let caller = caller(&app, &secret).await;
         let question = CallRequest { wanted: Wanted::words(100, None), ..request("small") };
@@ -561,7 +568,7 @@ async fn a_stream_that_outgrows_what_is_held_for_it_owes_nothing_that_was_held()
 async fn what_nobody_settles_is_free_again_and_its_late_cost_is_booked() {
     for stage in stages().await {
         let app = instance(&stage).await;
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         priced(&app, &anna).await;
         let (id, secret) = key(&app, &anna, with_budget(200)).await;
         let caller = caller(&app, &secret).await;
@@ -569,14 +576,13 @@ async fn what_nobody_settles_is_free_again_and_its_late_cost_is_booked() {
         let lost = ask(&app, &caller, "small").await.ok().unwrap();
         assert!(matches!(ask(&app, &caller, "small").await, Err(Refusal::OutOfBudget(_))));
         stage.pass(79);
-        app.gateway.holds.renew().await.unwrap();
+        app.billing.holds.renew().await.unwrap();
         stage.pass(79);
-        app.gateway.holds.sweep().await.unwrap();
+        app.billing.holds.sweep().await.unwrap();
         assert_eq!(spent_and_held(&app, budget).await, (0, 200), "a call that is under way keeps its hold");
-        // As when its instance dies.
-        app.gateway.holds.forget_all();
+        // As when its instance dies, which then renews nothing.
         stage.pass(2);
-        app.gateway.holds.sweep().await.unwrap();
+        app.billing.holds.sweep().await.unwrap();
         assert_eq!(spent_and_held(&app, budget).await, (0, 0));
         lost.settle(used(100, 5));
         app.gateway.flush().await;
@@ -588,7 +594,7 @@ async fn what_nobody_settles_is_free_again_and_its_late_cost_is_booked() {
 async fn a_change_of_a_key_holds_at_once_on_the_other_instance() {
     for stage in stages().await {
         let (app, other) = (instance(&stage).await, instance(&stage).await);
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         let (id, secret) = key(&app, &anna, PolicyChange::default()).await;
         assert!(ask(&other, &caller(&other, &secret).await, "large").await.is_ok());
         let only = PolicyChange { models: Some(vec!["fast".to_owned()]), ..PolicyChange::default() };
@@ -623,7 +629,7 @@ async fn a_change_of_a_key_holds_at_once_on_the_other_instance() {
 async fn a_key_ends_with_its_owners_membership_and_others_endpoints_are_closed_to_it() {
     for stage in stages().await {
         let app = instance(&stage).await;
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         let workspace = crate::workspaces::create(&app, &anna, "Team", &[]).await.unwrap().id;
         let policy = PolicyChange {
             workspace_id: Some(Some(workspace)),
@@ -660,7 +666,7 @@ async fn a_model_whose_price_nobody_knows_is_refused_whatever_somebody_asks_it_f
     const REFUSE: (&str, &str) = ("gateway.unknown_price", "refuse");
     for stage in stages().await {
         let app = stage.try_instance(&[SETTINGS, &[REFUSE]].concat()).await.unwrap();
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         priced(&app, &anna).await;
         let (_, secret) = key(&app, &anna, PolicyChange::default()).await;
         let caller = caller(&app, &secret).await;
@@ -697,7 +703,7 @@ async fn a_model_whose_price_nobody_knows_is_refused_whatever_somebody_asks_it_f
 async fn a_wrong_price_can_be_undone() {
     for stage in stages().await {
         let app = instance(&stage).await;
-        let anna = principal(&app, &sign_up(&app, "Anna").await).await;
+        let anna = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         priced(&app, &anna).await;
         let (_, secret) = key(&app, &anna, PolicyChange::default()).await;
         let caller = caller(&app, &secret).await;

@@ -15,6 +15,7 @@ use std::{
 };
 
 use appcore::{AppError, Clock};
+use billing::holds::{self, Holds, Settlement};
 use dbcontext::{
     Database,
     constraint::app_error,
@@ -26,7 +27,6 @@ use metrics::{Call, metrics};
 use tokio::sync::{Notify, watch};
 
 use super::journal::{Journal, Turns};
-use crate::holds::{self, Holds, Settlement};
 
 /// Rows that may wait, some 10 MiB.
 const BOUND: usize = 20_000;

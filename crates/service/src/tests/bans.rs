@@ -42,7 +42,7 @@ fn request(address: &str, seconds: u64) -> BanRequest {
 }
 
 async fn admin(app: &App) -> Principal {
-    principal(app, &sign_up(app, "Anna").await).await
+    principal(&app.identity, &sign_up(&app.identity, "Anna").await).await
 }
 
 #[tokio::test]

@@ -19,9 +19,9 @@ async fn instances_that_start_together_have_one_key() {
     for stage in stages().await {
         let (one, two, three) = tokio::join!(stage.instance(), stage.instance(), stage.instance());
         assert_eq!(stored(&one).await.len(), 1);
-        let pair = sign_up(&one, "Anna").await;
+        let pair = sign_up(&one.identity, "Anna").await;
         for app in [&one, &two, &three, &stage.instance().await] {
-            principal(app, &pair).await;
+            principal(&app.identity, &pair).await;
             assert_eq!(app.identity.accounts.published_keys(), one.identity.accounts.published_keys());
         }
     }
@@ -31,18 +31,18 @@ async fn instances_that_start_together_have_one_key() {
 async fn a_secret_seals_the_key_and_is_asked_for_from_then_on() {
     for stage in stages().await {
         let open = stage.instance().await;
-        let pair = sign_up(&open, "Anna").await;
+        let pair = sign_up(&open.identity, "Anna").await;
         let before = stored(&open).await;
         assert!(!before[0].is_sealed);
 
         // The key is the same; only its keeping changes.
         let sealed = stage.try_instance(&[SECRET]).await.unwrap();
-        principal(&sealed, &pair).await;
+        principal(&sealed.identity, &pair).await;
         let after = stored(&sealed).await;
         assert!(after[0].is_sealed);
         assert!(!after[0].private_key.windows(64).any(|window| before[0].private_key.starts_with(window)));
 
-        principal(&stage.try_instance(&[SECRET]).await.unwrap(), &pair).await;
+        principal(&stage.try_instance(&[SECRET]).await.unwrap().identity, &pair).await;
         for wrong in [vec![], vec![("auth.key_encryption_secret", "another secret altogether")]] {
             let Err(refused) = stage.try_instance(&wrong).await else { panic!("it started") };
             assert!(refused.to_string().contains("auth.key_encryption_secret"), "{refused}");
@@ -53,7 +53,7 @@ async fn a_secret_seals_the_key_and_is_asked_for_from_then_on() {
 #[tokio::test]
 async fn a_key_file_signs_and_what_was_signed_before_stays_good() {
     for stage in stages().await {
-        let pair = sign_up(&*stage.instance().await, "Anna").await;
+        let pair = sign_up(&stage.instance().await.identity, "Anna").await;
         let file = stage.folder().join("key.pem");
         let settings = [("auth.private_key_file", file.to_str().unwrap())];
         let Err(missing) = stage.try_instance(&settings).await else { panic!("it started") };
@@ -63,9 +63,9 @@ async fn a_key_file_signs_and_what_was_signed_before_stays_good() {
 
         std::fs::write(&file, token::pem(SigningKey::generate().unwrap().pkcs8())).unwrap();
         let app = stage.try_instance(&settings).await.unwrap();
-        principal(&app, &pair).await;
-        let newer = sign_up(&app, "Ben").await;
-        principal(&app, &newer).await;
+        principal(&app.identity, &pair).await;
+        let newer = sign_up(&app.identity, "Ben").await;
+        principal(&app.identity, &newer).await;
         let plain = stage.instance().await;
         assert!(identity::accounts::authenticate(&plain.identity, newer.access_token.expose()).await.is_err());
         assert_eq!(app.identity.accounts.published_keys()["keys"].as_array().unwrap().len(), 2);
@@ -76,17 +76,17 @@ async fn a_key_file_signs_and_what_was_signed_before_stays_good() {
 async fn a_retired_key_is_good_as_long_as_what_it_has_signed() {
     for stage in stages().await {
         let app = stage.try_instance(&[("auth.access_ttl", "600")]).await.unwrap();
-        let pair = sign_up(&app, "Anna").await;
+        let pair = sign_up(&app.identity, "Anna").await;
         let kid = rotate_keys(&app.db, &app.config, &app.clock).await.unwrap();
         let other = stage.try_instance(&[("auth.access_ttl", "600")]).await.unwrap();
-        principal(&other, &pair).await;
+        principal(&other.identity, &pair).await;
         let published = other.identity.accounts.published_keys();
         assert_eq!(
             (published["keys"].as_array().unwrap().len(), &published["keys"][0]["kid"]),
             (2, &kid.as_str().into())
         );
         // The first instance has not looked since, and takes the new key's tokens all the same.
-        principal(&app, &sign_up(&other, "Ben").await).await;
+        principal(&app.identity, &sign_up(&other.identity, "Ben").await).await;
 
         stage.pass(700);
         let later = stage.try_instance(&[("auth.access_ttl", "600")]).await.unwrap();

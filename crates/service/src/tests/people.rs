@@ -27,10 +27,10 @@ fn change(current: &str, new: &str) -> ProfileChange {
 async fn the_first_account_of_embedded_mode_is_the_administrators() {
     for stage in stages().await {
         let app = stage.instance().await;
-        let (first, second) = (sign_up(&app, "Anna").await, sign_up(&app, "Ben").await);
+        let (first, second) = (sign_up(&app.identity, "Anna").await, sign_up(&app.identity, "Ben").await);
         let expected = if stage.is_sqlite() { UserRole::Admin } else { UserRole::User };
         assert_eq!((first.user.role, second.user.role), (expected, UserRole::User));
-        let own = accounts::me(&app.identity, &principal(&app, &first).await).await.unwrap();
+        let own = accounts::me(&app.identity, &principal(&app.identity, &first).await).await.unwrap();
         assert_eq!(own.email.as_deref(), Some("anna@example.com"));
     }
 }
@@ -83,7 +83,7 @@ async fn sign_up_can_be_closed() {
 async fn a_wrong_password_an_unknown_address_and_nonsense_get_one_answer() {
     for stage in stages().await {
         let app = stage.instance().await;
-        sign_up(&app, "Anna").await;
+        sign_up(&app.identity, "Anna").await;
         for (email, password) in [
             ("anna@example.com", "Tr1ckyHorsE"),
             ("ben@example.com", PASSWORD),
@@ -92,10 +92,10 @@ async fn a_wrong_password_an_unknown_address_and_nonsense_get_one_answer() {
             ("anna@example.com\0", PASSWORD),
             ("anna@example.com", &"x".repeat(1_000_000)),
         ] {
-            let refused = sign_in(&app, email, password, Device::default()).await.unwrap_err();
+            let refused = sign_in(&app.identity, email, password, Device::default()).await.unwrap_err();
             assert_eq!((refused.code(), refused.fields().len()), (Code::InvalidCredentials, 0), "{email}");
         }
-        sign_in(&app, "  Anna@EXAMPLE.com ", PASSWORD, Device::default()).await.unwrap();
+        sign_in(&app.identity, "  Anna@EXAMPLE.com ", PASSWORD, Device::default()).await.unwrap();
     }
 }
 
@@ -103,13 +103,13 @@ async fn a_wrong_password_an_unknown_address_and_nonsense_get_one_answer() {
 async fn an_unknown_address_costs_as_much_time_as_a_wrong_password() {
     let stage = stages().await.remove(0);
     let app = stage.instance().await;
-    sign_up(&app, "Anna").await;
+    sign_up(&app.identity, "Anna").await;
     let mut times: [Vec<u128>; 3] = Default::default();
     // Taken in turns, so that a busy machine is as slow for all of them.
     for _ in 0..21 {
         for (at, email) in ["anna@example.com", "ben@example.com", "nonsense"].iter().enumerate() {
             let start = Instant::now();
-            sign_in(&app, email, "Wr0ngPassword", Device::default()).await.unwrap_err();
+            sign_in(&app.identity, email, "Wr0ngPassword", Device::default()).await.unwrap_err();
             times[at].push(start.elapsed().as_micros());
         }
     }
@@ -127,12 +127,12 @@ async fn an_unknown_address_costs_as_much_time_as_a_wrong_password() {
 async fn a_hash_of_weaker_settings_is_renewed_at_sign_in() {
     for stage in stages().await {
         let app = stage.instance().await;
-        let user = sign_up(&app, "Anna").await.user;
+        let user = sign_up(&app.identity, "Anna").await.user;
         let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(64, 1, 1, None).unwrap());
         let old: PasswordHash = weak.hash_password(PASSWORD.as_bytes()).unwrap();
         users::set_password(app.db.writer(), user.id, &old.to_string(), app.clock.now()).await.unwrap();
         for _ in 0..2 {
-            sign_in(&app, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
+            sign_in(&app.identity, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
             let stored = users::by_id(app.db.reader(), user.id).await.unwrap().unwrap().password_hash.unwrap();
             assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         }
@@ -143,23 +143,23 @@ async fn a_hash_of_weaker_settings_is_renewed_at_sign_in() {
 async fn changing_the_password_needs_the_current_one_and_signs_the_others_out() {
     for stage in stages().await {
         let app = stage.instance().await;
-        let here = sign_up(&app, "Anna").await;
-        let there = sign_in(&app, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
-        let by = principal(&app, &here).await;
-        principal(&app, &there).await;
+        let here = sign_up(&app.identity, "Anna").await;
+        let there = sign_in(&app.identity, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
+        let by = principal(&app.identity, &here).await;
+        principal(&app.identity, &there).await;
 
         let refused =
             accounts::update_me(&app.identity, &by, change("Wr0ngPassword", "N3wPassword-x")).await.unwrap_err();
         assert_eq!(refused.code(), Code::PasswordWrong);
         let refused = accounts::update_me(&app.identity, &by, change(PASSWORD, "weak")).await.unwrap_err();
         assert_eq!(refused.fields()[0].field, "password");
-        principal(&app, &there).await;
+        principal(&app.identity, &there).await;
 
         accounts::update_me(&app.identity, &by, change(PASSWORD, "N3wPassword-x")).await.unwrap();
-        principal(&app, &here).await;
+        principal(&app.identity, &here).await;
         assert!(accounts::authenticate(&app.identity, there.access_token.expose()).await.is_err());
-        assert!(sign_in(&app, &email("Anna"), PASSWORD, Device::default()).await.is_err());
-        sign_in(&app, &email("Anna"), "N3wPassword-x", Device::default()).await.unwrap();
+        assert!(sign_in(&app.identity, &email("Anna"), PASSWORD, Device::default()).await.is_err());
+        sign_in(&app.identity, &email("Anna"), "N3wPassword-x", Device::default()).await.unwrap();
     }
 }
 
@@ -167,7 +167,7 @@ async fn changing_the_password_needs_the_current_one_and_signs_the_others_out() 
 async fn a_sign_in_does_not_slip_past_a_change_of_the_password() {
     for stage in stages().await {
         let app = stage.instance().await;
-        let by = principal(&app, &sign_up(&app, "Anna").await).await;
+        let by = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         let passwords = [PASSWORD, "N3wPassword-x"];
         let mut refused = 0;
         // Which of them come too late is for the scheduler to say, so it is tried until some do.
@@ -181,7 +181,9 @@ async fn a_sign_in_does_not_slip_past_a_change_of_the_password() {
             let mut coming = Vec::new();
             while !changing.is_finished() && coming.len() < 48 {
                 let here = app.clone();
-                coming.push(tokio::spawn(async move { sign_in(&here, &email("Anna"), old, Device::default()).await }));
+                coming.push(tokio::spawn(async move {
+                    sign_in(&here.identity, &email("Anna"), old, Device::default()).await
+                }));
                 accounts::me(&app.identity, &by).await.unwrap();
             }
             changing.await.unwrap().unwrap();
@@ -202,7 +204,7 @@ async fn a_sign_in_does_not_slip_past_a_change_of_the_password() {
 async fn a_name_is_changed_alone_or_not_at_all() {
     for stage in stages().await {
         let app = stage.instance().await;
-        let by = principal(&app, &sign_up(&app, "Anna").await).await;
+        let by = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         let named = |name: &str| ProfileChange { display_name: Some(name.to_owned()), ..ProfileChange::default() };
         assert_eq!(accounts::update_me(&app.identity, &by, named("  Ánna  ")).await.unwrap().display_name, "Ánna");
         for good in ["Đặng Thị Ánh", "山田 太郎", "فاطمه‌زهرا", "👩‍💻 Ada"] {
@@ -224,12 +226,12 @@ async fn a_name_is_changed_alone_or_not_at_all() {
 async fn devices_are_listed_and_ended_by_their_owner_only_and_at_once_on_all_instances() {
     for stage in stages().await {
         let (app, other) = (stage.instance().await, stage.instance().await);
-        let here = sign_up(&app, "Anna").await;
+        let here = sign_up(&app.identity, "Anna").await;
         stage.pass(1);
         let phone = Device::new(Some("Phone\r\nX: y"), Some(IpAddr::from([192, 0, 2, 7])));
-        let there = sign_in(&app, &email("Anna"), PASSWORD, phone).await.unwrap();
-        let by = principal(&app, &here).await;
-        let stranger = principal(&app, &sign_up(&app, "Ben").await).await;
+        let there = sign_in(&app.identity, &email("Anna"), PASSWORD, phone).await.unwrap();
+        let by = principal(&app.identity, &here).await;
+        let stranger = principal(&app.identity, &sign_up(&app.identity, "Ben").await).await;
 
         let devices = accounts::sessions::list(&app.identity, &by, ALL()).await.unwrap();
         assert_eq!(devices.total, 2);
@@ -240,7 +242,7 @@ async fn devices_are_listed_and_ended_by_their_owner_only_and_at_once_on_all_ins
 
         let refused = accounts::sessions::end(&app.identity, &stranger, there.session_id).await.unwrap_err();
         assert_eq!(refused.code(), Code::NotFound);
-        principal(&other, &there).await;
+        principal(&other.identity, &there).await;
         accounts::sessions::end(&app.identity, &by, there.session_id).await.unwrap();
         assert!(accounts::authenticate(&app.identity, there.access_token.expose()).await.is_err());
         // The other instance has the news, as soon as its listener has had a turn.
@@ -258,7 +260,7 @@ async fn devices_are_listed_and_ended_by_their_owner_only_and_at_once_on_all_ins
             .unwrap();
         assert!(later.is_empty(), "{later:?}");
 
-        let third = sign_in(&app, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
+        let third = sign_in(&app.identity, &email("Anna"), PASSWORD, Device::default()).await.unwrap();
         accounts::sessions::end_others(&app.identity, &by).await.unwrap();
         assert!(accounts::authenticate(&app.identity, third.access_token.expose()).await.is_err());
         accounts::logout(&app.identity, &by).await.unwrap();
@@ -270,9 +272,9 @@ async fn devices_are_listed_and_ended_by_their_owner_only_and_at_once_on_all_ins
 async fn a_device_was_used_when_it_was_last_there() {
     for stage in stages().await {
         let app = stage.instance().await;
-        let pair = sign_up(&app, "Anna").await;
+        let pair = sign_up(&app.identity, "Anna").await;
         stage.pass(120);
-        let by = principal(&app, &pair).await;
+        let by = principal(&app.identity, &pair).await;
         let now = app.clock.now();
         until(async || accounts::sessions::list(&app.identity, &by, ALL()).await.unwrap().items[0].last_used_at == now)
             .await;
@@ -283,7 +285,7 @@ async fn a_device_was_used_when_it_was_last_there() {
 async fn a_ticket_lets_in_once_and_not_after_its_session_has_ended() {
     for stage in stages().await {
         let app = stage.instance().await;
-        let by = principal(&app, &sign_up(&app, "Anna").await).await;
+        let by = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         let ticket = accounts::issue_ticket(&app.identity, &by).await.unwrap();
         assert_eq!(accounts::redeem_ticket(&app.identity, &ticket).await.unwrap(), by);
         for bad in [ticket.as_str(), "", "x", &"x".repeat(10_000)] {
@@ -303,12 +305,12 @@ async fn the_operator_makes_an_administrator_and_resets_a_password() {
         assert_eq!(user.role, UserRole::Admin);
         let again = accounts::create_admin(&app.db, &app.config, &app.clock, newcomer("Root")).await.unwrap_err();
         assert_eq!(again.code(), Code::EmailTaken);
-        let pair = sign_in(&app, &email("Root"), PASSWORD, Device::default()).await.unwrap();
+        let pair = sign_in(&app.identity, &email("Root"), PASSWORD, Device::default()).await.unwrap();
         accounts::reset_password(&app.db, &app.config, &app.clock, "ROOT@example.com", "N3wPassword-x").await.unwrap();
         let ended = accounts::refresh(&app.identity, pair.refresh_token.expose(), None, Device::default()).await;
         assert_eq!(ended.unwrap_err().code(), Code::Unauthenticated);
-        assert!(sign_in(&app, &email("Root"), PASSWORD, Device::default()).await.is_err());
-        sign_in(&app, &email("Root"), "N3wPassword-x", Device::default()).await.unwrap();
+        assert!(sign_in(&app.identity, &email("Root"), PASSWORD, Device::default()).await.is_err());
+        sign_in(&app.identity, &email("Root"), "N3wPassword-x", Device::default()).await.unwrap();
         let unknown =
             accounts::reset_password(&app.db, &app.config, &app.clock, "nobody@example.com", "N3wPassword-x").await;
         assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
@@ -319,8 +321,8 @@ async fn the_operator_makes_an_administrator_and_resets_a_password() {
 async fn a_passkey_gets_another_name_by_its_owner_only() {
     for stage in stages().await {
         let app = stage.instance().await;
-        let by = principal(&app, &sign_up(&app, "Anna").await).await;
-        let stranger = principal(&app, &sign_up(&app, "Ben").await).await;
+        let by = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
+        let stranger = principal(&app.identity, &sign_up(&app.identity, "Ben").await).await;
         let new = rows::NewPasskey {
             user_id: by.user_id,
             credential_id: vec![1],

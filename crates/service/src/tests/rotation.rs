@@ -23,8 +23,9 @@ fn same(one: &TokenPair, other: &TokenPair) -> bool {
 async fn a_token_works_once_and_its_second_use_ends_the_session() {
     for stage in stages().await {
         let app = stage.instance().await;
-        let first = sign_up(&app, "Anna").await;
-        let other_device = sign_in(&app, "anna@example.com", super::stage::PASSWORD, Device::default()).await.unwrap();
+        let first = sign_up(&app.identity, "Anna").await;
+        let other_device =
+            sign_in(&app.identity, "anna@example.com", super::stage::PASSWORD, Device::default()).await.unwrap();
         stage.pass(10);
         let second = refresh(&app, &first, None).await.unwrap();
         assert_eq!(second.session_id, first.session_id);
@@ -33,7 +34,7 @@ async fn a_token_works_once_and_its_second_use_ends_the_session() {
             "a session has an end, however often it is refreshed"
         );
         assert!(second.access_expires_at > first.access_expires_at);
-        principal(&app, &second).await;
+        principal(&app.identity, &second).await;
 
         assert_eq!(refresh(&app, &first, None).await.unwrap_err(), Code::RefreshReused);
         for pair in [&first, &second] {
@@ -42,7 +43,7 @@ async fn a_token_works_once_and_its_second_use_ends_the_session() {
         }
         assert_eq!(refresh(&app, &second, None).await.unwrap_err(), Code::Unauthenticated);
         assert_eq!(refresh(&app, &first, None).await.unwrap_err(), Code::RefreshReused);
-        principal(&app, &other_device).await;
+        principal(&app.identity, &other_device).await;
         refresh(&app, &other_device, None).await.unwrap();
     }
 }
@@ -51,7 +52,7 @@ async fn a_token_works_once_and_its_second_use_ends_the_session() {
 async fn a_lost_answer_is_given_again_for_the_same_key_within_the_grace() {
     for stage in stages().await {
         let app = stage.instance().await;
-        let first = sign_up(&app, "Anna").await;
+        let first = sign_up(&app.identity, "Anna").await;
         let second = refresh(&app, &first, Some("k1")).await.unwrap();
         stage.pass(29);
         let again = refresh(&app, &first, Some("k1")).await.unwrap();
@@ -65,12 +66,12 @@ async fn a_lost_answer_is_given_again_for_the_same_key_within_the_grace() {
         assert_eq!(refresh(&app, &third, None).await.unwrap_err(), Code::Unauthenticated);
 
         for key in [None, Some("other")] {
-            let first = sign_up(&app, if key.is_some() { "Ben" } else { "Cleo" }).await;
+            let first = sign_up(&app.identity, if key.is_some() { "Ben" } else { "Cleo" }).await;
             let second = refresh(&app, &first, Some("k1")).await.unwrap();
             assert_eq!(refresh(&app, &first, key).await.unwrap_err(), Code::RefreshReused, "{key:?}");
             assert_eq!(refresh(&app, &second, None).await.unwrap_err(), Code::Unauthenticated);
         }
-        let first = sign_up(&app, "Dora").await;
+        let first = sign_up(&app.identity, "Dora").await;
         refresh(&app, &first, None).await.unwrap();
         assert_eq!(
             refresh(&app, &first, Some("k1")).await.unwrap_err(),
@@ -84,7 +85,7 @@ async fn a_lost_answer_is_given_again_for_the_same_key_within_the_grace() {
 async fn at_the_same_time_one_key_gets_one_answer_and_no_key_gets_one_winner() {
     for stage in stages().await {
         let (one, other) = (stage.instance().await, stage.instance().await);
-        let first = sign_up(&one, "Anna").await;
+        let first = sign_up(&one.identity, "Anna").await;
         let race = |pair: &TokenPair, key: Option<&'static str>| {
             let tasks: Vec<_> = (0..8)
                 .map(|at| {
@@ -113,17 +114,17 @@ async fn at_the_same_time_one_key_gets_one_answer_and_no_key_gets_one_winner() {
 async fn a_session_ends_when_its_time_has_come_and_takes_no_part_of_it_further() {
     for stage in stages().await {
         let app = stage.try_instance(&[("auth.access_ttl", "100"), ("auth.refresh_ttl", "150")]).await.unwrap();
-        let first = sign_up(&app, "Anna").await;
+        let first = sign_up(&app.identity, "Anna").await;
         stage.pass(99);
-        principal(&app, &first).await;
-        let by_heart = principal(&app, &first).await;
+        principal(&app.identity, &first).await;
+        let by_heart = principal(&app.identity, &first).await;
         assert_eq!(by_heart.expires_at, first.access_expires_at);
         let second = refresh(&app, &first, None).await.unwrap();
         assert_eq!(second.access_expires_at, second.refresh_expires_at, "no access token outlives its session");
         stage.pass(10);
         let expired = accounts::authenticate(&app.identity, first.access_token.expose()).await.unwrap_err();
         assert_eq!(expired.code(), Code::Unauthenticated, "what is known by heart has its time, too");
-        principal(&app, &second).await;
+        principal(&app.identity, &second).await;
         stage.pass(42);
         assert!(accounts::authenticate(&app.identity, second.access_token.expose()).await.is_err());
         assert_eq!(refresh(&app, &second, None).await.unwrap_err(), Code::Unauthenticated);
@@ -134,7 +135,7 @@ async fn a_session_ends_when_its_time_has_come_and_takes_no_part_of_it_further()
 async fn what_is_stored_lets_nobody_in() {
     for stage in stages().await {
         let app = stage.instance().await;
-        let first = sign_up(&app, "Anna").await;
+        let first = sign_up(&app.identity, "Anna").await;
         let second = refresh(&app, &first, Some("k1")).await.unwrap();
         let rows = refresh_token::Entity::find().all(app.db.reader()).await.unwrap();
         assert_eq!(rows.len(), 2);

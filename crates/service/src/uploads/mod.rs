@@ -36,6 +36,7 @@ use dbcontext::{
 use extract::picture::{MAX_READ, Measured};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
+use billing::entitlements;
 pub use image::THUMBNAILS;
 pub(crate) use image::{SmallPicture, has_thumbnails};
 pub(crate) use media_type::detect;
@@ -50,7 +51,7 @@ pub use sent::of_conversation;
 pub(crate) use store::Object;
 pub use store::{Pieces, open_s3};
 
-use crate::{App, entitlements, quotas};
+use crate::{App, quotas};
 pub(crate) use receive::{Incoming, Received};
 use store::Store;
 
@@ -284,7 +285,7 @@ async fn take_in(
         sweep::remove_objects(app, id).await?;
     }
     if let Some(owner) = owner {
-        entitlements::tell(app, owner);
+        entitlements::tell(&app.billing, owner);
     }
     row.ok_or(Code::NotFound)?.try_into()
 }
@@ -327,7 +328,7 @@ pub async fn delete(app: &App, by: &Principal, id: UploadId) -> Result<(), AppEr
         return Err(AppError::refused(Code::WrongState, sentence));
     }
     sweep::sweep(app, id).await?;
-    entitlements::tell(app, by.user_id);
+    entitlements::tell(&app.billing, by.user_id);
     Ok(())
 }
 

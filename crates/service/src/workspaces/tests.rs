@@ -37,7 +37,7 @@ async fn create(app: &App, by: &Principal, name: &str) -> Result<Workspace, AppE
 const ALL: fn() -> PageRequest = || PageRequest::new(None, None);
 
 async fn person(app: &App, name: &str) -> Principal {
-    principal(app, &sign_up(app, name).await).await
+    principal(&app.identity, &sign_up(&app.identity, name).await).await
 }
 
 async fn apart(stage: &Stage) -> std::sync::Arc<App> {

@@ -7,6 +7,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Budget, BudgetLimit, BudgetScope, ScopedBudget},
 };
+use billing::holds::{begin_anew, period_of, resets_at, start_of};
 use dbcontext::{
     constraint::app_error,
     entity::budget,
@@ -21,18 +22,14 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{super::announce_changed, scope};
-use crate::{
-    App,
-    gateway::policy::check_budget,
-    holds::{begin_anew, period_of, resets_at, start_of},
-};
+use crate::{App, gateway::policy::check_budget};
 
 /// The budget as it stands. What this instance holds in advance is not shown as held.
 pub(crate) fn view(app: &App, id: BudgetId, mut row: budget::Model) -> Budget {
     let now = app.clock.now();
     begin_anew(&mut row, now);
     let period = period_of(&row);
-    let (unused, owed) = app.gateway.unseen(id.into());
+    let (unused, owed) = app.billing.holds.unseen(id.into());
     let held = (row.held - unused).max(MicroCredits::ZERO);
     Budget { limit: row.most, period, spent: row.spent + owed, held, resets_at: resets_at(period, now) }
 }

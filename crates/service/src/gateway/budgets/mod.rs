@@ -1,4 +1,4 @@
-//! Budgets as they are set. What is held in them, and when they begin anew, is kept by [`holds`](crate::holds).
+//! Budgets as they are set. What is held in them, and when they begin anew, is kept by [`holds`](billing::holds).
 
 mod limit;
 

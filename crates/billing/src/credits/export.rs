@@ -1,0 +1,107 @@
+//! Entries of the ledger as a table, for accountants.
+
+use std::sync::Arc;
+
+use appcore::{AppError, Timestamp, credits::MicroCredits};
+use bytes::Bytes;
+use dbcontext::{
+    entity::ledger_entry,
+    query::ledger::{self as rows, Wanted},
+};
+use futures_util::{Stream, stream};
+use platform::csv::{inert, table};
+
+use super::Holder;
+use crate::{BillingService, payments::subscriptions::Payer};
+
+/// Entries that are read at once.
+const PIECE: u64 = 1_000;
+const HEADER: [&str; 8] = ["time", "account", "kind", "credits", "balance", "source", "note", "id"];
+
+/// From when on, and until when; the end is not included.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Period {
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+}
+
+/// The payer's account as a table.
+pub fn export(
+    service: Arc<BillingService>,
+    payer: Payer,
+    period: Period,
+) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
+    export_of(service, Some(payer.holder()), period)
+}
+
+/// Anybody's account as a table, or all of them, for administrators.
+pub fn export_of(
+    service: Arc<BillingService>,
+    holder: Option<Holder>,
+    period: Period,
+) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
+    let (from, to) = (period.from.unwrap_or(Timestamp(0)), period.to.unwrap_or_else(|| far(service.clock.now())));
+    if from > to {
+        return Err(AppError::field("from", "invalid", "The beginning must be before the end."));
+    }
+    let (after, before) = rows::id_at(from, to);
+    let wanted = Wanted { account_id: holder.map(Holder::account), from, to, before };
+    let header = stream::once(async { table(vec![HEADER.map(str::to_owned)]) });
+    let pieces = stream::try_unfold((service, Some(after)), move |(service, after)| async move {
+        let Some(after) = after else { return Ok(None) };
+        let found = rows::after(service.db.reader(), wanted, after, PIECE).await?;
+        let is_last = (found.len() as u64) < PIECE;
+        let next = found.last().map(|row| row.id).filter(|_| !is_last);
+        let piece = table(found.into_iter().map(line).collect())?;
+        Ok::<_, AppError>(Some((piece, (service, next))))
+    });
+    Ok(futures_util::StreamExt::chain(header, pieces))
+}
+
+/// What is booked while this is read is left out.
+fn far(now: Timestamp) -> Timestamp {
+    Timestamp(now.0.saturating_add(1))
+}
+
+fn line(row: ledger_entry::Model) -> [String; 8] {
+    let amount = if row.to_account == row.account_id { row.amount.0 } else { -row.amount.0 };
+    [
+        row.created_at.to_string(),
+        row.account_id.to_string(),
+        row.kind,
+        credits(MicroCredits(amount)),
+        credits(row.balance_after),
+        format!("{}:{}", row.source, row.source_id),
+        inert(row.note.unwrap_or_default()),
+        row.id.to_string(),
+    ]
+}
+
+/// Credits with all their six decimals.
+fn credits(amount: MicroCredits) -> String {
+    let (sign, size) = (if amount.0 < 0 { "-" } else { "" }, amount.0.unsigned_abs());
+    format!("{sign}{}.{:06}", size / 1_000_000, size % 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_exact_and_notes_are_only_text() {
+        for (amount, text) in [
+            (0, "0.000000"),
+            (1, "0.000001"),
+            (-1, "-0.000001"),
+            (-1_500_000, "-1.500000"),
+            (i64::MIN, "-9223372036854.775808"),
+        ] {
+            assert_eq!(credits(MicroCredits(amount)), text);
+        }
+        for (note, text) in [("=1+1", "'=1+1"), ("-2", "'-2"), ("a = b", "a = b"), ("", "")] {
+            assert_eq!(inert(note.to_owned()), text);
+        }
+        let line = ["a", "b", "c,d", "e\"f", "g\nh", "", "i", "j"].map(str::to_owned);
+        assert_eq!(table(vec![line]).unwrap(), "a,b,\"c,d\",\"e\"\"f\",\"g\nh\",,i,j\r\n");
+    }
+}

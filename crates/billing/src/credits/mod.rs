@@ -1,0 +1,94 @@
+//! What people ask of their credits: what came and went, as a list and as a table, and what administrators give by hand.
+//! Under it lie the [ledger](crate::ledger) and what is [held](crate::holds).
+
+mod export;
+
+use appcore::{
+    AppError, Code,
+    credits::MicroCredits,
+    page::{Page, PageRequest},
+    view::{Credits, LedgerEntry},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{ledger as rows, users, workspaces},
+};
+use identity::accounts::Confirmed;
+use platform::audit::{self, Action, Entry};
+use uuid::Uuid;
+
+pub use self::export::{Period, export, export_of};
+pub use crate::ledger::{Holder, verify};
+use crate::{
+    BillingService,
+    ledger::{Books, Source, figures},
+    payments::{balances, subscriptions::Payer},
+};
+
+/// A million credits.
+const MOST_BY_HAND: i64 = 1_000_000_000_000;
+
+/// The payer's account; the newest entries first.
+pub async fn list(service: &BillingService, payer: Payer, page: PageRequest) -> Result<Page<LedgerEntry>, AppError> {
+    list_of(service, payer.holder(), page).await
+}
+
+/// Anybody's account, for administrators.
+pub async fn list_of(
+    service: &BillingService,
+    holder: Holder,
+    page: PageRequest,
+) -> Result<Page<LedgerEntry>, AppError> {
+    let account = holder.account();
+    let (found, total) = rows::list(service.db.reader(), account, page).await?;
+    let items = found
+        .into_iter()
+        .map(|row| LedgerEntry {
+            id: row.id,
+            amount: if row.to_account == account { row.amount } else { MicroCredits(-row.amount.0) },
+            balance_after: row.balance_after,
+            source: format!("{}:{}", row.source, row.source_id),
+            note: row.note,
+            kind: row.kind,
+            created_at: row.created_at,
+        })
+        .collect();
+    Ok(Page::new(items, page, total))
+}
+
+/// Grants or withdraws credits of a person or workspace by hand. Withdrawing more than the balance leaves a debt.
+pub async fn give(
+    service: &BillingService,
+    by: &Confirmed,
+    holder: Holder,
+    amount: MicroCredits,
+    reason: String,
+) -> Result<Credits, AppError> {
+    if !service.payments.is_charging() {
+        return Err(AppError::refused(Code::WrongState, "Nothing is charged here, so there are no credits."));
+    }
+    if amount == MicroCredits::ZERO || amount.0.saturating_abs() > MOST_BY_HAND {
+        return Err(AppError::field("amount", "invalid", "This must be something, and at most a million credits."));
+    }
+    match holder {
+        Holder::Person(id) => drop(users::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?),
+        Holder::Workspace(id) => drop(workspaces::name(service.db.reader(), id).await?.ok_or(Code::NotFound)?),
+    }
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let mut books = Books::open(&tx, holder, service.clock.now()).await?;
+    let source = Source::new("admin", Uuid::now_v7());
+    let book = books.only()?;
+    if amount > MicroCredits::ZERO {
+        book.give(amount, &source, None, Some(reason));
+    } else {
+        book.take_away(MicroCredits(-amount.0), &source, Some(reason));
+    }
+    let account = book.account.clone();
+    books.store(&tx).await?;
+    let credits = figures(&account, rows::granted(&tx, holder.account()).await?);
+    let target = format!("{}:{amount}", holder.account());
+    audit::record(&tx, Entry::by(by, Action::CreditsGiven, Some(target))).await?;
+    tx.commit().await.map_err(app_error)?;
+    balances::tell_changed(service, holder);
+    Ok(credits)
+}

@@ -1,0 +1,214 @@
+//! Renewing what is under way, releasing what nobody settled, and keeping blocks as large as they are used.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use appcore::{AppError, Timestamp, credits::MicroCredits, view::QuotaMetric};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        self,
+        budgets::{self as counters, CounterId},
+        ledger as accounts,
+    },
+};
+use jobs::caught;
+use platform::bisect::in_halves;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use uuid::Uuid;
+
+use super::{Amounts, HeldFor, Holds, Locked, MOST, Origin, Purse, Which};
+use crate::ledger;
+
+/// Expired holds that one transaction releases.
+const SWEEP_HOLDS: u64 = 500;
+/// Before all holds.
+const FIRST: (Timestamp, Uuid) = (Timestamp(i64::MIN), Uuid::nil());
+/// How often blocks are looked after.
+const TEND: Duration = Duration::from_millis(500);
+
+/// Whose holds are swept.
+#[derive(Clone, Copy)]
+enum Of {
+    /// Budgets and quotas.
+    Counters,
+    Accounts,
+}
+
+/// A hold that has expired, and the purse that it is of.
+struct Expired {
+    id: Uuid,
+    expires_at: Timestamp,
+    purse: Result<Purse, AppError>,
+}
+
+impl From<counters::Hold> for Expired {
+    fn from(hold: counters::Hold) -> Self {
+        let purse = CounterId::of(&hold.scope, hold.scope_id).map(Purse::Counter);
+        Self { id: hold.id, expires_at: hold.expires_at, purse }
+    }
+}
+
+impl From<accounts::Hold> for Expired {
+    fn from(hold: accounts::Hold) -> Self {
+        Self { id: hold.id, expires_at: hold.expires_at, purse: Ok(Purse::Credits(hold.account_id)) }
+    }
+}
+
+pub(super) fn start(holds: &Arc<Holds>) {
+    tokio::spawn(keep(Arc::downgrade(holds), holds.expiry / 4));
+    tokio::spawn(tend(Arc::downgrade(holds)));
+}
+
+async fn keep(holds: Weak<Holds>, every: Duration) {
+    let mut tick = interval(every.max(Duration::from_millis(100)));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(holds) = holds.upgrade() else { return };
+        if let Err(error) = caught(holds.renew()).await {
+            tracing::warn!(%error, "what is held for calls that are under way could not be renewed");
+        }
+        if let Err(error) = caught(holds.sweep()).await {
+            tracing::warn!(%error, "expired holds could not be released");
+        }
+        if let Err(error) = caught(ledger::expire(&holds.db, holds.clock.now())).await {
+            tracing::warn!(%error, "expired credits could not be booked");
+        }
+    }
+}
+
+async fn tend(holds: Weak<Holds>) {
+    let mut tick = interval(TEND);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(holds) = holds.upgrade() else { return };
+        let due = holds.blocks.due(Instant::now());
+        holds.reserve_or_say(&due).await;
+    }
+}
+
+/// What is held under a name, which lasts from now on for as long as a new hold.
+pub(super) async fn adopt(holds: &Holds, id: Uuid) -> Result<Option<HeldFor>, AppError> {
+    holds.renew_these(&[id], &[id]).await?;
+    let db = holds.db.writer();
+    let mut held = HeldFor { holds: [None; MOST], amounts: Amounts::default(), origin: Origin::Own };
+    let mut found: Vec<(Purse, MicroCredits)> = Vec::with_capacity(MOST);
+    for row in counters::holds(db, &[id]).await? {
+        found.push((Purse::Counter(CounterId::of(&row.scope, row.scope_id)?), row.amount));
+    }
+    found.extend(accounts::holds(db, &[id]).await?.into_iter().map(|row| (Purse::Credits(row.account_id), row.amount)));
+    if found.is_empty() {
+        return Ok(None);
+    }
+    for (place, (purse, amount)) in held.holds.iter_mut().zip(found) {
+        *place = Some((purse, id));
+        match purse {
+            Purse::Counter(CounterId::Quota(QuotaMetric::Tokens, _)) => held.amounts.tokens = amount.0,
+            Purse::Counter(CounterId::Quota(..)) => held.amounts.count = amount.0,
+            Purse::Counter(CounterId::Budget(_)) | Purse::Credits(_) => held.amounts.cost = amount,
+        }
+    }
+    Ok(Some(held))
+}
+
+impl Holds {
+    /// As if this instance had died.
+    #[cfg(test)]
+    pub fn forget_all(&self) {
+        self.live.clear();
+        self.blocks.forget_all();
+    }
+
+    pub async fn renew(&self) -> Result<(), AppError> {
+        let mut in_counters: Vec<Uuid> = self.live.iter().map(|entry| *entry.key()).collect();
+        let mut in_accounts = in_counters.clone();
+        for (purse, id) in self.blocks.holds() {
+            match purse {
+                Purse::Counter(_) => in_counters.push(id),
+                Purse::Credits(_) => in_accounts.push(id),
+            }
+        }
+        self.renew_these(&in_counters, &in_accounts).await
+    }
+
+    async fn renew_these(&self, in_counters: &[Uuid], in_accounts: &[Uuid]) -> Result<(), AppError> {
+        let expires_at = self.clock.now().plus(self.expiry);
+        let mut pieces = Vec::new();
+        if !in_counters.is_empty() {
+            pieces.push(counters::renew(in_counters, expires_at));
+        }
+        if !in_accounts.is_empty() {
+            pieces.push(accounts::renew(in_accounts, expires_at));
+        }
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        query::execute(self.db.writer(), pieces).await
+    }
+
+    /// Releases what has expired. A hold that can't be released keeps no other.
+    pub async fn sweep(&self) -> Result<(), AppError> {
+        let now = self.clock.now();
+        let of_counters = self.sweep_all(Of::Counters, now).await;
+        let of_accounts = self.sweep_all(Of::Accounts, now).await;
+        of_counters.and(of_accounts)
+    }
+
+    async fn sweep_all(&self, of: Of, now: Timestamp) -> Result<(), AppError> {
+        let mut after = FIRST;
+        loop {
+            let part = self.expired(of, now, after).await?;
+            let Some(last) = part.last() else { return Ok(()) };
+            after = (last.expires_at, last.id);
+            let mut expired = Vec::with_capacity(part.len());
+            for hold in part {
+                match hold.purse {
+                    Ok(purse) => expired.push((purse, hold.id)),
+                    Err(error) => tracing::error!(%error, hold = %hold.id, "an expired hold is of nothing"),
+                }
+            }
+            self.release(&expired, now).await?;
+        }
+    }
+
+    /// Some that have expired, behind the one that `after` names.
+    async fn expired(&self, of: Of, now: Timestamp, after: (Timestamp, Uuid)) -> Result<Vec<Expired>, AppError> {
+        let db = self.db.reader();
+        Ok(match of {
+            Of::Counters => {
+                counters::expired(db, now, after, SWEEP_HOLDS).await?.into_iter().map(Expired::from).collect()
+            }
+            Of::Accounts => {
+                accounts::expired_holds(db, now, after, SWEEP_HOLDS).await?.into_iter().map(Expired::from).collect()
+            }
+        })
+    }
+
+    /// Releases these together, or in smaller parts where one of them is in the way. That one is tried again with the next sweep.
+    async fn release(&self, expired: &[(Purse, Uuid)], now: Timestamp) -> Result<(), AppError> {
+        let work = |some: Vec<(Purse, Uuid)>| async move { self.release_together(&some, now).await.map(Some) };
+        let rest = in_halves(expired, usize::MAX, |_| self.db.is_available(), work).await;
+        for ((_, hold), error) in &rest.failed {
+            tracing::warn!(%error, %hold, "an expired hold could not be released");
+        }
+        rest.error.map_or(Ok(()), Err)
+    }
+
+    async fn release_together(&self, expired: &[(Purse, Uuid)], now: Timestamp) -> Result<(), AppError> {
+        if expired.is_empty() {
+            return Ok(());
+        }
+        let tx = self.db.begin().await.map_err(app_error)?;
+        let mut purses = Locked::open(&tx, expired.iter().map(|(purse, _)| *purse), now).await?;
+        let removed = purses.remove(&tx, expired.iter().copied(), Which::Expired).await?;
+        purses.store(&tx).await?;
+        tx.commit().await.map_err(app_error)?;
+        tracing::info!(holds = removed.len(), "what was held for calls that nobody settled is free again");
+        self.tell(removed.iter().map(|hold| &hold.purse));
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! Accounts from the database and back, within one transaction.
+
+use std::collections::BTreeMap;
+
+use appcore::{AppError, Timestamp};
+use dbcontext::query::ledger as rows;
+use sea_orm::ConnectionTrait;
+use uuid::Uuid;
+
+use super::{Book, Holder};
+
+/// Accounts that a transaction has locked.
+pub struct Books(BTreeMap<Uuid, Book>);
+
+impl Books {
+    /// Locks these accounts, where they are there.
+    pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Self, AppError> {
+        if ids.is_empty() {
+            return Ok(Self(BTreeMap::new()));
+        }
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        let accounts = rows::lock(txn, &ids).await?;
+        let mut books: BTreeMap<Uuid, Book> =
+            accounts.into_iter().map(|account| (account.id, Book::new(account, Vec::new(), now))).collect();
+        for grant in rows::grants(txn, &ids).await? {
+            if let Some(book) = books.get_mut(&grant.account_id) {
+                book.grants.push(grant);
+            }
+        }
+        Ok(Self(books))
+    }
+
+    /// Locks an account, and opens it where there is none yet.
+    pub async fn open<C: ConnectionTrait>(txn: &C, holder: Holder, now: Timestamp) -> Result<Self, AppError> {
+        let id = holder.account();
+        rows::open(txn, &[id], holder.kind(), now).await?;
+        Self::lock(txn, &[id], now).await
+    }
+
+    pub fn get(&self, id: Uuid) -> Option<&Book> {
+        self.0.get(&id)
+    }
+
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Book> {
+        self.0.values_mut()
+    }
+
+    pub fn get_mut(&mut self, id: Uuid) -> Option<&mut Book> {
+        self.0.get_mut(&id)
+    }
+
+    /// The only account.
+    pub fn only(&mut self) -> Result<&mut Book, AppError> {
+        self.0.values_mut().next().ok_or_else(|| AppError::internal(anyhow::anyhow!("an account is not there")))
+    }
+
+    /// Writes back what was changed.
+    pub async fn store<C: ConnectionTrait>(self, txn: &C) -> Result<(), AppError> {
+        let mut books: Vec<Book> = self.0.into_values().filter(|book| !book.entries.is_empty()).collect();
+        let (mut entries, mut new_grants, mut used) = (Vec::new(), Vec::new(), Vec::new());
+        for book in &mut books {
+            book.watch();
+            entries.append(&mut book.entries);
+            new_grants.append(&mut book.new_grants);
+            book.grants.retain(|grant| book.used.contains(&grant.id));
+            used.extend(book.grants.iter().map(|grant| (grant.id, grant.remaining)));
+        }
+        let accounts: Vec<_> = books.iter().map(|book| &book.account).collect();
+        rows::store(txn, &accounts).await?;
+        rows::insert_entries(txn, entries).await?;
+        rows::insert_grants(txn, new_grants).await?;
+        rows::store_grants(txn, &used).await
+    }
+}

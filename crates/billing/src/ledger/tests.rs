@@ -1,0 +1,179 @@
+//! The rules of an account against every order of events, and the ledger on each database.
+
+use std::time::Duration;
+
+use appcore::{Timestamp, UserId, credits::MicroCredits};
+use dbcontext::{Database, entity::ledger_account, query::ledger as rows};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::{Book, Books, Holder, Source, verify};
+use stage::stages;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const EXPIRY: Duration = Duration::from_secs(80);
+
+fn empty() -> Book {
+    let zero = MicroCredits::ZERO;
+    let account = ledger_account::Model {
+        id: Uuid::from_u128(99),
+        kind: "user".to_owned(),
+        balance: zero,
+        held: zero,
+        owed: zero,
+        low_threshold: None,
+        is_low: 0,
+        watch_at: None,
+        is_due: 0,
+        created_at: NOW,
+    };
+    Book::new(account, Vec::new(), NOW)
+}
+
+/// What the entries come to, and what is left of grants.
+fn check(book: &Book) {
+    let signed = |kinds: &[&str], inside: bool| -> i64 {
+        let entries = book.entries.iter().filter(|entry| kinds.contains(&entry.kind.as_str()) == inside);
+        entries.map(|entry| if entry.to_account == book.account.id { entry.amount.0 } else { -entry.amount.0 }).sum()
+    };
+    let account = &book.account;
+    assert_eq!(account.balance.0, signed(&["hold", "release"], false), "{book:#?}");
+    assert_eq!(account.held.0, -signed(&["hold", "release"], true), "{book:#?}");
+    assert_eq!(account.owed.0, signed(&["owed", "owed_paid"], true), "{book:#?}");
+    let granted: i64 = book.grants.iter().chain(&book.new_grants).map(|grant| grant.remaining.0).sum();
+    assert_eq!(account.balance.0, granted, "{book:#?}");
+    assert!(account.held.0 >= 0 && account.balance >= account.held && account.owed.0 >= 0, "{book:#?}");
+    assert!(book.entries.iter().all(|entry| entry.amount.0 > 0));
+}
+
+#[derive(Clone, Debug)]
+enum Deed {
+    Buy(i64, bool),
+    Give(i64, bool),
+    Hold(i64),
+    Settle(i64),
+    TakeBack(i64),
+    Return(i64),
+    TakeAway(i64),
+    Expire,
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let amount = || 0..1_000_i64;
+    prop_oneof![
+        (amount(), any::<bool>()).prop_map(|(amount, expires)| Deed::Buy(amount, expires)),
+        (amount(), any::<bool>()).prop_map(|(amount, expires)| Deed::Give(amount, expires)),
+        amount().prop_map(Deed::Hold),
+        amount().prop_map(Deed::Settle),
+        amount().prop_map(Deed::TakeBack),
+        amount().prop_map(Deed::Return),
+        amount().prop_map(Deed::TakeAway),
+        Just(Deed::Expire),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn an_account_adds_up_after_every_deed_in_any_order(deeds in proptest::collection::vec(deed(), 1..60)) {
+        let mut book = empty();
+        let mut holds: Vec<i64> = Vec::new();
+        for (number, deed) in deeds.into_iter().enumerate() {
+            let source = Source::new("test", number);
+            let at = |expires: bool| expires.then_some(NOW);
+            match deed {
+                Deed::Buy(amount, expires) => book.buy(MicroCredits(amount), &source, at(expires)),
+                Deed::Give(amount, expires) => book.give(MicroCredits(amount), &source, at(expires), None),
+                Deed::Hold(amount) if MicroCredits(amount) <= book.available() => {
+                    book.hold(MicroCredits(amount));
+                    book.post_held(&source);
+                    holds.push(amount);
+                }
+                Deed::Hold(_) => {}
+                Deed::Settle(cost) => {
+                    if let Some(held) = holds.pop() {
+                        book.free(MicroCredits(held));
+                        book.post_held(&source);
+                    }
+                    book.charge(MicroCredits(cost), &source);
+                    book.pay_debts(&source);
+                }
+                Deed::TakeBack(amount) => book.take_back(MicroCredits(amount), &source, "refund", "3"),
+                Deed::Return(amount) => book.return_taken(MicroCredits(amount), &source, "refund_failed"),
+                Deed::TakeAway(amount) => book.take_away(MicroCredits(amount), &source, None),
+                Deed::Expire => {
+                    // As when it is read again.
+                    let new = std::mem::take(&mut book.new_grants);
+                    book.grants.extend(new);
+                    book.expire();
+                }
+            }
+            check(&book);
+            prop_assert_eq!(book.account.held.0, holds.iter().sum::<i64>());
+        }
+    }
+}
+
+#[test]
+fn what_expires_first_is_used_first_and_what_is_held_does_not_expire() {
+    let mut book = empty();
+    book.buy(MicroCredits(100), &Source::new("payment", 1), None);
+    book.give(MicroCredits(50), &Source::new("gift", 2), Some(NOW.plus(EXPIRY)), None);
+    book.charge(MicroCredits(30), &Source::new("usage", 3));
+    let left: Vec<i64> = book.new_grants.iter().map(|grant| grant.remaining.0).collect();
+    assert_eq!(left, [100, 20]);
+
+    let mut book = empty();
+    book.give(MicroCredits(50), &Source::new("gift", 1), Some(NOW), None);
+    book.grants = std::mem::take(&mut book.new_grants);
+    book.hold(MicroCredits(20));
+    book.post_held(&Source::new("hold", 2));
+    book.expire();
+    assert_eq!((book.account.balance, book.available()), (MicroCredits(20), MicroCredits::ZERO));
+    check(&book);
+}
+
+#[test]
+fn what_is_taken_back_beyond_the_balance_is_owed_and_paid_by_the_next_credits() {
+    let mut book = empty();
+    book.buy(MicroCredits(100), &Source::new("payment", 1), None);
+    book.charge(MicroCredits(70), &Source::new("usage", 2));
+    book.take_back(MicroCredits(100), &Source::new("refund", 3), "refund", "1");
+    assert_eq!((book.account.balance, book.account.owed), (MicroCredits::ZERO, MicroCredits(70)));
+    book.buy(MicroCredits(100), &Source::new("payment", 4), None);
+    assert_eq!((book.account.balance, book.account.owed), (MicroCredits(30), MicroCredits::ZERO));
+    check(&book);
+}
+
+async fn account(db: &Database, credits: i64) -> Uuid {
+    let id = Uuid::now_v7();
+    let tx = db.begin().await.unwrap();
+    let mut books = Books::open(&tx, Holder::Person(UserId(id)), NOW).await.unwrap();
+    books.only().unwrap().buy(MicroCredits(credits), &Source::new("payment", id), None);
+    books.store(&tx).await.unwrap();
+    tx.commit().await.unwrap();
+    id
+}
+
+async fn adds_up(db: &Database) {
+    let (_, differences) = verify(db).await.unwrap();
+    assert!(differences.is_empty(), "{differences:#?}");
+}
+
+#[tokio::test]
+async fn the_same_thing_is_not_booked_twice_and_a_wrong_balance_is_found() {
+    for stage in stages().await {
+        let db = stage.database().await;
+        let id = account(&db, 100).await;
+        let tx = db.begin().await.unwrap();
+        let mut books = Books::open(&tx, Holder::Person(UserId(id)), NOW).await.unwrap();
+        books.only().unwrap().buy(MicroCredits(100), &Source::new("payment", id), None);
+        assert!(books.store(&tx).await.is_err());
+        drop(tx);
+        adds_up(&db).await;
+        let mut row = rows::account(db.reader(), id).await.unwrap().unwrap();
+        row.balance = MicroCredits(101);
+        rows::store(db.writer(), &[&row]).await.unwrap();
+        let (_, differences) = verify(&db).await.unwrap();
+        assert_eq!((differences.len(), differences[0].id, differences[0].booked), (1, id, 100));
+    }
+}

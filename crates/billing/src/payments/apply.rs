@@ -1,0 +1,458 @@
+//! What news change about a payment, under the lock of its row. Nothing here commits.
+
+use ::payment::{DisputeState, Money, News, Notice, RefundNews, RefundState, Stage, Standing};
+use appcore::{AppError, PaymentRefundId, Timestamp, credits::MicroCredits};
+use dbcontext::{
+    entity::{payment, payment_dispute, payment_refund},
+    query::{payments as rows, plans as plan_rows},
+};
+use identity::mail::{self, Letter, Recipient};
+use sea_orm::ConnectionTrait;
+use time::OffsetDateTime;
+
+use super::{
+    balances,
+    claims::{Claim, Claims},
+    deliver::{deliver, follow_payments, misfit},
+    price, receipts, refund, stage, subscriptions,
+};
+use crate::{BillingService, entitlements, ledger::Holder};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    Done,
+    /// The gateway names another amount: the payment is in quarantine.
+    WrongAmount,
+    /// It is about what was paid, and that it was paid is not known yet.
+    Waits,
+}
+
+/// Applies a notice. The caller stores the row.
+pub(super) async fn apply<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &mut payment::Model,
+    notice: &Notice,
+    now: Timestamp,
+) -> Result<Applied, AppError> {
+    if !notice.is_ours {
+        quarantine(row, "account")?;
+        return Ok(Applied::Done);
+    }
+    news(service, txn, row, &notice.news, now).await
+}
+
+/// Applies what a gateway says, by itself or when it is asked.
+pub(super) async fn news<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &mut payment::Model,
+    news: &News,
+    now: Timestamp,
+) -> Result<Applied, AppError> {
+    match news {
+        News::Pending => step(row, Stage::Pending)?,
+        News::Failed => {
+            step(row, Stage::Failed)?;
+            subscriptions::attempt_failed(service, txn, row, now).await?;
+        }
+        News::Expired => step(row, Stage::Expired)?,
+        News::Paid { money, charge } => return paid(service, txn, row, *money, charge.as_deref(), now).await,
+        News::Refund(_) | News::Refunds(_) if stage(row)? != Stage::Paid && row.refused_at.is_none() => {
+            return Ok(Applied::Waits);
+        }
+        News::Dispute { .. } if stage(row)? != Stage::Paid => return Ok(Applied::Waits),
+        News::Refund(refund) => refunded(service, txn, row, refund, now).await?,
+        News::Refunds(refunds) => {
+            for refund in refunds {
+                refunded(service, txn, row, refund, now).await?;
+            }
+        }
+        News::Dispute { reference, money, state } => {
+            disputed(service, txn, row, reference, *money, *state, now).await?
+        }
+        News::Foreign => quarantine(row, "amount")?,
+        News::Approved | News::Other => {}
+    }
+    Ok(Applied::Done)
+}
+
+/// Applies what has waited until this payment was paid, or refused.
+pub(super) async fn waiting<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &mut payment::Model,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    if stage(row)? != Stage::Paid && row.refused_at.is_none() {
+        return Ok(());
+    }
+    let mut keys = vec![format!("payment:{}", row.id)];
+    keys.extend(row.charge.as_ref().map(|charge| format!("charge:{charge}")));
+    for event in rows::waiting(txn, &row.gateway.clone(), keys).await? {
+        let Ok(notice) = serde_json::from_str::<Notice>(&event.notice) else {
+            // It is set aside: what came after it has to be applied.
+            tracing::error!(payment = %row.id, gateway = event.gateway, event = event.event_id, "an event that has waited can't be read");
+            let waits_for = event.waits_for.as_deref();
+            rows::mark_event(txn, &event.gateway, &event.event_id, Some(row.id), waits_for, Some(now)).await?;
+            continue;
+        };
+        if apply(service, txn, row, &notice, now).await? == Applied::Waits {
+            continue;
+        }
+        rows::mark_event(txn, &event.gateway, &event.event_id, Some(row.id), None, Some(now)).await?;
+    }
+    Ok(())
+}
+
+/// Takes a step, if there is such a one.
+pub(super) fn step(row: &mut payment::Model, to: Stage) -> Result<(), AppError> {
+    let next = stage(row)?.step(to);
+    row.stage = next.as_str().to_owned();
+    if !next.is_open() {
+        row.check_at = None;
+    }
+    restate(row)
+}
+
+pub(super) fn quarantine(row: &mut payment::Model, reason: &str) -> Result<(), AppError> {
+    tracing::error!(payment = %row.id, gateway = row.gateway, reason, "a payment is in quarantine");
+    row.quarantine.get_or_insert_with(|| reason.to_owned());
+    restate(row)
+}
+
+/// The status that follows from the rest.
+pub(super) fn restate(row: &mut payment::Model) -> Result<(), AppError> {
+    let standing = Standing {
+        stage: stage(row)?,
+        amount: row.amount,
+        refunded: row.refunded,
+        is_disputed: row.is_disputed != 0,
+        is_quarantined: row.quarantine.is_some(),
+    };
+    row.status = standing.status().as_str().to_owned();
+    Ok(())
+}
+
+async fn paid<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &mut payment::Model,
+    money: Money,
+    charge: Option<&str>,
+    now: Timestamp,
+) -> Result<Applied, AppError> {
+    if stage(row)? == Stage::Paid {
+        return Ok(Applied::Done);
+    }
+    // One payment at the gateway can't pay for two of ours.
+    let is_anothers = match charge {
+        Some(charge) => rows::by_charge(txn, &row.gateway, charge).await?.is_some_and(|other| other.id != row.id),
+        None => false,
+    };
+    let own_charge = charge.filter(|_| !is_anothers);
+    if row.refused_at.is_some() {
+        return paid_though_refused(txn, row, money, own_charge, now).await;
+    }
+    if money != price(row)? {
+        note(row, money, own_charge)?;
+        quarantine(row, "amount")?;
+        return Ok(Applied::WrongAmount);
+    }
+    // What is in quarantine stays there until an administrator has looked. That it was paid is noted, so that it can go back.
+    if row.quarantine.is_some() {
+        note(row, money, own_charge)?;
+        return Ok(Applied::Done);
+    }
+    if is_anothers {
+        quarantine(row, "charge")?;
+        return Ok(Applied::Done);
+    }
+    row.charge = charge.map(str::to_owned);
+    if let Some(reason) = misfit(txn, row, now).await? {
+        quarantine(row, reason)?;
+        return Ok(Applied::Done);
+    }
+    settle(service, txn, row, now).await?;
+    Ok(Applied::Done)
+}
+
+/// Remembers what was paid, and by which charge, of a payment that doesn't count so.
+fn note(row: &mut payment::Model, money: Money, charge: Option<&str>) -> Result<(), AppError> {
+    row.charge = row.charge.take().or_else(|| charge.map(str::to_owned));
+    if money != price(row)? && row.paid_amount.is_none() {
+        row.paid_amount = Some(money.amount);
+        row.paid_currency = Some(money.currency.code().to_owned());
+    }
+    Ok(())
+}
+
+/// What an administrator has refused is never delivered: what was paid for it goes back, once. Where that can't be done by itself, it is in quarantine
+/// again.
+async fn paid_though_refused<C: ConnectionTrait>(
+    txn: &C,
+    row: &mut payment::Model,
+    money: Money,
+    charge: Option<&str>,
+    now: Timestamp,
+) -> Result<Applied, AppError> {
+    if is_given_back(txn, row, money).await? {
+        return Ok(Applied::Done);
+    }
+    let is_first = rows::refunds(txn, row.id).await?.is_empty();
+    let Some(charge) = charge.filter(|_| is_first && row.quarantine.is_none() && money.amount > 0) else {
+        note(row, money, charge)?;
+        quarantine(row, "refused")?;
+        return Ok(Applied::Done);
+    };
+    tracing::warn!(payment = %row.id, "what was refused is paid all the same: it goes back");
+    row.charge = Some(charge.to_owned());
+    row.amount = money.amount;
+    row.currency = money.currency.code().to_owned();
+    let refund = payment_refund::Model {
+        check_at: Some(now),
+        ..refund::new(row.id, money.amount, "refused".to_owned(), None, now)
+    };
+    rows::put_refund(txn, refund).await?;
+    Ok(Applied::Done)
+}
+
+/// Whether an administrator has refused what was paid, and all of it goes back. That it was paid is told again all the same.
+pub(super) async fn is_given_back<C: ConnectionTrait>(
+    db: &C,
+    row: &payment::Model,
+    money: Money,
+) -> Result<bool, AppError> {
+    if stage(row)? == Stage::Paid || row.currency != money.currency.code() {
+        return Ok(false);
+    }
+    let back = Claims::read(db, row.id).await?.given_back();
+    Ok(back > 0 && back >= money.amount)
+}
+
+/// It is paid: numbered, delivered, and told to the payer.
+pub(super) async fn settle<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &mut payment::Model,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    row.paid_at = Some(now);
+    row.buyer = Some(receipts::buyer(txn, row).await?);
+    let (year, number) = next_number(txn, now).await?;
+    row.receipt_year = Some(year);
+    row.receipt_number = Some(number);
+    step(row, Stage::Paid)?;
+    deliver(service, txn, row, now).await?;
+    let letter = Letter::Paid {
+        plan: plan_rows::by_id(txn, row.plan_id).await?.map(|plan| plan.name).unwrap_or_default(),
+        amount: price(row)?.to_string(),
+        number: format!("{year}-{number:04}"),
+        page: page_of(row),
+    };
+    mail::post(txn, now, Recipient::User(row.user_id), letter).await
+}
+
+/// The next number of receipts and credit notes: there are no gaps in a year.
+pub(super) async fn next_number<C: ConnectionTrait>(txn: &C, now: Timestamp) -> Result<(i64, i64), AppError> {
+    let year = i64::from(OffsetDateTime::from_unix_timestamp(now.seconds()).map_err(AppError::internal)?.year());
+    Ok((year, rows::next_receipt(txn, year).await?))
+}
+
+/// The page on which the payer sees a payment.
+fn page_of(row: &payment::Model) -> String {
+    format!("plans/result?payment={}", row.id)
+}
+
+async fn refunded<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &mut payment::Model,
+    told: &RefundNews,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let RefundNews { ref reference, ours, money, state, at } = *told;
+    let mut claims = Claims::read(txn, row.id).await?;
+    let is_meant = |refund: &payment_refund::Model| {
+        refund.reference.as_ref() == Some(reference) || ours.is_some_and(|id| refund.id.0 == id)
+    };
+    let place = match claims.refunds.iter().position(is_meant) {
+        Some(place) => place,
+        // It was made at the gateway, and not by us.
+        None => {
+            let is_too_much = state != RefundState::Failed && claims.given_back() + money.amount > row.amount;
+            if money.currency.code() != row.currency || money.amount <= 0 || is_too_much {
+                return quarantine(row, "refund");
+            }
+            claims.refunds.push(payment_refund::Model {
+                reference: Some(reference.clone()),
+                // What became of it is asked about, should it not be told.
+                check_at: Some(now.plus(service.config.payment.reconcile_after)),
+                unknown_since: Some(now),
+                ..refund::new(row.id, money.amount, "gateway".to_owned(), None, now)
+            });
+            let place = claims.refunds.len() - 1;
+            if state != RefundState::Failed {
+                let claim = Claim::of(&claims.refunds[place]);
+                claims.refunds[place].credits = claims.take(txn, row, claim, now).await?;
+            }
+            place
+        }
+    };
+    let refund = &mut claims.refunds[place];
+    if refund.amount != money.amount || money.currency.code() != row.currency {
+        return quarantine(row, "refund");
+    }
+    refund.reference.get_or_insert_with(|| reference.clone());
+    let id = refund.id;
+    set_refund(service, txn, row, &mut claims, id, state, Some(at.unwrap_or(now)), now).await
+}
+
+/// What a refund's state changes, as the gateway has told it of a moment, or somebody else. One that fails gives the credits back, and one that was done after
+/// all takes them again; where all of the money went back, what it was for ends.
+#[allow(clippy::too_many_arguments, reason = "they are what is known of it")]
+pub(super) async fn set_refund<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &mut payment::Model,
+    claims: &mut Claims,
+    id: PaymentRefundId,
+    state: RefundState,
+    at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let (gone, given_back) = (claims.gone(), claims.given_back());
+    let Some(place) = claims.refunds.iter().position(|refund| refund.id == id) else { return Ok(()) };
+    let refund = &mut claims.refunds[place];
+    let before: RefundState = refund.state.parse().map_err(AppError::internal)?;
+    let (after, told_at) = before.step(refund.told_at, state, at);
+    let is_reversed = (before, after) == (RefundState::Failed, RefundState::Done);
+    if is_reversed && given_back + refund.amount > row.amount {
+        // Another refund has taken its place meanwhile. Nothing of this one is changed, its moment neither: said again after a release, it counts.
+        return quarantine(row, "refund");
+    }
+    refund.state = after.as_str().to_owned();
+    refund.told_at = told_at;
+    if after != RefundState::Pending {
+        refund.check_at = None;
+    }
+    if is_reversed {
+        refund.reversals += 1;
+        let claim = Claim::of(refund);
+        claims.refunds[place].credits = claims.take(txn, row, claim, now).await?;
+    }
+    let refund = &mut claims.refunds[place];
+    // What was refused when it was paid has no receipt.
+    if after == RefundState::Done && refund.note_number.is_none() && row.receipt_number.is_some() {
+        let (year, number) = next_number(txn, now).await?;
+        (refund.note_year, refund.note_number, refund.done_at) = (Some(year), Some(number), Some(now));
+        let letter = Letter::Refunded {
+            amount: Money::new(refund.amount, price(row)?.currency).to_string(),
+            number: format!("{year}-{number:04}"),
+            page: page_of(row),
+        };
+        mail::post(txn, now, Recipient::User(row.user_id), letter).await?;
+    }
+    if after == RefundState::Failed && before != after {
+        refund.credits = MicroCredits::ZERO;
+    }
+    rows::put_refund(txn, refund.clone()).await?;
+    let claim = Claim::of(refund);
+    if after == RefundState::Failed && before != after {
+        claims.give_back(txn, row, claim, now).await?;
+    }
+    row.refunded = claims.refunded();
+    follow_money(service, txn, row, (gone, claims.gone()), now).await?;
+    restate(row)
+}
+
+/// Updates the subscription when all of a payment's money has gone back, or no longer has.
+async fn follow_money<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &payment::Model,
+    (before, after): (i64, i64),
+    now: Timestamp,
+) -> Result<(), AppError> {
+    if stage(row)? == Stage::Paid && (before >= row.amount) != (after >= row.amount) {
+        follow_payments(service, txn, row, now).await?;
+    }
+    Ok(())
+}
+
+async fn disputed<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &mut payment::Model,
+    reference: &str,
+    money: Option<Money>,
+    state: DisputeState,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let mut claims = Claims::read(txn, row.id).await?;
+    let gone = claims.gone();
+    let told = money.map(|money| (money.amount, money.currency.code()));
+    let place = match claims.disputes.iter().position(|dispute| dispute.reference == reference) {
+        Some(place) => place,
+        None => {
+            // Named in another currency, such as that of the account at the bank, it is taken to be about all of it; so is more than was paid.
+            let paid = price(row)?;
+            let fits = |money: &Money| money.currency == paid.currency && (0..=paid.amount).contains(&money.amount);
+            let part = money.filter(fits);
+            if part.is_none() {
+                quarantine(row, "dispute")?;
+            }
+            claims.disputes.push(payment_dispute::Model {
+                payment_id: row.id,
+                reference: reference.to_owned(),
+                amount: part.map_or(row.amount, |part| part.amount),
+                credits: MicroCredits::ZERO,
+                state: state.as_str().to_owned(),
+                created_at: now,
+                told_amount: told.map(|(amount, _)| amount),
+                told_currency: told.map(|(_, currency)| currency.to_owned()),
+            });
+            let place = claims.disputes.len() - 1;
+            // While it is open nobody spends what it is about. One that is won at once takes nothing.
+            claims.disputes[place].credits = claims.take(txn, row, Claim::Dispute(reference), now).await?;
+            place
+        }
+    };
+    let dispute = &mut claims.disputes[place];
+    let said = dispute.told_amount.zip(dispute.told_currency.as_deref());
+    if let Some((amount, currency)) = told
+        && said != told
+    {
+        // It is about something else than before. What is kept back for it stays until somebody has looked.
+        if said.is_some() {
+            quarantine(row, "dispute")?;
+        }
+        (dispute.told_amount, dispute.told_currency) = (Some(amount), Some(currency.to_owned()));
+    }
+    let before: DisputeState = dispute.state.parse().map_err(AppError::internal)?;
+    let after = before.step(state);
+    let is_won = after == DisputeState::Won && before != after;
+    if is_won {
+        dispute.credits = MicroCredits::ZERO;
+    }
+    dispute.state = after.as_str().to_owned();
+    rows::put_dispute(txn, dispute.clone()).await?;
+    if is_won {
+        claims.give_back(txn, row, Claim::Dispute(reference), now).await?;
+    }
+    row.is_disputed = i64::from(claims.is_disputed());
+    follow_money(service, txn, row, (gone, claims.gone()), now).await?;
+    restate(row)
+}
+
+/// Tells the payer that something has changed. The transaction is committed.
+pub(super) fn tell(service: &BillingService, before: &payment::Model, after: &payment::Model) {
+    if before == after {
+        return;
+    }
+    entitlements::tell(service, after.user_id);
+    balances::stir(service);
+    if let Some(id) = after.workspace_id {
+        balances::tell_changed(service, Holder::Workspace(id));
+    }
+}

@@ -1,0 +1,306 @@
+//! Where a balance falls: its holder is warned, and credits are [bought by themselves](super::topups).
+//!
+//! Below which balance somebody has to look stands with the account (`watch_at`), so that whoever books what a call has cost sees it without asking
+//! anything more; it then marks the account (`is_due`), in the same transaction. Every instance looks for marked accounts when something was
+//! booked, at most once a second, and now and then; one of them takes each, under its lock.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use appcore::{
+    AppError, Code, UserId, WorkspaceId,
+    credits::MicroCredits,
+    event::{BusMessage, Envelope, Event, Signal, Topic},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::ledger_account,
+    query::{balances as rows, ledger as ledger_rows, workspaces},
+};
+use futures_util::stream::{self, StreamExt as _};
+use identity::mail::{self, Letter, Recipient};
+use jobs::caught;
+use sea_orm::ConnectionTrait;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::{
+    reconcile::AT_ONCE,
+    topups::{self, Standing},
+};
+use crate::{BillingService, entitlements, ledger::Holder};
+
+/// Accounts that one look claims, and that it finds at once.
+const MOST: u64 = 100;
+/// How often an instance looks at most.
+const PACE: Duration = Duration::from_secs(1);
+/// Where nobody has chosen: a tenth of what came last.
+const USUAL_PART: i64 = 10;
+/// More than anybody has.
+pub(super) const MOST_CREDITS: i64 = 1_000_000_000_000_000;
+
+/// Looks after balances as long as the program runs.
+pub async fn keep(service: Arc<BillingService>) {
+    let mut tick = tokio::time::interval(service.config.payment.reconcile_every);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = service.payments.stirred.notified() => {}
+            () = service.stopping.cancelled() => return,
+        }
+        if let Err(error) = caught(look(&service)).await {
+            tracing::warn!(%error, "balances could not be looked after");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PACE) => {}
+            () = service.stopping.cancelled() => return,
+        }
+    }
+}
+
+/// Tells people whose account has changed.
+pub async fn follow(service: Weak<BillingService>, mut changed: mpsc::UnboundedReceiver<UserId>) {
+    while let Some(user_id) = changed.recv().await {
+        let Some(service) = service.upgrade() else { return };
+        stir(&service);
+        // A workspace's members learn of its account when they ask.
+        if !service.payers.knows(WorkspaceId(user_id.0)) {
+            entitlements::tell(&service, user_id);
+        }
+    }
+}
+
+/// Tells those concerned that an account has changed by a transaction that is committed.
+pub fn tell_changed(service: &BillingService, holder: Holder) {
+    stir(service);
+    match holder {
+        Holder::Person(id) => entitlements::tell(service, id),
+        // Its members' use may be paid from it from now on.
+        Holder::Workspace(id) => note_payer(service, id),
+    }
+}
+
+/// A workspace has credits now, or more of them: they pay for what is used in it.
+fn note_payer(service: &BillingService, id: WorkspaceId) {
+    service.payers.add(id);
+    // Whoever does not hear it learns it with the next change.
+    drop(service.bus.publish(vec![BusMessage::Signal(Signal::KeysChanged(vec![id.0]))]));
+}
+
+/// Balances have changed by a transaction that is committed.
+pub fn stir(service: &BillingService) {
+    service.payments.stirred.notify_one();
+}
+
+async fn look(service: &BillingService) -> Result<(), AppError> {
+    let now = service.clock.now();
+    let claimed =
+        rows::claim_top_ups(service.db.writer(), now, now.plus(service.config.payment.reconcile_after), MOST).await?;
+    let mut some: Vec<(Uuid, bool)> = claimed.iter().map(|id| (*id, true)).collect();
+    let mut after = Uuid::nil();
+    loop {
+        let due = rows::due(service.db.reader(), after, MOST).await?;
+        let next = due.last().copied();
+        some.extend(due.into_iter().filter(|id| !claimed.contains(id)).map(|id| (id, false)));
+        // Some at the same time: a gateway may take long to answer about one.
+        stream::iter(std::mem::take(&mut some))
+            .for_each_concurrent(AT_ONCE, |(id, is_claimed)| async move {
+                if let Err(error) = look_at(service, id, is_claimed).await {
+                    tracing::warn!(%error, account = %id, "a balance could not be looked after");
+                }
+            })
+            .await;
+        // What fails stays due, and keeps none behind it waiting.
+        let Some(next) = next else { return Ok(()) };
+        after = next;
+    }
+}
+
+/// What there is to do about an account. It can be done again at any time.
+async fn look_at(service: &BillingService, id: Uuid, is_claimed: bool) -> Result<(), AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let Some(mut account) = ledger_rows::lock(&tx, &[id]).await?.pop() else { return Ok(()) };
+    if account.is_due == 0 && !is_claimed {
+        return Ok(());
+    }
+    let threshold = threshold(&tx, &account).await?;
+    let warned = account.is_low != 0;
+    account.is_low = i64::from(account.balance < threshold);
+    let holder = Holder::of(&account)?;
+    let told = if account.is_low != 0 && !warned { warn(service, &tx, holder, &account).await? } else { Vec::new() };
+    let top_up = match rows::lock_top_up(&tx, id).await? {
+        Some(row) => topups::advance(service, &tx, row, account.balance, now).await?,
+        None => Standing::default(),
+    };
+    let low_at = Some(threshold).filter(|_| account.is_low == 0);
+    account.watch_at = low_at.max(top_up.watch_at).filter(|at| *at > MicroCredits::ZERO);
+    account.is_due = 0;
+    rows::store_watch(&tx, &account).await?;
+    tx.commit().await.map_err(app_error)?;
+    for user_id in told {
+        tell(service, user_id, holder, account.balance, threshold);
+    }
+    if let Some(payment) = top_up.to_charge {
+        // What became of it is seen with the next look, which is soon where it was paid.
+        topups::charge(service, &payment).await?;
+    }
+    Ok(())
+}
+
+/// Below which balance the holder of an account is warned.
+pub(super) async fn threshold<C: ConnectionTrait>(
+    db: &C,
+    account: &ledger_account::Model,
+) -> Result<MicroCredits, AppError> {
+    match account.low_threshold {
+        Some(chosen) => Ok(chosen),
+        None => Ok(MicroCredits(rows::last_gain(db, account.id).await?.0 / USUAL_PART)),
+    }
+}
+
+/// Writes to those who pay. Answers who they are.
+async fn warn<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    holder: Holder,
+    account: &ledger_account::Model,
+) -> Result<Vec<UserId>, AppError> {
+    let (told, workspace) = match holder {
+        Holder::Person(id) => (vec![id], None),
+        Holder::Workspace(id) => (rows::payers(txn, id).await?, workspaces::name(txn, id).await?),
+    };
+    let now = service.clock.now();
+    for user_id in &told {
+        let letter = Letter::CreditsLow {
+            workspace: workspace.clone(),
+            credits: whole_credits(account.balance),
+            page: page_of(holder),
+        };
+        mail::post(txn, now, Recipient::User(*user_id), letter).await?;
+    }
+    Ok(told)
+}
+
+fn tell(service: &BillingService, user_id: UserId, holder: Holder, balance: MicroCredits, threshold: MicroCredits) {
+    let event = Event::CreditsLow { workspace_id: holder.workspace(), balance, threshold };
+    match Envelope::seal(&event, Topic::User(user_id), service.clock.now()) {
+        Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
+        Err(error) => tracing::error!(%error, "a warning could not be sealed"),
+    }
+}
+
+/// The page on which credits are bought.
+pub(super) fn page_of(holder: Holder) -> String {
+    match holder {
+        Holder::Workspace(id) => format!("plans/billing?workspace_id={id}"),
+        Holder::Person(_) => "plans/billing".to_owned(),
+    }
+}
+
+/// `1,234.5`, as in a letter; what is less than a hundredth is left out.
+fn whole_credits(amount: MicroCredits) -> String {
+    let hundredths = amount.0.max(0) / 10_000;
+    let digits = (hundredths / 100).to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    let rest = format!(".{:02}", hundredths % 100);
+    text + rest.trim_end_matches('0').trim_end_matches('.')
+}
+
+/// How an account is watched, as its holder sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct LowBalance {
+    pub threshold: MicroCredits,
+    pub is_chosen: bool,
+    pub is_low: bool,
+}
+
+/// How somebody's account is watched, or a workspace's.
+pub(super) async fn low_balance(service: &BillingService, holder: Holder) -> Result<LowBalance, AppError> {
+    let db = service.db.writer();
+    let Some(account) = ledger_rows::account(db, holder.account()).await? else {
+        return Ok(LowBalance { threshold: MicroCredits::ZERO, is_chosen: false, is_low: false });
+    };
+    let threshold = threshold(db, &account).await?;
+    let is_low = account.balance < threshold;
+    Ok(LowBalance { threshold, is_chosen: account.low_threshold.is_some(), is_low })
+}
+
+/// Chooses below which balance an account's holder is warned. None: the usual; zero: never.
+pub(super) async fn choose(
+    service: &BillingService,
+    holder: Holder,
+    threshold: Option<MicroCredits>,
+) -> Result<(), AppError> {
+    if threshold.is_some_and(|amount| !(0..=MOST_CREDITS).contains(&amount.0)) {
+        return Err(AppError::field("threshold", "invalid", "This must be nothing, or more."));
+    }
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let mut account = open(&tx, holder, service.clock.now()).await?;
+    account.low_threshold = threshold;
+    // Whoever knows it when they choose is not told once more.
+    account.is_low = i64::from(account.balance < self::threshold(&tx, &account).await?);
+    account.is_due = 1;
+    rows::store_watch(&tx, &account).await?;
+    tx.commit().await.map_err(app_error)?;
+    stir(service);
+    Ok(())
+}
+
+/// An account, opened where it was not there, and locked.
+pub(super) async fn open<C: ConnectionTrait>(
+    txn: &C,
+    holder: Holder,
+    now: appcore::Timestamp,
+) -> Result<ledger_account::Model, AppError> {
+    let id = holder.account();
+    ledger_rows::open(txn, &[id], holder.kind(), now).await?;
+    ledger_rows::lock(txn, &[id]).await?.pop().ok_or_else(|| Code::NotFound.into())
+}
+
+impl Holder {
+    /// Whose a stored account is.
+    pub fn of(account: &ledger_account::Model) -> Result<Self, AppError> {
+        match account.kind.as_str() {
+            "user" => Ok(Self::Person(UserId(account.id))),
+            "workspace" => Ok(Self::Workspace(WorkspaceId(account.id))),
+            _ => Err(AppError::internal(anyhow::anyhow!("an account is of nobody"))),
+        }
+    }
+
+    pub const fn workspace(self) -> Option<WorkspaceId> {
+        match self {
+            Self::Person(_) => None,
+            Self::Workspace(id) => Some(id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credits_read_as_people_write_them() {
+        for (amount, text) in [
+            (0, "0"),
+            (9_999, "0"),
+            (10_000, "0.01"),
+            (1_500_000, "1.5"),
+            (999_999_999, "999.99"),
+            (1_234_500_000, "1,234.5"),
+            (1_000_000_000_000, "1,000,000"),
+        ] {
+            assert_eq!(whole_credits(MicroCredits(amount)), text);
+        }
+    }
+}

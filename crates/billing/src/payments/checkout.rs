@@ -1,0 +1,338 @@
+//! From a plan to the place where it is paid, and back.
+
+use std::{net::IpAddr, time::Duration};
+
+use ::payment::{Currency, GatewayError, GatewayName, Keep, Money, Stage, SubscriptionState};
+use appcore::{
+    AppError, Code, PaymentMethodId, PlanId, Timestamp, UserId,
+    view::{PaymentStatus, PlanKind, Price, PricingPlan},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::{payment, payment_method, pricing_plan},
+    query::{payments as rows, plans as plan_rows, subscriptions as subscription_rows, users},
+};
+use platform::links;
+use sea_orm::ConnectionTrait;
+use uuid::Uuid;
+
+use super::{
+    address_of, apply,
+    charges::{self, return_url},
+    failed, plans, price, reconcile, stage,
+    subscriptions::{self, Payer, Purpose, priced, wrong_state},
+};
+use crate::BillingService;
+
+/// How long a payer has. Stripe wants at least 30 minutes.
+const PATIENCE: Duration = Duration::from_secs(35 * 60);
+const MAX_KEY: usize = 200;
+/// The longest path that a browser comes back to.
+const MAX_PATH: usize = 500;
+/// Where a payer's browser goes in the end.
+const RESULT: &str = "/plans/result";
+/// Where a payer sees what is saved, and what comes next.
+pub(super) const BILLING: &str = "/plans/billing";
+
+/// What is to be bought.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub plan_id: PlanId,
+    /// None: that of the method.
+    pub gateway: Option<GatewayName>,
+    /// What was saved, to be charged at once.
+    pub method_id: Option<PaymentMethodId>,
+    /// None: the plan's first that the gateway takes.
+    pub currency: Option<Currency>,
+    /// What it costs as the payer was shown, seats counted.
+    pub shown: Option<Price>,
+    /// A path of this server.
+    pub return_url: Option<String>,
+    /// A payment that is asked for again with it is that payment.
+    pub key: Option<String>,
+    pub address: Option<IpAddr>,
+    /// Of a workspace; None: one.
+    pub seats: Option<i64>,
+}
+
+/// Where it is paid, or where the payer sees what became of it.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    pub payment_id: Uuid,
+    pub redirect_url: String,
+    pub expires_at: Timestamp,
+    pub status: PaymentStatus,
+}
+
+/// A payment as it has begun. What has nowhere to be paid any more leads to its result.
+pub(super) fn begun_of(service: &BillingService, row: &payment::Model) -> Result<Begun, AppError> {
+    let place = row.redirect_url.clone().filter(|_| stage(row).is_ok_and(Stage::is_open));
+    let redirect_url = match place {
+        Some(url) => url,
+        None => address_of(&service.config, &result_of(row))?.to_string(),
+    };
+    let status = row.status.parse().map_err(AppError::internal)?;
+    Ok(Begun { payment_id: row.id, redirect_url, expires_at: row.expires_at, status })
+}
+
+/// The page that tells what became of a payment.
+fn result_of(row: &payment::Model) -> String {
+    way_back(row.return_path.as_deref(), RESULT, "payment", row.id)
+}
+
+/// Where a browser goes in the end: the page that was asked for, else the usual one; with what it was about.
+pub(super) fn way_back(asked: Option<&str>, usual: &str, about: &str, id: Uuid) -> String {
+    // What is stored may be from a time when less was refused.
+    let path = asked.and_then(links::own_path).unwrap_or_else(|| usual.to_owned());
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{separator}{about}={id}")
+}
+
+/// The gateway that is asked for: that of the method, where one is.
+pub(super) fn gateway_of_method(
+    method: Option<&payment_method::Model>,
+    asked: Option<GatewayName>,
+) -> Result<Option<GatewayName>, AppError> {
+    let Some(method) = method else { return Ok(asked) };
+    let name = method.gateway.parse().map_err(AppError::internal)?;
+    if asked.is_some_and(|asked| asked != name) {
+        return Err(AppError::field("gateway", "invalid", "This payment method was saved at another gateway."));
+    }
+    Ok(Some(name))
+}
+
+/// A payment that nobody has been told of yet.
+pub(super) fn begun(
+    service: &BillingService,
+    user_id: UserId,
+    plan_id: PlanId,
+    gateway: &str,
+    price: Money,
+    now: Timestamp,
+) -> payment::Model {
+    let id = Uuid::now_v7();
+    payment::Model {
+        id,
+        user_id,
+        plan_id,
+        gateway: gateway.to_owned(),
+        amount: price.amount,
+        currency: price.currency.code().to_owned(),
+        stage: Stage::Created.as_str().to_owned(),
+        status: Stage::Created.as_str().to_owned(),
+        // Clients can't choose such a key: it has a blank in it.
+        idempotency_key: format!("own {id}"),
+        return_path: None,
+        reference: None,
+        charge: None,
+        redirect_url: None,
+        refunded: 0,
+        is_disputed: 0,
+        quarantine: None,
+        receipt_year: None,
+        receipt_number: None,
+        created_at: now,
+        expires_at: now.plus(PATIENCE),
+        paid_at: None,
+        check_at: Some(now.plus(service.config.payment.reconcile_after)),
+        workspace_id: None,
+        purpose: Purpose::Purchase.as_str().to_owned(),
+        subscription_id: None,
+        period: None,
+        seats: 1,
+        credits: None,
+        paid_amount: None,
+        paid_currency: None,
+        period_start: None,
+        period_end: None,
+        buyer: None,
+        method_id: None,
+        refused_at: None,
+        base_payment_id: None,
+    }
+}
+
+/// Begins a payment, or finds the one that was begun by this key.
+pub async fn begin(service: &BillingService, payer: Payer, order: Order) -> Result<Begun, AppError> {
+    let method = match order.method_id {
+        Some(id) => Some(subscriptions::own_method(service, payer, id).await?),
+        None => None,
+    };
+    let name = gateway_of_method(method.as_ref(), order.gateway)?;
+    let name = name.ok_or_else(|| AppError::field("gateway", "required", "Choose a payment method."))?;
+    if !service.payments.is_on(name) {
+        return Err(Code::GatewayOff.into());
+    }
+    let gateway = service.payments.gateway(name).ok_or(Code::GatewayOff)?;
+    let key = order.key.clone().unwrap_or_else(|| Uuid::now_v7().to_string());
+    if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(AppError::field(
+            "idempotency-key",
+            "invalid",
+            "The key must be 1 to 200 letters, digits and signs.",
+        ));
+    }
+    let now = service.clock.now();
+    let return_path = order.return_url.as_deref().map(|path| own_path(service, path)).transpose()?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let offered = plans::offered(&tx, order.plan_id).await?;
+    let plan = plans::view(offered.clone())?;
+    let seats = order.seats.unwrap_or(1);
+    let is_subscription = plan.kind == PlanKind::Subscription;
+    if seats != 1 && !(is_subscription && payer.workspace_id.is_some()) {
+        return Err(AppError::field("seats", "invalid", "Only plans of workspaces have seats."));
+    }
+    let price = priced(&plan, gateway.as_ref(), order.currency, seats)?;
+    plans::check_shown(&plan, &price, order.shown.as_ref())?;
+    let row = payment::Model {
+        idempotency_key: key.clone(),
+        return_path,
+        workspace_id: payer.workspace_id,
+        seats,
+        method_id: order.method_id,
+        credits: Some(plan.credits),
+        ..begun(service, payer.user_id, plan.id, name.as_str(), price, now)
+    };
+    let held = if is_subscription { held(&tx, payer, &offered, seats, now).await? } else { None };
+    let row = payment::Model { subscription_id: held, ..row };
+    let row = if rows::insert(&tx, row.clone()).await? {
+        row
+    } else {
+        let begun = rows::by_key(&tx, payer.user_id, &key).await?.ok_or(Code::Conflict)?;
+        let is_same = (begun.plan_id, &begun.gateway, &begun.currency) == (row.plan_id, &row.gateway, &row.currency)
+            && (begun.workspace_id, begun.seats, begun.method_id) == (row.workspace_id, row.seats, row.method_id);
+        if !is_same {
+            return Err(AppError::refused(Code::Conflict, "This Idempotency-Key belongs to another payment."));
+        }
+        begun
+    };
+    tx.commit().await.map_err(app_error)?;
+    if row.redirect_url.is_some() {
+        return begun_of(service, &row);
+    }
+    if let Some(method) = method {
+        let is_over = !stage(&row)?.is_open() || now >= row.expires_at;
+        let row = if is_over { row } else { charges::charge_present(service, &row, &method).await? };
+        return begun_of(service, &row);
+    }
+    if stage(&row)? != Stage::Created || now >= row.expires_at {
+        return Err(AppError::refused(Code::Conflict, "This payment has ended already. Begin a new one."));
+    }
+    open(service, row, &plan, order.address).await
+}
+
+/// The subscription that would go on by this purchase: of this plan, in whatever version. While one holds, another plan is a change of it.
+async fn held<C: ConnectionTrait>(
+    txn: &C,
+    payer: Payer,
+    plan: &pricing_plan::Model,
+    seats: i64,
+    now: Timestamp,
+) -> Result<Option<Uuid>, AppError> {
+    if let Some(id) = payer.workspace_id {
+        let members = subscription_rows::seated(txn, id, subscriptions::MOST_SEATS + 1).await?;
+        if i64::try_from(members.len()).is_ok_and(|members| members > seats) {
+            return Err(AppError::field("seats", "invalid", "There are more members than that."));
+        }
+    }
+    let Some(row) = subscription_rows::of(txn, payer.account()).await? else { return Ok(None) };
+    let state = subscriptions::state(&row)?;
+    if state == SubscriptionState::Ended || row.ends_at <= now {
+        return Ok(None);
+    }
+    if row.is_charging != 0 {
+        return Err(wrong_state("A charge is under way. Try again in a few minutes."));
+    }
+    let had = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?;
+    if plans::family(&had) == plans::family(plan) && row.seats == seats {
+        return Ok(Some(row.id));
+    }
+    match state {
+        SubscriptionState::Trialing => Ok(None),
+        SubscriptionState::PastDue => Err(wrong_state("Pay your plan first, or cancel it.")),
+        _ => Err(wrong_state("You have a plan already. Change it instead.")),
+    }
+}
+
+/// Has the gateway make the place where it is paid. Asked again, it makes the same one.
+pub(super) async fn open(
+    service: &BillingService,
+    row: payment::Model,
+    plan: &PricingPlan,
+    address: Option<IpAddr>,
+) -> Result<Begun, AppError> {
+    let gateway = super::gateway_of(service, &row)?;
+    let return_url = return_url(service, &row)?;
+    let notify_url = address_of(&service.config, &format!("/r1/payments/webhooks/{}", row.gateway))?;
+    // What a subscription is paid with is charged again.
+    let keeps = plan.kind == PlanKind::Subscription && gateway.recurring().is_some();
+    let (customer, email) = if keeps {
+        let payer = Payer { user_id: row.user_id, workspace_id: row.workspace_id };
+        let user = users::by_id(service.db.reader(), row.user_id).await?.ok_or(Code::Unauthenticated)?;
+        (subscriptions::customer_of(service, payer, gateway.name()).await?, user.email)
+    } else {
+        (None, String::new())
+    };
+    let order = ::payment::Order {
+        payment_id: row.id,
+        price: price(&row)?,
+        title: &plan.name,
+        return_url: &return_url,
+        notify_url: &notify_url,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        address,
+        keep: keeps.then_some(Keep { customer: customer.as_deref(), email: &email }),
+    };
+    let made = gateway.create_checkout(&order).await;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let mut locked = rows::lock(&tx, row.id).await?.ok_or(Code::NotFound)?;
+    match made {
+        Ok(made) => {
+            // A webhook may have been faster.
+            apply::step(&mut locked, Stage::Pending)?;
+            locked.reference = Some(made.reference);
+            locked.redirect_url = Some(made.redirect_url);
+            rows::store(&tx, locked.clone()).await?;
+            tx.commit().await.map_err(app_error)?;
+            begun_of(service, &locked)
+        }
+        Err(error) => {
+            // Nobody was told where to pay, so nobody pays: where it is not known whether it was made, it expires by itself.
+            if matches!(error, GatewayError::Refused(_)) {
+                apply::step(&mut locked, Stage::Failed)?;
+                rows::store(&tx, locked).await?;
+                tx.commit().await.map_err(app_error)?;
+            }
+            tracing::warn!(%error, payment = %row.id, "a payment could not be begun");
+            Err(failed(error))
+        }
+    }
+}
+
+/// A path of ours: a browser is sent nowhere else.
+pub(super) fn own_path(service: &BillingService, url: &str) -> Result<String, AppError> {
+    let refused = || AppError::field("return_url", "invalid", "This must be a page of this server.");
+    let path = url.strip_prefix(&service.config.server.public_url()).unwrap_or(url);
+    links::own_path(path).filter(|path| path.len() <= MAX_PATH).ok_or_else(refused)
+}
+
+/// The payer's browser is back. That proves nothing: the gateway is asked, and the browser goes to a page that waits for the truth.
+pub async fn finish(
+    service: &BillingService,
+    gateway: GatewayName,
+    payment_id: Option<Uuid>,
+) -> Result<String, AppError> {
+    let row = match payment_id {
+        Some(id) => rows::by_id(service.db.reader(), id).await?.filter(|row| row.gateway == gateway.as_str()),
+        None => None,
+    };
+    let Some(row) = row else { return Ok(RESULT.to_owned()) };
+    let (path, id) = (result_of(&row), row.id);
+    if stage(&row)?.is_open()
+        && let Err(error) = reconcile::ask(service, row).await
+    {
+        tracing::info!(%error, payment = %id, "the gateway could not be asked when the payer came back");
+    }
+    Ok(path)
+}

@@ -1,0 +1,547 @@
+//! Fulfilment: grants credits, takes seats and updates the subscription for a paid payment, and follows its refunds and disputes. Runs in the caller's
+//! transaction.
+//!
+//! A paid payment pays for `credits` for each of its `seats`, and never grants more than that, whoever has the seats meanwhile. So the credits granted in
+//! a period are never more than its payments pay for, also after some of them were refunded.
+
+use std::collections::{BTreeSet, HashSet};
+
+use ::payment::{Cycle, SubscriptionDeed, SubscriptionState};
+use appcore::{
+    AppError, Code, PlanId, Timestamp,
+    credits::MicroCredits,
+    view::{PlanKind, PricingPlan},
+};
+use dbcontext::{
+    entity::{payment, payment_credit, subscription},
+    query::{payments as payment_rows, plans as plan_rows, subscriptions as rows},
+};
+use sea_orm::ConnectionTrait;
+use uuid::Uuid;
+
+use super::{
+    claims::{Claims, holder_of},
+    plans,
+    subscriptions::{self, KeepMethodJob, Purpose, interval_of},
+};
+use crate::{
+    BillingService,
+    ledger::{Books, Source},
+};
+
+/// Gives the payer what was paid for.
+pub(super) async fn deliver<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &mut payment::Model,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?;
+    let plan = plans::view(plan)?;
+    let credits = row.credits.unwrap_or(plan.credits);
+    if plan.kind != PlanKind::Subscription {
+        return give(txn, row, &[subscriptions::account(row)], credits, None, now).await;
+    }
+    let purpose: Purpose = row.purpose.parse()?;
+    let current = rows::lock_of(txn, subscriptions::account(row)).await?;
+    let before = current.clone();
+    let paid = match current {
+        Some(current) => go_on(service, txn, current, purpose, row, &plan, now).await?,
+        None => {
+            let new = first_period(service, row, &plan, now)?;
+            if rows::insert(txn, new.clone()).await? {
+                new
+            } else {
+                // Another payment was faster.
+                let current = rows::lock_of(txn, subscriptions::account(row)).await?.ok_or(Code::Conflict)?;
+                go_on(service, txn, current, purpose, row, &plan, now).await?
+            }
+        }
+    };
+    row.subscription_id = Some(paid.id);
+    row.period = Some(paid.period);
+    let expires_at = Some(paid.period_end);
+    row.period_start = Some(if purpose == Purpose::Change { now } else { paid.starts_at });
+    row.period_end = expires_at;
+    let changed_within = before.filter(|before| before.period == paid.period);
+    if let Some(base) = changed_within.as_ref().and_then(|before| before.payment_id) {
+        // The number of the period is that of its first payment, also where the subscription came back to it.
+        row.period = payment_rows::by_id(txn, base).await?.ok_or(Code::NotFound)?.period;
+        row.base_payment_id = Some(base);
+    }
+    match paid.workspace_id {
+        None => give(txn, row, &[row.user_id.0], credits, expires_at, now).await?,
+        Some(id) => {
+            let members: Vec<Uuid> = rows::seated(txn, id, paid.seats).await?.into_iter().map(|user| user.0).collect();
+            match changed_within {
+                None => give(txn, row, &members, credits, expires_at, now).await?,
+                Some(before) => keep_seats(txn, &before, &paid, row, &plan, &members, now).await?,
+            }
+        }
+    }
+    if purpose != Purpose::Renewal && super::gateway_of(service, row).is_ok_and(|gateway| gateway.recurring().is_some())
+    {
+        jobs::ask(txn, now, &KeepMethodJob { payment_id: row.id }).await?;
+    }
+    Ok(())
+}
+
+/// Moves the seats of a period to the payment of a change within it. Members get what the new plan has more than the old one, for the rest of the period.
+/// Seats of people who are no members any more, or guests, stay taken without further credits while there are that many. Members without a seat get one [later](seat).
+async fn keep_seats<C: ConnectionTrait>(
+    txn: &C,
+    before: &subscription::Model,
+    paid: &subscription::Model,
+    row: &payment::Model,
+    plan: &PricingPlan,
+    members: &[Uuid],
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let Some(base) = before.payment_id else { return Ok(()) };
+    let taken = rows::credits_of(txn, base).await?.into_iter().map(|one| one.account_id);
+    let (members, mut others): (Vec<Uuid>, Vec<Uuid>) = taken.partition(|account| members.contains(account));
+    let old = plan_rows::by_id(txn, before.plan_id).await?.ok_or(Code::NotFound)?.credits;
+    let more = MicroCredits((plan.credits.0 - old.0).max(0));
+    let each = rest_of(paid, more, now).min(share(paid_credits(row, plan.credits), members.len()));
+    give(txn, row, &members, each, Some(paid.period_end), now).await?;
+    others.truncate(usize::try_from(paid.seats).unwrap_or(0).saturating_sub(members.len()));
+    let nothing = |account_id| payment_credit::Model {
+        payment_id: row.id,
+        account_id,
+        credits: MicroCredits::ZERO,
+        created_at: now,
+    };
+    rows::put_credits(txn, others.into_iter().map(nothing).collect()).await
+}
+
+/// The part of credits that goes with the rest of a period.
+fn rest_of(held: &subscription::Model, credits: MicroCredits, now: Timestamp) -> MicroCredits {
+    let (whole, rest) = ((held.period_end.0 - held.starts_at.0).max(1), held.period_end.0 - now.0);
+    let part = i128::from(credits.0) * i128::from(rest.max(0)) / i128::from(whole);
+    MicroCredits(i64::try_from(part).unwrap_or(i64::MAX))
+}
+
+fn share(credits: MicroCredits, among: usize) -> MicroCredits {
+    MicroCredits(credits.0.max(0) / i64::try_from(among.max(1)).unwrap_or(i64::MAX))
+}
+
+/// All credits that a payment pays for.
+fn paid_credits(row: &payment::Model, of_plan: MicroCredits) -> MicroCredits {
+    MicroCredits(row.credits.unwrap_or(of_plan).0.saturating_mul(row.seats))
+}
+
+async fn go_on<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    current: subscription::Model,
+    purpose: Purpose,
+    row: &payment::Model,
+    plan: &PricingPlan,
+    now: Timestamp,
+) -> Result<subscription::Model, AppError> {
+    let paid = match purpose {
+        Purpose::Purchase | Purpose::Renewal => {
+            let is_same = row.subscription_id == Some(current.id) || is_version(txn, current.plan_id, plan.id).await?;
+            next_period(service, current, row, plan, is_same, now)?
+        }
+        Purpose::Change | Purpose::Restart => changed(service, current, purpose, row, plan, now)?,
+        Purpose::TopUp => return Err(AppError::internal(anyhow::anyhow!("credits that were bought have no period"))),
+    };
+    rows::store(txn, paid.clone()).await?;
+    Ok(paid)
+}
+
+fn first_period(
+    service: &BillingService,
+    row: &payment::Model,
+    plan: &PricingPlan,
+    now: Timestamp,
+) -> Result<subscription::Model, AppError> {
+    let cycle = Cycle::beginning(interval_of(plan)?, now);
+    let mut new = subscription::Model {
+        id: Uuid::now_v7(),
+        account_id: subscriptions::account(row),
+        workspace_id: row.workspace_id,
+        user_id: row.user_id,
+        plan_id: plan.id,
+        payment_id: Some(row.id),
+        state: SubscriptionState::Active.as_str().to_owned(),
+        gateway: Some(row.gateway.clone()),
+        currency: Some(row.currency.clone()),
+        seats: row.seats,
+        anchor_day: i64::from(cycle.anchor_day),
+        period: 1,
+        starts_at: now,
+        period_end: end_of(cycle, now)?,
+        ends_at: now,
+        next_plan_id: None,
+        next_seats: None,
+        method_id: None,
+        attempts: 0,
+        is_charging: 0,
+        reminded: 0,
+        due_at: None,
+        updated_at: now,
+    };
+    subscriptions::settle(service, &mut new, now)?;
+    Ok(new)
+}
+
+/// Whether two plans are versions of the same one.
+async fn is_version<C: ConnectionTrait>(txn: &C, one: PlanId, other: PlanId) -> Result<bool, AppError> {
+    let found = plan_rows::by_ids(txn, vec![one, other]).await?;
+    let family = |id: PlanId| found.iter().find(|plan| plan.id == id).map(plans::family);
+    Ok(one == other || (family(one).is_some() && family(one) == family(other)))
+}
+
+/// Whether there is time left that was paid.
+fn is_paid_for(current: &subscription::Model, now: Timestamp) -> Result<bool, AppError> {
+    let is_paid = matches!(subscriptions::state(current)?, SubscriptionState::Active | SubscriptionState::Canceling);
+    Ok(is_paid && current.period_end > now)
+}
+
+/// One more period. The same subscription goes on where it ends, though that may be past, and so does another plan while there is time left that was paid;
+/// what has ended begins anew.
+fn next_period(
+    service: &BillingService,
+    current: subscription::Model,
+    row: &payment::Model,
+    plan: &PricingPlan,
+    is_same: bool,
+    now: Timestamp,
+) -> Result<subscription::Model, AppError> {
+    let state = subscriptions::state(&current)?;
+    let goes_on =
+        (state != SubscriptionState::Ended && is_same && current.ends_at > now) || is_paid_for(&current, now)?;
+    let (start, cycle) = if goes_on {
+        (current.period_end, Cycle { interval: interval_of(plan)?, ..subscriptions::cycle(&current, plan)? })
+    } else {
+        (now, Cycle::beginning(interval_of(plan)?, now))
+    };
+    let is_other_gateway = current.gateway.as_deref() != Some(row.gateway.as_str());
+    let mut next = subscription::Model {
+        user_id: row.user_id,
+        plan_id: plan.id,
+        payment_id: Some(row.id),
+        state: SubscriptionState::Active.as_str().to_owned(),
+        gateway: Some(row.gateway.clone()),
+        currency: Some(row.currency.clone()),
+        seats: row.seats,
+        anchor_day: i64::from(cycle.anchor_day),
+        period: current.period + 1,
+        starts_at: start,
+        period_end: end_of(cycle, start)?,
+        next_plan_id: None,
+        next_seats: None,
+        method_id: current.method_id.filter(|_| !is_other_gateway),
+        attempts: 0,
+        is_charging: 0,
+        updated_at: now,
+        ..current
+    };
+    subscriptions::settle(service, &mut next, now)?;
+    Ok(next)
+}
+
+/// Another plan, or more seats, from now on. With another interval a period of its own begins.
+fn changed(
+    service: &BillingService,
+    current: subscription::Model,
+    purpose: Purpose,
+    row: &payment::Model,
+    plan: &PricingPlan,
+    now: Timestamp,
+) -> Result<subscription::Model, AppError> {
+    if current.ends_at <= now {
+        return next_period(service, current, row, plan, false, now);
+    }
+    let mut next = subscription::Model {
+        plan_id: plan.id,
+        seats: row.seats,
+        payment_id: Some(row.id),
+        next_plan_id: None,
+        next_seats: None,
+        updated_at: now,
+        ..current
+    };
+    if purpose == Purpose::Restart {
+        let cycle = Cycle::beginning(interval_of(plan)?, now);
+        next.anchor_day = i64::from(cycle.anchor_day);
+        next.period += 1;
+        next.starts_at = now;
+        next.period_end = end_of(cycle, now)?;
+    }
+    subscriptions::settle(service, &mut next, now)?;
+    Ok(next)
+}
+
+fn end_of(cycle: Cycle, start: Timestamp) -> Result<Timestamp, AppError> {
+    cycle.end(start).ok_or_else(|| AppError::internal(anyhow::anyhow!("no calendar has the end of this period")))
+}
+
+/// Why what was paid has to be looked at before anything is given for it. None: it fits.
+pub(super) async fn misfit<C: ConnectionTrait>(
+    txn: &C,
+    row: &payment::Model,
+    now: Timestamp,
+) -> Result<Option<&'static str>, AppError> {
+    let purpose: Purpose = row.purpose.parse()?;
+    if matches!(purpose, Purpose::Renewal | Purpose::TopUp) {
+        return Ok(None);
+    }
+    let current = rows::lock_of(txn, subscriptions::account(row)).await?;
+    if matches!(purpose, Purpose::Change | Purpose::Restart) {
+        // A change is for the period and for the plan that it was priced against.
+        let is_timely = current.is_some_and(|current| {
+            let is_same_base = row.base_payment_id.is_none_or(|base| current.payment_id == Some(base));
+            Some(current.period) == row.period && current.period_end > now && is_same_base
+        });
+        return Ok((!is_timely).then_some("late"));
+    }
+    let Some(current) = current else { return Ok(None) };
+    if row.subscription_id == Some(current.id) || !is_paid_for(&current, now)? {
+        return Ok(None);
+    }
+    let plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?;
+    if plan.kind != PlanKind::Subscription.as_str() {
+        return Ok(None);
+    }
+    // Both were begun before there was anything: what was paid first is not thrown away for what was paid second.
+    let is_same = current.seats == row.seats && is_version(txn, current.plan_id, row.plan_id).await?;
+    Ok((!is_same).then_some("second_plan"))
+}
+
+/// Gives each of these accounts credits by a payment. Once: the ledger doesn't book the same thing twice.
+async fn give<C: ConnectionTrait>(
+    txn: &C,
+    row: &payment::Model,
+    accounts: &[Uuid],
+    credits: MicroCredits,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let mut accounts = accounts.to_vec();
+    accounts.sort_unstable();
+    accounts.dedup();
+    for account in &accounts {
+        let mut books = Books::open(txn, holder_of(row, *account), now).await?;
+        books.only()?.buy(credits, &source_of(row, *account), expires_at);
+        books.store(txn).await?;
+    }
+    let given = |account_id| payment_credit::Model { payment_id: row.id, account_id, credits, created_at: now };
+    rows::put_credits(txn, accounts.into_iter().map(given).collect()).await
+}
+
+/// What is left of a payment.
+struct Unspent<'a> {
+    row: &'a payment::Model,
+    claims: Claims,
+    /// Credits that it pays for and that nobody was granted, without those that refunds and disputes claim.
+    credits: MicroCredits,
+    /// Of `row.amount`, what nothing claims.
+    unclaimed: i64,
+    has_user: bool,
+    /// Whether all of its seats are taken.
+    is_full: bool,
+}
+
+impl<'a> Unspent<'a> {
+    async fn read<C: ConnectionTrait>(txn: &C, row: &'a payment::Model, user: Uuid) -> Result<Self, AppError> {
+        let of_plan = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?.credits;
+        let claims = Claims::read(txn, row.id).await?;
+        let mut credits = claims.unclaimed(row, paid_credits(row, of_plan));
+        let granted = rows::credits_of(txn, row.id).await?;
+        for one in &granted {
+            credits = credits - claims.unclaimed(row, one.credits);
+        }
+        let unclaimed = (row.amount.max(1) - claims.claimed()).max(0);
+        let has_user = granted.iter().any(|one| one.account_id == user);
+        let credits = if unclaimed == 0 { MicroCredits::ZERO } else { credits.max(MicroCredits::ZERO) };
+        let is_full = i64::try_from(granted.len()).is_ok_and(|taken| taken >= row.seats);
+        Ok(Self { row, claims, credits, unclaimed, has_user, is_full })
+    }
+
+    /// Grants a part of it. What refunds and disputes claim of the payment is taken from the new seat, too, so that it comes back where they fail.
+    async fn grant<C: ConnectionTrait>(
+        &self,
+        txn: &C,
+        user: Uuid,
+        part: MicroCredits,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), AppError> {
+        let gross = i128::from(part.0) * i128::from(self.row.amount.max(1)) / i128::from(self.unclaimed.max(1));
+        let gross = MicroCredits(i64::try_from(gross).unwrap_or(i64::MAX));
+        give(txn, self.row, &[user], gross, Some(expires_at), now).await?;
+        match self.claims.current() {
+            Some(claim) => self.claims.take(txn, self.row, claim, now).await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Gives a member a free seat of a workspace, with the plan's credits for the rest of the period, as far as they are paid for. `payments` are those of the
+/// period, locked, that of `held` last. Someone who had credits of this period before gets none again.
+pub(super) async fn seat<C: ConnectionTrait>(
+    txn: &C,
+    held: &subscription::Model,
+    payments: &[payment::Model],
+    user: Uuid,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let Some((current, earlier)) = payments.split_last() else { return Ok(()) };
+    let current = Unspent::read(txn, current, user).await?;
+    let taken = rows::credits_of(txn, current.row.id).await?.len();
+    let free = usize::try_from(held.seats).unwrap_or(0).saturating_sub(taken);
+    // While all of its money is disputed or on its way back, nobody takes a seat.
+    if free == 0 || current.has_user || current.unclaimed == 0 {
+        return Ok(());
+    }
+    let mut sources = vec![current];
+    let mut had_some = false;
+    for row in earlier.iter().rev() {
+        let one = Unspent::read(txn, row, user).await?;
+        had_some |= one.has_user && one.unclaimed > 0;
+        if !one.has_user && !one.is_full {
+            sources.push(one);
+        }
+    }
+    let left = sources.iter().map(|one| one.credits.0).sum();
+    let plan = plan_rows::by_id(txn, held.plan_id).await?.ok_or(Code::NotFound)?;
+    // A period that was paid in advance has not begun.
+    let usual = rest_of(held, plan.credits, now.max(held.starts_at));
+    let mut missing = if had_some { MicroCredits::ZERO } else { usual.min(share(MicroCredits(left), free)) };
+    for (place, one) in sources.iter().enumerate() {
+        let part = missing.min(one.credits);
+        // The seat is that of the current payment, with or without credits.
+        if place == 0 || part > MicroCredits::ZERO {
+            one.grant(txn, user, part, held.period_end, now).await?;
+            missing = missing - part;
+        }
+    }
+    Ok(())
+}
+
+/// What a purchase of an account's is booked for.
+pub(super) fn source_of(row: &payment::Model, account: Uuid) -> Source {
+    if account == row.user_id.0 && row.workspace_id.is_none() {
+        Source::new("payment", row.id)
+    } else {
+        Source::new("payment", format_args!("{}:{account}", row.id))
+    }
+}
+
+/// Applies the plan that is paid for after all of a payment's money went back, or came again.
+///
+/// The plan in force is that of the last payment that stands. A payment stands while not all of its money has gone back; a change within a period stands
+/// only while what it changed stands, since it paid no more than the difference. Without such a payment the subscription ends.
+pub(super) async fn follow_payments<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &payment::Model,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let Some(mut held) = rows::lock_of(txn, subscriptions::account(row)).await? else { return Ok(()) };
+    if row.subscription_id != Some(held.id) || subscriptions::state(&held)? == SubscriptionState::Ended {
+        return Ok(());
+    }
+    let mut all = rows::paid(txn, held.id).await?;
+    // It may be paid and refunded in one transaction, so it is not stored as paid yet.
+    if let Some(one) = all.iter_mut().find(|one| one.id == row.id) {
+        one.clone_from(row);
+    } else {
+        all.push(row.clone());
+    }
+    let Some(current) = all.iter().find(|one| Some(one.id) == held.payment_id) else { return Ok(()) };
+    let period = current.period;
+    let deed = if let Some(paid) = standing(txn, &all, period).await? {
+        if Some(paid.id) == held.payment_id {
+            return Ok(());
+        }
+        follow(&mut held, paid);
+        None
+    } else if let Some(earlier) = running_before(txn, &all, period, now).await? {
+        let is_in_advance = held.starts_at > now;
+        follow(&mut held, earlier.paid);
+        (held.starts_at, held.period_end) = (earlier.starts_at, earlier.period_end);
+        held.anchor_day = 0;
+        is_in_advance.then_some(SubscriptionDeed::Cancel)
+    } else if held.starts_at > now {
+        // It was paid in advance: what was paid before it still holds.
+        held.period_end = held.starts_at;
+        Some(SubscriptionDeed::Cancel)
+    } else {
+        held.period_end = held.period_end.min(now);
+        Some(SubscriptionDeed::TakenBack)
+    };
+    if let Some(deed) = deed {
+        subscriptions::step(&mut held, deed)?;
+    }
+    subscriptions::settle(service, &mut held, now)?;
+    rows::store(txn, held).await
+}
+
+fn follow(held: &mut subscription::Model, paid: &payment::Model) {
+    held.plan_id = paid.plan_id;
+    held.seats = paid.seats;
+    held.payment_id = Some(paid.id);
+    held.currency = Some(paid.currency.clone());
+    if held.gateway.as_ref() != Some(&paid.gateway) {
+        held.gateway = Some(paid.gateway.clone());
+        held.method_id = None;
+    }
+    let is_next = held.next_plan_id == Some(paid.plan_id) && held.next_seats.is_none_or(|seats| seats == paid.seats);
+    if is_next {
+        (held.next_plan_id, held.next_seats) = (None, None);
+    }
+}
+
+/// The last of these payments, of one period, that [stands](follow_payments).
+async fn standing<'a, C: ConnectionTrait>(
+    txn: &C,
+    all: &'a [payment::Model],
+    period: Option<i64>,
+) -> Result<Option<&'a payment::Model>, AppError> {
+    let (mut before, mut last) = (None, None);
+    let mut fallen = HashSet::new();
+    for one in all.iter().filter(|one| one.period == period) {
+        let is_change = one.purpose.parse::<Purpose>()? == Purpose::Change;
+        let base = one.base_payment_id.or(before).filter(|_| is_change);
+        let is_gone = Claims::read(txn, one.id).await?.gone() >= one.amount;
+        if is_gone || base.is_some_and(|base| fallen.contains(&base)) {
+            fallen.insert(one.id);
+        } else {
+            last = Some(one);
+        }
+        before = Some(one.id);
+    }
+    Ok(last)
+}
+
+/// A period that was paid earlier and isn't over.
+struct Earlier<'a> {
+    /// The last of its payments that stands.
+    paid: &'a payment::Model,
+    starts_at: Timestamp,
+    period_end: Timestamp,
+}
+
+async fn running_before<'a, C: ConnectionTrait>(
+    txn: &C,
+    all: &'a [payment::Model],
+    period: Option<i64>,
+    now: Timestamp,
+) -> Result<Option<Earlier<'a>>, AppError> {
+    let is_running = |one: &&payment::Model| one.period < period && one.period_end.is_some_and(|end| end > now);
+    let periods: BTreeSet<_> = all.iter().filter(is_running).map(|one| one.period).collect();
+    for period in periods.into_iter().rev() {
+        let first = all.iter().find(|one| one.period == period);
+        let Some((starts_at, period_end)) = first.and_then(|first| first.period_start.zip(first.period_end)) else {
+            continue;
+        };
+        if let Some(paid) = standing(txn, all, period).await? {
+            return Ok(Some(Earlier { paid, starts_at, period_end }));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,30 @@
+//! The end of a demo payment: the payer chooses it, and it takes the way of a real one.
+
+use ::payment::{Delivery, DemoOutcome, Gateway as _};
+use appcore::{AppError, Code, auth::Principal, view::Payment};
+use uuid::Uuid;
+
+use super::{inbox, own, price, read};
+use crate::BillingService;
+
+/// Ends a demo payment of the caller's own.
+pub async fn end_demo(
+    service: &BillingService,
+    by: &Principal,
+    id: Uuid,
+    outcome: DemoOutcome,
+) -> Result<Payment, AppError> {
+    let row = own(service, by, id).await?;
+    let demo = service.payments.demo().ok_or(Code::GatewayOff)?;
+    if row.gateway != demo.name().as_str() {
+        return Err(AppError::refused(Code::WrongState, "This payment is no demo."));
+    }
+    let (body, (name, signature)) = demo.event(id, outcome, price(&row)?);
+    let header = move |asked: &str| (asked == name).then(|| signature.clone());
+    let delivery = Delivery { header: &header, query: "", body: &body, now: service.clock.now() };
+    let answer = inbox::receive(service, demo.name(), &delivery).await?;
+    if answer.status >= 500 {
+        return Err(AppError::unavailable(anyhow::anyhow!("the event was not applied")));
+    }
+    read(service, by, id).await
+}

@@ -1,0 +1,139 @@
+//! What gateways tell: verified, then stored and applied in one transaction.
+
+use ::payment::{About, Acknowledged, Answer, Delivery, Forged, Gateway, GatewayName, News, Notice, Telling};
+use appcore::{AppError, Code, PaymentMethodSetupId};
+use dbcontext::{constraint::app_error, entity::payment_event, query::payments as rows};
+
+use super::{apply, reconcile, setups::FinishSetupJob};
+use crate::BillingService;
+
+/// The longest event that is kept.
+pub const MAX_EVENT: usize = 256 * 1024;
+
+/// How a gateway of this instance tells.
+pub fn telling(service: &BillingService, name: GatewayName) -> Result<Telling, AppError> {
+    service.payments.gateway(name).map(|gateway| gateway.telling()).ok_or_else(|| Code::NotFound.into())
+}
+
+/// Takes a delivery, and says what the gateway wants to hear. An error of ours is told as such, so that it comes again.
+pub async fn receive(service: &BillingService, name: GatewayName, delivery: &Delivery<'_>) -> Result<Answer, AppError> {
+    let gateway = service.payments.gateway(name).ok_or(Code::NotFound)?;
+    let outcome = match take(service, gateway.as_ref(), delivery).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            tracing::error!(%error, gateway = name.as_str(), "an event of a payment gateway could not be applied");
+            Acknowledged::OurFailure
+        }
+    };
+    Ok(gateway.answer(outcome))
+}
+
+async fn take(
+    service: &BillingService,
+    gateway: &dyn Gateway,
+    delivery: &Delivery<'_>,
+) -> Result<Acknowledged, AppError> {
+    let name = gateway.name().as_str();
+    let verified = match gateway.verify(delivery).await {
+        Ok(verified) => verified,
+        Err(Forged::Signature(reason)) => {
+            tracing::warn!(gateway = name, reason, "an event is refused: it is not proven to be the gateway's");
+            return Ok(Acknowledged::BadSignature);
+        }
+        Err(Forged::Unchecked(error)) => return Err(AppError::unavailable(error)),
+    };
+    let (Ok(notice), Ok(raw)) = (gateway.classify(&verified), std::str::from_utf8(verified.raw())) else {
+        tracing::error!(gateway = name, "an event is signed, but can't be read");
+        return Ok(Acknowledged::BadSignature);
+    };
+    if raw.len() > MAX_EVENT || raw.contains('\0') {
+        tracing::error!(gateway = name, event = notice.event_id, "an event is too long to be kept");
+        return Ok(Acknowledged::BadSignature);
+    }
+    let raw = raw.to_owned();
+    store(service, gateway, notice, raw).await
+}
+
+/// Stores an event and applies it. Both happen, or neither.
+pub(super) async fn store(
+    service: &BillingService,
+    gateway: &dyn Gateway,
+    notice: Notice,
+    raw: String,
+) -> Result<Acknowledged, AppError> {
+    let (name, now) = (gateway.name().as_str(), service.clock.now());
+    // What has to be asked is asked before anything is locked.
+    let notice = gateway.confirm(notice, now).await.map_err(AppError::unavailable)?;
+    let captured = match (&notice.news, &notice.about) {
+        (News::Approved, About::Reference(reference)) => {
+            match rows::by_reference(service.db.writer(), name, reference).await? {
+                Some(row) => reconcile::capture(service, &row).await?,
+                None => None,
+            }
+        }
+        _ => None,
+    };
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let event = payment_event::Model {
+        gateway: name.to_owned(),
+        event_id: notice.event_id.clone(),
+        kind: notice.kind.clone(),
+        raw,
+        notice: serde_json::to_string(&notice).map_err(AppError::internal)?,
+        waits_for: None,
+        payment_id: None,
+        verified_at: now,
+        applied_at: Some(now),
+        charge: None,
+    };
+    if !rows::insert_event(&tx, event).await? {
+        return Ok(Acknowledged::AppliedBefore);
+    }
+    if let About::Setup(id) = notice.about {
+        if notice.is_ours {
+            let setup_id = PaymentMethodSetupId(id);
+            jobs::ask(&tx, now, &FinishSetupJob { setup_id }).await?;
+        }
+        rows::mark_event(&tx, name, &notice.event_id, None, None, Some(now)).await?;
+        tx.commit().await.map_err(app_error)?;
+        return Ok(Acknowledged::Applied);
+    }
+    let id = match &notice.about {
+        About::Payment(id) => rows::by_id(&tx, *id).await?.filter(|row| row.gateway == name).map(|row| row.id),
+        About::Reference(reference) => rows::by_reference(&tx, name, reference).await?.map(|row| row.id),
+        About::Charge(charge) => rows::by_charge(&tx, name, charge).await?.map(|row| row.id),
+        About::Setup(_) | About::Nothing => None,
+    };
+    let locked = match id {
+        Some(id) => rows::lock(&tx, id).await?,
+        None => None,
+    };
+    let Some(mut row) = locked else {
+        let waits_for = match &notice.about {
+            About::Charge(charge) if notice.news != News::Other => Some(format!("charge:{charge}")),
+            _ => None,
+        };
+        let applied_at = waits_for.is_none().then_some(now);
+        rows::mark_event(&tx, name, &notice.event_id, None, waits_for.as_deref(), applied_at).await?;
+        tx.commit().await.map_err(app_error)?;
+        let is_known = matches!(notice.about, About::Nothing) || notice.news == News::Other || waits_for.is_some();
+        return Ok(if is_known { Acknowledged::Applied } else { Acknowledged::UnknownPayment });
+    };
+    let payment_id = row.id;
+    let before = row.clone();
+    let notice = match captured {
+        Some(news) => Notice { news, ..notice },
+        None => notice,
+    };
+    let applied = apply::apply(service, &tx, &mut row, &notice, now).await?;
+    let waits_for = (applied == apply::Applied::Waits).then(|| format!("payment:{payment_id}"));
+    let applied_at = waits_for.is_none().then_some(now);
+    rows::mark_event(&tx, name, &notice.event_id, Some(payment_id), waits_for.as_deref(), applied_at).await?;
+    if applied == apply::Applied::Done {
+        apply::waiting(service, &tx, &mut row, now).await?;
+    }
+    rows::store(&tx, row.clone()).await?;
+    tx.commit().await.map_err(app_error)?;
+    apply::tell(service, &before, &row);
+    Ok(if applied == apply::Applied::WrongAmount { Acknowledged::WrongAmount } else { Acknowledged::Applied })
+}

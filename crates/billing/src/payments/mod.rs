@@ -1,0 +1,265 @@
+//! Payments: what can be bought, how it is paid, and what follows from it.
+//!
+//! A [checkout](checkout) sends a payer to a gateway. What becomes of it the gateway tells in its [inbox](inbox), where each event is verified, and then
+//! stored and applied in one transaction, exactly once; and it is [asked](reconcile) about what it hasn't told. Both say [news](apply) about a
+//! payment, which change it under the lock of its row, in whatever order they come. Which steps there are stands in the crate `payment`.
+
+mod apply;
+pub mod balances;
+mod charges;
+mod checkout;
+mod claims;
+mod compare;
+mod deliver;
+mod demo;
+mod health;
+pub mod inbox;
+pub mod plans;
+mod receipts;
+mod reconcile;
+mod refund;
+mod release;
+mod revenue;
+pub mod setups;
+pub mod subscriptions;
+mod switches;
+#[cfg(test)]
+mod tests;
+pub mod topups;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use ::payment::{Currency, Demo, Gateway, GatewayError, GatewayName, Known, Money, Stage, Surroundings};
+use appcore::{
+    AppError, Code, PlanId, UserId,
+    auth::Principal,
+    config::Config,
+    page::{Page, PageRequest},
+    view::{AdminPayment, CreditNote, Payment, PaymentStatus, RefundFilter},
+};
+use dbcontext::{
+    entity::payment,
+    query::{payments as rows, plans as plan_rows},
+};
+use url::Url;
+use uuid::Uuid;
+
+use self::checkout::begun;
+use self::subscriptions::Payer;
+pub use self::{
+    checkout::{Begun, Order, begin, finish},
+    compare::{close as close_difference, differences},
+    demo::end_demo,
+    health::{health, test},
+    receipts::{Document, billing_details, change_billing_details, credit_note, receipt},
+    reconcile::reconcile,
+    refund::{decide_refund, refund},
+    release::{details, release},
+    revenue::revenue,
+    switches::{gateways, switch},
+};
+pub use self::{reconcile::keep, switches::follow};
+use crate::BillingService;
+pub use ::payment::settings;
+
+/// The gateways of this instance.
+pub struct Payments {
+    gateways: BTreeMap<GatewayName, Arc<dyn Gateway>>,
+    /// What administrators have switched; what isn't in it is on.
+    switches: RwLock<HashMap<GatewayName, bool>>,
+    /// Balances have changed.
+    stirred: tokio::sync::Notify,
+}
+
+impl Payments {
+    pub fn build(config: &Config) -> anyhow::Result<Self> {
+        let around = Surroundings { public_url: public_url(config)? };
+        let mut gateways = BTreeMap::new();
+        for name in GatewayName::all() {
+            if let Some(settings) = config.payment.gateways.get(name.as_str()).filter(|one| one.is_enabled()) {
+                gateways.insert(name, name.build(settings, &around)?);
+            }
+        }
+        Ok(Self { gateways, switches: RwLock::default(), stirred: tokio::sync::Notify::new() })
+    }
+
+    /// Whether anything is charged: that a gateway is switched off for a while doesn't make everything free.
+    #[must_use]
+    pub fn is_charging(&self) -> bool {
+        !self.gateways.is_empty()
+    }
+
+    fn gateway(&self, name: GatewayName) -> Option<&Arc<dyn Gateway>> {
+        self.gateways.get(&name)
+    }
+
+    /// The gateway that takes no money, where it is on.
+    fn demo(&self) -> Option<&Demo> {
+        self.gateways.values().find_map(|gateway| gateway.demo())
+    }
+
+    fn is_on(&self, name: GatewayName) -> bool {
+        let switches = self.switches.read().unwrap_or_else(PoisonError::into_inner);
+        self.gateways.contains_key(&name) && switches.get(&name).copied().unwrap_or(true)
+    }
+}
+
+fn public_url(config: &Config) -> anyhow::Result<Url> {
+    Ok(Url::parse(&config.server.public_url())?)
+}
+
+/// The whole address of a path of ours, which begins with a slash.
+fn address_of(config: &Config, path: &str) -> Result<Url, AppError> {
+    Url::parse(&format!("{}{path}", config.server.public_url())).map_err(AppError::internal)
+}
+
+/// A stored payment, with its words read.
+fn stage(row: &payment::Model) -> Result<Stage, AppError> {
+    row.stage.parse().map_err(AppError::internal)
+}
+
+fn price(row: &payment::Model) -> Result<Money, AppError> {
+    Ok(Money::new(row.amount, row.currency.parse::<Currency>().map_err(AppError::internal)?))
+}
+
+fn gateway_of<'a>(service: &'a BillingService, row: &payment::Model) -> Result<&'a Arc<dyn Gateway>, AppError> {
+    let name = row.gateway.parse().map_err(AppError::internal)?;
+    service.payments.gateway(name).ok_or_else(|| Code::GatewayOff.into())
+}
+
+fn known<'a>(service: &BillingService, row: &'a payment::Model) -> Result<Known<'a>, AppError> {
+    Ok(Known {
+        payment_id: row.id,
+        reference: row.reference.as_deref().unwrap_or_default(),
+        charge: row.charge.as_deref(),
+        price: price(row)?,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        now: service.clock.now(),
+    })
+}
+
+/// What a gateway's failure is to those who asked for something.
+fn failed(error: GatewayError) -> AppError {
+    match error {
+        GatewayError::Away(reason) => AppError::unavailable(anyhow::anyhow!(reason)),
+        GatewayError::Refused(reason) => {
+            tracing::warn!(reason, "a payment gateway refuses");
+            AppError::refused(Code::WrongState, "The payment provider didn't accept this. Try another payment method.")
+        }
+    }
+}
+
+/// A person's payments, the newest first.
+pub async fn list(service: &BillingService, payer: Payer, page: PageRequest) -> Result<Page<Payment>, AppError> {
+    let filter = match payer.workspace_id {
+        Some(id) => rows::Filter { workspace_id: Some(id), ..rows::Filter::default() },
+        None => rows::Filter { user_id: Some(payer.user_id), ..rows::Filter::default() },
+    };
+    let (found, total) = rows::list(service.db.reader(), filter, page).await?;
+    Ok(Page::new(views(service, found).await?, page, total))
+}
+
+/// One of them.
+pub async fn read(service: &BillingService, by: &Principal, id: Uuid) -> Result<Payment, AppError> {
+    view(service, own(service, by, id).await?).await
+}
+
+/// Everybody's payments, the newest first.
+pub async fn list_all(
+    service: &BillingService,
+    wanted: Wanted,
+    page: PageRequest,
+) -> Result<Page<AdminPayment>, AppError> {
+    let filter = rows::Filter {
+        user_id: wanted.user_id,
+        workspace_id: None,
+        status: wanted.status.map(PaymentStatus::as_str),
+        gateway: wanted.gateway.map(GatewayName::as_str),
+        is_refund_stuck: wanted.refund == Some(RefundFilter::Stuck),
+    };
+    let (found, total) = rows::list(service.db.reader(), filter, page).await?;
+    Ok(Page::new(admin_views(service, found).await?, page, total))
+}
+
+/// Which payments an administrator wants to see; none: all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    pub status: Option<PaymentStatus>,
+    pub gateway: Option<GatewayName>,
+    pub user_id: Option<UserId>,
+    pub refund: Option<RefundFilter>,
+}
+
+async fn admin_views(service: &BillingService, found: Vec<payment::Model>) -> Result<Vec<AdminPayment>, AppError> {
+    let items = views(service, found.clone()).await?.into_iter().zip(found);
+    let view = |(payment, row): (Payment, payment::Model)| AdminPayment {
+        payment,
+        user_id: row.user_id,
+        quarantine: row.quarantine,
+        reference: row.reference,
+        charge: row.charge,
+        paid_amount: row.paid_amount,
+        paid_currency: row.paid_currency,
+    };
+    Ok(items.map(view).collect())
+}
+
+/// A payment of the caller's own.
+async fn own(service: &BillingService, by: &Principal, id: Uuid) -> Result<payment::Model, AppError> {
+    let row = rows::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
+    if row.user_id != by.user_id {
+        // Those of a workspace are also seen by others who pay for it.
+        let workspace = row.workspace_id.ok_or(Code::NotFound)?;
+        Payer::ask(service, by, Some(workspace)).await?;
+    }
+    Ok(row)
+}
+
+async fn view(service: &BillingService, row: payment::Model) -> Result<Payment, AppError> {
+    views(service, vec![row]).await?.pop().ok_or_else(|| Code::NotFound.into())
+}
+
+async fn views(service: &BillingService, found: Vec<payment::Model>) -> Result<Vec<Payment>, AppError> {
+    let mut ids: Vec<PlanId> = found.iter().map(|row| row.plan_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let names: HashMap<PlanId, String> =
+        plan_rows::by_ids(service.db.reader(), ids).await?.into_iter().map(|plan| (plan.id, plan.name)).collect();
+    let now = service.clock.now();
+    let refunded = found.iter().filter(|row| row.refunded > 0).map(|row| row.id).collect();
+    let mut notes: HashMap<Uuid, Vec<CreditNote>> = HashMap::new();
+    for refund in rows::refunds_done(service.db.reader(), refunded).await? {
+        if let Some(number) = receipts::number(refund.note_year, refund.note_number) {
+            let created_at = refund.done_at.unwrap_or(refund.created_at);
+            notes.entry(refund.payment_id).or_default().push(CreditNote { number, amount: refund.amount, created_at });
+        }
+    }
+    found
+        .into_iter()
+        .map(|row| {
+            let can_pay = stage(&row)?.is_open() && now < row.expires_at && row.quarantine.is_none();
+            Ok(Payment {
+                status: row.status.parse().map_err(AppError::internal)?,
+                plan_name: names.get(&row.plan_id).cloned().unwrap_or_default(),
+                redirect_url: row.redirect_url.filter(|_| can_pay),
+                receipt: receipts::number(row.receipt_year, row.receipt_number),
+                credit_notes: notes.remove(&row.id).unwrap_or_default(),
+                id: row.id,
+                gateway: row.gateway,
+                amount: row.amount,
+                currency: row.currency,
+                workspace_id: row.workspace_id,
+                subscription_id: row.subscription_id,
+                plan_id: row.plan_id.0,
+                created_at: row.created_at,
+                expires_at: row.expires_at,
+                paid_at: row.paid_at,
+                refunded_amount: row.refunded,
+            })
+        })
+        .collect()
+}

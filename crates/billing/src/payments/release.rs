@@ -1,0 +1,170 @@
+//! What becomes of a payment in quarantine: an administrator has looked, and decides.
+
+use ::payment::{Currency, DisputeState, Notice, RefundState, Stage};
+use appcore::{
+    AppError, Code,
+    credits::MicroCredits,
+    view::{AdminPaymentDetails, Payment, PaymentDispute, PaymentEvent, PaymentRefund, Price, ReleaseAs},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::payment,
+    query::{payments as rows, plans as plan_rows},
+};
+use identity::accounts::Confirmed;
+use platform::audit::{self, Action, Entry};
+use uuid::Uuid;
+
+use super::{admin_views, apply, claims::Claims, reconcile, refund, stage, subscriptions::wrong_state, view};
+use crate::BillingService;
+
+/// The most events and refunds of a payment that are shown.
+const MOST: u64 = 200;
+
+/// A payment with what its gateway has told of it, and what went back.
+pub async fn details(service: &BillingService, id: Uuid) -> Result<AdminPaymentDetails, AppError> {
+    let db = service.db.reader();
+    let row = rows::by_id(db, id).await?.ok_or(Code::NotFound)?;
+    let events = rows::events_of(db, id, MOST).await?.into_iter().map(|event| {
+        // One that can't be read was set aside, and says so in the log.
+        let notice = serde_json::from_str::<Notice>(&event.notice).ok();
+        let money = notice.as_ref().and_then(|notice| notice.news.money());
+        PaymentEvent {
+            id: event.event_id,
+            kind: event.kind,
+            money: money.map(|money| Price { currency: money.currency.code().to_owned(), amount: money.amount }),
+            is_ours: notice.is_none_or(|notice| notice.is_ours),
+            received_at: event.verified_at,
+            applied_at: event.applied_at,
+        }
+    });
+    let refunds = rows::refunds(db, id).await?.into_iter().take(MOST as usize).map(|refund| {
+        Ok(PaymentRefund {
+            id: refund.id.0,
+            amount: refund.amount,
+            state: refund.state.parse::<RefundState>().map_err(AppError::internal)?.as_str().to_owned(),
+            is_stuck: refund::is_stuck(&refund),
+            reason: refund.reason,
+            created_at: refund.created_at,
+            tries: refund.tries,
+            last_answer: refund.last_answer,
+            next_try_at: refund.check_at,
+        })
+    });
+    let disputes = rows::disputes(db, id).await?.into_iter().take(MOST as usize).map(|dispute| {
+        Ok(PaymentDispute {
+            reference: dispute.reference,
+            amount: dispute.amount,
+            told: dispute.told_amount.zip(dispute.told_currency).map(|(amount, currency)| Price { currency, amount }),
+            state: dispute.state.parse::<DisputeState>().map_err(AppError::internal)?.as_str().to_owned(),
+            created_at: dispute.created_at,
+        })
+    });
+    Ok(AdminPaymentDetails {
+        events: events.collect(),
+        disputes: disputes.collect::<Result<_, AppError>>()?,
+        refunds: refunds.collect::<Result<_, AppError>>()?,
+        payment: admin_views(service, vec![row]).await?.pop().ok_or(Code::NotFound)?,
+    })
+}
+
+/// Takes a payment out of quarantine.
+pub async fn release(
+    service: &BillingService,
+    by: &Confirmed,
+    id: Uuid,
+    decision: ReleaseAs,
+    reason: String,
+) -> Result<Payment, AppError> {
+    if decision != ReleaseAs::Refused {
+        ask_first(service, id).await?;
+    }
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let mut row = rows::lock(&tx, id).await?.ok_or(Code::NotFound)?;
+    if row.quarantine.take().is_none() {
+        return Err(wrong_state("This payment isn't in quarantine."));
+    }
+    let before = row.clone();
+    let is_paid = stage(&row)? == Stage::Paid;
+    let given_back = Claims::read(&tx, id).await?.given_back();
+    match decision {
+        // It was paid, and something about a refund didn't fit.
+        ReleaseAs::Asked if is_paid => apply::restate(&mut row)?,
+        ReleaseAs::Paid | ReleaseAs::Refused if is_paid => {
+            return Err(wrong_state("It was paid as it was asked for. Refund it where that is wrong."));
+        }
+        ReleaseAs::Asked | ReleaseAs::Paid if given_back > 0 => {
+            return Err(wrong_state("What was paid goes back already. Refuse it."));
+        }
+        ReleaseAs::Asked => {
+            row.refused_at = None;
+            apply::settle(service, &tx, &mut row, now).await?;
+        }
+        ReleaseAs::Paid => {
+            row.refused_at = None;
+            let paid = really_paid(&row)?;
+            let plan = plan_rows::by_id(&tx, row.plan_id).await?.ok_or(Code::NotFound)?;
+            let credits =
+                i128::from(row.credits.unwrap_or(plan.credits).0) * i128::from(paid) / i128::from(row.amount.max(1));
+            row.credits = Some(MicroCredits(i64::try_from(credits).unwrap_or(i64::MAX)));
+            row.amount = paid;
+            apply::settle(service, &tx, &mut row, now).await?;
+        }
+        ReleaseAs::Refused => {
+            apply::step(&mut row, Stage::Failed)?;
+            // Whatever is paid for it from now on goes back.
+            row.refused_at = Some(now);
+            // It goes back as it was paid, in another currency, too.
+            if let (Some(amount), Some(currency)) = (row.paid_amount, row.paid_currency.clone()) {
+                currency.parse::<Currency>().map_err(AppError::internal)?;
+                (row.amount, row.currency) = (amount, currency);
+            }
+        }
+    }
+    // What was told about it meanwhile has waited until this was decided.
+    apply::waiting(service, &tx, &mut row, now).await?;
+    let mut refunded = None;
+    if decision == ReleaseAs::Refused && row.charge.is_some() {
+        let left = row.amount - Claims::read(&tx, id).await?.given_back();
+        if left > 0 {
+            // Nothing was given for it, so nothing is taken.
+            let mut refund = refund::new(row.id, left, reason.clone(), Some(by.user_id), now);
+            refund.check_at = Some(now);
+            refunded = Some(refund.id);
+            rows::put_refund(&tx, refund).await?;
+        }
+    }
+    rows::store(&tx, row.clone()).await?;
+    let target = format!("{id}:{}:{reason}", decision.as_str());
+    audit::record(&tx, Entry::by(by, Action::PaymentReleased, Some(target))).await?;
+    tx.commit().await.map_err(app_error)?;
+    apply::tell(service, &before, &row);
+    if let Some(refund) = refunded {
+        refund::complete(service, refund).await?;
+    }
+    view(service, rows::by_id(service.db.writer(), id).await?.ok_or(Code::NotFound)?).await
+}
+
+/// Where the gateway hasn't said that anything was paid it is asked, so that what is counted can be given back by it. That it doesn't answer keeps nobody
+/// from deciding.
+async fn ask_first(service: &BillingService, id: Uuid) -> Result<(), AppError> {
+    let row = rows::by_id(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
+    if row.quarantine.is_some()
+        && row.charge.is_none()
+        && stage(&row)? != Stage::Paid
+        && let Err(error) = reconcile::ask(service, row).await
+    {
+        tracing::info!(%error, payment = %id, "the gateway could not be asked before a payment is released");
+    }
+    Ok(())
+}
+
+/// What was paid instead, if that is money of the same currency.
+fn really_paid(row: &payment::Model) -> Result<i64, AppError> {
+    let is_same = row.paid_currency.as_deref() == Some(row.currency.as_str());
+    let paid = row.paid_amount.filter(|paid| is_same && *paid > 0);
+    paid.ok_or_else(|| {
+        wrong_state("It isn't known what was paid in this currency. Count it as asked for, or refuse it.")
+    })
+}

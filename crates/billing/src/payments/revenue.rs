@@ -1,0 +1,292 @@
+//! What an installation has earned, for its administrators.
+
+use std::collections::BTreeMap;
+
+use appcore::{
+    AppError, PlanId, Timestamp,
+    credits::MicroCredits,
+    view::{
+        PlanInterval, Price, PricingPlan, Revenue, RevenueCredits, RevenueGroup, RevenueGrouping, RevenueMoney,
+        RevenueSum, SubscriptionCounts,
+    },
+};
+use dbcontext::query::{
+    plans as plan_rows,
+    revenue::{self as rows, DayOfCredits, DayOfMoney, Subscribed},
+};
+use time::Date;
+
+use super::plans;
+use crate::BillingService;
+
+const DAY: i64 = 86_400_000;
+/// What is shown where nobody says since when.
+const USUAL_DAYS: i64 = 30;
+const USUAL_MONTHS: usize = 12;
+/// The most groups of one answer.
+const MOST_DAYS: usize = 366;
+const MOST_MONTHS: usize = 60;
+
+/// What was earned in these days or months, whole ones.
+pub async fn revenue(
+    service: &BillingService,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    grouping: RevenueGrouping,
+) -> Result<Revenue, AppError> {
+    let now = service.clock.now();
+    let keys = keys(from, to, grouping, now)?;
+    let (Some((first, _)), Some((last, _))) = (keys.first(), keys.last()) else {
+        return Err(AppError::field("from", "invalid", "The beginning must be before the end."));
+    };
+    let (from, to) = (Timestamp(first * DAY), Timestamp((last + 1) * DAY));
+    let db = service.db.reader();
+    let mut sums: BTreeMap<&str, Sum> = keys.iter().map(|(_, key)| (key.as_str(), Sum::default())).collect();
+    let names: BTreeMap<i64, &str> = keys.iter().map(|(day, key)| (*day, key.as_str())).collect();
+    let mut total = Sum::default();
+    let mut add = |day: i64, change: &dyn Fn(&mut Sum)| {
+        if let Some(sum) = names.get(&day).and_then(|key| sums.get_mut(key)) {
+            change(sum);
+            change(&mut total);
+        }
+    };
+    for row in rows::paid(db, from, to).await? {
+        let DayOfMoney { day, currency, amount, count } = row;
+        add(day, &|sum| {
+            let money = sum.of(&currency);
+            money.paid += amount;
+            money.payments += count;
+        });
+    }
+    for DayOfMoney { day, currency, amount, .. } in rows::refunded(db, from, to).await? {
+        add(day, &|sum| sum.of(&currency).refunded += amount);
+    }
+    for DayOfMoney { day, currency, amount, .. } in rows::disputed(db, from, to).await? {
+        add(day, &|sum| sum.of(&currency).disputed += amount);
+    }
+    for DayOfCredits { day, kind, amount } in rows::booked(db, from, to).await? {
+        add(day, &|sum| sum.book(&kind, amount));
+    }
+    let groups = sums.into_iter().map(|(key, sum)| {
+        let RevenueSum { money, credits } = sum.view();
+        RevenueGroup { key: key.to_owned(), money, credits }
+    });
+    let (groups, total) = (groups.collect(), total.view());
+    let subscribed = rows::subscribed(db, now).await?;
+    let mut ids: Vec<PlanId> = subscribed.iter().map(|row| row.plan_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut known = BTreeMap::new();
+    for row in plan_rows::by_ids(db, ids).await? {
+        known.insert(row.id, plans::view(row)?);
+    }
+    let outstanding = rows::outstanding(db).await?;
+    Ok(Revenue {
+        groups,
+        total,
+        subscriptions: counts(&subscribed),
+        mrr: monthly(&subscribed, &known),
+        credits_outstanding: outstanding.balance,
+        credits_owed: outstanding.owed,
+    })
+}
+
+/// What belongs to one group.
+#[derive(Debug, Default)]
+struct Sum {
+    money: BTreeMap<String, RevenueMoney>,
+    credits: RevenueCredits,
+}
+
+impl Sum {
+    fn of(&mut self, currency: &str) -> &mut RevenueMoney {
+        let new = || RevenueMoney { currency: currency.to_owned(), ..RevenueMoney::default() };
+        self.money.entry(currency.to_owned()).or_insert_with(new)
+    }
+
+    fn book(&mut self, kind: &str, amount: MicroCredits) {
+        let RevenueCredits { sold, granted, used, expired, taken_back } = &mut self.credits;
+        match kind {
+            "purchase" => *sold += amount,
+            "grant" => *granted += amount,
+            "settle" => *used += amount,
+            "expire" => *expired += amount,
+            "refund" | "dispute" | "take" => *taken_back += amount,
+            "refund_failed" | "dispute_won" => *taken_back = *taken_back - amount,
+            // What was lent, and paid back.
+            _ => {}
+        }
+    }
+
+    fn view(self) -> RevenueSum {
+        let net = |mut money: RevenueMoney| {
+            money.net = money.paid - money.refunded - money.disputed;
+            money
+        };
+        RevenueSum { money: self.money.into_values().map(net).collect(), credits: self.credits }
+    }
+}
+
+/// The days that are meant, each with the name of its group.
+fn keys(
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    grouping: RevenueGrouping,
+    now: Timestamp,
+) -> Result<Vec<(i64, String)>, AppError> {
+    let refused = |message: &'static str| AppError::field("from", "invalid", message);
+    let day_of = |at: Timestamp| at.0.div_euclid(DAY);
+    // The end is not included.
+    let end = to.map_or_else(|| day_of(now) + 1, |to| day_of(Timestamp(to.0.saturating_sub(1))) + 1);
+    let (most, begin) = match (grouping, from) {
+        (RevenueGrouping::Day, from) => (MOST_DAYS, from.map_or(end - USUAL_DAYS, day_of)),
+        (RevenueGrouping::Month, from) => {
+            let months = if from.is_some() { 1 } else { USUAL_MONTHS };
+            let first = date(from.map_or(end - 1, day_of)).and_then(|date| month_before(date, months - 1));
+            (MOST_MONTHS, first.and_then(day_number).ok_or_else(|| refused("There is no such month."))?)
+        }
+    };
+    if begin >= end {
+        return Err(refused("The beginning must be before the end."));
+    }
+    let too_many = || refused("This is too long a time for one answer.");
+    if end - begin > i64::try_from(most * 31).unwrap_or(i64::MAX) {
+        return Err(too_many());
+    }
+    let mut keys = Vec::new();
+    let mut groups = 0;
+    for day in begin..end {
+        let date = date(day).ok_or_else(|| refused("There is no such day."))?;
+        let (year, month) = (date.year(), u8::from(date.month()));
+        let key = match grouping {
+            RevenueGrouping::Day => format!("{year:04}-{month:02}-{:02}", date.day()),
+            RevenueGrouping::Month => format!("{year:04}-{month:02}"),
+        };
+        if keys.last().is_none_or(|(_, last)| *last != key) {
+            groups += 1;
+        }
+        keys.push((day, key));
+    }
+    if groups > most { Err(too_many()) } else { Ok(keys) }
+}
+
+/// Days since 1970 as a date.
+fn date(day: i64) -> Option<Date> {
+    let epoch = Date::from_ordinal_date(1970, 1).ok()?;
+    epoch.checked_add(time::Duration::days(day))
+}
+
+fn day_number(date: Date) -> Option<i64> {
+    let epoch = Date::from_ordinal_date(1970, 1).ok()?;
+    Some(i64::from(date.to_julian_day() - epoch.to_julian_day()))
+}
+
+/// The first day of the month so many months before.
+fn month_before(date: Date, months: usize) -> Option<Date> {
+    let mut first = date.replace_day(1).ok()?;
+    for _ in 0..months {
+        first = first.previous_day()?.replace_day(1).ok()?;
+    }
+    Some(first)
+}
+
+fn counts(subscribed: &[Subscribed]) -> SubscriptionCounts {
+    let mut counts = SubscriptionCounts::default();
+    for row in subscribed {
+        match row.state.as_str() {
+            "active" => counts.active += row.count,
+            "trialing" => counts.trialing += row.count,
+            "past_due" => counts.past_due += row.count,
+            "canceling" => counts.canceling += row.count,
+            _ => {}
+        }
+    }
+    counts
+}
+
+/// What those come to in a month that go on and are paid.
+fn monthly(subscribed: &[Subscribed], plans: &BTreeMap<PlanId, PricingPlan>) -> Vec<Price> {
+    // Of a year, so that nothing is lost of a price that twelve doesn't divide.
+    let mut yearly: BTreeMap<&str, i64> = BTreeMap::new();
+    for row in subscribed.iter().filter(|row| matches!(row.state.as_str(), "active" | "past_due")) {
+        let (Some(plan), Some(currency)) = (plans.get(&row.plan_id), row.currency.as_deref()) else { continue };
+        let Some(price) = plan.prices.iter().find(|price| price.currency == currency) else { continue };
+        let times = if plan.interval == Some(PlanInterval::Year) { 1 } else { 12 };
+        let amount = price.amount.saturating_mul(row.seats).saturating_mul(times);
+        let sum = yearly.entry(currency).or_default();
+        *sum = sum.saturating_add(amount);
+    }
+    let price = |(currency, amount): (&str, i64)| Price { currency: currency.to_owned(), amount: amount / 12 };
+    yearly.into_iter().map(price).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(from: Option<&str>, to: Option<&str>, grouping: RevenueGrouping) -> Result<Vec<String>, AppError> {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let keys = keys(from.map(at), to.map(at), grouping, at("2026-11-23T12:00:00Z"))?;
+        let mut names: Vec<String> = keys.into_iter().map(|(_, key)| key).collect();
+        names.dedup();
+        Ok(names)
+    }
+
+    #[test]
+    fn days_and_months_are_whole_and_not_too_many() {
+        let (day, month) = (RevenueGrouping::Day, RevenueGrouping::Month);
+        let usual = names(None, None, day).unwrap();
+        assert_eq!((usual.len(), usual[0].as_str(), usual[29].as_str()), (30, "2026-10-25", "2026-11-23"));
+        let usual = names(None, None, month).unwrap();
+        assert_eq!((usual.len(), usual[0].as_str(), usual[11].as_str()), (12, "2025-12", "2026-11"));
+        let two = names(Some("2026-02-28T23:00:00Z"), Some("2026-03-02T00:00:00Z"), day).unwrap();
+        assert_eq!(two, ["2026-02-28", "2026-03-01"]);
+        assert_eq!(
+            names(Some("2026-02-28T23:00:00Z"), Some("2026-03-01T00:00:00.001Z"), month).unwrap(),
+            ["2026-02", "2026-03"]
+        );
+        for (from, to, grouping) in [
+            ("2026-03-01T00:00:00Z", "2026-03-01T00:00:00Z", day),
+            ("2026-03-01T00:00:00Z", "2025-03-01T00:00:00Z", month),
+            ("2025-01-01T00:00:00Z", "2026-01-03T00:00:00Z", day),
+            ("2020-01-01T00:00:00Z", "2025-01-02T00:00:00Z", month),
+            ("0001-01-01T00:00:00Z", "9999-01-01T00:00:00Z", month),
+        ] {
+            assert!(names(Some(from), Some(to), grouping).is_err(), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn what_is_paid_for_a_year_counts_with_a_twelfth() {
+        let plan = |interval, amount| PricingPlan {
+            id: PlanId::new(),
+            name: "Team".to_owned(),
+            kind: appcore::view::PlanKind::Subscription,
+            interval: Some(interval),
+            prices: vec![Price { currency: "USD".to_owned(), amount }],
+            credits: MicroCredits::ZERO,
+            quotas: BTreeMap::new(),
+            features: Vec::new(),
+            trial_days: 0,
+            is_active: true,
+        };
+        let (month, year) = (plan(PlanInterval::Month, 2_400), plan(PlanInterval::Year, 24_010));
+        let row = |plan: &PricingPlan, state: &str, seats| Subscribed {
+            state: state.to_owned(),
+            plan_id: plan.id,
+            currency: Some("USD".to_owned()),
+            count: 1,
+            seats,
+        };
+        let rows = [
+            row(&month, "active", 3),
+            row(&year, "past_due", 1),
+            row(&month, "canceling", 5),
+            row(&month, "trialing", 5),
+        ];
+        let plans = BTreeMap::from([(month.id, month), (year.id, year)]);
+        assert_eq!(monthly(&rows, &plans), [Price { currency: "USD".to_owned(), amount: 3 * 2_400 + 2_000 }]);
+        let counted = counts(&rows);
+        assert_eq!((counted.active, counted.past_due, counted.canceling, counted.trialing), (1, 1, 1, 1));
+    }
+}

@@ -1,0 +1,264 @@
+//! Saving a payment method without buying anything.
+//!
+//! A row is there before the gateway hears of it. That something was saved the gateway tells, or the payer's browser comes back, or it is asked
+//! about in time: all three only make us ask the gateway what was saved.
+
+use std::time::Duration;
+
+use ::payment::{DemoSetupOutcome, GatewayName, Keep, SetupOrder, SetupState};
+use appcore::{
+    AppError, Code, PaymentMethodSetupId, Timestamp,
+    auth::Principal,
+    view::{PaymentMethodSetup, SetupStatus},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::payment_method_setup::Model,
+    query::{payment_methods as rows, users},
+};
+use futures_util::stream::{self, StreamExt as _};
+use jobs::{Ended, Job, Stored, Work};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    address_of,
+    checkout::{BILLING, own_path, way_back},
+    failed,
+    reconcile::AT_ONCE,
+    subscriptions::{self, Payer, wrong_state},
+};
+use crate::BillingService;
+
+/// How long a payer has. Stripe wants at least 30 minutes.
+const PATIENCE: Duration = Duration::from_secs(35 * 60);
+/// How long after its end it is asked about.
+const AFTERTHOUGHT: Duration = Duration::from_secs(3_600);
+/// The most payment methods that an account saves.
+const MOST: u64 = 20;
+/// How many one look asks about.
+const LOOK: u64 = 100;
+
+/// Where something is saved.
+#[derive(Clone, Debug)]
+pub struct BegunSetup {
+    pub setup_id: PaymentMethodSetupId,
+    pub redirect_url: String,
+    pub expires_at: Timestamp,
+}
+
+/// Asks what became of it, because the gateway says that there is something to know.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct FinishSetupJob {
+    pub setup_id: PaymentMethodSetupId,
+}
+
+impl Stored for FinishSetupJob {
+    const KIND: &'static str = "finish_payment_setup";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.setup_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.setup_id.0
+    }
+}
+
+impl Job<BillingService> for FinishSetupJob {
+    async fn run(self, work: Work<'_, BillingService>) -> Result<Ended, AppError> {
+        tokio::select! {
+            done = ask(work.state, self.setup_id) => done.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+/// Begins to save a payment method.
+pub async fn begin(
+    service: &BillingService,
+    payer: Payer,
+    name: GatewayName,
+    return_url: Option<String>,
+) -> Result<BegunSetup, AppError> {
+    if !service.payments.is_on(name) {
+        return Err(Code::GatewayOff.into());
+    }
+    let recurring = service.payments.gateway(name).and_then(|gateway| gateway.recurring()).ok_or(Code::GatewayOff)?;
+    let return_path = own_path(service, return_url.as_deref().unwrap_or(BILLING))?;
+    if rows::count(service.db.reader(), payer.account()).await? >= MOST {
+        return Err(wrong_state("There are 20 saved payment methods already. Remove one first."));
+    }
+    let now = service.clock.now();
+    let row = Model {
+        id: PaymentMethodSetupId::new(),
+        account_id: payer.account(),
+        user_id: payer.user_id,
+        workspace_id: payer.workspace_id,
+        gateway: name.as_str().to_owned(),
+        state: SetupStatus::Open.as_str().to_owned(),
+        reference: None,
+        redirect_url: None,
+        return_path,
+        method_id: None,
+        created_at: now,
+        expires_at: now.plus(PATIENCE),
+        check_at: Some(now.plus(service.config.payment.reconcile_after)),
+    };
+    rows::insert_setup(service.db.writer(), row.clone()).await?;
+    let back = address_of(&service.config, &format!("/r1/payment_methods/callback/{name}?setup={}", row.id))?;
+    let user = users::by_id(service.db.reader(), payer.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let customer = subscriptions::customer_of(service, payer, name).await?;
+    let order = SetupOrder {
+        setup_id: row.id.0,
+        keep: Keep { customer: customer.as_deref(), email: &user.email },
+        return_url: &back,
+        expires_at: row.expires_at,
+    };
+    // Where it isn't known whether it was made, nobody was told where to go: it expires by itself.
+    let made = recurring.create_setup(&order).await.map_err(failed)?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let mut locked = rows::lock_setup(&tx, row.id).await?.ok_or(Code::NotFound)?;
+    locked.reference = Some(made.reference);
+    locked.redirect_url = Some(made.redirect_url.clone());
+    rows::store_setup(&tx, locked).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(BegunSetup { setup_id: row.id, redirect_url: made.redirect_url, expires_at: row.expires_at })
+}
+
+/// One of the caller's own.
+async fn own(service: &BillingService, by: &Principal, id: PaymentMethodSetupId) -> Result<Model, AppError> {
+    let row = rows::setup(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
+    if row.user_id != by.user_id {
+        // Those of a workspace are also seen by others who pay for it.
+        let workspace = row.workspace_id.ok_or(Code::NotFound)?;
+        Payer::ask(service, by, Some(workspace)).await?;
+    }
+    Ok(row)
+}
+
+pub async fn read(
+    service: &BillingService,
+    by: &Principal,
+    id: PaymentMethodSetupId,
+) -> Result<PaymentMethodSetup, AppError> {
+    view(service, own(service, by, id).await?).await
+}
+
+async fn view(service: &BillingService, row: Model) -> Result<PaymentMethodSetup, AppError> {
+    let method = match row.method_id {
+        Some(id) => rows::by_id(service.db.writer(), id).await?,
+        None => None,
+    };
+    Ok(PaymentMethodSetup {
+        id: row.id.0,
+        status: status(&row)?,
+        gateway: row.gateway,
+        method: method.as_ref().map(subscriptions::method_view),
+        workspace_id: row.workspace_id,
+        expires_at: row.expires_at,
+    })
+}
+
+fn status(row: &Model) -> Result<SetupStatus, AppError> {
+    row.state.parse().map_err(AppError::internal)
+}
+
+/// The payer's browser is back. That proves nothing: the gateway is asked, and the browser goes on.
+pub async fn finish(
+    service: &BillingService,
+    gateway: GatewayName,
+    id: Option<PaymentMethodSetupId>,
+) -> Result<String, AppError> {
+    let row = match id {
+        Some(id) => rows::setup(service.db.reader(), id).await?.filter(|row| row.gateway == gateway.as_str()),
+        None => None,
+    };
+    let Some(row) = row else { return Ok(BILLING.to_owned()) };
+    if status(&row)? == SetupStatus::Open
+        && let Err(error) = ask(service, row.id).await
+    {
+        tracing::info!(%error, setup = %row.id, "the gateway could not be asked when the payer came back");
+    }
+    Ok(way_back(Some(&row.return_path), BILLING, "setup", row.id.0))
+}
+
+/// Chooses what becomes of a demo one.
+pub async fn end_demo(
+    service: &BillingService,
+    by: &Principal,
+    id: PaymentMethodSetupId,
+    outcome: DemoSetupOutcome,
+) -> Result<PaymentMethodSetup, AppError> {
+    let row = own(service, by, id).await?;
+    if row.gateway != GatewayName::DEMO.as_str() {
+        return Err(wrong_state("This is no demo."));
+    }
+    apply(service, id, outcome.state()).await?;
+    read(service, by, id).await
+}
+
+/// Asks about those that are due. Every instance looks; each is asked about by one.
+pub(super) async fn look(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
+    let next = now.plus(service.config.payment.reconcile_after);
+    let due = rows::claim_due_setups(service.db.writer(), now, next, LOOK).await?;
+    stream::iter(due)
+        .for_each_concurrent(AT_ONCE, |id| async move {
+            if let Err(error) = ask(service, id).await {
+                tracing::warn!(%error, setup = %id, "what became of saving a payment method could not be asked");
+            }
+        })
+        .await;
+    Ok(())
+}
+
+/// Asks the gateway what became of it. It can be done again at any time.
+async fn ask(service: &BillingService, id: PaymentMethodSetupId) -> Result<(), AppError> {
+    let Some(row) = rows::setup(service.db.writer(), id).await? else { return Ok(()) };
+    let name: GatewayName = row.gateway.parse().map_err(AppError::internal)?;
+    let recurring = service.payments.gateway(name).and_then(|gateway| gateway.recurring());
+    let state = match (recurring, &row.reference) {
+        (Some(recurring), Some(reference)) => recurring.fetch_setup(reference).await.map_err(failed)?,
+        _ => SetupState::Open,
+    };
+    apply(service, id, state).await
+}
+
+/// What became of it, under the lock of its row. What is kept late is kept.
+async fn apply(service: &BillingService, id: PaymentMethodSetupId, state: SetupState) -> Result<(), AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let Some(mut row) = rows::lock_setup(&tx, id).await? else { return Ok(()) };
+    let before = status(&row)?;
+    if before == SetupStatus::Saved {
+        return Ok(());
+    }
+    let mut changed = None;
+    let after = match state {
+        SetupState::Kept(kept) => {
+            let payer = Payer { user_id: row.user_id, workspace_id: row.workspace_id };
+            let (method, subscription) =
+                subscriptions::save_method(service, &tx, payer, &row.gateway, kept, now).await?;
+            row.method_id = Some(method.id);
+            changed = subscription;
+            SetupStatus::Saved
+        }
+        _ if before != SetupStatus::Open => before,
+        SetupState::Failed => SetupStatus::Failed,
+        SetupState::Expired => SetupStatus::Expired,
+        SetupState::Open if now >= row.expires_at.plus(AFTERTHOUGHT) => SetupStatus::Expired,
+        SetupState::Open => SetupStatus::Open,
+    };
+    row.state = after.as_str().to_owned();
+    if after != SetupStatus::Open {
+        row.check_at = None;
+        row.redirect_url = None;
+    }
+    rows::store_setup(&tx, row).await?;
+    tx.commit().await.map_err(app_error)?;
+    if let Some(subscription) = changed {
+        subscriptions::tell(service, &subscription);
+    }
+    Ok(())
+}

@@ -1,0 +1,304 @@
+//! Another plan or more seats, and paying the next period by hand.
+
+use std::net::IpAddr;
+
+use ::payment::{Change, Currency, Gateway, GatewayName, Money, Stage, SubscriptionState, Terms};
+use appcore::{
+    AppError, Code, PaymentMethodId, PlanId, Timestamp,
+    credits::MicroCredits,
+    view::{ChangePreview, PlanChange, PlanKind, Price, PricingPlan, QuotaUse, Subscription},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::{payment, subscription},
+    query::{payment_methods, payments as payment_rows, plans as plan_rows, subscriptions as rows},
+};
+use sea_orm::ConnectionTrait;
+use uuid::Uuid;
+
+use super::{MOST_SEATS, Payer, Purpose, interval_of, methods, price_of, state, tell, view, wrong_state};
+use crate::{
+    BillingService, entitlements,
+    payments::{self, Begun, charges, checkout, plans},
+};
+
+/// What became of a change.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    pub subscription: Subscription,
+    pub payment_id: Option<Uuid>,
+    /// Where the difference is paid, if it is not paid yet.
+    pub redirect_url: Option<String>,
+}
+
+/// What a change comes to.
+struct Plan {
+    row: subscription::Model,
+    plan: PricingPlan,
+    seats: i64,
+    /// Of one period.
+    price: Price,
+    change: Change,
+    /// Members who would have no seat.
+    missing: i64,
+}
+
+/// What would follow from a change, before anybody decides for it.
+pub async fn preview(
+    service: &BillingService,
+    payer: Payer,
+    plan_id: PlanId,
+    seats: Option<i64>,
+) -> Result<ChangePreview, AppError> {
+    let now = service.clock.now();
+    let row = rows::of(service.db.writer(), payer.account()).await?.ok_or(Code::NotFound)?;
+    let planned = plan_change(service.db.writer(), row, plan_id, seats, now).await?;
+    let Plan { row, plan, price, change, missing, .. } = planned;
+    let money = |amount| Price { currency: price.currency.clone(), amount };
+    let (kind, due, unused, at) = match change {
+        Change::Upgrade { due, unused, .. } => (PlanChange::Upgrade, due, unused, None),
+        Change::Downgrade => (PlanChange::Downgrade, 0, 0, Some(row.period_end)),
+    };
+    Ok(ChangePreview {
+        kind,
+        due_now: money(due),
+        credit: money(unused),
+        takes_effect_at: at,
+        next: money(price.amount),
+        over: if row.workspace_id.is_none() { beyond(service, &row, &plan, now).await? } else { Vec::new() },
+        seats_missing: missing,
+    })
+}
+
+/// What was used today beyond what the plan allows.
+async fn beyond(
+    service: &BillingService,
+    row: &subscription::Model,
+    plan: &PricingPlan,
+    now: Timestamp,
+) -> Result<Vec<QuotaUse>, AppError> {
+    let uses = entitlements::uses(service, row.user_id, &plan.quotas, now).await?;
+    Ok(uses.into_iter().filter(|quota| quota.used > quota.limit).collect())
+}
+
+async fn plan_change<C: ConnectionTrait>(
+    db: &C,
+    row: subscription::Model,
+    plan_id: PlanId,
+    seats: Option<i64>,
+    now: Timestamp,
+) -> Result<Plan, AppError> {
+    match state(&row)? {
+        SubscriptionState::Active if row.period_end > now => {}
+        SubscriptionState::Canceling => return Err(wrong_state("Resume your plan first.")),
+        SubscriptionState::Active | SubscriptionState::PastDue => return Err(wrong_state("Pay your plan first.")),
+        SubscriptionState::Trialing | SubscriptionState::Ended => return Err(wrong_state("Buy a plan first.")),
+    }
+    let old = plans::view(plan_rows::by_id(db, row.plan_id).await?.ok_or(Code::NotFound)?)?;
+    let plan = plan_rows::by_id(db, plan_id).await?.filter(|plan| plan.is_active != 0 || plan.id == row.plan_id);
+    let plan = plans::view(plan.ok_or(Code::NotFound)?)?;
+    let seats = checked_seats(&row, seats)?;
+    let missing = match row.workspace_id {
+        Some(id) => (rows::seated(db, id, MOST_SEATS + 1).await?.len() as i64 - seats).max(0),
+        None => 0,
+    };
+    let refused = || AppError::field("plan_id", "invalid", "This plan can't be paid in your currency.");
+    if plan.kind != PlanKind::Subscription {
+        return Err(AppError::field("plan_id", "invalid", "Choose a plan for a month or a year."));
+    }
+    let price = price_of(&plan, &subscription::Model { seats, ..row.clone() }).ok_or_else(refused)?;
+    let before = price_of(&old, &row).ok_or_else(refused)?;
+    let terms = |plan: &PricingPlan, amount, seats| -> Result<Terms, AppError> {
+        Ok(Terms { interval: interval_of(plan)?, amount, seats, credits: plan.credits.0 })
+    };
+    let (from, to) = (terms(&old, before.amount, row.seats)?, terms(&plan, price.amount, seats)?);
+    let change = ::payment::change(from, to, row.starts_at, row.period_end, now);
+    Ok(Plan { row, plan, seats, price, change, missing })
+}
+
+fn checked_seats(row: &subscription::Model, seats: Option<i64>) -> Result<i64, AppError> {
+    let seats = seats.unwrap_or(row.seats);
+    let most = if row.workspace_id.is_some() { MOST_SEATS } else { 1 };
+    if (1..=most).contains(&seats) { Ok(seats) } else { Err(bad_seats()) }
+}
+
+fn bad_seats() -> AppError {
+    AppError::field("seats", "invalid", "Workspaces have 1 to 1,000 seats, people have one.")
+}
+
+/// Changes a subscription: at once, against the difference, or with the next period. `shown` is what a period costs as the payer was shown.
+pub async fn change(
+    service: &BillingService,
+    payer: Payer,
+    plan_id: PlanId,
+    seats: Option<i64>,
+    shown: Option<Price>,
+    address: Option<IpAddr>,
+) -> Result<Changed, AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let row = rows::lock_of(&tx, payer.account()).await?.ok_or(Code::NotFound)?;
+    if row.is_charging != 0 {
+        return Err(wrong_state("A charge is under way. Try again in a few minutes."));
+    }
+    // Nobody changes it until this stands.
+    plan_rows::lock_shared(&tx, plan_id).await?.ok_or(Code::NotFound)?;
+    let planned = plan_change(&tx, row, plan_id, seats, now).await?;
+    let Plan { mut row, plan, seats, price, change, missing } = planned;
+    let currency = price.currency.parse().map_err(AppError::internal)?;
+    plans::check_shown(&plan, &Money::new(price.amount, currency), shown.as_ref())?;
+    if missing > 0 {
+        return Err(wrong_state("There are more members than seats. Remove some, or take more seats."));
+    }
+    let Change::Upgrade { due, credits, is_new_period, .. } = change else {
+        let is_same = plan.id == row.plan_id && seats == row.seats;
+        if is_same && row.next_plan_id.is_none() {
+            return Err(wrong_state("This is your plan already."));
+        }
+        (row.next_plan_id, row.next_seats) = if is_same { (None, None) } else { (Some(plan.id), Some(seats)) };
+        row.updated_at = now;
+        rows::store(&tx, row.clone()).await?;
+        tx.commit().await.map_err(app_error)?;
+        tell(service, &row);
+        return Ok(Changed { subscription: view(service, row).await?, payment_id: None, redirect_url: None });
+    };
+    let purpose = if is_new_period { Purpose::Restart } else { Purpose::Change };
+    if let Some(open) = rows::open_payment(&tx, row.id, now).await? {
+        let is_same = (open.plan_id, open.seats, open.purpose.as_str()) == (plan.id, seats, purpose.as_str());
+        if is_same && open.redirect_url.is_some() {
+            let (payment_id, redirect_url) = (Some(open.id), open.redirect_url);
+            return Ok(Changed { subscription: view(service, row).await?, payment_id, redirect_url });
+        }
+        return Err(wrong_state("A payment for your plan is under way. Finish it, or wait until it has expired."));
+    }
+    let gateway = row.gateway.clone().ok_or(Code::WrongState)?;
+    let money = Money::new(due, currency);
+    let new = payment::Model {
+        purpose: purpose.as_str().to_owned(),
+        workspace_id: row.workspace_id,
+        subscription_id: Some(row.id),
+        period: Some(row.period),
+        seats,
+        credits: Some(MicroCredits(credits)),
+        base_payment_id: row.payment_id,
+        ..payments::begun(service, payer.user_id, plan.id, &gateway, money, now)
+    };
+    let new = payment::Model { idempotency_key: format!("change {}", new.id), ..new };
+    let method = match row.method_id.filter(|_| super::is_automatic(service, &row)) {
+        Some(id) => payment_methods::by_id(&tx, id).await?,
+        None => None,
+    };
+    let new = payment::Model { method_id: method.as_ref().map(|method| method.id), ..new };
+    payment_rows::insert(&tx, new.clone()).await?;
+    tx.commit().await.map_err(app_error)?;
+    let payment_id = Some(new.id);
+    let Some(method) = method else {
+        let begun = checkout::open(service, new, &plan, address).await?;
+        let redirect_url = Some(begun.redirect_url);
+        return Ok(Changed { subscription: view(service, row).await?, payment_id, redirect_url });
+    };
+    let charged = charges::charge_present(service, &new, &method).await?;
+    let redirect_url = match payments::stage(&charged)? {
+        Stage::Failed | Stage::Expired => {
+            return Err(wrong_state("The charge was declined, so nothing has changed. Try another payment method."));
+        }
+        Stage::Paid => None,
+        // Where the payer confirms it.
+        Stage::Created | Stage::Pending => charged.redirect_url,
+    };
+    let row = rows::of(service.db.writer(), payer.account()).await?.ok_or(Code::NotFound)?;
+    Ok(Changed { subscription: view(service, row).await?, payment_id, redirect_url })
+}
+
+/// How the next period is paid by hand.
+#[derive(Clone, Debug, Default)]
+pub struct PayOrder {
+    /// None: the one by which it was paid before, or that of the method.
+    pub gateway: Option<GatewayName>,
+    /// What was saved, to be charged at once.
+    pub method_id: Option<PaymentMethodId>,
+    pub return_url: Option<String>,
+    pub address: Option<IpAddr>,
+}
+
+/// Begins a payment of the next period by hand.
+pub async fn pay(service: &BillingService, payer: Payer, order: PayOrder) -> Result<Begun, AppError> {
+    let PayOrder { gateway, method_id, return_url, address } = order;
+    let now = service.clock.now();
+    let method = match method_id {
+        Some(id) => Some(methods::own(service, payer, id).await?),
+        None => None,
+    };
+    let gateway = checkout::gateway_of_method(method.as_ref(), gateway)?;
+    let return_path = return_url.as_deref().map(|path| checkout::own_path(service, path)).transpose()?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let row = rows::lock_of(&tx, payer.account()).await?.ok_or(Code::NotFound)?;
+    if matches!(state(&row)?, SubscriptionState::Trialing | SubscriptionState::Ended) {
+        return Err(wrong_state("Buy a plan first."));
+    }
+    if row.is_charging != 0 {
+        return Err(wrong_state("A charge is under way. Try again in a few minutes."));
+    }
+    let name = match gateway {
+        Some(name) => name,
+        None => row.gateway.as_deref().unwrap_or_default().parse().map_err(|_| Code::GatewayOff)?,
+    };
+    if !service.payments.is_on(name) {
+        return Err(Code::GatewayOff.into());
+    }
+    let way = service.payments.gateway(name).ok_or(Code::GatewayOff)?;
+    if let Some(open) = rows::open_payment(&tx, row.id, now).await? {
+        return match open.redirect_url {
+            Some(_)
+                if open.gateway == name.as_str()
+                    && open.purpose == Purpose::Purchase.as_str()
+                    && open.method_id == method_id =>
+            {
+                checkout::begun_of(service, &open)
+            }
+            _ => Err(wrong_state("A payment for your plan is under way. Finish it, or wait until it has expired.")),
+        };
+    }
+    let plan_id = row.next_plan_id.unwrap_or(row.plan_id);
+    let plan = plans::view(plan_rows::by_id(&tx, plan_id).await?.ok_or(Code::NotFound)?)?;
+    let seats = row.next_seats.unwrap_or(row.seats);
+    let currency = row.currency.as_deref().and_then(|code| code.parse().ok());
+    let price = match priced(&plan, way.as_ref(), currency, seats) {
+        Ok(price) => price,
+        // Another payment method may take another currency.
+        Err(_) => priced(&plan, way.as_ref(), None, seats)?,
+    };
+    let new = payment::Model {
+        workspace_id: row.workspace_id,
+        subscription_id: Some(row.id),
+        seats,
+        return_path,
+        method_id,
+        ..payments::begun(service, payer.user_id, plan.id, name.as_str(), price, now)
+    };
+    payment_rows::insert(&tx, new.clone()).await?;
+    tx.commit().await.map_err(app_error)?;
+    match method {
+        Some(method) => checkout::begun_of(service, &charges::charge_present(service, &new, &method).await?),
+        None => checkout::open(service, new, &plan, address).await,
+    }
+}
+
+/// What a plan costs by a gateway, seats counted: in the currency that is asked for, or the first that it takes.
+pub(in crate::payments) fn priced(
+    plan: &PricingPlan,
+    gateway: &dyn Gateway,
+    currency: Option<Currency>,
+    seats: i64,
+) -> Result<Money, AppError> {
+    if !(1..=MOST_SEATS).contains(&seats) {
+        return Err(bad_seats());
+    }
+    let refused = || AppError::field("currency", "invalid", "This can't be paid in this currency here.");
+    let mut prices = plan
+        .prices
+        .iter()
+        .filter_map(|price| Some(Money::new(price.amount.checked_mul(seats)?, price.currency.parse().ok()?)));
+    let fits = |price: &Money| gateway.limits(price.currency).is_some_and(|limits| limits.contains(&price.amount));
+    prices.find(|price| currency.is_none_or(|asked| asked == price.currency) && fits(price)).ok_or_else(refused)
+}

@@ -1,0 +1,277 @@
+//! What payers have saved at a gateway. We know no more of a card than its brand, its last digits and when it expires.
+
+use ::payment::{GatewayName, Kept, SubscriptionState};
+use appcore::{
+    AppError, Code, PaymentMethodId, Timestamp,
+    page::{Page, PageRequest},
+    view::PaymentMethod,
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::{payment_method, subscription},
+    query::{payment_methods as method_rows, payments as payment_rows, subscriptions as rows},
+};
+use jobs::{Ended, Job, Stored, Work};
+use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Payer, account, settle, state, tell, wrong_state};
+use crate::{
+    BillingService,
+    payments::{self, failed, known},
+};
+
+/// Keeps what a payment was made with, for the periods that follow.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct KeepMethodJob {
+    pub payment_id: Uuid,
+}
+
+impl Stored for KeepMethodJob {
+    const KIND: &'static str = "keep_payment_method";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.payment_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.payment_id
+    }
+}
+
+impl Job<BillingService> for KeepMethodJob {
+    async fn run(self, work: Work<'_, BillingService>) -> Result<Ended, AppError> {
+        tokio::select! {
+            kept = self.keep(work.state) => kept.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+impl KeepMethodJob {
+    /// It can be done again at any time.
+    pub(super) async fn keep(self, service: &BillingService) -> Result<(), AppError> {
+        let Some(payment) = payment_rows::by_id(service.db.writer(), self.payment_id).await? else { return Ok(()) };
+        let Ok(gateway) = payments::gateway_of(service, &payment) else { return Ok(()) };
+        let Some(recurring) = gateway.recurring() else { return Ok(()) };
+        let Some(kept) = recurring.kept(&known(service, &payment)?).await.map_err(failed)? else { return Ok(()) };
+        let now = service.clock.now();
+        let tx = service.db.begin().await.map_err(app_error)?;
+        let held = rows::lock_of(&tx, account(&payment)).await?;
+        let payer = Payer { user_id: payment.user_id, workspace_id: payment.workspace_id };
+        let method = put(&tx, payer, &payment.gateway, kept, now).await?;
+        if let Some(mut row) = held
+            && row.payment_id == Some(payment.id)
+            && row.is_charging == 0
+        {
+            method_rows::make_default(&tx, payer.account(), method.id).await?;
+            row.method_id = Some(method.id);
+            settle(service, &mut row, now)?;
+            rows::store(&tx, row.clone()).await?;
+            tx.commit().await.map_err(app_error)?;
+            tell(service, &row);
+            return Ok(());
+        }
+        tx.commit().await.map_err(app_error)
+    }
+}
+
+/// Keeps a method, unless it is kept already. The first one of an account is charged from then on. Nothing here commits.
+async fn put<C: ConnectionTrait>(
+    txn: &C,
+    payer: Payer,
+    gateway: &str,
+    kept: Kept,
+    now: Timestamp,
+) -> Result<payment_method::Model, AppError> {
+    let new = payment_method::Model {
+        id: PaymentMethodId::new(),
+        account_id: payer.account(),
+        user_id: payer.user_id,
+        gateway: gateway.to_owned(),
+        customer: kept.customer,
+        reference: kept.reference,
+        brand: kept.brand,
+        last4: kept.last4,
+        exp_month: kept.exp_month,
+        exp_year: kept.exp_year,
+        created_at: now,
+        is_default: 0,
+    };
+    let mut method = method_rows::put(txn, new).await?.ok_or(Code::Conflict)?;
+    if method_rows::default_of(txn, payer.account()).await?.is_none() {
+        method_rows::make_default(txn, payer.account(), method.id).await?;
+        method.is_default = 1;
+    }
+    Ok(method)
+}
+
+/// Keeps what a payer has saved without buying anything. A plan that is charged by that gateway, and has nothing to be charged to, is charged to it:
+/// then its subscription is answered too. Nothing here commits.
+pub(in crate::payments) async fn save<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    payer: Payer,
+    gateway: &str,
+    kept: Kept,
+    now: Timestamp,
+) -> Result<(payment_method::Model, Option<subscription::Model>), AppError> {
+    let held = rows::lock_of(txn, payer.account()).await?;
+    let method = put(txn, payer, gateway, kept, now).await?;
+    let Some(mut row) = held else { return Ok((method, None)) };
+    let is_without = row.method_id.is_none() && row.is_charging == 0 && row.gateway.as_deref() == Some(gateway);
+    if !is_without || !renews(&row)? {
+        return Ok((method, None));
+    }
+    row.method_id = Some(method.id);
+    settle(service, &mut row, now)?;
+    rows::store(txn, row.clone()).await?;
+    Ok((method, Some(row)))
+}
+
+/// Whether there is a next period to be charged.
+fn renews(row: &subscription::Model) -> Result<bool, AppError> {
+    Ok(matches!(state(row)?, SubscriptionState::Active | SubscriptionState::PastDue))
+}
+
+pub(in crate::payments) fn view(row: &payment_method::Model) -> PaymentMethod {
+    PaymentMethod {
+        id: row.id.0,
+        gateway: row.gateway.clone(),
+        brand: row.brand.clone(),
+        last4: row.last4.clone(),
+        exp_month: row.exp_month,
+        exp_year: row.exp_year,
+        is_default: row.is_default != 0,
+        created_at: row.created_at,
+    }
+}
+
+/// By which a gateway knows a payer already.
+pub(in crate::payments) async fn customer_of(
+    service: &BillingService,
+    payer: Payer,
+    gateway: GatewayName,
+) -> Result<Option<String>, AppError> {
+    let found = method_rows::newest(service.db.reader(), payer.account(), gateway.as_str()).await?;
+    Ok(found.map(|method| method.customer))
+}
+
+/// What a payer has saved, the newest first.
+pub async fn methods(
+    service: &BillingService,
+    payer: Payer,
+    page: PageRequest,
+) -> Result<Page<PaymentMethod>, AppError> {
+    let (found, total) = method_rows::list(service.db.writer(), payer.account(), page).await?;
+    Ok(Page::new(found.iter().map(view).collect(), page, total))
+}
+
+/// One that a payer has saved.
+pub(in crate::payments) async fn own(
+    service: &BillingService,
+    payer: Payer,
+    id: PaymentMethodId,
+) -> Result<payment_method::Model, AppError> {
+    let found = method_rows::by_id(service.db.writer(), id).await?.filter(|row| row.account_id == payer.account());
+    found.ok_or_else(|| Code::NotFound.into())
+}
+
+fn charging() -> AppError {
+    wrong_state("A charge is under way. Try again in a few minutes.")
+}
+
+/// Has what comes next charged to one of them, a plan that goes on too.
+pub async fn use_method(
+    service: &BillingService,
+    payer: Payer,
+    id: PaymentMethodId,
+) -> Result<PaymentMethod, AppError> {
+    let mut method = own(service, payer, id).await?;
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let held = rows::lock_of(&tx, payer.account()).await?;
+    method_rows::make_default(&tx, payer.account(), id).await?;
+    method.is_default = 1;
+    let goes_on =
+        |row: &subscription::Model| Ok::<_, AppError>(renews(row)? || state(row)? == SubscriptionState::Canceling);
+    let mut told = None;
+    if let Some(mut row) = held
+        && goes_on(&row)?
+    {
+        if row.is_charging != 0 {
+            return Err(charging());
+        }
+        row.gateway = Some(method.gateway.clone());
+        row.method_id = Some(id);
+        settle(service, &mut row, now)?;
+        rows::store(&tx, row.clone()).await?;
+        told = Some(row);
+    }
+    tx.commit().await.map_err(app_error)?;
+    if let Some(row) = told {
+        tell(service, &row);
+    }
+    Ok(view(&method))
+}
+
+/// Removes one, at the gateway too. Another one takes its place; the only one of a plan that renews stays.
+pub async fn forget(service: &BillingService, payer: Payer, id: PaymentMethodId) -> Result<(), AppError> {
+    let method = own(service, payer, id).await?;
+    leave(service, payer, &method).await?;
+    let name = method.gateway.parse().map_err(AppError::internal)?;
+    if let Some(recurring) = service.payments.gateway(name).and_then(|gateway| gateway.recurring()) {
+        recurring.forget(&method.reference).await.map_err(failed)?;
+    }
+    method_rows::remove(service.db.writer(), id).await
+}
+
+/// Has nothing charged to a method any more.
+async fn leave(service: &BillingService, payer: Payer, method: &payment_method::Model) -> Result<(), AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let held = rows::lock_of(&tx, payer.account()).await?;
+    let other = method_rows::another(&tx, payer.account(), method.id).await?;
+    let mut told = None;
+    if let Some(mut row) = held.filter(|row| row.method_id == Some(method.id)) {
+        if row.is_charging != 0 {
+            return Err(charging());
+        }
+        if other.is_none() && renews(&row)? {
+            return Err(wrong_state(
+                "Your plan renews with this. Save another payment method first, or cancel your plan.",
+            ));
+        }
+        row.method_id = other.as_ref().map(|other| other.id);
+        if let Some(other) = &other {
+            row.gateway = Some(other.gateway.clone());
+        }
+        settle(service, &mut row, now)?;
+        rows::store(&tx, row.clone()).await?;
+        told = Some(row);
+    }
+    if let Some(other) = other.filter(|_| method.is_default != 0) {
+        method_rows::make_default(&tx, payer.account(), other.id).await?;
+    }
+    tx.commit().await.map_err(app_error)?;
+    if let Some(row) = told {
+        tell(service, &row);
+    }
+    Ok(())
+}
+
+/// The page of a gateway on which a payer sees what it has kept.
+pub async fn portal(service: &BillingService, payer: Payer, return_url: Option<String>) -> Result<String, AppError> {
+    let path = payments::checkout::own_path(service, return_url.as_deref().unwrap_or(payments::checkout::BILLING))?;
+    let back = payments::address_of(&service.config, &path)?;
+    for (name, gateway) in &service.payments.gateways {
+        let Some(recurring) = gateway.recurring() else { continue };
+        let Some(customer) = customer_of(service, payer, *name).await? else { continue };
+        if let Some(url) = recurring.portal(&customer, &back).await.map_err(failed)? {
+            return Ok(url);
+        }
+    }
+    Err(Code::GatewayOff.into())
+}

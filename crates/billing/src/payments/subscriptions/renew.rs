@@ -1,0 +1,294 @@
+//! What happens to subscriptions by itself: reminders, charges of the next period, and ends.
+
+use ::payment::{Due, Money, Presence, Remote, Snapshot, SubscriptionDeed, SubscriptionState};
+use appcore::{AppError, Code, Timestamp, UserId, view::PricingPlan};
+use dbcontext::{
+    constraint::app_error,
+    entity::{payment, payment_method, subscription},
+    query::{payment_methods, payments as payment_rows, plans as plan_rows, subscriptions as rows, users, workspaces},
+};
+use futures_util::stream::{self, StreamExt as _};
+use identity::mail::{self, Letter, Recipient};
+use sea_orm::ConnectionTrait;
+use uuid::Uuid;
+
+use super::{Purpose, course, price_of, settle, state, step, tell};
+use crate::{
+    BillingService,
+    payments::{
+        self,
+        charges::{self, How, apply_charge},
+        deliver, plans,
+        reconcile::AT_ONCE,
+    },
+};
+
+/// Subscriptions that one look takes.
+const MOST: u64 = 100;
+
+/// Looks for subscriptions that are due, and for members without a seat. Every instance looks; each subscription is taken by one.
+pub(in crate::payments) async fn look(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
+    let next = now.plus(service.config.payment.reconcile_after);
+    let due = rows::claim_due(service.db.writer(), now, next, MOST).await?;
+    stream::iter(due)
+        .for_each_concurrent(AT_ONCE, |id| async move {
+            if let Err(error) = advance(service, id).await {
+                tracing::warn!(%error, subscription = %id, "what is due of a subscription could not be done");
+            }
+        })
+        .await;
+    give_seats(service, now).await
+}
+
+async fn give_seats(service: &BillingService, now: Timestamp) -> Result<(), AppError> {
+    let mut after = (Timestamp(i64::MIN), UserId(Uuid::nil()), Uuid::nil());
+    loop {
+        let part = rows::unseated(service.db.reader(), now, after, MOST).await?;
+        let Some(last) = part.last() else { return Ok(()) };
+        after = (last.since, last.user_id, last.id);
+        for rows::Unseated { id, user_id, .. } in part {
+            if let Err(error) = take_seat(service, id, user_id).await {
+                tracing::warn!(%error, subscription = %id, "a member could not be given a seat");
+            }
+        }
+    }
+}
+
+/// Does what is due of a subscription. It can be done again at any time.
+async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let Some(mut row) = rows::lock(&tx, id).await? else { return Ok(()) };
+    let Some(due) = course(service, &row)?.due(now) else {
+        settle(service, &mut row, now)?;
+        rows::store(&tx, row).await?;
+        return tx.commit().await.map_err(app_error);
+    };
+    let plan = plans::view(plan_rows::by_id(&tx, row.plan_id).await?.ok_or(Code::NotFound)?)?;
+    let before = row.clone();
+    match due {
+        Due::Remind => {
+            let letter = reminder(service, &row, &plan)?;
+            row.reminded = row.period;
+            mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
+            settle(service, &mut row, now)?;
+        }
+        Due::Lapse => {
+            step(&mut row, SubscriptionDeed::Lapse)?;
+            settle(service, &mut row, now)?;
+            let letter = Letter::PlanUnpaid { plan: plan.name.clone(), until: row.ends_at, page: page_of(&row) };
+            mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
+        }
+        Due::End => {
+            step(&mut row, SubscriptionDeed::End)?;
+            row.ends_at = now;
+            settle(service, &mut row, now)?;
+            let letter = Letter::PlanEnded { plan: plan.name.clone(), page: page_of(&row) };
+            mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
+        }
+        Due::Charge | Due::Ask => {
+            if due == Due::Charge && !may_charge(service, &tx, &mut row, &plan, now).await? {
+                rows::store(&tx, row).await?;
+                return tx.commit().await.map_err(app_error);
+            }
+            let payment = renewal(service, &tx, &row, &plan, now).await?;
+            // It is written down before it is done: whoever finds it like this asks what became of it.
+            if due == Due::Charge {
+                step(&mut row, SubscriptionDeed::Lapse)?;
+                row.attempts += 1;
+                row.is_charging = 1;
+                settle(service, &mut row, now)?;
+            }
+            row.due_at = Some(now.plus(service.config.payment.reconcile_after));
+            rows::store(&tx, row.clone()).await?;
+            tx.commit().await.map_err(app_error)?;
+            return charge(service, &row, payment, due == Due::Ask).await;
+        }
+    }
+    rows::store(&tx, row.clone()).await?;
+    tx.commit().await.map_err(app_error)?;
+    if row != before {
+        tell(service, &row);
+    }
+    Ok(())
+}
+
+fn reminder(service: &BillingService, row: &subscription::Model, plan: &PricingPlan) -> Result<Letter, AppError> {
+    let (name, at, page) = (plan.name.clone(), row.period_end, page_of(row));
+    if state(row)? == SubscriptionState::Trialing {
+        return Ok(Letter::TrialEnding { plan: name, at, page });
+    }
+    let price = price_of(plan, row).and_then(|price| Some(Money::new(price.amount, price.currency.parse().ok()?)));
+    let amount = price.map(|price| price.to_string()).unwrap_or_default();
+    Ok(if super::is_automatic(service, row) {
+        Letter::PlanRenewing { plan: name, amount, at, page }
+    } else {
+        Letter::PlanExpiring { plan: name, amount, at, page }
+    })
+}
+
+/// The page on which the payer sees it, and pays.
+fn page_of(row: &subscription::Model) -> String {
+    match row.workspace_id {
+        Some(id) => format!("plans/billing?workspace_id={id}"),
+        None => "plans/billing".to_owned(),
+    }
+}
+
+/// Whether the next period can be charged now. Otherwise the row says what comes instead.
+async fn may_charge<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &mut subscription::Model,
+    plan: &PricingPlan,
+    now: Timestamp,
+) -> Result<bool, AppError> {
+    let payer = users::by_id(txn, row.user_id).await?;
+    let is_there = match row.workspace_id {
+        Some(id) => workspaces::name(txn, id).await?.is_some(),
+        None => true,
+    };
+    if payer.is_none() || !is_there {
+        // Nobody is left to pay for.
+        row.state = SubscriptionState::Ended.as_str().to_owned();
+        row.ends_at = now;
+        settle(service, row, now)?;
+        return Ok(false);
+    }
+    // Its payer may be paying it at this moment.
+    if let Some(open) = rows::open_payment(txn, row.id, now).await? {
+        row.due_at = Some(Timestamp(open.expires_at.0 + 1_000));
+        return Ok(false);
+    }
+    if price_of(plan, row).is_none() {
+        row.method_id = None;
+        settle(service, row, now)?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// The one payment of the next period.
+async fn renewal<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    row: &subscription::Model,
+    plan: &PricingPlan,
+    now: Timestamp,
+) -> Result<payment::Model, AppError> {
+    let period = row.period + 1;
+    if let Some(there) = rows::renewal(txn, row.id, period).await? {
+        return Ok(there);
+    }
+    let next = match row.next_plan_id {
+        Some(id) => plans::view(plan_rows::by_id(txn, id).await?.ok_or(Code::NotFound)?)?,
+        None => plan.clone(),
+    };
+    let seats = row.next_seats.unwrap_or(row.seats);
+    let counted = subscription::Model { seats, ..row.clone() };
+    // A plan without a price in this currency goes on as it was.
+    let (next, price) = match price_of(&next, &counted) {
+        Some(price) => (next, price),
+        None => (plan.clone(), price_of(plan, &counted).ok_or(Code::WrongState)?),
+    };
+    let money = Money::new(price.amount, price.currency.parse().map_err(AppError::internal)?);
+    let gateway = row.gateway.clone().ok_or(Code::WrongState)?;
+    let payment = payment::Model {
+        purpose: Purpose::Renewal.as_str().to_owned(),
+        workspace_id: row.workspace_id,
+        subscription_id: Some(row.id),
+        period: Some(period),
+        seats,
+        // Clients can't choose such a key: it has blanks in it.
+        idempotency_key: format!("renewal {} {period}", row.id),
+        expires_at: row.period_end.plus(service.config.payment.grace),
+        // The subscription asks for it.
+        check_at: None,
+        ..payments::begun(service, row.user_id, next.id, &gateway, money, now)
+    };
+    payment_rows::insert(txn, payment.clone()).await?;
+    payment_rows::by_key(txn, row.user_id, &payment.idempotency_key).await?.ok_or_else(|| Code::Conflict.into())
+}
+
+/// Charges a payment that is written down, or asks what became of that.
+async fn charge(
+    service: &BillingService,
+    row: &subscription::Model,
+    payment: payment::Model,
+    ask: bool,
+) -> Result<(), AppError> {
+    let method = match row.method_id {
+        Some(id) => payment_methods::by_id(service.db.writer(), id).await?,
+        None => None,
+    };
+    let found = match method {
+        Some(method) => charged(service, &payment, &method, row.attempts, ask).await,
+        // It was removed meanwhile.
+        None => Ok(Some(Snapshot { remote: Remote::Failed, charge: None })),
+    };
+    match found {
+        Ok(Some(snapshot)) => apply_charge(service, payment.id, snapshot).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Has the gateway charge it without its payer: prepared once, and then that very payment. None: the gateway doesn't know yet.
+pub(in crate::payments) async fn charged(
+    service: &BillingService,
+    payment: &payment::Model,
+    method: &payment_method::Model,
+    attempt: i64,
+    ask: bool,
+) -> Result<Option<Snapshot>, AppError> {
+    let how = How { presence: Presence::Away, attempt, ask };
+    Ok(charges::charge(service, payment, method, how).await?.map(|charged| charged.snapshot))
+}
+
+/// A charge for the next period has failed: it is tried again another day. Nothing here commits.
+pub(in crate::payments) async fn attempt_failed<C: ConnectionTrait>(
+    service: &BillingService,
+    txn: &C,
+    payment: &payment::Model,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let Some(id) = payment.subscription_id else { return Ok(()) };
+    let Some(mut row) = rows::lock(txn, id).await? else { return Ok(()) };
+    if row.is_charging == 0 || payment.period != Some(row.period + 1) {
+        return Ok(());
+    }
+    row.is_charging = 0;
+    settle(service, &mut row, now)?;
+    let course = course(service, &row)?;
+    let letter = Letter::ChargeFailed {
+        plan: plan_rows::by_id(txn, payment.plan_id).await?.map(|plan| plan.name).unwrap_or_default(),
+        amount: payments::price(payment)?.to_string(),
+        again_at: course.attempt_at().filter(|at| *at < row.ends_at),
+        until: row.ends_at,
+        page: page_of(&row),
+    };
+    mail::post(txn, now, Recipient::User(row.user_id), letter).await?;
+    rows::store(txn, row).await
+}
+
+/// Gives a member a seat that is free.
+async fn take_seat(service: &BillingService, id: Uuid, user_id: UserId) -> Result<(), AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let Some(payment_id) = rows::by_id(&tx, id).await?.and_then(|row| row.payment_id) else { return Ok(()) };
+    let mut payments = rows::paid(&tx, id).await?;
+    let period = payments.iter().find(|one| one.id == payment_id).and_then(|one| one.period);
+    payments.retain(|one| one.period == period);
+    // Payments are locked before the subscription, as where they are delivered or refunded.
+    let mut locked = Vec::new();
+    for one in payments {
+        locked.extend(payment_rows::lock(&tx, one.id).await?);
+    }
+    locked.sort_by_key(|one| one.id == payment_id);
+    let row = rows::lock(&tx, id).await?.filter(|row| row.payment_id == Some(payment_id) && row.period_end > now);
+    let Some(row) = row else { return Ok(()) };
+    deliver::seat(&tx, &row, &locked, user_id.0, now).await?;
+    tx.commit().await.map_err(app_error)?;
+    crate::entitlements::tell(service, user_id);
+    Ok(())
+}

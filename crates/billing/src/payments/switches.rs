@@ -1,0 +1,82 @@
+//! Which payment methods are on: a row, and a copy of it on every instance.
+
+use std::sync::{Arc, PoisonError, Weak};
+
+use ::payment::{Currency, Gateway, GatewayName};
+use appcore::{
+    AppError, Code,
+    auth::Principal,
+    event::{BusMessage, Listener, Signal},
+    view::PaymentGateway,
+};
+use dbcontext::{constraint::app_error, query::payments as rows};
+use jobs::caught;
+use platform::audit::{self, Action, Entry};
+
+use crate::{BillingService, entitlements};
+
+/// The payment methods of this installation.
+#[must_use]
+pub fn gateways(service: &BillingService) -> Vec<PaymentGateway> {
+    let payments = &service.payments;
+    let view = |(name, gateway): (&GatewayName, &Arc<dyn Gateway>)| {
+        let taken = Currency::ALL.iter().filter(|one| gateway.limits(**one).is_some());
+        PaymentGateway {
+            name: name.as_str().to_owned(),
+            enabled: payments.is_on(*name),
+            keeps: gateway.recurring().is_some(),
+            currencies: taken.map(|one| one.code().to_owned()).collect(),
+            is_demo: gateway.demo().is_some(),
+        }
+    };
+    payments.gateways.iter().map(view).collect()
+}
+
+/// Switches a payment method on or off, on all instances.
+pub async fn switch(
+    service: &BillingService,
+    by: &Principal,
+    name: GatewayName,
+    enabled: bool,
+) -> Result<PaymentGateway, AppError> {
+    service.payments.gateway(name).ok_or(Code::NotFound)?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::put_switch(&tx, name.as_str(), enabled).await?;
+    audit::record(&tx, Entry::by(by, Action::GatewaySwitched, Some(format!("{name}:{enabled}")))).await?;
+    tx.commit().await.map_err(app_error)?;
+    read(service).await?;
+    drop(service.bus.publish(vec![BusMessage::Signal(Signal::PaymentSwitchesChanged)]));
+    gateways(service).into_iter().find(|gateway| gateway.name == name.as_str()).ok_or_else(|| Code::NotFound.into())
+}
+
+/// Reads the switches anew.
+pub async fn read(service: &BillingService) -> Result<(), AppError> {
+    let found = rows::switches(service.db.writer()).await?;
+    let switches = found.into_iter().filter_map(|(name, enabled)| Some((name.parse().ok()?, enabled))).collect();
+    *service.payments.switches.write().unwrap_or_else(PoisonError::into_inner) = switches;
+    Ok(())
+}
+
+/// Learns of switches that other instances have changed, and who is connected of those who are to be told what they have.
+pub async fn follow(service: Weak<BillingService>, mut listener: Listener) {
+    loop {
+        {
+            let Some(service) = service.upgrade() else { return };
+            if let Err(error) = caught(read(&service)).await {
+                tracing::warn!(%error, "the switches of the payment methods could not be read");
+            }
+        }
+        loop {
+            match tokio::time::timeout(super::reconcile::READ_AGAIN, listener.recv()).await {
+                Ok(Some(BusMessage::Signal(Signal::PaymentSwitchesChanged | Signal::Gap))) | Err(_) => break,
+                Ok(Some(BusMessage::Signal(Signal::Serves { asked_by, user_id }))) => {
+                    if let Some(service) = service.upgrade().filter(|service| service.instance_id == asked_by) {
+                        entitlements::found(service, user_id);
+                    }
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Sequences of what gateways tell of somebody's payments while the credits are used, and what must hold after each of it.
+
+use std::time::Duration;
+
+use ::payment::{About, DisputeState, GatewayName, Money, News, Notice, RefundNews, RefundState, Stage};
+use appcore::{Timestamp, UserId, credits::MicroCredits};
+use dbcontext::{
+    entity::{ledger_entry, payment},
+    query::{
+        ledger::{self as ledger_rows, NewHold, Wanted},
+        payments as rows,
+    },
+};
+use identity::accounts::{Confirmed, Device};
+use proptest::{
+    prelude::*,
+    strategy::ValueTree as _,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use sea_orm::ConnectionTrait as _;
+use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
+use uuid::Uuid;
+
+use super::{Order, apply, begin, inbox, plans, refund, subscriptions::Payer};
+use crate::{
+    BillingService,
+    ledger::{self, Books, Holder, Source},
+    tests::instance,
+};
+
+const SEQUENCES: usize = 24;
+const DEEDS: usize = 50;
+const ORDERS: usize = 24;
+const PAYMENTS: usize = 3;
+const ADMIN: &str = "Admin";
+/// Together they are what was paid.
+const REFUNDS: [i64; 3] = [200, 250, 150];
+const DISPUTES: [i64; 2] = [600, 150];
+/// Of the pack that is bought.
+const PRICE: i64 = 600;
+const CREDITS: i64 = 500_000_000;
+/// Seconds of which something is told of a refund.
+const MOMENTS: i64 = 5;
+
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    Pending,
+    Paid,
+    /// Another amount.
+    PaidOther,
+    Failed,
+    Expired,
+    /// Of a second.
+    Refund(usize, RefundState, i64),
+    Dispute(usize, DisputeState),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Tell(usize, Told),
+    /// What was told before.
+    Again(usize),
+    /// An administrator does.
+    GiveBack(usize, i64),
+    Gift(i64),
+    Hold(i64),
+    /// What was held last costs this.
+    Settle(i64),
+    Release,
+    Hours(u32),
+}
+
+fn refund_state() -> impl Strategy<Value = RefundState> {
+    prop_oneof![Just(RefundState::Pending), Just(RefundState::Done), Just(RefundState::Failed)]
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    let dispute = prop_oneof![Just(DisputeState::Open), Just(DisputeState::Won), Just(DisputeState::Lost)];
+    prop_oneof![
+        1 => Just(Told::Pending),
+        6 => Just(Told::Paid),
+        1 => Just(Told::PaidOther),
+        1 => Just(Told::Failed),
+        1 => Just(Told::Expired),
+        6 => (0..REFUNDS.len(), refund_state(), 0..MOMENTS).prop_map(|(which, state, at)| Told::Refund(which, state, at)),
+        6 => (0..DISPUTES.len(), dispute).prop_map(|(which, state)| Told::Dispute(which, state)),
+    ]
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let amount = || 1..CREDITS;
+    prop_oneof![
+        12 => (0..PAYMENTS, told()).prop_map(|(payment, told)| Deed::Tell(payment, told)),
+        3 => (0..64_usize).prop_map(Deed::Again),
+        2 => (0..PAYMENTS, 1..4_i64).prop_map(|(payment, part)| Deed::GiveBack(payment, part)),
+        1 => amount().prop_map(Deed::Gift),
+        4 => amount().prop_map(Deed::Hold),
+        3 => amount().prop_map(Deed::Settle),
+        2 => Just(Deed::Release),
+        1 => (1..4_u32).prop_map(Deed::Hours),
+    ]
+}
+
+/// One person, what they have bought, and what was told of it.
+struct Buyer {
+    user_id: UserId,
+    payments: Vec<Uuid>,
+    told: Vec<Notice>,
+    holds: Vec<(Uuid, i64)>,
+}
+
+impl Buyer {
+    async fn new(service: &BillingService, name: &str, payments: usize) -> Self {
+        let user_id = principal(&service.identity, &sign_up(&service.identity, name).await).await.user_id;
+        let offered = plans::list(service, false).await.unwrap();
+        let plan_id = offered.iter().find(|plan| plan.name == "500 credits").unwrap().id;
+        let mut buyer = Self { user_id, payments: Vec::new(), told: Vec::new(), holds: Vec::new() };
+        for _ in 0..payments {
+            let order = Order {
+                plan_id,
+                gateway: Some(GatewayName::DEMO),
+                method_id: None,
+                currency: None,
+                shown: None,
+                return_url: None,
+                key: None,
+                address: None,
+                seats: None,
+            };
+            let begun = begin(service, Payer { user_id, workspace_id: None }, order).await.unwrap();
+            buyer.payments.push(begun.payment_id);
+        }
+        buyer
+    }
+
+    async fn tell(&mut self, service: &BillingService, payment: usize, told: Told) {
+        let id = self.payments[payment];
+        let money = |amount| Money::new(amount, "USD".parse().unwrap());
+        let charge = format!("ch_{id}");
+        let about = match told {
+            Told::Refund(..) | Told::Dispute(..) => About::Charge(charge.clone()),
+            _ => About::Payment(id),
+        };
+        let news = match told {
+            Told::Pending => News::Pending,
+            Told::Paid => News::Paid { money: money(PRICE), charge: Some(charge) },
+            Told::PaidOther => News::Paid { money: money(PRICE - 1), charge: Some(charge) },
+            Told::Failed => News::Failed,
+            Told::Expired => News::Expired,
+            Told::Refund(which, state, at) => {
+                let reference = format!("re_{id}_{which}");
+                let at = Some(Timestamp(at * 1_000));
+                News::Refund(RefundNews { reference, ours: None, money: money(REFUNDS[which]), state, at })
+            }
+            Told::Dispute(which, state) => {
+                News::Dispute { reference: format!("dp_{which}"), money: Some(money(DISPUTES[which])), state }
+            }
+        };
+        let event_id = format!("evt_{}", Uuid::now_v7());
+        let notice = Notice { event_id, kind: "test".to_owned(), about, is_ours: true, news };
+        self.told.push(notice.clone());
+        deliver(service, notice).await;
+    }
+
+    async fn use_credits(&mut self, service: &BillingService, deed: Deed) {
+        let now = service.clock.now();
+        let tx = service.db.begin().await.unwrap();
+        let mut books = Books::open(&tx, Holder::Person(self.user_id), now).await.unwrap();
+        let book = books.only().unwrap();
+        let id = Uuid::now_v7();
+        match deed {
+            Deed::Gift(amount) => {
+                let expires_at = Some(now.plus(Duration::from_secs(2 * 3_600)));
+                book.give(MicroCredits(amount), &Source::new("test", id), expires_at, None);
+            }
+            Deed::Hold(amount) if MicroCredits(amount) <= book.available() => {
+                let amount = MicroCredits(amount);
+                book.hold(amount);
+                book.post_held(&Source::new("hold", id));
+                let expires_at = now.plus(Duration::from_secs(60));
+                let hold = NewHold { id, account_id: self.user_id.0, amount, expires_at };
+                ledger_rows::insert_holds(&tx, &[hold]).await.unwrap();
+                self.holds.push((id, amount.0));
+            }
+            Deed::Settle(_) | Deed::Release => {
+                if let Some((hold, amount)) = self.holds.pop() {
+                    assert_eq!(ledger_rows::remove_holds(&tx, &[hold]).await.unwrap().len(), 1);
+                    let source = Source::new("usage", id);
+                    book.free(MicroCredits(amount));
+                    book.post_held(&source);
+                    if let Deed::Settle(cost) = deed {
+                        book.charge(MicroCredits(cost), &source);
+                    }
+                    book.pay_debts(&source);
+                }
+            }
+            _ => {}
+        }
+        books.store(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    async fn entries(&self, service: &BillingService) -> Vec<ledger_entry::Model> {
+        let wanted = Wanted {
+            account_id: Some(self.user_id.0),
+            from: Timestamp(0),
+            to: Timestamp(i64::MAX),
+            before: Uuid::max(),
+        };
+        ledger_rows::after(service.db.writer(), wanted, Uuid::nil(), 100_000).await.unwrap()
+    }
+
+    /// What the account lost by entries of these kinds, less what it got by them.
+    async fn lost(&self, service: &BillingService, kinds: &[&str]) -> i64 {
+        let entries = self.entries(service).await.into_iter().filter(|entry| kinds.contains(&entry.kind.as_str()));
+        entries.map(|entry| if entry.from_account == self.user_id.0 { entry.amount.0 } else { -entry.amount.0 }).sum()
+    }
+
+    async fn check(&self, service: &BillingService) {
+        let (_, differences) = ledger::verify(&service.db).await.unwrap();
+        assert!(differences.is_empty(), "{differences:#?}");
+        let (mut bought, mut taken) = (0, 0);
+        for id in &self.payments {
+            let row = rows::by_id(service.db.writer(), *id).await.unwrap().unwrap();
+            let (paid, back) = standing(service, &row).await;
+            bought += paid;
+            taken += back;
+        }
+        assert_eq!(self.lost(service, &["purchase"]).await, -bought, "what is paid is credited once");
+        let kinds = ["refund", "refund_failed", "dispute", "dispute_won"];
+        assert_eq!(self.lost(service, &kinds).await, taken, "what is refunded or disputed is taken back once");
+    }
+}
+
+/// What a payment has to have given, and what of that is taken back.
+async fn standing(service: &BillingService, row: &payment::Model) -> (i64, i64) {
+    let refunds = rows::refunds(service.db.writer(), row.id).await.unwrap();
+    let disputes = rows::disputes(service.db.writer(), row.id).await.unwrap();
+    let is_paid = row.stage == Stage::Paid.as_str();
+    let done: i64 = refunds.iter().filter(|refund| refund.state == "done").map(|refund| refund.amount).sum();
+    assert_eq!((is_paid, row.refunded), (row.receipt_number.is_some(), done), "{row:?}");
+    assert!(row.refunded <= row.amount, "{row:?}");
+    for refund in &refunds {
+        assert!(refund.state != "done" || refund.note_number.is_some(), "{refund:?}");
+    }
+    let mut again = row.clone();
+    apply::restate(&mut again).unwrap();
+    assert_eq!(&again, row, "the status follows from the rest");
+    if !is_paid {
+        assert!(refunds.is_empty() && disputes.is_empty(), "what is told before has to wait: {row:?}");
+        return (0, 0);
+    }
+    let claimed: i64 = refunds.iter().filter(|refund| refund.state != "failed").map(|refund| refund.amount).sum();
+    assert!(claimed <= row.amount, "{refunds:?}");
+    let disputed: i64 = disputes.iter().filter(|one| one.state != "won").map(|one| one.amount).sum();
+    let (claimed, whole) = (i128::from((claimed + disputed).min(row.amount)), i128::from(row.amount));
+    (CREDITS, i64::try_from((i128::from(CREDITS) * claimed + whole - 1) / whole).unwrap())
+}
+
+async fn deliver(service: &BillingService, notice: Notice) {
+    let gateway = service.payments.gateway(GatewayName::DEMO).unwrap();
+    inbox::store(service, gateway.as_ref(), notice, "{}".to_owned()).await.unwrap();
+}
+
+/// Receipts and credit notes have numbers without gaps.
+async fn are_numbered(service: &BillingService) {
+    let (all, _) =
+        rows::list(service.db.writer(), rows::Filter::default(), appcore::page::PageRequest::new(None, Some(1)))
+            .await
+            .unwrap();
+    assert!(!all.is_empty());
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS count, CAST(COUNT(DISTINCT number) AS BIGINT) AS several, CAST(MAX(number) AS BIGINT) AS last FROM (\
+        SELECT receipt_number AS number FROM payments WHERE receipt_number IS NOT NULL \
+        UNION ALL SELECT note_number FROM payment_refunds WHERE note_number IS NOT NULL) AS papers";
+    let statement = sea_orm::Statement::from_string(service.db.writer().get_database_backend(), sql);
+    let row = service.db.writer().query_one_raw(statement).await.unwrap().unwrap();
+    let number = |name: &str| row.try_get::<Option<i64>>("", name).unwrap().unwrap_or(0);
+    assert_eq!((number("several"), number("last")), (number("count"), number("count")), "numbers without gaps");
+}
+
+fn runner(seed: u8) -> TestRunner {
+    TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_gateways_tell_credits_are_given_once_and_taken_back_once() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        sign_up(&service.identity, ADMIN).await;
+        let mut runner = runner(11);
+        let sequences = if stage.is_sqlite() { SEQUENCES } else { SEQUENCES / 4 };
+        for number in 0..sequences {
+            let deeds = proptest::collection::vec(deed(), DEEDS).new_tree(&mut runner).unwrap().current();
+            let mut buyer = Buyer::new(&service, &format!("Buyer{number}"), PAYMENTS).await;
+            for (place, deed) in deeds.into_iter().enumerate() {
+                tracing::debug!(number, place, ?deed, "a deed");
+                match deed {
+                    Deed::Tell(payment, told) => buyer.tell(&service, payment, told).await,
+                    Deed::Again(which) => {
+                        if let Some(notice) = buyer.told.get(which).cloned() {
+                            deliver(&service, notice).await;
+                        }
+                    }
+                    Deed::GiveBack(payment, part) => {
+                        let signed_in =
+                            sign_in(&service.identity, &email(ADMIN), PASSWORD, Device::default()).await.unwrap();
+                        let by = Confirmed::ask(&service.identity, &principal(&service.identity, &signed_in).await)
+                            .await
+                            .unwrap();
+                        let amount = (part > 1).then_some(PRICE / part);
+                        let done = refund(&service, &by, buyer.payments[payment], amount, "test".to_owned()).await;
+                        assert!(done.as_ref().err().is_none_or(|error| error.code().status() < 500), "{done:?}");
+                    }
+                    Deed::Hours(hours) => {
+                        service.clock.advance(Duration::from_secs(u64::from(hours) * 3_600));
+                        ledger::expire(&service.db, service.clock.now()).await.unwrap();
+                    }
+                    deed => buyer.use_credits(&service, deed).await,
+                }
+                buyer.check(&service).await;
+            }
+        }
+        are_numbered(&service).await;
+    }
+}
+
+/// What is told of one payment: that it was paid, and of each refund and dispute one course of it.
+fn course() -> impl Strategy<Value = Vec<Told>> {
+    let states = proptest::collection::vec((refund_state(), 0..MOMENTS), 0..4);
+    let refunds = proptest::collection::vec(states, REFUNDS.len());
+    let ends = prop_oneof![Just(None), Just(Some(DisputeState::Won)), Just(Some(DisputeState::Lost))];
+    let disputes = proptest::collection::vec((any::<bool>(), ends), DISPUTES.len());
+    (refunds, disputes).prop_map(|(refunds, disputes)| {
+        let mut told = vec![Told::Pending, Told::Paid, Told::Failed, Told::Expired];
+        for (which, states) in refunds.into_iter().enumerate() {
+            told.extend(states.into_iter().map(|(state, at)| Told::Refund(which, state, at)));
+        }
+        for (which, (is_open, end)) in disputes.into_iter().enumerate() {
+            told.extend(is_open.then_some(Told::Dispute(which, DisputeState::Open)));
+            told.extend(end.map(|end| Told::Dispute(which, end)));
+        }
+        told
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_news_in_another_order_ends_the_same() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        let mut runner = runner(13);
+        let courses = if stage.is_sqlite() { ORDERS } else { ORDERS / 4 };
+        for number in 0..courses {
+            let told = course().new_tree(&mut runner).unwrap().current();
+            let mut ends = Vec::new();
+            for order in 0..3 {
+                let told = Just(told.clone()).prop_shuffle().new_tree(&mut runner).unwrap().current();
+                let mut buyer = Buyer::new(&service, &format!("Buyer{number}x{order}"), 1).await;
+                for one in &told {
+                    buyer.tell(&service, 0, *one).await;
+                    buyer.check(&service).await;
+                }
+                let row = rows::by_id(service.db.writer(), buyer.payments[0]).await.unwrap().unwrap();
+                let account = ledger_rows::account(service.db.writer(), buyer.user_id.0).await.unwrap().unwrap();
+                ends.push((row.status, row.refunded, account.balance.0 - account.owed.0));
+                assert_eq!(ends[order], ends[0], "{told:?}");
+            }
+        }
+        are_numbered(&service).await;
+    }
+}

@@ -1,0 +1,47 @@
+//! Storage of a person: the bytes of their files and texts, and how many there may be.
+
+use appcore::{AppError, UploadId, UserId, view::QuotaMetric};
+use dbcontext::query::{plans, texts, uploads};
+use identity::membership::quota::limit;
+use sea_orm::ConnectionTrait;
+
+use crate::BillingService;
+
+/// Bytes of all files and texts of a person, but for one file.
+pub async fn stored<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<UploadId>) -> Result<i64, AppError> {
+    Ok(uploads::bytes_of(db, owner, but).await?.saturating_add(texts::bytes_of(db, owner).await?))
+}
+
+/// Limit of all files and texts of a person.
+pub struct StorageLimit {
+    pub bytes: i64,
+    /// Whether it is the quota of the plan, which a larger plan raises.
+    pub is_of_plan: bool,
+}
+
+/// Resolves the smaller of the plan's storage quota and `uploads.user_bytes`. Returns `None` where neither is set.
+pub async fn limit_of<C: ConnectionTrait>(
+    service: &BillingService,
+    db: &C,
+    owner: UserId,
+) -> Result<Option<StorageLimit>, AppError> {
+    let of_plan = limit_of_plan(service, db, owner).await?;
+    let of_server = Some(service.config.uploads.user_bytes).filter(|bytes| *bytes > 0);
+    let least = of_server.into_iter().chain(of_plan).min();
+    Ok(least.map(|bytes| StorageLimit { bytes, is_of_plan: of_plan == Some(bytes) }))
+}
+
+/// Storage quota of the person's plan, in bytes.
+async fn limit_of_plan<C: ConnectionTrait>(
+    service: &BillingService,
+    db: &C,
+    owner: UserId,
+) -> Result<Option<i64>, AppError> {
+    if !service.is_charging() {
+        return Ok(None);
+    }
+    match plans::quotas_of(db, owner, service.clock.now()).await? {
+        Some(quotas) => limit(&quotas, QuotaMetric::Storage),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,50 @@
+//! People of tests, by their names.
+
+use appcore::{AppError, Language, RequestSource, auth::Principal};
+use identity::{
+    IdentityService,
+    accounts::{self, Device, SignUp, SignedIn, TokenPair},
+};
+
+/// Somebody at this machine.
+const HERE: RequestSource = RequestSource { address: None, is_foreign_page: false, is_local: true, country: None };
+
+pub const PASSWORD: &str = "Tr1ckyHorse";
+
+/// Signs somebody up by name.
+pub async fn sign_up(identity: &IdentityService, name: &str) -> TokenPair {
+    accounts::signup(identity, newcomer(name), Device::default().sent_by(HERE)).await.unwrap()
+}
+
+/// Signs somebody in who has no second factor.
+pub async fn sign_in(
+    identity: &IdentityService,
+    email: &str,
+    password: &str,
+    device: Device,
+) -> Result<TokenPair, AppError> {
+    match accounts::signin(identity, email, password, device).await? {
+        SignedIn::Tokens(pair) => Ok(*pair),
+        SignedIn::SecondFactor(challenge) => panic!("a second factor is asked for: {:?}", challenge.methods),
+    }
+}
+
+pub fn newcomer(name: &str) -> SignUp {
+    SignUp {
+        email: email(name),
+        password: PASSWORD.to_owned(),
+        display_name: name.to_owned(),
+        invitation: None,
+        setup_token: None,
+        language: Language::En,
+    }
+}
+
+pub fn email(name: &str) -> String {
+    format!("{}@example.com", name.to_lowercase())
+}
+
+/// The person with these tokens.
+pub async fn principal(identity: &IdentityService, pair: &TokenPair) -> Principal {
+    accounts::authenticate(identity, pair.access_token.expose()).await.unwrap()
+}
