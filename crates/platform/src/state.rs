@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::Database;
 use outgoing::Outgoing;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{firewall::Firewall, geoip::GeoIp, redis::Redis};
 
@@ -29,6 +29,8 @@ pub struct Core {
     pub firewall: Arc<Firewall>,
     /// Cancelled when this instance is told to stop.
     pub stopping: CancellationToken,
+    /// Tasks that end something in the database when [`Core::stopping`] is cancelled. The program waits for them before it closes the database.
+    pub ending: TaskTracker,
 }
 
 impl Core {
@@ -57,6 +59,7 @@ impl Core {
             geoip,
             firewall,
             stopping: CancellationToken::new(),
+            ending: TaskTracker::new(),
         }))
     }
 

@@ -146,7 +146,7 @@ impl App {
         if app.config.audit.retention_days > 0 {
             tokio::spawn(audit::forget_old(Arc::clone(&app.core), app.config.audit.retention_days));
         }
-        tokio::spawn(console::keep(Arc::clone(&app)));
+        app.ending.spawn(console::keep(Arc::clone(&app)));
         search::start(&app);
         Ok(app)
     }
