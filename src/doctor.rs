@@ -9,10 +9,8 @@ use appcore::{
     view::{Check, CheckAbout, Verdict},
 };
 use dbcontext::Database;
-use service::{
-    checks::{in_time, local, remote},
-    gateway::{self, Ai},
-};
+use gateway::{self, Ai};
+use service::checks::{in_time, local, remote};
 
 use crate::{
     program::{backups, configuration, schema},

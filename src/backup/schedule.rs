@@ -55,7 +55,7 @@ impl Schedule {
         let (folder, remote) = match settings.url.as_deref() {
             Some(url) if url.starts_with("s3://") => {
                 let url = Url::parse(url).context("The setting backup.url isn't an address.")?;
-                (here, Some(service::uploads::open_s3(config, &url)?))
+                (here, Some(files::uploads::open_s3(config, &url)?))
             }
             Some(folder) => (PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)), None),
             None => (here, None),

@@ -5,6 +5,8 @@ use std::{cell::RefCell, net::IpAddr, sync::Arc};
 use actix_web::{HttpRequest, cookie::Cookie};
 use appcore::{AppError, Code, RequestSource, auth::Principal};
 use billing::BillingService;
+use files::FilesService;
+use gateway::GatewayService;
 use identity::{IdentityService, accounts::Device};
 use middleware::{address, auth, cookies, origin};
 use platform::{
@@ -38,6 +40,18 @@ impl Ctx {
     #[must_use]
     pub fn billing(&self) -> &Arc<BillingService> {
         &self.app.billing
+    }
+
+    /// State of uploads.
+    #[must_use]
+    pub fn files(&self) -> &FilesService {
+        &self.app.files
+    }
+
+    /// State of models, budgets and usage.
+    #[must_use]
+    pub fn gateway(&self) -> &Arc<GatewayService> {
+        &self.app.gateway
     }
 
     /// The app for what goes on after the handler has answered.

@@ -11,7 +11,7 @@ use dbcontext::Database;
 use outgoing::Outgoing;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{firewall::Firewall, geoip::GeoIp, redis::Redis};
+use crate::{firewall::Firewall, geoip::GeoIp, redis::Redis, work_pools::WorkPools};
 
 /// Built once by the program. Each domain's state holds it in an `Arc`.
 pub struct Core {
@@ -27,6 +27,8 @@ pub struct Core {
     pub outgoing: Outgoing,
     pub geoip: GeoIp,
     pub firewall: Arc<Firewall>,
+    /// Fair admission to work that one person could fill the instance with.
+    pub work: WorkPools,
     /// Cancelled when this instance is told to stop.
     pub stopping: CancellationToken,
     /// Tasks that end something in the database when [`Core::stopping`] is cancelled. The program waits for them before it closes the database.
@@ -58,6 +60,7 @@ impl Core {
             outgoing,
             geoip,
             firewall,
+            work: WorkPools::default(),
             stopping: CancellationToken::new(),
             ending: TaskTracker::new(),
         }))

@@ -21,6 +21,8 @@ use event_log::{
     notifications::MissedJob,
     push::PushJob,
 };
+use files::FilesService;
+use gateway::GatewayService;
 use identity::{IdentityService, mail::MailJob};
 use jobs::{Kind, Workers};
 use platform::{
@@ -29,8 +31,6 @@ use platform::{
     cleanup::{KnowledgeSweepJob, SweepJob},
     host_health::ClockWatch,
     rate_limits::{BodyBudget, Limits, ValidCredentials},
-    start_error,
-    work_pools::WorkPools,
 };
 
 use crate::{
@@ -40,14 +40,12 @@ use crate::{
     checks, console,
     conversations::Following,
     exports::ExportJob,
-    gateway::{self, Gateway},
     knowledge,
     messages::{reminders::ReminderJob, scheduled::ScheduledJob},
     offboarding::ForgetJob,
     program::Program,
     search::{self, Search},
     tools,
-    uploads::Uploads,
     workspaces::DepartureJob,
 };
 
@@ -58,7 +56,7 @@ const JOB_KINDS: &[Kind<App>] = &[
     Kind::of::<MailJob, IdentityService>(),
     Kind::of::<ForgetJob, App>(),
     Kind::of::<DepartureJob, App>(),
-    Kind::of::<SweepJob, App>(),
+    Kind::of::<SweepJob, FilesService>(),
     Kind::of::<TranscribeJob, App>(),
     Kind::of::<PreviewJob, App>(),
     Kind::of::<KeepMethodJob, BillingService>(),
@@ -81,6 +79,7 @@ pub struct App {
     pub identity: Arc<IdentityService>,
     pub events: Arc<EventLogService>,
     pub billing: Arc<BillingService>,
+    pub files: Arc<FilesService>,
     pub limits: Limits,
     /// Whose calls need not count against their address.
     pub valid_credentials: ValidCredentials,
@@ -89,10 +88,8 @@ pub struct App {
     pub(crate) answering: Answering,
     /// The connections to servers of tools.
     pub(crate) tools: Arc<tools::Connections>,
-    pub gateway: Arc<Gateway>,
-    pub uploads: Arc<Uploads>,
+    pub gateway: Arc<GatewayService>,
     pub search: Search,
-    pub(crate) work: WorkPools,
     /// What was found of what this installation needs.
     pub(crate) checks: checks::Known,
     /// Named once everything is put together.
@@ -109,32 +106,27 @@ impl App {
     pub async fn build(core: Arc<Core>) -> anyhow::Result<Arc<Self>> {
         let identity = IdentityService::build(Arc::clone(&core)).await?;
         let events = EventLogService::build(Arc::clone(&core), Arc::clone(&identity)).await?;
-        let Core { config, clock, db, bus, redis, .. } = &*core;
-        let ai = Arc::new(gateway::connect(&config.ai, &config.outgoing)?);
-        let work = WorkPools::default();
-        let uploads = Uploads::open(config, Arc::clone(&work.disk))?;
+        let Core { config, clock, db, redis, .. } = &*core;
         let search = Search::open(config, db)?;
         let bodies = BodyBudget::new(config);
         let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());
         let billing = BillingService::build(Arc::clone(&core), Arc::clone(&identity)).await?;
-        let gateway = Gateway::start(config, ai, db.clone(), bus, clock.clone(), redis.clone(), &billing)
-            .await
-            .map_err(start_error)?;
+        let files = FilesService::build(Arc::clone(&core), Arc::clone(&events), Arc::clone(&billing))?;
+        let gateway = GatewayService::build(Arc::clone(&core), Arc::clone(&identity), Arc::clone(&billing)).await?;
         let tools = tools::Connections::build(&config.mcp);
         let app = Arc::new(Self {
             core,
             identity,
             events,
             billing,
+            files,
             limits,
             valid_credentials: ValidCredentials::default(),
             bodies,
             answering: Answering::default(),
             tools,
             gateway,
-            uploads,
             search,
-            work,
             checks: checks::Known::default(),
             program: OnceLock::new(),
             profiling: Arc::default(),
@@ -191,6 +183,12 @@ impl AsRef<EventLogService> for App {
 impl AsRef<BillingService> for App {
     fn as_ref(&self) -> &BillingService {
         &self.billing
+    }
+}
+
+impl AsRef<FilesService> for App {
+    fn as_ref(&self) -> &FilesService {
+        &self.files
     }
 }
 

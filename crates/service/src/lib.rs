@@ -9,19 +9,16 @@ pub mod checks;
 pub mod console;
 pub mod conversations;
 pub mod exports;
-pub mod gateway;
 pub mod knowledge;
 pub mod messages;
 pub mod moderation;
 pub mod notes;
 pub mod offboarding;
 pub mod program;
-mod quotas;
 pub mod search;
 #[cfg(test)]
 mod tests;
 pub mod tools;
-pub mod uploads;
 pub mod workspaces;
 
 pub use app::App;

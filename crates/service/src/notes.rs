@@ -16,9 +16,10 @@ use dbcontext::{
     constraint::app_error,
     query::{notes as rows, texts::row_bytes, users},
 };
+use files::quotas;
 use serde_json::json;
 
-use crate::{App, quotas};
+use crate::App;
 
 pub const MAX_TITLE_CHARS: usize = 200;
 pub const MAX_CONTENT_CHARS: usize = 100_000;
@@ -99,7 +100,7 @@ pub async fn put(app: &App, by: &Principal, id: NoteId, text: NoteText) -> Resul
         deleted_at: None,
     };
     let bytes = |note: &Note| row_bytes(&[&note.title, &note.content]);
-    quotas::check_text(app, &tx, by.user_id, before.as_ref().map_or(0, bytes), bytes(&note)).await?;
+    quotas::check_text(&app.files, &tx, by.user_id, before.as_ref().map_or(0, bytes), bytes(&note)).await?;
     rows::put(&tx, by.user_id, &note).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, by, &note)?;

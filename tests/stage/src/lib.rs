@@ -15,7 +15,7 @@ use platform::Core;
 use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 
-pub use people::{PASSWORD, email, newcomer, principal, sign_in, sign_up};
+pub use people::{PASSWORD, create_workspace, email, newcomer, principal, sign_in, sign_up};
 
 /// A database, and the clock and the bus that all instances on it share.
 pub struct Stage {

@@ -1,10 +1,16 @@
 //! People of tests, by their names.
 
-use appcore::{AppError, Language, RequestSource, auth::Principal};
+use appcore::{
+    AppError, Language, RequestSource, UserId, WorkspaceId,
+    auth::Principal,
+    view::{WorkspaceKind, WorkspaceRole},
+};
+use dbcontext::query::workspaces;
 use identity::{
     IdentityService,
     accounts::{self, Device, SignUp, SignedIn, TokenPair},
 };
+use platform::Core;
 
 /// Somebody at this machine.
 const HERE: RequestSource = RequestSource { address: None, is_foreign_page: false, is_local: true, country: None };
@@ -47,4 +53,14 @@ pub fn email(name: &str) -> String {
 /// The person with these tokens.
 pub async fn principal(identity: &IdentityService, pair: &TokenPair) -> Principal {
     accounts::authenticate(identity, pair.access_token.expose()).await.unwrap()
+}
+
+/// Creates a team workspace that has no channel.
+pub async fn create_workspace(core: &Core, owner: UserId) -> WorkspaceId {
+    let (id, now) = (WorkspaceId::new(), core.clock.now());
+    let tx = core.db.begin().await.unwrap();
+    workspaces::insert(&tx, id, "Team", WorkspaceKind::Team, Some(owner), now).await.unwrap();
+    workspaces::add(&tx, id, owner, WorkspaceRole::Owner, now).await.unwrap();
+    tx.commit().await.unwrap();
+    id
 }

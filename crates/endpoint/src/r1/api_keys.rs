@@ -8,13 +8,13 @@ use appcore::{
     page::{Page, PageRequest},
     view::{ApiKey, BudgetLimit, GatewayEndpoint, GatewayPass},
 };
-use identity::accounts::{Confirmed, api_keys};
-use natter_macro::{dto, endpoint};
-use serde::Serialize;
-use service::gateway::{
+use gateway::{
     PolicyChange,
     keys::{self, KeyChange, NewApiKey},
 };
+use identity::accounts::{Confirmed, api_keys};
+use natter_macro::{dto, endpoint};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -42,7 +42,7 @@ impl Endpoint for ListApiKeys {
     type Response = Page<ApiKey>;
 
     async fn handle(ctx: &Ctx, request: ListApiKeysRequest) -> Result<Reply<Page<ApiKey>>, AppError> {
-        Ok(Reply::of(keys::list(ctx.app(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(keys::list(ctx.gateway(), ctx.user()?, request.page).await?))
     }
 }
 
@@ -111,7 +111,7 @@ impl Endpoint for CreateApiKey {
         };
         let CreateApiKeyRequest { name, scopes, expires_at, .. } = request;
         let new = NewApiKey { name, scopes: scopes.into(), expires_at, policy };
-        let (api_key, key) = keys::create(ctx.app(), by, new).await?;
+        let (api_key, key) = keys::create(ctx.gateway(), by, new).await?;
         Ok(Reply::of(NewKey { api_key, key: key.expose().to_owned() }))
     }
 }
@@ -166,7 +166,7 @@ impl Endpoint for ChangeApiKey {
         };
         let ChangeApiKeyRequest { id, name, scopes, expires_at, .. } = request;
         let change = KeyChange { name, scopes: scopes.map(Into::into), expires_at, policy };
-        Ok(Reply::of(keys::update(ctx.app(), by, id, change).await?))
+        Ok(Reply::of(keys::update(ctx.gateway(), by, id, change).await?))
     }
 }
 
@@ -189,7 +189,7 @@ impl Endpoint for RotateApiKey {
 
     async fn handle(ctx: &Ctx, request: RotateApiKeyRequest, by: &Confirmed) -> Result<Reply<NewKey>, AppError> {
         let grace = Duration::from_secs(u64::from(request.grace_seconds.unwrap_or(0)));
-        let (api_key, key) = keys::rotate(ctx.app(), by, request.id, grace).await?;
+        let (api_key, key) = keys::rotate(ctx.gateway(), by, request.id, grace).await?;
         Ok(Reply::of(NewKey { api_key, key: key.expose().to_owned() }))
     }
 }

@@ -6,9 +6,9 @@ use appcore::{
     page::{Page, PageRequest},
     view::{BudgetLimit, BudgetPeriod, BudgetScope, ScopedBudget},
 };
+use gateway::budgets;
 use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::gateway::budgets;
 use uuid::Uuid;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -29,7 +29,7 @@ impl Endpoint for ListBudgets {
     type Response = Page<ScopedBudget>;
 
     async fn handle(ctx: &Ctx, request: ListBudgetsRequest) -> Result<Reply<Page<ScopedBudget>>, AppError> {
-        Ok(Reply::of(budgets::list(ctx.app(), request.page).await?))
+        Ok(Reply::of(budgets::list(ctx.gateway(), request.page).await?))
     }
 }
 
@@ -56,7 +56,7 @@ impl Endpoint for PutBudget {
     async fn handle(ctx: &Ctx, request: PutBudgetRequest, by: &Confirmed) -> Result<Reply<ScopedBudget>, AppError> {
         let PutBudgetRequest { scope, id, limit, period } = request;
         let limit = BudgetLimit { limit, period };
-        Ok(Reply::of(budgets::set(ctx.app(), by, scope, holder(&id)?, limit).await?))
+        Ok(Reply::of(budgets::set(ctx.gateway(), by, scope, holder(&id)?, limit).await?))
     }
 }
 
@@ -76,7 +76,7 @@ impl Endpoint for LiftBudget {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: LiftBudgetRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        budgets::lift(ctx.app(), by, request.scope, holder(&request.id)?).await?;
+        budgets::lift(ctx.gateway(), by, request.scope, holder(&request.id)?).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -11,9 +11,9 @@ use actix_web::http::{
 };
 use appcore::{AppError, UploadId};
 use bytes::Bytes;
+use files::uploads::{self, Readable, THUMBNAILS};
 use natter_macro::{dto, endpoint};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use service::uploads::{self, Readable, THUMBNAILS};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
 
@@ -64,7 +64,7 @@ impl Endpoint for ReadFile {
                 Some(known.ok_or_else(|| AppError::field("size", "invalid", "size is 320 or 1280."))?)
             }
         };
-        let file = uploads::open(ctx.app(), ctx.user()?, request.id, thumbnail).await?;
+        let file = uploads::open(ctx.files(), ctx.user()?, request.id, thumbnail).await?;
         let shown = if request.view == Some(true) { file.viewed } else { file.inline };
         let headers = ctx.http().headers();
         let tag = format!("\"{}\"", file.tag);
@@ -82,7 +82,7 @@ impl Endpoint for ReadFile {
                 return Ok(with(refusal, CONTENT_RANGE, &format!("bytes */{}", file.size)));
             }
         };
-        let pieces = file.read(ctx.app(), range.clone()).await?;
+        let pieces = file.read(ctx.files(), range.clone()).await?;
         let mut reply = Reply::sized(content_type, range.end - range.start, pieces).status(status);
         if status == StatusCode::PARTIAL_CONTENT {
             let part = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), file.size);

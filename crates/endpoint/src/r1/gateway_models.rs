@@ -8,9 +8,9 @@ use appcore::{
         UsableModel,
     },
 };
+use gateway::models;
 use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::gateway::models;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply, input::with_slashes};
 
@@ -40,7 +40,7 @@ impl Endpoint for ListModels {
     type Response = Page<UsableModel>;
 
     async fn handle(ctx: &Ctx, request: ListModelsRequest) -> Result<Reply<Page<UsableModel>>, AppError> {
-        Ok(Reply::of(models::usable(ctx.app(), ctx.user()?, request.workspace_id, request.page).await?))
+        Ok(Reply::of(models::usable(ctx.gateway(), ctx.user()?, request.workspace_id, request.page).await?))
     }
 }
 
@@ -62,7 +62,7 @@ impl Endpoint for ListGatewayModels {
     type Response = Page<GatewayModel>;
 
     async fn handle(ctx: &Ctx, request: ListGatewayModelsRequest) -> Result<Reply<Page<GatewayModel>>, AppError> {
-        Ok(Reply::of(models::list(ctx.app(), request.q.as_deref(), request.page)?))
+        Ok(Reply::of(models::list(ctx.gateway(), request.q.as_deref(), request.page)?))
     }
 }
 
@@ -80,7 +80,7 @@ impl Endpoint for FindGatewayModel {
     type Response = GatewayModel;
 
     async fn handle(ctx: &Ctx, request: FindGatewayModelRequest) -> Result<Reply<GatewayModel>, AppError> {
-        Ok(Reply::of(models::find(ctx.app(), &with_slashes(&request.name))?))
+        Ok(Reply::of(models::find(ctx.gateway(), &with_slashes(&request.name))?))
     }
 }
 
@@ -124,7 +124,7 @@ impl Endpoint for PutGatewayModel {
             capabilities: request.capabilities.unwrap_or_default(),
             takes: request.takes.unwrap_or_default(),
         };
-        Ok(Reply::of(models::put(ctx.app(), by, &with_slashes(&request.name), definition).await?))
+        Ok(Reply::of(models::put(ctx.gateway(), by, &with_slashes(&request.name), definition).await?))
     }
 }
 
@@ -144,7 +144,7 @@ impl Endpoint for RemoveGatewayModel {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemoveGatewayModelRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        models::remove(ctx.app(), by, &with_slashes(&request.name)).await?;
+        models::remove(ctx.gateway(), by, &with_slashes(&request.name)).await?;
         Ok(Reply::of(NoData))
     }
 }

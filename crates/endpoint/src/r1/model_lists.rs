@@ -5,9 +5,9 @@ use appcore::{
     page::{Page, PageRequest},
     view::{BudgetScope, ModelList},
 };
+use gateway::model_lists;
 use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::gateway::model_lists;
 use uuid::Uuid;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -28,7 +28,7 @@ impl Endpoint for ListModelLists {
     type Response = Page<ModelList>;
 
     async fn handle(ctx: &Ctx, request: ListModelListsRequest) -> Result<Reply<Page<ModelList>>, AppError> {
-        Ok(Reply::of(model_lists::list(ctx.app(), request.page).await?))
+        Ok(Reply::of(model_lists::list(ctx.gateway(), request.page).await?))
     }
 }
 
@@ -54,7 +54,7 @@ impl Endpoint for PutModelList {
 
     async fn handle(ctx: &Ctx, request: PutModelListRequest, by: &Confirmed) -> Result<Reply<ModelList>, AppError> {
         let PutModelListRequest { scope, id, models } = request;
-        Ok(Reply::of(model_lists::set(ctx.app(), by, scope, holder(&id)?, models).await?))
+        Ok(Reply::of(model_lists::set(ctx.gateway(), by, scope, holder(&id)?, models).await?))
     }
 }
 
@@ -74,7 +74,7 @@ impl Endpoint for LiftModelList {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: LiftModelListRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        model_lists::lift(ctx.app(), by, request.scope, holder(&request.id)?).await?;
+        model_lists::lift(ctx.gateway(), by, request.scope, holder(&request.id)?).await?;
         Ok(Reply::of(NoData))
     }
 }

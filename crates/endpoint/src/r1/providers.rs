@@ -6,13 +6,13 @@ use appcore::{
     AppError,
     view::{AiProvider, ProviderTest},
 };
-use identity::accounts::Confirmed;
-use natter_macro::{dto, endpoint};
-use platform::audit::Action;
-use service::gateway::{
+use gateway::{
     added::{self, NewProvider, ProviderChange},
     providers,
 };
+use identity::accounts::Confirmed;
+use natter_macro::{dto, endpoint};
+use platform::audit::Action;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -35,7 +35,7 @@ impl Endpoint for ListProviders {
     type Response = Vec<AiProvider>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Vec<AiProvider>>, AppError> {
-        Ok(Reply::of(providers::list(ctx.app())))
+        Ok(Reply::of(providers::list(ctx.gateway())))
     }
 }
 
@@ -72,7 +72,7 @@ impl Endpoint for AddProvider {
         let AddProviderRequest { name, kind, base_url, keys, models, requests_per_minute } = request;
         let keys = keys.unwrap_or_default();
         let new = NewProvider { name, kind, base_url, keys, models, requests_per_minute };
-        Ok(Reply::of(added::add(ctx.app(), by, new).await?))
+        Ok(Reply::of(added::add(ctx.gateway(), by, new).await?))
     }
 }
 
@@ -108,7 +108,7 @@ impl Endpoint for ChangeProvider {
         let ChangeProviderRequest { name, base_url, add_keys, remove_keys, models, requests_per_minute } = request;
         let (add_keys, remove_keys) = (add_keys.unwrap_or_default(), remove_keys.unwrap_or_default());
         let change = ProviderChange { base_url, add_keys, remove_keys, models, requests_per_minute };
-        Ok(Reply::of(added::change(ctx.app(), by, &name, change).await?))
+        Ok(Reply::of(added::change(ctx.gateway(), by, &name, change).await?))
     }
 }
 
@@ -127,7 +127,7 @@ impl Endpoint for RemoveProvider {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemoveProviderRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        added::remove(ctx.app(), by, &request.name).await?;
+        added::remove(ctx.gateway(), by, &request.name).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -158,7 +158,7 @@ impl Endpoint for RestProviderKey {
 
     async fn handle(ctx: &Ctx, request: RestProviderKeyRequest, _: &String) -> Result<Reply<NoData>, AppError> {
         let rest = Duration::from_secs(u64::from(request.seconds));
-        providers::rest(ctx.app(), &request.name, &request.id, rest)?;
+        providers::rest(ctx.gateway(), &request.name, &request.id, rest)?;
         Ok(Reply::of(NoData))
     }
 
@@ -192,7 +192,7 @@ impl Endpoint for ReviveProviderKey {
     }
 
     async fn handle(ctx: &Ctx, request: ReviveProviderKeyRequest, _: &String) -> Result<Reply<NoData>, AppError> {
-        providers::revive(ctx.app(), &request.name, &request.id)?;
+        providers::revive(ctx.gateway(), &request.name, &request.id)?;
         Ok(Reply::of(NoData))
     }
 
@@ -218,6 +218,6 @@ impl Endpoint for TestProvider {
     type Response = ProviderTest;
 
     async fn handle(ctx: &Ctx, request: TestProviderRequest) -> Result<Reply<ProviderTest>, AppError> {
-        Ok(Reply::of(providers::test(ctx.app(), &request.name).await?))
+        Ok(Reply::of(providers::test(ctx.gateway(), &request.name).await?))
     }
 }

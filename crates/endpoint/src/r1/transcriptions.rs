@@ -1,11 +1,12 @@
 //! Dictation: what somebody says comes back as text.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::http::header::CONTENT_TYPE;
 use appcore::{AppError, WorkspaceId};
+use files::uploads;
+use gateway::MAX_RECORDING;
 use natter_macro::{dto, endpoint};
-use service::gateway::{self, MAX_RECORDING};
 
 use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
 
@@ -13,6 +14,8 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<Dictate>()];
 
 /// A long recording comes in over a slow line, and a model listens to it.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
+/// Bytes by which the kind of a recording is found.
+const HEAD: usize = 8 * 1024;
 
 #[dto(request)]
 pub struct DictateRequest {
@@ -43,9 +46,11 @@ impl Endpoint for Dictate {
     async fn handle(ctx: &Ctx, request: DictateRequest) -> Result<Reply<Dictation>, AppError> {
         let by = ctx.user()?;
         let claimed = ctx.http().headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        gateway::check_dictation(ctx.app())?;
+        gateway::check_dictation(ctx.gateway())?;
         let recording = request.body.whole_up_to(MAX_RECORDING).await?;
-        let text = gateway::dictate(ctx.shared_app(), by, request.workspace_id, recording, claimed).await?;
+        let media_type = uploads::detect(&recording[..recording.len().min(HEAD)], claimed);
+        let gateway = Arc::clone(ctx.gateway());
+        let text = gateway::dictate(gateway, by, request.workspace_id, recording, media_type).await?;
         Ok(Reply::of(Dictation { text }))
     }
 }

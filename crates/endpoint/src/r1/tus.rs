@@ -13,14 +13,12 @@ use actix_web::{
 use appcore::{AppError, Code, ConversationId, UploadId, view::UploadKind};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use natter_macro::{dto, endpoint};
-use service::{
-    App,
-    uploads::{
-        self, Announced,
-        resumable::{self, Progress},
-    },
+use files::uploads::{
+    self, Announced,
+    resumable::{self, Progress},
 };
+use natter_macro::{dto, endpoint};
+use service::App;
 
 use super::uploads::DEADLINE;
 use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
@@ -90,12 +88,12 @@ impl Endpoint for CreateTusUpload {
             duration_ms: request.duration_ms,
             conversation_id: request.conversation_id,
         };
-        let mut progress = resumable::create(ctx.app(), ctx.user()?, announced, &metadata).await?;
+        let mut progress = resumable::create(ctx.files(), ctx.user()?, announced, &metadata).await?;
         if is_pieces(ctx.http().headers()) {
             progress = append(ctx, progress.id, Some(0), request.body).await?;
         } else if progress.length == 0 {
             // Nothing will follow.
-            progress = resumable::progress(ctx.app(), ctx.user()?, progress.id).await?;
+            progress = resumable::progress(ctx.files(), ctx.user()?, progress.id).await?;
         }
         let location = format!("{}/r1/uploads/tus/{}", ctx.app().config.server.path(), progress.id);
         let reply = with(empty(StatusCode::CREATED), LOCATION, &location);
@@ -121,10 +119,10 @@ impl Endpoint for ShowTusUpload {
 
     async fn handle(ctx: &Ctx, request: TusUploadRequest) -> Result<Reply<Raw>, AppError> {
         check_version(request.tus_resumable.as_deref())?;
-        let progress = resumable::progress(ctx.app(), ctx.user()?, request.id).await?;
+        let progress = resumable::progress(ctx.files(), ctx.user()?, request.id).await?;
         let reply = with_progress(empty(StatusCode::OK), &progress);
         let reply = with(reply, HeaderName::from_static("upload-length"), &progress.length.to_string());
-        let metadata = resumable::metadata(ctx.app(), progress.id).await?;
+        let metadata = resumable::metadata(ctx.files(), progress.id).await?;
         Ok(metadata.iter().fold(reply, |reply, text| with(reply, HeaderName::from_static("upload-metadata"), text)))
     }
 }
@@ -165,13 +163,13 @@ impl Endpoint for DeleteTusUpload {
 
     async fn handle(ctx: &Ctx, request: TusUploadRequest) -> Result<Reply<Raw>, AppError> {
         check_version(request.tus_resumable.as_deref())?;
-        uploads::delete(ctx.app(), ctx.user()?, request.id).await?;
+        uploads::delete(ctx.files(), ctx.user()?, request.id).await?;
         Ok(empty(StatusCode::NO_CONTENT))
     }
 }
 
 async fn append(ctx: &Ctx, id: UploadId, offset: Option<u64>, mut body: BodyStream) -> Result<Progress, AppError> {
-    let mut appending = resumable::append(ctx.app(), ctx.user()?, id, offset).await?;
+    let mut appending = resumable::append(ctx.files(), ctx.user()?, id, offset).await?;
     if !is_pieces(ctx.http().headers()) {
         return Err(AppError::refused(Code::UnsupportedMediaType, format!("Send pieces of a file as {PIECES}.")));
     }

@@ -9,10 +9,10 @@ use appcore::{
     view::{ConversationFile, FileKind, Upload, UploadKind},
 };
 use bytes::Bytes;
+use files::uploads::{self, Announced, FileFilter};
 use futures_util::{Stream, StreamExt as _, stream};
 use multer::Multipart;
 use natter_macro::{dto, endpoint};
-use service::uploads::{self, Announced, FileFilter};
 
 use super::conversations::USUAL_LIMIT;
 use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply, file_name};
@@ -96,19 +96,19 @@ async fn receive(
     announced: Announced,
     pieces: impl Stream<Item = Result<Bytes, AppError>>,
 ) -> Result<Reply<Upload>, AppError> {
-    let mut receiving = uploads::begin(ctx.app(), ctx.user()?, announced).await?;
+    let mut receiving = uploads::begin(ctx.files(), ctx.user()?, announced).await?;
     let mut pieces = pin!(pieces);
     while let Some(piece) = pieces.next().await {
         let written = match piece {
-            Ok(piece) => receiving.write(ctx.app(), &piece).await,
+            Ok(piece) => receiving.write(ctx.files(), &piece).await,
             Err(error) => Err(error),
         };
         if let Err(error) = written {
-            receiving.give_up(ctx.app()).await;
+            receiving.give_up(ctx.files()).await;
             return Err(error);
         }
     }
-    Ok(Reply::of(receiving.finish(ctx.app()).await?))
+    Ok(Reply::of(receiving.finish(ctx.files()).await?))
 }
 
 /// The file of a form.
@@ -156,7 +156,7 @@ impl Endpoint for ShowUpload {
     type Response = Upload;
 
     async fn handle(ctx: &Ctx, request: UploadRequest) -> Result<Reply<Upload>, AppError> {
-        Ok(Reply::of(uploads::find(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(uploads::find(ctx.files(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -169,7 +169,7 @@ impl Endpoint for DeleteUpload {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: UploadRequest) -> Result<Reply<NoData>, AppError> {
-        uploads::delete(ctx.app(), ctx.user()?, request.id).await?;
+        uploads::delete(ctx.files(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -211,6 +211,6 @@ impl Endpoint for ListFiles {
             text: request.q.unwrap_or_default(),
             limit: request.limit.unwrap_or(USUAL_LIMIT),
         };
-        Ok(Reply::of(uploads::of_conversation(ctx.app(), ctx.user()?, request.id, filter).await?))
+        Ok(Reply::of(uploads::of_conversation(ctx.files(), ctx.user()?, request.id, filter).await?))
     }
 }

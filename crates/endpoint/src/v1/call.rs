@@ -11,9 +11,9 @@ use ai::{Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, Peek, W
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use gateway::{self, Admission, CacheWish, CallRequest, Caller, Question};
 use middleware::{auth::find_key, tracing::request_id};
 use platform::rate_limits::{Figure, Figures};
-use service::gateway::{self, Admission, CacheWish, CallRequest, Caller, Question};
 use tokio::time::timeout;
 
 use super::{failure, settling::Settling, stream::LiveStream};
@@ -49,7 +49,7 @@ const TOKENS: [HeaderName; 3] = [
 /// The program that calls, with the rules of its key.
 pub(super) async fn caller(ctx: &Ctx) -> Result<Caller, AppError> {
     let key = find_key(ctx.http().headers()).ok_or(Code::Unauthenticated)?;
-    gateway::authenticate(ctx.app(), &key.token).await
+    gateway::authenticate(ctx.gateway(), &key.token).await
 }
 
 /// A call that was let in, and what it wants of the cache.
@@ -160,7 +160,7 @@ impl<'a> CallContext<'a> {
         wanted: Wanted,
     ) -> Result<Admission, GatewayError> {
         let request = CallRequest { model, request_id: &self.request_id, wanted };
-        let admitted = gateway::authorize(self.ctx.app(), caller, endpoint, request).await;
+        let admitted = gateway::authorize(&self.ctx.app().gateway, caller, endpoint, request).await;
         self.figures = admitted.as_ref().map_or_else(gateway::Refusal::figures, gateway::Admission::figures);
         Ok(admitted?)
     }
@@ -213,7 +213,7 @@ impl<'a> CallContext<'a> {
             AnswerBody::Whole(body) => {
                 if let Some(question) = question {
                     let (app, model) = (self.ctx.app(), meter.served().model);
-                    gateway::keep(app, question, content_type, body.clone(), model).await;
+                    gateway::keep(&app.gateway, question, content_type, body.clone(), model).await;
                 }
                 Reply::bytes(content_type, body).header(COST, HeaderValue::from(settling.end(200).0))
             }
@@ -259,7 +259,7 @@ pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
         let caller = caller(ctx).await.map_err(|error| failure::told(&error))?;
         let Peek { model, wanted, mended, .. } = ai::look(caller.work_owner(), asking.style, &body).await?;
         let body = mended.unwrap_or(body);
-        let route = gateway::route_to_count(ctx.app(), &caller, &model)?;
+        let route = gateway::route_to_count(ctx.gateway(), &caller, &model)?;
         let call = Call::new(asking.style, body, route, asking.request_id.clone())
             .on_behalf_of(caller.work_owner())
             .with_betas(betas(ctx))

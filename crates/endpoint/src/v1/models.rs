@@ -6,7 +6,6 @@ use bytes::Bytes;
 use middleware::tracing::request_id;
 use natter_macro::{dto, endpoint};
 use serde_json::{Value, json};
-use service::gateway;
 
 use super::{call::caller, failure};
 use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Reply, input::with_slashes};
@@ -90,7 +89,7 @@ impl Endpoint for ShowV1Model {
         let id = with_slashes(&request.id);
         let caller = caller(ctx).await?;
         let style = failure::style_of(ctx.http());
-        if !gateway::may_call(ctx.app(), &caller, &id) {
+        if !gateway::may_call(ctx.gateway(), &caller, &id) {
             return Ok(failure::reply(&GatewayError::unknown_model(&id), style, &request_id(ctx.http())));
         }
         Ok(written(&described(style, &id)))
@@ -99,7 +98,7 @@ impl Endpoint for ShowV1Model {
 
 /// All names of the models that the key may call.
 async fn names(ctx: &Ctx) -> Result<Vec<String>, AppError> {
-    let models = gateway::models(ctx.app(), &caller(ctx).await?);
+    let models = gateway::models(ctx.gateway(), &caller(ctx).await?);
     let mut names: Vec<String> =
         models.into_iter().flat_map(|model| std::iter::once(model.name).chain(model.aliases)).collect();
     names.sort_unstable();

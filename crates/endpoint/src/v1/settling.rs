@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ai::Meter;
 use appcore::{Code, credits::MicroCredits};
 use futures_util::{FutureExt as _, future::BoxFuture};
-use service::gateway::{Admission, Held, Outcome, Refusal};
+use gateway::{Admission, Held, Outcome, Refusal};
 
 const DONE: u16 = 200;
 /// The provider broke the answer off.

@@ -31,7 +31,7 @@ use super::{
     writing::{TELL_EVERY, Trouble, Writing, Written, store},
 };
 use crate::{
-    App, gateway,
+    App,
     knowledge::Known,
     tools::{self, ToolTranscript},
 };
@@ -115,7 +115,7 @@ async fn work(answer: &AnswerJob, job: Work<'_, App>) -> Result<Ended, AppError>
         return Ok(if is_aside { Ended::Aside } else { Ended::Lost });
     }
     let chosen = chosen_model(app, answer, &assistant).await?;
-    let (model, route) = gateway::answering(app, chosen.as_deref());
+    let (model, route) = gateway::answering(&app.gateway, chosen.as_deref());
     let begun = begin(app, answer, &model).await?;
     if begun.status != MessageStatus::Streaming {
         return Ok(Ended::Done);

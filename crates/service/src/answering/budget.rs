@@ -6,11 +6,9 @@ use event_log::{
     access,
     events::{AnswerOptions, SendMessage},
 };
+use gateway::{self, Asker, QueuedHold, model_lists};
 
-use crate::{
-    App,
-    gateway::{self, Asker, QueuedHold, model_lists},
-};
+use crate::App;
 
 /// Holds what the answers to a message may cost. Nothing for one that asks nobody, or is neither charged nor counted against a budget.
 pub(crate) async fn hold_for_message(
@@ -44,7 +42,7 @@ pub(crate) async fn hold(
 ) -> Result<Option<QueuedHold>, AppError> {
     let (by, id) = (access.user, access.id);
     let limits_nobody = !app.gateway.may_have_budgets(by) && !app.billing.is_charging();
-    if limits_nobody && !model_lists::are_there(app) && !app.gateway.wants_prices() {
+    if limits_nobody && !model_lists::are_there(&app.gateway) && !app.gateway.wants_prices() {
         return Ok(None);
     }
     // What is sent to people costs nothing.
@@ -60,13 +58,13 @@ pub(crate) async fn hold(
     }
     let asker = Asker { user_id: by, workspace_id: Some(access.workspace_id) };
     let model = chosen_model(app, id, asking).await?;
-    let (model, route) = gateway::answering(app, model.as_deref());
-    model_lists::check(app, asker, &model, "model")?;
+    let (model, route) = gateway::answering(&app.gateway, model.as_deref());
+    model_lists::check(&app.gateway, asker, &model, "model")?;
     // That there is no such model is said by its answer.
     if route.is_ok() {
-        gateway::check_price(app, &model, "model")?;
+        gateway::check_price(&app.gateway, &model, "model")?;
     }
-    let queued = gateway::queue_answers(app, asker, &model, answers).await?;
+    let queued = gateway::queue_answers(&app.gateway, asker, &model, answers).await?;
     asking.holds = queued.as_ref().map(QueuedHold::ids).unwrap_or_default();
     Ok(queued)
 }

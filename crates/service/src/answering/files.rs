@@ -11,18 +11,16 @@ use appcore::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::query::messages::NamedMessage;
 use extract::{Document, Unreadable};
+use files::uploads::{
+    self, Object, is_readable,
+    text::{self, Source},
+};
 use futures_util::StreamExt as _;
+use gateway::Model;
 use moka::future::Cache;
 use platform::work_pools::WorkOwner;
 
-use crate::{
-    App,
-    gateway::Model,
-    uploads::{
-        self, Object, is_readable,
-        text::{self, Source},
-    },
-};
+use crate::App;
 
 /// Pictures that a model is shown for one answer, and their bytes together.
 const MAX_PICTURES: usize = 8;
@@ -232,7 +230,7 @@ impl<'a> FileReader<'a> {
             Some(picture) => picture,
             None => {
                 let bytes = self.bytes(from, uploads::MAX_PICTURE).await.ok()?;
-                let made = uploads::sized_picture(self.app, self.owner, bytes, size.0.max(size.1)).await?;
+                let made = uploads::sized_picture(&self.app.files, self.owner, bytes, size.0.max(size.1)).await?;
                 let (media_type, data) = (made.media_type.to_owned(), STANDARD.encode(&made.bytes));
                 let picture = ChatPicture { media_type, data: data.into(), tokens };
                 known.insert(key, picture.clone()).await;
@@ -266,7 +264,7 @@ impl<'a> FileReader<'a> {
         let (name, media_type) = (upload.name.clone(), upload.media_type.clone());
         let source = Source { id: upload.id, name, media_type, size: upload.size };
         let slot = self.app.work.parsing.acquire_for_job(self.owner).await;
-        let document = match text::document(self.app, &source, &slot).await {
+        let document = match text::document(&self.app.files, &source, &slot).await {
             Ok(Ok(document)) => document,
             Ok(Err(Unreadable::Scanned { pages })) => Document { sections: Vec::new(), pages: Some(pages) },
             Ok(Err(Unreadable::Type)) => return Err(UnseenReason::Type),
@@ -284,7 +282,7 @@ impl<'a> FileReader<'a> {
 
     /// The first bytes of an object.
     async fn bytes(&self, object: Object, most: u64) -> Result<Vec<u8>, UnseenReason> {
-        let store = &self.app.uploads.store;
+        let store = &self.app.files.uploads.store;
         let found = async {
             let size = store.size(object).await?.min(most);
             let mut pieces = store.read(object, 0..size).await?;

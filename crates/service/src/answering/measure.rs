@@ -9,10 +9,10 @@ use appcore::{
     credits::MicroCredits,
     view::{AnswerContext, AnswerFigures, SeenFile},
 };
+use gateway::RoundHold;
 use tokio::time::Instant;
 
 use super::draft::Piece;
-use crate::gateway::RoundHold;
 
 /// What is kept of the thinking at most, in bytes.
 const MAX_THOUGHTS: usize = 64 * 1024;

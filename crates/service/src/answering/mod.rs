@@ -24,7 +24,7 @@ use event_log::{
 use jobs::{self, Stored as _};
 use platform::recent::Recent;
 
-use crate::{App, gateway};
+use crate::App;
 pub use watch::Watch;
 
 /// The answers that this instance is writing.
@@ -119,7 +119,7 @@ pub async fn compare(app: &App, by: &Principal, id: MessageId, asking: AnswerOpt
 /// Refuses a model that can't be asked.
 pub(crate) fn checked(app: &App, asking: AnswerOptions) -> Result<AnswerOptions, AppError> {
     let model = asking.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
-    Ok(AnswerOptions { model: model.map(|model| gateway::known_model(app, model)).transpose()?, ..asking })
+    Ok(AnswerOptions { model: model.map(|model| gateway::known_model(&app.gateway, model)).transpose()?, ..asking })
 }
 
 /// What is known of an answer that the caller may read, and what the model thought before it.

@@ -8,7 +8,7 @@ use dbcontext::query;
 use event_log::events::{Change, SuggestTitle, TitleJob};
 use jobs::{Ended, Job, Work};
 
-use crate::{App, gateway};
+use crate::App;
 
 /// The longest title that is made, in characters.
 const MAX_CHARS: usize = 60;
@@ -69,8 +69,8 @@ async fn ask_model(app: &App, job: TitleJob, question: &str, answer: &str) -> Re
         messages: vec![ChatMessage::user(conversation)],
         ..ChatRequest::default()
     };
-    let (model, route) = gateway::answering(app, assistant.model.as_deref());
-    if gateway::check_price(app, &model, "model").is_err() {
+    let (model, route) = gateway::answering(&app.gateway, assistant.model.as_deref());
+    if gateway::check_price(&app.gateway, &model, "model").is_err() {
         return Ok(None);
     }
     let written = async {

@@ -15,6 +15,7 @@ use dbcontext::{
 };
 use event_log::events::{AnswerJob, Change, Outcome, OvertakeAnswer};
 use futures_util::StreamExt as _;
+use gateway::{self, AnswerUse, Asker, RoundHold};
 use jobs::{Lease, Work};
 use platform::work_pools::job_owner;
 use tokio::{
@@ -29,7 +30,6 @@ use super::{
 };
 use crate::{
     App,
-    gateway::{self, AnswerUse, Asker, RoundHold},
     tools::{self, Offer, Ran, ToolTranscript, Wanted},
 };
 
@@ -244,14 +244,14 @@ impl<'a> Writing<'a> {
             is_first,
         };
         let app = self.app;
-        let workspace_id = if app.gateway.may_have_budgets(user_id) || gateway::model_lists::are_there(app) {
+        let workspace_id = if app.gateway.may_have_budgets(user_id) || gateway::model_lists::are_there(&app.gateway) {
             let found = query::conversations::workspace(app.db.reader(), self.answer.conversation_id).await;
             found.map_err(Trouble::Ours)?
         } else {
             None
         };
         let asker = Asker { user_id, workspace_id };
-        gateway::hold_round(app, asker, round).await.map(Some).map_err(Trouble::of_hold)
+        gateway::hold_round(&app.gateway, asker, round).await.map(Some).map_err(Trouble::of_hold)
     }
 
     /// Writes down what the model was asked for last, which ended so (as an HTTP status).
@@ -275,7 +275,7 @@ impl<'a> Writing<'a> {
             first_token: round.first_token(),
             duration: round.elapsed(),
         };
-        gateway::record(self.app, used, round.hold)
+        gateway::record(&self.app.gateway, used, round.hold)
     }
 
     /// Tells the conversation's viewers, on every instance, what is new.

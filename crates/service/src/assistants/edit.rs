@@ -12,11 +12,12 @@ use dbcontext::{
     entity::assistant,
     query::{self, texts::row_bytes},
 };
+use files::quotas;
 use identity::membership;
 use platform::cleanup;
 
 use super::{DEFAULT_ID, may_edit, notice, seen, view};
-use crate::{App, gateway, quotas, tools};
+use crate::{App, tools};
 
 /// The longest name of an assistant, in characters.
 const MAX_NAME: usize = 60;
@@ -85,7 +86,7 @@ pub async fn create(
     let name = Some(fields.name.clone().unwrap_or_default());
     apply(app, by, &mut row, AssistantFields { name, ..fields }).await?;
     let tx = app.db.begin().await.map_err(app_error)?;
-    quotas::check_text(app, &tx, by.user_id, 0, bytes(&row)).await?;
+    quotas::check_text(&app.files, &tx, by.user_id, 0, bytes(&row)).await?;
     let row = query::assistants::insert(&tx, row).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, &row, false);
@@ -135,7 +136,7 @@ pub async fn update(app: &App, assistant: &EditableAssistant, fields: AssistantF
     row.updated_at = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     // The space is its maker's, whoever changes it.
-    quotas::check_text(app, &tx, row.created_by.unwrap_or(by.user_id), before, bytes(&row)).await?;
+    quotas::check_text(&app.files, &tx, row.created_by.unwrap_or(by.user_id), before, bytes(&row)).await?;
     let row = query::assistants::update(&tx, row).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, &row, was_seen_by_all);
@@ -172,7 +173,7 @@ async fn apply(app: &App, by: &Principal, row: &mut assistant::Model, fields: As
         row.description = stated(description.as_deref(), |text| parse_line("description", text, MAX_DESCRIPTION))?;
     }
     if let Some(model) = fields.model {
-        row.model = stated(model.as_deref(), |model| gateway::known_model(app, model))?;
+        row.model = stated(model.as_deref(), |model| gateway::known_model(&app.gateway, model))?;
     }
     if let Some(prompt) = fields.system_prompt {
         row.system_prompt = stated(prompt.as_deref(), parse_prompt)?;

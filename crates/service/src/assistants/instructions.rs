@@ -6,8 +6,9 @@ use dbcontext::{
     constraint::app_error,
     query::{texts::row_bytes, user_settings},
 };
+use files::quotas;
 
-use crate::{App, quotas};
+use crate::App;
 
 pub const MAX_CHARS: usize = 2_000;
 
@@ -21,7 +22,7 @@ pub async fn set_own(app: &App, by: &Principal, text: String) -> Result<String, 
     let text = parse(&text, MAX_CHARS)?;
     let tx = app.db.begin().await.map_err(app_error)?;
     let before = user_settings::instructions(&tx, by.user_id).await?;
-    quotas::check_text(app, &tx, by.user_id, row_bytes(&[&before]), row_bytes(&[&text])).await?;
+    quotas::check_text(&app.files, &tx, by.user_id, row_bytes(&[&before]), row_bytes(&[&text])).await?;
     user_settings::set_instructions(&tx, by.user_id, text.clone(), app.clock.now()).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(text)

@@ -16,10 +16,11 @@ use dbcontext::{
         texts::row_bytes,
     },
 };
+use files::quotas;
 use identity::membership::{self, Membership};
 
 use super::notice;
-use crate::{App, quotas};
+use crate::App;
 
 /// The longest command, in characters.
 const MAX_COMMAND: usize = 32;
@@ -96,7 +97,7 @@ pub async fn create(app: &App, by: &Principal, new: NewPrompt) -> Result<Prompt,
         updated_at: now,
     };
     let tx = app.db.begin().await.map_err(app_error)?;
-    quotas::check_text(app, &tx, by.user_id, 0, bytes(&row)).await?;
+    quotas::check_text(&app.files, &tx, by.user_id, 0, bytes(&row)).await?;
     rows::insert(&tx, &row).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, &row, false);
@@ -131,7 +132,7 @@ pub async fn update(app: &App, by: &Principal, id: PromptId, change: PromptChang
     row.updated_at = app.clock.now();
     let tx = app.db.begin().await.map_err(app_error)?;
     // The space is its author's, whoever changes it.
-    quotas::check_text(app, &tx, row.created_by.unwrap_or(by.user_id), before, bytes(&row)).await?;
+    quotas::check_text(&app.files, &tx, row.created_by.unwrap_or(by.user_id), before, bytes(&row)).await?;
     rows::update(&tx, &row).await?;
     tx.commit().await.map_err(app_error)?;
     tell(app, &row, was_shared);

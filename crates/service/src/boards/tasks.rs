@@ -16,11 +16,12 @@ use dbcontext::{
     query::{self, boards, tasks as rows, texts::row_bytes, users},
 };
 use event_log::access;
+use files::quotas;
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
 use super::{DueJob, OwnTaskFilter, TaskFilter, due, position, tell, tell_viewers, too_many, writer};
-use crate::{App, quotas};
+use crate::App;
 
 const MAX_TITLE_CHARS: usize = 200;
 const MAX_DESCRIPTION_CHARS: usize = 10_000;
@@ -138,7 +139,7 @@ pub async fn create(app: &App, by: &Principal, id: ConversationId, new: NewTask)
         created_at: now,
         updated_at: now,
     };
-    quotas::check_text(app, &tx, by.user_id, 0, bytes(&task)?).await?;
+    quotas::check_text(&app.files, &tx, by.user_id, 0, bytes(&task)?).await?;
     rows::insert(&tx, &task).await?;
     rows::set_assignees(&tx, task.id, &task.assignee_ids).await?;
     due::ask(&tx, now, &task).await?;
@@ -195,7 +196,7 @@ pub async fn update(app: &App, by: &Principal, task_id: TaskId, change: TaskChan
         return Ok(task);
     }
     // The space is its creator's, whoever changes it.
-    quotas::check_text(app, &tx, created_by, bytes(&before)?, bytes(&task)?).await?;
+    quotas::check_text(&app.files, &tx, created_by, bytes(&before)?, bytes(&task)?).await?;
     task.version += 1;
     task.updated_at = app.clock.now();
     rows::update(&tx, &task).await?;

@@ -11,12 +11,13 @@ use appcore::{
     view::{Check, CheckAbout},
 };
 use dbcontext::connection::Refusal;
+use files::uploads::Uploads;
 use futures_util::join;
 use platform::host_health::{Files, Room};
 use tokio::time::timeout;
 
 use super::local;
-use crate::{App, uploads::Uploads};
+use crate::App;
 
 /// A dependency that takes longer is as good as away.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -100,7 +101,7 @@ async fn redis(app: &App) -> Option<Dependency> {
 
 /// What the database said last, what room the file system has, and how many files are open: looking at a disk far away may take its time.
 async fn storage(app: &App) -> (Dependency, Vec<Check>) {
-    let (folder, uploads) = (app.config.server.data_dir.clone(), Arc::clone(&app.uploads));
+    let (folder, uploads) = (app.config.server.data_dir.clone(), Arc::clone(&app.files.uploads));
     let begun = Instant::now();
     let looked =
         tokio::task::spawn_blocking(move || (room(&folder), no_room_for_files(&uploads), Files::of_this_process()));

@@ -23,7 +23,7 @@ use platform::{
 };
 use tokio::time::Instant;
 
-use crate::{App, gateway};
+use crate::App;
 
 /// How often one may have a message or an answer to see whether it comes.
 const TESTS: Quota = Quota { limit: 20, window: Duration::from_secs(3_600) };
@@ -57,7 +57,7 @@ pub async fn read(app: &App, by: &Principal, own_url: &str) -> Result<Setup, App
         },
         mail: SetupMail { is_set: app.config.mail.smtp_url.is_some(), tested_at: times.get(MAIL_TESTED).copied() },
         models: SetupModels {
-            providers: gateway::providers::list(app).into_iter().map(|provider| provider.name).collect(),
+            providers: gateway::providers::list(&app.gateway).into_iter().map(|provider| provider.name).collect(),
             tested_at: times.get(QUESTION_ANSWERED).copied(),
         },
         people: i64::try_from(admin_users::count(db).await?).unwrap_or(i64::MAX),
@@ -91,9 +91,9 @@ pub async fn try_mail(app: &App, by: &Principal) -> Result<MailTest, AppError> {
 /// Asks the model that answers where none is named, in the way of an assistant's answer.
 pub async fn try_question(app: &App, by: &Principal) -> Result<QuestionTest, AppError> {
     spend(app, by, "question").await?;
-    let (model, route) = gateway::answering(app, None);
+    let (model, route) = gateway::answering(&app.gateway, None);
     if route.is_ok()
-        && let Err(refused) = gateway::check_price(app, &model, "model")
+        && let Err(refused) = gateway::check_price(&app.gateway, &model, "model")
     {
         let error = Some(refused.sentence().into_owned());
         return Ok(QuestionTest { ok: false, model: None, answer: None, duration_ms: 0, error });

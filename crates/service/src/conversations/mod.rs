@@ -29,7 +29,7 @@ pub use members::{NewMember, add_member, leave, member, members, remove_member, 
 pub use own::{OwnChange, set_own};
 use platform::audit::{Action, Entry};
 
-use crate::{App, gateway};
+use crate::App;
 
 pub const MAX_TITLE_CHARS: usize = 120;
 /// The longest that members of a channel may have to wait between two messages.
@@ -105,7 +105,7 @@ pub async fn update(
         posting: change.posting,
         model: match change.model.as_deref().map(str::trim) {
             Some("") => Some(None),
-            Some(model) => Some(Some(gateway::known_model(app, model)?)),
+            Some(model) => Some(Some(gateway::known_model(&app.gateway, model)?)),
             None => None,
         },
         mention_all: change.mention_all,

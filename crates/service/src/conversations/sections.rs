@@ -6,10 +6,11 @@ use dbcontext::{
     constraint::app_error,
     query::{sections as rows, texts::row_bytes, users},
 };
+use files::quotas;
 use platform::cleanup;
 use sea_orm::ConnectionTrait;
 
-use crate::{App, assistants::instructions, quotas};
+use crate::{App, assistants::instructions};
 
 const MAX_NAME_CHARS: usize = 80;
 /// The longest instructions of a section, in characters.
@@ -95,7 +96,7 @@ pub async fn set_instructions(app: &App, by: &Principal, id: SectionId, text: &s
     let text = instructions::parse(text, MAX_INSTRUCTIONS)?;
     let tx = app.db.begin().await.map_err(app_error)?;
     let before = rows::instructions(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
-    quotas::check_text(app, &tx, by.user_id, row_bytes(&[&before]), row_bytes(&[&text])).await?;
+    quotas::check_text(&app.files, &tx, by.user_id, row_bytes(&[&before]), row_bytes(&[&text])).await?;
     if !rows::set_instructions(&tx, by.user_id, id, &text).await? {
         return Err(Code::NotFound.into());
     }

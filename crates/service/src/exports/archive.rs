@@ -5,11 +5,12 @@ use std::io::{self, Write};
 
 use appcore::AppError;
 use bytes::Bytes;
+use files::uploads::Received;
 use platform::work_pools::WorkOwner;
 use tokio::{sync::mpsc, task::JoinHandle};
 use zip::{ZipWriter, result::ZipError, write::SimpleFileOptions};
 
-use crate::{App, uploads::Received};
+use crate::App;
 
 /// Pieces that may wait on either side.
 const AHEAD: usize = 4;
@@ -43,7 +44,7 @@ impl Archive {
             zip.finish()?.into_inner().hand_on()?;
             Ok(())
         });
-        let mut incoming = app.uploads.store.receive(owner).await?;
+        let mut incoming = app.files.uploads.store.receive(owner).await?;
         let storing = tokio::spawn(async move {
             while let Some(piece) = pieces.recv().await {
                 incoming.write(&piece).await?;
@@ -92,7 +93,7 @@ fn ended<T>(packed: Result<(), ZipError>, stored: Result<T, AppError>) -> Result
     let received = stored?;
     match packed {
         Ok(()) => Ok(received),
-        Err(ZipError::Io(error)) => Err(crate::uploads::away(error)),
+        Err(ZipError::Io(error)) => Err(files::uploads::away(error)),
         Err(error) => Err(AppError::internal(error)),
     }
 }

@@ -13,16 +13,14 @@ use appcore::{
 use bytes::Bytes;
 use dbcontext::query::{conversations, exports, members};
 use event_log::notifications::{Notice, notify};
+use files::uploads::{self, Object};
 use jobs::{Ended, Job, Stored, Work};
 use platform::work_pools::WorkOwner;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{MEDIA_TYPE, Wanted, archive::Archive, check, format};
-use crate::{
-    App,
-    uploads::{self, Object},
-};
+use crate::App;
 
 /// How far it is is told no oftener.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
@@ -92,7 +90,7 @@ async fn write_or_tell(app: &App, job: ExportJob, is_last: bool) -> Result<Ended
         Err(error) => error,
     };
     tracing::info!(%error, export = %job.upload_id, "failed to write an export");
-    uploads::give_up(app, job.upload_id).await?;
+    uploads::give_up(&app.files, job.upload_id).await?;
     told(app, job, None).await?;
     match error {
         AppError::Unavailable(_) => Err(error),
@@ -122,7 +120,7 @@ async fn write(app: &App, job: ExportJob) -> Result<Upload, AppError> {
     tell(0)?;
     let mut archive = Archive::create(app, WorkOwner::user(user_id)).await?;
     let filled = fill(app, job, &head, begins_after, &mut archive, tell).await;
-    uploads::take_written(app, upload_id, MEDIA_TYPE, archive.finish(filled).await?).await
+    uploads::take_written(&app.files, upload_id, MEDIA_TYPE, archive.finish(filled).await?).await
 }
 
 /// Puts the messages and their files into the archive. `tell` tells the owner how many messages there are so far.
@@ -174,7 +172,7 @@ async fn fill(
 
 async fn copy(app: &App, archive: &mut Archive, id: UploadId, path: &str, size: u64) -> Result<(), AppError> {
     use futures_util::StreamExt as _;
-    let mut pieces = match app.uploads.store.read(Object::Whole(id), 0..size).await {
+    let mut pieces = match app.files.uploads.store.read(Object::Whole(id), 0..size).await {
         Ok(pieces) => pieces,
         // Deleted since its message was read.
         Err(error) if error.code() == Code::NotFound => return Ok(()),

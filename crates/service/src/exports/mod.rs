@@ -90,7 +90,7 @@ pub async fn begin(app: &App, conversation: &ExportableConversation, wanted: Wan
     jobs::ask_after(&tx, now, &SweepJob::Upload(upload_id), KEPT).await?;
     tx.commit().await.map_err(app_error)?;
     app.wake_workers();
-    crate::uploads::find(app, by, upload_id).await
+    files::uploads::find(&app.files, by, upload_id).await
 }
 
 /// Refuses whoever may not take the conversation along.

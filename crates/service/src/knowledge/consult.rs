@@ -11,6 +11,7 @@ use dbcontext::{
     entity::assistant,
     query::knowledge::{self as rows, FileRow, PieceRow},
 };
+use gateway::{self, Asker, Embedder};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -18,10 +19,7 @@ use super::{
     search::{self, Hit},
     words,
 };
-use crate::{
-    App,
-    gateway::{self, Asker, Embedder},
-};
+use crate::App;
 
 /// How long an answer waits for the embedding of its question.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -106,7 +104,7 @@ impl Known {
         if self.files.is_empty() {
             return Err("The assistant’s files aren’t ready yet.".to_owned());
         }
-        let embedder = gateway::embedder(app).ok_or("This server has no model for embeddings any more.")?;
+        let embedder = gateway::embedder(&app.gateway).ok_or("This server has no model for embeddings any more.")?;
         let is_comparable = |file: &FileRow| file.space.as_deref() == Some(embedder.space.as_str());
         let (files, outdated): (Vec<FileRow>, Vec<FileRow>) = self.files.into_iter().partition(is_comparable);
         let missing = self.missing + outdated.len() as u64;
@@ -153,7 +151,7 @@ async fn embedded(
     question: String,
 ) -> Result<Vec<f32>, String> {
     let texts = [question];
-    let embedding = gateway::embed(app, payer, answer_id.0, embedder, &texts);
+    let embedding = gateway::embed(&app.gateway, payer, answer_id.0, embedder, &texts);
     match timeout(PATIENCE, embedding).await {
         Ok(Ok(embedded)) => embedded.vectors.into_iter().next().ok_or_else(|| SEARCH_FAILED.to_owned()),
         Ok(Err(failure)) => Err(failure.sentence),

@@ -14,12 +14,12 @@ use dbcontext::{
         knowledge::{self as rows, FileRow},
     },
 };
+use gateway::Asker;
 use identity::membership;
 
 use crate::{
     App,
     assistants::{self, EditableAssistant},
-    gateway::Asker,
 };
 
 /// Whose files they are.

@@ -37,12 +37,13 @@ use dbcontext::{
 };
 
 pub(crate) use consult::Known;
+use files::uploads::space;
 pub use holder::Shelf;
 use jobs::{self, Stored as _};
 pub(crate) use read::ReadJob;
 
 use self::holder::Holder;
-use crate::{App, gateway, uploads::space};
+use crate::App;
 
 /// How often it is looked whether another model embeds now.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -61,7 +62,7 @@ pub async fn list(app: &App, shelf: &Shelf) -> Result<Knowledge, AppError> {
         assistant_id: holder.assistant_id(),
         section_id: holder.section_id(),
         workspace_id: holder.workspace_id(),
-        model: gateway::embedder(app).map(|embedder| embedder.name().to_owned()),
+        model: gateway::embedder(&app.gateway).map(|embedder| embedder.name().to_owned()),
         pieces: files.iter().map(|file| file.pieces).sum(),
         limits: KnowledgeLimits {
             files: settings.max_files,
@@ -83,7 +84,7 @@ pub struct Given {
 pub async fn give(app: &App, shelf: &Shelf, upload_id: UploadId) -> Result<Given, AppError> {
     let Shelf { by, holder, workspace_id } = shelf;
     let (id, workspace_id) = (holder.key(), *workspace_id);
-    if gateway::embedder(app).is_none() {
+    if gateway::embedder(&app.gateway).is_none() {
         return Err(AppError::refused(Code::WrongState, read::NO_MODEL));
     }
     let upload = uploaded::readable(app.db.reader(), by.user_id, upload_id).await?;
@@ -117,7 +118,7 @@ pub async fn give(app: &App, shelf: &Shelf, upload_id: UploadId) -> Result<Given
     if !holder.lock(&tx).await? {
         return Err(Code::NotFound.into());
     }
-    space::check_known(app, &tx, workspace_id, row.size).await?;
+    space::check_known(&app.files, &tx, workspace_id, row.size).await?;
     // Nobody removes it until it is among these.
     if uploaded::get_to_send(&tx, [upload_id]).await?.is_empty() {
         return Err(Code::NotFound.into());
@@ -250,7 +251,7 @@ pub(crate) async fn follow(app: Weak<App>) {
                 Err(error) => tracing::warn!(%error, "words of files that were cut before are written down soon"),
             }
         }
-        let Some(embedder) = gateway::embedder(&app) else { continue };
+        let Some(embedder) = gateway::embedder(&app.gateway) else { continue };
         since += 1;
         if known.as_ref() == Some(&embedder.space) && since < LOOK_ANYWAY {
             continue;

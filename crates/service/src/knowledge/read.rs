@@ -11,6 +11,8 @@ use dbcontext::{
     constraint::app_error,
     query::knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
 };
+use files::uploads::text::{self, Source};
+use gateway::{self, Asker, EmbedCause, EmbedFailure, Embedded, Embedder};
 use jobs::{Ended, Job, Stored, Work};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
@@ -18,11 +20,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{cut, holder::Holder, search::BLOCK, words};
-use crate::{
-    App,
-    gateway::{self, Asker, EmbedCause, EmbedFailure, Embedded, Embedder},
-    uploads::text::{self, Source},
-};
+use crate::App;
 
 /// Files that one instance reads at the same time.
 const PLACES: usize = 2;
@@ -134,7 +132,7 @@ impl ReadJob {
 async fn read(app: &App, owner: WorkOwner, holder: &Holder, file: FileRow) -> Result<(), Trouble> {
     let job = ReadJob { file_id: file.id };
     let lasting = |sentence: &str| Trouble::Lasting { sentence: sentence.to_owned(), is_ours: false };
-    let embedder = gateway::embedder(app).ok_or_else(|| lasting(NO_MODEL))?;
+    let embedder = gateway::embedder(&app.gateway).ok_or_else(|| lasting(NO_MODEL))?;
     let is_current = file.space.as_deref() == Some(embedder.space.as_str());
     if is_current && file.state == KnowledgeState::Ready.as_str() {
         return Ok(());
@@ -176,7 +174,7 @@ async fn cut_file(app: &App, owner: WorkOwner, holder: &Holder, file: &FileRow) 
     let source =
         Source { id: file.upload_id, name: file.name.clone(), media_type: file.media_type.clone(), size: file.size };
     let slot = app.work.parsing.acquire_for_job(owner).await;
-    let sections = text::sections(app, &source, &slot).await?;
+    let sections = text::sections(&app.files, &source, &slot).await?;
     drop(slot);
     let sections = sections.map_err(|why| Trouble::Lasting { sentence: why.to_string(), is_ours: false })?;
     let most = app.config.knowledge.max_pieces;
@@ -211,7 +209,7 @@ async fn embed(
 ) -> Result<bool, Trouble> {
     let Some(first) = pieces.first().map(|piece| piece.number) else { return Ok(true) };
     let texts: Vec<String> = pieces.iter().map(|piece| cut::to_embed(&file.name, piece)).collect();
-    let Embedded { vectors, cost } = gateway::embed(app, payer, file.id.0, embedder, &texts).await?;
+    let Embedded { vectors, cost } = gateway::embed(&app.gateway, payer, file.id.0, embedder, &texts).await?;
     let row = VectorsRow {
         file_id: file.id,
         first,

@@ -13,9 +13,10 @@ use dbcontext::{
     query::{drafts as rows, texts::row_bytes},
 };
 use event_log::access;
+use files::quotas;
 
 use super::{find, max_chars, may_reply_to};
-use crate::{App, quotas};
+use crate::App;
 
 /// How many somebody may have.
 const MAX_DRAFTS: u64 = 1_000;
@@ -61,7 +62,7 @@ pub async fn put(
     let tx = app.db.begin().await.map_err(app_error)?;
     let before = rows::find(&tx, by.user_id, &draft).await?;
     let bytes = |draft: &Draft| row_bytes(&[&draft.content]);
-    quotas::check_text(app, &tx, by.user_id, before.as_ref().map_or(0, bytes), bytes(&draft)).await?;
+    quotas::check_text(&app.files, &tx, by.user_id, before.as_ref().map_or(0, bytes), bytes(&draft)).await?;
     if !rows::put(&tx, by.user_id, &draft).await? {
         tx.rollback().await.map_err(app_error)?;
         return Ok(rows::find(app.db.writer(), by.user_id, &draft).await?.unwrap_or(draft));

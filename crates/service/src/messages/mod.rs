@@ -8,6 +8,7 @@ pub mod reminders;
 pub mod saved;
 pub mod scheduled;
 pub mod threads;
+mod transcripts;
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, UploadId, UserId,

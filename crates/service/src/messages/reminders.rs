@@ -19,12 +19,13 @@ use dbcontext::{
     },
 };
 use event_log::notifications::{self, Notice};
+use files::quotas;
 use jobs::{self, Ended, Job, Stored, Work};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::find;
-use crate::{App, quotas};
+use crate::App;
 
 /// How many somebody may have.
 const MAX_REMINDERS: u64 = 1_000;
@@ -55,7 +56,7 @@ pub async fn create(
     }
     let row = ReminderRow { id: ReminderId::new(), user_id: by.user_id, message_id, at, note, created_at: now };
     let tx = app.db.begin().await.map_err(app_error)?;
-    quotas::check_text(app, &tx, by.user_id, 0, row_bytes(&[row.note.as_deref().unwrap_or_default()])).await?;
+    quotas::check_text(&app.files, &tx, by.user_id, 0, row_bytes(&[row.note.as_deref().unwrap_or_default()])).await?;
     rows::insert(&tx, row.clone()).await?;
     jobs::ask_for_at(&tx, now, &ReminderJob { reminder_id: row.id }, at, by.user_id).await?;
     tx.commit().await.map_err(app_error)?;

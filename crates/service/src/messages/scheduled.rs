@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use ::files::{quotas, uploads::space};
 use appcore::{
     AppError, Code, ConversationId, MessageId, ScheduledId, Timestamp, UploadId, UserId,
     auth::Principal,
@@ -32,7 +33,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{InThread, SendMessage, check_mentions, content_beside, may_reply_to, send};
-use crate::{App, quotas, uploads::space};
+use crate::App;
 
 /// How many somebody may have.
 const MAX_SCHEDULED: u64 = 500;
@@ -101,7 +102,7 @@ pub async fn create(
         super::mention_many(app, &access, &message.mentions, is_confirmed).await?;
     }
     check_targets(app, &message).await?;
-    space::check_sent(app, &access, &message.attachments).await?;
+    space::check_sent(&app.files, &access, &message.attachments).await?;
     if rows::count(app.db.reader(), user).await? >= MAX_SCHEDULED {
         return Err(AppError::refused(
             Code::TooMany,
@@ -133,7 +134,7 @@ pub async fn create(
         failure_message: None,
     };
     let tx = app.db.begin().await.map_err(app_error)?;
-    quotas::check_text(app, &tx, user, 0, row_bytes(&[&row.payload])).await?;
+    quotas::check_text(&app.files, &tx, user, 0, row_bytes(&[&row.payload])).await?;
     // Nobody removes them until they are the message's.
     let files = files::get_to_send(&tx, payload.attachments.iter().copied()).await?;
     let is_usable = |id: &UploadId| files.iter().any(|file| file.id == *id && file.is_usable_by(user));
@@ -212,7 +213,7 @@ pub async fn change(
     };
     let payload = written(&payload)?;
     let tx = app.db.begin().await.map_err(app_error)?;
-    quotas::check_text(app, &tx, by.user_id, row_bytes(&[&row.payload]), row_bytes(&[&payload])).await?;
+    quotas::check_text(&app.files, &tx, by.user_id, row_bytes(&[&row.payload]), row_bytes(&[&payload])).await?;
     let Some(row) = rows::change(&tx, by.user_id, id, payload, send_at).await? else {
         return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
     };

@@ -10,6 +10,7 @@ use appcore::{
 };
 use dbcontext::query::{exports, known_devices, mcp_connections, sections, user_settings, users};
 use futures_util::{Stream, stream};
+use gateway::keys;
 use identity::accounts::{identities, issue, passkeys, sessions};
 use platform::{
     audit::{self, Action, Entry},
@@ -19,7 +20,7 @@ use serde::Serialize;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use uuid::Uuid;
 
-use crate::{App, gateway::keys, notes, workspaces};
+use crate::{App, notes, workspaces};
 
 /// Pieces that may wait for a reader who is slow.
 const AHEAD: usize = 4;
@@ -178,7 +179,7 @@ async fn write(app: &App, by: &Principal, entry: Entry, out: &mut Out) -> Result
         created_at: item.created_at,
         last_used_at: item.last_used_at,
     });
-    pages!(out, "api_keys", |page| keys::list(app, by, page));
+    pages!(out, "api_keys", |page| keys::list(&app.gateway, by, page));
     out.begin("tool_connections");
     for connection in mcp_connections::exported(db, by.user_id).await? {
         out.item(&connection).await?;

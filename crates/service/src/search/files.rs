@@ -20,16 +20,14 @@ use dbcontext::{
     },
 };
 use extract::Section;
+use files::uploads::text::{self, Source};
 use jobs::{self, Ended, Job, Stored, Work};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::document::Texts;
-use crate::{
-    App,
-    uploads::text::{self, Source},
-};
+use crate::App;
 
 /// The largest file that is read, in bytes.
 const MAX_FILE: i64 = 64 * 1024 * 1024;
@@ -87,7 +85,7 @@ impl FileTextJob {
             if file.status == UploadStatus::Ready.as_str() && size <= MAX_FILE {
                 let source = Source { id, name: file.name, media_type: file.media_type, size };
                 let slot = app.work.parsing.acquire_for_job(owner).await;
-                text = match text::sections(app, &source, &slot).await {
+                text = match text::sections(&app.files, &source, &slot).await {
                     Ok(sections) => sections.map(|sections| joined(&sections)).unwrap_or_default(),
                     Err(error) if error.code() == Code::NotFound => return Ok(()),
                     Err(error) => return Err(error),

@@ -13,13 +13,11 @@ use appcore::{
     view::{GatewayEndpoint, Message, SearchAnswer, SearchSource, Sender, SenderKind},
 };
 use dbcontext::{entity::assistant, query};
+use gateway::{self, AnswerUse, Asker, Model, SideCall};
 use identity::membership;
 use uuid::Uuid;
 
-use crate::{
-    App,
-    gateway::{self, AnswerUse, Asker, Model, SideCall},
-};
+use crate::App;
 
 /// So much of a message is read, in characters.
 const READ_CHARS: usize = 1_200;
@@ -154,7 +152,7 @@ impl Drop for Call<'_> {
     fn drop(&mut self) {
         let duration = self.begun.elapsed();
         if let Some(held) = self.held.take() {
-            held.settle(self.app, self.id, &self.meter, self.status, duration);
+            held.settle(&self.app.gateway, self.id, &self.meter, self.status, duration);
             return;
         }
         let Asker { user_id, workspace_id } = self.asker;
@@ -163,7 +161,7 @@ impl Drop for Call<'_> {
         let first_token = None;
         let used =
             AnswerUse { user_id, workspace_id, answer_id, model, usage, served, tries, status, first_token, duration };
-        gateway::record(self.app, used, None);
+        gateway::record(&self.app.gateway, used, None);
     }
 }
 
@@ -174,15 +172,15 @@ async fn told(
     model: Option<&str>,
     request: ChatRequest,
 ) -> Result<(String, Option<i64>), AppError> {
-    let (name, route) = gateway::answering(app, model);
-    gateway::model_lists::check(app, asker, &name, "assistant_id")?;
+    let (name, route) = gateway::answering(&app.gateway, model);
+    gateway::model_lists::check(&app.gateway, asker, &name, "assistant_id")?;
     let route = route.map_err(unavailable)?;
-    gateway::check_price(app, &name, "assistant_id")?;
+    gateway::check_price(&app.gateway, &name, "assistant_id")?;
     let model = app.gateway.find_model(&name);
     let held = match &model {
         Some(model) => {
             let question = (GatewayEndpoint::Chat, request.estimated_tokens());
-            Some(SideCall::begin(app, asker, model, question).await?)
+            Some(SideCall::begin(&app.gateway, asker, model, question).await?)
         }
         None => None,
     };

@@ -7,11 +7,12 @@ use appcore::{AppError, Code, MessageId, ToolCallId, auth::Principal};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use dbcontext::query::{messages, tool_calls};
+use files::uploads;
 use platform::work_pools::WorkOwner;
 use serde::{Deserialize, Serialize};
 
 use super::ToolTranscript;
-use crate::{App, uploads};
+use crate::App;
 
 /// Pictures that a model is shown with the results of all calls.
 const MAX_SHOWN: usize = 8;
@@ -33,7 +34,7 @@ pub(super) async fn keep(
     let mut kept = Vec::new();
     for data in pictures {
         let Ok(bytes) = STANDARD.decode(data) else { continue };
-        if let Some(small) = uploads::small_picture(app, owner, bytes).await {
+        if let Some(small) = uploads::small_picture(&app.files, owner, bytes).await {
             let (media_type, data) = (small.media_type.to_owned(), STANDARD.encode(&small.bytes));
             kept.push(Kept { media_type, data, tokens: ChatPicture::estimate(small.width, small.height) });
         }

@@ -11,7 +11,7 @@ use appcore::{
     AppError, PlanId, Timestamp, UserId, WorkspaceId,
     auth::Principal,
     credits::MicroCredits,
-    view::{PlanInterval, PlanKind, Price, WorkspaceKind, WorkspaceRole},
+    view::{PlanInterval, PlanKind, Price, WorkspaceRole},
 };
 use dbcontext::{
     constraint::app_error,
@@ -31,7 +31,7 @@ use proptest::{
     strategy::ValueTree as _,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use stage::{PASSWORD, email, principal, sign_in, sign_up, stages};
+use stage::{PASSWORD, create_workspace, email, principal, sign_in, sign_up, stages};
 use uuid::Uuid;
 
 use super::{
@@ -105,11 +105,7 @@ impl Group {
                     .await,
             );
         }
-        let (id, now) = (WorkspaceId::new(), service.clock.now());
-        let tx = service.db.begin().await.unwrap();
-        workspaces::insert(&tx, id, "Group", WorkspaceKind::Team, Some(owner.user_id), now).await.unwrap();
-        workspaces::add(&tx, id, owner.user_id, WorkspaceRole::Owner, now).await.unwrap();
-        tx.commit().await.unwrap();
+        let id = create_workspace(service, owner.user_id).await;
         Self { owner, people, id, plans }
     }
 

@@ -13,6 +13,7 @@ use event_log::{
     access,
     events::{Change, Outcome, PreviewJob, SetPreviews},
 };
+use files::uploads;
 use futures_util::future::join_all;
 use identity::membership;
 use jobs::{Ended, Job, Work};
@@ -24,7 +25,7 @@ use platform::{
 };
 use url::Url;
 
-use crate::{App, uploads};
+use crate::App;
 
 /// Pages that one instance reads at the same time.
 const PLACES: usize = 8;
@@ -57,7 +58,7 @@ async fn set_previews(app: &App, job: PreviewJob, owner: WorkOwner) -> Result<()
     let Some(message) = query::messages::get(app.db.reader(), job.message_id).await? else { return Ok(()) };
     let message = Message::try_from(message)?;
     if message.deleted_at.is_some() {
-        return uploads::drop_previews(app, job.message_id).await;
+        return uploads::drop_previews(&app.files, job.message_id).await;
     }
     if message.hidden_at.is_some() {
         return Ok(());
@@ -80,7 +81,7 @@ async fn set_previews(app: &App, job: PreviewJob, owner: WorkOwner) -> Result<()
     let previews: Vec<Preview> = found.into_iter().flatten().collect();
     if previews.is_empty() && message.previews.is_empty() {
         // Those of an earlier text may still be there.
-        return uploads::drop_previews(app, job.message_id).await;
+        return uploads::drop_previews(&app.files, job.message_id).await;
     }
     let PreviewJob { conversation_id, message_id } = job;
     let set = SetPreviews { conversation_id, message_id, by: None, edited_at: message.edited_at, previews };
@@ -130,8 +131,8 @@ async fn picture(app: &App, url: Url, owner: WorkOwner) -> Option<UploadId> {
     if !uploads::has_thumbnails(&media_type(&fetched)?) {
         return None;
     }
-    let small = uploads::small_picture(app, owner, fetched.body.to_vec()).await?;
-    match uploads::keep_preview(app, owner, small).await {
+    let small = uploads::small_picture(&app.files, owner, fetched.body.to_vec()).await?;
+    match uploads::keep_preview(&app.files, owner, small).await {
         Ok(id) => Some(id),
         Err(error) => {
             tracing::warn!(%error, "the picture of a preview could not be kept");

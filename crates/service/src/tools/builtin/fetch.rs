@@ -5,6 +5,7 @@ use std::time::Duration;
 use appcore::UserId;
 use bytes::Bytes;
 use extract::Section;
+use files::uploads::text;
 use mcp::Tool;
 use outgoing::Limits;
 use platform::work_pools::WorkOwner;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::{failed, needed};
-use crate::{App, uploads::text};
+use crate::App;
 
 pub(super) const NAME: &str = "fetch_page";
 const LONGEST_ADDRESS: usize = 2_000;

@@ -1,0 +1,66 @@
+//! Quotas of storage: the bytes of a person's files and texts. They are decided under the lock of the person, so that concurrent requests don't exceed them
+//! together.
+
+use appcore::{AppError, Code, UploadId, UserId, view::QuotaMetric};
+use billing::storage;
+use dbcontext::query::{texts, uploads, users};
+use identity::membership::quota::{kept, refused};
+use sea_orm::ConnectionTrait;
+
+use crate::FilesService;
+
+/// Refuses a file of so many bytes for which its owner has no space, in the transaction that announces it, or in which its size turns out. Answers how
+/// large it may become at most.
+pub async fn check_storage<C: ConnectionTrait>(
+    service: &FilesService,
+    txn: &C,
+    owner: UserId,
+    size: i64,
+    known: Option<UploadId>,
+) -> Result<i64, AppError> {
+    let Some(limit) = storage::limit_of(&service.billing, txn, owner).await? else { return Ok(i64::MAX) };
+    users::lock(txn, owner).await?;
+    let used = storage::stored(txn, owner, known).await?;
+    let left = limit.bytes.saturating_sub(used);
+    if size <= left {
+        return Ok(left);
+    }
+    if limit.is_of_plan {
+        let message = "Your plan has no space left for this file. Delete files, or choose a larger plan.";
+        return Err(refused(Code::QuotaExceeded, message.to_owned(), kept(QuotaMetric::Storage, used, limit.bytes)));
+    }
+    Err(AppError::refused(Code::QuotaExceeded, "You have no space left for this file. Delete files first."))
+}
+
+/// Refuses a text that grows from `before` to `after` bytes where its owner has no space left, or where the disk has none, in the transaction that
+/// stores it. A text that becomes smaller is never refused. See [`row_bytes`](texts::row_bytes).
+pub async fn check_text<C: ConnectionTrait>(
+    service: &FilesService,
+    txn: &C,
+    owner: UserId,
+    before: i64,
+    after: i64,
+) -> Result<(), AppError> {
+    let growth = after.saturating_sub(before);
+    if growth <= 0 {
+        return Ok(());
+    }
+    service.uploads.store.check_room_for_text(growth.unsigned_abs()).await?;
+    users::lock(txn, owner).await?;
+    let most = service.config.uploads.text_bytes;
+    let texts = texts::bytes_of(txn, owner).await?;
+    if most > 0 && texts.saturating_add(growth) > most {
+        let message = "Your notes, drafts, prompts and tasks have no space left. Delete some first.";
+        return Err(AppError::refused(Code::QuotaExceeded, message));
+    }
+    let Some(limit) = storage::limit_of(&service.billing, txn, owner).await? else { return Ok(()) };
+    let used = texts.saturating_add(uploads::bytes_of(txn, owner, None).await?);
+    if used.saturating_add(growth) <= limit.bytes {
+        return Ok(());
+    }
+    if limit.is_of_plan {
+        let message = "Your plan has no space left. Delete files or notes, or choose a larger plan.";
+        return Err(refused(Code::QuotaExceeded, message.to_owned(), kept(QuotaMetric::Storage, used, limit.bytes)));
+    }
+    Err(AppError::refused(Code::QuotaExceeded, "You have no space left. Delete files or notes first."))
+}

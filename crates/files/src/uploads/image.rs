@@ -1,0 +1,161 @@
+//! Pictures: their size, their thumbnails, and what they look like before they are there.
+//!
+//! Only headers are read here. The reader process copies pictures without their metadata, and decodes them.
+
+use std::{
+    fs::File,
+    io::{BufReader, Cursor, Read as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use appcore::AppError;
+use aws_lc_rs::digest::{Context as Hashing, SHA256};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+pub use extract::picture::THUMBNAILS;
+use extract::{
+    isolated::Task,
+    picture::{self, Copied, Measured, ResizeTask, Resized, Thumbnails, UploadTask},
+};
+
+use super::{
+    blocking,
+    media_type::{self, UNKNOWN},
+    reader,
+    receive::{Received, TemporaryFile, hexadecimal},
+};
+
+/// What tells a file's type.
+const HEAD: usize = 8 * 1024;
+const BUFFER: usize = 256 * 1024;
+/// Memory for decoding, in MiB: for all pictures together.
+pub(super) const DECODING: usize = 256;
+const _: () = assert!(DECODING as u64 * 1024 * 1024 == picture::MEMORY);
+
+/// What was seen of a file.
+pub(super) struct MediaProbe {
+    pub media_type: String,
+    /// The picture without its metadata; none where it stays as it is.
+    pub rewritten: Option<Received>,
+    pub dimensions: Option<(i32, i32)>,
+    pub thumbhash: Option<String>,
+    pub thumbnail_type: Option<&'static str>,
+    pub thumbnails: Vec<(u32, Bytes)>,
+    /// Where it is a picture that can be decoded.
+    pub measured: Option<Measured>,
+}
+
+impl MediaProbe {
+    const fn of(media_type: String) -> Self {
+        Self {
+            media_type,
+            rewritten: None,
+            dimensions: None,
+            thumbhash: None,
+            thumbnail_type: None,
+            thumbnails: Vec::new(),
+            measured: None,
+        }
+    }
+
+    /// Whether it is copied without its metadata.
+    pub fn is_picture(&self) -> bool {
+        has_thumbnails(&self.media_type)
+    }
+}
+
+/// Reads the header of a file that was received. A picture that is too large to be decoded is not measured.
+pub(super) fn look(path: &Path, claimed: &str) -> anyhow::Result<MediaProbe> {
+    let mut head = Vec::new();
+    File::open(path)?.take(HEAD as u64).read_to_end(&mut head)?;
+    let mut looked = MediaProbe::of(media_type::detect(&head, claimed));
+    if looked.is_picture() {
+        let mut file = BufReader::new(File::open(path)?);
+        looked.measured = picture::measure(&mut file, &looked.media_type, THUMBNAILS[1]).ok();
+    }
+    Ok(looked)
+}
+
+/// Copies a picture without its metadata to `copy`, and makes its thumbnails if it was measured. A picture that can't be read is a file like any other.
+pub(super) async fn process(path: PathBuf, copy: PathBuf, looked: &mut MediaProbe) -> Result<(), AppError> {
+    let (media_type, memory) = (looked.media_type.clone(), looked.measured.map(Measured::mebibytes));
+    let written = TemporaryFile::new(copy.clone());
+    let task = Task::UploadedPicture(UploadTask { media_type, path, copy, memory });
+    let parsed = reader::parse_bytes(&task, Bytes::new()).await?;
+    match parsed.line(0)? {
+        Some(Copied::Whole) => looked.rewritten = Some(blocking(move || summed(written)).await?),
+        Some(Copied::Malformed) => {
+            UNKNOWN.clone_into(&mut looked.media_type);
+            return Ok(());
+        }
+        None if parsed.is_complete => return Err(AppError::internal(anyhow::anyhow!("a picture was not copied"))),
+        None => return Err(AppError::unavailable(anyhow::anyhow!("a picture could not be copied"))),
+    }
+    // What is no picture after all is served as it is: nothing can run in it.
+    if let Some(made) = parsed.line::<Option<Thumbnails>>(1)?.flatten() {
+        looked.dimensions = i32::try_from(made.width).ok().zip(i32::try_from(made.height).ok());
+        let pictures: Result<Vec<Vec<u8>>, _> = made.pictures.iter().map(|picture| STANDARD.decode(picture)).collect();
+        let pictures = pictures.map_err(AppError::internal)?.into_iter().map(Bytes::from);
+        looked.thumbnails = THUMBNAILS.into_iter().zip(pictures).collect();
+        looked.thumbnail_type = Some(thumbnail_type(made.is_png));
+        looked.thumbhash = Some(made.thumbhash);
+    }
+    Ok(())
+}
+
+/// A picture as models look at it.
+pub struct SmallPicture {
+    pub media_type: &'static str,
+    pub bytes: Bytes,
+    pub width: usize,
+    pub height: usize,
+}
+
+/// Measures a picture that nobody uploaded, and whose longer side is to be made as short as this.
+pub(super) fn measure_bytes(bytes: &[u8], side: u32) -> anyhow::Result<(String, Measured)> {
+    let media_type = media_type::detect(&bytes[..bytes.len().min(HEAD)], UNKNOWN);
+    let measured = picture::measure(&mut Cursor::new(bytes), &media_type, side)?;
+    Ok((media_type, measured))
+}
+
+/// Makes its longer side as short as this.
+pub(super) async fn sized(
+    bytes: Bytes,
+    media_type: String,
+    measured: Measured,
+    side: u32,
+) -> Result<SmallPicture, AppError> {
+    let task = Task::Picture(ResizeTask { media_type, side, memory: measured.mebibytes() });
+    let made: Option<Resized> = reader::parse_bytes(&task, bytes).await?.line(0)?.flatten();
+    let made = made.context("a picture could not be decoded").map_err(AppError::internal)?;
+    let bytes = STANDARD.decode(made.picture).map_err(AppError::internal)?.into();
+    let side = |side: u32| usize::try_from(side).map_err(AppError::internal);
+    let (width, height) = (side(made.width)?, side(made.height)?);
+    Ok(SmallPicture { media_type: thumbnail_type(made.is_png), bytes, width, height })
+}
+
+const fn thumbnail_type(is_png: bool) -> &'static str {
+    if is_png { "image/png" } else { "image/jpeg" }
+}
+
+/// Whether pictures of this type are made smaller.
+pub fn has_thumbnails(media_type: &str) -> bool {
+    picture::is_decodable(media_type)
+}
+
+/// Size and checksum of a file that was written.
+fn summed(written: TemporaryFile) -> anyhow::Result<Received> {
+    let (mut context, mut size) = (Hashing::new(&SHA256), 0);
+    let mut from = File::open(written.path())?;
+    let mut piece = vec![0; BUFFER];
+    loop {
+        let length = from.read(&mut piece)?;
+        if length == 0 {
+            break;
+        }
+        context.update(&piece[..length]);
+        size += length as u64;
+    }
+    Ok(Received { path: written, size, sha256: hexadecimal(context.finish().as_ref()) })
+}

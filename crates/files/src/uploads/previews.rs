@@ -1,0 +1,58 @@
+//! The pictures of link previews: files of nobody's, each of one message.
+
+use appcore::{AppError, MessageId, UploadId, view::UploadKind};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        self,
+        uploads::{self as rows, NewUpload},
+    },
+};
+use platform::{cleanup::SweepJob, work_pools::WorkOwner};
+
+use super::{SmallPicture, UNSENT, sweep, take_in};
+use crate::FilesService;
+
+/// The pictures of a deleted message's previews go.
+pub async fn drop_previews(service: &FilesService, message: MessageId) -> Result<(), AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let pictures = query::previews::pictures(&tx, message).await?;
+    for picture in &pictures {
+        query::previews::detach(&tx, message, *picture).await?;
+    }
+    rows::mark_removed(&tx, &pictures, service.clock.now()).await?;
+    tx.commit().await.map_err(app_error)?;
+    for picture in pictures {
+        sweep::sweep(service, picture).await?;
+    }
+    Ok(())
+}
+
+/// Keeps the picture of a preview like a file, one of nobody's. It goes in a day unless a message has it by then.
+pub async fn keep_preview(
+    service: &FilesService,
+    owner: WorkOwner,
+    picture: SmallPicture,
+) -> Result<UploadId, AppError> {
+    let now = service.clock.now();
+    let new = NewUpload {
+        id: UploadId::new(),
+        owner: None,
+        name: "preview".to_owned(),
+        kind: UploadKind::Preview,
+        media_type: picture.media_type.to_owned(),
+        size: i64::try_from(picture.bytes.len()).ok(),
+        reserved: None,
+        peaks: None,
+        duration_ms: None,
+        transcript_state: None,
+        created_at: now,
+    };
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::insert(&tx, &new).await?;
+    jobs::ask_after(&tx, now, &SweepJob::Upload(new.id), UNSENT).await?;
+    tx.commit().await.map_err(app_error)?;
+    let mut incoming = service.uploads.store.receive(owner).await?;
+    incoming.write(&picture.bytes).await?;
+    Ok(take_in(service, (new.id, owner), picture.media_type, incoming.close().await?).await?.id)
+}

@@ -1,0 +1,181 @@
+//! A file as it comes in: written to the disk and summed up part by part.
+
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use appcore::{
+    AppError,
+    disk::sync_range,
+    work_pool::{WorkOwner, WorkPool},
+};
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::{Bytes, BytesMut};
+use platform::host_health;
+
+use super::blocking;
+
+/// Bytes that are gathered before they are written.
+const GATHERED: usize = 256 * 1024;
+
+/// A file that is being received. Where it is dropped before its end, it is removed.
+pub struct Incoming {
+    path: TemporaryFile,
+    gathered: BytesMut,
+    /// None while it is being written to.
+    file: Option<(File, Context)>,
+    size: u64,
+    floor: Floor,
+    disk: Arc<WorkPool>,
+    owner: WorkOwner,
+}
+
+/// What stays free of a disk, whatever comes: the database may lie on the same one.
+#[derive(Clone, Copy, Debug)]
+pub struct Floor(pub u64);
+
+impl Floor {
+    /// Refuses so many bytes more where they would leave less.
+    pub fn check(self, place: &Path, bytes: u64) -> io::Result<()> {
+        // What can't be looked at says so when it is written to.
+        match host_health::free(place) {
+            Ok(free) if free < self.0.saturating_add(bytes) => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A file that was received.
+pub struct Received {
+    pub path: TemporaryFile,
+    pub size: u64,
+    /// In hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A file that is removed unless it is kept.
+pub struct TemporaryFile(Option<PathBuf>);
+
+impl TemporaryFile {
+    pub const fn new(path: PathBuf) -> Self {
+        Self(Some(path))
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.0.clone().unwrap_or_default()
+    }
+
+    /// It has another name from here on.
+    pub fn release(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        if let Some(path) = self.0.take() {
+            // It may not have been made yet.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Incoming {
+    /// `disk`: the pool in which each part is written, on behalf of `owner`.
+    pub async fn create(path: PathBuf, floor: Floor, disk: Arc<WorkPool>, owner: WorkOwner) -> Result<Self, AppError> {
+        let path = TemporaryFile::new(path);
+        let place = path.path();
+        let file = blocking(move || Ok(File::create(place)?)).await?;
+        let file = Some((file, Context::new(&SHA256)));
+        Ok(Self { path, gathered: BytesMut::new(), file, size: 0, floor, disk, owner })
+    }
+
+    pub async fn write(&mut self, piece: &Bytes) -> Result<(), AppError> {
+        self.gathered.extend_from_slice(piece);
+        self.size += piece.len() as u64;
+        if self.gathered.len() >= GATHERED { self.flush(false).await } else { Ok(()) }
+    }
+
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Everything is there, and on the disk.
+    pub async fn close(mut self) -> Result<Received, AppError> {
+        self.flush(true).await?;
+        let digest = self.file.take().map(|(_, context)| context.finish());
+        let sha256 = digest.map(|digest| hexadecimal(digest.as_ref())).unwrap_or_default();
+        Ok(Received { path: self.path, size: self.size, sha256 })
+    }
+
+    async fn flush(&mut self, is_last: bool) -> Result<(), AppError> {
+        let Some((mut file, mut context)) = self.file.take() else {
+            return Err(AppError::internal(anyhow::anyhow!("an earlier write has failed")));
+        };
+        let gathered = self.gathered.split().freeze();
+        let (floor, place) = (self.floor, self.path.path());
+        let length = gathered.len() as u64;
+        let start = self.size - length;
+        let slot = self.disk.acquire_for_job(self.owner).await;
+        let written = blocking(move || {
+            let _slot = slot;
+            floor.check(&place, length)?;
+            context.update(&gathered);
+            file.write_all(&gathered)?;
+            if is_last {
+                file.sync_all()?;
+            } else {
+                sync_range(&file, start, length)?;
+            }
+            Ok((file, context))
+        });
+        self.file = Some(written.await?);
+        Ok(())
+    }
+}
+
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::UserId;
+
+    use super::*;
+    use platform::work_pools::WorkPools;
+
+    fn user() -> WorkOwner {
+        WorkOwner::user(UserId::new())
+    }
+
+    #[tokio::test]
+    async fn large_files_of_one_person_do_not_hold_up_those_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = WorkPools::default().disk;
+        let create = |name: &str, owner| Incoming::create(folder.path().join(name), Floor(0), Arc::clone(&disk), owner);
+        let (greedy, other) = (user(), user());
+        let part = Bytes::from(vec![7; GATHERED]);
+        let mut large = create("large", greedy).await.unwrap();
+        large.write(&part).await.unwrap();
+        let running = disk.acquire_for_job(greedy).await;
+        let waiting = tokio::spawn(async move {
+            large.write(&Bytes::from(vec![7; GATHERED])).await.unwrap();
+            large.close().await.unwrap().size
+        });
+        let mut small = create("small", other).await.unwrap();
+        small.write(&part).await.unwrap();
+        small.write(&Bytes::from_static(b"the end")).await.unwrap();
+        assert_eq!(small.close().await.unwrap().size, GATHERED as u64 + 7);
+        assert!(!waiting.is_finished());
+        drop(running);
+        assert_eq!(waiting.await.unwrap(), 2 * GATHERED as u64);
+    }
+}

@@ -1,0 +1,123 @@
+//! Space for files: what somebody has not sent yet, all that is theirs, a workspace's, and the disk's.
+//!
+//! Space is taken in the transaction that announces a file, under the lock of its owner, so those that come at the same time don't pass a limit together. A
+//! file whose size nobody has said takes it in steps as it comes. What a workspace has is decided where a message comes to carry the file, by the
+//! writer; before that it is only looked at.
+
+use appcore::{AppError, Code, ConversationId, Timestamp, UploadId, UserId, WorkspaceId, auth::Principal};
+use dbcontext::{
+    constraint::app_error,
+    query::{uploads as rows, users},
+};
+use event_log::access;
+use platform::work_pools::WorkOwner;
+use sea_orm::ConnectionTrait;
+
+use super::UNSENT;
+use crate::{FilesService, quotas};
+
+/// What a file takes at a time whose size nobody has said.
+const STEP: i64 = 8 * 1024 * 1024;
+
+/// Takes space for a file of this size, or for the beginning of one whose size nobody has said. Answers how much it was.
+pub(super) async fn take<C: ConnectionTrait>(
+    service: &FilesService,
+    txn: &C,
+    owner: UserId,
+    size: Option<i64>,
+) -> Result<i64, AppError> {
+    let (least, most) = size.map_or((1, first_step(service)), |size| (size, size));
+    take_between(service, txn, owner, (least, most), None).await
+}
+
+fn first_step(service: &FilesService) -> i64 {
+    i64::try_from(service.config.uploads.max_bytes).unwrap_or(i64::MAX).min(STEP)
+}
+
+/// Takes more for a file that has become larger than what was taken for it.
+pub(super) async fn take_more(service: &FilesService, owner: UserId, id: UploadId, size: u64) -> Result<u64, AppError> {
+    let least = i64::try_from(size).unwrap_or(i64::MAX);
+    let _slot = service.work.disk.acquire_for_job(WorkOwner::user(owner)).await;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let taken = take_between(service, &tx, owner, (least, least.saturating_add(STEP)), Some(id)).await?;
+    if !rows::reserve(&tx, id, taken).await? {
+        return Err(Code::NotFound.into());
+    }
+    tx.commit().await.map_err(app_error)?;
+    Ok(taken.unsigned_abs())
+}
+
+async fn take_between<C: ConnectionTrait>(
+    service: &FilesService,
+    txn: &C,
+    owner: UserId,
+    (least, most): (i64, i64),
+    known: Option<UploadId>,
+) -> Result<i64, AppError> {
+    users::lock(txn, owner).await?;
+    let since = Timestamp(service.clock.now().0.saturating_sub(i64::try_from(UNSENT.as_millis()).unwrap_or(i64::MAX)));
+    let left = service.config.uploads.unsent_bytes.saturating_sub(rows::unsent(txn, owner, since, known).await?);
+    if least > left {
+        return Err(AppError::refused(
+            Code::QuotaExceeded,
+            "Too many of your files haven't been sent yet. Send or remove some first.",
+        ));
+    }
+    Ok(most.min(left).min(quotas::check_storage(service, txn, owner, least, known).await?))
+}
+
+/// Refuses what would be too much for a conversation's workspace, as far as can be said before it is sent.
+pub(super) async fn check_workspace(
+    service: &FilesService,
+    by: &Principal,
+    id: ConversationId,
+    size: i64,
+) -> Result<(), AppError> {
+    let most = service.config.uploads.workspace_bytes;
+    if most == 0 {
+        return Ok(());
+    }
+    let workspace = access::member(&service.events, by.user_id, id).await?.workspace_id;
+    check_fits(service.db.reader(), workspace, size, most).await
+}
+
+/// Refuses a file that an assistant is to know and for which its workspace has no space. Until the transaction ends nobody else takes any there.
+pub async fn check_known<C: ConnectionTrait>(
+    service: &FilesService,
+    txn: &C,
+    workspace: WorkspaceId,
+    size: i64,
+) -> Result<(), AppError> {
+    let most = service.config.uploads.workspace_bytes;
+    if most == 0 {
+        return Ok(());
+    }
+    rows::lock_space(txn, workspace).await?;
+    check_fits(txn, workspace, size, most).await
+}
+
+/// Refuses files that are too much for the workspace of the conversation that they will be sent to.
+pub async fn check_sent(
+    service: &FilesService,
+    access: &access::Lookup<'_>,
+    uploads: &[UploadId],
+) -> Result<(), AppError> {
+    let most = service.config.uploads.workspace_bytes;
+    if uploads.is_empty() || most == 0 {
+        return Ok(());
+    }
+    let workspace = access.member().await?.workspace_id;
+    let sent = rows::get_all(service.db.reader(), uploads.iter().copied()).await?;
+    let size: i64 = sent.iter().filter_map(|row| row.size).sum();
+    check_fits(service.db.reader(), workspace, size, most).await
+}
+
+async fn check_fits<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, size: i64, most: i64) -> Result<(), AppError> {
+    if rows::in_workspace(db, workspace).await?.saturating_add(size) > most {
+        return Err(AppError::refused(
+            Code::QuotaExceeded,
+            "This workspace has too little space left. Delete files there, or ask its administrators.",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,312 @@
+//! Where the bytes of files lie: in a folder, or in S3.
+//!
+//! A file is received in a folder of this machine first, where it can be looked at, and is put into the store when it is whole. In a folder
+//! that is a rename.
+
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
+    ops::Range,
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context as _;
+use appcore::{
+    AppError, UploadId,
+    config::Config,
+    work_pool::{WorkOwner, WorkPool},
+};
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use object_store::{
+    GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart, aws::AmazonS3Builder,
+    local::LocalFileSystem, path::Path, prefix::PrefixStore,
+};
+use url::Url;
+use uuid::Uuid;
+
+use super::{
+    blocking,
+    receive::{Floor, Incoming, TemporaryFile},
+};
+
+/// Bytes that are read, or sent to the store, at a time.
+const PIECE: usize = 256 * 1024;
+/// Parts of a file that go to S3 at the same time.
+const PARTS_AT_ONCE: usize = 2;
+/// What an instance that died had received is removed by a later start.
+const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Which bytes of a file are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object {
+    Whole(UploadId),
+    /// A picture's thumbnail, by the longer side in pixels.
+    Thumbnail(UploadId, u32),
+    /// A piece of a file that comes in several.
+    Part(UploadId, Uuid),
+}
+
+impl Object {
+    /// Ids begin with the time; their end spreads the files over folders.
+    fn path(self) -> Path {
+        let (id, name) = match self {
+            Self::Whole(id) => (id, "whole".to_owned()),
+            Self::Thumbnail(id, size) => (id, size.to_string()),
+            Self::Part(id, part) => (id, part.simple().to_string()),
+        };
+        let text = id.0.simple().to_string();
+        Path::from_iter([&text[30..], text.as_str(), name.as_str()])
+    }
+}
+
+/// Bytes on their way out.
+pub type Pieces = BoxStream<'static, Result<Bytes, AppError>>;
+
+pub struct Store {
+    objects: Arc<dyn ObjectStore>,
+    /// Where the store is a folder of this machine.
+    folder: Option<PathBuf>,
+    incoming: PathBuf,
+    data_dir: PathBuf,
+    floor: Floor,
+    disk: Arc<WorkPool>,
+}
+
+impl Store {
+    /// Several instances need a store that all of them reach.
+    pub fn open(config: &Config, disk: Arc<WorkPool>) -> anyhow::Result<Self> {
+        let settings = &config.uploads;
+        let data_dir = &config.server.data_dir;
+        let floor = Floor(config.server.min_free_bytes);
+        if let Some(url) = settings.url.as_deref().filter(|url| url.starts_with("s3://")) {
+            let url = Url::parse(url).context("The setting uploads.url isn't an address.")?;
+            let incoming = data_dir.join("incoming");
+            prepare(&incoming)?;
+            let data_dir = data_dir.clone();
+            return Ok(Self { objects: open_s3(config, &url)?, folder: None, incoming, data_dir, floor, disk });
+        }
+        let folder = match &settings.url {
+            Some(folder) => PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)),
+            None if config.redis.url.is_some() => anyhow::bail!(
+                "The setting uploads.url is missing: several instances need one folder, or an S3 store, for files that all of them reach."
+            ),
+            None => data_dir.join("uploads"),
+        };
+        let incoming = folder.join("incoming");
+        prepare(&incoming)?;
+        let folder = folder.canonicalize().with_context(|| format!("can't use the folder {}", folder.display()))?;
+        let objects = LocalFileSystem::new_with_prefix(&folder)?.with_automatic_cleanup(true);
+        let (incoming, data_dir) = (folder.join("incoming"), data_dir.clone());
+        Ok(Self { objects: Arc::new(objects), incoming, data_dir, folder: Some(folder), floor, disk })
+    }
+
+    /// Begins to receive a file on behalf of `owner`, for as long as the disk has room.
+    pub async fn receive(&self, owner: WorkOwner) -> Result<Incoming, AppError> {
+        Incoming::create(self.incoming(), self.floor, Arc::clone(&self.disk), owner).await
+    }
+
+    /// Refuses a file of this size for which the disk has no room.
+    pub async fn check_room(&self, size: u64) -> Result<(), AppError> {
+        let (floor, place) = (self.floor, self.incoming.clone());
+        blocking(move || Ok(floor.check(&place, size)?)).await
+    }
+
+    /// Refuses a text of this size where the disk of files, or that of `server.data_dir`, would have less than `server.min_free_bytes` left.
+    pub async fn check_room_for_text(&self, size: u64) -> Result<(), AppError> {
+        let (floor, places) = (self.floor, [self.incoming.clone(), self.data_dir.clone()]);
+        blocking(move || Ok(places.iter().try_for_each(|place| floor.check(place, size))?)).await
+    }
+
+    /// Where files are received, and whether there is room for more.
+    pub fn room(&self) -> (&FilePath, bool) {
+        (&self.incoming, self.floor.check(&self.incoming, 0).is_ok())
+    }
+
+    /// A name for a file that is received.
+    pub fn incoming(&self) -> PathBuf {
+        self.incoming.join(Uuid::now_v7().simple().to_string())
+    }
+
+    /// Takes over a file that was received. Nothing of it is left here, whatever becomes of that.
+    pub async fn put_file(&self, object: Object, file: TemporaryFile) -> Result<(), AppError> {
+        let path = object.path();
+        if let Some(folder) = &self.folder {
+            let target = folder.join(path.as_ref());
+            return blocking(move || move_file(file, &target)).await;
+        }
+        let received = file.path();
+        let received = blocking(move || Ok(File::open(received)?)).await?;
+        let upload = self.objects.put_multipart(&path).await.map_err(super::away)?;
+        let mut upload = WriteMultipart::new(upload);
+        let mut read = file_pieces(received, u64::MAX);
+        while let Some(piece) = read.next().await {
+            let waited = match piece {
+                Ok(piece) => {
+                    upload.wait_for_capacity(PARTS_AT_ONCE).await.map(|()| upload.put(piece)).map_err(super::away)
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = waited {
+                let _ = upload.abort().await;
+                return Err(error);
+            }
+        }
+        upload.finish().await.map(drop).map_err(super::away)
+    }
+
+    /// Stores a small file.
+    pub async fn put(&self, object: Object, bytes: Bytes, owner: WorkOwner) -> Result<(), AppError> {
+        if self.folder.is_some() {
+            let file = TemporaryFile::new(self.incoming());
+            let written = file.path();
+            let slot = self.disk.acquire_for_job(owner).await;
+            blocking(move || {
+                let _slot = slot;
+                write_file(&written, &bytes)
+            })
+            .await?;
+            return self.put_file(object, file).await;
+        }
+        self.objects.put(&object.path(), PutPayload::from_bytes(bytes)).await.map(drop).map_err(super::away)
+    }
+
+    /// Some of an object's bytes, as they are read. They come to their end also where the object is removed meanwhile: it is open, or its transfer
+    /// has begun.
+    pub async fn read(&self, object: Object, range: Range<u64>) -> Result<Pieces, AppError> {
+        if range.is_empty() {
+            return Ok(stream::empty().boxed());
+        }
+        let (start, length) = (range.start, range.end - range.start);
+        let found = self.objects.get_opts(&object.path(), GetOptions::new().with_range(Some(range))).await;
+        Ok(match found.map_err(away)?.payload {
+            GetResultPayload::File(mut file, _) => {
+                file.seek(SeekFrom::Start(start)).map_err(super::away)?;
+                file_pieces(file, length)
+            }
+            GetResultPayload::Stream(pieces) => pieces.map(|piece| piece.map_err(away)).boxed(),
+        })
+    }
+
+    pub async fn size(&self, object: Object) -> Result<u64, AppError> {
+        Ok(self.objects.head(&object.path()).await.map_err(away)?.size)
+    }
+
+    /// What isn't there need not be removed.
+    pub async fn remove(&self, object: Object) -> Result<(), AppError> {
+        match self.objects.delete(&object.path()).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(away(error)),
+        }
+    }
+}
+
+/// The part of a bucket that `s3://bucket/prefix` names, with the credentials of `uploads.s3_…`.
+pub fn open_s3(config: &Config, url: &Url) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    let settings = &config.uploads;
+    let bucket = url.host_str().with_context(|| format!("{url} names no bucket."))?;
+    let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    if let Some(endpoint) = &settings.s3_endpoint {
+        builder =
+            builder.with_endpoint(endpoint.as_str().trim_end_matches('/')).with_allow_http(endpoint.scheme() == "http");
+    }
+    if let Some(region) = &settings.s3_region {
+        builder = builder.with_region(region);
+    }
+    if let (Some(key), Some(secret)) = (&settings.s3_access_key_id, &settings.s3_secret_access_key) {
+        builder = builder.with_access_key_id(key.expose()).with_secret_access_key(secret.expose());
+    }
+    let store = builder.build().with_context(|| format!("{url} can't be used"))?;
+    let prefix = url.path().trim_matches('/');
+    Ok(if prefix.is_empty() { Arc::new(store) } else { Arc::new(PrefixStore::new(store, prefix)) })
+}
+
+/// Makes the folder for what is received, and removes what an earlier start has left there.
+fn prepare(incoming: &FilePath) -> anyhow::Result<()> {
+    let unusable = || format!("can't use the folder {}", incoming.display());
+    std::fs::create_dir_all(incoming).with_context(unusable)?;
+    for entry in std::fs::read_dir(incoming).with_context(unusable)?.flatten() {
+        let is_old = |time: SystemTime| time.elapsed().is_ok_and(|age| age > LEFT_OVER);
+        if entry.metadata().and_then(|data| data.modified()).is_ok_and(is_old) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn move_file(file: TemporaryFile, target: &FilePath) -> anyhow::Result<()> {
+    if let Some(parent) = target.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::rename(file.path(), target)?;
+    file.release();
+    // The name is as durable as the bytes, which were synchronised when they were all there.
+    if let Some(parent) = target.parent() {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn write_file(path: &FilePath, bytes: &[u8]) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    Ok(file.sync_all()?)
+}
+
+/// An open file's bytes from where it stands, in pieces that are worth a thread's time.
+fn file_pieces(file: File, length: u64) -> Pieces {
+    let next = move |(mut file, left): (File, u64)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        blocking(move || {
+            let wanted = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+            let mut piece = Vec::with_capacity(wanted);
+            file.by_ref().take(wanted as u64).read_to_end(&mut piece)?;
+            let left = left.saturating_sub(piece.len() as u64);
+            Ok((!piece.is_empty()).then(|| (Bytes::from(piece), (file, left))))
+        })
+        .await
+    };
+    stream::try_unfold((file, length), next).boxed()
+}
+
+/// The store can't be reached, or lacks what it should have.
+fn away(error: object_store::Error) -> AppError {
+    match error {
+        object_store::Error::NotFound { .. } => appcore::Code::NotFound.into(),
+        error => super::away(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt as _;
+
+    use super::*;
+    use platform::work_pools::WorkPools;
+
+    #[tokio::test]
+    async fn what_is_being_read_comes_to_its_end_though_it_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = ("NATTER__SERVER__DATA_DIR".into(), folder.path().as_os_str().to_owned());
+        let config = appcore::config::load_from(None, [data_dir]).unwrap().config;
+        let store = Store::open(&config, WorkPools::default().disk).unwrap();
+        let object = Object::Whole(UploadId::new());
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(2 * PIECE + 7).collect();
+        store.put(object, Bytes::from(bytes.clone()), WorkOwner::System).await.unwrap();
+        let size = bytes.len() as u64;
+        let whole = store.read(object, 0..size).await.unwrap();
+        let end = store.read(object, 5..size).await.unwrap();
+        store.remove(object).await.unwrap();
+        assert!(whole.try_collect::<Vec<Bytes>>().await.unwrap().concat() == bytes);
+        assert!(end.try_collect::<Vec<Bytes>>().await.unwrap().concat() == bytes[5..]);
+        assert_eq!(store.read(object, 0..size).await.err().map(|error| error.code()), Some(appcore::Code::NotFound));
+    }
+}

@@ -1,0 +1,79 @@
+//! What nobody needs any more is removed: from the store first, then from the database, so that nothing is left over.
+
+use appcore::{AppError, ConversationId, UploadId};
+use dbcontext::{constraint::app_error, query::uploads as rows};
+use jobs::{self, Ended, Job, Work};
+use platform::cleanup::SweepJob;
+
+use super::{image::THUMBNAILS, store::Object};
+use crate::FilesService;
+
+/// Files that are looked at in one go.
+const PART: u32 = 100;
+
+impl Job<FilesService> for SweepJob {
+    async fn run(self, work: Work<'_, FilesService>) -> Result<Ended, AppError> {
+        let sweeping = async {
+            match self {
+                Self::Upload(id) => sweep(work.state, id).await,
+                Self::Conversation(id) => sweep_conversation(work.state, id).await,
+            }
+        };
+        tokio::select! {
+            swept = sweeping => swept.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+async fn sweep_conversation(service: &FilesService, id: ConversationId) -> Result<(), AppError> {
+    loop {
+        let part = rows::some_of(service.db.writer(), id, PART).await?;
+        if part.is_empty() {
+            return Ok(());
+        }
+        for upload in part {
+            let now = service.clock.now();
+            let tx = service.db.begin().await.map_err(app_error)?;
+            rows::detach_from(&tx, id, upload).await?;
+            rows::mark_removed(&tx, &[upload], now).await?;
+            // Nothing says any more that it was of this conversation: what breaks off from here on is done again by a job of its own.
+            jobs::ask(&tx, now, &SweepJob::Upload(upload)).await?;
+            tx.commit().await.map_err(app_error)?;
+        }
+        service.wake_workers();
+    }
+}
+
+/// Removes a file that no message carries and no assistant knows: it is marked first, so that nobody reads or sends what is going away. It can be
+/// done again at any time.
+pub(super) async fn sweep(service: &FilesService, id: UploadId) -> Result<(), AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::mark_removed(&tx, &[id], service.clock.now()).await?;
+    let is_kept = rows::is_kept(&tx, id).await?;
+    tx.commit().await.map_err(app_error)?;
+    remove_parts(service, id).await?;
+    if is_kept {
+        return Ok(());
+    }
+    remove_objects(service, id).await?;
+    rows::forget(service.db.writer(), id).await.map(drop)
+}
+
+/// Removes the bytes of a file and of its thumbnails.
+pub(super) async fn remove_objects(service: &FilesService, id: UploadId) -> Result<(), AppError> {
+    let store = &service.uploads.store;
+    for size in THUMBNAILS {
+        store.remove(Object::Thumbnail(id, size)).await?;
+    }
+    store.remove(Object::Whole(id)).await
+}
+
+/// Removes the pieces that a file came in.
+pub(super) async fn remove_parts(service: &FilesService, id: UploadId) -> Result<(), AppError> {
+    for part in rows::parts(service.db.writer(), id).await? {
+        service.uploads.store.remove(Object::Part(id, part.part_id)).await?;
+    }
+    rows::forget_parts(service.db.writer(), id).await
+}

@@ -1,0 +1,70 @@
+//! The text of files and the heads of web pages, read by the reader process.
+
+use appcore::AppError;
+use bytes::Bytes;
+use extract::{
+    Section, Unreadable,
+    isolated::{Outcome, Task},
+    page::Page,
+};
+use futures_util::{StreamExt as _, stream};
+#[cfg(doc)]
+use platform::work_pools::WorkPools;
+use platform::work_pools::WorkSlot;
+
+use super::{
+    reader,
+    store::{Object, Pieces},
+};
+use crate::FilesService;
+
+/// A file whose text is wanted.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub id: appcore::UploadId,
+    pub name: String,
+    pub media_type: String,
+    pub size: i64,
+}
+
+/// The text of a file that was received whole. An error is ours and may be gone later; what is [`Unreadable`] stays so.
+pub async fn sections(
+    service: &FilesService,
+    source: &Source,
+    slot: &WorkSlot,
+) -> Result<Result<Vec<Section>, Unreadable>, AppError> {
+    Ok(document(service, source, slot).await?.map(|document| document.sections))
+}
+
+/// The text of a file that was received whole, with how many pages it has. The caller holds a slot of [`WorkPools::parsing`].
+pub async fn document(service: &FilesService, source: &Source, _slot: &WorkSlot) -> Result<Outcome, AppError> {
+    if !extract::is_readable(&source.media_type, &source.name) {
+        return Ok(Err(Unreadable::Type));
+    }
+    let size = u64::try_from(source.size).unwrap_or_default();
+    let pieces = service.uploads.store.read(Object::Whole(source.id), 0..size).await?;
+    parse(&source.name, &source.media_type, pieces).await
+}
+
+/// The text of what is no file of ours. The caller holds a slot of [`WorkPools::parsing`].
+pub async fn of_bytes(name: &str, media_type: &str, bytes: Bytes, _slot: &WorkSlot) -> Result<Outcome, AppError> {
+    if !extract::is_readable(media_type, name) {
+        return Ok(Err(Unreadable::Type));
+    }
+    parse(name, media_type, stream::iter([Ok(bytes)]).boxed()).await
+}
+
+/// The head of a web page; `None` if it takes too much time or memory to read. The caller holds a slot of [`WorkPools::parsing`].
+pub async fn page(html: Bytes, _slot: &WorkSlot) -> Result<Option<Page>, AppError> {
+    reader::parse_bytes(&Task::Page, html).await?.line(0)
+}
+
+async fn parse(name: &str, media_type: &str, pieces: Pieces) -> Result<Outcome, AppError> {
+    let task = Task::Document { media_type: media_type.to_owned(), name: name.to_owned() };
+    let parsed = reader::parse(&task, pieces).await?;
+    if !parsed.is_complete {
+        tracing::info!(%name, "document exceeded the limits of the reader process");
+        return Ok(Err(Unreadable::TooComplex));
+    }
+    parsed.line(0)?.ok_or_else(|| AppError::internal(anyhow::anyhow!("the reader process wrote nothing")))
+}

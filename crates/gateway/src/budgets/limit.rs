@@ -1,0 +1,124 @@
+//! Budgets as they are set, lifted and shown.
+
+use appcore::{
+    AppError, Code, Timestamp, UserId, WorkspaceId,
+    auth::Principal,
+    credits::MicroCredits,
+    page::{Page, PageRequest},
+    view::{Budget, BudgetLimit, BudgetScope, ScopedBudget},
+};
+use billing::holds::{begin_anew, period_of, resets_at, start_of};
+use dbcontext::{
+    constraint::app_error,
+    entity::budget,
+    query::{
+        self,
+        budgets::{self as rows, BudgetId},
+        usage,
+    },
+};
+use platform::audit::{self, Action, Entry};
+use sea_orm::ConnectionTrait;
+use uuid::Uuid;
+
+use super::{super::announce_changed, scope};
+use crate::{GatewayService, policy::check_budget};
+
+/// The budget as it stands. What this instance holds in advance is not shown as held.
+pub fn view(service: &GatewayService, id: BudgetId, mut row: budget::Model) -> Budget {
+    let now = service.clock.now();
+    begin_anew(&mut row, now);
+    let period = period_of(&row);
+    let (unused, owed) = service.billing.holds.unseen(id.into());
+    let held = (row.held - unused).max(MicroCredits::ZERO);
+    Budget { limit: row.most, period, spent: row.spent + owed, held, resets_at: resets_at(period, now) }
+}
+
+/// Sets a budget, or sets it anew, in the caller's transaction. What was spent in the period before counts.
+pub async fn put<C: ConnectionTrait>(
+    txn: &C,
+    id: BudgetId,
+    limit: BudgetLimit,
+    now: Timestamp,
+) -> Result<budget::Model, AppError> {
+    let period_start = start_of(limit.period, now);
+    let known = rows::lock(txn, &[id.into()]).await?.pop();
+    // The same period again: its counter is exact, while sums may be a moment behind.
+    let counted = known.as_ref().filter(|row| row.period == limit.period.as_str()).cloned().map(|mut row| {
+        begin_anew(&mut row, now);
+        row.spent
+    });
+    let spent = match counted {
+        Some(spent) => spent,
+        None => usage::spent_since(txn, id, period_start).await?,
+    };
+    let row = budget::Model {
+        scope: id.scope.as_str().to_owned(),
+        scope_id: id.id,
+        most: limit.limit,
+        period: limit.period.as_str().to_owned(),
+        period_start,
+        spent,
+        held: known.map_or(MicroCredits::ZERO, |row| row.held),
+    };
+    rows::put(txn, row.clone()).await?;
+    Ok(row)
+}
+
+/// The budgets of people and workspaces.
+pub async fn list(service: &GatewayService, page: PageRequest) -> Result<Page<ScopedBudget>, AppError> {
+    let (found, total) = rows::list(service.db.reader(), page).await?;
+    let mut items = Vec::with_capacity(found.len());
+    for row in found {
+        let id = BudgetId { scope: scope(&row.scope)?, id: row.scope_id };
+        items.push(ScopedBudget { scope: id.scope, id: id.id, budget: view(service, id, row) });
+    }
+    Ok(Page::new(items, page, total))
+}
+
+/// Sets the budget of a person or a workspace.
+pub async fn set(
+    service: &GatewayService,
+    by: &Principal,
+    scope: BudgetScope,
+    id: Uuid,
+    limit: BudgetLimit,
+) -> Result<ScopedBudget, AppError> {
+    check_budget("limit", limit)?;
+    if !exists(service, scope, id).await? {
+        return Err(Code::NotFound.into());
+    }
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let row = put(&tx, BudgetId { scope, id }, limit, now).await?;
+    audit::record(&tx, Entry::by(by, Action::BudgetChanged, Some(format!("{scope}:{id}")))).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.note_budget(BudgetId { scope, id }, true);
+    announce_changed(service, id).await;
+    Ok(ScopedBudget { scope, id, budget: view(service, BudgetId { scope, id }, row) })
+}
+
+/// Lifts the budget of a person or a workspace.
+pub async fn lift(service: &GatewayService, by: &Principal, scope: BudgetScope, id: Uuid) -> Result<(), AppError> {
+    if scope == BudgetScope::Key {
+        return Err(Code::NotFound.into());
+    }
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if !rows::remove(&tx, BudgetId { scope, id }).await? {
+        return Err(Code::NotFound.into());
+    }
+    audit::record(&tx, Entry::by(by, Action::BudgetRemoved, Some(format!("{scope}:{id}")))).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.note_budget(BudgetId { scope, id }, false);
+    announce_changed(service, id).await;
+    Ok(())
+}
+
+/// Keys have theirs from their owners.
+pub(crate) async fn exists(service: &GatewayService, scope: BudgetScope, id: Uuid) -> Result<bool, AppError> {
+    match scope {
+        BudgetScope::Key => Ok(false),
+        BudgetScope::User => Ok(query::users::by_id(service.db.reader(), UserId(id)).await?.is_some()),
+        BudgetScope::Workspace => Ok(query::workspaces::name(service.db.reader(), WorkspaceId(id)).await?.is_some()),
+    }
+}

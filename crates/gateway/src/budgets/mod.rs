@@ -1,0 +1,23 @@
+//! Budgets as they are set. What is held in them, and when they begin anew, is kept by [`holds`](billing::holds).
+
+mod limit;
+
+use appcore::{
+    AppError, Timestamp,
+    view::{BudgetScope, UnknownName},
+};
+
+pub(super) use self::limit::exists;
+pub use self::limit::{lift, list, set};
+pub use self::limit::{put, view};
+
+/// Which budget is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsedUp {
+    pub scope: BudgetScope,
+    pub resets_at: Option<Timestamp>,
+}
+
+pub(super) fn scope(name: &str) -> Result<BudgetScope, AppError> {
+    name.parse().map_err(|error: UnknownName| AppError::internal(error))
+}

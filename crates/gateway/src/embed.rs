@@ -1,0 +1,250 @@
+//! Embeddings for this server's own use: of the files that assistants know, and of what they are asked.
+
+use std::{sync::Arc, time::Instant};
+
+use ::ai::{ApiStyle, Call, ErrorKind, GatewayError, Route, Wanted};
+use appcore::{Code, credits::MicroCredits, view::GatewayEndpoint};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dbcontext::entity::usage_request;
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    Asker, GatewayService, Refusal,
+    admission::{count, millis},
+    cost,
+    models::Model,
+};
+
+/// What makes a model one for embeddings, where the setting names none.
+const TELLING: &str = "embed";
+
+/// A model that makes embeddings.
+#[derive(Clone, Debug)]
+pub struct Embedder {
+    model: Arc<Model>,
+    /// Where it can be had: deployments of one upstream model, so that all vectors can be compared.
+    route: Arc<Route>,
+    /// The upstream's name of the model. Vectors of different ones say nothing of each other.
+    pub space: String,
+}
+
+impl Embedder {
+    /// The name that it has here.
+    pub fn name(&self) -> &str {
+        &self.model.name
+    }
+}
+
+/// Why there are no embeddings.
+#[derive(Debug)]
+pub struct EmbedFailure {
+    /// For people.
+    pub sentence: String,
+    pub cause: EmbedCause,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmbedCause {
+    /// It is worth trying again.
+    Passing,
+    /// Whoever pays has to do something first.
+    Payer,
+    /// The model, or the way to it, is not as it must be.
+    Model,
+}
+
+/// The model that this server embeds with, if there is any.
+pub fn embedder(service: &GatewayService) -> Option<Embedder> {
+    let table = service.table();
+    let model = match service.config.knowledge.model.as_deref() {
+        Some(name) => table.find(name)?,
+        None => table.models().find(|model| model.name.to_ascii_lowercase().contains(TELLING)).cloned()?,
+    };
+    let first = model.route.deployments.iter().min_by_key(|deployment| deployment.priority)?;
+    let space = first.model.clone();
+    let mut route = Route::clone(&model.route);
+    route.deployments.retain(|deployment| deployment.model == space);
+    let fallbacks = &mut route.fallbacks;
+    for deployments in [&mut fallbacks.context_length, &mut fallbacks.content_policy, &mut fallbacks.failure] {
+        deployments.retain(|deployment| deployment.model == space);
+    }
+    Some(Embedder { route: Arc::new(route), model, space })
+}
+
+/// What was made of texts.
+pub struct Embedded {
+    /// In their order, and of length 1.
+    pub vectors: Vec<Vec<f32>>,
+    pub cost: MicroCredits,
+}
+
+/// The vectors of texts. `request_id` stands in the usage.
+pub async fn embed(
+    service: &Arc<GatewayService>,
+    payer: Asker,
+    request_id: Uuid,
+    embedder: &Embedder,
+    texts: &[String],
+) -> Result<Embedded, EmbedFailure> {
+    let model = &embedder.model;
+    service.check_price(&model.name, Some(model.as_ref())).map_err(refused)?;
+    let body = json!({ "model": &*model.name, "input": texts, "encoding_format": "base64" }).to_string();
+    let estimated = texts.iter().map(|text| ::ai::estimate_tokens(text) as u64).sum();
+    let amount = service.worst_case(model, GatewayEndpoint::Embeddings, Wanted::words(estimated, None));
+    let held = service.hold_beside(payer, amount).await.map_err(refused)?;
+    let (created_at, began) = (service.clock.now(), Instant::now());
+    let call = Call::new(ApiStyle::Chat, body.into(), Arc::clone(&embedder.route), request_id.to_string())
+        .on_behalf_of(payer.work_owner());
+    let meter = Arc::clone(&call.meter);
+    let answered = service.ai.forward_embeddings(call).await;
+    let (served, usage) = (meter.served(), meter.usage());
+    let status = answered.as_ref().map_or_else(|error| error.status(ApiStyle::Chat), |_| 200);
+    let cost = model.price.map(|price| cost(&price, &usage)).unwrap_or_default();
+    service.key_tokens.add(&served.provider, served.key_tail.as_deref(), usage.total());
+    let row = usage_request::Model {
+        id: Uuid::now_v7(),
+        created_at,
+        request_id: request_id.to_string(),
+        key_id: None,
+        user_id: payer.user_id,
+        workspace_id: payer.workspace_id,
+        endpoint: GatewayEndpoint::Embeddings.as_str().to_owned(),
+        asked_model: model.name.to_string(),
+        model: served.model,
+        deployment: served.provider,
+        input_tokens: count(usage.input),
+        cached_tokens: count(usage.cached),
+        cache_write_tokens: 0,
+        output_tokens: 0,
+        reasoning_tokens: 0,
+        audio_tokens: 0,
+        cost,
+        price_version: model.price_version.to_string(),
+        estimated: i64::from(usage.estimated),
+        status: i64::from(status),
+        first_token_ms: None,
+        duration_ms: millis(began.elapsed()),
+        tries: i64::from(meter.tries()),
+    };
+    held.settle(row, Arc::clone(&model.name), 0);
+    let answer = match answered.map_err(|error| failed(&error))?.body {
+        ::ai::AnswerBody::Whole(answer) => answer,
+        ::ai::AnswerBody::Stream(_) => return Err(garbled()),
+    };
+    let vectors = read(&answer, texts.len()).ok_or_else(garbled)?;
+    Ok(Embedded { vectors, cost })
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    index: Option<usize>,
+    embedding: String,
+}
+
+/// The vectors of an answer; `None` where it has others than were asked for.
+fn read(answer: &[u8], expected: usize) -> Option<Vec<Vec<f32>>> {
+    let answer: Answer = serde_json::from_slice(answer).ok()?;
+    let mut vectors = vec![Vec::new(); expected];
+    for (place, item) in answer.data.into_iter().enumerate() {
+        let bytes = STANDARD.decode(item.embedding).ok()?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        let vector: Vec<f32> = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
+        let place = vectors.get_mut(item.index.unwrap_or(place)).filter(|place| place.is_empty() && rest.is_empty())?;
+        *place = of_length_one(vector)?;
+    }
+    let dimensions = vectors.first()?.len();
+    vectors.iter().all(|vector| !vector.is_empty() && vector.len() == dimensions).then_some(vectors)
+}
+
+fn of_length_one(mut vector: Vec<f32>) -> Option<Vec<f32>> {
+    let length = vector.iter().map(|number| f64::from(*number).powi(2)).sum::<f64>().sqrt();
+    if !length.is_finite() || length == 0.0 {
+        return None;
+    }
+    for number in &mut vector {
+        #[expect(clippy::cast_possible_truncation, reason = "vectors are of f32")]
+        let scaled = (f64::from(*number) / length) as f32;
+        *number = scaled;
+    }
+    Some(vector)
+}
+
+fn refused(refusal: Refusal) -> EmbedFailure {
+    let cause = match &refusal {
+        Refusal::OutOfBudget(_) | Refusal::OutOfCredits | Refusal::QuotaReached(_) => EmbedCause::Payer,
+        Refusal::Failed(_) | Refusal::RateLimited(_) => EmbedCause::Passing,
+        Refusal::ScopeMissing | Refusal::EndpointNotAllowed | Refusal::UnknownModel(_) | Refusal::NoPrice(_) => {
+            EmbedCause::Model
+        }
+    };
+    let sentence = match refusal {
+        Refusal::OutOfBudget(_) => "The AI budget that pays for it is used up.".into(),
+        Refusal::OutOfCredits => "There are no credits left that pay for it.".into(),
+        Refusal::QuotaReached(_) => "A limit of the plan that pays for it is reached.".into(),
+        Refusal::Failed(_) => Code::Unavailable.sentence().into(),
+        other => other.sentence(),
+    };
+    EmbedFailure { sentence: sentence.into_owned(), cause }
+}
+
+fn failed(error: &GatewayError) -> EmbedFailure {
+    let (sentence, cause) = match error.kind() {
+        ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Internal => {
+            ("The embedding model can’t be reached right now.", EmbedCause::Passing)
+        }
+        ErrorKind::OutOfBudget => ("The embedding model’s provider wants to be paid first.", EmbedCause::Model),
+        ErrorKind::ContextTooLong => ("The embedding model takes shorter texts only.", EmbedCause::Model),
+        ErrorKind::Declined => ("The embedding model’s provider has refused this text.", EmbedCause::Model),
+        ErrorKind::Invalid
+        | ErrorKind::Unauthenticated
+        | ErrorKind::Forbidden
+        | ErrorKind::UnknownModel
+        | ErrorKind::NotFound
+        | ErrorKind::MethodNotAllowed
+        | ErrorKind::TooLarge
+        | ErrorKind::UnsupportedMediaType
+        | ErrorKind::BadUpstream => ("The embedding model isn’t set up as it must be.", EmbedCause::Model),
+    };
+    tracing::warn!(kind = ?error.kind(), "texts could not be embedded");
+    EmbedFailure { sentence: sentence.to_owned(), cause }
+}
+
+fn garbled() -> EmbedFailure {
+    EmbedFailure {
+        sentence: "The embedding model has answered with something else.".to_owned(),
+        cause: EmbedCause::Model,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(index: Option<usize>, vector: &[f32]) -> serde_json::Value {
+        let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
+        json!({ "index": index, "embedding": STANDARD.encode(bytes) })
+    }
+
+    #[test]
+    fn vectors_come_in_the_order_of_texts_and_have_length_one() {
+        let answer = json!({ "data": [item(Some(1), &[0.0, 2.0]), item(Some(0), &[3.0, 4.0])] }).to_string();
+        assert_eq!(read(answer.as_bytes(), 2), Some(vec![vec![0.6, 0.8], vec![0.0, 1.0]]));
+        assert_eq!(read(answer.as_bytes(), 3), None, "one is missing");
+        for wrong in [
+            vec![item(Some(0), &[1.0]), item(Some(0), &[1.0])],
+            vec![item(Some(0), &[1.0]), item(Some(1), &[1.0, 0.0])],
+            vec![item(Some(0), &[1.0]), item(Some(7), &[1.0])],
+            vec![item(Some(0), &[0.0]), item(Some(1), &[1.0])],
+            vec![item(Some(0), &[f32::NAN]), item(Some(1), &[1.0])],
+        ] {
+            assert_eq!(read(json!({ "data": wrong }).to_string().as_bytes(), 2), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The keys of one's own: made, changed, given another secret, listed. What one may be used for is its [policy](super::policy).
+
+use std::{collections::HashMap, time::Duration};
+
+use appcore::{
+    ApiKeyId, AppError, Code, Secret, Timestamp,
+    auth::{Principal, Scope, Scopes, token},
+    line::parse_line,
+    page::{Page, PageRequest},
+    view::{ApiKey, BudgetScope},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::{api_key, budget},
+    query::{
+        api_keys as rows,
+        budgets::{self as budget_rows, BudgetId},
+        users,
+    },
+};
+use identity::accounts::{Confirmed, api_keys::MARK, key_policy};
+use platform::audit::{self, Action, Entry};
+use uuid::Uuid;
+
+use crate::{GatewayService, PolicyChange, announce_changed, budgets};
+
+/// How much of a key its owner sees again.
+const PREFIX_CHARS: usize = 11;
+const MAX_NAME_CHARS: usize = 80;
+/// The most keys of one person.
+const MAX_KEYS: u64 = 100;
+/// The longest that a key is accepted beside the one that took its place.
+const MAX_GRACE: Duration = Duration::from_secs(30 * 86_400);
+
+/// What is requested.
+pub struct NewApiKey {
+    pub name: String,
+    pub scopes: Scopes,
+    pub expires_at: Option<Timestamp>,
+    pub policy: PolicyChange,
+}
+
+/// What is changed of a key. What is left out stays as it is.
+#[derive(Default)]
+pub struct KeyChange {
+    pub name: Option<String>,
+    pub scopes: Option<Scopes>,
+    pub expires_at: Option<Option<Timestamp>>,
+    pub policy: PolicyChange,
+}
+
+/// Makes a key for the caller. The key itself is returned once and not stored.
+pub async fn create(service: &GatewayService, by: &Confirmed, new: NewApiKey) -> Result<(ApiKey, Secret), AppError> {
+    let name = parse_line("name", &new.name, MAX_NAME_CHARS)?;
+    check_scopes(by, new.scopes)?;
+    let now = service.clock.now();
+    check_expiry(new.expires_at, now)?;
+    new.policy.check(service, by).await?;
+    let key = generate()?;
+    let mut row = api_key::Model {
+        id: ApiKeyId::new(),
+        user_id: by.user_id,
+        name,
+        prefix: prefix(&key),
+        key_hash: token::fingerprint(&key),
+        scopes: new.scopes.to_string(),
+        created_at: now,
+        expires_at: new.expires_at,
+        last_used_at: None,
+        revoked_at: None,
+        workspace_id: None,
+        models: None,
+        endpoints: None,
+        passes: None,
+        rpm: None,
+        tpm: None,
+        parallel: None,
+        previous_hash: None,
+        previous_until: None,
+    };
+    let budget = new.policy.budget.flatten();
+    new.policy.apply(service, &mut row)?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    if rows::count(&tx, by.user_id).await? >= MAX_KEYS {
+        return Err(AppError::refused(
+            Code::WrongState,
+            format!("You've reached the limit of {MAX_KEYS} API keys. Revoke one you don't use."),
+        ));
+    }
+    rows::insert(&tx, row.clone()).await?;
+    let budget = match budget {
+        Some(limit) => Some(budgets::put(&tx, own_budget(row.id), limit, now).await?),
+        None => None,
+    };
+    audit::record(&tx, Entry::by(by, Action::ApiKeyCreated, Some(row.id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok((view(service, row, budget), key.into()))
+}
+
+/// Changes one of the caller's keys; what it may do is another at once, on every instance.
+pub async fn update(
+    service: &GatewayService,
+    by: &Confirmed,
+    id: ApiKeyId,
+    change: KeyChange,
+) -> Result<ApiKey, AppError> {
+    let name = change.name.as_deref().map(|name| parse_line("name", name, MAX_NAME_CHARS)).transpose()?;
+    change.scopes.map_or(Ok(()), |scopes| check_scopes(by, scopes))?;
+    let now = service.clock.now();
+    check_expiry(change.expires_at.flatten(), now)?;
+    change.policy.check(service, by).await?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let mut row = locked(&tx, by, id).await?;
+    if let Some(name) = name {
+        row.name = name;
+    }
+    if let Some(scopes) = change.scopes {
+        row.scopes = scopes.to_string();
+    }
+    if let Some(expires_at) = change.expires_at {
+        row.expires_at = expires_at;
+    }
+    let budget = change.policy.budget;
+    change.policy.apply(service, &mut row)?;
+    rows::update(&tx, row.clone()).await?;
+    let budget = match budget {
+        Some(Some(limit)) => Some(budgets::put(&tx, own_budget(id), limit, now).await?),
+        Some(None) => {
+            budget_rows::remove(&tx, own_budget(id)).await?;
+            None
+        }
+        None => budget_rows::find(&tx, own_budget(id)).await?,
+    };
+    audit::record(&tx, Entry::by(by, Action::ApiKeyChanged, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    announce_changed(service, id.0).await;
+    Ok(view(service, row, budget))
+}
+
+/// Gives one of the caller's keys another secret. The one before is accepted for the grace that is asked for; the key is the same, with its
+/// usage, limits and budget.
+pub async fn rotate(
+    service: &GatewayService,
+    by: &Confirmed,
+    id: ApiKeyId,
+    grace: Duration,
+) -> Result<(ApiKey, Secret), AppError> {
+    if grace > MAX_GRACE {
+        let message = format!("At most {} seconds.", MAX_GRACE.as_secs());
+        return Err(AppError::field("grace_seconds", "too_large", message));
+    }
+    let now = service.clock.now();
+    let key = generate()?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let mut row = locked(&tx, by, id).await?;
+    if row.expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Err(AppError::refused(Code::WrongState, "This key has expired. Change its expiration date first."));
+    }
+    let until = (!grace.is_zero()).then(|| now.plus(grace));
+    let previous = std::mem::replace(&mut row.key_hash, token::fingerprint(&key));
+    row.previous_hash = until.map(|_| previous);
+    row.previous_until = until;
+    row.prefix = prefix(&key);
+    rows::update(&tx, row.clone()).await?;
+    let budget = budget_rows::find(&tx, own_budget(id)).await?;
+    audit::record(&tx, Entry::by(by, Action::ApiKeyRotated, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    announce_changed(service, id.0).await;
+    Ok((view(service, row, budget), key.into()))
+}
+
+/// One of the caller's keys, which nobody else changes until the transaction ends.
+async fn locked<C: sea_orm::ConnectionTrait>(tx: &C, by: &Principal, id: ApiKeyId) -> Result<api_key::Model, AppError> {
+    users::lock(tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    Ok(rows::find(tx, by.user_id, id).await?.ok_or(Code::NotFound)?)
+}
+
+const fn own_budget(id: ApiKeyId) -> BudgetId {
+    BudgetId { scope: BudgetScope::Key, id: id.0 }
+}
+
+fn check_scopes(by: &Confirmed, scopes: Scopes) -> Result<(), AppError> {
+    if scopes.is_empty() {
+        return Err(AppError::field("scopes", "required", "Choose at least one permission."));
+    }
+    if scopes.contains(Scope::Admin) && !by.is_admin() {
+        return Err(AppError::field("scopes", "forbidden", "Only administrators can give a key the permission admin."));
+    }
+    Ok(())
+}
+
+fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), AppError> {
+    if expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Err(AppError::field("expires_at", "invalid", "Choose an expiration date in the future, or none."));
+    }
+    Ok(())
+}
+
+fn generate() -> Result<String, AppError> {
+    Ok(format!("{MARK}{}", token::random_text().map_err(AppError::internal)?))
+}
+
+fn prefix(key: &str) -> String {
+    key.chars().take(PREFIX_CHARS).collect()
+}
+
+/// The caller's keys, the newest first.
+pub async fn list(service: &GatewayService, by: &Principal, page: PageRequest) -> Result<Page<ApiKey>, AppError> {
+    let (keys, total) = rows::list(service.db.reader(), by.user_id, page).await?;
+    let ids: Vec<Uuid> = keys.iter().map(|key| key.id.0).collect();
+    let budgets = budget_rows::of_keys(service.db.reader(), &ids).await?;
+    let mut budgets: HashMap<Uuid, budget::Model> = budgets.into_iter().map(|row| (row.scope_id, row)).collect();
+    let items = keys.into_iter().map(|key| {
+        let budget = budgets.remove(&key.id.0);
+        view(service, key, budget)
+    });
+    Ok(Page::new(items.collect(), page, total))
+}
+
+fn view(service: &GatewayService, row: api_key::Model, budget: Option<budget::Model>) -> ApiKey {
+    let (id, now) = (own_budget(row.id), service.clock.now());
+    ApiKey {
+        id: row.id,
+        name: row.name,
+        prefix: row.prefix,
+        scopes: Scopes::parse(&row.scopes).into(),
+        expires_at: row.expires_at,
+        last_used_at: row.last_used_at,
+        created_at: row.created_at,
+        workspace_id: row.workspace_id,
+        models: key_policy::models(row.models.as_deref()),
+        endpoints: key_policy::endpoints(row.endpoints.as_deref()),
+        passes: key_policy::passes(row.passes.as_deref()),
+        rpm: key_policy::whole(row.rpm),
+        tpm: key_policy::whole(row.tpm),
+        parallel: key_policy::whole(row.parallel),
+        budget: budget.map(|row| budgets::view(service, id, row)),
+        previous_until: row.previous_until.filter(|until| *until > now),
+    }
+}

@@ -1,0 +1,158 @@
+//! The models that people and workspaces may use, where administrators limit them.
+//!
+//! A key, a person and a workspace may each have a list; what is used has to be in all that there are. The lists are kept in memory like the
+//! table of models, and come anew with the same news, so that looking at them takes no statement.
+
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock},
+};
+
+use appcore::{
+    AppError, Code,
+    auth::Principal,
+    event::{BusMessage, Signal},
+    page::{Page, PageRequest},
+    view::{BudgetScope, ModelList},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::model_list,
+    query::{budgets::BudgetId, model_lists as rows},
+};
+use platform::audit::{self, Action, Entry};
+use uuid::Uuid;
+
+use crate::{
+    Asker, GatewayService, budgets,
+    models::{Model, Table},
+};
+
+/// The most models of one list.
+const MAX_MODELS: usize = 200;
+
+/// Whose list refuses a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusing {
+    Person,
+    Workspace,
+}
+
+/// All lists, as this instance knows them.
+#[derive(Debug, Default)]
+pub(super) struct ModelLists(RwLock<HashMap<BudgetId, Vec<String>>>);
+
+impl ModelLists {
+    pub fn replace(&self, rows: Vec<model_list::Model>) {
+        let read = |row: model_list::Model| match (budgets::scope(&row.scope), serde_json::from_str(&row.models)) {
+            (Ok(scope), Ok(models)) => Some((BudgetId { scope, id: row.scope_id }, models)),
+            _ => {
+                // Nothing is allowed rather than everything.
+                tracing::error!(id = %row.scope_id, "a list of models can't be read");
+                budgets::scope(&row.scope).ok().map(|scope| (BudgetId { scope, id: row.scope_id }, Vec::new()))
+            }
+        };
+        let lists = rows.into_iter().filter_map(read).collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = lists;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Whose list a model is missing in; none: it may be used.
+    pub fn refusing(&self, table: &Table, asker: Asker, model: &Model) -> Option<Refusing> {
+        let lists = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if lists.is_empty() {
+            return None;
+        }
+        let refuses = |scope: BudgetScope, id: Uuid| {
+            lists.get(&BudgetId { scope, id }).is_some_and(|names| names.is_empty() || !table.allows(names, model))
+        };
+        if asker.workspace_id.is_some_and(|id| refuses(BudgetScope::Workspace, id.0)) {
+            return Some(Refusing::Workspace);
+        }
+        refuses(BudgetScope::User, asker.user_id.0).then_some(Refusing::Person)
+    }
+}
+
+/// Whether anybody is limited to some models.
+pub fn are_there(service: &GatewayService) -> bool {
+    !service.lists.is_empty()
+}
+
+/// Refuses a model that somebody may not use, by the field that names it.
+pub fn check(service: &GatewayService, asker: Asker, name: &str, field: &'static str) -> Result<(), AppError> {
+    let table = service.table();
+    let Some(model) = table.find(name) else { return Ok(()) };
+    let whose = match service.lists.refusing(&table, asker, &model) {
+        None => return Ok(()),
+        Some(Refusing::Workspace) => "This workspace",
+        Some(Refusing::Person) => "You",
+    };
+    let message = format!("{whose} may not use the model “{}”. Choose another one, or ask an admin.", model.name);
+    Err(AppError::field(field, "not_allowed", message))
+}
+
+/// The lists that there are.
+pub async fn list(service: &GatewayService, page: PageRequest) -> Result<Page<ModelList>, AppError> {
+    let (found, total) = rows::list(service.db.reader(), page).await?;
+    let items: Result<_, AppError> = found.into_iter().map(view).collect();
+    Ok(Page::new(items?, page, total))
+}
+
+/// Limits a person or a workspace to some models. It holds at once, on every instance.
+pub async fn set(
+    service: &GatewayService,
+    by: &Principal,
+    scope: BudgetScope,
+    id: Uuid,
+    mut models: Vec<String>,
+) -> Result<ModelList, AppError> {
+    let mut seen = std::collections::HashSet::new();
+    models.retain(|model| seen.insert(model.clone()));
+    if models.is_empty() || models.len() > MAX_MODELS {
+        return Err(AppError::field("models", "invalid", format!("Name 1 to {MAX_MODELS} models.")));
+    }
+    if let Some(unknown) = models.iter().find(|model| service.find_model(model).is_none()) {
+        let shown: String = unknown.chars().take(80).collect();
+        return Err(AppError::field("models", "unknown", format!("There is no model “{shown}” on this server.")));
+    }
+    if !budgets::exists(service, scope, id).await? {
+        return Err(Code::NotFound.into());
+    }
+    let row = model_list::Model {
+        scope: scope.as_str().to_owned(),
+        scope_id: id,
+        models: serde_json::to_string(&models).map_err(AppError::internal)?,
+        updated_at: service.clock.now(),
+    };
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::put(&tx, row.clone()).await?;
+    audit::record(&tx, Entry::by(by, Action::ModelListChanged, Some(format!("{scope}:{id}")))).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(service).await?;
+    view(row)
+}
+
+/// Lets a person or a workspace use every model again.
+pub async fn lift(service: &GatewayService, by: &Principal, scope: BudgetScope, id: Uuid) -> Result<(), AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if !rows::remove(&tx, BudgetId { scope, id }).await? {
+        return Err(Code::NotFound.into());
+    }
+    audit::record(&tx, Entry::by(by, Action::ModelListRemoved, Some(format!("{scope}:{id}")))).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(service).await
+}
+
+async fn tell(service: &GatewayService) -> Result<(), AppError> {
+    service.reload().await?;
+    drop(service.bus.publish(vec![BusMessage::Signal(Signal::ModelsChanged)]));
+    Ok(())
+}
+
+fn view(row: model_list::Model) -> Result<ModelList, AppError> {
+    let models = serde_json::from_str(&row.models).map_err(AppError::internal)?;
+    Ok(ModelList { scope: budgets::scope(&row.scope)?, id: row.scope_id, models })
+}

@@ -1,0 +1,483 @@
+//! The models that can be asked for, with where each can be had and what it costs.
+//!
+//! They follow from the providers (`ai.providers`, `ai.model_map`, and those that were added), and from what administrators define, which goes before it. Each
+//! instance keeps all of them in a table that is replaced as a whole; the bus says when, and every few seconds it is read anew in case the bus
+//! has lost the news.
+
+mod define;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use ::ai::OwnTakes;
+use appcore::{
+    AppError, config,
+    view::{ModelCapabilities, ModelDefinition, ModelDeployment, ModelPrice},
+};
+use dbcontext::entity::gateway_model;
+
+pub(super) use self::define::{default_name, is_name, tell, usable_of};
+pub use self::define::{find, list, put, remove, usable};
+use crate::{GatewayService, prices};
+
+const MAX_NAME_BYTES: usize = 120;
+/// The model that answers where no provider is configured.
+pub(super) const DEMO: &str = "demo";
+
+/// Where a model's definition is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Configuration,
+    Admin,
+}
+
+/// A model that can be asked for.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub name: Arc<str>,
+    pub definition: ModelDefinition,
+    pub source: Source,
+    /// None: nobody knows it.
+    pub price: Option<ModelPrice>,
+    pub price_version: Arc<str>,
+    /// The longest answer of all that may answer, in tokens. None: that is not known of one of them.
+    pub most_output: Option<u64>,
+    /// Where it can be had; alike for all requests.
+    pub route: Arc<ai::Route>,
+}
+
+impl Model {
+    /// Whether it is meant by a name that somebody was allowed.
+    fn goes_by(&self, name: &str) -> bool {
+        *self.name == *name || self.definition.aliases.iter().any(|alias| alias == name)
+    }
+
+    /// Whether its name, another name of it, or where it can be had has this in it, which is folded.
+    fn has(&self, sought: &str) -> bool {
+        let ModelDefinition { aliases, deployments, .. } = &self.definition;
+        let places = deployments.iter().flat_map(|one| [one.provider.as_str(), one.model.as_str()]);
+        std::iter::once(&*self.name)
+            .chain(aliases.iter().map(String::as_str))
+            .chain(places)
+            .any(|text| ::search::folded_line(text).contains(sought))
+    }
+}
+
+/// All models, by name and alias.
+#[derive(Debug, Default)]
+pub struct Table {
+    models: BTreeMap<Arc<str>, Arc<Model>>,
+    names: HashMap<String, Arc<Model>>,
+    /// The provider that takes every name, because it lists none.
+    open: Option<String>,
+    /// `<provider>/<model>` is a name wherever the provider lists the model, or nothing.
+    providers: Vec<Listed>,
+    /// What providers list goes by these names, whatever administrators define.
+    listed: HashSet<String>,
+}
+
+/// A provider's name, and the models that it lists.
+pub(super) type Listed = (String, Vec<String>);
+
+/// A model that can be asked.
+pub fn known_model(service: &GatewayService, model: &str) -> Result<String, AppError> {
+    if service.find_model(model).is_some() {
+        return Ok(model.to_owned());
+    }
+    Err(AppError::field("model", "unknown", "This model isn't available on this server."))
+}
+
+/// The table of this instance.
+pub(super) struct Models {
+    table: RwLock<Arc<Table>>,
+    stored: Mutex<Stored>,
+    /// The providers of the configuration.
+    own: Vec<Listed>,
+    model_map: Vec<(String, String)>,
+}
+
+/// What administrators have said.
+#[derive(Default, PartialEq)]
+struct Stored {
+    defined: Vec<gateway_model::Model>,
+    added: Vec<Listed>,
+}
+
+impl Models {
+    pub fn new(config: &config::Ai) -> Self {
+        let own: Vec<Listed> =
+            config.providers.iter().map(|provider| (provider.name.clone(), provider.models.clone())).collect();
+        let model_map = config.model_map.clone();
+        let table = Table::build(&configured(&own, &model_map), &[], &own);
+        Self { table: RwLock::new(Arc::new(table)), stored: Mutex::default(), own, model_map }
+    }
+
+    pub fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn is_configured(&self, name: &str) -> bool {
+        self.table().listed.contains(name)
+    }
+
+    /// Takes over what administrators defined, and the providers that they added. Whether something is another than before.
+    pub fn replace(&self, defined: Vec<gateway_model::Model>, added: Vec<Listed>) -> bool {
+        let stored = Stored { defined, added };
+        let mut known = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        if *known == stored {
+            return false;
+        }
+        let providers: Vec<Listed> = self.own.iter().chain(&stored.added).cloned().collect();
+        let table = Table::build(&configured(&providers, &self.model_map), &stored.defined, &providers);
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+        *known = stored;
+        true
+    }
+}
+
+/// The models that providers list. One that several providers list is had from the first, as it always was; at the others it goes by
+/// `<provider>/<model>`.
+fn configured(providers: &[Listed], model_map: &[(String, String)]) -> BTreeMap<String, ModelDefinition> {
+    let mut models: BTreeMap<String, ModelDefinition> = BTreeMap::new();
+    let at = |provider: &str, model: &str| ModelDefinition {
+        deployments: vec![ModelDeployment {
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            weight: 1,
+            priority: 0,
+        }],
+        ..ModelDefinition::default()
+    };
+    if providers.is_empty() {
+        models.insert(DEMO.to_owned(), at(DEMO, DEMO));
+    }
+    for (provider, listed) in providers {
+        for model in listed {
+            let full = format!("{provider}/{model}");
+            if models.contains_key(model) {
+                models.insert(full, at(provider, model));
+            } else {
+                models.insert(model.clone(), ModelDefinition { aliases: vec![full], ..at(provider, model) });
+            }
+        }
+    }
+    for (asked, target) in model_map {
+        let Some((provider, model)) = target.split_once('/') else { continue };
+        let Some((known, _)) = providers.iter().find(|(known, _)| known.eq_ignore_ascii_case(provider)) else {
+            continue;
+        };
+        let full = format!("{known}/{model}");
+        let same = models
+            .iter_mut()
+            .find(|(name, definition)| **name == full || definition.aliases.contains(&full))
+            .map(|(_, definition)| definition);
+        match same {
+            Some(definition) => definition.aliases.push(asked.clone()),
+            None => {
+                models.insert(asked.clone(), at(known, model));
+            }
+        }
+    }
+    models
+}
+
+impl Table {
+    fn build(
+        configured: &BTreeMap<String, ModelDefinition>,
+        defined: &[gateway_model::Model],
+        providers: &[Listed],
+    ) -> Self {
+        let listed = configured.keys().cloned().collect();
+        let mut all: BTreeMap<String, (ModelDefinition, Source, i64)> = configured
+            .iter()
+            .map(|(name, definition)| (name.clone(), (definition.clone(), Source::Configuration, 0)))
+            .collect();
+        let mut taken: HashSet<&str> = HashSet::new();
+        let mut parsed = Vec::with_capacity(defined.len());
+        for row in defined {
+            match serde_json::from_str::<ModelDefinition>(&row.definition) {
+                Ok(definition) => parsed.push((row, definition)),
+                Err(error) => tracing::error!(%error, model = row.name, "a model's definition can't be read"),
+            }
+        }
+        for (row, definition) in &parsed {
+            taken.insert(&row.name);
+            taken.extend(definition.aliases.iter().map(String::as_str));
+        }
+        // A name that an administrator gives away is no longer another model's.
+        for (definition, ..) in all.values_mut() {
+            definition.aliases.retain(|alias| !taken.contains(alias.as_str()));
+        }
+        let shadowed: Vec<String> = parsed.iter().flat_map(|(_, definition)| definition.aliases.clone()).collect();
+        for alias in shadowed {
+            all.remove(&alias);
+        }
+        for (row, definition) in parsed {
+            let mut definition = definition;
+            if definition.deployments.is_empty()
+                && let Some((known, ..)) = all.get(&row.name)
+            {
+                definition.deployments = known.deployments.clone();
+            }
+            all.insert(row.name.clone(), (definition, Source::Admin, row.updated_at.0));
+        }
+        let deployments: HashMap<String, Vec<ai::Deployment>> = all
+            .iter()
+            .flat_map(|(name, (definition, ..))| {
+                let deployed = deploy(definition);
+                let names = std::iter::once(name).chain(&definition.aliases);
+                names.map(move |name| (name.clone(), deployed.clone()))
+            })
+            .collect();
+        let open = providers.iter().find(|(_, models)| models.is_empty()).map(|(name, _)| name.clone());
+        let mut table = Self { open, providers: providers.to_vec(), listed, ..Self::default() };
+        for (name, (definition, source, version)) in all {
+            let model = Arc::new(model(&name, definition, source, version, &deployments));
+            table.names.insert(name, Arc::clone(&model));
+            for alias in &model.definition.aliases {
+                table.names.entry(alias.clone()).or_insert_with(|| Arc::clone(&model));
+            }
+            table.models.insert(Arc::clone(&model.name), model);
+        }
+        table
+    }
+
+    /// The model that goes by this name.
+    pub fn find(&self, asked: &str) -> Option<Arc<Model>> {
+        if let Some(model) = self.names.get(asked) {
+            return Some(Arc::clone(model));
+        }
+        if asked.len() > MAX_NAME_BYTES {
+            return None;
+        }
+        let at = |provider: &str, name: &str| {
+            let deployment =
+                ModelDeployment { provider: provider.to_owned(), model: name.to_owned(), weight: 1, priority: 0 };
+            let definition = ModelDefinition { deployments: vec![deployment], ..ModelDefinition::default() };
+            Some(Arc::new(model(asked, definition, Source::Configuration, 0, &HashMap::new())))
+        };
+        if let Some((provider, name)) = asked.split_once('/')
+            && let Some((provider, models)) =
+                self.providers.iter().find(|(known, _)| known.eq_ignore_ascii_case(provider))
+        {
+            if models.iter().any(|model| model == name) {
+                let full = format!("{provider}/{name}");
+                return self
+                    .names
+                    .get(&full)
+                    .cloned()
+                    .or_else(|| self.deployed(provider, name))
+                    .or_else(|| at(provider, name));
+            }
+            if models.is_empty() && !name.is_empty() {
+                return self.deployed(provider, name).or_else(|| at(provider, name));
+            }
+        }
+        let provider = self.open.as_ref().filter(|_| !asked.is_empty())?;
+        self.deployed(provider, asked).or_else(|| at(provider, asked))
+    }
+
+    /// The model that is had there: by whatever name it is asked for, it costs the same.
+    fn deployed(&self, provider: &str, name: &str) -> Option<Arc<Model>> {
+        let is_there = |deployment: &ModelDeployment| deployment.provider == provider && deployment.model == name;
+        self.models.values().find(|model| model.definition.deployments.iter().any(is_there)).cloned()
+    }
+
+    pub fn models(&self) -> impl Iterator<Item = &Arc<Model>> {
+        self.models.values()
+    }
+
+    /// Whether a list of names allows a model. Both go by what they mean now: an alias allows what it stands for.
+    pub fn allows(&self, names: &[String], model: &Model) -> bool {
+        names.is_empty()
+            || names
+                .iter()
+                .any(|name| model.goes_by(name) || self.names.get(name).is_some_and(|meant| meant.name == model.name))
+    }
+}
+
+fn model(
+    name: &str,
+    definition: ModelDefinition,
+    source: Source,
+    version: i64,
+    deployments: &HashMap<String, Vec<ai::Deployment>>,
+) -> Model {
+    let upstream = definition.deployments.iter().map(|deployment| deployment.model.as_str());
+    let known = upstream.chain(std::iter::once(name)).find_map(prices::find);
+    let (price, price_version) = match (definition.price, known) {
+        (Some(price), _) => (Some(price), format!("admin:{version}").into()),
+        (None, Some(known)) => (Some(known.price), known.version.into()),
+        (None, None) => (None, "none".into()),
+    };
+    let deployed = deploy(&definition);
+    let mut definition = definition;
+    // Somebody who says nothing of what a model can do means what is known of it.
+    if let Some(known) = known
+        && definition.capabilities == ModelCapabilities::default()
+    {
+        definition.capabilities = known.capabilities.clone();
+    }
+    let fallback =
+        |names: &[String]| names.iter().filter_map(|name| deployments.get(name)).flatten().cloned().collect();
+    let route = ai::Route {
+        asked: name.to_owned(),
+        deployments: deployed,
+        fallbacks: ai::Fallbacks {
+            context_length: fallback(&definition.fallbacks.context_length),
+            content_policy: fallback(&definition.fallbacks.content_policy),
+            failure: fallback(&definition.fallbacks.failure),
+        },
+    };
+    let most_output = longest(&route, known);
+    Model { name: name.into(), definition, source, price, price_version, most_output, route: Arc::new(route) }
+}
+
+/// The longest answer of all along a route. `known`: what is known of the model itself, whose deployments may have names of their own. What is said to be less
+/// than what is known shortens no question that passes as it is.
+fn longest(route: &ai::Route, known: Option<&'static prices::Known>) -> Option<u64> {
+    let of = |deployment: &ai::Deployment, known: Option<&'static prices::Known>| {
+        let said = deployment.takes.as_deref().and_then(OwnTakes::most_output);
+        let known = prices::find(&deployment.model).or(known);
+        said.max(known.and_then(|known| known.capabilities.max_output))
+    };
+    let own = route.deployments.iter().map(|deployment| of(deployment, known));
+    let ai::Fallbacks { context_length, content_policy, failure } = &route.fallbacks;
+    let others = [context_length, content_policy, failure].into_iter().flatten().map(|deployment| of(deployment, None));
+    let all: Option<Vec<u64>> = own.chain(others).collect();
+    all?.into_iter().max()
+}
+
+/// Where a model can be had, with what is said of it.
+fn deploy(definition: &ModelDefinition) -> Vec<ai::Deployment> {
+    let own = OwnTakes::read(&definition.takes, definition.capabilities.max_output);
+    let own = own.filter(|own| !own.is_empty()).map(Arc::new);
+    let deployed = definition.deployments.iter().cloned();
+    deployed
+        .map(|ModelDeployment { provider, model, weight, priority }| ai::Deployment {
+            provider,
+            model,
+            weight,
+            priority,
+            takes: own.clone(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::{Timestamp, credits::MicroCredits};
+
+    use super::*;
+
+    fn row(name: &str, definition: serde_json::Value) -> gateway_model::Model {
+        gateway_model::Model { name: name.to_owned(), definition: definition.to_string(), updated_at: Timestamp(7) }
+    }
+
+    fn table(defined: &[gateway_model::Model]) -> Table {
+        let deployment = |provider: &str, model: &str| ModelDeployment {
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            weight: 1,
+            priority: 0,
+        };
+        let model = |provider: &str, name: &str, aliases: &[&str]| ModelDefinition {
+            aliases: aliases.iter().map(|&alias| alias.to_owned()).collect(),
+            deployments: vec![deployment(provider, name)],
+            ..ModelDefinition::default()
+        };
+        let configured = BTreeMap::from([
+            ("small".to_owned(), model("main", "small", &["main/small", "fast"])),
+            ("large".to_owned(), model("main", "large", &["main/large"])),
+        ]);
+        let providers = [("main".to_owned(), vec!["small".to_owned(), "large".to_owned()])];
+        Table::build(&configured, defined, &providers)
+    }
+
+    #[test]
+    fn an_alias_is_resolved_before_a_list_is_asked() {
+        let table = table(&[]);
+        let fast = table.find("fast").unwrap();
+        assert_eq!(&*fast.name, "small");
+        assert!(table.allows(&["small".to_owned()], &fast) && table.allows(&["fast".to_owned()], &fast));
+        assert!(!table.allows(&["large".to_owned()], &fast));
+        assert!(table.allows(&[], &fast));
+        assert!(
+            table.find("MAIN/large").is_some() && table.find("main/other").is_none() && table.find("other").is_none()
+        );
+    }
+
+    #[test]
+    fn an_answer_is_as_long_as_the_longest_of_all_that_may_write_it() {
+        let of = |model: &str| prices::find(model).and_then(|known| known.capabilities.max_output);
+        let (short, long) = (of("gpt-4o-mini"), of("gpt-5-mini"));
+        assert!(short < long && short.is_some());
+        let had = |models: &[&str]| -> Vec<serde_json::Value> {
+            models.iter().map(|model| serde_json::json!({ "provider": "main", "model": model })).collect()
+        };
+        let defined = [
+            row("both", serde_json::json!({ "deployments": had(&["gpt-4o-mini", "gpt-5-mini"]) })),
+            row(
+                "falls",
+                serde_json::json!({ "deployments": had(&["gpt-4o-mini"]), "fallbacks": { "failure": ["both"] } }),
+            ),
+            row("gpt-4o-mini", serde_json::json!({ "deployments": had(&["of-my-own"]) })),
+            row(
+                "lost",
+                serde_json::json!({ "deployments": had(&["gpt-4o-mini"]), "fallbacks": { "failure": ["small"] } }),
+            ),
+            row(
+                "said",
+                serde_json::json!({ "deployments": had(&["gpt-5-mini"]), "capabilities": { "max_output": 9 } }),
+            ),
+            row("own", serde_json::json!({ "deployments": had(&["of-my-own"]), "capabilities": { "max_output": 9 } })),
+            row(
+                "own-falls",
+                serde_json::json!({
+                    "deployments": had(&["of-my-own"]), "capabilities": { "max_output": 9 }, "fallbacks": { "failure": ["both"] },
+                }),
+            ),
+        ];
+        let table = table(&defined);
+        for (name, most) in [
+            ("both", long),
+            ("falls", long),
+            ("gpt-4o-mini", short),
+            ("lost", None),
+            ("said", long),
+            ("own", Some(9)),
+            ("own-falls", long),
+            ("small", None),
+        ] {
+            assert_eq!(table.find(name).unwrap().most_output, most, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_an_administrator_defines_goes_before_the_configuration() {
+        let price = serde_json::json!({ "input": 3, "output": 4 });
+        let defined = [
+            row("small", serde_json::json!({ "price": price })),
+            row(
+                "best",
+                serde_json::json!({ "aliases": ["fast"], "deployments": [{ "provider": "main", "model": "large" }], "fallbacks": { "failure": ["small"] } }),
+            ),
+            row("broken", serde_json::json!({ "deployments": 3 })),
+            row("large", serde_json::json!({ "takes": { "thinking": "none" }, "fallbacks": { "failure": ["small"] } })),
+        ];
+        let table = table(&defined);
+        let large = table.find("large").unwrap();
+        assert!(large.route.deployments[0].takes.is_some() && large.route.fallbacks.failure[0].takes.is_none());
+        let small = table.find("small").unwrap();
+        assert_eq!((small.price.unwrap().input, &*small.price_version), (MicroCredits(3), "admin:7"));
+        assert_eq!(small.route.deployments[0].model, "small", "where it is had stays as it was");
+        let best = table.find("fast").unwrap();
+        assert_eq!((&*best.name, best.route.fallbacks.failure[0].model.as_str()), ("best", "small"));
+        assert!(!small.goes_by("fast"));
+        assert_eq!(best.route.deployments[0].takes, None, "it takes what is known of it");
+        assert_eq!(&*table.find("main/small").unwrap().name, "small", "it costs the same by its provider's name");
+        assert!(table.find("broken").is_none());
+    }
+}

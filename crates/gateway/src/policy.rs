@@ -1,0 +1,125 @@
+//! What is asked for as the [rules of a key](key_policy::KeyPolicy).
+
+use appcore::{
+    AppError, WorkspaceId,
+    auth::{Permission, Principal},
+    view::{BudgetLimit, GatewayEndpoint, GatewayPass},
+};
+use dbcontext::entity::api_key;
+use identity::{accounts::key_policy, membership};
+
+use crate::{Asker, GatewayService, model_lists};
+
+/// The most models that a key's list names.
+const MAX_MODELS: usize = 200;
+const MAX_MODEL_BYTES: usize = 200;
+/// The largest budget: a sum of all of them is far from the end of 64 bits.
+const MAX_BUDGET: i64 = 1_000_000_000_000_000;
+const MAX_PER_MINUTE: u32 = 1_000_000_000;
+const MAX_PARALLEL: u32 = 100_000;
+
+/// What is asked for a key. What is left out stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyChange {
+    pub workspace_id: Option<Option<WorkspaceId>>,
+    pub models: Option<Vec<String>>,
+    pub endpoints: Option<Vec<GatewayEndpoint>>,
+    pub passes: Option<Option<Vec<GatewayPass>>>,
+    pub rpm: Option<Option<u32>>,
+    pub tpm: Option<Option<u32>>,
+    pub parallel: Option<Option<u32>>,
+    pub budget: Option<Option<BudgetLimit>>,
+}
+
+impl PolicyChange {
+    /// Refuses what no key can have.
+    pub async fn check(&self, service: &GatewayService, by: &Principal) -> Result<(), AppError> {
+        if let Some(Some(workspace)) = self.workspace_id {
+            membership::admit(&service.identity, by, workspace, Permission::Begin).await?;
+        }
+        if let Some(models) = &self.models {
+            if models.len() > MAX_MODELS {
+                return Err(AppError::field("models", "too_long", format!("At most {MAX_MODELS} models.")));
+            }
+            for model in models {
+                if model.len() > MAX_MODEL_BYTES || service.find_model(model).is_none() {
+                    let shown: String = model.chars().take(80).collect();
+                    let message = format!("There is no model “{shown}” on this server.");
+                    return Err(AppError::field("models", "unknown", message));
+                }
+            }
+        }
+        for (name, limit, most) in [
+            ("rpm", self.rpm, MAX_PER_MINUTE),
+            ("tpm", self.tpm, MAX_PER_MINUTE),
+            ("parallel", self.parallel, MAX_PARALLEL),
+        ] {
+            if limit.flatten().is_some_and(|limit| limit == 0 || limit > most) {
+                return Err(AppError::field(
+                    name,
+                    "invalid",
+                    format!("Choose a number from 1 to {most}, or no limit."),
+                ));
+            }
+        }
+        match self.budget.flatten() {
+            Some(budget) => check_budget("budget.limit", budget),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes it into the key's row; the budget has a row of its own.
+    pub fn apply(self, service: &GatewayService, row: &mut api_key::Model) -> Result<(), AppError> {
+        let is_about_models = self.models.is_some() || self.workspace_id.is_some();
+        if let Some(workspace) = self.workspace_id {
+            row.workspace_id = workspace;
+        }
+        if let Some(mut models) = self.models {
+            let mut seen = std::collections::HashSet::new();
+            models.retain(|model| seen.insert(model.clone()));
+            let list = serde_json::to_string(&models).map_err(AppError::internal)?;
+            row.models = (!models.is_empty()).then_some(list);
+        }
+        if let Some(endpoints) = self.endpoints {
+            let names = joined(endpoints.into_iter().map(GatewayEndpoint::as_str));
+            row.endpoints = (!names.is_empty()).then_some(names);
+        }
+        if let Some(passes) = self.passes {
+            row.passes = passes.map(|passes| joined(passes.into_iter().map(GatewayPass::as_str)));
+        }
+        for (limit, column) in [(self.rpm, &mut row.rpm), (self.tpm, &mut row.tpm), (self.parallel, &mut row.parallel)]
+        {
+            if let Some(limit) = limit {
+                *column = limit.map(i64::from);
+            }
+        }
+        if is_about_models { check_models(service, row) } else { Ok(()) }
+    }
+}
+
+/// Each name once, as they are stored.
+fn joined(names: impl Iterator<Item = &'static str>) -> String {
+    let mut once: Vec<&str> = Vec::new();
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once.join(",")
+}
+
+/// A key names no model that its owner or its workspace may not use.
+fn check_models(service: &GatewayService, row: &api_key::Model) -> Result<(), AppError> {
+    let asker = Asker { user_id: row.user_id, workspace_id: row.workspace_id };
+    for name in key_policy::models(row.models.as_deref()) {
+        model_lists::check(service, asker, &name, "models")?;
+    }
+    Ok(())
+}
+
+pub(super) fn check_budget(field: &'static str, budget: BudgetLimit) -> Result<(), AppError> {
+    if (0..=MAX_BUDGET).contains(&budget.limit.0) {
+        return Ok(());
+    }
+    Err(AppError::field(field, "invalid", format!("Choose an amount from 0 to {MAX_BUDGET} micro-credits.")))
+}

@@ -1,0 +1,124 @@
+//! The providers of models, as administrators see and steer them.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use ::ai::{
+    ProviderHealth, ProviderSettings,
+    keys::{KeyHealth, KeyState},
+};
+use appcore::{
+    AppError, Code, Timestamp,
+    event::{BusMessage, Signal},
+    view::{AiProvider, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest},
+};
+
+use crate::GatewayService;
+
+/// The longest rest that can be given.
+const MAX_REST: Duration = Duration::from_secs(30 * 86_400);
+
+/// Tokens used with each key, by provider and the key's last characters; under nothing where it has none to show.
+#[derive(Default)]
+pub(super) struct KeyTokens(Mutex<HashMap<String, HashMap<String, u64>>>);
+
+impl KeyTokens {
+    pub fn add(&self, provider: &str, tail: Option<&str>, tokens: u64) {
+        if tokens == 0 {
+            return;
+        }
+        let tail = tail.unwrap_or_default();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = all.get_mut(provider).and_then(|keys| keys.get_mut(tail)) {
+            *known = known.saturating_add(tokens);
+            return;
+        }
+        all.entry(provider.to_owned()).or_default().insert(tail.to_owned(), tokens);
+    }
+
+    fn of(&self, provider: &str, tail: Option<&str>) -> u64 {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(provider).and_then(|keys| keys.get(tail.unwrap_or_default())).copied().unwrap_or(0)
+    }
+}
+
+impl GatewayService {
+    /// Lets a key rest on this instance, or uses it again. `false`: there is no such key.
+    pub(super) fn rest_key(&self, provider: &str, key: &str, until: Option<Timestamp>) -> bool {
+        let now = self.clock.now();
+        let wait = until.map(|until| Duration::from_millis(u64::try_from(until.0 - now.0).unwrap_or(0)));
+        key.parse().is_ok_and(|key| self.ai.rest_key(provider, key, wait))
+    }
+}
+
+/// The providers with their keys, as they fare on this instance.
+#[must_use]
+pub fn list(service: &GatewayService) -> Vec<AiProvider> {
+    let now = service.clock.now();
+    let view = |ProviderHealth { settings, is_added, keys, is_resting }: ProviderHealth| {
+        let ProviderSettings { name, kind, base_url, models, requests_per_minute, .. } = settings;
+        let key = |key: KeyHealth| ProviderKey {
+            id: key.id.to_string(),
+            state: match key.state {
+                KeyState::Ready => ProviderKeyState::Ready,
+                KeyState::Resting => ProviderKeyState::Resting,
+                KeyState::Off => ProviderKeyState::Off,
+            },
+            resting_until: key.wait.map(|wait| now.plus(wait)),
+            requests: key.requests,
+            failures: key.failures,
+            tokens: service.key_tokens.of(&name, key.tail.as_deref()),
+            has_key: key.has_key,
+            tail: key.tail,
+        };
+        let keys = keys.into_iter().map(key).collect();
+        AiProvider {
+            keys,
+            kind: kind.name().into(),
+            source: if is_added { ProviderSource::Console } else { ProviderSource::Configuration },
+            base_url: base_url.filter(|_| is_added),
+            models,
+            requests_per_minute,
+            is_resting,
+            name,
+        }
+    };
+    service.ai.health().into_iter().map(view).collect()
+}
+
+/// Lets a key rest on all instances.
+pub fn rest(service: &GatewayService, provider: &str, key: &str, rest: Duration) -> Result<(), AppError> {
+    if rest.is_zero() || rest > MAX_REST {
+        let message = format!("Choose 1 to {} seconds.", MAX_REST.as_secs());
+        return Err(AppError::field("seconds", "invalid", message));
+    }
+    steer(service, provider, key, Some(service.clock.now().plus(rest)))
+}
+
+/// Uses a key again that rests or is off, on all instances.
+pub fn revive(service: &GatewayService, provider: &str, key: &str) -> Result<(), AppError> {
+    steer(service, provider, key, None)
+}
+
+fn steer(service: &GatewayService, provider: &str, key: &str, until: Option<Timestamp>) -> Result<(), AppError> {
+    if !service.rest_key(provider, key, until) {
+        return Err(Code::NotFound.into());
+    }
+    let signal = Signal::ProviderKeyRests { provider: provider.to_owned(), key: key.to_owned(), until };
+    drop(service.bus.publish(vec![BusMessage::Signal(signal)]));
+    Ok(())
+}
+
+/// Asks a provider for its models with the next key.
+pub async fn test(service: &GatewayService, provider: &str) -> Result<ProviderTest, AppError> {
+    Ok(match service.ai.test(provider).await.ok_or(Code::NotFound)? {
+        Ok(latency) => {
+            let latency_ms = Some(u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
+            ProviderTest { ok: true, latency_ms, error: None }
+        }
+        Err(error) => ProviderTest { ok: false, latency_ms: None, error: Some(error.to_string()) },
+    })
+}

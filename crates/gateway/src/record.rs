@@ -1,0 +1,151 @@
+//! Answers in chats, in the same ledger as the calls of programs.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use ::ai::{AiError, Route, Served, Usage};
+use appcore::{
+    AppError, UserId, WorkspaceId,
+    credits::MicroCredits,
+    view::{BudgetScope, QuotaMetric},
+};
+use billing::holds::Amounts;
+use dbcontext::{
+    entity::usage_request,
+    query::{budgets::BudgetId, usage},
+};
+use uuid::Uuid;
+
+use crate::{
+    GatewayService,
+    admission::{count, millis, tokens},
+    cost,
+    hold::{Payer, RoundHold},
+    journal::Kept,
+    models,
+    writer::Entry,
+};
+
+/// The name of the model that an assistant is to answer with, or of this server's default, and the way to it.
+pub fn answering(service: &GatewayService, asked: Option<&str>) -> (String, Result<Arc<Route>, AiError>) {
+    let name = asked.map(Cow::Borrowed).or_else(|| models::default_name(service));
+    let found = name.and_then(|name| service.find_model(&name));
+    match (found, asked) {
+        (Some(model), _) => (model.name.to_string(), Ok(Arc::clone(&model.route))),
+        (None, Some(asked)) => (asked.to_owned(), Err(AiError::UnknownModel)),
+        // The default may be a model that its provider does not list.
+        (None, None) => match service.ai().default_route() {
+            Ok(route) => (route.asked.clone(), Ok(Arc::new(route))),
+            Err(error) => (String::new(), Err(error)),
+        },
+    }
+}
+
+/// What stands in a row as its endpoint.
+const ENDPOINT: &str = "assistant";
+/// Rows that a killed program left behind, and that are booked together.
+const BOOKED_AT_ONCE: usize = 5_000;
+/// The status from which something came to nothing.
+pub(super) const FAILED: i64 = 400;
+
+/// What an assistant's answer used.
+#[derive(Clone, Debug)]
+pub struct AnswerUse {
+    /// Who asked.
+    pub user_id: UserId,
+    pub workspace_id: Option<WorkspaceId>,
+    /// The answer's id.
+    pub answer_id: Uuid,
+    /// The name that the model has here.
+    pub model: String,
+    pub usage: Usage,
+    /// Who answered, after so many tries.
+    pub served: Served,
+    pub tries: u32,
+    /// As an HTTP status: 200, 499 where a reader stopped it, 502 where the provider failed.
+    pub status: u16,
+    pub first_token: Option<Duration>,
+    pub duration: Duration,
+}
+
+/// Writes down what an answer used, however it ended, and settles what was held for it. Takes no time; what it cost comes back, where the model
+/// has a price.
+pub fn record(service: &GatewayService, answer: AnswerUse, held: Option<RoundHold>) -> Option<MicroCredits> {
+    let model = service.find_model(&answer.model);
+    let usage = answer.usage;
+    let price = model.as_ref().and_then(|model| model.price);
+    let cost = price.map(|price| cost(&price, &usage));
+    service.key_tokens.add(&answer.served.provider, answer.served.key_tail.as_deref(), usage.total());
+    let name: Arc<str> = model.as_ref().map_or_else(|| answer.model.as_str().into(), |model| Arc::clone(&model.name));
+    let row = usage_request::Model {
+        id: Uuid::now_v7(),
+        created_at: service.clock.now(),
+        request_id: answer.answer_id.to_string(),
+        key_id: None,
+        user_id: answer.user_id,
+        workspace_id: answer.workspace_id,
+        endpoint: ENDPOINT.to_owned(),
+        asked_model: answer.model,
+        model: answer.served.model,
+        deployment: answer.served.provider,
+        input_tokens: count(usage.input),
+        cached_tokens: count(usage.cached),
+        cache_write_tokens: count(usage.cache_write),
+        output_tokens: count(usage.output),
+        reasoning_tokens: count(usage.reasoning),
+        audio_tokens: count(usage.audio),
+        cost: cost.unwrap_or_default(),
+        price_version: model.map_or_else(|| "none".to_owned(), |model| model.price_version.to_string()),
+        estimated: i64::from(usage.estimated),
+        status: i64::from(answer.status),
+        first_token_ms: answer.first_token.map(millis),
+        duration_ms: millis(answer.duration),
+        tries: i64::from(answer.tries),
+    };
+    match held {
+        Some(held) => {
+            // What failed without a word is not counted.
+            let counts = held.is_first && (row.status < FAILED || row.output_tokens > 0);
+            held.settle(row, name, i64::from(counts));
+        }
+        None => service.writer.push(Entry { row: Some(row), model: name, settlements: Vec::new() }),
+    }
+    cost
+}
+
+impl GatewayService {
+    /// Books what a program that was killed had finished, with the credits that were held for it. What was held of budgets expires by itself.
+    pub(super) async fn book(&self, left_behind: &[Kept]) -> Result<(), AppError> {
+        for part in left_behind.chunks(BOOKED_AT_ONCE) {
+            self.book_part(part).await?;
+            // No more may wait than the writer keeps.
+            self.writer.flush().await;
+        }
+        Ok(())
+    }
+
+    async fn book_part(&self, left_behind: &[Kept]) -> Result<(), AppError> {
+        let ids: Vec<Uuid> = left_behind.iter().map(|kept| kept.row.id).collect();
+        let stored = usage::stored(self.db.writer(), &ids).await?;
+        let missing = left_behind.iter().filter(|kept| !stored.contains(&kept.row.id));
+        let count = missing.clone().count();
+        for Kept { row, model, account, held } in missing {
+            let key = row.key_id.map(|id| BudgetId { scope: BudgetScope::Key, id: id.0 });
+            let user = Some(BudgetId { scope: BudgetScope::User, id: row.user_id.0 });
+            let workspace = row.workspace_id.map(|id| BudgetId { scope: BudgetScope::Workspace, id: id.0 });
+            // Where there is no such budget, nothing is booked in it.
+            let budgets: Vec<BudgetId> = [key, user, workspace].into_iter().flatten().collect();
+            // An answer in a chat is one however many calls it takes; which of them counted is not known any more.
+            let is_call = key.is_some() && (row.status < FAILED || row.output_tokens > 0);
+            let cost = Amounts { cost: row.cost, tokens: tokens(row), count: i64::from(is_call) };
+            let metric = if key.is_some() { QuotaMetric::GatewayCalls } else { QuotaMetric::Answers };
+            let account = Some(account.unwrap_or(row.user_id.0));
+            let payer = Payer { user_id: row.user_id, workspace_id: None, account };
+            let settlements = self.bill(payer, &budgets, metric, cost).booking(cost, row.id, held);
+            self.writer.push(Entry { row: Some(row.clone()), model: model.as_str().into(), settlements });
+        }
+        if count > 0 {
+            tracing::info!(requests = count, "what was used before the program was killed is booked now");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! What Natter itself asks of a model for somebody, beside answers: held, written down and paid for like their own calls.
+
+use std::{sync::Arc, time::Duration};
+
+use ::ai::{Meter, Wanted};
+use appcore::view::GatewayEndpoint;
+use dbcontext::entity::usage_request;
+use platform::work_pools::WorkOwner;
+use uuid::Uuid;
+
+use crate::{
+    Asker, GatewayService, Held, Model, Refusal,
+    admission::{count, millis},
+    cost,
+};
+
+/// A call that is about to be made. Dropped without being settled it costs nothing.
+#[must_use]
+pub struct SideCall {
+    held: Held,
+    asker: Asker,
+    model: Arc<Model>,
+    endpoint: GatewayEndpoint,
+}
+
+impl SideCall {
+    /// Holds what it may cost, with so many tokens of a question. Refuses a model whose price nobody knows, where that is set.
+    pub async fn begin(
+        service: &Arc<GatewayService>,
+        asker: Asker,
+        model: &Arc<Model>,
+        (endpoint, estimated_input): (GatewayEndpoint, u64),
+    ) -> Result<Self, Refusal> {
+        service.check_price(&model.name, Some(model.as_ref()))?;
+        let has_sound = endpoint == GatewayEndpoint::Transcriptions;
+        let worst = service.worst_case(model, endpoint, Wanted { has_sound, ..Wanted::words(estimated_input, None) });
+        let held = service.hold_beside(asker, worst).await?;
+        Ok(Self { held, asker, model: Arc::clone(model), endpoint })
+    }
+
+    /// On whose behalf large bodies are processed.
+    pub const fn work_owner(&self) -> WorkOwner {
+        self.asker.work_owner()
+    }
+
+    /// Writes down what it used, and how it ended as an HTTP status.
+    pub fn settle(self, service: &Arc<GatewayService>, id: Uuid, meter: &Meter, status: u16, duration: Duration) {
+        let Self { held, asker, model, endpoint } = self;
+        let (usage, served) = (meter.usage(), meter.served());
+        service.key_tokens.add(&served.provider, served.key_tail.as_deref(), usage.total());
+        let row = usage_request::Model {
+            id: Uuid::now_v7(),
+            created_at: service.clock.now(),
+            request_id: id.to_string(),
+            key_id: None,
+            user_id: asker.user_id,
+            workspace_id: asker.workspace_id,
+            endpoint: endpoint.as_str().to_owned(),
+            asked_model: model.name.to_string(),
+            model: served.model,
+            deployment: served.provider,
+            input_tokens: count(usage.input),
+            cached_tokens: count(usage.cached),
+            cache_write_tokens: count(usage.cache_write),
+            output_tokens: count(usage.output),
+            reasoning_tokens: count(usage.reasoning),
+            audio_tokens: count(usage.audio),
+            cost: model.price.map(|price| cost(&price, &usage)).unwrap_or_default(),
+            price_version: model.price_version.to_string(),
+            estimated: i64::from(usage.estimated),
+            status: i64::from(status),
+            first_token_ms: None,
+            duration_ms: millis(duration),
+            tries: i64::from(meter.tries()),
+        };
+        held.settle(row, Arc::clone(&model.name), 0);
+    }
+}

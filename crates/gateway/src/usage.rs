@@ -1,0 +1,135 @@
+//! What was used, as people and administrators see it.
+
+use std::time::Duration;
+
+use appcore::{
+    ApiKeyId, AppError, Code, Timestamp, UserId,
+    auth::Principal,
+    page::{Page, PageRequest},
+    view::{UsageGroup, UsageGrouping, UsageRequest},
+};
+use dbcontext::{
+    entity::usage_request,
+    query::usage::{self as rows, Group, UsageFilter},
+};
+use uuid::Uuid;
+
+use crate::GatewayService;
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// What is shown where nobody says since when.
+const USUAL_DAYS: u32 = 30;
+/// How long a reader waits for what is being written.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UsageQuery {
+    pub from: Option<Timestamp>,
+    /// Not included.
+    pub to: Option<Timestamp>,
+    pub key_id: Option<ApiKeyId>,
+    /// Nobody named: one's own, and for administrators everybody's.
+    pub user_id: Option<UserId>,
+}
+
+impl UsageQuery {
+    fn filter(self, by: &Principal, now: Timestamp) -> Result<UsageFilter, AppError> {
+        let to = self.to.unwrap_or(Timestamp(i64::MAX));
+        let from = self.from.unwrap_or_else(|| now.minus(DAY * USUAL_DAYS));
+        if from > to {
+            return Err(AppError::field("from", "invalid", "The beginning must be before the end."));
+        }
+        let sees_all = by.may_administer();
+        let user_id = match self.user_id {
+            Some(user_id) if sees_all || user_id == by.user_id => Some(user_id),
+            Some(_) => return Err(Code::Forbidden.into()),
+            None => (!sees_all).then_some(by.user_id),
+        };
+        Ok(UsageFilter { user_id, key_id: self.key_id, from, to })
+    }
+}
+
+/// The sums of whole days, put together; of one model, where one is named.
+pub async fn grouped(
+    service: &GatewayService,
+    by: &Principal,
+    query: UsageQuery,
+    model: Option<&str>,
+    grouping: UsageGrouping,
+    page: PageRequest,
+) -> Result<Page<UsageGroup>, AppError> {
+    let mut filter = query.filter(by, service.clock.now())?;
+    // A day that was begun counts as a whole.
+    filter.from = Timestamp(filter.from.0.div_euclid(86_400_000) * 86_400_000);
+    // No name has a NUL, which databases can't look for.
+    if model.is_some_and(|model| model.contains('\0')) {
+        return Ok(Page::new(Vec::new(), page, 0));
+    }
+    catch_up(service).await;
+    let (groups, total) = rows::grouped(service.db.reader(), filter, model, grouping, page).await?;
+    Ok(Page::new(groups.into_iter().map(group).collect(), page, total))
+}
+
+/// Requests, the newest first.
+pub async fn requests(
+    service: &GatewayService,
+    by: &Principal,
+    query: UsageQuery,
+    page: PageRequest,
+) -> Result<Page<UsageRequest>, AppError> {
+    let filter = query.filter(by, service.clock.now())?;
+    catch_up(service).await;
+    let (found, total) = rows::list(service.db.reader(), filter, page).await?;
+    Ok(Page::new(found.into_iter().map(request).collect(), page, total))
+}
+
+/// Whoever has just got an answer finds its row.
+async fn catch_up(service: &GatewayService) {
+    let _ = tokio::time::timeout(CATCH_UP, service.flush()).await;
+}
+
+fn group(row: Group) -> UsageGroup {
+    let id = |id: Uuid| if id.is_nil() { String::new() } else { id.to_string() };
+    let day = |day: i64| Timestamp(day).to_string().chars().take("2026-11-23".len()).collect();
+    UsageGroup {
+        key: row.day.map(day).or(row.model).or(row.id.map(id)).unwrap_or_default(),
+        requests: whole(row.requests),
+        failed: whole(row.failed),
+        input_tokens: whole(row.input_tokens),
+        cached_tokens: whole(row.cached_tokens),
+        output_tokens: whole(row.output_tokens),
+        cost: row.cost,
+    }
+}
+
+fn request(row: usage_request::Model) -> UsageRequest {
+    UsageRequest {
+        id: row.id,
+        created_at: row.created_at,
+        request_id: row.request_id,
+        key_id: row.key_id,
+        user_id: row.user_id,
+        endpoint: row.endpoint,
+        asked_model: row.asked_model,
+        model: row.model,
+        deployment: row.deployment,
+        input_tokens: whole(row.input_tokens),
+        cached_tokens: whole(row.cached_tokens),
+        cache_write_tokens: whole(row.cache_write_tokens),
+        output_tokens: whole(row.output_tokens),
+        reasoning_tokens: whole(row.reasoning_tokens),
+        audio_tokens: whole(row.audio_tokens),
+        cost: row.cost,
+        price_version: row.price_version,
+        estimated: row.estimated != 0,
+        status: u16::try_from(row.status).unwrap_or_default(),
+        first_token_ms: row.first_token_ms.map(whole),
+        duration_ms: whole(row.duration_ms),
+        tries: u32::try_from(row.tries).unwrap_or_default(),
+    }
+}
+
+fn whole(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
