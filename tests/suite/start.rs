@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Output};
 
-use support::{Application, Engine, PATIENCE, Setup};
+use support::{Application, Engine, PATIENCE, Setup, wait_until};
 
 #[tokio::test]
 async fn it_serves_without_any_configuration_beyond_its_database() {
@@ -38,6 +38,14 @@ async fn a_copy_of_the_database_alone_opens_nothing() {
     let output = app.command(&["serve"]).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("encryption-key"), "{said}");
+}
+
+#[tokio::test]
+async fn an_instance_that_is_told_to_stop_is_no_longer_listed() {
+    let mut app = Setup::new().start().await;
+    wait_until("it is listed", || async { app.database.number("SELECT COUNT(*) FROM instances").await == 1 }).await;
+    app.instances[0].terminate().await;
+    assert_eq!(app.database.number("SELECT COUNT(*) FROM instances").await, 0);
 }
 
 #[tokio::test]
