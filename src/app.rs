@@ -16,14 +16,15 @@ use actix_web::{
     middleware::{Next, from_fn},
     web::{self, Data, Path, ServiceConfig},
 };
+use app::App;
 use appcore::{AppError, McpServerId};
+use assistants::tools::oauth;
 use endpoint::only_get;
 use middleware::{address, below, cors, firewall, flood_guard::FloodGuard, host, security_headers, tracing};
 use realtime::{
     Shard, SocketIo,
     per_address::{AddressSlot, PerAddress},
 };
-use service::{App, tools::oauth};
 
 use crate::{
     assets, banned,
@@ -127,12 +128,14 @@ async fn published_keys(app: Data<App>) -> HttpResponse {
 
 /// What we are to the authorization servers of servers of tools.
 async fn oauth_client(app: Data<App>) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(oauth::client_document(&app, None))
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .json(oauth::client_document(&app.assistants, None))
 }
 
 /// The same for one of these servers.
 async fn oauth_client_of(app: Data<App>, server: Path<McpServerId>) -> HttpResponse {
-    let document = oauth::client_document(&app, Some(server.into_inner()));
+    let document = oauth::client_document(&app.assistants, Some(server.into_inner()));
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(document)
 }
 

@@ -21,10 +21,10 @@ use actix_web::{
     },
     web::{Bytes, Data},
 };
+use app::App;
 use appcore::{AppError, Code};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
-use service::App;
 use sha2::{Digest, Sha256};
 
 use crate::embedded::{AssetSource, WEB_APP, media_type};

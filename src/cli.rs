@@ -14,7 +14,6 @@ use dbcontext::Database;
 use billing::{credits, payments};
 use identity::accounts::{self, SignUp};
 use platform::firewall;
-use service::search;
 
 use crate::{backup, doctor, logging, probe, schema, serve, tls};
 
@@ -221,7 +220,7 @@ const GIVE_UP: Duration = Duration::from_secs(60);
 async fn rebuild_search(config: Config, waits: bool) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     schema::require_current(&database).await?;
-    search::rebuild(&config, &database).await?;
+    message_search::rebuild(&config, &database).await?;
     print("The index is empty. The server fills it within a minute or more, the newest messages first.\n")?;
     if waits {
         watch_search(&config, &database).await?;
@@ -233,7 +232,7 @@ async fn purge_search(config: Config) -> anyhow::Result<()> {
     let database = connect(&config).await?;
     schema::require_current(&database).await?;
     let begun = Instant::now();
-    while !search::purge(&config, &database).await? {
+    while !message_search::purge(&config, &database).await? {
         anyhow::ensure!(
             begun.elapsed() < GIVE_UP,
             "The index has not read all messages within {} s. Is a server running?",
@@ -248,7 +247,7 @@ async fn purge_search(config: Config) -> anyhow::Result<()> {
 async fn watch_search(config: &Config, database: &Database) -> anyhow::Result<()> {
     let (mut last, mut since) = (0, Instant::now());
     loop {
-        let state = search::state(config, database).await?;
+        let state = message_search::state(config, database).await?;
         let count = state.map_or(0, |state| state.messages);
         match state {
             Some(state) if !state.is_filling => {

@@ -1,5 +1,5 @@
 //! `natter doctor`: looks at everything that an installation needs, and says in a line each what is wrong and what to do. What a running server looks
-//! at by itself ([`service::checks`]) is looked at here without one.
+//! at by itself ([`ops::checks`]) is looked at here without one.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -10,7 +10,7 @@ use appcore::{
 };
 use dbcontext::Database;
 use gateway::{self, Ai};
-use service::checks::{in_time, local, remote};
+use ops::checks::{in_time, local, remote};
 
 use crate::{
     program::{backups, configuration, schema},

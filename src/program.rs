@@ -9,7 +9,8 @@ use appcore::{
 };
 use dbcontext::Database;
 use futures_util::future::{BoxFuture, FutureExt as _};
-use service::{App, checks::in_time};
+use ops::checks::in_time;
+use platform::Core;
 
 use crate::{backup::Schedule, schema::Standing};
 
@@ -19,14 +20,14 @@ pub struct Program {
     pub notes: Vec<String>,
 }
 
-impl service::program::Program for Program {
-    fn checks<'a>(&'a self, app: &'a App) -> BoxFuture<'a, Vec<Check>> {
+impl ops::program::Program for Program {
+    fn checks<'a>(&'a self, core: &'a Core) -> BoxFuture<'a, Vec<Check>> {
         async {
             let mut found = configuration(&self.notes);
-            if app.db.is_available() {
-                found.push(schema(&app.config, &app.db).await);
+            if core.db.is_available() {
+                found.push(schema(&core.config, &core.db).await);
             }
-            found.extend(backups(&app.config).await);
+            found.extend(backups(&core.config).await);
             found
         }
         .boxed()

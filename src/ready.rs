@@ -5,9 +5,9 @@ use std::{
     path,
 };
 
+use app::App;
 use appcore::config::{Config, Role};
 use dbcontext::query::users;
-use service::App;
 
 /// Logs that the server is ready, if a person reads the log. Programs wait for `listening on …` instead.
 pub async fn log(app: &App) {

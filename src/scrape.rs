@@ -16,6 +16,7 @@ use actix_web::{
     http::header::{CACHE_CONTROL, CONTENT_TYPE},
     web::{self, Data},
 };
+use app::App;
 use appcore::breaker::Circuit;
 use dbcontext::query;
 use endpoint::only_get;
@@ -25,7 +26,6 @@ use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{family::Family, gauge::ConstGauge},
 };
-use service::App;
 
 /// How long the database may take to say what jobs there are.
 const PATIENCE: Duration = Duration::from_secs(2);

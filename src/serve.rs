@@ -24,7 +24,7 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
         let _lock = lock::take(&loaded.config)?;
         let app = state::build(loaded.config, instance).await?;
         // It was put together just now, by nobody else.
-        let _ = app.program.set(Box::new(Program { notes: loaded.notes }));
+        let _ = app.ops.program.set(Box::new(Program { notes: loaded.notes }));
         if let Some(backups) = backups {
             tokio::spawn(backups.run());
         }

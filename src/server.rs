@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use ::app::App;
 use actix_codec::Framed;
 use actix_http::{HttpMessage as _, HttpService, KeepAlive, Request, h1};
 use actix_server::{Server, ServerHandle};
@@ -30,7 +31,6 @@ use realtime::{
     per_address::PerAddress,
     upgrade::{self, Token, UpgradeRequest},
 };
-use service::App;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     io::AsyncWriteExt as _,

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use app::App;
 use appcore::{
     Clock, InstanceId,
     config::Config,
@@ -11,7 +12,6 @@ use appcore::{
 use dbcontext::Database;
 use platform::{Core, redis::Redis};
 use realtime::bus::RedisBus;
-use service::App;
 
 use crate::{schema, tls};
 

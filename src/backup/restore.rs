@@ -72,7 +72,7 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
         sync_folder(folder_of(&folder))?;
     }
     // What another database was searched by.
-    service::search::remove_file(&config.server.data_dir)?;
+    message_search::remove_file(&config.server.data_dir)?;
     fs::rename(staged.0.join(DATABASE), &database)?;
     sync_folder(folder_of(&database))?;
     Ok(format!(

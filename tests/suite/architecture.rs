@@ -40,7 +40,24 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
             &["ai", "appcore", "billing", "dbcontext", "identity", "jobs", "metrics", "platform", "search"],
         ),
         (
-            "crates/service",
+            "crates/message-search",
+            &[
+                "ai",
+                "appcore",
+                "dbcontext",
+                "event-log",
+                "extract",
+                "files",
+                "gateway",
+                "identity",
+                "jobs",
+                "metrics",
+                "platform",
+                "search",
+            ],
+        ),
+        (
+            "crates/assistants",
             &[
                 "ai",
                 "appcore",
@@ -53,33 +70,98 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "identity",
                 "jobs",
                 "mcp",
-                "metrics",
+                "message-search",
                 "outgoing",
                 "platform",
                 "search",
             ],
         ),
-        ("crates/middleware", &["appcore", "identity", "metrics", "platform", "service", "telemetry"]),
+        (
+            "crates/conversations",
+            &[
+                "appcore",
+                "assistants",
+                "dbcontext",
+                "event-log",
+                "files",
+                "gateway",
+                "identity",
+                "jobs",
+                "outgoing",
+                "platform",
+                "search",
+            ],
+        ),
+        (
+            "crates/ops",
+            &[
+                "ai",
+                "appcore",
+                "billing",
+                "dbcontext",
+                "event-log",
+                "files",
+                "gateway",
+                "identity",
+                "message-search",
+                "metrics",
+                "platform",
+            ],
+        ),
+        (
+            "crates/app",
+            &[
+                "appcore",
+                "assistants",
+                "billing",
+                "conversations",
+                "dbcontext",
+                "event-log",
+                "files",
+                "gateway",
+                "identity",
+                "jobs",
+                "message-search",
+                "ops",
+                "platform",
+            ],
+        ),
+        ("crates/middleware", &["app", "appcore", "identity", "metrics", "platform", "telemetry"]),
         (
             "crates/realtime",
-            &["appcore", "event-log", "identity", "metrics", "middleware", "platform", "service", "telemetry"],
+            &[
+                "app",
+                "appcore",
+                "assistants",
+                "conversations",
+                "event-log",
+                "identity",
+                "metrics",
+                "middleware",
+                "platform",
+                "telemetry",
+            ],
         ),
         (
             "crates/endpoint",
             &[
                 "ai",
+                "app",
                 "appcore",
+                "assistants",
                 "billing",
+                "conversations",
                 "event-log",
                 "files",
                 "gateway",
                 "identity",
+                "message-search",
                 "middleware",
                 "natter-macro",
+                "ops",
                 "payment",
                 "platform",
                 "realtime",
-                "service",
             ],
         ),
     ]
@@ -89,7 +171,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
 }
 
 /// Words that must not stand in a crate's sources, because they belong to another layer.
-const FOREIGN: [(&str, &[&str]); 17] = [
+const FOREIGN: [(&str, &[&str]); 21] = [
     ("crates/payment/src", &["sea_orm", "sqlx::", "actix"]),
     ("crates/outgoing/src", &["sea_orm", "sqlx::", "actix"]),
     ("crates/extract/src", &["sea_orm", "sqlx::", "actix", "tokio"]),
@@ -103,10 +185,14 @@ const FOREIGN: [(&str, &[&str]); 17] = [
     ("crates/gateway/src", &["actix_web", "HttpRequest"]),
     ("crates/identity/src", &["actix_web", "HttpRequest"]),
     ("crates/platform/src", &["actix_web", "HttpRequest"]),
-    ("crates/service/src", &["actix_web", "HttpRequest"]),
     ("crates/middleware/src", &["sea_orm", "dbcontext", "sqlx::"]),
     ("crates/endpoint/src", &["sea_orm", "dbcontext", "sqlx::"]),
     ("crates/realtime/src", &["sea_orm", "dbcontext", "sqlx::"]),
+    ("crates/app/src", &["actix_web", "HttpRequest"]),
+    ("crates/assistants/src", &["actix_web", "HttpRequest"]),
+    ("crates/conversations/src", &["actix_web", "HttpRequest"]),
+    ("crates/message-search/src", &["actix_web", "HttpRequest"]),
+    ("crates/ops/src", &["actix_web", "HttpRequest"]),
 ];
 
 /// What ends the program, or the task that it stands in. Nothing of ours needs it: start-up answers with an error as well.
@@ -125,18 +211,6 @@ const PANICS: [&str; 9] = [
 /// How a proof is asked for: endpoints leave it to their `requires`.
 const ASKS: [&str; 5] =
     ["Confirmed::ask(", "Enrolling::ask(", "Payer::ask(", "EditableAssistant::ask(", "ExportableConversation::ask("];
-
-/// The floors of `crates/service`, from below. A module uses what stands below it, and what stands beside it as long as that makes no circle.
-const FLOORS: [&[&str]; 7] = [
-    &["notes", "program"],
-    &["boards"],
-    &["broadcasts"],
-    &["answering", "assistants", "knowledge", "search", "tools"],
-    // What people ask for.
-    &["conversations", "exports", "messages", "moderation", "offboarding", "workspaces"],
-    &["checks", "console"],
-    &["app"],
-];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -276,31 +350,6 @@ fn modules(folder: &Path) -> Vec<(String, String)> {
         .collect()
 }
 
-#[test]
-fn the_modules_of_the_services_use_only_what_stands_below_them() {
-    // `App` holds everything together and is handed to every function, so that it is no arrow.
-    let texts = modules(&root().join("crates/service/src"));
-    let floors: BTreeMap<&str, usize> = FLOORS
-        .iter()
-        .enumerate()
-        .flat_map(|(floor, modules)| modules.iter().map(move |module| (*module, floor)))
-        .collect();
-    let modules: BTreeSet<&str> = texts.iter().map(|(module, _)| module.as_str()).collect();
-    assert_eq!(modules, floors.keys().copied().collect(), "each module has a floor in FLOORS");
-    let arrows: BTreeSet<(&str, &str)> = texts
-        .iter()
-        .flat_map(|(module, text)| modules_named(text).into_iter().map(move |named| (module.as_str(), named)))
-        .filter(|(from, to)| from != to && *to != "App")
-        .collect();
-
-    let up: Vec<_> = arrows.iter().filter(|(from, to)| floors[from] < floors[to]).collect();
-    assert!(up.is_empty(), "these go up: {up:?}");
-    let beside: BTreeSet<(&str, &str)> =
-        arrows.iter().filter(|(from, to)| floors[from] == floors[to]).copied().collect();
-    let circle: Vec<_> = beside.iter().filter(|(from, to)| leads(&beside, to, from)).collect();
-    assert!(circle.is_empty(), "these make a circle: {circle:?}");
-}
-
 /// Which module the names are from that a crate shows as its own.
 fn homes(lib: &str) -> BTreeMap<&str, &str> {
     let shown = lib.lines().filter_map(|line| line.strip_prefix("pub use ")?.split_once("::"));
@@ -373,11 +422,22 @@ fn endpoints_ask_by_what_they_require() {
 /// it fails, whichever way it was tried.
 #[test]
 fn what_is_noted_beside_a_change_is_noted_by_endpoints() {
-    let notes: Vec<PathBuf> = ["billing", "event-log", "files", "gateway", "identity", "service"]
-        .iter()
-        .flat_map(|name| sources(&root().join(format!("crates/{name}/src"))))
-        .filter(|path| program_text(path).contains("audit::note("))
-        .collect();
+    let notes: Vec<PathBuf> = [
+        "app",
+        "assistants",
+        "billing",
+        "conversations",
+        "event-log",
+        "files",
+        "gateway",
+        "identity",
+        "message-search",
+        "ops",
+    ]
+    .iter()
+    .flat_map(|name| sources(&root().join(format!("crates/{name}/src"))))
+    .filter(|path| program_text(path).contains("audit::note("))
+    .collect();
     assert_eq!(notes, [root().join("crates/identity/src/accounts/signin.rs")]);
 }
 

@@ -3,17 +3,21 @@
 use std::{cell::RefCell, net::IpAddr, sync::Arc};
 
 use actix_web::{HttpRequest, cookie::Cookie};
+use app::App;
 use appcore::{AppError, Code, RequestSource, auth::Principal};
+use assistants::AssistantsService;
 use billing::BillingService;
+use conversations::ConversationsService;
 use files::FilesService;
 use gateway::GatewayService;
 use identity::{IdentityService, accounts::Device};
+use message_search::SearchService;
 use middleware::{address, auth, cookies, origin};
+use ops::OpsService;
 use platform::{
     audit::{self, Action, Entry},
     rate_limits::ConcurrencyPermit,
 };
-use service::App;
 
 pub struct Ctx {
     pub(crate) app: Arc<App>,
@@ -52,6 +56,30 @@ impl Ctx {
     #[must_use]
     pub fn gateway(&self) -> &Arc<GatewayService> {
         &self.app.gateway
+    }
+
+    /// State of the search.
+    #[must_use]
+    pub fn search(&self) -> &SearchService {
+        &self.app.search
+    }
+
+    /// State of assistants.
+    #[must_use]
+    pub fn assistants(&self) -> &AssistantsService {
+        &self.app.assistants
+    }
+
+    /// State of conversations and workspaces.
+    #[must_use]
+    pub fn conversations(&self) -> &Arc<ConversationsService> {
+        &self.app.conversations
+    }
+
+    /// State of what operators look at.
+    #[must_use]
+    pub fn ops(&self) -> &OpsService {
+        &self.app.ops
     }
 
     /// The app for what goes on after the handler has answered.

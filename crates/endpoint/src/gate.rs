@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, web::Data};
+use app::App;
 use appcore::{AppError, Code, auth::Principal};
 use futures_util::FutureExt as _;
 use middleware::{
@@ -12,7 +13,6 @@ use middleware::{
     tracing::{note_caller, note_route},
 };
 use platform::rate_limits::Subject;
-use service::App;
 
 use crate::{
     body::{BodyForm, BodyStream},

@@ -5,9 +5,10 @@ use actix_web::{
     http::header::CACHE_CONTROL,
     web::{Data, ServiceConfig},
 };
+use app::App;
 use appcore::{breaker::Circuit, view::Check};
+use ops::checks::quick;
 use serde::Serialize;
-use service::{App, checks::quick};
 use utoipa::ToSchema;
 
 use crate::only_get;
@@ -74,7 +75,7 @@ async fn simple(app: Data<App>) -> HttpResponse {
 }
 
 async fn full(app: Data<App>) -> HttpResponse {
-    let found = quick::look(&app).await;
+    let found = quick::look(&app.ops).await;
     let reasons: Vec<String> = found.checks.into_iter().filter(Check::is_fault).map(|check| check.says + ".").collect();
     let status = match reasons.is_empty() {
         _ if app.stopping.is_cancelled() => HealthStatus::Stopping,

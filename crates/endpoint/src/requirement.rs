@@ -6,9 +6,10 @@
 use std::future::Future;
 
 use appcore::{AppError, AssistantId, Code, ConversationId, WorkspaceId, auth::Principal};
+use assistants::definitions::EditableAssistant;
 use billing::payments::subscriptions::Payer;
+use conversations::exports::ExportableConversation;
 use identity::accounts::{Confirmed, passkeys::Enrolling};
-use service::{assistants::EditableAssistant, exports::ExportableConversation};
 
 use crate::Ctx;
 
@@ -55,7 +56,7 @@ impl Requirement for EditableAssistant {
     const REFUSALS: &'static [Code] = &[Code::NotFound, Code::Forbidden];
 
     async fn ask(ctx: &Ctx, by: &Principal, id: &AssistantId) -> Result<Self, AppError> {
-        EditableAssistant::ask(ctx.app(), by, *id).await
+        EditableAssistant::ask(ctx.assistants(), by, *id).await
     }
 }
 
@@ -64,6 +65,6 @@ impl Requirement for ExportableConversation {
     const REFUSALS: &'static [Code] = &[Code::NotFound, Code::NotAMember, Code::Forbidden];
 
     async fn ask(ctx: &Ctx, by: &Principal, id: &ConversationId) -> Result<Self, AppError> {
-        ExportableConversation::ask(ctx.app(), by, *id).await
+        ExportableConversation::ask(ctx.conversations(), by, *id).await
     }
 }

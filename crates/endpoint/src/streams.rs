@@ -4,11 +4,11 @@ use actix_web::{
     HttpRequest, HttpResponse,
     web::{self, Data, ServiceConfig},
 };
+use app::App;
 use appcore::{AppError, Code};
 use middleware::{address, auth::Credentials};
 use platform::rate_limits::Subject;
 use realtime::{socketio::Caller, upgrade::Token};
-use service::App;
 
 use crate::answer;
 

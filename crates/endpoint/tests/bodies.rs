@@ -116,7 +116,7 @@ impl Endpoint for RefuseLikeOthers {
 
 struct Server {
     address: std::net::SocketAddr,
-    app: Arc<service::App>,
+    app: Arc<app::App>,
     _folder: TempDir,
 }
 
@@ -138,7 +138,7 @@ impl Server {
         let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
         let config = Arc::new(config::load_from(None, environment).unwrap().config);
         let (bus, clock) = (Arc::new(MemoryBus::new()), Clock::system());
-        let app = service::App::build(
+        let app = app::App::build(
             platform::Core::build(config, InstanceId::new(), clock, database, bus, None).await.unwrap(),
         )
         .await

@@ -56,11 +56,10 @@ async fn what_is_found_out_before_is_shown_to_the_other_phases() {
     let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
     let config = Arc::new(config::load_from(None, environment).unwrap().config);
     let (bus, clock) = (Arc::new(MemoryBus::new()), Clock::system());
-    let app = service::App::build(
-        platform::Core::build(config, InstanceId::new(), clock, database, bus, None).await.unwrap(),
-    )
-    .await
-    .unwrap();
+    let app =
+        app::App::build(platform::Core::build(config, InstanceId::new(), clock, database, bus, None).await.unwrap())
+            .await
+            .unwrap();
     let server = App::new().app_data(Data::from(app)).configure(|config| ROUTES.configure(config));
     let server = http::init_service(server).await;
 

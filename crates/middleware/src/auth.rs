@@ -4,9 +4,9 @@ use actix_web::{
     HttpRequest,
     http::header::{AUTHORIZATION, HeaderMap, HeaderName, USER_AGENT},
 };
+use app::App;
 use appcore::{AppError, Code, auth::Principal, config::Config};
 use identity::accounts::{self, Device, api_keys::MARK};
-use service::App;
 
 use crate::{address::source, cookies};
 

@@ -8,7 +8,7 @@ use actix_web::{
     http::{Uri, uri::PathAndQuery},
     web::Data,
 };
-use service::App;
+use app::App;
 
 /// Takes the path of `server.public_url` off the address that is asked for.
 pub fn take_off(request: &mut ServiceRequest) {

@@ -15,7 +15,7 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
-use service::App;
+use app::App;
 
 use crate::origin::is_listed;
 

@@ -15,8 +15,8 @@ use actix_web::{
     http::{Method, header::HeaderMap},
     web::Data,
 };
+use app::App;
 use appcore::{AppError, Code, limit::Violation};
-use service::App;
 
 use crate::{
     address,

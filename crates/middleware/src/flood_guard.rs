@@ -12,11 +12,11 @@ use std::{
 };
 
 use actix_web::{dev::ServiceRequest, web::Data};
+use app::App;
 use appcore::{AppError, Code, RequestSource, config::Config};
 use governor::{Quota, RateLimiter, clock::Clock as _, clock::DefaultClock, state::keyed::DefaultKeyedStateStore};
 use metrics::metrics;
 use platform::rate_limits::Subject;
-use service::App;
 
 use crate::{
     address,
@@ -151,10 +151,10 @@ async fn sweep(counters: Weak<Counters>) {
 mod governed {
     use actix_governor::{Governor, GovernorConfigBuilder, GovernorResult, KeyExtractor};
     use actix_web::{HttpMessage as _, ResponseError, dev::ServiceRequest, web::Data};
+    use app::App;
     use appcore::AppError;
     use governor::{Quota, middleware::NoOpMiddleware};
     use platform::rate_limits::Subject;
-    use service::App;
 
     use super::{FloodGuard, has_valid_credentials, refusal, subject};
     use crate::address;

@@ -1,12 +1,12 @@
 //! Who may call an endpoint, as far as that follows from who they are and what they have shown.
 
 use actix_web::{HttpRequest, http::Method};
+use app::App;
 use appcore::{
     AppError, Code,
     auth::{Permission, Principal, Scope},
 };
 use identity::membership;
-use service::App;
 
 /// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

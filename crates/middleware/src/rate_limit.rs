@@ -4,12 +4,12 @@ use actix_web::{
     HttpMessage as _, HttpRequest,
     http::header::{HeaderName, HeaderValue},
 };
+use app::App;
 use appcore::{
     AppError, RequestSource, SessionId, UserId,
     limit::{RateGroup, Violation},
 };
 use platform::rate_limits::{ConcurrencyPermit, RateDecision, Subject};
-use service::App;
 
 use crate::address;
 

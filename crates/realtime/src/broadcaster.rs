@@ -7,9 +7,9 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, MessageResult};
+use app::App;
 use appcore::{AppError, Code, UserId, view::Presence};
 use identity::presence;
-use service::App;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{backlog::Backlog, instruction::Instruction, per_address::PerAddress, sync_pace::SyncPace};

@@ -11,7 +11,7 @@ use appcore::{
     AppError, Code, ConversationId, UserId,
     event::{Effect, Envelope, SharedEnvelope},
 };
-use service::conversations::{self, Followed};
+use conversations::{self, Followed};
 use tokio::time::Instant;
 
 use crate::{
@@ -33,7 +33,7 @@ const BEGINNING: u32 = 32;
 pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
     pace(client, LOOK).await;
     let followed: HashMap<ConversationId, Followed> =
-        match conversations::following(client.app(), client.principal.user_id).await {
+        match conversations::following(&client.app().conversations, client.principal.user_id).await {
             Ok(following) => {
                 following.conversations.into_iter().map(|followed| (followed.conversation_id, followed)).collect()
             }

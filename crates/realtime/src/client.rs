@@ -2,8 +2,8 @@
 
 use std::{rc::Rc, sync::Arc};
 
+use app::App;
 use appcore::{AppError, ConversationId, Country, auth::Principal};
-use service::App;
 
 use crate::{
     codec::{self, AnswerTo},

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use appcore::{AppError, Code, RequestSource, auth::Principal};
 use bytes::Bytes;
+use conversations::Following;
 use metrics::{Counted, metrics};
-use service::conversations::Following;
 
 use crate::{
     broadcaster::Permit,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use crate::protocol::{Hello, ReachedConversation};
+use app::App;
 use appcore::{
     ConversationId, Timestamp,
     auth::{CredentialId, Principal},
 };
-use service::{App, conversations::Following};
-
-use crate::protocol::{Hello, ReachedConversation};
+use conversations::Following;
 
 /// The payload of `hello`, as compact JSON.
 #[must_use]

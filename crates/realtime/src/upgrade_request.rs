@@ -7,13 +7,13 @@ use actix_http::{
     header::{self, HeaderMap},
     ws,
 };
+use app::App;
 use appcore::{
     AppError, Code, RequestSource,
     auth::{Principal, Scope},
 };
 use bytes::BytesMut;
 use identity::accounts;
-use service::App;
 use tokio::net::TcpStream;
 
 use crate::{codec::Wire, connection::Opening, deflate::Agreement, shard::Shard};

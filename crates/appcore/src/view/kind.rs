@@ -171,7 +171,7 @@ mod tests {
             assert!(able.is_managed || !able.has_owner, "{kind}: an owner manages");
             assert!(able.others.0 <= able.others.1, "{kind}");
             assert!(!kind.can_become(kind), "{kind}");
-            // What is known of a conversation's messages is remembered (`service::answering::budget`).
+            // What is known of a conversation's messages is remembered (`assistants::answering::budget`).
             let asks_all = |other: &ConversationKind| other.capabilities().asks_every_message;
             let mut becomes = ConversationKind::ALL.into_iter().filter(|other| kind.can_become(*other));
             assert!(becomes.all(|other| asks_all(&other) == able.asks_every_message), "{kind}");

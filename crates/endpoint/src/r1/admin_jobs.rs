@@ -7,7 +7,7 @@ use appcore::{
 };
 use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::console::jobs;
+use ops::console::jobs;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -41,7 +41,7 @@ impl Endpoint for ListJobs {
     type Response = Page<Job>;
 
     async fn handle(ctx: &Ctx, request: ListJobsRequest) -> Result<Reply<Page<Job>>, AppError> {
-        Ok(Reply::of(jobs::list(ctx.app(), request.status, request.kind.as_deref(), request.page).await?))
+        Ok(Reply::of(jobs::list(ctx.ops(), request.status, request.kind.as_deref(), request.page).await?))
     }
 }
 
@@ -54,7 +54,7 @@ impl Endpoint for ListJobKinds {
     type Response = Vec<JobKind>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Vec<JobKind>>, AppError> {
-        Ok(Reply::of(jobs::kinds(ctx.app()).await?))
+        Ok(Reply::of(jobs::kinds(ctx.ops()).await?))
     }
 }
 
@@ -79,7 +79,7 @@ impl Endpoint for RequeueJobs {
     type Response = RequeuedJobs;
 
     async fn handle(ctx: &Ctx, request: RequeueJobsRequest) -> Result<Reply<RequeuedJobs>, AppError> {
-        let requeued = jobs::requeue_all(ctx.app(), ctx.user()?, request.kind.as_deref()).await?;
+        let requeued = jobs::requeue_all(ctx.ops(), ctx.user()?, request.kind.as_deref()).await?;
         Ok(Reply::of(RequeuedJobs { requeued }))
     }
 }
@@ -105,7 +105,7 @@ impl Endpoint for DeleteJobs {
     type Response = DeletedJobs;
 
     async fn handle(ctx: &Ctx, request: DeleteJobsRequest, by: &Confirmed) -> Result<Reply<DeletedJobs>, AppError> {
-        let deleted = jobs::delete_all(ctx.app(), by, request.kind.as_deref()).await?;
+        let deleted = jobs::delete_all(ctx.ops(), by, request.kind.as_deref()).await?;
         Ok(Reply::of(DeletedJobs { deleted }))
     }
 }
@@ -125,7 +125,7 @@ impl Endpoint for RequeueJob {
     type Response = Job;
 
     async fn handle(ctx: &Ctx, request: JobRequest) -> Result<Reply<Job>, AppError> {
-        Ok(Reply::of(jobs::requeue(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(jobs::requeue(ctx.ops(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -138,7 +138,7 @@ impl Endpoint for DeleteJob {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: JobRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        jobs::delete(ctx.app(), by, request.id).await?;
+        jobs::delete(ctx.ops(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

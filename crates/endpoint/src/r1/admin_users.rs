@@ -1,5 +1,7 @@
 //! Accounts, for the administrators of the installation.
 
+use std::sync::Arc;
+
 use appcore::{
     AppError, Language, SessionId, Timestamp, UserId,
     page::{Page, PageRequest},
@@ -7,13 +9,14 @@ use appcore::{
         AdminUser, AdminUserDetails, ChangedAccounts, Export, InvitedUser, SentLink, UserRole, UserSession, UserStatus,
     },
 };
+use conversations::offboarding;
 use identity::accounts::{
     Confirmed,
     oversight::{self, Change, Deed, Filter, NewAccount},
 };
 use natter_macro::{dto, endpoint};
+use ops::console;
 use serde::Deserialize;
-use service::{console, offboarding};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
@@ -149,7 +152,7 @@ impl Endpoint for ShowAccount {
     type Response = AdminUserDetails;
 
     async fn handle(ctx: &Ctx, request: AccountRequest) -> Result<Reply<AdminUserDetails>, AppError> {
-        Ok(Reply::of(console::user(ctx.app(), request.id).await?))
+        Ok(Reply::of(console::user(ctx.ops(), request.id).await?))
     }
 }
 
@@ -189,7 +192,7 @@ impl Endpoint for DeleteAccount {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        offboarding::delete(ctx.app(), by, request.id).await?;
+        offboarding::delete(ctx.conversations(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -203,7 +206,7 @@ impl Endpoint for ExportAccount {
     type Response = Export;
 
     async fn handle(ctx: &Ctx, request: AccountRequest, by: &Confirmed) -> Result<Reply<Export>, AppError> {
-        Ok(Reply::pieces(offboarding::export_of(ctx.shared_app(), by, request.id).await?))
+        Ok(Reply::pieces(offboarding::export_of(Arc::clone(ctx.conversations()), by, request.id).await?))
     }
 }
 

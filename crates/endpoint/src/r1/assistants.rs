@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Assistant, AssistantTools, Picture, Visibility},
 };
+use assistants::definitions::{self, AssistantFields, EditableAssistant};
 use natter_macro::{dto, endpoint};
-use service::assistants::{self, AssistantFields, EditableAssistant};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -36,7 +36,7 @@ impl Endpoint for ListAssistants {
     type Response = Page<Assistant>;
 
     async fn handle(ctx: &Ctx, request: ListAssistantsRequest) -> Result<Reply<Page<Assistant>>, AppError> {
-        Ok(Reply::of(assistants::list(ctx.app(), ctx.user()?, request.workspace_id, request.page).await?))
+        Ok(Reply::of(definitions::list(ctx.assistants(), ctx.user()?, request.workspace_id, request.page).await?))
     }
 }
 
@@ -99,7 +99,7 @@ impl Endpoint for CreateAssistant {
             model_choice: request.model_choice,
             starters: request.starters,
         };
-        Ok(Reply::of(assistants::create(ctx.app(), ctx.user()?, request.workspace_id, fields).await?))
+        Ok(Reply::of(definitions::create(ctx.assistants(), ctx.user()?, request.workspace_id, fields).await?))
     }
 }
 
@@ -116,7 +116,7 @@ impl Endpoint for ShowAssistant {
     type Response = Assistant;
 
     async fn handle(ctx: &Ctx, request: ShowAssistantRequest) -> Result<Reply<Assistant>, AppError> {
-        Ok(Reply::of(assistants::find(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(definitions::find(ctx.assistants(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -183,7 +183,7 @@ impl Endpoint for ChangeAssistant {
             model_choice: request.model_choice,
             starters: request.starters,
         };
-        Ok(Reply::of(assistants::update(ctx.app(), assistant, fields).await?))
+        Ok(Reply::of(definitions::update(ctx.assistants(), assistant, fields).await?))
     }
 }
 
@@ -200,7 +200,7 @@ impl Endpoint for DeleteAssistant {
         _: ShowAssistantRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<NoData>, AppError> {
-        assistants::delete(ctx.app(), assistant).await?;
+        definitions::delete(ctx.assistants(), assistant).await?;
         Ok(Reply::of(NoData))
     }
 }

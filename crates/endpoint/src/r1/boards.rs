@@ -5,9 +5,9 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Board, BoardColumn, OwnTask, Task},
 };
+use conversations::boards::{self, ColumnChange, ColumnPlace, NewTask, OwnTaskFilter, TaskChange, TaskFilter};
 use natter_macro::{dto, endpoint};
 use serde::{Deserialize, Serialize};
-use service::boards::{self, ColumnChange, ColumnPlace, NewTask, OwnTaskFilter, TaskChange, TaskFilter};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, FromText, NoData, RateGroup, Reply};
@@ -42,7 +42,7 @@ impl Endpoint for ShowBoard {
     type Response = Board;
 
     async fn handle(ctx: &Ctx, request: BoardRequest) -> Result<Reply<Board>, AppError> {
-        Ok(Reply::of(boards::show(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(boards::show(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -63,7 +63,7 @@ impl Endpoint for ListColumns {
     type Response = Page<BoardColumn>;
 
     async fn handle(ctx: &Ctx, request: ListColumnsRequest) -> Result<Reply<Page<BoardColumn>>, AppError> {
-        Ok(Reply::of(boards::list_columns(ctx.app(), ctx.user()?, request.id, request.page).await?))
+        Ok(Reply::of(boards::list_columns(ctx.conversations(), ctx.user()?, request.id, request.page).await?))
     }
 }
 
@@ -106,7 +106,8 @@ impl Endpoint for CreateColumn {
 
     async fn handle(ctx: &Ctx, request: CreateColumnRequest) -> Result<Reply<BoardColumn>, AppError> {
         let (place, done) = (request.position.map(Into::into), request.done.unwrap_or(false));
-        let column = boards::create_column(ctx.app(), ctx.user()?, request.id, &request.name, place, done).await?;
+        let column =
+            boards::create_column(ctx.conversations(), ctx.user()?, request.id, &request.name, place, done).await?;
         Ok(Reply::of(column))
     }
 }
@@ -130,7 +131,7 @@ impl Endpoint for ChangeColumn {
     async fn handle(ctx: &Ctx, request: ChangeColumnRequest) -> Result<Reply<BoardColumn>, AppError> {
         let place = request.position.map(Into::into);
         let change = ColumnChange { name: request.name, place, done: request.done };
-        Ok(Reply::of(boards::update_column(ctx.app(), ctx.user()?, request.id, change).await?))
+        Ok(Reply::of(boards::update_column(ctx.conversations(), ctx.user()?, request.id, change).await?))
     }
 }
 
@@ -149,7 +150,7 @@ impl Endpoint for DeleteColumn {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: DeleteColumnRequest) -> Result<Reply<NoData>, AppError> {
-        boards::delete_column(ctx.app(), ctx.user()?, request.id).await?;
+        boards::delete_column(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -174,7 +175,9 @@ impl Endpoint for ArchiveColumnTasks {
     type Response = ArchivedTasks;
 
     async fn handle(ctx: &Ctx, request: ArchiveColumnTasksRequest) -> Result<Reply<ArchivedTasks>, AppError> {
-        Ok(Reply::of(ArchivedTasks { count: boards::archive_column(ctx.app(), ctx.user()?, request.id).await? }))
+        Ok(Reply::of(ArchivedTasks {
+            count: boards::archive_column(ctx.conversations(), ctx.user()?, request.id).await?,
+        }))
     }
 }
 
@@ -212,7 +215,7 @@ impl Endpoint for ListTasks {
             is_archived: request.archived.unwrap_or(false),
             is_from_message: request.from_message.unwrap_or(false),
         };
-        Ok(Reply::of(boards::list(ctx.app(), ctx.user()?, request.id, filter, request.page).await?))
+        Ok(Reply::of(boards::list(ctx.conversations(), ctx.user()?, request.id, filter, request.page).await?))
     }
 }
 
@@ -259,7 +262,7 @@ impl Endpoint for CreateTask {
             message_id: request.message_id,
             position: request.position,
         };
-        Ok(Reply::of(boards::create(ctx.app(), ctx.user()?, request.id, new).await?))
+        Ok(Reply::of(boards::create(ctx.conversations(), ctx.user()?, request.id, new).await?))
     }
 }
 
@@ -314,7 +317,7 @@ impl Endpoint for ListOwnTasks {
             label: request.label,
             due_before: request.due_before,
         };
-        Ok(Reply::of(boards::of_caller(ctx.app(), ctx.user()?, filter, request.page).await?))
+        Ok(Reply::of(boards::of_caller(ctx.conversations(), ctx.user()?, filter, request.page).await?))
     }
 }
 
@@ -331,7 +334,7 @@ impl Endpoint for ShowTask {
     type Response = Task;
 
     async fn handle(ctx: &Ctx, request: TaskRequest) -> Result<Reply<Task>, AppError> {
-        Ok(Reply::of(boards::find(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(boards::find(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -379,7 +382,7 @@ impl Endpoint for ChangeTask {
             position: request.position,
             archived: request.archived,
         };
-        Ok(Reply::of(boards::update(ctx.app(), ctx.user()?, request.id, change).await?))
+        Ok(Reply::of(boards::update(ctx.conversations(), ctx.user()?, request.id, change).await?))
     }
 }
 
@@ -399,7 +402,7 @@ impl Endpoint for DeleteTask {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: DeleteTaskRequest) -> Result<Reply<NoData>, AppError> {
-        boards::delete(ctx.app(), ctx.user()?, request.id, request.version).await?;
+        boards::delete(ctx.conversations(), ctx.user()?, request.id, request.version).await?;
         Ok(Reply::of(NoData))
     }
 }

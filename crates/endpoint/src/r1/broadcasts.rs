@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Audience, Broadcast, BroadcastChannel, BroadcastPreview, BroadcastStatus, Severity, ShownBroadcast},
 };
+use conversations::broadcasts::{self, BroadcastChange, NewBroadcast};
 use natter_macro::{dto, endpoint};
-use service::broadcasts::{self, BroadcastChange, NewBroadcast};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -47,7 +47,7 @@ impl Endpoint for ListBroadcasts {
 
     async fn handle(ctx: &Ctx, request: ListBroadcastsRequest) -> Result<Reply<Page<Broadcast>>, AppError> {
         let ListBroadcastsRequest { status, severity, q, page } = request;
-        Ok(Reply::of(broadcasts::list(ctx.app(), status, severity, q, page).await?))
+        Ok(Reply::of(broadcasts::list(ctx.conversations(), status, severity, q, page).await?))
     }
 }
 
@@ -91,7 +91,7 @@ impl Endpoint for CreateBroadcast {
             starts_at: request.starts_at,
             ends_at: request.ends_at,
         };
-        Ok(Reply::of(broadcasts::create(ctx.app(), ctx.user()?, new).await?))
+        Ok(Reply::of(broadcasts::create(ctx.conversations(), ctx.user()?, new).await?))
     }
 }
 
@@ -109,7 +109,7 @@ impl Endpoint for PreviewBroadcast {
     type Response = BroadcastPreview;
 
     async fn handle(ctx: &Ctx, request: PreviewBroadcastRequest) -> Result<Reply<BroadcastPreview>, AppError> {
-        Ok(Reply::of(broadcasts::preview(ctx.app(), request.audience).await?))
+        Ok(Reply::of(broadcasts::preview(ctx.conversations(), request.audience).await?))
     }
 }
 
@@ -122,7 +122,7 @@ impl Endpoint for ListShownBroadcasts {
     type Response = Page<ShownBroadcast>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Page<ShownBroadcast>>, AppError> {
-        let shown = broadcasts::shown(ctx.app(), ctx.user()?).await?;
+        let shown = broadcasts::shown(ctx.conversations(), ctx.user()?).await?;
         let total = shown.len() as u64;
         Ok(Reply::of(Page::new(shown, PageRequest::new(None, None), total)))
     }
@@ -143,7 +143,7 @@ impl Endpoint for ReadBroadcast {
     type Response = Broadcast;
 
     async fn handle(ctx: &Ctx, request: BroadcastRequest) -> Result<Reply<Broadcast>, AppError> {
-        Ok(Reply::of(broadcasts::find(ctx.app(), request.id).await?))
+        Ok(Reply::of(broadcasts::find(ctx.conversations(), request.id).await?))
     }
 }
 
@@ -187,7 +187,7 @@ impl Endpoint for ChangeBroadcast {
             starts_at: request.starts_at,
             ends_at: request.ends_at,
         };
-        Ok(Reply::of(broadcasts::change(ctx.app(), ctx.user()?, request.id, change).await?))
+        Ok(Reply::of(broadcasts::change(ctx.conversations(), ctx.user()?, request.id, change).await?))
     }
 }
 
@@ -200,7 +200,7 @@ impl Endpoint for WithdrawBroadcast {
     type Response = Broadcast;
 
     async fn handle(ctx: &Ctx, request: BroadcastRequest) -> Result<Reply<Broadcast>, AppError> {
-        Ok(Reply::of(broadcasts::withdraw(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(broadcasts::withdraw(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -211,7 +211,7 @@ impl Endpoint for SeeBroadcast {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: BroadcastRequest) -> Result<Reply<NoData>, AppError> {
-        broadcasts::see(ctx.app(), ctx.user()?, request.id).await?;
+        broadcasts::see(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -225,7 +225,7 @@ impl Endpoint for DismissBroadcast {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: BroadcastRequest) -> Result<Reply<NoData>, AppError> {
-        broadcasts::dismiss(ctx.app(), ctx.user()?, request.id).await?;
+        broadcasts::dismiss(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

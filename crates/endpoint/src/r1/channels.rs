@@ -5,7 +5,6 @@ use appcore::{
     view::{Conversation, ConversationKind},
 };
 use natter_macro::{dto, endpoint};
-use service::conversations;
 
 use super::conversations::ConversationRequest;
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
@@ -26,7 +25,7 @@ impl Endpoint for JoinConversation {
     type Response = Conversation;
 
     async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
-        Ok(Reply::of(conversations::join(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(conversations::join(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -39,7 +38,7 @@ impl Endpoint for ArchiveConversation {
     type Response = Conversation;
 
     async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
-        Ok(Reply::of(conversations::archive(ctx.app(), ctx.user()?, request.id, true).await?))
+        Ok(Reply::of(conversations::archive(ctx.conversations(), ctx.user()?, request.id, true).await?))
     }
 }
 
@@ -50,7 +49,7 @@ impl Endpoint for UnarchiveConversation {
     type Response = Conversation;
 
     async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
-        Ok(Reply::of(conversations::archive(ctx.app(), ctx.user()?, request.id, false).await?))
+        Ok(Reply::of(conversations::archive(ctx.conversations(), ctx.user()?, request.id, false).await?))
     }
 }
 
@@ -71,6 +70,6 @@ impl Endpoint for ConvertConversation {
     type Response = Conversation;
 
     async fn handle(ctx: &Ctx, request: ConvertConversationRequest) -> Result<Reply<Conversation>, AppError> {
-        Ok(Reply::of(conversations::convert(ctx.app(), ctx.user()?, request.id, request.kind).await?))
+        Ok(Reply::of(conversations::convert(ctx.conversations(), ctx.user()?, request.id, request.kind).await?))
     }
 }

@@ -8,7 +8,7 @@ use appcore::{
     view::{Checks, Figures, FiguresRange, Instance, ProfileKind},
 };
 use natter_macro::{dto, endpoint};
-use service::{checks, console};
+use ops::{checks, console};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Raw, Reply, endpoint_trait::Bound};
 
@@ -38,7 +38,7 @@ impl Endpoint for ReadFigures {
     type Response = Figures;
 
     async fn handle(ctx: &Ctx, request: ReadFiguresRequest) -> Result<Reply<Figures>, AppError> {
-        Ok(Reply::of(console::figures(ctx.app(), request.range.unwrap_or_default()).await?))
+        Ok(Reply::of(console::figures(ctx.ops(), request.range.unwrap_or_default()).await?))
     }
 }
 
@@ -51,7 +51,7 @@ impl Endpoint for ListInstances {
     type Response = Vec<Instance>;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Vec<Instance>>, AppError> {
-        Ok(Reply::of(console::instances(ctx.app()).await?))
+        Ok(Reply::of(console::instances(ctx.ops()).await?))
     }
 }
 
@@ -65,7 +65,7 @@ impl Endpoint for RunChecks {
     type Response = Checks;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Checks>, AppError> {
-        Ok(Reply::of(checks::all(ctx.app()).await))
+        Ok(Reply::of(checks::all(ctx.ops()).await))
     }
 }
 
@@ -91,7 +91,7 @@ impl Endpoint for TakeProfile {
     async fn handle(ctx: &Ctx, request: TakeProfileRequest) -> Result<Reply<Raw>, AppError> {
         let time = Duration::from_secs(request.seconds.unwrap_or(10));
         let kind = request.kind.unwrap_or_default();
-        let profile = console::profile(ctx.app(), ctx.user()?, kind, time).await?;
+        let profile = console::profile(ctx.ops(), ctx.user()?, kind, time).await?;
         let name = HeaderValue::from_static("attachment; filename=\"natter.pprof\"");
         Ok(Reply::bytes("application/octet-stream", profile.into()).header(CONTENT_DISPOSITION, name))
     }

@@ -9,13 +9,13 @@ use appcore::{
         Notify, OwnMembership, Posting,
     },
 };
+use conversations::{self, ConversationChange, Filter, NewConversation, NewMember, OwnChange};
 use event_log::{
     events,
     receipts::{self, ReceiptState},
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
-use service::conversations::{self, ConversationChange, Filter, NewConversation, NewMember, OwnChange};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, FromText, NoData, RateGroup, Reply};
@@ -103,8 +103,8 @@ impl Endpoint for ListConversations {
             joined: request.joined,
         };
         Ok(Reply::of(match request.scope.unwrap_or_default() {
-            ConversationScope::Own => conversations::list(app, by, filter, page).await?,
-            ConversationScope::Browse => conversations::browse(app, by, filter, page).await?,
+            ConversationScope::Own => conversations::list(&app.conversations, by, filter, page).await?,
+            ConversationScope::Browse => conversations::browse(&app.conversations, by, filter, page).await?,
         }))
     }
 }
@@ -155,7 +155,7 @@ impl Endpoint for CreateConversation {
             assistant_id: request.assistant_id,
             client_id: request.client_id.map(ClientId::parse).transpose()?,
         };
-        let (conversation, is_new) = conversations::create(ctx.app(), ctx.user()?, new).await?;
+        let (conversation, is_new) = conversations::create(ctx.conversations(), ctx.user()?, new).await?;
         Ok(if is_new { Reply::of(conversation) } else { Reply::ok(conversation) })
     }
 }
@@ -175,7 +175,7 @@ impl Endpoint for ShowConversation {
     type Response = Conversation;
 
     async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<Conversation>, AppError> {
-        Ok(Reply::of(conversations::find(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(conversations::find(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -213,7 +213,7 @@ impl Endpoint for ChangeConversation {
             mention_all: request.mention_all,
             slow_mode_seconds: request.slow_mode_seconds,
         };
-        Ok(Reply::of(conversations::update(ctx.app(), ctx.user()?, request.id, change).await?))
+        Ok(Reply::of(conversations::update(ctx.conversations(), ctx.user()?, request.id, change).await?))
     }
 }
 
@@ -226,7 +226,7 @@ impl Endpoint for DeleteConversation {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<NoData>, AppError> {
-        conversations::delete(ctx.app(), ctx.user()?, request.id).await?;
+        conversations::delete(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -259,7 +259,7 @@ impl Endpoint for ChangeOwn {
             pinned: request.pinned,
             section_id: request.section_id,
         };
-        Ok(Reply::of(conversations::set_own(ctx.app(), ctx.user()?, request.id, change).await?))
+        Ok(Reply::of(conversations::set_own(ctx.conversations(), ctx.user()?, request.id, change).await?))
     }
 }
 
@@ -273,7 +273,7 @@ impl Endpoint for LeaveConversation {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ConversationRequest) -> Result<Reply<NoData>, AppError> {
-        conversations::leave(ctx.app(), ctx.user()?, request.id).await?;
+        conversations::leave(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -372,7 +372,8 @@ impl Endpoint for ListMembers {
     async fn handle(ctx: &Ctx, request: ListMembersRequest) -> Result<Reply<Page<Member>>, AppError> {
         let text = request.q.unwrap_or_default();
         let found =
-            conversations::members(ctx.app(), ctx.user()?, request.id, &text, request.role, request.page).await?;
+            conversations::members(ctx.conversations(), ctx.user()?, request.id, &text, request.role, request.page)
+                .await?;
         Ok(Reply::of(found))
     }
 }
@@ -392,7 +393,7 @@ impl Endpoint for ShowMember {
     type Response = Member;
 
     async fn handle(ctx: &Ctx, request: MemberRequest) -> Result<Reply<Member>, AppError> {
-        Ok(Reply::of(conversations::member(ctx.app(), ctx.user()?, request.id, request.user_id).await?))
+        Ok(Reply::of(conversations::member(ctx.conversations(), ctx.user()?, request.id, request.user_id).await?))
     }
 }
 
@@ -425,7 +426,7 @@ impl Endpoint for AddMember {
             (None, Some(assistant)) => Err(assistant),
             _ => return Err(AppError::field("user_id", "required", "Provide either user_id or assistant_id.")),
         };
-        Ok(Reply::of(match conversations::add_member(ctx.app(), ctx.user()?, request.id, who).await? {
+        Ok(Reply::of(match conversations::add_member(ctx.conversations(), ctx.user()?, request.id, who).await? {
             NewMember::Person(member) => AddedMember::Person(member),
             NewMember::Assistant(member) => AddedMember::Assistant(member),
         }))
@@ -449,7 +450,10 @@ impl Endpoint for ChangeMember {
     type Response = Member;
 
     async fn handle(ctx: &Ctx, request: ChangeMemberRequest) -> Result<Reply<Member>, AppError> {
-        Ok(Reply::of(conversations::set_role(ctx.app(), ctx.user()?, request.id, request.user_id, request.role).await?))
+        Ok(Reply::of(
+            conversations::set_role(ctx.conversations(), ctx.user()?, request.id, request.user_id, request.role)
+                .await?,
+        ))
     }
 }
 
@@ -460,7 +464,7 @@ impl Endpoint for RemoveMember {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: MemberRequest) -> Result<Reply<NoData>, AppError> {
-        conversations::remove_member(ctx.app(), ctx.user()?, request.id, request.user_id).await?;
+        conversations::remove_member(ctx.conversations(), ctx.user()?, request.id, request.user_id).await?;
         Ok(Reply::of(NoData))
     }
 }

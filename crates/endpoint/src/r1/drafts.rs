@@ -5,11 +5,11 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Draft, Mention, Message, Scheduled},
 };
-use natter_macro::{dto, endpoint};
-use service::messages::{
+use conversations::messages::{
     drafts,
     scheduled::{self, ScheduledChange},
 };
+use natter_macro::{dto, endpoint};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -48,7 +48,7 @@ impl Endpoint for PutDraft {
     async fn handle(ctx: &Ctx, request: PutDraftRequest) -> Result<Reply<Draft>, AppError> {
         let PutDraftRequest { id, content, thread_id, reply_to, updated_at } = request;
         let draft = Draft { conversation_id: id, thread_id, content, reply_to, updated_at: ctx.app().clock.now() };
-        Ok(Reply::of(drafts::put(ctx.app(), ctx.user()?, draft, updated_at).await?))
+        Ok(Reply::of(drafts::put(ctx.conversations(), ctx.user()?, draft, updated_at).await?))
     }
 }
 
@@ -67,7 +67,7 @@ impl Endpoint for ListDrafts {
     type Response = Page<Draft>;
 
     async fn handle(ctx: &Ctx, request: ListDraftsRequest) -> Result<Reply<Page<Draft>>, AppError> {
-        Ok(Reply::of(drafts::list(ctx.app(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(drafts::list(ctx.conversations(), ctx.user()?, request.page).await?))
     }
 }
 
@@ -89,7 +89,7 @@ impl Endpoint for ListScheduled {
     type Response = Page<Scheduled>;
 
     async fn handle(ctx: &Ctx, request: ListScheduledRequest) -> Result<Reply<Page<Scheduled>>, AppError> {
-        Ok(Reply::of(scheduled::list(ctx.app(), ctx.user()?, request.conversation_id, request.page).await?))
+        Ok(Reply::of(scheduled::list(ctx.conversations(), ctx.user()?, request.conversation_id, request.page).await?))
     }
 }
 
@@ -106,7 +106,7 @@ impl Endpoint for ShowScheduled {
     type Response = Scheduled;
 
     async fn handle(ctx: &Ctx, request: ScheduledRequest) -> Result<Reply<Scheduled>, AppError> {
-        Ok(Reply::of(scheduled::find(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(scheduled::find(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -131,7 +131,7 @@ impl Endpoint for ChangeScheduled {
 
     async fn handle(ctx: &Ctx, request: ChangeScheduledRequest) -> Result<Reply<Scheduled>, AppError> {
         let change = ScheduledChange { content: request.content, mentions: request.mentions, send_at: request.send_at };
-        Ok(Reply::of(scheduled::change(ctx.app(), ctx.user()?, request.id, change).await?))
+        Ok(Reply::of(scheduled::change(ctx.conversations(), ctx.user()?, request.id, change).await?))
     }
 }
 
@@ -142,7 +142,7 @@ impl Endpoint for SendScheduled {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: ScheduledRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(scheduled::send_now(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(scheduled::send_now(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -155,7 +155,7 @@ impl Endpoint for DeleteScheduled {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ScheduledRequest) -> Result<Reply<NoData>, AppError> {
-        scheduled::remove(ctx.app(), ctx.user()?, request.id).await?;
+        scheduled::remove(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

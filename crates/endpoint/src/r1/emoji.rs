@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::WorkspaceEmoji,
 };
+use conversations::workspaces::emoji;
 use natter_macro::{dto, endpoint};
-use service::workspaces::emoji;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
 
@@ -30,7 +30,7 @@ impl Endpoint for ListEmoji {
     type Response = Page<WorkspaceEmoji>;
 
     async fn handle(ctx: &Ctx, request: ListEmojiRequest) -> Result<Reply<Page<WorkspaceEmoji>>, AppError> {
-        Ok(Reply::of(emoji::list(ctx.app(), ctx.user()?, request.id, request.page).await?))
+        Ok(Reply::of(emoji::list(ctx.conversations(), ctx.user()?, request.id, request.page).await?))
     }
 }
 
@@ -55,7 +55,7 @@ impl Endpoint for AddEmoji {
 
     async fn handle(ctx: &Ctx, request: AddEmojiRequest) -> Result<Reply<WorkspaceEmoji>, AppError> {
         let AddEmojiRequest { id, name, upload_id } = request;
-        Ok(Reply::of(emoji::add(ctx.app(), ctx.user()?, id, &name, upload_id).await?))
+        Ok(Reply::of(emoji::add(ctx.conversations(), ctx.user()?, id, &name, upload_id).await?))
     }
 }
 
@@ -76,7 +76,7 @@ impl Endpoint for RemoveEmoji {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemoveEmojiRequest) -> Result<Reply<NoData>, AppError> {
-        emoji::remove(ctx.app(), ctx.user()?, request.id, &request.name).await?;
+        emoji::remove(ctx.conversations(), ctx.user()?, request.id, &request.name).await?;
         Ok(Reply::of(NoData))
     }
 }

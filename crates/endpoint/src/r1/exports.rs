@@ -4,8 +4,8 @@ use appcore::{
     AppError, ConversationId, Timestamp,
     view::{ExportFormat, Upload},
 };
+use conversations::exports::{self, ExportableConversation, Wanted};
 use natter_macro::{dto, endpoint};
-use service::exports::{self, ExportableConversation, Wanted};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
 
@@ -40,6 +40,6 @@ impl Endpoint for ExportConversation {
     ) -> Result<Reply<Upload>, AppError> {
         let ExportConversationRequest { id: _, format, from, to, files } = request;
         let wanted = Wanted { format, from, to, files: files.unwrap_or(false) };
-        Ok(Reply::of(exports::begin(ctx.app(), conversation, wanted).await?))
+        Ok(Reply::of(exports::begin(ctx.conversations(), conversation, wanted).await?))
     }
 }

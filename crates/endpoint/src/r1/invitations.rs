@@ -5,9 +5,9 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Invitation, InvitedTo, WorkspaceRole},
 };
+use conversations::workspaces::invitations::{self, NewInvitation as Wanted};
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
-use service::workspaces::invitations::{self, NewInvitation as Wanted};
 use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
@@ -37,7 +37,7 @@ impl Endpoint for ListInvitations {
     type Response = Page<Invitation>;
 
     async fn handle(ctx: &Ctx, request: ListInvitationsRequest) -> Result<Reply<Page<Invitation>>, AppError> {
-        Ok(Reply::of(invitations::list(ctx.app(), ctx.user()?, request.id, request.page).await?))
+        Ok(Reply::of(invitations::list(ctx.conversations(), ctx.user()?, request.id, request.page).await?))
     }
 }
 
@@ -83,7 +83,7 @@ impl Endpoint for CreateInvitation {
             role: request.role,
             expires_at: request.expires_at,
         };
-        let made = invitations::create(ctx.app(), ctx.user()?, request.id, wanted, &ctx.own_url()).await?;
+        let made = invitations::create(ctx.conversations(), ctx.user()?, request.id, wanted, &ctx.own_url()).await?;
         Ok(Reply::of(NewInvitation {
             invitation: made.invitation,
             token: made.token.expose().to_owned(),
@@ -109,7 +109,7 @@ impl Endpoint for RevokeInvitation {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RevokeInvitationRequest) -> Result<Reply<NoData>, AppError> {
-        invitations::revoke(ctx.app(), ctx.user()?, request.id, request.invitation_id).await?;
+        invitations::revoke(ctx.conversations(), ctx.user()?, request.id, request.invitation_id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -126,7 +126,7 @@ impl Endpoint for PreviewInvitation {
     type Response = InvitedTo;
 
     async fn handle(ctx: &Ctx, request: InvitationTokenRequest) -> Result<Reply<InvitedTo>, AppError> {
-        Ok(Reply::of(invitations::preview(ctx.app(), &request.token).await?))
+        Ok(Reply::of(invitations::preview(ctx.conversations(), &request.token).await?))
     }
 }
 
@@ -139,7 +139,7 @@ impl Endpoint for AcceptInvitation {
     type Response = InvitedTo;
 
     async fn handle(ctx: &Ctx, request: InvitationTokenRequest) -> Result<Reply<InvitedTo>, AppError> {
-        let led_to = invitations::accept(ctx.app(), ctx.user()?, &request.token).await?;
+        let led_to = invitations::accept(ctx.conversations(), ctx.user()?, &request.token).await?;
         Ok(Reply::of(led_to))
     }
 }

@@ -5,11 +5,11 @@ use appcore::{
     auth::Permission,
     view::{CitedPiece, Knowledge, KnowledgeFile},
 };
-use natter_macro::{dto, endpoint};
-use service::{
-    assistants::EditableAssistant,
+use assistants::{
+    definitions::EditableAssistant,
     knowledge::{self, Shelf},
 };
+use natter_macro::{dto, endpoint};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -48,7 +48,7 @@ impl Endpoint for ListKnowledge {
         _: ListKnowledgeRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<Knowledge>, AppError> {
-        Ok(Reply::of(knowledge::list(ctx.app(), &Shelf::of_assistant(assistant)?).await?))
+        Ok(Reply::of(knowledge::list(ctx.assistants(), &Shelf::of_assistant(assistant)?).await?))
     }
 }
 
@@ -74,7 +74,7 @@ impl Endpoint for GiveKnowledge {
         request: GiveKnowledgeRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<KnowledgeFile>, AppError> {
-        let given = knowledge::give(ctx.app(), &Shelf::of_assistant(assistant)?, request.upload_id).await?;
+        let given = knowledge::give(ctx.assistants(), &Shelf::of_assistant(assistant)?, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
 }
@@ -100,7 +100,7 @@ impl Endpoint for RetryKnowledge {
         request: KnowledgeFileRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<KnowledgeFile>, AppError> {
-        Ok(Reply::of(knowledge::retry(ctx.app(), &Shelf::of_assistant(assistant)?, request.file_id).await?))
+        Ok(Reply::of(knowledge::retry(ctx.assistants(), &Shelf::of_assistant(assistant)?, request.file_id).await?))
     }
 }
 
@@ -117,7 +117,7 @@ impl Endpoint for RemoveKnowledge {
         request: KnowledgeFileRequest,
         assistant: &EditableAssistant,
     ) -> Result<Reply<NoData>, AppError> {
-        knowledge::remove(ctx.app(), &Shelf::of_assistant(assistant)?, request.file_id).await?;
+        knowledge::remove(ctx.assistants(), &Shelf::of_assistant(assistant)?, request.file_id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -141,8 +141,8 @@ impl Endpoint for ListSectionKnowledge {
     type Response = Knowledge;
 
     async fn handle(ctx: &Ctx, request: ListSectionKnowledgeRequest) -> Result<Reply<Knowledge>, AppError> {
-        let shelf = Shelf::of_section(ctx.app(), ctx.user()?, request.id, request.workspace_id).await?;
-        Ok(Reply::of(knowledge::list(ctx.app(), &shelf).await?))
+        let shelf = Shelf::of_section(ctx.assistants(), ctx.user()?, request.id, request.workspace_id).await?;
+        Ok(Reply::of(knowledge::list(ctx.assistants(), &shelf).await?))
     }
 }
 
@@ -165,8 +165,8 @@ impl Endpoint for GiveSectionKnowledge {
     type Response = KnowledgeFile;
 
     async fn handle(ctx: &Ctx, request: GiveSectionKnowledgeRequest) -> Result<Reply<KnowledgeFile>, AppError> {
-        let shelf = Shelf::of_section(ctx.app(), ctx.user()?, request.id, request.workspace_id).await?;
-        let given = knowledge::give(ctx.app(), &shelf, request.upload_id).await?;
+        let shelf = Shelf::of_section(ctx.assistants(), ctx.user()?, request.id, request.workspace_id).await?;
+        let given = knowledge::give(ctx.assistants(), &shelf, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
 }
@@ -188,8 +188,8 @@ impl Endpoint for RetrySectionKnowledge {
     type Response = KnowledgeFile;
 
     async fn handle(ctx: &Ctx, request: SectionKnowledgeFileRequest) -> Result<Reply<KnowledgeFile>, AppError> {
-        let shelf = Shelf::of_section_file(ctx.app(), ctx.user()?, request.id, request.file_id).await?;
-        Ok(Reply::of(knowledge::retry(ctx.app(), &shelf, request.file_id).await?))
+        let shelf = Shelf::of_section_file(ctx.assistants(), ctx.user()?, request.id, request.file_id).await?;
+        Ok(Reply::of(knowledge::retry(ctx.assistants(), &shelf, request.file_id).await?))
     }
 }
 
@@ -202,8 +202,8 @@ impl Endpoint for RemoveSectionKnowledge {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: SectionKnowledgeFileRequest) -> Result<Reply<NoData>, AppError> {
-        let shelf = Shelf::of_section_file(ctx.app(), ctx.user()?, request.id, request.file_id).await?;
-        knowledge::remove(ctx.app(), &shelf, request.file_id).await?;
+        let shelf = Shelf::of_section_file(ctx.assistants(), ctx.user()?, request.id, request.file_id).await?;
+        knowledge::remove(ctx.assistants(), &shelf, request.file_id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -224,8 +224,8 @@ impl Endpoint for ListWorkspaceKnowledge {
     type Response = Knowledge;
 
     async fn handle(ctx: &Ctx, request: ListWorkspaceKnowledgeRequest) -> Result<Reply<Knowledge>, AppError> {
-        let shelf = Shelf::of_workspace(ctx.app(), ctx.user()?, request.id).await?;
-        Ok(Reply::of(knowledge::list(ctx.app(), &shelf).await?))
+        let shelf = Shelf::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(knowledge::list(ctx.assistants(), &shelf).await?))
     }
 }
 
@@ -246,8 +246,8 @@ impl Endpoint for GiveWorkspaceKnowledge {
     type Response = KnowledgeFile;
 
     async fn handle(ctx: &Ctx, request: GiveWorkspaceKnowledgeRequest) -> Result<Reply<KnowledgeFile>, AppError> {
-        let shelf = Shelf::of_workspace(ctx.app(), ctx.user()?, request.id).await?;
-        let given = knowledge::give(ctx.app(), &shelf, request.upload_id).await?;
+        let shelf = Shelf::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
+        let given = knowledge::give(ctx.assistants(), &shelf, request.upload_id).await?;
         Ok(if given.is_new { Reply::of(given.file) } else { Reply::ok(given.file) })
     }
 }
@@ -269,8 +269,8 @@ impl Endpoint for RetryWorkspaceKnowledge {
     type Response = KnowledgeFile;
 
     async fn handle(ctx: &Ctx, request: WorkspaceKnowledgeFileRequest) -> Result<Reply<KnowledgeFile>, AppError> {
-        let shelf = Shelf::of_workspace(ctx.app(), ctx.user()?, request.id).await?;
-        Ok(Reply::of(knowledge::retry(ctx.app(), &shelf, request.file_id).await?))
+        let shelf = Shelf::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
+        Ok(Reply::of(knowledge::retry(ctx.assistants(), &shelf, request.file_id).await?))
     }
 }
 
@@ -283,8 +283,8 @@ impl Endpoint for RemoveWorkspaceKnowledge {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: WorkspaceKnowledgeFileRequest) -> Result<Reply<NoData>, AppError> {
-        let shelf = Shelf::of_workspace(ctx.app(), ctx.user()?, request.id).await?;
-        knowledge::remove(ctx.app(), &shelf, request.file_id).await?;
+        let shelf = Shelf::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?;
+        knowledge::remove(ctx.assistants(), &shelf, request.file_id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -307,6 +307,6 @@ impl Endpoint for ShowCitation {
     type Response = CitedPiece;
 
     async fn handle(ctx: &Ctx, request: ShowCitationRequest) -> Result<Reply<CitedPiece>, AppError> {
-        Ok(Reply::of(knowledge::cited(ctx.app(), ctx.user()?, request.id, request.n).await?))
+        Ok(Reply::of(knowledge::cited(ctx.assistants(), ctx.user()?, request.id, request.n).await?))
     }
 }

@@ -10,14 +10,14 @@ use appcore::{
         ToolConnection, ToolMode, ToolSignIn,
     },
 };
-use identity::accounts::Confirmed;
-use natter_macro::{dto, endpoint};
-use platform::audit::Action;
-use service::tools::{
+use assistants::tools::{
     ServerFields,
     oauth::{self, ClientFields, Returned},
     server_prompts, servers,
 };
+use identity::accounts::Confirmed;
+use natter_macro::{dto, endpoint};
+use platform::audit::Action;
 
 use crate::{Access, Bound, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -52,7 +52,7 @@ impl Endpoint for ListOfferedServers {
     type Response = Page<OfferedServer>;
 
     async fn handle(ctx: &Ctx, request: ListMcpServersRequest) -> Result<Reply<Page<OfferedServer>>, AppError> {
-        Ok(Reply::of(servers::offered(ctx.app(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(servers::offered(ctx.assistants(), ctx.user()?, request.page).await?))
     }
 }
 
@@ -76,7 +76,8 @@ impl Endpoint for UseServerPrompt {
 
     async fn handle(ctx: &Ctx, request: UseServerPromptRequest) -> Result<Reply<PromptText>, AppError> {
         let UseServerPromptRequest { id, name, arguments } = request;
-        let text = server_prompts::make(ctx.app(), ctx.user()?, id, &name, arguments.unwrap_or_default()).await?;
+        let text =
+            server_prompts::make(ctx.assistants(), ctx.user()?, id, &name, arguments.unwrap_or_default()).await?;
         Ok(Reply::of(PromptText { text }))
     }
 }
@@ -90,7 +91,7 @@ impl Endpoint for ListToolConnections {
     type Response = Page<ToolConnection>;
 
     async fn handle(ctx: &Ctx, request: ListMcpServersRequest) -> Result<Reply<Page<ToolConnection>>, AppError> {
-        Ok(Reply::of(oauth::list(ctx.app(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(oauth::list(ctx.assistants(), ctx.user()?, request.page).await?))
     }
 }
 
@@ -114,7 +115,7 @@ impl Endpoint for SignInToToolServer {
     type Response = ToolSignIn;
 
     async fn handle(ctx: &Ctx, request: SignInToToolServerRequest) -> Result<Reply<ToolSignIn>, AppError> {
-        let url = oauth::begin(ctx.app(), ctx.user()?, request.id, request.next.as_deref()).await?;
+        let url = oauth::begin(ctx.assistants(), ctx.user()?, request.id, request.next.as_deref()).await?;
         Ok(Reply::of(ToolSignIn { url }))
     }
 }
@@ -142,7 +143,7 @@ impl Endpoint for ConnectToolServer {
     async fn handle(ctx: &Ctx, request: ConnectToolServerRequest) -> Result<Reply<ToolConnected>, AppError> {
         let ConnectToolServerRequest { server_id, state, code, error, iss } = request;
         let returned = Returned { server_id, state, code, error, issuer: iss };
-        Ok(Reply::of(oauth::finish(ctx.app(), ctx.user()?, returned).await?))
+        Ok(Reply::of(oauth::finish(ctx.assistants(), ctx.user()?, returned).await?))
     }
 }
 
@@ -155,7 +156,7 @@ impl Endpoint for DisconnectToolServer {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: McpServerRequest) -> Result<Reply<NoData>, AppError> {
-        oauth::disconnect(ctx.app(), ctx.user()?, request.id).await?;
+        oauth::disconnect(ctx.assistants(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -169,7 +170,7 @@ impl Endpoint for ListMcpCommands {
     type Response = Page<McpCommand>;
 
     async fn handle(ctx: &Ctx, request: ListMcpServersRequest) -> Result<Reply<Page<McpCommand>>, AppError> {
-        Ok(Reply::of(servers::commands(ctx.app(), request.page)))
+        Ok(Reply::of(servers::commands(ctx.assistants(), request.page)))
     }
 }
 
@@ -180,7 +181,7 @@ impl Endpoint for ListMcpServers {
     type Response = Page<McpServer>;
 
     async fn handle(ctx: &Ctx, request: ListMcpServersRequest) -> Result<Reply<Page<McpServer>>, AppError> {
-        Ok(Reply::of(servers::list(ctx.app(), request.page).await?))
+        Ok(Reply::of(servers::list(ctx.assistants(), request.page).await?))
     }
 }
 
@@ -234,7 +235,7 @@ impl Endpoint for AddMcpServer {
             offered_to: request.offered_to,
             modes: BTreeMap::new(),
         };
-        Ok(Reply::of(servers::create(ctx.app(), by, request.transport, fields).await?))
+        Ok(Reply::of(servers::create(ctx.assistants(), by, request.transport, fields).await?))
     }
 }
 
@@ -251,7 +252,7 @@ impl Endpoint for ShowMcpServer {
     type Response = McpServer;
 
     async fn handle(ctx: &Ctx, request: McpServerRequest) -> Result<Reply<McpServer>, AppError> {
-        Ok(Reply::of(servers::find(ctx.app(), request.id).await?))
+        Ok(Reply::of(servers::find(ctx.assistants(), request.id).await?))
     }
 }
 
@@ -306,7 +307,7 @@ impl Endpoint for ChangeMcpServer {
             offered_to: request.offered_to,
             modes: request.modes.unwrap_or_default(),
         };
-        Ok(Reply::of(servers::update(ctx.app(), by, request.id, fields).await?))
+        Ok(Reply::of(servers::update(ctx.assistants(), by, request.id, fields).await?))
     }
 }
 
@@ -319,7 +320,7 @@ impl Endpoint for RemoveMcpServer {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: McpServerRequest, by: &Confirmed) -> Result<Reply<NoData>, AppError> {
-        servers::remove(ctx.app(), by, request.id).await?;
+        servers::remove(ctx.assistants(), by, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -339,7 +340,7 @@ impl Endpoint for RefreshMcpServer {
     }
 
     async fn handle(ctx: &Ctx, _: McpServerRequest, id: &McpServerId) -> Result<Reply<McpServer>, AppError> {
-        Ok(Reply::of(servers::refresh(ctx.app(), ctx.user()?, *id).await?))
+        Ok(Reply::of(servers::refresh(ctx.assistants(), ctx.user()?, *id).await?))
     }
 
     async fn handle_after(ctx: &Ctx, id: Option<&McpServerId>, result: Result<&Reply<McpServer>, &AppError>) {

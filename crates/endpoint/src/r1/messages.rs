@@ -9,15 +9,15 @@ use appcore::{
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
-use service::{
+
+use assistants::{
     answering,
-    messages::{self, History, SendMessage as Send, polls, scheduled, threads},
     tools::{
         self, Decision,
         pictures::{self, Picture},
     },
 };
-
+use conversations::messages::{self, History, SendMessage as Send, polls, scheduled, threads};
 use event_log::events::AnswerOptions;
 use utoipa::ToSchema;
 
@@ -97,17 +97,22 @@ impl Endpoint for SendMessage {
     async fn handle(ctx: &Ctx, request: SendMessageRequest) -> Result<Reply<SentMessage>, AppError> {
         let attachments = request.attachment_ids.unwrap_or_default();
         let forwarded = match request.forward_of {
-            Some(origin) => Some(threads::origin(ctx.app(), ctx.user()?, origin).await?),
+            Some(origin) => Some(threads::origin(ctx.conversations(), ctx.user()?, origin).await?),
             None => None,
         };
         let command = Send {
             conversation_id: request.id,
             thread: messages::in_thread(request.thread_id, request.also_to_conversation.unwrap_or(false))?,
             forwarded,
-            poll: request.poll.map(|poll| polls::checked(ctx.app(), poll)).transpose()?,
+            poll: request.poll.map(|poll| polls::checked(ctx.conversations(), poll)).transpose()?,
             sender: ctx.user()?.user_id,
             client_id: ClientId::parse(request.client_id)?,
-            content: messages::content_beside(ctx.app(), request.content, &attachments, request.forward_of.is_some())?,
+            content: messages::content_beside(
+                ctx.conversations(),
+                request.content,
+                &attachments,
+                request.forward_of.is_some(),
+            )?,
             reply_to: request.reply_to,
             mentions: request.mentions.unwrap_or_default(),
             here: Vec::new(),
@@ -117,10 +122,10 @@ impl Endpoint for SendMessage {
         };
         let is_confirmed = request.confirm.unwrap_or(false);
         if let Some(send_at) = request.send_at {
-            let scheduled = scheduled::create(ctx.app(), command, send_at, is_confirmed).await?;
+            let scheduled = scheduled::create(ctx.conversations(), command, send_at, is_confirmed).await?;
             return Ok(Reply::accepted(SentMessage::Scheduled(Box::new(scheduled))));
         }
-        let sent = messages::send(ctx.app(), command, is_confirmed).await?;
+        let sent = messages::send(ctx.conversations(), command, is_confirmed).await?;
         let message = SentMessage::Sent(Box::new(sent.message));
         Ok(if sent.duplicate { Reply::ok(message) } else { Reply::of(message) })
     }
@@ -164,7 +169,7 @@ impl Endpoint for ListMessages {
             to: request.to,
             limit: request.limit.unwrap_or(USUAL_LIMIT),
         };
-        Ok(Reply::of(messages::page(ctx.app(), ctx.user()?, request.id, part).await?))
+        Ok(Reply::of(messages::page(ctx.conversations(), ctx.user()?, request.id, part).await?))
     }
 }
 
@@ -202,8 +207,10 @@ impl Endpoint for ShowMessage {
     async fn handle(ctx: &Ctx, request: ShowMessageRequest) -> Result<Reply<ShownMessage>, AppError> {
         let (app, by) = (ctx.app(), ctx.user()?);
         Ok(Reply::of(match request.around {
-            Some(count) => ShownMessage::Among(Box::new(messages::neighbours(app, by, request.id, count).await?)),
-            None => ShownMessage::Alone(Box::new(messages::find(app, by, request.id).await?)),
+            Some(count) => {
+                ShownMessage::Among(Box::new(messages::neighbours(&app.conversations, by, request.id, count).await?))
+            }
+            None => ShownMessage::Alone(Box::new(messages::find(&app.conversations, by, request.id).await?)),
         }))
     }
 }
@@ -230,10 +237,10 @@ impl Endpoint for EditMessage {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: EditMessageRequest) -> Result<Reply<Message>, AppError> {
-        let content = messages::content(ctx.app(), request.content)?;
+        let content = messages::content(ctx.conversations(), request.content)?;
         let edit = messages::Edit { content, mentions: request.mentions };
         let is_confirmed = request.confirm.unwrap_or(false);
-        Ok(Reply::of(messages::edit(ctx.app(), ctx.user()?, request.id, edit, is_confirmed).await?))
+        Ok(Reply::of(messages::edit(ctx.conversations(), ctx.user()?, request.id, edit, is_confirmed).await?))
     }
 }
 
@@ -257,9 +264,9 @@ impl Endpoint for AskAgain {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: AskAgainRequest) -> Result<Reply<Message>, AppError> {
-        let content = messages::content(ctx.app(), request.content)?;
+        let content = messages::content(ctx.conversations(), request.content)?;
         let asking = AnswerOptions { model: request.model, country: ctx.source().country, ..AnswerOptions::default() };
-        Ok(Reply::of(messages::ask_again(ctx.app(), ctx.user()?, request.id, content, asking).await?))
+        Ok(Reply::of(messages::ask_again(ctx.conversations(), ctx.user()?, request.id, content, asking).await?))
     }
 }
 
@@ -281,7 +288,7 @@ impl Endpoint for ShowVersion {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: ShowVersionRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(messages::show_version(ctx.app(), ctx.user()?, request.id, request.index).await?))
+        Ok(Reply::of(messages::show_version(ctx.conversations(), ctx.user()?, request.id, request.index).await?))
     }
 }
 
@@ -292,7 +299,7 @@ impl Endpoint for DeleteMessage {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<NoData>, AppError> {
-        messages::delete(ctx.app(), ctx.user()?, request.id).await?;
+        messages::delete(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -306,7 +313,7 @@ impl Endpoint for StopMessage {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(answering::stop(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(answering::stop(ctx.assistants(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -329,7 +336,7 @@ impl Endpoint for RegenerateMessage {
 
     async fn handle(ctx: &Ctx, request: RegenerateMessageRequest) -> Result<Reply<Message>, AppError> {
         let asking = AnswerOptions { model: request.model, country: ctx.source().country, ..AnswerOptions::default() };
-        Ok(Reply::of(answering::regenerate(ctx.app(), ctx.user()?, request.id, asking).await?))
+        Ok(Reply::of(answering::regenerate(ctx.assistants(), ctx.user()?, request.id, asking).await?))
     }
 }
 
@@ -355,7 +362,7 @@ impl Endpoint for CompareAnswer {
     async fn handle(ctx: &Ctx, request: CompareAnswerRequest) -> Result<Reply<Message>, AppError> {
         let (model, country) = (Some(request.model), ctx.source().country);
         let asking = AnswerOptions { model, country, ..AnswerOptions::default() };
-        Ok(Reply::of(answering::compare(ctx.app(), ctx.user()?, request.id, asking).await?))
+        Ok(Reply::of(answering::compare(ctx.assistants(), ctx.user()?, request.id, asking).await?))
     }
 }
 
@@ -384,7 +391,7 @@ impl Endpoint for DecideToolCall {
     async fn handle(ctx: &Ctx, request: DecideToolCallRequest) -> Result<Reply<ToolCall>, AppError> {
         let DecideToolCallRequest { id, call_id, decision, arguments, remember } = request;
         let decided = Decision { decision, arguments, remember: remember.unwrap_or(false) };
-        Ok(Reply::of(tools::decide(ctx.app(), ctx.user()?, id, call_id, decided).await?))
+        Ok(Reply::of(tools::decide(ctx.assistants(), ctx.user()?, id, call_id, decided).await?))
     }
 }
 
@@ -405,7 +412,7 @@ impl Endpoint for ShowToolCall {
     type Response = ToolCallDetails;
 
     async fn handle(ctx: &Ctx, request: ToolCallRequest) -> Result<Reply<ToolCallDetails>, AppError> {
-        Ok(Reply::of(tools::find(ctx.app(), ctx.user()?, request.id, request.call_id).await?))
+        Ok(Reply::of(tools::find(ctx.assistants(), ctx.user()?, request.id, request.call_id).await?))
     }
 }
 
@@ -430,7 +437,7 @@ impl Endpoint for ShowToolPicture {
 
     async fn handle(ctx: &Ctx, request: ShowToolPictureRequest) -> Result<Reply<Raw>, AppError> {
         let ShowToolPictureRequest { id, call_id, number } = request;
-        let Picture { media_type, bytes } = pictures::find(ctx.app(), ctx.user()?, id, call_id, number).await?;
+        let Picture { media_type, bytes } = pictures::find(ctx.assistants(), ctx.user()?, id, call_id, number).await?;
         // A result never changes.
         let kept = HeaderValue::from_static("private, max-age=86400, immutable");
         Ok(Reply::bytes(media_type, bytes).header(CACHE_CONTROL, kept))
@@ -446,6 +453,6 @@ impl Endpoint for ShowAnswerDetails {
     type Response = AnswerDetails;
 
     async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<AnswerDetails>, AppError> {
-        Ok(Reply::of(answering::details(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(answering::details(ctx.assistants(), ctx.user()?, request.id).await?))
     }
 }

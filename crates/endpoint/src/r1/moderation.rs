@@ -10,9 +10,9 @@ use appcore::{
         WordAction, WordFilter,
     },
 };
+use conversations::moderation::{self, ReportFilter, Resolution};
 use identity::accounts::Confirmed;
 use natter_macro::{dto, endpoint};
-use service::moderation::{self, ReportFilter, Resolution};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
 
@@ -52,7 +52,8 @@ impl Endpoint for ReportMessage {
 
     async fn handle(ctx: &Ctx, request: ReportMessageRequest) -> Result<Reply<ReportReceipt>, AppError> {
         let words = request.words.as_deref();
-        let (receipt, is_new) = moderation::report(ctx.app(), ctx.user()?, request.id, request.reason, words).await?;
+        let (receipt, is_new) =
+            moderation::report(ctx.conversations(), ctx.user()?, request.id, request.reason, words).await?;
         Ok(if is_new { Reply::of(receipt) } else { Reply::ok(receipt) })
     }
 }
@@ -73,7 +74,7 @@ impl Endpoint for ShowHiddenMessage {
     type Response = HiddenMessage;
 
     async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<HiddenMessage>, AppError> {
-        Ok(Reply::of(moderation::hidden(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(moderation::hidden(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -96,7 +97,7 @@ impl Endpoint for ListWarnings {
 
     async fn handle(ctx: &Ctx, request: ListWarningsRequest) -> Result<Reply<Page<Warning>>, AppError> {
         let only_unseen = request.unseen.unwrap_or(false);
-        Ok(Reply::of(moderation::warnings(ctx.app(), ctx.user()?, only_unseen, request.page).await?))
+        Ok(Reply::of(moderation::warnings(ctx.conversations(), ctx.user()?, only_unseen, request.page).await?))
     }
 }
 
@@ -113,7 +114,7 @@ impl Endpoint for SeeWarning {
     type Response = Warning;
 
     async fn handle(ctx: &Ctx, request: SeeWarningRequest) -> Result<Reply<Warning>, AppError> {
-        Ok(Reply::of(moderation::see(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(moderation::see(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -132,7 +133,7 @@ impl Endpoint for ShowWordFilter {
     type Response = WordFilter;
 
     async fn handle(ctx: &Ctx, request: ChannelRequest) -> Result<Reply<WordFilter>, AppError> {
-        Ok(Reply::of(moderation::word_filter(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(moderation::word_filter(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -158,7 +159,7 @@ impl Endpoint for SetWordFilter {
     async fn handle(ctx: &Ctx, request: SetWordFilterRequest) -> Result<Reply<WordFilter>, AppError> {
         let SetWordFilterRequest { id, action, words } = request;
         let filter = WordFilter { action, words };
-        Ok(Reply::of(moderation::set_word_filter(ctx.app(), ctx.user()?, id, filter).await?))
+        Ok(Reply::of(moderation::set_word_filter(ctx.conversations(), ctx.user()?, id, filter).await?))
     }
 }
 
@@ -186,7 +187,7 @@ impl Endpoint for ListReports {
     async fn handle(ctx: &Ctx, request: ListReportsRequest) -> Result<Reply<Page<Report>>, AppError> {
         let ListReportsRequest { status, reason, author_id, page } = request;
         let filter = ReportFilter { status, reason, author: author_id.map(|id| id.0), except: None };
-        Ok(Reply::of(moderation::list(ctx.app(), ctx.user()?, filter, page).await?))
+        Ok(Reply::of(moderation::list(ctx.conversations(), ctx.user()?, filter, page).await?))
     }
 }
 
@@ -205,7 +206,7 @@ impl Endpoint for ShowReport {
     type Response = ReportDetails;
 
     async fn handle(ctx: &Ctx, request: ReportRequest) -> Result<Reply<ReportDetails>, AppError> {
-        Ok(Reply::of(moderation::details(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(moderation::details(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -218,7 +219,7 @@ impl Endpoint for TakeReport {
     type Response = Report;
 
     async fn handle(ctx: &Ctx, request: ReportRequest) -> Result<Reply<Report>, AppError> {
-        Ok(Reply::of(moderation::take(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(moderation::take(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -229,7 +230,7 @@ impl Endpoint for ReleaseReport {
     type Response = Report;
 
     async fn handle(ctx: &Ctx, request: ReportRequest) -> Result<Reply<Report>, AppError> {
-        Ok(Reply::of(moderation::release(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(moderation::release(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -254,7 +255,7 @@ impl Endpoint for ResolveReport {
     async fn handle(ctx: &Ctx, request: ResolveReportRequest, by: &Confirmed) -> Result<Reply<Report>, AppError> {
         let deeds: BTreeSet<ReportDeed> = request.deeds.into_iter().collect();
         let resolution = Resolution { deeds, words: request.words };
-        Ok(Reply::of(moderation::resolve(ctx.app(), by, request.id, resolution).await?))
+        Ok(Reply::of(moderation::resolve(ctx.conversations(), by, request.id, resolution).await?))
     }
 }
 
@@ -275,7 +276,7 @@ impl Endpoint for HideMessage {
     type Response = MessageHidden;
 
     async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<MessageHidden>, AppError> {
-        let hidden_at = moderation::hide(ctx.app(), ctx.user()?, request.id, true).await?.hidden_at;
+        let hidden_at = moderation::hide(ctx.conversations(), ctx.user()?, request.id, true).await?.hidden_at;
         Ok(Reply::of(MessageHidden { id: request.id, hidden_at }))
     }
 }
@@ -287,7 +288,7 @@ impl Endpoint for RestoreMessage {
     type Response = MessageHidden;
 
     async fn handle(ctx: &Ctx, request: MessageRequest) -> Result<Reply<MessageHidden>, AppError> {
-        let hidden_at = moderation::hide(ctx.app(), ctx.user()?, request.id, false).await?.hidden_at;
+        let hidden_at = moderation::hide(ctx.conversations(), ctx.user()?, request.id, false).await?.hidden_at;
         Ok(Reply::of(MessageHidden { id: request.id, hidden_at }))
     }
 }

@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::Note,
 };
+use conversations::notes::{self, NoteText};
 use natter_macro::{dto, endpoint};
-use service::notes::{self, NoteText};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -36,7 +36,7 @@ impl Endpoint for ListNotes {
     type Response = Page<Note>;
 
     async fn handle(ctx: &Ctx, request: ListNotesRequest) -> Result<Reply<Page<Note>>, AppError> {
-        Ok(Reply::of(notes::list(ctx.app(), ctx.user()?, request.since, request.page).await?))
+        Ok(Reply::of(notes::list(ctx.conversations(), ctx.user()?, request.since, request.page).await?))
     }
 }
 
@@ -53,7 +53,7 @@ impl Endpoint for ShowNote {
     type Response = Note;
 
     async fn handle(ctx: &Ctx, request: NoteRequest) -> Result<Reply<Note>, AppError> {
-        Ok(Reply::of(notes::find(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(notes::find(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -92,7 +92,7 @@ impl Endpoint for PutNote {
             version: request.version.unwrap_or(0),
             edited_at: request.updated_at,
         };
-        let (note, is_new) = notes::put(ctx.app(), ctx.user()?, request.id, text).await?;
+        let (note, is_new) = notes::put(ctx.conversations(), ctx.user()?, request.id, text).await?;
         Ok(if is_new { Reply::of(note) } else { Reply::ok(note) })
     }
 }
@@ -115,7 +115,7 @@ impl Endpoint for DeleteNote {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: DeleteNoteRequest) -> Result<Reply<NoData>, AppError> {
-        notes::delete(ctx.app(), ctx.user()?, request.id, request.version).await?;
+        notes::delete(ctx.conversations(), ctx.user()?, request.id, request.version).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -4,8 +4,8 @@ use appcore::{
     AppError, MessageId,
     view::{Message, OwnVote},
 };
+use conversations::messages::polls;
 use natter_macro::{dto, endpoint};
-use service::messages::polls;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
 
@@ -25,7 +25,7 @@ impl Endpoint for GetOwnVote {
     type Response = OwnVote;
 
     async fn handle(ctx: &Ctx, request: PollRequest) -> Result<Reply<OwnVote>, AppError> {
-        Ok(Reply::of(polls::own_vote(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(polls::own_vote(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -47,7 +47,7 @@ impl Endpoint for CastVote {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: CastVoteRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(polls::vote(ctx.app(), ctx.user()?, request.id, request.choices).await?))
+        Ok(Reply::of(polls::vote(ctx.conversations(), ctx.user()?, request.id, request.choices).await?))
     }
 }
 
@@ -60,6 +60,6 @@ impl Endpoint for ClosePoll {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: PollRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(polls::close(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(polls::close(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }

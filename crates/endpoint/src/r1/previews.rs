@@ -1,8 +1,8 @@
 //! What links in messages lead to: taken away from a message, turned off for oneself or a workspace.
 
 use appcore::{AppError, MessageId, WorkspaceId, auth::Permission};
+use conversations::messages::previews;
 use natter_macro::{dto, endpoint};
-use service::messages::previews;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
@@ -29,7 +29,7 @@ impl Endpoint for RemovePreviews {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemovePreviewsRequest) -> Result<Reply<NoData>, AppError> {
-        previews::remove(ctx.app(), ctx.user()?, request.id).await?;
+        previews::remove(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -47,7 +47,7 @@ impl Endpoint for ShowOwnPreviews {
     type Response = PreviewChoice;
 
     async fn handle(ctx: &Ctx, _request: NoInput) -> Result<Reply<PreviewChoice>, AppError> {
-        Ok(Reply::of(PreviewChoice { is_on: previews::own(ctx.app(), ctx.user()?).await? }))
+        Ok(Reply::of(PreviewChoice { is_on: previews::own(ctx.conversations(), ctx.user()?).await? }))
     }
 }
 
@@ -63,7 +63,7 @@ impl Endpoint for TurnOwnPreviews {
     type Response = PreviewChoice;
 
     async fn handle(ctx: &Ctx, request: TurnOwnPreviewsRequest) -> Result<Reply<PreviewChoice>, AppError> {
-        previews::turn_own(ctx.app(), ctx.user()?, request.is_on).await?;
+        previews::turn_own(ctx.conversations(), ctx.user()?, request.is_on).await?;
         Ok(Reply::of(PreviewChoice { is_on: request.is_on }))
     }
 }
@@ -81,7 +81,7 @@ impl Endpoint for ShowWorkspacePreviews {
     type Response = PreviewChoice;
 
     async fn handle(ctx: &Ctx, request: ShowWorkspacePreviewsRequest) -> Result<Reply<PreviewChoice>, AppError> {
-        let is_on = previews::of_workspace(ctx.app(), ctx.user()?, request.id).await?;
+        let is_on = previews::of_workspace(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(PreviewChoice { is_on }))
     }
 }
@@ -100,7 +100,7 @@ impl Endpoint for TurnWorkspacePreviews {
     type Response = PreviewChoice;
 
     async fn handle(ctx: &Ctx, request: TurnWorkspacePreviewsRequest) -> Result<Reply<PreviewChoice>, AppError> {
-        previews::turn_workspace(ctx.app(), ctx.user()?, request.id, request.is_on).await?;
+        previews::turn_workspace(ctx.conversations(), ctx.user()?, request.id, request.is_on).await?;
         Ok(Reply::of(PreviewChoice { is_on: request.is_on }))
     }
 }

@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Prompt, Visibility},
 };
+use assistants::definitions::prompts::{self, NewPrompt, PromptChange};
 use natter_macro::{dto, endpoint};
-use service::assistants::prompts::{self, NewPrompt, PromptChange};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -40,7 +40,7 @@ impl Endpoint for ListPrompts {
 
     async fn handle(ctx: &Ctx, request: ListPromptsRequest) -> Result<Reply<Page<Prompt>>, AppError> {
         let text = request.q.unwrap_or_default();
-        Ok(Reply::of(prompts::list(ctx.app(), ctx.user()?, request.workspace_id, &text, request.page).await?))
+        Ok(Reply::of(prompts::list(ctx.assistants(), ctx.user()?, request.workspace_id, &text, request.page).await?))
     }
 }
 
@@ -74,7 +74,7 @@ impl Endpoint for CreatePrompt {
             content: request.content,
             visibility: request.visibility.unwrap_or(Visibility::Private),
         };
-        Ok(Reply::of(prompts::create(ctx.app(), ctx.user()?, new).await?))
+        Ok(Reply::of(prompts::create(ctx.assistants(), ctx.user()?, new).await?))
     }
 }
 
@@ -91,7 +91,7 @@ impl Endpoint for ShowPrompt {
     type Response = Prompt;
 
     async fn handle(ctx: &Ctx, request: PromptRequest) -> Result<Reply<Prompt>, AppError> {
-        Ok(Reply::of(prompts::find(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(prompts::find(ctx.assistants(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -123,7 +123,7 @@ impl Endpoint for ChangePrompt {
             content: request.content,
             visibility: request.visibility,
         };
-        Ok(Reply::of(prompts::update(ctx.app(), ctx.user()?, request.id, change).await?))
+        Ok(Reply::of(prompts::update(ctx.assistants(), ctx.user()?, request.id, change).await?))
     }
 }
 
@@ -134,7 +134,7 @@ impl Endpoint for DeletePrompt {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: PromptRequest) -> Result<Reply<NoData>, AppError> {
-        prompts::delete(ctx.app(), ctx.user()?, request.id).await?;
+        prompts::delete(ctx.assistants(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Message, SavedMessage, SavedState},
 };
+use conversations::messages::{reactions, saved};
 use natter_macro::{dto, endpoint};
-use service::messages::{reactions, saved};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -40,7 +40,7 @@ impl Endpoint for AddReaction {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: ReactionRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(reactions::react(ctx.app(), ctx.user()?, request.id, &request.emoji, true).await?))
+        Ok(Reply::of(reactions::react(ctx.conversations(), ctx.user()?, request.id, &request.emoji, true).await?))
     }
 }
 
@@ -51,7 +51,7 @@ impl Endpoint for RemoveReaction {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: ReactionRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(reactions::react(ctx.app(), ctx.user()?, request.id, &request.emoji, false).await?))
+        Ok(Reply::of(reactions::react(ctx.conversations(), ctx.user()?, request.id, &request.emoji, false).await?))
     }
 }
 
@@ -70,7 +70,7 @@ impl Endpoint for PinMessage {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: MarkRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(reactions::pin(ctx.app(), ctx.user()?, request.id, true).await?))
+        Ok(Reply::of(reactions::pin(ctx.conversations(), ctx.user()?, request.id, true).await?))
     }
 }
 
@@ -81,7 +81,7 @@ impl Endpoint for UnpinMessage {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: MarkRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(reactions::pin(ctx.app(), ctx.user()?, request.id, false).await?))
+        Ok(Reply::of(reactions::pin(ctx.conversations(), ctx.user()?, request.id, false).await?))
     }
 }
 
@@ -102,7 +102,7 @@ impl Endpoint for ListPins {
     type Response = Page<Message>;
 
     async fn handle(ctx: &Ctx, request: ListPinsRequest) -> Result<Reply<Page<Message>>, AppError> {
-        Ok(Reply::of(reactions::pins(ctx.app(), ctx.user()?, request.id, request.page).await?))
+        Ok(Reply::of(reactions::pins(ctx.conversations(), ctx.user()?, request.id, request.page).await?))
     }
 }
 
@@ -115,7 +115,7 @@ impl Endpoint for SaveMessage {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: MarkRequest) -> Result<Reply<NoData>, AppError> {
-        saved::set(ctx.app(), ctx.user()?, request.id, true).await?;
+        saved::set(ctx.conversations(), ctx.user()?, request.id, true).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -127,7 +127,7 @@ impl Endpoint for UnsaveMessage {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: MarkRequest) -> Result<Reply<NoData>, AppError> {
-        saved::set(ctx.app(), ctx.user()?, request.id, false).await?;
+        saved::set(ctx.conversations(), ctx.user()?, request.id, false).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -141,7 +141,7 @@ impl Endpoint for GetSavedState {
     type Response = SavedState;
 
     async fn handle(ctx: &Ctx, request: MarkRequest) -> Result<Reply<SavedState>, AppError> {
-        Ok(Reply::of(saved::state(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(saved::state(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -160,6 +160,6 @@ impl Endpoint for ListSaved {
     type Response = Page<SavedMessage>;
 
     async fn handle(ctx: &Ctx, request: ListSavedRequest) -> Result<Reply<Page<SavedMessage>>, AppError> {
-        Ok(Reply::of(saved::list(ctx.app(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(saved::list(ctx.conversations(), ctx.user()?, request.page).await?))
     }
 }

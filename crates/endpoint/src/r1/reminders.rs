@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::Reminder,
 };
+use conversations::messages::reminders;
 use natter_macro::{dto, endpoint};
-use service::messages::reminders;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -34,7 +34,7 @@ impl Endpoint for CreateReminder {
 
     async fn handle(ctx: &Ctx, request: CreateReminderRequest) -> Result<Reply<Reminder>, AppError> {
         let CreateReminderRequest { id, at, note } = request;
-        Ok(Reply::of(reminders::create(ctx.app(), ctx.user()?, id, at, note.as_deref()).await?))
+        Ok(Reply::of(reminders::create(ctx.conversations(), ctx.user()?, id, at, note.as_deref()).await?))
     }
 }
 
@@ -53,7 +53,7 @@ impl Endpoint for ListReminders {
     type Response = Page<Reminder>;
 
     async fn handle(ctx: &Ctx, request: ListRemindersRequest) -> Result<Reply<Page<Reminder>>, AppError> {
-        Ok(Reply::of(reminders::list(ctx.app(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(reminders::list(ctx.conversations(), ctx.user()?, request.page).await?))
     }
 }
 
@@ -70,7 +70,7 @@ impl Endpoint for DeleteReminder {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ReminderRequest) -> Result<Reply<NoData>, AppError> {
-        reminders::remove(ctx.app(), ctx.user()?, request.id).await?;
+        reminders::remove(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -6,8 +6,8 @@ use appcore::{
     AppError, AssistantId, ConversationId, Timestamp, UserId, WorkspaceId,
     view::{CatchUp, ConversationKind, SearchAnswer, SearchHas, SearchResults, SearchSort, SearchType},
 };
+use message_search::{Ask, Missed, Question};
 use natter_macro::{dto, endpoint};
-use service::search::{self, Ask, Missed, Question};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{RefOr, Schema},
@@ -149,7 +149,7 @@ impl Endpoint for Search {
             cursor: request.cursor,
             ..Ask::default()
         };
-        Ok(Reply::of(search::search(ctx.app(), ctx.user()?, ask).await?))
+        Ok(Reply::of(message_search::search(ctx.search(), ctx.user()?, ask).await?))
     }
 }
 
@@ -209,7 +209,7 @@ impl Endpoint for AnswerSearch {
             ..Ask::default()
         };
         let question = Question { ask, text: request.question, assistant_id: request.assistant_id };
-        Ok(Reply::of(search::answer(ctx.app(), ctx.user()?, question).await?))
+        Ok(Reply::of(message_search::answer(ctx.search(), ctx.user()?, question).await?))
     }
 }
 
@@ -237,7 +237,7 @@ impl Endpoint for CatchUpConversation {
     async fn handle(ctx: &Ctx, request: CatchUpConversationRequest) -> Result<Reply<CatchUp>, AppError> {
         let CatchUpConversationRequest { id, since, assistant_id } = request;
         let missed = Missed::Conversation { id, since };
-        Ok(Reply::of(search::catch_up(ctx.app(), ctx.user()?, missed, assistant_id).await?))
+        Ok(Reply::of(message_search::catch_up(ctx.search(), ctx.user()?, missed, assistant_id).await?))
     }
 }
 
@@ -261,6 +261,6 @@ impl Endpoint for CatchUpAll {
 
     async fn handle(ctx: &Ctx, request: CatchUpAllRequest) -> Result<Reply<CatchUp>, AppError> {
         let missed = Missed::Workspace(request.workspace_id);
-        Ok(Reply::of(search::catch_up(ctx.app(), ctx.user()?, missed, request.assistant_id).await?))
+        Ok(Reply::of(message_search::catch_up(ctx.search(), ctx.user()?, missed, request.assistant_id).await?))
     }
 }

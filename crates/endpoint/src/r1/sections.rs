@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::Section,
 };
+use conversations::sections::{self, SectionChange};
 use natter_macro::{dto, endpoint};
-use service::conversations::sections::{self, SectionChange};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -34,7 +34,7 @@ impl Endpoint for ListSections {
     type Response = Page<Section>;
 
     async fn handle(ctx: &Ctx, request: ListSectionsRequest) -> Result<Reply<Page<Section>>, AppError> {
-        let sections = sections::list(ctx.app(), ctx.user()?).await?;
+        let sections = sections::list(ctx.conversations(), ctx.user()?).await?;
         let total = sections.len() as u64;
         let skip = usize::try_from(request.page.offset()).unwrap_or(usize::MAX);
         let take = usize::try_from(request.page.page_size).unwrap_or(usize::MAX);
@@ -60,7 +60,7 @@ impl Endpoint for CreateSection {
     type Response = Section;
 
     async fn handle(ctx: &Ctx, request: CreateSectionRequest) -> Result<Reply<Section>, AppError> {
-        Ok(Reply::of(sections::create(ctx.app(), ctx.user()?, &request.name, request.position).await?))
+        Ok(Reply::of(sections::create(ctx.conversations(), ctx.user()?, &request.name, request.position).await?))
     }
 }
 
@@ -83,7 +83,7 @@ impl Endpoint for ChangeSection {
 
     async fn handle(ctx: &Ctx, request: ChangeSectionRequest) -> Result<Reply<Section>, AppError> {
         let change = SectionChange { name: request.name, position: request.position };
-        Ok(Reply::of(sections::update(ctx.app(), ctx.user()?, request.id, change).await?))
+        Ok(Reply::of(sections::update(ctx.conversations(), ctx.user()?, request.id, change).await?))
     }
 }
 
@@ -102,7 +102,7 @@ impl Endpoint for DeleteSection {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: DeleteSectionRequest) -> Result<Reply<NoData>, AppError> {
-        sections::remove(ctx.app(), ctx.user()?, request.id).await?;
+        sections::remove(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -130,7 +130,7 @@ impl Endpoint for ShowSectionInstructions {
         ctx: &Ctx,
         request: ShowSectionInstructionsRequest,
     ) -> Result<Reply<SectionInstructions>, AppError> {
-        let instructions = sections::instructions(ctx.app(), ctx.user()?, request.id).await?;
+        let instructions = sections::instructions(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(SectionInstructions { instructions }))
     }
 }
@@ -153,7 +153,8 @@ impl Endpoint for SetSectionInstructions {
     type Response = SectionInstructions;
 
     async fn handle(ctx: &Ctx, request: SetSectionInstructionsRequest) -> Result<Reply<SectionInstructions>, AppError> {
-        let kept = sections::set_instructions(ctx.app(), ctx.user()?, request.id, &request.instructions).await?;
+        let kept =
+            sections::set_instructions(ctx.conversations(), ctx.user()?, request.id, &request.instructions).await?;
         Ok(Reply::of(SectionInstructions { instructions: kept }))
     }
 }

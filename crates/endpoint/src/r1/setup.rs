@@ -5,8 +5,8 @@ use appcore::{
     view::{MailTest, QuestionTest, Setting, Setup},
 };
 use natter_macro::{dto, endpoint};
+use ops::console::setup;
 use platform::audit::Action;
-use service::console::setup;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply, endpoint_trait::Bound};
 
@@ -38,7 +38,7 @@ impl Endpoint for ShowSetup {
     type Response = Setup;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Setup>, AppError> {
-        Ok(Reply::of(setup::read(ctx.app(), ctx.user()?, &ctx.own_url()).await?))
+        Ok(Reply::of(setup::read(ctx.ops(), ctx.user()?, &ctx.own_url()).await?))
     }
 }
 
@@ -57,8 +57,8 @@ impl Endpoint for FinishSetup {
     type Response = Setup;
 
     async fn handle(ctx: &Ctx, request: FinishSetupRequest) -> Result<Reply<Setup>, AppError> {
-        setup::finish(ctx.app(), ctx.user()?, request.finished).await?;
-        Ok(Reply::of(setup::read(ctx.app(), ctx.user()?, &ctx.own_url()).await?))
+        setup::finish(ctx.ops(), ctx.user()?, request.finished).await?;
+        Ok(Reply::of(setup::read(ctx.ops(), ctx.user()?, &ctx.own_url()).await?))
     }
 }
 
@@ -71,7 +71,7 @@ impl Endpoint for TestMail {
     type Response = MailTest;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<MailTest>, AppError> {
-        Ok(Reply::of(setup::try_mail(ctx.app(), ctx.user()?).await?))
+        Ok(Reply::of(setup::try_mail(ctx.ops(), ctx.user()?).await?))
     }
 
     async fn handle_after(ctx: &Ctx, _: Option<&()>, result: Result<&Reply<MailTest>, &AppError>) {
@@ -90,6 +90,6 @@ impl Endpoint for TestQuestion {
     type Response = QuestionTest;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<QuestionTest>, AppError> {
-        Ok(Reply::of(setup::try_question(ctx.app(), ctx.user()?).await?))
+        Ok(Reply::of(setup::try_question(ctx.ops(), ctx.user()?).await?))
     }
 }

@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Share, SharedChat, SharedMessage},
 };
+use conversations::share;
 use natter_macro::{dto, endpoint};
-use service::conversations::share;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -38,7 +38,7 @@ impl Endpoint for ShowShare {
     type Response = ConversationShare;
 
     async fn handle(ctx: &Ctx, request: ShareRequest) -> Result<Reply<ConversationShare>, AppError> {
-        let share = share::own(ctx.app(), ctx.user()?, request.id).await?;
+        let share = share::own(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(ConversationShare { share }))
     }
 }
@@ -53,7 +53,7 @@ impl Endpoint for ShareConversation {
     type Response = Share;
 
     async fn handle(ctx: &Ctx, request: ShareRequest) -> Result<Reply<Share>, AppError> {
-        Ok(Reply::of(share::put(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(share::put(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -66,7 +66,7 @@ impl Endpoint for UnshareConversation {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: ShareRequest) -> Result<Reply<NoData>, AppError> {
-        share::revoke(ctx.app(), ctx.user()?, request.id).await?;
+        share::revoke(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -84,7 +84,7 @@ impl Endpoint for ShowSharedChat {
     type Response = SharedChat;
 
     async fn handle(ctx: &Ctx, request: ShowSharedChatRequest) -> Result<Reply<SharedChat>, AppError> {
-        Ok(Reply::of(share::find(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(share::find(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -105,6 +105,6 @@ impl Endpoint for ListSharedMessages {
     type Response = Page<SharedMessage>;
 
     async fn handle(ctx: &Ctx, request: ListSharedMessagesRequest) -> Result<Reply<Page<SharedMessage>>, AppError> {
-        Ok(Reply::of(share::messages(ctx.app(), ctx.user()?, request.id, request.page).await?))
+        Ok(Reply::of(share::messages(ctx.conversations(), ctx.user()?, request.id, request.page).await?))
     }
 }

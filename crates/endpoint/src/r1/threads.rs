@@ -5,12 +5,12 @@ use appcore::{
     page::{Page, PageRequest},
     view::{FollowedThread, Message, Neighbours, Thread, ThreadPosition},
 };
-use natter_macro::{dto, endpoint};
-use serde::Serialize;
-use service::messages::{
+use conversations::messages::{
     self,
     threads::{self, Part, Which},
 };
+use natter_macro::{dto, endpoint};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::conversations::USUAL_LIMIT;
@@ -54,7 +54,7 @@ impl Endpoint for ShowThread {
     async fn handle(ctx: &Ctx, request: ShowThreadRequest) -> Result<Reply<Thread>, AppError> {
         let ShowThreadRequest { id, after_no, before_no, limit } = request;
         let part = Part { after_no, before_no, limit: limit.unwrap_or(USUAL_LIMIT) };
-        Ok(Reply::of(threads::page(ctx.app(), ctx.user()?, id, part).await?))
+        Ok(Reply::of(threads::page(ctx.conversations(), ctx.user()?, id, part).await?))
     }
 }
 
@@ -101,7 +101,7 @@ impl Endpoint for ListThreads {
             ThreadFilter::Unread => Which::Unread,
             ThreadFilter::Solved => Which::Solved,
         };
-        Ok(Reply::of(threads::list(ctx.app(), ctx.user()?, which, request.page).await?))
+        Ok(Reply::of(threads::list(ctx.conversations(), ctx.user()?, which, request.page).await?))
     }
 }
 
@@ -119,7 +119,7 @@ impl Endpoint for FollowThread {
     type Response = ThreadPosition;
 
     async fn handle(ctx: &Ctx, request: ThreadRequest) -> Result<Reply<ThreadPosition>, AppError> {
-        Ok(Reply::of(threads::follow(ctx.app(), ctx.user()?, request.id, true).await?))
+        Ok(Reply::of(threads::follow(ctx.conversations(), ctx.user()?, request.id, true).await?))
     }
 }
 
@@ -130,7 +130,7 @@ impl Endpoint for UnfollowThread {
     type Response = ThreadPosition;
 
     async fn handle(ctx: &Ctx, request: ThreadRequest) -> Result<Reply<ThreadPosition>, AppError> {
-        Ok(Reply::of(threads::follow(ctx.app(), ctx.user()?, request.id, false).await?))
+        Ok(Reply::of(threads::follow(ctx.conversations(), ctx.user()?, request.id, false).await?))
     }
 }
 
@@ -153,7 +153,7 @@ impl Endpoint for ReadThread {
     type Response = ThreadPosition;
 
     async fn handle(ctx: &Ctx, request: ReadThreadRequest) -> Result<Reply<ThreadPosition>, AppError> {
-        Ok(Reply::of(threads::read(ctx.app(), ctx.user()?, request.id, request.no).await?))
+        Ok(Reply::of(threads::read(ctx.conversations(), ctx.user()?, request.id, request.no).await?))
     }
 }
 
@@ -164,7 +164,7 @@ impl Endpoint for SolveThread {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: ThreadRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(threads::solve(ctx.app(), ctx.user()?, request.id, true).await?))
+        Ok(Reply::of(threads::solve(ctx.conversations(), ctx.user()?, request.id, true).await?))
     }
 }
 
@@ -175,7 +175,7 @@ impl Endpoint for ReopenThread {
     type Response = Message;
 
     async fn handle(ctx: &Ctx, request: ThreadRequest) -> Result<Reply<Message>, AppError> {
-        Ok(Reply::of(threads::solve(ctx.app(), ctx.user()?, request.id, false).await?))
+        Ok(Reply::of(threads::solve(ctx.conversations(), ctx.user()?, request.id, false).await?))
     }
 }
 
@@ -198,6 +198,6 @@ impl Endpoint for ShowNeighbours {
 
     async fn handle(ctx: &Ctx, request: ShowNeighboursRequest) -> Result<Reply<Neighbours>, AppError> {
         let count = request.count.unwrap_or(20);
-        Ok(Reply::of(messages::neighbours(ctx.app(), ctx.user()?, request.id, count).await?))
+        Ok(Reply::of(messages::neighbours(ctx.conversations(), ctx.user()?, request.id, count).await?))
     }
 }

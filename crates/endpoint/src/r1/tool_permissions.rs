@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::ToolPermission,
 };
+use assistants::tools::permissions;
 use natter_macro::{dto, endpoint};
-use service::tools::permissions;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, RateGroup, Reply};
 
@@ -31,7 +31,7 @@ impl Endpoint for ListToolPermissions {
     type Response = Page<ToolPermission>;
 
     async fn handle(ctx: &Ctx, request: ListToolPermissionsRequest) -> Result<Reply<Page<ToolPermission>>, AppError> {
-        Ok(Reply::of(permissions::list(ctx.app(), ctx.user()?, request.assistant_id, request.page).await?))
+        Ok(Reply::of(permissions::list(ctx.assistants(), ctx.user()?, request.assistant_id, request.page).await?))
     }
 }
 
@@ -48,7 +48,7 @@ impl Endpoint for RevokeToolPermission {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RevokeToolPermissionRequest) -> Result<Reply<NoData>, AppError> {
-        permissions::revoke(ctx.app(), ctx.user()?, request.id).await?;
+        permissions::revoke(ctx.assistants(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }

@@ -10,6 +10,7 @@ use actix_web::{
     },
     web::Data,
 };
+use app::App;
 use appcore::{AppError, Code, ConversationId, UploadId, view::UploadKind};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -18,7 +19,6 @@ use files::uploads::{
     resumable::{self, Progress},
 };
 use natter_macro::{dto, endpoint};
-use service::App;
 
 use super::uploads::DEADLINE;
 use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};

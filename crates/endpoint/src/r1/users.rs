@@ -1,17 +1,20 @@
 //! People: oneself, and those with whom one has a workspace in common.
 
+use std::sync::Arc;
+
 use appcore::{
     AppError, Language, Timestamp, UploadId, UserId, WorkspaceId,
     page::{Page, PageRequest},
     view::{ChosenPresence, Export, StorageUse, User, UserPicture},
 };
+use assistants::definitions::instructions;
 use billing::entitlements;
+use conversations::offboarding;
 use identity::{
     accounts::{self, PasswordChange, ProfileChange},
     presence::{self, StatusChange},
 };
 use natter_macro::{dto, endpoint};
-use service::{assistants::instructions, offboarding};
 
 use super::search::Several;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
@@ -110,7 +113,7 @@ impl Endpoint for DeleteMe {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: DeleteMeRequest) -> Result<Reply<NoData>, AppError> {
-        offboarding::delete_me(ctx.app(), ctx.user()?, request.password, &ctx.device()).await?;
+        offboarding::delete_me(ctx.conversations(), ctx.user()?, request.password, &ctx.device()).await?;
         ctx.clear_cookies();
         Ok(Reply::of(NoData))
     }
@@ -126,7 +129,7 @@ impl Endpoint for ExportMe {
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Export>, AppError> {
         let by = ctx.user()?.clone();
-        Ok(Reply::pieces(offboarding::export(ctx.shared_app(), by).await?))
+        Ok(Reply::pieces(offboarding::export(Arc::clone(ctx.conversations()), by).await?))
     }
 }
 
@@ -214,7 +217,7 @@ impl Endpoint for ShowInstructions {
     type Response = Instructions;
 
     async fn handle(ctx: &Ctx, _: NoInput) -> Result<Reply<Instructions>, AppError> {
-        Ok(Reply::of(Instructions { instructions: instructions::own(ctx.app(), ctx.user()?).await? }))
+        Ok(Reply::of(Instructions { instructions: instructions::own(ctx.assistants(), ctx.user()?).await? }))
     }
 }
 
@@ -234,7 +237,7 @@ impl Endpoint for SetInstructions {
     type Response = Instructions;
 
     async fn handle(ctx: &Ctx, request: SetInstructionsRequest) -> Result<Reply<Instructions>, AppError> {
-        let kept = instructions::set_own(ctx.app(), ctx.user()?, request.instructions).await?;
+        let kept = instructions::set_own(ctx.assistants(), ctx.user()?, request.instructions).await?;
         Ok(Reply::of(Instructions { instructions: kept }))
     }
 }

@@ -7,8 +7,8 @@ use appcore::{
     auth::Permission,
     view::{ToolMode, WorkspaceTools},
 };
+use assistants::tools::builtin;
 use natter_macro::{dto, endpoint};
-use service::tools::builtin;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Reply};
 
@@ -30,7 +30,7 @@ impl Endpoint for ShowWorkspaceTools {
     type Response = WorkspaceTools;
 
     async fn handle(ctx: &Ctx, request: ShowWorkspaceToolsRequest) -> Result<Reply<WorkspaceTools>, AppError> {
-        Ok(Reply::of(builtin::of_workspace(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(builtin::of_workspace(ctx.assistants(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -49,6 +49,6 @@ impl Endpoint for ChangeWorkspaceTools {
     type Response = WorkspaceTools;
 
     async fn handle(ctx: &Ctx, request: ChangeWorkspaceToolsRequest) -> Result<Reply<WorkspaceTools>, AppError> {
-        Ok(Reply::of(builtin::change(ctx.app(), ctx.user()?, request.id, request.modes).await?))
+        Ok(Reply::of(builtin::change(ctx.assistants(), ctx.user()?, request.id, request.modes).await?))
     }
 }

@@ -5,8 +5,8 @@ use appcore::{
     page::{Page, PageRequest},
     view::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole},
 };
+use conversations::workspaces::{self, NewMember, Who, WorkspaceChange};
 use natter_macro::{dto, endpoint};
-use service::workspaces::{self, NewMember, Who, WorkspaceChange};
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, Permission, RateGroup, Reply};
 
@@ -38,7 +38,7 @@ impl Endpoint for ListWorkspaces {
     type Response = Page<Workspace>;
 
     async fn handle(ctx: &Ctx, request: ListWorkspacesRequest) -> Result<Reply<Page<Workspace>>, AppError> {
-        Ok(Reply::of(workspaces::list(ctx.app(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(workspaces::list(ctx.conversations(), ctx.user()?, request.page).await?))
     }
 }
 
@@ -60,7 +60,7 @@ impl Endpoint for CreateWorkspace {
 
     async fn handle(ctx: &Ctx, request: CreateWorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
         let domains = request.join_domains.unwrap_or_default();
-        let made = workspaces::create(ctx.app(), ctx.user()?, &request.name, &domains).await?;
+        let made = workspaces::create(ctx.conversations(), ctx.user()?, &request.name, &domains).await?;
         Ok(Reply::of(made))
     }
 }
@@ -83,7 +83,7 @@ impl Endpoint for ListJoinableWorkspaces {
         ctx: &Ctx,
         request: ListJoinableWorkspacesRequest,
     ) -> Result<Reply<Page<OfferedWorkspace>>, AppError> {
-        Ok(Reply::of(workspaces::offered(ctx.app(), ctx.user()?, request.page).await?))
+        Ok(Reply::of(workspaces::offered(ctx.conversations(), ctx.user()?, request.page).await?))
     }
 }
 
@@ -100,7 +100,7 @@ impl Endpoint for ShowWorkspace {
     type Response = Workspace;
 
     async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
-        Ok(Reply::of(workspaces::find(ctx.app(), ctx.user()?, request.id).await?))
+        Ok(Reply::of(workspaces::find(ctx.conversations(), ctx.user()?, request.id).await?))
     }
 }
 
@@ -123,7 +123,7 @@ impl Endpoint for ChangeWorkspace {
 
     async fn handle(ctx: &Ctx, request: ChangeWorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
         let change = WorkspaceChange { name: request.name, join_domains: request.join_domains };
-        let changed = workspaces::update(ctx.app(), ctx.user()?, request.id, change).await?;
+        let changed = workspaces::update(ctx.conversations(), ctx.user()?, request.id, change).await?;
         Ok(Reply::of(changed))
     }
 }
@@ -137,7 +137,7 @@ impl Endpoint for DeleteWorkspace {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<NoData>, AppError> {
-        workspaces::delete(ctx.app(), ctx.user()?, request.id).await?;
+        workspaces::delete(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -149,7 +149,7 @@ impl Endpoint for JoinWorkspace {
     type Response = Workspace;
 
     async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<Workspace>, AppError> {
-        let joined = workspaces::join(ctx.app(), ctx.user()?, request.id).await?;
+        let joined = workspaces::join(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(joined))
     }
 }
@@ -163,7 +163,7 @@ impl Endpoint for LeaveWorkspace {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: WorkspaceRequest) -> Result<Reply<NoData>, AppError> {
-        workspaces::leave(ctx.app(), ctx.user()?, request.id).await?;
+        workspaces::leave(ctx.conversations(), ctx.user()?, request.id).await?;
         Ok(Reply::of(NoData))
     }
 }
@@ -189,7 +189,7 @@ impl Endpoint for ListWorkspaceMembers {
 
     async fn handle(ctx: &Ctx, request: ListWorkspaceMembersRequest) -> Result<Reply<Page<WorkspaceMember>>, AppError> {
         let text = request.q.unwrap_or_default();
-        Ok(Reply::of(workspaces::members(ctx.app(), ctx.user()?, request.id, &text, request.page).await?))
+        Ok(Reply::of(workspaces::members(ctx.conversations(), ctx.user()?, request.id, &text, request.page).await?))
     }
 }
 
@@ -218,7 +218,7 @@ impl Endpoint for AddWorkspaceMember {
             _ => return Err(AppError::field("user_id", "required", "Provide either user_id or email.")),
         };
         let new = NewMember { who, role: request.role };
-        let added = workspaces::add_member(ctx.app(), ctx.user()?, request.id, new).await?;
+        let added = workspaces::add_member(ctx.conversations(), ctx.user()?, request.id, new).await?;
         Ok(Reply::of(added))
     }
 }
@@ -240,7 +240,8 @@ impl Endpoint for ChangeWorkspaceMember {
     type Response = WorkspaceMember;
 
     async fn handle(ctx: &Ctx, request: ChangeWorkspaceMemberRequest) -> Result<Reply<WorkspaceMember>, AppError> {
-        let changed = workspaces::set_role(ctx.app(), ctx.user()?, request.id, request.user_id, request.role).await?;
+        let changed =
+            workspaces::set_role(ctx.conversations(), ctx.user()?, request.id, request.user_id, request.role).await?;
         Ok(Reply::of(changed))
     }
 }
@@ -262,7 +263,7 @@ impl Endpoint for RemoveWorkspaceMember {
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: RemoveWorkspaceMemberRequest) -> Result<Reply<NoData>, AppError> {
-        workspaces::remove_member(ctx.app(), ctx.user()?, request.id, request.user_id).await?;
+        workspaces::remove_member(ctx.conversations(), ctx.user()?, request.id, request.user_id).await?;
         Ok(Reply::of(NoData))
     }
 }

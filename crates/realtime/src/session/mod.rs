@@ -13,10 +13,10 @@ use std::{cell::Cell, collections::HashMap, rc::Rc, sync::Arc};
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup};
-use service::answering;
 use telemetry::{Kind, Span};
 use tokio::{runtime::Handle, time::Instant};
 
+use assistants::answering;
 use event_log::receipts::ReceiptState;
 use identity::presence;
 pub use inbox::{CommandSlot, Inbox};
@@ -192,7 +192,7 @@ impl WsSession {
             },
             Command::StopGeneration(id) => {
                 actix_rt::spawn(async move {
-                    match answering::stop(client.app(), &client.principal, id).await {
+                    match answering::stop(&client.app().assistants, &client.principal, id).await {
                         Ok(_) => client.answer(&Acknowledgement::default(), &answer_to),
                         Err(error) => client.refuse(&error, &answer_to),
                     }

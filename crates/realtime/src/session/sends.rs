@@ -10,9 +10,9 @@ use std::{
 
 use actix_rt::task::JoinHandle;
 use appcore::{AppError, limit::RateGroup};
+use conversations::messages;
 use event_log::events::AnswerOptions;
 use platform::rate_limits::Subject;
-use service::messages;
 
 use super::inbox::CommandSlot;
 use crate::{client::ClientContext, codec::AnswerTo, command::Send, protocol::Acknowledgement};
@@ -53,7 +53,7 @@ impl Sends {
                 has_previews,
                 ..
             } = send;
-            let content = messages::content_beside(&app, content, &attachments, false)?;
+            let content = messages::content_beside(&app.conversations, content, &attachments, false)?;
             let turn = this.turn.lock().await;
             let counted = app.limits.take(RateGroup::MessageSend, Subject::User(sender)).await;
             if let Some((verdict, _)) = &counted {
@@ -76,7 +76,7 @@ impl Sends {
                 asking,
             };
             // In a box, since a task is copied as a whole each time it is handed on.
-            let mut sending = Box::pin(messages::send(&app, send, confirm));
+            let mut sending = Box::pin(messages::send(&app.conversations, send, confirm));
             let queued = futures_util::poll!(&mut sending);
             drop(turn);
             let sent = match queued {

@@ -8,7 +8,7 @@ use appcore::{
     view::Audience,
 };
 use bytes::Bytes;
-use service::broadcasts;
+use conversations::broadcasts;
 
 use super::Shard;
 
@@ -30,7 +30,7 @@ impl Shard {
                 let users = shard.concerned(&audience).await?;
                 shard.subscriptions.borrow_mut().deliver_to(&users, &envelope);
                 shard.subscriptions.borrow_mut().flush();
-                if is_counted { broadcasts::note_delivered(&shard.app, id, &users).await } else { Ok(()) }
+                if is_counted { broadcasts::note_delivered(&shard.app.conversations, id, &users).await } else { Ok(()) }
             };
             if let Err(error) = told.await {
                 tracing::warn!(%error, %id, "an announcement did not get to everyone, or it was not written down");
@@ -42,7 +42,7 @@ impl Shard {
     async fn concerned(&self, audience: &Audience) -> Result<Vec<appcore::UserId>, AppError> {
         let candidates = self.subscriptions.borrow().candidates(audience);
         if audience.is_stored() {
-            broadcasts::concerned(&self.app, audience, &candidates).await
+            broadcasts::concerned(&self.app.conversations, audience, &candidates).await
         } else {
             Ok(candidates)
         }
@@ -51,7 +51,7 @@ impl Shard {
     /// Tells what other instances have told while the bus was away.
     pub(super) async fn tell_missed_broadcasts(self: &Rc<Self>) -> Result<(), AppError> {
         let now = self.app.clock.now();
-        for envelope in broadcasts::told_lately(&self.app, now.minus(LOOK_BACK)).await? {
+        for envelope in broadcasts::told_lately(&self.app.conversations, now.minus(LOOK_BACK)).await? {
             let is_new = self.told_alone.0.borrow_mut().insert(envelope.payload.clone(), now).is_none();
             if is_new {
                 self.tell_concerned(&envelope);

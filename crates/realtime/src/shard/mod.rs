@@ -19,17 +19,18 @@ use std::{
     time::Duration,
 };
 
+use crate::{
+    broadcaster::ShardHandle, close::Close, heartbeat::Wheel, instruction::Instruction, outbound::Outbound, ring::Ring,
+};
+use app::App;
 use appcore::{
     AppError, ConversationId, Timestamp, UserId,
     auth::CredentialId,
     event::{BusMessage, Listener, SharedEnvelope, Signal, Topic},
 };
 use bytes::Bytes;
+use conversations::{self, Following};
 use rand::RngExt as _;
-use service::{
-    App,
-    conversations::{self, Following},
-};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -41,10 +42,6 @@ pub use subscriptions::CatchUp;
 use subscriptions::Subscriptions;
 #[cfg(test)]
 pub(crate) use subscriptions::size_of_person;
-
-use crate::{
-    broadcaster::ShardHandle, close::Close, heartbeat::Wheel, instruction::Instruction, outbound::Outbound, ring::Ring,
-};
 
 /// Events that are taken before the sockets are written.
 const BATCH: usize = 64;
@@ -295,7 +292,7 @@ impl Shard {
     /// Sets right who follows what, for these people.
     async fn reread(self: &Rc<Self>, people: &[UserId]) -> Result<(), AppError> {
         let arrivals: Vec<Arrival> = people.iter().map(|user| self.arrive(*user)).collect();
-        let mut found = conversations::following_many(&self.app, people).await?;
+        let mut found = conversations::following_many(&self.app.conversations, people).await?;
         for arrival in arrivals {
             let following = found.remove(&arrival.user).unwrap_or_default();
             if self.subscriptions.borrow().is_outdated(arrival.user, &following) {
@@ -318,7 +315,7 @@ impl Shard {
     pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(Arrival, Following), AppError> {
         let arrival = self.arrive(user);
         let mut signs = self.outage.signs();
-        let mut following = conversations::following(&self.app, user).await?;
+        let mut following = conversations::following(&self.app.conversations, user).await?;
         for _ in 1..READS {
             // What passes by is written down, but not what the bus has lost meanwhile.
             let is_from_before_a_gap = signs != self.outage.signs();
@@ -326,7 +323,7 @@ impl Shard {
                 break;
             }
             signs = self.outage.signs();
-            following = conversations::following(&self.app, user).await?;
+            following = conversations::following(&self.app.conversations, user).await?;
         }
         Ok((arrival, following))
     }

@@ -3,8 +3,8 @@ use appcore::{
     event::{Envelope, Gathered, ReadPosition, Topic},
     view::{Presence, PresenceStatus},
 };
+use conversations::{Followed, Following};
 use proptest::prelude::*;
-use service::conversations::{Followed, Following};
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 use uuid::Uuid;
 

@@ -11,9 +11,9 @@ use std::{
     time::Duration,
 };
 
+use app::App;
 use platform::redis::Redis;
 use redis::Script;
-use service::App;
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, timeout},

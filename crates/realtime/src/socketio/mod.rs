@@ -15,8 +15,8 @@ use actix_http::HttpMessage as _;
 use actix_web::{HttpRequest, HttpResponse, web};
 use appcore::{AppError, Code, limit::RateGroup};
 use bytes::BytesMut;
-use service::App;
 
+use app::App;
 use forward::{Forwarder, HOP};
 pub use guest::Caller;
 use guest::Reception;

@@ -9,7 +9,7 @@ use appcore::{
     ConversationId, UserId,
     event::{Effect, Position},
 };
-use service::conversations::{Followed, Following};
+use conversations::{Followed, Following};
 use tokio::time::Instant;
 
 use super::{Person, Subscription, Subscriptions, viewers};

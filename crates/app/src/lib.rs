@@ -1,0 +1,242 @@
+//! The composition root: builds the states of all domains, and says which kinds of jobs there are.
+//!
+//! Nothing below it knows of it. The layers of HTTP and real time find the states of the domains in [`App`].
+
+use std::{ops::Deref, sync::Arc};
+
+use appcore::{
+    InstanceId,
+    config::{Config, Role},
+    event::{EventBus, Signal},
+};
+use assistants::{AssistantsService, knowledge};
+use billing::{
+    BillingService,
+    payments::{setups::FinishSetupJob, subscriptions::KeepMethodJob},
+};
+use conversations::{
+    ConversationsService,
+    boards::DueJob,
+    broadcasts::BroadcastJob,
+    exports::ExportJob,
+    messages::{reminders::ReminderJob, scheduled::ScheduledJob},
+    offboarding::ForgetJob,
+    workspaces::DepartureJob,
+};
+use dbcontext::Database;
+use event_log::{
+    EventLogService,
+    events::{AnswerJob, PreviewJob, TitleJob, TranscribeJob},
+    notifications::MissedJob,
+    push::PushJob,
+};
+use files::FilesService;
+use gateway::GatewayService;
+use identity::{IdentityService, mail::MailJob};
+use jobs::{Kind, Workers};
+use message_search::{FileTextJob, SearchService};
+use ops::OpsService;
+use platform::{
+    Core, audit,
+    cleanup::{KnowledgeSweepJob, SweepJob},
+    rate_limits::{BodyBudget, Limits, ValidCredentials},
+};
+
+/// Every kind of job that a worker of this program knows.
+const JOB_KINDS: &[Kind<App>] = &[
+    Kind::of::<AnswerJob, AssistantsService>(),
+    Kind::of::<TitleJob, AssistantsService>(),
+    Kind::of::<MailJob, IdentityService>(),
+    Kind::of::<ForgetJob, ConversationsService>(),
+    Kind::of::<DepartureJob, ConversationsService>(),
+    Kind::of::<SweepJob, FilesService>(),
+    Kind::of::<TranscribeJob, ConversationsService>(),
+    Kind::of::<PreviewJob, ConversationsService>(),
+    Kind::of::<KeepMethodJob, BillingService>(),
+    Kind::of::<FinishSetupJob, BillingService>(),
+    Kind::of::<BroadcastJob, ConversationsService>(),
+    Kind::of::<DueJob, ConversationsService>(),
+    Kind::of::<ExportJob, ConversationsService>(),
+    Kind::of::<ScheduledJob, ConversationsService>(),
+    Kind::of::<ReminderJob, ConversationsService>(),
+    Kind::of::<PushJob, EventLogService>(),
+    Kind::of::<MissedJob, EventLogService>(),
+    Kind::of::<knowledge::ReadJob, AssistantsService>(),
+    Kind::of::<FileTextJob, SearchService>(),
+    Kind::of::<KnowledgeSweepJob, AssistantsService>(),
+];
+
+/// One instance of the program.
+pub struct App {
+    pub core: Arc<Core>,
+    pub identity: Arc<IdentityService>,
+    pub events: Arc<EventLogService>,
+    pub billing: Arc<BillingService>,
+    pub files: Arc<FilesService>,
+    pub limits: Limits,
+    /// Whose calls need not count against their address.
+    pub valid_credentials: ValidCredentials,
+    /// Memory for the bodies of requests.
+    pub bodies: Arc<BodyBudget>,
+    pub gateway: Arc<GatewayService>,
+    pub search: Arc<SearchService>,
+    pub assistants: Arc<AssistantsService>,
+    pub conversations: Arc<ConversationsService>,
+    pub ops: Arc<OpsService>,
+}
+
+impl App {
+    /// Puts the instance together and starts its writer.
+    pub async fn build(core: Arc<Core>) -> anyhow::Result<Arc<Self>> {
+        let identity = IdentityService::build(Arc::clone(&core)).await?;
+        let events = EventLogService::build(Arc::clone(&core), Arc::clone(&identity)).await?;
+        let Core { config, clock, redis, .. } = &*core;
+        let bodies = BodyBudget::new(config);
+        let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());
+        let billing = BillingService::build(Arc::clone(&core), Arc::clone(&identity)).await?;
+        let files = FilesService::build(Arc::clone(&core), Arc::clone(&events), Arc::clone(&billing))?;
+        let gateway = GatewayService::build(Arc::clone(&core), Arc::clone(&identity), Arc::clone(&billing)).await?;
+        let search = SearchService::build(
+            Arc::clone(&core),
+            Arc::clone(&identity),
+            Arc::clone(&events),
+            Arc::clone(&files),
+            Arc::clone(&gateway),
+        )?;
+        let assistants = AssistantsService::build(
+            Arc::clone(&core),
+            Arc::clone(&identity),
+            Arc::clone(&events),
+            Arc::clone(&billing),
+            Arc::clone(&files),
+            Arc::clone(&gateway),
+            Arc::clone(&search),
+        );
+        let conversations = ConversationsService::build(
+            Arc::clone(&core),
+            Arc::clone(&identity),
+            Arc::clone(&events),
+            Arc::clone(&files),
+            Arc::clone(&gateway),
+            Arc::clone(&assistants),
+        );
+        let ops = OpsService::build(
+            Arc::clone(&core),
+            Arc::clone(&identity),
+            Arc::clone(&events),
+            Arc::clone(&billing),
+            Arc::clone(&files),
+            Arc::clone(&gateway),
+            Arc::clone(&search),
+        );
+        let app = Arc::new(Self {
+            core,
+            identity,
+            events,
+            billing,
+            files,
+            limits,
+            valid_credentials: ValidCredentials::default(),
+            bodies,
+            gateway,
+            search,
+            assistants,
+            conversations,
+            ops,
+        });
+        app.events.start();
+        app.billing.start();
+        if app.config.audit.retention_days > 0 {
+            tokio::spawn(audit::forget_old(Arc::clone(&app.core), app.config.audit.retention_days));
+        }
+        app.ops.start();
+        app.search.start();
+        Ok(app)
+    }
+
+    /// Starts the workers of this instance; one with the role `web` has none.
+    #[must_use]
+    pub fn start_workers(self: &Arc<Self>) -> Workers {
+        if self.config.server.role != Role::Web {
+            self.assistants.start();
+        }
+        jobs::start_workers(Arc::clone(self), JOB_KINDS)
+    }
+}
+
+/// Functions of lower layers take the [`Core`] only.
+impl Deref for App {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+impl AsRef<IdentityService> for App {
+    fn as_ref(&self) -> &IdentityService {
+        &self.identity
+    }
+}
+
+impl AsRef<EventLogService> for App {
+    fn as_ref(&self) -> &EventLogService {
+        &self.events
+    }
+}
+
+impl AsRef<BillingService> for App {
+    fn as_ref(&self) -> &BillingService {
+        &self.billing
+    }
+}
+
+impl AsRef<FilesService> for App {
+    fn as_ref(&self) -> &FilesService {
+        &self.files
+    }
+}
+
+impl AsRef<SearchService> for App {
+    fn as_ref(&self) -> &SearchService {
+        &self.search
+    }
+}
+
+impl AsRef<AssistantsService> for App {
+    fn as_ref(&self) -> &AssistantsService {
+        &self.assistants
+    }
+}
+
+impl AsRef<ConversationsService> for App {
+    fn as_ref(&self) -> &ConversationsService {
+        &self.conversations
+    }
+}
+
+impl jobs::Host for App {
+    fn db(&self) -> &Database {
+        &self.db
+    }
+
+    fn bus(&self) -> &dyn EventBus {
+        &*self.bus
+    }
+
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn instance_id(&self) -> InstanceId {
+        self.instance_id
+    }
+
+    fn heard(&self, signal: Signal) {
+        match signal {
+            Signal::StopGeneration(answer) => self.assistants.answering.stop_here(answer),
+            Signal::Shows { question } => self.events.push.answered(question),
+            _ => {}
+        }
+    }
+}

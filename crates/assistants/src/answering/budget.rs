@@ -1,0 +1,94 @@
+//! What an answer may cost is held before its question is sent: whoever has no budget left is told so at once, and not by an answer that fails.
+
+use appcore::{AppError, Code, ConversationId, view::MentionKind};
+use dbcontext::query;
+use event_log::{
+    access,
+    events::{AnswerOptions, SendMessage},
+};
+use gateway::{self, Asker, QueuedHold, model_lists};
+
+use crate::AssistantsService;
+
+/// Holds what the answers to a message may cost. Nothing for one that asks nobody, or is neither charged nor counted against a budget.
+pub async fn hold_for_message(
+    service: &AssistantsService,
+    access: &access::Lookup<'_>,
+    send: &mut SendMessage,
+) -> Result<Option<QueuedHold>, AppError> {
+    let is_assistant = |kind: MentionKind| kind == MentionKind::Assistant;
+    let mentioned = send.mentions.iter().filter(|mention| is_assistant(mention.kind)).count() as u64;
+    match hold(service, access, mentioned, &mut send.asking).await {
+        // It was sent before, and holds what it needs.
+        Err(error)
+            if matches!(
+                error.code(),
+                Code::BudgetExceeded | Code::OutOfCredits | Code::QuotaReached | Code::Invalid
+            ) =>
+        {
+            let sent =
+                query::messages::sent(service.db.reader(), access.id, access.user, send.client_id.as_str()).await?;
+            if sent.is_some() { Ok(None) } else { Err(error) }
+        }
+        held => held,
+    }
+}
+
+/// Holds what so many answers may cost; in an assistant's chat every message is for one.
+pub async fn hold(
+    service: &AssistantsService,
+    access: &access::Lookup<'_>,
+    answers: u64,
+    asking: &mut AnswerOptions,
+) -> Result<Option<QueuedHold>, AppError> {
+    let (by, id) = (access.user, access.id);
+    let limits_nobody = !service.gateway.may_have_budgets(by) && !service.billing.is_charging();
+    if limits_nobody && !model_lists::are_there(&service.gateway) && !service.gateway.wants_prices() {
+        return Ok(None);
+    }
+    // What is sent to people costs nothing.
+    if answers == 0 && service.answering.between_people.get(&id).is_some() {
+        return Ok(None);
+    }
+    // Who may not ask is told by the writer.
+    let Some(access) = access.find().await? else { return Ok(None) };
+    let answers = if access.kind.capabilities().asks_every_message { answers.max(1) } else { answers };
+    if answers == 0 {
+        service.answering.between_people.insert(id, ());
+        return Ok(None);
+    }
+    let asker = Asker { user_id: by, workspace_id: Some(access.workspace_id) };
+    let model = chosen_model(service, id, asking).await?;
+    let (model, route) = gateway::answering(&service.gateway, model.as_deref());
+    model_lists::check(&service.gateway, asker, &model, "model")?;
+    // That there is no such model is said by its answer.
+    if route.is_ok() {
+        gateway::check_price(&service.gateway, &model, "model")?;
+    }
+    let queued = gateway::queue_answers(&service.gateway, asker, &model, answers).await?;
+    asking.holds = queued.as_ref().map(QueuedHold::ids).unwrap_or_default();
+    Ok(queued)
+}
+
+/// The model that is asked, if it is not the default one: that of the question, of the chat, or of its assistant.
+async fn chosen_model(
+    service: &AssistantsService,
+    id: ConversationId,
+    asking: &AnswerOptions,
+) -> Result<Option<String>, AppError> {
+    if asking.model.is_some() {
+        return Ok(asking.model.clone());
+    }
+    if let Some(model) = query::conversations::model(service.db.reader(), id).await? {
+        return Ok(Some(model));
+    }
+    let assistants = query::conversations::assistants(service.db.reader(), &[id]).await?;
+    Ok(assistants.into_iter().find_map(|assistant| assistant.model))
+}
+
+/// Hands over what is held for an answer, once that is queued.
+pub fn hand_over<T>(queued: Option<QueuedHold>, asked: &Result<T, AppError>) {
+    if let (Some(queued), Ok(_)) = (queued, asked) {
+        queued.hand_over();
+    }
+}

@@ -1,0 +1,504 @@
+//! The files of a conversation as a model gets them: pictures where it sees pictures, PDFs as they are where it reads their pages, text as text. Of what it can't read it is told, so that
+//! it can say so; and so are people, by the answer's figures.
+
+use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
+
+use ai::{ChatFile, ChatPicture, PictureSize, estimate_tokens};
+use appcore::{
+    AppError, Code, MessageId, UploadId,
+    view::{SeenFile, SeenHow, UnseenReason, Upload, UploadKind},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dbcontext::query::messages::NamedMessage;
+use extract::{Document, Unreadable};
+use files::uploads::{
+    self, Object, is_readable,
+    text::{self, Source},
+};
+use futures_util::StreamExt as _;
+use gateway::Model;
+use moka::future::Cache;
+use platform::work_pools::WorkOwner;
+
+use crate::AssistantsService;
+
+/// Pictures that a model is shown for one answer, and their bytes together.
+const MAX_PICTURES: usize = 8;
+const MAX_PICTURE_BYTES: usize = 6 * 1024 * 1024;
+/// Pages of PDFs that a model is given as they are: what all take in one question. Anthropic has 600, and 100 for models with a window of 200,000
+/// tokens (<https://platform.claude.com/docs/en/build-with-claude/pdf-support>), Gemini has 1,000
+/// (<https://ai.google.dev/gemini-api/docs/document-processing>); for OpenAI the window alone counts.
+const MAX_PAGES: usize = 100;
+/// The bytes of these together, in base64. Our own limit, since they are sent again with each question: with pictures and texts it stays far below the
+/// smallest of the providers', 32 MB for all of Anthropic's request.
+const MAX_PDF_BYTES: usize = 8 * 1024 * 1024;
+/// The thumbnail that pictures are made of, unless a model looks at larger ones.
+const SEEN_SIDE: u32 = 1280;
+/// Bytes that are read of one file.
+const MAX_TEXT: u64 = 400_000;
+/// How many bytes of documents' texts are kept, as many of pictures, and how long one that nobody asks about.
+const KEPT_BYTES: u64 = 32 * 1024 * 1024;
+const KEPT: Duration = Duration::from_secs(10 * 60);
+/// The part of a window that files may take: one of so many.
+const SHARE: usize = 2;
+
+/// How files are read for an answer.
+#[derive(Clone, Copy)]
+pub struct FileReader<'a> {
+    service: &'a AssistantsService,
+    owner: WorkOwner,
+    sees_pictures: bool,
+    /// How large it looks at them.
+    picture_size: PictureSize,
+    reads_pdfs: bool,
+    /// Tokens that there are for files.
+    room: usize,
+}
+
+/// What the files of one message are to a model.
+#[derive(Default)]
+pub(super) struct Shown {
+    pub text: String,
+    pub pictures: Vec<ChatPicture>,
+    pub files: Vec<ChatFile>,
+    pub seen: Vec<SeenFile>,
+}
+
+/// What there is room for still.
+struct Room {
+    pictures: usize,
+    picture_bytes: usize,
+    pages: usize,
+    pdf_bytes: usize,
+    tokens: usize,
+}
+
+/// A file, as far as a model gets it.
+enum Part {
+    Picture(ChatPicture),
+    Pdf { file: ChatFile, pages: usize },
+    Text { text: String, is_cut: bool },
+}
+
+impl<'a> FileReader<'a> {
+    /// For a model, of whose window so many tokens may be filled.
+    pub fn new(service: &'a AssistantsService, owner: WorkOwner, model: Option<&Model>, tokens: usize) -> Self {
+        let able = model.map(|model| &model.definition.capabilities);
+        let window = able.and_then(|able| able.context_window).and_then(|window| usize::try_from(window).ok());
+        // Whichever deployment answers.
+        let sizes = model.into_iter().flat_map(|model| &model.definition.deployments);
+        let size = sizes.map(|deployment| PictureSize::of(&deployment.model)).reduce(PictureSize::least);
+        let room = window.map_or(tokens, |window| window.min(tokens)) / SHARE;
+        Self {
+            service,
+            owner,
+            sees_pictures: able.is_some_and(|able| able.images),
+            picture_size: size.unwrap_or(PictureSize::USUAL),
+            reads_pdfs: able.is_some_and(|able| able.pdf),
+            room,
+        }
+    }
+
+    /// The files of these messages, the oldest of which comes first. The newest are read first, as far as there is room.
+    pub(super) async fn read(&self, history: &[NamedMessage]) -> HashMap<MessageId, Shown> {
+        let mut read = HashMap::new();
+        let mut room = Room {
+            pictures: MAX_PICTURES,
+            picture_bytes: MAX_PICTURE_BYTES,
+            pages: MAX_PAGES,
+            pdf_bytes: MAX_PDF_BYTES,
+            tokens: self.room,
+        };
+        for message in history.iter().rev().filter(|message| message.deleted_at.is_none()) {
+            let Some(attachments) = &message.attachments else { continue };
+            let attachments: Vec<Upload> = match serde_json::from_str(attachments) {
+                Ok(attachments) => attachments,
+                Err(error) => {
+                    // Otherwise nothing would be answered here any more.
+                    tracing::warn!(%error, id = %message.id, "it can't be read which files a message has");
+                    continue;
+                }
+            };
+            let mut shown = Shown::default();
+            for upload in &attachments {
+                let part = self.part(upload, &mut room).await;
+                shown.add(upload, part);
+            }
+            read.insert(message.id, shown);
+        }
+        read
+    }
+
+    async fn part(&self, upload: &Upload, room: &mut Room) -> Result<Part, UnseenReason> {
+        let part = if upload.kind == UploadKind::Voice {
+            let text = upload.transcript.clone().ok_or(UnseenReason::NoTranscript)?;
+            cut(text, false, room)
+        } else if upload.media_type.starts_with("image/") && !is_readable(&upload.media_type) {
+            self.picture(upload, room).await.map(Part::Picture)
+        } else if is_readable(&upload.media_type) {
+            if room.tokens == 0 {
+                return Err(UnseenReason::TooLarge);
+            }
+            let bytes = self.bytes(Object::Whole(upload.id), MAX_TEXT).await?;
+            let is_cut = u64::try_from(upload.size).unwrap_or(u64::MAX) > bytes.len() as u64;
+            cut(beginning(&bytes), is_cut, room)
+        } else if extract::is_readable(&upload.media_type, &upload.name) {
+            if room.tokens == 0 {
+                return Err(UnseenReason::TooLarge);
+            }
+            let known = self.taken_out(upload).await?;
+            match self.pdf(upload, &known, room).await? {
+                Some(part) => Ok(part),
+                None if known.text.is_empty() && self.reads_pdfs => Err(UnseenReason::TooLarge),
+                None if known.text.is_empty() => Err(UnseenReason::NoText),
+                None => cut(known.text.clone(), known.is_cut, room),
+            }
+        } else {
+            Err(UnseenReason::Type)
+        }?;
+        match &part {
+            Part::Picture(picture) => {
+                room.pictures -= 1;
+                room.picture_bytes = room.picture_bytes.saturating_sub(picture.data.len());
+                room.tokens = room.tokens.saturating_sub(picture.tokens);
+            }
+            Part::Pdf { file, pages } => {
+                room.pages = room.pages.saturating_sub(*pages);
+                room.pdf_bytes = room.pdf_bytes.saturating_sub(file.data.len());
+                room.tokens = room.tokens.saturating_sub(file.tokens);
+            }
+            Part::Text { text, .. } => room.tokens = room.tokens.saturating_sub(estimate_tokens(text)),
+        }
+        Ok(part)
+    }
+
+    async fn picture(&self, upload: &Upload, room: &Room) -> Result<ChatPicture, UnseenReason> {
+        if !self.sees_pictures {
+            return Err(UnseenReason::ModelBlind);
+        }
+        if upload.thumbhash.is_none() {
+            return Err(if uploads::has_thumbnails(&upload.media_type) {
+                UnseenReason::Unreadable
+            } else {
+                UnseenReason::Type
+            });
+        }
+        if room.pictures == 0 {
+            return Err(UnseenReason::TooMany);
+        }
+        // What has no room so large may have some smaller.
+        if let Some(size) = self.larger_size(upload)
+            && let Some(picture) = self.sized(upload, Object::Whole(upload.id), size, room).await
+        {
+            return Ok(picture);
+        }
+        let thumbnail = seen_size(upload);
+        let size = self.picture_size.fit(thumbnail.0, thumbnail.1);
+        if size != thumbnail {
+            let picture = self.sized(upload, Object::Thumbnail(upload.id, SEEN_SIDE), size, room).await;
+            return picture.ok_or(UnseenReason::TooMany);
+        }
+        let tokens = estimate(size);
+        if tokens > room.tokens {
+            return Err(UnseenReason::TooMany);
+        }
+        let bytes = self.bytes(Object::Thumbnail(upload.id, SEEN_SIDE), room.picture_bytes as u64 + 1).await?;
+        let data: String = STANDARD.encode(&bytes);
+        if data.len() > room.picture_bytes {
+            return Err(UnseenReason::TooMany);
+        }
+        Ok(ChatPicture { media_type: uploads::detect(&bytes, &upload.media_type), data: data.into(), tokens })
+    }
+
+    /// The size in which the model looks at a picture, where its thumbnail is smaller than that.
+    fn larger_size(&self, upload: &Upload) -> Option<(u32, u32)> {
+        let side = |side: Option<i32>| side.and_then(|side| u32::try_from(side).ok());
+        let size = self.picture_size.fit(side(upload.width)?, side(upload.height)?);
+        let can_be_read = u64::try_from(upload.size).is_ok_and(|size| size <= uploads::MAX_PICTURE);
+        (size.0.max(size.1) > SEEN_SIDE && can_be_read).then_some(size)
+    }
+
+    /// A picture in this size, made of one that is kept; none where there is no room for it, or where it can't be made. Pictures of a chat are
+    /// shown with each of its answers, so it is kept for a while.
+    async fn sized(&self, upload: &Upload, from: Object, size: (u32, u32), room: &Room) -> Option<ChatPicture> {
+        let tokens = estimate(size);
+        if tokens > room.tokens {
+            return None;
+        }
+        let (known, key) = (&self.service.answering.pictures, (upload.id, size));
+        let picture = match known.get(&key).await {
+            Some(picture) => picture,
+            None => {
+                let bytes = self.bytes(from, uploads::MAX_PICTURE).await.ok()?;
+                let made = uploads::sized_picture(&self.service.files, self.owner, bytes, size.0.max(size.1)).await?;
+                let (media_type, data) = (made.media_type.to_owned(), STANDARD.encode(&made.bytes));
+                let picture = ChatPicture { media_type, data: data.into(), tokens };
+                known.insert(key, picture.clone()).await;
+                picture
+            }
+        };
+        (picture.data.len() <= room.picture_bytes).then_some(picture)
+    }
+
+    /// A PDF as it is, where the model reads its pages and all of them fit.
+    async fn pdf(&self, upload: &Upload, known: &DocumentText, room: &Room) -> Result<Option<Part>, UnseenReason> {
+        let Some(pages) = known.pages.filter(|_| self.reads_pdfs && !known.is_cut) else { return Ok(None) };
+        let tokens = ChatFile::estimate(pages, &known.text);
+        let most = room.pdf_bytes / 4 * 3;
+        let size = usize::try_from(upload.size).unwrap_or(usize::MAX);
+        if pages > room.pages || tokens > room.tokens || size > most {
+            return Ok(None);
+        }
+        let bytes = self.bytes(Object::Whole(upload.id), most as u64).await?;
+        let (name, media_type) = (upload.name.clone(), upload.media_type.clone());
+        let file = ChatFile { name, media_type, data: STANDARD.encode(&bytes).into(), tokens };
+        Ok(Some(Part::Pdf { file, pages }))
+    }
+
+    /// The beginning of the text of a document; none of a PDF whose pages are pictures.
+    async fn taken_out(&self, upload: &Upload) -> Result<Arc<DocumentText>, UnseenReason> {
+        let texts = &self.service.answering.texts;
+        if let Some(known) = texts.get(&upload.id).await {
+            return Ok(known);
+        }
+        let (name, media_type) = (upload.name.clone(), upload.media_type.clone());
+        let source = Source { id: upload.id, name, media_type, size: upload.size };
+        let slot = self.service.work.parsing.acquire_for_job(self.owner).await;
+        let document = match text::document(&self.service.files, &source, &slot).await {
+            Ok(Ok(document)) => document,
+            Ok(Err(Unreadable::Scanned { pages })) => Document { sections: Vec::new(), pages: Some(pages) },
+            Ok(Err(Unreadable::Type)) => return Err(UnseenReason::Type),
+            Ok(Err(_)) => return Err(UnseenReason::Unreadable),
+            Err(error) if error.code() == Code::NotFound => return Err(UnseenReason::Gone),
+            Err(error) => {
+                tracing::warn!(%error, "a document could not be read for an answer");
+                return Err(UnseenReason::Unreadable);
+            }
+        };
+        let known = Arc::new(DocumentText::of(&document));
+        texts.insert(upload.id, Arc::clone(&known)).await;
+        Ok(known)
+    }
+
+    /// The first bytes of an object.
+    async fn bytes(&self, object: Object, most: u64) -> Result<Vec<u8>, UnseenReason> {
+        let store = &self.service.files.uploads.store;
+        let found = async {
+            let size = store.size(object).await?.min(most);
+            let mut pieces = store.read(object, 0..size).await?;
+            let mut bytes = Vec::new();
+            while let Some(piece) = pieces.next().await {
+                bytes.extend_from_slice(&piece?);
+            }
+            Ok(bytes)
+        };
+        found.await.map_err(|error: AppError| {
+            if error.code() == Code::NotFound {
+                return UnseenReason::Gone;
+            }
+            // The answer goes on without it.
+            tracing::warn!(%error, "a file could not be read for an answer");
+            UnseenReason::Unreadable
+        })
+    }
+}
+
+impl Shown {
+    fn add(&mut self, upload: &Upload, part: Result<Part, UnseenReason>) {
+        // Its name ends no file, either.
+        let (name, media_type) = (without_end(&upload.name), &upload.media_type);
+        let (how, reason, tokens) = match part {
+            Ok(Part::Picture(picture)) => {
+                self.say(&format!("[The picture {name:?} is attached.]"));
+                let tokens = picture.tokens;
+                self.pictures.push(picture);
+                (SeenHow::Whole, None, Some(tokens))
+            }
+            Ok(Part::Pdf { file, .. }) => {
+                self.say(&format!("[The document {name:?} is attached.]"));
+                let tokens = file.tokens;
+                self.files.push(file);
+                (SeenHow::Whole, None, Some(tokens))
+            }
+            Ok(Part::Text { text, is_cut }) => {
+                let tokens = estimate_tokens(&text);
+                // What stands in it doesn't end it.
+                let text = without_end(&text);
+                let rest = if is_cut { "\n[The rest of the file is left out.]" } else { "" };
+                let what = if upload.kind == UploadKind::Voice { " what=\"the words of a voice note\"" } else { "" };
+                self.say(&format!("<file name={name:?}{what}>\n{text}{rest}\n</file>"));
+                (if is_cut { SeenHow::Part } else { SeenHow::Whole }, None, Some(tokens))
+            }
+            Err(reason) => {
+                let why = match reason {
+                    UnseenReason::ModelBlind => "you can't see pictures",
+                    UnseenReason::TooLarge | UnseenReason::TooMany => "there is no room left for it",
+                    UnseenReason::Type => "you can't read files of this type",
+                    UnseenReason::Unreadable => "it can't be read",
+                    UnseenReason::NoText => "its pages are pictures without text, such as scans, which you can't see",
+                    UnseenReason::NoTranscript => "you can't hear it, and its words aren't written down",
+                    UnseenReason::Gone => "it was deleted",
+                };
+                self.say(&format!(
+                    "[The file {name:?} ({media_type}) is attached, but {why}. Say so where it matters.]"
+                ));
+                (SeenHow::Unseen, Some(reason), None)
+            }
+        };
+        let tokens = tokens.map(|tokens| tokens as u64);
+        self.seen.push(SeenFile { upload_id: upload.id, name: upload.name.clone(), how, reason, tokens });
+    }
+
+    fn say(&mut self, text: &str) {
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n");
+        }
+        self.text.push_str(text);
+    }
+}
+
+/// The beginning of a document's text. Documents of a chat are read with each of its answers, so it is kept for a while.
+#[derive(Debug, Default)]
+pub struct DocumentText {
+    text: String,
+    is_cut: bool,
+    /// Of a PDF, those without text included.
+    pages: Option<usize>,
+}
+
+/// The texts of documents, by their files.
+pub type DocumentTexts = Cache<UploadId, Arc<DocumentText>>;
+
+pub(super) fn document_texts() -> DocumentTexts {
+    let bytes = |_: &UploadId, known: &Arc<DocumentText>| u32::try_from(known.text.len()).unwrap_or(u32::MAX).max(1);
+    Cache::builder().max_capacity(KEPT_BYTES).weigher(bytes).time_to_idle(KEPT).build()
+}
+
+/// Pictures as models look at them, by their files and their sizes.
+pub type SizedPictures = Cache<(UploadId, (u32, u32)), ChatPicture>;
+
+pub(super) fn sized_pictures() -> SizedPictures {
+    let bytes = |_: &(UploadId, (u32, u32)), picture: &ChatPicture| {
+        u32::try_from(picture.data.len()).unwrap_or(u32::MAX).max(1)
+    };
+    Cache::builder().max_capacity(KEPT_BYTES).weigher(bytes).time_to_idle(KEPT).build()
+}
+
+impl DocumentText {
+    fn of(document: &Document) -> Self {
+        let pages = document.pages.and_then(|pages| usize::try_from(pages).ok());
+        let mut known = Self { pages, ..Self::default() };
+        let (mut page, mut read) = (None, 0);
+        for section in &document.sections {
+            if section.page.is_some() && section.page != page {
+                page = section.page;
+                read += 1;
+                known.add(&format!("[Page {}]", page.unwrap_or_default()));
+            }
+            if let Some(heading) = section.heading.as_deref().filter(|_| section.page.is_none()) {
+                known.add(&format!("[{heading}]"));
+            }
+            known.add(section.text.trim());
+            if known.is_cut {
+                break;
+            }
+        }
+        let blank = pages.map_or(0, |pages| pages.saturating_sub(read));
+        if read > 0 && blank > 0 && !known.is_cut {
+            known.add(&format!("[{blank} more pages have no text: they may be pictures, such as scans.]"));
+        }
+        known
+    }
+
+    fn add(&mut self, text: &str) {
+        let room = usize::try_from(MAX_TEXT).unwrap_or(usize::MAX).saturating_sub(self.text.len() + 2);
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n");
+        }
+        let end = text.floor_char_boundary(room);
+        self.is_cut |= end < text.len();
+        self.text.push_str(&text[..end]);
+    }
+}
+
+/// A text as far as there is room for it.
+fn cut(mut text: String, mut is_cut: bool, room: &Room) -> Result<Part, UnseenReason> {
+    if room.tokens == 0 {
+        return Err(UnseenReason::TooLarge);
+    }
+    let mut quarters = 0_usize;
+    let end = text.char_indices().find(|(_, char)| {
+        quarters += if char.is_ascii() { 1 } else { 4 };
+        quarters > room.tokens.saturating_mul(4)
+    });
+    if let Some((end, _)) = end {
+        text.truncate(end);
+        is_cut = true;
+    }
+    Ok(Part::Text { text, is_cut })
+}
+
+/// A text in which nothing ends the file that it stands in, however that is written.
+fn without_end(text: &str) -> String {
+    let mut parts = text.split('<');
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let name = part.trim_start().strip_prefix('/').and_then(|name| name.trim_start().get(..4));
+        let is_end = name.is_some_and(|name| name.eq_ignore_ascii_case("file"));
+        written.push_str(if is_end { "<\\" } else { "<" });
+        written.push_str(part);
+    }
+    written
+}
+
+/// A text without the half of a character at its end. NUL, which nobody's JSON needs, is left out.
+fn beginning(bytes: &[u8]) -> String {
+    let text = extract::utf16(bytes).map_or_else(|| String::from_utf8_lossy(bytes), Cow::Owned);
+    text.trim_end_matches('\u{fffd}').replace('\0', "")
+}
+
+/// The size of a picture's larger thumbnail.
+fn seen_size(upload: &Upload) -> (u32, u32) {
+    let side = |side: Option<i32>| side.and_then(|side| u32::try_from(side).ok()).unwrap_or(SEEN_SIDE);
+    PictureSize { side: SEEN_SIDE, pixels: u32::MAX }.fit(side(upload.width), side(upload.height))
+}
+
+/// What a picture of this size takes of a window, in tokens.
+fn estimate((width, height): (u32, u32)) -> usize {
+    ChatPicture::estimate(width as usize, height as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use extract::Section;
+
+    use super::*;
+
+    fn room(tokens: usize) -> Room {
+        Room { pictures: 1, picture_bytes: 1, pages: 1, pdf_bytes: 1, tokens }
+    }
+
+    #[test]
+    fn a_text_takes_the_room_that_there_is() {
+        let text = |part: Result<Part, UnseenReason>| match part {
+            Ok(Part::Text { text, is_cut }) => (text, is_cut),
+            Ok(Part::Picture(_) | Part::Pdf { .. }) | Err(_) => panic!("no text"),
+        };
+        assert_eq!(text(cut("12345678".to_owned(), false, &room(2))), ("12345678".to_owned(), false));
+        assert_eq!(text(cut("123456789".to_owned(), false, &room(2))), ("12345678".to_owned(), true));
+        assert_eq!(text(cut("ơơơ".to_owned(), false, &room(2))), ("ơơ".to_owned(), true));
+        assert!(matches!(cut("1".to_owned(), false, &room(0)), Err(UnseenReason::TooLarge)));
+        let section = |text: &str, page| Section { text: text.to_owned(), page, ..Section::default() };
+        let document = |sections: Vec<Section>, pages| DocumentText::of(&Document { sections, pages });
+        let sections = vec![section("one", Some(1)), section("more", Some(1)), section("two", Some(2))];
+        let known = document(sections.clone(), Some(2));
+        let words = "[Page 1]\n\none\n\nmore\n\n[Page 2]\n\ntwo";
+        assert_eq!((known.text.as_str(), known.is_cut), (words, false));
+        assert!(document(sections, Some(5)).text.starts_with(&format!("{words}\n\n[3 more pages have no text")));
+        assert!(document(vec![section(&"x".repeat(500_000), None)], None).is_cut);
+        assert_eq!(document(Vec::new(), Some(3)).text, "");
+        assert_eq!(beginning(&"nửa\0".as_bytes()[..4]), "nử");
+        assert_eq!(without_end("a</file></ FILE>< /file></p>đ</"), "a<\\/file><\\/ FILE><\\ /file></p>đ</");
+        assert_eq!(beginning(b"\xff\xfeh\0i\0\0\0=\xd8"), "hi");
+    }
+}

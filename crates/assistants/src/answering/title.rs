@@ -1,0 +1,136 @@
+//! The title of a chat with an assistant, made after its first answer: by the model that answered, else from the first words of the question.
+
+use std::{sync::Arc, time::Duration};
+
+use ai::{ChatMessage, ChatRequest};
+use appcore::{AppError, MessageId, config::Titles};
+use dbcontext::query;
+use event_log::events::{Change, SuggestTitle, TitleJob};
+use jobs::{Ended, Job, Work};
+
+use crate::AssistantsService;
+
+/// The longest title that is made, in characters.
+const MAX_CHARS: usize = 60;
+/// So much of the question and of the answer is read for it, in characters.
+const READ_CHARS: usize = 1_000;
+/// What the model may write before it is broken off, in bytes.
+const WRITTEN_BYTES: usize = 400;
+/// How long the model may take; then the question's own words will do.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Titles that one instance makes at the same time.
+const PLACES: usize = 4;
+
+const INSTRUCTIONS: &str = "Give the conversation a title of two to six words, in its language. Answer with the title alone: no quotes, no \
+    Markdown, no full stop.";
+
+impl Job<AssistantsService> for TitleJob {
+    fn places(_config: &appcore::config::Config) -> usize {
+        PLACES
+    }
+
+    async fn run(self, work: Work<'_, AssistantsService>) -> Result<Ended, AppError> {
+        tokio::select! {
+            made = suggest_title(work.state, self) => made.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+async fn suggest_title(service: &AssistantsService, job: TitleJob) -> Result<(), AppError> {
+    let Some(question) = message_text(service, job.question_id).await? else { return Ok(()) };
+    let answer = message_text(service, job.answer_id).await?.unwrap_or_default();
+    let by_model = service.config.ai.titles == Titles::Model && service.gateway.ai().has_provider();
+    let asked = if by_model { ask_model(service, job, &question, &answer).await? } else { None };
+    let Some(title) = asked.as_deref().and_then(title).or_else(|| title(&question)) else { return Ok(()) };
+    let suggest = SuggestTitle { conversation_id: job.conversation_id, title };
+    match service.events.writer.submit(Change::SuggestTitle(suggest)).await {
+        // Deleted meanwhile.
+        Err(AppError::Refused { .. }) | Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a message says; none where it was deleted.
+async fn message_text(service: &AssistantsService, id: MessageId) -> Result<Option<String>, AppError> {
+    let message = query::messages::get(service.db.reader(), id).await?;
+    Ok(message.filter(|message| message.deleted_at.is_none()).map(|message| message.content))
+}
+
+/// What the model calls it; none where it fails, for a title is not worth asking twice.
+async fn ask_model(
+    service: &AssistantsService,
+    job: TitleJob,
+    question: &str,
+    answer: &str,
+) -> Result<Option<String>, AppError> {
+    let Some(assistant) = query::assistants::get(service.db.reader(), job.assistant_id).await? else {
+        return Ok(None);
+    };
+    let conversation = format!("Question:\n{}\n\nAnswer:\n{}", beginning(question), beginning(answer));
+    let request = ChatRequest {
+        system: Some(INSTRUCTIONS.to_owned()),
+        messages: vec![ChatMessage::user(conversation)],
+        ..ChatRequest::default()
+    };
+    let (model, route) = gateway::answering(&service.gateway, assistant.model.as_deref());
+    if gateway::check_price(&service.gateway, &model, "model").is_err() {
+        return Ok(None);
+    }
+    let written = async {
+        let route = route?;
+        service.gateway.ai().text(&route, request, &Arc::default(), |text| text.len() > WRITTEN_BYTES).await
+    };
+    match tokio::time::timeout(PATIENCE, written).await {
+        Ok(Ok(text)) => Ok(Some(text)),
+        Ok(Err(error)) => {
+            tracing::info!(code = error.code(), conversation = %job.conversation_id, "no model made a title");
+            Ok(None)
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+fn beginning(text: &str) -> &str {
+    text.char_indices().nth(READ_CHARS).map_or(text, |(end, _)| &text[..end])
+}
+
+/// A title out of a text: its first line with words, without markup and quotes around it, cut between words.
+fn title(text: &str) -> Option<String> {
+    let is_frame = |char: char| {
+        char.is_whitespace() || matches!(char, '#' | '*' | '_' | '`' | '"' | '“' | '”' | '«' | '»' | '>' | '-')
+    };
+    let line =
+        text.lines().map(|line| line.trim_matches(is_frame)).find(|line| line.chars().any(char::is_alphanumeric))?;
+    let line = line.strip_prefix("Title:").unwrap_or(line).trim_matches(is_frame);
+    let mut title = String::new();
+    for word in line.split(|char: char| char.is_whitespace() || char.is_control()).filter(|word| !word.is_empty()) {
+        if !title.is_empty() && title.chars().count() + 1 + word.chars().count() > MAX_CHARS {
+            title.push('…');
+            break;
+        }
+        if !title.is_empty() {
+            title.push(' ');
+        }
+        title.extend(word.chars().take(MAX_CHARS));
+    }
+    let title = title.trim_end_matches(|char| is_frame(char) || matches!(char, '.' | ',' | ':' | ';'));
+    (!title.is_empty()).then(|| title.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_one_short_line_without_markup() {
+        assert_eq!(title("  \n# **\"Dinner in Hanoi\"**.\nMore").as_deref(), Some("Dinner in Hanoi"));
+        assert_eq!(title("Title: Bún chả"), Some("Bún chả".to_owned()));
+        assert_eq!(title("How do I\tcook\u{0}rice?").as_deref(), Some("How do I cook rice?"));
+        assert_eq!(title(" \n--- "), None);
+        let long = title(&"word ".repeat(100)).unwrap();
+        assert!(long.ends_with("word…") && long.chars().count() <= MAX_CHARS + 1, "{long}");
+        assert_eq!(title(&"ơ".repeat(500)).unwrap().chars().count(), MAX_CHARS);
+    }
+}

@@ -1,0 +1,328 @@
+//! The writing of an answer: what the model says is told and stored while it comes, and what it wants to call is called in between.
+
+use std::{collections::HashMap, future::pending, sync::Arc, time::Duration};
+
+use ai::{AiError, ChatCall, ChatDelta, ChatRequest, Route};
+use appcore::{
+    AppError, Code, MessageId, Timestamp, UserId,
+    credits::MicroCredits,
+    event::{BusMessage, Envelope, Event, Topic},
+    view::MessageStatus,
+};
+use dbcontext::{
+    entity::{assistant, job},
+    query,
+};
+use event_log::events::{AnswerJob, Change, Outcome, OvertakeAnswer};
+use futures_util::StreamExt as _;
+use gateway::{self, AnswerUse, Asker, RoundHold};
+use jobs::{Lease, Work};
+use platform::work_pools::job_owner;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    draft::{Draft, Piece},
+    measure::{Measure, Round},
+};
+use crate::{
+    AssistantsService,
+    tools::{self, Offer, Ran, ToolTranscript, Wanted},
+};
+
+/// Least time between two pieces of one answer: at most 25 a second.
+pub(super) const TELL_EVERY: Duration = Duration::from_millis(40);
+/// Least time between two pieces of what a model thinks.
+const THINK_EVERY: Duration = Duration::from_millis(120);
+/// Least time between two stores of the text so far; a reader who reloads sees text that is at most this old.
+const STORE_EVERY: Duration = Duration::from_millis(500);
+
+/// Why the writing ended without an answer.
+pub(super) enum Trouble {
+    Provider(AiError),
+    Ours(AppError),
+    /// Whoever asks has too little left for more of it.
+    Refused(AppError),
+    /// Nobody waits for the answer any more: it has ended, or was deleted.
+    Moot,
+    /// Somebody else may be writing it.
+    Lost,
+}
+
+impl Trouble {
+    fn of_hold(error: AppError) -> Self {
+        match error.code() {
+            // The last: a model that the workspace or the asker may not use, or that has no price.
+            Code::OutOfCredits | Code::QuotaReached | Code::BudgetExceeded | Code::Invalid => Self::Refused(error),
+            _ => Self::Ours(error),
+        }
+    }
+}
+
+/// How far the writing came.
+pub(super) enum Written {
+    /// The answer is whole.
+    Whole,
+    /// It waits until then for whoever asked to allow a call.
+    Waits(Timestamp),
+}
+
+/// What an answer is written with.
+pub(super) struct Writing<'a> {
+    pub service: &'a AssistantsService,
+    pub answer: &'a AnswerJob,
+    pub lease: &'a Lease,
+    pub claim: &'a job::Model,
+    pub draining: &'a CancellationToken,
+    pub assistant: &'a assistant::Model,
+    pub model: &'a str,
+    pub route: Result<Arc<Route>, AiError>,
+    pub offer: &'a Offer,
+    pub request: ChatRequest,
+    /// Held while tools are called: who interrupts the writing may wait for them.
+    pub calling: &'a Mutex<()>,
+}
+
+impl<'a> Writing<'a> {
+    pub fn new(
+        work: Work<'a, AssistantsService>,
+        answer: &'a AnswerJob,
+        (assistant, model, route): (&'a assistant::Model, &'a str, Result<Arc<Route>, AiError>),
+        (offer, request): (&'a Offer, ChatRequest),
+        calling: &'a Mutex<()>,
+    ) -> Self {
+        let Work { state: service, claim, lease, draining } = work;
+        Self { service, answer, lease, claim, draining, assistant, model, route, offer, request, calling }
+    }
+
+    /// Asks the model as often as it wants to call something, and calls that.
+    pub async fn run(
+        &self,
+        transcript: &mut ToolTranscript,
+        draft: &mut Draft,
+        measure: &mut Measure,
+    ) -> Result<Written, Trouble> {
+        let settings = &self.service.config.mcp;
+        loop {
+            if transcript.is_open()
+                && let Some(until) = self.call(transcript).await?
+            {
+                return Ok(Written::Waits(until));
+            }
+            let mut request = self.request.clone();
+            request.owner = job_owner(self.claim);
+            let model = self.service.gateway.find_model(self.model);
+            let pictures = match model.filter(|model| model.definition.capabilities.images) {
+                Some(_) => transcript.pictures(self.service).await.map_err(Trouble::Ours)?,
+                None => HashMap::new(),
+            };
+            request.rounds = transcript.rounds(draft.text(), pictures);
+            request.tools = self.offer.functions();
+            transcript.name_functions(&mut request.tools);
+            request.no_more_calls =
+                transcript.round_count() >= settings.max_rounds || transcript.calls() >= settings.max_calls;
+            if !request.rounds.is_empty() {
+                draft.part();
+            }
+            let calls = self.write(request, draft, measure).await?;
+            if calls.is_empty() {
+                return Ok(Written::Whole);
+            }
+            self.pay(measure, 200);
+            if draft.has_untold() && !draft.overtakes() {
+                self.tell(draft);
+            }
+            let Some(asker) = self.asker() else { return Ok(Written::Whole) };
+            let wanted = Wanted { answer: self.answer, asker, text: draft.text(), calls };
+            if !transcript.want(self.service, self.offer, wanted).await.map_err(Trouble::Ours)? {
+                return Err(Trouble::Moot);
+            }
+            draft.stored();
+        }
+    }
+
+    fn asker(&self) -> Option<UserId> {
+        self.claim.owner
+    }
+
+    /// Makes the calls that are open; until when they wait, where they do.
+    async fn call(&self, transcript: &mut ToolTranscript) -> Result<Option<Timestamp>, Trouble> {
+        let _calling = self.calling.lock().await;
+        let may_begin = || self.lease.holds() && !self.draining.is_cancelled();
+        let ran = tools::run(self.service, self.answer, self.claim.attempt, self.offer, transcript, may_begin).await;
+        match ran.map_err(Trouble::Ours)? {
+            Ran::All => Ok(None),
+            Ran::Waits(until) => Ok(Some(until)),
+            // This instance stops: the interruption comes, and hands the job on.
+            Ran::Lost if self.draining.is_cancelled() => pending().await,
+            Ran::Lost => Err(Trouble::Lost),
+        }
+    }
+
+    /// Asks the model once, tells readers what it says and stores it. What it wants to call comes back.
+    async fn write(
+        &self,
+        request: ChatRequest,
+        draft: &mut Draft,
+        measure: &mut Measure,
+    ) -> Result<Vec<ChatCall>, Trouble> {
+        let (service, answer) = (self.service, self.answer);
+        let route = self.route.clone().map_err(Trouble::Provider)?;
+        let hold = self.hold(&request).await?;
+        let meter = measure.ask(hold);
+        let mut said = service.gateway.ai().chat(&route, request, &meter).await.map_err(Trouble::Provider)?;
+        let mut calls = Vec::new();
+        // The first token is told at once.
+        let mut tell_at = Instant::now();
+        let (mut think_at, mut store_at) = (tell_at, tell_at + STORE_EVERY);
+        loop {
+            if !self.lease.holds() {
+                return Err(Trouble::Lost);
+            }
+            tokio::select! {
+                // The clocks come first: a provider that never pauses must not starve them.
+                biased;
+                () = sleep_until(tell_at), if draft.has_untold() => {
+                    if draft.overtakes() {
+                        self.overtake(draft).await?;
+                    } else {
+                        self.tell(draft);
+                    }
+                    tell_at = Instant::now() + TELL_EVERY;
+                }
+                () = sleep_until(think_at), if measure.has_untold() => {
+                    self.tell_thoughts(measure);
+                    think_at = Instant::now() + THINK_EVERY;
+                }
+                () = sleep_until(store_at), if draft.has_unstored() => {
+                    match store(service, answer.answer_id, draft.text()).await {
+                        Ok(true) => draft.stored(),
+                        Ok(false) => return Err(Trouble::Moot),
+                        // The text is still here, and the end may be stored where this could not.
+                        Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "the text so far could not be stored"),
+                    }
+                    store_at = Instant::now() + STORE_EVERY;
+                }
+                delta = said.next() => match delta {
+                    Some(Ok(ChatDelta::Thought(thought))) => measure.thought(&thought),
+                    Some(Ok(ChatDelta::Calls(wanted))) => calls = wanted,
+                    Some(Ok(ChatDelta::Text(text))) => {
+                        measure.wrote();
+                        self.tell_thoughts(measure);
+                        draft.push(&text);
+                        if let Some(hold) = measure.outgrown() {
+                            hold.grow().await.map_err(Trouble::of_hold)?;
+                        }
+                        if draft.is_full() {
+                            return Ok(Vec::new());
+                        }
+                    }
+                    Some(Ok(ChatDelta::Done { finish, usage })) => {
+                        self.tell_thoughts(measure);
+                        tracing::info!(answer = %answer.answer_id, ?finish, ?usage, "a model has answered");
+                        return Ok(calls);
+                    }
+                    Some(Err(error)) => return Err(Trouble::Provider(error)),
+                    None => return Err(Trouble::Provider(AiError::Cut)),
+                },
+            }
+        }
+    }
+
+    /// Holds what it may cost to ask the model this.
+    async fn hold(&self, request: &ChatRequest) -> Result<Option<RoundHold>, Trouble> {
+        let Some(user_id) = self.asker() else { return Ok(None) };
+        let is_first = request.rounds.is_empty();
+        let round = gateway::Round {
+            model: self.model,
+            estimated_input: request.estimated_tokens(),
+            max_output: request.max_tokens.map(u64::from),
+            queued: self.answer.asking.holds.first().copied().filter(|_| is_first),
+            is_first,
+        };
+        let service = self.service;
+        let workspace_id =
+            if service.gateway.may_have_budgets(user_id) || gateway::model_lists::are_there(&service.gateway) {
+                let found = query::conversations::workspace(service.db.reader(), self.answer.conversation_id).await;
+                found.map_err(Trouble::Ours)?
+            } else {
+                None
+            };
+        let asker = Asker { user_id, workspace_id };
+        gateway::hold_round(&service.gateway, asker, round).await.map(Some).map_err(Trouble::of_hold)
+    }
+
+    /// Writes down what the model was asked for last, which ended so (as an HTTP status).
+    pub fn pay(&self, measure: &mut Measure, status: u16) {
+        if let Some(round) = measure.take_round() {
+            let cost = self.record(round, status);
+            measure.paid(cost);
+        }
+    }
+
+    fn record(&self, round: Round, status: u16) -> Option<MicroCredits> {
+        let used = AnswerUse {
+            user_id: self.asker()?,
+            workspace_id: self.assistant.workspace_id,
+            answer_id: self.answer.answer_id.0,
+            model: self.model.to_owned(),
+            usage: round.meter.usage(),
+            served: round.meter.served(),
+            tries: round.meter.tries(),
+            status,
+            first_token: round.first_token(),
+            duration: round.elapsed(),
+        };
+        gateway::record(&self.service.gateway, used, round.hold)
+    }
+
+    /// Tells the conversation's viewers, on every instance, what is new.
+    pub fn tell(&self, draft: &mut Draft) {
+        let Piece { offset, text } = draft.tell();
+        let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
+        self.pass(&Event::MessageDelta { conversation_id, message_id, offset, text });
+    }
+
+    /// Tells them what the model has thought since they were last told.
+    fn tell_thoughts(&self, measure: &mut Measure) {
+        if measure.has_untold() {
+            let Piece { offset, text } = measure.tell();
+            let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
+            self.pass(&Event::MessageThought { conversation_id, message_id, offset, text });
+        }
+    }
+
+    fn pass(&self, event: &Event) {
+        let service = self.service;
+        match Envelope::seal(event, Topic::Viewers(self.answer.conversation_id), service.clock.now()) {
+            // Passing: nobody waits for it to arrive, and who misses it reads the message.
+            Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(Arc::new(envelope))])),
+            Err(error) => tracing::error!(%error, "a piece of an answer could not be sealed"),
+        }
+    }
+
+    /// Shows the text in the place of what another worker had written; a database that is away is asked again later.
+    async fn overtake(&self, draft: &mut Draft) -> Result<(), Trouble> {
+        let answer = self.answer;
+        let change = OvertakeAnswer {
+            conversation_id: answer.conversation_id,
+            answer_id: answer.answer_id,
+            content: draft.text().to_owned(),
+        };
+        match self.service.events.writer.submit(Change::OvertakeAnswer(change)).await.and_then(Outcome::message) {
+            Ok(message) if message.status == MessageStatus::Streaming => draft.overtook(),
+            Ok(_) => return Err(Trouble::Moot),
+            Err(error) if error.code() == Code::NotFound => return Err(Trouble::Moot),
+            Err(error) => tracing::warn!(%error, answer = %answer.answer_id, "the text so far could not be shown"),
+        }
+        Ok(())
+    }
+}
+
+/// Stores the text so far; `false` when the answer is not being written any more.
+pub(super) async fn store(service: &AssistantsService, id: MessageId, text: &str) -> Result<bool, AppError> {
+    query::messages::store_partial(service.db.writer(), id, text).await
+}

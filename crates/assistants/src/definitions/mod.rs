@@ -1,0 +1,73 @@
+//! Assistants: who they are, and what they are told to be. How they answer is [`answering`](crate::answering).
+//!
+//! The default assistant is in no workspace and in all; it answers where `kind: "assistant"` names none.
+
+mod edit;
+pub mod instructions;
+mod notice;
+pub mod prompts;
+
+use appcore::{
+    AppError, AssistantId, Code, WorkspaceId,
+    auth::{Permission, Principal},
+    page::{Page, PageRequest},
+    view::{Assistant, WorkspaceRole},
+};
+use dbcontext::{entity::assistant, query};
+use identity::membership;
+
+use crate::AssistantsService;
+pub use edit::{AssistantFields, EditableAssistant, create, delete, update};
+pub use edit::{tell_of_knowledge, tell_of_shared_knowledge};
+pub use query::assistants::DEFAULT_ID;
+
+/// The default assistant and those of a workspace; for a guest of it those that they meet there.
+pub async fn list(
+    service: &AssistantsService,
+    by: &Principal,
+    workspace_id: Option<WorkspaceId>,
+    page: PageRequest,
+) -> Result<Page<Assistant>, AppError> {
+    let place = membership::resolve(&service.identity, by, workspace_id, Permission::See).await?;
+    let is_guest = place.role == WorkspaceRole::Guest;
+    let (items, total) = query::assistants::list(service.db.reader(), place.id, by.user_id, is_guest, page).await?;
+    let items = items.into_iter().map(|row| view(row, by, Some(place.role))).collect::<Result<_, _>>()?;
+    Ok(Page::new(items, page, total))
+}
+
+/// An assistant that the caller may talk to.
+pub async fn find(service: &AssistantsService, by: &Principal, id: AssistantId) -> Result<Assistant, AppError> {
+    let (row, role) = seen(service, by, id).await?;
+    view(row, by, role)
+}
+
+/// An assistant that the caller may talk to, and their role in its workspace.
+async fn seen(
+    service: &AssistantsService,
+    by: &Principal,
+    id: AssistantId,
+) -> Result<(assistant::Model, Option<WorkspaceRole>), AppError> {
+    let row = query::assistants::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    let role = match row.workspace_id {
+        Some(workspace) => query::workspaces::role(service.db.reader(), workspace, by.user_id).await?,
+        None => None,
+    };
+    Ok((row, role))
+}
+
+/// Whether somebody of this role may change an assistant: its maker, or one who configures the workspace. Nobody changes the default one.
+fn may_edit(row: &assistant::Model, by: &Principal, role: Option<WorkspaceRole>) -> bool {
+    let is_maker = row.created_by == Some(by.user_id) && role.is_some_and(|role| role.may(Permission::Begin));
+    row.id != DEFAULT_ID && (is_maker || role.is_some_and(|role| role.may(Permission::Configure)))
+}
+
+/// What somebody sees of an assistant: its instructions only where they may change them.
+fn view(row: assistant::Model, by: &Principal, role: Option<WorkspaceRole>) -> Result<Assistant, AppError> {
+    let may_edit = may_edit(&row, by, role);
+    let mut assistant = Assistant::try_from(row)?;
+    assistant.may_edit = may_edit;
+    if !may_edit {
+        assistant.system_prompt = None;
+    }
+    Ok(assistant)
+}

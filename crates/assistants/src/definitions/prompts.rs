@@ -1,0 +1,327 @@
+//! Prompt templates: questions that are kept, one's own or shared with a workspace.
+
+use appcore::{
+    AppError, Code, PromptId, WorkspaceId,
+    auth::{Permission, Principal},
+    event::Event,
+    line::{check_search, parse_line},
+    page::{Page, PageRequest},
+    text::plain,
+    view::{Prompt, PromptAuthor, Visibility, WorkspaceRole},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        prompts::{self as rows, PromptRow, SeenPrompt},
+        texts::row_bytes,
+    },
+};
+use files::quotas;
+use identity::membership::{self, Membership};
+
+use super::notice;
+use crate::AssistantsService;
+
+/// The longest command, in characters.
+const MAX_COMMAND: usize = 32;
+const MAX_TITLE: usize = 120;
+/// The longest template, in characters.
+const MAX_CONTENT: usize = 20_000;
+/// The longest name of what is filled in, in characters.
+const MAX_VARIABLE: usize = 40;
+/// How many places a template may have to fill in.
+const MAX_VARIABLES: usize = 50;
+/// How many one person may keep to themselves in a workspace.
+const MAX_OWN: u64 = 200;
+/// How many a workspace may share.
+const MAX_SHARED: u64 = 500;
+
+/// A prompt that somebody writes.
+#[derive(Clone, Debug)]
+pub struct NewPrompt {
+    pub workspace_id: Option<WorkspaceId>,
+    pub command: String,
+    pub title: String,
+    pub content: String,
+    pub visibility: Visibility,
+}
+
+/// What is to be changed of a prompt. `None` leaves a field as it is.
+#[derive(Clone, Debug, Default)]
+pub struct PromptChange {
+    pub command: Option<String>,
+    pub title: Option<String>,
+    pub content: Option<String>,
+    pub visibility: Option<Visibility>,
+}
+
+/// One's own prompts in a workspace and those that it shares, by their commands. Guests see their own.
+pub async fn list(
+    service: &AssistantsService,
+    by: &Principal,
+    workspace_id: Option<WorkspaceId>,
+    text: &str,
+    page: PageRequest,
+) -> Result<Page<Prompt>, AppError> {
+    check_search(text)?;
+    let place = membership::resolve(&service.identity, by, workspace_id, Permission::See).await?;
+    let text = text.trim().trim_start_matches('/').to_lowercase();
+    let sees_shared = place.role != WorkspaceRole::Guest;
+    let (found, total) = rows::list(service.db.reader(), place.id, by.user_id, sees_shared, &text, page).await?;
+    let items = found.into_iter().map(|row| view(row, by, place.role)).collect::<Result<_, _>>()?;
+    Ok(Page::new(items, page, total))
+}
+
+/// A prompt that the caller may use.
+pub async fn find(service: &AssistantsService, by: &Principal, id: PromptId) -> Result<Prompt, AppError> {
+    let (row, role) = seen(service, by, id).await?;
+    view(row, by, role)
+}
+
+pub async fn create(service: &AssistantsService, by: &Principal, new: NewPrompt) -> Result<Prompt, AppError> {
+    let place = membership::resolve(&service.identity, by, new.workspace_id, Permission::See).await?;
+    check_may_share(place.role, new.visibility)?;
+    check_room(service, by, place, new.visibility).await?;
+    let now = service.clock.now();
+    let title = parse_line("title", &new.title, MAX_TITLE)?;
+    let row = PromptRow {
+        id: PromptId::new(),
+        workspace_id: place.id,
+        created_by: Some(by.user_id),
+        command: parse_command(&new.command)?,
+        search_title: ::search::folded_line(&title),
+        title,
+        content: parse_content(new.content)?,
+        visibility: new.visibility.to_string(),
+        created_at: now,
+        updated_at: now,
+    };
+    let tx = service.db.begin().await.map_err(app_error)?;
+    quotas::check_text(&service.files, &tx, by.user_id, 0, bytes(&row)).await?;
+    rows::insert(&tx, &row).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(service, &row, false);
+    find_written(service, by, row.id, place.role).await
+}
+
+/// Changes a prompt: for its author, and where it is shared for those who configure the workspace.
+pub async fn update(
+    service: &AssistantsService,
+    by: &Principal,
+    id: PromptId,
+    change: PromptChange,
+) -> Result<Prompt, AppError> {
+    let (seen, role) = editable(service, by, id).await?;
+    let mut row = seen.prompt;
+    let before = bytes(&row);
+    let was_shared = row.visibility == Visibility::Workspace.as_str();
+    if let Some(command) = change.command {
+        row.command = parse_command(&command)?;
+    }
+    if let Some(title) = change.title {
+        row.title = parse_line("title", &title, MAX_TITLE)?;
+        row.search_title = ::search::folded_line(&row.title);
+    }
+    if let Some(content) = change.content {
+        row.content = parse_content(content)?;
+    }
+    if let Some(visibility) = change.visibility.filter(|visibility| visibility.as_str() != row.visibility) {
+        // Its author may have gone; then nobody could see it any more.
+        if row.created_by != Some(by.user_id) {
+            return Err(AppError::refused(Code::Forbidden, "Only the author can keep this prompt to themselves."));
+        }
+        check_may_share(role, visibility)?;
+        check_room(service, by, Membership { id: row.workspace_id, role }, visibility).await?;
+        row.visibility = visibility.to_string();
+    }
+    row.updated_at = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    // The space is its author's, whoever changes it.
+    quotas::check_text(&service.files, &tx, row.created_by.unwrap_or(by.user_id), before, bytes(&row)).await?;
+    rows::update(&tx, &row).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(service, &row, was_shared);
+    find_written(service, by, id, role).await
+}
+
+fn bytes(row: &PromptRow) -> i64 {
+    row_bytes(&[&row.title, &row.content])
+}
+
+pub async fn delete(service: &AssistantsService, by: &Principal, id: PromptId) -> Result<(), AppError> {
+    let (seen, _) = editable(service, by, id).await?;
+    rows::delete(service.db.writer(), id).await?;
+    tell(service, &seen.prompt, false);
+    Ok(())
+}
+
+/// A prompt that the caller may use, and their role in its workspace.
+async fn seen(
+    service: &AssistantsService,
+    by: &Principal,
+    id: PromptId,
+) -> Result<(SeenPrompt, WorkspaceRole), AppError> {
+    let found = rows::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    let role = found.role.as_deref().ok_or(Code::NotFound)?.parse().map_err(AppError::internal)?;
+    Ok((found, role))
+}
+
+async fn find_written(
+    service: &AssistantsService,
+    by: &Principal,
+    id: PromptId,
+    role: WorkspaceRole,
+) -> Result<Prompt, AppError> {
+    let found = rows::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    view(found, by, role)
+}
+
+async fn editable(
+    service: &AssistantsService,
+    by: &Principal,
+    id: PromptId,
+) -> Result<(SeenPrompt, WorkspaceRole), AppError> {
+    let (found, role) = seen(service, by, id).await?;
+    if may_edit(&found.prompt, by, role) {
+        return Ok((found, role));
+    }
+    Err(AppError::refused(
+        Code::Forbidden,
+        "Only the author of this prompt, or an admin of the workspace, can change it.",
+    ))
+}
+
+fn may_edit(row: &PromptRow, by: &Principal, role: WorkspaceRole) -> bool {
+    row.created_by == Some(by.user_id)
+        || (row.visibility == Visibility::Workspace.as_str() && role.may(Permission::Configure))
+}
+
+fn view(row: SeenPrompt, by: &Principal, role: WorkspaceRole) -> Result<Prompt, AppError> {
+    let may_edit = may_edit(&row.prompt, by, role);
+    let SeenPrompt { prompt, author_name, .. } = row;
+    Ok(Prompt {
+        id: prompt.id,
+        workspace_id: prompt.workspace_id,
+        variables: variables(&prompt.content).into_iter().map(str::to_owned).collect(),
+        command: prompt.command,
+        title: prompt.title,
+        content: prompt.content,
+        visibility: prompt.visibility.parse().map_err(AppError::internal)?,
+        author: prompt.created_by.zip(author_name).map(|(id, name)| PromptAuthor { id, name }),
+        may_edit,
+        created_at: prompt.created_at,
+        updated_at: prompt.updated_at,
+    })
+}
+
+fn check_may_share(role: WorkspaceRole, visibility: Visibility) -> Result<(), AppError> {
+    if visibility == Visibility::Workspace && role == WorkspaceRole::Guest {
+        return Err(AppError::refused(Code::Forbidden, "Guests can't share prompts with the workspace."));
+    }
+    Ok(())
+}
+
+/// Refuses one more where there are too many of its kind.
+async fn check_room(
+    service: &AssistantsService,
+    by: &Principal,
+    place: Membership,
+    visibility: Visibility,
+) -> Result<(), AppError> {
+    let (owner, most) = match visibility {
+        Visibility::Private => (Some(by.user_id), MAX_OWN),
+        Visibility::Workspace => (None, MAX_SHARED),
+    };
+    if rows::count(service.db.writer(), place.id, owner).await? < most {
+        return Ok(());
+    }
+    let message = match visibility {
+        Visibility::Private => format!("You can keep up to {MAX_OWN} prompts here. Delete one first."),
+        Visibility::Workspace => format!("A workspace can share up to {MAX_SHARED} prompts. Delete one first."),
+    };
+    Err(AppError::refused(Code::WrongState, message))
+}
+
+/// What is typed after the slash: letters and digits of any script, `-` and `_`.
+fn parse_command(text: &str) -> Result<String, AppError> {
+    let command = parse_line("command", text.trim().trim_start_matches('/'), MAX_COMMAND)?.to_lowercase();
+    let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_') || is_mark(letter);
+    if !command.starts_with(char::is_alphanumeric) || !command.chars().all(is_part) {
+        return Err(AppError::field(
+            "command",
+            "invalid",
+            "Use letters, digits, - and _, beginning with a letter or digit.",
+        ));
+    }
+    Ok(command)
+}
+
+/// Marks that letters of some scripts are written with, such as Vietnamese where it is decomposed.
+fn is_mark(letter: char) -> bool {
+    matches!(letter, '\u{300}'..='\u{36f}')
+}
+
+fn parse_content(text: String) -> Result<String, AppError> {
+    let text = plain(text);
+    if text.trim().is_empty() {
+        return Err(AppError::field("content", "required", "Write the prompt first."));
+    }
+    if text.chars().count() > MAX_CONTENT {
+        let message = format!("Prompts can have up to {MAX_CONTENT} characters.");
+        return Err(AppError::field("content", "too_long", message));
+    }
+    if variables(&text).len() > MAX_VARIABLES {
+        let message = format!("A prompt can have up to {MAX_VARIABLES} variables.");
+        return Err(AppError::field("content", "too_many", message));
+    }
+    Ok(text)
+}
+
+/// The names between `{{` and `}}`, each once, in their order. Braces around anything else are text.
+fn variables(content: &str) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    let mut rest = content;
+    while let Some((_, after)) = rest.split_once("{{") {
+        rest = after;
+        let Some((inside, behind)) = after.split_once("}}") else { break };
+        let name = inside.trim();
+        let is_part =
+            |letter: char| letter.is_alphanumeric() || is_mark(letter) || matches!(letter, '_' | '-' | '.' | ' ');
+        if !name.is_empty() && name.chars().count() <= MAX_VARIABLE && name.chars().all(is_part) {
+            rest = behind;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+/// Tells those who see the prompt, or saw it until now.
+fn tell(service: &AssistantsService, row: &PromptRow, was_shared: bool) {
+    let workspace_id = row.workspace_id;
+    let is_shared = was_shared || row.visibility == Visibility::Workspace.as_str();
+    notice::tell(service, &Event::PromptsChanged { workspace_id }, workspace_id, row.created_by, is_shared);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_named_once_and_in_their_order() {
+        let content =
+            "Write {{ topic }} for {{audience}}, about {{topic}}, in {{ngôn ngữ}}. {{}} {{a{{b}} {{not\nthis}} {{open";
+        assert_eq!(variables(content), ["topic", "audience", "ngôn ngữ", "b"]);
+        assert_eq!(variables(&"{".repeat(1_000)), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_command_is_one_word_of_any_script() {
+        assert_eq!(parse_command(" /Status-Note ").unwrap(), "status-note");
+        assert_eq!(parse_command("tóm_tắt").unwrap(), "tóm_tắt");
+        for wrong in ["", "/", "two words", "-x", "a/b", "<b>", &"x".repeat(33)] {
+            assert!(parse_command(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

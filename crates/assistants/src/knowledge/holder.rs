@@ -1,0 +1,178 @@
+//! Whose files they are: an assistant's, from which it answers everybody; those of somebody's own section, from which assistants answer them alone; or a
+//! workspace's, from which all assistants answer in it, where no guest reads along.
+
+use appcore::{
+    AppError, AssistantId, Code, KnowledgeFileId, SectionId, UserId, WorkspaceId,
+    auth::{Permission, Principal},
+    event::Event,
+};
+use dbcontext::{
+    Transaction,
+    entity::assistant,
+    query::{
+        self,
+        knowledge::{self as rows, FileRow},
+    },
+};
+use gateway::Asker;
+use identity::membership;
+
+use crate::{
+    AssistantsService,
+    definitions::{self, EditableAssistant},
+};
+
+/// Whose files they are.
+#[derive(Debug)]
+pub(super) enum Holder {
+    Assistant(Box<assistant::Model>),
+    Section { id: SectionId, user_id: UserId, workspace_id: WorkspaceId },
+    Workspace { id: WorkspaceId, owner: UserId },
+}
+
+impl Holder {
+    /// Whose file this is; `None` where they are gone.
+    pub async fn of(service: &AssistantsService, file: &FileRow) -> Result<Option<Self>, AppError> {
+        let db = service.db.writer();
+        if file.is_of_workspace() {
+            let owner = rows::workspace_owner(db, file.workspace_id).await?;
+            return Ok(owner.map(|owner| Self::Workspace { id: file.workspace_id, owner }));
+        }
+        let Some(id) = file.section_id else {
+            let assistant = query::assistants::get(db, file.assistant_id).await?;
+            return Ok(assistant.map(|row| Self::Assistant(Box::new(row))));
+        };
+        let owner = query::sections::owner(db, id).await?;
+        Ok(owner.map(|user_id| Self::Section { id, user_id, workspace_id: file.workspace_id }))
+    }
+
+    /// By which its files are found.
+    pub fn key(&self) -> AssistantId {
+        match self {
+            Self::Assistant(row) => row.id,
+            Self::Section { id, .. } => AssistantId(id.0),
+            Self::Workspace { id, .. } => AssistantId(id.0),
+        }
+    }
+
+    pub fn assistant_id(&self) -> Option<AssistantId> {
+        match self {
+            Self::Assistant(row) => Some(row.id),
+            Self::Section { .. } | Self::Workspace { .. } => None,
+        }
+    }
+
+    pub fn section_id(&self) -> Option<SectionId> {
+        match self {
+            Self::Assistant(_) | Self::Workspace { .. } => None,
+            Self::Section { id, .. } => Some(*id),
+        }
+    }
+
+    /// Of files of a whole workspace.
+    pub fn workspace_id(&self) -> Option<WorkspaceId> {
+        match self {
+            Self::Assistant(_) | Self::Section { .. } => None,
+            Self::Workspace { id, .. } => Some(*id),
+        }
+    }
+
+    /// What people call it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Assistant(_) => "assistant",
+            Self::Section { .. } => "project",
+            Self::Workspace { .. } => "workspace",
+        }
+    }
+
+    /// For whom a file is embedded; `None`: nobody is left.
+    pub fn payer(&self, file: &FileRow) -> Option<Asker> {
+        let (user_id, workspace_id) = match self {
+            Self::Assistant(row) => (row.created_by.or(file.added_by)?, row.workspace_id),
+            Self::Section { user_id, workspace_id, .. } => (*user_id, Some(*workspace_id)),
+            Self::Workspace { id, owner } => (*owner, Some(*id)),
+        };
+        Some(Asker { user_id, workspace_id })
+    }
+
+    /// Keeps others from giving it files until the transaction ends; `false` where it is gone.
+    pub async fn lock(&self, tx: &Transaction) -> Result<bool, AppError> {
+        match self {
+            Self::Assistant(row) => rows::lock_assistant(tx, row.id).await,
+            Self::Section { id, user_id, .. } => rows::lock_section(tx, *id, *user_id).await,
+            Self::Workspace { id, .. } => rows::lock_workspace(tx, *id).await,
+        }
+    }
+
+    /// Tells those who see it that its files are others, or went on being read.
+    pub fn tell(&self, service: &AssistantsService) {
+        let (id, user_id, workspace_id) = match self {
+            Self::Assistant(row) => return definitions::tell_of_knowledge(service, row),
+            Self::Section { id, user_id, workspace_id } => (*id, *user_id, *workspace_id),
+            Self::Workspace { id, .. } => return definitions::tell_of_shared_knowledge(service, *id),
+        };
+        let event = Event::KnowledgeChanged { workspace_id, assistant_id: None, section_id: Some(id) };
+        if let Err(error) = service.notify_user(user_id, &event) {
+            tracing::error!(%error, "a change of a section's files could not be told");
+        }
+    }
+}
+
+/// Files that the caller may change: those of an assistant that they may change, of a section of theirs, or of a workspace that they configure. Only
+/// asking makes one.
+#[derive(Debug)]
+pub struct Shelf {
+    pub(super) by: Principal,
+    pub(super) holder: Holder,
+    pub(super) workspace_id: WorkspaceId,
+}
+
+impl Shelf {
+    pub fn of_assistant(assistant: &EditableAssistant) -> Result<Self, AppError> {
+        let row = assistant.row();
+        let workspace_id = row.workspace_id.ok_or(Code::NotFound)?;
+        Ok(Self { by: assistant.by().clone(), holder: Holder::Assistant(Box::new(row.clone())), workspace_id })
+    }
+
+    /// What a workspace has for all assistants in it.
+    pub async fn of_workspace(service: &AssistantsService, by: &Principal, id: WorkspaceId) -> Result<Self, AppError> {
+        membership::admit(&service.identity, by, id, Permission::Configure).await?;
+        let owner = rows::workspace_owner(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
+        Ok(Self { by: by.clone(), holder: Holder::Workspace { id, owner }, workspace_id: id })
+    }
+
+    /// What a section has in a workspace; left out, the shared one, else the caller's own.
+    pub async fn of_section(
+        service: &AssistantsService,
+        by: &Principal,
+        id: SectionId,
+        workspace_id: Option<WorkspaceId>,
+    ) -> Result<Self, AppError> {
+        check_owner(service, by, id).await?;
+        let workspace_id = membership::resolve(&service.identity, by, workspace_id, Permission::Begin).await?.id;
+        let holder = Holder::Section { id, user_id: by.user_id, workspace_id };
+        Ok(Self { by: by.clone(), holder, workspace_id })
+    }
+
+    /// What a section has in the workspace of one of its files.
+    pub async fn of_section_file(
+        service: &AssistantsService,
+        by: &Principal,
+        id: SectionId,
+        file_id: KnowledgeFileId,
+    ) -> Result<Self, AppError> {
+        check_owner(service, by, id).await?;
+        let file = rows::get(service.db.reader(), file_id).await?.filter(|file| file.section_id == Some(id));
+        let workspace_id = file.ok_or(Code::NotFound)?.workspace_id;
+        let holder = Holder::Section { id, user_id: by.user_id, workspace_id };
+        Ok(Self { by: by.clone(), holder, workspace_id })
+    }
+}
+
+async fn check_owner(service: &AssistantsService, by: &Principal, id: SectionId) -> Result<(), AppError> {
+    match query::sections::owner(service.db.reader(), id).await? {
+        Some(owner) if owner == by.user_id => Ok(()),
+        _ => Err(Code::NotFound.into()),
+    }
+}

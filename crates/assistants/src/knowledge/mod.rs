@@ -1,0 +1,302 @@
+//! Files that assistants know, those that somebody has in a section of their own, and those of a workspace.
+//!
+//! A file that was uploaded is given to an assistant by somebody who may change it, to a section by whose it is, or to a workspace by its admins. A
+//! [job](ReadJob) takes its text out, cuts it into pieces and has them embedded; whoever owns the assistant, the section or the workspace pays. For an
+//! answer the question is embedded as well, and
+//! the pieces that are [nearest](search) to it, or have its [words], are put [before the model](consult), numbered, so that the answer can cite them.
+//!
+//! Vectors of two models are never compared: a file's `space` says which one made them, and files of another one than the present are
+//! [embedded anew](follow).
+
+mod consult;
+mod cut;
+mod holder;
+mod read;
+mod search;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::{sync::Weak, time::Duration};
+
+use appcore::{
+    AppError, Code, KnowledgeFileId, MessageId, UploadId,
+    access::is_insider,
+    auth::Principal,
+    credits::MicroCredits,
+    view::{CitedPiece, Knowledge, KnowledgeFile, KnowledgeLimits, KnowledgeState, Message, UploadStatus},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        self,
+        knowledge::{self as rows, FileRow},
+        uploads::{self as uploaded, StoredUpload},
+    },
+};
+
+pub use consult::Known;
+use files::uploads::space;
+pub use holder::Shelf;
+use jobs::{self, Stored as _};
+pub use read::ReadJob;
+
+use self::holder::Holder;
+use crate::AssistantsService;
+
+/// How often it is looked whether another model embeds now.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often files of another model are looked for in any case.
+const LOOK_ANYWAY: u32 = 120;
+/// Files that are looked at in one go.
+const PART: usize = 100;
+
+/// What an assistant knows, or a section or a workspace has.
+pub async fn list(service: &AssistantsService, shelf: &Shelf) -> Result<Knowledge, AppError> {
+    let holder = &shelf.holder;
+    let files = rows::list(service.db.reader(), holder.key(), shelf.workspace_id).await?;
+    let files: Vec<KnowledgeFile> = files.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?;
+    let settings = &service.config.knowledge;
+    Ok(Knowledge {
+        assistant_id: holder.assistant_id(),
+        section_id: holder.section_id(),
+        workspace_id: holder.workspace_id(),
+        model: gateway::embedder(&service.gateway).map(|embedder| embedder.name().to_owned()),
+        pieces: files.iter().map(|file| file.pieces).sum(),
+        limits: KnowledgeLimits {
+            files: settings.max_files,
+            file_bytes: settings.max_file_bytes,
+            pieces: settings.max_pieces,
+        },
+        files,
+    })
+}
+
+/// A file that was given, and whether it was there already.
+#[derive(Debug)]
+pub struct Given {
+    pub file: KnowledgeFile,
+    pub is_new: bool,
+}
+
+/// Gives an upload of the caller's to an assistant, to a section or to a workspace.
+pub async fn give(service: &AssistantsService, shelf: &Shelf, upload_id: UploadId) -> Result<Given, AppError> {
+    let Shelf { by, holder, workspace_id } = shelf;
+    let (id, workspace_id) = (holder.key(), *workspace_id);
+    if gateway::embedder(&service.gateway).is_none() {
+        return Err(AppError::refused(Code::WrongState, read::NO_MODEL));
+    }
+    let upload = uploaded::readable(service.db.reader(), by.user_id, upload_id).await?;
+    let upload = upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?;
+    if let Some(known) = rows::of_upload(service.db.reader(), id, upload_id).await? {
+        return Ok(Given { file: known.try_into()?, is_new: false });
+    }
+    check(service, holder, &upload)?;
+    let now = service.clock.now();
+    let row = FileRow {
+        id: KnowledgeFileId::new(),
+        assistant_id: id,
+        section_id: holder.section_id(),
+        workspace_id,
+        upload_id,
+        added_by: Some(by.user_id),
+        name: upload.name,
+        media_type: upload.media_type,
+        size: upload.size.unwrap_or_default(),
+        state: KnowledgeState::Waiting.to_string(),
+        error: None,
+        pieces: 0,
+        embedded: 0,
+        model: None,
+        space: None,
+        cost: MicroCredits::ZERO,
+        created_at: now,
+        updated_at: now,
+    };
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if !holder.lock(&tx).await? {
+        return Err(Code::NotFound.into());
+    }
+    space::check_known(&service.files, &tx, workspace_id, row.size).await?;
+    // Nobody removes it until it is among these.
+    if uploaded::get_to_send(&tx, [upload_id]).await?.is_empty() {
+        return Err(Code::NotFound.into());
+    }
+    let most = service.config.knowledge.max_files;
+    if rows::count(&tx, id).await? >= most {
+        let sentence = match holder {
+            Holder::Assistant(_) => format!("An assistant can have up to {most} files. Remove others first."),
+            Holder::Section { .. } => format!("A project can have up to {most} files. Remove others first."),
+            Holder::Workspace { .. } => format!("A workspace can have up to {most} files. Remove others first."),
+        };
+        return Err(AppError::refused(Code::QuotaExceeded, sentence));
+    }
+    let is_new = rows::insert(&tx, &row).await?;
+    if is_new {
+        jobs::ask_for(&tx, now, &ReadJob { file_id: row.id }, (by.user_id, workspace_id)).await?;
+    }
+    tx.commit().await.map_err(app_error)?;
+    let known = rows::of_upload(service.db.writer(), id, upload_id).await?.ok_or(Code::NotFound)?;
+    if is_new {
+        service.wake_workers();
+        holder.tell(service);
+    }
+    Ok(Given { file: known.try_into()?, is_new })
+}
+
+/// Refuses what can't be read, before anybody waits for it.
+fn check(service: &AssistantsService, holder: &Holder, upload: &StoredUpload) -> Result<(), AppError> {
+    if upload.status != UploadStatus::Ready.as_str() {
+        return Err(AppError::refused(Code::WrongState, "This file hasn't been uploaded completely yet."));
+    }
+    if !extract::is_readable(&upload.media_type, &upload.name) {
+        let sentence = "Assistants can read texts, Markdown, code, web pages, CSV, PDF, Office (.docx, .xlsx, .xls, .pptx) and OpenDocument files.";
+        return Err(AppError::refused(Code::TypeRefused, sentence));
+    }
+    let most = service.config.knowledge.max_file_bytes;
+    if upload.size.unwrap_or_default().unsigned_abs() > most {
+        let most = most / 1_000_000;
+        let sentence = match holder {
+            Holder::Assistant(_) => format!("An assistant’s files can have up to {most} MB each."),
+            Holder::Section { .. } => format!("A project’s files can have up to {most} MB each."),
+            Holder::Workspace { .. } => format!("A workspace’s files can have up to {most} MB each."),
+        };
+        return Err(AppError::refused(Code::TooLarge, sentence));
+    }
+    Ok(())
+}
+
+/// Has a file that failed, or that waits to be tried again, be read now.
+pub async fn retry(
+    service: &AssistantsService,
+    shelf: &Shelf,
+    file_id: KnowledgeFileId,
+) -> Result<KnowledgeFile, AppError> {
+    let id = shelf.holder.key();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let known = rows::find(&tx, id, file_id).await?.ok_or(Code::NotFound)?;
+    let may_try = known.file.state == KnowledgeState::Failed.as_str()
+        || known.file.state == KnowledgeState::Waiting.as_str() && known.file.error.is_some();
+    if !may_try {
+        return Err(AppError::refused(Code::WrongState, "This file doesn't have to be tried again."));
+    }
+    let now = service.clock.now();
+    let job = ReadJob { file_id };
+    rows::set_state(&tx, file_id, KnowledgeState::Waiting, None, now).await?;
+    // The one before may be among the dead letters, or wait for long.
+    query::jobs::remove_all(&tx, ReadJob::KIND, job.subject()).await?;
+    jobs::ask_for(&tx, now, &job, (shelf.by.user_id, shelf.workspace_id)).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    shelf.holder.tell(service);
+    rows::find(service.db.writer(), id, file_id).await?.ok_or(Code::NotFound)?.try_into()
+}
+
+/// Takes a file from an assistant, a section or a workspace, with all that was made of it.
+pub async fn remove(service: &AssistantsService, shelf: &Shelf, file_id: KnowledgeFileId) -> Result<(), AppError> {
+    rows::find(service.db.writer(), shelf.holder.key(), file_id).await?.ok_or(Code::NotFound)?;
+    sweep::remove(service, file_id).await?;
+    shelf.holder.tell(service);
+    Ok(())
+}
+
+/// A place that an answer cites, with what stands around it. For those who may read the answer; from a workspace's file for no guests, who may have
+/// come after it.
+pub async fn cited(service: &AssistantsService, by: &Principal, id: MessageId, n: u64) -> Result<CitedPiece, AppError> {
+    let found = query::messages::find(service.db.reader(), by.user_id, id).await?;
+    let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
+    let citations = message.answer.filter(|_| message.deleted_at.is_none()).map(|answer| answer.citations);
+    let cited = citations.into_iter().flatten().find(|citation| u64::from(citation.n) == n).ok_or(Code::NotFound)?;
+    let gone = || AppError::refused(Code::NotFound, "This file isn't part of the assistant's knowledge any more.");
+    let file = rows::get(service.db.reader(), cited.file_id).await?.ok_or_else(gone)?;
+    if file.is_of_workspace() {
+        let place = query::access::find(service.db.reader(), message.conversation_id, by.user_id).await?;
+        if !place.and_then(|place| place.workspace_role).is_some_and(is_insider) {
+            return Err(gone());
+        }
+    }
+    let number = i32::try_from(cited.piece).map_err(AppError::internal)?;
+    let around = [number - 1, number, number.saturating_add(1)].map(|number| (cited.file_id, number));
+    let mut pieces = rows::pieces(service.db.reader(), &around).await?;
+    let mut take = |number: i32| {
+        let place = pieces.iter().position(|piece| piece.number == number)?;
+        Some(pieces.swap_remove(place).text)
+    };
+    let text = take(number).ok_or_else(gone)?;
+    let may_read_file = uploaded::readable(service.db.reader(), by.user_id, cited.upload_id).await?.is_some();
+    Ok(CitedPiece {
+        n: cited.n,
+        file_id: cited.file_id,
+        upload_id: cited.upload_id,
+        file_name: cited.file_name,
+        piece: cited.piece,
+        page: cited.page,
+        heading: cited.heading,
+        line: cited.line,
+        text,
+        may_read_file,
+        before: take(number - 1),
+        after: take(number.saturating_add(1)),
+    })
+}
+
+/// Has files be embedded anew whose vectors are of another model than the present one.
+pub async fn follow(service: Weak<AssistantsService>) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut known, mut since, mut are_filled) = (None, 0, false);
+    loop {
+        tick.tick().await;
+        let Some(service) = service.upgrade() else { return };
+        if !are_filled {
+            match jobs::caught(words::fill(&service)).await {
+                Ok(()) => are_filled = true,
+                Err(error) => tracing::warn!(%error, "words of files that were cut before are written down soon"),
+            }
+        }
+        let Some(embedder) = gateway::embedder(&service.gateway) else { continue };
+        since += 1;
+        if known.as_ref() == Some(&embedder.space) && since < LOOK_ANYWAY {
+            continue;
+        }
+        match jobs::caught(embed_anew(&service, &embedder.space)).await {
+            Ok(()) => (known, since) = (Some(embedder.space), 0),
+            Err(error) => tracing::warn!(%error, "files of another embedding model are looked for again soon"),
+        }
+    }
+}
+
+/// Asks for all of them. A file for which that fails keeps none behind it waiting, and is come to again.
+async fn embed_anew(service: &AssistantsService, space: &str) -> Result<(), AppError> {
+    let (mut after, mut failed) = (None, None);
+    loop {
+        let files = rows::of_other_space(service.db.reader(), space, after, PART).await?;
+        let Some(last) = files.last() else { return failed.map_or(Ok(()), Err) };
+        after = Some(last.id);
+        for file in files {
+            let id = file.id;
+            if let Err(error) = embed_file_anew(service, file, space).await {
+                if !service.db.is_available() {
+                    return Err(error);
+                }
+                tracing::warn!(%error, file = %id, "a file could not be handed to the present embedding model");
+                failed = Some(error);
+            }
+        }
+        service.wake_workers();
+    }
+}
+
+async fn embed_file_anew(service: &AssistantsService, file: FileRow, space: &str) -> Result<(), AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if rows::outdate(&tx, file.id, space, now).await? {
+        let job = ReadJob { file_id: file.id };
+        match file.added_by {
+            Some(user_id) => jobs::ask_for(&tx, now, &job, (user_id, file.workspace_id)).await?,
+            None => jobs::ask(&tx, now, &job).await?,
+        }
+    }
+    tx.commit().await.map_err(app_error)
+}

@@ -1,0 +1,235 @@
+//! Reading a file: it is cut into pieces, and these are embedded, some at a time.
+//!
+//! Whatever is done is stored at once: whoever takes the job over goes on after the last pieces that have vectors, so that being killed costs one call
+//! to the model at most.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use appcore::{AppError, KnowledgeFileId, config::Config, view::KnowledgeState};
+use dbcontext::{
+    constraint::app_error,
+    query::knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
+};
+use files::uploads::text::{self, Source};
+use gateway::{self, Asker, EmbedCause, EmbedFailure, Embedded, Embedder};
+use jobs::{Ended, Job, Stored, Work};
+use platform::work_pools::{WorkOwner, job_owner};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{cut, holder::Holder, search::BLOCK, words};
+use crate::AssistantsService;
+
+/// Files that one instance reads at the same time.
+const PLACES: usize = 2;
+/// Time between two pieces of news of one file.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// A file whose workers died so often is given up: it may be what kills them.
+const MOST_ATTEMPTS: i32 = 8;
+
+const OUR_FAULT: &str = "Something went wrong on the server.";
+pub(super) const NO_MODEL: &str = "This server has no model for embeddings yet. Ask your admin to set one up.";
+
+/// Reads a file that an assistant, or a section, was given, or embeds it anew for another model.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ReadJob {
+    pub file_id: KnowledgeFileId,
+}
+
+/// Why a file is not read to its end.
+enum Trouble {
+    /// Trying again may help. The sentence is for people.
+    Passing(String),
+    /// It will not, until somebody does something. `is_ours`: it is an operator who has to.
+    Lasting {
+        sentence: String,
+        is_ours: bool,
+    },
+    Ours(AppError),
+}
+
+impl From<AppError> for Trouble {
+    fn from(error: AppError) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<EmbedFailure> for Trouble {
+    fn from(failure: EmbedFailure) -> Self {
+        match failure.cause {
+            EmbedCause::Passing => Self::Passing(failure.sentence),
+            EmbedCause::Payer => Self::Lasting { sentence: failure.sentence, is_ours: false },
+            EmbedCause::Model => Self::Lasting { sentence: failure.sentence, is_ours: true },
+        }
+    }
+}
+
+impl Stored for ReadJob {
+    const KIND: &'static str = "read_knowledge";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.file_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.file_id.0
+    }
+}
+
+impl Job<AssistantsService> for ReadJob {
+    fn places(_config: &Config) -> usize {
+        PLACES
+    }
+
+    async fn run(self, work: Work<'_, AssistantsService>) -> Result<Ended, AppError> {
+        let Work { state: service, claim, lease, draining } = work;
+        let file = rows::get(service.db.writer(), self.file_id).await?;
+        let holder = match &file {
+            Some(file) => Holder::of(service, file).await?,
+            None => None,
+        };
+        // What was removed meanwhile is nobody's any more.
+        let (Some(file), Some(holder)) = (file, holder) else { return Ok(Ended::Done) };
+        let failures = claim.attempt - claim.attempts_before;
+        let reading = async {
+            if failures > MOST_ATTEMPTS {
+                return Err(Trouble::Lasting { sentence: OUR_FAULT.to_owned(), is_ours: true });
+            }
+            read(service, job_owner(claim), &holder, file).await
+        };
+        let read = tokio::select! {
+            read = reading => read,
+            _ = lease.keep(&service.db) => return Ok(Ended::Lost),
+            () = draining.cancelled() => return Ok(Ended::HandedOn),
+        };
+        let is_last = service.config.jobs.wait_after(failures.unsigned_abs()).is_none();
+        let (sentence, error) = match read {
+            Ok(()) => return Ok(Ended::Done),
+            Err(Trouble::Lasting { sentence, is_ours }) => {
+                self.set(service, &holder, KnowledgeState::Failed, Some(&sentence)).await?;
+                return Ok(if is_ours { Ended::Hopeless(sentence) } else { Ended::Done });
+            }
+            Err(Trouble::Passing(sentence)) => (sentence.clone(), AppError::unavailable(anyhow!(sentence))),
+            Err(Trouble::Ours(error)) => (OUR_FAULT.to_owned(), error),
+        };
+        let state = if is_last { KnowledgeState::Failed } else { KnowledgeState::Waiting };
+        self.set(service, &holder, state, Some(&sentence)).await?;
+        Err(error)
+    }
+}
+
+impl ReadJob {
+    async fn set(
+        self,
+        service: &AssistantsService,
+        holder: &Holder,
+        state: KnowledgeState,
+        error: Option<&str>,
+    ) -> Result<(), AppError> {
+        if rows::set_state(service.db.writer(), self.file_id, state, error, service.clock.now()).await? {
+            holder.tell(service);
+        }
+        Ok(())
+    }
+}
+
+async fn read(service: &AssistantsService, owner: WorkOwner, holder: &Holder, file: FileRow) -> Result<(), Trouble> {
+    let job = ReadJob { file_id: file.id };
+    let lasting = |sentence: &str| Trouble::Lasting { sentence: sentence.to_owned(), is_ours: false };
+    let embedder = gateway::embedder(&service.gateway).ok_or_else(|| lasting(NO_MODEL))?;
+    let is_current = file.space.as_deref() == Some(embedder.space.as_str());
+    if is_current && file.state == KnowledgeState::Ready.as_str() {
+        return Ok(());
+    }
+    let payer = holder.payer(&file);
+    let payer = payer.ok_or_else(|| lasting("No one is left to pay for reading it. Add the file again."))?;
+    job.set(service, holder, KnowledgeState::Reading, None).await?;
+    if file.pieces == 0 {
+        cut_file(service, owner, holder, &file).await?;
+        holder.tell(service);
+    }
+    if !is_current {
+        let tx = service.db.begin().await.map_err(app_error)?;
+        let (model, space) = (embedder.name(), embedder.space.as_str());
+        if !rows::begin_space(&tx, file.id, (model, space), service.clock.now()).await? {
+            return Ok(());
+        }
+        tx.commit().await.map_err(app_error)?;
+    }
+    let mut told = Instant::now();
+    loop {
+        let pieces = rows::not_embedded(service.db.writer(), file.id, BLOCK).await?;
+        if pieces.is_empty() {
+            break;
+        }
+        if !embed(service, payer, &embedder, &file, &pieces).await? {
+            return Ok(());
+        }
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            holder.tell(service);
+        }
+    }
+    Ok(job.set(service, holder, KnowledgeState::Ready, None).await?)
+}
+
+/// Takes the text out of a file, cuts it, and stores the pieces, all at once.
+async fn cut_file(
+    service: &AssistantsService,
+    owner: WorkOwner,
+    holder: &Holder,
+    file: &FileRow,
+) -> Result<(), Trouble> {
+    let source =
+        Source { id: file.upload_id, name: file.name.clone(), media_type: file.media_type.clone(), size: file.size };
+    let slot = service.work.parsing.acquire_for_job(owner).await;
+    let sections = text::sections(&service.files, &source, &slot).await?;
+    drop(slot);
+    let sections = sections.map_err(|why| Trouble::Lasting { sentence: why.to_string(), is_ours: false })?;
+    let most = service.config.knowledge.max_pieces;
+    let left = most.saturating_sub(rows::pieces_beside(service.db.writer(), file.assistant_id, file.id).await?);
+    let (id, left) = (file.id, usize::try_from(left).unwrap_or(usize::MAX));
+    let name = file.name.clone();
+    let cutting = tokio::task::spawn_blocking(move || {
+        let pieces = cut::cut(id, &sections, left)?;
+        Ok::<_, AppError>(pieces.map(|pieces| {
+            let words = words::of(&name, &pieces);
+            (pieces, words)
+        }))
+    });
+    let cut = cutting.await.map_err(AppError::internal)??.ok_or_else(|| {
+        let word = holder.word();
+        let sentence = format!("This {word}’s files would have more than {most} pieces with it. Remove others first.");
+        Trouble::Lasting { sentence, is_ours: false }
+    })?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::cut(&tx, file.id, cut, service.clock.now()).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(())
+}
+
+/// Embeds some pieces and stores their vectors; `false` where the file is gone.
+async fn embed(
+    service: &AssistantsService,
+    payer: Asker,
+    embedder: &Embedder,
+    file: &FileRow,
+    pieces: &[PieceRow],
+) -> Result<bool, Trouble> {
+    let Some(first) = pieces.first().map(|piece| piece.number) else { return Ok(true) };
+    let texts: Vec<String> = pieces.iter().map(|piece| cut::to_embed(&file.name, piece)).collect();
+    let Embedded { vectors, cost } = gateway::embed(&service.gateway, payer, file.id.0, embedder, &texts).await?;
+    let row = VectorsRow {
+        file_id: file.id,
+        first,
+        count: i32::try_from(vectors.len()).map_err(AppError::internal)?,
+        vectors: vectors.iter().flatten().flat_map(|number| number.to_le_bytes()).collect(),
+    };
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let is_there = rows::add_vectors(&tx, row, &embedder.space, service.clock.now()).await?;
+    rows::add_cost(&tx, file.id, cost).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(is_there)
+}

@@ -1,0 +1,46 @@
+//! What nobody can ask any more is removed: its pieces, and the file's bytes where nothing else carries it.
+
+use appcore::{AppError, KnowledgeFileId};
+use dbcontext::{constraint::app_error, query::knowledge as rows};
+use jobs::{self, Ended, Job, Work};
+use platform::cleanup::{KnowledgeSweepJob, SweepJob};
+
+use super::PART;
+use crate::AssistantsService;
+
+impl Job<AssistantsService> for KnowledgeSweepJob {
+    async fn run(self, work: Work<'_, AssistantsService>) -> Result<Ended, AppError> {
+        tokio::select! {
+            swept = sweep(work.state) => swept.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+async fn sweep(service: &AssistantsService) -> Result<(), AppError> {
+    let (mut after, mut failed) = (None, None);
+    loop {
+        let files = rows::forgotten(service.db.writer(), after, PART).await?;
+        let Some(last) = files.last() else { return failed.map_or(Ok(()), Err) };
+        after = Some(last.id);
+        for file in files {
+            if let Err(error) = remove(service, file.id).await {
+                tracing::warn!(%error, file = %file.id, "a file that nobody can ask any more could not be removed");
+                failed = Some(error);
+            }
+        }
+    }
+}
+
+/// Removes a file with all that was made of it. Its bytes go by a job of their own.
+pub(super) async fn remove(service: &AssistantsService, id: KnowledgeFileId) -> Result<(), AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let removed = rows::remove(&tx, id).await?;
+    if let Some(removed) = removed {
+        jobs::ask(&tx, service.clock.now(), &SweepJob::Upload(removed.upload_id)).await?;
+    }
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    Ok(())
+}

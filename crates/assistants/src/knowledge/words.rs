@@ -1,0 +1,319 @@
+//! Pieces by their words: what a question says in the very words of a file, such as a name or a number, is found where vectors miss it.
+//!
+//! Beside the vectors of some pieces that follow each other stand their words, as the search of messages takes them from a text: of each piece its length and,
+//! for each of its words, a hash and how often it is there. All of them are read for a question, some at a time, and the pieces ranked by BM25. That
+//! takes a sixth of the bytes that the vectors take, so it needs no index either.
+
+use std::collections::BTreeMap;
+
+use ::search::tokens;
+use appcore::{AppError, KnowledgeFileId};
+use dbcontext::{
+    Database,
+    constraint::app_error,
+    query::knowledge::{self as rows, FileRow, PieceId, PieceRow, WordsRow},
+};
+
+use super::{
+    cut::to_embed,
+    search::{AT_ONCE, BLOCK, Hit, Part, parts},
+};
+use crate::AssistantsService;
+
+/// A hash of four bytes, and a count.
+const ENTRY: usize = 5;
+/// Words of a question that are looked for.
+const MAX_TERMS: usize = 64;
+/// How soon a word that is there more often counts no more, and how much long pieces are held back: as is usual.
+const SATURATION: f32 = 1.2;
+const BY_LENGTH: f32 = 0.75;
+/// What has less than this part of the best score has only words that all pieces have.
+const LEAST: f32 = 0.3;
+/// Added to each rank where two rankings become one, as is usual: the first few count nearly alike.
+const RANK: f32 = 60.0;
+/// Files that are looked for in one go.
+const FILES: usize = 100;
+
+/// The words of these pieces, which follow each other.
+pub(super) fn of(name: &str, pieces: &[PieceRow]) -> Vec<WordsRow> {
+    pieces
+        .chunks(BLOCK)
+        .filter_map(|part| {
+            let first = part.first()?;
+            Some(WordsRow {
+                file_id: first.file_id,
+                first: first.number,
+                count: i32::try_from(part.len()).unwrap_or(i32::MAX),
+                words: part.iter().flat_map(|piece| written(&to_embed(name, piece))).collect(),
+            })
+        })
+        .collect()
+}
+
+fn written(text: &str) -> Vec<u8> {
+    let mut counts: BTreeMap<u32, u8> = BTreeMap::new();
+    let mut length = 0_u16;
+    for term in terms(text) {
+        length = length.saturating_add(1);
+        let count = counts.entry(term).or_default();
+        *count = count.saturating_add(1);
+    }
+    let size = u16::try_from(counts.len()).unwrap_or(u16::MAX);
+    let mut bytes = Vec::with_capacity(4 + counts.len() * ENTRY);
+    bytes.extend(length.to_le_bytes());
+    bytes.extend(size.to_le_bytes());
+    for (term, count) in counts.into_iter().take(usize::from(size)) {
+        bytes.extend(term.to_le_bytes());
+        bytes.push(count);
+    }
+    bytes
+}
+
+fn terms(text: &str) -> Vec<u32> {
+    let found = tokens(text);
+    found.words.iter().chain(&found.others).map(|token| crc32fast::hash(token.term.as_bytes())).collect()
+}
+
+/// A piece that has words of the question.
+#[derive(Debug)]
+struct Seen {
+    piece: PieceId,
+    length: u16,
+    /// How often each word of the question is there.
+    counts: Vec<u8>,
+}
+
+/// The pieces that have words of a question.
+#[derive(Debug)]
+struct Ranking {
+    /// In their order.
+    terms: Vec<u32>,
+    seen: Vec<Seen>,
+    pieces: u64,
+    /// Of all pieces together.
+    length: u64,
+}
+
+impl Ranking {
+    fn of(question: &str) -> Self {
+        let mut terms = terms(question);
+        terms.truncate(MAX_TERMS);
+        terms.sort_unstable();
+        terms.dedup();
+        Self { terms, seen: Vec::new(), pieces: 0, length: 0 }
+    }
+
+    fn look_at(&mut self, row: &WordsRow) {
+        let mut rest = row.words.as_slice();
+        for number in row.first..row.first.saturating_add(row.count) {
+            let Some((Piece { length, entries }, behind)) = piece(rest) else { return };
+            rest = behind;
+            self.pieces += 1;
+            self.length += u64::from(length);
+            let mut counts = Vec::new();
+            for entry in entries {
+                let [a, b, c, d, count] = *entry;
+                if let Ok(place) = self.terms.binary_search(&u32::from_le_bytes([a, b, c, d])) {
+                    counts.resize(self.terms.len(), 0);
+                    counts[place] = count;
+                }
+            }
+            if !counts.is_empty() {
+                self.seen.push(Seen { piece: (row.file_id, number), length, counts });
+            }
+        }
+    }
+
+    /// The best, the best first.
+    #[allow(clippy::cast_precision_loss, reason = "counts of pieces and words")]
+    fn best(self, most: usize) -> Vec<Hit> {
+        let (pieces, mean) = (self.pieces as f32, self.length as f32 / self.pieces.max(1) as f32);
+        let weights: Vec<f32> = (0..self.terms.len())
+            .map(|term| {
+                let having = self.seen.iter().filter(|seen| seen.counts[term] > 0).count() as f32;
+                ((pieces - having + 0.5) / (having + 0.5)).ln_1p()
+            })
+            .collect();
+        let score = |seen: &Seen| -> f32 {
+            let held_back = SATURATION * (1.0 - BY_LENGTH + BY_LENGTH * f32::from(seen.length) / mean.max(1.0));
+            let counted = seen.counts.iter().zip(&weights).map(|(count, weight)| {
+                let count = f32::from(*count);
+                weight * count * (SATURATION + 1.0) / (count + held_back)
+            });
+            counted.sum()
+        };
+        let mut hits: Vec<Hit> = self.seen.iter().map(|seen| Hit { piece: seen.piece, score: score(seen) }).collect();
+        hits.sort_unstable();
+        let least = hits.first().map_or(0.0, |best| best.score * LEAST);
+        hits.retain(|hit| hit.score >= least);
+        hits.truncate(most);
+        hits
+    }
+}
+
+/// A piece as it is stored.
+struct Piece<'a> {
+    /// In words.
+    length: u16,
+    entries: &'a [[u8; ENTRY]],
+}
+
+/// The next piece, and what stands behind it. `None` where nothing does, or something else.
+fn piece(bytes: &[u8]) -> Option<(Piece<'_>, &[u8])> {
+    let ([a, b, c, d], rest) = bytes.split_first_chunk::<4>()?;
+    let (entries, behind) = rest.split_at_checked(usize::from(u16::from_le_bytes([*c, *d])) * ENTRY)?;
+    let length = u16::from_le_bytes([*a, *b]);
+    Some((Piece { length, entries: entries.as_chunks::<ENTRY>().0 }, behind))
+}
+
+/// The `most` pieces of these files that say what a question says, the best first.
+pub(super) async fn said(db: &Database, files: &[FileRow], question: &str, most: usize) -> Result<Vec<Hit>, AppError> {
+    let mut ranking = Ranking::of(question);
+    if ranking.terms.is_empty() {
+        return Ok(Vec::new());
+    }
+    for part in parts(files) {
+        match part {
+            Part::Files(ids) => ranking = look_at(ranking, rows::words(db.reader(), &ids).await?).await?,
+            Part::Long(id) => {
+                let mut first = 0;
+                loop {
+                    let read = rows::words_from(db.reader(), (id, first), AT_ONCE / BLOCK).await?;
+                    let Some(last) = read.last() else { break };
+                    first = last.first.saturating_add(last.count.max(1));
+                    ranking = look_at(ranking, read).await?;
+                }
+            }
+        }
+    }
+    tokio::task::spawn_blocking(move || ranking.best(most)).await.map_err(AppError::internal)
+}
+
+async fn look_at(mut ranking: Ranking, rows: Vec<WordsRow>) -> Result<Ranking, AppError> {
+    let looking = move || {
+        for row in &rows {
+            ranking.look_at(row);
+        }
+        ranking
+    };
+    tokio::task::spawn_blocking(looking).await.map_err(AppError::internal)
+}
+
+/// Two rankings as one: what stands high in one of them comes early, what stands in both first.
+pub(super) fn fused(near: &[Hit], said: &[Hit], most: usize) -> Vec<PieceId> {
+    let mut scores: BTreeMap<PieceId, f32> = BTreeMap::new();
+    for ranking in [near, said] {
+        let mut rank = RANK;
+        for hit in ranking {
+            rank += 1.0;
+            *scores.entry(hit.piece).or_default() += 1.0 / rank;
+        }
+    }
+    let mut hits: Vec<Hit> = scores.into_iter().map(|(piece, score)| Hit { piece, score }).collect();
+    hits.sort_unstable();
+    hits.into_iter().take(most).map(|hit| hit.piece).collect()
+}
+
+/// Writes down the words of files that were cut before there was a place for them. A file for which that fails keeps none behind it waiting, and is come
+/// to again.
+pub(super) async fn fill(service: &AssistantsService) -> Result<(), AppError> {
+    let (mut after, mut failed) = (None, None);
+    loop {
+        let files = rows::without_words(service.db.reader(), after, FILES).await?;
+        let Some(last) = files.last() else { return failed.map_or(Ok(()), Err) };
+        after = Some(last.id);
+        for file in files {
+            if let Err(error) = fill_file(service, file.id, &file.name).await {
+                if !service.db.is_available() {
+                    return Err(error);
+                }
+                tracing::warn!(%error, file = %file.id, "the words of a file could not be written down");
+                failed = Some(error);
+            }
+        }
+    }
+}
+
+async fn fill_file(service: &AssistantsService, id: KnowledgeFileId, name: &str) -> Result<(), AppError> {
+    let mut first = 0;
+    let mut words = Vec::new();
+    loop {
+        let pieces = rows::pieces_from(service.db.reader(), (id, first), AT_ONCE).await?;
+        let Some(last) = pieces.last() else { break };
+        first = last.number.saturating_add(1);
+        let name = name.to_owned();
+        let part = tokio::task::spawn_blocking(move || of(&name, &pieces)).await.map_err(AppError::internal)?;
+        words.extend(part);
+    }
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::add_words(&tx, id, words).await?;
+    tx.commit().await.map_err(app_error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(texts: &[&str]) -> Vec<PieceRow> {
+        let file_id = KnowledgeFileId::new();
+        let piece = |(number, text): (usize, &&str)| PieceRow {
+            file_id,
+            number: i32::try_from(number).unwrap(),
+            text: (*text).to_owned(),
+            page: None,
+            heading: None,
+            line: None,
+        };
+        texts.iter().enumerate().map(piece).collect()
+    }
+
+    fn found(texts: &[&str], question: &str) -> Vec<i32> {
+        let mut ranking = Ranking::of(question);
+        for row in of("a.txt", &pieces(texts)) {
+            ranking.look_at(&row);
+        }
+        ranking.best(10).into_iter().map(|hit| hit.piece.1).collect()
+    }
+
+    #[test]
+    fn a_rare_word_counts_more_than_words_that_are_everywhere() {
+        let texts = [
+            "The pump is in the cellar of the house.",
+            "The alarm of the pump says ERR-4711 where the filter is full.",
+            "The filter of the house is in the cellar.",
+        ];
+        assert_eq!(found(&texts, "What does ERR-4711 mean?")[0], 1);
+        assert_eq!(found(&texts, "err-4711"), [1]);
+        assert_eq!(found(&texts, "Is the filter in the cellar?")[0], 2);
+        assert_eq!(found(&texts, "Đà Nẵng"), [] as [i32; 0]);
+        // As the search of messages has them: without their marks, and where there are no spaces.
+        assert_eq!(found(&["Kho hàng Đà Nẵng", "Kho hàng Huế"], "da nang"), [0]);
+        assert_eq!(found(&["東京の倉庫", "大阪の港"], "倉庫"), [0]);
+    }
+
+    #[test]
+    fn many_pieces_are_told_apart_and_nothing_else_is_read() {
+        let texts: Vec<String> = (0..100).map(|n| format!("Paragraph number{n} of the law.")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        for n in [0, 31, 32, 99] {
+            assert_eq!(found(&texts, &format!("What says number{n}?"))[0], n);
+        }
+        let mut ranking = Ranking::of("law");
+        let row = WordsRow { file_id: KnowledgeFileId::new(), first: 0, count: 9, words: vec![1, 0, 255, 255, 7] };
+        ranking.look_at(&row);
+        assert!(ranking.best(3).is_empty());
+        assert!(found(&[], "law").is_empty() && found(&["", "law"], "").is_empty());
+    }
+
+    #[test]
+    fn what_both_rankings_have_comes_first() {
+        let file = KnowledgeFileId::new();
+        let hits = |numbers: &[i32]| -> Vec<Hit> {
+            numbers.iter().map(|number| Hit { piece: (file, *number), score: 1.0 }).collect()
+        };
+        let numbers = |fused: Vec<PieceId>| -> Vec<i32> { fused.into_iter().map(|(_, number)| number).collect() };
+        assert_eq!(numbers(fused(&hits(&[1, 2, 3]), &hits(&[4, 3]), 10)), [3, 1, 4, 2]);
+        assert_eq!(numbers(fused(&hits(&[1, 2, 3]), &[], 2)), [1, 2]);
+        assert_eq!(numbers(fused(&[], &hits(&[5]), 2)), [5]);
+    }
+}

@@ -1,0 +1,113 @@
+//! A calculator: exact numbers, percentages, functions and units, which models get wrong by themselves.
+//!
+//! What a model writes is bounded before it is read (its length, and its signs: without those of functions of one's own nothing can call itself) and while it
+//! is worked on (time, and a stack that the deepest brackets fit in).
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use appcore::UserId;
+use fend_core::{Context, Interrupt, evaluate_with_interrupt};
+use mcp::Tool;
+use platform::work_pools::WorkOwner;
+use serde_json::{Map, Value, json};
+
+use super::{failed, needed};
+use crate::AssistantsService;
+
+pub(super) const NAME: &str = "calculate";
+const LONGEST: usize = 300;
+/// The longest result, in characters.
+const LONGEST_RESULT: usize = 2_000;
+const PATIENCE: Duration = Duration::from_secs(1);
+const STACK: usize = 64 * 1024 * 1024;
+const NO_END: &str = "This can't be calculated.";
+/// Beside letters and digits.
+const SIGNS: &str = " +-*/^%().,!";
+
+pub(super) fn tool() -> Tool {
+    let description = "Calculates exactly. Use it for any arithmetic instead of doing it yourself. It knows + - * / ^ %, brackets, functions such as \
+        sqrt, ln, log10, sin and round, and units, such as `3.5% of 1200`, `2^64 - 1`, `180 cm to feet` or `45 minutes to hours`.";
+    let schema = json!({
+        "type": "object",
+        "properties": { "expression": { "type": "string", "maxLength": LONGEST, "description": "One expression, with . before decimals." } },
+        "required": ["expression"],
+        "additionalProperties": false,
+    });
+    super::reader(NAME, "Calculate", description, schema)
+}
+
+pub(super) async fn call(
+    service: &AssistantsService,
+    asker: UserId,
+    arguments: &Map<String, Value>,
+) -> Result<String, String> {
+    let expression = needed(arguments, "expression")?.to_owned();
+    let _slot = service.work.compute.acquire(WorkOwner::user(asker)).await.map_err(failed)?;
+    tokio::task::spawn_blocking(move || calculated(expression)).await.unwrap_or_else(|_| Err(NO_END.to_owned()))
+}
+
+struct Until(Instant);
+
+impl Interrupt for Until {
+    fn should_interrupt(&self) -> bool {
+        Instant::now() >= self.0
+    }
+}
+
+fn calculated(expression: String) -> Result<String, String> {
+    if expression.len() > LONGEST {
+        return Err(format!("The expression is too long: use up to {LONGEST} characters."));
+    }
+    if let Some(sign) = expression.chars().find(|char| !char.is_ascii_alphanumeric() && !SIGNS.contains(*char)) {
+        return Err(format!("The sign {sign:?} isn't known here. Use letters, digits and {SIGNS:?}."));
+    }
+    let work = move || -> Result<String, String> {
+        let until = Until(Instant::now() + PATIENCE);
+        let done = evaluate_with_interrupt(&expression, &mut Context::new(), &until)?;
+        Ok(done.get_main_result().chars().take(LONGEST_RESULT).collect())
+    };
+    let working = thread::Builder::new().stack_size(STACK).spawn(work);
+    // One that panics has lost its way.
+    working.ok().and_then(|working| working.join().ok()).unwrap_or_else(|| Err(NO_END.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(expression: &str) -> Result<String, String> {
+        calculated(expression.to_owned())
+    }
+
+    #[test]
+    fn sums_come_out_exactly() {
+        for (expression, expected) in [
+            ("2 + 2 * 3", "8"),
+            ("(1.1 + 2.2) * 10", "33"),
+            ("2^64 - 1", "18446744073709551615"),
+            ("5% of 100", "5"),
+            ("sqrt 49", "7"),
+            ("5 ft to m", "1.524 m"),
+        ] {
+            assert_eq!(result(expression).as_deref(), Ok(expected), "{expression}");
+        }
+    }
+
+    #[test]
+    fn nothing_takes_more_than_it_may() {
+        let deep = format!("{}1{}", "(".repeat(149), ")".repeat(149));
+        assert_eq!(result(&deep).as_deref(), Ok("1"));
+        let minus = format!("{}1", "-".repeat(299));
+        for endless in ["9^9^9^9", "999999999!", "10^(10^10)", &minus, &"(".repeat(300), "1 +"] {
+            // Whatever comes of it, it comes.
+            drop(result(endless));
+        }
+        for refused in ["\\x. x x", "f = x: f x", "\"text\"", "@debug 1", &"1".repeat(LONGEST + 1)] {
+            assert!(result(refused).is_err(), "{refused}");
+        }
+        assert!(result("10^1900").is_ok_and(|digits| digits.len() <= LONGEST_RESULT));
+    }
+}

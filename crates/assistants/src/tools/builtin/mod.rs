@@ -1,0 +1,217 @@
+//! Tools of our own, beside those of servers. A workspace's admins allow each of them; until then none is offered there.
+//!
+//! They go by a server that is in no table, so that whatever is so of tools (permissions, questions before a call, limits, what is shown) is so of them.
+
+mod calculate;
+mod fetch;
+mod find;
+
+use std::collections::BTreeMap;
+
+use appcore::{
+    AppError, ConversationId, McpServerId, Timestamp, UserId, WorkspaceId,
+    auth::{Permission, Principal},
+    view::{McpAuth, OfferedTo, OfferedTool, ToolMode, WorkspaceTools},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        self,
+        mcp_servers::McpServerRow,
+        workspace_tools::{self as rows, SERVER_NAME},
+    },
+};
+use identity::membership;
+use mcp::{CallResult, Tool};
+use platform::audit::{self, Action, Entry};
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::servers::json;
+use crate::AssistantsService;
+
+/// The server that they go by.
+pub(super) const SERVER: McpServerId = McpServerId(Uuid::from_u128(0x0000_0000_0000_7000_8000_6e61_7474_6572));
+/// No transport of a server that can be added.
+const TRANSPORT: &str = "builtin";
+
+/// All of them.
+pub(super) fn tools() -> Vec<Tool> {
+    vec![find::tool(), fetch::tool(), calculate::tool()]
+}
+
+/// The one of this name.
+pub(super) fn tool(name: &str) -> Option<Tool> {
+    tools().into_iter().find(|tool| tool.name == name)
+}
+
+/// One that only reads, with its arguments, all of which are described by `schema`.
+fn reader(name: &str, title: &str, description: &str, schema: Value) -> Tool {
+    Tool {
+        name: name.to_owned(),
+        title: Some(title.to_owned()),
+        description: Some(description.to_owned()),
+        schema,
+        is_read_only: true,
+        is_idempotent: true,
+    }
+}
+
+/// Their server where each is used so; those that are not named are off.
+pub(super) fn server(modes: &BTreeMap<String, ToolMode>) -> Result<McpServerRow, AppError> {
+    let tools = tools();
+    let mode = |tool: &Tool| (tool.name.clone(), modes.get(&tool.name).copied().unwrap_or(ToolMode::Off));
+    let modes: BTreeMap<String, ToolMode> = tools.iter().map(mode).collect();
+    Ok(McpServerRow {
+        id: SERVER,
+        name: SERVER_NAME.to_owned(),
+        search_name: ::search::folded_line(SERVER_NAME),
+        description: None,
+        transport: TRANSPORT.to_owned(),
+        auth: McpAuth::Secrets.to_string(),
+        url: None,
+        command: None,
+        secrets: None,
+        is_sealed: false,
+        secret_names: "[]".to_owned(),
+        is_enabled: true,
+        offered_to: OfferedTo::Everyone.to_string(),
+        tools: json(&tools)?,
+        prompts: "[]".to_owned(),
+        modes: json(&modes)?,
+        checked_at: None,
+        error: None,
+        created_at: Timestamp(0),
+        updated_at: Timestamp(0),
+    })
+}
+
+/// Their server as it is offered in a conversation; none where its workspace allows none of them.
+pub(super) async fn offered(
+    service: &AssistantsService,
+    conversation: ConversationId,
+) -> Result<Option<McpServerRow>, AppError> {
+    let db = service.db.reader();
+    let Some(workspace) = query::conversations::workspace(db, conversation).await? else { return Ok(None) };
+    let modes = rows::of(db, workspace).await?;
+    if modes.is_empty() { Ok(None) } else { server(&modes).map(Some) }
+}
+
+/// The tools of a workspace of the caller's, with what is done with each.
+pub async fn of_workspace(
+    service: &AssistantsService,
+    by: &Principal,
+    id: WorkspaceId,
+) -> Result<WorkspaceTools, AppError> {
+    membership::admit(&service.identity, by, id, Permission::See).await?;
+    Ok(view(&rows::of(service.db.reader(), id).await?))
+}
+
+/// Says what is done with those that are named.
+pub async fn change(
+    service: &AssistantsService,
+    by: &Principal,
+    id: WorkspaceId,
+    modes: BTreeMap<String, ToolMode>,
+) -> Result<WorkspaceTools, AppError> {
+    membership::admit(&service.identity, by, id, Permission::Configure).await?;
+    if modes.keys().any(|name| tool(name).is_none()) {
+        return Err(AppError::field("modes", "unknown", "There is no such tool."));
+    }
+    let tx = service.db.begin().await.map_err(app_error)?;
+    for (name, mode) in modes {
+        rows::put(&tx, id, &name, mode).await?;
+    }
+    audit::record(&tx, Entry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
+    let modes = rows::of(&tx, id).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(view(&modes))
+}
+
+fn view(modes: &BTreeMap<String, ToolMode>) -> WorkspaceTools {
+    let offered = |tool: Tool| OfferedTool {
+        mode: modes.get(&tool.name).copied().unwrap_or(ToolMode::Off),
+        name: tool.name,
+        title: tool.title,
+        description: tool.description,
+    };
+    WorkspaceTools {
+        server_id: SERVER,
+        name: SERVER_NAME.to_owned(),
+        tools: tools().into_iter().map(offered).collect(),
+    }
+}
+
+/// Calls one for whoever asked in a conversation.
+pub(super) async fn call(
+    service: &AssistantsService,
+    conversation: ConversationId,
+    asker: UserId,
+    tool: &str,
+    arguments: &Map<String, Value>,
+) -> CallResult {
+    let called = async {
+        match tool {
+            find::NAME => find::call(service, conversation, asker, arguments).await,
+            fetch::NAME => fetch::call(service, asker, arguments).await,
+            calculate::NAME => calculate::call(service, asker, arguments).await,
+            _ => Err("There is no such tool.".to_owned()),
+        }
+    };
+    let called = timeout(service.config.mcp.call_timeout, called).await;
+    let (text, is_error) = match called.unwrap_or_else(|_| Err("The tool took too long.".to_owned())) {
+        Ok(text) => (text, false),
+        Err(text) => (text, true),
+    };
+    CallResult { text: bounded(text, service.config.mcp.max_result_bytes), pictures: Vec::new(), is_error }
+}
+
+/// A text that is needed, or what to tell the model.
+fn needed<'a>(arguments: &'a Map<String, Value>, name: &str) -> Result<&'a str, String> {
+    let text = arguments.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    text.ok_or_else(|| format!("The argument {name:?} is missing: give a text."))
+}
+
+/// A failure of ours, as the model is told of it.
+fn failed(error: AppError) -> String {
+    tracing::warn!(%error, "a tool of ours failed");
+    error.sentence().into_owned()
+}
+
+/// The beginning of a text. NUL, which PostgreSQL can't store, is left out.
+fn bounded(text: String, most: usize) -> String {
+    let mut text = if text.contains('\0') { text.replace('\0', "") } else { text };
+    if text.len() > most {
+        let end = text.floor_char_boundary(most);
+        let left_out = text.len() - end;
+        text.truncate(end);
+        text.push_str(&format!("\n[{left_out} more bytes were left out]"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_allowed_is_off() {
+        let modes = BTreeMap::from([(calculate::NAME.to_owned(), ToolMode::Auto)]);
+        let shown = view(&modes);
+        let shown: Vec<_> = shown.tools.iter().map(|tool| (tool.name.as_str(), tool.mode)).collect();
+        assert_eq!(
+            shown,
+            [(find::NAME, ToolMode::Off), (fetch::NAME, ToolMode::Off), (calculate::NAME, ToolMode::Auto)]
+        );
+        let stored: BTreeMap<String, ToolMode> = serde_json::from_str(&server(&modes).unwrap().modes).unwrap();
+        assert_eq!(stored.len(), tools().len());
+        assert_eq!(stored[find::NAME], ToolMode::Off);
+    }
+
+    #[test]
+    fn results_are_bounded() {
+        assert_eq!(bounded("a\0b".to_owned(), 10), "ab");
+        assert_eq!(bounded("ơơơ".to_owned(), 3), "ơ\n[4 more bytes were left out]");
+    }
+}

@@ -1,0 +1,160 @@
+//! Making the calls that a model asked for.
+
+use appcore::{
+    AppError, Timestamp,
+    view::{McpAuth, ToolCallStatus},
+};
+use dbcontext::query::tool_calls::{self, ToolCallRow};
+use event_log::events::AnswerJob;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use mcp::McpError;
+use platform::work_pools::WorkOwner;
+use serde_json::{Map, Value};
+use tokio::sync::Mutex;
+
+use super::{Offer, ToolTranscript, builtin, pictures, shown_json, tell, transcript::EXPIRED};
+use crate::AssistantsService;
+
+/// How many calls of one answer are made at the same time.
+const AT_ONCE: usize = 4;
+const UNCONNECTED: &str = "The person has no account connected with this server, or its sign-in has expired. The call was not made. Tell them \
+                           that they can connect their account at this call and then ask again; go on without it.";
+const BEYOND: &str = "The person's account at this server doesn't allow this call yet, so it was refused. Tell them that they can connect their \
+                      account anew at this call, which asks for what is missing, and then ask again; go on without it.";
+const GONE: &str = "This tool isn't available any more.";
+
+/// How far the calls of a round have come.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// All have their result.
+    All,
+    /// Whoever asked has to decide first, until then.
+    Waits(Timestamp),
+    /// Another worker makes them.
+    Lost,
+}
+
+/// Makes the calls that are due, by the claim `attempt` of the answer's job, as long as that `holds`.
+pub async fn run(
+    service: &AssistantsService,
+    answer: &AnswerJob,
+    attempt: i32,
+    offer: &Offer,
+    transcript: &mut ToolTranscript,
+    holds: impl Fn() -> bool + Sync,
+) -> Result<Ran, AppError> {
+    let one_by_one = &Mutex::new(());
+    loop {
+        let before = statuses(&transcript.rows);
+        tool_calls::expire(service.db.writer(), transcript.message_id, EXPIRED, service.clock.now()).await?;
+        transcript.reload(service).await?;
+        show(service, answer, transcript, &before).await?;
+        let due: Vec<ToolCallRow> =
+            transcript.rows.iter().filter(|row| row.status == ToolCallStatus::Queued.as_str()).cloned().collect();
+        let (shared, may_begin) = (&*transcript, &holds);
+        stream::iter(due)
+            .map(|row| async move {
+                if !may_begin() || !tool_calls::start(service.db.writer(), row.id, attempt, service.clock.now()).await?
+                {
+                    return Ok(());
+                }
+                retell(service, answer, shared, &row, one_by_one).await?;
+                let (status, result, pictures) = called(service, answer, offer, &row).await;
+                let pictures = pictures::keep(service, WorkOwner::user(row.asker_id), pictures).await?;
+                let (db, now) = (service.db.writer(), service.clock.now());
+                if tool_calls::end(db, row.id, attempt, status, (&result, pictures), now).await? {
+                    retell(service, answer, shared, &row, one_by_one).await?;
+                }
+                Ok::<_, AppError>(())
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        transcript.reload(service).await?;
+        // One that waited may have been allowed meanwhile: a job that isn't aside can't be hastened for it.
+        if !has(transcript, ToolCallStatus::Queued) || !holds() {
+            break;
+        }
+    }
+    if has(transcript, ToolCallStatus::Queued) || has(transcript, ToolCallStatus::Running) {
+        return Ok(Ran::Lost);
+    }
+    // What needs nobody's word has been called by now.
+    Ok(transcript.waits_until().map_or(Ran::All, Ran::Waits))
+}
+
+fn has(transcript: &ToolTranscript, status: ToolCallStatus) -> bool {
+    transcript.rows.iter().any(|row| row.status == status.as_str())
+}
+
+async fn called(
+    service: &AssistantsService,
+    answer: &AnswerJob,
+    offer: &Offer,
+    row: &ToolCallRow,
+) -> (ToolCallStatus, String, Vec<String>) {
+    let (Some(offered), Some(arguments)) = (offer.of(row.server_id, &row.tool), parse_arguments(&row.arguments)) else {
+        return (ToolCallStatus::Failed, GONE.to_owned(), Vec::new());
+    };
+    let called = if row.server_id == builtin::SERVER {
+        Ok(builtin::call(service, answer.conversation_id, row.asker_id, &row.tool, &arguments).await)
+    } else {
+        service.tools.call(service, &offered.server, row.asker_id, &row.tool, arguments).await
+    };
+    match called {
+        Ok(result) if result.is_error => (ToolCallStatus::Failed, result.text, result.pictures),
+        Ok(result) => (ToolCallStatus::Done, result.text, result.pictures),
+        Err(McpError::Unconnected) => (ToolCallStatus::Unconnected, UNCONNECTED.to_owned(), Vec::new()),
+        Err(McpError::Scope(_)) if offered.server.auth == McpAuth::Oauth.as_str() => {
+            (ToolCallStatus::Unconnected, BEYOND.to_owned(), Vec::new())
+        }
+        Err(error) => {
+            tracing::info!(%error, server = %row.server_id, call = %row.id, "a call of a tool failed");
+            (ToolCallStatus::Failed, error.to_string(), Vec::new())
+        }
+    }
+}
+
+/// The arguments of a call: an object, and none where there is no text.
+pub(super) fn parse_arguments(arguments: &str) -> Option<Map<String, Value>> {
+    if arguments.trim().is_empty() {
+        return Some(Map::new());
+    }
+    serde_json::from_str(arguments).ok()
+}
+
+fn statuses(rows: &[ToolCallRow]) -> Vec<String> {
+    rows.iter().map(|row| row.status.clone()).collect()
+}
+
+/// Keeps with the message how its calls stand, and tells of those that stand otherwise than `before`.
+async fn show(
+    service: &AssistantsService,
+    answer: &AnswerJob,
+    transcript: &ToolTranscript,
+    before: &[String],
+) -> Result<(), AppError> {
+    let is_changed = |place: usize, row: &ToolCallRow| before.get(place) != Some(&row.status);
+    let changed: Vec<&ToolCallRow> =
+        transcript.rows.iter().enumerate().filter(|(place, row)| is_changed(*place, row)).map(|(_, row)| row).collect();
+    tool_calls::show(service.db.writer(), transcript.message_id, shown_json(&transcript.rows)?.as_deref()).await?;
+    changed.into_iter().for_each(|row| tell(service, answer.conversation_id, transcript.message_id, row));
+    Ok(())
+}
+
+/// Keeps how one call stands, by its row in the table, and tells of it. One by one, so that what is kept last is the newest.
+async fn retell(
+    service: &AssistantsService,
+    answer: &AnswerJob,
+    transcript: &ToolTranscript,
+    row: &ToolCallRow,
+    one_by_one: &Mutex<()>,
+) -> Result<(), AppError> {
+    let _turn = one_by_one.lock().await;
+    let rows = tool_calls::of_version(service.db.writer(), transcript.message_id, transcript.version).await?;
+    tool_calls::show(service.db.writer(), transcript.message_id, shown_json(&rows)?.as_deref()).await?;
+    if let Some(row) = rows.iter().find(|known| known.id == row.id) {
+        tell(service, answer.conversation_id, transcript.message_id, row);
+    }
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! Connections to servers of tools: one for each server and instance, made when it is needed and closed when it is not used. A server that
+//! people sign in to has one for each of them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex as Lock, PoisonError, Weak},
+    time::Duration,
+};
+
+use appcore::{McpServerId, Timestamp, UserId, config, view::McpTransport};
+use dbcontext::query::mcp_servers::McpServerRow;
+use mcp::{CallResult, Client, HeaderName, HeaderValue, Limits, McpError, Program, Prompt, Server, Tool};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+use url::Url;
+
+use super::{
+    oauth::{self, Access},
+    secrets,
+    shareable::Shareable,
+};
+use crate::AssistantsService;
+
+/// A connection that nobody used for so long is closed.
+const IDLE: Duration = Duration::from_secs(600);
+const SWEEP: Duration = Duration::from_secs(60);
+const AUTHORIZATION: &str = "authorization";
+
+/// The connections of this instance.
+pub struct Connections {
+    limits: Limits,
+    open: Lock<HashMap<Key, Arc<Place>>>,
+}
+
+/// A server, and who has signed in there.
+type Key = (McpServerId, Option<UserId>);
+
+/// Where the connection to a server is.
+struct Place {
+    /// The server as it was then: when it is changed, it is connected to anew.
+    as_of: Timestamp,
+    /// The version of the token: with another one it is connected to anew.
+    token: Option<i64>,
+    client: Arc<Shareable<Arc<Client>>>,
+    used: Lock<Instant>,
+}
+
+impl Connections {
+    pub fn build(config: &config::Mcp) -> Arc<Self> {
+        let limits = Limits { call: config.call_timeout, result: config.max_result_bytes, ..Limits::default() };
+        let connections = Arc::new(Self { limits, open: Lock::default() });
+        tokio::spawn(close_idle(Arc::downgrade(&connections)));
+        connections
+    }
+
+    /// Calls a tool once, for somebody. A call that fails is never repeated here, for it may have taken effect; except one that the server did
+    /// not take, because of its token.
+    pub(super) async fn call(
+        &self,
+        service: &AssistantsService,
+        row: &McpServerRow,
+        user: UserId,
+        tool: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<CallResult, McpError> {
+        let call = |client: Arc<Client>| {
+            let arguments = arguments.clone();
+            async move { client.call(tool, arguments).await }
+        };
+        self.ask(service, row, user, call).await
+    }
+
+    /// What a server offers, by a connection of its own, so that nothing that was remembered is told.
+    pub(super) async fn offered(
+        &self,
+        service: &AssistantsService,
+        row: &McpServerRow,
+        user: UserId,
+    ) -> Result<(Vec<Tool>, Vec<Prompt>), McpError> {
+        self.close(row.id);
+        let offered =
+            |client: Arc<Client>| async move { Ok::<_, McpError>((client.tools().await?, client.prompts().await?)) };
+        self.ask(service, row, user, offered).await
+    }
+
+    /// What a prompt says.
+    pub(super) async fn prompt(
+        &self,
+        service: &AssistantsService,
+        row: &McpServerRow,
+        user: UserId,
+        name: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<String, McpError> {
+        let prompt = |client: Arc<Client>| {
+            let arguments = arguments.clone();
+            async move { client.prompt(name, arguments).await }
+        };
+        self.ask(service, row, user, prompt).await
+    }
+
+    /// Closes the connections to a server, when the calls that run have ended.
+    pub(super) fn close(&self, id: McpServerId) {
+        self.places().retain(|(server, _), _| *server != id);
+    }
+
+    /// Closes somebody's connection to a server.
+    pub(super) fn close_for(&self, id: McpServerId, user: UserId) {
+        self.places().remove(&(id, Some(user)));
+    }
+
+    /// Asks a server for somebody; once more with another token where it doesn't take this one. What it wants to be allowed beyond that is noted.
+    async fn ask<T, F>(
+        &self,
+        service: &AssistantsService,
+        row: &McpServerRow,
+        user: UserId,
+        work: impl Fn(Arc<Client>) -> F,
+    ) -> Result<T, McpError>
+    where
+        F: Future<Output = Result<T, McpError>>,
+    {
+        let Some(access) = oauth::access(service, row, user, None).await? else {
+            return work(self.client(service, row, None).await?).await;
+        };
+        let mut asked = match self.client(service, row, Some((user, &access))).await {
+            Ok(client) => work(client).await,
+            Err(error) => Err(error),
+        };
+        if matches!(asked, Err(McpError::Credentials)) {
+            let access = oauth::access(service, row, user, Some(access.version)).await?.ok_or(McpError::Unconnected)?;
+            asked = match self.client(service, row, Some((user, &access))).await {
+                Ok(client) => work(client).await,
+                Err(error) => Err(error),
+            };
+            if matches!(asked, Err(McpError::Credentials)) {
+                oauth::give_up(service, row.id, user, access.version).await;
+                return Err(McpError::Unconnected);
+            }
+        }
+        if let Err(McpError::Scope(challenge)) = &asked {
+            oauth::want(service, row.id, user, challenge).await;
+        }
+        asked
+    }
+
+    async fn client(
+        &self,
+        service: &AssistantsService,
+        row: &McpServerRow,
+        signed_in: Option<(UserId, &Access)>,
+    ) -> Result<Arc<Client>, McpError> {
+        let place = self.place(row, signed_in);
+        let connect = || {
+            let (server, limits) = (server(service, row, signed_in.map(|(_, access)| access))?, self.limits.clone());
+            Ok(async move { Client::connect(server, limits).await.map(Arc::new) })
+        };
+        place.client.get(|client| !client.is_closed(), connect).await
+    }
+
+    fn place(&self, row: &McpServerRow, signed_in: Option<(UserId, &Access)>) -> Arc<Place> {
+        let mut places = self.places();
+        let now = Instant::now();
+        let (user, token) = signed_in.map(|(user, access)| (user, access.version)).unzip();
+        let is_it = |place: &&Arc<Place>| place.as_of == row.updated_at && place.token == token;
+        if let Some(place) = places.get(&(row.id, user)).filter(is_it) {
+            *place.used.lock().unwrap_or_else(PoisonError::into_inner) = now;
+            return Arc::clone(place);
+        }
+        let place = Arc::new(Place { as_of: row.updated_at, token, client: Arc::default(), used: Lock::new(now) });
+        places.insert((row.id, user), Arc::clone(&place));
+        place
+    }
+
+    // The map is consistent between any two statements, so a poisoned lock is safe to use.
+    fn places(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Place>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn close_idle(connections: Weak<Connections>) {
+    let mut tick = tokio::time::interval(SWEEP);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(connections) = connections.upgrade() else { return };
+        let is_used = |place: &Place| place.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < IDLE;
+        connections.places().retain(|_, place| is_used(place));
+    }
+}
+
+/// How a server is reached.
+fn server(service: &AssistantsService, row: &McpServerRow, access: Option<&Access>) -> Result<Server, McpError> {
+    let kept = secrets::open(row, service.config.auth.key_encryption_secret.as_ref()).map_err(|error| {
+        tracing::error!(%error, server = %row.id, "the secrets of a server of tools can't be opened");
+        McpError::Credentials
+    })?;
+    if row.transport == McpTransport::Stdio.as_str() {
+        let known = service.config.mcp.commands.iter().find(|known| Some(&known.name) == row.command.as_ref());
+        let Some(known) = known else {
+            return Err(McpError::NotStarted("this server's configuration doesn't name it any more".to_owned()));
+        };
+        let mut environment = known.environment();
+        // Only what the operator leaves to administrators: a variable may change what a program runs.
+        let allowed = kept.into_iter().filter(|(name, _)| known.env_names.contains(name));
+        environment.extend(allowed.map(|(name, value)| (name, value.into())));
+        return Ok(Server::Program(Program { command: known.command.clone(), environment }));
+    }
+    let header = |(name, value): (String, String)| {
+        let mut value = HeaderValue::from_str(&value).map_err(|_| McpError::Credentials)?;
+        value.set_sensitive(true);
+        Ok((HeaderName::try_from(name).map_err(|_| McpError::Credentials)?, value))
+    };
+    // The account that somebody has connected counts more than what is the same for all.
+    let token = access.map(|access| (AUTHORIZATION.to_owned(), format!("Bearer {}", access.token.expose())));
+    let headers = kept.into_iter().chain(token).map(header).collect::<Result<_, McpError>>()?;
+    let url = row.url.as_deref().and_then(|url| Url::parse(url).ok());
+    let url = url.ok_or_else(|| McpError::Unreachable("its address isn't one".to_owned()))?;
+    // The client goes where this address may lead and follows no redirect.
+    let http = service.outgoing.client_for(&url).map_err(|error| McpError::Unreachable(error.to_string()))?;
+    Ok(Server::Address { url: url.into(), headers, http })
+}

@@ -1,0 +1,135 @@
+//! What whoever asked an assistant says to a call that waits for them.
+
+use appcore::{
+    AppError, AssistantId, Code, MessageId, ToolCallId,
+    auth::Principal,
+    view::{Message, MessageStatus, ToolCall, ToolCallDetails, ToolCallStatus, ToolDecision},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        self, mcp_servers,
+        tool_calls::{self, ToolCallRow},
+        tool_permissions::{self, NewPermission},
+    },
+};
+use event_log::{access, events::AnswerJob};
+use jobs::{self, Stored as _};
+use mcp::Tool;
+use serde_json::{Map, Value};
+
+use super::{arguments, builtin, permissions::digest, servers, shown_json, tell, transcript::DENIED};
+use crate::AssistantsService;
+
+/// What somebody decides of a call.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    pub decision: ToolDecision,
+    /// Instead of those that the model wanted.
+    pub arguments: Option<Map<String, Value>>,
+    /// Such a call is allowed from now on.
+    pub remember: bool,
+}
+
+/// A call of an answer that the caller has asked for, with its whole arguments and what they may be.
+pub async fn find(
+    service: &AssistantsService,
+    by: &Principal,
+    message_id: MessageId,
+    id: ToolCallId,
+) -> Result<ToolCallDetails, AppError> {
+    let (_, call) = own(service, by, message_id, id).await?;
+    let schema = tool(service, &call).await?.map(|tool| tool.schema);
+    Ok(ToolCallDetails { call: call.try_into()?, schema })
+}
+
+/// The message and the call, for whoever asked.
+async fn own(
+    service: &AssistantsService,
+    by: &Principal,
+    message_id: MessageId,
+    id: ToolCallId,
+) -> Result<(Message, ToolCallRow), AppError> {
+    let found = query::messages::find(service.db.reader(), by.user_id, message_id).await?;
+    let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
+    access::member(&service.events, by.user_id, message.conversation_id).await?;
+    let call = tool_calls::find(service.db.writer(), message_id, id).await?.ok_or(Code::NotFound)?;
+    if call.asker_id != by.user_id {
+        return Err(AppError::refused(Code::Forbidden, "Only the person who asked can decide this."));
+    }
+    Ok((message, call))
+}
+
+/// The tool of a call, as far as it is there.
+async fn tool(service: &AssistantsService, call: &ToolCallRow) -> Result<Option<Tool>, AppError> {
+    if call.server_id == builtin::SERVER {
+        return Ok(builtin::tool(&call.tool));
+    }
+    let server = mcp_servers::find(service.db.reader(), call.server_id).await?;
+    let Some(server) = server.filter(|server| server.is_enabled) else { return Ok(None) };
+    Ok(servers::tools(&server)?.into_iter().find(|tool| tool.name == call.tool))
+}
+
+/// Allows a call that waits, or denies it. The answer goes on when all of its calls are decided.
+pub async fn decide(
+    service: &AssistantsService,
+    by: &Principal,
+    message_id: MessageId,
+    id: ToolCallId,
+    decided: Decision,
+) -> Result<ToolCall, AppError> {
+    let Decision { decision, arguments, remember } = decided;
+    if decision == ToolDecision::Deny && (arguments.is_some() || remember) {
+        let field = if remember { "remember" } else { "arguments" };
+        return Err(AppError::field(field, "invalid", "Only a call that is allowed has these."));
+    }
+    let (message, call) = own(service, by, message_id, id).await?;
+    let needed = if arguments.is_some() || remember { tool(service, &call).await? } else { None };
+    let gone = || AppError::refused(Code::WrongState, "This tool isn't available any more.");
+    let arguments = match arguments {
+        Some(arguments) => {
+            let schema = &needed.as_ref().ok_or_else(gone)?.schema;
+            Some(arguments::checked(arguments, schema)?)
+        }
+        None => None,
+    };
+    let permission = match message.sender.id {
+        Some(assistant) if remember => {
+            let tool = needed.ok_or_else(gone)?;
+            Some(NewPermission {
+                user_id: by.user_id,
+                assistant_id: AssistantId(assistant),
+                server_id: call.server_id,
+                digest: digest(&tool),
+                tool: tool.name,
+                title: tool.title,
+            })
+        }
+        _ => None,
+    };
+    let (status, result) = match decision {
+        ToolDecision::Allow => (ToolCallStatus::Queued, None),
+        ToolDecision::Deny => (ToolCallStatus::Refused, Some(DENIED)),
+    };
+    let now = service.clock.now();
+    let is_open = message.status == MessageStatus::Streaming && call.expires_at.is_none_or(|at| at > now);
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if !is_open || !tool_calls::decide(&tx, id, status, (result, arguments.as_deref()), now).await? {
+        return Err(AppError::refused(Code::WrongState, "This call isn't waiting any more."));
+    }
+    if let Some(permission) = permission {
+        tool_permissions::put(&tx, &permission, now).await?;
+    }
+    let rows = tool_calls::shown(&tx, message_id).await?;
+    tool_calls::show(&tx, message_id, shown_json(&rows)?.as_deref()).await?;
+    tx.commit().await.map_err(app_error)?;
+    let row = rows.iter().find(|row| row.id == id).ok_or(Code::NotFound)?;
+    tell(service, message.conversation_id, message_id, row);
+    // After the decision is stored: whoever puts the job aside looks for decisions after that.
+    if rows.iter().all(|row| row.status != ToolCallStatus::Waiting.as_str())
+        && query::jobs::hasten(service.db.writer(), AnswerJob::KIND, message_id.0).await?
+    {
+        service.wake_workers();
+    }
+    row.clone().try_into()
+}

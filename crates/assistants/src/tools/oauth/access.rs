@@ -1,0 +1,149 @@
+//! The token by which a server is asked for somebody, renewed where it is time.
+
+use std::time::Duration;
+
+use appcore::{AppError, McpServerId, Secret, UserId, view::McpAuth};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        mcp_connections::{self as rows, ConnectionRow},
+        mcp_servers::McpServerRow,
+    },
+};
+use mcp::McpError;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    discovery,
+    token::{self, NoTokens, Place, Tokens, context},
+};
+use crate::AssistantsService;
+
+/// So long before its end a token is renewed.
+const MARGIN: Duration = Duration::from_secs(60);
+/// So long one worker has to renew tokens; the others wait for it.
+const CLAIM: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// The longest scope that is asked for, in bytes.
+const MAX_SCOPE: usize = 2_000;
+/// What an authorization server says of a client that it has forgotten.
+const CLIENT_FORGOTTEN: &str = "invalid_client";
+
+/// A token for a server.
+pub(in crate::tools) struct Access {
+    pub token: Secret,
+    /// Another one with each token.
+    pub version: i64,
+}
+
+/// The token by which somebody asks a server; none where it is not signed in to. One of the version `refused` is renewed in any case.
+pub(in crate::tools) async fn access(
+    service: &AssistantsService,
+    server: &McpServerRow,
+    user: UserId,
+    refused: Option<i64>,
+) -> Result<Option<Access>, McpError> {
+    if server.auth != McpAuth::Oauth.as_str() {
+        return Ok(None);
+    }
+    let (until, mut is_renewed) = (Instant::now() + CLAIM, false);
+    loop {
+        let row = rows::find(service.db.writer(), user, server.id).await.map_err(|error| broken(server.id, &error))?;
+        let row = row.filter(|row| !row.is_expired).ok_or(McpError::Unconnected)?;
+        let tokens = token::opened(&row, service.config.auth.key_encryption_secret.as_ref());
+        let tokens = tokens.map_err(|error| broken(server.id, &error))?;
+        let now = service.clock.now();
+        let is_good = refused != Some(row.version);
+        let is_fresh = is_good && row.expires_at.is_none_or(|at| at > now.plus(MARGIN));
+        let is_usable = is_good && row.expires_at.is_none_or(|at| at > now);
+        let given = Access { token: Secret::new(tokens.access.as_str()), version: row.version };
+        // One that was renewed just now is as good as they come.
+        if is_fresh || (is_good && is_renewed) || (is_usable && tokens.refresh.is_none()) {
+            return Ok(Some(given));
+        }
+        if rows::claim(service.db.writer(), &row, now.plus(CLAIM), now)
+            .await
+            .map_err(|error| broken(server.id, &error))?
+        {
+            match renew(service, &row, &tokens).await {
+                Ok(()) => is_renewed = true,
+                Err(_) if is_usable => return Ok(Some(given)),
+                Err(error) => return Err(error),
+            }
+        } else if Instant::now() >= until {
+            return Err(McpError::Timeout);
+        } else {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+/// What somebody has connected is refused by the server, though it is new.
+pub(in crate::tools) async fn give_up(service: &AssistantsService, server: McpServerId, user: UserId, version: i64) {
+    let done = async {
+        let row = rows::find(service.db.writer(), user, server).await?;
+        match row.filter(|row| row.version == version) {
+            Some(row) => rows::expire(service.db.writer(), &row).await,
+            None => Ok(()),
+        }
+    };
+    if let Err(error) = done.await {
+        tracing::error!(%error, %server, "that a connection has expired could not be noted");
+    }
+}
+
+/// A server wants more for a call than somebody has allowed, by its challenge: they are asked for that as well when they sign in the next time.
+pub(in crate::tools) async fn want(service: &AssistantsService, server: McpServerId, user: UserId, challenge: &str) {
+    let done = async {
+        let Some(scope) = discovery::scope_of(challenge) else { return Ok(()) };
+        let tx = service.db.begin().await.map_err(app_error)?;
+        // Another call may be refused at the same time, for want of something else.
+        let before = rows::lock_extra_scope(&tx, user, server).await?.unwrap_or_default();
+        let wanted = discovery::joined(before, &scope);
+        if wanted.len() <= MAX_SCOPE {
+            rows::want(&tx, user, server, Some(wanted)).await?;
+        }
+        tx.commit().await.map_err(app_error)
+    };
+    if let Err(error) = done.await {
+        tracing::error!(%error, %server, "what a server wants to be allowed could not be noted");
+    }
+}
+
+/// Renews tokens that this worker has claimed.
+async fn renew(service: &AssistantsService, row: &ConnectionRow, tokens: &Tokens) -> Result<(), McpError> {
+    let broken = |error: AppError| broken(row.server_id, &error);
+    let db = service.db.writer();
+    let Some(refresh) = &tokens.refresh else {
+        rows::expire(db, row).await.map_err(broken)?;
+        return Err(McpError::Unconnected);
+    };
+    let place = Place { client: &tokens.client, resource: &tokens.resource, endpoint: &tokens.token_endpoint };
+    match token::have(service, place, &[("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())]).await {
+        Ok(given) => {
+            let refresh = given.refresh.or_else(|| tokens.refresh.clone());
+            let tokens = Tokens { access: given.access, refresh, ..tokens.clone() };
+            let kept = token::kept(service, &context(row.user_id, row.server_id.0), &tokens, given.expires_at);
+            rows::renew(db, row, kept.map_err(broken)?).await.map_err(broken)?;
+            Ok(())
+        }
+        Err(NoTokens::Refused(why)) => {
+            tracing::info!(why, server = %row.server_id, "an authorization server doesn't renew a connection");
+            rows::expire(db, row).await.map_err(broken)?;
+            if why == CLIENT_FORGOTTEN {
+                super::forget_client(service, row.server_id).await.map_err(broken)?;
+            }
+            Err(McpError::Unconnected)
+        }
+        Err(NoTokens::Away(why)) => {
+            rows::release(db, row).await.map_err(broken)?;
+            Err(McpError::Unreachable(format!("its authorization server doesn't renew the connection now ({why})")))
+        }
+    }
+}
+
+/// The reason is for the operator.
+fn broken(server: McpServerId, error: &AppError) -> McpError {
+    tracing::error!(%error, %server, "a connection with a server of tools can't be read or kept");
+    McpError::Unreachable("the connection can't be read".to_owned())
+}

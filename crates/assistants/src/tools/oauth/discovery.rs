@@ -1,0 +1,315 @@
+//! How a server is signed in to, by its own word: its metadata (RFC 9728) name an authorization server, whose metadata (RFC 8414, or those of
+//! OpenID Connect) say where it is signed in and where tokens are had.
+
+use std::time::Duration;
+
+use appcore::{AppError, Code};
+use bytes::Bytes;
+use outgoing::{Limits, OutgoingError, Request};
+use reqwest::{
+    Method, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::json;
+use url::Url;
+
+use crate::AssistantsService;
+
+/// Documents have some kilobytes.
+pub(super) const DOCUMENT: Limits =
+    Limits { max_bytes: 256 * 1024, timeout: Duration::from_secs(10), redirects: 3, is_cut: false };
+const RESOURCE: &str = "/.well-known/oauth-protected-resource";
+const SERVER: &str = "/.well-known/oauth-authorization-server";
+const OPENID: &str = "/.well-known/openid-configuration";
+/// What a client without a secret calls the way by which it says who it is.
+pub(super) const NO_SECRET: &str = "none";
+pub(super) const SECRET_IN_FORM: &str = "client_secret_post";
+pub(super) const SECRET_IN_HEADER: &str = "client_secret_basic";
+const OFFLINE: &str = "offline_access";
+
+/// What there is to know of a server.
+pub(super) struct Found {
+    /// What the tokens are for (RFC 8707).
+    pub resource: String,
+    /// What is asked for; none: what the authorization server gives by itself.
+    pub scope: Option<String>,
+    pub server: Metadata,
+}
+
+/// What an authorization server says of itself.
+#[derive(Clone, Deserialize)]
+pub(super) struct Metadata {
+    pub issuer: String,
+    pub authorization_endpoint: Url,
+    pub token_endpoint: Url,
+    pub registration_endpoint: Option<Url>,
+    pub revocation_endpoint: Option<Url>,
+    #[serde(default)]
+    code_challenge_methods_supported: Vec<String>,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    scopes_supported: Vec<String>,
+    /// It knows a client by the address of what the client says of itself.
+    #[serde(default)]
+    pub client_id_metadata_document_supported: bool,
+    /// It says who it is when it sends somebody back (RFC 9207).
+    #[serde(default)]
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
+impl Metadata {
+    /// How a client says at the token endpoint who it is: a client without a secret needs to keep none.
+    pub fn auth_methods(&self) -> impl Iterator<Item = &str> {
+        let told = self.token_endpoint_auth_methods_supported.as_deref();
+        // Where nothing is told this is the one (RFC 8414).
+        let untold = told.is_none().then_some(SECRET_IN_HEADER);
+        told.unwrap_or_default().iter().map(String::as_str).chain(untold)
+    }
+}
+
+#[derive(Deserialize)]
+struct Resource {
+    resource: String,
+    #[serde(default)]
+    authorization_servers: Vec<String>,
+    #[serde(default)]
+    scopes_supported: Vec<String>,
+}
+
+/// What a server says when it is asked without a token.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Challenge {
+    metadata: Option<String>,
+    scope: Option<String>,
+}
+
+/// Finds out how a server is signed in to.
+pub(super) async fn discover(service: &AssistantsService, url: &Url) -> Result<Found, AppError> {
+    let challenge = challenge(service, url).await?;
+    let told = challenge.metadata.as_deref().and_then(|told| url.join(told).ok());
+    let candidates = told.map_or_else(|| resource_places(url), |told| vec![told]);
+    let resource: Option<Resource> = first(service, candidates).await;
+    let (resource, issuer, scopes) = match resource {
+        Some(found) => {
+            if !is_of(&found.resource, url) {
+                return Err(unusable("Its metadata are those of another address."));
+            }
+            let issuer = found.authorization_servers.into_iter().next();
+            (
+                found.resource,
+                issuer.ok_or_else(|| unusable("It names no authorization server."))?,
+                found.scopes_supported,
+            )
+        }
+        // As servers did before they had metadata of their own.
+        None => (url.to_string(), url.origin().ascii_serialization(), Vec::new()),
+    };
+    let named = Url::parse(&issuer).map_err(|_| unusable("It names no authorization server."))?;
+    let server: Metadata = first(service, server_places(&named)).await.ok_or_else(|| {
+        unusable("Its authorization server says nothing of itself. Enter a secret header instead, if it has one.")
+    })?;
+    check(service, &server, &issuer)?;
+    let scope = scope(challenge.scope, scopes, &server);
+    Ok(Found { resource, scope, server })
+}
+
+fn check(service: &AssistantsService, server: &Metadata, issuer: &str) -> Result<(), AppError> {
+    if server.issuer.trim_end_matches('/') != issuer.trim_end_matches('/') {
+        return Err(unusable("Its authorization server says that it is another one."));
+    }
+    if !server.code_challenge_methods_supported.iter().any(|method| method == "S256") {
+        return Err(unusable("Its authorization server doesn't offer PKCE (S256)."));
+    }
+    let endpoints = [Some(&server.authorization_endpoint), Some(&server.token_endpoint)];
+    let others = [server.registration_endpoint.as_ref(), server.revocation_endpoint.as_ref()];
+    if endpoints.into_iter().chain(others).flatten().any(|url| service.outgoing.check(url).is_err()) {
+        return Err(unusable("Its authorization server names an address that this server may not reach."));
+    }
+    Ok(())
+}
+
+/// What the server asks for comes first, then what it has; with it the leave to come back without the person.
+fn scope(asked: Option<String>, known: Vec<String>, server: &Metadata) -> Option<String> {
+    let scope = asked.or_else(|| (!known.is_empty()).then(|| known.join(" ")))?;
+    let is_offered = server.scopes_supported.iter().any(|one| one == OFFLINE);
+    Some(if is_offered { joined(scope, OFFLINE) } else { scope })
+}
+
+/// Both, each of them once.
+pub(super) fn joined(mut scope: String, more: &str) -> String {
+    for one in more.split_whitespace() {
+        if !scope.split(' ').any(|known| known == one) {
+            scope.push_str(if scope.is_empty() { "" } else { " " });
+            scope.push_str(one);
+        }
+    }
+    scope
+}
+
+/// What a challenge asks for.
+pub(super) fn scope_of(challenge: &str) -> Option<String> {
+    read_challenge(challenge).scope
+}
+
+pub(super) fn unusable(why: &str) -> AppError {
+    AppError::refused(Code::WrongState, format!("This server can't be signed in to. {why}"))
+}
+
+/// The first of these that is there and can be read.
+async fn first<T: DeserializeOwned>(service: &AssistantsService, places: Vec<Url>) -> Option<T> {
+    for place in places {
+        let mut request = Request::get(place);
+        request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let Ok(fetched) = service.outgoing.send(request, DOCUMENT).await else { continue };
+        if fetched.status.is_success()
+            && let Ok(found) = serde_json::from_slice(&fetched.body)
+        {
+            return Some(found);
+        }
+    }
+    None
+}
+
+/// Asks a server something without a token.
+async fn challenge(service: &AssistantsService, url: &Url) -> Result<Challenge, AppError> {
+    let introduction = json!({
+        "jsonrpc": "2.0", "id": 0, "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {},
+            "clientInfo": { "name": "natter", "version": env!("CARGO_PKG_VERSION") },
+        },
+    });
+    let headers = HeaderMap::from_iter([
+        (ACCEPT, HeaderValue::from_static("application/json, text/event-stream")),
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+    ]);
+    let body = Bytes::from(introduction.to_string());
+    let request = Request { method: Method::POST, url: url.clone(), headers, body };
+    let limits = Limits { is_cut: true, max_bytes: 4 * 1024, ..DOCUMENT };
+    let answer = match service.outgoing.send(request, limits).await {
+        Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => answer,
+        Err(error @ (OutgoingError::Forbidden | OutgoingError::Unreachable)) => {
+            return Err(unusable(&format!("Reason: {error}.")));
+        }
+        // It may ask for a token later.
+        Ok(_) | Err(_) => return Ok(Challenge::default()),
+    };
+    let told = answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    Ok(told.map(read_challenge).find(|challenge| *challenge != Challenge::default()).unwrap_or_default())
+}
+
+fn read_challenge(header: &str) -> Challenge {
+    let scope = parameter(header, "scope").filter(|scope| !scope.trim().is_empty());
+    Challenge { metadata: parameter(header, "resource_metadata"), scope }
+}
+
+/// A parameter of a challenge: `name="value"`, or `name=value`.
+fn parameter(header: &str, name: &str) -> Option<String> {
+    let mut rest = header;
+    while let Some(at) = rest.find(name) {
+        let is_begun = rest[..at].chars().next_back().is_none_or(|before| before == ' ' || before == ',');
+        rest = &rest[at + name.len()..];
+        let Some(value) = rest.trim_start().strip_prefix('=').filter(|_| is_begun) else { continue };
+        let value = value.trim_start();
+        return match value.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').map(|(value, _)| value.to_owned()),
+            None => value.split([',', ' ']).next().map(str::to_owned),
+        };
+    }
+    None
+}
+
+/// Whether what a resource calls itself is this address, or what it is part of.
+fn is_of(resource: &str, url: &Url) -> bool {
+    let Ok(resource) = Url::parse(resource) else { return false };
+    let whole = resource.path().trim_end_matches('/');
+    let rest = url.path().strip_prefix(whole);
+    resource.origin() == url.origin() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn resource_places(url: &Url) -> Vec<Url> {
+    let path = url.path().trim_end_matches('/');
+    let paths = [(!path.is_empty()).then(|| format!("{RESOURCE}{path}")), Some(RESOURCE.to_owned())];
+    paths.into_iter().flatten().filter_map(|path| at(url, &path)).collect()
+}
+
+fn server_places(issuer: &Url) -> Vec<Url> {
+    let path = issuer.path().trim_end_matches('/');
+    let paths = if path.is_empty() {
+        vec![SERVER.to_owned(), OPENID.to_owned()]
+    } else {
+        vec![format!("{SERVER}{path}"), format!("{OPENID}{path}"), format!("{path}{OPENID}")]
+    };
+    paths.iter().filter_map(|path| at(issuer, path)).collect()
+}
+
+/// This path of a place.
+fn at(place: &Url, path: &str) -> Option<Url> {
+    let mut url = place.join("/").ok()?;
+    url.set_path(path);
+    Some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_is_read() {
+        let header =
+            r#"Bearer realm="x", resource_metadata="https://a.example/.well-known/r", scope="files:read files:write""#;
+        let challenge = read_challenge(header);
+        assert_eq!(challenge.metadata.as_deref(), Some("https://a.example/.well-known/r"));
+        assert_eq!(challenge.scope.as_deref(), Some("files:read files:write"));
+        assert_eq!(parameter("Bearer my_scope=\"a\", scope=b, error=c", "scope").as_deref(), Some("b"));
+        for nothing in ["Bearer", "Bearer scope", "Basic realm=\"scope\"", "Bearer scope=\"", ""] {
+            assert_eq!(read_challenge(nothing), Challenge::default(), "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_beside_what_there_is() {
+        let challenge = r#"Bearer error="insufficient_scope", scope="files:read files:write""#;
+        let wanted = scope_of(challenge).unwrap();
+        assert_eq!(joined("files:read offline_access".to_owned(), &wanted), "files:read offline_access files:write");
+        assert_eq!(joined(String::new(), &wanted), "files:read files:write");
+        assert_eq!(scope_of(r#"Bearer error="insufficient_scope""#), None);
+    }
+
+    #[test]
+    fn documents_are_looked_for_where_they_are() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let texts = |urls: Vec<Url>| urls.into_iter().map(String::from).collect::<Vec<_>>();
+        assert_eq!(
+            texts(resource_places(&url("https://a.example/public/mcp?x=1"))),
+            [
+                "https://a.example/.well-known/oauth-protected-resource/public/mcp",
+                "https://a.example/.well-known/oauth-protected-resource"
+            ]
+        );
+        assert_eq!(
+            texts(resource_places(&url("https://a.example"))),
+            ["https://a.example/.well-known/oauth-protected-resource"]
+        );
+        assert_eq!(
+            texts(server_places(&url("https://b.example/one/"))),
+            [
+                "https://b.example/.well-known/oauth-authorization-server/one",
+                "https://b.example/.well-known/openid-configuration/one",
+                "https://b.example/one/.well-known/openid-configuration"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_resource_is_what_was_asked_or_has_it() {
+        let url = Url::parse("https://a.example/public/mcp").unwrap();
+        for right in ["https://a.example/public/mcp", "https://a.example", "https://a.example/public/"] {
+            assert!(is_of(right, &url), "{right}");
+        }
+        for wrong in ["https://b.example/public/mcp", "http://a.example", "https://a.example/pub", "public/mcp", ""] {
+            assert!(!is_of(wrong, &url), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! People sign in to servers of tools: by the authorization of the Model Context Protocol (OAuth 2.1), each with an account of theirs.
+//!
+//! [`begin`] finds out [where](discovery) a server is signed in to, makes sure that Natter is a [client] there, and gives the address that a
+//! browser goes to. It comes back to a page of the app, which hands what it brings to [`finish`], as the person who began: nobody can be led to
+//! connect their account for somebody else. The [tokens](token) are kept sealed, are bound to the one server (RFC 8707), and are sent nowhere
+//! else. A call goes by the connection of whoever asked the assistant (`access`), who can do no more by it than they can there themselves.
+
+mod access;
+mod client;
+mod discovery;
+mod token;
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, McpServerId,
+    auth::{
+        Principal,
+        token::{fingerprint, random_text},
+    },
+    page::{Page, PageRequest},
+    view::{McpAuth, ToolConnected, ToolConnection, ToolConnectionState},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use dbcontext::query::{
+    mcp_connections as rows,
+    mcp_servers::{self, McpServerRow},
+};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+pub(super) use access::{Access, access, give_up, want};
+pub(super) use client::enter as enter_client;
+pub use client::{ClientFields, document as client_document};
+use identity::accounts::pending::{self, Kind};
+use platform::links;
+use token::{Client, NoTokens, Place, Tokens, context};
+
+use crate::AssistantsService;
+
+/// Page of the app that people come back to: for each server one below it, so that what the authorization server of one sends back is never taken for
+/// another's (mix-up, RFC 9700, section 4.4). Clients that administrators have registered by hand come back to the page itself.
+const PAGE: &str = "/tools/connected";
+/// Where somebody goes on who isn't sent to another page.
+const FRONT: &str = "/settings#tool-connections";
+/// How long one may take to sign in.
+const VISIT_TTL: Duration = Duration::from_secs(600);
+/// What authorization servers say where they don't give what was asked for (RFC 6749, section 4.1.2.1).
+const NOT_ALLOWED: [&str; 2] = ["access_denied", "invalid_scope"];
+/// What authorization servers send is shorter.
+const MAX_CODE: usize = 4_096;
+
+/// What a browser brings back.
+#[derive(Clone, Debug)]
+pub struct Returned {
+    /// Server in the path that it came back to.
+    pub server_id: Option<McpServerId>,
+    pub state: String,
+    pub code: Option<String>,
+    pub error: Option<String>,
+    /// Who says so (RFC 9207).
+    pub issuer: Option<String>,
+}
+
+/// What is remembered meanwhile.
+#[derive(Serialize, Deserialize)]
+struct Visit {
+    server_id: McpServerId,
+    /// Of the server, as it was then.
+    url: String,
+    resource: String,
+    issuer: String,
+    names_issuer: bool,
+    token_endpoint: Url,
+    revocation_endpoint: Option<Url>,
+    client: Client,
+    redirect_uri: String,
+    verifier: String,
+    next: String,
+}
+
+/// The servers that the caller can connect an account with, or has.
+pub async fn list(
+    service: &AssistantsService,
+    by: &Principal,
+    page: PageRequest,
+) -> Result<Page<ToolConnection>, AppError> {
+    let (items, total) = rows::list(service.db.reader(), by.user_id, by.is_admin(), page).await?;
+    let view = |row: rows::ConnectableRow| ToolConnection {
+        server_id: row.id,
+        server: row.name,
+        description: row.description,
+        state: match row.is_expired {
+            None => ToolConnectionState::None,
+            Some(true) => ToolConnectionState::Expired,
+            Some(false) => ToolConnectionState::Connected,
+        },
+        connected_at: row.connected_at,
+    };
+    Ok(Page::new(items.into_iter().map(view).collect(), page, total))
+}
+
+/// Where the caller signs in to a server. Whoever asks an assistant may, though the server is offered to administrators alone: its tools are
+/// called for them.
+pub async fn begin(
+    service: &AssistantsService,
+    by: &Principal,
+    id: McpServerId,
+    next: Option<&str>,
+) -> Result<String, AppError> {
+    let server = mcp_servers::find(service.db.reader(), id).await?.filter(takes_accounts).ok_or(Code::NotFound)?;
+    let url = server.url.as_deref().and_then(|url| Url::parse(url).ok()).ok_or(Code::NotFound)?;
+    let found = discovery::discover(service, &url).await?;
+    let extra = rows::extra_scope(service.db.writer(), by.user_id, id).await?;
+    let scope = match extra {
+        Some(extra) => Some(discovery::joined(found.scope.unwrap_or_default(), &extra)),
+        None => found.scope,
+    };
+    let (client, redirect_uri) = client::client(service, id, &found.server).await?;
+    let verifier = random_text().map_err(AppError::internal)?;
+    let challenge = URL_SAFE_NO_PAD.encode(fingerprint(&verifier));
+    let visit = Visit {
+        server_id: id,
+        url: url.into(),
+        resource: found.resource,
+        issuer: found.server.issuer,
+        names_issuer: found.server.authorization_response_iss_parameter_supported,
+        token_endpoint: found.server.token_endpoint,
+        revocation_endpoint: found.server.revocation_endpoint,
+        client,
+        redirect_uri,
+        verifier,
+        next: next.and_then(links::own_path).unwrap_or_else(|| FRONT.to_owned()),
+    };
+    let now = service.clock.now();
+    let begun = pending::begin(service.db.writer(), Kind::ToolServer, Some(by.user_id), &visit, now, VISIT_TTL).await?;
+    let mut address = found.server.authorization_endpoint;
+    address.set_fragment(None);
+    address
+        .query_pairs_mut()
+        .append_pair("response_type", "code")
+        .append_pair("client_id", &visit.client.id)
+        .append_pair("redirect_uri", &visit.redirect_uri)
+        .append_pair("state", &begun.handle)
+        .append_pair("code_challenge", &challenge)
+        .append_pair("code_challenge_method", "S256")
+        .append_pair("resource", &visit.resource)
+        .extend_pairs(scope.map(|scope| ("scope", scope)));
+    Ok(address.into())
+}
+
+/// Connects the account that the caller has signed in with.
+pub async fn finish(
+    service: &AssistantsService,
+    by: &Principal,
+    returned: Returned,
+) -> Result<ToolConnected, AppError> {
+    let now = service.clock.now();
+    let taken = pending::take::<Visit>(&service.db, Kind::ToolServer, &returned.state, now).await?;
+    let (_, visit) = taken.filter(|(user, _)| *user == Some(by.user_id)).ok_or(Code::OauthState)?;
+    if redirect_uri(service, returned.server_id) != visit.redirect_uri {
+        return Err(failed("the browser came back to another server's address"));
+    }
+    let is_it = match &returned.issuer {
+        Some(issuer) => *issuer == visit.issuer,
+        None => !visit.names_issuer,
+    };
+    if !is_it {
+        return Err(failed("another authorization server has answered"));
+    }
+    if let Some(error) = &returned.error {
+        // Whoever doesn't allow more goes on with what there is. After anything else it is asked for again.
+        if NOT_ALLOWED.contains(&error.as_str()) {
+            rows::want(service.db.writer(), by.user_id, visit.server_id, None).await?;
+        }
+        return Err(AppError::refused(Code::OauthDenied, "The account wasn't connected."));
+    }
+    let code = returned.code.filter(|code| !code.is_empty() && code.len() <= MAX_CODE);
+    let code = code.ok_or_else(|| failed("no code came back"))?;
+    let server = mcp_servers::find(service.db.reader(), visit.server_id).await?.filter(takes_accounts);
+    let server = server.filter(|server| server.url.as_deref() == Some(visit.url.as_str())).ok_or(Code::NotFound)?;
+    let place = Place { client: &visit.client, resource: &visit.resource, endpoint: &visit.token_endpoint };
+    let fields = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", visit.redirect_uri.as_str()),
+        ("code_verifier", visit.verifier.as_str()),
+    ];
+    let given = match token::have(service, place, &fields).await {
+        Ok(given) => given,
+        Err(why) => {
+            // Another time Natter registers itself anew.
+            if matches!(&why, NoTokens::Refused(error) if error == "invalid_client") {
+                forget_client(service, server.id).await?;
+            }
+            return Err(failed(&why.to_string()));
+        }
+    };
+    let tokens = Tokens {
+        access: given.access,
+        refresh: given.refresh,
+        client: visit.client,
+        resource: visit.resource,
+        token_endpoint: visit.token_endpoint,
+        revocation_endpoint: visit.revocation_endpoint,
+    };
+    let kept = token::kept(service, &context(by.user_id, server.id.0), &tokens, given.expires_at)?;
+    rows::put(service.db.writer(), by.user_id, server.id, kept, now).await?;
+    service.tools.close_for(server.id, by.user_id);
+    Ok(ToolConnected { server_id: server.id, server: server.name, next: visit.next })
+}
+
+/// Ends the caller's connection with a server, here and there.
+pub async fn disconnect(service: &AssistantsService, by: &Principal, id: McpServerId) -> Result<(), AppError> {
+    let row = rows::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    if !rows::remove(service.db.writer(), by.user_id, id).await? {
+        return Err(Code::NotFound.into());
+    }
+    service.tools.close_for(id, by.user_id);
+    match token::opened(&row, service.config.auth.key_encryption_secret.as_ref()) {
+        Ok(tokens) => token::revoke(service, &tokens).await,
+        Err(error) => tracing::warn!(%error, server = %id, "the tokens of a connection can't be opened to be revoked"),
+    }
+    Ok(())
+}
+
+/// Address that browsers come back to from the authorization server of a server; `None`: of any that has a client registered by hand.
+fn redirect_uri(service: &AssistantsService, server: Option<McpServerId>) -> String {
+    let page = format!("{}{PAGE}", service.config.server.public_url());
+    server.map_or_else(|| page.clone(), |id| format!("{page}/{id}"))
+}
+
+/// Forgets what Natter has registered itself as; what an administrator has entered stays.
+async fn forget_client(service: &AssistantsService, server: McpServerId) -> Result<(), AppError> {
+    match rows::client(service.db.writer(), server).await? {
+        Some(client) if client.issuer.is_some() => rows::remove_client(service.db.writer(), server).await,
+        _ => Ok(()),
+    }
+}
+
+fn takes_accounts(server: &McpServerRow) -> bool {
+    server.is_enabled && server.auth == McpAuth::Oauth.as_str()
+}
+
+fn failed(why: &str) -> AppError {
+    AppError::refused(Code::WrongState, format!("The account couldn't be connected ({why}). Try again."))
+}

@@ -1,0 +1,239 @@
+//! What is had at an authorization server: tokens, for a code or for a refresh token, and their end.
+
+use std::time::Duration;
+
+use appcore::{AppError, Secret, Timestamp, UserId};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use dbcontext::query::mcp_connections::{ConnectionRow, NewTokens};
+use outgoing::{Fetched, OutgoingError, Request};
+use reqwest::{
+    Method,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::{Url, form_urlencoded};
+
+use super::discovery::DOCUMENT;
+use crate::{AssistantsService, tools::secrets};
+
+/// No token is believed to live longer.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
+/// The longest of an authorization server's words that are written down.
+const QUOTED: usize = 100;
+
+/// Natter as an authorization server knows it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Client {
+    pub id: String,
+    pub secret: Option<String>,
+    /// The secret stands in the form, and not in a header.
+    pub is_in_form: bool,
+}
+
+/// Tokens, with what is needed to renew and to end them. Never shown, and never sent anywhere but to where they are from.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Tokens {
+    pub access: String,
+    pub refresh: Option<String>,
+    pub client: Client,
+    pub resource: String,
+    pub token_endpoint: Url,
+    pub revocation_endpoint: Option<Url>,
+}
+
+/// Where tokens are had, and for what.
+pub(super) struct Place<'a> {
+    pub client: &'a Client,
+    pub resource: &'a str,
+    pub endpoint: &'a Url,
+}
+
+/// What an authorization server has given.
+pub(super) struct Given {
+    pub access: String,
+    pub refresh: Option<String>,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Why there are no tokens.
+#[derive(Debug)]
+pub(super) enum NoTokens {
+    /// The person has to sign in anew. With the error's name.
+    Refused(String),
+    /// It may be otherwise in a while.
+    Away(String),
+}
+
+impl std::fmt::Display for NoTokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Refused(why) | Self::Away(why)) = self;
+        f.write_str(why)
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: String,
+    token_type: String,
+    /// Some write it as text.
+    expires_in: Option<Value>,
+    refresh_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+/// What is kept of tokens for somebody.
+pub(super) fn kept(
+    service: &AssistantsService,
+    context: &[u8],
+    tokens: &Tokens,
+    expires_at: Option<Timestamp>,
+) -> Result<NewTokens, AppError> {
+    let (tokens, is_sealed) = secrets::sealed(context, tokens, service.config.auth.key_encryption_secret.as_ref())?;
+    Ok(NewTokens { tokens, is_sealed, expires_at })
+}
+
+/// The tokens of a connection.
+pub(super) fn opened(row: &ConnectionRow, key: Option<&Secret>) -> Result<Tokens, AppError> {
+    secrets::unsealed(&context(row.user_id, row.server_id.0), (row.tokens.as_slice(), row.is_sealed), key)
+}
+
+/// Whose tokens they are, and for which server.
+pub(super) fn context(user: UserId, server: uuid::Uuid) -> Vec<u8> {
+    [user.0.as_bytes().as_slice(), server.as_bytes()].concat()
+}
+
+/// Has tokens for what `fields` say: a code, or a refresh token.
+pub(super) async fn have(
+    service: &AssistantsService,
+    place: Place<'_>,
+    fields: &[(&str, &str)],
+) -> Result<Given, NoTokens> {
+    let mut fields = fields.to_vec();
+    fields.push(("resource", place.resource));
+    let sent = post(service, place.client, place.endpoint, &fields).await;
+    let answer = sent.map_err(|error| NoTokens::Away(error.to_string()))?;
+    read(&answer, service.clock.now())
+}
+
+fn read(answer: &Fetched, now: Timestamp) -> Result<Given, NoTokens> {
+    // Some refuse with a status that says otherwise.
+    if let Ok(Refusal { error }) = serde_json::from_slice(&answer.body) {
+        let error: String = error.chars().filter(|char| !char.is_control()).take(QUOTED).collect();
+        let is_passing = answer.status.is_server_error() || error == "temporarily_unavailable" || error == "slow_down";
+        return Err(if is_passing { NoTokens::Away(error) } else { NoTokens::Refused(error) });
+    }
+    if !answer.status.is_success() {
+        return Err(NoTokens::Away(format!("it answered {}", answer.status)));
+    }
+    let unreadable = || NoTokens::Away("its answer can't be read".to_owned());
+    let given: Answer = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
+    if !given.token_type.eq_ignore_ascii_case("bearer") || HeaderValue::from_str(&given.access_token).is_err() {
+        return Err(unreadable());
+    }
+    let seconds = given.expires_in.as_ref().and_then(|told| match told {
+        Value::String(text) => text.parse().ok(),
+        told => told.as_u64(),
+    });
+    Ok(Given {
+        access: given.access_token,
+        refresh: given.refresh_token.filter(|token| !token.is_empty()),
+        expires_at: seconds.map(|seconds| now.plus(Duration::from_secs(seconds).min(LONGEST))),
+    })
+}
+
+/// Ends tokens where they are from, as far as that can be (RFC 7009).
+pub(super) async fn revoke(service: &AssistantsService, tokens: &Tokens) {
+    let Some(endpoint) = &tokens.revocation_endpoint else { return };
+    let (token, hint) = match &tokens.refresh {
+        Some(refresh) => (refresh, "refresh_token"),
+        None => (&tokens.access, "access_token"),
+    };
+    let fields = [("token", token.as_str()), ("token_type_hint", hint)];
+    match post(service, &tokens.client, endpoint, &fields).await {
+        Ok(answer) if answer.status.is_success() => {}
+        Ok(answer) => tracing::info!(status = answer.status.as_u16(), "tokens could not be revoked"),
+        Err(error) => tracing::info!(%error, "tokens could not be revoked"),
+    }
+}
+
+async fn post(
+    service: &AssistantsService,
+    client: &Client,
+    endpoint: &Url,
+    fields: &[(&str, &str)],
+) -> Result<Fetched, OutgoingError> {
+    service.outgoing.send(request(client, endpoint, fields), DOCUMENT).await
+}
+
+fn request(client: &Client, endpoint: &Url, fields: &[(&str, &str)]) -> Request {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(fields);
+    let mut headers = HeaderMap::from_iter([
+        (ACCEPT, HeaderValue::from_static("application/json")),
+        (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
+    ]);
+    match &client.secret {
+        Some(secret) if !client.is_in_form => {
+            let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            let basic = STANDARD.encode(format!("{}:{}", encoded(&client.id), encoded(secret)));
+            if let Ok(mut value) = HeaderValue::from_str(&format!("Basic {basic}")) {
+                value.set_sensitive(true);
+                headers.insert(AUTHORIZATION, value);
+            }
+        }
+        secret => {
+            form.append_pair("client_id", &client.id);
+            if let Some(secret) = secret {
+                form.append_pair("client_secret", secret);
+            }
+        }
+    }
+    let body = Bytes::from(form.finish());
+    Request { method: Method::POST, url: endpoint.clone(), headers, body }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+
+    use super::*;
+
+    fn answer(status: u16, body: &'static str) -> Fetched {
+        Fetched {
+            url: Url::parse("https://a.example/token").unwrap(),
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_tokens_a_refusal_or_nothing_that_counts() {
+        let given = r#"{"access_token":"a","token_type":"bearer","expires_in":60,"refresh_token":"r"}"#;
+        let given = read(&answer(200, given), Timestamp(0)).ok().unwrap();
+        assert_eq!((given.access.as_str(), given.refresh.as_deref()), ("a", Some("r")));
+        assert_eq!(given.expires_at, Some(Timestamp(60_000)));
+        let text = r#"{"access_token":"a","token_type":"Bearer","expires_in":"60"}"#;
+        assert_eq!(read(&answer(200, text), Timestamp(0)).ok().unwrap().expires_at, Some(Timestamp(60_000)));
+        for status in [200, 400, 401] {
+            let refused = read(&answer(status, r#"{"error":"invalid_grant"}"#), Timestamp(0)).err().unwrap();
+            assert!(matches!(&refused, NoTokens::Refused(why) if why == "invalid_grant"), "{status}: {refused}");
+        }
+        for (status, body) in [
+            (500, r#"{"error":"server_error"}"#),
+            (502, "<html>"),
+            (200, "<html>"),
+            (200, r#"{"access_token":"a","token_type":"mac"}"#),
+            (200, "{\"access_token\":\"a\\n\",\"token_type\":\"bearer\"}"),
+        ] {
+            let nothing = read(&answer(status, body), Timestamp(0)).err().unwrap();
+            assert!(matches!(nothing, NoTokens::Away(_)), "{status} {body}: {nothing}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What people let assistants call without being asked again: each for themselves, for one assistant and one tool as it is now. A tool that
+//! its server describes otherwise later is asked about again.
+
+use appcore::{
+    AppError, AssistantId, Code, ToolPermissionId, UserId,
+    auth::Principal,
+    page::{Page, PageRequest},
+    view::{ToolMode, ToolPermission},
+};
+use aws_lc_rs::digest::{SHA256, digest as hashed};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dbcontext::query::tool_permissions::{self as rows, Permitted};
+use mcp::Tool;
+
+use super::{Offer, offer::Offered};
+use crate::AssistantsService;
+
+/// What may be called for somebody.
+pub(super) struct Permissions(Vec<Permitted>);
+
+impl Permissions {
+    /// Of an assistant, as far as it has tools that are asked about.
+    pub async fn load(
+        service: &AssistantsService,
+        offer: &Offer,
+        user: UserId,
+        assistant: AssistantId,
+    ) -> Result<Self, AppError> {
+        let is_asked = offer.modes().any(|mode| mode == ToolMode::Ask);
+        let permitted = if is_asked { rows::of(service.db.reader(), user, assistant).await? } else { Vec::new() };
+        Ok(Self(permitted))
+    }
+
+    /// Whether somebody has to be asked before it is called.
+    pub fn asks(&self, offered: &Offered) -> bool {
+        let is_permitted = |permitted: &Permitted| {
+            permitted.server_id == offered.server.id
+                && permitted.tool == offered.tool.name
+                && permitted.digest == digest(&offered.tool)
+        };
+        offered.mode == ToolMode::Ask && !self.0.iter().any(is_permitted)
+    }
+}
+
+/// Changes with what a tool says of itself.
+pub(super) fn digest(tool: &Tool) -> String {
+    let mut told = serde_json::json!([tool.name, tool.title, tool.description, tool.schema]);
+    // A server may write its schema in another order each time.
+    told.sort_all_objects();
+    STANDARD.encode(hashed(&SHA256, told.to_string().as_bytes()))
+}
+
+/// What the caller lets assistants call.
+pub async fn list(
+    service: &AssistantsService,
+    by: &Principal,
+    assistant: Option<AssistantId>,
+    page: PageRequest,
+) -> Result<Page<ToolPermission>, AppError> {
+    let (items, total) = rows::list(service.db.reader(), by.user_id, assistant, page).await?;
+    Ok(Page::new(items, page, total))
+}
+
+/// Takes it back: the next call asks again.
+pub async fn revoke(service: &AssistantsService, by: &Principal, id: ToolPermissionId) -> Result<(), AppError> {
+    if rows::remove(service.db.writer(), by.user_id, id).await? { Ok(()) } else { Err(Code::NotFound.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use appcore::McpServerId;
+
+    use super::*;
+
+    #[test]
+    fn a_tool_that_was_changed_is_asked_about_again() {
+        let tool = Tool {
+            name: "pay".to_owned(),
+            title: None,
+            description: Some("Pays.".to_owned()),
+            schema: serde_json::json!({ "type": "object" }),
+            is_read_only: false,
+            is_idempotent: false,
+        };
+        let server = Arc::new(super::super::secrets::tests::row());
+        let offered = |tool: &Tool| Offered { server: Arc::clone(&server), tool: tool.clone(), mode: ToolMode::Ask };
+        let permitted =
+            |server_id: McpServerId| Permitted { server_id, tool: tool.name.clone(), digest: digest(&tool) };
+        let permissions = Permissions(vec![permitted(server.id)]);
+        assert!(!permissions.asks(&offered(&tool)));
+        let schema = |text: &str| Tool { schema: serde_json::from_str(text).unwrap(), ..tool.clone() };
+        let (one, other) = (r#"{"type":"object","required":["a"]}"#, r#"{"required":["a"],"type":"object"}"#);
+        assert_eq!(digest(&schema(one)), digest(&schema(other)), "whatever order its keys have");
+        let changed = Tool { description: Some("Pays twice.".to_owned()), ..tool.clone() };
+        assert!(permissions.asks(&offered(&changed)));
+        assert!(Permissions(vec![permitted(McpServerId::new())]).asks(&offered(&tool)), "of another server");
+        let auto = Offered { mode: ToolMode::Auto, ..offered(&changed) };
+        assert!(!permissions.asks(&auto));
+    }
+}

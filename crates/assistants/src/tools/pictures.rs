@@ -1,0 +1,103 @@
+//! Pictures in the results of tools, for models that see them. They are made as small as models look at before they are kept.
+
+use std::collections::HashMap;
+
+use ai::ChatPicture;
+use appcore::{AppError, Code, MessageId, ToolCallId, auth::Principal};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use dbcontext::query::{messages, tool_calls};
+use files::uploads;
+use platform::work_pools::WorkOwner;
+use serde::{Deserialize, Serialize};
+
+use super::ToolTranscript;
+use crate::AssistantsService;
+
+/// Pictures that a model is shown with the results of all calls.
+const MAX_SHOWN: usize = 8;
+
+/// A picture as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    media_type: String,
+    data: String,
+    tokens: usize,
+}
+
+/// What is kept of a result's pictures, as JSON, and how many they are; none where there are none that can be read.
+pub(super) async fn keep(
+    service: &AssistantsService,
+    owner: WorkOwner,
+    pictures: Vec<String>,
+) -> Result<Option<(String, i32)>, AppError> {
+    let mut kept = Vec::new();
+    for data in pictures {
+        let Ok(bytes) = STANDARD.decode(data) else { continue };
+        if let Some(small) = uploads::small_picture(&service.files, owner, bytes).await {
+            let (media_type, data) = (small.media_type.to_owned(), STANDARD.encode(&small.bytes));
+            kept.push(Kept { media_type, data, tokens: ChatPicture::estimate(small.width, small.height) });
+        }
+    }
+    if kept.is_empty() {
+        return Ok(None);
+    }
+    let count = i32::try_from(kept.len()).unwrap_or(i32::MAX);
+    Ok(Some((serde_json::to_string(&kept).map_err(AppError::internal)?, count)))
+}
+
+/// A picture of a result, with its type.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    pub media_type: &'static str,
+    pub bytes: Bytes,
+}
+
+/// A picture of the result of a call, by its number, for whoever may read the answer.
+pub async fn find(
+    service: &AssistantsService,
+    by: &Principal,
+    message_id: MessageId,
+    id: ToolCallId,
+    number: u64,
+) -> Result<Picture, AppError> {
+    let found = messages::find(service.db.reader(), by.user_id, message_id).await?.ok_or(Code::NotFound)?;
+    if found.deleted_at.is_some() || found.hidden_at.is_some() {
+        return Err(Code::NotFound.into());
+    }
+    let kept = tool_calls::pictures_of(service.db.reader(), message_id, id).await?.ok_or(Code::NotFound)?;
+    let kept: Vec<Kept> = serde_json::from_str(&kept).map_err(AppError::internal)?;
+    let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1)).ok_or(Code::NotFound)?;
+    let kept = kept.get(place).ok_or(Code::NotFound)?;
+    let bytes = STANDARD.decode(&kept.data).map_err(AppError::internal)?;
+    Ok(Picture { media_type: shown_type(&kept.media_type), bytes: bytes.into() })
+}
+
+/// The types that small pictures are made in.
+fn shown_type(media_type: &str) -> &'static str {
+    match media_type {
+        "image/png" => "image/png",
+        "image/webp" => "image/webp",
+        _ => "image/jpeg",
+    }
+}
+
+/// The pictures of an answer's calls, the newest of them.
+pub(super) async fn shown(
+    service: &AssistantsService,
+    transcript: &ToolTranscript,
+) -> Result<HashMap<ToolCallId, Vec<ChatPicture>>, AppError> {
+    let mut shown = HashMap::new();
+    let mut left = MAX_SHOWN;
+    let rows =
+        tool_calls::pictures(service.db.reader(), transcript.message_id, transcript.version, MAX_SHOWN as u64).await?;
+    for row in rows {
+        let kept: Vec<Kept> = serde_json::from_str(&row.pictures).map_err(AppError::internal)?;
+        let picture =
+            |kept: Kept| ChatPicture { media_type: kept.media_type, data: kept.data.into(), tokens: kept.tokens };
+        let pictures: Vec<ChatPicture> = kept.into_iter().take(left).map(picture).collect();
+        left -= pictures.len();
+        shown.insert(row.id, pictures);
+    }
+    Ok(shown)
+}

@@ -1,0 +1,304 @@
+//! What a model has asked for in an answer so far, and what came of it. It outlives the worker.
+
+use std::collections::HashMap;
+
+use ::ai::{ChatCall, ChatPicture, ChatResult, ChatRound, ChatTool};
+use appcore::{AppError, MessageId, Timestamp, ToolCallId, UserId, view::ToolCallStatus};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        messages,
+        tool_calls::{self, ToolCallRow},
+    },
+};
+use event_log::events::AnswerJob;
+
+use super::{Offer, calls::parse_arguments, offer::Offered, permissions::Permissions, pictures, shown_json};
+use crate::AssistantsService;
+
+/// What a model is told where there is no result of the tool.
+pub(super) const DENIED: &str = "The person denied this call. Don't try it again; go on without it.";
+pub(super) const EXPIRED: &str = "The person didn't decide about this call in time. It was not made.";
+pub(super) const INTERRUPTED: &str =
+    "The server stopped while this tool ran. It may or may not have taken effect, and was not called again.";
+const UNKNOWN: &str = "There is no such tool.";
+const NO_OBJECT: &str = "The arguments are not a JSON object.";
+const TOO_MANY: &str = "This answer has used up its calls. Answer with what you have.";
+/// What a model gets of all results of an answer together, in bytes; each has some room in any case.
+const MAX_RESULTS: usize = 256 * 1024;
+const LEAST_RESULT: usize = 512;
+
+/// The calls of one version of an answer.
+pub struct ToolTranscript {
+    pub message_id: MessageId,
+    pub version: i64,
+    pub(super) rows: Vec<ToolCallRow>,
+}
+
+/// A model wants to call something.
+pub struct Wanted<'a> {
+    pub answer: &'a AnswerJob,
+    /// Who asked, and so decides.
+    pub asker: UserId,
+    /// The answer so far.
+    pub text: &'a str,
+    pub calls: Vec<ChatCall>,
+}
+
+impl ToolTranscript {
+    /// Of an answer for which nothing was called yet.
+    pub fn new(message_id: MessageId, version: i64) -> Self {
+        Self { message_id, version, rows: Vec::new() }
+    }
+
+    /// What was called before. What another worker left running is begun again where it does no harm.
+    pub async fn load(
+        service: &AssistantsService,
+        message_id: MessageId,
+        version: i64,
+        attempt: i32,
+    ) -> Result<Self, AppError> {
+        let db = service.db.writer();
+        tool_calls::take_over(db, message_id, version, attempt, INTERRUPTED, service.clock.now()).await?;
+        Ok(Self { message_id, version, rows: tool_calls::of_version(db, message_id, version).await? })
+    }
+
+    pub(super) async fn reload(&mut self, service: &AssistantsService) -> Result<(), AppError> {
+        self.rows = tool_calls::of_version(service.db.writer(), self.message_id, self.version).await?;
+        Ok(())
+    }
+
+    /// Whether something of the last round has no result yet.
+    pub fn is_open(&self) -> bool {
+        self.rows.iter().any(|row| matches!(row.status.as_str(), "waiting" | "queued" | "running"))
+    }
+
+    /// Adds functions that were called and are offered no more: providers want to be told of what the conversation speaks of.
+    pub fn name_functions(&self, tools: &mut Vec<ChatTool>) {
+        for row in &self.rows {
+            if tools.iter().all(|tool| tool.name != row.function) {
+                let (name, parameters) =
+                    (row.function.clone(), serde_json::json!({ "type": "object", "properties": {} }));
+                tools.push(ChatTool { name, description: None, parameters });
+            }
+        }
+    }
+
+    pub fn calls(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub fn round_count(&self) -> usize {
+        self.rows.last().map_or(0, |row| row.round.unsigned_abs() as usize + 1)
+    }
+
+    /// How much of a text belongs to the rounds that have ended, in bytes.
+    pub fn text_end(&self, text: &str) -> usize {
+        self.rows.last().map_or(0, |row| bytes_of(text, row.text_at))
+    }
+
+    /// The pictures of results, by their calls, for a model that sees them.
+    pub async fn pictures(
+        &self,
+        service: &AssistantsService,
+    ) -> Result<HashMap<ToolCallId, Vec<ChatPicture>>, AppError> {
+        if self.rows.is_empty() { Ok(HashMap::new()) } else { pictures::shown(service, self).await }
+    }
+
+    /// The rounds as the model is told of them, with these pictures.
+    pub fn rounds(&self, text: &str, mut pictures: HashMap<ToolCallId, Vec<ChatPicture>>) -> Vec<ChatRound> {
+        let (mut rounds, mut begin, mut room) = (Vec::<ChatRound>::new(), 0, MAX_RESULTS);
+        for (place, row) in self.rows.iter().enumerate() {
+            if place == 0 || self.rows[place - 1].round != row.round {
+                let end = bytes_of(text, row.text_at).max(begin);
+                rounds.push(ChatRound { text: text[begin..end].trim().to_owned(), ..ChatRound::default() });
+                begin = end;
+            }
+            let Some(round) = rounds.last_mut() else { continue };
+            let full = row.result.as_deref().unwrap_or_default();
+            let result = &full[..full.floor_char_boundary(room.max(LEAST_RESULT))];
+            room = room.saturating_sub(result.len());
+            round.calls.push(ChatCall {
+                id: row.call_id.clone(),
+                name: row.function.clone(),
+                arguments: row.asked_arguments.as_ref().unwrap_or(&row.arguments).clone(),
+                signature: row.signature.clone(),
+            });
+            round.results.push(ChatResult {
+                call_id: row.call_id.clone(),
+                text: told(row, if result.is_empty() { "(no result)" } else { result }),
+                pictures: pictures.remove(&row.id).unwrap_or_default(),
+                is_error: row.status != ToolCallStatus::Done.as_str(),
+            });
+        }
+        rounds
+    }
+
+    /// Stores what the model wants with the text before it, in one go, before any of it happens. `false`: the answer has ended meanwhile.
+    pub async fn want(
+        &mut self,
+        service: &AssistantsService,
+        offer: &Offer,
+        wanted: Wanted<'_>,
+    ) -> Result<bool, AppError> {
+        let settings = &service.config.mcp;
+        let now = service.clock.now();
+        let (round, text_at) = (self.round_count(), wanted.text.encode_utf16().count());
+        let left = settings.max_calls.saturating_sub(self.rows.len());
+        let permissions = Permissions::load(service, offer, wanted.asker, wanted.answer.assistant_id).await?;
+        let rows: Vec<ToolCallRow> = wanted
+            .calls
+            .into_iter()
+            .enumerate()
+            .map(|(place, call)| {
+                let offered = offer.find(&call.name);
+                let is_object = parse_arguments(&call.arguments).is_some();
+                let (status, result) = match (offered, is_object) {
+                    (None, _) => (ToolCallStatus::Failed, Some(UNKNOWN)),
+                    (Some(_), _) if place >= left => (ToolCallStatus::Failed, Some(TOO_MANY)),
+                    (Some(_), false) => (ToolCallStatus::Failed, Some(NO_OBJECT)),
+                    (Some(offered), true) if permissions.asks(offered) => (ToolCallStatus::Waiting, None),
+                    (Some(_), true) => (ToolCallStatus::Queued, None),
+                };
+                let is_waiting = status == ToolCallStatus::Waiting;
+                ToolCallRow {
+                    id: ToolCallId::new(),
+                    message_id: self.message_id,
+                    version: self.version,
+                    round: i32::try_from(round).unwrap_or(i32::MAX),
+                    place: i32::try_from(place).unwrap_or(i32::MAX),
+                    call_id: call.id.replace('\0', ""),
+                    signature: call.signature,
+                    server_id: offered.map_or(appcore::McpServerId(uuid::Uuid::nil()), |offered| offered.server.id),
+                    server: offered.map(|offered| offered.server.name.clone()).unwrap_or_default(),
+                    tool: offered.map_or_else(|| call.name.replace('\0', ""), |offered| offered.tool.name.clone()),
+                    title: offered.and_then(|offered| offered.tool.title.clone()),
+                    function: call.name.replace('\0', ""),
+                    arguments: call.arguments.replace('\0', ""),
+                    asked_arguments: None,
+                    status: status.to_string(),
+                    result: result.map(str::to_owned),
+                    picture_count: 0,
+                    is_repeatable: offered.is_some_and(Offered::is_repeatable),
+                    asker_id: wanted.asker,
+                    text_at: i64::try_from(text_at).unwrap_or(i64::MAX),
+                    attempt: 0,
+                    asked_at: now,
+                    expires_at: is_waiting.then(|| now.plus(settings.confirm_timeout)),
+                    started_at: None,
+                    ended_at: result.map(|_| now),
+                }
+            })
+            .collect();
+        let all: Vec<ToolCallRow> = self.rows.iter().cloned().chain(rows.iter().cloned()).collect();
+        let tx = service.db.begin().await.map_err(app_error)?;
+        if !messages::store_partial(&tx, self.message_id, wanted.text).await? {
+            return Ok(false);
+        }
+        tool_calls::insert(&tx, rows).await?;
+        tool_calls::show(&tx, self.message_id, shown_json(&all)?.as_deref()).await?;
+        tx.commit().await.map_err(app_error)?;
+        let new = self.rows.len();
+        self.rows = all;
+        for row in &self.rows[new..] {
+            super::tell(service, wanted.answer.conversation_id, self.message_id, row);
+        }
+        Ok(true)
+    }
+
+    /// Until when something waits for whoever asked.
+    pub(super) fn waits_until(&self) -> Option<Timestamp> {
+        let waits = |row: &&ToolCallRow| row.status == ToolCallStatus::Waiting.as_str();
+        self.rows.iter().filter(waits).filter_map(|row| row.expires_at).min()
+    }
+}
+
+/// A result as the model is told of it.
+fn told(row: &ToolCallRow, result: &str) -> String {
+    match &row.asked_arguments {
+        Some(_) => format!("[The person changed the arguments of this call to {}]\n{result}", row.arguments),
+        None => result.to_owned(),
+    }
+}
+
+/// The place in a text of so many UTF-16 code units.
+fn bytes_of(text: &str, units: i64) -> usize {
+    let mut left = units;
+    for (at, char) in text.char_indices() {
+        if left <= 0 {
+            return at;
+        }
+        left -= i64::try_from(char.len_utf16()).unwrap_or(1);
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(round: i32, place: i32, at: i64, status: ToolCallStatus, result: Option<String>) -> ToolCallRow {
+        ToolCallRow {
+            id: ToolCallId::new(),
+            message_id: MessageId::new(),
+            version: 1,
+            round,
+            place,
+            call_id: format!("{round}-{place}"),
+            function: "f".to_owned(),
+            signature: None,
+            server_id: appcore::McpServerId::new(),
+            server: "s".to_owned(),
+            tool: "t".to_owned(),
+            title: None,
+            arguments: "{}".to_owned(),
+            asked_arguments: None,
+            status: status.to_string(),
+            result,
+            picture_count: 0,
+            is_repeatable: false,
+            asker_id: UserId::new(),
+            text_at: at,
+            attempt: 0,
+            asked_at: Timestamp(0),
+            expires_at: None,
+            started_at: None,
+            ended_at: None,
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_into_the_rounds_that_wrote_it() {
+        let rows = vec![
+            row(0, 0, 3, ToolCallStatus::Done, Some("a".to_owned())),
+            row(0, 1, 3, ToolCallStatus::Refused, Some(DENIED.to_owned())),
+            row(1, 0, 9, ToolCallStatus::Done, None),
+        ];
+        let transcript = ToolTranscript { message_id: MessageId::new(), version: 1, rows };
+        let text = "😀à\n\nmore and what was not told";
+        let rounds = transcript.rounds(text, HashMap::new());
+        assert_eq!(rounds.iter().map(|round| round.text.as_str()).collect::<Vec<_>>(), ["😀à", "more"]);
+        assert_eq!(rounds[0].calls.len(), 2);
+        assert_eq!(
+            rounds[0].results.iter().map(|result| result.is_error).collect::<Vec<_>>(),
+            [false, true],
+            "what was denied is no result"
+        );
+        assert_eq!(
+            (transcript.text_end(text), transcript.round_count(), transcript.is_open()),
+            ("😀à\n\nmore".len(), 2, false)
+        );
+        assert_eq!(rounds[1].results[0].text, "(no result)");
+        assert_eq!(transcript.rounds("😀", HashMap::new())[1].text, "", "a text that is shorter than it was");
+    }
+
+    #[test]
+    fn results_are_bounded_together() {
+        let long = || Some("x".repeat(100_000));
+        let rows = (0..5).map(|place| row(0, place, 0, ToolCallStatus::Done, long())).collect();
+        let transcript = ToolTranscript { message_id: MessageId::new(), version: 1, rows };
+        let total: usize =
+            transcript.rounds("", HashMap::new())[0].results.iter().map(|result| result.text.len()).sum();
+        assert!(total <= MAX_RESULTS + 5 * LEAST_RESULT, "{total}");
+    }
+}

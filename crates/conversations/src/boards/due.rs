@@ -1,0 +1,114 @@
+//! Reminders of tasks: whoever is to do one is told an hour before it is due, by a durable job.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, NotificationId, TaskId, Timestamp, UserId,
+    view::{NotificationKind, Task},
+};
+use dbcontext::query::{boards, tasks as rows};
+use event_log::{
+    access,
+    notifications::{Notice, notify},
+};
+use jobs::{self, Ended, Job, Stored, Work};
+use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
+use uuid::{Builder, Uuid};
+
+use crate::ConversationsService;
+
+const BEFORE: Duration = Duration::from_secs(3_600);
+
+/// Reminds of a task, unless it is done, archived, or due at another time by then.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct DueJob {
+    pub task_id: TaskId,
+    pub due_at: Timestamp,
+}
+
+impl Stored for DueJob {
+    const KIND: &'static str = "task_due";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.task_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.task_id.0
+    }
+}
+
+impl Job<ConversationsService> for DueJob {
+    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+        tokio::select! {
+            reminded = remind(work.state, self) => reminded.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+/// Replaces the reminder of a task that is due at another time than before, in the caller's transaction.
+pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, task: &Task) -> Result<(), AppError> {
+    jobs::cancel::<DueJob>(db, task.id.0).await?;
+    let Some(due_at) = task.due_at.filter(|due_at| *due_at > now) else { return Ok(()) };
+    let at = if due_at.minus(BEFORE) > now { due_at.minus(BEFORE) } else { due_at };
+    jobs::ask_for_at(db, now, &DueJob { task_id: task.id, due_at }, at, task.created_by).await
+}
+
+async fn remind(service: &ConversationsService, job: DueJob) -> Result<(), AppError> {
+    let db = service.db.reader();
+    let Some(task) = rows::find(db, job.task_id).await?.filter(|task| task.due_at == Some(job.due_at)) else {
+        return Ok(());
+    };
+    if task.archived_at.is_some() {
+        return Ok(());
+    }
+    if boards::column(db, task.column_id).await?.is_none_or(|column| column.done) {
+        return Ok(());
+    }
+    let people = if task.assignee_ids.is_empty() { vec![task.created_by] } else { task.assignee_ids.clone() };
+    let mut failed = None;
+    for user_id in people {
+        // The others are told, and with the next attempt nobody is told twice.
+        if let Err(error) = remind_person(service, job, &task, user_id).await {
+            tracing::warn!(%error, task = %job.task_id, user = %user_id, "somebody could not be reminded of a task");
+            failed = Some(error);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn remind_person(
+    service: &ConversationsService,
+    job: DueJob,
+    task: &Task,
+    user_id: UserId,
+) -> Result<(), AppError> {
+    match access::reader(&service.events, user_id, task.conversation_id).await {
+        Ok(_) => {}
+        // Whoever is out of the conversation is not told of it.
+        Err(error) if error.code() == Code::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let notice = Notice {
+        id: notice_id(job),
+        user_id,
+        kind: NotificationKind::Reminder,
+        conversation_id: Some(task.conversation_id),
+        message_id: task.message_id,
+        upload_id: None,
+        detail: Some(job.due_at.to_string()),
+        title: Some(task.title.clone()),
+        text: Some(String::new()),
+    };
+    notify(&service.events, notice).await
+}
+
+/// However often the job is repeated it is the same: the task's random half and the time.
+fn notice_id(DueJob { task_id, due_at }: DueJob) -> NotificationId {
+    let mut bytes = *task_id.0.as_bytes();
+    bytes[..6].copy_from_slice(&due_at.millis().to_be_bytes()[2..]);
+    NotificationId(Builder::from_custom_bytes(bytes).into_uuid())
+}

@@ -1,0 +1,57 @@
+//! Boards of conversations: columns with tasks. Whoever may read a conversation sees its board, whoever may write there changes it.
+//!
+//! A change holds the board's row, counts its version, and is told to those who view the conversation. These events are passing: by the
+//! version, which `hello` tells too, a client knows whether it has missed one.
+
+mod columns;
+mod due;
+mod position;
+mod tasks;
+
+use appcore::{
+    AppError, Code, ConversationId, UserId,
+    access::Access,
+    auth::Principal,
+    event::{BusMessage, Envelope, Event, Topic},
+    view::Board,
+};
+use dbcontext::query;
+
+pub use columns::{ColumnChange, ColumnPlace, create_column, delete_column, list_columns, update_column};
+pub use dbcontext::query::tasks::{OwnTaskFilter, TaskFilter};
+pub use due::DueJob;
+use event_log::access;
+pub use tasks::{NewTask, TaskChange, archive_column, create, delete, find, list, of_caller, update};
+
+use crate::ConversationsService;
+
+/// The board of a conversation without its tasks.
+pub async fn show(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<Board, AppError> {
+    access::reader(&service.events, by.user_id, id).await?;
+    // The version first: what is told meanwhile is newer than it.
+    let version = query::boards::version(service.db.reader(), id).await?;
+    let columns = query::boards::columns(service.db.reader(), id).await?;
+    Ok(Board { conversation_id: id, version, columns })
+}
+
+/// For those who may change the board.
+async fn writer(service: &ConversationsService, user: UserId, id: ConversationId) -> Result<Access, AppError> {
+    let access = access::reader(&service.events, user, id).await?;
+    access.may_write()?;
+    Ok(access)
+}
+
+/// Tells those who view the conversation.
+fn tell_viewers(service: &ConversationsService, id: ConversationId, event: &Event) -> Result<(), AppError> {
+    tell(service, Topic::Viewers(id), event)
+}
+
+fn tell(service: &ConversationsService, topic: Topic, event: &Event) -> Result<(), AppError> {
+    let envelope = Envelope::seal(event, topic, service.clock.now()).map_err(AppError::internal)?;
+    drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())]));
+    Ok(())
+}
+
+fn too_many(most: u64, what: &str) -> AppError {
+    AppError::refused(Code::TooMany, format!("A board can have up to {most} {what}."))
+}

@@ -1,0 +1,322 @@
+//! Writing an announcement, changing it, and taking it back.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use appcore::{
+    AppError, BroadcastId, Code, Timestamp,
+    auth::Principal,
+    line,
+    text::plain,
+    view::{Audience, Broadcast, BroadcastChannel, BroadcastPreview, BroadcastStatus, PresenceStatus, Severity},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::broadcasts::{self as rows, BroadcastRow, Counts},
+};
+use identity::accounts::Confirmed;
+use platform::audit::{self, Action, Entry};
+use sea_orm::ConnectionTrait;
+
+use super::{BroadcastJob, concerned, parsed, seen_by_admins, status};
+use crate::ConversationsService;
+
+/// The longest title, in characters.
+const MAX_TITLE: usize = 120;
+/// The longest text, in characters.
+const MAX_BODY: usize = 2_000;
+/// Workspaces or plans that one audience names.
+const MAX_GROUPS: usize = 100;
+/// People whom one audience names.
+const MAX_PEOPLE: usize = 500;
+/// There are no more.
+const MAX_ROLES: usize = 2;
+/// People online who are counted in one go.
+const COUNTED: usize = 1_000;
+
+/// What an announcement is made of.
+#[derive(Clone, Debug)]
+pub struct NewBroadcast {
+    pub title: String,
+    pub body: String,
+    pub severity: Severity,
+    pub audience: Audience,
+    pub channels: Vec<BroadcastChannel>,
+    /// `None`: unless it is critical.
+    pub dismissible: Option<bool>,
+    /// `None`: now.
+    pub starts_at: Option<Timestamp>,
+    pub ends_at: Option<Timestamp>,
+}
+
+/// What is to be another; `None` leaves it as it is.
+#[derive(Clone, Debug, Default)]
+pub struct BroadcastChange {
+    pub title: Option<String>,
+    pub body: Option<String>,
+    pub severity: Option<Severity>,
+    pub audience: Option<Audience>,
+    pub channels: Option<Vec<BroadcastChannel>>,
+    pub dismissible: Option<bool>,
+    pub starts_at: Option<Timestamp>,
+    pub ends_at: Option<Option<Timestamp>>,
+}
+
+/// Announces something, now or when it begins.
+pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroadcast) -> Result<Broadcast, AppError> {
+    let now = service.clock.now();
+    let audience = checked(new.audience)?;
+    let channels = channels(new.channels)?;
+    let title = line::parse_line("title", &new.title, MAX_TITLE)?;
+    let starts_at = new.starts_at.unwrap_or(now).max(now);
+    check_end(starts_at.max(now), new.ends_at)?;
+    let body = body(&new.body)?;
+    check_mail(service, by, &channels).await?;
+    let row = BroadcastRow {
+        id: BroadcastId::new(),
+        search_title: ::search::folded_line(&title),
+        title,
+        body,
+        severity: new.severity.as_str().to_owned(),
+        audience: stored(&audience)?,
+        channels: stored(&channels)?,
+        dismissible: new.dismissible.unwrap_or(new.severity != Severity::Critical),
+        starts_at,
+        ends_at: new.ends_at,
+        withdrawn_at: None,
+        created_by: by.user_id,
+        created_at: now,
+        updated_at: now,
+        recipients: count(service, &audience).await?,
+        told: None,
+        told_at: None,
+        mailed_to: None,
+        mailed_at: None,
+    };
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::insert(&tx, row.clone()).await?;
+    audit::record(&tx, Entry::by(by, Action::BroadcastCreated, Some(row.id.to_string()))).await?;
+    ask(&tx, now, &row).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    seen_by_admins(row, Counts::default(), now)
+}
+
+/// Changes an announcement that is not over. What has begun keeps its audience, its channels and its beginning.
+pub async fn change(
+    service: &ConversationsService,
+    by: &Principal,
+    id: BroadcastId,
+    change: BroadcastChange,
+) -> Result<Broadcast, AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let mut row = rows::lock(&tx, id).await?.ok_or(Code::NotFound)?;
+    let is_scheduled = match status(&row, now) {
+        BroadcastStatus::Scheduled => true,
+        BroadcastStatus::Active => false,
+        BroadcastStatus::Ended | BroadcastStatus::Withdrawn => {
+            return Err(AppError::refused(Code::WrongState, "This announcement is over. Write a new one."));
+        }
+    };
+    if let Some(title) = change.title {
+        row.title = line::parse_line("title", &title, MAX_TITLE)?;
+        row.search_title = ::search::folded_line(&row.title);
+    }
+    if let Some(text) = change.body {
+        row.body = body(&text)?;
+    }
+    if let Some(severity) = change.severity {
+        row.severity = severity.as_str().to_owned();
+    }
+    row.dismissible = change.dismissible.unwrap_or(row.dismissible);
+    if let Some(audience) = change.audience {
+        let audience = checked(audience)?;
+        if audience != parsed::<Audience>(&row.audience)? {
+            require(is_scheduled)?;
+            row.recipients = count(service, &audience).await?;
+            row.audience = stored(&audience)?;
+        }
+    }
+    if let Some(wanted) = change.channels {
+        let wanted = channels(wanted)?;
+        if wanted != parsed::<Vec<BroadcastChannel>>(&row.channels)? {
+            require(is_scheduled)?;
+            row.channels = stored(&wanted)?;
+        }
+    }
+    if let Some(start) = change.starts_at.filter(|start| *start != row.starts_at) {
+        require(is_scheduled)?;
+        row.starts_at = start.max(now);
+    }
+    if let Some(end) = change.ends_at {
+        check_end(row.starts_at.max(now), end)?;
+        row.ends_at = end;
+    } else if row.ends_at.is_some_and(|end| end <= row.starts_at) {
+        check_end(row.starts_at, row.ends_at)?;
+    }
+    if row.mailed_at.is_none() {
+        check_mail(service, by, &parsed::<Vec<BroadcastChannel>>(&row.channels)?).await?;
+    }
+    // Of two the one with the later time counts, also where they were made in one millisecond.
+    row.updated_at = now.max(Timestamp(row.updated_at.0 + 1));
+    rows::update(&tx, row.clone()).await?;
+    audit::record(&tx, Entry::by(by, Action::BroadcastChanged, Some(id.to_string()))).await?;
+    ask(&tx, now, &row).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    let counts = rows::counts(service.db.writer(), &[id]).await?.remove(&id).unwrap_or_default();
+    seen_by_admins(row, counts, now)
+}
+
+/// Takes an announcement back, wherever it is shown. What is withdrawn stays so.
+pub async fn withdraw(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<Broadcast, AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let mut row = rows::lock(&tx, id).await?.ok_or(Code::NotFound)?;
+    match status(&row, now) {
+        BroadcastStatus::Scheduled | BroadcastStatus::Active => {
+            row.withdrawn_at = Some(now);
+            row.updated_at = now.max(Timestamp(row.updated_at.0 + 1));
+            rows::update(&tx, row.clone()).await?;
+            audit::record(&tx, Entry::by(by, Action::BroadcastWithdrawn, Some(id.to_string()))).await?;
+            jobs::cancel::<BroadcastJob>(&tx, id.0).await?;
+            jobs::ask(&tx, now, &BroadcastJob { broadcast_id: id }).await?;
+            tx.commit().await.map_err(app_error)?;
+            service.wake_workers();
+        }
+        BroadcastStatus::Withdrawn => tx.rollback().await.map_err(app_error)?,
+        BroadcastStatus::Ended => {
+            return Err(AppError::refused(Code::WrongState, "This announcement is over already."));
+        }
+    }
+    let counts = rows::counts(service.db.writer(), &[id]).await?.remove(&id).unwrap_or_default();
+    seen_by_admins(row, counts, now)
+}
+
+/// How many an audience has, and how many of them are here now.
+pub async fn preview(service: &ConversationsService, audience: Audience) -> Result<BroadcastPreview, AppError> {
+    let audience = checked(audience)?;
+    let recipients = count(service, &audience).await?.unsigned_abs();
+    let mut online = 0;
+    if audience.user_ids.is_empty() {
+        // Whoever is here is asked about part by part; nobody else is.
+        let mut skip = 0;
+        loop {
+            let here = service.identity.presence.here(skip, COUNTED).await;
+            online += concerned(service, &audience, &here).await?.len();
+            if here.len() < COUNTED {
+                break;
+            }
+            skip += COUNTED;
+        }
+    } else {
+        let presences = service.identity.presence.of(&audience.user_ids).await;
+        let here = presences.iter().filter(|presence| presence.status != PresenceStatus::Offline);
+        let here: Vec<_> = here.map(|presence| presence.user_id).collect();
+        online = concerned(service, &audience, &here).await?.len();
+    }
+    Ok(BroadcastPreview { recipients, online: online as u64 })
+}
+
+async fn count(service: &ConversationsService, audience: &Audience) -> Result<i64, AppError> {
+    let count = rows::count_concerned(service.db.reader(), audience, service.clock.now()).await?;
+    Ok(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// Asks for what is to be told of it: now, when it begins, and when it ends.
+async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, row: &BroadcastRow) -> Result<(), AppError> {
+    let job = BroadcastJob { broadcast_id: row.id };
+    let until = |moment: Timestamp| Duration::from_millis(moment.0.saturating_sub(now.0).max(0).unsigned_abs());
+    jobs::cancel::<BroadcastJob>(db, row.id.0).await?;
+    jobs::ask_after(db, now, &job, until(row.starts_at)).await?;
+    match row.ends_at {
+        Some(end) => jobs::ask_after(db, now, &job, until(end)).await,
+        None => Ok(()),
+    }
+}
+
+/// A mail can't be taken back: what has yet to go out by mail takes a fresh sign-in.
+async fn check_mail(
+    service: &ConversationsService,
+    by: &Principal,
+    channels: &[BroadcastChannel],
+) -> Result<(), AppError> {
+    if channels.contains(&BroadcastChannel::Mail) {
+        Confirmed::ask(&service.identity, by).await?;
+    }
+    Ok(())
+}
+
+fn require(is_scheduled: bool) -> Result<(), AppError> {
+    let sentence = "This announcement has begun: its audience, its channels and its start can't change any more.";
+    if is_scheduled { Ok(()) } else { Err(AppError::refused(Code::WrongState, sentence)) }
+}
+
+fn stored(value: &impl serde::Serialize) -> Result<String, AppError> {
+    serde_json::to_string(value).map_err(AppError::internal)
+}
+
+fn body(text: &str) -> Result<String, AppError> {
+    let text = plain(text.to_owned());
+    let text = text.trim();
+    if text.chars().count() > MAX_BODY {
+        return Err(AppError::field("body", "too_long", format!("Use {MAX_BODY} characters or fewer.")));
+    }
+    Ok(text.to_owned())
+}
+
+fn check_end(after: Timestamp, end: Option<Timestamp>) -> Result<(), AppError> {
+    if end.is_some_and(|end| end <= after) {
+        return Err(AppError::field("ends_at", "invalid", "Choose an end that is later than now and the start."));
+    }
+    Ok(())
+}
+
+/// Each once, in their order.
+fn channels(wanted: Vec<BroadcastChannel>) -> Result<Vec<BroadcastChannel>, AppError> {
+    if wanted.is_empty() {
+        return Err(AppError::field("channels", "required", "Choose at least one way to reach people."));
+    }
+    let all =
+        [BroadcastChannel::Banner, BroadcastChannel::Notification, BroadcastChannel::Push, BroadcastChannel::Mail];
+    Ok(all.into_iter().filter(|channel| wanted.contains(channel)).collect())
+}
+
+fn checked(mut audience: Audience) -> Result<Audience, AppError> {
+    if audience.is_empty() {
+        return Err(AppError::field("audience", "required", "Choose who gets this announcement."));
+    }
+    if audience.all && audience.narrows() {
+        let sentence = "Choose either everyone or certain people.";
+        return Err(AppError::field("audience.all", "invalid", sentence));
+    }
+    let too_many =
+        |field: &'static str, most: usize| AppError::field(field, "too_many", format!("Choose {most} or fewer."));
+    if audience.roles.len() > MAX_ROLES {
+        return Err(too_many("audience.roles", MAX_ROLES));
+    }
+    if audience.workspace_ids.len() > MAX_GROUPS {
+        return Err(too_many("audience.workspace_ids", MAX_GROUPS));
+    }
+    if audience.plan_ids.len() > MAX_GROUPS {
+        return Err(too_many("audience.plan_ids", MAX_GROUPS));
+    }
+    if audience.user_ids.len() > MAX_PEOPLE {
+        return Err(too_many("audience.user_ids", MAX_PEOPLE));
+    }
+    unique(&mut audience.workspace_ids);
+    unique(&mut audience.plan_ids);
+    unique(&mut audience.user_ids);
+    let roles = std::mem::take(&mut audience.roles);
+    for role in roles {
+        if !audience.roles.contains(&role) {
+            audience.roles.push(role);
+        }
+    }
+    Ok(audience)
+}
+
+fn unique<T: Ord + Copy>(ids: &mut Vec<T>) {
+    let mut seen = BTreeSet::new();
+    ids.retain(|id| seen.insert(*id));
+}

@@ -1,0 +1,96 @@
+//! Announcements of the administrators.
+//!
+//! Whom one is for is an [`Audience`]: a condition, kept with it and never resolved into a list. Whatever becomes of an announcement (written,
+//! changed, withdrawn) commits together with the [job](BroadcastJob) that tells of it; so do its beginning and its end, with jobs that are due
+//! then. The job publishes one envelope with the audience as its topic, and each instance finds those whom it concerns among its own
+//! connections. Who comes later asks for what [is shown](shown). What somebody has seen and put away is a row of theirs, from which the counts
+//! are read.
+
+mod compose;
+mod reading;
+mod tell;
+
+use appcore::{
+    AppError, Timestamp, UserId,
+    view::{Audience, Broadcast, BroadcastStatus, ShownBroadcast},
+};
+use dbcontext::query::broadcasts::{self as rows, BroadcastRow, Counts};
+
+pub use compose::{BroadcastChange, NewBroadcast, change, create, preview, withdraw};
+pub use reading::{dismiss, find, list, see, shown};
+pub use tell::BroadcastJob;
+pub use tell::{note_delivered, told_lately};
+
+use crate::ConversationsService;
+
+/// People who are asked about in one query.
+const CHUNK: usize = 500;
+
+/// Those of these people whom an audience has.
+pub async fn concerned(
+    service: &ConversationsService,
+    audience: &Audience,
+    people: &[UserId],
+) -> Result<Vec<UserId>, AppError> {
+    let mut found = Vec::new();
+    for people in people.chunks(CHUNK) {
+        found.extend(rows::concerned(service.db.reader(), audience, people, service.clock.now()).await?);
+    }
+    Ok(found)
+}
+
+fn status(row: &BroadcastRow, now: Timestamp) -> BroadcastStatus {
+    if row.withdrawn_at.is_some() {
+        BroadcastStatus::Withdrawn
+    } else if row.starts_at > now {
+        BroadcastStatus::Scheduled
+    } else if row.ends_at.is_some_and(|end| end <= now) {
+        BroadcastStatus::Ended
+    } else {
+        BroadcastStatus::Active
+    }
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, AppError> {
+    serde_json::from_str(json).map_err(AppError::internal)
+}
+
+/// As administrators see it.
+fn seen_by_admins(row: BroadcastRow, counts: Counts, now: Timestamp) -> Result<Broadcast, AppError> {
+    Ok(Broadcast {
+        status: status(&row, now),
+        severity: row.severity.parse().map_err(AppError::internal)?,
+        audience: parsed(&row.audience)?,
+        channels: parsed(&row.channels)?,
+        id: row.id,
+        title: row.title,
+        body: row.body,
+        dismissible: row.dismissible,
+        starts_at: row.starts_at,
+        ends_at: row.ends_at,
+        withdrawn_at: row.withdrawn_at,
+        created_by: row.created_by,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+        recipients: row.recipients,
+        delivered: counts.delivered,
+        seen: counts.seen,
+        dismissed: counts.dismissed,
+    })
+}
+
+/// As those see it whom it concerns.
+fn seen_by_readers(row: &BroadcastRow, now: Timestamp) -> Result<ShownBroadcast, AppError> {
+    Ok(ShownBroadcast {
+        id: row.id,
+        title: row.title.clone(),
+        body: row.body.clone(),
+        severity: row.severity.parse().map_err(AppError::internal)?,
+        dismissible: row.dismissible,
+        status: status(row, now),
+        starts_at: row.starts_at,
+        ends_at: row.ends_at,
+        withdrawn_at: row.withdrawn_at,
+        updated_at: row.updated_at,
+    })
+}

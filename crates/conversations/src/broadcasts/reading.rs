@@ -1,0 +1,112 @@
+//! What administrators and readers see of announcements, and what readers say of them.
+
+use appcore::{
+    AppError, BroadcastId, Code, UserId,
+    auth::Principal,
+    event::Event,
+    page::{Page, PageRequest},
+    view::{Audience, Broadcast, BroadcastChannel, BroadcastStatus, Severity, ShownBroadcast},
+};
+use dbcontext::query::broadcasts::{self as rows, BroadcastRow, Sought};
+
+use super::{concerned, note_delivered, parsed, seen_by_admins, seen_by_readers};
+use crate::ConversationsService;
+
+/// The longest part of a title that is looked for.
+const MAX_SOUGHT: usize = 100;
+
+/// Announcements, the newest first.
+pub async fn list(
+    service: &ConversationsService,
+    status: Option<BroadcastStatus>,
+    severity: Option<Severity>,
+    title: Option<String>,
+    page: PageRequest,
+) -> Result<Page<Broadcast>, AppError> {
+    let title = title.as_deref().map(::search::folded_line).filter(|title| !title.is_empty());
+    if title.as_ref().is_some_and(|title| title.chars().count() > MAX_SOUGHT) {
+        return Err(AppError::field("q", "too_long", format!("Use {MAX_SOUGHT} characters or fewer.")));
+    }
+    let now = service.clock.now();
+    let sought = Sought { status, severity, title };
+    let (found, total) = rows::list(service.db.reader(), sought, now, page).await?;
+    let ids: Vec<BroadcastId> = found.iter().map(|row| row.id).collect();
+    let mut counts = rows::counts(service.db.reader(), &ids).await?;
+    let items = found.into_iter().map(|row| {
+        let counts = counts.remove(&row.id).unwrap_or_default();
+        seen_by_admins(row, counts, now)
+    });
+    Ok(Page::new(items.collect::<Result<_, _>>()?, page, total))
+}
+
+/// One announcement, with what has become of it.
+pub async fn find(service: &ConversationsService, id: BroadcastId) -> Result<Broadcast, AppError> {
+    let row = rows::find(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
+    let counts = rows::counts(service.db.reader(), &[id]).await?.remove(&id).unwrap_or_default();
+    seen_by_admins(row, counts, service.clock.now())
+}
+
+/// What is shown to the caller now: what holds, concerns them, and was not put away by them. The earliest first.
+pub async fn shown(service: &ConversationsService, by: &Principal) -> Result<Vec<ShownBroadcast>, AppError> {
+    let now = service.clock.now();
+    let mut active = rows::active(service.db.reader(), now).await?;
+    let mut of_caller = Vec::new();
+    for row in active.drain(..) {
+        if is_banner(&row)? && concerns(service, &row, by.user_id).await? {
+            of_caller.push(row);
+        }
+    }
+    if of_caller.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<BroadcastId> = of_caller.iter().map(|row| row.id).collect();
+    let (delivered, dismissed) = rows::receipts_of(service.db.reader(), by.user_id, &ids).await?;
+    for id in ids.iter().filter(|id| !delivered.contains(id)) {
+        note_delivered(service, *id, &[by.user_id]).await?;
+    }
+    let shown = of_caller.iter().filter(|row| !(row.dismissible && dismissed.contains(&row.id)));
+    shown.map(|row| seen_by_readers(row, now)).collect()
+}
+
+/// The caller has had it before their eyes.
+pub async fn see(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<(), AppError> {
+    told_to(service, by, id).await?;
+    rows::note_seen(service.db.writer(), id, by.user_id, service.clock.now()).await
+}
+
+/// The caller puts it away, on all of their devices.
+pub async fn dismiss(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<(), AppError> {
+    let row = told_to(service, by, id).await?;
+    if !row.dismissible {
+        return Err(AppError::refused(Code::WrongState, "This announcement can't be dismissed."));
+    }
+    rows::note_dismissed(service.db.writer(), id, by.user_id, service.clock.now()).await?;
+    service.notify_user(by.user_id, &Event::BroadcastDismissed { id })
+}
+
+/// An announcement that has begun and concerns the caller. One that is over meanwhile is no mistake of theirs.
+async fn told_to(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<BroadcastRow, AppError> {
+    let row = rows::find(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
+    let is_over_before = row.withdrawn_at.is_some_and(|at| at < row.starts_at);
+    let has_begun = row.starts_at <= service.clock.now() && !is_over_before;
+    if !has_begun || !is_banner(&row)? || !concerns(service, &row, by.user_id).await? {
+        return Err(Code::NotFound.into());
+    }
+    Ok(row)
+}
+
+fn is_banner(row: &BroadcastRow) -> Result<bool, AppError> {
+    Ok(parsed::<Vec<BroadcastChannel>>(&row.channels)?.contains(&BroadcastChannel::Banner))
+}
+
+async fn concerns(service: &ConversationsService, row: &BroadcastRow, user: UserId) -> Result<bool, AppError> {
+    let audience: Audience = parsed(&row.audience)?;
+    // No need to ask.
+    if audience.all {
+        return Ok(true);
+    }
+    if !audience.user_ids.is_empty() && !audience.user_ids.contains(&user) {
+        return Ok(false);
+    }
+    Ok(!concerned(service, &audience, &[user]).await?.is_empty())
+}

@@ -1,0 +1,197 @@
+//! Telling of announcements: one envelope for all instances, notifications and mails person by person, and whom it got to.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, BroadcastId, NotificationId, Timestamp, UserId,
+    event::{BusMessage, Envelope, Event, SharedEnvelope, Topic},
+    view::{Audience, BroadcastChannel, BroadcastStatus},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        self,
+        broadcasts::{self as rows, BroadcastRow},
+    },
+};
+use event_log::notifications::{self, Announced};
+use identity::mail::{Letter, MailJob, Recipient};
+use jobs::{self, Ended, Job, Stored, Work};
+use sea_orm::ConnectionTrait as _;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{CHUNK, parsed, seen_by_readers, status};
+use crate::ConversationsService;
+
+/// People who are sent something in one transaction.
+const SENT: u64 = 200;
+/// The clock of the database, by which jobs are due, may differ from ours by so much.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// Tells how an announcement stands, unless that was told. It can be done again at any time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct BroadcastJob {
+    pub broadcast_id: BroadcastId,
+}
+
+impl Stored for BroadcastJob {
+    const KIND: &'static str = "broadcast";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.broadcast_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.broadcast_id.0
+    }
+}
+
+impl Job<ConversationsService> for BroadcastJob {
+    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+        tokio::select! {
+            told = tell(work.state, self.broadcast_id) => told.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+async fn tell(service: &ConversationsService, id: BroadcastId) -> Result<(), AppError> {
+    // What was committed just now is told.
+    let Some(row) = rows::find(service.db.writer(), id).await? else { return Ok(()) };
+    let now = service.clock.now();
+    let status = status(&row, now);
+    if status == BroadcastStatus::Scheduled {
+        let early = Duration::from_millis(row.starts_at.0.saturating_sub(now.0).max(0).unsigned_abs());
+        if early <= SKEW {
+            jobs::ask_after(service.db.writer(), now, &BroadcastJob { broadcast_id: id }, early).await?;
+        }
+        return Ok(());
+    }
+    let channels: Vec<BroadcastChannel> = parsed(&row.channels)?;
+    let told = format!("{status}:{}", row.updated_at.0);
+    if row.told.as_deref() != Some(&told) {
+        // Whoever was not told that it began need not be told that it is over.
+        if channels.contains(&BroadcastChannel::Banner) && (row.told.is_some() || status == BroadcastStatus::Active) {
+            drop(service.bus.publish(vec![BusMessage::Envelope(envelope(&row, now)?.into())]));
+        }
+        let recipients = match row.told {
+            None if status == BroadcastStatus::Active => {
+                let count = rows::count_concerned(service.db.reader(), &parsed(&row.audience)?, now).await?;
+                Some(i64::try_from(count).unwrap_or(i64::MAX))
+            }
+            _ => None,
+        };
+        if status == BroadcastStatus::Withdrawn && notifies(&channels) {
+            take_back(service, &row).await?;
+        }
+        rows::note_told(service.db.writer(), id, &told, recipients, now).await?;
+    }
+    if status == BroadcastStatus::Active && (channels.contains(&BroadcastChannel::Mail) || notifies(&channels)) {
+        send(service, row, &channels).await?;
+    }
+    Ok(())
+}
+
+/// Whether it is among what people are told of. Devices are woken for what is.
+fn notifies(channels: &[BroadcastChannel]) -> bool {
+    channels.iter().any(|channel| matches!(channel, BroadcastChannel::Notification | BroadcastChannel::Push))
+}
+
+fn envelope(row: &BroadcastRow, now: Timestamp) -> Result<Envelope, AppError> {
+    let shown = seen_by_readers(row, now)?;
+    let topic = Topic::Concerned {
+        broadcast_id: row.id,
+        audience: parsed(&row.audience)?,
+        is_counted: shown.status == BroadcastStatus::Active,
+    };
+    Envelope::seal(&Event::Broadcast(shown), topic, now).map_err(AppError::internal)
+}
+
+/// Tells everyone concerned and asks for a letter to them, part by part, and goes on where it was when it is done again.
+async fn send(
+    service: &ConversationsService,
+    mut row: BroadcastRow,
+    channels: &[BroadcastChannel],
+) -> Result<(), AppError> {
+    let is_mailed = channels.contains(&BroadcastChannel::Mail);
+    let audience = parsed(&row.audience)?;
+    let letter = Letter::Announcement { title: row.title.clone(), body: row.body.clone(), page: String::new() };
+    while row.mailed_at.is_none() {
+        let now = service.clock.now();
+        let part = rows::concerned_after(service.db.reader(), &audience, row.mailed_to, SENT, now).await?;
+        let tx = service.db.begin().await.map_err(app_error)?;
+        row = match rows::lock(&tx, row.id).await? {
+            // Another worker is further.
+            Some(current) if current.mailed_to == row.mailed_to && status(&current, now) == BroadcastStatus::Active => {
+                current
+            }
+            _ => return tx.rollback().await.map_err(app_error),
+        };
+        let mut notified = Vec::new();
+        if notifies(channels) {
+            let (title, body) = (row.title.as_str(), row.body.as_str());
+            let announced = Announced { id: NotificationId(row.id.0), title, body, channels };
+            notified = notifications::announce(&tx, now, &announced, &part).await?;
+        }
+        let letters: Vec<_> = part
+            .iter()
+            .filter(|_| is_mailed)
+            .map(|user| MailJob { to: Recipient::User(*user), letter: letter.clone() }.new_job())
+            .collect::<Result<_, _>>()?;
+        if !letters.is_empty() {
+            let piece = query::jobs::insert_after(tx.get_database_backend(), letters, now, Duration::ZERO)?;
+            query::execute(&tx, vec![piece]).await?;
+        }
+        let is_last = (part.len() as u64) < SENT;
+        row.mailed_to = part.last().copied().or(row.mailed_to);
+        row.mailed_at = is_last.then_some(now);
+        rows::note_mailed(&tx, row.id, row.mailed_to, row.mailed_at).await?;
+        tx.commit().await.map_err(app_error)?;
+        service.wake_workers();
+        notifications::tell(&service.events, notified).await?;
+    }
+    Ok(())
+}
+
+/// Takes the notifications of what is withdrawn back, part by part.
+async fn take_back(service: &ConversationsService, row: &BroadcastRow) -> Result<(), AppError> {
+    let Audience { user_ids, .. } = parsed(&row.audience)?;
+    // Whoever has left a workspace, a plan or a role since has it all the same.
+    let audience = Audience { all: user_ids.is_empty(), user_ids, ..Audience::default() };
+    let mut after = None;
+    // Nobody beyond these was told of it.
+    while after < row.mailed_to {
+        let part = rows::concerned_after(service.db.reader(), &audience, after, SENT, service.clock.now()).await?;
+        let Some(last) = part.last().copied() else { break };
+        notifications::withdraw(&service.events, NotificationId(row.id.0), &part).await?;
+        service.wake_workers();
+        after = Some(last);
+    }
+    Ok(())
+}
+
+/// What was told since then, for an instance that may have missed it.
+pub async fn told_lately(service: &ConversationsService, since: Timestamp) -> Result<Vec<SharedEnvelope>, AppError> {
+    let now = service.clock.now();
+    let mut envelopes = Vec::new();
+    for row in rows::told_since(service.db.reader(), since).await? {
+        if parsed::<Vec<BroadcastChannel>>(&row.channels)?.contains(&BroadcastChannel::Banner) {
+            envelopes.push(envelope(&row, now)?.into());
+        }
+    }
+    Ok(envelopes)
+}
+
+/// Writes down whom an announcement got to.
+pub async fn note_delivered(
+    service: &ConversationsService,
+    id: BroadcastId,
+    people: &[UserId],
+) -> Result<(), AppError> {
+    for people in people.chunks(CHUNK) {
+        rows::note_delivered(service.db.writer(), id, people, service.clock.now()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! A zip file that is written piece by piece: by a thread of its own, because packing takes the processor, and into a file that nobody sees until
+//! it is whole.
+
+use std::io::{self, Write};
+
+use appcore::AppError;
+use bytes::Bytes;
+use files::uploads::Received;
+use platform::work_pools::WorkOwner;
+use tokio::{sync::mpsc, task::JoinHandle};
+use zip::{ZipWriter, result::ZipError, write::SimpleFileOptions};
+
+use crate::ConversationsService;
+
+/// Pieces that may wait on either side.
+const AHEAD: usize = 4;
+/// What the thread hands on at a time.
+const PIECE: usize = 256 * 1024;
+
+enum Step {
+    Begin(String),
+    Bytes(Bytes),
+}
+
+pub(super) struct Archive {
+    steps: mpsc::Sender<Step>,
+    packing: JoinHandle<Result<(), ZipError>>,
+    storing: JoinHandle<Result<Received, AppError>>,
+    size: u64,
+}
+
+impl Archive {
+    pub async fn create(service: &ConversationsService, owner: WorkOwner) -> Result<Self, AppError> {
+        let (steps, mut received) = mpsc::channel(AHEAD);
+        let (packed, mut pieces) = mpsc::channel::<Bytes>(AHEAD);
+        let packing = tokio::task::spawn_blocking(move || {
+            let mut zip = ZipWriter::new_stream(Pieces { out: packed, gathered: Vec::with_capacity(PIECE) });
+            while let Some(step) = received.blocking_recv() {
+                match step {
+                    Step::Begin(name) => zip.start_file(name, SimpleFileOptions::default())?,
+                    Step::Bytes(bytes) => zip.write_all(&bytes)?,
+                }
+            }
+            zip.finish()?.into_inner().hand_on()?;
+            Ok(())
+        });
+        let mut incoming = service.files.uploads.store.receive(owner).await?;
+        let storing = tokio::spawn(async move {
+            while let Some(piece) = pieces.recv().await {
+                incoming.write(&piece).await?;
+            }
+            incoming.close().await
+        });
+        Ok(Self { steps, packing, storing, size: 0 })
+    }
+
+    pub async fn begin(&self, name: &str) -> Result<(), AppError> {
+        self.send(Step::Begin(name.to_owned())).await
+    }
+
+    pub async fn write<T: Into<Bytes>>(&mut self, bytes: T) -> Result<(), AppError> {
+        let bytes = bytes.into();
+        self.size += bytes.len() as u64;
+        self.send(Step::Bytes(bytes)).await
+    }
+
+    /// How much was put into it.
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Ends the archive, unless filling it has failed. Returns the error that stopped it, rather than the one that filling it met afterwards.
+    pub async fn finish(self, filled: Result<(), AppError>) -> Result<Received, AppError> {
+        let Self { steps, packing, storing, .. } = self;
+        // They end early only if one of them fails.
+        let is_stopped = steps.is_closed();
+        if !is_stopped {
+            filled?;
+        }
+        drop(steps);
+        let packed = packing.await.map_err(AppError::internal)?;
+        ended(packed, storing.await.map_err(AppError::internal)?)
+    }
+
+    async fn send(&self, step: Step) -> Result<(), AppError> {
+        // Packing or storing has ended early; `finish` returns why.
+        self.steps.send(step).await.map_err(|_| AppError::unavailable(anyhow::anyhow!("an export could not be stored")))
+    }
+}
+
+/// Result of an archive whose threads have ended. A failure of packing that storing has not caused is a defect of ours: no later attempt changes it.
+fn ended<T>(packed: Result<(), ZipError>, stored: Result<T, AppError>) -> Result<T, AppError> {
+    let received = stored?;
+    match packed {
+        Ok(()) => Ok(received),
+        Err(ZipError::Io(error)) => Err(files::uploads::away(error)),
+        Err(error) => Err(AppError::internal(error)),
+    }
+}
+
+/// Hands on what is written.
+struct Pieces {
+    out: mpsc::Sender<Bytes>,
+    gathered: Vec<u8>,
+}
+
+impl Pieces {
+    fn hand_on(&mut self) -> io::Result<()> {
+        let piece = std::mem::replace(&mut self.gathered, Vec::with_capacity(PIECE));
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.out.blocking_send(piece.into()).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.gathered.extend_from_slice(bytes);
+        if self.gathered.len() >= PIECE {
+            self.hand_on()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::Code;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_packing_is_a_defect_unless_storing_has_caused_it() {
+        let code = |packed, stored| ended(packed, stored).err().map(|error| error.code());
+        assert_eq!(code(Ok(()), Ok(())), None);
+        let is_there_twice = || Err(ZipError::InvalidArchive("Duplicate filename".into()));
+        assert_eq!(code(is_there_twice(), Ok(())), Some(Code::Internal));
+        let broken = || Err(ZipError::Io(io::ErrorKind::BrokenPipe.into()));
+        assert_eq!(code(broken(), Ok(())), Some(Code::Unavailable));
+        assert_eq!(code(broken(), Err(Code::StorageFull.into())), Some(Code::StorageFull));
+    }
+}

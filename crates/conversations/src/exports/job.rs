@@ -1,0 +1,217 @@
+//! The job that writes an export.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use appcore::{
+    AppError, Code, ConversationId, NotificationId, Timestamp, UploadId, UserId,
+    event::Event,
+    view::{ExportFormat, Message, NotificationKind, Upload},
+};
+use bytes::Bytes;
+use dbcontext::query::{conversations, exports, members};
+use event_log::notifications::{Notice, notify};
+use files::uploads::{self, Object};
+use jobs::{Ended, Job, Stored, Work};
+use platform::work_pools::WorkOwner;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{MEDIA_TYPE, Wanted, archive::Archive, check, format};
+use crate::ConversationsService;
+
+/// How far it is is told no oftener.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+/// So many people name what has no title.
+const NAMED: u32 = 5;
+/// The files of an export are no larger together.
+const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct StoredWish {
+    pub format: ExportFormat,
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    pub files: bool,
+}
+
+impl From<Wanted> for StoredWish {
+    fn from(Wanted { format, from, to, files }: Wanted) -> Self {
+        Self { format, from, to, files }
+    }
+}
+
+/// Writes a conversation into the file that was promised. It can be done again from the beginning at any time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ExportJob {
+    pub upload_id: UploadId,
+    pub user_id: UserId,
+    pub conversation_id: ConversationId,
+    pub wanted: StoredWish,
+}
+
+impl Stored for ExportJob {
+    const KIND: &'static str = "export";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.user_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.upload_id.0
+    }
+}
+
+impl Job<ConversationsService> for ExportJob {
+    /// They take room on the disk, and nobody waits for them with their eyes on the screen.
+    fn places(_config: &appcore::config::Config) -> usize {
+        1
+    }
+
+    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+        let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
+        let is_last = work.state.config.jobs.wait_after(failures).is_none();
+        tokio::select! {
+            ended = write_or_tell(work.state, self, is_last) => ended,
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+/// Writes the export and notifies its owner. Only what may be available later is tried again; after any other error the owner learns that the export has
+/// failed.
+async fn write_or_tell(service: &ConversationsService, job: ExportJob, is_last: bool) -> Result<Ended, AppError> {
+    let error = match write(service, job).await {
+        Ok(upload) => return told(service, job, Some(upload)).await.map(|()| Ended::Done),
+        Err(AppError::Unavailable(cause)) if !is_last => return Err(AppError::Unavailable(cause)),
+        Err(error) => error,
+    };
+    tracing::info!(%error, export = %job.upload_id, "failed to write an export");
+    uploads::give_up(&service.files, job.upload_id).await?;
+    told(service, job, None).await?;
+    match error {
+        AppError::Unavailable(_) => Err(error),
+        AppError::Internal(_) => Ok(Ended::Hopeless(error.to_string())),
+        _ => Ok(Ended::Done),
+    }
+}
+
+async fn write(service: &ConversationsService, job: ExportJob) -> Result<Upload, AppError> {
+    let ExportJob { upload_id, user_id, conversation_id: id, wanted } = job;
+    // Whoever was taken out meanwhile takes nothing along.
+    let begins_after = check(service, user_id, id).await?.reads_after();
+    let row = conversations::find(service.db.reader(), user_id, id).await?.ok_or(Code::NotFound)?;
+    let people = members::of_conversations(service.db.reader(), &[id], NAMED).await?;
+    let head = format::Head {
+        id,
+        kind: row.kind.parse().map_err(AppError::internal)?,
+        title: row.title,
+        people: people.into_iter().map(|member| member.display_name).collect(),
+        exported_at: service.clock.now(),
+        from: wanted.from,
+        to: wanted.to,
+    };
+    let of = exports::count_of_conversation(service.db.reader(), id, begins_after, wanted.from, wanted.to).await?;
+    let tell = |messages| {
+        service.notify_user(user_id, &Event::ExportProgress { conversation_id: id, upload_id, messages, of })
+    };
+    tell(0)?;
+    let mut archive = Archive::create(service, WorkOwner::user(user_id)).await?;
+    let filled = fill(service, job, &head, begins_after, &mut archive, tell).await;
+    uploads::take_written(&service.files, upload_id, MEDIA_TYPE, archive.finish(filled).await?).await
+}
+
+/// Puts the messages and their files into the archive. `tell` tells the owner how many messages there are so far.
+async fn fill(
+    service: &ConversationsService,
+    ExportJob { conversation_id: id, wanted, .. }: ExportJob,
+    head: &format::Head,
+    mut after: i64,
+    archive: &mut Archive,
+    tell: impl Fn(u64) -> Result<(), AppError> + Send,
+) -> Result<(), AppError> {
+    let (mut messages, mut told_at) = (0, Instant::now());
+    archive.begin(wanted.format.file_name()).await?;
+    archive.write(format::begin(wanted.format, head)?).await?;
+    let (mut files, mut paths) = (Vec::new(), HashSet::new());
+    let mut is_first = true;
+    loop {
+        let part = exports::of_conversation(service.db.reader(), id, after, wanted.from, wanted.to).await?;
+        let Some(last) = part.last() else { break };
+        after = last.seq;
+        for row in part {
+            let message = Message::try_from(row)?;
+            for file in message.attachments.iter().filter(|_| wanted.files) {
+                let path = format::path_of(file);
+                // Several messages may carry a file.
+                if paths.insert(path.clone()) {
+                    files.push((file.id, path, file.size));
+                }
+            }
+            archive.write(format::message(wanted.format, &message, is_first, wanted.files)?).await?;
+            is_first = false;
+            messages += 1;
+        }
+        if told_at.elapsed() >= TOLD_EVERY {
+            told_at = Instant::now();
+            tell(messages)?;
+        }
+    }
+    archive.write(format::end(wanted.format)).await?;
+    for (file, path, size) in files {
+        let size = u64::try_from(size).unwrap_or_default();
+        if archive.size().saturating_add(size) > MAX_BYTES {
+            return Err(AppError::refused(Code::TooLarge, "This conversation has too many files for one export."));
+        }
+        copy(service, archive, file, &path, size).await?;
+    }
+    Ok(())
+}
+
+async fn copy(
+    service: &ConversationsService,
+    archive: &mut Archive,
+    id: UploadId,
+    path: &str,
+    size: u64,
+) -> Result<(), AppError> {
+    use futures_util::StreamExt as _;
+    let mut pieces = match service.files.uploads.store.read(Object::Whole(id), 0..size).await {
+        Ok(pieces) => pieces,
+        // Deleted since its message was read.
+        Err(error) if error.code() == Code::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    archive.begin(path).await?;
+    while let Some(piece) = pieces.next().await {
+        archive.write::<Bytes>(piece?).await?;
+    }
+    Ok(())
+}
+
+/// Tells whoever has asked.
+async fn told(service: &ConversationsService, job: ExportJob, upload: Option<Upload>) -> Result<(), AppError> {
+    let event = Event::ExportEnded {
+        conversation_id: job.conversation_id,
+        upload_id: job.upload_id,
+        upload: upload.clone().map(Box::new),
+    };
+    service.notify_user(job.user_id, &event)?;
+    let Some(upload) = upload else { return Ok(()) };
+    let notice = Notice {
+        // One export is told of once.
+        id: NotificationId(job.upload_id.0),
+        user_id: job.user_id,
+        kind: NotificationKind::Export,
+        conversation_id: Some(job.conversation_id),
+        message_id: None,
+        upload_id: Some(job.upload_id),
+        detail: None,
+        title: Some(upload.name),
+        text: Some(String::new()),
+    };
+    notify(&service.events, notice).await
+}

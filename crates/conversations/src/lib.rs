@@ -1,0 +1,280 @@
+//! Conversations, their members and messages; workspaces, boards, notes, announcements, moderation, exports, and what is done when somebody leaves.
+//!
+//! Owns the rows of workspaces, memberships and conversations, and the rules by which people change them; each change of a conversation goes through the
+//! writer of `event-log`. Uses `assistants` for answers, `files` for attachments. REST endpoints and real-time sessions call it.
+
+pub mod boards;
+pub mod broadcasts;
+mod channels;
+mod create;
+pub mod exports;
+mod members;
+pub mod messages;
+pub mod moderation;
+pub mod notes;
+pub mod offboarding;
+pub mod oversight;
+mod own;
+pub mod sections;
+pub mod share;
+pub mod workspaces;
+
+use std::{collections::HashMap, ops::Deref, sync::Arc};
+
+use appcore::{
+    AppError, Code, ConversationId, UserId,
+    auth::{Permission, Principal},
+    line::{check_search, parse_line},
+    page::{Page, PageRequest},
+    view::{AssistantMember, Conversation, ConversationKind, Member, MentionAll, Message, Posting},
+};
+pub use dbcontext::query::following::{Followed, Following};
+use dbcontext::query::{self, conversations::SeenConversation};
+
+use assistants::AssistantsService;
+pub use channels::join;
+pub use create::{NewConversation, create};
+pub use dbcontext::query::conversations::Filter;
+use event_log::{
+    EventLogService,
+    events::{Archive, Change, Convert, DeleteConversation, UpdateConversation},
+};
+use files::FilesService;
+use gateway::GatewayService;
+use identity::{IdentityService, membership};
+pub use members::{NewMember, add_member, leave, member, members, remove_member, set_role};
+pub use own::{OwnChange, set_own};
+use platform::{
+    Core,
+    audit::{Action, Entry},
+    batcher::Batcher,
+};
+
+/// State of conversations and workspaces of an instance. Dereferences to [`Core`].
+pub struct ConversationsService {
+    pub core: Arc<Core>,
+    pub identity: Arc<IdentityService>,
+    pub events: Arc<EventLogService>,
+    pub files: Arc<FilesService>,
+    pub gateway: Arc<GatewayService>,
+    pub assistants: Arc<AssistantsService>,
+    /// Who is in which conversations, for those who come in at the same time.
+    following: Arc<Batcher<UserId, Following>>,
+}
+
+impl ConversationsService {
+    pub fn build(
+        core: Arc<Core>,
+        identity: Arc<IdentityService>,
+        events: Arc<EventLogService>,
+        files: Arc<FilesService>,
+        gateway: Arc<GatewayService>,
+        assistants: Arc<AssistantsService>,
+    ) -> Arc<Self> {
+        Arc::new(Self { core, identity, events, files, gateway, assistants, following: Arc::default() })
+    }
+}
+
+impl Deref for ConversationsService {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+pub const MAX_TITLE_CHARS: usize = 120;
+/// The longest that members of a channel may have to wait between two messages.
+pub const MAX_SLOW_SECONDS: i64 = 21_600;
+pub const MAX_TOPIC_CHARS: usize = 500;
+
+/// How many members a conversation names. The others are on the pages of its members.
+const LISTED_MEMBERS: u32 = 20;
+
+/// The caller's own conversations, newest activity first.
+pub async fn list(
+    service: &ConversationsService,
+    by: &Principal,
+    filter: Filter,
+    page: PageRequest,
+) -> Result<Page<Conversation>, AppError> {
+    check_search(&filter.text)?;
+    let (rows, total) = query::conversations::list(service.db.reader(), by.user_id, &filter, page).await?;
+    Ok(Page::new(views(service, rows).await?, page, total))
+}
+
+/// The open conversations of a workspace, whether or not the caller is in them, those with most members first. Not for guests.
+pub async fn browse(
+    service: &ConversationsService,
+    by: &Principal,
+    filter: Filter,
+    page: PageRequest,
+) -> Result<Page<Conversation>, AppError> {
+    check_search(&filter.text)?;
+    let workspace_id = membership::resolve(&service.identity, by, filter.workspace_id, Permission::Begin).await?.id;
+    let filter = Filter { workspace_id: Some(workspace_id), ..filter };
+    let (rows, total) = query::conversations::browse(service.db.reader(), by.user_id, &filter, page).await?;
+    Ok(Page::new(views(service, rows).await?, page, total))
+}
+
+/// A conversation that the caller may read, with its first members.
+pub async fn find(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+) -> Result<Conversation, AppError> {
+    let row = query::conversations::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    views(service, vec![row]).await?.pop().ok_or_else(|| Code::NotFound.into())
+}
+
+/// What is to be changed of a conversation. `None` leaves a field as it is; a blank text takes it away.
+#[derive(Clone, Debug, Default)]
+pub struct ConversationChange {
+    pub title: Option<String>,
+    pub topic: Option<String>,
+    pub posting: Option<Posting>,
+    /// The model for a chat with an assistant.
+    pub model: Option<String>,
+    pub mention_all: Option<MentionAll>,
+    pub slow_mode_seconds: Option<i64>,
+}
+
+pub async fn update(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    change: ConversationChange,
+) -> Result<Conversation, AppError> {
+    let line = |field, text: Option<&str>, max| match text {
+        None => Ok(None),
+        Some(text) if text.trim().is_empty() => Ok(Some(None)),
+        Some(text) => parse_line(field, text, max).map(|text| Some(Some(text))),
+    };
+    if change.slow_mode_seconds.is_some_and(|seconds| !(0..=MAX_SLOW_SECONDS).contains(&seconds)) {
+        return Err(AppError::field("slow_mode_seconds", "invalid", "Choose up to 6 hours."));
+    }
+    let update = UpdateConversation {
+        conversation_id: id,
+        by: by.user_id,
+        title: line("title", change.title.as_deref(), MAX_TITLE_CHARS)?,
+        topic: line("topic", change.topic.as_deref(), MAX_TOPIC_CHARS)?,
+        posting: change.posting,
+        model: match change.model.as_deref().map(str::trim) {
+            Some("") => Some(None),
+            Some(model) => Some(Some(gateway::known_model(&service.gateway, model)?)),
+            None => None,
+        },
+        mention_all: change.mention_all,
+        slow_mode_seconds: change.slow_mode_seconds,
+        word_filter: None,
+        entry: change.slow_mode_seconds.map(|_| Entry::by(by, Action::SlowModeChanged, Some(id.to_string()))),
+    };
+    service.events.writer.submit(Change::Update(update)).await?;
+    find(service, by, id).await
+}
+
+/// Makes a channel one that can only be read, or one that is used again.
+pub async fn archive(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    archived: bool,
+) -> Result<Conversation, AppError> {
+    service.events.writer.submit(Change::Archive(Archive { conversation_id: id, by: by.user_id, archived })).await?;
+    find(service, by, id).await
+}
+
+/// Makes a conversation one of another kind.
+pub async fn convert(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    kind: ConversationKind,
+) -> Result<Conversation, AppError> {
+    service.events.writer.submit(Change::Convert(Convert { conversation_id: id, by: by.user_id, kind })).await?;
+    find(service, by, id).await
+}
+
+pub async fn delete(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<(), AppError> {
+    service
+        .events
+        .writer
+        .submit(Change::DeleteConversation(DeleteConversation { conversation_id: id, by: by.user_id }))
+        .await?;
+    Ok(())
+}
+
+/// What a person's connections follow.
+pub async fn following(service: &ConversationsService, user: UserId) -> Result<Following, AppError> {
+    let db = service.db.clone();
+    let read = move |users: Vec<UserId>| {
+        let db = db.clone();
+        async move { query::following::of(db.reader(), &users).await }
+    };
+    service.following.ask(user, read).await
+}
+
+/// [`following`] of many people at once; people without conversations and workspaces are left out.
+pub async fn following_many(
+    service: &ConversationsService,
+    users: &[UserId],
+) -> Result<HashMap<UserId, Following>, AppError> {
+    if users.is_empty() {
+        return Ok(HashMap::new());
+    }
+    query::following::of(service.db.reader(), users).await
+}
+
+/// What the rows show: members, assistants and last messages come in one query each, however many rows there are.
+async fn views(service: &ConversationsService, rows: Vec<SeenConversation>) -> Result<Vec<Conversation>, AppError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<ConversationId> = rows.iter().map(|row| row.id).collect();
+    let db = service.db.reader();
+    let mut members: HashMap<ConversationId, Vec<Member>> = HashMap::new();
+    let listed = query::members::of_conversations(db, &ids, LISTED_MEMBERS).await?;
+    for (id, member) in members::with_presence(service, listed).await? {
+        members.entry(id).or_default().push(member);
+    }
+    let mut assistants: HashMap<ConversationId, Vec<AssistantMember>> = HashMap::new();
+    for row in query::conversations::assistants(db, &ids).await? {
+        assistants.entry(row.conversation_id).or_default().push(row.into());
+    }
+    let mut last: HashMap<ConversationId, Message> = HashMap::new();
+    for row in query::messages::last_of(db, &ids).await? {
+        last.insert(row.conversation_id, row.try_into()?);
+    }
+    rows.into_iter()
+        .map(|row| {
+            let own = row.own()?;
+            let kind: ConversationKind = row.kind.parse().map_err(AppError::internal)?;
+            Ok(Conversation {
+                id: row.id,
+                kind,
+                capabilities: kind.told(),
+                workspace_id: row.workspace_id,
+                title: row.title,
+                topic: row.topic,
+                last_seq: row.last_seq,
+                unread: own.map_or(0, |own| own.unread),
+                read_seq: own.map_or(0, |own| own.read_seq),
+                own,
+                posting: row.posting.parse().map_err(AppError::internal)?,
+                mention_all: row.mention_all.parse().map_err(AppError::internal)?,
+                history: row.history.parse().map_err(AppError::internal)?,
+                slow_mode_seconds: row.slow_mode_seconds,
+                is_default: row.is_default,
+                archived_at: row.archived_at,
+                member_count: row.member_count.unsigned_abs(),
+                // The newest one of all: where the reader may not see it, there is none for them.
+                last_message: last.remove(&row.id).filter(|message| message.seq > row.reads_after),
+                members: members.remove(&row.id),
+                assistants: assistants.remove(&row.id).unwrap_or_default(),
+                model: row.model,
+                created_at: row.created_at,
+                last_activity_at: row.last_activity_at,
+            })
+        })
+        .collect()
+}

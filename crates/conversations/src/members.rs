@@ -1,0 +1,159 @@
+//! The people and assistants of a conversation.
+
+use std::collections::{BTreeSet, HashMap};
+
+use appcore::{
+    AppError, AssistantId, Code, ConversationId, UserId,
+    auth::{Permission, Principal},
+    line::check_search,
+    page::{Page, PageRequest},
+    view::{AssistantMember, Member, MemberRole, Presence},
+};
+use dbcontext::query::{self, members::NamedMember};
+use event_log::{
+    access,
+    events::{AddAssistant, AddMember, Change, Outcome, RemoveMember, SetRole},
+};
+use identity::{membership, presence};
+
+use super::channels;
+use crate::ConversationsService;
+
+/// Who joined.
+#[derive(Clone, Debug)]
+pub enum NewMember {
+    Person(Member),
+    Assistant(AssistantMember),
+}
+
+/// A page of the people of a conversation that the caller may read: owners first, then by name.
+pub async fn members(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    text: &str,
+    role: Option<MemberRole>,
+    page: PageRequest,
+) -> Result<Page<Member>, AppError> {
+    check_search(text)?;
+    access::reader(&service.events, by.user_id, id).await?;
+    let (rows, total) = query::members::page(service.db.reader(), id, text, role, page).await?;
+    let members = with_presence(service, rows).await?.into_iter().map(|(_, member)| member).collect();
+    Ok(Page::new(members, page, total))
+}
+
+/// One of them.
+pub async fn member(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    user_id: UserId,
+) -> Result<Member, AppError> {
+    access::reader(&service.events, by.user_id, id).await?;
+    let row = query::members::find(service.db.reader(), id, user_id).await?.ok_or(Code::NotFound)?;
+    let found = with_presence(service, vec![row]).await?.into_iter().next();
+    found.map(|(_, member)| member).ok_or_else(|| Code::NotFound.into())
+}
+
+/// Says of each member whether they are here; everybody is asked for once.
+pub(super) async fn with_presence(
+    service: &ConversationsService,
+    rows: Vec<NamedMember>,
+) -> Result<Vec<(ConversationId, Member)>, AppError> {
+    let people: Vec<UserId> = rows.iter().map(|row| row.user_id).collect::<BTreeSet<_>>().into_iter().collect();
+    let known: HashMap<UserId, Presence> = presence::of(&service.identity, &people)
+        .await
+        .into_iter()
+        .map(|presence| (presence.user_id, presence))
+        .collect();
+    rows.into_iter()
+        .map(|row| {
+            let id = row.conversation_id;
+            let mut member = Member::try_from(row)?;
+            if let Some(presence) = known.get(&member.user_id) {
+                member.presence = Some(presence.status);
+                member.last_seen = presence.last_seen;
+            }
+            Ok((id, member))
+        })
+        .collect()
+}
+
+/// Adds somebody of the same workspace, a person or an assistant.
+pub async fn add_member(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    who: Result<UserId, AssistantId>,
+) -> Result<NewMember, AppError> {
+    let access = access::reader(&service.events, by.user_id, id).await?;
+    // A guest who was given a role in a conversation still knows nobody outside of it.
+    membership::admit(&service.identity, by, access.workspace_id, Permission::Begin).await?;
+    let change = match who {
+        Ok(user_id) => {
+            if !membership::are_together(&service.identity, access.workspace_id, &[user_id]).await? {
+                return Err(AppError::field("user_id", "not_found", "This person isn't in this workspace."));
+            }
+            if !access.kind.capabilities().members_are_durable {
+                return channels::add(service, by, id, user_id).await.map(NewMember::Person);
+            }
+            Change::AddMember(AddMember { conversation_id: id, by: by.user_id, user_id })
+        }
+        Err(assistant_id) => {
+            let (workspace, db) = (access.workspace_id, service.db.reader());
+            if query::assistants::usable_in(db, workspace, by.user_id, assistant_id).await?.is_none() {
+                return Err(AppError::field("assistant_id", "not_found", "This assistant isn't in this workspace."));
+            }
+            Change::AddAssistant(AddAssistant { conversation_id: id, by: by.user_id, assistant_id })
+        }
+    };
+    match service.events.writer.submit(change).await? {
+        Outcome::Assistant(assistant) => Ok(NewMember::Assistant(assistant)),
+        other => other.member().map(NewMember::Person),
+    }
+}
+
+/// Ends somebody's membership.
+pub async fn remove_member(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    user_id: UserId,
+) -> Result<(), AppError> {
+    let access = access::reader(&service.events, by.user_id, id).await?;
+    if !access.kind.capabilities().members_are_durable {
+        return channels::remove(service, by, id, user_id).await;
+    }
+    service
+        .events
+        .writer
+        .submit(Change::RemoveMember(RemoveMember { conversation_id: id, by: by.user_id, user_id }))
+        .await?;
+    Ok(())
+}
+
+/// Ends one's own membership. Of a group its owner hands it over first; of a channel somebody who stays owns it then.
+pub async fn leave(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<(), AppError> {
+    access::member(&service.events, by.user_id, id).await?;
+    remove_member(service, by, id, by.user_id).await
+}
+
+/// Gives a role; `Owner` hands the ownership over.
+pub async fn set_role(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    user_id: UserId,
+    role: MemberRole,
+) -> Result<Member, AppError> {
+    let access = access::reader(&service.events, by.user_id, id).await?;
+    if !access.kind.capabilities().members_are_durable {
+        return channels::set_role(service, by, id, user_id, role).await;
+    }
+    service
+        .events
+        .writer
+        .submit(Change::SetRole(SetRole { conversation_id: id, by: by.user_id, user_id, role }))
+        .await?
+        .member()
+}

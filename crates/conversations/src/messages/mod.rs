@@ -1,0 +1,280 @@
+//! Messages: sent, read, changed, by the members of their conversation.
+
+pub mod drafts;
+pub mod polls;
+pub mod previews;
+pub mod reactions;
+pub mod reminders;
+pub mod saved;
+pub mod scheduled;
+pub mod threads;
+mod transcripts;
+
+use appcore::{
+    AppError, Code, ConversationId, MessageId, UploadId, UserId,
+    auth::Principal,
+    page::{MAX_PAGE_SIZE, Slice},
+    text::Content,
+    view::{Mention, MentionKind, Message, Neighbours, PresenceStatus, Reach},
+};
+use dbcontext::query;
+use serde_json::json;
+
+use assistants::answering::{self, budget};
+pub use dbcontext::query::messages::History;
+pub use event_log::events::{InThread, SendMessage, Sent};
+use event_log::{
+    access,
+    events::{AnswerOptions, AskAgain, Change, DeleteMessage, EditMessage, KEPT_TO_ADMINS, Outcome, ShowVersion},
+};
+
+use crate::ConversationsService;
+
+/// How many may be mentioned at once without being asked.
+const UNASKED_MENTIONS: u64 = 20;
+const MAX_MENTIONS: usize = 100;
+/// Messages that are shown before another one, and after it.
+pub const MAX_NEIGHBOURS: u64 = 100;
+/// Files that one message may carry.
+const MAX_ATTACHMENTS: usize = 10;
+
+/// Sends a message. The same `client_id` again yields the earlier message. What mentions many must be confirmed.
+pub async fn send(service: &ConversationsService, mut send: SendMessage, is_confirmed: bool) -> Result<Sent, AppError> {
+    check_mentions(&send.mentions)?;
+    send.asking = answering::checked(&service.assistants, send.asking)?;
+    let (user, id) = (send.sender, send.conversation_id);
+    let access = access::Lookup::new(&service.events, user, id);
+    if send.mentions_many() {
+        send.here = mention_many(service, &access, &send.mentions, is_confirmed).await?;
+    }
+    let queued = budget::hold_for_message(&service.assistants, &access, &mut send).await?;
+    let sent = service.events.writer.submit(Change::Send(send)).await;
+    let sent = access::explain(&service.events, user, id, sent).await.and_then(Outcome::sent);
+    if let (Some(queued), Ok(Sent { duplicate: false, .. })) = (queued, &sent) {
+        queued.hand_over();
+    }
+    sent
+}
+
+/// Where a message is to go in a conversation: into a thread, or into the main line.
+pub fn in_thread(root_id: Option<MessageId>, also_to_conversation: bool) -> Result<Option<InThread>, AppError> {
+    if root_id.is_none() && also_to_conversation {
+        return Err(AppError::field("also_to_conversation", "invalid", "This is for replies in threads."));
+    }
+    Ok(root_id.map(|root_id| InThread { root_id, also_to_conversation }))
+}
+
+fn check_mentions(mentions: &[Mention]) -> Result<(), AppError> {
+    if mentions.len() > MAX_MENTIONS {
+        return Err(AppError::field("mentions", "too_long", format!("Mention up to {MAX_MENTIONS} at a time.")));
+    }
+    let is_right =
+        |mention: &Mention| mention.id.is_some() == matches!(mention.kind, MentionKind::User | MentionKind::Assistant);
+    if mentions.iter().all(is_right) {
+        return Ok(());
+    }
+    Err(AppError::field(
+        "mentions",
+        "invalid",
+        "A user or an assistant is mentioned by its id, all and here without one.",
+    ))
+}
+
+/// Whom `@here` means; asks back where it or `@all` means many.
+async fn mention_many(
+    service: &ConversationsService,
+    access: &access::Lookup<'_>,
+    mentions: &[Mention],
+    is_confirmed: bool,
+) -> Result<Vec<UserId>, AppError> {
+    let (id, sender) = (access.id, access.user);
+    if access.member().await?.may_mention_all().is_err() {
+        return Err(AppError::refused(Code::Forbidden, KEPT_TO_ADMINS));
+    }
+    let has = |kind| mentions.iter().any(|mention| mention.kind == kind);
+    let mut here = Vec::new();
+    if has(MentionKind::Here) {
+        let others = query::members::others(service.db.reader(), id, sender).await?;
+        let online = service.identity.presence.of(&others).await.into_iter();
+        here.extend(online.filter(|one| one.status != PresenceStatus::Offline).map(|one| one.user_id));
+    }
+    let told = if has(MentionKind::All) {
+        query::members::count(service.db.reader(), id).await?.saturating_sub(1)
+    } else {
+        here.len() as u64
+    };
+    if told >= UNASKED_MENTIONS && !is_confirmed {
+        return Err(AppError::detailed(Code::ConfirmMention, json!({ "count": told })));
+    }
+    Ok(here)
+}
+
+/// Reads text as a message's content. How long it may be where it goes to is decided there.
+pub fn content(service: &ConversationsService, text: impl Into<String>) -> Result<Content, AppError> {
+    Content::parse(text, max_chars(service))
+}
+
+/// Reads the text of a message with files, or of one that passes another one on: they may go without words.
+pub fn content_beside(
+    service: &ConversationsService,
+    text: impl Into<String>,
+    files: &[UploadId],
+    is_forward: bool,
+) -> Result<Content, AppError> {
+    if files.len() > MAX_ATTACHMENTS {
+        return Err(AppError::field(
+            "attachment_ids",
+            "too_long",
+            format!("A message can have up to {MAX_ATTACHMENTS} files."),
+        ));
+    }
+    if files.is_empty() && !is_forward {
+        content(service, text)
+    } else {
+        Content::parse_beside_files(text, max_chars(service))
+    }
+}
+
+fn max_chars(service: &ConversationsService) -> usize {
+    let limits = &service.config.messages;
+    limits.max_chars.max(limits.max_prompt_chars)
+}
+
+pub async fn find(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<Message, AppError> {
+    query::messages::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?.try_into()
+}
+
+/// Whether `user` may reply to a message in this conversation: they can read it, and it is of this conversation.
+async fn may_reply_to(
+    service: &ConversationsService,
+    user: UserId,
+    id: ConversationId,
+    reply_to: MessageId,
+) -> Result<bool, AppError> {
+    let found = query::messages::find(service.db.reader(), user, reply_to).await?;
+    Ok(found.is_some_and(|message| message.conversation_id == id))
+}
+
+/// What a message is to say instead.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    pub content: Content,
+    /// Whom it mentions from now on; none: those whom it does.
+    pub mentions: Option<Vec<Mention>>,
+}
+
+/// Gives one's message another text. Where that mentions many who were not mentioned before, it must be confirmed.
+pub async fn edit(
+    service: &ConversationsService,
+    by: &Principal,
+    message_id: MessageId,
+    edit: Edit,
+    is_confirmed: bool,
+) -> Result<Message, AppError> {
+    let Edit { content, mentions } = edit;
+    let message = find(service, by, message_id).await?;
+    let conversation_id = message.conversation_id;
+    let mut here = Vec::new();
+    if let Some(mentions) = &mentions {
+        check_mentions(mentions)?;
+        let (before, after) = (Reach::of(&message.mentions), Reach::of(mentions));
+        if after != before && after != Reach::Named {
+            let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
+            here = mention_many(service, &access, mentions, is_confirmed || after < before).await?;
+        }
+    }
+    let edit = EditMessage { conversation_id, by: by.user_id, message_id, content, mentions, here };
+    let edited = service.events.writer.submit(Change::Edit(edit)).await;
+    access::explain(&service.events, by.user_id, conversation_id, edited).await?.message()
+}
+
+/// Gives one's own prompt another text and has the assistant answer that; what was there before is kept as a version.
+pub async fn ask_again(
+    service: &ConversationsService,
+    by: &Principal,
+    message_id: MessageId,
+    content: Content,
+    asking: AnswerOptions,
+) -> Result<Message, AppError> {
+    let mut asking = answering::checked(&service.assistants, asking)?;
+    let conversation_id = find(service, by, message_id).await?.conversation_id;
+    let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
+    let queued = budget::hold(&service.assistants, &access, 1, &mut asking).await?;
+    let again = AskAgain { conversation_id, by: by.user_id, message_id, content, asking };
+    let asked = service.events.writer.submit(Change::AskAgain(again)).await;
+    budget::hand_over(queued, &asked);
+    asked?.message()
+}
+
+/// Shows another version of a prompt or an answer.
+pub async fn show_version(
+    service: &ConversationsService,
+    by: &Principal,
+    message_id: MessageId,
+    index: i64,
+) -> Result<Message, AppError> {
+    let conversation_id = find(service, by, message_id).await?.conversation_id;
+    let show = ShowVersion { conversation_id, by: by.user_id, message_id, index };
+    service.events.writer.submit(Change::ShowVersion(show)).await?.message()
+}
+
+pub async fn delete(service: &ConversationsService, by: &Principal, message_id: MessageId) -> Result<(), AppError> {
+    let message = find(service, by, message_id).await?;
+    let (conversation_id, has_more) = (message.conversation_id, message.has_more());
+    let delete = DeleteMessage { conversation_id, by: by.user_id, message_id, has_more };
+    let deleted = service.events.writer.submit(Change::Delete(delete)).await;
+    access::explain(&service.events, by.user_id, conversation_id, deleted).await?;
+    Ok(())
+}
+
+/// A message with up to `count` before it and after it: of the main line, or of its thread where it is a reply.
+pub async fn neighbours(
+    service: &ConversationsService,
+    by: &Principal,
+    id: MessageId,
+    count: u64,
+) -> Result<Neighbours, AppError> {
+    let message = find(service, by, id).await?;
+    let begins_after = access::reader(&service.events, by.user_id, message.conversation_id).await?.reads_after();
+    let (count, db) = (count.clamp(1, MAX_NEIGHBOURS), service.db.reader());
+    let limit = usize::try_from(count).unwrap_or(usize::MAX);
+    let ((mut before, has_more_before), (mut after, has_more_after)) = match message.thread_id {
+        Some(root) => {
+            let part = |after_no, before_no| query::threads::Part { after_no, before_no, limit: count };
+            let before = query::threads::replies(db, root, part(None, Some(message.no))).await?;
+            (before, query::threads::replies(db, root, part(Some(message.no), None)).await?)
+        }
+        None => {
+            let place = (begins_after, message.seq);
+            let cut = |mut found: Vec<_>| {
+                let has_more = found.len() > limit;
+                found.truncate(limit);
+                (found, has_more)
+            };
+            let id = message.conversation_id;
+            let (mut before, has_more) = cut(query::threads::beside(db, id, place, true, count + 1).await?);
+            before.reverse();
+            let after = query::threads::beside(db, id, place, false, count + 1).await?;
+            ((before, has_more), cut(after))
+        }
+    };
+    let shown = |rows: &mut Vec<_>| rows.drain(..).map(Message::try_from).collect::<Result<Vec<_>, _>>();
+    let mut items = shown(&mut before)?;
+    items.push(message);
+    items.extend(shown(&mut after)?);
+    Ok(Neighbours { items, has_more_before, has_more_after })
+}
+
+/// Part of a conversation's history, oldest first.
+pub async fn page(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    part: History,
+) -> Result<Slice<Message>, AppError> {
+    let begins_after = access::reader(&service.events, by.user_id, id).await?.reads_after();
+    let part = History { begins_after, limit: part.limit.clamp(1, MAX_PAGE_SIZE), ..part };
+    let (rows, has_more) = query::messages::history(service.db.reader(), id, part).await?;
+    let items = rows.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
+    Ok(Slice { items, has_more })
+}

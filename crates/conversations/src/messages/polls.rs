@@ -1,0 +1,82 @@
+//! Polls: a message that people answer by choosing.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
+
+use appcore::{
+    AppError, MessageId, Timestamp,
+    auth::Principal,
+    line,
+    view::{Message, NewPoll, OwnVote},
+};
+use dbcontext::query;
+use event_log::{
+    access,
+    events::{Change, ClosePoll, Vote},
+};
+
+use super::find;
+use crate::ConversationsService;
+
+/// What one chooses from: at least, at most.
+const OPTIONS: (usize, usize) = (2, 10);
+/// The longest option, in characters.
+const MAX_OPTION: usize = 100;
+/// So far ahead a poll may end.
+const LATEST: Duration = Duration::from_secs(366 * 86_400);
+
+/// A poll as somebody asks for it.
+pub fn checked(service: &ConversationsService, poll: NewPoll) -> Result<NewPoll, AppError> {
+    let (least, most) = OPTIONS;
+    if poll.options.len() < least {
+        return Err(AppError::field("poll.options", "too_short", format!("Give at least {least} options.")));
+    }
+    if poll.options.len() > most {
+        return Err(AppError::field("poll.options", "too_long", format!("A poll can have up to {most} options.")));
+    }
+    let options = poll.options.iter().map(|option| line::parse_line("poll.options", option, MAX_OPTION));
+    let options = options.collect::<Result<Vec<_>, _>>()?;
+    if options.iter().map(|option| option.to_lowercase()).collect::<HashSet<_>>().len() < options.len() {
+        return Err(AppError::field("poll.options", "duplicate", "Two options are the same."));
+    }
+    let now: Timestamp = service.clock.now();
+    if poll.closes_at.is_some_and(|end| end <= now || end > now.plus(LATEST)) {
+        return Err(AppError::field("poll.closes_at", "invalid", "Choose a time in the coming year."));
+    }
+    Ok(NewPoll { options, ..poll })
+}
+
+/// Chooses in a poll, instead of what the caller had chosen; nothing takes the vote back.
+pub async fn vote(
+    service: &ConversationsService,
+    by: &Principal,
+    message_id: MessageId,
+    choices: Vec<u8>,
+) -> Result<Message, AppError> {
+    let conversation_id = find(service, by, message_id).await?.conversation_id;
+    // Each once, in their order.
+    let choices = choices.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let vote = Vote { conversation_id, by: by.user_id, message_id, choices };
+    let voted = service.events.writer.submit(Change::Vote(vote)).await;
+    access::explain(&service.events, by.user_id, conversation_id, voted).await?.message()
+}
+
+/// What the caller has chosen.
+pub async fn own_vote(
+    service: &ConversationsService,
+    by: &Principal,
+    message_id: MessageId,
+) -> Result<OwnVote, AppError> {
+    find(service, by, message_id).await?;
+    Ok(OwnVote { choices: query::polls::chosen(service.db.reader(), message_id, by.user_id).await? })
+}
+
+/// Ends a poll of the caller's.
+pub async fn close(service: &ConversationsService, by: &Principal, message_id: MessageId) -> Result<Message, AppError> {
+    let conversation_id = find(service, by, message_id).await?.conversation_id;
+    let close = ClosePoll { conversation_id, by: by.user_id, message_id };
+    let closed = service.events.writer.submit(Change::ClosePoll(close)).await;
+    access::explain(&service.events, by.user_id, conversation_id, closed).await?.message()
+}

@@ -1,0 +1,192 @@
+//! What links in messages lead to: the page's title, what it is about, its picture. A job brings it after the message is sent, by the client that goes nowhere
+//! where it must not, and everybody hears it (`message.previews`).
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, MessageId, UploadId, UserId, WorkspaceId,
+    auth::{Permission, Principal},
+    view::{Message, Preview, SenderKind},
+};
+use dbcontext::{constraint::app_error, query};
+use event_log::{
+    access,
+    events::{Change, Outcome, PreviewJob, SetPreviews},
+};
+use files::uploads;
+use futures_util::future::join_all;
+use identity::membership;
+use jobs::{Ended, Job, Work};
+use outgoing::{Fetched, Limits};
+use platform::{
+    audit::{self, Action, Entry},
+    links,
+    work_pools::{WorkOwner, job_owner},
+};
+use url::Url;
+
+use crate::ConversationsService;
+
+/// Pages that one instance reads at the same time.
+const PLACES: usize = 8;
+/// Heads are at the beginning: the rest of a page is not read.
+const PAGE: Limits = Limits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: true };
+const PICTURE: Limits =
+    Limits { max_bytes: 4 * 1024 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: false };
+/// The longest address that is kept.
+const MAX_ADDRESS: usize = 2_000;
+
+impl Job<ConversationsService> for PreviewJob {
+    fn places(_config: &appcore::config::Config) -> usize {
+        PLACES
+    }
+
+    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+        tokio::select! {
+            read = set_previews(work.state, self, job_owner(work.claim)) => match read {
+                // Deleted meanwhile.
+                Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
+                read => read.map(|()| Ended::Done),
+            },
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: WorkOwner) -> Result<(), AppError> {
+    let Some(message) = query::messages::get(service.db.reader(), job.message_id).await? else { return Ok(()) };
+    let message = Message::try_from(message)?;
+    if message.deleted_at.is_some() {
+        return uploads::drop_previews(&service.files, job.message_id).await;
+    }
+    if message.hidden_at.is_some() {
+        return Ok(());
+    }
+    let is_wanted = match message.sender {
+        ref sender if sender.kind != SenderKind::User => false,
+        ref sender => match sender.id {
+            Some(author) => query::previews::are_on(service.db.reader(), UserId(author), job.conversation_id).await?,
+            None => false,
+        },
+    };
+    let server = &service.config.server;
+    let own = server.public_url.as_ref().map(Url::origin);
+    let is_below =
+        |url: &Url| url.path().strip_prefix(server.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_own = |url: &Url| Some(url.origin()) == own && is_below(url);
+    let links = links::of(&message.content).into_iter().filter(|url| !is_own(url));
+    let links: Vec<Url> = if is_wanted { links.collect() } else { Vec::new() };
+    let found = join_all(links.into_iter().map(|url| preview(service, url, owner))).await;
+    let previews: Vec<Preview> = found.into_iter().flatten().collect();
+    if previews.is_empty() && message.previews.is_empty() {
+        // Those of an earlier text may still be there.
+        return uploads::drop_previews(&service.files, job.message_id).await;
+    }
+    let PreviewJob { conversation_id, message_id } = job;
+    let set = SetPreviews { conversation_id, message_id, by: None, edited_at: message.edited_at, previews };
+    service.events.writer.submit(Change::SetPreviews(set)).await.map(drop)
+}
+
+/// What there is at an address; none where there is nothing to show, or nothing to be reached.
+async fn preview(service: &ConversationsService, url: Url, owner: WorkOwner) -> Option<Preview> {
+    let fetched = service.outgoing.get(url.clone(), PAGE).await.ok().filter(|fetched| fetched.status.is_success())?;
+    let media_type = media_type(&fetched)?;
+    let address = url.as_str();
+    let shown = Preview {
+        url: address.to_owned(),
+        title: None,
+        description: None,
+        image_upload_id: None,
+        site: url.host_str().map(|host| host.trim_start_matches("www.").to_owned()),
+    };
+    if !matches!(media_type.as_str(), "text/html" | "application/xhtml+xml") || address.len() > MAX_ADDRESS {
+        return None;
+    }
+    let base = fetched.url.clone();
+    // Held only while the page is parsed: nobody waits for another site's answer.
+    let slot = service.work.parsing.acquire_for_job(owner).await;
+    let read = uploads::text::page(fetched.body, &slot).await;
+    drop(slot);
+    let page = match read {
+        Ok(page) => page?,
+        Err(error) => {
+            tracing::warn!(%error, "failed to read a page for a preview");
+            return None;
+        }
+    };
+    let title = page.title?;
+    let image = page.image.and_then(|image| base.join(&image).ok());
+    let image_upload_id = match image {
+        Some(image) => picture(service, image, owner).await,
+        None => None,
+    };
+    let site = page.site.or(shown.site.clone());
+    Some(Preview { title: Some(title), description: page.description, site, image_upload_id, ..shown })
+}
+
+/// A page's picture, made small and kept like a file. Where it can't be had the preview has none.
+async fn picture(service: &ConversationsService, url: Url, owner: WorkOwner) -> Option<UploadId> {
+    let fetched = service.outgoing.get(url, PICTURE).await.ok().filter(|fetched| fetched.status.is_success())?;
+    if !uploads::has_thumbnails(&media_type(&fetched)?) {
+        return None;
+    }
+    let small = uploads::small_picture(&service.files, owner, fetched.body.to_vec()).await?;
+    match uploads::keep_preview(&service.files, owner, small).await {
+        Ok(id) => Some(id),
+        Err(error) => {
+            tracing::warn!(%error, "the picture of a preview could not be kept");
+            None
+        }
+    }
+}
+
+fn media_type(fetched: &Fetched) -> Option<String> {
+    let value = fetched.headers.get("content-type")?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+/// Takes the previews from one's message, for everybody.
+pub async fn remove(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<(), AppError> {
+    let message = super::find(service, by, id).await?;
+    let conversation_id = message.conversation_id;
+    let set = SetPreviews {
+        conversation_id,
+        message_id: id,
+        by: Some(by.user_id),
+        edited_at: message.edited_at,
+        previews: Vec::new(),
+    };
+    let removed = service.events.writer.submit(Change::SetPreviews(set)).await;
+    access::explain(&service.events, by.user_id, conversation_id, removed).await.map(|_: Outcome| ())
+}
+
+/// Whether the links of one's messages are previewed.
+pub async fn own(service: &ConversationsService, by: &Principal) -> Result<bool, AppError> {
+    query::previews::is_on(service.db.reader(), by.user_id.0).await
+}
+
+/// Turns that on or off.
+pub async fn turn_own(service: &ConversationsService, by: &Principal, is_on: bool) -> Result<(), AppError> {
+    query::previews::turn(service.db.writer(), by.user_id.0, is_on).await
+}
+
+/// Whether links are previewed in a workspace of the caller's.
+pub async fn of_workspace(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<bool, AppError> {
+    membership::resolve(&service.identity, by, Some(id), Permission::See).await?;
+    query::previews::is_on(service.db.reader(), id.0).await
+}
+
+/// Turns that on or off.
+pub async fn turn_workspace(
+    service: &ConversationsService,
+    by: &Principal,
+    id: WorkspaceId,
+    is_on: bool,
+) -> Result<(), AppError> {
+    membership::resolve(&service.identity, by, Some(id), Permission::Configure).await?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    query::previews::turn(&tx, id.0, is_on).await?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)
+}

@@ -1,0 +1,67 @@
+//! Reactions and pins.
+
+use appcore::{
+    AppError, ConversationId, MessageId,
+    auth::Principal,
+    page::{Page, PageRequest},
+    view::Message,
+};
+use dbcontext::query;
+use event_log::{
+    access,
+    events::{Change, Pin, React},
+};
+use platform::emoji;
+
+use super::find;
+use crate::ConversationsService;
+
+/// Reacts with one emoji, or takes that back. What is so already stays so.
+pub async fn react(
+    service: &ConversationsService,
+    by: &Principal,
+    message_id: MessageId,
+    emoji: &str,
+    is_added: bool,
+) -> Result<Message, AppError> {
+    let conversation_id = find(service, by, message_id).await?.conversation_id;
+    let emoji = match emoji::own_name(emoji) {
+        Some(name) => {
+            // What was removed meanwhile can still be taken back.
+            if is_added && !query::emoji::is_in(service.db.reader(), conversation_id, name).await? {
+                return Err(AppError::field("emoji", "not_found", "This workspace has no such emoji."));
+            }
+            emoji.to_owned()
+        }
+        None => emoji::parse(emoji)?.to_owned(),
+    };
+    let react = React { conversation_id, by: by.user_id, message_id, emoji, is_added };
+    let reacted = service.events.writer.submit(Change::React(react)).await;
+    access::explain(&service.events, by.user_id, conversation_id, reacted).await?.message()
+}
+
+/// Pins a message, or takes its pin away.
+pub async fn pin(
+    service: &ConversationsService,
+    by: &Principal,
+    message_id: MessageId,
+    is_pinned: bool,
+) -> Result<Message, AppError> {
+    let conversation_id = find(service, by, message_id).await?.conversation_id;
+    let pin = Pin { conversation_id, by: by.user_id, message_id, is_pinned };
+    let pinned = service.events.writer.submit(Change::Pin(pin)).await;
+    access::explain(&service.events, by.user_id, conversation_id, pinned).await?.message()
+}
+
+/// The pinned messages of a conversation, newest pin first.
+pub async fn pins(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    page: PageRequest,
+) -> Result<Page<Message>, AppError> {
+    let begins_after = access::reader(&service.events, by.user_id, id).await?.reads_after();
+    let (rows, total) = query::threads::pinned(service.db.reader(), id, begins_after, page).await?;
+    let items = rows.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
+    Ok(Page::new(items, page, total))
+}

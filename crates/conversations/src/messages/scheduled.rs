@@ -1,0 +1,385 @@
+//! Messages that are sent later.
+//!
+//! One is a row and a [job](ScheduledJob) that is due at its time; both commit together. A change of the time replaces the job, and a
+//! job that runs too early enqueues another one. The message is sent by its `client_id`, as every other one is, so a job that is done again
+//! after a kill sends nothing twice. What is refused stays, with the reason.
+
+use std::time::Duration;
+
+use ::files::{quotas, uploads::space};
+use appcore::{
+    AppError, Code, ConversationId, MessageId, ScheduledId, Timestamp, UploadId, UserId,
+    auth::Principal,
+    event::Event,
+    page::{Page, PageRequest},
+    text::{ClientId, Content},
+    view::{Forwarded, Mention, Message, Scheduled, ScheduledFailure},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        scheduled::{self as rows, ScheduledRow},
+        texts::row_bytes,
+        uploads as files,
+    },
+};
+use event_log::{
+    access,
+    events::{AnswerOptions, no_such_file},
+};
+use jobs::{self, Ended, Job, Stored, Work};
+use platform::cleanup::SweepJob;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{InThread, SendMessage, check_mentions, content_beside, may_reply_to, send};
+use crate::ConversationsService;
+
+/// How many somebody may have.
+const MAX_SCHEDULED: u64 = 500;
+/// So far ahead at least, and at most.
+const SOONEST: Duration = Duration::from_secs(10);
+const LATEST: Duration = Duration::from_secs(366 * 86_400);
+/// The clock of the database, by which jobs are due, may differ from ours by so much.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// What is stored of a message besides its place and its time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Payload {
+    content: Content,
+    reply_to: Option<MessageId>,
+    #[serde(default)]
+    mentions: Vec<Mention>,
+    #[serde(default)]
+    attachments: Vec<UploadId>,
+    thread_id: Option<MessageId>,
+    #[serde(default)]
+    also_to_conversation: bool,
+    forwarded: Option<Forwarded>,
+    #[serde(default = "yes")]
+    has_previews: bool,
+    #[serde(default)]
+    asking: AnswerOptions,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What can be changed of a message that waits.
+#[derive(Clone, Debug, Default)]
+pub struct ScheduledChange {
+    pub content: Option<String>,
+    pub mentions: Option<Vec<Mention>>,
+    pub send_at: Option<Timestamp>,
+}
+
+/// Has a message sent later. The same `client_id` again yields the earlier one.
+pub async fn create(
+    service: &ConversationsService,
+    message: SendMessage,
+    send_at: Timestamp,
+    is_confirmed: bool,
+) -> Result<Scheduled, AppError> {
+    let (user, conversation_id) = (message.sender, message.conversation_id);
+    let now = service.clock.now();
+    // Who asks again may do so when its time is near.
+    let same = rows::find_same(service.db.writer(), user, conversation_id, message.client_id.as_str()).await?;
+    if let Some(same) = same {
+        return shown(same);
+    }
+    check_time(now, send_at)?;
+    if message.poll.is_some() {
+        return Err(AppError::field("poll", "invalid", "A poll is sent at once."));
+    }
+    check_mentions(&message.mentions)?;
+    let access = access::Lookup::new(&service.events, user, conversation_id);
+    let member = access.member().await?;
+    member.may_write()?;
+    message.content.check_length(service.config.messages.max_chars_in(member.kind))?;
+    if message.mentions_many() {
+        // Whom it concerns is not known before it is sent.
+        super::mention_many(service, &access, &message.mentions, is_confirmed).await?;
+    }
+    check_targets(service, &message).await?;
+    space::check_sent(&service.files, &access, &message.attachments).await?;
+    if rows::count(service.db.reader(), user).await? >= MAX_SCHEDULED {
+        return Err(AppError::refused(
+            Code::TooMany,
+            format!("You can have up to {MAX_SCHEDULED} scheduled messages."),
+        ));
+    }
+    let payload = Payload {
+        content: message.content,
+        reply_to: message.reply_to,
+        mentions: message.mentions,
+        attachments: message.attachments,
+        thread_id: message.thread.map(|thread| thread.root_id),
+        also_to_conversation: message.thread.is_some_and(|thread| thread.also_to_conversation),
+        forwarded: message.forwarded,
+        has_previews: message.has_previews,
+        // Nothing is held for an answer before it is asked for.
+        asking: AnswerOptions { holds: Vec::new(), ..message.asking },
+    };
+    let row = ScheduledRow {
+        id: ScheduledId::new(),
+        user_id: user,
+        conversation_id,
+        client_id: message.client_id.as_str().to_owned(),
+        payload: written(&payload)?,
+        send_at,
+        created_at: now,
+        sending_at: None,
+        failure: None,
+        failure_message: None,
+    };
+    let tx = service.db.begin().await.map_err(app_error)?;
+    quotas::check_text(&service.files, &tx, user, 0, row_bytes(&[&row.payload])).await?;
+    // Nobody removes them until they are the message's.
+    let files = files::get_to_send(&tx, payload.attachments.iter().copied()).await?;
+    let is_usable = |id: &UploadId| files.iter().any(|file| file.id == *id && file.is_usable_by(user));
+    if !payload.attachments.iter().all(is_usable) {
+        return Err(no_such_file());
+    }
+    if !rows::insert(&tx, row.clone(), &payload.attachments).await? {
+        tx.rollback().await.map_err(app_error)?;
+        let same = rows::find_same(service.db.writer(), user, conversation_id, &row.client_id).await?;
+        return shown(same.ok_or(Code::Conflict)?);
+    }
+    jobs::ask_for_at(&tx, now, &ScheduledJob { scheduled_id: row.id }, send_at, user).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(service, row)
+}
+
+/// Refuses a reply to a message that its sender can't read there, as it would be refused when it is sent.
+async fn check_targets(service: &ConversationsService, message: &SendMessage) -> Result<(), AppError> {
+    let targets = [
+        ("reply_to", message.reply_to, "The message you're replying to isn't in this conversation."),
+        ("thread_id", message.thread.map(|thread| thread.root_id), "There is no such thread here."),
+    ];
+    for (field, target, sentence) in targets {
+        if let Some(target) = target
+            && !may_reply_to(service, message.sender, message.conversation_id, target).await?
+        {
+            return Err(AppError::field(field, "not_found", sentence));
+        }
+    }
+    Ok(())
+}
+
+/// The caller's, those that are sent first before the others.
+pub async fn list(
+    service: &ConversationsService,
+    by: &Principal,
+    conversation: Option<ConversationId>,
+    page: PageRequest,
+) -> Result<Page<Scheduled>, AppError> {
+    let (found, total) = rows::list(service.db.reader(), by.user_id, conversation, page).await?;
+    let items = found.into_iter().map(shown).collect::<Result<_, _>>()?;
+    Ok(Page::new(items, page, total))
+}
+
+pub async fn find(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<Scheduled, AppError> {
+    shown(own(service, by, id).await?)
+}
+
+/// Gives it another text or another time. What was refused is tried again.
+pub async fn change(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ScheduledId,
+    change: ScheduledChange,
+) -> Result<Scheduled, AppError> {
+    let row = own(service, by, id).await?;
+    let mut payload = read(&row)?;
+    let now = service.clock.now();
+    if let Some(text) = change.content {
+        payload.content = content_beside(service, text, &payload.attachments, payload.forwarded.is_some())?;
+        let access = access::member(&service.events, by.user_id, row.conversation_id).await?;
+        payload.content.check_length(service.config.messages.max_chars_in(access.kind))?;
+    }
+    if let Some(mentions) = change.mentions {
+        check_mentions(&mentions)?;
+        payload.mentions = mentions;
+    }
+    let send_at = match change.send_at {
+        Some(at) => {
+            check_time(now, at)?;
+            at
+        }
+        // What was refused has no time left.
+        None if row.failure.is_some() => now.plus(SOONEST),
+        None => row.send_at,
+    };
+    let payload = written(&payload)?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    quotas::check_text(&service.files, &tx, by.user_id, row_bytes(&[&row.payload]), row_bytes(&[&payload])).await?;
+    let Some(row) = rows::change(&tx, by.user_id, id, payload, send_at).await? else {
+        return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
+    };
+    jobs::cancel::<ScheduledJob>(&tx, id.0).await?;
+    jobs::ask_for_at(&tx, now, &ScheduledJob { scheduled_id: id }, send_at, by.user_id).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(service, row)
+}
+
+/// Sends it at once.
+pub async fn send_now(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<Message, AppError> {
+    let row = own(service, by, id).await?;
+    let sent = send(service, message_of(&row)?, true).await?;
+    jobs::cancel::<ScheduledJob>(service.db.writer(), id.0).await?;
+    gone(service, &row).await?;
+    Ok(sent.message)
+}
+
+/// Gives it up.
+pub async fn remove(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<(), AppError> {
+    let row = own(service, by, id).await?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if !rows::remove(&tx, by.user_id, id).await? {
+        return Err(AppError::refused(Code::WrongState, "This message is being sent right now."));
+    }
+    jobs::cancel::<ScheduledJob>(&tx, id.0).await?;
+    for upload in read(&row)?.attachments {
+        jobs::ask(&tx, service.clock.now(), &SweepJob::Upload(upload)).await?;
+    }
+    tx.commit().await.map_err(app_error)?;
+    tell_gone(service, &row)
+}
+
+async fn own(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<ScheduledRow, AppError> {
+    let row = rows::find(service.db.reader(), id).await?.filter(|row| row.user_id == by.user_id);
+    row.ok_or_else(|| Code::NotFound.into())
+}
+
+fn check_time(now: Timestamp, at: Timestamp) -> Result<(), AppError> {
+    // What is said by a clock that differs a little is taken as it is meant.
+    if at < now.plus(SOONEST - Duration::from_secs(1)) {
+        return Err(AppError::field("send_at", "invalid", "Choose a time at least 10 seconds from now."));
+    }
+    if at > now.plus(LATEST) {
+        return Err(AppError::field("send_at", "invalid", "Choose a time within the next year."));
+    }
+    Ok(())
+}
+
+fn written(payload: &Payload) -> Result<String, AppError> {
+    serde_json::to_string(payload).map_err(AppError::internal)
+}
+
+fn read(row: &ScheduledRow) -> Result<Payload, AppError> {
+    serde_json::from_str(&row.payload).map_err(AppError::internal)
+}
+
+fn shown(row: ScheduledRow) -> Result<Scheduled, AppError> {
+    let payload = read(&row)?;
+    Ok(Scheduled {
+        id: row.id,
+        conversation_id: row.conversation_id,
+        client_id: row.client_id,
+        content: payload.content.into_string(),
+        reply_to: payload.reply_to,
+        thread_id: payload.thread_id,
+        also_to_conversation: payload.also_to_conversation,
+        mentions: payload.mentions,
+        attachment_ids: payload.attachments,
+        send_at: row.send_at,
+        created_at: row.created_at,
+        failure: row.failure.map(|code| ScheduledFailure { code, message: row.failure_message.unwrap_or_default() }),
+    })
+}
+
+fn message_of(row: &ScheduledRow) -> Result<SendMessage, AppError> {
+    let payload = read(row)?;
+    let also_to_conversation = payload.also_to_conversation;
+    Ok(SendMessage {
+        conversation_id: row.conversation_id,
+        sender: row.user_id,
+        client_id: ClientId::parse(row.client_id.as_str())?,
+        content: payload.content,
+        reply_to: payload.reply_to,
+        mentions: payload.mentions,
+        here: Vec::new(),
+        attachments: payload.attachments,
+        thread: payload.thread_id.map(|root_id| InThread { root_id, also_to_conversation }),
+        forwarded: payload.forwarded,
+        has_previews: payload.has_previews,
+        poll: None,
+        asking: payload.asking,
+    })
+}
+
+fn tell(service: &ConversationsService, row: ScheduledRow) -> Result<Scheduled, AppError> {
+    let user: UserId = row.user_id;
+    let scheduled = shown(row)?;
+    let (conversation_id, id) = (scheduled.conversation_id, scheduled.id);
+    let event = Event::ScheduledUpdated { conversation_id, id, scheduled: Some(Box::new(scheduled.clone())) };
+    service.notify_user(user, &event)?;
+    Ok(scheduled)
+}
+
+fn tell_gone(service: &ConversationsService, row: &ScheduledRow) -> Result<(), AppError> {
+    let (conversation_id, id) = (row.conversation_id, row.id);
+    service.notify_user(row.user_id, &Event::ScheduledUpdated { conversation_id, id, scheduled: None })
+}
+
+async fn gone(service: &ConversationsService, row: &ScheduledRow) -> Result<(), AppError> {
+    rows::forget(service.db.writer(), row.id).await?;
+    tell_gone(service, row)
+}
+
+/// Sends a message whose time has come. It can be done again at any time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ScheduledJob {
+    pub scheduled_id: ScheduledId,
+}
+
+impl Stored for ScheduledJob {
+    const KIND: &'static str = "scheduled_message";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.scheduled_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.scheduled_id.0
+    }
+}
+
+impl Job<ConversationsService> for ScheduledJob {
+    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+        tokio::select! {
+            sent = deliver(work.state, self) => sent.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+async fn deliver(service: &ConversationsService, job: ScheduledJob) -> Result<(), AppError> {
+    let (id, db) = (job.scheduled_id, service.db.writer());
+    let now = service.clock.now();
+    let Some(row) = rows::take(db, id, now).await? else {
+        // It is gone, was refused, or its time is another: then there is a job for that, unless the clocks differ.
+        let Some(row) = rows::find(db, id).await?.filter(|row| row.failure.is_none()) else { return Ok(()) };
+        if row.send_at <= now.plus(SKEW) {
+            jobs::ask_for_at(db, now, &job, row.send_at, row.user_id).await?;
+        }
+        return Ok(());
+    };
+    match send(service, message_of(&row)?, true).await {
+        Ok(_) => gone(service, &row).await,
+        Err(error @ (AppError::Unavailable(_) | AppError::Internal(_))) => Err(error),
+        Err(error) => match error.retry_after() {
+            // It waits as one that is sent by hand would have to.
+            Some(after) => {
+                jobs::ask_for_after(db, now, &job, after.max(Duration::from_secs(1)), row.user_id).await?;
+                rows::release(db, id).await
+            }
+            None => {
+                let failed = rows::fail(db, id, error.code().as_str(), &error.sentence()).await?;
+                failed.map(|row| tell(service, row)).transpose().map(drop)
+            }
+        },
+    }
+}

@@ -1,0 +1,133 @@
+//! Threads: read, followed, solved.
+
+use appcore::{
+    AppError, Code, MessageId,
+    auth::Principal,
+    event::Event,
+    page::{MAX_PAGE_SIZE, Page, PageRequest},
+    view::{FollowedThread, Forwarded, Message, Thread, ThreadPosition},
+};
+use dbcontext::query::{self, threads as rows};
+
+pub use dbcontext::query::threads::{Part, Which};
+use event_log::{
+    access,
+    events::{Change, Solve},
+    notifications::{self, Place, ReadTo},
+};
+
+use super::find;
+use crate::ConversationsService;
+
+/// Part of a thread, and what the caller is to it.
+pub async fn page(
+    service: &ConversationsService,
+    by: &Principal,
+    root_id: MessageId,
+    part: Part,
+) -> Result<Thread, AppError> {
+    let root = root(service, by, root_id).await?;
+    let part = Part { limit: part.limit.clamp(1, MAX_PAGE_SIZE), ..part };
+    let (items, has_more) = rows::replies(service.db.reader(), root_id, part).await?;
+    let items = items.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
+    let own = position(&root, rows::position(service.db.reader(), by.user_id, root_id).await?);
+    Ok(Thread { root, items, has_more, own })
+}
+
+/// The message that a thread belongs to.
+async fn root(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<Message, AppError> {
+    let message = find(service, by, id).await?;
+    if message.thread_id.is_some() {
+        return Err(AppError::refused(
+            Code::WrongState,
+            "This message is a reply itself. Ask for the thread that it is in.",
+        ));
+    }
+    Ok(message)
+}
+
+fn position(root: &Message, read_no: Option<i64>) -> ThreadPosition {
+    let last_no = root.thread.as_ref().map_or(0, |thread| thread.last_no);
+    ThreadPosition {
+        following: read_no.is_some(),
+        read_no: read_no.unwrap_or(0),
+        unread: read_no.map_or(0, |read_no| (last_no - read_no).max(0)),
+    }
+}
+
+/// The threads that the caller follows, newest reply first.
+pub async fn list(
+    service: &ConversationsService,
+    by: &Principal,
+    which: Which,
+    page: PageRequest,
+) -> Result<Page<FollowedThread>, AppError> {
+    let (items, total) = rows::list(service.db.reader(), by.user_id, which, page).await?;
+    Ok(Page::new(items, page, total))
+}
+
+/// Follows a thread from its end on, or does so no longer.
+pub async fn follow(
+    service: &ConversationsService,
+    by: &Principal,
+    root_id: MessageId,
+    is_followed: bool,
+) -> Result<ThreadPosition, AppError> {
+    let root = root(service, by, root_id).await?;
+    access::member(&service.events, by.user_id, root.conversation_id).await?;
+    if is_followed {
+        let last_no = root.thread.as_ref().map_or(0, |thread| thread.last_no);
+        rows::begin_to_follow(service.db.writer(), by.user_id, root_id, last_no).await?;
+    } else {
+        rows::unfollow(service.db.writer(), by.user_id, root_id).await?;
+    }
+    tell(service, by, &root).await
+}
+
+/// Moves how far the caller has read a thread that they follow. Whoever doesn't follow it changes nothing.
+pub async fn read(
+    service: &ConversationsService,
+    by: &Principal,
+    root_id: MessageId,
+    no: i64,
+) -> Result<ThreadPosition, AppError> {
+    let root = root(service, by, root_id).await?;
+    access::member(&service.events, by.user_id, root.conversation_id).await?;
+    let last_no = root.thread.as_ref().map_or(0, |thread| thread.last_no);
+    let no = no.min(last_no);
+    rows::read(service.db.writer(), by.user_id, root_id, no).await?;
+    let read = ReadTo { user_id: by.user_id, place: Place::Thread(root_id), seq: no };
+    notifications::passed(&service.db, service.bus.as_ref(), service.clock.now(), &[read]).await?;
+    tell(service, by, &root).await
+}
+
+/// Tells the caller's own connections how they stand to a thread.
+async fn tell(service: &ConversationsService, by: &Principal, root: &Message) -> Result<ThreadPosition, AppError> {
+    let position = position(root, rows::position(service.db.writer(), by.user_id, root.id).await?);
+    let ThreadPosition { following, read_no, unread } = position;
+    let (conversation_id, message_id) = (root.conversation_id, root.id);
+    service.notify_user(by.user_id, &Event::ThreadOwn { conversation_id, message_id, following, read_no, unread })?;
+    Ok(position)
+}
+
+/// Marks a thread as solved, or as open again.
+pub async fn solve(
+    service: &ConversationsService,
+    by: &Principal,
+    message_id: MessageId,
+    is_solved: bool,
+) -> Result<Message, AppError> {
+    let conversation_id = root(service, by, message_id).await?.conversation_id;
+    let solve = Solve { conversation_id, by: by.user_id, message_id, is_solved };
+    let solved = service.events.writer.submit(Change::Solve(solve)).await;
+    access::explain(&service.events, by.user_id, conversation_id, solved).await?.message()
+}
+
+/// A message that somebody passes on: they must be able to read it.
+pub async fn origin(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<Forwarded, AppError> {
+    let found = query::messages::find(service.db.reader(), by.user_id, id).await?;
+    let found = found.filter(|message| message.deleted_at.is_none());
+    found
+        .map(|message| Forwarded { message_id: message.id, conversation_id: message.conversation_id })
+        .ok_or_else(|| AppError::field("forward_of", "not_found", "There is no such message that you can read."))
+}

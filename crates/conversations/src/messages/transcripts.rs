@@ -1,0 +1,75 @@
+//! Transcripts of voice notes. The message that carries a note asks for the job, and the text comes with `message.updated`. Assistants that are asked
+//! by voice wait for it a moment.
+
+use appcore::{AppError, Code, view::TranscriptState};
+use bytes::Bytes;
+use dbcontext::query::uploads::{self as rows, StoredUpload};
+use event_log::events::{Change, SetTranscript, TranscribeJob};
+use files::uploads::Object;
+use futures_util::TryStreamExt as _;
+use gateway::{Asker, KeptRecording};
+use jobs::{Ended, Job, Work};
+
+use crate::ConversationsService;
+
+impl Job<ConversationsService> for TranscribeJob {
+    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+        let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
+        let is_last = work.state.config.jobs.wait_after(failures).is_none();
+        tokio::select! {
+            written = transcribe(work.state, self, is_last) => match written {
+                // Deleted meanwhile.
+                Err(error) if error.code() == Code::NotFound => Ok(Ended::Done),
+                written => written.map(|()| Ended::Done),
+            },
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+async fn transcribe(service: &ConversationsService, job: TranscribeJob, is_last: bool) -> Result<(), AppError> {
+    let row = rows::get_all(service.db.reader(), [job.upload_id]).await?.pop().ok_or(Code::NotFound)?;
+    if row.transcript_state.as_deref() != Some(TranscriptState::Pending.as_str()) {
+        // Another message carries it, too.
+        return set_transcript(service, job, row.transcript).await;
+    }
+    match transcript(service, job, row).await {
+        Ok(transcript) => set_transcript(service, job, transcript).await,
+        Err(error) if is_last && error.code() != Code::NotFound => {
+            set_transcript(service, job, None).await?;
+            Err(error)
+        }
+        // The job's schedule decides when it is tried again.
+        Err(error) => Err(error),
+    }
+}
+
+async fn set_transcript(
+    service: &ConversationsService,
+    job: TranscribeJob,
+    transcript: Option<String>,
+) -> Result<(), AppError> {
+    let TranscribeJob { conversation_id, message_id, upload_id } = job;
+    let set = SetTranscript { conversation_id, message_id, upload_id, transcript };
+    service.events.writer.submit(Change::SetTranscript(set)).await.map(drop)
+}
+
+/// Returns `None` where nobody can tell what is said, now or later.
+async fn transcript(
+    service: &ConversationsService,
+    job: TranscribeJob,
+    row: StoredUpload,
+) -> Result<Option<String>, AppError> {
+    let size = u64::try_from(row.size.unwrap_or_default()).unwrap_or_default();
+    let Some(owner) = row.owner_id else { return Ok(None) };
+    let workspace = rows::workspace_of(service.db.reader(), job.message_id, job.upload_id).await?;
+    let asker = Asker { user_id: owner, workspace_id: Some(workspace.ok_or(Code::NotFound)?) };
+    let recording = KeptRecording { id: row.id, size, media_type: row.media_type };
+    let read = async || {
+        let pieces = service.files.uploads.store.read(Object::Whole(row.id), 0..size).await?;
+        let file: Vec<Bytes> = pieces.try_collect().await?;
+        Ok(file.concat().into())
+    };
+    gateway::transcribe(&service.gateway, asker, recording, read).await
+}

@@ -1,0 +1,139 @@
+//! Moderation: members report messages, administrators look after the reports, and channels have rules of their own.
+//!
+//! A message is hidden by putting aside what it says: nobody who reads messages, searches them or asks an assistant about them has to look whether
+//! it is hidden. Its author reads it [here](hidden), and so do administrators, with an entry in the audit log. A report keeps what the message said until it is closed.
+
+mod reports;
+
+use appcore::{
+    AppError, Code, ConversationId, MessageId, WarningId,
+    auth::Principal,
+    event::Event,
+    page::{Page, PageRequest},
+    view::{HiddenMessage, Message, Upload, Warning, WordFilter},
+};
+use dbcontext::query::{self, moderation as rows};
+
+pub use dbcontext::query::moderation::Filter as ReportFilter;
+use event_log::{
+    access,
+    events::{Change, HideMessage, UpdateConversation},
+};
+use identity::accounts::Confirmed;
+use platform::{
+    audit::{self, Action, Entry},
+    word_filter,
+};
+pub use reports::{Resolution, details, list, release, report, resolve, take};
+
+use crate::ConversationsService;
+
+/// Hides what a message says from everybody but its author and administrators, or shows it again.
+pub async fn hide(
+    service: &ConversationsService,
+    by: &Principal,
+    id: MessageId,
+    is_hidden: bool,
+) -> Result<Message, AppError> {
+    let message = query::messages::get(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
+    let action = if is_hidden { Action::MessageHidden } else { Action::MessageRestored };
+    let hide = HideMessage {
+        conversation_id: message.conversation_id,
+        message_id: id,
+        by: by.user_id,
+        is_hidden,
+        entry: Entry::by(by, action, Some(id.to_string())),
+    };
+    service.events.writer.submit(Change::Hide(hide)).await?.message()
+}
+
+/// Content of a hidden message, for its author and for administrators.
+///
+/// An administrator needs a session, and a fresh sign-in where the message was never reported and they can't read its conversation: by
+/// hiding a message they could otherwise read any whose id they know. Each read by an administrator is in the audit log.
+pub async fn hidden(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<HiddenMessage, AppError> {
+    let db = service.db.reader();
+    let found = rows::hidden(db, id).await?.ok_or(Code::NotFound)?;
+    let is_own = found.sender_kind == "user" && found.sender_id == Some(by.user_id.0);
+    let may_read = query::messages::find(db, by.user_id, id).await?.is_some();
+    if !(is_own && may_read) {
+        if !by.is_admin() {
+            return Err(Code::NotFound.into());
+        }
+        by.require_session()?;
+        if !may_read && !rows::is_reported(db, id).await? {
+            Confirmed::ask(&service.identity, by).await?;
+        }
+        audit::record(service.db.writer(), Entry::by(by, Action::HiddenMessageRead, Some(id.to_string()))).await?;
+    }
+    Ok(HiddenMessage {
+        message_id: id,
+        content: found.content,
+        attachments: files(found.attachments.as_deref())?,
+        hidden_at: found.hidden_at,
+    })
+}
+
+fn files(stored: Option<&str>) -> Result<Vec<Upload>, AppError> {
+    stored.map_or(Ok(Vec::new()), |text| serde_json::from_str(text).map_err(AppError::internal))
+}
+
+/// What moderators have told the caller, the newest first.
+pub async fn warnings(
+    service: &ConversationsService,
+    by: &Principal,
+    only_unseen: bool,
+    page: PageRequest,
+) -> Result<Page<Warning>, AppError> {
+    let (items, total) = rows::warnings(service.db.reader(), by.user_id, only_unseen, page).await?;
+    Ok(Page::new(items, page, total))
+}
+
+/// The caller has read what they were told.
+pub async fn see(service: &ConversationsService, by: &Principal, id: WarningId) -> Result<Warning, AppError> {
+    let warning = rows::see(service.db.writer(), by.user_id, id, service.clock.now()).await?.ok_or(Code::NotFound)?;
+    service.notify_user(by.user_id, &Event::Warned { warning: Box::new(warning.clone()) })?;
+    Ok(warning)
+}
+
+/// The words that are not wanted in a channel, for those who manage it.
+pub async fn word_filter(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+) -> Result<WordFilter, AppError> {
+    let access = access::reader(&service.events, by.user_id, id).await?;
+    if !access.may_manage() {
+        return Err(Code::Forbidden.into());
+    }
+    let stored = query::conversations::word_filter(service.db.reader(), id).await?;
+    stored.map_or_else(|| Ok(WordFilter::default()), |text| serde_json::from_str(&text).map_err(AppError::internal))
+}
+
+/// Says which words are not wanted in a channel.
+pub async fn set_word_filter(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    filter: WordFilter,
+) -> Result<WordFilter, AppError> {
+    let filter = word_filter::checked(filter)?;
+    let stored = match filter.words.is_empty() {
+        true => None,
+        false => Some(serde_json::to_string(&filter).map_err(AppError::internal)?),
+    };
+    let update = UpdateConversation {
+        conversation_id: id,
+        by: by.user_id,
+        title: None,
+        topic: None,
+        posting: None,
+        model: None,
+        mention_all: None,
+        slow_mode_seconds: None,
+        word_filter: Some(stored),
+        entry: Some(Entry::by(by, Action::WordFilterChanged, Some(id.to_string()))),
+    };
+    service.events.writer.submit(Change::Update(update)).await?;
+    Ok(filter)
+}

@@ -1,0 +1,223 @@
+//! Reports, and what becomes of them.
+
+use std::collections::BTreeSet;
+
+use appcore::{
+    AppError, Code, MessageId, ReportId, UserId, WarningId,
+    auth::Principal,
+    event::Event,
+    page::{Page, PageRequest},
+    text::plain,
+    view::{
+        Message, Report, ReportDeed, ReportDetails, ReportReason, ReportReceipt, ReportStatus, SenderKind, Warning,
+    },
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{self, moderation as rows},
+};
+use event_log::events::HIDDEN;
+use platform::audit::{self, Action, Entry};
+
+use super::{ReportFilter, files, hide};
+use crate::{ConversationsService, messages};
+
+/// How many reports of one person may wait to be closed.
+const MAX_UNCLOSED: u64 = 50;
+/// How long what somebody adds to a report may be, and what a moderator tells an author.
+const MAX_WORDS: usize = 1_000;
+/// How many other reports on an author are shown beside one.
+const MAX_OTHERS: u64 = 20;
+
+/// Reports a message that the caller can read; `false`: they have done so already.
+pub async fn report(
+    service: &ConversationsService,
+    by: &Principal,
+    message_id: MessageId,
+    reason: ReportReason,
+    words: Option<&str>,
+) -> Result<(ReportReceipt, bool), AppError> {
+    let words = checked(words)?;
+    let message = messages::find(service, by, message_id).await?;
+    check_reportable(by, &message)?;
+    let db = service.db.writer();
+    if let Some(known) = rows::unclosed(db, message_id, by.user_id).await? {
+        return Ok((known, false));
+    }
+    if rows::count_unclosed(db, by.user_id).await? >= MAX_UNCLOSED {
+        return Err(AppError::refused(
+            Code::TooMany,
+            "You have reported many messages. Wait until somebody has looked at them.",
+        ));
+    }
+    let new = rows::NewReport {
+        id: ReportId::new(),
+        message_id,
+        conversation_id: message.conversation_id,
+        reporter_id: by.user_id,
+        author_kind: message.sender.kind,
+        author_id: message.sender.id,
+        reason,
+        words,
+        excerpt: message.content,
+        created_at: service.clock.now(),
+    };
+    let receipt = ReportReceipt { id: new.id, created_at: new.created_at };
+    if rows::insert(db, new).await? {
+        return Ok((receipt, true));
+    }
+    // The same was reported at the same moment.
+    Ok((rows::unclosed(db, message_id, by.user_id).await?.ok_or(Code::Conflict)?, false))
+}
+
+fn check_reportable(by: &Principal, message: &Message) -> Result<(), AppError> {
+    if message.deleted_at.is_some() {
+        return Err(Code::NotFound.into());
+    }
+    let refused = |sentence| Err(AppError::refused(Code::WrongState, sentence));
+    match message.sender.kind {
+        SenderKind::User if message.sender.id == Some(by.user_id.0) => refused("You can't report your own messages."),
+        SenderKind::System => refused("No one wrote this message, so it can't be reported."),
+        _ if message.hidden_at.is_some() => refused(HIDDEN),
+        _ => Ok(()),
+    }
+}
+
+fn checked(words: Option<&str>) -> Result<Option<String>, AppError> {
+    let words = plain(words.unwrap_or_default().to_owned());
+    let words = words.trim();
+    if words.is_empty() {
+        return Ok(None);
+    }
+    if words.chars().count() > MAX_WORDS {
+        return Err(AppError::field("words", "too_long", format!("Use {MAX_WORDS} characters or fewer.")));
+    }
+    Ok(Some(words.to_owned()))
+}
+
+/// Reports, the newest first.
+pub async fn list(
+    service: &ConversationsService,
+    by: &Principal,
+    filter: ReportFilter,
+    page: PageRequest,
+) -> Result<Page<Report>, AppError> {
+    let (items, total) = rows::list(service.db.reader(), by.user_id, filter, page).await?;
+    Ok(Page::new(items, page, total))
+}
+
+/// A report, with what else is known of the author.
+pub async fn details(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<ReportDetails, AppError> {
+    let db = service.db.reader();
+    let report = rows::find(db, by.user_id, id).await?.ok_or(Code::NotFound)?;
+    let attachments = match query::messages::get(db, report.message_id).await? {
+        Some(message) if message.deleted_at.is_none() => match rows::hidden(db, report.message_id).await? {
+            Some(hidden) => files(hidden.attachments.as_deref())?,
+            None => files(message.attachments.as_deref())?,
+        },
+        _ => Vec::new(),
+    };
+    let (mut others, mut warnings) = (Vec::new(), 0);
+    if let Some(author) = report.author.id {
+        let filter = ReportFilter { author: Some(author), except: Some(report.message_id), ..ReportFilter::default() };
+        let page = PageRequest { page: 1, page_size: MAX_OTHERS };
+        others = rows::list(db, by.user_id, filter, page).await?.0;
+        others.iter_mut().for_each(|other| other.content = None);
+        warnings = rows::count_warnings(db, UserId(author)).await?;
+    }
+    Ok(ReportDetails { report, attachments, others, warnings })
+}
+
+/// The caller looks after a report from now on, whoever did before.
+pub async fn take(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<Report, AppError> {
+    pass(service, by, id, Some(by.user_id), Action::ReportTaken).await
+}
+
+/// Nobody looks after a report any more.
+pub async fn release(service: &ConversationsService, by: &Principal, id: ReportId) -> Result<Report, AppError> {
+    pass(service, by, id, None, Action::ReportReleased).await
+}
+
+async fn pass(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ReportId,
+    to: Option<UserId>,
+    action: Action,
+) -> Result<Report, AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let is_passed = rows::take(&tx, id, to, service.clock.now()).await?;
+    let report = rows::find(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
+    if !is_passed {
+        return Err(closed());
+    }
+    audit::record(&tx, Entry::by(by, action, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    Ok(report)
+}
+
+fn closed() -> AppError {
+    AppError::refused(Code::WrongState, "This report is closed.")
+}
+
+/// What is done about a report when it is closed. No deeds: it is dismissed.
+#[derive(Clone, Debug, Default)]
+pub struct Resolution {
+    pub deeds: BTreeSet<ReportDeed>,
+    /// What the author is told.
+    pub words: Option<String>,
+}
+
+/// Closes a report, and all others of the same message, with what is done about it.
+pub async fn resolve(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ReportId,
+    resolution: Resolution,
+) -> Result<Report, AppError> {
+    let words = checked(resolution.words.as_deref())?;
+    let report = rows::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    if report.status == ReportStatus::Closed {
+        return Err(closed());
+    }
+    let warned = match (resolution.deeds.contains(&ReportDeed::Warn), report.author.kind, report.author.id) {
+        (true, SenderKind::User, Some(author)) => Some(UserId(author)),
+        (true, ..) => {
+            return Err(AppError::refused(Code::WrongState, "The author has no account, so no one can be warned."));
+        }
+        (false, ..) => None,
+    };
+    if resolution.deeds.contains(&ReportDeed::Hide) && report.deleted_at.is_none() {
+        hide(service, by, report.message_id, true).await?;
+    }
+    let (now, deeds) = (service.clock.now(), resolution.deeds.iter().copied().collect::<Vec<_>>());
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if rows::close(&tx, report.message_id, by.user_id, &deeds, now).await? == 0 {
+        return Err(closed());
+    }
+    let warning = warned.map(|user_id| rows::NewWarning {
+        user_id,
+        given_by: by.user_id,
+        warning: Warning {
+            id: WarningId::new(),
+            reason: report.reason,
+            words,
+            message_id: Some(report.message_id),
+            conversation_id: report.place.as_ref().map(|place| place.conversation_id),
+            seen_at: None,
+            created_at: now,
+        },
+    });
+    if let Some(new) = &warning {
+        rows::warn(&tx, new).await?;
+        audit::record(&tx, Entry::by(by, Action::AuthorWarned, Some(new.user_id.to_string()))).await?;
+    }
+    let action = if deeds.is_empty() { Action::ReportDismissed } else { Action::ReportClosed };
+    audit::record(&tx, Entry::by(by, action, Some(id.to_string()))).await?;
+    let report = rows::find(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
+    tx.commit().await.map_err(app_error)?;
+    if let Some(new) = warning {
+        service.notify_user(new.user_id, &Event::Warned { warning: Box::new(new.warning) })?;
+    }
+    Ok(report)
+}

@@ -1,0 +1,162 @@
+//! Notes that people keep for themselves, on all their devices. A device that was offline sends what was written there with the version that it
+//! was written on: where another device was faster it is refused, and both are kept by the device.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, NoteId, Timestamp, UserId,
+    auth::Principal,
+    event::Event,
+    line::parse_line,
+    page::{Page, PageRequest},
+    text::Content,
+    view::Note,
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{notes as rows, texts::row_bytes, users},
+};
+use files::quotas;
+use serde_json::json;
+
+use crate::ConversationsService;
+
+pub const MAX_TITLE_CHARS: usize = 200;
+pub const MAX_CONTENT_CHARS: usize = 100_000;
+const MAX_NOTES: u64 = 5_000;
+/// A page is held in memory, and a note may be long.
+const MAX_PAGE: u64 = 25;
+/// So long a device may be away and still hear what was deleted.
+const REMEMBERED: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+/// What a device has of a note.
+#[derive(Clone, Debug)]
+pub struct NoteText {
+    pub title: String,
+    pub content: String,
+    pub pinned: bool,
+    /// The version that it was written on; 0: it is new.
+    pub version: i64,
+    /// When it was written.
+    pub edited_at: Option<Timestamp>,
+}
+
+/// The caller's notes that were stored after `since`, deleted ones among them; without it those that there are.
+pub async fn list(
+    service: &ConversationsService,
+    by: &Principal,
+    since: Option<Timestamp>,
+    page: PageRequest,
+) -> Result<Page<Note>, AppError> {
+    if since.is_some_and(|since| since < service.clock.now().minus(REMEMBERED)) {
+        return Err(AppError::refused(Code::CursorExpired, "This is too long ago. Read all notes anew."));
+    }
+    let page = PageRequest::new(Some(page.page), Some(page.page_size.min(MAX_PAGE)));
+    let (items, total) = rows::since(service.db.reader(), by.user_id, since, page.page_size, page.offset()).await?;
+    Ok(Page::new(items, page, total))
+}
+
+pub async fn find(service: &ConversationsService, by: &Principal, id: NoteId) -> Result<Note, AppError> {
+    let note = rows::find(service.db.reader(), by.user_id, id).await?;
+    note.filter(|note| note.deleted_at.is_none()).ok_or_else(|| Code::NotFound.into())
+}
+
+/// Stores a note. Answers it, and whether it is new. The same again changes nothing.
+pub async fn put(
+    service: &ConversationsService,
+    by: &Principal,
+    id: NoteId,
+    text: NoteText,
+) -> Result<(Note, bool), AppError> {
+    let title =
+        if text.title.trim().is_empty() { String::new() } else { parse_line("title", &text.title, MAX_TITLE_CHARS)? };
+    let content = Content::parse_beside_files(text.content, MAX_CONTENT_CHARS)?.into_string();
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    // One change of a person's notes at a time, and each at a moment of its own.
+    users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let before = rows::find(&tx, by.user_id, id).await?;
+    if let Some(before) = &before {
+        let is_same = (&before.title, &before.content, before.pinned) == (&title, &content, text.pinned);
+        if is_same && before.deleted_at.is_none() {
+            tx.rollback().await.map_err(app_error)?;
+            return Ok((before.clone(), false));
+        }
+        if before.version != text.version {
+            return Err(stale(before));
+        }
+    } else if text.version != 0 {
+        // Deleted so long ago that nothing is known of it any more.
+        return Err(Code::NotFound.into());
+    }
+    let is_there = before.as_ref().is_some_and(|before| before.deleted_at.is_none());
+    if !is_there && rows::count(&tx, by.user_id).await? >= MAX_NOTES {
+        return Err(AppError::refused(Code::TooMany, format!("You can have up to {MAX_NOTES} notes.")));
+    }
+    let note = Note {
+        id,
+        title,
+        content,
+        pinned: text.pinned,
+        version: text.version + 1,
+        created_at: before.as_ref().map_or(now, |before| before.created_at),
+        edited_at: text.edited_at.map_or(now, |at| at.min(now)),
+        updated_at: moment(&tx, by.user_id, now).await?,
+        deleted_at: None,
+    };
+    let bytes = |note: &Note| row_bytes(&[&note.title, &note.content]);
+    quotas::check_text(&service.files, &tx, by.user_id, before.as_ref().map_or(0, bytes), bytes(&note)).await?;
+    rows::put(&tx, by.user_id, &note).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(service, by, &note)?;
+    Ok((note, before.is_none()))
+}
+
+/// Deletes a note, on all devices. One that is deleted already stays so.
+pub async fn delete(
+    service: &ConversationsService,
+    by: &Principal,
+    id: NoteId,
+    version: Option<i64>,
+) -> Result<(), AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let before = rows::find(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
+    if before.deleted_at.is_some() {
+        return tx.rollback().await.map_err(app_error);
+    }
+    if version.is_some_and(|version| version != before.version) {
+        return Err(stale(&before));
+    }
+    let note = Note {
+        title: String::new(),
+        content: String::new(),
+        pinned: false,
+        version: before.version + 1,
+        updated_at: moment(&tx, by.user_id, now).await?,
+        deleted_at: Some(now),
+        ..before
+    };
+    rows::put(&tx, by.user_id, &note).await?;
+    rows::forget(&tx, by.user_id, now.minus(REMEMBERED)).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(service, by, &note)
+}
+
+fn stale(note: &Note) -> AppError {
+    AppError::detailed(Code::Stale, json!(note))
+}
+
+/// Now, or right after the last change of the person's notes.
+async fn moment<C: sea_orm::ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<Timestamp, AppError> {
+    let last = rows::last_change(db, user).await?;
+    Ok(last.map_or(now, |last| now.max(last.plus(Duration::from_millis(1)))))
+}
+
+fn tell(service: &ConversationsService, by: &Principal, note: &Note) -> Result<(), AppError> {
+    service.notify_user(
+        by.user_id,
+        &Event::NoteChanged { note_id: note.id, version: note.version, updated_at: note.updated_at },
+    )
+}

@@ -1,0 +1,289 @@
+//! The end of an account.
+//!
+//! One transaction removes everything personal and ends all sessions. What others share with the account stays usable: its messages become those
+//! of a "Deleted user", what it owned passes on. That touches every conversation it was in, so it is done after the commit, at once where
+//! possible, and by a [job](ForgetJob) in any case, which also rewrites the event log.
+
+use std::time::Duration;
+
+use appcore::{
+    ApiKeyId, AppError, Code, ConversationId, SessionId, UserId, WorkspaceId,
+    auth::Principal,
+    event::{BusMessage, Signal},
+};
+use dbcontext::{
+    Transaction,
+    constraint::app_error,
+    entity::user,
+    query::{self, api_keys, departures, mail_tokens, sessions, users},
+};
+use event_log::events::{Change, Depart};
+use identity::{
+    accounts::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended, tell_others},
+    mail::MailJob,
+    membership::ChangeNotice,
+    presence,
+};
+use jobs::{self, Ended, Job, Stored, Work};
+use platform::{
+    audit::{self, Action, Entry},
+    cleanup,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    ConversationsService,
+    workspaces::{emoji, invitations, submit_all},
+};
+
+/// What is left of a name.
+pub const NOBODY: &str = "Deleted user";
+/// How long the job leaves the work to the request that asked for it.
+const STAND_BY: Duration = Duration::from_secs(60);
+/// Events of a log that are looked at by one statement.
+const EVENTS: i64 = 1_000;
+
+/// Deletes the caller's account.
+pub async fn delete_me(
+    service: &ConversationsService,
+    by: &Principal,
+    password: Option<String>,
+    device: &Device,
+) -> Result<(), AppError> {
+    by.require_session()?;
+    let account = confirmed(service, by, password, device).await?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    oversight::keep_an_admin(&tx, by.user_id).await?;
+    let current = users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    // Changed by another request since it was compared.
+    if current.password_hash != account.password_hash {
+        return Err(Code::PasswordWrong.into());
+    }
+    let left = erase(&tx, service, by.user_id).await?;
+    let target = Some(by.user_id.to_string());
+    audit::record(&tx, Entry::by(by, Action::Deleted, target)).await?;
+    tx.commit().await.map_err(app_error)?;
+    left.follow_up(service).await
+}
+
+/// An account that is gone in a transaction, and what there is to do once that is committed.
+pub(super) struct Left {
+    job: ForgetJob,
+    ended: Vec<SessionId>,
+    revoked: Vec<ApiKeyId>,
+}
+
+/// Removes everything personal of an account that the caller holds, and ends all its sessions and keys.
+pub(super) async fn erase(tx: &Transaction, service: &ConversationsService, user_id: UserId) -> Result<Left, AppError> {
+    let now = service.clock.now();
+    let ended = sessions::end_all(tx, user_id, None, now).await?;
+    let revoked = api_keys::revoke_all(tx, user_id, now).await?;
+    mail_tokens::remove(tx, user_id.0).await?;
+    query::jobs::remove_all(tx, MailJob::KIND, user_id.0).await?;
+    departures::erase(tx, user_id, NOBODY, now).await?;
+    query::prompts::forget_author(tx, user_id).await?;
+    query::emoji::forget_author(tx, user_id).await?;
+    if let Some(picture) = query::pictures::remove(tx, user_id).await? {
+        jobs::ask(tx, now, &cleanup::SweepJob::Upload(picture)).await?;
+    }
+    query::tool_permissions::forget_user(tx, user_id).await?;
+    query::mcp_connections::forget_user(tx, user_id).await?;
+    query::assistants::forget_maker(tx, user_id, now).await?;
+    cleanup::ask_for_knowledge(tx, now).await?;
+    let job = ForgetJob { user_id };
+    jobs::ask_after(tx, now, &job, STAND_BY).await?;
+    Ok(Left { job, ended, revoked })
+}
+
+impl Left {
+    /// Tells the other instances, and passes on what the account had.
+    pub(super) async fn follow_up(self, service: &ConversationsService) -> Result<(), AppError> {
+        let Self { job, ended, revoked } = self;
+        let user_id = job.user_id;
+        drop(service.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(user_id))]));
+        tell_ended(&service.identity, ended).await;
+        tell_revoked(&service.identity, revoked).await;
+        // While it is known with whom they shared something.
+        tell_others(&service.identity, user_id).await;
+        match pass_on(service, user_id).await {
+            // The rest may take long, and the caller need not wait.
+            Ok(()) => {
+                query::jobs::hasten(service.db.writer(), ForgetJob::KIND, job.subject()).await?;
+                service.wake_workers();
+            }
+            Err(error) => tracing::warn!(%error, %user_id, "what a deleted account had is passed on later"),
+        }
+        Ok(())
+    }
+}
+
+/// The caller's account, once it is certain that it is them; guesses at the password count.
+async fn confirmed(
+    service: &ConversationsService,
+    by: &Principal,
+    password: Option<String>,
+    device: &Device,
+) -> Result<user::Model, AppError> {
+    let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let guess = guesses::begin(&service.identity, &account.email, Some(account.id), device).await?;
+    let checked = reauthenticate::check(&service.identity, by, password).await;
+    if checked.as_ref().is_err_and(|error| error.code() == Code::PasswordWrong) {
+        guess.failed().await;
+    } else {
+        guess.passed().await;
+    }
+    checked
+}
+
+/// Goes through what a deleted account has left, until nothing tells of the person. It can be done again at any time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ForgetJob {
+    user_id: UserId,
+}
+
+impl Stored for ForgetJob {
+    const KIND: &'static str = "forget";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.user_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.user_id.0
+    }
+}
+
+impl Job<ConversationsService> for ForgetJob {
+    async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
+        let forgetting = async {
+            // What can't be forgotten in one place is forgotten in all others, and tried again.
+            let passed_on = pass_on(work.state, self.user_id).await;
+            let purged = departures::purge_chats(work.state.db.writer(), self.user_id).await;
+            let rewritten = rewrite_log(work.state, self.user_id).await;
+            work.state.db.forget_removed();
+            passed_on.and(purged).and(rewritten)?;
+            // Their last connections have ended by then, so their last-seen time is written no more.
+            tokio::time::sleep(presence::GRACE * 2).await;
+            work.state.identity.presence.forget(self.user_id).await;
+            Ok(())
+        };
+        tokio::select! {
+            forgotten = forgetting => forgotten.map(|()| Ended::Done),
+            _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
+            () = work.draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+/// Leaves all conversations and workspaces; what was owned passes to another member.
+async fn pass_on(service: &ConversationsService, user_id: UserId) -> Result<(), AppError> {
+    let conversations = departures::conversations(service.db.writer(), user_id).await?;
+    let depart = |conversation_id| Change::Depart(Depart { conversation_id, user_id });
+    let changes = conversations.into_iter().map(|id| (id, depart(id))).collect();
+    let mut failed = submit_all(service, changes).await?;
+    for workspace in departures::workspaces(service.db.writer(), user_id).await? {
+        if let Err(error) = leave_workspace(service, workspace, user_id).await {
+            tracing::warn!(%error, %workspace, "somebody whose account was deleted is still in a workspace");
+            failed = Some(error);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn leave_workspace(service: &ConversationsService, id: WorkspaceId, user_id: UserId) -> Result<(), AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    query::workspaces::lock(&tx, id).await?;
+    let heir = departures::leave(&tx, id, user_id, now).await?;
+    invitations::revoke_beyond(&tx, id, user_id, None, now).await?;
+    emoji::end(&tx, id, now).await?;
+    tx.commit().await.map_err(app_error)?;
+    if let Some(heir) = heir {
+        ChangeNotice::of(id, [heir]).tell(&service.identity);
+    }
+    Ok(())
+}
+
+/// Takes the name out of the events that tell of the person.
+async fn rewrite_log(service: &ConversationsService, user_id: UserId) -> Result<(), AppError> {
+    let mut failed = None;
+    for (conversation, last_seq) in departures::logs(service.db.reader(), user_id).await? {
+        if let Err(error) = rewrite_log_of(service, user_id, conversation, last_seq).await {
+            tracing::warn!(%error, %conversation, "a log still has the name of somebody whose account was deleted");
+            failed = Some(error);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+async fn rewrite_log_of(
+    service: &ConversationsService,
+    user_id: UserId,
+    conversation_id: ConversationId,
+    last_seq: i64,
+) -> Result<(), AppError> {
+    let id = user_id.to_string();
+    let mut after = -1;
+    while after < last_seq {
+        let up_to = after + EVENTS;
+        let part = departures::events(service.db.reader(), user_id, conversation_id, (after, up_to)).await?;
+        after = up_to;
+        let mut changed = Vec::new();
+        for mut event in part {
+            let mut payload: Value = serde_json::from_str(&event.payload).map_err(AppError::internal)?;
+            if anonymise(&mut payload, &id) {
+                event.payload = payload.to_string();
+                changed.push(event);
+            }
+        }
+        query::events::rewrite(service.db.writer(), changed, false).await?;
+    }
+    Ok(())
+}
+
+/// Whether the person was named in it.
+fn anonymise(value: &mut Value, id: &str) -> bool {
+    match value {
+        Value::Array(items) => items.iter_mut().fold(false, |named, item| anonymise(item, id) | named),
+        Value::Object(fields) => {
+            let is = |name: &str, text: &str| fields.get(name).and_then(Value::as_str) == Some(text);
+            let (sender, member) = (is("kind", "user") && is("id", id), is("user_id", id));
+            if sender {
+                *value = json!({ "kind": "deleted", "id": null, "name": NOBODY });
+                return true;
+            }
+            let named = member && fields.contains_key("display_name") && !is("display_name", NOBODY);
+            if named {
+                fields.insert("display_name".to_owned(), NOBODY.into());
+            }
+            fields.values_mut().fold(named, |named, field| anonymise(field, id) | named)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_taken_out_of_an_event_and_others_are_left() {
+        let mut event = json!({
+            "message": { "id": "m", "sender": { "kind": "user", "id": "u1", "name": "Anna" }, "content": "u1" },
+            "member": { "user_id": "u1", "display_name": "Anna", "role": "owner" },
+            "others": [{ "user_id": "u2", "display_name": "Ben" }, { "kind": "user", "id": "u2", "name": "Ben" }],
+        });
+        assert!(anonymise(&mut event, "u1"));
+        assert_eq!(
+            event,
+            json!({
+                "message": { "id": "m", "sender": { "kind": "deleted", "id": null, "name": NOBODY }, "content": "u1" },
+                "member": { "user_id": "u1", "display_name": NOBODY, "role": "owner" },
+                "others": [{ "user_id": "u2", "display_name": "Ben" }, { "kind": "user", "id": "u2", "name": "Ben" }],
+            })
+        );
+        assert!(!anonymise(&mut event, "u1"), "there is nothing left to change");
+    }
+}

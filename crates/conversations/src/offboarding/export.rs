@@ -1,0 +1,234 @@
+//! One's own data, all of it, in pieces: an account of any size passes through little memory.
+
+use std::sync::Arc;
+
+use appcore::{
+    AppError, Code, ConversationId,
+    auth::Principal,
+    page::{MAX_PAGE_SIZE, PageRequest},
+    view::{ExportedDevice, ExportedIdentity, ExportedPasskey, Message},
+};
+use dbcontext::query::{exports, known_devices, mcp_connections, sections, user_settings, users};
+use futures_util::{Stream, stream};
+use gateway::keys;
+use identity::accounts::{identities, issue, passkeys, sessions};
+use platform::{
+    audit::{self, Action, Entry},
+    work_pools::{WorkOwner, WorkPool, WorkSlot},
+};
+use serde::Serialize;
+use tokio::sync::mpsc::{self, error::TrySendError};
+use uuid::Uuid;
+
+use crate::{ConversationsService, notes, workspaces};
+
+/// Pieces that may wait for a reader who is slow.
+const AHEAD: usize = 4;
+/// What a piece is gathered to.
+const PIECE: usize = 16 * 1024;
+
+/// The caller's own data.
+pub async fn export(
+    service: Arc<ConversationsService>,
+    by: Principal,
+) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
+    let entry = Entry::by(&by, Action::Exported, None);
+    let owner = WorkOwner::user(by.user_id);
+    pieces(service, by, (entry, owner)).await
+}
+
+/// The JSON of [`appcore::view::Export`], piece by piece: the data of `by`. The audit entry and the owner of the work say who asks for it.
+pub(super) async fn pieces(
+    service: Arc<ConversationsService>,
+    by: Principal,
+    (entry, owner): (Entry, WorkOwner),
+) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let slot = Some(service.work.export.acquire(owner).await?);
+    tokio::spawn(async move {
+        let pool = Arc::clone(&service.work.export);
+        let mut out = Out { sender, text: Vec::new(), first: true, slot, pool, owner };
+        match write(&service, &by, entry, &mut out).await {
+            Ok(()) | Err(Stopped::ReaderIsGone) => {}
+            Err(Stopped::By(error)) => _ = out.sender.send(Err(error)).await,
+        }
+    });
+    Ok(stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) }))
+}
+
+/// Why the writing ended early.
+enum Stopped {
+    ReaderIsGone,
+    By(AppError),
+}
+
+impl From<AppError> for Stopped {
+    fn from(error: AppError) -> Self {
+        Self::By(error)
+    }
+}
+
+struct Out {
+    sender: mpsc::Sender<Result<Vec<u8>, AppError>>,
+    text: Vec<u8>,
+    /// Whether the list is still empty.
+    first: bool,
+    /// `None` while a slow reader is waited for: they keep nobody else waiting.
+    slot: Option<WorkSlot>,
+    pool: Arc<WorkPool>,
+    owner: WorkOwner,
+}
+
+impl Out {
+    fn text(&mut self, text: &str) {
+        self.text.extend_from_slice(text.as_bytes());
+    }
+
+    fn value(&mut self, value: &impl Serialize) -> Result<(), Stopped> {
+        serde_json::to_writer(&mut self.text, value).map_err(|error| AppError::internal(error).into())
+    }
+
+    fn begin(&mut self, name: &str) {
+        self.text(&format!(",\"{name}\":["));
+        self.first = true;
+    }
+
+    async fn item(&mut self, item: &impl Serialize) -> Result<(), Stopped> {
+        if !std::mem::take(&mut self.first) {
+            self.text(",");
+        }
+        self.value(item)?;
+        if self.text.len() >= PIECE { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> Result<(), Stopped> {
+        let piece = Ok(std::mem::take(&mut self.text));
+        match self.sender.try_send(piece) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Closed(_)) => return Err(Stopped::ReaderIsGone),
+            Err(TrySendError::Full(piece)) => {
+                self.slot = None;
+                self.sender.send(piece).await.map_err(|_| Stopped::ReaderIsGone)?;
+            }
+        }
+        self.slot = Some(self.pool.acquire_for_job(self.owner).await);
+        Ok(())
+    }
+
+    /// Sends the last piece.
+    async fn finish(&mut self) -> Result<(), Stopped> {
+        self.slot = None;
+        self.sender.send(Ok(std::mem::take(&mut self.text))).await.map_err(|_| Stopped::ReaderIsGone)
+    }
+}
+
+/// Writes all pages of a list, each item as it is to be shown.
+macro_rules! pages {
+    ($out:ident, $name:literal, |$page:ident| $list:expr) => {
+        pages!($out, $name, |$page| $list, |item| item)
+    };
+    ($out:ident, $name:literal, |$page:ident| $list:expr, |$item:ident| $shown:expr) => {
+        $out.begin($name);
+        for number in 1.. {
+            let $page = PageRequest::new(Some(number), Some(MAX_PAGE_SIZE));
+            let part = $list.await?.items;
+            if part.is_empty() {
+                break;
+            }
+            for $item in part {
+                $out.item(&$shown).await?;
+            }
+        }
+        $out.text("]");
+    };
+}
+
+async fn write(service: &ConversationsService, by: &Principal, entry: Entry, out: &mut Out) -> Result<(), Stopped> {
+    // Before anything leaves: what can't be written down is not given out.
+    audit::record(service.db.writer(), entry).await?;
+    let db = service.db.reader();
+    let user = users::by_id(db, by.user_id).await?.ok_or(AppError::from(Code::Unauthenticated))?;
+    out.text("{\"user\":");
+    out.value(&issue::own_view(&user)?)?;
+    out.text(",\"instructions\":");
+    out.value(&user_settings::instructions(db, by.user_id).await?)?;
+
+    out.begin("sections");
+    for section in sections::exported(db, by.user_id).await? {
+        out.item(&section).await?;
+    }
+    out.text("]");
+
+    pages!(out, "sessions", |page| sessions::list(&service.identity, by, page));
+    out.begin("known_devices");
+    for known in known_devices::of_user(db, by.user_id).await? {
+        let device =
+            ExportedDevice { address: known.network, user_agent: known.agent, last_seen_at: known.last_seen_at };
+        out.item(&device).await?;
+    }
+    out.text("]");
+
+    pages!(out, "identities", |page| identities::list(&service.identity, by, page), |item| ExportedIdentity {
+        provider: item.provider,
+        email: item.email,
+        created_at: item.created_at,
+        last_used_at: item.last_used_at,
+    });
+    pages!(out, "passkeys", |page| passkeys::list(&service.identity, by, page), |item| ExportedPasskey {
+        name: item.name,
+        created_at: item.created_at,
+        last_used_at: item.last_used_at,
+    });
+    pages!(out, "api_keys", |page| keys::list(&service.gateway, by, page));
+    out.begin("tool_connections");
+    for connection in mcp_connections::exported(db, by.user_id).await? {
+        out.item(&connection).await?;
+    }
+    out.text("]");
+    pages!(out, "workspaces", |page| workspaces::list(service, by, page));
+
+    out.begin("conversations");
+    let mut after = ConversationId(Uuid::nil());
+    loop {
+        let part = exports::conversations(db, by.user_id, after).await?;
+        let Some(last) = part.last() else { break };
+        after = last.id;
+        for conversation in part {
+            out.item(&conversation).await?;
+        }
+    }
+    out.text("]");
+
+    out.begin("messages");
+    let mut after = ConversationId(Uuid::nil());
+    loop {
+        let part = exports::conversations(db, by.user_id, after).await?;
+        let Some(last) = part.last() else { break };
+        after = last.id;
+        for conversation in part {
+            write_messages(service, by, conversation.id, out).await?;
+        }
+    }
+    out.text("]");
+    // The longest of them are read a few at a time.
+    pages!(out, "notes", |page| notes::list(service, by, None, page));
+    out.text("}");
+    out.finish().await
+}
+
+async fn write_messages(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    out: &mut Out,
+) -> Result<(), Stopped> {
+    let mut after = 0;
+    loop {
+        let part = exports::messages(service.db.reader(), by.user_id, id, after).await?;
+        let Some(last) = part.last() else { return Ok(()) };
+        after = last.seq;
+        for row in part {
+            out.item(&Message::try_from(row)?).await?;
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Leaving: one's own data to take along, and the end of an account, by oneself or by an administrator.
+
+mod by_admin;
+mod deletion;
+mod export;
+
+pub use self::{
+    by_admin::{delete, export_of},
+    deletion::delete_me,
+    export::export,
+};
+pub use deletion::ForgetJob;

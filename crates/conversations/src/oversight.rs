@@ -1,0 +1,97 @@
+//! What administrators of the installation do about conversations that they need not be in. What is said there is never shown to them.
+
+use appcore::{
+    AppError, Code, ConversationId, UserId,
+    line::check_search,
+    page::{MAX_PAGE_SIZE, Page, PageRequest, Slice},
+    view::{AdminConversation, AdminConversationMember},
+};
+use dbcontext::query::admin_conversations as seen;
+pub use dbcontext::query::admin_conversations::Filter;
+use event_log::events::{Change, EndConversation, HandOver};
+use identity::accounts::Confirmed;
+use platform::audit::{Action, Entry};
+
+use super::channels;
+use crate::ConversationsService;
+
+/// Conversations of all workspaces, the newest first.
+pub async fn list(
+    service: &ConversationsService,
+    filter: &Filter,
+    limit: u64,
+) -> Result<Slice<AdminConversation>, AppError> {
+    check_search(&filter.text)?;
+    let limit = limit.clamp(1, MAX_PAGE_SIZE);
+    let mut items = seen::list(service.db.reader(), filter, limit + 1).await?;
+    let has_more = items.len() as u64 > limit;
+    items.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(Slice { items, has_more })
+}
+
+pub async fn find(service: &ConversationsService, id: ConversationId) -> Result<AdminConversation, AppError> {
+    seen::find(service.db.reader(), id).await?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// Who is in a channel or group, by name. Who talks with whom alone, or with an assistant, is nobody else's business.
+pub async fn members(
+    service: &ConversationsService,
+    id: ConversationId,
+    text: &str,
+    page: PageRequest,
+) -> Result<Page<AdminConversationMember>, AppError> {
+    check_search(text)?;
+    owned(service, id).await?;
+    let (items, total) = seen::members(service.db.reader(), id, text, page).await?;
+    Ok(Page::new(items, page, total))
+}
+
+/// Makes another member of a channel or group its owner; the former one becomes an administrator of it.
+pub async fn set_owner(
+    service: &ConversationsService,
+    by: &Confirmed,
+    id: ConversationId,
+    owner: UserId,
+) -> Result<AdminConversation, AppError> {
+    let able = owned(service, id).await?.kind.capabilities();
+    let entry = Entry::by(by, Action::ConversationOwnerChanged, Some(format!("{id}:{owner}")));
+    let handed_over = if able.members_are_durable {
+        let hand_over = HandOver { conversation_id: id, user_id: owner, entry };
+        service.events.writer.submit(Change::HandOver(hand_over)).await.map(drop)
+    } else {
+        channels::hand_over(service, id, owner, entry).await.map(drop)
+    };
+    handed_over.map_err(|error| match error.code() {
+        Code::NotFound => AppError::field("owner_id", "not_found", "This person isn't in the conversation."),
+        _ => error,
+    })?;
+    seen::find(service.db.writer(), id).await?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// Deletes a conversation for everybody in it. Its name must be given, so that it is no other one.
+pub async fn delete(
+    service: &ConversationsService,
+    by: &Confirmed,
+    id: ConversationId,
+    name: &str,
+) -> Result<(), AppError> {
+    let conversation = seen::find(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
+    if conversation.is_default {
+        return Err(AppError::refused(Code::DefaultChannel, "The workspace's default channel can't be deleted."));
+    }
+    if conversation.title.unwrap_or_else(|| id.to_string()) != name.trim() {
+        return Err(AppError::field("name", "invalid", "Enter the conversation's name exactly as it is."));
+    }
+    let entry = Entry::by(by, Action::ConversationRemoved, Some(id.to_string()));
+    service.events.writer.submit(Change::EndConversation(EndConversation { conversation_id: id, entry })).await?;
+    Ok(())
+}
+
+/// A conversation of a kind that somebody owns.
+async fn owned(service: &ConversationsService, id: ConversationId) -> Result<AdminConversation, AppError> {
+    let conversation = seen::find(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
+    if conversation.kind.capabilities().has_owner {
+        return Ok(conversation);
+    }
+    Err(AppError::refused(Code::WrongState, "Only channels and groups have an owner."))
+}

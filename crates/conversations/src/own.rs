@@ -1,0 +1,58 @@
+//! What a member has chosen for a conversation: nobody else sees it.
+
+use appcore::{
+    AppError, Code, ConversationId, SectionId, Timestamp,
+    auth::Principal,
+    event::Event,
+    view::{Notify, OwnMembership, OwnSettings},
+};
+use dbcontext::query;
+use event_log::access;
+
+use crate::ConversationsService;
+
+/// `None` leaves a field as it is; an inner `None` takes it away.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OwnChange {
+    /// An inner `None` leaves it to the settings.
+    pub notify: Option<Option<Notify>>,
+    pub muted_until: Option<Option<Timestamp>>,
+    pub pinned: Option<bool>,
+    pub section_id: Option<Option<SectionId>>,
+}
+
+/// Changes it, and tells the caller's own connections.
+pub async fn set_own(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+    change: OwnChange,
+) -> Result<OwnMembership, AppError> {
+    access::member(&service.events, by.user_id, id).await?;
+    if let Some(Some(section)) = change.section_id
+        && !query::sections::of(service.db.reader(), by.user_id).await?.iter().any(|own| own.id == section)
+    {
+        return Err(AppError::field("section_id", "not_found", "This section doesn't exist."));
+    }
+    let seen = query::conversations::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    let old = seen.own()?.ok_or(Code::NotFound)?;
+    let chooses_notify = change.notify.map(|notify| notify.is_some());
+    let mut settings = OwnSettings {
+        notify: change.notify.flatten().unwrap_or(old.settings.notify),
+        notify_chosen: chooses_notify.unwrap_or(old.settings.notify_chosen),
+        muted_until: change.muted_until.unwrap_or(old.settings.muted_until),
+        pinned: change.pinned.unwrap_or(old.settings.pinned),
+        section_id: change.section_id.unwrap_or(old.settings.section_id),
+    };
+    if settings != old.settings {
+        if !query::members::set_own(service.db.writer(), id, by.user_id, settings, chooses_notify).await? {
+            return Err(Code::NotFound.into());
+        }
+        if chooses_notify == Some(false) {
+            let now = query::conversations::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+            settings.notify = now.own()?.ok_or(Code::NotFound)?.settings.notify;
+        }
+        service.notify_user(by.user_id, &Event::OwnChanged { conversation_id: id, own: settings })?;
+    }
+    Ok(OwnMembership { settings, ..old })
+}

@@ -1,0 +1,145 @@
+//! Folders of one's own sidebar. With instructions, or [files](assistants::knowledge), they are projects: what assistants keep to and answer from in the chats
+//! that one has with them alone there.
+
+use appcore::{AppError, Code, SectionId, auth::Principal, event::Event, line::parse_line, view::Section};
+use assistants::definitions::instructions;
+use dbcontext::{
+    constraint::app_error,
+    query::{sections as rows, texts::row_bytes, users},
+};
+use files::quotas;
+use platform::cleanup;
+use sea_orm::ConnectionTrait;
+
+use crate::ConversationsService;
+
+const MAX_NAME_CHARS: usize = 80;
+/// The longest instructions of a section, in characters.
+const MAX_INSTRUCTIONS: usize = 8_000;
+/// How many somebody may have.
+const MAX_SECTIONS: usize = 100;
+
+/// What is to be changed of a section.
+#[derive(Clone, Debug, Default)]
+pub struct SectionChange {
+    pub name: Option<String>,
+    pub position: Option<i64>,
+}
+
+/// The caller's sections, in their order.
+pub async fn list(service: &ConversationsService, by: &Principal) -> Result<Vec<Section>, AppError> {
+    rows::of(service.db.reader(), by.user_id).await
+}
+
+/// Makes a section; without a position it is the last one.
+pub async fn create(
+    service: &ConversationsService,
+    by: &Principal,
+    name: &str,
+    position: Option<i64>,
+) -> Result<Section, AppError> {
+    let name = parse_line("name", name, MAX_NAME_CHARS)?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    // One change of a person's sections at a time.
+    users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let mut sections = rows::of(&tx, by.user_id).await?;
+    if sections.len() >= MAX_SECTIONS {
+        return Err(AppError::refused(Code::WrongState, format!("You can have up to {MAX_SECTIONS} sections.")));
+    }
+    let new = Section { id: SectionId::new(), name, position: 0 };
+    rows::insert(&tx, by.user_id, &new).await?;
+    let id = new.id;
+    let place = place(position, sections.len());
+    sections.insert(place, new);
+    let sections = number(&tx, by, sections).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(service, by, &sections)?;
+    sections.into_iter().find(|section| section.id == id).ok_or_else(|| Code::NotFound.into())
+}
+
+/// Renames or moves a section.
+pub async fn update(
+    service: &ConversationsService,
+    by: &Principal,
+    id: SectionId,
+    change: SectionChange,
+) -> Result<Section, AppError> {
+    let name = change.name.as_deref().map(|name| parse_line("name", name, MAX_NAME_CHARS)).transpose()?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let mut sections = rows::of(&tx, by.user_id).await?;
+    let at = sections.iter().position(|section| section.id == id).ok_or(Code::NotFound)?;
+    let mut section = sections.remove(at);
+    if let Some(name) = name {
+        section.name = name;
+        rows::update(&tx, by.user_id, &section).await?;
+    }
+    let place = place(change.position.or(i64::try_from(at).ok()), sections.len());
+    sections.insert(place, section);
+    let sections = number(&tx, by, sections).await?;
+    tx.commit().await.map_err(app_error)?;
+    tell(service, by, &sections)?;
+    sections.into_iter().find(|section| section.id == id).ok_or_else(|| Code::NotFound.into())
+}
+
+/// Removes a section with its files; what was in it is in none.
+pub async fn remove(service: &ConversationsService, by: &Principal, id: SectionId) -> Result<(), AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let mut sections = rows::of(&tx, by.user_id).await?;
+    let at = sections.iter().position(|section| section.id == id).ok_or(Code::NotFound)?;
+    sections.remove(at);
+    rows::remove(&tx, by.user_id, id).await?;
+    let sections = number(&tx, by, sections).await?;
+    cleanup::ask_for_knowledge(&tx, service.clock.now()).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    tell(service, by, &sections)
+}
+
+/// What assistants keep to in a section; empty where there is nothing.
+pub async fn instructions(service: &ConversationsService, by: &Principal, id: SectionId) -> Result<String, AppError> {
+    rows::instructions(service.db.reader(), by.user_id, id).await?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// Sets it. Answers it as it is kept.
+pub async fn set_instructions(
+    service: &ConversationsService,
+    by: &Principal,
+    id: SectionId,
+    text: &str,
+) -> Result<String, AppError> {
+    let text = instructions::parse(text, MAX_INSTRUCTIONS)?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let before = rows::instructions(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
+    quotas::check_text(&service.files, &tx, by.user_id, row_bytes(&[&before]), row_bytes(&[&text])).await?;
+    if !rows::set_instructions(&tx, by.user_id, id, &text).await? {
+        return Err(Code::NotFound.into());
+    }
+    tx.commit().await.map_err(app_error)?;
+    Ok(text)
+}
+
+/// Tells the caller's own connections, other devices among them.
+fn tell(service: &ConversationsService, by: &Principal, sections: &[Section]) -> Result<(), AppError> {
+    service.notify_user(by.user_id, &Event::SectionsChanged { sections: sections.to_vec() })
+}
+
+fn place(wanted: Option<i64>, last: usize) -> usize {
+    wanted.map_or(last, |wanted| usize::try_from(wanted.max(0)).unwrap_or(last).min(last))
+}
+
+/// Numbers the sections from 0 in this order.
+async fn number<C: ConnectionTrait>(
+    db: &C,
+    by: &Principal,
+    mut sections: Vec<Section>,
+) -> Result<Vec<Section>, AppError> {
+    for (position, section) in (0..).zip(&mut sections) {
+        if section.position != position {
+            section.position = position;
+            rows::update(db, by.user_id, section).await?;
+        }
+    }
+    Ok(sections)
+}

@@ -1,0 +1,130 @@
+//! A chat with an assistant, shown to others of its workspace by a link, as it was when it was shared.
+//!
+//! Which messages are shown, in which versions, is written down; what they say is read when somebody reads it. So what comes later is not shown, and
+//! what is deleted, or hidden by a moderator, is shown no longer. Files, sources and what tools did are not shown.
+
+use std::collections::HashMap;
+
+use appcore::{
+    AppError, Code, ConversationId, MessageId, ShareId,
+    auth::Principal,
+    page::{Page, PageRequest},
+    view::{Message, Share, SharedChat, SharedMessage, Sharer},
+};
+use dbcontext::query::{
+    self,
+    messages::NamedMessage,
+    shares::{self as rows, ShareRow, SharedRow, SharedVersion},
+};
+use event_log::access;
+use uuid::Uuid;
+
+use crate::ConversationsService;
+
+/// So many messages are shown, the newest.
+const MAX_MESSAGES: usize = 1_000;
+
+/// How the caller shares a chat of theirs; `None`: they don't.
+pub async fn own(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ConversationId,
+) -> Result<Option<Share>, AppError> {
+    access::member(&service.events, by.user_id, id).await?;
+    rows::of_conversation(service.db.reader(), id).await?.map(view).transpose()
+}
+
+/// Shares a chat of the caller's as it is now. The link stays the one that it has.
+pub async fn put(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<Share, AppError> {
+    let access = access::member(&service.events, by.user_id, id).await?;
+    if !access.kind.capabilities().asks_every_message {
+        return Err(AppError::refused(Code::WrongState, "Only chats with an assistant can be shared."));
+    }
+    let db = service.db.writer();
+    let shown = rows::shown(db, id, MAX_MESSAGES).await?;
+    if shown.is_empty() {
+        return Err(AppError::refused(Code::WrongState, "There is nothing to share in this chat yet."));
+    }
+    let messages = serde_json::to_string(&shown).map_err(AppError::internal)?;
+    // Nobody guesses it.
+    let link = ShareId(Uuid::new_v4());
+    rows::put(db, id, (link, by.user_id), messages, service.clock.now()).await?;
+    view(rows::of_conversation(db, id).await?.ok_or(Code::NotFound)?)
+}
+
+/// Has nobody read it by its link any more.
+pub async fn revoke(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<(), AppError> {
+    access::member(&service.events, by.user_id, id).await?;
+    rows::remove(service.db.writer(), id).await
+}
+
+/// A chat that somebody of the caller's workspace shares.
+pub async fn find(service: &ConversationsService, by: &Principal, id: ShareId) -> Result<SharedChat, AppError> {
+    let row = readable(service, by, id).await?;
+    Ok(SharedChat {
+        id: row.id,
+        workspace_id: row.workspace_id,
+        title: row.title,
+        shared_by: Sharer { id: row.user_id, name: row.user_name },
+        updated_at: row.updated_at,
+    })
+}
+
+/// Its messages, the oldest first. A page has fewer where some are gone.
+pub async fn messages(
+    service: &ConversationsService,
+    by: &Principal,
+    id: ShareId,
+    page: PageRequest,
+) -> Result<Page<SharedMessage>, AppError> {
+    let shown = versions(&readable(service, by, id).await?.messages)?;
+    let skip = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+    let take = usize::try_from(page.page_size).unwrap_or(usize::MAX);
+    let total = shown.len() as u64;
+    let part: Vec<SharedVersion> = shown.into_iter().skip(skip).take(take).collect();
+    Ok(Page::new(read(service, &part).await?, page, total))
+}
+
+async fn readable(service: &ConversationsService, by: &Principal, id: ShareId) -> Result<SharedRow, AppError> {
+    rows::readable(service.db.reader(), by.user_id, id).await?.ok_or_else(|| Code::NotFound.into())
+}
+
+/// What these versions say, as far as they are there to be read.
+async fn read(service: &ConversationsService, part: &[SharedVersion]) -> Result<Vec<SharedMessage>, AppError> {
+    let ids: Vec<MessageId> = part.iter().map(|(id, _)| *id).collect();
+    let found = query::messages::get_all(service.db.reader(), &ids).await?;
+    let mut found: HashMap<MessageId, NamedMessage> = found.into_iter().map(|row| (row.id, row)).collect();
+    let others: Vec<SharedVersion> =
+        part.iter().filter(|(id, version)| found.get(id).is_some_and(|row| row.version != *version)).copied().collect();
+    let kept = if others.is_empty() { Vec::new() } else { rows::said(service.db.reader(), &others).await? };
+    for said in kept {
+        if let Some(row) = found.get_mut(&said.message_id) {
+            (row.content, row.model) = (said.content, said.model);
+            row.version = part.iter().find(|(id, _)| *id == row.id).map_or(row.version, |(_, version)| *version);
+        }
+    }
+    let mut messages = Vec::with_capacity(part.len());
+    for (id, version) in part {
+        let row = found.remove(id).filter(|row| row.version == *version);
+        let Some(row) = row.filter(|row| row.deleted_at.is_none() && row.hidden_at.is_none()) else { continue };
+        let message = Message::try_from(row)?;
+        messages.push(SharedMessage {
+            id: message.id,
+            sender: message.sender,
+            content: message.content,
+            model: message.model,
+            files: message.attachments.into_iter().map(|file| file.name).collect(),
+            created_at: message.created_at,
+        });
+    }
+    Ok(messages)
+}
+
+fn view(row: ShareRow) -> Result<Share, AppError> {
+    let messages = versions(&row.messages)?.len() as u64;
+    Ok(Share { id: row.id, messages, created_at: row.created_at, updated_at: row.updated_at })
+}
+
+fn versions(messages: &str) -> Result<Vec<SharedVersion>, AppError> {
+    serde_json::from_str(messages).map_err(AppError::internal)
+}

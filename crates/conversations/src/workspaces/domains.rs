@@ -1,0 +1,119 @@
+//! Joining by the domain of one's verified address.
+//!
+//! Whoever opens a workspace to a domain must have a verified address there themselves, and domains at which anybody can get
+//! an address are refused: otherwise a stranger could pass for a colleague, or draw others' colleagues in.
+
+use std::{collections::HashSet, sync::LazyLock};
+
+use appcore::{
+    AppError, Code, WorkspaceId,
+    auth::{Email, Principal},
+    page::{Page, PageRequest},
+    view::{OfferedWorkspace, Workspace, WorkspaceRole},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::user,
+    query::{users, workspace_domains as rows, workspaces},
+};
+use identity::membership::{ChangeNotice, default_channel};
+use platform::audit::{self, Action, Entry};
+
+use super::find;
+use crate::ConversationsService;
+
+/// How many domains a workspace may have.
+const MAX_DOMAINS: usize = 10;
+
+/// Where anybody can have an address.
+static PUBLIC: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+    let lines = include_str!("public_mail_domains.txt").lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+});
+
+/// The workspaces that the caller may join.
+pub async fn offered(
+    service: &ConversationsService,
+    by: &Principal,
+    page: PageRequest,
+) -> Result<Page<OfferedWorkspace>, AppError> {
+    let user = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let Some(domain) = verified_domain(&user) else { return Ok(Page::new(Vec::new(), page, 0)) };
+    let (seen, total) = rows::offered(service.db.reader(), by.user_id, domain, page).await?;
+    let items = seen.into_iter().map(|row| OfferedWorkspace { id: row.id, name: row.name }).collect();
+    Ok(Page::new(items, page, total))
+}
+
+/// Makes the caller a member of a workspace that is open to their domain; for everybody else, and for whoever was removed from it, it is
+/// not there.
+pub async fn join(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<Workspace, AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    workspaces::lock(&tx, id).await?;
+    if workspaces::role(&tx, id, by.user_id).await?.is_some() {
+        return Err(Code::AlreadyMember.into());
+    }
+    let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    let domain = verified_domain(&user).ok_or(Code::NotFound)?;
+    let is_open = workspaces::name(&tx, id).await?.is_some() && rows::lets_in(&tx, id, domain).await?;
+    if !is_open || workspaces::removed_at(&tx, id, by.user_id).await?.is_some() {
+        return Err(Code::NotFound.into());
+    }
+    let now = service.clock.now();
+    identity::membership::quota::check_members(&tx, id, WorkspaceRole::Member, now).await?;
+    workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
+    let channel = default_channel::settle(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    ChangeNotice::entered(id, by.user_id).tell(&service.identity);
+    channel.tell(&service.identity);
+    find(service, by, id).await
+}
+
+/// The domain of an account's address, once it is known to be theirs.
+fn verified_domain(user: &user::Model) -> Option<&str> {
+    if !user.is_verified() {
+        return None;
+    }
+    user.email.split_once('@').map(|(_, domain)| domain)
+}
+
+/// The domains as they are to be stored. Those that are new must be the caller's own.
+pub(super) fn parse(wanted: &[String], known: &[String], by: &user::Model) -> Result<Vec<String>, AppError> {
+    let wrong = |code: &'static str, message: String| Err(AppError::field("join_domains", code, message));
+    if wanted.len() > MAX_DOMAINS {
+        return wrong("too_long", format!("A workspace can have up to {MAX_DOMAINS} domains."));
+    }
+    let own = verified_domain(by);
+    let mut domains = Vec::new();
+    for text in wanted {
+        let text = text.trim().trim_start_matches('@');
+        let Ok(address) = Email::parse(&format!("somebody@{text}")) else {
+            return wrong("invalid", format!("{text:?} isn't a valid email domain."));
+        };
+        let domain = address.domain().to_owned();
+        if PUBLIC.contains(domain.as_str()) || !domain.contains('.') {
+            return wrong("public", format!("Anyone can get an email at {domain}. Invite people instead."));
+        }
+        if !known.contains(&domain) && own != Some(domain.as_str()) {
+            return wrong("not_yours", format!("To add {domain}, you need a verified email at that domain."));
+        }
+        if !domains.contains(&domain) {
+            domains.push(domain);
+        }
+    }
+    Ok(domains)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_made_of_domains_in_lower_case() {
+        assert!(PUBLIC.len() > 100);
+        for domain in PUBLIC.iter() {
+            assert_eq!(Email::parse(&format!("a@{domain}")).unwrap().domain(), *domain);
+        }
+        assert!(PUBLIC.contains("gmail.com"));
+    }
+}

@@ -1,0 +1,152 @@
+//! Emoji that members add to their workspace: small pictures with names. The picture is an upload that is kept as long as the emoji.
+
+use appcore::{
+    AppError, Code, Timestamp, UploadId, WorkspaceId,
+    auth::{Permission, Principal},
+    event::{BusMessage, Envelope, Event, Topic},
+    page::{Page, PageRequest},
+    view::{PromptAuthor, WorkspaceEmoji, WorkspaceRole},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        emoji::{self as rows, EmojiRow, SeenEmoji},
+        uploads as uploaded, workspaces,
+    },
+};
+use platform::{cleanup::SweepJob, emoji, thumbnail::SmallPicture};
+use sea_orm::ConnectionTrait;
+
+use crate::ConversationsService;
+
+/// How many a workspace may have.
+const MAX_EMOJI: u64 = 500;
+const PICTURE: SmallPicture = SmallPicture {
+    name: "An emoji",
+    media_types: ["image/png", "image/gif", "image/webp"],
+    formats: "PNG, GIF or WebP",
+    max_bytes: 256 * 1024,
+    max_side: 512,
+};
+
+/// A workspace's emoji, by their names.
+pub async fn list(
+    service: &ConversationsService,
+    by: &Principal,
+    id: WorkspaceId,
+    page: PageRequest,
+) -> Result<Page<WorkspaceEmoji>, AppError> {
+    let role = role(service, by, id).await?;
+    let (found, total) = rows::list(service.db.reader(), id, page).await?;
+    Ok(Page::new(found, page, total).map(|seen| view(seen, by, role)))
+}
+
+/// Adds a picture that the caller has uploaded.
+pub async fn add(
+    service: &ConversationsService,
+    by: &Principal,
+    id: WorkspaceId,
+    name: &str,
+    upload_id: UploadId,
+) -> Result<WorkspaceEmoji, AppError> {
+    let name = parse_name(name)?;
+    let row =
+        EmojiRow { workspace_id: id, name, upload_id, created_by: Some(by.user_id), created_at: service.clock.now() };
+    let tx = service.db.begin().await.map_err(app_error)?;
+    workspaces::lock(&tx, id).await?;
+    let role = workspaces::role(&tx, id, by.user_id).await?.ok_or(Code::NotFound)?;
+    if !role.may(Permission::Begin) {
+        return Err(Code::Forbidden.into());
+    }
+    // Nobody removes it until it is the emoji's.
+    let upload = uploaded::get_to_send(&tx, [upload_id]).await?.pop();
+    PICTURE.check(&upload.filter(|upload| upload.owner_id == Some(by.user_id)).ok_or(Code::NotFound)?)?;
+    if rows::count(&tx, id).await? >= MAX_EMOJI {
+        let sentence = format!("A workspace can have up to {MAX_EMOJI} emoji. Remove one first.");
+        return Err(AppError::refused(Code::TooMany, sentence));
+    }
+    rows::insert(&tx, &row).await?;
+    let seen = rows::find(&tx, id, &row.name).await?.ok_or(Code::NotFound)?;
+    tx.commit().await.map_err(app_error)?;
+    tell(service, id);
+    Ok(view(seen, by, role))
+}
+
+/// Removes one: whoever added it may, and those who configure the workspace.
+pub async fn remove(
+    service: &ConversationsService,
+    by: &Principal,
+    id: WorkspaceId,
+    name: &str,
+) -> Result<(), AppError> {
+    let role = role(service, by, id).await?;
+    let seen = rows::find(service.db.writer(), id, name).await?.ok_or(Code::NotFound)?;
+    if !may_remove(&seen.emoji, by, role) {
+        let sentence = "Only whoever added this emoji, or an admin of the workspace, can remove it.";
+        return Err(AppError::refused(Code::Forbidden, sentence));
+    }
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let picture = rows::remove(&tx, id, name).await?.ok_or(Code::NotFound)?;
+    sweep(&tx, service.clock.now(), picture).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    tell(service, id);
+    Ok(())
+}
+
+/// Removes those of a workspace that the caller's transaction has ended; of one that is still there, none.
+pub async fn end<C: ConnectionTrait>(tx: &C, id: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
+    for picture in rows::remove_ended(tx, id).await? {
+        sweep(tx, now, picture).await?;
+    }
+    Ok(())
+}
+
+async fn sweep<C: ConnectionTrait>(tx: &C, now: Timestamp, picture: UploadId) -> Result<(), AppError> {
+    jobs::ask(tx, now, &SweepJob::Upload(picture)).await
+}
+
+async fn role(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<WorkspaceRole, AppError> {
+    workspaces::role(service.db.reader(), id, by.user_id).await?.ok_or_else(|| Code::NotFound.into())
+}
+
+fn parse_name(name: &str) -> Result<String, AppError> {
+    let name = name.trim().trim_matches(':').to_lowercase();
+    if !emoji::is_name(&name) {
+        let sentence = "Use 2 to 32 letters from a to z, digits, - and _.";
+        return Err(AppError::field("name", "invalid", sentence));
+    }
+    if emoji::is_standard(&name) {
+        return Err(AppError::field(
+            "name",
+            "taken",
+            "This is the name of an emoji that everyone has. Choose another one.",
+        ));
+    }
+    Ok(name)
+}
+
+fn may_remove(row: &EmojiRow, by: &Principal, role: WorkspaceRole) -> bool {
+    row.created_by == Some(by.user_id) || role.may(Permission::Configure)
+}
+
+fn view(seen: SeenEmoji, by: &Principal, role: WorkspaceRole) -> WorkspaceEmoji {
+    let may_remove = may_remove(&seen.emoji, by, role);
+    let SeenEmoji { emoji, author_name } = seen;
+    WorkspaceEmoji {
+        workspace_id: emoji.workspace_id,
+        name: emoji.name,
+        upload_id: emoji.upload_id,
+        author: emoji.created_by.zip(author_name).map(|(id, name)| PromptAuthor { id, name }),
+        may_remove,
+        created_at: emoji.created_at,
+    }
+}
+
+/// Tells the workspace's members, who then ask for them.
+fn tell(service: &ConversationsService, workspace_id: WorkspaceId) {
+    match Envelope::seal(&Event::EmojiChanged { workspace_id }, Topic::Workspace(workspace_id), service.clock.now()) {
+        Ok(envelope) => drop(service.bus.publish(vec![BusMessage::Envelope(envelope.into())])),
+        Err(error) => tracing::error!(%error, "a change of emoji could not be sealed"),
+    }
+}

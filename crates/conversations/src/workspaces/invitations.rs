@@ -1,0 +1,263 @@
+//! Invitations: by mail, for one address, or by a link, for so many people.
+//!
+//! The token is shown once, to the maker of the invitation, and stored as a fingerprint. A mailed invitation has a second one, which is
+//! in the mail alone: presenting it proves access to the mailbox. An invitation by mail is good for its address only, once that is verified.
+//!
+//! An invitation stands as long as its maker may give what it gives ([`revoke_beyond`]). Whoever was removed from a workspace comes back
+//! by one that was made after that.
+
+use std::time::Duration;
+
+use appcore::{
+    AppError, Code, InvitationId, Language, Secret, Timestamp, UserId, WorkspaceId,
+    auth::{Email, Permission, Principal, token},
+    page::{Page, PageRequest},
+    view::{Invitation, InvitedTo, UserRole, WorkspaceRole},
+};
+use dbcontext::{
+    constraint::app_error,
+    entity::{invitation, user},
+    query::{invitations as rows, users, workspaces},
+};
+use identity::{
+    mail::{self, Letter, Recipient},
+    membership::{
+        ChangeNotice, admit,
+        invitation::{find, role},
+    },
+};
+use platform::audit::{self, Action, Entry};
+use sea_orm::ConnectionTrait;
+
+use super::members::may_bring_in;
+use crate::ConversationsService;
+
+/// How long an invitation is good where nothing else is said.
+const USUAL_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// How long at most.
+const MAX_TTL: Duration = Duration::from_secs(366 * 24 * 3_600);
+const MAX_USES: i64 = 10_000;
+/// How many invitations to one workspace may stand at a time.
+const MAX_OPEN: u64 = 1_000;
+/// How many invitations somebody may have mailed in [`A_DAY`], to whatever workspaces: they go to strangers.
+const MAILED_A_DAY: usize = 50;
+const A_DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// What somebody asks for: an address, or how many may come by the link.
+pub struct NewInvitation {
+    pub email: Option<String>,
+    pub max_uses: Option<i64>,
+    pub role: Option<WorkspaceRole>,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An invitation with what is told once.
+pub struct MadeInvitation {
+    pub invitation: Invitation,
+    pub token: Secret,
+    pub url: String,
+}
+
+/// Makes an invitation to a workspace, and has it sent where it is for an address. The link that the caller is told begins with
+/// `base_url`; mails lead to `server.public_url`.
+pub async fn create(
+    service: &ConversationsService,
+    by: &Principal,
+    workspace_id: WorkspaceId,
+    new: NewInvitation,
+    base_url: &str,
+) -> Result<MadeInvitation, AppError> {
+    let now = service.clock.now();
+    let role = new.role.unwrap_or(WorkspaceRole::Member);
+    let (email, max_uses) = match (&new.email, new.max_uses) {
+        (Some(email), None | Some(1)) => {
+            (Some(Email::parse(email).map_err(|error| AppError::Invalid(vec![error]))?), 1)
+        }
+        (Some(_), Some(_)) => {
+            return Err(AppError::field("max_uses", "invalid", "An email invitation can only be used by one person."));
+        }
+        (None, Some(uses)) if (1..=MAX_USES).contains(&uses) => (None, uses),
+        (None, Some(_)) => {
+            return Err(AppError::field(
+                "max_uses",
+                "invalid",
+                format!("A link can be used by 1 to {MAX_USES} people."),
+            ));
+        }
+        (None, None) => {
+            return Err(AppError::field("max_uses", "required", "Provide an email, or max_uses for a link."));
+        }
+    };
+    let expires_at = new.expires_at.unwrap_or_else(|| now.plus(USUAL_TTL));
+    if expires_at <= now || expires_at > now.plus(MAX_TTL) {
+        return Err(AppError::field("expires_at", "invalid", "Choose an expiration date within the next year."));
+    }
+    let tx = service.db.begin().await.map_err(app_error)?;
+    workspaces::lock(&tx, workspace_id).await?;
+    may_bring_in(&tx, by, workspace_id, role).await?;
+    identity::membership::quota::check_members(&tx, workspace_id, role, now).await?;
+    if rows::count(&tx, workspace_id, now).await? >= MAX_OPEN {
+        return Err(AppError::refused(
+            Code::WrongState,
+            format!("You have {MAX_OPEN} open invitations. Revoke some first."),
+        ));
+    }
+    let inviter = match &email {
+        Some(_) => Some(may_mail(&tx, by, now).await?),
+        None => None,
+    };
+    let known = match &email {
+        Some(email) => users::by_email(&tx, email.as_str()).await?,
+        None => None,
+    };
+    if let Some(known) = &known
+        && workspaces::role(&tx, workspace_id, known.id).await?.is_some()
+    {
+        return Err(Code::AlreadyMember.into());
+    }
+    let token = token::random_text().map_err(AppError::internal)?;
+    let row = invitation::Model {
+        id: InvitationId::new(),
+        workspace_id,
+        email: email.as_ref().map(|email| email.as_str().to_owned()),
+        role: role.as_str().to_owned(),
+        token_hash: token::fingerprint(&token),
+        uses: 0,
+        max_uses,
+        created_by: by.user_id,
+        created_at: now,
+        expires_at,
+        revoked_at: None,
+    };
+    rows::insert(&tx, row.clone()).await?;
+    if let (Some(email), Some(inviter)) = (email, inviter) {
+        let reader = known.as_ref().unwrap_or(&inviter);
+        let to = Recipient::Address { email, language: Language::stored(&reader.language) };
+        let letter = Letter::Invitation {
+            invitation_id: row.id.0,
+            workspace: workspaces::name(&tx, workspace_id).await?.unwrap_or_default(),
+            inviter: inviter.display_name,
+            expires_at,
+        };
+        mail::post(&tx, now, to, letter).await?;
+    }
+    audit::record(&tx, Entry::by(by, Action::InvitationCreated, Some(row.id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    service.wake_workers();
+    let url = format!("{base_url}/invite?token={token}");
+    Ok(MadeInvitation { invitation: view(row)?, token: token.into(), url })
+}
+
+/// The caller's account, held, if it may have an invitation mailed to a stranger now.
+async fn may_mail<C: ConnectionTrait>(db: &C, by: &Principal, now: Timestamp) -> Result<user::Model, AppError> {
+    let account = users::lock(db, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    if !account.is_verified() && by.role != UserRole::Admin {
+        let message = "Verify your email before you invite people by email, or share an invitation link.";
+        return Err(AppError::refused(Code::Forbidden, message));
+    }
+    let mailed = rows::mailed_since(db, by.user_id, now.minus(A_DAY), MAILED_A_DAY as u64).await?;
+    let Some(oldest) = mailed.last().filter(|_| mailed.len() >= MAILED_A_DAY) else { return Ok(account) };
+    let wait = oldest.plus(A_DAY).millis() - now.millis();
+    Err(AppError::Refused {
+        code: Code::RateLimited,
+        message: Some(
+            format!("You can email up to {MAILED_A_DAY} invitations a day. Share an invitation link instead.").into(),
+        ),
+        retry_after: Some(Duration::from_secs(u64::try_from(wait).unwrap_or_default().div_ceil(1_000).max(1))),
+    })
+}
+
+/// Withdraws what somebody has made that they may no longer give, now that they are this in the workspace; none: nothing any more.
+pub async fn revoke_beyond<C: ConnectionTrait>(
+    db: &C,
+    workspace_id: WorkspaceId,
+    maker: UserId,
+    role: Option<WorkspaceRole>,
+    now: Timestamp,
+) -> Result<(), AppError> {
+    let kept: Vec<WorkspaceRole> = WorkspaceRole::ALL
+        .into_iter()
+        .filter(|given| role.is_some_and(|role| role.may(Permission::ManageMembers) && role.may_give(*given)))
+        .collect();
+    rows::revoke_made_by(db, workspace_id, maker, &kept, now).await
+}
+
+/// A workspace's invitations that still stand, the newest first.
+pub async fn list(
+    service: &ConversationsService,
+    by: &Principal,
+    workspace_id: WorkspaceId,
+    page: PageRequest,
+) -> Result<Page<Invitation>, AppError> {
+    admit(&service.identity, by, workspace_id, Permission::ManageMembers).await?;
+    let (found, total) = rows::list(service.db.reader(), workspace_id, service.clock.now(), page).await?;
+    Ok(Page::new(found.into_iter().map(view).collect::<Result<_, _>>()?, page, total))
+}
+
+/// Withdraws an invitation. Members who joined by it stay.
+pub async fn revoke(
+    service: &ConversationsService,
+    by: &Principal,
+    workspace_id: WorkspaceId,
+    id: InvitationId,
+) -> Result<(), AppError> {
+    admit(&service.identity, by, workspace_id, Permission::ManageMembers).await?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if !rows::revoke(&tx, workspace_id, id, service.clock.now()).await? {
+        return Err(Code::NotFound.into());
+    }
+    audit::record(&tx, Entry::by(by, Action::InvitationRevoked, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)
+}
+
+/// The workspace of an invitation, for the holder of its token.
+pub async fn preview(service: &ConversationsService, token: &str) -> Result<InvitedTo, AppError> {
+    let db = service.db.reader();
+    let now = service.clock.now();
+    let shown = find(db, token, now).await?.ok_or(Code::NotFound)?;
+    shown.must_stand(now)?;
+    shown.leads_to(db, shown.role()?).await
+}
+
+/// Makes the caller a member. An existing member keeps their role, and no use is counted.
+pub async fn accept(service: &ConversationsService, by: &Principal, token: &str) -> Result<InvitedTo, AppError> {
+    let now = service.clock.now();
+    // What was never one of ours does not get to the write lock.
+    find(service.db.reader(), token, now).await?.ok_or(Code::NotFound)?;
+    let tx = service.db.begin().await.map_err(app_error)?;
+    let shown = find(&tx, token, now).await?.ok_or(Code::NotFound)?;
+    let id = shown.invitation.workspace_id;
+    workspaces::lock(&tx, id).await?;
+    if let Some(role) = workspaces::role(&tx, id, by.user_id).await? {
+        return shown.leads_to(&tx, role).await;
+    }
+    shown.must_stand(now)?;
+    let user = users::by_id(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    if !shown.is_for(&user) {
+        return Err(Code::InvitationMismatch.into());
+    }
+    if workspaces::removed_at(&tx, id, by.user_id).await?.is_some_and(|at| shown.invitation.created_at <= at) {
+        let message = "You were removed from this workspace. Ask one of its admins for a new invitation.";
+        return Err(AppError::refused(Code::Forbidden, message));
+    }
+    let led_to = shown.leads_to(&tx, shown.role()?).await?;
+    let channel = shown.bring_in(&tx, by.user_id, now).await?;
+    audit::record(&tx, Entry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    ChangeNotice::entered(id, by.user_id).tell(&service.identity);
+    channel.tell(&service.identity);
+    Ok(led_to)
+}
+
+fn view(row: invitation::Model) -> Result<Invitation, AppError> {
+    Ok(Invitation {
+        role: role(&row)?,
+        id: row.id,
+        email: row.email,
+        uses: row.uses,
+        max_uses: row.max_uses,
+        expires_at: row.expires_at,
+        created_by: row.created_by,
+        created_at: row.created_at,
+    })
+}

@@ -1,0 +1,230 @@
+//! Who belongs to a workspace, and what they may do in it.
+
+use appcore::{
+    AppError, Code, UserId, WorkspaceId,
+    auth::{Email, Permission, Principal},
+    line::check_search,
+    page::{Page, PageRequest},
+    view::{UnknownName, User, WorkspaceMember, WorkspaceRole},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        users,
+        workspaces::{self as rows, MemberRow, MembershipEnd, WorkspaceKind},
+    },
+};
+use identity::{
+    accounts::fill_in_presence,
+    membership::{ChangeNotice, default_channel, permitted},
+};
+use platform::audit::{self, Action, Entry};
+use sea_orm::ConnectionTrait;
+
+use super::{departure, invitations, wrong_state};
+use crate::ConversationsService;
+
+/// Somebody who is to become a member.
+pub struct NewMember {
+    pub who: Who,
+    pub role: Option<WorkspaceRole>,
+}
+
+pub enum Who {
+    Id(UserId),
+    /// The whole address.
+    Email(String),
+}
+
+/// The members of one of the caller's workspaces whom they may see, by name; all, or those that `text` finds.
+pub async fn members(
+    service: &ConversationsService,
+    by: &Principal,
+    id: WorkspaceId,
+    text: &str,
+    page: PageRequest,
+) -> Result<Page<WorkspaceMember>, AppError> {
+    check_search(text)?;
+    rows::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+    let (members, total) = rows::members(service.db.reader(), by.user_id, id, text, page).await?;
+    let mut items = members.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
+    fill_in_presence(&service.identity, items.iter_mut().map(|member| &mut member.user)).await;
+    Ok(Page::new(items, page, total))
+}
+
+/// Makes anybody with an account a member. For owners and administrators of the workspace.
+pub async fn add_member(
+    service: &ConversationsService,
+    by: &Principal,
+    id: WorkspaceId,
+    new: NewMember,
+) -> Result<WorkspaceMember, AppError> {
+    let role = new.role.unwrap_or(WorkspaceRole::Member);
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::lock(&tx, id).await?;
+    may_bring_in(&tx, by, id, role).await?;
+    identity::membership::quota::check_members(&tx, id, role, service.clock.now()).await?;
+    let user = match new.who {
+        Who::Id(user_id) => users::by_id(&tx, user_id).await?,
+        Who::Email(email) => {
+            let email = Email::parse(&email).map_err(|error| AppError::Invalid(vec![error]))?;
+            users::by_email(&tx, email.as_str()).await?
+        }
+    };
+    let user = user.ok_or_else(|| AppError::refused(Code::NotFound, "No account found."))?;
+    if !rows::add(&tx, id, user.id, role, service.clock.now()).await? {
+        return Err(Code::AlreadyMember.into());
+    }
+    let channel = default_channel::settle(&tx, id, user.id, role, service.clock.now()).await?;
+    let member = rows::member(&tx, id, user.id).await?.ok_or(Code::NotFound)?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
+    tx.commit().await.map_err(app_error)?;
+    ChangeNotice::entered(id, user.id).tell(&service.identity);
+    channel.tell(&service.identity);
+    view(member)
+}
+
+/// Refuses callers who may not add a member with this role, and workspaces that take no members.
+pub(super) async fn may_bring_in<C: ConnectionTrait>(
+    db: &C,
+    by: &Principal,
+    id: WorkspaceId,
+    role: WorkspaceRole,
+) -> Result<(), AppError> {
+    let seen = permitted(db, by, id, Permission::ManageMembers).await?;
+    if role == WorkspaceRole::Owner {
+        return Err(AppError::field(
+            "role",
+            "invalid",
+            "A new member can't be the owner. Add them first, then make them the owner.",
+        ));
+    }
+    may_give(seen.role()?, role)?;
+    if seen.kind == WorkspaceKind::Personal.as_str() {
+        return Err(wrong_state("You can't add people to a personal workspace. Create a new workspace instead."));
+    }
+    Ok(())
+}
+
+/// Gives a member another role. `owner` hands the ownership over: the former owner becomes an administrator.
+pub async fn set_role(
+    service: &ConversationsService,
+    by: &Principal,
+    id: WorkspaceId,
+    user_id: UserId,
+    role: WorkspaceRole,
+) -> Result<WorkspaceMember, AppError> {
+    let now = service.clock.now();
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::lock(&tx, id).await?;
+    let own = own_role(&tx, by, id).await?;
+    let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
+    may_give(own, role)?;
+    may_give(own, role_of(&member)?)?;
+    if role_of(&member)? == WorkspaceRole::Owner && role != WorkspaceRole::Owner {
+        return Err(Code::OwnerMustTransfer.into());
+    }
+    if role == WorkspaceRole::Owner && user_id != by.user_id {
+        rows::set_role(&tx, id, by.user_id, WorkspaceRole::Admin, now).await?;
+        invitations::revoke_beyond(&tx, id, by.user_id, Some(WorkspaceRole::Admin), now).await?;
+    }
+    if role_of(&member)? == WorkspaceRole::Guest {
+        identity::membership::quota::check_members(&tx, id, role, now).await?;
+    }
+    rows::set_role(&tx, id, user_id, role, now).await?;
+    invitations::revoke_beyond(&tx, id, user_id, Some(role), now).await?;
+    let channel = default_channel::settle(&tx, id, user_id, role, now).await?;
+    let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
+    tx.commit().await.map_err(app_error)?;
+    // The caller, too: with the ownership their own role changes.
+    ChangeNotice::of(id, [by.user_id, user_id]).tell(&service.identity);
+    channel.tell(&service.identity);
+    view(member)
+}
+
+/// Ends somebody's membership, and with it their part in all conversations of the workspace and the invitations that they made. They
+/// don't come back by themselves: see [`MembershipEnd::Removed`].
+pub async fn remove_member(
+    service: &ConversationsService,
+    by: &Principal,
+    id: WorkspaceId,
+    user_id: UserId,
+) -> Result<(), AppError> {
+    if user_id == by.user_id {
+        return leave(service, by, id).await;
+    }
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::lock(&tx, id).await?;
+    let own = permitted(&tx, by, id, Permission::ManageMembers).await?.role()?;
+    let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
+    may_give(own, role_of(&member)?)?;
+    let now = service.clock.now();
+    rows::end_membership(&tx, id, user_id, MembershipEnd::Removed, now).await?;
+    invitations::revoke_beyond(&tx, id, user_id, None, now).await?;
+    departure::ask(&tx, now, id, Some(user_id)).await?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceMemberRemoved, membership(id, user_id))).await?;
+    tx.commit().await.map_err(app_error)?;
+    ChangeNotice::left(id, user_id).tell(&service.identity);
+    departure::take_out(service, id, user_id).await
+}
+
+/// Ends one's own membership, and the invitations that one made; an owner hands the workspace over first.
+pub async fn leave(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<(), AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    rows::lock(&tx, id).await?;
+    let seen = permitted(&tx, by, id, Permission::See).await?;
+    if seen.kind == WorkspaceKind::Personal.as_str() {
+        return Err(wrong_state("You can't leave your personal workspace."));
+    }
+    if seen.role()? == WorkspaceRole::Owner {
+        return Err(Code::OwnerMustTransfer.into());
+    }
+    let now = service.clock.now();
+    rows::end_membership(&tx, id, by.user_id, MembershipEnd::Left, now).await?;
+    invitations::revoke_beyond(&tx, id, by.user_id, None, now).await?;
+    departure::ask(&tx, now, id, Some(by.user_id)).await?;
+    audit::record(&tx, Entry::by(by, Action::WorkspaceLeft, Some(id.to_string()))).await?;
+    tx.commit().await.map_err(app_error)?;
+    ChangeNotice::left(id, by.user_id).tell(&service.identity);
+    departure::take_out(service, id, by.user_id).await
+}
+
+async fn own_role<C: ConnectionTrait>(db: &C, by: &Principal, id: WorkspaceId) -> Result<WorkspaceRole, AppError> {
+    role_of(&rows::member(db, id, by.user_id).await?.ok_or(Code::NotFound)?)
+}
+
+/// A membership, as the audit log names it.
+fn membership(id: WorkspaceId, user_id: UserId) -> Option<String> {
+    Some(format!("{id}/{user_id}"))
+}
+
+fn may_give(own: WorkspaceRole, role: WorkspaceRole) -> Result<(), AppError> {
+    if own.may_give(role) { Ok(()) } else { Err(Code::Forbidden.into()) }
+}
+
+fn role_of(row: &MemberRow) -> Result<WorkspaceRole, AppError> {
+    row.member_role.parse().map_err(|error: UnknownName| AppError::internal(error))
+}
+
+fn view(row: MemberRow) -> Result<WorkspaceMember, AppError> {
+    let role = role_of(&row)?;
+    let user = User {
+        id: row.id,
+        email: None,
+        email_verified: None,
+        has_password: None,
+        second_factor: None,
+        language: None,
+        show_timezone: None,
+        chosen_presence: None,
+        display_name: row.display_name,
+        role: row.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
+        presence: None,
+        last_seen: None,
+        custom_status: None,
+        timezone: row.timezone.filter(|_| row.show_timezone),
+        created_at: row.created_at,
+    };
+    Ok(WorkspaceMember { user, role })
+}

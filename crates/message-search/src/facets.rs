@@ -1,0 +1,79 @@
+//! How what was found is spread: over people, conversations, kinds, days.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ::search::Has;
+use appcore::{
+    AppError, Timestamp,
+    view::{SearchDayFacet, SearchFacet, SearchFacets, SearchHas, SearchHasFacet},
+};
+use dbcontext::query::search as rows;
+use jiff::tz::TimeZone;
+use platform::time_zone;
+use uuid::Uuid;
+
+use crate::SearchService;
+use crate::{Hit, PlannedSearch};
+
+/// Of each kind of facets.
+const MOST: usize = 20;
+
+/// With nobody's name.
+pub(super) fn counted(asked: &PlannedSearch, hits: &[Hit]) -> SearchFacets {
+    let author = most(hits.iter().filter_map(|hit| hit.candidate.author));
+    let author = author.into_iter().map(|(id, count)| SearchFacet { id, name: None, count });
+    let conversation = most(hits.iter().map(|hit| hit.candidate.conversation)).into_iter().map(|(id, count)| {
+        let name = asked.conversations.get(&id).and_then(|one| one.title.clone());
+        SearchFacet { id, name, count }
+    });
+    let day = days(hits, &asked.zone);
+    SearchFacets { author: author.collect(), conversation: conversation.collect(), has: has(hits), day }
+}
+
+/// Says who the people in it are.
+pub(super) async fn named(service: &SearchService, mut facets: SearchFacets) -> Result<SearchFacets, AppError> {
+    let ids: Vec<Uuid> = facets.author.iter().map(|facet| facet.id).collect();
+    if ids.is_empty() {
+        return Ok(facets);
+    }
+    let names = rows::names(service.db.reader(), &ids).await?;
+    let mut names: HashMap<Uuid, String> = names.into_iter().map(|one| (one.id, one.name)).collect();
+    for facet in &mut facets.author {
+        facet.name = names.remove(&facet.id);
+    }
+    Ok(facets)
+}
+
+fn most(ids: impl Iterator<Item = Uuid>) -> Vec<(Uuid, u64)> {
+    let mut counts: HashMap<Uuid, u64> = HashMap::new();
+    for id in ids {
+        *counts.entry(id).or_default() += 1;
+    }
+    let mut counts: Vec<(Uuid, u64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(id, count)| (std::cmp::Reverse(*count), *id));
+    counts.truncate(MOST);
+    counts
+}
+
+fn has(hits: &[Hit]) -> Vec<SearchHasFacet> {
+    let kinds = [
+        (Has::File, SearchHas::File),
+        (Has::Image, SearchHas::Image),
+        (Has::Link, SearchHas::Link),
+        (Has::Voice, SearchHas::Voice),
+    ];
+    let counted = kinds.into_iter().map(|(has, shown)| SearchHasFacet {
+        has: shown,
+        count: super::count(hits.iter().filter(|hit| hit.has.contains(&has)).count()),
+    });
+    counted.filter(|facet| facet.count > 0).collect()
+}
+
+fn days(hits: &[Hit], zone: &TimeZone) -> Vec<SearchDayFacet> {
+    let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
+    for hit in hits {
+        *counts.entry(time_zone::day_of(zone, Timestamp(hit.candidate.created_at))).or_default() += 1;
+    }
+    let facet = |(day, count)| SearchDayFacet { begins_at: time_zone::beginning_of(zone, day), count };
+    counts.into_iter().map(facet).collect()
+}

@@ -1,0 +1,172 @@
+//! What files say is searched with the messages that carry them.
+//!
+//! The indexer asks for the text of each file that it meets and nobody has read; the job is stored before the indexer's position is, so none
+//! is forgotten. The text is taken out by a process of its own, cut, and stored beside the file; then the file's messages are marked, so that
+//! the index reads them again. With the file its text goes.
+
+use std::collections::HashMap;
+
+use appcore::{
+    AppError, Code, UploadId,
+    config::Config,
+    event::{BusMessage, Signal},
+    view::UploadStatus,
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        search::{self as rows, Indexed, UnreadFile},
+        uploads,
+    },
+};
+use extract::Section;
+use files::uploads::text::{self, Source};
+use jobs::{self, Ended, Job, Stored, Work};
+use platform::work_pools::{WorkOwner, job_owner};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::SearchService;
+use crate::document::Texts;
+
+/// The largest file that is read, in bytes.
+const MAX_FILE: i64 = 64 * 1024 * 1024;
+/// So much of a file's text is searched, in bytes: about as many words as are indexed of a message.
+const MAX_TEXT: usize = 64 * 1024;
+/// Files of which this instance takes the text out at the same time.
+const PLACES: usize = 2;
+/// A file whose workers died so often has no text: it may be what kills them.
+const MOST_ATTEMPTS: i32 = 4;
+
+/// Takes the text out of a file, for searching.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct FileTextJob {
+    pub upload_id: UploadId,
+}
+
+impl Stored for FileTextJob {
+    const KIND: &'static str = "file_text";
+
+    fn concurrency_key(&self) -> String {
+        format!("{}:{}", Self::KIND, self.upload_id)
+    }
+
+    fn subject(&self) -> Uuid {
+        self.upload_id.0
+    }
+}
+
+impl Job<SearchService> for FileTextJob {
+    /// As many as may parse files: each waits for its slot.
+    fn places(_config: &Config) -> usize {
+        PLACES
+    }
+
+    async fn run(self, work: Work<'_, SearchService>) -> Result<Ended, AppError> {
+        let Work { state: service, claim, lease, draining } = work;
+        let is_hopeless = claim.attempt - claim.attempts_before > MOST_ATTEMPTS;
+        tokio::select! {
+            done = self.take_out(service, job_owner(claim), is_hopeless) => done.map(|()| Ended::Done),
+            _ = lease.keep(&service.db) => Ok(Ended::Lost),
+            () = draining.cancelled() => Ok(Ended::HandedOn),
+        }
+    }
+}
+
+impl FileTextJob {
+    async fn take_out(self, service: &SearchService, owner: WorkOwner, is_hopeless: bool) -> Result<(), AppError> {
+        let id = self.upload_id;
+        let is_read = rows::is_file_read(service.db.reader(), id).await?;
+        let mut text = String::new();
+        if !is_read && !is_hopeless {
+            // What was removed meanwhile is nobody's any more.
+            let Some(file) = uploads::get_all(service.db.reader(), [id]).await?.pop() else { return Ok(()) };
+            let size = file.size.unwrap_or_default();
+            if file.status == UploadStatus::Ready.as_str() && size <= MAX_FILE {
+                let source = Source { id, name: file.name, media_type: file.media_type, size };
+                let slot = service.work.parsing.acquire_for_job(owner).await;
+                text = match text::sections(&service.files, &source, &slot).await {
+                    Ok(sections) => sections.map(|sections| joined(&sections)).unwrap_or_default(),
+                    Err(error) if error.code() == Code::NotFound => return Ok(()),
+                    Err(error) => return Err(error),
+                };
+            }
+        }
+        let tx = service.db.begin().await.map_err(app_error)?;
+        if uploads::get_to_send(&tx, [id]).await?.is_empty() {
+            return Ok(());
+        }
+        if !is_read {
+            rows::set_file_text(&tx, id, &text, service.clock.now()).await?;
+        }
+        rows::touch_messages_of(&tx, id).await?;
+        tx.commit().await.map_err(app_error)?;
+        drop(service.bus.publish(vec![BusMessage::Signal(Signal::SearchTouched)]));
+        Ok(())
+    }
+}
+
+/// The beginning of a file's text.
+fn joined(sections: &[Section]) -> String {
+    let mut text = String::new();
+    for section in sections {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let end = section.text.floor_char_boundary(MAX_TEXT.saturating_sub(text.len()));
+        text.push_str(&section.text[..end]);
+        if end < section.text.len() {
+            break;
+        }
+    }
+    text
+}
+
+/// What the files of these messages say. Those that nobody has read are asked for.
+pub(super) async fn texts(service: &SearchService, found: &[Indexed]) -> Result<HashMap<Uuid, Texts>, AppError> {
+    let carrying: Vec<Uuid> =
+        found.iter().filter(|row| row.deleted_at.is_none() && row.attachments.is_some()).map(|row| row.id.0).collect();
+    if carrying.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let unread = rows::unread_files(service.db.reader(), &carrying).await?;
+    let mut unread: Vec<UnreadFile> =
+        unread.into_iter().filter(|file| extract::is_readable(&file.media_type, &file.name)).collect();
+    unread.sort_unstable_by_key(|file| file.id);
+    unread.dedup_by_key(|file| file.id);
+    if !unread.is_empty() {
+        let now = service.clock.now();
+        let tx = service.db.begin().await.map_err(app_error)?;
+        for UnreadFile { id, owner_id, workspace_id, .. } in unread {
+            let job = FileTextJob { upload_id: id };
+            match owner_id {
+                Some(owner) => jobs::ask_for(&tx, now, &job, (owner, workspace_id)).await?,
+                None => jobs::ask(&tx, now, &job).await?,
+            }
+        }
+        tx.commit().await.map_err(app_error)?;
+        service.wake_workers();
+    }
+    Ok(by_message(rows::file_texts(service.db.reader(), &carrying).await?))
+}
+
+pub(super) fn by_message(texts: Vec<rows::FileText>) -> HashMap<Uuid, Texts> {
+    let mut found: HashMap<Uuid, Texts> = HashMap::new();
+    for one in texts {
+        found.entry(one.message_id.0).or_default().insert(one.upload_id, one.text);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_ends_between_two_letters() {
+        let section = |text: &str| Section { text: text.to_owned(), ..Section::default() };
+        assert_eq!(joined(&[section("one"), section("two")]), "one\ntwo");
+        let long = joined(&[section("x"), section(&"đ".repeat(MAX_TEXT)), section("more")]);
+        assert_eq!(long, format!("x\n{}", "đ".repeat(MAX_TEXT / 2 - 1)));
+    }
+}

@@ -1,0 +1,157 @@
+//! Reading what is new where some of it can't be read.
+
+use ::search::{Atom, Candidate, Plan, Term};
+use async_trait::async_trait;
+use dbcontext::Database;
+use sea_orm::ConnectionTrait as _;
+use stage::{Stage, stages, until};
+
+use super::*;
+use crate::instances_for_tests::instance;
+
+/// An index that has read all conversations, and panics where it is asked about this one.
+struct Broken(Uuid);
+
+fn unused<T>() -> Result<T, AppError> {
+    Err(AppError::internal(anyhow::anyhow!("nobody asks this")))
+}
+
+#[async_trait]
+impl SearchIndex for Broken {
+    async fn candidates(&self, _: Plan) -> Result<Vec<Candidate>, AppError> {
+        unused()
+    }
+
+    async fn terms_after(&self, _: i64) -> Result<Vec<Term>, AppError> {
+        unused()
+    }
+
+    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+        unused()
+    }
+
+    async fn messages(&self) -> Result<u64, AppError> {
+        unused()
+    }
+
+    async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
+        assert!(!ids.contains(&self.0), "it is a test");
+        Ok(ids.into_iter().map(|id| (id, 1)).collect())
+    }
+
+    async fn waiting(&self, _: &Database) -> Result<Vec<(Uuid, i64)>, AppError> {
+        unused()
+    }
+
+    async fn begin(&self) -> Result<Option<Box<dyn Writing>>, AppError> {
+        unused()
+    }
+
+    async fn clear(&self) -> Result<(), AppError> {
+        unused()
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_that_can_not_be_read_keeps_no_other_out() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        let news = News::default();
+        let head = Head { seq: 1, since: Instant::now() };
+        let all: Vec<(Uuid, Head)> = (0..500).map(|_| (Uuid::now_v7(), head)).collect();
+        let (broken, _) = all[250];
+        let failed = read_all(&service, &Broken(broken), &news, &all).await.unwrap();
+        assert!(failed.is_some_and(|error| error.to_string().contains("it is a test")));
+        let left: Vec<Uuid> = news.take().into_iter().map(|(id, _)| id).collect();
+        assert_eq!(left, [broken]);
+    }
+}
+
+/// A group with so many events, written past the writer.
+fn group(id: Uuid, events: usize) -> String {
+    format!(
+        "PRAGMA foreign_keys = OFF; \
+         INSERT INTO conversations (id, workspace_id, kind, last_seq, last_activity_at, created_by, created_at) \
+         VALUES (x'{0}', x'{0}', 'group', {events}, 0, x'{0}', 0);",
+        id.simple()
+    )
+}
+
+/// What can't be read as a text. PostgreSQL takes none.
+const DAMAGED: &str = "CAST(x'ff' AS TEXT)";
+
+/// A message that says this, and its event; both may be [`DAMAGED`].
+fn put_message(id: Uuid, of: Uuid, seq: usize, content: &str, payload: Option<&str>) -> String {
+    let whole = format!("'{{\"message\":{{\"id\":\"{id}\"}}}}'");
+    let (id, of, payload) = (id.simple(), of.simple(), payload.unwrap_or(&whole));
+    format!(
+        "INSERT INTO messages (id, conversation_id, seq, sender_kind, content, status, created_at) \
+         VALUES (x'{id}', x'{of}', {seq}, 'user', {content}, 'sent', {seq}); \
+         INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) \
+         VALUES (x'{of}', {seq}, 'message.created', {payload}, {seq});"
+    )
+}
+
+/// The messages of a conversation that speak of a heron, the newest first.
+async fn herons(index: &dyn SearchIndex, conversation: Uuid) -> Vec<Uuid> {
+    let all = vec![vec![Atom::Word("heron".to_owned())]];
+    let plan = Plan { all, conversations: vec![conversation], limit: 10, ..Plan::default() };
+    let found = index.candidates(plan).await.unwrap();
+    found.into_iter().map(|candidate| candidate.message).collect()
+}
+
+#[tokio::test]
+async fn a_message_that_can_not_be_read_is_set_aside_whether_it_is_old_or_new() {
+    let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
+    let service = instance(&stage).await;
+    let conversation = Uuid::from_u128(1);
+    let ids: Vec<Uuid> = (0..8).map(|_| Uuid::now_v7()).collect();
+    let put = |at: usize| {
+        let content = if at == 2 || at == 6 { DAMAGED } else { "'a heron'" };
+        put_message(ids[at], conversation, at + 1, content, None)
+    };
+    let mut old = group(conversation, 5);
+    (0..5).for_each(|at| old.push_str(&put(at)));
+    service.db.writer().execute_unprepared(&old).await.unwrap();
+    service.index.clear().await.unwrap();
+
+    // It fills the index as soon as it starts.
+    let service = instance(&stage).await;
+    let index = service.index.as_ref();
+    until(async || index.fill().await.unwrap().is_some_and(|fill| fill.is_done)).await;
+    assert_eq!(herons(index, conversation).await, [4, 3, 1, 0].map(|at| ids[at]));
+
+    let mut new = (5..8).map(put).collect::<String>();
+    new.push_str("UPDATE conversations SET last_seq = 8;");
+    service.db.writer().execute_unprepared(&new).await.unwrap();
+    let head = Head { seq: 8, since: Instant::now() };
+    read(&service, index, &News::default(), vec![(conversation, head)]).await.unwrap();
+    assert_eq!(herons(index, conversation).await, [7, 5, 4, 3, 1, 0].map(|at| ids[at]));
+}
+
+#[tokio::test]
+async fn an_event_that_can_not_be_read_keeps_nothing_out() {
+    let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
+    let service = instance(&stage).await;
+    let index = service.index.as_ref();
+    until(async || index.fill().await.unwrap().is_some_and(|fill| fill.is_done)).await;
+    let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let ids: Vec<Uuid> = (0..5).map(|_| Uuid::now_v7()).collect();
+    let mut all = group(one, 4) + &group(other, 1);
+    for (at, id) in ids[..4].iter().enumerate() {
+        all.push_str(&put_message(*id, one, at + 1, "'a heron'", Some(DAMAGED).filter(|_| at == 2)));
+    }
+    all.push_str(&put_message(ids[4], other, 1, "'a heron'", None));
+    service.db.writer().execute_unprepared(&all).await.unwrap();
+    let news = News::default();
+    news.hear(one, 4);
+    news.hear(other, 1);
+    until(async || {
+        let failed = read_all(&service, index, &news, &news.take()).await.unwrap();
+        assert!(failed.is_none(), "{failed:?}");
+        news.is_empty()
+    })
+    .await;
+    assert_eq!(herons(index, one).await, [3, 2, 1, 0].map(|at| ids[at]));
+    assert_eq!(herons(index, other).await, [ids[4]]);
+}

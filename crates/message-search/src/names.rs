@@ -1,0 +1,94 @@
+//! Who and what is meant by the names after `from:` and `in:`.
+
+use std::collections::BTreeSet;
+
+use ::search::folded;
+use appcore::{AppError, UserId};
+use dbcontext::query::search::{self as rows, Readable};
+use sea_orm::ConnectionTrait;
+use uuid::Uuid;
+
+use crate::off_loop;
+
+/// People whose names are looked at.
+pub(super) const PEOPLE: u32 = 20_000;
+
+/// Those whose names are so or begin so; `me` is oneself.
+pub(super) async fn authors<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    names: &[String],
+) -> Result<BTreeSet<Uuid>, AppError> {
+    let mut people = rows::acquaintances(db, user, PEOPLE).await?;
+    people.extend(rows::known_assistants(db, user).await?);
+    let known = people.into_iter().map(|one| (one.id, one.name)).collect();
+    let mut meant = folded_and_meant(names, known).await?;
+    if names.iter().any(|name| name == "me") {
+        meant.insert(user.0);
+    }
+    Ok(meant)
+}
+
+/// The conversations whose titles, or whose others' names, are so or begin so.
+pub(super) async fn places<'a, C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    names: &[String],
+    among: impl Iterator<Item = &'a Readable>,
+) -> Result<BTreeSet<Uuid>, AppError> {
+    let titled = among.filter_map(|one| Some((one.id.0, one.title.clone()?)));
+    let mut known: Vec<(Uuid, String)> = titled.collect();
+    let partners = rows::partners(db, user).await?;
+    known.extend(partners.into_iter().map(|one| (one.id, one.name)));
+    folded_and_meant(names, known).await
+}
+
+/// [`meant`] of names as they are written, on a blocking thread: there may be thousands.
+async fn folded_and_meant(names: &[String], known: Vec<(Uuid, String)>) -> Result<BTreeSet<Uuid>, AppError> {
+    let names = names.to_vec();
+    off_loop(move || {
+        let known: Vec<(Uuid, String)> = known.into_iter().map(|(id, name)| (id, folded(&name))).collect();
+        meant(&names, &known)
+    })
+    .await
+}
+
+/// What goes by just one of the names; where nothing does, what fits one.
+fn meant(names: &[String], known: &[(Uuid, String)]) -> BTreeSet<Uuid> {
+    let mut meant = BTreeSet::new();
+    for name in names {
+        let exact: Vec<Uuid> = known.iter().filter(|(_, one)| is_exactly(one, name)).map(|(id, _)| *id).collect();
+        if exact.is_empty() {
+            meant.extend(known.iter().filter(|(_, one)| fits(one, name)).map(|(id, _)| *id));
+        } else {
+            meant.extend(exact);
+        }
+    }
+    meant
+}
+
+fn is_exactly(known: &str, name: &str) -> bool {
+    known == name || known.chars().filter(|letter| !letter.is_whitespace()).eq(name.chars())
+}
+
+/// Whether a name, or a word in it, begins so. Both are folded.
+pub(super) fn fits(known: &str, name: &str) -> bool {
+    let words = known
+        .char_indices()
+        .filter(|(at, _)| *at == 0 || known[..*at].chars().next_back().is_some_and(|before| !before.is_alphanumeric()));
+    name.is_empty() || words.map(|(at, _)| &known[at..]).any(|rest| rest.starts_with(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_known_by_its_words() {
+        assert!(fits("anna berg", "anna") && fits("anna berg", "ber") && fits("design-review", "review"));
+        assert!(!fits("anna berg", "erg") && is_exactly("anna berg", "annaberg") && fits("x", ""));
+        let known = [(Uuid::from_u128(1), "general".to_owned()), (Uuid::from_u128(2), "general talk".to_owned())];
+        assert_eq!(meant(&["general".to_owned()], &known).len(), 1);
+        assert_eq!(meant(&["gen".to_owned()], &known).len(), 2);
+    }
+}

@@ -1,0 +1,63 @@
+//! Conversations and people, found by their names.
+
+use ::search::folded;
+use appcore::{
+    AppError, UserId,
+    view::{SearchHit, SearchResults, SearchTotal, Sender, SenderKind},
+};
+use dbcontext::query::search::{self as rows, Readable};
+
+use crate::SearchService;
+use crate::{Ask, count, names, off_loop, place};
+
+/// Conversations by their titles, those with the newest activity first.
+pub(super) async fn conversations(
+    service: &SearchService,
+    user: UserId,
+    ask: &Ask,
+    limit: usize,
+) -> Result<SearchResults, AppError> {
+    let text = folded(ask.text.trim());
+    let mut found: Vec<Readable> = rows::readable(service.db.reader(), user).await?;
+    found.retain(|one| ask.workspace_id.is_none_or(|id| id == one.workspace_id));
+    found.retain(|one| ask.kind.is_none_or(|kind| kind.as_str() == one.kind));
+    let mut found = off_loop(move || {
+        found.retain(|one| one.title.as_deref().is_some_and(|title| names::fits(&folded(title), &text)));
+        found.sort_by_key(|one| std::cmp::Reverse((one.is_member, one.last_activity_at)));
+        found
+    })
+    .await?;
+    let total = Some(SearchTotal { count: count(found.len()), is_all: true });
+    found.truncate(limit);
+    let hit = |one: &Readable| Ok(SearchHit { conversation: Some(place(one)?), ..SearchHit::default() });
+    let items = found.iter().map(hit).collect::<Result<_, AppError>>()?;
+    Ok(SearchResults { items, total, ..SearchResults::default() })
+}
+
+/// People by their names.
+pub(super) async fn people(
+    service: &SearchService,
+    user: UserId,
+    ask: &Ask,
+    limit: usize,
+) -> Result<SearchResults, AppError> {
+    let text = folded(ask.text.trim());
+    let found = rows::acquaintances(service.db.reader(), user, names::PEOPLE).await?;
+    let mut found = off_loop(move || {
+        let named = found.into_iter().map(|one| (folded(&one.name), one));
+        let mut named: Vec<_> = named.filter(|(name, _)| names::fits(name, &text)).collect();
+        named.sort_by(|(one, _), (other, _)| one.cmp(other));
+        named.into_iter().map(|(_, one)| one).collect::<Vec<_>>()
+    })
+    .await?;
+    let total = Some(SearchTotal { count: count(found.len()), is_all: true });
+    found.truncate(limit);
+    let items = found
+        .into_iter()
+        .map(|one| SearchHit {
+            person: Some(Sender { kind: SenderKind::User, id: Some(one.id), name: one.name, picture: None }),
+            ..SearchHit::default()
+        })
+        .collect();
+    Ok(SearchResults { items, total, ..SearchResults::default() })
+}

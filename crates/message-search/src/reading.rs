@@ -1,0 +1,219 @@
+//! An assistant that reads messages for somebody, and says what stands in them with the numbers of those that it has it from.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ::ai::{AiError, ChatMessage, ChatRequest, Meter};
+use appcore::{
+    AppError, AssistantId, Code, WorkspaceId,
+    auth::{Permission, Principal},
+    view::{GatewayEndpoint, Message, SearchAnswer, SearchSource, Sender, SenderKind},
+};
+use dbcontext::{entity::assistant, query};
+use gateway::{self, AnswerUse, Asker, Model, SideCall};
+use identity::membership;
+use uuid::Uuid;
+
+use crate::SearchService;
+
+/// So much of a message is read, in characters.
+const READ_CHARS: usize = 1_200;
+/// So much of all messages together, in characters.
+pub(super) const READ_ALL: usize = 30_000;
+/// The longest answer, in tokens, and in characters where the model doesn't keep to it.
+const ANSWER_TOKENS: u32 = 700;
+const ANSWER_CHARS: usize = 6_000;
+/// How long the model may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What of a message is read; nothing where it says nothing.
+pub(super) fn said(message: &Message) -> Option<String> {
+    let names = message.attachments.iter().map(|file| file.transcript.as_ref().unwrap_or(&file.name));
+    let said: Vec<&str> = std::iter::once(&message.content).chain(names).map(String::as_str).collect();
+    let said = said.join("\n");
+    (!said.trim().is_empty()).then(|| said.chars().take(READ_CHARS).collect())
+}
+
+/// What the assistant reads, and which message has which number.
+#[derive(Default)]
+pub(super) struct Material {
+    sources: Vec<SearchSource>,
+    text: String,
+    chars: usize,
+}
+
+impl Material {
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    /// Adds a message of the conversation with this title, with what was found in its files; `false` where there is no more room.
+    pub fn add(&mut self, message: &Message, title: Option<&str>, in_files: Option<&str>) -> bool {
+        let Some(mut part) = said(message) else { return true };
+        if let Some(more) = in_files {
+            part.push('\n');
+            part.push_str(more);
+        }
+        let chars = part.chars().count();
+        if !self.sources.is_empty() && self.chars + chars > READ_ALL {
+            return false;
+        }
+        let n = self.sources.len() + 1;
+        let place = title.unwrap_or("a direct conversation");
+        let head = format!("[{n}] {} in {place}, {}:\n", message.sender.name, message.created_at);
+        self.chars += head.chars().count() + chars;
+        self.text.push_str(&head);
+        self.text.push_str(&part);
+        self.text.push_str("\n\n");
+        self.sources.push(SearchSource {
+            n: super::count(n),
+            message_id: message.id,
+            conversation_id: message.conversation_id,
+            sender: message.sender.name.clone(),
+            created_at: message.created_at,
+        });
+        true
+    }
+}
+
+/// The assistant that reads.
+pub(super) struct Reader {
+    assistant: assistant::Model,
+}
+
+impl Reader {
+    /// The one that is named, else the default one.
+    pub async fn find(service: &SearchService, by: &Principal, id: Option<AssistantId>) -> Result<Self, AppError> {
+        let id = id.unwrap_or(query::assistants::DEFAULT_ID);
+        let assistant = query::assistants::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
+        Ok(Self { assistant })
+    }
+
+    /// What it says about this; in a workspace of the caller's that pays for it.
+    pub async fn answer(
+        self,
+        service: &SearchService,
+        by: &Principal,
+        workspace: Option<WorkspaceId>,
+        instructions: &str,
+        (material, asked): (Material, &str),
+        begun: Instant,
+    ) -> Result<SearchAnswer, AppError> {
+        let Material { sources, text, .. } = material;
+        let request = ChatRequest {
+            system: Some(instructions.to_owned()),
+            messages: vec![ChatMessage::user(format!("{text}\n{asked}"))],
+            max_tokens: Some(ANSWER_TOKENS),
+            ..ChatRequest::default()
+        };
+        let place = membership::resolve(&service.identity, by, workspace, Permission::See).await?;
+        let asker = Asker { user_id: by.user_id, workspace_id: Some(place.id) };
+        let assistant = self.assistant;
+        let (text, cost) = told(service, asker, assistant.model.as_deref(), request).await?;
+        let cited = cited(&text);
+        let read_count = super::count(sources.len());
+        let sources = sources.into_iter().filter(|source| cited.contains(&source.n)).collect();
+        let assistant = Sender {
+            kind: SenderKind::Assistant,
+            id: Some(assistant.id.0),
+            picture: query::assistants::picture(assistant.glyph, assistant.hue),
+            name: assistant.name,
+        };
+        let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(SearchAnswer { text, sources, assistant, read_count, cost, took_ms })
+    }
+}
+
+/// A call of a model. However it ends, also where nobody waits for it any more, it is written down and paid for.
+struct Call<'a> {
+    service: &'a SearchService,
+    asker: Asker,
+    id: Uuid,
+    name: String,
+    model: Option<Arc<Model>>,
+    held: Option<SideCall>,
+    meter: Arc<Meter>,
+    begun: Instant,
+    /// As an HTTP status.
+    status: u16,
+}
+
+impl Call<'_> {
+    fn cost(&self) -> Option<i64> {
+        let price = self.model.as_ref().and_then(|model| model.price)?;
+        Some(gateway::cost(&price, &self.meter.usage()).0)
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let duration = self.begun.elapsed();
+        if let Some(held) = self.held.take() {
+            held.settle(&self.service.gateway, self.id, &self.meter, self.status, duration);
+            return;
+        }
+        let Asker { user_id, workspace_id } = self.asker;
+        let (usage, served, tries) = (self.meter.usage(), self.meter.served(), self.meter.tries());
+        let (answer_id, model, status) = (self.id, std::mem::take(&mut self.name), self.status);
+        let first_token = None;
+        let used =
+            AnswerUse { user_id, workspace_id, answer_id, model, usage, served, tries, status, first_token, duration };
+        gateway::record(&self.service.gateway, used, None);
+    }
+}
+
+/// Asks the model: what it says, and what that costs.
+async fn told(
+    service: &SearchService,
+    asker: Asker,
+    model: Option<&str>,
+    request: ChatRequest,
+) -> Result<(String, Option<i64>), AppError> {
+    let (name, route) = gateway::answering(&service.gateway, model);
+    gateway::model_lists::check(&service.gateway, asker, &name, "assistant_id")?;
+    let route = route.map_err(unavailable)?;
+    gateway::check_price(&service.gateway, &name, "assistant_id")?;
+    let model = service.gateway.find_model(&name);
+    let held = match &model {
+        Some(model) => {
+            let question = (GatewayEndpoint::Chat, request.estimated_tokens());
+            Some(SideCall::begin(&service.gateway, asker, model, question).await?)
+        }
+        None => None,
+    };
+    let (id, meter, begun) = (Uuid::now_v7(), Arc::default(), Instant::now());
+    let mut call = Call { service, asker, id, name, model, held, meter, begun, status: 499 };
+    let written =
+        tokio::time::timeout(PATIENCE, service.gateway.ai().text(&route, request, &call.meter, is_enough)).await;
+    let written = written.unwrap_or(Err(AiError::Cut));
+    call.status = if written.is_ok() { 200 } else { 502 };
+    Ok((written.map_err(unavailable)?.trim().to_owned(), call.cost()))
+}
+
+/// Whether the model has written more than is shown. (No character is shorter than a byte, so that they are seldom counted.)
+fn is_enough(text: &str) -> bool {
+    text.len() > ANSWER_CHARS && text.chars().count() > ANSWER_CHARS
+}
+
+fn unavailable(error: AiError) -> AppError {
+    AppError::unavailable(anyhow::anyhow!("no model answers: {}", error.code()))
+}
+
+/// The numbers in square brackets.
+fn cited(text: &str) -> BTreeSet<u64> {
+    let parts = text.split('[').skip(1).filter_map(|part| part.split_once(']'));
+    parts.flat_map(|(numbers, _)| numbers.split(',').filter_map(|number| number.trim().parse().ok())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cited_stands_in_brackets() {
+        assert_eq!(cited("It is late.[2] So they say [1][3], [4, 5]. [x] [ [6"), BTreeSet::from([1, 2, 3, 4, 5]));
+    }
+}

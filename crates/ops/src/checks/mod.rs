@@ -1,0 +1,93 @@
+//! What an installation needs: one list of checks for `natter doctor`, for `/health` and for the console.
+//!
+//! [`quick`] asks for no more than may be asked every second, and its sentences may be read by anybody: `/health` tells them. [`all`] also goes to
+//! the mail server, the AI providers and the public address. `natter doctor` looks at the same things without a server ([`local`], [`remote`]).
+
+pub mod local;
+pub mod quick;
+pub mod remote;
+
+use std::time::{Duration, Instant};
+
+use appcore::view::{Check, CheckAbout, Checks};
+use futures_util::{future::join_all, join};
+use tokio::sync::Mutex;
+
+use crate::OpsService;
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the list is good for: several windows of a console ask once.
+const GOOD_FOR: Duration = Duration::from_secs(10);
+
+/// What was found last.
+#[derive(Default)]
+pub(crate) struct Known(Mutex<Option<(Instant, Checks)>>);
+
+/// Everything, as it was found within the last seconds. Who asks at the same time waits for the same answer.
+pub async fn all(service: &OpsService) -> Checks {
+    let mut last = service.checks.0.lock().await;
+    if let Some((_, known)) = last.as_ref().filter(|(at, _)| at.elapsed() < GOOD_FOR) {
+        return known.clone();
+    }
+    let found =
+        Checks { instance_id: service.instance_id, checked_at: service.clock.now(), checks: look(service).await };
+    *last = Some((Instant::now(), found.clone()));
+    found
+}
+
+async fn look(service: &OpsService) -> Vec<Check> {
+    let config = &service.config;
+    let program = async {
+        match service.program.get() {
+            Some(program) => in_time(async { Ok(program.checks(service).await) })
+                .await
+                .map_or_else(|_| Vec::new(), |(found, _)| found),
+            None => Vec::new(),
+        }
+    };
+    let is_there = service.db.is_available();
+    let database = async {
+        if is_there {
+            vec![remote::search(config, &service.db).await, remote::jobs(&service.db).await]
+        } else {
+            Vec::new()
+        }
+    };
+    let clock =
+        async { if is_there && !service.db.is_sqlite() { Some(remote::clock(&service.db).await) } else { None } };
+    let (quick, program, database, clock, mail, ai, address) = join!(
+        quick::look(service),
+        program,
+        database,
+        clock,
+        remote::mail(config),
+        remote::ai(service.gateway.ai()),
+        remote::public_address(config),
+    );
+    let key = std::iter::once(local::key(config));
+    let known = [quick.checks, program, key.collect(), database].into_iter().flatten();
+    let mut checks: Vec<Check> = known.chain(clock).chain([mail]).chain(ai).chain(address).collect();
+    // By what they are about, as the list of the doctor is.
+    checks.sort_by_key(|check| check.about as u8);
+    checks
+}
+
+/// What was asked for, and how many milliseconds it took.
+pub async fn in_time<T>(asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<(T, u128)> {
+    let begun = Instant::now();
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(answer) => Ok((answer?, begun.elapsed().as_millis())),
+        Err(_) => Err(anyhow::anyhow!("no answer within {} s", PATIENCE.as_secs())),
+    }
+}
+
+/// Several things of one kind, all at once.
+async fn each<F: Future<Output = Option<Check>>>(asked: impl IntoIterator<Item = F>) -> Vec<Check> {
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+/// What else is said where something is missing that only a start makes.
+fn not_yet(about: CheckAbout, what: impl std::fmt::Display) -> Check {
+    Check::warning(about, format!("{what} is not there yet; the first start makes it"))
+}

@@ -1,0 +1,185 @@
+//! What may be looked at every second, by anybody: `/health`.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use appcore::{
+    breaker::Circuit,
+    view::{Check, CheckAbout},
+};
+use dbcontext::connection::Refusal;
+use files::uploads::Uploads;
+use futures_util::join;
+use platform::host_health::{Files, Room};
+use tokio::time::timeout;
+
+use super::local;
+use crate::OpsService;
+
+/// A dependency that takes longer is as good as away.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How far the search index may be behind.
+const BEHIND: Duration = Duration::from_secs(30);
+/// How long a jump of the clock is told of.
+const JUMP_TOLD: Duration = Duration::from_secs(600);
+
+/// What an instance depends on, and what follows for those who read.
+pub struct Quick {
+    pub database: Dependency,
+    /// None: this instance is alone.
+    pub redis: Option<Dependency>,
+    pub storage: Dependency,
+    pub ai: Dependency,
+    pub checks: Vec<Check>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Dependency {
+    pub is_up: bool,
+    /// How long it took to answer; none where it did not, or was not asked.
+    pub latency: Option<Duration>,
+    pub circuit: Option<Circuit>,
+}
+
+pub async fn look(service: &OpsService) -> Quick {
+    let (database, redis, (storage, on_disk)) = join!(database(service), redis(service), storage(service));
+    let ai = ai(service);
+    let ms = |dependency: &Dependency| dependency.latency.unwrap_or_default().as_millis();
+    let mut checks = vec![if database.is_up {
+        Check::ok(CheckAbout::Database, format!("{} answers within {} ms", service.db.kind(), ms(&database)))
+    } else {
+        Check::fault(
+            CheckAbout::Database,
+            "The database can't be reached: nothing works until it is back. Start it, or check the network connection to it",
+        )
+    }];
+    checks.extend(service.db.refusal().map(|refusal| match refusal {
+        Refusal::Full => Check::fault(
+            CheckAbout::Disk,
+            "The database's disk is full: nothing can be saved until there is room; reading works",
+        ),
+        Refusal::ReadOnly => Check::fault(
+            CheckAbout::Database,
+            "The database can only be read, as a replica: nothing can be saved. Let it take changes, or have database.url lead to the one that does",
+        ),
+    }));
+    checks.extend(redis.as_ref().map(|redis| if redis.is_up {
+        Check::ok(CheckAbout::Redis, format!("Redis answers within {} ms", ms(redis)))
+    } else {
+        Check::fault(CheckAbout::Redis, "Redis can't be reached: news between instances take up to a second, limits are counted by each instance for itself. Start it again, it holds nothing that must be restored")
+    }));
+    checks.extend(on_disk);
+    if !ai.is_up {
+        checks.push(Check::fault(
+            CheckAbout::Ai,
+            "No AI provider can be asked: assistants don't answer. The console's page Providers says why",
+        ));
+    }
+    checks.extend(search(service.search.lag().longest));
+    checks.push(clock(service));
+    Quick { database, redis, storage, ai, checks }
+}
+
+/// A database that answers while nothing can be committed is of no use.
+async fn database(service: &OpsService) -> Dependency {
+    let asked = measure(async { service.db.ping().await.is_ok() && service.events.writer.is_healthy() }).await;
+    Dependency { circuit: Some(service.db.circuit()), ..asked }
+}
+
+async fn redis(service: &OpsService) -> Option<Dependency> {
+    let redis = service.redis.as_ref()?;
+    let ping = async {
+        let mut connection = redis.connection().await?;
+        Ok(deadpool_redis::redis::cmd("PING").query_async::<String>(&mut connection).await?)
+    };
+    let asked = measure(async { redis.within(PATIENCE, ping).await.is_ok() }).await;
+    Some(Dependency { circuit: Some(redis.circuit()), ..asked })
+}
+
+/// What the database said last, what room the file system has, and how many files are open: looking at a disk far away may take its time.
+async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
+    let (folder, uploads) = (service.config.server.data_dir.clone(), Arc::clone(&service.files.uploads));
+    let begun = Instant::now();
+    let looked =
+        tokio::task::spawn_blocking(move || (room(&folder), no_room_for_files(&uploads), Files::of_this_process()));
+    let Ok(Ok((room, no_room, files))) = timeout(PATIENCE, looked).await else {
+        let says = "The disk with server.data_dir doesn't answer. Check it, and the network connection to it where it is remote";
+        let down = Dependency { is_up: false, latency: None, circuit: None };
+        return (down, vec![Check::fault(CheckAbout::Disk, says)]);
+    };
+    // A folder that can't be looked at says nothing of its disk.
+    let is_up = service.db.refusal().is_none() && !matches!(room, Some(Room::Full(_)));
+    let checks = room.map(|room| local::of_room(room, "server.data_dir"));
+    let latency = is_up.then(|| begun.elapsed());
+    let checks = checks.into_iter().chain(no_room).chain(files.map(local::open_files)).collect();
+    (Dependency { is_up, latency, circuit: None }, checks)
+}
+
+fn room(folder: &Path) -> Option<Room> {
+    Room::of(folder).ok()
+}
+
+fn no_room_for_files(uploads: &Uploads) -> Option<Check> {
+    let (folder, has_room) = uploads.store.room();
+    (!has_room).then(|| {
+        let says = format!(
+            "Files are refused: less is left in {} than server.min_free_bytes. Delete what is not needed, old backups first",
+            folder.display()
+        );
+        Check::fault(CheckAbout::Disk, says)
+    })
+}
+
+/// They are not asked: an answer costs money.
+fn ai(service: &OpsService) -> Dependency {
+    let circuit = service.gateway.ai().circuit();
+    Dependency { is_up: circuit != Circuit::Open, latency: None, circuit: Some(circuit) }
+}
+
+/// How far searching is behind.
+fn search(lag: Duration) -> Option<Check> {
+    (lag > BEHIND).then(|| {
+        let says = format!(
+            "Searches miss what was said in the last {} s: the search index can't be written, or more is sent than it takes. It catches up by itself; the log says what it fails at",
+            lag.as_secs()
+        );
+        Check::fault(CheckAbout::Search, says)
+    })
+}
+
+fn clock(service: &OpsService) -> Check {
+    match service.clock_watch.last_jump(JUMP_TOLD) {
+        None => Check::ok(CheckAbout::Clock, "it has not jumped lately"),
+        Some(jump) => Check::warning(
+            CheckAbout::Clock,
+            format!(
+                "The clock of this machine was set {jump}. Have it set slowly, by NTP: what waits for a time came too early or late"
+            ),
+        ),
+    }
+}
+
+async fn measure(answers: impl Future<Output = bool>) -> Dependency {
+    let begun = Instant::now();
+    let is_up = timeout(PATIENCE, answers).await.unwrap_or(false);
+    Dependency { is_up, latency: is_up.then(|| begun.elapsed()), circuit: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use appcore::view::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn an_index_that_is_far_behind_is_a_fault() {
+        assert_eq!(search(Duration::ZERO), None);
+        assert_eq!(search(BEHIND), None);
+        let check = search(BEHIND + Duration::from_secs(12)).unwrap();
+        assert_eq!((check.about, check.verdict), (CheckAbout::Search, Verdict::Fault));
+        assert!(check.says.contains("the last 42 s"), "{}", check.says);
+    }
+}

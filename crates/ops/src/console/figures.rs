@@ -1,0 +1,273 @@
+//! Figures by minute and by day.
+
+use std::{collections::HashMap, time::Duration};
+
+use appcore::{
+    AppError, Timestamp,
+    audit::Action,
+    view::{FigureName, FigureSeries, Figures, FiguresNow, FiguresRange},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        bans,
+        figures::{self as rows, Figure, Step, Union},
+        job_list,
+    },
+};
+use metrics::{Requests, Spread, metrics};
+
+use super::{KEPT, incidents};
+use crate::OpsService;
+
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 86_400_000;
+/// How long people count as there after their devices said something.
+const THERE: Duration = Duration::from_secs(300);
+const ACTIVE_DAY: Duration = Duration::from_secs(86_400);
+/// By days people are those of that day; kept by minutes beside the others, and never shown by them.
+const PEOPLE_OF_DAY: &str = "people_of_day";
+
+/// How the values of instances and of minutes become one.
+const NAMES: [(FigureName, Union); 10] = [
+    (FigureName::People, Union::Most),
+    (FigureName::Connections, Union::Most),
+    (FigureName::Messages, Union::Sum),
+    (FigureName::Requests, Union::Sum),
+    (FigureName::Errors, Union::Sum),
+    (FigureName::LatencyMs, Union::Most),
+    (FigureName::JobsWaiting, Union::Most),
+    (FigureName::Tokens, Union::Sum),
+    (FigureName::Cost, Union::Sum),
+    (FigureName::FailedSignIns, Union::Sum),
+];
+
+/// The time under which the figures of the minute of `at` are recorded.
+pub(super) fn start_of_minute(at: Timestamp) -> Timestamp {
+    Timestamp(at.0.div_euclid(MINUTE) * MINUTE)
+}
+
+/// What this instance has noted already.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    minute: i64,
+    /// Of the minute.
+    connections: u64,
+    requests: Requests,
+    /// When the minute began.
+    before: Requests,
+    lags: Spread,
+    lags_before: Spread,
+    /// Up to which day days are put together.
+    day: i64,
+}
+
+impl Noted {
+    /// Notes the minute that is, and what was still missing of the one before.
+    pub async fn note(&mut self, service: &OpsService) -> Result<(), AppError> {
+        let now = service.clock.now();
+        let minute = start_of_minute(now).0;
+        let http = metrics().http.requests();
+        if minute != self.minute {
+            (self.minute, self.connections) = (minute, 0);
+            (self.before, self.lags_before) = (self.requests, self.lags);
+        }
+        self.lags = metrics().realtime.lags();
+        let db = service.db.reader();
+        let (from, to) = (Timestamp(minute - MINUTE), Timestamp(minute + MINUTE));
+        let mut seen = Vec::new();
+        let counted = [
+            (FigureName::Messages, rows::messages(db, from, to).await?),
+            (FigureName::Tokens, rows::tokens(db, from, to).await?),
+            (FigureName::Cost, rows::costs(db, from, to).await?),
+            (FigureName::FailedSignIns, rows::audited(db, Action::SignInFailed.as_str(), from, to).await?),
+        ];
+        for (name, minutes) in counted {
+            seen.extend(minutes.into_iter().map(|(at, value)| figure(name.as_str(), at, value)));
+        }
+        let of_day = Timestamp(minute.div_euclid(DAY) * DAY);
+        seen.push(figure(PEOPLE_OF_DAY, minute, rows::people_since(db, of_day).await?));
+        seen.push(figure(FigureName::People.as_str(), minute, rows::people_since(db, now.minus(THERE)).await?));
+        let waiting = job_list::census(db).await?.iter().map(|kind| kind.due).sum();
+        seen.push(figure(FigureName::JobsWaiting.as_str(), minute, waiting));
+        if let Some(latency) = http.since(self.before).p99() {
+            let millis = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
+            seen.push(figure(FigureName::LatencyMs.as_str(), minute, millis));
+        }
+        // Connections of instances add up; of one instance the most of a minute counts.
+        let connections = metrics().realtime.open().max(self.connections);
+        let new = http.since(self.requests);
+        let own = [
+            (FigureName::Connections, connections - self.connections),
+            (FigureName::Requests, new.count),
+            (FigureName::Errors, new.errors),
+        ];
+        let own = own.map(|(name, value)| figure(name.as_str(), minute, i64::try_from(value).unwrap_or(i64::MAX)));
+        let tx = service.db.begin().await.map_err(app_error)?;
+        rows::put(&tx, Step::Minute, Union::Most, &seen).await?;
+        rows::put(&tx, Step::Minute, Union::Sum, &own).await?;
+        tx.commit().await.map_err(app_error)?;
+        (self.connections, self.requests) = (connections, http);
+        self.close_days(service, now).await
+    }
+
+    /// Within what 99 of 100 requests of this minute were answered.
+    pub fn latency(&self) -> Option<Duration> {
+        self.requests.since(self.before).p99()
+    }
+
+    /// Within what 99 of 100 events of this minute were delivered after their commit.
+    pub fn delivery(&self) -> Option<Duration> {
+        self.lags.since(self.lags_before).p99()
+    }
+
+    /// Puts the last two days together that are over, once a day, and forgets what is old.
+    async fn close_days(&mut self, service: &OpsService, now: Timestamp) -> Result<(), AppError> {
+        let today = now.0.div_euclid(DAY) * DAY;
+        // Some minutes after midnight, when every instance has noted the last one.
+        if self.day == today || now.0 - today < 5 * MINUTE {
+            return Ok(());
+        }
+        let minutes = rows::since(service.db.reader(), Step::Minute, Timestamp(today - DAY)).await?;
+        let yesterday = by_days(minutes.into_iter().filter(|figure| figure.at.0 < today));
+        rows::put(service.db.writer(), Step::Day, Union::Most, &yesterday).await?;
+        for (step, kept) in KEPT {
+            rows::forget(service.db.writer(), step, now.minus(kept)).await?;
+        }
+        rows::forget_incidents(service.db.writer(), now.minus(Duration::from_secs(31 * 86_400))).await?;
+        self.day = today;
+        Ok(())
+    }
+}
+
+fn figure(name: &str, at: i64, value: i64) -> Figure {
+    Figure { at: Timestamp(at), name: name.to_owned(), value }
+}
+
+/// The days of these minutes.
+fn by_days(minutes: impl Iterator<Item = Figure>) -> Vec<Figure> {
+    let mut days: HashMap<(i64, &'static str), i64> = HashMap::new();
+    for Figure { at, name, value } in minutes {
+        let Some((name, union)) = of_day(&name) else { continue };
+        let day = at.0.div_euclid(DAY) * DAY;
+        days.entry((day, name)).and_modify(|sum| *sum = unite(union, *sum, value)).or_insert(value);
+    }
+    days.into_iter().map(|((day, name), value)| figure(name, day, value)).collect()
+}
+
+/// What a figure by minutes is by days.
+fn of_day(name: &str) -> Option<(&'static str, Union)> {
+    match name {
+        PEOPLE_OF_DAY => Some((FigureName::People.as_str(), Union::Most)),
+        "people" => None,
+        name => {
+            NAMES.into_iter().find(|(known, _)| known.as_str() == name).map(|(known, union)| (known.as_str(), union))
+        }
+    }
+}
+
+const fn unite(union: Union, one: i64, other: i64) -> i64 {
+    match union {
+        Union::Sum => one.saturating_add(other),
+        Union::Most if one > other => one,
+        Union::Most => other,
+    }
+}
+
+/// How many values there are, and how long each is of.
+const fn steps(range: FiguresRange) -> (i64, i64) {
+    match range {
+        FiguresRange::Hour => (60, MINUTE),
+        FiguresRange::Day => (96, 15 * MINUTE),
+        FiguresRange::Month => (30, DAY),
+    }
+}
+
+pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Figures, AppError> {
+    let now = service.clock.now();
+    let (count, step) = steps(range);
+    // The last value is of the time that is not over.
+    let last = now.0.div_euclid(step) * step;
+    let from = Timestamp(last - (count - 1) * step);
+    let db = service.db.reader();
+    let kept = if range == FiguresRange::Month {
+        let mut days = rows::since(db, Step::Day, from).await?;
+        // A day that is not put together yet.
+        let known = days.iter().map(|figure| figure.at.0).max().unwrap_or(i64::MIN);
+        let open = Timestamp((known.saturating_add(DAY)).max(last - DAY));
+        days.extend(by_days(rows::since(db, Step::Minute, open).await?.into_iter()));
+        days
+    } else {
+        rows::since(db, Step::Minute, from).await?
+    };
+    let census = job_list::census(db).await?;
+    let sum = |value: fn(&job_list::Census) -> i64| census.iter().map(value).sum();
+    let now = FiguresNow {
+        people: rows::people(db).await?,
+        people_of_day: rows::people_since(db, now.minus(ACTIVE_DAY)).await?,
+        people_of_month: rows::people_since(db, now.minus(ACTIVE_DAY * 30)).await?,
+        guests: rows::guests(db).await?,
+        bans: bans::count(db, now).await?,
+        dead_letters: sum(|kind| kind.dead),
+        jobs_waiting: sum(|kind| kind.due),
+        longest_wait_seconds: census.iter().map(|kind| kind.longest_wait).max().unwrap_or(0) / 1_000,
+        stored_bytes: rows::stored(db).await?,
+    };
+    Ok(Figures {
+        range,
+        from,
+        step_seconds: step / 1_000,
+        series: series(&kept, from, step, usize::try_from(count).unwrap_or(0)),
+        now,
+        incidents: incidents::since(service, from).await?,
+    })
+}
+
+/// The rows as values of equal length. Where instances wrote something down, what nobody counted is nothing.
+fn series(kept: &[Figure], from: Timestamp, step: i64, count: usize) -> Vec<FigureSeries> {
+    let place = |at: Timestamp| usize::try_from((at.0 - from.0).div_euclid(step)).ok().filter(|place| *place < count);
+    let mut is_noted = vec![false; count];
+    for place in kept.iter().filter_map(|figure| place(figure.at)) {
+        is_noted[place] = true;
+    }
+    NAMES
+        .into_iter()
+        .map(|(name, union)| {
+            let mut values: Vec<Option<i64>> = is_noted.iter().map(|noted| noted.then_some(0)).collect();
+            let own = kept.iter().filter(|figure| figure.name == name.as_str());
+            for (place, value) in own.filter_map(|figure| Some((place(figure.at)?, figure.value))) {
+                values[place] = values[place].map(|sum| unite(union, sum, value));
+            }
+            FigureSeries { name, values }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minutes_become_longer_times_and_days() {
+        let minutes = [
+            figure("messages", DAY, 3),
+            figure("messages", DAY + MINUTE, 4),
+            figure("connections", DAY, 7),
+            figure("connections", DAY + MINUTE, 5),
+            figure("people", DAY, 2),
+            figure(PEOPLE_OF_DAY, DAY, 9),
+            figure("of a newer release", DAY, 9),
+        ];
+        let of = |name, series: &[FigureSeries]| {
+            series.iter().find(|series| series.name == name).map(|series| series.values.clone()).unwrap()
+        };
+        let quarters = series(&minutes, Timestamp(DAY - 15 * MINUTE), 15 * MINUTE, 3);
+        assert_eq!(of(FigureName::Messages, &quarters), [None, Some(7), None]);
+        assert_eq!(of(FigureName::Connections, &quarters), [None, Some(7), None]);
+        assert_eq!(of(FigureName::People, &quarters), [None, Some(2), None]);
+        assert_eq!(of(FigureName::Errors, &quarters), [None, Some(0), None]);
+        let days = series(&by_days(minutes.into_iter()), Timestamp(DAY), DAY, 1);
+        assert_eq!(of(FigureName::People, &days), [Some(9)]);
+        assert_eq!(of(FigureName::Messages, &days), [Some(7)]);
+    }
+}

@@ -1,0 +1,408 @@
+//! What was wrong, as the program itself noticed it.
+
+use std::{collections::HashMap, time::Duration};
+
+use ::ai::ProviderState;
+use appcore::{
+    AppError, InstanceId, Timestamp,
+    breaker::Circuit,
+    view::{FigureName, Incident, IncidentKind},
+};
+use dbcontext::query::{
+    figures::{self as rows, IncidentRow},
+    job_list,
+};
+use metrics::metrics;
+use platform::host_health::Room;
+use uuid::Uuid;
+
+use super::{GONE, figures::start_of_minute, instances};
+use crate::OpsService;
+
+/// The most that is answered.
+const MOST: u64 = 500;
+/// What is closer together was one incident that several instances noticed, or one that came back at once.
+const TOGETHER_MS: i64 = 5_000;
+/// Length of the period before an incident that belongs to it: an incident is noticed by failures that precede it, and while it lasts figures may not
+/// be recorded.
+const BEFORE: Duration = Duration::from_secs(60);
+
+/// What is wrong now, and what could not be written down yet.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    open: HashMap<About, Open>,
+    news: Vec<News>,
+    /// What each is felt by, as it was counted last.
+    counted: HashMap<About, u64>,
+    /// The disk was, when it was last looked at.
+    is_full: bool,
+    /// How often changes had been refused by then.
+    refusals: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    id: Uuid,
+    began_at: Timestamp,
+    /// What was counted before it began.
+    before: u64,
+    felt: u64,
+    /// As it was written down.
+    told: u64,
+}
+
+/// What can be wrong, and of what where there are several.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct About {
+    kind: IncidentKind,
+    detail: Option<String>,
+}
+
+impl From<IncidentKind> for About {
+    fn from(kind: IncidentKind) -> Self {
+        Self { kind, detail: None }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct News {
+    about: About,
+    id: Uuid,
+    began_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    felt: u64,
+}
+
+impl Watch {
+    /// Looks at what is known without asking.
+    pub fn look(&mut self, service: &OpsService) {
+        let is_down = |circuit: Circuit| circuit != Circuit::Closed;
+        let now = service.clock.now();
+        let counted = metrics();
+        self.tell(IncidentKind::Database, is_down(service.db.circuit()), now, counted.http.requests().errors);
+        if let Some(redis) = &service.redis {
+            self.tell(IncidentKind::Redis, is_down(redis.circuit()), now, counted.events.changes());
+        }
+        self.tell(IncidentKind::Ai, is_down(service.gateway.ai().circuit()), now, counted.ai.failed());
+        self.look_at_providers(service.gateway.ai().states(), now);
+        self.look_at_storage(self.is_full || service.db.refusal().is_some(), service.db.refusals(), now);
+    }
+
+    /// One alone that fails is all of them, which is told of all.
+    fn look_at_providers(&mut self, states: Vec<ProviderState>, now: Timestamp) {
+        let about = |name: &str| About { kind: IncidentKind::Provider, detail: Some(name.to_owned()) };
+        let is_gone = |open: &&About| {
+            open.kind == IncidentKind::Provider
+                && !states.iter().any(|state| open.detail.as_deref() == Some(state.name.as_str()))
+        };
+        let gone: Vec<About> = self.open.keys().filter(is_gone).cloned().collect();
+        for removed in gone {
+            let counted = self.counted.get(&removed).copied().unwrap_or(0);
+            self.tell(removed, false, now, counted);
+        }
+        let are_several = states.len() > 1;
+        for state in states {
+            let about = about(&state.name);
+            // What began as a long rest lasts until a key is of use again.
+            let goes_on = self.open.contains_key(&about) && state.wait.is_some();
+            let is_wrong = goes_on || state.is_out_of_keys() || (state.is_failing && are_several);
+            self.tell(about, is_wrong, now, state.failures);
+        }
+    }
+
+    /// What was refused and is taken again between two looks was an incident, too: between refusals a small change may fit.
+    fn look_at_storage(&mut self, is_wrong: bool, refusals: u64, now: Timestamp) {
+        let is_new = std::mem::replace(&mut self.refusals, refusals) != refusals;
+        self.tell(IncidentKind::Storage, is_new || is_wrong, now, refusals);
+    }
+
+    /// Whether the disk had no room when it was looked at.
+    pub const fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Looks whether there is room. Before anything is saved: what can't be written down now is once there is.
+    pub fn look_at_disk(&mut self, service: &OpsService) {
+        self.is_full = matches!(Room::of(&service.config.server.data_dir), Ok(Room::Full(_)));
+    }
+
+    /// Looks at what has to be asked for.
+    pub async fn count(&mut self, service: &OpsService) -> Result<(), AppError> {
+        let now = service.clock.now();
+        let dead: i64 = job_list::census(service.db.reader()).await?.iter().map(|kind| kind.dead).sum();
+        self.tell(IncidentKind::DeadLetters, dead > 0, now, dead.unsigned_abs());
+        self.tell_how_much();
+        Ok(())
+    }
+
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// `counted` is what this kind is felt by. What was counted since the look before belongs to an incident that is new: by it, it was noticed.
+    fn tell(&mut self, about: impl Into<About>, is_wrong: bool, now: Timestamp, counted: u64) {
+        let about = about.into();
+        let before = self.counted.insert(about.clone(), counted).unwrap_or(counted);
+        let felt = |before: u64, felt: u64| match about.kind {
+            IncidentKind::DeadLetters => felt.max(counted),
+            // Whoever counts may have begun anew.
+            _ => felt.max(counted.saturating_sub(before)),
+        };
+        match (self.open.get_mut(&about), is_wrong) {
+            (None, true) => {
+                let felt = felt(before, 0);
+                let open = Open { id: Uuid::now_v7(), began_at: now, before, felt, told: felt };
+                self.open.insert(about.clone(), open);
+                self.news.push(News { about, id: open.id, began_at: now, ended_at: None, felt });
+            }
+            (Some(open), true) => open.felt = felt(open.before, open.felt),
+            (Some(open), false) => {
+                let Open { id, began_at, before, felt: most, .. } = *open;
+                let felt = felt(before, most);
+                self.open.remove(&about);
+                self.news.push(News { about, id, began_at, ended_at: Some(now), felt });
+            }
+            (None, false) => {}
+        }
+    }
+
+    /// What goes on is written down again where more was felt of it.
+    fn tell_how_much(&mut self) {
+        for (about, open) in &mut self.open {
+            if std::mem::replace(&mut open.told, open.felt) != open.felt {
+                let Open { id, began_at, felt, .. } = *open;
+                self.news.push(News { about: about.clone(), id, began_at, ended_at: None, felt });
+            }
+        }
+    }
+
+    /// Writes down what is new.
+    pub async fn write(&mut self, service: &OpsService) -> Result<(), AppError> {
+        while let Some(News { about, id, began_at, ended_at, felt }) = self.news.first().cloned() {
+            let About { kind, detail } = about;
+            let people = match ended_at {
+                Some(ended_at) => people(service, kind, began_at, ended_at).await?,
+                None => None,
+            };
+            let row = IncidentRow {
+                id,
+                kind: kind.as_str().to_owned(),
+                detail,
+                instance_id: service.instance_id,
+                began_at,
+                ended_at,
+                felt: i64::try_from(felt).ok(),
+                people,
+            };
+            rows::notice(service.db.writer(), row).await?;
+            self.news.remove(0);
+        }
+        Ok(())
+    }
+}
+
+/// Whom an incident that is over concerned.
+async fn people(
+    service: &OpsService,
+    kind: IncidentKind,
+    began_at: Timestamp,
+    ended_at: Timestamp,
+) -> Result<Option<i64>, AppError> {
+    match kind {
+        IncidentKind::Database | IncidentKind::Redis | IncidentKind::Storage => {
+            rows::most(service.db.reader(), FigureName::People.as_str(), first_minute(began_at), ended_at).await
+        }
+        IncidentKind::Ai => rows::people_failed(service.db.reader(), began_at.minus(BEFORE), ended_at).await.map(Some),
+        IncidentKind::Provider | IncidentKind::DeadLetters | IncidentKind::Instance => Ok(None),
+    }
+}
+
+/// Start of the first minute whose figures belong to an incident. Figures are recorded under the start of their minute, so the minute that contains
+/// `began_at - BEFORE` counts as a whole.
+fn first_minute(began_at: Timestamp) -> Timestamp {
+    start_of_minute(began_at.minus(BEFORE))
+}
+
+/// Takes the instances away that ended without a word, and says so.
+pub(super) async fn bury(service: &OpsService) -> Result<(), AppError> {
+    let now = service.clock.now();
+    for gone in rows::take_gone(service.db.writer(), now.minus(GONE)).await? {
+        let row = IncidentRow {
+            id: Uuid::now_v7(),
+            kind: IncidentKind::Instance.as_str().to_owned(),
+            detail: None,
+            instance_id: gone.id,
+            began_at: gone.seen_at,
+            ended_at: Some(now),
+            felt: instances::read(&gone).and_then(|instance| i64::try_from(instance.connections).ok()),
+            people: None,
+        };
+        let said = async {
+            rows::end_of(service.db.writer(), gone.id, gone.seen_at).await?;
+            rows::notice(service.db.writer(), row).await
+        };
+        // They are taken away already: nobody says it of the others later.
+        if let Err(error) = said.await {
+            tracing::warn!(%error, instance = %gone.id, "it could not be noted that an instance is gone");
+        }
+    }
+    Ok(())
+}
+
+/// What was wrong since then, the earliest first.
+pub(super) async fn since(service: &OpsService, from: Timestamp) -> Result<Vec<Incident>, AppError> {
+    Ok(together(rows::incidents(service.db.reader(), from, MOST).await?))
+}
+
+/// What several instances noticed of one thing is one incident. The rows come by their beginning.
+fn together(rows: Vec<IncidentRow>) -> Vec<Incident> {
+    let mut incidents: Vec<(Incident, Vec<InstanceId>)> = Vec::new();
+    for row in rows {
+        let Ok(kind) = row.kind.parse::<IncidentKind>() else { continue };
+        let same = incidents.iter_mut().rev().find(|(incident, _)| {
+            incident.kind == kind
+                && incident.detail == row.detail
+                && kind != IncidentKind::Instance
+                && incident.ended_at.is_none_or(|ended| row.began_at.0 - ended.0 <= TOGETHER_MS)
+        });
+        match same {
+            Some((incident, noticed)) => {
+                incident.ended_at = incident.ended_at.zip(row.ended_at).map(|(one, other)| one.max(other));
+                incident.felt = match kind {
+                    IncidentKind::DeadLetters => incident.felt.max(row.felt),
+                    _ => incident
+                        .felt
+                        .zip(row.felt)
+                        .map(|(one, other)| one.saturating_add(other))
+                        .or(incident.felt)
+                        .or(row.felt),
+                };
+                incident.people = incident.people.max(row.people);
+                if !noticed.contains(&row.instance_id) {
+                    noticed.push(row.instance_id);
+                }
+            }
+            None => {
+                let IncidentRow { detail, began_at, ended_at, felt, people, .. } = row;
+                let incident = Incident { kind, detail, began_at, ended_at, instances: 1, felt, people };
+                incidents.push((incident, vec![row.instance_id]));
+            }
+        }
+    }
+    let counted =
+        |(incident, noticed): (Incident, Vec<InstanceId>)| Incident { instances: noticed.len() as u64, ..incident };
+    incidents.into_iter().map(counted).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(kind: IncidentKind, instance: InstanceId, began: i64, ended: Option<i64>, felt: Option<i64>) -> IncidentRow {
+        IncidentRow {
+            id: Uuid::now_v7(),
+            kind: kind.as_str().to_owned(),
+            detail: None,
+            instance_id: instance,
+            began_at: Timestamp(began),
+            ended_at: ended.map(Timestamp),
+            felt,
+            people: felt,
+        }
+    }
+
+    fn told(watch: &Watch) -> Vec<(i64, Option<i64>, u64)> {
+        watch.news.iter().map(|news| (news.began_at.0, news.ended_at.map(|at| at.0), news.felt)).collect()
+    }
+
+    #[test]
+    fn what_two_instances_noticed_is_one_incident_and_what_both_counted_adds_up() {
+        let (one, other) = (InstanceId::new(), InstanceId::new());
+        let (redis, dead) = (IncidentKind::Redis, IncidentKind::DeadLetters);
+        let incidents = together(vec![
+            row(redis, one, 1_000, Some(9_000), Some(4)),
+            row(redis, other, 2_000, Some(9_500), Some(3)),
+            row(dead, one, 3_000, None, Some(5)),
+            row(dead, other, 99_000, None, Some(6)),
+            row(redis, one, 60_000, None, None),
+        ]);
+        let told: Vec<_> = incidents
+            .iter()
+            .map(|incident| {
+                let ended = incident.ended_at.map(|at| at.0);
+                (incident.kind, incident.began_at.0, ended, incident.instances, incident.felt, incident.people)
+            })
+            .collect();
+        let expected = [
+            (redis, 1_000, Some(9_500), 2, Some(7), Some(4)),
+            // All of them see the same jobs.
+            (dead, 3_000, None, 2, Some(6), Some(6)),
+            (redis, 60_000, None, 1, None, None),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn figures_of_the_minute_before_belong_to_an_incident_that_begins_early_in_a_minute() {
+        assert_eq!(first_minute(Timestamp(600_312)), Timestamp(540_000));
+        assert_eq!(first_minute(Timestamp(600_000)), Timestamp(540_000));
+        assert_eq!(first_minute(Timestamp(659_999)), Timestamp(540_000));
+    }
+
+    #[test]
+    fn a_provider_rests_where_none_of_its_keys_is_of_use_for_long() {
+        let (mut watch, at) = (Watch::default(), Timestamp);
+        let one = |wait: Option<u64>, is_failing: bool, failures: u64| {
+            let wait = wait.map(Duration::from_secs);
+            vec![ProviderState { name: "main".to_owned(), is_failing, wait, failures }]
+        };
+        watch.look_at_providers(one(Some(3), true, 4), at(1));
+        assert!(told(&watch).is_empty(), "busy for a moment, and what fails alone is told of all");
+        watch.look_at_providers(one(Some(30), false, 6), at(2));
+        watch.look_at_providers(one(Some(2), false, 6), at(3));
+        watch.look_at_providers(one(None, false, 7), at(4));
+        assert_eq!(told(&watch), [(2, None, 2), (2, Some(4), 3)]);
+        assert_eq!(watch.news[0].about.detail.as_deref(), Some("main"));
+        watch.news.clear();
+        let both = |is_failing| -> Vec<ProviderState> {
+            let other = ProviderState { name: "other".to_owned(), is_failing, wait: None, failures: 1 };
+            one(None, false, 7).into_iter().chain([other]).collect()
+        };
+        watch.look_at_providers(both(true), at(5));
+        // It was removed.
+        watch.look_at_providers(one(None, false, 7), at(6));
+        assert_eq!(told(&watch), [(5, None, 0), (5, Some(6), 0)]);
+        assert_eq!(watch.news[1].about.detail.as_deref(), Some("other"));
+    }
+
+    #[test]
+    fn a_disk_that_was_full_between_two_looks_is_an_incident() {
+        let (mut watch, at) = (Watch::default(), Timestamp);
+        for (is_wrong, refusals, now) in [(false, 0, 1), (false, 3, 2), (true, 3, 3), (false, 4, 4), (false, 4, 5)] {
+            watch.look_at_storage(is_wrong, refusals, at(now));
+        }
+        assert_eq!(told(&watch), [(2, None, 3), (2, Some(5), 4)]);
+    }
+
+    #[test]
+    fn what_goes_on_is_told_once_and_its_end_once() {
+        let (mut watch, at) = (Watch::default(), Timestamp);
+        // What failed before it was noticed is felt, too; what fails afterwards is not.
+        let looks = [(false, 1, 10), (true, 2, 13), (true, 3, 15), (false, 4, 16), (false, 5, 20)];
+        for (is_wrong, now, counted) in looks {
+            watch.tell(IncidentKind::Ai, is_wrong, at(now), counted);
+        }
+        assert_eq!(told(&watch), [(2, None, 3), (2, Some(4), 6)]);
+        assert_eq!(watch.news[0].id, watch.news[1].id);
+    }
+
+    #[test]
+    fn how_much_is_felt_is_told_while_it_goes_on_where_it_has_become_more() {
+        let (mut watch, at) = (Watch::default(), Timestamp);
+        for (dead, now) in [(0, 1), (2, 2), (7, 3), (4, 4), (0, 5)] {
+            watch.tell(IncidentKind::DeadLetters, dead > 0, at(now), dead);
+            watch.tell_how_much();
+        }
+        assert_eq!(told(&watch), [(2, None, 2), (2, None, 7), (2, Some(5), 7)]);
+    }
+}

@@ -1,0 +1,81 @@
+//! The instances that run.
+
+use std::time::{Duration, Instant};
+
+use appcore::{AppError, breaker::Circuit, config::Role, view::Instance};
+use dbcontext::query::figures::{self as rows, InstanceRow};
+use metrics::metrics;
+
+use crate::OpsService;
+
+/// Says what this instance is and how it is.
+pub(super) async fn show(
+    service: &OpsService,
+    latency: Option<Duration>,
+    delivery: Option<Duration>,
+) -> Result<(), AppError> {
+    let role = match service.config.server.role {
+        Role::All => "all",
+        Role::Web => "web",
+        Role::Worker => "worker",
+    };
+    let database_ms = took("database", service.db.ping()).await;
+    let redis_ms = match &service.redis {
+        Some(redis) => took("redis", redis.ping()).await,
+        None => None,
+    };
+    let now = service.clock.now();
+    let instance = Instance {
+        id: service.instance_id,
+        is_own: false,
+        started_at: service.started_at,
+        seen_at: now,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        role: role.to_owned(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        connections: metrics().realtime.open(),
+        writer_queue: service.events.writer.waiting() as u64,
+        latency_ms: latency.and_then(in_millis),
+        delivery_ms: delivery.and_then(in_millis),
+        memory: resident(),
+        database: service.db.is_available(),
+        database_ms,
+        redis: service.redis.as_ref().map(|redis| redis.circuit() == Circuit::Closed),
+        redis_ms,
+    };
+    let state = serde_json::to_string(&instance).map_err(AppError::internal)?;
+    let row = InstanceRow { id: service.instance_id, started_at: service.started_at, seen_at: now, state };
+    rows::see(service.db.writer(), row).await
+}
+
+/// The eldest first. One whose words a newer release has changed is left out.
+pub(super) async fn list(service: &OpsService) -> Result<Vec<Instance>, AppError> {
+    let rows = rows::instances(service.db.reader()).await?;
+    let view = |row: InstanceRow| Some(Instance { is_own: row.id == service.instance_id, ..read(&row)? });
+    Ok(rows.into_iter().filter_map(view).collect())
+}
+
+/// What an instance said of itself.
+pub(super) fn read(row: &InstanceRow) -> Option<Instance> {
+    serde_json::from_str(&row.state).ok()
+}
+
+/// How long an answer took, in milliseconds. None: there was none.
+async fn took<E>(dependency: &'static str, question: impl Future<Output = Result<(), E>>) -> Option<i64> {
+    let asked = Instant::now();
+    question.await.ok()?;
+    let took = asked.elapsed();
+    metrics().dependencies.answered(dependency, took);
+    in_millis(took)
+}
+
+fn in_millis(time: Duration) -> Option<i64> {
+    i64::try_from(time.as_millis()).ok()
+}
+
+/// Memory of this process, in bytes.
+fn resident() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    pages.unwrap_or(0) * rustix::param::page_size() as u64
+}

@@ -1,0 +1,130 @@
+//! The first hour of an installation: what its administrator is asked for, and how far that is. Nothing of it must be done.
+
+use std::{sync::Arc, time::Duration};
+
+use ::ai::{AiError, ChatMessage, ChatRequest};
+use appcore::{
+    AppError, Code, Language,
+    auth::{Email, Principal},
+    view::{MailTest, QuestionTest, Setup, SetupAddress, SetupMail, SetupModels, SetupWorkspace, WorkspaceRole},
+};
+use dbcontext::{
+    constraint::app_error,
+    query::{
+        admin_users,
+        installation::{self as rows, MAIL_TESTED, QUESTION_ANSWERED, SETUP_FINISHED},
+        users, workspaces,
+    },
+};
+use identity::mail;
+use platform::{
+    audit::{self, Action, Entry},
+    throttle::Quota,
+};
+use tokio::time::Instant;
+
+use crate::OpsService;
+
+/// How often one may have a message or an answer to see whether it comes.
+const TESTS: Quota = Quota { limit: 20, window: Duration::from_secs(3_600) };
+/// How long a model may take for the test question.
+const PATIENCE: Duration = Duration::from_secs(30);
+const QUESTION: &str = "Answer in one short sentence: are you there?";
+/// What is shown of the answer, in characters.
+const SHOWN_CHARS: usize = 400;
+
+/// How far it is.
+pub async fn read(service: &OpsService, by: &Principal, own_url: &str) -> Result<Setup, AppError> {
+    let db = service.db.reader();
+    let times = rows::times(db).await?;
+    let workspace = match workspaces::shared(db).await? {
+        Some(shared) => {
+            let role = workspaces::role(db, shared.id, by.user_id).await?;
+            let may_rename = role == Some(WorkspaceRole::Owner) && !service.config.names_shared_workspace();
+            let is_named = service.config.shared_workspace() != Some(shared.name.as_str())
+                || service.config.names_shared_workspace();
+            Some(SetupWorkspace { id: shared.id, name: shared.name, may_rename, is_named })
+        }
+        None => None,
+    };
+    Ok(Setup {
+        finished_at: times.get(SETUP_FINISHED).copied(),
+        workspace,
+        address: SetupAddress {
+            url: service.config.server.public_url(),
+            is_set: service.config.server.public_url.is_some(),
+            reached_by: own_url.to_owned(),
+        },
+        mail: SetupMail { is_set: service.config.mail.smtp_url.is_some(), tested_at: times.get(MAIL_TESTED).copied() },
+        models: SetupModels {
+            providers: gateway::providers::list(&service.gateway).into_iter().map(|provider| provider.name).collect(),
+            tested_at: times.get(QUESTION_ANSWERED).copied(),
+        },
+        people: i64::try_from(admin_users::count(db).await?).unwrap_or(i64::MAX),
+    })
+}
+
+/// Says that it is done, or that it is to be shown again.
+pub async fn finish(service: &OpsService, by: &Principal, is_done: bool) -> Result<(), AppError> {
+    let tx = service.db.begin().await.map_err(app_error)?;
+    if is_done {
+        rows::note(&tx, SETUP_FINISHED, service.clock.now()).await?;
+    } else {
+        rows::forget(&tx, SETUP_FINISHED).await?;
+    }
+    audit::record(&tx, Entry::by(by, Action::SetupChanged, None)).await?;
+    tx.commit().await.map_err(app_error)
+}
+
+/// Sends the caller a message, and waits until the mail server has taken it.
+pub async fn try_mail(service: &OpsService, by: &Principal) -> Result<MailTest, AppError> {
+    let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
+    spend(service, by, "mail").await?;
+    let email = Email::parse(&account.email).map_err(|error| AppError::Invalid(vec![error]))?;
+    let sent = mail::try_out(&service.identity, &email, Language::stored(&account.language)).await;
+    if sent.is_ok() && service.config.mail.smtp_url.is_some() {
+        rows::note(service.db.writer(), MAIL_TESTED, service.clock.now()).await?;
+    }
+    Ok(MailTest { ok: sent.is_ok(), to: account.email, error: sent.err() })
+}
+
+/// Asks the model that answers where none is named, in the way of an assistant's answer.
+pub async fn try_question(service: &OpsService, by: &Principal) -> Result<QuestionTest, AppError> {
+    spend(service, by, "question").await?;
+    let (model, route) = gateway::answering(&service.gateway, None);
+    if route.is_ok()
+        && let Err(refused) = gateway::check_price(&service.gateway, &model, "model")
+    {
+        let error = Some(refused.sentence().into_owned());
+        return Ok(QuestionTest { ok: false, model: None, answer: None, duration_ms: 0, error });
+    }
+    let begun = Instant::now();
+    let asked = async {
+        let route = route?;
+        let request = ChatRequest { messages: vec![ChatMessage::user(QUESTION.to_owned())], ..ChatRequest::default() };
+        let is_enough = |text: &str| text.len() > SHOWN_CHARS * 4;
+        let text = service.gateway.ai().text(&route, request, &Arc::default(), is_enough).await?;
+        Ok::<_, AiError>((model, text.trim().chars().take(SHOWN_CHARS).collect::<String>()))
+    };
+    let answered = tokio::time::timeout(PATIENCE, asked).await;
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let failed = |error: String| QuestionTest { ok: false, model: None, answer: None, duration_ms, error: Some(error) };
+    Ok(match answered {
+        Ok(Ok((model, answer))) => {
+            if service.gateway.ai().has_provider() {
+                rows::note(service.db.writer(), QUESTION_ANSWERED, service.clock.now()).await?;
+            }
+            QuestionTest { ok: true, model: Some(model), answer: Some(answer), duration_ms, error: None }
+        }
+        Ok(Err(error)) => failed(error.to_string()),
+        Err(_) => failed(format!("no answer within {} s", PATIENCE.as_secs())),
+    })
+}
+
+async fn spend(service: &OpsService, by: &Principal, what: &str) -> Result<(), AppError> {
+    if service.identity.attempts.spend(format!("setup:{what}:{}", by.user_id), TESTS).await? {
+        Ok(())
+    } else {
+        Err(Code::RateLimited.into())
+    }
+}

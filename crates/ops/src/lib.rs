@@ -1,0 +1,80 @@
+//! For operators: what the console shows of an installation, and what is looked at for `natter doctor`.
+//!
+//! Owns the rows of figures, instances and incidents. It reads the state of all domains that tell something of themselves; nothing but the endpoints of
+//! administrators uses it.
+
+pub mod checks;
+pub mod console;
+pub mod program;
+
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
+
+use billing::BillingService;
+use event_log::EventLogService;
+use files::FilesService;
+use gateway::GatewayService;
+use identity::IdentityService;
+use message_search::SearchService;
+use platform::{Core, host_health::ClockWatch};
+
+use crate::program::Program;
+
+/// State of what operators look at. Dereferences to [`Core`].
+pub struct OpsService {
+    pub core: Arc<Core>,
+    pub identity: Arc<IdentityService>,
+    pub events: Arc<EventLogService>,
+    pub billing: Arc<BillingService>,
+    pub files: Arc<FilesService>,
+    pub gateway: Arc<GatewayService>,
+    pub search: Arc<SearchService>,
+    /// Named once everything is put together.
+    pub program: OnceLock<Box<dyn Program>>,
+    /// What was found of what this installation needs.
+    checks: checks::Known,
+    /// One profile at a time.
+    profiling: Arc<tokio::sync::Mutex<()>>,
+    clock_watch: ClockWatch,
+}
+
+impl OpsService {
+    pub fn build(
+        core: Arc<Core>,
+        identity: Arc<IdentityService>,
+        events: Arc<EventLogService>,
+        billing: Arc<BillingService>,
+        files: Arc<FilesService>,
+        gateway: Arc<GatewayService>,
+        search: Arc<SearchService>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            core,
+            identity,
+            events,
+            billing,
+            files,
+            gateway,
+            search,
+            program: OnceLock::new(),
+            checks: checks::Known::default(),
+            profiling: Arc::default(),
+            clock_watch: ClockWatch::default(),
+        })
+    }
+
+    /// Records figures and incidents until the instance stops.
+    pub fn start(self: &Arc<Self>) {
+        self.ending.spawn(console::keep(Arc::clone(self)));
+    }
+}
+
+impl Deref for OpsService {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
