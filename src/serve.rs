@@ -34,9 +34,9 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
             let (waiting, _) = app.gateway.backlog();
             tracing::error!(waiting, "not everything could be recorded that was asked of AI providers");
         }
-        app.ending.close();
-        if tokio::time::timeout(CLOSING, app.ending.wait()).await.is_err() {
-            tracing::warn!("this instance is listed until the others notice that it is gone");
+        app.shutdown_tasks.close();
+        if tokio::time::timeout(CLOSING, app.shutdown_tasks.wait()).await.is_err() {
+            tracing::warn!("this instance could not be removed from the list of instances");
         }
         // Last of all: until here somebody may have had something to write. SQLite takes its log into its file with that; nobody waits for it for long.
         if tokio::time::timeout(CLOSING, app.db.clone().close()).await.is_err() {

@@ -88,47 +88,17 @@ pub struct App {
 impl App {
     /// Puts the instance together and starts its writer.
     pub async fn build(core: Arc<Core>) -> anyhow::Result<Arc<Self>> {
-        let identity = IdentityService::build(Arc::clone(&core)).await?;
-        let events = EventLogService::build(Arc::clone(&core), Arc::clone(&identity)).await?;
         let Core { config, clock, redis, .. } = &*core;
-        let bodies = BodyBudget::new(config);
-        let limits = Limits::new(&config.rate_limit, clock.clone(), redis.clone());
-        let billing = BillingService::build(Arc::clone(&core), Arc::clone(&identity)).await?;
-        let files = FilesService::build(Arc::clone(&core), Arc::clone(&events), Arc::clone(&billing))?;
-        let gateway = GatewayService::build(Arc::clone(&core), Arc::clone(&identity), Arc::clone(&billing)).await?;
-        let search = SearchService::build(
-            Arc::clone(&core),
-            Arc::clone(&identity),
-            Arc::clone(&events),
-            Arc::clone(&files),
-            Arc::clone(&gateway),
-        )?;
-        let assistants = AssistantsService::build(
-            Arc::clone(&core),
-            Arc::clone(&identity),
-            Arc::clone(&events),
-            Arc::clone(&billing),
-            Arc::clone(&files),
-            Arc::clone(&gateway),
-            Arc::clone(&search),
-        );
-        let conversations = ConversationsService::build(
-            Arc::clone(&core),
-            Arc::clone(&identity),
-            Arc::clone(&events),
-            Arc::clone(&files),
-            Arc::clone(&gateway),
-            Arc::clone(&assistants),
-        );
-        let ops = OpsService::build(
-            Arc::clone(&core),
-            Arc::clone(&identity),
-            Arc::clone(&events),
-            Arc::clone(&billing),
-            Arc::clone(&files),
-            Arc::clone(&gateway),
-            Arc::clone(&search),
-        );
+        let (bodies, limits) = (BodyBudget::new(config), Limits::new(&config.rate_limit, clock.clone(), redis.clone()));
+        let identity = IdentityService::build(Arc::clone(&core)).await?;
+        let events = EventLogService::build(Arc::clone(&identity)).await?;
+        let billing = BillingService::build(Arc::clone(&identity)).await?;
+        let files = FilesService::build(Arc::clone(&events), Arc::clone(&billing))?;
+        let gateway = GatewayService::build(Arc::clone(&billing)).await?;
+        let search = SearchService::build(Arc::clone(&files), Arc::clone(&gateway))?;
+        let assistants = AssistantsService::build(Arc::clone(&search));
+        let conversations = ConversationsService::build(Arc::clone(&assistants));
+        let ops = OpsService::build(Arc::clone(&search));
         let app = Arc::new(Self {
             core,
             identity,
@@ -173,46 +143,25 @@ impl Deref for App {
     }
 }
 
-impl AsRef<IdentityService> for App {
-    fn as_ref(&self) -> &IdentityService {
-        &self.identity
-    }
+/// A job runs on the state of its domain.
+macro_rules! has_states {
+    ($($field:ident: $state:ty,)*) => {
+        $(impl AsRef<$state> for App {
+            fn as_ref(&self) -> &$state {
+                &self.$field
+            }
+        })*
+    };
 }
 
-impl AsRef<EventLogService> for App {
-    fn as_ref(&self) -> &EventLogService {
-        &self.events
-    }
-}
-
-impl AsRef<BillingService> for App {
-    fn as_ref(&self) -> &BillingService {
-        &self.billing
-    }
-}
-
-impl AsRef<FilesService> for App {
-    fn as_ref(&self) -> &FilesService {
-        &self.files
-    }
-}
-
-impl AsRef<SearchService> for App {
-    fn as_ref(&self) -> &SearchService {
-        &self.search
-    }
-}
-
-impl AsRef<AssistantsService> for App {
-    fn as_ref(&self) -> &AssistantsService {
-        &self.assistants
-    }
-}
-
-impl AsRef<ConversationsService> for App {
-    fn as_ref(&self) -> &ConversationsService {
-        &self.conversations
-    }
+has_states! {
+    identity: IdentityService,
+    events: EventLogService,
+    billing: BillingService,
+    files: FilesService,
+    search: SearchService,
+    assistants: AssistantsService,
+    conversations: ConversationsService,
 }
 
 impl jobs::Host for App {

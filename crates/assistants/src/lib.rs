@@ -37,26 +37,17 @@ pub struct AssistantsService {
 }
 
 impl AssistantsService {
-    pub fn build(
-        core: Arc<Core>,
-        identity: Arc<IdentityService>,
-        events: Arc<EventLogService>,
-        billing: Arc<BillingService>,
-        files: Arc<FilesService>,
-        gateway: Arc<GatewayService>,
-        search: Arc<SearchService>,
-    ) -> Arc<Self> {
-        let tools = Connections::build(&core.config.mcp);
+    pub fn build(search: Arc<SearchService>) -> Arc<Self> {
         Arc::new(Self {
-            core,
-            identity,
-            events,
-            billing,
-            files,
-            gateway,
-            search,
+            core: Arc::clone(&search.core),
+            identity: Arc::clone(&search.identity),
+            events: Arc::clone(&search.events),
+            billing: Arc::clone(&search.gateway.billing),
+            files: Arc::clone(&search.files),
+            gateway: Arc::clone(&search.gateway),
             answering: Answering::default(),
-            tools,
+            tools: Connections::build(&search.config.mcp),
+            search,
         })
     }
 

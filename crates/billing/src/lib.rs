@@ -41,7 +41,8 @@ pub struct BillingService {
 
 impl BillingService {
     /// Connects the payment gateways, and stores the plans of an installation that has none.
-    pub async fn build(core: Arc<Core>, identity: Arc<IdentityService>) -> anyhow::Result<Arc<Self>> {
+    pub async fn build(identity: Arc<IdentityService>) -> anyhow::Result<Arc<Self>> {
+        let core = Arc::clone(&identity.core);
         let payments = Payments::build(&core.config)?;
         let (holds, changed) = Holds::start(core.db.clone(), core.clock.clone(), core.config.holds.expiry);
         let service = Arc::new_cyclic(|service| Self {

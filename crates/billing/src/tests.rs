@@ -11,9 +11,8 @@ use crate::{BillingService, payments};
 /// One more instance on a stage, which takes payments by the demo gateway.
 pub(crate) async fn instance(stage: &Stage) -> Arc<BillingService> {
     let config = stage.config(&Table::with(payments::settings()), &[("payment.demo.enabled", "true")]);
-    let core = stage.core(config).await.unwrap();
-    let identity = IdentityService::build(Arc::clone(&core)).await.unwrap();
-    let service = BillingService::build(core, identity).await.unwrap();
+    let identity = IdentityService::build(stage.core(config).await.unwrap()).await.unwrap();
+    let service = BillingService::build(identity).await.unwrap();
     service.start();
     service
 }

@@ -63,15 +63,16 @@ pub struct ConversationsService {
 }
 
 impl ConversationsService {
-    pub fn build(
-        core: Arc<Core>,
-        identity: Arc<IdentityService>,
-        events: Arc<EventLogService>,
-        files: Arc<FilesService>,
-        gateway: Arc<GatewayService>,
-        assistants: Arc<AssistantsService>,
-    ) -> Arc<Self> {
-        Arc::new(Self { core, identity, events, files, gateway, assistants, following: Arc::default() })
+    pub fn build(assistants: Arc<AssistantsService>) -> Arc<Self> {
+        Arc::new(Self {
+            core: Arc::clone(&assistants.core),
+            identity: Arc::clone(&assistants.identity),
+            events: Arc::clone(&assistants.events),
+            files: Arc::clone(&assistants.files),
+            gateway: Arc::clone(&assistants.gateway),
+            assistants,
+            following: Arc::default(),
+        })
     }
 }
 

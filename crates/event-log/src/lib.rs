@@ -35,7 +35,8 @@ pub struct EventLogService {
 
 impl EventLogService {
     /// Starts the writer, and reads the keys of Web Push, making them if there are none.
-    pub async fn build(core: Arc<Core>, identity: Arc<IdentityService>) -> anyhow::Result<Arc<Self>> {
+    pub async fn build(identity: Arc<IdentityService>) -> anyhow::Result<Arc<Self>> {
+        let core = Arc::clone(&identity.core);
         let Core { db, bus, clock, config, .. } = &*core;
         let writer =
             Writer::start(db.clone(), Arc::clone(bus), clock.clone(), WriterLimits::of(config), Self::has_relay(&core));

@@ -10,8 +10,7 @@ use stage::Stage;
 use crate::EventLogService;
 
 pub(crate) async fn on(core: Arc<Core>) -> Arc<EventLogService> {
-    let identity = IdentityService::build(Arc::clone(&core)).await.unwrap();
-    EventLogService::build(core, identity).await.unwrap()
+    EventLogService::build(IdentityService::build(core).await.unwrap()).await.unwrap()
 }
 
 pub(crate) async fn instance(stage: &Stage) -> Arc<EventLogService> {

@@ -24,11 +24,8 @@ pub struct FilesService {
 
 impl FilesService {
     /// Opens the store of files.
-    pub fn build(
-        core: Arc<Core>,
-        events: Arc<EventLogService>,
-        billing: Arc<BillingService>,
-    ) -> anyhow::Result<Arc<Self>> {
+    pub fn build(events: Arc<EventLogService>, billing: Arc<BillingService>) -> anyhow::Result<Arc<Self>> {
+        let core = Arc::clone(&events.core);
         let uploads = Uploads::open(&core.config, Arc::clone(&core.work.disk))?;
         Ok(Arc::new(Self { core, events, billing, uploads }))
     }

@@ -109,11 +109,8 @@ pub struct GatewayService {
 
 impl GatewayService {
     /// Connects the providers, reads the models, and starts to write what is used.
-    pub async fn build(
-        core: Arc<Core>,
-        identity: Arc<IdentityService>,
-        billing: Arc<BillingService>,
-    ) -> anyhow::Result<Arc<Self>> {
+    pub async fn build(billing: Arc<BillingService>) -> anyhow::Result<Arc<Self>> {
+        let core = Arc::clone(&billing.core);
         let Core { config, clock, db, redis, .. } = &*core;
         let ai = Arc::new(connect(&config.ai, &config.outgoing)?);
         if let Some(redis) = redis {
@@ -132,7 +129,7 @@ impl GatewayService {
             answers: Answers::new(config.gateway.cache),
             writer: Writer::start(db.clone(), clock.clone(), Arc::clone(&billing.holds), journal),
             core,
-            identity,
+            identity: Arc::clone(&billing.identity),
             billing,
         });
         service.load(left_behind).await.map_err(start_error)?;
@@ -147,7 +144,7 @@ impl GatewayService {
     /// Reads models and budgets, and books what a killed program has left.
     async fn load(&self, left_behind: LeftBehind) -> Result<(), AppError> {
         self.reload().await?;
-        self.reload_budgets().await?;
+        self.reload_scopes().await?;
         self.book(&left_behind.rows).await?;
         left_behind.remove();
         Ok(())
@@ -239,8 +236,13 @@ impl GatewayService {
         }
     }
 
+    /// Reads again what calls count against: who pays, and the budgets of people and workspaces.
     async fn reload_budgets(&self) -> Result<(), AppError> {
         self.billing.reload_payers().await?;
+        self.reload_scopes().await
+    }
+
+    async fn reload_scopes(&self) -> Result<(), AppError> {
         let scoped = query::budgets::scoped(self.db.writer()).await?.into_iter().collect();
         *self.scoped.write().unwrap_or_else(PoisonError::into_inner) = scoped;
         Ok(())

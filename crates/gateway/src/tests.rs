@@ -58,10 +58,9 @@ const PRICE: ModelPrice = ModelPrice {
 
 async fn instance_with(stage: &Stage, settings: &[(&str, &str)]) -> Arc<GatewayService> {
     let core = stage.core(stage.config(&Table::with(billing::payments::settings()), settings)).await.unwrap();
-    let identity = IdentityService::build(Arc::clone(&core)).await.unwrap();
-    let billing = BillingService::build(Arc::clone(&core), Arc::clone(&identity)).await.unwrap();
+    let billing = BillingService::build(IdentityService::build(core).await.unwrap()).await.unwrap();
     billing.start();
-    GatewayService::build(core, identity, billing).await.unwrap()
+    GatewayService::build(billing).await.unwrap()
 }
 
 /// An instance whose model `small` has a price, and somebody with an account.

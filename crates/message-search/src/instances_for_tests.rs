@@ -15,12 +15,12 @@ use crate::SearchService;
 /// One more instance on a stage, which keeps its index up to date.
 pub(crate) async fn instance(stage: &Stage) -> Arc<SearchService> {
     let core = stage.core(stage.config(&Table::default(), &[])).await.unwrap();
-    let identity = IdentityService::build(Arc::clone(&core)).await.unwrap();
-    let events = EventLogService::build(Arc::clone(&core), Arc::clone(&identity)).await.unwrap();
-    let billing = BillingService::build(Arc::clone(&core), Arc::clone(&identity)).await.unwrap();
-    let files = FilesService::build(Arc::clone(&core), Arc::clone(&events), Arc::clone(&billing)).unwrap();
-    let gateway = GatewayService::build(Arc::clone(&core), Arc::clone(&identity), billing).await.unwrap();
-    let service = SearchService::build(core, identity, events, files, gateway).unwrap();
+    let identity = IdentityService::build(core).await.unwrap();
+    let events = EventLogService::build(Arc::clone(&identity)).await.unwrap();
+    let billing = BillingService::build(identity).await.unwrap();
+    let files = FilesService::build(events, Arc::clone(&billing)).unwrap();
+    let gateway = GatewayService::build(billing).await.unwrap();
+    let service = SearchService::build(files, gateway).unwrap();
     service.start();
     service
 }

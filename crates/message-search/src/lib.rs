@@ -104,21 +104,16 @@ pub struct SearchService {
 
 impl SearchService {
     /// Opens the index.
-    pub fn build(
-        core: Arc<Core>,
-        identity: Arc<IdentityService>,
-        events: Arc<EventLogService>,
-        files: Arc<FilesService>,
-        gateway: Arc<GatewayService>,
-    ) -> anyhow::Result<Arc<Self>> {
+    pub fn build(files: Arc<FilesService>, gateway: Arc<GatewayService>) -> anyhow::Result<Arc<Self>> {
+        let core = Arc::clone(&gateway.core);
         Ok(Arc::new(Self {
             index: index::open(&core.config, &core.db)?,
             words: RwLock::default(),
             reading_words: tokio::sync::Mutex::default(),
             news: Arc::default(),
             core,
-            identity,
-            events,
+            identity: Arc::clone(&gateway.identity),
+            events: Arc::clone(&files.events),
             files,
             gateway,
         }))

@@ -41,22 +41,14 @@ pub struct OpsService {
 }
 
 impl OpsService {
-    pub fn build(
-        core: Arc<Core>,
-        identity: Arc<IdentityService>,
-        events: Arc<EventLogService>,
-        billing: Arc<BillingService>,
-        files: Arc<FilesService>,
-        gateway: Arc<GatewayService>,
-        search: Arc<SearchService>,
-    ) -> Arc<Self> {
+    pub fn build(search: Arc<SearchService>) -> Arc<Self> {
         Arc::new(Self {
-            core,
-            identity,
-            events,
-            billing,
-            files,
-            gateway,
+            core: Arc::clone(&search.core),
+            identity: Arc::clone(&search.identity),
+            events: Arc::clone(&search.events),
+            billing: Arc::clone(&search.gateway.billing),
+            files: Arc::clone(&search.files),
+            gateway: Arc::clone(&search.gateway),
             search,
             program: OnceLock::new(),
             checks: checks::Known::default(),
@@ -67,7 +59,7 @@ impl OpsService {
 
     /// Records figures and incidents until the instance stops.
     pub fn start(self: &Arc<Self>) {
-        self.ending.spawn(console::keep(Arc::clone(self)));
+        self.shutdown_tasks.spawn(console::keep(Arc::clone(self)));
     }
 }
 

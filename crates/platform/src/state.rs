@@ -31,8 +31,8 @@ pub struct Core {
     pub work: WorkPools,
     /// Cancelled when this instance is told to stop.
     pub stopping: CancellationToken,
-    /// Tasks that end something in the database when [`Core::stopping`] is cancelled. The program waits for them before it closes the database.
-    pub ending: TaskTracker,
+    /// Tasks that write to the database once [`Core::stopping`] is cancelled. The program waits for them before it closes the database.
+    pub shutdown_tasks: TaskTracker,
 }
 
 impl Core {
@@ -62,7 +62,7 @@ impl Core {
             firewall,
             work: WorkPools::default(),
             stopping: CancellationToken::new(),
-            ending: TaskTracker::new(),
+            shutdown_tasks: TaskTracker::new(),
         }))
     }
 

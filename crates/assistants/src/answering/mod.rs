@@ -99,14 +99,10 @@ pub async fn regenerate(
     id: MessageId,
     asking: AnswerOptions,
 ) -> Result<Message, AppError> {
-    let mut asking = checked(service, asking)?;
-    let message = answer(service, by, id).await?;
-    let access = access::Lookup::new(&service.events, by.user_id, message.conversation_id);
-    let queued = budget::hold(service, &access, 1, &mut asking).await?;
-    let regenerate = Regenerate { conversation_id: message.conversation_id, by: by.user_id, message_id: id, asking };
-    let asked = service.events.writer.submit(Change::Regenerate(regenerate)).await;
-    budget::hand_over(queued, &asked);
-    asked?.message()
+    let change = |conversation_id, asking| {
+        Change::Regenerate(Regenerate { conversation_id, by: by.user_id, message_id: id, asking })
+    };
+    submit_asking(service, by, id, asking, change).await
 }
 
 /// Has another model answer the same question beside an answer: what it writes becomes a version of that, once both have ended.
@@ -116,12 +112,24 @@ pub async fn compare(
     id: MessageId,
     asking: AnswerOptions,
 ) -> Result<Message, AppError> {
+    let change =
+        |conversation_id, asking| Change::Compare(Compare { conversation_id, by: by.user_id, message_id: id, asking });
+    submit_asking(service, by, id, asking, change).await
+}
+
+/// Submits a change that has a model asked once more about an answer, with what that may cost held before.
+async fn submit_asking(
+    service: &AssistantsService,
+    by: &Principal,
+    id: MessageId,
+    asking: AnswerOptions,
+    change: impl FnOnce(ConversationId, AnswerOptions) -> Change,
+) -> Result<Message, AppError> {
     let mut asking = checked(service, asking)?;
-    let message = answer(service, by, id).await?;
-    let access = access::Lookup::new(&service.events, by.user_id, message.conversation_id);
+    let conversation_id = answer(service, by, id).await?.conversation_id;
+    let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
     let queued = budget::hold(service, &access, 1, &mut asking).await?;
-    let compare = Compare { conversation_id: message.conversation_id, by: by.user_id, message_id: id, asking };
-    let asked = service.events.writer.submit(Change::Compare(compare)).await;
+    let asked = service.events.writer.submit(change(conversation_id, asking)).await;
     budget::hand_over(queued, &asked);
     asked?.message()
 }

@@ -14,8 +14,6 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<Dictate>()];
 
 /// A long recording comes in over a slow line, and a model listens to it.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
-/// Bytes by which the kind of a recording is found.
-const HEAD: usize = 8 * 1024;
 
 #[dto(request)]
 pub struct DictateRequest {
@@ -48,7 +46,7 @@ impl Endpoint for Dictate {
         let claimed = ctx.http().headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         gateway::check_dictation(ctx.gateway())?;
         let recording = request.body.whole_up_to(MAX_RECORDING).await?;
-        let media_type = uploads::detect(&recording[..recording.len().min(HEAD)], claimed);
+        let media_type = uploads::detect(&recording, claimed);
         let gateway = Arc::clone(ctx.gateway());
         let text = gateway::dictate(gateway, by, request.workspace_id, recording, media_type).await?;
         Ok(Reply::of(Dictation { text }))

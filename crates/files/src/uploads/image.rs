@@ -21,13 +21,11 @@ use extract::{
 
 use super::{
     blocking,
-    media_type::{self, UNKNOWN},
+    media_type::{self, HEAD, UNKNOWN},
     reader,
     receive::{Received, TemporaryFile, hexadecimal},
 };
 
-/// What tells a file's type.
-const HEAD: usize = 8 * 1024;
 const BUFFER: usize = 256 * 1024;
 /// Memory for decoding, in MiB: for all pictures together.
 pub(super) const DECODING: usize = 256;
@@ -114,7 +112,7 @@ pub struct SmallPicture {
 
 /// Measures a picture that nobody uploaded, and whose longer side is to be made as short as this.
 pub(super) fn measure_bytes(bytes: &[u8], side: u32) -> anyhow::Result<(String, Measured)> {
-    let media_type = media_type::detect(&bytes[..bytes.len().min(HEAD)], UNKNOWN);
+    let media_type = media_type::detect(bytes, UNKNOWN);
     let measured = picture::measure(&mut Cursor::new(bytes), &media_type, side)?;
     Ok((media_type, measured))
 }

@@ -34,13 +34,16 @@ const OFFICE: [(&[u8], &str); 3] = [
     (b"xl/", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
     (b"ppt/", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
 ];
+/// Bytes at the beginning of a file that tell its type.
+pub(super) const HEAD: usize = 8 * 1024;
 /// How the containers of Office before 2007 begin, and of documents that have a password: which one lies further on than the head.
 const COMPOUND: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 const OLD_OFFICE: [&str; 3] = ["application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"];
 
-/// The type by the first bytes; else the claimed one, as far as it can be true.
+/// The type by the first [`HEAD`] bytes of a content; else the claimed one, as far as it can be true.
 #[must_use]
-pub fn detect(head: &[u8], claimed: &str) -> String {
+pub fn detect(content: &[u8], claimed: &str) -> String {
+    let head = &content[..content.len().min(HEAD)];
     let claimed = essence(claimed);
     let is_text = is_text(head);
     if let Some(found) = office(head, &claimed) {
