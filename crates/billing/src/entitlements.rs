@@ -195,13 +195,13 @@ pub async fn read_workspace(
 
 /// When a subscription that holds goes on, or ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub(crate) struct Standing {
     pub renews_at: Option<Timestamp>,
     pub cancel_at: Option<Timestamp>,
     pub trial_ends_at: Option<Timestamp>,
 }
 
-pub fn standing(row: &subscription::Model) -> Standing {
+pub(crate) fn standing(row: &subscription::Model) -> Standing {
     match state(row) {
         Ok(SubscriptionState::Active) => Standing { renews_at: Some(row.period_end), ..Standing::default() },
         Ok(SubscriptionState::Trialing) => {
@@ -213,7 +213,7 @@ pub fn standing(row: &subscription::Model) -> Standing {
 }
 
 /// How far a subscription is.
-pub fn state(row: &subscription::Model) -> Result<SubscriptionState, AppError> {
+pub(crate) fn state(row: &subscription::Model) -> Result<SubscriptionState, AppError> {
     row.state.parse().map_err(AppError::internal)
 }
 
@@ -250,7 +250,7 @@ async fn quotas(service: &BillingService, user_id: UserId, now: Timestamp) -> Re
 }
 
 /// What somebody has used of these limits: today, or at all. Those of workspaces are left out.
-pub async fn uses(
+pub(crate) async fn uses(
     service: &BillingService,
     user_id: UserId,
     limits: &BTreeMap<QuotaMetric, i64>,
@@ -311,7 +311,7 @@ pub fn tell(service: &BillingService, user_id: UserId) {
 }
 
 /// An instance has a connection of somebody for whom this one has asked.
-pub fn found(service: Arc<BillingService>, user_id: UserId) {
+pub(crate) fn found(service: Arc<BillingService>, user_id: UserId) {
     if let Some(found) = service.entitlement_notifier.find(user_id) {
         tokio::spawn(see_to(service, user_id, found));
     }

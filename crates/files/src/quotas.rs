@@ -11,7 +11,7 @@ use crate::FilesService;
 
 /// Refuses a file of so many bytes for which its owner has no space, in the transaction that announces it, or in which its size turns out. Answers how
 /// large it may become at most.
-pub async fn check_storage<C: ConnectionTrait>(
+pub(crate) async fn check_storage<C: ConnectionTrait>(
     service: &FilesService,
     txn: &C,
     owner: UserId,

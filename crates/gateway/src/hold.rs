@@ -210,7 +210,7 @@ pub struct Asker {
 
 impl Asker {
     /// On whose behalf large bodies are processed.
-    pub const fn work_owner(self) -> WorkOwner {
+    pub(crate) const fn work_owner(self) -> WorkOwner {
         WorkOwner::Person { user: self.user_id, workspace: self.workspace_id }
     }
 }

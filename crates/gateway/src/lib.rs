@@ -156,7 +156,7 @@ impl GatewayService {
         &self.ai
     }
 
-    pub fn table(&self) -> Arc<Table> {
+    pub(crate) fn table(&self) -> Arc<Table> {
         self.models.table()
     }
 
@@ -221,7 +221,7 @@ impl GatewayService {
     }
 
     /// The budgets of these keys, people or workspaces are others now.
-    pub fn budgets_changed(&self, ids: &[Uuid]) {
+    pub(crate) fn budgets_changed(&self, ids: &[Uuid]) {
         self.billing.payers.look_again(ids);
         self.billing.holds.changed(ids);
     }

@@ -33,7 +33,7 @@ const MAX_MODELS: usize = 200;
 
 /// Whose list refuses a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusing {
+pub(crate) enum Refusing {
     Person,
     Workspace,
 }

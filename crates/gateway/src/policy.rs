@@ -69,7 +69,7 @@ impl PolicyChange {
     }
 
     /// Writes it into the key's row; the budget has a row of its own.
-    pub fn apply(self, service: &GatewayService, row: &mut api_key::Model) -> Result<(), AppError> {
+    pub(crate) fn apply(self, service: &GatewayService, row: &mut api_key::Model) -> Result<(), AppError> {
         let is_about_models = self.models.is_some() || self.workspace_id.is_some();
         if let Some(workspace) = self.workspace_id {
             row.workspace_id = workspace;

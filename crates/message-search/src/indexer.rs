@@ -148,7 +148,7 @@ impl News {
 }
 
 /// Keeps the index up to date until the instance stops.
-pub fn start(service: &Arc<SearchService>) {
+pub(crate) fn start(service: &Arc<SearchService>) {
     let news = &service.news;
     tokio::spawn(listen(service.bus.listen(), Arc::clone(news)));
     tokio::spawn(keep(Arc::downgrade(service), Arc::clone(news)));

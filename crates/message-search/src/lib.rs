@@ -149,14 +149,14 @@ impl SearchService {
     }
 
     /// Takes the words of removed messages out of the index's storage and this instance's memory.
-    pub async fn purge(&self) -> Result<(), AppError> {
+    pub(crate) async fn purge(&self) -> Result<(), AppError> {
         if self.index.purge().await? {
             self.forget_words().await;
         }
         Ok(())
     }
 
-    pub async fn forget_words(&self) {
+    pub(crate) async fn forget_words(&self) {
         let _one = self.reading_words.lock().await;
         *self.words.write().unwrap_or_else(PoisonError::into_inner) = Dictionary::default();
     }

@@ -37,7 +37,7 @@ const MAX_TOLD: usize = 20;
 const CONTEXT_MESSAGES: u64 = 100;
 
 /// What a model is asked.
-pub struct Question {
+pub(crate) struct Question {
     pub request: ChatRequest,
     /// What of the window it takes.
     pub context: AnswerContext,
@@ -46,7 +46,7 @@ pub struct Question {
 }
 
 /// The question for an answer; `None` when it was deleted.
-pub async fn request<C: ConnectionTrait>(
+pub(crate) async fn request<C: ConnectionTrait>(
     db: &C,
     answer: &AnswerJob,
     assistant: &assistant::Model,
@@ -112,7 +112,7 @@ pub async fn request<C: ConnectionTrait>(
 }
 
 /// A question to a model that has tools: it is told how they are used.
-pub fn with_tools(mut request: ChatRequest, offer: &Offer) -> ChatRequest {
+pub(crate) fn with_tools(mut request: ChatRequest, offer: &Offer) -> ChatRequest {
     if !offer.is_empty() {
         let system = request.system.get_or_insert_default();
         system.push_str("\n\n");

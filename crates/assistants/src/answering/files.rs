@@ -44,7 +44,7 @@ const SHARE: usize = 2;
 
 /// How files are read for an answer.
 #[derive(Clone, Copy)]
-pub struct FileReader<'a> {
+pub(crate) struct FileReader<'a> {
     service: &'a AssistantsService,
     owner: WorkOwner,
     sees_pictures: bool,
@@ -359,7 +359,7 @@ impl Shown {
 
 /// The beginning of a document's text. Documents of a chat are read with each of its answers, so it is kept for a while.
 #[derive(Debug, Default)]
-pub struct DocumentText {
+pub(crate) struct DocumentText {
     text: String,
     is_cut: bool,
     /// Of a PDF, those without text included.
@@ -367,7 +367,7 @@ pub struct DocumentText {
 }
 
 /// The texts of documents, by their files.
-pub type DocumentTexts = Cache<UploadId, Arc<DocumentText>>;
+pub(crate) type DocumentTexts = Cache<UploadId, Arc<DocumentText>>;
 
 pub(super) fn document_texts() -> DocumentTexts {
     let bytes = |_: &UploadId, known: &Arc<DocumentText>| u32::try_from(known.text.len()).unwrap_or(u32::MAX).max(1);
@@ -375,7 +375,7 @@ pub(super) fn document_texts() -> DocumentTexts {
 }
 
 /// Pictures as models look at them, by their files and their sizes.
-pub type SizedPictures = Cache<(UploadId, (u32, u32)), ChatPicture>;
+pub(crate) type SizedPictures = Cache<(UploadId, (u32, u32)), ChatPicture>;
 
 pub(super) fn sized_pictures() -> SizedPictures {
     let bytes = |_: &(UploadId, (u32, u32)), picture: &ChatPicture| {

@@ -2,7 +2,7 @@
 
 mod answer;
 pub mod budget;
-pub mod context;
+pub(crate) mod context;
 mod draft;
 pub mod files;
 mod measure;
@@ -31,9 +31,9 @@ pub use watch::Watch;
 pub struct Answering {
     watched: watch::Watched,
     /// The texts of documents that were read lately.
-    pub texts: files::DocumentTexts,
+    pub(crate) texts: files::DocumentTexts,
     /// Pictures that were made as large as models look at, lately.
-    pub pictures: files::SizedPictures,
+    pub(crate) pictures: files::SizedPictures,
     /// Conversations in which nobody is asked but whoever is named. That stays so, whatever they become.
     between_people: Recent<ConversationId, ()>,
 }
@@ -54,7 +54,7 @@ impl Default for Answering {
 
 impl Answering {
     /// Watches for a reader's wish to stop this answer.
-    pub fn watch(&self, answer: MessageId) -> Watch {
+    pub(crate) fn watch(&self, answer: MessageId) -> Watch {
         self.watched.add(answer)
     }
 

@@ -116,12 +116,12 @@ impl EditableAssistant {
     }
 
     /// Who may change it.
-    pub fn by(&self) -> &Principal {
+    pub(crate) fn by(&self) -> &Principal {
         &self.by
     }
 
     /// As it was when it was asked for.
-    pub fn row(&self) -> &assistant::Model {
+    pub(crate) fn row(&self) -> &assistant::Model {
         &self.row
     }
 }
@@ -288,7 +288,7 @@ fn tell(service: &AssistantsService, row: &assistant::Model, was_seen_by_all: bo
 }
 
 /// Tells those who see the assistant that its files are others, or went on being read.
-pub fn tell_of_knowledge(service: &AssistantsService, row: &assistant::Model) {
+pub(crate) fn tell_of_knowledge(service: &AssistantsService, row: &assistant::Model) {
     let Some(workspace_id) = row.workspace_id else { return };
     let is_seen_by_all = row.visibility == Visibility::Workspace.as_str();
     let event = Event::KnowledgeChanged { workspace_id, assistant_id: Some(row.id), section_id: None };
@@ -296,7 +296,7 @@ pub fn tell_of_knowledge(service: &AssistantsService, row: &assistant::Model) {
 }
 
 /// Tells that the files are others from which all assistants answer in a workspace.
-pub fn tell_of_shared_knowledge(service: &AssistantsService, workspace_id: WorkspaceId) {
+pub(crate) fn tell_of_shared_knowledge(service: &AssistantsService, workspace_id: WorkspaceId) {
     let event = Event::KnowledgeChanged { workspace_id, assistant_id: None, section_id: None };
     notice::tell(service, &event, workspace_id, None, true);
 }

@@ -18,7 +18,7 @@ use identity::membership;
 
 use crate::AssistantsService;
 pub use edit::{AssistantFields, EditableAssistant, create, delete, update};
-pub use edit::{tell_of_knowledge, tell_of_shared_knowledge};
+pub(crate) use edit::{tell_of_knowledge, tell_of_shared_knowledge};
 pub use query::assistants::DEFAULT_ID;
 
 /// The default assistant and those of a workspace; for a guest of it those that they meet there.

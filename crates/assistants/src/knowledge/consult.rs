@@ -39,7 +39,7 @@ const SEARCH_FAILED: &str = "The assistant’s files couldn’t be searched.";
 
 /// What an assistant knows when an answer begins.
 #[derive(Debug, Default)]
-pub struct Known {
+pub(crate) struct Known {
     files: Vec<FileRow>,
     missing: u64,
     /// Room in the model's window that is kept for it.
@@ -48,7 +48,7 @@ pub struct Known {
 
 /// What was found for a question.
 #[derive(Debug, Default)]
-pub struct Consulted {
+pub(crate) struct Consulted {
     knowledge: Option<AnswerKnowledge>,
     prompt: Option<String>,
     offered: Vec<Citation>,

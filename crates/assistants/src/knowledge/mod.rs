@@ -36,7 +36,7 @@ use dbcontext::{
     },
 };
 
-pub use consult::Known;
+pub(crate) use consult::Known;
 use files::uploads::space;
 pub use holder::Shelf;
 use jobs::{self, Stored as _};
@@ -242,7 +242,7 @@ pub async fn cited(service: &AssistantsService, by: &Principal, id: MessageId, n
 }
 
 /// Has files be embedded anew whose vectors are of another model than the present one.
-pub async fn follow(service: Weak<AssistantsService>) {
+pub(crate) async fn follow(service: Weak<AssistantsService>) {
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut known, mut since, mut are_filled) = (None, 0, false);

@@ -25,7 +25,7 @@ const GONE: &str = "This tool isn't available any more.";
 
 /// How far the calls of a round have come.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Ran {
+pub(crate) enum Ran {
     /// All have their result.
     All,
     /// Whoever asked has to decide first, until then.
@@ -35,7 +35,7 @@ pub enum Ran {
 }
 
 /// Makes the calls that are due, by the claim `attempt` of the answer's job, as long as that `holds`.
-pub async fn run(
+pub(crate) async fn run(
     service: &AssistantsService,
     answer: &AnswerJob,
     attempt: i32,

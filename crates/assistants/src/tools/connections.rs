@@ -46,7 +46,7 @@ struct Place {
 }
 
 impl Connections {
-    pub fn build(config: &config::Mcp) -> Arc<Self> {
+    pub(crate) fn build(config: &config::Mcp) -> Arc<Self> {
         let limits = Limits { call: config.call_timeout, result: config.max_result_bytes, ..Limits::default() };
         let connections = Arc::new(Self { limits, open: Lock::default() });
         tokio::spawn(close_idle(Arc::downgrade(&connections)));

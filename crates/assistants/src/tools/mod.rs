@@ -32,14 +32,14 @@ use appcore::{
 };
 use dbcontext::query::tool_calls::ToolCallRow;
 
-pub use calls::{Ran, run};
+pub(crate) use calls::{Ran, run};
 pub use connections::Connections;
 pub use decide::{Decision, decide, find};
 use event_log::events::tool_calls::{shown_call, shown_json};
-pub use offer::{Offer, offer};
+pub(crate) use offer::{Offer, offer};
 pub use servers::ServerFields;
-pub use servers::parse_choice;
-pub use transcript::{ToolTranscript, Wanted};
+pub(crate) use servers::parse_choice;
+pub(crate) use transcript::{ToolTranscript, Wanted};
 
 use crate::AssistantsService;
 

@@ -29,7 +29,7 @@ const MAX_FUNCTION: usize = 64;
 
 /// Tools, by the names of their functions.
 #[derive(Default)]
-pub struct Offer(BTreeMap<String, Offered>);
+pub(crate) struct Offer(BTreeMap<String, Offered>);
 
 /// A tool with its server.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ impl Offered {
 }
 
 /// What an assistant has in a conversation, as far as it is there and switched on.
-pub async fn offer(
+pub(crate) async fn offer(
     service: &AssistantsService,
     assistant: &assistant::Model,
     conversation: ConversationId,

@@ -243,7 +243,7 @@ fn which_for(by: &Principal) -> Which {
 }
 
 /// The tools that are given to an assistant, as they are stored. What it has already may stay, whoever changes it.
-pub async fn parse_choice(
+pub(crate) async fn parse_choice(
     service: &AssistantsService,
     by: &Principal,
     before: Option<&str>,

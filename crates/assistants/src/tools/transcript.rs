@@ -29,14 +29,14 @@ const MAX_RESULTS: usize = 256 * 1024;
 const LEAST_RESULT: usize = 512;
 
 /// The calls of one version of an answer.
-pub struct ToolTranscript {
+pub(crate) struct ToolTranscript {
     pub message_id: MessageId,
     pub version: i64,
     pub(super) rows: Vec<ToolCallRow>,
 }
 
 /// A model wants to call something.
-pub struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     pub answer: &'a AnswerJob,
     /// Who asked, and so decides.
     pub asker: UserId,

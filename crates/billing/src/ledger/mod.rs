@@ -47,14 +47,14 @@ impl Holder {
         }
     }
 
-    pub const fn account(self) -> Uuid {
+    pub(crate) const fn account(self) -> Uuid {
         match self {
             Self::Person(id) => id.0,
             Self::Workspace(id) => id.0,
         }
     }
 
-    pub const fn kind(self) -> &'static str {
+    pub(crate) const fn kind(self) -> &'static str {
         match self {
             Self::Person(_) => "user",
             Self::Workspace(_) => "workspace",
@@ -63,18 +63,18 @@ impl Holder {
 }
 
 /// What an account has, as it is shown; `granted` is what that is left of.
-pub fn figures(row: &ledger_account::Model, granted: MicroCredits) -> Credits {
+pub(crate) fn figures(row: &ledger_account::Model, granted: MicroCredits) -> Credits {
     Credits { balance: row.balance, held: row.held, available: row.balance - row.held, owed: row.owed, granted }
 }
 
 /// What nobody has who has no account.
-pub const fn none() -> Credits {
+pub(crate) const fn none() -> Credits {
     let zero = MicroCredits::ZERO;
     Credits { balance: zero, held: zero, available: zero, owed: zero, granted: zero }
 }
 
 /// Lets expired credits go, as far as they aren't held. An account on which that can't be booked keeps no other waiting.
-pub async fn expire(db: &Database, now: Timestamp) -> Result<(), AppError> {
+pub(crate) async fn expire(db: &Database, now: Timestamp) -> Result<(), AppError> {
     let mut after = Uuid::nil();
     loop {
         let accounts = rows::with_expired(db.reader(), now, after, SWEEP).await?;

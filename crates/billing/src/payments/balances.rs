@@ -42,7 +42,7 @@ const USUAL_PART: i64 = 10;
 pub(super) const MOST_CREDITS: i64 = 1_000_000_000_000_000;
 
 /// Looks after balances as long as the program runs.
-pub async fn keep(service: Arc<BillingService>) {
+pub(crate) async fn keep(service: Arc<BillingService>) {
     let mut tick = tokio::time::interval(service.config.payment.reconcile_every);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -62,7 +62,7 @@ pub async fn keep(service: Arc<BillingService>) {
 }
 
 /// Tells people whose account has changed.
-pub async fn follow(service: Weak<BillingService>, mut changed: mpsc::UnboundedReceiver<UserId>) {
+pub(crate) async fn follow(service: Weak<BillingService>, mut changed: mpsc::UnboundedReceiver<UserId>) {
     while let Some(user_id) = changed.recv().await {
         let Some(service) = service.upgrade() else { return };
         stir(&service);
@@ -74,7 +74,7 @@ pub async fn follow(service: Weak<BillingService>, mut changed: mpsc::UnboundedR
 }
 
 /// Tells those concerned that an account has changed by a transaction that is committed.
-pub fn tell_changed(service: &BillingService, holder: Holder) {
+pub(crate) fn tell_changed(service: &BillingService, holder: Holder) {
     stir(service);
     match holder {
         Holder::Person(id) => entitlements::tell(service, id),
@@ -91,7 +91,7 @@ fn note_payer(service: &BillingService, id: WorkspaceId) {
 }
 
 /// Balances have changed by a transaction that is committed.
-pub fn stir(service: &BillingService) {
+pub(crate) fn stir(service: &BillingService) {
     service.payments.stirred.notify_one();
 }
 
@@ -269,7 +269,7 @@ pub(super) async fn open<C: ConnectionTrait>(
 
 impl Holder {
     /// Whose a stored account is.
-    pub fn of(account: &ledger_account::Model) -> Result<Self, AppError> {
+    pub(crate) fn of(account: &ledger_account::Model) -> Result<Self, AppError> {
         match account.kind.as_str() {
             "user" => Ok(Self::Person(UserId(account.id))),
             "workspace" => Ok(Self::Workspace(WorkspaceId(account.id))),
@@ -277,7 +277,7 @@ impl Holder {
         }
     }
 
-    pub const fn workspace(self) -> Option<WorkspaceId> {
+    pub(crate) const fn workspace(self) -> Option<WorkspaceId> {
         match self {
             Self::Person(_) => None,
             Self::Workspace(id) => Some(id),

@@ -5,7 +5,7 @@
 //! payment, which change it under the lock of its row, in whatever order they come. Which steps there are stands in the crate `payment`.
 
 mod apply;
-pub mod balances;
+pub(crate) mod balances;
 mod charges;
 mod checkout;
 mod claims;
@@ -61,7 +61,7 @@ pub use self::{
     revenue::revenue,
     switches::{gateways, switch},
 };
-pub use self::{reconcile::keep, switches::follow};
+pub(crate) use self::{reconcile::keep, switches::follow};
 use crate::BillingService;
 pub use ::payment::settings;
 
@@ -75,7 +75,7 @@ pub struct Payments {
 }
 
 impl Payments {
-    pub fn build(config: &Config) -> anyhow::Result<Self> {
+    pub(crate) fn build(config: &Config) -> anyhow::Result<Self> {
         let around = Surroundings { public_url: public_url(config)? };
         let mut gateways = BTreeMap::new();
         for name in GatewayName::all() {

@@ -213,7 +213,7 @@ fn normalize(definition: &mut Definition) {
 }
 
 /// What is offered where nobody has made plans yet.
-pub async fn seed(db: &Database, now: Timestamp) -> Result<(), AppError> {
+pub(crate) async fn seed(db: &Database, now: Timestamp) -> Result<(), AppError> {
     const CREDIT: i64 = 1_000_000;
     if !rows::list(db.writer(), true).await?.is_empty() {
         return Ok(());

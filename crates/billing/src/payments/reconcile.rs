@@ -33,7 +33,7 @@ pub(super) const READ_AGAIN: Duration = Duration::from_secs(4);
 const AFTERTHOUGHT: Duration = Duration::from_secs(3_600);
 
 /// Looks for what is due, as long as the program runs. Every instance looks; each payment is asked about by one.
-pub async fn keep(service: Arc<BillingService>) {
+pub(crate) async fn keep(service: Arc<BillingService>) {
     let service = service.as_ref();
     let gateways = GatewayName::all().map(|name| every(service, name.as_str(), move || look(service, name)));
     tokio::join!(

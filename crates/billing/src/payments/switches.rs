@@ -50,7 +50,7 @@ pub async fn switch(
 }
 
 /// Reads the switches anew.
-pub async fn read(service: &BillingService) -> Result<(), AppError> {
+pub(crate) async fn read(service: &BillingService) -> Result<(), AppError> {
     let found = rows::switches(service.db.writer()).await?;
     let switches = found.into_iter().filter_map(|(name, enabled)| Some((name.parse().ok()?, enabled))).collect();
     *service.payments.switches.write().unwrap_or_else(PoisonError::into_inner) = switches;
@@ -58,7 +58,7 @@ pub async fn read(service: &BillingService) -> Result<(), AppError> {
 }
 
 /// Learns of switches that other instances have changed, and who is connected of those who are to be told what they have.
-pub async fn follow(service: Weak<BillingService>, mut listener: Listener) {
+pub(crate) async fn follow(service: Weak<BillingService>, mut listener: Listener) {
     loop {
         {
             let Some(service) = service.upgrade() else { return };

@@ -30,7 +30,7 @@ const NAMED: u32 = 5;
 const MAX_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct StoredWish {
+pub(crate) struct StoredWish {
     pub format: ExportFormat,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
@@ -49,7 +49,7 @@ pub struct ExportJob {
     pub upload_id: UploadId,
     pub user_id: UserId,
     pub conversation_id: ConversationId,
-    pub wanted: StoredWish,
+    pub(crate) wanted: StoredWish,
 }
 
 impl Stored for ExportJob {

@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// What is left of a name.
-pub const NOBODY: &str = "Deleted user";
+pub(crate) const NOBODY: &str = "Deleted user";
 /// How long the job leaves the work to the request that asked for it.
 const STAND_BY: Duration = Duration::from_secs(60);
 /// Events of a log that are looked at by one statement.

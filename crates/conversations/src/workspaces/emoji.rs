@@ -95,7 +95,7 @@ pub async fn remove(
 }
 
 /// Removes those of a workspace that the caller's transaction has ended; of one that is still there, none.
-pub async fn end<C: ConnectionTrait>(tx: &C, id: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
+pub(crate) async fn end<C: ConnectionTrait>(tx: &C, id: WorkspaceId, now: Timestamp) -> Result<(), AppError> {
     for picture in rows::remove_ended(tx, id).await? {
         sweep(tx, now, picture).await?;
     }

@@ -168,7 +168,7 @@ async fn may_mail<C: ConnectionTrait>(db: &C, by: &Principal, now: Timestamp) ->
 }
 
 /// Withdraws what somebody has made that they may no longer give, now that they are this in the workspace; none: nothing any more.
-pub async fn revoke_beyond<C: ConnectionTrait>(
+pub(crate) async fn revoke_beyond<C: ConnectionTrait>(
     db: &C,
     workspace_id: WorkspaceId,
     maker: UserId,

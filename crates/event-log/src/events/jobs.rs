@@ -21,7 +21,7 @@ pub struct AnswerOptions {
 
 impl AnswerOptions {
     /// The options of one of several answers, with what is held for it.
-    pub fn of_answer(&self, number: usize) -> Self {
+    pub(crate) fn of_answer(&self, number: usize) -> Self {
         Self { holds: self.holds.get(number).copied().into_iter().collect(), ..self.clone() }
     }
 }
@@ -44,7 +44,7 @@ pub struct AnswerJob {
 
 impl AnswerJob {
     /// The concurrency key of an assistant's answers in a conversation.
-    pub fn key(conversation_id: ConversationId, assistant_id: AssistantId) -> String {
+    pub(crate) fn key(conversation_id: ConversationId, assistant_id: AssistantId) -> String {
         format!("{}:{conversation_id}:{assistant_id}", Self::KIND)
     }
 }

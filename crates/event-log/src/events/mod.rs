@@ -3,7 +3,7 @@
 mod jobs;
 mod log;
 mod relay;
-pub mod retention;
+pub(crate) mod retention;
 pub mod tool_calls;
 mod writer;
 

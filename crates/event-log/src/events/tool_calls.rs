@@ -10,7 +10,7 @@ const SHOWN_IN_ALL: usize = 32_000;
 const LEAST_SHOWN: usize = 100;
 
 /// What readers of a message see of its calls.
-pub fn shown(rows: &[ToolCallRow]) -> Result<Vec<ToolCall>, AppError> {
+pub(crate) fn shown(rows: &[ToolCallRow]) -> Result<Vec<ToolCall>, AppError> {
     let most = (SHOWN_IN_ALL / (2 * rows.len().max(1))).clamp(LEAST_SHOWN, SHOWN);
     rows.iter().map(|row| ToolCall::try_from(row.clone()).map(|call| cut(call, most))).collect()
 }

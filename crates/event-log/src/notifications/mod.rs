@@ -35,7 +35,7 @@ pub use dbcontext::query::notifications::Filter;
 pub use dbcontext::query::notifications::{Place, ReadTo};
 pub use missed::MissedJob;
 pub use missed::unsubscribe;
-pub use notifier::start;
+pub(crate) use notifier::start;
 pub use own::passed;
 pub use own::{list, read};
 pub use settings::{SettingsChange, change_settings, settings};

@@ -88,7 +88,7 @@ impl News {
 }
 
 /// Does it until the instance stops.
-pub fn start(service: &Arc<EventLogService>) {
+pub(crate) fn start(service: &Arc<EventLogService>) {
     let news = Arc::new(News::default());
     tokio::spawn(listen(service.bus.listen(), Arc::clone(&news)));
     tokio::spawn(keep(Arc::downgrade(service), news));

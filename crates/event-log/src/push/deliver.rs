@@ -29,7 +29,7 @@ const LIMITS: Limits = Limits { max_bytes: 16 * 1024, timeout: Duration::from_se
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// What a device gets.
-pub struct Message {
+pub(crate) struct Message {
     /// Empty: what it shows of the topic is read.
     text: Vec<u8>,
     /// The text without what was written, where that is too long for a push service.
@@ -41,7 +41,7 @@ pub struct Message {
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Sent,
     /// The device is no longer there.
     Gone,
@@ -87,7 +87,7 @@ fn topic(conversation_id: Option<ConversationId>) -> String {
     topic
 }
 
-pub async fn deliver(service: &EventLogService, device: &Subscription, message: &Message) -> Outcome {
+pub(crate) async fn deliver(service: &EventLogService, device: &Subscription, message: &Message) -> Outcome {
     // What it shows is taken back by the app, the next time that it is woken or opened.
     if message.text.is_empty() && must_show(&device.endpoint) {
         return Outcome::Sent;

@@ -36,7 +36,7 @@ use tokio::sync::Notify;
 use url::Url;
 use uuid::Uuid;
 
-pub use deliver::{Message, Outcome, deliver};
+pub(crate) use deliver::{Message, Outcome, deliver};
 pub use job::PushJob;
 use jobs::Stored as _;
 
@@ -124,7 +124,7 @@ fn decoded(field: &'static str, text: &str) -> Result<Vec<u8>, AppError> {
 }
 
 /// Asks for those to be woken whom these are for, in the transaction that stores them. Answers whether there is anybody.
-pub async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[NotificationRow]) -> Result<bool, AppError> {
+pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[NotificationRow]) -> Result<bool, AppError> {
     let people: Vec<UserId> = new.iter().filter(|row| !row.silent).map(|row| row.user_id).collect();
     if people.is_empty() {
         return Ok(false);
@@ -140,7 +140,7 @@ pub async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notification
 }
 
 /// Takes from devices what was withdrawn.
-pub async fn take_back_gone<C: ConnectionTrait>(
+pub(crate) async fn take_back_gone<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
     withdrawn: &[Withdrawn],
@@ -152,7 +152,7 @@ pub async fn take_back_gone<C: ConnectionTrait>(
 }
 
 /// Takes from devices what is read.
-pub async fn take_back<C: ConnectionTrait>(db: &C, now: Timestamp, told: &[Told]) -> Result<bool, AppError> {
+pub(crate) async fn take_back<C: ConnectionTrait>(db: &C, now: Timestamp, told: &[Told]) -> Result<bool, AppError> {
     if told.is_empty() {
         return Ok(false);
     }
@@ -180,7 +180,7 @@ async fn store<C: ConnectionTrait>(
 }
 
 /// Whether a connection of somebody's shows the conversation, on whichever instance.
-pub async fn is_shown(service: &EventLogService, user_id: UserId, conversation_id: ConversationId) -> bool {
+pub(crate) async fn is_shown(service: &EventLogService, user_id: UserId, conversation_id: ConversationId) -> bool {
     let (question, answered) = (Uuid::now_v7(), Arc::new(Notify::new()));
     service.push.asked().insert(question, Arc::clone(&answered));
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::WhoShows { question, user_id, conversation_id })]));

@@ -71,7 +71,7 @@ pub struct Uploads {
 }
 
 impl Uploads {
-    pub fn open(config: &Config, disk: Arc<WorkPool>) -> anyhow::Result<Arc<Self>> {
+    pub(crate) fn open(config: &Config, disk: Arc<WorkPool>) -> anyhow::Result<Arc<Self>> {
         let decoding = Arc::new(Semaphore::new(image::DECODING));
         Ok(Arc::new(Self { store: Store::open(config, disk)?, decoding }))
     }
@@ -445,7 +445,7 @@ pub async fn sized_picture(
 }
 
 /// Does what would hold up the thread on another one.
-pub async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> Result<T, AppError> {
     tokio::task::spawn_blocking(work).await.map_err(AppError::internal)?.map_err(away)

@@ -35,7 +35,7 @@ pub struct Incoming {
 
 /// What stays free of a disk, whatever comes: the database may lie on the same one.
 #[derive(Clone, Copy, Debug)]
-pub struct Floor(pub u64);
+pub(crate) struct Floor(pub u64);
 
 impl Floor {
     /// Refuses so many bytes more where they would leave less.
@@ -50,14 +50,14 @@ impl Floor {
 
 /// A file that was received.
 pub struct Received {
-    pub path: TemporaryFile,
+    pub(crate) path: TemporaryFile,
     pub size: u64,
     /// In hexadecimal digits.
     pub sha256: String,
 }
 
 /// A file that is removed unless it is kept.
-pub struct TemporaryFile(Option<PathBuf>);
+pub(crate) struct TemporaryFile(Option<PathBuf>);
 
 impl TemporaryFile {
     pub const fn new(path: PathBuf) -> Self {
@@ -85,7 +85,12 @@ impl Drop for TemporaryFile {
 
 impl Incoming {
     /// `disk`: the pool in which each part is written, on behalf of `owner`.
-    pub async fn create(path: PathBuf, floor: Floor, disk: Arc<WorkPool>, owner: WorkOwner) -> Result<Self, AppError> {
+    pub(crate) async fn create(
+        path: PathBuf,
+        floor: Floor,
+        disk: Arc<WorkPool>,
+        owner: WorkOwner,
+    ) -> Result<Self, AppError> {
         let path = TemporaryFile::new(path);
         let place = path.path();
         let file = blocking(move || Ok(File::create(place)?)).await?;

@@ -134,7 +134,7 @@ impl Store {
     }
 
     /// Takes over a file that was received. Nothing of it is left here, whatever becomes of that.
-    pub async fn put_file(&self, object: Object, file: TemporaryFile) -> Result<(), AppError> {
+    pub(crate) async fn put_file(&self, object: Object, file: TemporaryFile) -> Result<(), AppError> {
         let path = object.path();
         if let Some(folder) = &self.folder {
             let target = folder.join(path.as_ref());

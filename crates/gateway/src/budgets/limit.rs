@@ -25,7 +25,7 @@ use super::{super::announce_changed, scope};
 use crate::{GatewayService, policy::check_budget};
 
 /// The budget as it stands. What this instance holds in advance is not shown as held.
-pub fn view(service: &GatewayService, id: BudgetId, mut row: budget::Model) -> Budget {
+pub(crate) fn view(service: &GatewayService, id: BudgetId, mut row: budget::Model) -> Budget {
     let now = service.clock.now();
     begin_anew(&mut row, now);
     let period = period_of(&row);
@@ -35,7 +35,7 @@ pub fn view(service: &GatewayService, id: BudgetId, mut row: budget::Model) -> B
 }
 
 /// Sets a budget, or sets it anew, in the caller's transaction. What was spent in the period before counts.
-pub async fn put<C: ConnectionTrait>(
+pub(crate) async fn put<C: ConnectionTrait>(
     txn: &C,
     id: BudgetId,
     limit: BudgetLimit,

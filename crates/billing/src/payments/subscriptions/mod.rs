@@ -118,7 +118,7 @@ impl Payer {
     }
 
     /// Whose credits are bought.
-    pub fn holder(self) -> Holder {
+    pub(crate) fn holder(self) -> Holder {
         self.workspace_id.map_or(Holder::Person(self.user_id), Holder::Workspace)
     }
 }
