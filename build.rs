@@ -29,6 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut entries = String::new();
     for file in &files {
         writeln!(cargo, "cargo::rerun-if-changed={WEB_APP}/{file}")?;
+        // The few clients that take no compressed form get it decompressed. The policy of a page is read from the page itself.
+        if !file.ends_with(".html") && files.binary_search(&format!("{file}.gz")).is_ok() {
+            continue;
+        }
         let path = format!("/{WEB_APP}/{file}");
         entries += &format!(
             "EmbeddedAsset::new({file:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),\n"

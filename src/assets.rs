@@ -128,7 +128,10 @@ fn file(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
     } else if path.starts_with(DOCS) {
         response.insert_header((CONTENT_SECURITY_POLICY, DOCS_POLICY));
     } else if path.ends_with(".html") {
-        response.insert_header((CONTENT_SECURITY_POLICY, policy(&plain.data)));
+        match plain.clone().data() {
+            Ok(page) => response.insert_header((CONTENT_SECURITY_POLICY, policy(&page))),
+            Err(error) => return endpoint::failure(http, &AppError::internal(error)),
+        };
     } else if path.ends_with(".js") {
         // A worker has the policy of its own script, not that of the page which started it.
         response.insert_header((CONTENT_SECURITY_POLICY, policy(&[])));
@@ -137,9 +140,15 @@ fn file(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
         return response.finish();
     }
     response.insert_header((CONTENT_TYPE, media_type(path)));
-    match chosen {
-        Some((name, small)) => response.insert_header((CONTENT_ENCODING, name)).body(small.data),
-        None => response.body(plain.data),
+    let (name, content) = chosen.map_or((None, plain), |(name, small)| (Some(name), small));
+    match content.data() {
+        Ok(data) => {
+            if let Some(name) = name {
+                response.insert_header((CONTENT_ENCODING, name));
+            }
+            response.body(data)
+        }
+        Err(error) => endpoint::failure(http, &AppError::internal(error)),
     }
 }
 
@@ -162,7 +171,7 @@ struct Below {
 impl Below {
     fn of(files: &AssetSource, path: &str) -> Option<Self> {
         let built = files.get(PAGE)?;
-        let page = moved(std::str::from_utf8(&built.data).ok()?, path);
+        let page = moved(std::str::from_utf8(&built.data().ok()?).ok()?, path);
         let small = smaller(page.as_bytes()).ok()?.into();
         let (hash, policy) = (Sha256::digest(page.as_bytes()).into(), policy(page.as_bytes()));
         Some(Self { plain: page.into(), small, hash, policy })
@@ -328,7 +337,7 @@ mod tests {
         assert_eq!(header_of(&response, "content-type"), "text/javascript; charset=utf-8");
         assert!(header_of(&response, "content-security-policy").contains("connect-src 'self'"), "a worker may fetch");
         let (tag, body) = (header_of(&response, "etag").to_owned(), to_bytes(response.into_body()).await.unwrap());
-        assert_eq!(body, FIXTURE.get("_app/immutable/start.js.br").unwrap().data);
+        assert_eq!(body, FIXTURE.get("_app/immutable/start.js.br").unwrap().data().unwrap());
         let response = get("/_app/immutable/start.js", &[("accept-encoding", "br;q=0, deflate")]);
         assert_eq!(header_of(&response, "content-encoding"), "");
         assert_ne!(header_of(&response, "etag"), tag, "another form is another entity");

@@ -1,11 +1,15 @@
 //! Files of the web app: part of the program in release builds, read from the folder at each request in debug builds, so that a new build of
-//! the web app needs no new program.
+//! the web app needs no new program. Of a file that is compressed at build time, only the compressed forms are part of the program.
 
-use std::sync::OnceLock;
 #[cfg(any(not(embed_web_app), test))]
 use std::{fs, path::Path};
+use std::{
+    io::{self, Read as _},
+    sync::OnceLock,
+};
 
 use actix_web::web::Bytes;
+use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
 #[cfg(embed_web_app)]
@@ -40,17 +44,30 @@ impl EmbeddedAsset {
     }
 }
 
+#[derive(Clone)]
 pub struct Asset {
-    pub data: Bytes,
+    stored: Bytes,
+    /// Whether only the form that gzip made of it is embedded.
+    is_gzipped: bool,
     /// Cached hash; `None` for a file that is read from a folder.
     hash: Option<&'static OnceLock<[u8; 32]>>,
 }
 
 impl Asset {
-    /// The SHA-256 hash of the data. Computed once for an embedded file.
+    /// The SHA-256 hash of the file as it is stored. Computed once for an embedded file.
     pub fn hash(&self) -> [u8; 32] {
-        let digest = || Sha256::digest(&self.data).into();
+        let digest = || Sha256::digest(&self.stored).into();
         self.hash.map_or_else(digest, |hash| *hash.get_or_init(digest))
+    }
+
+    /// The content of the file.
+    pub fn data(self) -> io::Result<Bytes> {
+        if !self.is_gzipped {
+            return Ok(self.stored);
+        }
+        let mut data = Vec::new();
+        GzDecoder::new(&*self.stored).read_to_end(&mut data)?;
+        Ok(data.into())
     }
 }
 
@@ -60,9 +77,10 @@ impl AssetSource {
         match self {
             #[cfg(any(embed_web_app, test))]
             Self::Embedded(files) => {
-                let place = files.binary_search_by_key(&path, |file| file.path).ok()?;
-                let file = files.get(place)?;
-                Some(Asset { data: Bytes::from_static(file.data), hash: Some(&file.hash) })
+                let find = |path: &str| files.get(files.binary_search_by_key(&path, |file| file.path).ok()?);
+                let plain = find(path).map(|file| (file, false));
+                let (file, is_gzipped) = plain.or_else(|| Some((find(&format!("{path}.gz"))?, true)))?;
+                Some(Asset { stored: Bytes::from_static(file.data), is_gzipped, hash: Some(&file.hash) })
             }
             #[cfg(any(not(embed_web_app), test))]
             Self::Folder(folder) => {
@@ -70,7 +88,7 @@ impl AssetSource {
                     return None;
                 }
                 let data = fs::read(Path::new(folder).join(path)).ok()?.into();
-                Some(Asset { data, hash: None })
+                Some(Asset { stored: data, is_gzipped: false, hash: None })
             }
         }
     }
@@ -108,9 +126,9 @@ mod tests {
     fn embedded_files_are_found_by_their_path() {
         for file in &TABLE {
             let found = EMBEDDED.get(file.path).unwrap();
-            assert_eq!(found.data, file.data);
             assert_eq!(found.hash(), <[u8; 32]>::from(Sha256::digest(file.data)));
             assert_eq!(found.hash(), *file.hash.get().unwrap(), "the hash is computed once");
+            assert_eq!(found.data().unwrap(), file.data);
         }
         for missing in ["", "/index.html", "_app", "_app/", "_app/b.js", "index.html/", "z"] {
             assert!(EMBEDDED.get(missing).is_none(), "{missing}");
@@ -118,9 +136,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_embedded_only_gzipped_is_found_by_its_own_path() {
+        // `printf natter | gzip --no-name`
+        static GZIPPED: [EmbeddedAsset; 1] = [EmbeddedAsset::new(
+            "_app/a.js.gz",
+            &[31, 139, 8, 0, 0, 0, 0, 0, 0, 3, 203, 75, 44, 41, 73, 45, 2, 0, 193, 233, 74, 54, 6, 0, 0, 0],
+        )];
+        let source = AssetSource::Embedded(&GZIPPED);
+        assert_eq!(source.get("_app/a.js").unwrap().data().unwrap(), "natter");
+        assert_eq!(source.get("_app/a.js.gz").unwrap().data().unwrap(), GZIPPED[0].data);
+        assert!(source.get("_app/b.js").is_none());
+    }
+
+    #[test]
     fn a_folder_has_its_own_files_only() {
         let page = FOLDER.get("index.html").unwrap();
-        assert_eq!(page.hash(), <[u8; 32]>::from(Sha256::digest(&page.data)));
+        let hash = page.hash();
+        assert_eq!(hash, <[u8; 32]>::from(Sha256::digest(page.data().unwrap())));
         assert!(FOLDER.get("_app/immutable/start.js.br").is_some());
         let outside = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         for other in [
