@@ -15,21 +15,21 @@ use appcore::{
 };
 use billing::holds::{Amounts, Origin, Purse, Shortage};
 use bytes::Bytes;
-use dbcontext::{entity::usage_request, query::budgets::CounterId};
+use dbcontext::query::budgets::CounterId;
 use platform::{
     rate_limits::{Exceeded, Figures, KeyLimit, KeyMeasure, KeySlot},
     work_pools::WorkOwner,
 };
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::{
-    CacheWish, Caller, GatewayService, KeptAnswer, Question,
+    Asker, CacheWish, Caller, GatewayService, KeptAnswer, Question,
     budgets::UsedUp,
     cost::{cost, most_output, worst_cost},
     hold::{Bill, Held, Payer},
     models::Model,
     record::FAILED,
+    usage_row::{Served, UsageRow, count, tokens},
     writer::Entry,
 };
 
@@ -390,31 +390,16 @@ fn note_refused(
         Refusal::Failed(error) => error.code().status(),
     };
     let Some(model) = service.find_model(request.model) else { return };
-    let row = usage_request::Model {
-        id: Uuid::now_v7(),
+    let row = UsageRow {
         created_at: service.clock.now(),
         request_id: shortened(request.request_id),
         key_id: Some(caller.key_id),
-        user_id: caller.principal.user_id,
-        workspace_id: caller.policy.workspace_id,
+        asker: caller.asker(),
         endpoint: endpoint.as_str().to_owned(),
         asked_model: shortened(request.model),
-        model: String::new(),
-        deployment: String::new(),
-        input_tokens: 0,
-        cached_tokens: 0,
-        cache_write_tokens: 0,
-        output_tokens: 0,
-        reasoning_tokens: 0,
-        audio_tokens: 0,
-        cost: MicroCredits::ZERO,
         price_version: model.price_version.to_string(),
-        estimated: 0,
-        status: i64::from(status),
-        first_token_ms: None,
-        duration_ms: 0,
-        tries: 0,
     };
+    let row = row.refused(status);
     service.writer.push(Entry { row: Some(row), model: Arc::clone(&model.name), settlements: Vec::new() });
 }
 
@@ -529,51 +514,30 @@ impl Admission {
         let cost = self.model.price.as_ref().map_or(MicroCredits::ZERO, |price: &ModelPrice| cost(price, &usage));
         self.gateway.limits.correct(self.key_id, self.limit, self.counted_tokens, usage.total());
         self.gateway.key_tokens.add(&deployment, key_tail.as_deref(), usage.total());
-        let row = usage_request::Model {
-            id: Uuid::now_v7(),
+        let row = UsageRow {
             created_at: self.created_at,
             request_id: self.request_id,
             key_id: Some(self.key_id),
-            user_id: self.user_id,
-            workspace_id: self.workspace_id,
+            asker: Asker { user_id: self.user_id, workspace_id: self.workspace_id },
             endpoint: self.endpoint.as_str().to_owned(),
             asked_model: self.asked_model,
+            price_version: self.model.price_version.to_string(),
+        };
+        let row = row.served(Served {
+            usage: &usage,
+            cost,
             model,
             deployment,
-            input_tokens: count(usage.input),
-            cached_tokens: count(usage.cached),
-            cache_write_tokens: count(usage.cache_write),
-            output_tokens: count(usage.output),
-            reasoning_tokens: count(usage.reasoning),
-            audio_tokens: count(usage.audio),
-            cost,
-            price_version: self.model.price_version.to_string(),
-            estimated: i64::from(usage.estimated),
-            status: i64::from(status),
-            first_token_ms: first_token_at.map(|at| millis(at.saturating_duration_since(self.began))),
-            duration_ms: millis(self.began.elapsed()),
-            tries: i64::from(tries),
-        };
+            status,
+            first_token: first_token_at.map(|at| at.saturating_duration_since(self.began)),
+            duration: self.began.elapsed(),
+            tries,
+        });
         // A call that came to nothing is not counted.
         let counts = row.status < FAILED || tokens(&row) > 0;
         self.held.settle(row, Arc::clone(&self.model.name), i64::from(counts));
         cost
     }
-}
-
-/// The tokens that a quota counts.
-pub(super) fn tokens(row: &usage_request::Model) -> i64 {
-    row.input_tokens.saturating_add(row.output_tokens)
-}
-
-/// Tokens as a row has them.
-pub(super) fn count(tokens: Option<u64>) -> i64 {
-    i64::try_from(tokens.unwrap_or(0)).unwrap_or(i64::MAX)
-}
-
-/// A time as a row has it.
-pub(super) fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// As much of a caller's text as is kept and shown; databases can't keep a NUL.

@@ -5,16 +5,14 @@ use std::{sync::Arc, time::Instant};
 use ::ai::{ApiStyle, Call, ErrorKind, GatewayError, Route, Wanted};
 use appcore::{Code, credits::MicroCredits, view::GatewayEndpoint};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dbcontext::entity::usage_request;
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    Asker, GatewayService, Refusal,
-    admission::{count, millis},
-    cost,
+    Asker, GatewayService, Refusal, cost,
     models::Model,
+    usage_row::{Served, UsageRow},
 };
 
 /// What makes a model one for embeddings, where the setting names none.
@@ -103,31 +101,25 @@ pub async fn embed(
     let status = answered.as_ref().map_or_else(|error| error.status(ApiStyle::Chat), |_| 200);
     let cost = model.price.map(|price| cost(&price, &usage)).unwrap_or_default();
     service.key_tokens.add(&served.provider, served.key_tail.as_deref(), usage.total());
-    let row = usage_request::Model {
-        id: Uuid::now_v7(),
+    let row = UsageRow {
         created_at,
         request_id: request_id.to_string(),
         key_id: None,
-        user_id: payer.user_id,
-        workspace_id: payer.workspace_id,
+        asker: payer,
         endpoint: GatewayEndpoint::Embeddings.as_str().to_owned(),
         asked_model: model.name.to_string(),
+        price_version: model.price_version.to_string(),
+    };
+    let row = row.served(Served {
+        usage: &usage,
+        cost,
         model: served.model,
         deployment: served.provider,
-        input_tokens: count(usage.input),
-        cached_tokens: count(usage.cached),
-        cache_write_tokens: 0,
-        output_tokens: 0,
-        reasoning_tokens: 0,
-        audio_tokens: 0,
-        cost,
-        price_version: model.price_version.to_string(),
-        estimated: i64::from(usage.estimated),
-        status: i64::from(status),
-        first_token_ms: None,
-        duration_ms: millis(began.elapsed()),
-        tries: i64::from(meter.tries()),
-    };
+        status,
+        first_token: None,
+        duration: began.elapsed(),
+        tries: meter.tries(),
+    });
     held.settle(row, Arc::clone(&model.name), 0);
     let answer = match answered.map_err(|error| failed(&error))?.body {
         ::ai::AnswerBody::Whole(answer) => answer,

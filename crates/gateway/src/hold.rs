@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    GatewayService, Refusal, admission::tokens, budgets::UsedUp, check_price, cost, model_lists, models::Model,
+    GatewayService, Refusal, budgets::UsedUp, check_price, cost, model_lists, models::Model, usage_row::tokens,
     writer::Entry,
 };
 

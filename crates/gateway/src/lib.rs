@@ -30,6 +30,7 @@ mod side;
 mod tests;
 mod transcribe;
 pub mod usage;
+mod usage_row;
 mod writer;
 
 use std::{

@@ -9,19 +9,15 @@ use appcore::{
     view::{BudgetScope, QuotaMetric},
 };
 use billing::holds::Amounts;
-use dbcontext::{
-    entity::usage_request,
-    query::{budgets::BudgetId, usage},
-};
+use dbcontext::query::{budgets::BudgetId, usage};
 use uuid::Uuid;
 
 use crate::{
-    GatewayService,
-    admission::{count, millis, tokens},
-    cost,
+    Asker, GatewayService, cost,
     hold::{Payer, RoundHold},
     journal::Kept,
     models,
+    usage_row::{self, UsageRow, tokens},
     writer::Entry,
 };
 
@@ -76,31 +72,25 @@ pub fn record(service: &GatewayService, answer: AnswerUse, held: Option<RoundHol
     let cost = price.map(|price| cost(&price, &usage));
     service.key_tokens.add(&answer.served.provider, answer.served.key_tail.as_deref(), usage.total());
     let name: Arc<str> = model.as_ref().map_or_else(|| answer.model.as_str().into(), |model| Arc::clone(&model.name));
-    let row = usage_request::Model {
-        id: Uuid::now_v7(),
+    let row = UsageRow {
         created_at: service.clock.now(),
         request_id: answer.answer_id.to_string(),
         key_id: None,
-        user_id: answer.user_id,
-        workspace_id: answer.workspace_id,
+        asker: Asker { user_id: answer.user_id, workspace_id: answer.workspace_id },
         endpoint: ENDPOINT.to_owned(),
         asked_model: answer.model,
+        price_version: model.map_or_else(|| "none".to_owned(), |model| model.price_version.to_string()),
+    };
+    let row = row.served(usage_row::Served {
+        usage: &usage,
+        cost: cost.unwrap_or_default(),
         model: answer.served.model,
         deployment: answer.served.provider,
-        input_tokens: count(usage.input),
-        cached_tokens: count(usage.cached),
-        cache_write_tokens: count(usage.cache_write),
-        output_tokens: count(usage.output),
-        reasoning_tokens: count(usage.reasoning),
-        audio_tokens: count(usage.audio),
-        cost: cost.unwrap_or_default(),
-        price_version: model.map_or_else(|| "none".to_owned(), |model| model.price_version.to_string()),
-        estimated: i64::from(usage.estimated),
-        status: i64::from(answer.status),
-        first_token_ms: answer.first_token.map(millis),
-        duration_ms: millis(answer.duration),
-        tries: i64::from(answer.tries),
-    };
+        status: answer.status,
+        first_token: answer.first_token,
+        duration: answer.duration,
+        tries: answer.tries,
+    });
     match held {
         Some(held) => {
             // What failed without a word is not counted.

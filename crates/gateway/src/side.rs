@@ -4,14 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use ::ai::{Meter, Wanted};
 use appcore::view::GatewayEndpoint;
-use dbcontext::entity::usage_request;
 use platform::work_pools::WorkOwner;
 use uuid::Uuid;
 
 use crate::{
-    Asker, GatewayService, Held, Model, Refusal,
-    admission::{count, millis},
-    cost,
+    Asker, GatewayService, Held, Model, Refusal, cost,
+    usage_row::{Served, UsageRow},
 };
 
 /// A call that is about to be made. Dropped without being settled it costs nothing.
@@ -48,31 +46,25 @@ impl SideCall {
         let Self { held, asker, model, endpoint } = self;
         let (usage, served) = (meter.usage(), meter.served());
         service.key_tokens.add(&served.provider, served.key_tail.as_deref(), usage.total());
-        let row = usage_request::Model {
-            id: Uuid::now_v7(),
+        let row = UsageRow {
             created_at: service.clock.now(),
             request_id: id.to_string(),
             key_id: None,
-            user_id: asker.user_id,
-            workspace_id: asker.workspace_id,
+            asker,
             endpoint: endpoint.as_str().to_owned(),
             asked_model: model.name.to_string(),
+            price_version: model.price_version.to_string(),
+        };
+        let row = row.served(Served {
+            usage: &usage,
+            cost: model.price.map(|price| cost(&price, &usage)).unwrap_or_default(),
             model: served.model,
             deployment: served.provider,
-            input_tokens: count(usage.input),
-            cached_tokens: count(usage.cached),
-            cache_write_tokens: count(usage.cache_write),
-            output_tokens: count(usage.output),
-            reasoning_tokens: count(usage.reasoning),
-            audio_tokens: count(usage.audio),
-            cost: model.price.map(|price| cost(&price, &usage)).unwrap_or_default(),
-            price_version: model.price_version.to_string(),
-            estimated: i64::from(usage.estimated),
-            status: i64::from(status),
-            first_token_ms: None,
-            duration_ms: millis(duration),
-            tries: i64::from(meter.tries()),
-        };
+            status,
+            first_token: None,
+            duration,
+            tries: meter.tries(),
+        });
         held.settle(row, Arc::clone(&model.name), 0);
     }
 }

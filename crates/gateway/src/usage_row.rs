@@ -1,0 +1,102 @@
+//! Rows of the log of requests.
+
+use std::time::Duration;
+
+use ::ai::Usage;
+use appcore::{ApiKeyId, Timestamp, credits::MicroCredits};
+use dbcontext::entity::usage_request::Model;
+use uuid::Uuid;
+
+use crate::Asker;
+
+/// A call, as it is known when it begins.
+pub(crate) struct UsageRow {
+    pub created_at: Timestamp,
+    pub request_id: String,
+    /// `None` for what Natter asks by itself.
+    pub key_id: Option<ApiKeyId>,
+    pub asker: Asker,
+    pub endpoint: String,
+    pub asked_model: String,
+    pub price_version: String,
+}
+
+/// How a call ended that reached a model.
+pub(crate) struct Served<'a> {
+    pub usage: &'a Usage,
+    pub cost: MicroCredits,
+    /// The upstream's name of the model.
+    pub model: String,
+    pub deployment: String,
+    /// As an HTTP status.
+    pub status: u16,
+    pub first_token: Option<Duration>,
+    pub duration: Duration,
+    pub tries: u32,
+}
+
+impl UsageRow {
+    /// Row of a call that reached no model.
+    pub fn refused(self, status: u16) -> Model {
+        let Self { created_at, request_id, key_id, asker, endpoint, asked_model, price_version } = self;
+        Model {
+            id: Uuid::now_v7(),
+            created_at,
+            request_id,
+            key_id,
+            user_id: asker.user_id,
+            workspace_id: asker.workspace_id,
+            endpoint,
+            asked_model,
+            model: String::new(),
+            deployment: String::new(),
+            input_tokens: 0,
+            cached_tokens: 0,
+            cache_write_tokens: 0,
+            output_tokens: 0,
+            reasoning_tokens: 0,
+            audio_tokens: 0,
+            cost: MicroCredits::ZERO,
+            price_version,
+            estimated: 0,
+            status: i64::from(status),
+            first_token_ms: None,
+            duration_ms: 0,
+            tries: 0,
+        }
+    }
+
+    /// Row of a call that reached a model, however it ended.
+    pub fn served(self, served: Served<'_>) -> Model {
+        let Served { usage, cost, model, deployment, status, first_token, duration, tries } = served;
+        Model {
+            model,
+            deployment,
+            input_tokens: count(usage.input),
+            cached_tokens: count(usage.cached),
+            cache_write_tokens: count(usage.cache_write),
+            output_tokens: count(usage.output),
+            reasoning_tokens: count(usage.reasoning),
+            audio_tokens: count(usage.audio),
+            cost,
+            estimated: i64::from(usage.estimated),
+            first_token_ms: first_token.map(millis),
+            duration_ms: millis(duration),
+            tries: i64::from(tries),
+            ..self.refused(status)
+        }
+    }
+}
+
+/// The tokens that a quota counts.
+pub(crate) fn tokens(row: &Model) -> i64 {
+    row.input_tokens.saturating_add(row.output_tokens)
+}
+
+pub(crate) fn count(tokens: Option<u64>) -> i64 {
+    i64::try_from(tokens.unwrap_or(0)).unwrap_or(i64::MAX)
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
