@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Position};
+use super::{DurableBody, Event, Position};
 use crate::{BroadcastId, ConversationId, EventId, Timestamp, UserId, WorkspaceId, view::Audience};
 
 /// The most people or conversations that one message on the bus names.
@@ -96,9 +96,12 @@ impl Envelope {
     /// Seals `event` for `topic`.
     pub fn seal(event: &Event, topic: Topic, timestamp: Timestamp) -> Result<Self, serde_json::Error> {
         let effect = match event {
-            Event::MemberAdded { member, .. } => Effect::Follow(vec![member.user_id]),
-            Event::MemberRemoved { user_id, .. } => Effect::Unfollow(vec![*user_id]),
-            Event::ConversationDeleted { .. } => Effect::UnfollowAll,
+            Event::Durable { body, .. } => match body {
+                DurableBody::MemberAdded { member } => Effect::Follow(vec![member.user_id]),
+                DurableBody::MemberRemoved { user_id } => Effect::Unfollow(vec![*user_id]),
+                DurableBody::ConversationDeleted {} => Effect::UnfollowAll,
+                _ => Effect::None,
+            },
             Event::Joined { conversation_id, member, last_seq }
             | Event::RoleChanged { conversation_id, member, last_seq } => {
                 Effect::Join { conversation_id: *conversation_id, user_id: member.user_id, last_seq: *last_seq }

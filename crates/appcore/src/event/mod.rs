@@ -5,130 +5,50 @@
 //! instances and never reach a client.
 
 mod bus;
+mod durable;
 mod envelope;
 mod gathered;
 mod memory;
 mod schema;
+mod signal;
 
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 use utoipa::ToSchema;
-use uuid::{Builder, Uuid};
+use uuid::Builder;
 
 pub use bus::{BusError, BusMessage, EventBus, Left, Listener};
+pub use durable::DurableBody;
 pub use envelope::{Effect, Envelope, MAX_NAMED, SharedEnvelope, Topic};
 pub use gathered::{Gathered, ReadPosition};
 pub use memory::MemoryBus;
 pub use schema::EventSchema;
+pub use signal::{KeyFate, Signal};
 
 use crate::{
-    ApiKeyId, AssistantId, BoardColumnId, BroadcastId, ConversationId, EventId, InstanceId, MessageId, NoteId,
-    NotificationId, ReminderId, ScheduledId, SectionId, SessionId, TaskId, Timestamp, UploadId, UserId, WorkspaceId,
+    AssistantId, BoardColumnId, BroadcastId, ConversationId, EventId, MessageId, NoteId, NotificationId, ReminderId,
+    ScheduledId, SectionId, TaskId, Timestamp, UploadId, UserId, WorkspaceId,
     credits::MicroCredits,
     view::{
-        AssistantMember, BoardColumn, ConversationKind, Credits, CurrentPlan, HistoryScope, Member, MentionAll,
-        Message, Notification, OwnSettings, PollResults, Posting, Presence, QuotaUse, Scheduled, Section,
-        ShownBroadcast, Task, ThreadSummary, ToolCall, Upload, Warning,
+        BoardColumn, Credits, CurrentPlan, Member, Message, Notification, OwnSettings, Presence, QuotaUse, Scheduled,
+        Section, ShownBroadcast, Task, ThreadSummary, ToolCall, Upload, Warning,
     },
 };
 
 /// Everything that clients are told, with its payload. `kind()` is its `type` on the wire, and the title of its schema.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema, IntoStaticStr)]
 #[serde(untagged)]
 pub enum Event {
-    /// A message was sent, or an assistant began to answer (`status` `streaming`).
-    #[schema(title = "message.created")]
-    MessageCreated {
+    /// It has a place in the log of its conversation.
+    Durable {
         conversation_id: ConversationId,
         seq: i64,
-        message: Box<Message>,
-    },
-    /// A message was edited, asked again or answered again.
-    #[schema(title = "message.updated")]
-    MessageUpdated {
-        conversation_id: ConversationId,
-        seq: i64,
-        message: Box<Message>,
-        /// Another version of it is shown, and so are other messages after it.
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        branch_changed: bool,
-    },
-    #[schema(title = "message.deleted")]
-    MessageDeleted {
-        conversation_id: ConversationId,
-        seq: i64,
-        message_id: MessageId,
-        /// Of a reply: the message that the thread belongs to.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        thread_id: Option<MessageId>,
-        /// And how the thread stands without it.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        thread: Option<ThreadSummary>,
-    },
-    /// An assistant's answer has ended.
-    #[schema(title = "message.completed")]
-    MessageCompleted {
-        conversation_id: ConversationId,
-        seq: i64,
-        message: Box<Message>,
-    },
-    /// An assistant's answer has failed; `reason` is for the reader.
-    #[schema(title = "message.failed")]
-    MessageFailed {
-        conversation_id: ConversationId,
-        seq: i64,
-        message: Box<Message>,
-        reason: String,
-    },
-    #[schema(title = "reaction.added")]
-    ReactionAdded {
-        conversation_id: ConversationId,
-        seq: i64,
-        message_id: MessageId,
-        emoji: String,
-        user_id: UserId,
-    },
-    #[schema(title = "reaction.removed")]
-    ReactionRemoved {
-        conversation_id: ConversationId,
-        seq: i64,
-        message_id: MessageId,
-        emoji: String,
-        user_id: UserId,
-    },
-    #[schema(title = "message.pinned")]
-    MessagePinned {
-        conversation_id: ConversationId,
-        seq: i64,
-        message_id: MessageId,
-        user_id: UserId,
-        pinned_at: Timestamp,
-    },
-    /// What links in a message lead to is known now, or was taken away.
-    #[schema(title = "message.previews")]
-    MessagePreviews {
-        conversation_id: ConversationId,
-        seq: i64,
-        message_id: MessageId,
-        previews: Vec<crate::view::Preview>,
-    },
-    #[schema(title = "message.unpinned")]
-    MessageUnpinned {
-        conversation_id: ConversationId,
-        seq: i64,
-        message_id: MessageId,
-        user_id: UserId,
-    },
-    /// Somebody has voted, or has taken their vote back, or the poll was closed. `results` are those of `message.poll` from now on.
-    #[schema(title = "poll.updated")]
-    PollUpdated {
-        conversation_id: ConversationId,
-        seq: i64,
-        message_id: MessageId,
-        results: PollResults,
+        #[serde(flatten)]
+        body: DurableBody,
     },
     /// What one has chosen in a poll oneself, for one's own connections.
     #[schema(title = "poll.own")]
+    #[strum(serialize = "poll.own")]
     PollOwn {
         conversation_id: ConversationId,
         message_id: MessageId,
@@ -137,6 +57,7 @@ pub enum Event {
     },
     /// There are other replies than there were, for those who view the conversation. The last one counts.
     #[schema(title = "thread.updated")]
+    #[strum(serialize = "thread.updated")]
     ThreadUpdated {
         conversation_id: ConversationId,
         /// The message that the thread belongs to.
@@ -146,22 +67,15 @@ pub enum Event {
     },
     /// How far one has read a thread, and whether one follows it, for one's own connections.
     #[schema(title = "thread.own")]
-    ThreadOwn {
-        conversation_id: ConversationId,
-        message_id: MessageId,
-        following: bool,
-        read_no: i64,
-        unread: i64,
-    },
+    #[strum(serialize = "thread.own")]
+    ThreadOwn { conversation_id: ConversationId, message_id: MessageId, following: bool, read_no: i64, unread: i64 },
     /// One has saved a message, or does so no longer, for one's own connections.
     #[schema(title = "saved.updated")]
-    SavedUpdated {
-        conversation_id: ConversationId,
-        message_id: MessageId,
-        saved: bool,
-    },
+    #[strum(serialize = "saved.updated")]
+    SavedUpdated { conversation_id: ConversationId, message_id: MessageId, saved: bool },
     /// One has written a draft, here or on another device, for one's own connections. The newest one counts.
     #[schema(title = "draft.updated")]
+    #[strum(serialize = "draft.updated")]
     DraftUpdated {
         conversation_id: ConversationId,
         #[schema(required)]
@@ -174,6 +88,7 @@ pub enum Event {
     },
     /// A message that is sent later is another, or no longer waits, for one's own connections.
     #[schema(title = "scheduled.updated")]
+    #[strum(serialize = "scheduled.updated")]
     ScheduledUpdated {
         conversation_id: ConversationId,
         id: ScheduledId,
@@ -181,28 +96,9 @@ pub enum Event {
         #[schema(required)]
         scheduled: Option<Box<Scheduled>>,
     },
-    #[schema(title = "member.added")]
-    MemberAdded {
-        conversation_id: ConversationId,
-        seq: i64,
-        member: Member,
-    },
-    /// Somebody left or was removed.
-    #[schema(title = "member.removed")]
-    MemberRemoved {
-        conversation_id: ConversationId,
-        seq: i64,
-        user_id: UserId,
-    },
-    /// Somebody's role or name is another.
-    #[schema(title = "member.updated")]
-    MemberUpdated {
-        conversation_id: ConversationId,
-        seq: i64,
-        member: Member,
-    },
     /// Somebody joined a conversation whose memberships take no number.
     #[schema(title = "member.added")]
+    #[strum(serialize = "member.added")]
     Joined {
         conversation_id: ConversationId,
         member: Member,
@@ -212,56 +108,24 @@ pub enum Event {
     },
     /// Somebody is no longer in such a conversation.
     #[schema(title = "member.removed")]
-    Left {
-        conversation_id: ConversationId,
-        user_id: UserId,
-    },
+    #[strum(serialize = "member.removed")]
+    Left { conversation_id: ConversationId, user_id: UserId },
     /// A member of such a conversation has another role.
     #[schema(title = "member.updated")]
+    #[strum(serialize = "member.updated")]
     RoleChanged {
         conversation_id: ConversationId,
         member: Member,
         #[serde(skip)]
         last_seq: i64,
     },
-    /// The kind, the title, the topic, the assistants, the model, or who may do what in it are others.
-    #[schema(title = "conversation.updated")]
-    ConversationUpdated {
-        conversation_id: ConversationId,
-        seq: i64,
-        kind: ConversationKind,
-        #[schema(required)]
-        title: Option<String>,
-        #[schema(required)]
-        topic: Option<String>,
-        posting: Posting,
-        mention_all: MentionAll,
-        history: HistoryScope,
-        slow_mode_seconds: i64,
-        assistants: Vec<AssistantMember>,
-        /// The model that was chosen for a chat with an assistant; left out: the assistant's own.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        model: Option<String>,
-    },
-    #[schema(title = "conversation.archived")]
-    ConversationArchived {
-        conversation_id: ConversationId,
-        seq: i64,
-        archived_at: Timestamp,
-    },
-    #[schema(title = "conversation.unarchived")]
-    ConversationUnarchived {
-        conversation_id: ConversationId,
-        seq: i64,
-    },
     /// What somebody has chosen for a conversation, for their own connections.
     #[schema(title = "conversation.own")]
-    OwnChanged {
-        conversation_id: ConversationId,
-        own: OwnSettings,
-    },
+    #[strum(serialize = "conversation.own")]
+    OwnChanged { conversation_id: ConversationId, own: OwnSettings },
     /// Something was marked as unread, for one's own connections: this is where one's own position is now, further back than it was.
     #[schema(title = "conversation.unread")]
+    #[strum(serialize = "conversation.unread")]
     MarkedUnread {
         conversation_id: ConversationId,
         read_seq: i64,
@@ -272,65 +136,40 @@ pub enum Event {
     },
     /// The folders of one's own sidebar, as they are after a change of them. What was in one that is gone is in none.
     #[schema(title = "sections.changed")]
-    SectionsChanged {
-        sections: Vec<Section>,
-    },
-    #[schema(title = "conversation.deleted")]
-    ConversationDeleted {
-        conversation_id: ConversationId,
-        seq: i64,
-    },
+    #[strum(serialize = "sections.changed")]
+    SectionsChanged { sections: Vec<Section> },
     /// A conversation that one is in was made; it is the first of its events.
     #[schema(title = "conversation.created")]
-    ConversationCreated {
-        conversation_id: ConversationId,
-    },
+    #[strum(serialize = "conversation.created")]
+    ConversationCreated { conversation_id: ConversationId },
     /// How far somebody has got and read. The last one counts.
     #[schema(title = "receipt")]
-    Receipt {
-        conversation_id: ConversationId,
-        user_id: UserId,
-        delivered_seq: i64,
-        read_seq: i64,
-    },
+    #[strum(serialize = "receipt")]
+    Receipt { conversation_id: ConversationId, user_id: UserId, delivered_seq: i64, read_seq: i64 },
     /// How far members of a larger conversation have read, gathered.
     #[schema(title = "receipts")]
-    Receipts {
-        conversation_id: ConversationId,
-        items: Vec<ReadPosition>,
-    },
+    #[strum(serialize = "receipts")]
+    Receipts { conversation_id: ConversationId, items: Vec<ReadPosition> },
     /// How many members there are.
     #[schema(title = "conversation.count")]
-    ConversationCount {
-        conversation_id: ConversationId,
-        member_count: u32,
-    },
+    #[strum(serialize = "conversation.count")]
+    ConversationCount { conversation_id: ConversationId, member_count: u32 },
     /// The next piece of an answer that is being written; `offset` counts UTF-16 code units before it.
     #[schema(title = "message.delta")]
-    MessageDelta {
-        conversation_id: ConversationId,
-        message_id: MessageId,
-        offset: u64,
-        text: String,
-    },
+    #[strum(serialize = "message.delta")]
+    MessageDelta { conversation_id: ConversationId, message_id: MessageId, offset: u64, text: String },
     /// The next piece of what a model thinks before it answers; `offset` counts UTF-16 code units before it.
     #[schema(title = "message.thought")]
-    MessageThought {
-        conversation_id: ConversationId,
-        message_id: MessageId,
-        offset: u64,
-        text: String,
-    },
+    #[strum(serialize = "message.thought")]
+    MessageThought { conversation_id: ConversationId, message_id: MessageId, offset: u64, text: String },
     /// A call of a tool for an answer that is being written, as it stands now.
     #[schema(title = "message.tool_call")]
-    MessageToolCall {
-        conversation_id: ConversationId,
-        message_id: MessageId,
-        call: Box<ToolCall>,
-    },
+    #[strum(serialize = "message.tool_call")]
+    MessageToolCall { conversation_id: ConversationId, message_id: MessageId, call: Box<ToolCall> },
     /// Another model's answer beside the answer `answer_id`, as it is now: when it begins, when another instance takes it over, when it has ended,
     /// and when it has become a version of that answer. What comes in between are `message.delta`s of its own id.
     #[schema(title = "message.compared")]
+    #[strum(serialize = "message.compared")]
     MessageCompared {
         conversation_id: ConversationId,
         answer_id: MessageId,
@@ -341,30 +180,26 @@ pub enum Event {
     },
     /// Somebody begins or ends to type. It is over after 6 s unless it is repeated.
     #[schema(title = "typing")]
-    Typing {
-        conversation_id: ConversationId,
-        user_id: UserId,
-        active: bool,
-    },
+    #[strum(serialize = "typing")]
+    Typing { conversation_id: ConversationId, user_id: UserId, active: bool },
+    #[strum(serialize = "presence")]
     Presence(#[schema(inline)] Presence),
     /// People whose presence was asked for, gathered.
     #[schema(title = "presences")]
-    Presences {
-        items: Vec<Presence>,
-    },
+    #[strum(serialize = "presences")]
+    Presences { items: Vec<Presence> },
     /// A workspace of theirs is another than it was: they are in it or no longer are, their role, its name, its end.
     #[schema(title = "workspace.changed")]
-    WorkspaceChanged {
-        workspace_id: WorkspaceId,
-    },
+    #[strum(serialize = "workspace.changed")]
+    WorkspaceChanged { workspace_id: WorkspaceId },
     /// Assistants of a workspace are others than they were: made, changed, deleted.
     #[schema(title = "assistants.changed")]
-    AssistantsChanged {
-        workspace_id: WorkspaceId,
-    },
+    #[strum(serialize = "assistants.changed")]
+    AssistantsChanged { workspace_id: WorkspaceId },
     /// The files that an assistant knows, those of one's own section, or those of a workspace (with neither id) are others than they were, or went on being read. For those who see it; at
     /// most one a second for a file that is being read.
     #[schema(title = "knowledge.changed")]
+    #[strum(serialize = "knowledge.changed")]
     KnowledgeChanged {
         workspace_id: WorkspaceId,
         #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -374,6 +209,7 @@ pub enum Event {
     },
     /// What one may use is another, for one's own connections; also when a payment of one's own went on. At most one a second.
     #[schema(title = "quota.updated")]
+    #[strum(serialize = "quota.updated")]
     QuotaUpdated {
         #[schema(required)]
         plan: Option<CurrentPlan>,
@@ -385,6 +221,7 @@ pub enum Event {
     },
     /// The credits of somebody's own account have become few, or of a workspace's that one pays for: once for each fall.
     #[schema(title = "credits.low")]
+    #[strum(serialize = "credits.low")]
     CreditsLow {
         #[schema(required)]
         workspace_id: Option<WorkspaceId>,
@@ -394,67 +231,44 @@ pub enum Event {
     },
     /// A moderator has told one something about a message of one's own, for one's own connections; told again when one has read it.
     #[schema(title = "warning")]
-    Warned {
-        warning: Box<Warning>,
-    },
+    #[strum(serialize = "warning")]
+    Warned { warning: Box<Warning> },
     /// Prompts of a workspace are others than they were: written, changed, deleted.
     #[schema(title = "prompts.changed")]
-    PromptsChanged {
-        workspace_id: WorkspaceId,
-    },
+    #[strum(serialize = "prompts.changed")]
+    PromptsChanged { workspace_id: WorkspaceId },
     /// A workspace has other emoji of its own than before.
     #[schema(title = "emoji.changed")]
-    EmojiChanged {
-        workspace_id: WorkspaceId,
-    },
+    #[strum(serialize = "emoji.changed")]
+    EmojiChanged { workspace_id: WorkspaceId },
     /// A task was added to the board of a conversation, for those who view it.
     #[schema(title = "task.created")]
-    TaskCreated {
-        conversation_id: ConversationId,
-        board_version: i64,
-        task: Box<Task>,
-    },
+    #[strum(serialize = "task.created")]
+    TaskCreated { conversation_id: ConversationId, board_version: i64, task: Box<Task> },
     /// A task was changed or moved.
     #[schema(title = "task.updated")]
-    TaskUpdated {
-        conversation_id: ConversationId,
-        board_version: i64,
-        task: Box<Task>,
-    },
+    #[strum(serialize = "task.updated")]
+    TaskUpdated { conversation_id: ConversationId, board_version: i64, task: Box<Task> },
     #[schema(title = "task.deleted")]
-    TaskDeleted {
-        conversation_id: ConversationId,
-        board_version: i64,
-        task_id: TaskId,
-    },
+    #[strum(serialize = "task.deleted")]
+    TaskDeleted { conversation_id: ConversationId, board_version: i64, task_id: TaskId },
     #[schema(title = "column.created")]
-    ColumnCreated {
-        conversation_id: ConversationId,
-        board_version: i64,
-        column: BoardColumn,
-    },
+    #[strum(serialize = "column.created")]
+    ColumnCreated { conversation_id: ConversationId, board_version: i64, column: BoardColumn },
     /// A column has another name or another place.
     #[schema(title = "column.updated")]
-    ColumnUpdated {
-        conversation_id: ConversationId,
-        board_version: i64,
-        column: BoardColumn,
-    },
+    #[strum(serialize = "column.updated")]
+    ColumnUpdated { conversation_id: ConversationId, board_version: i64, column: BoardColumn },
     #[schema(title = "column.deleted")]
-    ColumnDeleted {
-        conversation_id: ConversationId,
-        board_version: i64,
-        column_id: BoardColumnId,
-    },
+    #[strum(serialize = "column.deleted")]
+    ColumnDeleted { conversation_id: ConversationId, board_version: i64, column_id: BoardColumnId },
     /// One has written or deleted a note, for one's own connections. What it says now tells `GET /r1/notes?since=`.
     #[schema(title = "note.changed")]
-    NoteChanged {
-        note_id: NoteId,
-        version: i64,
-        updated_at: Timestamp,
-    },
+    #[strum(serialize = "note.changed")]
+    NoteChanged { note_id: NoteId, version: i64, updated_at: Timestamp },
     /// How far the export of a conversation is, for whoever has asked for it: told when it begins, then once a second at most.
     #[schema(title = "export.progress")]
+    #[strum(serialize = "export.progress")]
     ExportProgress {
         conversation_id: ConversationId,
         upload_id: UploadId,
@@ -465,6 +279,7 @@ pub enum Event {
     },
     /// The export of a conversation has ended, for whoever has asked for it. Null: it could not be written.
     #[schema(title = "export.ended")]
+    #[strum(serialize = "export.ended")]
     ExportEnded {
         conversation_id: ConversationId,
         upload_id: UploadId,
@@ -473,22 +288,19 @@ pub enum Event {
     },
     /// Something has changed about tasks that are, or were, one's own: for one's own connections, whatever they view.
     #[schema(title = "tasks.own")]
-    OwnTasksChanged {
-        conversation_id: ConversationId,
-        task_id: TaskId,
-    },
+    #[strum(serialize = "tasks.own")]
+    OwnTasksChanged { conversation_id: ConversationId, task_id: TaskId },
     /// One is to be reminded of something, or no longer is, for one's own connections.
     #[schema(title = "reminders.own")]
-    OwnRemindersChanged {
-        reminder_id: ReminderId,
-    },
+    #[strum(serialize = "reminders.own")]
+    OwnRemindersChanged { reminder_id: ReminderId },
     /// One's own account is another than it was, for one's own connections: its name, what one says of oneself or chose to be shown as.
     #[schema(title = "account.own")]
-    OwnAccountChanged {
-        user_id: UserId,
-    },
+    #[strum(serialize = "account.own")]
+    OwnAccountChanged { user_id: UserId },
     /// Somebody has another name or another picture, or their account was deleted: for those who share a conversation with them or watch their presence.
     #[schema(title = "user.changed")]
+    #[strum(serialize = "user.changed")]
     UserChanged {
         user_id: UserId,
         display_name: String,
@@ -499,188 +311,44 @@ pub enum Event {
         deleted: bool,
     },
     // For one's own connections. The same `id` again: it stands for more by now. (Described, its schema would be wrapped and not be found.)
+    #[strum(serialize = "notification")]
     Notification(#[schema(inline)] Notification),
     /// These are read, for one's own connections. `ids` is null where all are.
     #[schema(title = "notifications.read")]
+    #[strum(serialize = "notifications.read")]
     NotificationsRead {
         #[schema(required)]
         ids: Option<Vec<NotificationId>>,
     },
     /// What these were about is no longer there, for one's own connections.
     #[schema(title = "notifications.withdrawn")]
-    NotificationsWithdrawn {
-        ids: Vec<NotificationId>,
-    },
+    #[strum(serialize = "notifications.withdrawn")]
+    NotificationsWithdrawn { ids: Vec<NotificationId> },
+    #[strum(serialize = "broadcast")]
     Broadcast(#[schema(inline)] ShownBroadcast),
     /// One has put an announcement away, for one's own connections.
     #[schema(title = "broadcast.dismissed")]
-    BroadcastDismissed {
-        id: BroadcastId,
-    },
+    #[strum(serialize = "broadcast.dismissed")]
+    BroadcastDismissed { id: BroadcastId },
 }
 
 impl Event {
     /// The event's `type`.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &'static str {
         match self {
-            Self::MessageCreated { .. } => "message.created",
-            Self::MessageUpdated { .. } => "message.updated",
-            Self::MessageDeleted { .. } => "message.deleted",
-            Self::MessageCompleted { .. } => "message.completed",
-            Self::MessageFailed { .. } => "message.failed",
-            Self::ReactionAdded { .. } => "reaction.added",
-            Self::ReactionRemoved { .. } => "reaction.removed",
-            Self::MessagePinned { .. } => "message.pinned",
-            Self::MessagePreviews { .. } => "message.previews",
-            Self::MessageUnpinned { .. } => "message.unpinned",
-            Self::PollUpdated { .. } => "poll.updated",
-            Self::PollOwn { .. } => "poll.own",
-            Self::ThreadUpdated { .. } => "thread.updated",
-            Self::ThreadOwn { .. } => "thread.own",
-            Self::SavedUpdated { .. } => "saved.updated",
-            Self::DraftUpdated { .. } => "draft.updated",
-            Self::ScheduledUpdated { .. } => "scheduled.updated",
-            Self::MemberAdded { .. } | Self::Joined { .. } => "member.added",
-            Self::MemberRemoved { .. } | Self::Left { .. } => "member.removed",
-            Self::MemberUpdated { .. } | Self::RoleChanged { .. } => "member.updated",
-            Self::ConversationArchived { .. } => "conversation.archived",
-            Self::ConversationUnarchived { .. } => "conversation.unarchived",
-            Self::OwnChanged { .. } => "conversation.own",
-            Self::MarkedUnread { .. } => "conversation.unread",
-            Self::SectionsChanged { .. } => "sections.changed",
-            Self::ConversationUpdated { .. } => "conversation.updated",
-            Self::ConversationDeleted { .. } => "conversation.deleted",
-            Self::ConversationCreated { .. } => "conversation.created",
-            Self::Receipt { .. } => "receipt",
-            Self::Receipts { .. } => "receipts",
-            Self::ConversationCount { .. } => "conversation.count",
-            Self::MessageDelta { .. } => "message.delta",
-            Self::MessageThought { .. } => "message.thought",
-            Self::MessageToolCall { .. } => "message.tool_call",
-            Self::MessageCompared { .. } => "message.compared",
-            Self::Typing { .. } => "typing",
-            Self::Presence(_) => "presence",
-            Self::Presences { .. } => "presences",
-            Self::WorkspaceChanged { .. } => "workspace.changed",
-            Self::AssistantsChanged { .. } => "assistants.changed",
-            Self::KnowledgeChanged { .. } => "knowledge.changed",
-            Self::Warned { .. } => "warning",
-            Self::PromptsChanged { .. } => "prompts.changed",
-            Self::EmojiChanged { .. } => "emoji.changed",
-            Self::QuotaUpdated { .. } => "quota.updated",
-            Self::CreditsLow { .. } => "credits.low",
-            Self::TaskCreated { .. } => "task.created",
-            Self::TaskUpdated { .. } => "task.updated",
-            Self::TaskDeleted { .. } => "task.deleted",
-            Self::ColumnCreated { .. } => "column.created",
-            Self::ColumnUpdated { .. } => "column.updated",
-            Self::ColumnDeleted { .. } => "column.deleted",
-            Self::OwnTasksChanged { .. } => "tasks.own",
-            Self::OwnRemindersChanged { .. } => "reminders.own",
-            Self::OwnAccountChanged { .. } => "account.own",
-            Self::UserChanged { .. } => "user.changed",
-            Self::ExportProgress { .. } => "export.progress",
-            Self::ExportEnded { .. } => "export.ended",
-            Self::NoteChanged { .. } => "note.changed",
-            Self::Notification(_) => "notification",
-            Self::NotificationsRead { .. } => "notifications.read",
-            Self::NotificationsWithdrawn { .. } => "notifications.withdrawn",
-            Self::Broadcast(_) => "broadcast",
-            Self::BroadcastDismissed { .. } => "broadcast.dismissed",
-        }
-    }
-
-    /// The message whose text it carries, unless it is the one that creates it.
-    #[must_use]
-    pub fn later_text(&self) -> Option<MessageId> {
-        match self {
-            Self::MessageUpdated { message, .. }
-            | Self::MessageCompleted { message, .. }
-            | Self::MessageFailed { message, .. } => {
-                let has_more = !message.tool_calls.is_empty() || !message.attachments.is_empty();
-                (!message.content.is_empty() || has_more).then_some(message.id)
-            }
-            Self::MessagePreviews { message_id, previews, .. } => (!previews.is_empty()).then_some(*message_id),
-            _ => None,
+            Self::Durable { body, .. } => body.into(),
+            passing => passing.into(),
         }
     }
 
     /// Its place in the conversation's log, for durable events.
     #[must_use]
     pub const fn position(&self) -> Option<Position> {
-        match self {
-            Self::MessageCreated { conversation_id, seq, .. }
-            | Self::MessageUpdated { conversation_id, seq, .. }
-            | Self::MessageDeleted { conversation_id, seq, .. }
-            | Self::MessageCompleted { conversation_id, seq, .. }
-            | Self::MessageFailed { conversation_id, seq, .. }
-            | Self::ReactionAdded { conversation_id, seq, .. }
-            | Self::ReactionRemoved { conversation_id, seq, .. }
-            | Self::MessagePinned { conversation_id, seq, .. }
-            | Self::MessagePreviews { conversation_id, seq, .. }
-            | Self::MessageUnpinned { conversation_id, seq, .. }
-            | Self::PollUpdated { conversation_id, seq, .. }
-            | Self::MemberAdded { conversation_id, seq, .. }
-            | Self::MemberRemoved { conversation_id, seq, .. }
-            | Self::MemberUpdated { conversation_id, seq, .. }
-            | Self::ConversationUpdated { conversation_id, seq, .. }
-            | Self::ConversationArchived { conversation_id, seq, .. }
-            | Self::ConversationUnarchived { conversation_id, seq }
-            | Self::ConversationDeleted { conversation_id, seq } => {
-                Some(Position { conversation_id: *conversation_id, seq: *seq })
-            }
-            Self::ConversationCreated { conversation_id } => {
-                Some(Position { conversation_id: *conversation_id, seq: 0 })
-            }
-            Self::ThreadUpdated { .. }
-            | Self::ThreadOwn { .. }
-            | Self::PollOwn { .. }
-            | Self::SavedUpdated { .. }
-            | Self::DraftUpdated { .. }
-            | Self::ScheduledUpdated { .. }
-            | Self::Joined { .. }
-            | Self::Left { .. }
-            | Self::RoleChanged { .. }
-            | Self::OwnChanged { .. }
-            | Self::MarkedUnread { .. }
-            | Self::SectionsChanged { .. }
-            | Self::Receipt { .. }
-            | Self::Receipts { .. }
-            | Self::ConversationCount { .. }
-            | Self::MessageDelta { .. }
-            | Self::MessageThought { .. }
-            | Self::MessageToolCall { .. }
-            | Self::MessageCompared { .. }
-            | Self::Typing { .. }
-            | Self::Presence(_)
-            | Self::Presences { .. }
-            | Self::WorkspaceChanged { .. }
-            | Self::AssistantsChanged { .. }
-            | Self::KnowledgeChanged { .. }
-            | Self::Warned { .. }
-            | Self::PromptsChanged { .. }
-            | Self::EmojiChanged { .. }
-            | Self::QuotaUpdated { .. }
-            | Self::CreditsLow { .. }
-            | Self::TaskCreated { .. }
-            | Self::TaskUpdated { .. }
-            | Self::TaskDeleted { .. }
-            | Self::ColumnCreated { .. }
-            | Self::ColumnUpdated { .. }
-            | Self::ColumnDeleted { .. }
-            | Self::OwnTasksChanged { .. }
-            | Self::OwnRemindersChanged { .. }
-            | Self::OwnAccountChanged { .. }
-            | Self::UserChanged { .. }
-            | Self::ExportProgress { .. }
-            | Self::ExportEnded { .. }
-            | Self::NoteChanged { .. }
-            | Self::Notification(_)
-            | Self::NotificationsRead { .. }
-            | Self::NotificationsWithdrawn { .. }
-            | Self::Broadcast(_)
-            | Self::BroadcastDismissed { .. } => None,
+        match *self {
+            Self::Durable { conversation_id, seq, .. } => Some(Position { conversation_id, seq }),
+            Self::ConversationCreated { conversation_id } => Some(Position { conversation_id, seq: 0 }),
+            _ => None,
         }
     }
 }
@@ -701,64 +369,4 @@ impl EventId {
         bytes[..6].copy_from_slice(&position.seq.to_be_bytes()[2..]);
         Self(Builder::from_custom_bytes(bytes).into_uuid())
     }
-}
-
-/// What becomes of a provider's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum KeyFate {
-    /// It rests for so many milliseconds.
-    Rests(u64),
-    /// The provider refuses it.
-    Off,
-    /// The provider takes it again.
-    On,
-}
-
-/// Messages between instances that clients don't see.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Signal {
-    /// These sign-ins are over: their tokens are refused and their sockets closed (4401).
-    SessionsEnded(Vec<SessionId>),
-    /// These API keys were revoked: they are refused and their sockets closed (4401).
-    ApiKeysRevoked(Vec<ApiKeyId>),
-    /// The reader asked this answer to stop.
-    StopGeneration(MessageId),
-    /// There is a job to claim.
-    JobsWaiting,
-    /// This network is banned until then. A ban by an administrator refuses everybody and closes connections; an automatic one spares valid
-    /// credentials.
-    Banned {
-        network: IpNet,
-        until: Timestamp,
-        /// Made by an administrator. Earlier releases don't send it; the table of bans corrects it within seconds.
-        #[serde(default)]
-        is_manual: bool,
-    },
-    /// A ban of this network was lifted. The table says whether another one is in force.
-    BanLifted(IpNet),
-    /// Cached data about this person is out of date.
-    UserChanged(UserId),
-    /// What the API keys may do has changed that have one of these ids, or whose owner or workspace has.
-    KeysChanged(Vec<Uuid>),
-    /// The gateway's models are others.
-    ModelsChanged,
-    /// A payment method was switched on or off.
-    PaymentSwitchesChanged,
-    /// An administrator lets a provider's key rest until then, or use it again at once.
-    ProviderKeyRests { provider: String, key: String, until: Option<Timestamp> },
-    /// What the gateway of an instance, `by`, has learned of a provider's key by using it; `key` is its place in the configuration, and
-    /// without a model it is about all of them.
-    ProviderKeyLearned { by: Uuid, provider: String, key: usize, model: Option<String>, fate: KeyFate },
-    /// Whether a connection of this person shows the conversation: whoever has one says [`Signal::Shows`].
-    WhoShows { question: Uuid, user_id: UserId, conversation_id: ConversationId },
-    /// One does.
-    Shows { question: Uuid },
-    /// Who has a connection of this person, asked by an instance that has something to tell them: whoever has one says [`Signal::Serves`].
-    WhoServes { asked_by: InstanceId, user_id: UserId },
-    /// A thread of some instance has one.
-    Serves { asked_by: InstanceId, user_id: UserId },
-    /// Messages are to be read into the search index again.
-    SearchTouched,
-    /// Messages may have been lost: holders of a position must catch up. Never sent between instances.
-    Gap,
 }

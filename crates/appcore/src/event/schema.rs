@@ -5,7 +5,16 @@ use utoipa::{
     openapi::{Object, RefOr, schema::Schema},
 };
 
-use super::Event;
+use super::{DurableBody, Event};
+use crate::ConversationId;
+
+/// What all durable events have.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Place {
+    conversation_id: ConversationId,
+    seq: i64,
+}
 
 /// The payload of one type of event.
 pub struct EventSchema {
@@ -21,9 +30,16 @@ impl Event {
     /// `components`.
     pub fn schemas_of_payloads(components: &mut Vec<(String, RefOr<Schema>)>) -> Vec<EventSchema> {
         <Self as ToSchema>::schemas(components);
-        let RefOr::T(Schema::OneOf(variants)) = Self::schema() else { return Vec::new() };
+        // Its variants are the payloads themselves.
+        components.retain(|(name, _)| name != "DurableBody");
+        let (RefOr::T(Schema::OneOf(bodies)), RefOr::T(Schema::OneOf(passing))) =
+            (DurableBody::schema(), Self::schema())
+        else {
+            return Vec::new();
+        };
+        let durable = bodies.items.into_iter().filter_map(EventSchema::of).filter_map(EventSchema::with_position);
         let mut schemas: Vec<EventSchema> = Vec::new();
-        for schema in variants.items.into_iter().filter_map(EventSchema::of) {
+        for schema in durable.chain(passing.items.into_iter().filter_map(EventSchema::of)) {
             match schemas.iter_mut().find(|known| known.kind == schema.kind) {
                 Some(known) => known.merge(schema),
                 None => schemas.push(schema),
@@ -38,8 +54,16 @@ impl EventSchema {
     fn of(variant: RefOr<Schema>) -> Option<Self> {
         let RefOr::T(Schema::Object(mut payload)) = variant else { return None };
         let kind = payload.title.take()?;
-        let is_durable = payload.properties.contains_key("seq");
-        Some(Self { kind, payload, is_durable })
+        Some(Self { kind, payload, is_durable: false })
+    }
+
+    /// With what all durable events have before their own fields.
+    fn with_position(mut self) -> Option<Self> {
+        let RefOr::T(Schema::Object(mut position)) = Place::schema() else { return None };
+        position.properties.append(&mut self.payload.properties);
+        position.required.append(&mut self.payload.required);
+        (self.payload.properties, self.payload.required) = (position.properties, position.required);
+        Some(Self { is_durable: true, ..self })
     }
 
     /// What only one of them requires may be missing.

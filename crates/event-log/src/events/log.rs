@@ -43,7 +43,7 @@ pub(super) fn envelope(row: conversation_event::Model) -> Result<Envelope, AppEr
 mod tests {
     use appcore::{
         ConversationId, Timestamp,
-        event::Event,
+        event::{DurableBody, Event},
         view::{Member, MemberRole},
     };
 
@@ -62,11 +62,10 @@ mod tests {
             presence: None,
             last_seen: None,
         };
-        for event in [
-            Event::MemberAdded { conversation_id, seq: 1, member },
-            Event::MemberRemoved { conversation_id, seq: 2, user_id },
-            Event::ConversationDeleted { conversation_id, seq: 3 },
-        ] {
+        let bodies =
+            [DurableBody::MemberAdded { member }, DurableBody::MemberRemoved { user_id }, DurableBody::ConversationDeleted {}];
+        for (seq, body) in (1..).zip(bodies) {
+            let event = Event::Durable { conversation_id, seq, body };
             let told = Envelope::seal(&event, Topic::Conversation(conversation_id), Timestamp(5)).unwrap();
             let row = conversation_event::Model {
                 conversation_id,

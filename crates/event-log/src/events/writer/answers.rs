@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use appcore::{
     AppError, AssistantId, Code, MessageId, UserId,
-    event::Event,
+    event::DurableBody,
     view::{Message, MessageStatus, Sender, SenderKind},
 };
 use dbcontext::query;
@@ -140,21 +140,15 @@ pub(super) async fn finish(batch: &mut Batch<'_>, finish: &FinishAnswer) -> Resu
     comparisons::take_in(batch, &mut message).await?;
     // Where it was taken over, an event has part of it.
     removed::take_out(batch, &message).await?;
-    batch.emit(conversation_id, |seq| {
-        let message = Box::new(message.clone());
-        match finish.status {
-            MessageStatus::Failed => Event::MessageFailed {
-                conversation_id,
-                seq,
-                message,
-                reason: finish.reason.clone().unwrap_or_default(),
-            },
-            MessageStatus::Streaming => Event::MessageUpdated { conversation_id, seq, message, branch_changed: false },
-            MessageStatus::Complete | MessageStatus::Stopped => {
-                Event::MessageCompleted { conversation_id, seq, message }
-            }
+    let ended = Box::new(message.clone());
+    let body = match finish.status {
+        MessageStatus::Failed => {
+            DurableBody::MessageFailed { message: ended, reason: finish.reason.clone().unwrap_or_default() }
         }
-    })?;
+        MessageStatus::Streaming => DurableBody::MessageUpdated { message: ended, branch_changed: false },
+        MessageStatus::Complete | MessageStatus::Stopped => DurableBody::MessageCompleted { message: ended },
+    };
+    batch.emit(conversation_id, body)?;
     ask_title(batch, &message)?;
     Ok(Outcome::Message(Box::new(message)))
 }
@@ -254,9 +248,7 @@ async fn tell(
     }
     removed::take_out(batch, message).await?;
     let conversation_id = message.conversation_id;
-    batch.emit(conversation_id, |seq| Event::MessageUpdated {
-        conversation_id,
-        seq,
+    batch.emit(conversation_id, DurableBody::MessageUpdated {
         message: Box::new(message.clone()),
         branch_changed,
     })?;

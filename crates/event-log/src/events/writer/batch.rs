@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, Timestamp, UserId,
-    event::{Envelope, Event, Topic},
+    event::{DurableBody, Envelope, Event, Topic},
     text::Content,
     view::{Capabilities, ConversationKind, MemberRole, Message},
 };
@@ -173,14 +173,26 @@ impl<'a> Batch<'a> {
         };
     }
 
-    /// Appends a durable event: takes the conversation's next number, and makes the event with it.
-    pub fn emit(&mut self, id: ConversationId, make: impl FnOnce(i64) -> Event) -> Result<i64, AppError> {
+    /// Appends a durable event, and returns the number of the conversation that it takes.
+    pub fn emit(&mut self, id: ConversationId, body: DurableBody) -> Result<i64, AppError> {
+        self.emit_with(id, |_| body)
+    }
+
+    /// As [`Self::emit`], for an event that tells its own number.
+    pub fn emit_with(
+        &mut self,
+        id: ConversationId,
+        body: impl FnOnce(i64) -> DurableBody,
+    ) -> Result<i64, AppError> {
         let conversation = self.conversation_mut(id)?;
         let seq = conversation.last_seq + 1;
         conversation.last_seq = seq;
         self.numbers += 1;
         self.moved.insert(id);
-        let envelope = self.append(id, seq, &make(seq))?;
+        let body = body(seq);
+        let later_text = body.later_text();
+        let event = Event::Durable { conversation_id: id, seq, body };
+        let envelope = self.append(id, seq, &event, later_text)?;
         self.envelopes.push(envelope);
         Ok(seq)
     }
@@ -202,13 +214,19 @@ impl<'a> Batch<'a> {
 
     /// Appends the creation of a conversation, which comes before its first number, and tells its members.
     pub fn emit_created(&mut self, id: ConversationId, members: &[UserId]) -> Result<(), AppError> {
-        let envelope = self.append(id, 0, &Event::ConversationCreated { conversation_id: id })?;
+        let envelope = self.append(id, 0, &Event::ConversationCreated { conversation_id: id }, None)?;
         self.envelopes.extend(envelope.created(members));
         Ok(())
     }
 
     /// Appends an event to the log, and seals it for everyone who follows the conversation.
-    fn append(&mut self, id: ConversationId, seq: i64, event: &Event) -> Result<Envelope, AppError> {
+    fn append(
+        &mut self,
+        id: ConversationId,
+        seq: i64,
+        event: &Event,
+        later_text: Option<MessageId>,
+    ) -> Result<Envelope, AppError> {
         let envelope = Envelope::seal(event, Topic::Conversation(id), self.now).map_err(AppError::internal)?;
         self.events.push(NewEvent {
             conversation_id: id,
@@ -217,7 +235,7 @@ impl<'a> Batch<'a> {
             payload: String::from_utf8(envelope.payload.to_vec()).map_err(AppError::internal)?,
             created_at: self.now,
             group_id: self.id,
-            message_id: event.later_text(),
+            message_id: later_text,
         });
         Ok(envelope)
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use appcore::{
     AppError, AssistantId, Code, MessageId,
-    event::{Event, Topic},
+    event::{DurableBody, Event, Topic},
     view::{Message, MessageStatus, SenderKind, Versions},
 };
 use dbcontext::query;
@@ -49,9 +49,7 @@ pub(super) async fn begin(batch: &mut Batch<'_>, compare: &Compare) -> Result<Ou
     let question = target(batch, conversation_id, question_id).await?;
     // The question is asked again, which takes a number: that of the answer, which nobody is shown.
     removed::take_out(batch, &question).await?;
-    let seq = batch.emit(conversation_id, |seq| Event::MessageUpdated {
-        conversation_id,
-        seq,
+    let seq = batch.emit(conversation_id, DurableBody::MessageUpdated {
         message: Box::new(question),
         branch_changed: false,
     })?;
@@ -79,9 +77,7 @@ pub(super) async fn end(batch: &mut Batch<'_>, second: &Message, first_id: Messa
     if is_shown {
         removed::take_out(batch, &first).await?;
         let conversation_id = first.conversation_id;
-        batch.emit(conversation_id, |seq| Event::MessageUpdated {
-            conversation_id,
-            seq,
+        batch.emit(conversation_id, DurableBody::MessageUpdated {
             message: Box::new(first),
             branch_changed: false,
         })?;

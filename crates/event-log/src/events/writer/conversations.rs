@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Code, ConversationId, UserId, WorkspaceId,
     access::Access,
-    event::Event,
+    event::DurableBody,
     view::{AssistantMember, ConversationKind, HistoryScope, Member, MemberRole},
 };
 use dbcontext::{
@@ -176,10 +176,11 @@ pub(super) async fn archive(batch: &mut Batch<'_>, archive: &Archive) -> Result<
     let archived_at = archive.archived.then_some(batch.now);
     query::conversations::set_archived(batch.db, id, archived_at).await?;
     batch.conversation_mut(id)?.archived_at = archived_at;
-    batch.emit(id, |seq| match archived_at {
-        Some(archived_at) => Event::ConversationArchived { conversation_id: id, seq, archived_at },
-        None => Event::ConversationUnarchived { conversation_id: id, seq },
-    })?;
+    let body = match archived_at {
+        Some(archived_at) => DurableBody::ConversationArchived { archived_at },
+        None => DurableBody::ConversationUnarchived {},
+    };
+    batch.emit(id, body)?;
     Ok(Outcome::Done)
 }
 
@@ -242,7 +243,7 @@ pub(super) async fn end(batch: &mut Batch<'_>, end: &EndConversation) -> Result<
 
 /// Ends a conversation for everybody in it.
 pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: ConversationId) -> Result<Outcome, AppError> {
-    batch.emit(conversation_id, |seq| Event::ConversationDeleted { conversation_id, seq })?;
+    batch.emit(conversation_id, DurableBody::ConversationDeleted {})?;
     // The number is written at once: the conversation is out of the group from here on.
     let state = batch.conversation(conversation_id)?;
     let (last_seq, last_no) = (state.last_seq, state.last_no);
@@ -278,7 +279,7 @@ pub(super) async fn add_member(batch: &mut Batch<'_>, add: &AddMember) -> Result
         Some(ActingMember { role: member.role, display_name: member.display_name.clone() }),
     );
     let conversation_id = add.conversation_id;
-    batch.emit(conversation_id, |seq| Event::MemberAdded { conversation_id, seq, member: member.clone() })?;
+    batch.emit(conversation_id, DurableBody::MemberAdded { member: member.clone() })?;
     Ok(Outcome::Member(member))
 }
 
@@ -325,7 +326,7 @@ pub(super) async fn remove_member(batch: &mut Batch<'_>, remove: &RemoveMember) 
     query::members::remove(batch.db, remove.conversation_id, remove.user_id, None).await?;
     batch.set_standing(remove.conversation_id, remove.user_id, None);
     let (conversation_id, user_id) = (remove.conversation_id, remove.user_id);
-    batch.emit(conversation_id, |seq| Event::MemberRemoved { conversation_id, seq, user_id })?;
+    batch.emit(conversation_id, DurableBody::MemberRemoved { user_id })?;
     Ok(Outcome::Done)
 }
 
@@ -373,7 +374,7 @@ pub(super) async fn change_role(
     query::members::set_role(batch.db, conversation_id, user, role).await?;
     let member = member(batch, conversation_id, user).await?;
     batch.set_standing(conversation_id, user, Some(ActingMember { role, display_name: member.display_name.clone() }));
-    batch.emit(conversation_id, |seq| Event::MemberUpdated { conversation_id, seq, member: member.clone() })?;
+    batch.emit(conversation_id, DurableBody::MemberUpdated { member: member.clone() })?;
     Ok(member)
 }
 
@@ -390,9 +391,7 @@ async fn tell_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> 
         .collect();
     let Settings { kind, title, topic, posting, model, mention_all, history, slow_mode_seconds, .. } =
         settings(batch, conversation_id)?;
-    batch.emit(conversation_id, |seq| Event::ConversationUpdated {
-        conversation_id,
-        seq,
+    batch.emit(conversation_id, DurableBody::ConversationUpdated {
         kind,
         title,
         topic,

@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, Code,
-    event::{Event, Topic},
+    event::{DurableBody, Event, Topic},
     view::MemberRole,
 };
 use dbcontext::query;
@@ -46,7 +46,7 @@ pub(super) async fn depart(batch: &mut Batch<'_>, depart: &Depart) -> Result<Out
     query::members::remove(batch.db, conversation_id, user_id, None).await?;
     batch.set_standing(conversation_id, user_id, None);
     if able.members_are_durable {
-        batch.emit(conversation_id, |seq| Event::MemberRemoved { conversation_id, seq, user_id })?;
+        batch.emit(conversation_id, DurableBody::MemberRemoved { user_id })?;
     } else {
         batch.tell_passing(&Event::Left { conversation_id, user_id }, Topic::User(user_id))?;
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use appcore::{
     AppError, Code, MessageId, UploadId, UserId, WorkspaceId,
-    event::Event,
+    event::DurableBody,
     view::{Message, SenderKind, TranscriptState, Upload},
 };
 use dbcontext::query::{
@@ -123,9 +123,7 @@ pub(super) async fn set_transcript(batch: &mut Batch<'_>, set: &SetTranscript) -
     let message_row = (message.id, listed(&message.attachments)?);
     query::uploads::set_transcript(batch.db, message_row, set.upload_id, set.transcript.as_deref(), state).await?;
     removed::take_out(batch, &message).await?;
-    batch.emit(conversation_id, |seq| Event::MessageUpdated {
-        conversation_id,
-        seq,
+    batch.emit(conversation_id, DurableBody::MessageUpdated {
         message: Box::new(message.clone()),
         branch_changed: false,
     })?;
@@ -165,7 +163,7 @@ pub(super) async fn set_previews(batch: &mut Batch<'_>, set: &SetPreviews) -> Re
     query::previews::set(batch.db, message_id, listed(&message.previews)?).await?;
     removed::take_out_previews(batch, &message).await?;
     let previews = set.previews.clone();
-    batch.emit(conversation_id, |seq| Event::MessagePreviews { conversation_id, seq, message_id, previews })?;
+    batch.emit(conversation_id, DurableBody::MessagePreviews { message_id, previews })?;
     Ok(Outcome::Done)
 }
 

@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, UserId,
-    event::Event,
+    event::DurableBody,
     view::{MemberRole, MentionAll, Message, MessageStatus, Posting, Reach, Sender, SenderKind},
 };
 use dbcontext::query::{
@@ -241,9 +241,9 @@ pub(super) fn say(batch: &mut Batch<'_>, conversation_id: ConversationId, conten
 /// Gives a new message its `seq`, and writes its event and its row.
 pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(), AppError> {
     let conversation_id = message.conversation_id;
-    batch.emit(conversation_id, |seq| {
+    batch.emit_with(conversation_id, |seq| {
         message.seq = seq;
-        Event::MessageCreated { conversation_id, seq, message: Box::new(message.clone()) }
+        DurableBody::MessageCreated { message: Box::new(message.clone()) }
     })?;
     let (no, also_to_conversation) = (message.no, message.also_to_conversation);
     batch.new_messages.push(NewMessage {
@@ -332,9 +332,7 @@ pub(super) fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome,
     removed::take_out_pending(batch, &message)?;
     batch.edits.store(message.clone())?;
     let conversation_id = edit.conversation_id;
-    batch.emit(conversation_id, |seq| Event::MessageUpdated {
-        conversation_id,
-        seq,
+    batch.emit(conversation_id, DurableBody::MessageUpdated {
         message: Box::new(message.clone()),
         branch_changed: false,
     })?;
@@ -381,7 +379,7 @@ pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Res
         batch.edits.delete(message)?;
     }
     let (conversation_id, message_id) = (delete.conversation_id, delete.message_id);
-    batch.emit(conversation_id, |seq| Event::MessageDeleted { conversation_id, seq, message_id, thread_id, thread })?;
+    batch.emit(conversation_id, DurableBody::MessageDeleted { message_id, thread_id, thread })?;
     Ok(Outcome::Done)
 }
 

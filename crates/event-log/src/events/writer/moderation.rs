@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
-    event::Event,
+    event::DurableBody,
     view::{Message, MessageStatus},
 };
 use dbcontext::query;
@@ -106,9 +106,7 @@ pub(super) async fn hide(batch: &mut Batch<'_>, hide: &HideMessage) -> Result<Ou
         }
     }
     audit::record(batch.db, hide.entry.clone()).await?;
-    batch.emit(conversation_id, |seq| Event::MessageUpdated {
-        conversation_id,
-        seq,
+    batch.emit(conversation_id, DurableBody::MessageUpdated {
         message: Box::new(message.clone()),
         branch_changed: false,
     })?;

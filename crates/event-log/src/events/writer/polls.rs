@@ -3,7 +3,7 @@
 
 use appcore::{
     AppError, Code,
-    event::{Event, Topic},
+    event::{DurableBody, Event, Topic},
     view::{Message, Poll, PollResult, PollResults},
 };
 use dbcontext::query;
@@ -118,6 +118,6 @@ async fn tell(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> 
     let Some(poll) = &message.poll else { return Ok(()) };
     query::polls::set(batch.db, message_id, poll).await?;
     let results = poll.results.clone();
-    batch.emit(conversation_id, |seq| Event::PollUpdated { conversation_id, seq, message_id, results })?;
+    batch.emit(conversation_id, DurableBody::PollUpdated { message_id, results })?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use appcore::{
     AppError, Code, MessageId, UserId,
-    event::Event,
+    event::DurableBody,
     view::{Message, Reaction},
 };
 use dbcontext::query::{self, Piece, reactions::Reacted};
@@ -125,13 +125,12 @@ pub(super) fn react(batch: &mut Batch<'_>, react: &React) -> Result<Outcome, App
         ));
     }
     let Reacted { message_id, emoji, user_id } = reacted.clone();
-    let seq = batch.emit(conversation_id, |seq| {
-        if react.is_added {
-            Event::ReactionAdded { conversation_id, seq, message_id, emoji, user_id }
-        } else {
-            Event::ReactionRemoved { conversation_id, seq, message_id, emoji, user_id }
-        }
-    })?;
+    let body = if react.is_added {
+        DurableBody::ReactionAdded { message_id, emoji, user_id }
+    } else {
+        DurableBody::ReactionRemoved { message_id, emoji, user_id }
+    };
+    let seq = batch.emit(conversation_id, body)?;
     let reactions = &mut batch.edits.reactions;
     reactions.changed.insert(reacted, (react.is_added, seq));
     if react.is_added {
@@ -197,13 +196,12 @@ pub(super) fn pin(batch: &mut Batch<'_>, pin: &Pin) -> Result<Outcome, AppError>
         ));
     }
     *pins += if pin.is_pinned { 1 } else { -1 };
-    batch.emit(conversation_id, |seq| {
-        if pin.is_pinned {
-            Event::MessagePinned { conversation_id, seq, message_id, user_id, pinned_at: now }
-        } else {
-            Event::MessageUnpinned { conversation_id, seq, message_id, user_id }
-        }
-    })?;
+    let body = if pin.is_pinned {
+        DurableBody::MessagePinned { message_id, user_id, pinned_at: now }
+    } else {
+        DurableBody::MessageUnpinned { message_id, user_id }
+    };
+    batch.emit(conversation_id, body)?;
     message.pinned_at = pin.is_pinned.then_some(now);
     batch.edits.mark(message.clone());
     Ok(Outcome::Message(Box::new(message)))

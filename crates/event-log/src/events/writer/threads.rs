@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, UserId,
-    event::{Event, Topic},
+    event::{DurableBody, Event, Topic},
     view::{Message, Participant, SenderKind, ThreadSummary},
 };
 use dbcontext::query::{self, batches::NewMessage, threads::NewFollower};
@@ -141,9 +141,7 @@ pub(super) fn solve(batch: &mut Batch<'_>, solve: &Solve) -> Result<Outcome, App
     }
     thread.solved_at = solve.is_solved.then_some(now);
     batch.edits.mark(message.clone());
-    batch.emit(conversation_id, |seq| Event::MessageUpdated {
-        conversation_id,
-        seq,
+    batch.emit(conversation_id, DurableBody::MessageUpdated {
         message: Box::new(message.clone()),
         branch_changed: false,
     })?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use appcore::{
     AppError, AssistantId, Code, ConversationId, MessageId,
-    event::Event,
+    event::DurableBody,
     view::{Message, MessageStatus, SenderKind, Versions},
 };
 use dbcontext::query;
@@ -162,9 +162,7 @@ async fn quiet_assistants(batch: &Batch<'_>, id: ConversationId) -> Result<Vec<A
 async fn tell(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     removed::take_out(batch, message).await?;
     let conversation_id = message.conversation_id;
-    batch.emit(conversation_id, |seq| Event::MessageUpdated {
-        conversation_id,
-        seq,
+    batch.emit(conversation_id, DurableBody::MessageUpdated {
         message: Box::new(message.clone()),
         branch_changed: true,
     })?;

@@ -1,0 +1,126 @@
+//! Events that have a place in the log of their conversation.
+
+use serde::Serialize;
+use strum::IntoStaticStr;
+use utoipa::ToSchema;
+
+use crate::{
+    MessageId, Timestamp, UserId,
+    view::{
+        AssistantMember, ConversationKind, HistoryScope, Member, MentionAll, Message, PollResults, Posting, Preview,
+        ThreadSummary,
+    },
+};
+
+/// What happened in a conversation. On the wire its fields follow `conversation_id` and `seq`. The name for strum is the event's `type`.
+#[derive(Clone, Debug, Serialize, ToSchema, IntoStaticStr)]
+#[serde(untagged)]
+pub enum DurableBody {
+    /// A message was sent, or an assistant began to answer (`status` `streaming`).
+    #[schema(title = "message.created")]
+    #[strum(serialize = "message.created")]
+    MessageCreated { message: Box<Message> },
+    /// A message was edited, asked again or answered again.
+    #[schema(title = "message.updated")]
+    #[strum(serialize = "message.updated")]
+    MessageUpdated {
+        message: Box<Message>,
+        /// Another version of it is shown, and so are other messages after it.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        branch_changed: bool,
+    },
+    #[schema(title = "message.deleted")]
+    #[strum(serialize = "message.deleted")]
+    MessageDeleted {
+        message_id: MessageId,
+        /// Of a reply: the message that the thread belongs to.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        thread_id: Option<MessageId>,
+        /// And how the thread stands without it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        thread: Option<ThreadSummary>,
+    },
+    /// An assistant's answer has ended.
+    #[schema(title = "message.completed")]
+    #[strum(serialize = "message.completed")]
+    MessageCompleted { message: Box<Message> },
+    /// An assistant's answer has failed; `reason` is for the reader.
+    #[schema(title = "message.failed")]
+    #[strum(serialize = "message.failed")]
+    MessageFailed { message: Box<Message>, reason: String },
+    #[schema(title = "reaction.added")]
+    #[strum(serialize = "reaction.added")]
+    ReactionAdded { message_id: MessageId, emoji: String, user_id: UserId },
+    #[schema(title = "reaction.removed")]
+    #[strum(serialize = "reaction.removed")]
+    ReactionRemoved { message_id: MessageId, emoji: String, user_id: UserId },
+    #[schema(title = "message.pinned")]
+    #[strum(serialize = "message.pinned")]
+    MessagePinned { message_id: MessageId, user_id: UserId, pinned_at: Timestamp },
+    /// What links in a message lead to is known now, or was taken away.
+    #[schema(title = "message.previews")]
+    #[strum(serialize = "message.previews")]
+    MessagePreviews { message_id: MessageId, previews: Vec<Preview> },
+    #[schema(title = "message.unpinned")]
+    #[strum(serialize = "message.unpinned")]
+    MessageUnpinned { message_id: MessageId, user_id: UserId },
+    /// Somebody has voted, or has taken their vote back, or the poll was closed. `results` are those of `message.poll` from now on.
+    #[schema(title = "poll.updated")]
+    #[strum(serialize = "poll.updated")]
+    PollUpdated { message_id: MessageId, results: PollResults },
+    #[schema(title = "member.added")]
+    #[strum(serialize = "member.added")]
+    MemberAdded { member: Member },
+    /// Somebody left or was removed.
+    #[schema(title = "member.removed")]
+    #[strum(serialize = "member.removed")]
+    MemberRemoved { user_id: UserId },
+    /// Somebody's role or name is another.
+    #[schema(title = "member.updated")]
+    #[strum(serialize = "member.updated")]
+    MemberUpdated { member: Member },
+    /// The kind, the title, the topic, the assistants, the model, or who may do what in it are others.
+    #[schema(title = "conversation.updated")]
+    #[strum(serialize = "conversation.updated")]
+    ConversationUpdated {
+        kind: ConversationKind,
+        #[schema(required)]
+        title: Option<String>,
+        #[schema(required)]
+        topic: Option<String>,
+        posting: Posting,
+        mention_all: MentionAll,
+        history: HistoryScope,
+        slow_mode_seconds: i64,
+        assistants: Vec<AssistantMember>,
+        /// The model that was chosen for a chat with an assistant; left out: the assistant's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
+    },
+    #[schema(title = "conversation.archived")]
+    #[strum(serialize = "conversation.archived")]
+    ConversationArchived { archived_at: Timestamp },
+    #[schema(title = "conversation.unarchived")]
+    #[strum(serialize = "conversation.unarchived")]
+    ConversationUnarchived {},
+    #[schema(title = "conversation.deleted")]
+    #[strum(serialize = "conversation.deleted")]
+    ConversationDeleted {},
+}
+
+impl DurableBody {
+    /// The message whose text it carries, unless it is the one that creates it.
+    #[must_use]
+    pub fn later_text(&self) -> Option<MessageId> {
+        match self {
+            Self::MessageUpdated { message, .. }
+            | Self::MessageCompleted { message, .. }
+            | Self::MessageFailed { message, .. } => {
+                let has_more = !message.tool_calls.is_empty() || !message.attachments.is_empty();
+                (!message.content.is_empty() || has_more).then_some(message.id)
+            }
+            Self::MessagePreviews { message_id, previews } => (!previews.is_empty()).then_some(*message_id),
+            _ => None,
+        }
+    }
+}
