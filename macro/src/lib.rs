@@ -1,4 +1,4 @@
-//! Macros for the endpoint crate. Everything that they generate can be written by hand.
+//! Macros for endpoints and settings. Everything that they generate can be written by hand.
 //!
 //! `#[endpoint]` stands on an `impl Endpoint for Name`: it makes the unit struct `Name`, fills in the constants of the trait
 //! from its arguments and from the doc comment, and checks when it compiles that the path's fields are those of the request.
@@ -6,6 +6,7 @@
 
 mod dto;
 mod endpoint;
+mod settings;
 
 use proc_macro::TokenStream;
 
@@ -28,4 +29,14 @@ pub fn endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn dto(arguments: TokenStream, item: TokenStream) -> TokenStream {
     dto::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
+}
+
+/// `#[derive(Settings)]` on the struct of a section of the configuration, which also has `#[settings("section.path")]`, and
+/// `#[settings("section.path", enabled = "…")]` where the section has a switch that its owner reads. It makes `Self::SETTINGS`, the section's rows of the table
+/// of settings: one for each field with `#[setting(Kind, default = …)]`, or `example = …` where the setting has no default. The doc comment explains the
+/// setting to operators. `each` before the default: the operator chooses the keys below the field's name; `needed`: the setting is required where the section is
+/// switched on. `#[limit(strategy, limit, window)]` makes the three rows of a rate limit.
+#[proc_macro_derive(Settings, attributes(settings, setting, limit))]
+pub fn settings(item: TokenStream) -> TokenStream {
+    settings::expand(item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
 }

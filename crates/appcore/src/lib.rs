@@ -2,6 +2,9 @@
 //!
 //! Nothing in here opens a connection or knows a handler; everything else may depend on it.
 
+// Derives of `natter_macro` name this crate by its path, in itself too.
+extern crate self as appcore;
+
 pub mod access;
 pub mod audit;
 pub mod auth;

@@ -5,6 +5,7 @@
 
 use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
+use natter_macro::Settings;
 use serde::Deserialize;
 use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
@@ -12,14 +13,24 @@ use super::Email;
 use crate::error::FieldError;
 
 /// What is asked of a password that somebody chooses, beside a length that can be hashed and not being the address.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Settings)]
+#[settings("auth.password")]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
+    /// Characters that a password has at least.
+    #[setting(Number(8, 128), default = 8)]
     pub min_length: usize,
+    /// Whether a password must have a capital letter.
+    #[setting(Switch, default = true)]
     pub upper: bool,
+    /// Whether a password must have a small letter.
+    #[setting(Switch, default = true)]
     pub lower: bool,
+    /// Whether a password must have a digit.
+    #[setting(Switch, default = true)]
     pub digit: bool,
-    /// Whether what attackers try first is refused.
+    /// Whether passwords are refused that attackers try first.
+    #[setting(Switch, default = true)]
     pub common: bool,
 }
 

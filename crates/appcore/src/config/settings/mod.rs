@@ -1,0 +1,207 @@
+//! Typed configuration: one struct per section, in which each setting is declared once.
+
+mod ai;
+mod auth;
+mod conversations;
+mod limits;
+mod payment;
+mod server;
+mod storage;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use url::Url;
+
+pub use ai::{Ai, Gateway, Holds, Knowledge, Mcp, McpCommand, Provider, Titles, UnknownPrice};
+pub use auth::{Auth, Mail, OauthKind, OauthProvider, SignUp};
+pub use conversations::{Jobs, Messages, Realtime};
+pub use limits::{Firewall, RateLimit};
+pub use payment::{GatewaySettings, Payment, Seller};
+use server::OWN_PATHS;
+pub use server::{Audit, Database, DatabaseKind, Metrics, Outgoing, Redis, Role, Server, Workspaces};
+pub use storage::{Backup, Search, Uploads};
+
+use super::error::ConfigError;
+use super::setting::Setting;
+use crate::{Secret, auth::password::Policy as PasswordPolicy};
+
+/// Settings of all sections, in the order of the reference file.
+pub(super) const SECTIONS: [&[Setting]; 28] = [
+    Server::SETTINGS,
+    Database::SETTINGS,
+    Redis::SETTINGS,
+    Auth::SETTINGS,
+    PasswordPolicy::SETTINGS,
+    OauthProvider::SETTINGS,
+    Mail::SETTINGS,
+    RateLimit::SETTINGS,
+    Firewall::SETTINGS,
+    Metrics::SETTINGS,
+    Audit::SETTINGS,
+    Workspaces::SETTINGS,
+    Messages::SETTINGS,
+    Realtime::SETTINGS,
+    Jobs::SETTINGS,
+    Ai::SETTINGS,
+    Provider::SETTINGS,
+    Knowledge::SETTINGS,
+    Mcp::SETTINGS,
+    McpCommand::SETTINGS,
+    Gateway::SETTINGS,
+    Uploads::SETTINGS,
+    Search::SETTINGS,
+    Backup::SETTINGS,
+    Outgoing::SETTINGS,
+    Holds::SETTINGS,
+    Payment::SETTINGS,
+    Seller::SETTINGS,
+];
+
+/// The configuration of an instance. The attributes of a field say what is accepted, the default, and what operators read about the setting.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// All settings as people are shown them, with where each value came from; secrets hidden.
+    #[serde(skip)]
+    pub described: Vec<crate::view::Setting>,
+    pub server: Server,
+    pub database: Database,
+    #[serde(default)]
+    pub redis: Redis,
+    pub auth: Auth,
+    #[serde(default)]
+    pub mail: Mail,
+    pub rate_limit: RateLimit,
+    pub firewall: Firewall,
+    pub metrics: Metrics,
+    pub audit: Audit,
+    #[serde(default)]
+    pub workspaces: Workspaces,
+    pub messages: Messages,
+    pub realtime: Realtime,
+    pub jobs: Jobs,
+    pub ai: Ai,
+    pub knowledge: Knowledge,
+    pub mcp: Mcp,
+    pub gateway: Gateway,
+    pub uploads: Uploads,
+    #[serde(default)]
+    pub search: Search,
+    pub backup: Backup,
+    #[serde(default)]
+    pub outgoing: Outgoing,
+    pub holds: Holds,
+    pub payment: Payment,
+}
+
+impl Config {
+    /// SQLite, one process: nothing else to install.
+    pub fn is_embedded(&self) -> bool {
+        self.database.kind() == DatabaseKind::Sqlite
+    }
+
+    /// Whether others than the people at this machine may get to this server.
+    pub fn is_reachable_by_others(&self) -> bool {
+        let is_known_here = self.server.public_url.as_ref().is_none_or(is_loopback);
+        !self.server.is_on_loopback() || !is_known_here || !self.server.trusted_proxies.is_empty()
+    }
+
+    /// Whether `natter serve` brings the schema up to date by itself.
+    pub fn migrate_on_start(&self) -> bool {
+        self.database.migrate_on_start.unwrap_or(self.is_embedded())
+    }
+
+    /// The workspace that everyone joins at sign-up.
+    pub fn shared_workspace(&self) -> Option<&str> {
+        let usual = if self.is_embedded() { "Home" } else { "none" };
+        Some(self.workspaces.shared.as_deref().unwrap_or(usual)).filter(|name| *name != "none")
+    }
+
+    /// Whether its name is the setting's. Otherwise whoever owns it names it.
+    pub fn names_shared_workspace(&self) -> bool {
+        self.workspaces.shared.is_some()
+    }
+
+    /// Fills in what depends on other settings, and refuses what can't be together.
+    pub(super) fn complete(&mut self) -> Result<(), ConfigError> {
+        if self.database.url.is_empty() {
+            self.database.url = Secret::from(super::default_database(&self.server.data_dir));
+        }
+        if self.is_embedded() && self.server.role != Role::All {
+            return Err(ConfigError::new(
+                "The setting server.role must be all on SQLite, which one process has to itself; set database.url to share the work.",
+            ));
+        }
+        if !self.server.is_path_possible() {
+            return Err(ConfigError::new(format!(
+                "The setting server.public_url may end with a path of letters, digits, '-', '.', '_' and '~', such as https://example.org/chat, but with no query and no fragment; and the path must not begin with one of ours ({}).",
+                OWN_PATHS.join(", ")
+            )));
+        }
+        if self.auth.refresh_ttl < self.auth.access_ttl {
+            return Err(ConfigError::new("The setting auth.refresh_ttl must not be shorter than auth.access_ttl."));
+        }
+        if self.jobs.backoff.is_empty() {
+            return Err(ConfigError::new("The setting jobs.backoff must hold at least one number of seconds."));
+        }
+        if self.firewall.durations.is_empty() {
+            return Err(ConfigError::new("The setting firewall.durations must hold at least one number of seconds."));
+        }
+        for command in &self.mcp.commands {
+            command.check()?;
+        }
+        for provider in &self.auth.oauth {
+            provider.check()?;
+        }
+        for (asked, answered) in &self.ai.model_map {
+            let provider = answered.split_once('/').map(|(provider, _)| provider);
+            if !self.ai.providers.iter().any(|known| Some(known.name.as_str()) == provider) {
+                return Err(ConfigError::new(format!(
+                    "The setting ai.model_map.{asked:?} must name a configured provider, as <provider>/<model>, not {answered:?}."
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Paths are appended with their own slash.
+fn trimmed(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_secs)
+}
+
+fn listener<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "none" => Ok(None),
+        address => address.parse().map(Some).map_err(serde::de::Error::custom),
+    }
+}
+
+/// Lists hold texts, whatever stands in them.
+fn list_of_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| text.parse().map(Duration::from_secs).map_err(serde::de::Error::custom)).collect()
+}
+
+fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
+    let table = toml::Table::deserialize(deserializer)?;
+    table
+        .into_iter()
+        .map(|(asked, value)| Ok((asked, String::deserialize(value).map_err(serde::de::Error::custom)?)))
+        .collect()
+}

@@ -1,0 +1,222 @@
+//! Settings of the process itself: server, database, Redis, metrics and what it may reach.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use natter_macro::Settings;
+use serde::Deserialize;
+use url::Url;
+
+use super::{listener, seconds, trimmed};
+use crate::config::Destination;
+use crate::secret::Secret;
+
+#[derive(Clone, Debug, Deserialize, Settings)]
+#[settings("server")]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Address to listen on; 0.0.0.0 or :: for all.
+    #[setting(Text, default = "127.0.0.1")]
+    pub host: String,
+    /// Port to listen on; 0 takes a free one.
+    #[setting(Number(0, 65_535), default = 8080)]
+    pub port: u16,
+    /// Where browsers reach this server, with the path that it stands below, if any; https turns on Secure cookies. Not set: http, from host and port.
+    #[setting(Url(&["http", "https"]), example = "https://chat.example.org")]
+    pub public_url: Option<Url>,
+    /// Networks (CIDR) of the proxies whose forwarding headers tell the client's address.
+    #[setting(Networks, default = "")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Header in which a trusted proxy tells the client's country; nobody else's is read. none: no header.
+    #[setting(Text, default = "CF-IPCountry")]
+    country_header: String,
+    /// File that tells where addresses are, in MaxMind's format (GeoLite2, DB-IP), for the list of devices. Not set: only what proxies tell.
+    #[setting(Text, example = "/var/lib/natter/GeoLite2-City.mmdb")]
+    pub geoip_database: Option<PathBuf>,
+    /// Other web origins that may call the API with the user's cookies, such as https://app.example.org.
+    #[setting(Origins, default = "")]
+    pub cors_origins: Vec<String>,
+    /// Where other instances reach this one. Not set: http, from host and port, or the address that Redis is reached by.
+    #[setting(Url(&["http", "https"]), example = "http://10.0.0.5:8080")]
+    pub advertise_url: Option<Url>,
+    /// HTTP connections that one address (of IPv6 its /64) may have open; trusted proxies and WebSockets don't count; 0: no limit.
+    #[setting(Number(0, 1_000_000), default = 1000)]
+    pub max_connections_per_address: usize,
+    /// Bytes of requests' bodies that this instance holds in memory at the same time; the last quarter is for bodies of up to 64 KiB.
+    #[setting(Number(65_536, 1_099_511_627_776), default = 268_435_456)]
+    pub body_bytes: usize,
+    /// How many of them may be one user's.
+    #[setting(Number(65_536, 1_099_511_627_776), default = 67_108_864)]
+    pub body_bytes_per_user: usize,
+    /// How many of them one address (of IPv6 its /64) may send where nobody is signed in.
+    #[setting(Number(65_536, 1_099_511_627_776), default = 33_554_432)]
+    pub body_bytes_per_address: usize,
+    /// Threads that serve requests; 0 takes one per core.
+    #[setting(Number(0, 1_024), default = 0)]
+    pub workers: usize,
+    /// What this instance does: serve people (web), answer as assistants and send mail (worker), or both (all).
+    #[setting(Choice(&["all", "web", "worker"]), default = "all")]
+    pub role: Role,
+    /// Where embedded mode keeps its database, and mails that no server takes.
+    #[setting(Text, default = "./data")]
+    pub data_dir: PathBuf,
+    /// Bytes of the disk that stay free: with less no file and no text but messages is stored (507); 0: none do.
+    #[setting(Number(0, 1_125_899_906_842_624), default = 536_870_912)]
+    pub min_free_bytes: u64,
+    /// How long a stop waits for what is under way.
+    #[setting(Number(0, 3_600), default = 30)]
+    #[serde(rename = "shutdown_grace_seconds", deserialize_with = "seconds")]
+    pub shutdown_grace: Duration,
+}
+
+/// What an instance does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    All,
+    Web,
+    Worker,
+}
+
+#[derive(Clone, Debug, Deserialize, Settings)]
+#[settings("database")]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// SQLite file or PostgreSQL database. Not set: natter.db in server.data_dir.
+    #[setting(SecretUrl(&["sqlite", "postgres", "postgresql"]), example = "postgres://natter:…@localhost/natter")]
+    #[serde(default)]
+    pub url: Secret,
+    /// Connections that this instance opens to the database at most; on PostgreSQL its writer has up to 3 more, and its sign of life one.
+    #[setting(Number(2, 10_000), default = 20)]
+    pub max_connections: u32,
+    /// Bring the schema up to date at the start. Not set: true on SQLite, false on PostgreSQL.
+    #[setting(Switch, example = true)]
+    pub(super) migrate_on_start: Option<bool>,
+}
+
+/// Which engine `database.url` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseKind {
+    Sqlite,
+    Postgres,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Settings)]
+#[settings("redis")]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    /// Redis that carries events between instances. Not set: in this process only.
+    #[setting(SecretUrl(&["redis", "rediss"]), example = "redis://localhost:6379/0")]
+    pub url: Option<Secret>,
+}
+
+#[derive(Clone, Debug, Deserialize, Settings)]
+#[settings("metrics")]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Where Prometheus reads /metrics: address and port, never one that people reach. none: nowhere.
+    #[setting(Listen, default = "127.0.0.1:9464")]
+    #[serde(deserialize_with = "listener")]
+    pub listen: Option<SocketAddr>,
+}
+
+#[derive(Clone, Debug, Deserialize, Settings)]
+#[settings("audit")]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// Days after which the audit log forgets. 0: never.
+    #[setting(Number(0, 36_500), default = 365)]
+    pub retention_days: u32,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Settings)]
+#[settings("workspaces")]
+#[serde(deny_unknown_fields)]
+pub struct Workspaces {
+    /// Workspace that everyone joins at sign-up; none for no such workspace. Not set: Home on SQLite, none on PostgreSQL.
+    #[setting(Text, example = "Home")]
+    pub(super) shared: Option<String>,
+}
+
+/// Requests to addresses that somebody else has chosen.
+#[derive(Clone, Debug, Default, Deserialize, Settings)]
+#[settings("outgoing")]
+#[serde(deny_unknown_fields)]
+pub struct Outgoing {
+    /// Hosts, addresses and networks of one's own that may be asked for though they are not on the public Internet, also by http: where people choose the address (MCP servers, pictures by address, link previews).
+    #[setting(Destinations, example = "files.example.org,10.1.0.0/16")]
+    #[serde(default)]
+    pub allow: Vec<Destination>,
+}
+
+impl Server {
+    /// The address that browsers use.
+    pub fn public_url(&self) -> String {
+        self.public_url.as_ref().map_or_else(|| self.own_url(), trimmed)
+    }
+
+    /// The path that the app stands below, such as `/chat`; empty at the root of its host.
+    pub fn path(&self) -> &str {
+        self.public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'))
+    }
+
+    /// It stands in pages, cookies and rules of proxies as it is, and what a proxy has taken it off already must not seem to have it still.
+    pub(super) fn is_path_possible(&self) -> bool {
+        let Some(url) = &self.public_url else { return true };
+        let path = url.path().strip_prefix('/').unwrap_or_default();
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        let is_segment = |segment: &str| !segment.is_empty() && segment.bytes().all(is_plain);
+        let is_own = path.split('/').next().is_some_and(|first| OWN_PATHS.contains(&first));
+        url.query().is_none()
+            && url.fragment().is_none()
+            && (path.is_empty() || (path.split('/').all(is_segment) && !is_own))
+    }
+
+    /// The host of that address, for what needs a name.
+    pub fn public_host(&self) -> String {
+        self.public_url.as_ref().and_then(Url::host_str).map_or_else(|| "localhost".to_owned(), str::to_owned)
+    }
+
+    /// The address that other instances use.
+    pub fn advertise_url(&self) -> String {
+        self.advertise_url.as_ref().map_or_else(|| self.own_url(), trimmed)
+    }
+
+    /// The header that trusted proxies tell the client's country in; none: they don't.
+    pub fn country_header(&self) -> Option<&str> {
+        Some(self.country_header.as_str()).filter(|name| *name != "none")
+    }
+
+    /// Whether it listens for this machine alone.
+    pub fn is_on_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Browsers come by TLS: cookies are marked Secure.
+    pub fn is_https(&self) -> bool {
+        self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
+    }
+
+    /// An address that listens everywhere is reached by name, not by itself.
+    fn own_url(&self) -> String {
+        let host = match self.host.parse::<IpAddr>() {
+            Ok(address) if address.is_unspecified() => "localhost".to_owned(),
+            Ok(IpAddr::V6(address)) => format!("[{address}]"),
+            _ => self.host.clone(),
+        };
+        format!("http://{host}:{}", self.port)
+    }
+}
+
+impl Database {
+    pub fn kind(&self) -> DatabaseKind {
+        if self.url.expose().starts_with("postgres") { DatabaseKind::Postgres } else { DatabaseKind::Sqlite }
+    }
+}
+
+/// How addresses begin that are no pages of the app.
+pub(super) const OWN_PATHS: [&str; 9] =
+    ["r1", "v1", "files", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
