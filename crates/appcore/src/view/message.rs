@@ -69,6 +69,47 @@ pub struct Message {
 }
 
 impl Message {
+    /// A complete message without anything but its text. Its numbers are 0 until the writer assigns them.
+    #[must_use]
+    pub const fn new(
+        id: MessageId,
+        conversation_id: ConversationId,
+        sender: Sender,
+        content: String,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            conversation_id,
+            seq: 0,
+            no: 0,
+            client_id: None,
+            sender,
+            content,
+            status: MessageStatus::Complete,
+            reply_to: None,
+            reason: None,
+            model: None,
+            mentions: Vec::new(),
+            attachments: Vec::new(),
+            previews: Vec::new(),
+            reactions: Vec::new(),
+            thread_id: None,
+            also_to_conversation: false,
+            thread: None,
+            pinned_at: None,
+            forwarded: None,
+            poll: None,
+            versions: None,
+            tool_calls: Vec::new(),
+            answer: None,
+            edited_at: None,
+            deleted_at: None,
+            hidden_at: None,
+            created_at,
+        }
+    }
+
     /// Whether it is made of more than its text: it has files, a poll or other versions, is an answer with its figures and thoughts, counts in a thread,
     /// or says something that is hidden.
     #[must_use]

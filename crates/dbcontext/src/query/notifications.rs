@@ -38,6 +38,36 @@ pub struct NotificationRow {
 }
 
 impl NotificationRow {
+    /// An unread notification about nothing but its kind.
+    #[must_use]
+    pub fn new(
+        user_id: UserId,
+        id: NotificationId,
+        kind: NotificationKind,
+        silent: bool,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            user_id,
+            id,
+            kind: kind.as_str().to_owned(),
+            conversation_id: None,
+            message_id: None,
+            root_id: None,
+            actor_id: None,
+            detail: None,
+            upload_id: None,
+            title: None,
+            text: None,
+            seq: 0,
+            count: 1,
+            silent,
+            group_id: None,
+            created_at,
+            read_at: None,
+        }
+    }
+
     pub fn kind(&self) -> Result<NotificationKind, AppError> {
         self.kind.parse().map_err(AppError::internal)
     }

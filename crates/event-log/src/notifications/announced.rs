@@ -46,23 +46,9 @@ pub async fn announce<C: ConnectionTrait>(
             None => false,
         };
         Ok::<_, AppError>(NotificationRow {
-            user_id: *user,
-            id: announced.id,
-            kind: NotificationKind::System.as_str().to_owned(),
-            conversation_id: None,
-            message_id: None,
-            root_id: None,
-            actor_id: None,
-            detail: None,
-            upload_id: None,
             title: Some(announced.title.to_owned()),
             text: Some(text.clone()),
-            seq: 0,
-            count: 1,
-            silent,
-            group_id: None,
-            created_at: now,
-            read_at: None,
+            ..NotificationRow::new(*user, announced.id, NotificationKind::System, silent, now)
         })
     };
     let stored = rows::insert(db, people.iter().map(row).collect::<Result<_, _>>()?).await?;

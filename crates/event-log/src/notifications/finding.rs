@@ -90,25 +90,18 @@ pub(super) async fn find(
             _ => None,
         };
         let root_id = if *kind == NotificationKind::Thread { message.thread_id } else { message.root() };
+        // Of the message itself, so that whoever is mentioned by an edit and was told of it before is not told again.
+        let notification =
+            notification_id(message.conversation_id, if group_id.is_some() { *seq } else { message.seq });
         rows.add(NotificationRow {
-            user_id: *user,
-            // Of the message itself, so that whoever is mentioned by an edit and was told of it before is not told again.
-            id: notification_id(message.conversation_id, if group_id.is_some() { *seq } else { message.seq }),
-            kind: kind.as_str().to_owned(),
             conversation_id: Some(message.conversation_id),
             message_id: Some(message.id),
             root_id,
             actor_id: message.sender.id,
             detail: detail.clone(),
-            upload_id: None,
-            title: None,
-            text: None,
             seq: if root_id.is_some() { message.no } else { *seq },
-            count: 1,
-            silent: is_silent(candidate, now)?,
             group_id,
-            created_at: *at,
-            read_at: None,
+            ..NotificationRow::new(*user, notification, *kind, is_silent(candidate, now)?, *at)
         });
     }
     for reaction in reactions {
@@ -331,25 +324,18 @@ struct Reaction {
 
 impl Reaction {
     fn row(self) -> NotificationRow {
+        let id = notification_id(self.conversation_id, self.seq);
+        // A reaction interrupts nobody.
+        let silent = true;
         NotificationRow {
-            user_id: self.author,
-            id: notification_id(self.conversation_id, self.seq),
-            kind: NotificationKind::Reaction.as_str().to_owned(),
             conversation_id: Some(self.conversation_id),
             message_id: Some(self.message_id),
             root_id: self.root_id,
             actor_id: Some(self.by.0),
             detail: Some(self.emoji),
-            upload_id: None,
-            title: None,
-            text: None,
             seq: if self.root_id.is_some() { self.thread_no } else { self.seq },
-            count: 1,
-            // Nobody is interrupted by a thumb.
-            silent: true,
             group_id: Some(self.message_id.0),
-            created_at: self.at,
-            read_at: None,
+            ..NotificationRow::new(self.author, id, NotificationKind::Reaction, silent, self.at)
         }
     }
 }

@@ -72,23 +72,13 @@ pub async fn notify(service: &EventLogService, notice: Notice) -> Result<(), App
     let silent = notice.kind != NotificationKind::Reminder && quiet::is_disturbed(service, notice.user_id, now).await?;
     let cut = |text: String| text.chars().take(MAX_TEXT).collect::<String>();
     let row = NotificationRow {
-        user_id: notice.user_id,
-        id: notice.id,
-        kind: notice.kind.as_str().to_owned(),
         conversation_id: notice.conversation_id,
         message_id: notice.message_id,
-        root_id: None,
-        actor_id: None,
         detail: notice.detail,
         upload_id: notice.upload_id,
         title: notice.title.map(cut),
         text: notice.text.map(cut),
-        seq: 0,
-        count: 1,
-        silent,
-        group_id: None,
-        created_at: now,
-        read_at: None,
+        ..NotificationRow::new(notice.user_id, notice.id, notice.kind, silent, now)
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     let stored = rows::insert(&tx, vec![row]).await?;

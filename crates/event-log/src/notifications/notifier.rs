@@ -343,7 +343,7 @@ async fn remove_old(service: &EventLogService) -> Result<u64, AppError> {
 
 #[cfg(test)]
 mod tests {
-    use appcore::{NotificationId, UserId};
+    use appcore::{NotificationId, UserId, view::NotificationKind};
     use sea_orm::ConnectionTrait as _;
     use stage::{Stage, stages};
 
@@ -352,23 +352,9 @@ mod tests {
 
     fn told(user_id: UserId, created_at: Timestamp) -> NotificationRow {
         NotificationRow {
-            user_id,
-            id: NotificationId::new(),
-            kind: "system".to_owned(),
-            conversation_id: None,
-            message_id: None,
-            root_id: None,
-            actor_id: None,
-            detail: None,
-            upload_id: None,
             title: Some("Something".to_owned()),
             text: Some(String::new()),
-            seq: 0,
-            count: 1,
-            silent: false,
-            group_id: None,
-            created_at,
-            read_at: None,
+            ..NotificationRow::new(user_id, NotificationId::new(), NotificationKind::System, false, created_at)
         }
     }
 

@@ -63,37 +63,15 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
     let picture = query::assistants::picture(assistant.glyph, assistant.hue);
     let sender = Sender { kind: SenderKind::Assistant, id: Some(begin.assistant_id.0), name: assistant.name, picture };
     let mut message = Message {
-        id: begin.answer_id,
-        conversation_id,
-        seq: 0,
         no: match &root {
             Some(root) => threads::next_no(root),
             None => batch.next_no(conversation_id)?,
         },
-        client_id: None,
-        sender,
-        content: String::new(),
         status: MessageStatus::Streaming,
         reply_to: begin.reply_to,
-        reason: None,
         model: begin.model.clone(),
-        mentions: Vec::new(),
-        attachments: Vec::new(),
-        previews: Vec::new(),
-        reactions: Vec::new(),
         thread_id: root.as_ref().map(|root| root.id),
-        also_to_conversation: false,
-        thread: None,
-        pinned_at: None,
-        forwarded: None,
-        poll: None,
-        versions: None,
-        tool_calls: Vec::new(),
-        answer: None,
-        edited_at: None,
-        deleted_at: None,
-        hidden_at: None,
-        created_at: batch.now,
+        ..Message::new(begin.answer_id, conversation_id, sender, String::new(), batch.now)
     };
     create(batch, &mut message)?;
     if let Some(root) = root {

@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Code, ConversationId, MessageId, UserId,
     event::DurableBody,
-    view::{MemberRole, MentionAll, Message, MessageStatus, Posting, Reach, Sender, SenderKind},
+    view::{MemberRole, MentionAll, Message, Posting, Reach, Sender, SenderKind},
 };
 use dbcontext::query::{
     self,
@@ -135,35 +135,17 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
     let asked = asked::assistants(batch, send)?;
     batch.check_open_answers(send.sender, asked.len())?;
     let attachments = files::attachments(batch, send)?;
+    let sender = Sender { kind: SenderKind::User, id: Some(send.sender.0), name, picture: None };
     let mut message = Message {
-        id: MessageId::new(),
-        conversation_id: send.conversation_id,
-        seq: 0,
-        no: 0,
         client_id: Some(send.client_id.as_str().to_owned()),
-        sender: Sender { kind: SenderKind::User, id: Some(send.sender.0), name, picture: None },
-        content,
-        status: MessageStatus::Complete,
         reply_to: send.reply_to,
-        reason: None,
-        model: None,
         mentions: send.mentions.clone(),
         attachments,
-        previews: Vec::new(),
-        reactions: Vec::new(),
         thread_id: send.thread.map(|thread| thread.root_id),
         also_to_conversation: send.thread.is_some_and(|thread| thread.also_to_conversation),
-        thread: None,
-        pinned_at: None,
         forwarded: send.forwarded,
         poll: polls::begun(batch, send)?,
-        versions: None,
-        tool_calls: Vec::new(),
-        answer: None,
-        edited_at: None,
-        deleted_at: None,
-        hidden_at: None,
-        created_at: batch.now,
+        ..Message::new(MessageId::new(), send.conversation_id, sender, content, batch.now)
     };
     let is_in_main_line = root.is_none() || message.also_to_conversation;
     let main_no = if is_in_main_line { batch.next_no(send.conversation_id)? } else { 0 };
@@ -205,35 +187,10 @@ pub(super) fn listed<T: Serialize>(items: &[T]) -> Result<Option<String>, AppErr
 
 /// Says something in the conversation that nobody in it wrote.
 pub(super) fn say(batch: &mut Batch<'_>, conversation_id: ConversationId, content: String) -> Result<(), AppError> {
+    let sender = Sender { kind: SenderKind::System, id: None, name: "Natter".to_owned(), picture: None };
     let mut message = Message {
-        id: MessageId::new(),
-        conversation_id,
-        seq: 0,
         no: batch.next_no(conversation_id)?,
-        client_id: None,
-        sender: Sender { kind: SenderKind::System, id: None, name: "Natter".to_owned(), picture: None },
-        content,
-        status: MessageStatus::Complete,
-        reply_to: None,
-        reason: None,
-        model: None,
-        mentions: Vec::new(),
-        attachments: Vec::new(),
-        previews: Vec::new(),
-        reactions: Vec::new(),
-        thread_id: None,
-        also_to_conversation: false,
-        thread: None,
-        pinned_at: None,
-        forwarded: None,
-        poll: None,
-        versions: None,
-        tool_calls: Vec::new(),
-        answer: None,
-        edited_at: None,
-        deleted_at: None,
-        hidden_at: None,
-        created_at: batch.now,
+        ..Message::new(MessageId::new(), conversation_id, sender, content, batch.now)
     };
     create(batch, &mut message)
 }
