@@ -25,8 +25,8 @@ pub use gateway::{
     Verified, settings,
 };
 pub use gateways::demo::{Demo, Outcome as DemoOutcome, SetupOutcome as DemoSetupOutcome};
-pub use money::{Currency, Money, UnknownCurrency};
+pub use money::{Currency, Money};
 pub use pdf::PdfError;
 pub use receipt::{Party, Receipt, Tax, write as write_receipt};
-pub use state::{DisputeState, RefundState, Stage, Standing, UnknownState};
+pub use state::{DisputeState, RefundState, Stage, Standing};
 pub use subscription::{Change, Course, Cycle, Due, SubscriptionDeed, SubscriptionState, Terms, change};

@@ -2,59 +2,53 @@
 
 use serde::{Deserialize, Serialize};
 
-macro_rules! currencies {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $decimals:literal;)*) => {
-        /// A currency that plans may have prices in.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum Currency { $($(#[$doc])* #[serde(rename = $code)] $name),* }
-
-        impl Currency {
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// ISO 4217.
-            #[must_use]
-            pub const fn code(self) -> &'static str {
-                match self { $(Self::$name => $code),* }
-            }
-
-            /// Digits behind the point.
-            #[must_use]
-            pub const fn decimals(self) -> u32 {
-                match self { $(Self::$name => $decimals),* }
-            }
-        }
-    };
+/// A currency that plans may have prices in. Its name is read in capitals or not, because Stripe writes them small.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "UPPERCASE")]
+#[strum(serialize_all = "UPPERCASE", ascii_case_insensitive, const_into_str)]
+pub enum Currency {
+    Aud,
+    Cad,
+    Eur,
+    Gbp,
+    Jpy,
+    Krw,
+    Sgd,
+    Usd,
+    Vnd,
 }
 
-currencies! {
-    Aud = "AUD", 2;
-    Cad = "CAD", 2;
-    Eur = "EUR", 2;
-    Gbp = "GBP", 2;
-    Jpy = "JPY", 0;
-    Krw = "KRW", 0;
-    Sgd = "SGD", 2;
-    Usd = "USD", 2;
-    Vnd = "VND", 0;
-}
+impl Currency {
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
-/// A currency that is not in the table.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the currency is not known here")]
-pub struct UnknownCurrency;
-
-impl std::str::FromStr for Currency {
-    type Err = UnknownCurrency;
-
-    /// In capitals or not: Stripe writes them small.
-    fn from_str(text: &str) -> Result<Self, UnknownCurrency> {
-        Self::ALL.iter().copied().find(|currency| currency.code().eq_ignore_ascii_case(text)).ok_or(UnknownCurrency)
+    /// ISO 4217.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        self.into_str()
     }
-}
 
-impl std::fmt::Display for Currency {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.code())
+    /// Digits behind the point.
+    #[must_use]
+    pub const fn decimals(self) -> u32 {
+        match self {
+            Self::Jpy | Self::Krw | Self::Vnd => 0,
+            Self::Aud | Self::Cad | Self::Eur | Self::Gbp | Self::Sgd | Self::Usd => 2,
+        }
     }
 }
 
@@ -143,6 +137,6 @@ mod tests {
     #[test]
     fn currencies_are_read_in_small_letters_too() {
         assert_eq!("vnd".parse(), Ok(Currency::Vnd));
-        assert_eq!("XXX".parse::<Currency>(), Err(UnknownCurrency));
+        assert_eq!("XXX".parse::<Currency>(), Err(strum::ParseError::VariantNotFound));
     }
 }

@@ -6,74 +6,98 @@
 
 use appcore::{Timestamp, view::PaymentStatus};
 
-/// States that are stored by the word that they have on the wire.
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $word)] $variant),* }
-
-        impl $name {
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// As it is stored, and stands on the wire.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = $crate::UnknownState;
-
-            fn from_str(text: &str) -> Result<Self, $crate::UnknownState> {
-                Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or($crate::UnknownState)
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
+/// How far the payer got.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Stage {
+    /// It was asked for; the gateway may not know of it.
+    Created,
+    /// The gateway waits for the payer, or for the payer's bank.
+    Pending,
+    Paid,
+    Failed,
+    Expired,
 }
-pub(crate) use words;
 
-/// A word that is none of a state's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such state")]
-pub struct UnknownState;
-
-words! {
-    /// How far the payer got.
-    Stage {
-        /// It was asked for; the gateway may not know of it.
-        Created = "created",
-        /// The gateway waits for the payer, or for the payer's bank.
-        Pending = "pending",
-        Paid = "paid",
-        Failed = "failed",
-        Expired = "expired",
+impl Stage {
+    /// As it is stored, and stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.into_str()
     }
 }
 
-words! {
-    /// What became of a refund.
-    RefundState {
-        Pending = "pending",
-        Done = "done",
-        /// It may come after `done`: the money came back. And before it: what was given up here was done there.
-        Failed = "failed",
+/// What became of a refund.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum RefundState {
+    Pending,
+    Done,
+    /// It may come after `done`: the money came back. And before it: what was given up here was done there.
+    Failed,
+}
+
+impl RefundState {
+    /// As it is stored, and stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.into_str()
     }
 }
 
-words! {
-    /// What became of a dispute.
-    DisputeState {
-        Open = "open",
-        Won = "won",
-        Lost = "lost",
+/// What became of a dispute.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum DisputeState {
+    Open,
+    Won,
+    Lost,
+}
+
+impl DisputeState {
+    /// As it is stored, and stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.into_str()
     }
 }
 

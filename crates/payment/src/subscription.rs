@@ -5,24 +5,44 @@ use std::time::Duration;
 use appcore::{Timestamp, view::PlanInterval};
 use time::{Date, Month, OffsetDateTime};
 
-use crate::state::words;
-
 const DAY: Duration = Duration::from_secs(86_400);
 /// Days after the end of a period on which it is tried once more to charge the next one. The first time is the end itself.
 const ATTEMPTS: [u32; 4] = [0, 1, 3, 5];
 
-words! {
-    /// How a subscription stands.
-    SubscriptionState {
-        /// Nothing was paid yet.
-        Trialing = "trialing",
-        /// It is paid, and goes on after the period.
-        Active = "active",
-        /// It is paid, and ends with the period.
-        Canceling = "canceling",
-        /// The period is over and the next one isn't paid; it still holds for a while.
-        PastDue = "past_due",
-        Ended = "ended",
+/// How a subscription stands.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum SubscriptionState {
+    /// Nothing was paid yet.
+    Trialing,
+    /// It is paid, and goes on after the period.
+    Active,
+    /// It is paid, and ends with the period.
+    Canceling,
+    /// The period is over and the next one isn't paid; it still holds for a while.
+    PastDue,
+    Ended,
+}
+
+impl SubscriptionState {
+    /// As it is stored, and stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.into_str()
     }
 }
 
@@ -288,7 +308,7 @@ mod tests {
                 assert_eq!(deed, SubscriptionDeed::Paid);
             }
         }
-        for &state in SubscriptionState::ALL {
+        for &state in <SubscriptionState as strum::VariantArray>::VARIANTS {
             assert_eq!(state.step(SubscriptionDeed::Paid), Some(SubscriptionState::Active), "{state}");
         }
         assert_eq!(SubscriptionState::Ended.step(SubscriptionDeed::Resume), None);
