@@ -15,7 +15,6 @@ pub mod geoip;
 pub mod host_health;
 pub mod links;
 pub mod rate_limits;
-pub mod recent;
 pub mod redis;
 mod state;
 pub mod sweep_schedule;

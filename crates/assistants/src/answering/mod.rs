@@ -22,7 +22,7 @@ use event_log::{
     events::{AnswerJob, AnswerOptions, Change, Compare, FinishAnswer, HIDDEN, Regenerate},
 };
 use jobs::{self, Stored as _};
-use platform::recent::Recent;
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 use crate::AssistantsService;
 pub use watch::Watch;
@@ -35,11 +35,11 @@ pub struct Answering {
     /// Pictures that were made as large as models look at, lately.
     pub(crate) pictures: files::SizedPictures,
     /// Conversations in which nobody is asked but whoever is named. That stays so, whatever they become.
-    between_people: Recent<ConversationId, ()>,
+    between_people: Cache<ConversationId, ()>,
 }
 
 /// Conversations that are remembered as such.
-const BETWEEN_PEOPLE: usize = 20_000;
+const BETWEEN_PEOPLE: u64 = 20_000;
 
 impl Default for Answering {
     fn default() -> Self {
@@ -47,7 +47,10 @@ impl Default for Answering {
             watched: watch::Watched::default(),
             texts: files::document_texts(),
             pictures: files::sized_pictures(),
-            between_people: Recent::new(BETWEEN_PEOPLE),
+            between_people: Cache::builder()
+                .max_capacity(BETWEEN_PEOPLE)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
         }
     }
 }

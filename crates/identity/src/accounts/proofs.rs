@@ -7,11 +7,11 @@ use appcore::{
     SessionId, Timestamp, UserId,
     auth::token::{Claims, Rejection, fingerprint},
 };
-use platform::recent::Recent;
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 use super::keys::Keys;
 
-const MAX_TOKENS: usize = 40_000;
+const MAX_TOKENS: u64 = 40_000;
 
 /// What a token proves.
 #[derive(Clone, Copy, Debug)]
@@ -22,14 +22,14 @@ pub(super) struct Proof {
     pub(super) expires_at: i64,
 }
 
-pub(super) struct Proofs(Recent<Fingerprint, Proof>);
+pub(super) struct Proofs(Cache<Fingerprint, Proof>);
 
 /// Half of a token's SHA-256: too long as well to find another text for.
 type Fingerprint = [u8; 16];
 
 impl Proofs {
     pub(super) fn new() -> Self {
-        Self(Recent::new(MAX_TOKENS))
+        Self(Cache::builder().max_capacity(MAX_TOKENS).eviction_policy(EvictionPolicy::lru()).build())
     }
 
     pub(super) async fn check(&self, keys: &Keys, token: &str, now: Timestamp) -> Result<Proof, Rejection> {

@@ -3,7 +3,7 @@
 //! Looking a session up for every request would double the cost of most, so the result is cached for five seconds. An end takes effect at once:
 //! ended sessions are in a second list that is checked first, and kept there longer than a concurrent look-up could cache the old state.
 
-use std::{sync::Arc, time::Duration};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
 use appcore::{
     ApiKeyId, SessionId, Timestamp, UserId,
@@ -11,8 +11,7 @@ use appcore::{
     event::{BusMessage, Effect, Envelope, EventBus, Listener, Signal},
     view::UserRole,
 };
-use moka::future::Cache;
-use platform::recent::Recent;
+use moka::{future::Cache, sync};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -23,7 +22,7 @@ const KEEP_LIVE: Duration = Duration::from_secs(5);
 /// Longer than the slowest look-up and the time that its result is kept.
 const KEEP_ENDED: Duration = Duration::from_secs(60);
 const MAX_SESSIONS: u64 = 100_000;
-const MAX_LIVE: usize = 100_000;
+const MAX_LIVE: u64 = 100_000;
 
 /// A session that may be used.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +59,9 @@ impl KeyStanding {
 
 #[derive(Clone)]
 pub(super) struct Standings {
-    live: Arc<Recent<SessionId, CachedSession>>,
+    live: sync::Cache<SessionId, CachedSession>,
     ended: Cache<SessionId, ()>,
-    live_keys: Arc<Recent<Fingerprint, KeyStanding>>,
+    live_keys: sync::Cache<Fingerprint, KeyStanding>,
     revoked_keys: Cache<ApiKeyId, ()>,
     /// When what keys and sessions may do was changed last, by the id of the key, its owner or its workspace: a look-up that began before is not kept.
     changed: Cache<Uuid, Instant>,
@@ -79,9 +78,9 @@ impl Standings {
     /// Starts empty, and forgets what the bus says is over.
     pub(super) fn start(bus: &dyn EventBus) -> Self {
         let standings = Self {
-            live: Arc::new(Recent::for_a_time(MAX_LIVE, KEEP_LIVE)),
+            live: lookup_cache(),
             ended: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
-            live_keys: Arc::new(Recent::for_a_time(MAX_LIVE, KEEP_LIVE)),
+            live_keys: lookup_cache(),
             revoked_keys: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
             changed: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
         };
@@ -96,8 +95,9 @@ impl Standings {
             let message = tokio::select! {
                 message = envelope.recv() => message,
                 _ = tidying.tick() => {
-                    self.live.tidy();
-                    self.live_keys.tidy();
+                    // An idle cache keeps its expired entries until then.
+                    self.live.run_pending_tasks();
+                    self.live_keys.run_pending_tasks();
                     continue;
                 }
             };
@@ -113,8 +113,8 @@ impl Standings {
                 }
                 // The end of a session or a key may have been among what was lost.
                 BusMessage::Signal(Signal::Gap) => {
-                    self.live.retain(|_| false);
-                    self.live_keys.retain(|_| false);
+                    self.live.invalidate_all();
+                    self.live_keys.invalidate_all();
                 }
                 BusMessage::Envelope(envelope) => self.change(&left(&envelope)).await,
                 BusMessage::Signal(_) | BusMessage::Gathered(_) => {}
@@ -139,7 +139,7 @@ impl Standings {
     /// Forgets what somebody's sessions and keys may do.
     pub(super) async fn change_person(&self, id: UserId) {
         self.change(&[id.0]).await;
-        self.live.retain(|standing| standing.user_id != id);
+        invalidate_if(&self.live, move |standing| standing.user_id == id);
     }
 
     async fn has_changed(&self, id: Uuid, since: Instant) -> bool {
@@ -149,7 +149,7 @@ impl Standings {
     pub(super) async fn end(&self, ids: &[SessionId]) {
         for id in ids {
             self.ended.insert(*id, ()).await;
-            self.live.remove(id);
+            self.live.invalidate(id);
         }
     }
 
@@ -173,7 +173,8 @@ impl Standings {
             self.changed.insert(*id, Instant::now()).await;
         }
         if !ids.is_empty() {
-            self.live_keys.retain(|standing| !ids.iter().any(|id| standing.concerns(*id)));
+            let ids = ids.to_vec();
+            invalidate_if(&self.live_keys, move |standing| ids.iter().any(|id| standing.concerns(*id)));
         }
     }
 
@@ -194,6 +195,24 @@ impl Standings {
             self.revoked_keys.insert(*id, ()).await;
         }
     }
+}
+
+/// Cache of look-ups, for [`KEEP_LIVE`] each.
+fn lookup_cache<K, V>() -> sync::Cache<K, V>
+where
+    K: Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    sync::Cache::builder().max_capacity(MAX_LIVE).time_to_live(KEEP_LIVE).support_invalidation_closures().build()
+}
+
+fn invalidate_if<K, V>(cache: &sync::Cache<K, V>, is_stale: impl Fn(&V) -> bool + Send + Sync + 'static)
+where
+    K: Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    // Fails only on a cache without support for closures.
+    drop(cache.invalidate_entries_if(move |_, value| is_stale(value)));
 }
 
 /// Whose keys of a workspace are over: of one who left it, or of everybody where it ended.
