@@ -226,10 +226,7 @@ fn accepts(http: &HttpRequest, encoding: &str) -> bool {
 
 /// Each encoding needs an `ETag` of its own.
 fn tag(hash: &[u8; 32], form: Option<&str>) -> String {
-    let mut tag = String::from("\"");
-    for byte in hash.iter().take(12) {
-        let _ = write!(tag, "{byte:02x}");
-    }
+    let mut tag = format!("\"{}", hex::encode(&hash[..12]));
     if let Some(form) = form {
         tag.push('-');
         tag.push_str(form);

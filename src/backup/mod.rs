@@ -75,12 +75,7 @@ impl<T> Summed<T> {
     }
 
     fn part(self) -> Part {
-        use std::fmt::Write as _;
-        let mut sha256 = String::new();
-        for byte in self.digest.finalize() {
-            let _ = write!(sha256, "{byte:02x}");
-        }
-        Part { bytes: self.bytes, sha256 }
+        Part { bytes: self.bytes, sha256: hex::encode(self.digest.finalize()) }
     }
 }
 

@@ -1,10 +1,7 @@
 //! Names of tools as every provider takes them: up to 64 of `A-Z a-z 0-9 _ -`, the first of them a letter or `_` (at Gemini). Clients name tools after
 //! servers and their methods, longer and with dots; for one of them a provider refuses the whole request.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    fmt::Write as _,
-};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
@@ -63,10 +60,7 @@ fn short(name: &str, salt: u32) -> String {
     let plain = name.chars().take(KEPT).map(|char| if is_sign(char) { char } else { '_' });
     let before = (!name.starts_with(is_first)).then_some('_');
     let mut short: String = before.into_iter().chain(plain).chain(['_']).collect();
-    for byte in Sha256::digest(format!("{salt}{name}")).iter().take(4) {
-        // Writing into a string can't fail.
-        let _ = write!(short, "{byte:02x}");
-    }
+    short.push_str(&hex::encode(&Sha256::digest(format!("{salt}{name}"))[..4]));
     short
 }
 

@@ -23,7 +23,7 @@ use super::{
     blocking,
     media_type::{self, HEAD, UNKNOWN},
     reader,
-    receive::{Received, TemporaryFile, hexadecimal},
+    receive::{Received, TemporaryFile},
 };
 
 const BUFFER: usize = 256 * 1024;
@@ -155,5 +155,5 @@ fn summed(written: TemporaryFile) -> anyhow::Result<Received> {
         context.update(&piece[..length]);
         size += length as u64;
     }
-    Ok(Received { path: written, size, sha256: hexadecimal(context.finish().as_ref()) })
+    Ok(Received { path: written, size, sha256: hex::encode(context.finish()) })
 }

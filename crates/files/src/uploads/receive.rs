@@ -112,7 +112,7 @@ impl Incoming {
     pub async fn close(mut self) -> Result<Received, AppError> {
         self.flush(true).await?;
         let digest = self.file.take().map(|(_, context)| context.finish());
-        let sha256 = digest.map(|digest| hexadecimal(digest.as_ref())).unwrap_or_default();
+        let sha256 = digest.map(hex::encode).unwrap_or_default();
         Ok(Received { path: self.path, size: self.size, sha256 })
     }
 
@@ -140,14 +140,6 @@ impl Incoming {
         self.file = Some(written.await?);
         Ok(())
     }
-}
-
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub async fn begin(
     account: Option<UserId>,
     device: &Device,
 ) -> Result<Guess, AppError> {
-    let (settings, address, name) = (&service.config.auth, device.network(), hex(&token::fingerprint(name)));
+    let (settings, address, name) = (&service.config.auth, device.network(), subject(name));
     let mut subjects = vec![
         Subject { name: format!("signin:pair:{name}:{address}"), limit: settings.failed_signins },
         Subject { name: format!("signin:address:{address}"), limit: settings.failed_signins_per_address },
@@ -71,6 +71,6 @@ pub async fn begin(
 }
 
 /// Redis gets fingerprints, never addresses.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+fn subject(name: &str) -> String {
+    hex::encode(&token::fingerprint(name)[..16])
 }

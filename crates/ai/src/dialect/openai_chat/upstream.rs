@@ -1,7 +1,5 @@
 //! Chat completions as an upstream: requests written, answers read.
 
-use std::fmt::Write as _;
-
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -161,11 +159,7 @@ fn short_user(user: &str) -> String {
 
 /// A name that says nothing but whose it is.
 pub(crate) fn hashed(name: &str) -> String {
-    Sha256::digest(name).iter().fold(String::new(), |mut hash, byte| {
-        // Writing into a string can't fail.
-        let _ = write!(hash, "{byte:02x}");
-        hash
-    })
+    hex::encode(Sha256::digest(name))
 }
 
 fn messages(request: &Request, server: Server, thoughts: Thoughts) -> Value {
