@@ -70,7 +70,8 @@ impl ToolTranscript {
 
     /// Whether something of the last round has no result yet.
     pub fn is_open(&self) -> bool {
-        self.rows.iter().any(|row| matches!(row.status.as_str(), "waiting" | "queued" | "running"))
+        const OPEN: [ToolCallStatus; 3] = [ToolCallStatus::Waiting, ToolCallStatus::Queued, ToolCallStatus::Running];
+        self.rows.iter().any(|row| row.status.parse().is_ok_and(|status: ToolCallStatus| OPEN.contains(&status)))
     }
 
     /// Adds functions that were called and are offered no more: providers want to be told of what the conversation speaks of.

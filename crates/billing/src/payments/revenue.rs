@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ::payment::SubscriptionState;
 use appcore::{
     AppError, PlanId, Timestamp,
     credits::MicroCredits,
@@ -72,8 +73,10 @@ pub async fn revenue(
         RevenueGroup { key: key.to_owned(), money, credits }
     });
     let (groups, total) = (groups.collect(), total.view());
-    let subscribed = rows::subscribed(db, now).await?;
-    let mut ids: Vec<PlanId> = subscribed.iter().map(|row| row.plan_id).collect();
+    let subscribed = rows::subscribed(db, now).await?.into_iter();
+    let subscribed: Vec<(SubscriptionState, Subscribed)> =
+        subscribed.map(|row| state(&row).map(|state| (state, row))).collect::<Result<_, AppError>>()?;
+    let mut ids: Vec<PlanId> = subscribed.iter().map(|(_, row)| row.plan_id).collect();
     ids.sort_unstable();
     ids.dedup();
     let mut known = BTreeMap::new();
@@ -190,25 +193,32 @@ fn month_before(date: Date, months: usize) -> Option<Date> {
     Some(first)
 }
 
-fn counts(subscribed: &[Subscribed]) -> SubscriptionCounts {
+fn state(row: &Subscribed) -> Result<SubscriptionState, AppError> {
+    row.state.parse().map_err(AppError::internal)
+}
+
+fn counts(subscribed: &[(SubscriptionState, Subscribed)]) -> SubscriptionCounts {
     let mut counts = SubscriptionCounts::default();
-    for row in subscribed {
-        match row.state.as_str() {
-            "active" => counts.active += row.count,
-            "trialing" => counts.trialing += row.count,
-            "past_due" => counts.past_due += row.count,
-            "canceling" => counts.canceling += row.count,
-            _ => {}
+    for (state, row) in subscribed {
+        match state {
+            SubscriptionState::Active => counts.active += row.count,
+            SubscriptionState::Trialing => counts.trialing += row.count,
+            SubscriptionState::PastDue => counts.past_due += row.count,
+            SubscriptionState::Canceling => counts.canceling += row.count,
+            SubscriptionState::Ended => {}
         }
     }
     counts
 }
 
 /// What those come to in a month that go on and are paid.
-fn monthly(subscribed: &[Subscribed], plans: &BTreeMap<PlanId, PricingPlan>) -> Vec<Price> {
+fn monthly(subscribed: &[(SubscriptionState, Subscribed)], plans: &BTreeMap<PlanId, PricingPlan>) -> Vec<Price> {
     // Of a year, so that nothing is lost of a price that twelve doesn't divide.
     let mut yearly: BTreeMap<&str, i64> = BTreeMap::new();
-    for row in subscribed.iter().filter(|row| matches!(row.state.as_str(), "active" | "past_due")) {
+    for (state, row) in subscribed {
+        if !matches!(state, SubscriptionState::Active | SubscriptionState::PastDue) {
+            continue;
+        }
         let (Some(plan), Some(currency)) = (plans.get(&row.plan_id), row.currency.as_deref()) else { continue };
         let Some(price) = plan.prices.iter().find(|price| price.currency == currency) else { continue };
         let times = if plan.interval == Some(PlanInterval::Year) { 1 } else { 12 };
@@ -271,18 +281,15 @@ mod tests {
             is_active: true,
         };
         let (month, year) = (plan(PlanInterval::Month, 2_400), plan(PlanInterval::Year, 24_010));
-        let row = |plan: &PricingPlan, state: &str, seats| Subscribed {
-            state: state.to_owned(),
-            plan_id: plan.id,
-            currency: Some("USD".to_owned()),
-            count: 1,
-            seats,
+        let row = |plan: &PricingPlan, state: SubscriptionState, seats| {
+            let (plan_id, currency) = (plan.id, Some("USD".to_owned()));
+            (state, Subscribed { state: state.to_string(), plan_id, currency, count: 1, seats })
         };
         let rows = [
-            row(&month, "active", 3),
-            row(&year, "past_due", 1),
-            row(&month, "canceling", 5),
-            row(&month, "trialing", 5),
+            row(&month, SubscriptionState::Active, 3),
+            row(&year, SubscriptionState::PastDue, 1),
+            row(&month, SubscriptionState::Canceling, 5),
+            row(&month, SubscriptionState::Trialing, 5),
         ];
         let plans = BTreeMap::from([(month.id, month), (year.id, year)]);
         assert_eq!(monthly(&rows, &plans), [Price { currency: "USD".to_owned(), amount: 3 * 2_400 + 2_000 }]);

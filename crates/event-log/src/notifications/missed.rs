@@ -5,7 +5,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use appcore::{AppError, Timestamp, UserId, auth::token, view::PresenceStatus};
+use appcore::{
+    AppError, Timestamp, UserId,
+    auth::token,
+    view::{NotificationKind, PresenceStatus},
+};
 use dbcontext::query::{
     self,
     notifications::{self as rows, NotificationRow},
@@ -56,7 +60,12 @@ impl Job<EventLogService> for MissedJob {
 
 /// Asks for mails to those who want them, in the transaction that stores what they are about. One at a time for each.
 pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[NotificationRow]) -> Result<(), AppError> {
-    let people: Vec<UserId> = new.iter().filter(|row| row.kind != "reaction").map(|row| row.user_id).collect();
+    let mut people: Vec<UserId> = Vec::new();
+    for row in new {
+        if row.kind()? != NotificationKind::Reaction {
+            people.push(row.user_id);
+        }
+    }
     if people.is_empty() {
         return Ok(());
     }
