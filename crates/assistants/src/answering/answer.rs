@@ -6,33 +6,37 @@
 //! What goes wrong is told to the reader: the message ends as failed, with a sentence and the chance to ask again, and the job has done its
 //! duty. The schedule of the [`jobs`] is for an answer that could not even do that, because the database or this program failed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use ai::{AiError, ChatRequest, Route};
 use appcore::{
     AppError, Code, Timestamp, UserId,
     config::Config,
-    view::{AnswerFigures, Message, MessageStatus, ToolCallStatus, TranscriptState, Upload, Visibility},
+    view::{
+        AnswerContext, AnswerFigures, Message, MessageStatus, SeenFile, ToolCallStatus, TranscriptState, Upload,
+        Visibility,
+    },
 };
 use dbcontext::{entity::assistant, query};
 use event_log::events::{AnswerJob, BeginAnswer, Change, FinishAnswer};
-use jobs::{Ended, Job, Lease, Over, Stored as _, Work};
+use jobs::{Ended, Job, Over, Stored as _, Work};
 use platform::work_pools::job_owner;
 use tokio::{
     sync::Mutex,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     context::{self, Question},
     draft::Draft,
     files::FileReader,
     measure::Measure,
+    watch::Watch,
     writing::{TELL_EVERY, Trouble, Writing, Written, store},
 };
 use crate::{
     AssistantsService,
-    knowledge::Known,
+    knowledge::{Consulted, Known},
     tools::{self, ToolTranscript},
 };
 
@@ -96,126 +100,237 @@ async fn answer(answer: AnswerJob, job: Work<'_, AssistantsService>) -> Result<E
 }
 
 async fn work(answer: &AnswerJob, job: Work<'_, AssistantsService>) -> Result<Ended, AppError> {
-    let Work { state: service, claim, lease, draining } = job;
+    let Work { state: service, claim, .. } = job;
     if claim.stop_requested {
         return end_as_it_is(service, answer, MessageStatus::Stopped, None).await.map(|_| Ended::Done);
     }
     if claim.attempt - claim.attempts_before > MOST_ATTEMPTS {
         return Err(AppError::internal(anyhow::anyhow!("no worker got to the end of it")));
     }
-    // Before readers see the answer, so that no wish to stop it is missed.
-    let stop = service.answering.watch(answer.answer_id);
-    let db = service.db.reader();
-    let assistant = query::assistants::get(db, answer.assistant_id).await?.filter(|row| is_usable_by(row, claim.owner));
-    let Some(assistant) = assistant else {
-        return fail(service, answer, ASSISTANT_GONE).await.map(|_| Ended::Done);
-    };
-    if service.config.ai.transcription_model.is_some() && waits_for_words(service, answer).await? {
-        let is_aside = query::jobs::put_aside(&service.db, claim.id, claim.attempt, HEAR_AGAIN).await?;
-        return Ok(if is_aside { Ended::Aside } else { Ended::Lost });
+    match AnswerRun::new(answer, job).run().await {
+        Ok(ended) | Err(Exit::Ended(ended)) => Ok(ended),
+        Err(Exit::Failed(error)) => Err(error),
     }
-    let chosen = chosen_model(service, answer, &assistant).await?;
-    let (model, route) = gateway::answering(&service.gateway, chosen.as_deref());
-    let begun = begin(service, answer, &model).await?;
-    if begun.status != MessageStatus::Streaming {
-        return Ok(Ended::Done);
-    }
-    let known = Known::of(service, assistant.id, (answer.conversation_id, claim.owner)).await?;
-    let (room, now) = (known.tokens, service.clock.now());
-    let tokens = service.config.ai.context_tokens - room;
-    let files = FileReader::new(service, job_owner(claim), service.gateway.find_model(&model).as_deref(), tokens);
-    let asked = context::request(db, answer, &assistant, claim.owner, tokens, now, files).await?;
-    let Some(Question { request, context, files }) = asked else {
-        return fail(service, answer, QUESTION_GONE).await.map(|_| Ended::Done);
-    };
-    let offer = match claim.owner {
-        Some(_) => tools::offer(service, &assistant, answer.conversation_id).await?,
-        None => tools::Offer::default(),
-    };
-    let version = begun.versions.map_or(1, |versions| versions.index);
-    let mut transcript = if begun.tool_calls.is_empty() {
-        ToolTranscript::new(answer.answer_id, version)
-    } else {
-        ToolTranscript::load(service, answer.answer_id, version, claim.attempt).await?
-    };
-    let kept = transcript.text_end(&begun.content);
-    let calling = Mutex::new(());
-    let consulted = tokio::select! {
-        consulted = known.consult(service, (&assistant, claim.owner), answer.answer_id, &request.messages) => consulted,
-        interruption = interruption(service, lease, stop.token(), draining, &calling) => return match interruption {
-            Interruption::Stop => end_as_it_is(service, answer, MessageStatus::Stopped, None).await.map(|_| Ended::Done),
-            Interruption::HandOn => Ok(Ended::HandedOn),
-            Interruption::Lost => Ok(Ended::Lost),
-        },
-    };
-    let (request, context) = consulted.add_to(request, context, room);
-    let (mut draft, mut measure) = (Draft::after(begun.content, kept), Measure::begin(context, files));
-    let request = context::with_tools(request, &offer);
-    let writing = Writing::new(job, answer, (&assistant, &model, route), (&offer, request), &calling);
-    let written = tokio::select! {
-        written = writing.run(&mut transcript, &mut draft, &mut measure) => Ok(written),
-        interruption = interruption(service, lease, stop.token(), draining, &calling) => Err(interruption),
-    };
-    writing.pay(&mut measure, status_of(&written));
-    let (status, reason) = match written {
-        Ok(Ok(Written::Whole)) => (MessageStatus::Complete, None),
-        Ok(Ok(Written::Waits(until))) => return put_aside(answer, job, version, until).await,
-        Ok(Err(Trouble::Ours(error))) => return Err(error),
-        // What is written so far stays.
-        Ok(Err(Trouble::Refused(error))) => (MessageStatus::Failed, Some(error.sentence().into_owned())),
-        Ok(Err(Trouble::Provider(error))) => {
-            tracing::warn!(code = error.code(), answer = %answer.answer_id, "an answer failed");
-            (MessageStatus::Failed, Some(error.to_string()))
-        }
-        Err(Interruption::Stop) => (MessageStatus::Stopped, None),
-        Err(Interruption::HandOn) => {
-            if !draft.is_behind() {
-                store(service, answer.answer_id, draft.text()).await?;
-            }
-            return Ok(Ended::HandedOn);
-        }
-        Ok(Err(Trouble::Moot)) => return Ok(Ended::Done),
-        Ok(Err(Trouble::Lost)) | Err(Interruption::Lost) => return Ok(Ended::Lost),
-    };
-    if draft.has_untold() && !draft.overtakes() {
-        // So that the pieces are the whole text, also for who follows them only.
-        sleep(TELL_EVERY).await;
-        writing.tell(&mut draft);
-    }
-    if !lease.holds() {
-        return Ok(Ended::Lost);
-    }
-    let content = if status == MessageStatus::Complete { draft.into_text() } else { draft.into_longer() };
-    let end = End {
-        figures: Some(consulted.figures(measure.figures(), &content)),
-        content,
-        status,
-        reason,
-        thoughts: measure.thoughts(),
-    };
-    finish(service, answer, end).await.map(|()| Ended::Done)
 }
 
-/// Puts the job aside until somebody has decided about its calls, or the time for that is over.
-async fn put_aside(
-    answer: &AnswerJob,
-    job: Work<'_, AssistantsService>,
+/// One attempt at an answer: prepare, retrieve, generate, finish.
+struct AnswerRun<'a> {
+    answer: &'a AnswerJob,
+    job: Work<'a, AssistantsService>,
+    stop: Watch,
+    /// Held while tools are called: an interruption may wait for them.
+    calling: Mutex<()>,
+}
+
+/// Early end of a run.
+enum Exit {
+    Ended(Ended),
+    Failed(AppError),
+}
+
+impl From<AppError> for Exit {
+    fn from(error: AppError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Everything that an answer is generated from.
+struct Prepared {
+    assistant: assistant::Model,
+    model: String,
+    route: Result<Arc<Route>, AiError>,
+    request: ChatRequest,
+    context: AnswerContext,
+    files: Vec<SeenFile>,
+    offer: tools::Offer,
+    transcript: ToolTranscript,
     version: i64,
-    until: Timestamp,
-) -> Result<Ended, AppError> {
-    let Work { state: service, claim, .. } = job;
-    let wait = Duration::from_millis(u64::try_from(until.0 - service.clock.now().0).unwrap_or(0)) + PAST_EXPIRY;
-    if !query::jobs::put_aside(&service.db, claim.id, claim.attempt, wait).await? {
-        return Ok(Ended::Lost);
+    /// Text of an earlier attempt.
+    content: String,
+}
+
+/// What the model wrote, and how that ended.
+struct Generated {
+    draft: Draft,
+    measure: Measure,
+    status: MessageStatus,
+    reason: Option<String>,
+}
+
+impl<'a> AnswerRun<'a> {
+    fn new(answer: &'a AnswerJob, job: Work<'a, AssistantsService>) -> Self {
+        // Before readers see the answer, so that no wish to stop it is missed.
+        let stop = job.state.answering.watch(answer.answer_id);
+        Self { answer, job, stop, calling: Mutex::new(()) }
     }
-    // A decision that was made before did not find a job that waits.
-    let calls = query::tool_calls::of_version(service.db.writer(), answer.answer_id, version).await?;
-    if calls.iter().all(|call| call.status != ToolCallStatus::Waiting.as_str())
-        && query::jobs::hasten(service.db.writer(), AnswerJob::KIND, answer.answer_id.0).await?
-    {
-        service.wake_workers();
+
+    async fn run(&self) -> Result<Ended, Exit> {
+        let (prepared, known) = self.prepare().await?;
+        let (prepared, consulted) = self.retrieve(prepared, known).await?;
+        let generated = self.generate(prepared).await?;
+        self.finish(&consulted, generated).await
     }
-    Ok(Ended::Aside)
+
+    /// Begins the answer and builds the request from the conversation, with the tools that are offered.
+    async fn prepare(&self) -> Result<(Prepared, Known), Exit> {
+        let (Work { state: service, claim, .. }, answer) = (self.job, self.answer);
+        let db = service.db.reader();
+        let assistant = query::assistants::get(db, answer.assistant_id).await?;
+        let Some(assistant) = assistant.filter(|row| is_usable_by(row, claim.owner)) else {
+            return Err(self.fail(ASSISTANT_GONE).await?);
+        };
+        if service.config.ai.transcription_model.is_some() && waits_for_words(service, answer).await? {
+            let is_aside = query::jobs::put_aside(&service.db, claim.id, claim.attempt, HEAR_AGAIN).await?;
+            return Err(Exit::Ended(if is_aside { Ended::Aside } else { Ended::Lost }));
+        }
+        let chosen = chosen_model(service, answer, &assistant).await?;
+        let (model, route) = gateway::answering(&service.gateway, chosen.as_deref());
+        let begun = begin(service, answer, &model).await?;
+        if begun.status != MessageStatus::Streaming {
+            return Err(Exit::Ended(Ended::Done));
+        }
+        let known = Known::of(service, assistant.id, (answer.conversation_id, claim.owner)).await?;
+        let now = service.clock.now();
+        let tokens = service.config.ai.context_tokens - known.tokens;
+        let files = FileReader::new(service, job_owner(claim), service.gateway.find_model(&model).as_deref(), tokens);
+        let asked = context::request(db, answer, &assistant, claim.owner, tokens, now, files).await?;
+        let Some(Question { request, context, files }) = asked else {
+            return Err(self.fail(QUESTION_GONE).await?);
+        };
+        let offer = match claim.owner {
+            Some(_) => tools::offer(service, &assistant, answer.conversation_id).await?,
+            None => tools::Offer::default(),
+        };
+        let version = begun.versions.map_or(1, |versions| versions.index);
+        let transcript = if begun.tool_calls.is_empty() {
+            ToolTranscript::new(answer.answer_id, version)
+        } else {
+            ToolTranscript::load(service, answer.answer_id, version, claim.attempt).await?
+        };
+        let content = begun.content;
+        let prepared =
+            Prepared { assistant, model, route, request, context, files, offer, transcript, version, content };
+        Ok((prepared, known))
+    }
+
+    /// Adds what the assistant's files say about the question.
+    async fn retrieve(&self, prepared: Prepared, known: Known) -> Result<(Prepared, Consulted), Exit> {
+        let Work { state: service, claim, .. } = self.job;
+        let room = known.tokens;
+        let asking = (&prepared.assistant, claim.owner);
+        let consulted = tokio::select! {
+            consulted = known.consult(service, asking, self.answer.answer_id, &prepared.request.messages) => consulted,
+            interruption = self.interruption() => return Err(Exit::Ended(match interruption {
+                Interruption::Stop => {
+                    end_as_it_is(service, self.answer, MessageStatus::Stopped, None).await?;
+                    Ended::Done
+                }
+                Interruption::HandOn => Ended::HandedOn,
+                Interruption::Lost => Ended::Lost,
+            })),
+        };
+        let (request, context) = consulted.add_to(prepared.request, prepared.context, room);
+        Ok((Prepared { request, context, ..prepared }, consulted))
+    }
+
+    /// Lets the model write and call tools until the answer is whole, or is broken off.
+    async fn generate(&self, prepared: Prepared) -> Result<Generated, Exit> {
+        let (service, answer) = (self.job.state, self.answer);
+        let Prepared { assistant, model, route, offer, mut transcript, version, content, .. } = prepared;
+        let kept = transcript.text_end(&content);
+        let mut draft = Draft::after(content, kept);
+        let mut measure = Measure::begin(prepared.context, prepared.files);
+        let request = context::with_tools(prepared.request, &offer);
+        let writing = Writing::new(self.job, answer, (&assistant, &model, route), (&offer, request), &self.calling);
+        let written = tokio::select! {
+            written = writing.run(&mut transcript, &mut draft, &mut measure) => Ok(written),
+            interruption = self.interruption() => Err(interruption),
+        };
+        writing.pay(&mut measure, status_of(&written));
+        let (status, reason) = match written {
+            Ok(Ok(Written::Whole)) => (MessageStatus::Complete, None),
+            Ok(Ok(Written::Waits(until))) => return Err(Exit::Ended(self.put_aside(version, until).await?)),
+            Ok(Err(Trouble::Ours(error))) => return Err(error.into()),
+            // What is written so far stays.
+            Ok(Err(Trouble::Refused(error))) => (MessageStatus::Failed, Some(error.sentence().into_owned())),
+            Ok(Err(Trouble::Provider(error))) => {
+                tracing::warn!(code = error.code(), answer = %answer.answer_id, "an answer failed");
+                (MessageStatus::Failed, Some(error.to_string()))
+            }
+            Err(Interruption::Stop) => (MessageStatus::Stopped, None),
+            Err(Interruption::HandOn) => {
+                if !draft.is_behind() {
+                    store(service, answer.answer_id, draft.text()).await?;
+                }
+                return Err(Exit::Ended(Ended::HandedOn));
+            }
+            Ok(Err(Trouble::Moot)) => return Err(Exit::Ended(Ended::Done)),
+            Ok(Err(Trouble::Lost)) | Err(Interruption::Lost) => return Err(Exit::Ended(Ended::Lost)),
+        };
+        if draft.has_untold() && !draft.overtakes() {
+            // So that the pieces are the whole text, also for who follows them only.
+            sleep(TELL_EVERY).await;
+            writing.tell(&mut draft);
+        }
+        Ok(Generated { draft, measure, status, reason })
+    }
+
+    /// Stores the end of the answer.
+    async fn finish(&self, consulted: &Consulted, generated: Generated) -> Result<Ended, Exit> {
+        if !self.job.lease.holds() {
+            return Ok(Ended::Lost);
+        }
+        let Generated { draft, mut measure, status, reason } = generated;
+        let content = if status == MessageStatus::Complete { draft.into_text() } else { draft.into_longer() };
+        let end = End {
+            figures: Some(consulted.figures(measure.figures(), &content)),
+            content,
+            status,
+            reason,
+            thoughts: measure.thoughts(),
+        };
+        store_end(self.job.state, self.answer, end).await?;
+        Ok(Ended::Done)
+    }
+
+    /// Puts the job aside until somebody has decided about its calls, or the time for that is over.
+    async fn put_aside(&self, version: i64, until: Timestamp) -> Result<Ended, AppError> {
+        let (Work { state: service, claim, .. }, answer) = (self.job, self.answer);
+        let wait = Duration::from_millis(u64::try_from(until.0 - service.clock.now().0).unwrap_or(0)) + PAST_EXPIRY;
+        if !query::jobs::put_aside(&service.db, claim.id, claim.attempt, wait).await? {
+            return Ok(Ended::Lost);
+        }
+        // A decision that was made before did not find a job that waits.
+        let calls = query::tool_calls::of_version(service.db.writer(), answer.answer_id, version).await?;
+        if calls.iter().all(|call| call.status != ToolCallStatus::Waiting.as_str())
+            && query::jobs::hasten(service.db.writer(), AnswerJob::KIND, answer.answer_id.0).await?
+        {
+            service.wake_workers();
+        }
+        Ok(Ended::Aside)
+    }
+
+    /// Ends the answer as failed, with a reason for the reader; the job is done.
+    async fn fail(&self, reason: &str) -> Result<Exit, AppError> {
+        fail(self.job.state, self.answer, reason).await.map(|_| Exit::Ended(Ended::Done))
+    }
+
+    /// Returns when the writing has to be broken off; keeps the lease until then.
+    async fn interruption(&self) -> Interruption {
+        let Work { state: service, lease, draining, .. } = self.job;
+        let drained = async {
+            draining.cancelled().await;
+            _ = timeout(CALLS_END, self.calling.lock()).await;
+        };
+        tokio::select! {
+            () = self.stop.token().cancelled() => Interruption::Stop,
+            () = drained => Interruption::HandOn,
+            over = lease.keep(&service.db) => match over {
+                Over::StopRequested => Interruption::Stop,
+                Over::Lost => Interruption::Lost,
+            },
+        }
+    }
 }
 
 /// Whether the question is spoken and will be written down soon.
@@ -268,28 +383,6 @@ async fn chosen_model(
     Ok(chosen.or_else(|| assistant.model.clone()))
 }
 
-/// Returns when the writing has to be broken off; keeps the lease until then.
-async fn interruption(
-    service: &AssistantsService,
-    lease: &Lease,
-    stop: &CancellationToken,
-    draining: &CancellationToken,
-    calling: &Mutex<()>,
-) -> Interruption {
-    let drained = async {
-        draining.cancelled().await;
-        _ = timeout(CALLS_END, calling.lock()).await;
-    };
-    tokio::select! {
-        () = stop.cancelled() => Interruption::Stop,
-        () = drained => Interruption::HandOn,
-        over = lease.keep(&service.db) => match over {
-            Over::StopRequested => Interruption::Stop,
-            Over::Lost => Interruption::Lost,
-        },
-    }
-}
-
 async fn begin(service: &AssistantsService, answer: &AnswerJob, model: &str) -> Result<Message, AppError> {
     let change = Change::BeginAnswer(BeginAnswer {
         conversation_id: answer.conversation_id,
@@ -303,7 +396,7 @@ async fn begin(service: &AssistantsService, answer: &AnswerJob, model: &str) -> 
 }
 
 /// Ends an answer. A database that is away for a moment does not cost the reader the whole of it.
-async fn finish(service: &AssistantsService, answer: &AnswerJob, end: End) -> Result<(), AppError> {
+async fn store_end(service: &AssistantsService, answer: &AnswerJob, end: End) -> Result<(), AppError> {
     let change = FinishAnswer {
         conversation_id: answer.conversation_id,
         answer_id: answer.answer_id,
@@ -339,7 +432,7 @@ async fn end_as_it_is(
     match query::messages::get(service.db.writer(), answer.answer_id).await? {
         Some(message) => {
             let end = End { content: message.content, status, reason, figures: None, thoughts: None };
-            finish(service, answer, end).await.map(|()| true)
+            store_end(service, answer, end).await.map(|()| true)
         }
         None => Ok(false),
     }

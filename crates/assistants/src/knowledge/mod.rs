@@ -36,7 +36,7 @@ use dbcontext::{
     },
 };
 
-pub(crate) use consult::Known;
+pub(crate) use consult::{Consulted, Known};
 use files::uploads::space;
 pub use holder::Shelf;
 use jobs::{self, Stored as _};
