@@ -13,7 +13,7 @@ use platform::time_zone;
 use uuid::Uuid;
 
 use crate::SearchService;
-use crate::{Hit, PlannedSearch};
+use crate::{plan::PlannedSearch, window::Hit};
 
 /// Of each kind of facets.
 const MOST: usize = 20;

@@ -8,7 +8,7 @@ use appcore::{
 use dbcontext::query::search::{self as rows, Readable};
 
 use crate::SearchService;
-use crate::{Ask, count, names, off_loop, place};
+use crate::{Ask, count, hits::place, names, off_loop};
 
 /// Conversations by their titles, those with the newest activity first.
 pub(super) async fn conversations(

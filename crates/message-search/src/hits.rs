@@ -1,0 +1,109 @@
+//! Hits as they are shown: the messages as they may be read now, with the places of what was found.
+
+use std::{collections::HashMap, ops::Range};
+
+use ::search::{Match, Matcher, Reading, utf16};
+use appcore::{
+    AppError,
+    view::{FoundConversation, FoundInFile, Message, SearchHit},
+};
+use dbcontext::query::search::{self as rows, Readable};
+use uuid::Uuid;
+
+use crate::{SearchService, document, files, off_loop, plan::PlannedSearch, window::Hit};
+
+/// So much of a file is shown, in bytes, and so much of that before the first word that was found.
+const EXCERPT: usize = 240;
+const EXCERPT_BEFORE: usize = 60;
+
+/// The messages themselves, as they may be read now.
+pub(super) async fn shown_hits(
+    service: &SearchService,
+    asked: &PlannedSearch,
+    reading: &Reading,
+    hits: &[&Hit],
+) -> Result<Vec<SearchHit>, AppError> {
+    if hits.is_empty() {
+        return Ok(Vec::new());
+    }
+    let in_files: Vec<Uuid> = hits.iter().filter(|hit| hit.is_in_files).map(|hit| hit.candidate.message).collect();
+    let mut said = HashMap::new();
+    if !in_files.is_empty() {
+        said = files::by_message(rows::shown_file_texts(service.db.reader(), asked.user, &in_files).await?);
+    }
+    let ids: Vec<Uuid> = hits.iter().map(|hit| hit.candidate.message).collect();
+    let found = rows::found(service.db.reader(), asked.user, &ids).await?;
+    let mut found: HashMap<Uuid, _> = found.into_iter().map(|row| (row.id.0, row)).collect();
+    let mut messages = Vec::with_capacity(hits.len());
+    for hit in hits {
+        let Some(row) = found.remove(&hit.candidate.message) else { continue };
+        let message = match Message::try_from(row) {
+            Ok(message) => message,
+            Err(error) => {
+                // The others are found all the same.
+                tracing::warn!(%error, id = %hit.candidate.message, "a message that was found can't be read");
+                continue;
+            }
+        };
+        let texts = hit.is_in_files.then(|| said.remove(&message.id.0).unwrap_or_default());
+        messages.push((message, hit.found.highlights.clone(), texts));
+    }
+    let (query, reading) = (asked.query.clone(), reading.clone());
+    let mut shown = off_loop(move || {
+        let located =
+            |(message, highlights, texts)| located(&Matcher::new(&query, &reading), message, highlights, texts);
+        messages.into_iter().filter_map(located).collect::<Vec<SearchHit>>()
+    })
+    .await?;
+    for hit in &mut shown {
+        let conversation = hit.message.as_ref().map(|message| message.conversation_id.0);
+        hit.conversation = conversation.and_then(|id| asked.conversations.get(&id)).map(place).transpose()?;
+    }
+    Ok(shown)
+}
+
+/// A message with the places of what was found: in its own text, or in the `texts` of its files. `None` where these don't say it any more.
+fn located(
+    matcher: &Matcher<'_>,
+    message: Message,
+    mut highlights: Vec<Range<usize>>,
+    texts: Option<document::Texts>,
+) -> Option<SearchHit> {
+    let mut file = None;
+    if let Some(texts) = texts {
+        let (text, parts) = document::whole(&message.content, &message.attachments, &texts);
+        let found = matcher.matches(&text)?;
+        file = in_file(&message, &text, &parts, &found);
+        highlights = found.highlights;
+    }
+    highlights.retain(|range| range.end <= message.content.len());
+    let is_whole = highlights.iter().all(|range| message.content.get(range.clone()).is_some());
+    let highlights = if is_whole { utf16(&message.content, &highlights) } else { Vec::new() };
+    Some(SearchHit { message: Some(message), highlights, file, ..SearchHit::default() })
+}
+
+/// What the first of a message's files says around the words that were found.
+fn in_file(message: &Message, text: &str, parts: &[(usize, Range<usize>)], found: &Match) -> Option<FoundInFile> {
+    let (first, (number, part)) = found.highlights.iter().find_map(|place| {
+        let part = parts.iter().find(|(_, part)| part.start <= place.start && place.end <= part.end)?;
+        Some((place, part))
+    })?;
+    let file = message.attachments.get(*number)?;
+    let start = text.ceil_char_boundary(part.start.max(first.start.saturating_sub(EXCERPT_BEFORE)));
+    let end = text.floor_char_boundary(part.end.min(start + EXCERPT)).max(first.end);
+    let within: Vec<Range<usize>> = found
+        .highlights
+        .iter()
+        .filter(|place| start <= place.start && place.end <= end)
+        .map(|place| place.start - start..place.end - start)
+        .collect();
+    // One line, in which everything stays where it is.
+    let excerpt = text.get(start..end)?.replace(['\n', '\t'], " ");
+    let highlights = utf16(&excerpt, &within);
+    Some(FoundInFile { upload_id: file.id, name: file.name.clone(), excerpt, highlights })
+}
+
+pub(super) fn place(one: &Readable) -> Result<FoundConversation, AppError> {
+    let kind = one.kind.parse().map_err(AppError::internal)?;
+    Ok(FoundConversation { id: one.id, kind, title: one.title.clone() })
+}

@@ -1,0 +1,189 @@
+//! Reads what is asked for: the query, where it is looked for, and where a search goes on.
+
+use std::collections::{BTreeSet, HashMap};
+
+use ::search::{Days, Deadline, Has, Plan, Query};
+use appcore::{
+    AppError, ConversationId, Timestamp, UserId, WorkspaceId,
+    view::{ConversationKind, SearchHas, SearchSort, SearchType},
+};
+use dbcontext::query::{search::Readable, users};
+use jiff::tz::TimeZone;
+use platform::time_zone;
+use uuid::Uuid;
+
+use crate::{SearchService, names, window::WINDOW};
+
+/// What somebody asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    pub text: String,
+    pub kind_of_hit: SearchType,
+    pub workspace_id: Option<WorkspaceId>,
+    /// People and assistants, by one of whom it is; anybody where they are none.
+    pub authors: Vec<UserId>,
+    /// In one of these; anywhere where they are none.
+    pub conversations: Vec<ConversationId>,
+    /// Of the one conversation, what was said after this event; 0 for all of it.
+    pub after_seq: i64,
+    pub kind: Option<ConversationKind>,
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    /// Of which days are; where it is left out, the one that they have chosen, else UTC.
+    pub timezone: Option<String>,
+    /// All of these.
+    pub has: Vec<SearchHas>,
+    pub sort: SearchSort,
+    /// Words are looked for as they were typed, whatever is found.
+    pub is_exact: bool,
+    pub limit: Option<u64>,
+    pub cursor: Option<String>,
+}
+
+/// Where a search goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cursor {
+    /// Similar words are looked for as well.
+    pub(super) is_wide: bool,
+    /// Hits of the window that were shown.
+    pub(super) shown: usize,
+    /// The window begins below this number.
+    pub(super) below: i64,
+}
+
+impl Cursor {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (mode, rest) = text.split_at_checked(1)?;
+        let (shown, below) = rest.split_once('-')?;
+        let is_wide = match mode {
+            "e" => false,
+            "w" => true,
+            _ => return None,
+        };
+        Some(Self { is_wide, shown: shown.parse().ok()?, below: below.parse().ok().filter(|below| *below > 0)? })
+    }
+
+    pub(super) fn text(self) -> String {
+        format!("{}{}-{}", if self.is_wide { 'w' } else { 'e' }, self.shown, self.below)
+    }
+}
+
+/// What a search is made of, read.
+pub(super) struct PlannedSearch {
+    pub(super) user: UserId,
+    pub(super) after_seq: i64,
+    pub(super) query: Query,
+    pub(super) plan: Plan,
+    pub(super) sort: SearchSort,
+    pub(super) conversations: HashMap<Uuid, Readable>,
+    pub(super) zone: TimeZone,
+    pub(super) deadline: Deadline,
+}
+
+/// Days as they are now for whoever asks.
+struct LocalDays<'a> {
+    zone: &'a TimeZone,
+    now: Timestamp,
+}
+
+impl Days for LocalDays<'_> {
+    fn today(&self) -> i64 {
+        time_zone::day_of(self.zone, self.now)
+    }
+
+    fn begins_at(&self, day: i64) -> i64 {
+        time_zone::beginning_of(self.zone, day).millis()
+    }
+}
+
+pub(super) async fn zone(service: &SearchService, user: UserId, ask: &Ask) -> Result<TimeZone, AppError> {
+    if let Some(name) = &ask.timezone {
+        return time_zone::find(name).ok_or_else(|| AppError::field("timezone", "invalid", time_zone::REFUSED));
+    }
+    let account = users::by_id(service.db.reader(), user).await?;
+    Ok(account.and_then(|account| time_zone::find(account.timezone.as_deref()?)).unwrap_or(TimeZone::UTC))
+}
+
+pub(super) fn parsed(service: &SearchService, ask: &Ask, zone: &TimeZone) -> Result<Query, AppError> {
+    Query::parse_by(&ask.text, &LocalDays { zone, now: service.clock.now() })
+        .map_err(|_| AppError::field("q", "too_long", "The search has too many words."))
+}
+
+/// What is asked for and where; none where there can be nothing.
+pub(super) async fn planned(
+    service: &SearchService,
+    user: UserId,
+    ask: &Ask,
+    read: (Query, TimeZone, Deadline),
+    readable: Vec<Readable>,
+) -> Result<Option<PlannedSearch>, AppError> {
+    let (mut query, zone, deadline) = read;
+    let db = service.db.reader();
+    if let Some(from) = ask.from {
+        query.begin_at(from.millis());
+    }
+    if let Some(to) = ask.to {
+        query.end_at(to.millis().saturating_add(1));
+    }
+    query.has.extend(ask.has.iter().map(|has| match has {
+        SearchHas::File => Has::File,
+        SearchHas::Image => Has::Image,
+        SearchHas::Link => Has::Link,
+        SearchHas::Voice => Has::Voice,
+    }));
+    if ask.kind_of_hit == SearchType::File {
+        query.has.insert(Has::File);
+    }
+    let mut conversations: HashMap<Uuid, Readable> = readable
+        .into_iter()
+        .filter(|one| ask.workspace_id.is_none_or(|id| id == one.workspace_id))
+        .filter(|one| ask.conversations.is_empty() || ask.conversations.contains(&one.id))
+        .filter(|one| ask.kind.is_none_or(|kind| kind.as_str() == one.kind))
+        .map(|one| (one.id.0, one))
+        .collect();
+    if !query.places.is_empty() {
+        let meant = names::places(db, user, &query.places, conversations.values()).await?;
+        conversations.retain(|id, _| meant.contains(id));
+    }
+    let mut authors: Option<BTreeSet<Uuid>> = None;
+    if !query.authors.is_empty() {
+        authors = Some(names::authors(db, user, &query.authors).await?);
+    }
+    if !ask.authors.is_empty() {
+        let chosen = ask.authors.iter().map(|author| author.0);
+        let is_meant = |author: &Uuid| authors.as_ref().is_none_or(|authors| authors.contains(author));
+        authors = Some(chosen.filter(is_meant).collect());
+    }
+    if conversations.is_empty() || authors.as_ref().is_some_and(BTreeSet::is_empty) {
+        return Ok(None);
+    }
+    let plan = Plan {
+        all: Vec::new(),
+        none: query.unwanted.clone(),
+        authors: authors.map(|authors| authors.into_iter().collect()),
+        has: query.has.clone(),
+        conversations: conversations.keys().copied().collect(),
+        from: query.from,
+        until: query.until,
+        is_wide: false,
+        below: None,
+        limit: WINDOW,
+        deadline,
+    };
+    let (after_seq, sort) = (ask.after_seq, ask.sort);
+    Ok(Some(PlannedSearch { user, after_seq, query, plan, sort, conversations, zone, deadline }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_are_read_as_they_are_written() {
+        let cursor = Cursor { is_wide: true, shown: 40, below: (1 << 40) + 7 };
+        assert_eq!(Cursor::parse(&cursor.text()), Some(cursor));
+        for wrong in ["", "e", "e1", "x1-2", "e1-", "e-1-5", "ee1-1", "é1-1", "e1--4"] {
+            assert_eq!(Cursor::parse(wrong), None, "{wrong}");
+        }
+    }
+}

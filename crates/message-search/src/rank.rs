@@ -1,0 +1,74 @@
+//! The order of hits, and what was meant by a typo.
+
+use std::{cmp::Reverse, collections::HashMap};
+
+use ::search::{Query, Wanted};
+use appcore::view::SearchCorrection;
+
+use crate::window::Hit;
+
+/// The best first, of those that are as good the newest. Words that may be meant by a typo take turns, the commonest of what was found first: otherwise what
+/// was said much lately hides what else may be meant.
+pub(super) fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
+    hits.sort_by_key(|hit| Reverse(hit.candidate.number));
+    let mut of_word: HashMap<(u32, &[Option<String>]), usize> = HashMap::new();
+    let turns: Vec<usize> = hits
+        .iter()
+        .map(|hit| {
+            let met = of_word.entry((hit.score, &hit.found.instead)).or_default();
+            *met += 1;
+            if hit.found.instead.iter().any(Option::is_some) { *met } else { 0 }
+        })
+        .collect();
+    let places: Vec<_> = hits
+        .iter()
+        .zip(turns)
+        .map(|(hit, turn)| {
+            let of_word = of_word.get(&(hit.score, hit.found.instead.as_slice())).copied().unwrap_or_default();
+            // What wasn't mistyped stays in the order of time.
+            let of_word = if turn == 0 { 0 } else { of_word };
+            (Reverse(hit.score), turn, Reverse(of_word), Reverse(hit.candidate.number))
+        })
+        .collect();
+    let mut placed: Vec<_> = places.into_iter().zip(hits).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, hit)| hit).collect()
+}
+
+/// The words that most of what was found has in the place of one that nothing has.
+pub(super) fn corrections(query: &Query, hits: &[Hit]) -> Vec<SearchCorrection> {
+    let of = |(at, wanted): (usize, &Wanted)| {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for hit in hits.iter().filter(|hit| !hit.found.instead.is_empty()) {
+            *counts.entry(hit.found.instead.get(at)?.as_deref()?).or_default() += 1;
+        }
+        let (instead, _) = counts.into_iter().max_by_key(|(word, count)| (*count, Reverse(*word)))?;
+        Some(SearchCorrection { typed: wanted.typed.clone(), instead: instead.to_owned() })
+    };
+    query.wanted.iter().enumerate().filter_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use ::search::{Candidate, Match};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn hit(number: i64, score: u32, instead: Option<&str>) -> Hit {
+        let id = Uuid::from_u128(1);
+        let candidate = Candidate { number, message: id, conversation: id, author: None, created_at: number };
+        let found = Match { instead: vec![instead.map(str::to_owned)], ..Match::default() };
+        Hit { candidate, found, score, has: BTreeSet::new(), is_in_files: false }
+    }
+
+    #[test]
+    fn what_may_be_meant_by_a_typo_takes_turns() {
+        let form = |number| hit(number, 6, Some("form"));
+        let hits = vec![hit(1, 12, None), hit(2, 6, Some("foam")), form(3), form(4), hit(5, 12, None), form(6)];
+        let order: Vec<i64> = ranked(hits).iter().map(|hit| hit.candidate.number).collect();
+        assert_eq!(order, [5, 1, 6, 2, 4, 3]);
+    }
+}
