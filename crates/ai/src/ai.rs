@@ -1,62 +1,30 @@
 //! All providers that there are, and the way of a worker's question to one of them.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
-    time::Duration,
-};
+mod chat;
+mod upstream;
 
-use appcore::{
-    ApiKeyId,
-    breaker::{Breaker, Circuit, Policy},
-    event::KeyFate,
-    view::GatewayPass,
-    work_pool::WorkOwner,
-};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use appcore::{ApiKeyId, breaker::Circuit, event::KeyFate, view::GatewayPass, work_pool::WorkOwner};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
 use outgoing::Outgoing;
-use reqwest::{
-    Method, Request, Response, Url,
-    header::{self, HeaderMap, HeaderValue},
-};
-use serde_json::{Value, json};
-use tokio::time::Instant;
 
+pub(crate) use self::{chat::written, upstream::Upstream};
 use crate::{
-    AiError, AiSettings, ApiStyle, ChatDelta, ChatRequest, ChatStream, Deployment, GatewayError, Limits, ProviderKind,
-    ProviderSettings, Route,
-    conversation::{self, Conversation},
+    AiError, AiSettings, ApiStyle, Deployment, GatewayError, Limits, ProviderKind, ProviderSettings, Route,
     demo::Demo,
-    dialect::{Place, costly, openai_chat},
-    forward::Stop,
+    dialect::{costly, openai_chat},
     given::{self, Followed, Given},
     heavy::off_loop,
-    keys::{KeyLease, KeyPool},
-    meter::Meter,
-    neutral::{Reader, Request as Question},
-    peek::estimate,
-    relay::Relay,
-    route::{Attempt, Persistence, Tries},
     settings::{SettingsError, Target},
     shelf::SharedShelf,
     signatures::Signatures,
-    takes::{self, OwnTakes},
-    wire::{Http, Opened, failure::Failure},
+    takes,
+    wire::Http,
 };
 
 /// The name of the model that the built-in demo goes by.
 const DEMO: &str = "demo";
-
-/// When a provider is not asked any more: its server fails or can't be reached, whichever key is used. What is wrong with one key is the
-/// pool's concern. The pauses are short, because each refused question is an answer that somebody waits for.
-const POLICY: Policy = Policy { failures: 5, pause: Duration::from_secs(1), longest_pause: Duration::from_secs(15) };
-
-/// Of so many models of a provider it is remembered what they refuse: callers may name any.
-const MOST_REMEMBERED: usize = 1_000;
-
-/// For so long a provider that answered is well, whoever waits for it in vain.
-const WELL: Duration = Duration::from_secs(30);
 
 /// Every provider that is configured or was added, or the demo where there is none.
 pub struct Ai {
@@ -107,26 +75,6 @@ pub struct KeyNews {
     /// None: for all models.
     pub model: Option<String>,
     pub fate: KeyFate,
-}
-
-/// A provider with its keys.
-pub(crate) struct Upstream {
-    pub name: String,
-    pub kind: ProviderKind,
-    pub http: Http,
-    pub base: Url,
-    /// Where it takes responses, if it does.
-    pub responses_url: Option<Url>,
-    /// Whether the tools that it runs itself are handed on.
-    pub hosted_tools: bool,
-    /// What passes to it although it routes or costs.
-    pub passes: Arc<[String]>,
-    pub keys: Arc<KeyPool>,
-    pub breaker: Breaker,
-    /// When it answered last, whatever it said.
-    answered_at: Mutex<Option<Instant>>,
-    /// Models that refuse to be asked for the usage of a stream.
-    without_stream_options: RwLock<HashSet<String>>,
 }
 
 impl Ai {
@@ -362,121 +310,11 @@ impl Ai {
             .find(|best| circuits().any(|circuit| circuit == *best))
             .unwrap_or(Circuit::Open)
     }
-
-    /// Asks along a route, and returns once the first token is there.
-    ///
-    /// Until then failures that may pass are retried (429, 5xx, a connection that fails or breaks): another key at once, the
-    /// same one after a wait that doubles or that the provider asked for. A wait beyond `Limits::patience` is left to the
-    /// reader. Dropping the future or the stream ends the request. The meter says at any moment what has been used.
-    pub async fn chat(&self, route: &Route, request: ChatRequest, meter: &Arc<Meter>) -> Result<ChatStream, AiError> {
-        let upstreams = self.upstreams();
-        if upstreams.default.is_none() {
-            let is_meant = route.deployments.iter().any(|deployment| *deployment == demo_deployment());
-            return if is_meant {
-                Ok(self.demo.answer(&request, Arc::clone(meter)))
-            } else {
-                Err(AiError::UnknownModel)
-            };
-        }
-        let deadline = Instant::now() + self.limits.deadline;
-        let Limits { retries: times, backoff: wait, patience, .. } = *self.limits;
-        let question = conversation::request(&request);
-        let size = request.estimated_tokens().saturating_add(request.max_tokens.map_or(0, u64::from));
-        let mut tries = Tries::new(&upstreams, route, size, Persistence { times, wait, patience }, deadline);
-        loop {
-            let attempt = tries.next().await.map_err(|failure| failure.error)?;
-            meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
-            match self.begin_chat(&attempt, (request.owner, &question), meter, deadline).await {
-                Ok(answer) => {
-                    let lease = attempt.succeeded();
-                    // The key counts as used for as long as the answer streams.
-                    return Ok(answer.inspect(move |_| _ = &lease).boxed());
-                }
-                // A question that can't be written is one without a word.
-                Err(Stop::Told(_)) => return Err(AiError::Rejected),
-                Err(Stop::Failed(failure)) => {
-                    meter.refused();
-                    tries.failed(attempt, failure).map_err(|failure| failure.error)?;
-                }
-            }
-        }
-    }
-
-    /// Asks along a route for a text, and breaks it off once there is enough of it.
-    pub async fn text(
-        &self,
-        route: &Route,
-        request: ChatRequest,
-        meter: &Arc<Meter>,
-        is_enough: impl Fn(&str) -> bool + Send,
-    ) -> Result<String, AiError> {
-        let mut said = self.chat(route, request, meter).await?;
-        let mut text = String::new();
-        while let Some(delta) = said.next().await {
-            match delta? {
-                ChatDelta::Text(more) => text.push_str(&more),
-                ChatDelta::Thought(_) | ChatDelta::Calls(_) => {}
-                ChatDelta::Done { .. } => break,
-            }
-            if is_enough(&text) {
-                break;
-            }
-        }
-        Ok(text)
-    }
-
-    /// Asks once and waits for the first token, so that what fails before it can still be tried again.
-    async fn begin_chat(
-        &self,
-        attempt: &Attempt<'_>,
-        (owner, question): (WorkOwner, &Question),
-        meter: &Arc<Meter>,
-        deadline: Instant,
-    ) -> Result<ChatStream, Stop> {
-        let upstream = attempt.upstream;
-        let own = attempt.takes.as_deref();
-        let body = written(upstream.kind, &upstream.base, question, attempt.model, own).map_err(Stop::Told)?;
-        meter.estimate_question(estimate(&body));
-        let url = upstream.address(attempt.model, true);
-        meter.sent();
-        let response = upstream.post(owner, attempt, &url, body, true, deadline).await?;
-        let mut listener = self.listener(attempt);
-        let body = match upstream.http.open(response, deadline).await? {
-            Opened::Stream(body) => body,
-            Opened::Whole(body) => {
-                let events = listener.whole(&body, meter)?;
-                let ends = listener.conclude(meter)?;
-                let said = Conversation::new(listener).tell(events, ends, meter)?;
-                return Ok(stream::iter(said.into_iter().map(Ok)).boxed());
-            }
-        };
-        let limits = Arc::clone(&self.limits);
-        let mut relay =
-            Relay::new(ApiStyle::Chat, Conversation::new(listener), body, Arc::clone(meter), limits, deadline);
-        relay.first().await?;
-        let pieces = |said: Result<Vec<ChatDelta>, Failure>| match said {
-            Ok(said) => stream::iter(said.into_iter().map(Ok).collect::<Vec<_>>()),
-            Err(failure) => stream::iter(vec![Err(failure.error)]),
-        };
-        Ok(stream::poll_fn(move |cx| relay.poll_out(cx)).flat_map(pieces).boxed())
-    }
 }
 
 /// The demo as a route names it.
 fn demo_deployment() -> Deployment {
     Deployment { provider: DEMO.to_owned(), model: DEMO.to_owned(), weight: 1, priority: 0, takes: None }
-}
-
-/// A question to the provider at this address, in its dialect.
-pub(crate) fn written(
-    kind: ProviderKind,
-    base: &Url,
-    question: &Question,
-    model: &str,
-    own: Option<&OwnTakes>,
-) -> Result<Bytes, GatewayError> {
-    let fitted = takes::fit(question, model, own);
-    Ok(kind.dialect().write(&fitted, model, base)?.to_string().into())
 }
 
 impl Upstreams {
@@ -495,174 +333,10 @@ impl Upstreams {
     }
 }
 
-impl Upstream {
-    fn build(settings: &ProviderSettings, http: Http, backoff: Duration) -> Result<Self, SettingsError> {
-        let base = settings.base()?;
-        if settings.keys.iter().any(|key| HeaderValue::from_str(key.expose()).is_err()) {
-            return Err(SettingsError::Key(settings.name.clone()));
-        }
-        let keys = KeyPool::new(settings.keys.clone(), settings.requests_per_minute, backoff);
-        let breaker = Breaker::new(format!("ai provider {}", settings.name), POLICY);
-        let mut upstream = Self {
-            name: settings.name.clone(),
-            kind: settings.kind,
-            http,
-            responses_url: None,
-            hosted_tools: settings.hosted_tools,
-            passes: settings.passes.clone().into(),
-            base,
-            keys,
-            breaker,
-            answered_at: Mutex::default(),
-            without_stream_options: RwLock::default(),
-        };
-        let takes_responses = settings.responses && settings.kind.dialect().may_take_responses();
-        upstream.responses_url = takes_responses.then(|| upstream.url(&Place::of(["responses"])));
-        Ok(upstream)
-    }
-
-    /// Whether tools that it runs itself pass to it with a key that has this list.
-    pub(crate) fn hands_on_tools(&self, of_key: Option<&[GatewayPass]>) -> bool {
-        self.hosted_tools && of_key.is_none_or(|passes| passes.contains(&GatewayPass::HostedTools))
-    }
-
-    fn tell_to(&self, hearer: &Hearer) {
-        let (hearer, provider) = (Arc::clone(hearer), self.name.clone());
-        self.keys.tell_to(move |key, model, fate| {
-            hearer(KeyNews { provider: provider.clone(), key, model: model.map(str::to_owned), fate });
-        });
-    }
-
-    /// It has answered.
-    pub(crate) fn note_answer(&self) {
-        *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    /// Whether somebody got an answer a moment ago.
-    pub(crate) fn has_answered_lately(&self) -> bool {
-        let answered_at = *self.answered_at.lock().unwrap_or_else(PoisonError::into_inner);
-        answered_at.is_some_and(|at| at.elapsed() < WELL)
-    }
-
-    /// Where a question for `model` is sent.
-    pub(crate) fn address(&self, model: &str, is_stream: bool) -> Url {
-        self.url(&self.kind.dialect().chat(model, is_stream))
-    }
-
-    /// Reads the provider's answers.
-    pub(crate) fn reader(&self) -> Box<dyn Reader> {
-        self.kind.dialect().reader()
-    }
-
-    /// An address below the provider's base.
-    pub(crate) fn url(&self, place: &Place) -> Url {
-        let mut url = self.base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(&place.segments);
-        }
-        if place.query.is_some() {
-            url.set_query(place.query);
-        }
-        url
-    }
-
-    /// Posts JSON and waits for the head of the answer.
-    pub(crate) async fn post(
-        &self,
-        owner: WorkOwner,
-        attempt: &Attempt<'_>,
-        url: &Url,
-        body: Bytes,
-        is_stream: bool,
-        deadline: Instant,
-    ) -> Result<Response, Failure> {
-        let (lease, model) = (&attempt.lease, attempt.model);
-        // The Responses API tells of its usage unasked, and has other options by this name.
-        let may_ask = is_stream && self.responses_url.as_ref() != Some(url);
-        let is_plain = may_ask && self.is_asked_without_stream_options(model);
-        let body =
-            if is_plain { without_stream_options(owner, &body).await?.map_or(body, |(plain, _)| plain) } else { body };
-        let request = self.request(url, lease, body.clone())?;
-        match self.http.send(request, is_stream, deadline).await {
-            Err(failure) if may_ask && failure.of_stream_options => {
-                // What a caller has asked for there is the caller's to mend: nobody gets out of being counted by it.
-                let Some((plain, true)) = without_stream_options(owner, &body).await? else { return Err(failure) };
-                let request = self.request(url, lease, plain)?;
-                let response = self.http.send(request, is_stream, deadline).await?;
-                self.ask_without_stream_options(model);
-                Ok(response)
-            }
-            sent => sent,
-        }
-    }
-
-    fn is_asked_without_stream_options(&self, model: &str) -> bool {
-        self.without_stream_options.read().unwrap_or_else(PoisonError::into_inner).contains(model)
-    }
-
-    /// A model behind a provider that has many: the others go on telling their usage.
-    fn ask_without_stream_options(&self, model: &str) {
-        let mut models = self.without_stream_options.write().unwrap_or_else(PoisonError::into_inner);
-        if models.len() < MOST_REMEMBERED && models.insert(model.to_owned()) {
-            tracing::warn!(provider = %self.name, model, "a model refuses stream_options and is asked without from now on");
-        }
-    }
-
-    /// As [`Self::post`], with what the caller of an Anthropic library asks for beside the body.
-    pub(crate) async fn post_message(
-        &self,
-        url: &Url,
-        lease: &KeyLease,
-        body: Bytes,
-        (is_stream, betas): (bool, Option<&str>),
-        deadline: Instant,
-    ) -> Result<Response, Failure> {
-        let mut request = self.request(url, lease, body)?;
-        if let Some(Ok(betas)) = betas.map(HeaderValue::from_str) {
-            request.headers_mut().insert("anthropic-beta", betas);
-        }
-        self.http.send(request, is_stream, deadline).await
-    }
-
-    fn request(&self, url: &Url, lease: &KeyLease, body: Bytes) -> Result<Request, AiError> {
-        let mut request = Request::new(Method::POST, url.clone());
-        let headers = request.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.sign(headers, lease)?;
-        *request.body_mut() = Some(body.into());
-        Ok(request)
-    }
-
-    /// Puts the key where the provider looks for it.
-    pub(crate) fn sign(&self, headers: &mut HeaderMap, lease: &KeyLease) -> Result<(), AiError> {
-        let dialect = self.kind.dialect();
-        for (name, value) in dialect.headers() {
-            headers.insert(*name, HeaderValue::from_static(value));
-        }
-        let Some(key) = lease.key() else { return Ok(()) };
-        let (name, value) = dialect.credentials(key.expose());
-        let value = HeaderValue::from_str(&value);
-        let mut value = value.map_err(|_| AiError::Credentials)?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-        Ok(())
-    }
-}
-
-/// A body that doesn't ask for the usage of its stream, and whether it asked for nothing else there. None: it does not anyway.
-async fn without_stream_options(owner: WorkOwner, body: &Bytes) -> Result<Option<(Bytes, bool)>, AiError> {
-    let body = body.clone();
-    let writing = off_loop(owner, body.len(), move || {
-        let (plain, options) = costly::without(&body, &["stream_options"])?;
-        let is_ours =
-            serde_json::from_str(options.get()).is_ok_and(|options: Value| options == json!({ "include_usage": true }));
-        Some((plain, is_ours))
-    });
-    writing.await.map_err(|_| AiError::Unavailable { retry_after: None })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn provider(name: &str, models: &[&str]) -> ProviderSettings {

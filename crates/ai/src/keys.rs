@@ -14,6 +14,9 @@
 //! rests from large questions, which they learn at the cost of one.
 
 mod health;
+mod lease;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -24,23 +27,14 @@ use std::{
 use appcore::event::KeyFate;
 use tokio::time::Instant;
 
-use crate::{AiError, Secret, wire::failure::LONGEST_ASKED};
+pub use self::{
+    health::{KeyHealth, KeyState},
+    lease::KeyLease,
+};
+use crate::Secret;
 
-pub use health::{KeyHealth, KeyState};
-
-/// A rest after a 429 without a time starts with the pool's back-off and doubles up to this.
-const LONGEST_REST: Duration = Duration::from_secs(60);
-/// Rest of a key whose quota is spent, where the provider does not say when it is renewed.
-const QUOTA_REST: Duration = Duration::from_secs(600);
 /// The longest wait that is accepted from a provider.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3_600);
-/// First rest after a 429 with a time, where no other key is ready; doubles up to that time.
-const FIRST_LONE_REST: Duration = Duration::from_secs(30);
-/// A question of more tokens is a large one.
-const LARGE: u64 = 20_000;
-/// Rest after [`FAILURES_BEFORE_REST`] server errors in a row.
-const FAILURE_REST: Duration = Duration::from_secs(5);
-const FAILURES_BEFORE_REST: u32 = 3;
 /// First wait before a key that was switched off is probed; doubles up to [`LAST_PROBE`].
 const FIRST_PROBE: Duration = Duration::from_secs(30);
 const LAST_PROBE: Duration = Duration::from_secs(600);
@@ -107,16 +101,6 @@ pub enum NoKey {
     Resting(Duration),
     /// All are switched off.
     Off,
-}
-
-/// A key while one request uses it.
-pub struct KeyLease {
-    pool: Arc<KeyPool>,
-    index: usize,
-    key: Option<Secret>,
-    model: String,
-    /// Tokens of the question and the most of its answers.
-    size: u64,
 }
 
 impl KeyPool {
@@ -254,10 +238,6 @@ impl Off {
     }
 }
 
-fn milliseconds(wait: Duration) -> u64 {
-    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
-}
-
 impl Slot {
     fn is_ready(&self, model: &str, size: u64, now: Instant) -> bool {
         let on = match &self.off {
@@ -278,96 +258,6 @@ impl Slot {
     }
 }
 
-impl KeyLease {
-    pub fn key(&self) -> Option<&Secret> {
-        self.key.as_ref()
-    }
-
-    /// The last characters of the key, by which an operator knows it, where it has enough to show them.
-    pub fn tail(&self) -> Option<&str> {
-        self.key.as_ref().and_then(|key| tail(key.expose()))
-    }
-
-    /// This key's place in the pool, to leave it out when another is lent.
-    pub fn index(&self) -> usize {
-        self.index
-    }
-
-    /// Records a success.
-    pub fn succeeded(&self) {
-        let mut state = self.pool.state();
-        let slot = &mut state.slots[self.index];
-        slot.failures = 0;
-        slot.resting_until = None;
-        // A small question says nothing of large ones.
-        if slot.models.get(&self.model).is_some_and(|rest| self.size >= rest.from) {
-            slot.models.remove(&self.model);
-        }
-        let was_off = slot.off.take().is_some();
-        drop(state);
-        if was_off {
-            self.pool.tell(self.index, None, KeyFate::On);
-        }
-    }
-
-    /// Records a failure. Returns whether another key may succeed at once.
-    pub fn failed(&self, error: &AiError) -> bool {
-        let now = Instant::now();
-        let mut state = self.pool.state();
-        let alone = state.slots.len() == 1;
-        let slot = &mut state.slots[self.index];
-        slot.failed += 1;
-        match error {
-            AiError::Busy { retry_after } => {
-                let from = if self.size > LARGE { self.size / 2 } else { 0 };
-                let before = slot.models.get(&self.model).filter(|rest| (rest.from > 0) == (from > 0)).copied();
-                // Of questions that were under way together all are refused: that is one time.
-                let in_a_row = before.map_or(0, |rest| rest.in_a_row.saturating_sub(u32::from(rest.until > now)));
-                let is_alone = !state.has_other(self.index, &self.model, self.size, now);
-                let wait = match *retry_after {
-                    None => self.pool.backoff.saturating_mul(1 << in_a_row.min(6)).min(LONGEST_REST),
-                    // Only the renewal of a day's quota is so far away, and known.
-                    Some(asked) if asked > LONGEST_ASKED => asked.min(LONGEST_WAIT),
-                    Some(asked) if is_alone => asked.min(FIRST_LONE_REST.saturating_mul(1 << in_a_row.min(7))),
-                    Some(asked) => asked,
-                };
-                let rest = Rest { until: now + wait, in_a_row: in_a_row.saturating_add(1), from };
-                state.rest(self.index, Some(&self.model), rest, now);
-                drop(state);
-                if from == 0 {
-                    self.pool.tell(self.index, Some(&self.model), KeyFate::Rests(milliseconds(wait)));
-                }
-                true
-            }
-            AiError::Quota => {
-                state.rest(self.index, None, Rest { until: now + QUOTA_REST, in_a_row: 0, from: 0 }, now);
-                drop(state);
-                self.pool.tell(self.index, None, KeyFate::Rests(milliseconds(QUOTA_REST)));
-                true
-            }
-            AiError::Credentials => {
-                let wait = slot.off.as_ref().map_or(FIRST_PROBE, |off| off.wait.saturating_mul(2).min(LAST_PROBE));
-                let since = slot.off.as_ref().map_or(now, |off| off.since);
-                let was_on = slot.off.replace(Off { since, ..Off::new(now, wait) }).is_none();
-                drop(state);
-                if was_on {
-                    self.pool.tell(self.index, None, KeyFate::Off);
-                }
-                true
-            }
-            AiError::Unavailable { .. } | AiError::Timeout | AiError::Cut => {
-                slot.failures = slot.failures.saturating_add(1);
-                if slot.failures >= FAILURES_BEFORE_REST && !alone {
-                    slot.failures = 0;
-                    slot.resting_until = Some(now + FAILURE_REST);
-                }
-                false
-            }
-            _ => false,
-        }
-    }
-}
-
 /// A key as it is configured: `project=key`, or the key alone. What ends in `=` as base64 does is a key.
 pub(crate) fn split_project(written: &str) -> (Option<&str>, &str) {
     let is_name = |name: &str| {
@@ -379,244 +269,5 @@ pub(crate) fn split_project(written: &str) -> (Option<&str>, &str) {
     match written.split_once('=') {
         Some((name, key)) if is_name(name) && !key.is_empty() && !key.starts_with('=') => (Some(name), key),
         _ => (None, written),
-    }
-}
-
-/// The last four characters of a key; `None` where it is so short that they would give it away.
-fn tail(key: &str) -> Option<&str> {
-    let start = key.char_indices().rev().nth(3).map_or(0, |(start, _)| start);
-    (key.len() >= 12).then(|| &key[start..])
-}
-
-impl Drop for KeyLease {
-    fn drop(&mut self) {
-        let mut state = self.pool.state();
-        let slot = &mut state.slots[self.index];
-        slot.in_flight = slot.in_flight.saturating_sub(1);
-        if let Some(off) = &mut slot.off {
-            off.probing = false;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MODEL: &str = "m";
-    const SMALL: u64 = 1_000;
-
-    fn pool(keys: &[&str]) -> Arc<KeyPool> {
-        KeyPool::new(keys.iter().map(|&key| Secret::new(key)).collect(), None, Duration::from_secs(1))
-    }
-
-    fn lend(pool: &Arc<KeyPool>) -> KeyLease {
-        pool.lend(MODEL, SMALL, &[]).expect("a key")
-    }
-
-    fn busy(seconds: Option<u64>) -> AiError {
-        AiError::Busy { retry_after: seconds.map(Duration::from_secs) }
-    }
-
-    fn name(lease: &KeyLease) -> &str {
-        lease.key().map_or("none", Secret::expose)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_least_used_key_is_lent() {
-        let pool = pool(&["a", "b"]);
-        let first = lend(&pool);
-        let second = lend(&pool);
-        assert_eq!((name(&first), name(&second)), ("a", "b"));
-        drop(second);
-        assert_eq!(name(&lend(&pool)), "b", "a is still busy");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_busy_key_rests_for_its_model_as_long_as_it_was_told() {
-        let pool = pool(&["a", "b"]);
-        assert!(lend(&pool).failed(&busy(Some(30))));
-        assert_eq!(name(&lend(&pool)), "b");
-        assert_eq!(name(&pool.lend("other", SMALL, &[]).expect("a key")), "a", "the rest is for one model");
-        lend(&pool).failed(&busy(Some(10)));
-        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
-        tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!(name(&lend(&pool)), "b");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_question_rests_a_key_for_what_is_its_own_fault_alone() {
-        let (limited, told) = (|| busy(None), || busy(Some(3_600)));
-        // What was asked, what came of it, and whether a small question, and one as large, is lent the key a moment later.
-        for (size, error, small, as_large) in [
-            (SMALL, limited(), false, false),
-            (SMALL, told(), false, false),
-            (LARGE, limited(), false, false),
-            (LARGE + 1, limited(), true, false),
-            (400_000, limited(), true, false),
-            (400_000, told(), true, false),
-            (400_000, AiError::Quota, false, false),
-            (400_000, AiError::TooLong, true, true),
-            (400_000, AiError::Rejected, true, true),
-            (400_000, AiError::Declined, true, true),
-            (400_000, AiError::UnknownModel, true, true),
-            (400_000, AiError::Barred, true, true),
-            (400_000, AiError::WrongCountry, true, true),
-            (400_000, AiError::Timeout, true, true),
-            (400_000, AiError::Cut, true, true),
-        ] {
-            let pool = pool(&["a"]);
-            pool.lend(MODEL, size, &[]).expect("a key").failed(&error);
-            assert_eq!(pool.lend(MODEL, SMALL, &[]).is_ok(), small, "a small one after {size}: {error:?}");
-            assert_eq!(pool.lend(MODEL, size, &[]).is_ok(), as_large, "one of {size} after {error:?}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_large_question_rests_a_key_for_half_its_size_until_a_small_one_is_refused_too() {
-        let pool = pool(&["a"]);
-        let is_lent = |size| pool.lend(MODEL, size, &[]).is_ok();
-        pool.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
-        assert_eq!([SMALL, LARGE, 199_999, 200_000].map(is_lent), [true, true, true, false]);
-        // The answer to a small one says nothing of large ones.
-        lend(&pool).succeeded();
-        assert!(!is_lent(400_000));
-        let late = pool.lend(MODEL, 150_000, &[]).expect("a key");
-        lend(&pool).failed(&busy(Some(10)));
-        assert_eq!([SMALL, 199_999, 400_000].map(is_lent), [false; 3]);
-        // What a large one is told now neither lifts nor prolongs it.
-        late.failed(&busy(Some(3_000)));
-        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
-        tokio::time::advance(Duration::from_secs(10)).await;
-        assert_eq!([SMALL, 400_000].map(is_lent), [true, true]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lone_key_is_tried_again_before_its_time_and_ever_later() {
-        let pool = pool(&["a"]);
-        for seconds in [30, 60, 120, 200, 200] {
-            lend(&pool).failed(&busy(Some(200)));
-            assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(seconds))));
-            tokio::time::advance(Duration::from_secs(seconds)).await;
-        }
-        lend(&pool).succeeded();
-        // Those that were under way together are refused together.
-        let together: Vec<KeyLease> = (0..9).map(|_| lend(&pool)).collect();
-        together.iter().for_each(|lease| _ = lease.failed(&busy(Some(200))));
-        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
-        // The renewal of a day's quota is waited for.
-        let day = KeyPool::new(vec![Secret::new("a")], None, Duration::from_secs(1));
-        lend(&day).failed(&busy(Some(20 * 3_600)));
-        assert_eq!(day.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(20 * 3_600))));
-        // A key of the same project is no other one.
-        let project = self::pool(&["work=aaaaaaaaaaaa1111", "work=aaaaaaaaaaaa2222"]);
-        lend(&project).failed(&busy(Some(200)));
-        assert_eq!(project.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn of_a_large_question_no_other_instance_hears() {
-        let (here, there) = (pool(&["a"]), pool(&["a"]));
-        let hearer = Arc::clone(&there);
-        here.tell_to(move |key, model, fate| hearer.hear(key, model, fate));
-        here.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
-        there.lend(MODEL, 400_000, &[]).expect("it learns that by itself");
-        lend(&here).failed(&busy(Some(20)));
-        assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(20))));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn keys_of_one_project_rest_together() {
-        let pool = pool(&["work=aaaaaaaaaaaa1111", "work=aaaaaaaaaaaa2222", "other=aaaaaaaaaaaa3333"]);
-        assert!(lend(&pool).failed(&busy(Some(30))));
-        assert_eq!(name(&lend(&pool)), "aaaaaaaaaaaa3333");
-        tokio::time::advance(Duration::from_secs(30)).await;
-        assert_eq!(name(&lend(&pool)), "aaaaaaaaaaaa2222");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_one_instance_learns_another_one_knows() {
-        let (here, there) = (pool(&["a", "b"]), pool(&["a", "b"]));
-        let hearer = Arc::clone(&there);
-        here.tell_to(move |key, model, fate| hearer.hear(key, model, fate));
-        lend(&here).failed(&busy(Some(30)));
-        assert_eq!(name(&lend(&there)), "b");
-        assert_eq!(name(&there.lend("other", SMALL, &[]).expect("a key")), "a", "the rest is for one model");
-        here.lend("other", SMALL, &[0]).expect("b").failed(&AiError::Credentials);
-        assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
-        tokio::time::advance(FIRST_PROBE).await;
-        here.lend(MODEL, SMALL, &[0]).expect("a probe").succeeded();
-        assert_eq!(name(&there.lend(MODEL, SMALL, &[0]).expect("b")), "b");
-    }
-
-    #[test]
-    fn a_key_may_name_its_project() {
-        assert_eq!(split_project("work=AIza1"), (Some("work"), "AIza1"));
-        for key in ["sk-1", "YWJj", "abc=", "abc==", "ABC=x"] {
-            assert_eq!(split_project(key), (None, key));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn rests_without_a_time_double_until_a_success() {
-        let pool = pool(&["a"]);
-        for seconds in [1, 2, 4] {
-            lend(&pool).failed(&busy(None));
-            assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(seconds))));
-            tokio::time::advance(Duration::from_secs(seconds)).await;
-        }
-        lend(&pool).succeeded();
-        lend(&pool).failed(&busy(None));
-        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(1))));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refused_key_is_off_until_a_probe_succeeds() {
-        let pool = pool(&["a", "b"]);
-        lend(&pool).failed(&AiError::Credentials);
-        assert_eq!(name(&lend(&pool)), "b");
-        assert_eq!(name(&lend(&pool)), "b");
-        tokio::time::advance(FIRST_PROBE).await;
-        let probe = lend(&pool);
-        assert_eq!(name(&probe), "a");
-        assert_eq!(name(&lend(&pool)), "b", "one probe at a time");
-        probe.succeeded();
-        drop(probe);
-        assert_eq!(name(&lend(&pool)), "a");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn with_all_keys_off_each_request_is_a_probe() {
-        let pool = pool(&["a"]);
-        lend(&pool).failed(&AiError::Credentials);
-        let probe = lend(&pool);
-        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Off));
-        probe.succeeded();
-        drop(probe);
-        lend(&pool);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn server_errors_rest_a_key_only_where_there_are_others() {
-        let alone = pool(&["a"]);
-        let two = pool(&["a", "b"]);
-        for _ in 0..FAILURES_BEFORE_REST {
-            lend(&alone).failed(&AiError::Timeout);
-            two.lend(MODEL, SMALL, &[1]).expect("a").failed(&AiError::Timeout);
-        }
-        lend(&alone);
-        assert_eq!(two.lend(MODEL, SMALL, &[1]).err(), Some(NoKey::Resting(FAILURE_REST)));
-        assert_eq!(name(&lend(&two)), "b");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_limit_per_minute_holds_requests_back() {
-        let pool = KeyPool::new(Vec::new(), Some(2), Duration::from_secs(1));
-        lend(&pool);
-        tokio::time::advance(Duration::from_secs(20)).await;
-        lend(&pool);
-        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(40))));
-        tokio::time::advance(Duration::from_secs(40)).await;
-        lend(&pool);
     }
 }

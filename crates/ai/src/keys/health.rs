@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{KeyPool, Slot, tail};
+use super::{KeyPool, Slot, lease::tail};
 
 /// What a key is good for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,135 @@
+//! A chat by the neutral form: asked along a route until the first token is there.
+
+use std::sync::Arc;
+
+use appcore::work_pool::WorkOwner;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use reqwest::Url;
+use tokio::time::Instant;
+
+use super::{Ai, demo_deployment};
+use crate::{
+    AiError, ApiStyle, ChatDelta, ChatRequest, ChatStream, GatewayError, Limits, ProviderKind, Route,
+    conversation::{self, Conversation},
+    forward::Stop,
+    meter::Meter,
+    neutral::Request as Question,
+    peek::estimate,
+    relay::Relay,
+    route::{Attempt, Persistence, Tries},
+    takes::{self, OwnTakes},
+    wire::{Opened, failure::Failure},
+};
+
+impl Ai {
+    /// Asks along a route, and returns once the first token is there.
+    ///
+    /// Until then failures that may pass are retried (429, 5xx, a connection that fails or breaks): another key at once, the
+    /// same one after a wait that doubles or that the provider asked for. A wait beyond `Limits::patience` is left to the
+    /// reader. Dropping the future or the stream ends the request. The meter says at any moment what has been used.
+    pub async fn chat(&self, route: &Route, request: ChatRequest, meter: &Arc<Meter>) -> Result<ChatStream, AiError> {
+        let upstreams = self.upstreams();
+        if upstreams.default.is_none() {
+            let is_meant = route.deployments.iter().any(|deployment| *deployment == demo_deployment());
+            return if is_meant {
+                Ok(self.demo.answer(&request, Arc::clone(meter)))
+            } else {
+                Err(AiError::UnknownModel)
+            };
+        }
+        let deadline = Instant::now() + self.limits.deadline;
+        let Limits { retries: times, backoff: wait, patience, .. } = *self.limits;
+        let question = conversation::request(&request);
+        let size = request.estimated_tokens().saturating_add(request.max_tokens.map_or(0, u64::from));
+        let mut tries = Tries::new(&upstreams, route, size, Persistence { times, wait, patience }, deadline);
+        loop {
+            let attempt = tries.next().await.map_err(|failure| failure.error)?;
+            meter.ask(&attempt.upstream.name, attempt.model, attempt.lease.tail());
+            match self.begin_chat(&attempt, (request.owner, &question), meter, deadline).await {
+                Ok(answer) => {
+                    let lease = attempt.succeeded();
+                    // The key counts as used for as long as the answer streams.
+                    return Ok(answer.inspect(move |_| _ = &lease).boxed());
+                }
+                // A question that can't be written is one without a word.
+                Err(Stop::Told(_)) => return Err(AiError::Rejected),
+                Err(Stop::Failed(failure)) => {
+                    meter.refused();
+                    tries.failed(attempt, failure).map_err(|failure| failure.error)?;
+                }
+            }
+        }
+    }
+
+    /// Asks along a route for a text, and breaks it off once there is enough of it.
+    pub async fn text(
+        &self,
+        route: &Route,
+        request: ChatRequest,
+        meter: &Arc<Meter>,
+        is_enough: impl Fn(&str) -> bool + Send,
+    ) -> Result<String, AiError> {
+        let mut said = self.chat(route, request, meter).await?;
+        let mut text = String::new();
+        while let Some(delta) = said.next().await {
+            match delta? {
+                ChatDelta::Text(more) => text.push_str(&more),
+                ChatDelta::Thought(_) | ChatDelta::Calls(_) => {}
+                ChatDelta::Done { .. } => break,
+            }
+            if is_enough(&text) {
+                break;
+            }
+        }
+        Ok(text)
+    }
+
+    /// Asks once and waits for the first token, so that what fails before it can still be tried again.
+    async fn begin_chat(
+        &self,
+        attempt: &Attempt<'_>,
+        (owner, question): (WorkOwner, &Question),
+        meter: &Arc<Meter>,
+        deadline: Instant,
+    ) -> Result<ChatStream, Stop> {
+        let upstream = attempt.upstream;
+        let own = attempt.takes.as_deref();
+        let body = written(upstream.kind, &upstream.base, question, attempt.model, own).map_err(Stop::Told)?;
+        meter.estimate_question(estimate(&body));
+        let url = upstream.address(attempt.model, true);
+        meter.sent();
+        let response = upstream.post(owner, attempt, &url, body, true, deadline).await?;
+        let mut listener = self.listener(attempt);
+        let body = match upstream.http.open(response, deadline).await? {
+            Opened::Stream(body) => body,
+            Opened::Whole(body) => {
+                let events = listener.whole(&body, meter)?;
+                let ends = listener.conclude(meter)?;
+                let said = Conversation::new(listener).tell(events, ends, meter)?;
+                return Ok(stream::iter(said.into_iter().map(Ok)).boxed());
+            }
+        };
+        let limits = Arc::clone(&self.limits);
+        let mut relay =
+            Relay::new(ApiStyle::Chat, Conversation::new(listener), body, Arc::clone(meter), limits, deadline);
+        relay.first().await?;
+        let pieces = |said: Result<Vec<ChatDelta>, Failure>| match said {
+            Ok(said) => stream::iter(said.into_iter().map(Ok).collect::<Vec<_>>()),
+            Err(failure) => stream::iter(vec![Err(failure.error)]),
+        };
+        Ok(stream::poll_fn(move |cx| relay.poll_out(cx)).flat_map(pieces).boxed())
+    }
+}
+
+/// A question to the provider at this address, in its dialect.
+pub(crate) fn written(
+    kind: ProviderKind,
+    base: &Url,
+    question: &Question,
+    model: &str,
+    own: Option<&OwnTakes>,
+) -> Result<Bytes, GatewayError> {
+    let fitted = takes::fit(question, model, own);
+    Ok(kind.dialect().write(&fitted, model, base)?.to_string().into())
+}

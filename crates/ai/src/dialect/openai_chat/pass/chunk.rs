@@ -1,0 +1,149 @@
+//! What is read of an answer, or of a piece of one.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use super::{
+    super::{finish, usage::CompletionUsage},
+    delivered,
+    request::{place, present},
+};
+use crate::{
+    AiError, Finish,
+    dialect::fields::mended,
+    meter::Meter,
+    wire::failure::{self, Failure},
+};
+
+#[derive(Deserialize)]
+pub(super) struct Whole<'a> {
+    #[serde(borrow)]
+    pub(super) choices: Option<Vec<Ended<'a>>>,
+    pub(super) usage: Option<CompletionUsage>,
+    /// Groq's own, with usage that nobody asked for.
+    pub(super) x_groq: Option<Value>,
+    #[serde(borrow)]
+    pub(super) error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) object: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Ended<'a> {
+    #[serde(borrow)]
+    index: Option<&'a RawValue>,
+    #[serde(borrow)]
+    delta: Option<&'a RawValue>,
+    #[serde(borrow)]
+    finish_reason: Option<&'a RawValue>,
+    /// As Kimi says it.
+    usage: Option<CompletionUsage>,
+}
+
+impl Ended<'_> {
+    /// Why it has ended. Some servers say an empty reason with each piece until then.
+    pub(super) fn end(&self) -> Option<&str> {
+        self.finish_reason.map(|reason| reason.get().trim_matches('"')).filter(|reason| !reason.is_empty())
+    }
+
+    /// Which of the choices it is; the first where that can't be read.
+    pub(super) fn place(&self) -> u32 {
+        self.index.and_then(|index| index.get().parse().ok()).unwrap_or(0)
+    }
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    role: Option<&'a RawValue>,
+}
+
+/// Whether the server says who speaks. Libraries fail where no delta of a choice does.
+#[derive(Debug, Default)]
+pub(super) enum Roles {
+    #[default]
+    Unknown,
+    Said,
+    /// Of these choices we have said it.
+    LeftOut(BTreeSet<u32>),
+}
+
+impl Roles {
+    /// What is to be written into a frame, and where.
+    pub(super) fn add(&mut self, data: &Bytes, choices: &[Ended<'_>]) -> Vec<((usize, usize), String)> {
+        let mut parts = Vec::new();
+        for choice in choices {
+            let Some(raw) = choice.delta.filter(|delta| delta.get().starts_with('{')) else { continue };
+            let Ok(Delta { role }) = serde_json::from_str(raw.get()) else { continue };
+            let is_said = role.is_some_and(|role| role.get() != "null");
+            if matches!(self, Self::Unknown) {
+                *self = if is_said { Self::Said } else { Self::LeftOut(BTreeSet::new()) };
+            }
+            let Self::LeftOut(choices) = self else { return parts };
+            if !choices.insert(choice.place()) || is_said {
+                continue;
+            }
+            parts.push(match role {
+                Some(null) => (place(data, null), r#""assistant""#.to_owned()),
+                None => {
+                    let (start, _) = place(data, raw);
+                    let comma = if raw.get()[1..].trim_start().starts_with('}') { "" } else { "," };
+                    ((start + 1, start + 1), format!(r#""role":"assistant"{comma}"#))
+                }
+            });
+        }
+        parts
+    }
+}
+
+impl Whole<'_> {
+    pub(super) fn is_error(&self) -> bool {
+        // Some servers say with each answer that there was none.
+        let is_told = |error: &RawValue| !matches!(error.get(), r#""""# | "{}" | "[]" | "false" | "0");
+        self.error.is_some_and(is_told) || self.object.is_some_and(|object| object.get() == r#""error""#)
+    }
+
+    pub(super) fn usage(&self) -> Option<CompletionUsage> {
+        let of_choice = || self.choices.iter().flatten().find_map(|choice| choice.usage);
+        let of_groq = || {
+            let usage = self.x_groq.as_ref().map(|groq| &groq["usage"]).filter(|usage| usage.is_object())?;
+            Some(CompletionUsage::from(usage.clone()))
+        };
+        self.usage.or_else(of_choice).or_else(of_groq)
+    }
+
+    /// The first reason why a choice has ended.
+    pub(super) fn finish(&self) -> Option<Finish> {
+        self.choices.iter().flatten().find_map(Ended::end).map(finish)
+    }
+}
+
+/// An answer, or a piece of one, that can be read once it is mended.
+pub(super) fn readable(data: &[u8]) -> Result<String, AiError> {
+    let mended = mended(data, &[]).ok_or(AiError::Garbled)?;
+    let is_read = serde_json::from_str::<Whole<'_>>(&mended).is_ok();
+    if is_read { Ok(mended) } else { Err(AiError::Garbled) }
+}
+
+/// Reads what billing needs of an answer in one piece; fails where it is none.
+pub(crate) fn meter_whole(body: &[u8], meter: &Meter) -> Result<(), Failure> {
+    let Ok(whole) = serde_json::from_slice::<Whole<'_>>(body) else {
+        return meter_whole(readable(body)?.as_bytes(), meter);
+    };
+    if whole.is_error() || whole.choices.is_none() {
+        let value: Value = serde_json::from_slice(body).map_err(|_| AiError::Garbled)?;
+        return Err(failure::of_value(&value).unwrap_or_else(|| AiError::Garbled.into()));
+    }
+    meter.deliver(delivered(body));
+    if let Some(finish) = whole.finish() {
+        meter.finished(finish);
+    }
+    if let Some(usage) = whole.usage() {
+        meter.report(usage.into());
+    }
+    meter.close();
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! A request that passes: with the upstream's model, and a stream's with usage.
+
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use memchr::{memchr, memmem::Finder};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    GatewayError,
+    dialect::{costly::without, fields::may_have},
+};
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    model: &'a RawValue,
+    stream: Option<bool>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    stream_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    n: Option<&'a RawValue>,
+    #[serde(borrow)]
+    web_search_options: Option<&'a RawValue>,
+}
+
+/// A field that is there, even if it is null.
+pub(crate) fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// A request as it goes out.
+pub(crate) struct Rewritten {
+    pub body: Bytes,
+    pub stream: bool,
+    /// The caller asked for the frame with usage.
+    pub wants_usage: bool,
+    /// The caller asked for more than one answer.
+    pub wants_several: bool,
+    /// The web is searched for its answer.
+    pub searches: bool,
+    /// A container in which Anthropic runs code for its answer is billed.
+    pub pays_for_code: bool,
+}
+
+const OLDER_LIMIT: &str = "max_tokens";
+const NEWER_LIMIT: &str = "max_completion_tokens";
+static NEWER: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [Finder::new(NEWER_LIMIT)]);
+
+/// The body with the limit of its answers under one name, which its server knows: some know the older one alone, take no notice of the other, and write without
+/// a limit. Of both the newer counts, as it does at OpenAI, which refuses both. None: it may stay as it is.
+fn with_one_limit(body: &Bytes, knows_newer: bool) -> Option<Bytes> {
+    #[derive(Deserialize)]
+    struct Limits<'a> {
+        max_tokens: Option<IgnoredAny>,
+        #[serde(borrow)]
+        max_completion_tokens: Option<&'a RawValue>,
+    }
+    if !may_have(body, NEWER.as_slice()) {
+        return None;
+    }
+    let limits: Limits<'_> = serde_json::from_slice(body).ok()?;
+    let newer = limits.max_completion_tokens?;
+    if knows_newer {
+        limits.max_tokens?;
+        return without(body, &[OLDER_LIMIT]).map(|(body, _)| body);
+    }
+    // The older one may stand there and be null.
+    let (plain, _) = without(body, &[OLDER_LIMIT, NEWER_LIMIT])?;
+    Some(replace(&plain, vec![(beginning(&plain), format!("\"{OLDER_LIMIT}\":{},", newer.get()))]))
+}
+
+/// The caller's request with the upstream's model, and a stream's with `include_usage`. `knows_newer`: the server takes the newer name of the limit.
+pub(crate) fn rewrite(body: &Bytes, model: &str, knows_newer: bool) -> Result<Rewritten, GatewayError> {
+    let limited = with_one_limit(body, knows_newer);
+    let body = limited.as_ref().unwrap_or(body);
+    let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
+    let stream = head.stream.unwrap_or(false);
+    let options = head.stream_options.filter(|_| stream);
+    let wants_usage = options.is_some_and(wants_usage);
+    let mut parts = vec![(place(body, head.model), Value::from(model).to_string())];
+    match options {
+        Some(_) if wants_usage => {}
+        Some(options) => parts.push((place(body, options), with_usage(options)?)),
+        None if stream => {
+            parts.push((beginning(body), r#""stream_options":{"include_usage":true},"#.to_owned()));
+        }
+        None => {}
+    }
+    let wants_several = head.n.and_then(|n| n.get().parse().ok()).is_some_and(|n: u64| n > 1);
+    let searches = head.web_search_options.is_some();
+    let body = replace(body, parts);
+    Ok(Rewritten { body, stream, wants_usage, wants_several, searches, pays_for_code: false })
+}
+
+/// A request with another model, and whether it asks for a stream.
+pub(crate) fn replace_model(body: &Bytes, model: &str) -> Result<(Bytes, bool), GatewayError> {
+    let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
+    let parts = vec![(place(body, head.model), Value::from(model).to_string())];
+    Ok((replace(body, parts), head.stream.unwrap_or(false)))
+}
+
+/// Where the first field of the body begins.
+pub(crate) fn beginning(body: &Bytes) -> (usize, usize) {
+    let start = memchr(b'{', body).map_or(0, |at| at + 1);
+    (start, start)
+}
+
+/// Where a value stands in the body.
+pub(crate) fn place(body: &Bytes, raw: &RawValue) -> (usize, usize) {
+    let start = raw.get().as_ptr() as usize - body.as_ptr() as usize;
+    (start, start + raw.get().len())
+}
+
+pub(crate) fn replace(body: &Bytes, mut parts: Vec<((usize, usize), String)>) -> Bytes {
+    parts.sort_by_key(|part| part.0);
+    let mut out = Vec::with_capacity(body.len() + 64);
+    let mut from = 0;
+    for ((start, end), text) in &parts {
+        out.extend_from_slice(&body[from..*start]);
+        out.extend_from_slice(text.as_bytes());
+        from = *end;
+    }
+    out.extend_from_slice(&body[from..]);
+    out.into()
+}
+
+fn wants_usage(options: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Options {
+        include_usage: Option<bool>,
+    }
+    serde_json::from_str::<Options>(options.get()).is_ok_and(|options| options.include_usage == Some(true))
+}
+
+fn with_usage(options: &RawValue) -> Result<String, GatewayError> {
+    let value = serde_json::from_str(options.get()).unwrap_or(Value::Null);
+    let mut options = match value {
+        Value::Object(options) => options,
+        Value::Null => serde_json::Map::new(),
+        _ => return Err(GatewayError::invalid_param("stream_options", "`stream_options` must be an object.")),
+    };
+    options.insert("include_usage".to_owned(), true.into());
+    Ok(Value::Object(options).to_string())
+}

@@ -1,0 +1,298 @@
+//! A request that passes: with the upstream's model, its answer not to be stored, without what is stored with the provider's key.
+
+use std::{borrow::Cow, sync::LazyLock};
+
+use bytes::Bytes;
+use memchr::memmem::Finder;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Value, json, value::RawValue};
+
+use super::super::request;
+use crate::{
+    GatewayError,
+    dialect::{
+        fields::{listed, may_have},
+        openai_chat::pass::{Rewritten, beginning, place, present, replace},
+    },
+    takes,
+    thoughts::is_ours,
+};
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    model: &'a RawValue,
+    stream: Option<bool>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    store: Option<&'a RawValue>,
+    background: Option<bool>,
+    previous_response_id: Option<IgnoredAny>,
+    conversation: Option<IgnoredAny>,
+    prompt: Option<IgnoredAny>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tool_choice: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    include: Option<&'a RawValue>,
+}
+
+/// How a request passes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Terms {
+    /// Tools that the provider runs itself are not left out.
+    pub hosted: bool,
+    /// The answer can be named later on, and is sent again then, unless the caller asks for `store: false`.
+    pub is_kept: bool,
+    /// Whether its model thinks, where that is said of it.
+    pub thinks: Option<bool>,
+}
+
+/// The caller's request with the upstream's model, its answer not to be stored, and without thoughts that the provider can't read.
+pub(crate) fn rewrite(body: &Bytes, model: &str, terms: Terms) -> Result<Rewritten, GatewayError> {
+    let readable = without_unreadable(body);
+    let body = readable.as_ref().unwrap_or(body);
+    let head: Head<'_> = serde_json::from_slice(body).map_err(|error| GatewayError::unreadable(&error))?;
+    let stored = [
+        ("previous_response_id", head.previous_response_id),
+        ("conversation", head.conversation),
+        ("prompt", head.prompt),
+    ];
+    if let Some((name, _)) = stored.iter().find(|(_, value)| value.is_some()) {
+        return Err(request::stored(name));
+    }
+    if head.background == Some(true) {
+        return Err(request::in_background());
+    }
+    if let Some(input) = head.input {
+        refuse_stored_items(input)?;
+    }
+    let not_stored = match head.store {
+        Some(store) => (place(body, store), "false".to_owned()),
+        None => (beginning(body), r#""store":false,"#.to_owned()),
+    };
+    let mut parts = vec![(place(body, head.model), Value::from(model).to_string()), not_stored];
+    let is_kept = terms.is_kept && head.store.is_none_or(|store| store.get() != "false");
+    if is_kept && terms.thinks.unwrap_or_else(|| thinks(model)) {
+        parts.extend(with_thoughts(body, head.include));
+    }
+    let later = head.input.map(later_tools).transpose()?.unwrap_or_default();
+    if terms.hosted {
+        let with_hosted = later.iter().map(|(tools, _)| *tools);
+        head.tools.into_iter().chain(with_hosted).try_for_each(refuse_stored_sources)?;
+    } else {
+        let kept = head.tools.and_then(own_tools);
+        let is_empty = kept.as_deref() == Some("[]");
+        if let (Some(choice), true) = (head.tool_choice, is_empty || head.tool_choice.is_some_and(names_hosted)) {
+            parts.push((place(body, choice), r#""auto""#.to_owned()));
+        }
+        parts.extend(head.tools.zip(kept).map(|(tools, kept)| (place(body, tools), kept)));
+        parts.extend(later.into_iter().map(|(tools, kept)| (place(body, tools), kept)));
+    }
+    Ok(Rewritten {
+        body: replace(body, parts),
+        stream: head.stream.unwrap_or(false),
+        wants_usage: true,
+        wants_several: false,
+        searches: false,
+        pays_for_code: false,
+    })
+}
+
+fn thinks(model: &str) -> bool {
+    takes::of(model).is_some_and(|takes| takes.thinking.has_efforts())
+}
+
+/// What makes the provider send its thoughts in the form in which they can come back, as it stores none itself. Models that don't think refuse it.
+fn with_thoughts(body: &Bytes, include: Option<&RawValue>) -> Option<((usize, usize), String)> {
+    const THOUGHTS: &str = "reasoning.encrypted_content";
+    let Some(raw) = include else { return Some((beginning(body), format!(r#""include":["{THOUGHTS}"],"#))) };
+    let mut names: Vec<String> = serde_json::from_str::<Option<_>>(raw.get()).ok()?.unwrap_or_default();
+    if names.iter().any(|name| name == THOUGHTS) {
+        return None;
+    }
+    names.push(THOUGHTS.to_owned());
+    Some((place(body, raw), json!(names).to_string()))
+}
+
+static SUMMARY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#""summary""#));
+
+/// The body without thoughts of other models, and without those that came back without what they are read by. None: it has none of them.
+fn without_unreadable(body: &Bytes) -> Option<Bytes> {
+    #[derive(Deserialize)]
+    struct RequestBody<'a> {
+        #[serde(borrow)]
+        input: Option<&'a RawValue>,
+    }
+    SUMMARY.find(body)?;
+    let input = serde_json::from_slice::<RequestBody<'_>>(body).ok()?.input?;
+    let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
+    let kept: Vec<&str> = items.iter().filter(|item| !is_unreadable(item)).map(|item| item.get()).collect();
+    (kept.len() < items.len()).then(|| replace(body, vec![(place(body, input), format!("[{}]", kept.join(",")))]))
+}
+
+fn is_unreadable(item: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Thought<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        encrypted_content: Option<Cow<'a, str>>,
+        /// Servers that hide no thoughts have them here.
+        #[serde(borrow)]
+        content: Option<&'a RawValue>,
+    }
+    let Ok(thought) = serde_json::from_str::<Thought<'_>>(item.get()) else { return false };
+    let says_nothing = || thought.content.is_none_or(|content| content.get() == "[]");
+    thought.kind.as_deref() == Some("reasoning")
+        && thought.encrypted_content.as_deref().filter(|field| !field.is_empty()).map_or_else(says_nothing, is_ours)
+}
+
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+}
+
+fn kind_of(raw: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Kind<'_>>(raw.get()).ok()?.kind
+}
+
+/// Tools that the caller runs. Others are the provider's, also those that are not known yet: what they cost is not known either.
+const OWN: [&str; 8] = [
+    "function",
+    "custom",
+    "namespace",
+    "local_shell",
+    "apply_patch",
+    "tool_search",
+    "computer",
+    "computer_use_preview",
+];
+
+/// Whether the provider runs this tool itself, or may do so.
+fn is_hosted(tool: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Shell<'a> {
+        #[serde(borrow)]
+        environment: &'a RawValue,
+    }
+    match kind_of(tool) {
+        Some(kind) if kind == "shell" => {
+            let shell = serde_json::from_str::<Shell<'_>>(tool.get()).ok();
+            shell.and_then(|shell| kind_of(shell.environment)).is_none_or(|place| place != "local")
+        }
+        kind => kind.is_none_or(|kind| !OWN.contains(&kind.as_ref())),
+    }
+}
+
+/// A list of tools without those that the provider runs. None: it has none of them.
+fn own_tools(list: &RawValue) -> Option<String> {
+    let tools: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
+    let own: Vec<&str> = tools.iter().filter(|tool| !is_hosted(tool)).map(|tool| tool.get()).collect();
+    (own.len() < tools.len()).then(|| format!("[{}]", own.join(",")))
+}
+
+/// Whether a choice names a tool that the provider runs. What can't be read is left to it.
+fn names_hosted(choice: &RawValue) -> bool {
+    kind_of(choice).is_some_and(|kind| kind != "allowed_tools" && !OWN.contains(&kind.as_ref()))
+}
+
+/// The lists of tools among the items that have some of the provider's, and what stays of them.
+fn later_tools(input: &RawValue) -> Result<Vec<(&RawValue, String)>, GatewayError> {
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        tools: Option<&'a RawValue>,
+    }
+    if !may_have(input.get().as_bytes(), LATER.as_slice()) {
+        return Ok(Vec::new());
+    }
+    let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(input.get()) else { return Ok(Vec::new()) };
+    let mut lists = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let unreadable = |error| {
+            GatewayError::invalid_param(format!("input[{index}]"), format!("This item couldn't be read: {error}."))
+        };
+        let item: Item<'_> = serde_json::from_str(item.get()).map_err(unreadable)?;
+        if let (Some("additional_tools"), Some(tools)) = (item.kind.as_deref(), item.tools)
+            && let Some(kept) = own_tools(tools)
+        {
+            lists.push((tools, kept));
+        }
+    }
+    Ok(lists)
+}
+
+pub(in crate::dialect::openai_responses) static LATER: LazyLock<[Finder<'static>; 1]> =
+    LazyLock::new(|| ["additional_tools"].map(Finder::new));
+
+/// What names something that is stored, where it is a key or a type.
+static BY_ID: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [r#""file_id""#, r#""item_reference""#].map(Finder::new));
+
+static ID: LazyLock<[Finder<'static>; 1]> = LazyLock::new(|| [r#""id""#].map(Finder::new));
+
+/// Refuses items and parts that name what is stored with the provider's key.
+fn refuse_stored_items(input: &RawValue) -> Result<(), GatewayError> {
+    if let Some(index) = bare_reference(input) {
+        return Err(request::referenced(format!("input[{index}]")));
+    }
+    if !may_have(input.get().as_bytes(), BY_ID.as_slice()) {
+        return Ok(());
+    }
+    for (index, item) in listed(input, "input")?.iter().enumerate() {
+        if item["type"] == "item_reference" {
+            return Err(request::referenced(format!("input[{index}].type")));
+        }
+        for name in ["content", "output"] {
+            let parts = item[name].as_array().map(Vec::as_slice).unwrap_or_default();
+            if let Some(part) = parts.iter().position(|part| !part["file_id"].is_null()) {
+                let message = "Files aren't stored here. Send the file itself.";
+                return Err(GatewayError::invalid_param(format!("input[{index}].{name}[{part}].file_id"), message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first item that has an id and says neither what it is nor whose: it names another one.
+fn bare_reference(input: &RawValue) -> Option<usize> {
+    #[derive(Deserialize)]
+    struct Item<'a> {
+        id: Option<IgnoredAny>,
+        role: Option<IgnoredAny>,
+        #[serde(borrow, rename = "type")]
+        kind: Option<&'a RawValue>,
+    }
+    if !may_have(input.get().as_bytes(), ID.as_slice()) {
+        return None;
+    }
+    let items: Vec<&RawValue> = serde_json::from_str(input.get()).ok()?;
+    items.iter().position(|item| match serde_json::from_str::<Item<'_>>(item.get()) {
+        Ok(item) => item.id.is_some() && item.role.is_none() && item.kind.is_none(),
+        // Of a key that stands there twice it is the provider's affair which one it heeds.
+        Err(_) => item.get().starts_with('{'),
+    })
+}
+
+/// Refuses tools of the provider that read what is stored with its key.
+fn refuse_stored_sources(tools: &RawValue) -> Result<(), GatewayError> {
+    for (index, tool) in listed(tools, "tools")?.iter().enumerate() {
+        let container = &tool["container"];
+        let by_id = [
+            ("vector_store_ids", !tool["vector_store_ids"].is_null()),
+            ("container", container.is_string() || !container["file_ids"].is_null()),
+            ("environment", !tool["environment"]["container_id"].is_null()),
+        ];
+        if let Some((name, _)) = by_id.into_iter().find(|(_, is_there)| *is_there) {
+            let message = "What is stored with the provider's key can't be read: the key is everybody's.";
+            return Err(GatewayError::invalid_param(format!("tools[{index}].{name}"), message));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! A key while one request uses it, and what its success or failure says of the key.
+
+use std::{sync::Arc, time::Duration};
+
+use appcore::event::KeyFate;
+use tokio::time::Instant;
+
+use super::{FIRST_PROBE, KeyPool, LAST_PROBE, LONGEST_WAIT, Off, Rest};
+use crate::{AiError, Secret, wire::failure::LONGEST_ASKED};
+
+/// A rest after a 429 without a time starts with the pool's back-off and doubles up to this.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+/// Rest of a key whose quota is spent, where the provider does not say when it is renewed.
+const QUOTA_REST: Duration = Duration::from_secs(600);
+/// First rest after a 429 with a time, where no other key is ready; doubles up to that time.
+const FIRST_LONE_REST: Duration = Duration::from_secs(30);
+/// A question of more tokens is a large one.
+pub(super) const LARGE: u64 = 20_000;
+/// Rest after [`FAILURES_BEFORE_REST`] server errors in a row.
+pub(super) const FAILURE_REST: Duration = Duration::from_secs(5);
+pub(super) const FAILURES_BEFORE_REST: u32 = 3;
+
+/// A key while one request uses it.
+pub struct KeyLease {
+    pub(super) pool: Arc<KeyPool>,
+    pub(super) index: usize,
+    pub(super) key: Option<Secret>,
+    pub(super) model: String,
+    /// Tokens of the question and the most of its answers.
+    pub(super) size: u64,
+}
+
+fn milliseconds(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl KeyLease {
+    pub fn key(&self) -> Option<&Secret> {
+        self.key.as_ref()
+    }
+
+    /// The last characters of the key, by which an operator knows it, where it has enough to show them.
+    pub fn tail(&self) -> Option<&str> {
+        self.key.as_ref().and_then(|key| tail(key.expose()))
+    }
+
+    /// This key's place in the pool, to leave it out when another is lent.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Records a success.
+    pub fn succeeded(&self) {
+        let mut state = self.pool.state();
+        let slot = &mut state.slots[self.index];
+        slot.failures = 0;
+        slot.resting_until = None;
+        // A small question says nothing of large ones.
+        if slot.models.get(&self.model).is_some_and(|rest| self.size >= rest.from) {
+            slot.models.remove(&self.model);
+        }
+        let was_off = slot.off.take().is_some();
+        drop(state);
+        if was_off {
+            self.pool.tell(self.index, None, KeyFate::On);
+        }
+    }
+
+    /// Records a failure. Returns whether another key may succeed at once.
+    pub fn failed(&self, error: &AiError) -> bool {
+        let now = Instant::now();
+        let mut state = self.pool.state();
+        let alone = state.slots.len() == 1;
+        let slot = &mut state.slots[self.index];
+        slot.failed += 1;
+        match error {
+            AiError::Busy { retry_after } => {
+                let from = if self.size > LARGE { self.size / 2 } else { 0 };
+                let before = slot.models.get(&self.model).filter(|rest| (rest.from > 0) == (from > 0)).copied();
+                // Of questions that were under way together all are refused: that is one time.
+                let in_a_row = before.map_or(0, |rest| rest.in_a_row.saturating_sub(u32::from(rest.until > now)));
+                let is_alone = !state.has_other(self.index, &self.model, self.size, now);
+                let wait = match *retry_after {
+                    None => self.pool.backoff.saturating_mul(1 << in_a_row.min(6)).min(LONGEST_REST),
+                    // Only the renewal of a day's quota is so far away, and known.
+                    Some(asked) if asked > LONGEST_ASKED => asked.min(LONGEST_WAIT),
+                    Some(asked) if is_alone => asked.min(FIRST_LONE_REST.saturating_mul(1 << in_a_row.min(7))),
+                    Some(asked) => asked,
+                };
+                let rest = Rest { until: now + wait, in_a_row: in_a_row.saturating_add(1), from };
+                state.rest(self.index, Some(&self.model), rest, now);
+                drop(state);
+                if from == 0 {
+                    self.pool.tell(self.index, Some(&self.model), KeyFate::Rests(milliseconds(wait)));
+                }
+                true
+            }
+            AiError::Quota => {
+                state.rest(self.index, None, Rest { until: now + QUOTA_REST, in_a_row: 0, from: 0 }, now);
+                drop(state);
+                self.pool.tell(self.index, None, KeyFate::Rests(milliseconds(QUOTA_REST)));
+                true
+            }
+            AiError::Credentials => {
+                let wait = slot.off.as_ref().map_or(FIRST_PROBE, |off| off.wait.saturating_mul(2).min(LAST_PROBE));
+                let since = slot.off.as_ref().map_or(now, |off| off.since);
+                let was_on = slot.off.replace(Off { since, ..Off::new(now, wait) }).is_none();
+                drop(state);
+                if was_on {
+                    self.pool.tell(self.index, None, KeyFate::Off);
+                }
+                true
+            }
+            AiError::Unavailable { .. } | AiError::Timeout | AiError::Cut => {
+                slot.failures = slot.failures.saturating_add(1);
+                if slot.failures >= FAILURES_BEFORE_REST && !alone {
+                    slot.failures = 0;
+                    slot.resting_until = Some(now + FAILURE_REST);
+                }
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The last four characters of a key; `None` where it is so short that they would give it away.
+pub(super) fn tail(key: &str) -> Option<&str> {
+    let start = key.char_indices().rev().nth(3).map_or(0, |(start, _)| start);
+    (key.len() >= 12).then(|| &key[start..])
+}
+
+impl Drop for KeyLease {
+    fn drop(&mut self) {
+        let mut state = self.pool.state();
+        let slot = &mut state.slots[self.index];
+        slot.in_flight = slot.in_flight.saturating_sub(1);
+        if let Some(off) = &mut slot.off {
+            off.probing = false;
+        }
+    }
+}

@@ -1,0 +1,222 @@
+use super::{
+    lease::{FAILURE_REST, FAILURES_BEFORE_REST, LARGE},
+    *,
+};
+use crate::AiError;
+
+const MODEL: &str = "m";
+const SMALL: u64 = 1_000;
+
+fn pool(keys: &[&str]) -> Arc<KeyPool> {
+    KeyPool::new(keys.iter().map(|&key| Secret::new(key)).collect(), None, Duration::from_secs(1))
+}
+
+fn lend(pool: &Arc<KeyPool>) -> KeyLease {
+    pool.lend(MODEL, SMALL, &[]).expect("a key")
+}
+
+fn busy(seconds: Option<u64>) -> AiError {
+    AiError::Busy { retry_after: seconds.map(Duration::from_secs) }
+}
+
+fn name(lease: &KeyLease) -> &str {
+    lease.key().map_or("none", Secret::expose)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_least_used_key_is_lent() {
+    let pool = pool(&["a", "b"]);
+    let first = lend(&pool);
+    let second = lend(&pool);
+    assert_eq!((name(&first), name(&second)), ("a", "b"));
+    drop(second);
+    assert_eq!(name(&lend(&pool)), "b", "a is still busy");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_key_rests_for_its_model_as_long_as_it_was_told() {
+    let pool = pool(&["a", "b"]);
+    assert!(lend(&pool).failed(&busy(Some(30))));
+    assert_eq!(name(&lend(&pool)), "b");
+    assert_eq!(name(&pool.lend("other", SMALL, &[]).expect("a key")), "a", "the rest is for one model");
+    lend(&pool).failed(&busy(Some(10)));
+    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!(name(&lend(&pool)), "b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_rests_a_key_for_what_is_its_own_fault_alone() {
+    let (limited, told) = (|| busy(None), || busy(Some(3_600)));
+    // What was asked, what came of it, and whether a small question, and one as large, is lent the key a moment later.
+    for (size, error, small, as_large) in [
+        (SMALL, limited(), false, false),
+        (SMALL, told(), false, false),
+        (LARGE, limited(), false, false),
+        (LARGE + 1, limited(), true, false),
+        (400_000, limited(), true, false),
+        (400_000, told(), true, false),
+        (400_000, AiError::Quota, false, false),
+        (400_000, AiError::TooLong, true, true),
+        (400_000, AiError::Rejected, true, true),
+        (400_000, AiError::Declined, true, true),
+        (400_000, AiError::UnknownModel, true, true),
+        (400_000, AiError::Barred, true, true),
+        (400_000, AiError::WrongCountry, true, true),
+        (400_000, AiError::Timeout, true, true),
+        (400_000, AiError::Cut, true, true),
+    ] {
+        let pool = pool(&["a"]);
+        pool.lend(MODEL, size, &[]).expect("a key").failed(&error);
+        assert_eq!(pool.lend(MODEL, SMALL, &[]).is_ok(), small, "a small one after {size}: {error:?}");
+        assert_eq!(pool.lend(MODEL, size, &[]).is_ok(), as_large, "one of {size} after {error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_question_rests_a_key_for_half_its_size_until_a_small_one_is_refused_too() {
+    let pool = pool(&["a"]);
+    let is_lent = |size| pool.lend(MODEL, size, &[]).is_ok();
+    pool.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
+    assert_eq!([SMALL, LARGE, 199_999, 200_000].map(is_lent), [true, true, true, false]);
+    // The answer to a small one says nothing of large ones.
+    lend(&pool).succeeded();
+    assert!(!is_lent(400_000));
+    let late = pool.lend(MODEL, 150_000, &[]).expect("a key");
+    lend(&pool).failed(&busy(Some(10)));
+    assert_eq!([SMALL, 199_999, 400_000].map(is_lent), [false; 3]);
+    // What a large one is told now neither lifts nor prolongs it.
+    late.failed(&busy(Some(3_000)));
+    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(10))));
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert_eq!([SMALL, 400_000].map(is_lent), [true, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_key_is_tried_again_before_its_time_and_ever_later() {
+    let pool = pool(&["a"]);
+    for seconds in [30, 60, 120, 200, 200] {
+        lend(&pool).failed(&busy(Some(200)));
+        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(seconds))));
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+    lend(&pool).succeeded();
+    // Those that were under way together are refused together.
+    let together: Vec<KeyLease> = (0..9).map(|_| lend(&pool)).collect();
+    together.iter().for_each(|lease| _ = lease.failed(&busy(Some(200))));
+    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
+    // The renewal of a day's quota is waited for.
+    let day = KeyPool::new(vec![Secret::new("a")], None, Duration::from_secs(1));
+    lend(&day).failed(&busy(Some(20 * 3_600)));
+    assert_eq!(day.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(20 * 3_600))));
+    // A key of the same project is no other one.
+    let project = self::pool(&["work=aaaaaaaaaaaa1111", "work=aaaaaaaaaaaa2222"]);
+    lend(&project).failed(&busy(Some(200)));
+    assert_eq!(project.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_large_question_no_other_instance_hears() {
+    let (here, there) = (pool(&["a"]), pool(&["a"]));
+    let hearer = Arc::clone(&there);
+    here.tell_to(move |key, model, fate| hearer.hear(key, model, fate));
+    here.lend(MODEL, 400_000, &[]).expect("a key").failed(&busy(Some(20)));
+    there.lend(MODEL, 400_000, &[]).expect("it learns that by itself");
+    lend(&here).failed(&busy(Some(20)));
+    assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(20))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_of_one_project_rest_together() {
+    let pool = pool(&["work=aaaaaaaaaaaa1111", "work=aaaaaaaaaaaa2222", "other=aaaaaaaaaaaa3333"]);
+    assert!(lend(&pool).failed(&busy(Some(30))));
+    assert_eq!(name(&lend(&pool)), "aaaaaaaaaaaa3333");
+    tokio::time::advance(Duration::from_secs(30)).await;
+    assert_eq!(name(&lend(&pool)), "aaaaaaaaaaaa2222");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_instance_learns_another_one_knows() {
+    let (here, there) = (pool(&["a", "b"]), pool(&["a", "b"]));
+    let hearer = Arc::clone(&there);
+    here.tell_to(move |key, model, fate| hearer.hear(key, model, fate));
+    lend(&here).failed(&busy(Some(30)));
+    assert_eq!(name(&lend(&there)), "b");
+    assert_eq!(name(&there.lend("other", SMALL, &[]).expect("a key")), "a", "the rest is for one model");
+    here.lend("other", SMALL, &[0]).expect("b").failed(&AiError::Credentials);
+    assert_eq!(there.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(30))));
+    tokio::time::advance(FIRST_PROBE).await;
+    here.lend(MODEL, SMALL, &[0]).expect("a probe").succeeded();
+    assert_eq!(name(&there.lend(MODEL, SMALL, &[0]).expect("b")), "b");
+}
+
+#[test]
+fn a_key_may_name_its_project() {
+    assert_eq!(split_project("work=AIza1"), (Some("work"), "AIza1"));
+    for key in ["sk-1", "YWJj", "abc=", "abc==", "ABC=x"] {
+        assert_eq!(split_project(key), (None, key));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rests_without_a_time_double_until_a_success() {
+    let pool = pool(&["a"]);
+    for seconds in [1, 2, 4] {
+        lend(&pool).failed(&busy(None));
+        assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(seconds))));
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+    lend(&pool).succeeded();
+    lend(&pool).failed(&busy(None));
+    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(1))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_key_is_off_until_a_probe_succeeds() {
+    let pool = pool(&["a", "b"]);
+    lend(&pool).failed(&AiError::Credentials);
+    assert_eq!(name(&lend(&pool)), "b");
+    assert_eq!(name(&lend(&pool)), "b");
+    tokio::time::advance(FIRST_PROBE).await;
+    let probe = lend(&pool);
+    assert_eq!(name(&probe), "a");
+    assert_eq!(name(&lend(&pool)), "b", "one probe at a time");
+    probe.succeeded();
+    drop(probe);
+    assert_eq!(name(&lend(&pool)), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_all_keys_off_each_request_is_a_probe() {
+    let pool = pool(&["a"]);
+    lend(&pool).failed(&AiError::Credentials);
+    let probe = lend(&pool);
+    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Off));
+    probe.succeeded();
+    drop(probe);
+    lend(&pool);
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_errors_rest_a_key_only_where_there_are_others() {
+    let alone = pool(&["a"]);
+    let two = pool(&["a", "b"]);
+    for _ in 0..FAILURES_BEFORE_REST {
+        lend(&alone).failed(&AiError::Timeout);
+        two.lend(MODEL, SMALL, &[1]).expect("a").failed(&AiError::Timeout);
+    }
+    lend(&alone);
+    assert_eq!(two.lend(MODEL, SMALL, &[1]).err(), Some(NoKey::Resting(FAILURE_REST)));
+    assert_eq!(name(&lend(&two)), "b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_per_minute_holds_requests_back() {
+    let pool = KeyPool::new(Vec::new(), Some(2), Duration::from_secs(1));
+    lend(&pool);
+    tokio::time::advance(Duration::from_secs(20)).await;
+    lend(&pool);
+    assert_eq!(pool.lend(MODEL, SMALL, &[]).err(), Some(NoKey::Resting(Duration::from_secs(40))));
+    tokio::time::advance(Duration::from_secs(40)).await;
+    lend(&pool);
+}

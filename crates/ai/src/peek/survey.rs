@@ -1,0 +1,214 @@
+//! Estimates the tokens of a body without translating it: of its text by its length, of its media by where they stand.
+
+use std::{borrow::Cow, fmt};
+
+use memchr::{memchr_iter, memmem};
+use serde::{
+    Deserializer,
+    de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
+};
+
+use super::MOST_ITEMS;
+use crate::{
+    dialect::{fields::has_escaped, gemini::request::is_googles, halves},
+    meter::quarters,
+};
+
+/// Strings shorter than this are no pictures and no sound.
+const SHORTEST_MEDIA: usize = 2_048;
+/// Tokens of a picture, about.
+const MEDIA_TOKENS: u64 = 1_000;
+/// Bytes of base64 for one more token: compressed speech is the densest.
+const MEDIA_BYTES_PER_TOKEN: u64 = 300;
+/// Tokens of a document that is named by its address or its id, about.
+const DOCUMENT_TOKENS: u64 = 20_000;
+/// Tokens of a film that is named by its address, about: five minutes.
+pub(super) const FILM_TOKENS: u64 = 100_000;
+/// So many letters without a space are no word: each is about half a token.
+const LONGEST_WORD: usize = 64;
+
+/// Estimates the tokens of a JSON body. Pictures, sound and documents cost less than their bytes, or more than their address: where they stand in
+/// a message, and there alone. A text stays one whatever it looks like.
+pub(crate) fn estimate(body: &[u8]) -> u64 {
+    survey(body).tokens
+}
+
+pub(super) struct Survey {
+    pub(super) tokens: u64,
+    /// Messages and parts, where they are many.
+    pub(super) items: usize,
+    /// It may name a film, which has sound.
+    pub(super) has_film: bool,
+}
+
+pub(super) fn survey(body: &[u8]) -> Survey {
+    let mut media = Media::default();
+    // Most bodies have neither media nor many parts, and are not gone through.
+    if has_candidate(body) || memchr_iter(b'{', body).nth(MOST_ITEMS).is_some() {
+        // A question that can't be read for half of a character in a text is mended where it is translated: what it names counts.
+        let found = media_in(body).or_else(|cut| halves::without(body).map_or(Err(cut), |mended| media_in(&mended)));
+        media = found.unwrap_or_else(|items| Media { items, ..Media::default() });
+    }
+    let text = quarters(body) + dense(body).saturating_sub(media.bytes);
+    let tokens = text.saturating_sub(media.bytes).div_ceil(4) + media.tokens;
+    Survey { tokens, items: media.items, has_film: media.has_film }
+}
+
+/// What in a body is no text; where it can't be read, how many items were found until then.
+fn media_in(body: &[u8]) -> Result<Media, usize> {
+    let mut media = Media::default();
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let place = Place { parent: "", key: "", depth: 0, is_argument: false, in_list: false };
+    match place.deserialize_with(&mut media, &mut reader) {
+        Ok(()) => Ok(media),
+        Err(_) => Err(media.items),
+    }
+}
+
+fn has_candidate(body: &[u8]) -> bool {
+    let names = [&b"\"image_url\""[..], b"\"input_audio\"", b"\"source\"", b"\"file_"];
+    names.iter().any(|name| memmem::find(body, name).is_some()) || has_escaped(body)
+}
+
+/// One more quarter of a token for each letter that is a part of no word.
+fn dense(body: &[u8]) -> u64 {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
+    let runs = body.split(|byte| !is_letter(byte)).map(<[u8]>::len);
+    runs.filter(|length| *length > LONGEST_WORD).sum::<usize>() as u64
+}
+
+/// What in a body is no text.
+#[derive(Default)]
+struct Media {
+    /// Of text, if it were one.
+    bytes: u64,
+    tokens: u64,
+    /// Objects in lists: messages, parts, tools.
+    items: usize,
+    has_film: bool,
+}
+
+impl Media {
+    /// Something stands at an address: so many tokens, about, unless it is a film that Gemini watches.
+    fn name(&mut self, address: &str, tokens: u64) {
+        let is_film = is_googles(address);
+        self.has_film |= is_film;
+        self.tokens += if is_film { FILM_TOKENS } else { tokens };
+    }
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    /// The key of the object around it.
+    parent: &'p str,
+    key: &'p str,
+    depth: usize,
+    /// Within what a tool is called with, or what it takes: whatever it is called, it is text.
+    is_argument: bool,
+    /// It is one of a list.
+    in_list: bool,
+}
+
+impl Place<'_> {
+    fn deserialize_with<'de, D: Deserializer<'de>>(self, media: &mut Media, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(Walk { place: self, media })
+    }
+
+    /// `escapes`: how many bytes more the text has in the body, about.
+    fn look(self, text: &str, escapes: usize, media: &mut Media) {
+        if self.is_argument {
+            return;
+        }
+        let is_medium = match (self.parent, self.key) {
+            ("image_url", "url") | (_, "image_url") | ("input_audio", "data") => true,
+            ("source", "data" | "url") | (_, "file_data") => true,
+            (_, "file_id" | "file_url") => {
+                media.name(text, DOCUMENT_TOKENS);
+                return;
+            }
+            _ => false,
+        };
+        if !is_medium {
+            return;
+        }
+        if text.starts_with("https://") || text.starts_with("http://") {
+            media.name(text, if self.key == "file_data" { DOCUMENT_TOKENS } else { MEDIA_TOKENS });
+        } else if text.len() >= SHORTEST_MEDIA {
+            media.bytes += (text.len() + escapes) as u64;
+            media.tokens += MEDIA_TOKENS + text.len() as u64 / MEDIA_BYTES_PER_TOKEN;
+        }
+    }
+}
+
+struct Walk<'p, 'm> {
+    place: Place<'p>,
+    media: &'m mut Media,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        self.place.deserialize_with(self.media, reader)
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<(), E> {
+        self.place.look(text, 0, self.media);
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        // It has escapes. What some programs escape in base64 is each slash.
+        self.place.look(text, text.bytes().filter(|byte| *byte == b'/').count(), self.media);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Place { key: parent, depth, is_argument, in_list, .. } = self.place;
+        self.media.items += usize::from(in_list && !is_argument);
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            let is_argument = is_argument
+                || matches!(&*key, "arguments" | "args" | "parameters" | "input_schema")
+                // What is asked of the Responses API is called so, too.
+                || (depth > 0 && key == "input");
+            let place = Place { parent, key: &key, depth: depth + 1, is_argument, in_list: false };
+            map.next_value_seed(Walk { place, media: self.media })?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let place = Place { in_list: true, ..self.place };
+        while list.next_element_seed(Walk { place, media: self.media })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}

@@ -1,0 +1,319 @@
+//! Reads a provider's error object, and classifies it by its status and its words.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use super::{
+    LONGEST_ASKED,
+    retry::{seconds, until_renewal},
+    words::Words,
+};
+use crate::AiError;
+
+/// What a provider says with 402 where less would have been enough: its price is more than what is left.
+const ASKS_FOR_TOO_MUCH: [&str; 3] = ["can only afford", "fewer max_tokens", "prompt tokens limit exceeded"];
+/// How Anthropic's message begins where its account has no money, and Google's where a key isn't valid. Only the beginning counts: providers repeat what is
+/// wrong in a question ("Invalid value: …"), and whoever writes these words into one must not take the key from everybody.
+const OUT_OF_MONEY: [&str; 2] = ["your credit balance is too low", "credit balance is too low"];
+const OF_A_BAD_KEY: [&str; 2] = ["api key not valid", "api key expired"];
+
+/// How providers say that a question is longer than its model takes.
+const TOO_LONG: [&str; 17] = [
+    "context length",
+    "context_length_exceeded",
+    "maximum context",
+    "context window",
+    "maximum number of tokens",
+    "context size",
+    "prompt is too long",
+    "input is too long",
+    "prompt too long",
+    // xAI, vLLM, Kimi, GLM, Qwen, Copilot, Groq and Cohere.
+    "maximum prompt length",
+    "maximum model length",
+    "exceeded model token limit",
+    "prompt exceeds max length",
+    "range of input length",
+    "prompt token count of",
+    "reduce the length of the messages",
+    "too many tokens: total",
+];
+
+/// What a provider says with 403 where it serves no servers of this one's country. Where it is a model that isn't had there, another one may be.
+const OF_ANOTHER_COUNTRY: [&str; 5] =
+    ["country, region, or territory", "your country", "your region", "your territory", "your location"];
+
+/// How Google's message begins then, which comes with 400.
+const OF_GOOGLES_COUNTRIES: [&str; 1] = ["user location is not supported"];
+
+/// What a provider says with 403 where its model is for others than this account, or for other places.
+const OF_ANOTHER_PLACE: [&str; 8] = [
+    "country",
+    "region",
+    "territory",
+    "not supported",
+    "access to model",
+    "access to the model",
+    "access to this model",
+    "access model",
+];
+
+/// The words of a message, in whatever it is packed: a text, an error within it, or a list of them, each with its place.
+fn words(said: &Value) -> String {
+    const DEEPEST: usize = 4;
+    fn read(said: &Value, depth: usize) -> String {
+        if depth == DEEPEST {
+            return String::new();
+        }
+        match said {
+            Value::String(text) => match serde_json::from_str::<Value>(text) {
+                Ok(packed @ (Value::Object(_) | Value::Array(_))) => {
+                    let inner = read(&packed, depth + 1);
+                    if inner.is_empty() { text.clone() } else { inner }
+                }
+                _ => text.clone(),
+            },
+            Value::Array(items) => {
+                let items = items.iter().take(8).map(|item| read(item, depth + 1)).filter(|text| !text.is_empty());
+                items.collect::<Vec<_>>().join("; ")
+            }
+            Value::Object(fields) => {
+                let names = ["message", "msg", "error", "detail", "description"];
+                let mut texts = names.iter().filter_map(|name| fields.get(*name)).map(|inner| read(inner, depth + 1));
+                let text = texts.find(|text| !text.is_empty()).unwrap_or_default();
+                let place = fields.get("loc").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+                let place: Vec<String> =
+                    place.iter().map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned)).collect();
+                if place.is_empty() || text.is_empty() { text } else { format!("{}: {text}", place.join(".")) }
+            }
+            _ => String::new(),
+        }
+    }
+    read(said, 0)
+}
+
+fn is_nothing(error: &Value) -> bool {
+    match error {
+        Value::String(text) => text.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        other => *other == false || *other == 0,
+    }
+}
+
+/// What an error object says.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// An HTTP status inside the object; 0 where there is none.
+    pub(super) status: u16,
+    /// Every machine-readable word in it, in lower case.
+    pub(super) words: Vec<String>,
+    /// In lower case.
+    pub(super) message: String,
+    pub(super) told: String,
+    pub(super) param: Option<String>,
+    pub(super) code: Option<String>,
+    pub(super) retry_delay: Option<Duration>,
+    /// A quota that is renewed only once a day.
+    pub(super) per_day: bool,
+    /// A page for people, as a firewall before the provider has it.
+    pub(super) is_page: bool,
+}
+
+impl Told {
+    pub(super) fn read(value: &Value) -> Option<Self> {
+        let object = match value {
+            Value::Array(items) => return items.first().and_then(Self::read),
+            Value::Object(object) => object,
+            _ => return None,
+        };
+        let error = match object.get("error") {
+            Some(Value::Null) | None if object.get("object").and_then(Value::as_str) == Some("error") => value,
+            Some(Value::Null) | None => return None,
+            // Some servers say with each answer that there was none.
+            Some(error) if is_nothing(error) => return None,
+            Some(Value::String(message)) => {
+                return Some(Self { message: message.to_lowercase(), told: message.clone(), ..Self::default() });
+            }
+            Some(error) => error,
+        };
+        let mut told = Self::default();
+        for field in ["code", "type", "status"] {
+            match error.get(field) {
+                Some(Value::String(word)) => match word.parse() {
+                    Ok(status) => told.status = status,
+                    Err(_) => told.words.push(word.to_lowercase()),
+                },
+                Some(Value::Number(number)) => {
+                    told.status = number.as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(told.status);
+                }
+                _ => {}
+            }
+        }
+        let message = error.get("message").map(words).filter(|message| !message.is_empty());
+        told.say(message.unwrap_or_else(|| words(error)));
+        // OpenRouter says that somebody failed, and what they said beside it.
+        if let Some(raw) = error.get("metadata").and_then(|metadata| metadata.get("raw")).map(words)
+            && !raw.is_empty()
+        {
+            told.say(format!("{}: {raw}", told.told));
+        }
+        told.param = error.get("param").and_then(Value::as_str).map(str::to_owned);
+        let code = error.get("code").and_then(Value::as_str).filter(|code| code.parse::<u16>().is_err());
+        told.code = code.map(str::to_owned);
+        for detail in error.get("details").and_then(Value::as_array).into_iter().flatten() {
+            told.read_detail(detail);
+        }
+        Some(told)
+    }
+
+    /// Reads what is no error object, but comes with a status that says it is an error: FastAPI's `detail`, what frameworks and gateways have instead, or a
+    /// plain text.
+    pub(super) fn read_loosely(value: &Value, body: &[u8]) -> Self {
+        let mut told = Self::default();
+        if let Value::Object(_) = value {
+            let names = ["message", "detail", "errors", "error_message", "error_msg", "msg", "Message"];
+            let said = names.iter().find_map(|name| value.get(*name)).map(words).unwrap_or_default();
+            told.say(said);
+            let words = ["code", "type"].into_iter().filter_map(|name| value.get(name).and_then(Value::as_str));
+            told.words = words.map(str::to_lowercase).collect();
+        } else if value.is_null() {
+            let text = std::str::from_utf8(body).unwrap_or_default().trim();
+            // A page is for people who look at it.
+            told.is_page = body.trim_ascii_start().starts_with(b"<");
+            if !told.is_page && text != "null" {
+                told.say(text.to_owned());
+            }
+        }
+        told
+    }
+
+    fn say(&mut self, told: String) {
+        self.message = told.to_lowercase();
+        self.told = told;
+    }
+
+    fn read_detail(&mut self, detail: &Value) {
+        if let Some(reason) = detail.get("reason").and_then(Value::as_str) {
+            self.words.push(reason.to_lowercase());
+        }
+        if let Some(delay) = detail.get("retryDelay").and_then(Value::as_str) {
+            self.retry_delay = delay.strip_suffix('s').and_then(seconds);
+        }
+        for violation in detail.get("violations").and_then(Value::as_array).into_iter().flatten() {
+            self.per_day |= violation.get("quotaId").and_then(Value::as_str).is_some_and(|id| id.contains("PerDay"));
+        }
+    }
+
+    pub(super) fn words_of_its_own(&self) -> Option<Words> {
+        Words::cleaned(&self.told, self.param.as_deref(), self.code.as_deref())
+    }
+
+    fn says(&self, words: &[&str]) -> bool {
+        self.words.iter().any(|word| words.contains(&word.as_str()))
+    }
+
+    /// Whether it is the provider who says so, and not what it repeats of a question.
+    fn begins(&self, phrases: &[&str]) -> bool {
+        phrases.iter().any(|phrase| self.message.trim_start().starts_with(phrase))
+    }
+
+    fn mentions(&self, phrases: &[&str]) -> bool {
+        phrases.iter().any(|phrase| self.message.contains(phrase))
+    }
+
+    pub(super) fn classify(&self, status: u16, wait: Option<Duration>) -> AiError {
+        let wait = wait.map(|wait| wait.min(LONGEST_ASKED));
+        if status == 402 && self.mentions(&ASKS_FOR_TOO_MUCH) {
+            return AiError::Rejected;
+        }
+        if self.says(&["insufficient_quota", "billing_hard_limit_reached", "billing_error"])
+            || status == 402
+            || self.begins(&OUT_OF_MONEY)
+        {
+            return AiError::Quota;
+        }
+        if self.says(&["api_key_invalid", "invalid_api_key", "authentication_error", "unauthenticated"])
+            || (status == 400 && self.begins(&OF_A_BAD_KEY))
+        {
+            return AiError::Credentials;
+        }
+        if self.says(&["context_length_exceeded", "exceed_context_size_error", "model_max_prompt_tokens_exceeded"])
+            || (matches!(status, 0 | 400 | 413 | 422) && self.mentions(&TOO_LONG))
+            || (matches!(status, 0 | 429) && self.is_over_a_limit_alone())
+        {
+            return AiError::TooLong;
+        }
+        if self.says(&["content_filter", "content_policy_violation"]) {
+            return AiError::Declined;
+        }
+        match status {
+            429 => {
+                AiError::Busy { retry_after: if self.per_day { Some(until_renewal(SystemTime::now())) } else { wait } }
+            }
+            // A firewall knows nothing of keys: it is about what stands in the question, or where it comes from.
+            403 if self.is_page => AiError::Barred,
+            400 if self.begins(&OF_GOOGLES_COUNTRIES) => AiError::WrongCountry,
+            403 if self.is_of_another_country() => AiError::WrongCountry,
+            403 if self.says(&["model_not_found"]) || self.mentions(&OF_ANOTHER_PLACE) => AiError::UnknownModel,
+            403 if self.is_declined() => AiError::Declined,
+            401 | 403 => AiError::Credentials,
+            404 => AiError::UnknownModel,
+            413 => AiError::TooLong,
+            408 | 500..=599 => AiError::Unavailable { retry_after: wait },
+            300..=399 => AiError::Garbled,
+            400..=499 => AiError::Rejected,
+            _ => self.classify_words(wait),
+        }
+    }
+
+    fn is_of_another_country(&self) -> bool {
+        self.says(&["unsupported_country_region_territory"])
+            || (self.mentions(&OF_ANOTHER_COUNTRY) && !self.mentions(&["model"]))
+    }
+
+    /// Whether it is one question that is larger than all of a limit: no wait makes it fit.
+    fn is_over_a_limit_alone(&self) -> bool {
+        let numbers = (self.number_after("requested"), self.number_after("limit"));
+        self.mentions(&["request too large"]) || matches!(numbers, (Some(asked), Some(limit)) if asked > limit)
+    }
+
+    /// The number that stands behind a word of the message: `Limit 30000`, `limit: 30,000`, `requested ~2000`.
+    fn number_after(&self, word: &str) -> Option<u64> {
+        self.message.match_indices(word).find_map(|(at, _)| {
+            let rest = self.message[at + word.len()..].trim_start_matches([' ', ':', '=', '~', '`']);
+            let digits = rest.chars().take_while(|letter| letter.is_ascii_digit() || *letter == ',');
+            digits.filter(char::is_ascii_digit).collect::<String>().parse().ok()
+        })
+    }
+
+    /// Whether it is what the question says that is refused, not the key.
+    fn is_declined(&self) -> bool {
+        let is_of_a_filter = self.says(&["moderation", "safety", "content_policy", "policy_violation"])
+            || self.mentions(&["moderation", "flagged", "safety", "policy", "policies"]);
+        // Rights within an account are written down as policies, too.
+        is_of_a_filter && !self.mentions(&["api key", "not authorized", "identity-based"])
+    }
+
+    fn classify_words(&self, wait: Option<Duration>) -> AiError {
+        if self.says(&["rate_limit_error", "rate_limit_exceeded", "resource_exhausted", "tokens", "requests"]) {
+            AiError::Busy { retry_after: wait }
+        } else if self.says(&["permission_error", "permission_denied"]) {
+            AiError::Credentials
+        } else if self.says(&["model_not_found", "not_found_error", "not_found"]) {
+            AiError::UnknownModel
+        } else if self.says(&["invalid_request_error", "invalid_argument", "failed_precondition", "badrequesterror"]) {
+            AiError::Rejected
+        } else {
+            AiError::Unavailable { retry_after: wait }
+        }
+    }
+
+    /// The upstream's first word where it is a plain identifier. Anything else might hold a key or an address.
+    pub(super) fn safe_code(&self) -> &str {
+        let plain =
+            |word: &&String| word.len() <= 40 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        self.words.iter().find(plain).map_or("none", String::as_str)
+    }
+}

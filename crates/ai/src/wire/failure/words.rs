@@ -1,0 +1,47 @@
+//! A provider's own words, without what looks like a key, an account or an address.
+
+/// A provider's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    pub message: String,
+    /// The field that is wrong.
+    pub param: Option<String>,
+    /// What programs tell it by.
+    pub code: Option<String>,
+}
+
+/// Longer messages of a provider are cut.
+const LONGEST_MESSAGE: usize = 1_000;
+const LONGEST_CODE: usize = 64;
+/// What keys of providers begin with, and the fewest letters that follow.
+const KEYS: [&str; 2] = ["sk-", "AIza"];
+const SHORTEST_KEY: usize = 16;
+
+/// Whether there is a key in a word: its beginning not within another word (`task-runner`), and enough behind it.
+fn has_key(word: &str) -> bool {
+    let is_of_key = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '*' | '.');
+    KEYS.iter().any(|mark| {
+        word.match_indices(mark).any(|(at, _)| {
+            let is_begun = word[..at].chars().next_back().is_some_and(|letter| letter.is_alphanumeric());
+            let letters = word[at + mark.len()..].chars().take_while(|letter| is_of_key(*letter)).count();
+            !is_begun && letters >= SHORTEST_KEY
+        })
+    })
+}
+
+impl Words {
+    /// A message without what looks like a key, an account or an address.
+    pub(super) fn cleaned(message: &str, param: Option<&str>, code: Option<&str>) -> Option<Self> {
+        let is_account = |word: &str| word.strip_prefix("org-").is_some_and(|id| id.len() > 8);
+        let is_secret = |word: &str| word.contains("://") || has_key(word) || is_account(word);
+        let words: Vec<&str> =
+            message.split(' ').map(|word| if is_secret(word) { "[removed]" } else { word }).collect();
+        let message: String = words.join(" ").chars().take(LONGEST_MESSAGE).collect();
+        let is_plain = |code: &&str| {
+            let letters = code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+            letters && code.len() <= LONGEST_CODE && !has_key(code)
+        };
+        let code = code.filter(is_plain).map(str::to_owned);
+        (!message.trim().is_empty()).then(|| Self { message, param: param.map(str::to_owned), code })
+    }
+}
