@@ -9,7 +9,7 @@ use appcore::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::{Amount, Paypal};
+use super::{Paypal, objects::Amount};
 use crate::{GatewayError, Listed, Listing, Money};
 
 /// Transactions of one page. PayPal gives up to 500, which might be longer than an answer may be.

@@ -5,6 +5,9 @@
 
 mod certificate;
 mod list;
+mod objects;
+#[cfg(test)]
+mod tests;
 
 use std::{
     ops::RangeInclusive,
@@ -27,14 +30,15 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use url::Url;
 
+use self::{
+    certificate::{Certificates, Roots},
+    objects::{Capture, Event, PaypalOrder, Refund, captured, is_captured, read},
+};
 use crate::{
-    About, Acknowledged, Answer, Checkout, Currency, Delivery, DisputeState, Forged, Gateway, GatewayError,
-    GatewayName, Kind, Known, Listing, Money, News, Notice, Order, RefundNews, RefundOrder, RefundState, Refunded,
-    Remote, Snapshot, Unreadable, Verified,
+    Acknowledged, Answer, Checkout, Currency, Delivery, Forged, Gateway, GatewayError, GatewayName, Kind, Known,
+    Listing, News, Notice, Order, RefundOrder, Refunded, Remote, Snapshot, Unreadable, Verified,
     http::{Http, Reply},
 };
-
-use self::certificate::{Certificates, Roots};
 
 pub(crate) static KIND: Kind = Kind {
     name: "paypal",
@@ -229,141 +233,6 @@ fn is_refusal<'a>(status: u16, name: &str, mut issues: impl Iterator<Item = &'a 
     is_final && !issues.any(|issue| matches!(issue, "CAPTURE_FULLY_REFUNDED" | "CAPTURED_AMOUNT_FULLY_REFUNDED"))
 }
 
-#[derive(Deserialize)]
-struct Link {
-    rel: String,
-    href: String,
-}
-
-#[derive(Deserialize)]
-pub(crate) struct Amount {
-    pub currency_code: String,
-    pub value: String,
-}
-
-impl Amount {
-    pub(crate) fn money(&self) -> Option<Money> {
-        Money::parse(&self.value, self.currency_code.parse().ok()?)
-    }
-}
-
-#[derive(Deserialize)]
-struct PaypalOrder {
-    id: String,
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    links: Vec<Link>,
-    #[serde(default)]
-    purchase_units: Vec<Unit>,
-}
-
-#[derive(Deserialize)]
-struct Unit {
-    #[serde(default)]
-    payments: Option<Payments>,
-}
-
-#[derive(Deserialize)]
-struct Payments {
-    #[serde(default)]
-    captures: Vec<Capture>,
-    #[serde(default)]
-    refunds: Vec<Refund>,
-}
-
-#[derive(Deserialize)]
-struct Capture {
-    id: String,
-    #[serde(default)]
-    status: String,
-    amount: Amount,
-    #[serde(default)]
-    custom_id: Option<String>,
-}
-
-impl PaypalOrder {
-    fn snapshot(&self) -> Result<Snapshot, GatewayError> {
-        let captures =
-            || self.purchase_units.iter().filter_map(|unit| unit.payments.as_ref()).flat_map(|all| &all.captures);
-        if let Some(capture) = captures().find(|capture| is_captured(&capture.status)) {
-            let money = capture.amount.money();
-            let money = money.ok_or_else(|| GatewayError::Away("the amount can't be read".to_owned()))?;
-            return Ok(Snapshot { remote: Remote::Paid(money), charge: Some(capture.id.clone()) });
-        }
-        let last = captures().last();
-        let remote = match (self.status.as_str(), last.map(|capture| capture.status.as_str())) {
-            (_, Some("DECLINED" | "FAILED")) => Remote::Failed,
-            (_, Some(_)) => Remote::Open,
-            ("APPROVED", None) => Remote::Approved,
-            ("VOIDED", None) => Remote::Expired,
-            _ => Remote::Open,
-        };
-        Ok(Snapshot { remote, charge: last.map(|capture| capture.id.clone()) })
-    }
-}
-
-#[derive(Deserialize)]
-struct Event {
-    id: String,
-    event_type: String,
-    #[serde(default)]
-    create_time: Option<String>,
-    #[serde(default)]
-    resource: serde_json::Value,
-}
-
-#[derive(Deserialize)]
-struct Refund {
-    id: String,
-    #[serde(default)]
-    status: String,
-    amount: Amount,
-    #[serde(default)]
-    custom_id: Option<String>,
-    #[serde(default)]
-    links: Vec<Link>,
-}
-
-impl Refund {
-    fn told(self) -> Refunded {
-        Refunded { state: refund_state(&self.status), reference: self.id }
-    }
-}
-
-fn refund_state(status: &str) -> RefundState {
-    match status {
-        "COMPLETED" => RefundState::Done,
-        "FAILED" | "CANCELLED" => RefundState::Failed,
-        _ => RefundState::Pending,
-    }
-}
-
-#[derive(Deserialize)]
-struct Dispute {
-    dispute_id: String,
-    #[serde(default)]
-    disputed_transactions: Vec<Disputed>,
-    #[serde(default)]
-    dispute_amount: Option<Amount>,
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    dispute_outcome: Option<Ruling>,
-}
-
-#[derive(Deserialize)]
-struct Disputed {
-    #[serde(default)]
-    seller_transaction_id: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Ruling {
-    #[serde(default)]
-    outcome_code: String,
-}
-
 #[async_trait]
 impl Gateway for Paypal {
     fn name(&self) -> GatewayName {
@@ -543,194 +412,7 @@ impl Gateway for Paypal {
     }
 }
 
-/// Whether the money came. What was refunded was paid before.
-fn is_captured(status: &str) -> bool {
-    matches!(status, "COMPLETED" | "REFUNDED" | "PARTIALLY_REFUNDED")
-}
-
 /// Whether it can stand in an address.
 fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-/// Of which payment of ours something is.
-fn of_payment(id: Option<String>) -> About {
-    id.and_then(|id| id.parse().ok()).map_or(About::Nothing, About::Payment)
-}
-
-fn captured(capture: Capture) -> (About, News) {
-    let about = of_payment(capture.custom_id);
-    match capture.amount.money() {
-        Some(money) => (about, News::Paid { money, charge: Some(capture.id) }),
-        None => (about, News::Foreign),
-    }
-}
-
-fn read(kind: &str, resource: serde_json::Value, at: Option<Timestamp>) -> Result<(About, News), Unreadable> {
-    fn parsed<T: serde::de::DeserializeOwned>(resource: serde_json::Value) -> Result<T, Unreadable> {
-        serde_json::from_value(resource).map_err(|_| Unreadable)
-    }
-    Ok(match kind {
-        "CHECKOUT.ORDER.APPROVED" => (About::Reference(parsed::<PaypalOrder>(resource)?.id), News::Approved),
-        "PAYMENT.CAPTURE.COMPLETED" => captured(parsed(resource)?),
-        "PAYMENT.CAPTURE.PENDING" => (of_payment(parsed::<Capture>(resource)?.custom_id), News::Pending),
-        "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED" => {
-            (of_payment(parsed::<Capture>(resource)?.custom_id), News::Failed)
-        }
-        // Reversed: the buyer's bank took the money back, which is for good.
-        "PAYMENT.CAPTURE.REFUNDED" | "PAYMENT.CAPTURE.REVERSED" => {
-            let refund: Refund = parsed(resource)?;
-            let charge =
-                refund.links.iter().find(|link| link.rel == "up").and_then(|link| link.href.rsplit('/').next());
-            let about = charge.map_or(About::Nothing, |charge| About::Charge(charge.to_owned()));
-            let Some(money) = refund.amount.money() else { return Ok((about, News::Foreign)) };
-            let state = if kind.ends_with("REVERSED") { RefundState::Done } else { refund_state(&refund.status) };
-            let ours = refund.custom_id.and_then(|id| id.parse().ok());
-            (about, News::Refund(RefundNews { reference: refund.id, ours, money, state, at }))
-        }
-        "CUSTOMER.DISPUTE.CREATED" | "CUSTOMER.DISPUTE.UPDATED" | "CUSTOMER.DISPUTE.RESOLVED" => {
-            let dispute: Dispute = parsed(resource)?;
-            let charge = dispute.disputed_transactions.into_iter().find_map(|one| one.seller_transaction_id);
-            let about = charge.map_or(About::Nothing, About::Charge);
-            let money = dispute.dispute_amount.and_then(|amount| amount.money());
-            let ruling = dispute.dispute_outcome.filter(|_| dispute.status == "RESOLVED");
-            let state = ruling.map_or(DisputeState::Open, |ruling| ruled(&ruling.outcome_code));
-            (about, News::Dispute { reference: dispute.dispute_id, money, state })
-        }
-        _ => (About::Nothing, News::Other),
-    })
-}
-
-/// For whom a dispute was decided. A word that isn't known decides nothing: what it is about stays kept back until somebody has looked.
-fn ruled(outcome: &str) -> DisputeState {
-    match outcome {
-        "RESOLVED_BUYER_FAVOUR" | "ACCEPTED" => DisputeState::Lost,
-        // With a payout PayPal pays the buyer itself.
-        "RESOLVED_SELLER_FAVOUR" | "RESOLVED_WITH_PAYOUT" | "CANCELED_BY_BUYER" | "DENIED" | "NONE" => {
-            DisputeState::Won
-        }
-        _ => DisputeState::Open,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dispute_is_decided_by_words_that_are_known_and_stays_open_by_others() {
-        let read = |status: &str, outcome: Option<&str>| {
-            let mut resource = json!({
-                "dispute_id": "PP-D-1", "status": status, "dispute_amount": { "currency_code": "USD", "value": "3.00" },
-                "disputed_transactions": [{ "seller_transaction_id": "C1" }],
-            });
-            if let Some(outcome) = outcome {
-                resource["dispute_outcome"] = json!({ "outcome_code": outcome });
-            }
-            let (about, news) = read("CUSTOMER.DISPUTE.UPDATED", resource, None).unwrap();
-            assert_eq!(about, About::Charge("C1".to_owned()));
-            match news {
-                News::Dispute { state, .. } => state,
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(read("OPEN", None), DisputeState::Open);
-        assert_eq!(read("UNDER_REVIEW", Some("RESOLVED_SELLER_FAVOUR")), DisputeState::Open, "it isn't resolved yet");
-        for (outcome, state) in [
-            ("RESOLVED_BUYER_FAVOUR", DisputeState::Lost),
-            ("ACCEPTED", DisputeState::Lost),
-            ("RESOLVED_SELLER_FAVOUR", DisputeState::Won),
-            ("RESOLVED_WITH_PAYOUT", DisputeState::Won),
-            ("CANCELED_BY_BUYER", DisputeState::Won),
-            ("SOMETHING_NEW", DisputeState::Open),
-        ] {
-            assert_eq!(read("RESOLVED", Some(outcome)), state, "{outcome}");
-        }
-    }
-
-    /// The names are those of <https://developer.paypal.com/api/rest/responses/>, the issues those of
-    /// <https://developer.paypal.com/api/payments/v2/>.
-    #[test]
-    fn what_paypal_has_decided_is_a_refusal_and_nothing_else() {
-        for (status, name, issue, is_final) in [
-            (400, "INVALID_REQUEST", "INVALID_PARAMETER_SYNTAX", true),
-            (404, "RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID", true),
-            (422, "UNPROCESSABLE_ENTITY", "REFUND_AMOUNT_EXCEEDED", true),
-            (422, "UNPROCESSABLE_ENTITY", "REFUND_FAILED_INSUFFICIENT_FUNDS", true),
-            (422, "UNPROCESSABLE_ENTITY", "REFUND_TIME_LIMIT_EXCEEDED", true),
-            (422, "UNPROCESSABLE_ENTITY", "CAPTURE_FULLY_REFUNDED", false),
-            (401, "AUTHENTICATION_FAILURE", "", false),
-            (403, "NOT_AUTHORIZED", "PERMISSION_DENIED", false),
-            (404, "", "", false),
-            (409, "RESOURCE_CONFLICT", "PREVIOUS_REQUEST_IN_PROGRESS", false),
-            (429, "RATE_LIMIT_REACHED", "", false),
-            (500, "INTERNAL_SERVER_ERROR", "", false),
-            (503, "SERVICE_UNAVAILABLE", "", false),
-        ] {
-            let body = json!({ "name": name, "details": [{ "issue": issue }] }).to_string().into_bytes();
-            let said = failure(&Reply { status: StatusCode::from_u16(status).unwrap(), body });
-            assert_eq!(matches!(said, GatewayError::Refused(_)), is_final, "{status} {name} {issue}");
-        }
-        // https://developer.paypal.com/docs/api/payments/v2/#definition-refund_status
-        for (status, meaning) in [
-            ("COMPLETED", RefundState::Done),
-            ("FAILED", RefundState::Failed),
-            ("CANCELLED", RefundState::Failed),
-            ("PENDING", RefundState::Pending),
-            ("SOMETHING_NEW", RefundState::Pending),
-        ] {
-            assert_eq!(refund_state(status), meaning, "{status}");
-        }
-    }
-
-    #[tokio::test]
-    async fn all_who_wait_for_a_token_are_told_together_that_there_is_none() {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        let paypal = Paypal::new(&url, "id".to_owned(), "secret".into(), "hook".to_owned(), Check::Api).unwrap();
-        // Read, and never answered.
-        let hanging_up = async {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            assert!(socket.read(&mut [0; 8_192]).await.unwrap() > 0);
-        };
-        let ((), one, two, three) = tokio::join!(hanging_up, paypal.token(), paypal.token(), paypal.token());
-        assert!(one.is_err() && two.is_err() && three.is_err());
-        assert!(tokio::time::timeout(Duration::ZERO, listener.accept()).await.is_err(), "it was asked more than once");
-        // Whoever comes later has it asked for anew.
-        let answering = async {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            assert!(socket.read(&mut [0; 8_192]).await.unwrap() > 0);
-            let body = json!({ "access_token": "t", "expires_in": 900 }).to_string();
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
-            let reply = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-            socket.write_all(reply.as_bytes()).await.unwrap();
-        };
-        let ((), token) = tokio::join!(answering, paypal.token());
-        assert_eq!(token.unwrap().expose(), "t");
-    }
-
-    #[test]
-    fn the_checksum_is_that_of_paypal() {
-        assert_eq!(crc32fast::hash(b"{\"id\":\"evt_1\"}"), 2_394_574_875);
-    }
-
-    #[test]
-    fn an_order_is_paid_when_its_capture_is() {
-        let snapshot = |status: &str, capture: Option<&str>| {
-            let captures = capture.map_or_else(Vec::new, |status| {
-                vec![json!({ "id": "C1", "status": status, "amount": { "currency_code": "USD", "value": "9.99" } })]
-            });
-            let order =
-                json!({ "id": "O1", "status": status, "purchase_units": [{ "payments": { "captures": captures } }] });
-            serde_json::from_value::<PaypalOrder>(order).unwrap().snapshot().unwrap().remote
-        };
-        let paid = Remote::Paid(Money::new(999, Currency::Usd));
-        assert_eq!(snapshot("COMPLETED", Some("COMPLETED")), paid);
-        assert_eq!(snapshot("COMPLETED", Some("PARTIALLY_REFUNDED")), paid);
-        assert_eq!(snapshot("COMPLETED", Some("PENDING")), Remote::Open);
-        assert_eq!(snapshot("COMPLETED", Some("DECLINED")), Remote::Failed);
-        assert_eq!(snapshot("COMPLETED", None), Remote::Open);
-        assert_eq!(snapshot("APPROVED", None), Remote::Approved);
-    }
 }

@@ -15,7 +15,7 @@ use crate::{
     Remote, SetupOrder, SetupState, Snapshot,
 };
 
-use super::{Reference, Stripe, failure};
+use super::{Stripe, failure, objects::Reference};
 
 /// Pages of a hundred charges that are read for two days.
 const MOST_PAGES: usize = 200;

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde::Deserialize;
 
-use super::{Reference, Stripe, charges::KeptMethod};
+use super::{Stripe, charges::KeptMethod, objects::Reference};
 use crate::{Checkout, GatewayError, SetupOrder, SetupState};
 
 /// Stripe wants one to know which ways to offer. A card is good for all.

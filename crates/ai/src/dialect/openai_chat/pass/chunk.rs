@@ -24,11 +24,11 @@ pub(super) struct Whole<'a> {
     pub(super) choices: Option<Vec<Ended<'a>>>,
     pub(super) usage: Option<CompletionUsage>,
     /// Groq's own, with usage that nobody asked for.
-    pub(super) x_groq: Option<Value>,
+    x_groq: Option<Value>,
     #[serde(borrow)]
-    pub(super) error: Option<&'a RawValue>,
+    error: Option<&'a RawValue>,
     #[serde(borrow)]
-    pub(super) object: Option<&'a RawValue>,
+    object: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

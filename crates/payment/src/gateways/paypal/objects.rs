@@ -1,0 +1,212 @@
+//! PayPal's objects as they come in answers and notices, and what a notice says by them.
+
+use appcore::Timestamp;
+use serde::Deserialize;
+
+use crate::{
+    About, DisputeState, GatewayError, Money, News, RefundNews, RefundState, Refunded, Remote, Snapshot, Unreadable,
+};
+
+#[derive(Deserialize)]
+pub(super) struct Link {
+    pub(super) rel: String,
+    pub(super) href: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Amount {
+    pub currency_code: String,
+    pub value: String,
+}
+
+impl Amount {
+    pub(crate) fn money(&self) -> Option<Money> {
+        Money::parse(&self.value, self.currency_code.parse().ok()?)
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct PaypalOrder {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) status: String,
+    #[serde(default)]
+    pub(super) links: Vec<Link>,
+    #[serde(default)]
+    pub(super) purchase_units: Vec<Unit>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Unit {
+    #[serde(default)]
+    pub(super) payments: Option<Payments>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Payments {
+    #[serde(default)]
+    pub(super) captures: Vec<Capture>,
+    #[serde(default)]
+    pub(super) refunds: Vec<Refund>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Capture {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) status: String,
+    amount: Amount,
+    #[serde(default)]
+    custom_id: Option<String>,
+}
+
+impl PaypalOrder {
+    pub(super) fn snapshot(&self) -> Result<Snapshot, GatewayError> {
+        let captures =
+            || self.purchase_units.iter().filter_map(|unit| unit.payments.as_ref()).flat_map(|all| &all.captures);
+        if let Some(capture) = captures().find(|capture| is_captured(&capture.status)) {
+            let money = capture.amount.money();
+            let money = money.ok_or_else(|| GatewayError::Away("the amount can't be read".to_owned()))?;
+            return Ok(Snapshot { remote: Remote::Paid(money), charge: Some(capture.id.clone()) });
+        }
+        let last = captures().last();
+        let remote = match (self.status.as_str(), last.map(|capture| capture.status.as_str())) {
+            (_, Some("DECLINED" | "FAILED")) => Remote::Failed,
+            (_, Some(_)) => Remote::Open,
+            ("APPROVED", None) => Remote::Approved,
+            ("VOIDED", None) => Remote::Expired,
+            _ => Remote::Open,
+        };
+        Ok(Snapshot { remote, charge: last.map(|capture| capture.id.clone()) })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Event {
+    pub(super) id: String,
+    pub(super) event_type: String,
+    #[serde(default)]
+    pub(super) create_time: Option<String>,
+    #[serde(default)]
+    pub(super) resource: serde_json::Value,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Refund {
+    id: String,
+    #[serde(default)]
+    status: String,
+    amount: Amount,
+    #[serde(default)]
+    pub(super) custom_id: Option<String>,
+    #[serde(default)]
+    links: Vec<Link>,
+}
+
+impl Refund {
+    pub(super) fn told(self) -> Refunded {
+        Refunded { state: refund_state(&self.status), reference: self.id }
+    }
+}
+
+pub(super) fn refund_state(status: &str) -> RefundState {
+    match status {
+        "COMPLETED" => RefundState::Done,
+        "FAILED" | "CANCELLED" => RefundState::Failed,
+        _ => RefundState::Pending,
+    }
+}
+
+#[derive(Deserialize)]
+struct Dispute {
+    dispute_id: String,
+    #[serde(default)]
+    disputed_transactions: Vec<Disputed>,
+    #[serde(default)]
+    dispute_amount: Option<Amount>,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    dispute_outcome: Option<Ruling>,
+}
+
+#[derive(Deserialize)]
+struct Disputed {
+    #[serde(default)]
+    seller_transaction_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Ruling {
+    #[serde(default)]
+    outcome_code: String,
+}
+
+/// Whether the money came. What was refunded was paid before.
+pub(super) fn is_captured(status: &str) -> bool {
+    matches!(status, "COMPLETED" | "REFUNDED" | "PARTIALLY_REFUNDED")
+}
+
+/// Of which payment of ours something is.
+fn of_payment(id: Option<String>) -> About {
+    id.and_then(|id| id.parse().ok()).map_or(About::Nothing, About::Payment)
+}
+
+pub(super) fn captured(capture: Capture) -> (About, News) {
+    let about = of_payment(capture.custom_id);
+    match capture.amount.money() {
+        Some(money) => (about, News::Paid { money, charge: Some(capture.id) }),
+        None => (about, News::Foreign),
+    }
+}
+
+pub(super) fn read(
+    kind: &str,
+    resource: serde_json::Value,
+    at: Option<Timestamp>,
+) -> Result<(About, News), Unreadable> {
+    fn parsed<T: serde::de::DeserializeOwned>(resource: serde_json::Value) -> Result<T, Unreadable> {
+        serde_json::from_value(resource).map_err(|_| Unreadable)
+    }
+    Ok(match kind {
+        "CHECKOUT.ORDER.APPROVED" => (About::Reference(parsed::<PaypalOrder>(resource)?.id), News::Approved),
+        "PAYMENT.CAPTURE.COMPLETED" => captured(parsed(resource)?),
+        "PAYMENT.CAPTURE.PENDING" => (of_payment(parsed::<Capture>(resource)?.custom_id), News::Pending),
+        "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED" => {
+            (of_payment(parsed::<Capture>(resource)?.custom_id), News::Failed)
+        }
+        // Reversed: the buyer's bank took the money back, which is for good.
+        "PAYMENT.CAPTURE.REFUNDED" | "PAYMENT.CAPTURE.REVERSED" => {
+            let refund: Refund = parsed(resource)?;
+            let charge =
+                refund.links.iter().find(|link| link.rel == "up").and_then(|link| link.href.rsplit('/').next());
+            let about = charge.map_or(About::Nothing, |charge| About::Charge(charge.to_owned()));
+            let Some(money) = refund.amount.money() else { return Ok((about, News::Foreign)) };
+            let state = if kind.ends_with("REVERSED") { RefundState::Done } else { refund_state(&refund.status) };
+            let ours = refund.custom_id.and_then(|id| id.parse().ok());
+            (about, News::Refund(RefundNews { reference: refund.id, ours, money, state, at }))
+        }
+        "CUSTOMER.DISPUTE.CREATED" | "CUSTOMER.DISPUTE.UPDATED" | "CUSTOMER.DISPUTE.RESOLVED" => {
+            let dispute: Dispute = parsed(resource)?;
+            let charge = dispute.disputed_transactions.into_iter().find_map(|one| one.seller_transaction_id);
+            let about = charge.map_or(About::Nothing, About::Charge);
+            let money = dispute.dispute_amount.and_then(|amount| amount.money());
+            let ruling = dispute.dispute_outcome.filter(|_| dispute.status == "RESOLVED");
+            let state = ruling.map_or(DisputeState::Open, |ruling| ruled(&ruling.outcome_code));
+            (about, News::Dispute { reference: dispute.dispute_id, money, state })
+        }
+        _ => (About::Nothing, News::Other),
+    })
+}
+
+/// For whom a dispute was decided. A word that isn't known decides nothing: what it is about stays kept back until somebody has looked.
+fn ruled(outcome: &str) -> DisputeState {
+    match outcome {
+        "RESOLVED_BUYER_FAVOUR" | "ACCEPTED" => DisputeState::Lost,
+        // With a payout PayPal pays the buyer itself.
+        "RESOLVED_SELLER_FAVOUR" | "RESOLVED_WITH_PAYOUT" | "CANCELED_BY_BUYER" | "DENIED" | "NONE" => {
+            DisputeState::Won
+        }
+        _ => DisputeState::Open,
+    }
+}

@@ -1,0 +1,192 @@
+//! Stripe's objects as they come in answers and events, and what an event says by them.
+
+use appcore::Timestamp;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::{About, Currency, DisputeState, Money, News, RefundNews, RefundState, Refunded, Unreadable};
+
+/// A checkout session.
+#[derive(Deserialize)]
+pub(super) struct Session {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) url: Option<String>,
+    #[serde(default)]
+    pub(super) status: Option<String>,
+    #[serde(default)]
+    pub(super) payment_status: Option<String>,
+    #[serde(default)]
+    pub(super) amount_total: Option<i64>,
+    #[serde(default)]
+    pub(super) currency: Option<String>,
+    #[serde(default)]
+    pub(super) payment_intent: Option<Reference>,
+    #[serde(default)]
+    pub(super) client_reference_id: Option<String>,
+    #[serde(default)]
+    pub(super) mode: Option<String>,
+}
+
+/// An object of Stripe's: by its id, or with all that is in it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Reference {
+    Id(String),
+    Whole { id: String },
+}
+
+impl Reference {
+    pub(crate) fn into_id(self) -> String {
+        match self {
+            Self::Id(id) | Self::Whole { id } => id,
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn is_paid(&self) -> bool {
+        matches!(self.payment_status.as_deref(), Some("paid" | "no_payment_required"))
+    }
+
+    pub(super) fn money(&self) -> Option<Money> {
+        Some(Money::new(self.amount_total?, self.currency.as_deref()?.parse().ok()?))
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Refunds {
+    pub(super) data: Vec<Refund>,
+    #[serde(default)]
+    pub(super) has_more: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Refund {
+    id: String,
+    amount: i64,
+    currency: String,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    pub(super) payment_intent: Option<Reference>,
+    #[serde(default)]
+    metadata: Option<RefundMetadata>,
+}
+
+/// Other programs of the account write what they like.
+#[derive(Deserialize)]
+struct RefundMetadata {
+    #[serde(default)]
+    refund_id: Option<String>,
+}
+
+/// A charge of which something was refunded. What that was isn't in it.
+#[derive(Deserialize)]
+pub(super) struct RefundedCharge {
+    #[serde(default)]
+    pub(super) payment_intent: Option<Reference>,
+}
+
+impl Refund {
+    pub(super) fn state(&self) -> RefundState {
+        match self.status.as_deref() {
+            Some("succeeded") => RefundState::Done,
+            Some("failed" | "canceled") => RefundState::Failed,
+            _ => RefundState::Pending,
+        }
+    }
+
+    /// By which we have asked for it.
+    pub(super) fn ours(&self) -> Option<Uuid> {
+        self.metadata.as_ref()?.refund_id.as_deref()?.parse().ok()
+    }
+
+    pub(super) fn told(self) -> Refunded {
+        Refunded { state: self.state(), reference: self.id }
+    }
+
+    /// None: it is in a currency that isn't known here.
+    pub(super) fn news(self, at: Option<Timestamp>) -> Option<RefundNews> {
+        let money = Money::new(self.amount, self.currency.parse().ok()?);
+        Some(RefundNews { ours: self.ours(), money, state: self.state(), at, reference: self.id })
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Dispute {
+    id: String,
+    amount: i64,
+    currency: String,
+    status: String,
+    #[serde(default)]
+    payment_intent: Option<Reference>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Event<'a> {
+    pub(super) id: String,
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    #[serde(default)]
+    pub(super) livemode: bool,
+    /// In seconds.
+    #[serde(default)]
+    pub(super) created: Option<i64>,
+    #[serde(borrow)]
+    pub(super) data: Data<'a>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Data<'a> {
+    #[serde(borrow)]
+    object: &'a serde_json::value::RawValue,
+}
+
+impl Data<'_> {
+    pub(super) fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, Unreadable> {
+        serde_json::from_str(self.object.get()).map_err(|_| Unreadable)
+    }
+}
+
+pub(super) fn of_session(kind: &str, session: Session) -> (About, News) {
+    let ours = session.client_reference_id.as_deref().and_then(|id| id.parse().ok());
+    if session.mode.as_deref() == Some("setup") {
+        // Nothing was paid: what was kept is asked for.
+        return (ours.map_or(About::Nothing, About::Setup), News::Other);
+    }
+    let about = ours.map_or_else(|| About::Reference(session.id.clone()), About::Payment);
+    let news = match kind {
+        "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
+            if session.is_paid() {
+                match session.money() {
+                    Some(money) => News::Paid { money, charge: session.payment_intent.map(Reference::into_id) },
+                    None => News::Foreign,
+                }
+            } else {
+                News::Pending
+            }
+        }
+        "checkout.session.async_payment_failed" => News::Failed,
+        "checkout.session.expired" => News::Expired,
+        _ => News::Other,
+    };
+    (about, news)
+}
+
+pub(super) fn about_intent(intent: Option<Reference>) -> About {
+    intent.map_or(About::Nothing, |intent| About::Charge(intent.into_id()))
+}
+
+pub(super) fn of_dispute(dispute: Dispute) -> (About, News) {
+    let about = about_intent(dispute.payment_intent);
+    let state = match dispute.status.as_str() {
+        "won" => DisputeState::Won,
+        "lost" => DisputeState::Lost,
+        // Somebody asks; no money has moved.
+        status if status.starts_with("warning_") => return (about, News::Other),
+        _ => DisputeState::Open,
+    };
+    let money = dispute.currency.parse::<Currency>().ok().map(|currency| Money::new(dispute.amount, currency));
+    (about, News::Dispute { reference: dispute.id, money, state })
+}
