@@ -1,0 +1,100 @@
+//! Chunks of a PNG.
+
+use std::io::{self, BufRead, Read, Write};
+
+use flate2::read::ZlibDecoder;
+
+use super::{
+    MAX_BLOCK, MAX_PROFILE, array, copy,
+    exif::{JPEG_HEAD, exif, turned},
+    malformed, skip,
+};
+
+/// The chunks of a PNG that are the picture, and how its colours are meant.
+const PNG_KEPT: [&[u8; 4]; 19] = [
+    b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"bKGD", b"hIST",
+    b"pHYs", b"sPLT", b"acTL", b"fcTL", b"fdAT", b"cICP", b"mDCV",
+];
+
+/// Maximum length of the name before a PNG's profile, in bytes, without its terminator.
+const MAX_PROFILE_NAME: usize = 79;
+
+pub(super) fn png(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
+    let signature: [u8; 8] = array(from)?;
+    if signature != *b"\x89PNG\r\n\x1a\n" {
+        return Err(malformed());
+    }
+    to.write_all(&signature)?;
+    let mut has_profile = false;
+    loop {
+        let length: [u8; 4] = array(from)?;
+        let kind: [u8; 4] = array(from)?;
+        let size = u32::from_be_bytes(length);
+        // Its checksum follows it.
+        let rest = u64::from(size) + 4;
+        let is_data = matches!(&kind, b"IDAT" | b"fdAT");
+        if kind == *b"eXIf" {
+            if let Some(orientation) = png_orientation(from, size)? {
+                write_chunk(to, kind, &exif(orientation)[JPEG_HEAD..])?;
+            }
+        } else if kind == *b"iCCP" {
+            if let Some(profile) = png_profile(from, size)?
+                && !has_profile
+            {
+                has_profile = true;
+                write_chunk(to, kind, &profile)?;
+            }
+        } else if matches!(&kind, b"IHDR" | b"PLTE" | b"IEND") && size > MAX_BLOCK {
+            return Err(malformed());
+        } else if PNG_KEPT.contains(&&kind) && !is_data && size > MAX_BLOCK {
+            skip(from, rest)?;
+        } else if PNG_KEPT.contains(&&kind) {
+            to.write_all(&length)?;
+            to.write_all(&kind)?;
+            copy(from, to, rest)?;
+        } else {
+            skip(from, rest)?;
+        }
+        if kind == *b"IEND" {
+            return Ok(());
+        }
+    }
+}
+
+/// Reads a chunk with a colour profile to its end. Returns its content, or `None` if the profile is broken or larger than [`MAX_PROFILE`].
+fn png_profile(from: &mut impl BufRead, length: u32) -> io::Result<Option<Vec<u8>>> {
+    if length > MAX_PROFILE {
+        skip(from, u64::from(length) + 4)?;
+        return Ok(None);
+    }
+    let mut content = vec![0; usize::try_from(length).map_err(|_| malformed())?];
+    from.read_exact(&mut content)?;
+    // Its checksum follows it.
+    skip(from, 4)?;
+    let name = content.iter().take(MAX_PROFILE_NAME + 1).position(|byte| *byte == 0);
+    let Some([0, compressed @ ..]) = name.and_then(|end| content.get(end + 1..)) else { return Ok(None) };
+    let mut inflated = ZlibDecoder::new(compressed).take(u64::from(MAX_PROFILE) + 1);
+    let is_small = io::copy(&mut inflated, &mut io::sink()).is_ok_and(|size| size <= u64::from(MAX_PROFILE));
+    Ok(is_small.then_some(content))
+}
+
+/// Reads a chunk with Exif to its end.
+fn png_orientation(from: &mut impl BufRead, length: u32) -> io::Result<Option<u8>> {
+    let looked_at = length.min(MAX_BLOCK);
+    let mut tiff = vec![0; usize::try_from(looked_at).map_err(|_| malformed())?];
+    from.read_exact(&mut tiff)?;
+    // Its checksum follows it.
+    skip(from, u64::from(length - looked_at) + 4)?;
+    Ok(turned(&tiff))
+}
+
+pub(super) fn write_chunk(to: &mut impl Write, kind: [u8; 4], content: &[u8]) -> io::Result<()> {
+    let length = u32::try_from(content.len()).map_err(|_| malformed())?;
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(&kind);
+    checksum.update(content);
+    to.write_all(&length.to_be_bytes())?;
+    to.write_all(&kind)?;
+    to.write_all(content)?;
+    to.write_all(&checksum.finalize().to_be_bytes())
+}

@@ -1,0 +1,242 @@
+use std::io::Cursor;
+
+use flate2::{Compression, write::ZlibEncoder};
+use image::{
+    DynamicImage, ExtendedColorType, ImageDecoder as _, ImageEncoder as _,
+    codecs::png::{PngDecoder, PngEncoder},
+    metadata::Orientation,
+};
+
+use super::{
+    exif::orientation,
+    jpeg::{JPEG_PROFILE, write_segment},
+    png::write_chunk,
+    *,
+};
+
+fn stripped(media_type: &str, picture: &[u8]) -> io::Result<Vec<u8>> {
+    let mut out = Cursor::new(Vec::new());
+    assert!(strip(media_type, &mut Cursor::new(picture), &mut out)?);
+    Ok(out.into_inner())
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
+    let mut out = vec![];
+    write_segment(&mut out, marker, content).unwrap();
+    out
+}
+
+#[test]
+fn a_jpeg_keeps_its_orientation_and_its_colours_alone() {
+    let exif_of = |little: bool| {
+        let mut exif = b"Exif\0\0".to_vec();
+        let (head, tag): (&[u8], &[u8]) = if little {
+            (b"II\x2a\0\x08\0\0\0\x01\0", b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0")
+        } else {
+            (b"MM\0\x2a\0\0\0\x08\0\x01", b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0")
+        };
+        exif.extend_from_slice(head);
+        exif.extend_from_slice(tag);
+        exif.extend_from_slice(b"\0\0\0\0GPS 10.7769 106.7009");
+        exif
+    };
+    for little in [true, false] {
+        let picture = [
+            b"\xff\xd8".to_vec(),
+            segment(0xe0, b"JFIF\0\x01\x01"),
+            segment(0xe1, &exif_of(little)),
+            segment(0xe1, b"http://ns.adobe.com/xap/1.0/\0secret-xmp"),
+            segment(0xe2, b"ICC_PROFILE\0\x01\x01colours"),
+            segment(0xe2, b"MPF\0secret-mpf"),
+            segment(0xed, b"Photoshop 3.0\0secret-iptc"),
+            segment(0xfe, b"secret-comment"),
+            segment(0xc0, b"frame"),
+            segment(0xda, b"scan"),
+            b"data\xff\0more\xff\xd0end\xff\xff\xc4".to_vec(),
+            segment(0xc4, b"table")[2..].to_vec(),
+            segment(0xda, b"scan2"),
+            b"last\xff\xd9secret-trailer".to_vec(),
+        ]
+        .concat();
+        let out = stripped("image/jpeg", &picture).unwrap();
+        for gone in ["GPS", "secret", "MPF"] {
+            assert!(!holds(&out, gone), "{gone}");
+        }
+        for kept in ["JFIF", "colours", "frame", "data", "more", "end", "table", "scan2", "last"] {
+            assert!(holds(&out, kept), "{kept}");
+        }
+        assert!(out.ends_with(b"last\xff\xd9"));
+        let exif = out.windows(6).position(|window| window == b"Exif\0\0").unwrap();
+        assert_eq!(orientation(&out[exif..exif + 32]), Some(6));
+        assert_eq!(stripped("image/jpeg", &out).unwrap(), out, "once is enough");
+    }
+}
+
+#[test]
+fn a_png_keeps_its_picture_alone() {
+    let chunk = |kind: &[u8], content: &[u8]| {
+        [&u32::try_from(content.len()).unwrap().to_be_bytes()[..], kind, content, b"crc!"].concat()
+    };
+    let picture = [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        chunk(b"IHDR", b"head"),
+        chunk(b"tEXt", b"Author\0secret"),
+        chunk(b"eXIf", b"secret"),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0secret"),
+        chunk(b"IDAT", b"pixels"),
+        chunk(b"tIME", b"secret"),
+        chunk(b"IEND", b""),
+        b"secret".to_vec(),
+    ]
+    .concat();
+    let out = stripped("image/png", &picture).unwrap();
+    assert!(!holds(&out, "secret") && holds(&out, "pixels") && holds(&out, "head"));
+    assert_eq!(stripped("image/png", &out).unwrap(), out);
+}
+
+#[test]
+fn a_png_keeps_its_orientation_alone() {
+    let exif_of = |turn: u8| {
+        let mut tiff = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        tiff.push(turn);
+        tiff.extend_from_slice(b"\0\0\0\0\0\0GPS 10.7769 106.7009");
+        tiff
+    };
+    let turned_by = |picture: &[u8]| PngDecoder::new(Cursor::new(picture)).unwrap().orientation().unwrap();
+    for (turn, shown) in [(6, Orientation::Rotate90), (3, Orientation::Rotate180), (1, Orientation::NoTransforms)] {
+        let mut picture = vec![];
+        let mut encoder = PngEncoder::new(&mut picture);
+        encoder.set_exif_metadata(exif_of(turn)).unwrap();
+        encoder.write_image(&[7; 6], 1, 2, ExtendedColorType::Rgb8).unwrap();
+        assert!(turned_by(&picture) == shown && holds(&picture, "GPS"));
+        let out = stripped("image/png", &picture).unwrap();
+        assert!(!holds(&out, "GPS") && holds(&out, "eXIf") == (turn != 1));
+        assert_eq!(turned_by(&out), shown);
+        assert_eq!(DynamicImage::from_decoder(PngDecoder::new(Cursor::new(&out)).unwrap()).unwrap().as_bytes(), [7; 6]);
+        assert_eq!(stripped("image/png", &out).unwrap(), out, "once is enough");
+    }
+}
+
+#[test]
+fn a_colour_profile_that_inflates_to_much_is_dropped() {
+    let profile = |size: usize| {
+        let mut compressed = ZlibEncoder::new(b"name\0\0".to_vec(), Compression::best());
+        compressed.write_all(&vec![0; size]).unwrap();
+        compressed.finish().unwrap()
+    };
+    let png = |profiles: &[Vec<u8>]| {
+        let mut picture = b"\x89PNG\r\n\x1a\n".to_vec();
+        for profile in profiles {
+            write_chunk(&mut picture, *b"iCCP", profile).unwrap();
+        }
+        write_chunk(&mut picture, *b"IDAT", b"pixels").unwrap();
+        write_chunk(&mut picture, *b"IEND", b"").unwrap();
+        picture
+    };
+    let largest = profile(MAX_PROFILE as usize);
+    assert_eq!(stripped("image/png", &png(&[largest.clone(), profile(9)])).unwrap(), png(&[largest]));
+    for dropped in [
+        profile(MAX_PROFILE as usize + 1),
+        profile(64 * 1024 * 1024),
+        b"name\0\0broken".to_vec(),
+        b"no end".to_vec(),
+        vec![],
+        vec![b'x'; MAX_PROFILE as usize + 1],
+    ] {
+        assert_eq!(stripped("image/png", &png(&[dropped])).unwrap(), png(&[]));
+    }
+    let mut palette = b"\x89PNG\r\n\x1a\n".to_vec();
+    write_chunk(&mut palette, *b"PLTE", &vec![0; MAX_BLOCK as usize + 1]).unwrap();
+    assert!(stripped("image/png", &palette).is_err());
+}
+
+#[test]
+fn a_colour_profile_of_many_segments_is_dropped_from_a_jpeg() {
+    let jpeg = |segments: u8, count: u8| {
+        let profile = |number: u8| segment(0xe2, &[JPEG_PROFILE, &[number, count], b"colours"].concat());
+        let profiles: Vec<u8> = (1..=segments).flat_map(profile).collect();
+        [b"\xff\xd8".as_slice(), &profiles, &segment(0xc0, b"frame"), b"\xff\xd9"].concat()
+    };
+    assert_eq!(stripped("image/jpeg", &jpeg(32, 32)).unwrap(), jpeg(32, 32));
+    assert_eq!(stripped("image/jpeg", &jpeg(33, 33)).unwrap(), jpeg(0, 0));
+    assert_eq!(stripped("image/jpeg", &jpeg(200, 1)).unwrap(), jpeg(32, 1));
+}
+
+#[test]
+fn a_large_colour_profile_is_dropped_from_a_webp() {
+    let chunk = |kind: &[u8], content: &[u8]| {
+        [kind, &u32::try_from(content.len()).unwrap().to_le_bytes()[..], content].concat()
+    };
+    let webp = |flags: u8, profile: Option<usize>| {
+        let head = chunk(b"VP8X", &[flags, 0, 0, 0, 9, 0, 0, 9, 0, 0]);
+        let profile = profile.map(|size| chunk(b"ICCP", &vec![0; size])).unwrap_or_default();
+        let chunks = [head, profile, chunk(b"VP8 ", b"pixels")].concat();
+        [b"RIFF", &u32::try_from(chunks.len() + 4).unwrap().to_le_bytes()[..], b"WEBP", &chunks].concat()
+    };
+    let kept = webp(0x30, Some(MAX_PROFILE as usize));
+    assert_eq!(stripped("image/webp", &kept).unwrap(), kept);
+    let large = webp(0x30, Some(MAX_PROFILE as usize + 2));
+    assert_eq!(stripped("image/webp", &large).unwrap(), webp(0x10, None));
+}
+
+#[test]
+fn a_webp_says_no_longer_that_it_has_what_is_gone() {
+    let chunk = |kind: &[u8], content: &[u8]| {
+        let padding = vec![0; content.len() % 2];
+        [kind, &u32::try_from(content.len()).unwrap().to_le_bytes()[..], content, &padding].concat()
+    };
+    let chunks = [
+        chunk(b"VP8X", &[0x1c, 0, 0, 0, 9, 0, 0, 9, 0, 0]),
+        chunk(b"VP8 ", b"pixels"),
+        chunk(b"EXIF", b"secret!"),
+        chunk(b"XMP ", b"secret"),
+    ]
+    .concat();
+    let size = u32::try_from(chunks.len() + 4).unwrap();
+    let picture = [b"RIFF", &size.to_le_bytes()[..], b"WEBP", &chunks].concat();
+    let out = stripped("image/webp", &picture).unwrap();
+    assert!(!holds(&out, "secret") && holds(&out, "pixels"));
+    assert_eq!(u32::from_le_bytes(out[4..8].try_into().unwrap()) as usize, out.len() - 8);
+    assert_eq!(out[20], 0x10);
+}
+
+#[test]
+fn a_gif_keeps_its_frames_and_its_loop() {
+    let picture = [
+        &b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff"[..],
+        b"\x21\xff\x0bNETSCAPE2.0\x03\x01\0\0\0",
+        b"\x21\xfe\x06secret\0",
+        b"\x21\xff\x0bXMP DataXMP\x06secret\0",
+        b"\x21\xf9\x04\0\0\0\0\0",
+        b"\x2c\0\0\0\0\x01\0\x01\0\0\x02\x02\x44\x01\0",
+        b"\x3bsecret",
+    ]
+    .concat();
+    let out = stripped("image/gif", &picture).unwrap();
+    assert!(!holds(&out, "secret") && holds(&out, "NETSCAPE2.0") && out.ends_with(b"\x44\x01\0\x3b"));
+}
+
+#[test]
+fn whatever_comes_ends() {
+    let mut state = 7_u32;
+    for media_type in ["image/jpeg", "image/png", "image/webp", "image/gif"] {
+        for length in 0..300 {
+            let head: &[u8] = match media_type {
+                "image/jpeg" => b"\xff\xd8\xff",
+                "image/png" => b"\x89PNG\r\n\x1a\n",
+                "image/webp" => b"RIFF\xff\xff\xff\xffWEBP",
+                _ => b"GIF89a\x01\0\x01\0\xf7\0\0",
+            };
+            let noise = (0..length).map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                state.to_be_bytes()[0]
+            });
+            let picture: Vec<u8> = head.iter().copied().chain(noise).collect();
+            drop(stripped(media_type, &picture));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Chunks of a WebP.
+
+use std::io::{self, BufRead, Seek, SeekFrom, Write};
+
+use super::{MAX_BLOCK, MAX_PROFILE, array, copy, malformed, skip};
+
+/// The chunks of a WebP that are the picture, and how its colours are meant.
+const WEBP_KEPT: [&[u8; 4]; 7] = [b"VP8 ", b"VP8L", b"VP8X", b"ANIM", b"ANMF", b"ALPH", b"ICCP"];
+
+pub(super) fn webp(from: &mut impl BufRead, to: &mut (impl Write + Seek)) -> io::Result<()> {
+    /// Of the flags in VP8X: that there is Exif, and that there is XMP.
+    const METADATA: u8 = 0x08 | 0x04;
+    /// The flag in VP8X that there is a colour profile.
+    const PROFILE: u8 = 0x20;
+    let head: [u8; 12] = array(from)?;
+    if !head.starts_with(b"RIFF") || !head.ends_with(b"WEBP") {
+        return Err(malformed());
+    }
+    to.write_all(&head)?;
+    let mut left = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]])).saturating_sub(4);
+    let mut kept = 4_u64;
+    // The position of the flags in the output, and the flags.
+    let mut flags_at: Option<(u64, u8)> = None;
+    let mut has_profile = false;
+    while left >= 8 {
+        let (kind, length) = (array::<4>(from)?, array::<4>(from)?);
+        let size = u32::from_le_bytes(length);
+        let padded = u64::from(size) + u64::from(size % 2);
+        left = left.saturating_sub(8 + padded);
+        let is_refused_profile = kind == *b"ICCP" && (has_profile || size > MAX_PROFILE);
+        if !WEBP_KEPT.contains(&&kind) || is_refused_profile {
+            skip(from, padded)?;
+            continue;
+        }
+        has_profile |= kind == *b"ICCP";
+        to.write_all(&kind)?;
+        to.write_all(&length)?;
+        if kind == *b"VP8X" && size > 0 && size < MAX_BLOCK {
+            let [flags] = array(from)?;
+            flags_at = Some((8 + kept + 8, flags & !METADATA));
+            to.write_all(&[flags & !METADATA])?;
+            copy(from, to, padded - 1)?;
+        } else {
+            copy(from, to, padded)?;
+        }
+        kept += 8 + padded;
+    }
+    if let Some((at, flags)) = flags_at.filter(|_| !has_profile) {
+        to.seek(SeekFrom::Start(at))?;
+        to.write_all(&[flags & !PROFILE])?;
+    }
+    to.seek(SeekFrom::Start(4))?;
+    to.write_all(&u32::try_from(kept).map_err(|_| malformed())?.to_le_bytes())?;
+    to.seek(SeekFrom::End(0)).map(drop)
+}
