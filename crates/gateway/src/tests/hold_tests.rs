@@ -1,0 +1,146 @@
+//! What is held for calls under way, and what becomes of it.
+
+use super::*;
+
+#[tokio::test]
+async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_while_there_is_more() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
+        priced(&service, &anna).await;
+        // 4,096 tokens are held for an answer of any length: 41,060 with the question.
+        let (id, secret) = key(&service, &anna, with_budget(100_000)).await;
+        let caller = caller(&service, &secret).await;
+        let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
+        let limited = ask(&service, &caller, "small").await.ok().unwrap();
+        assert!(limited.growth(&used(100, 10).usage).is_none(), "its caller limits it");
+        drop(limited);
+        service.flush().await;
+        let question = CallRequest { wanted: Wanted::words(100, None), ..request("small") };
+        let mut stream = authorize(&service, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
+        assert!(stream.growth(&used(100, 3_000).usage).is_none());
+        let more = stream.growth(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
+        stream.grown(more);
+        assert_eq!(spent_and_held(&service, budget).await, (0, 82_120));
+        assert!(stream.growth(&used(100, 5_000).usage).is_none());
+        let refused = stream.growth(&used(100, 8_000).usage).unwrap().await;
+        assert!(matches!(refused, Err(Refusal::OutOfBudget(_))));
+        stream.settle(used(100, 8_000));
+        service.flush().await;
+        assert_eq!(spent_and_held(&service, budget).await, (80_100, 0));
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_for_somebody_who_left_meanwhile_is_free_again() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
+        priced(&service, &anna).await;
+        let (id, secret) = key(&service, &anna, with_budget(1_000_000)).await;
+        let caller = caller(&service, &secret).await;
+        let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
+        let question = CallRequest { wanted: Wanted::words(100, None), ..request("small") };
+        let stream = authorize(&service, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
+        let mut growth = Box::pin(stream.growth(&used(100, 4_000).usage).unwrap());
+        assert!(poll_fn(|context| Poll::Ready(growth.as_mut().poll(context).is_pending())).await);
+        drop((growth, stream));
+        // What is asked later is decided later.
+        drop(ask(&service, &caller, "small").await.ok().unwrap());
+        until(async || spent_and_held(&service, budget).await == (0, 0)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_searches_more_than_is_held_for_it_holds_more_while_there_is_more() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
+        priced_at(&service, &anna, ModelPrice { search: Some(MicroCredits(1_000)), ..PRICE }).await;
+        let (id, secret) = key(&service, &anna, with_budget(5_000)).await;
+        let caller = caller(&service, &secret).await;
+        let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
+        let asking = async |has_open_tools: bool| {
+            let tools = ToolUses { searches: 2, ..ToolUses::default() };
+            let wanted = Wanted { tools, has_open_tools, ..Wanted::words(100, Some(10)) };
+            let question = CallRequest { wanted, ..request("small") };
+            authorize(&service, &caller, GatewayEndpoint::Messages, question).await.ok().unwrap()
+        };
+        let searched = |times: u64| Usage { searches: Some(times), ..used(100, 10).usage };
+        let bounded = asking(false).await;
+        assert!(bounded.growth(&searched(3)).is_none(), "its caller bounds it");
+        drop(bounded);
+        service.flush().await;
+        // Two searches are held, and 200 for the tokens.
+        let mut stream = asking(true).await;
+        assert!(stream.growth(&searched(2)).is_none());
+        let more = stream.growth(&searched(3)).unwrap().await.ok().unwrap();
+        stream.grown(more);
+        assert_eq!(spent_and_held(&service, budget).await, (0, 4_400));
+        assert!(stream.growth(&searched(4)).is_none());
+        assert!(matches!(stream.growth(&searched(5)).unwrap().await, Err(Refusal::OutOfBudget(_))));
+        stream.settle(Outcome { usage: searched(4), ..used(100, 10) });
+        service.flush().await;
+        assert_eq!(spent_and_held(&service, budget).await, (4_200, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_outgrows_what_is_held_for_it_owes_nothing_that_was_held() {
+    for stage in stages().await {
+        let settings = [SETTINGS, &[("payment.demo.enabled", "true")]].concat();
+        let service = instance_with(&stage, &settings).await;
+        let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
+        priced(&service, &anna).await;
+        // All but a hundred of it are held in the end.
+        let (holder, present) = (Holder::Person(anna.user_id), MicroCredits(82_220));
+        credits::give(&service.billing, &confirmed(&service, &anna).await, holder, present, "A present".to_owned())
+            .await
+            .unwrap();
+        let (_, secret) = key(&service, &anna, PolicyChange::default()).await;
+        let caller = caller(&service, &secret).await;
+        let question = CallRequest { wanted: Wanted::words(100, None), ..request("small") };
+        let mut stream = authorize(&service, &caller, GatewayEndpoint::Chat, question).await.ok().unwrap();
+        let more = stream.growth(&used(100, 4_000).usage).unwrap().await.ok().unwrap();
+        stream.grown(more);
+        stream.settle(used(100, 8_000));
+        service.flush().await;
+        let account = ledger_rows::account(service.db.writer(), anna.user_id.0).await.unwrap().unwrap();
+        assert_eq!((account.balance.0, account.owed.0, account.held.0), (2_120, 0, 0));
+        let wanted = ledger_rows::Wanted {
+            account_id: Some(anna.user_id.0),
+            from: Timestamp(0),
+            to: Timestamp(i64::MAX),
+            before: Uuid::max(),
+        };
+        let entries = ledger_rows::after(service.db.writer(), wanted, Uuid::nil(), 100).await.unwrap();
+        assert!(entries.iter().all(|entry| entry.kind != "owed"), "{entries:#?}");
+        assert!(ledger::verify(&service.db).await.unwrap().1.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_settles_is_free_again_and_its_late_cost_is_booked() {
+    for stage in stages().await {
+        let service = instance(&stage).await;
+        let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
+        priced(&service, &anna).await;
+        let (id, secret) = key(&service, &anna, with_budget(200)).await;
+        let caller = caller(&service, &secret).await;
+        let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
+        let lost = ask(&service, &caller, "small").await.ok().unwrap();
+        assert!(matches!(ask(&service, &caller, "small").await, Err(Refusal::OutOfBudget(_))));
+        stage.pass(79);
+        service.billing.holds.renew().await.unwrap();
+        stage.pass(79);
+        service.billing.holds.sweep().await.unwrap();
+        assert_eq!(spent_and_held(&service, budget).await, (0, 200), "a call that is under way keeps its hold");
+        // As when its instance dies, which then renews nothing.
+        stage.pass(2);
+        service.billing.holds.sweep().await.unwrap();
+        assert_eq!(spent_and_held(&service, budget).await, (0, 0));
+        lost.settle(used(100, 5));
+        service.flush().await;
+        assert_eq!(spent_and_held(&service, budget).await, (150, 0));
+    }
+}
