@@ -396,5 +396,4 @@ impl Subscription {
 }
 
 #[cfg(test)]
-#[path = "subscriptions_tests.rs"]
 mod tests;

@@ -1,0 +1,191 @@
+//! Joining and leaving conversations, and how large they are.
+
+use super::*;
+
+#[tokio::test]
+async fn a_join_takes_effect_before_its_event_and_a_leave_after() {
+    let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    let (of_anna, of_ben) = (join(&mut subscriptions, anna, &[(id, 0)]), join(&mut subscriptions, ben, &[]));
+    subscriptions.receive(&durable(id, 1, Effect::None), now);
+    subscriptions.receive(&durable(id, 2, Effect::Follow(vec![ben])), now);
+    subscriptions.receive(&durable(id, 3, Effect::Unfollow(vec![ben])), now);
+    subscriptions.receive(&durable(id, 4, Effect::None), now);
+    assert_eq!(kinds(&of_anna), ["event.1", "event.2", "event.3", "event.4"]);
+    assert_eq!(kinds(&of_ben), ["event.2", "event.3"]);
+    assert_eq!(subscriptions.take_joined(), [ben]);
+    subscriptions.receive(&durable(id, 5, Effect::UnfollowAll), now);
+    subscriptions.receive(&durable(id, 6, Effect::None), now);
+    assert_eq!(kinds(&of_anna), ["event.5"]);
+    assert!(subscriptions.subscriptions.is_empty());
+}
+
+#[tokio::test]
+async fn an_early_join_waits_for_its_turn() {
+    let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
+    let ben = UserId::new();
+    join(&mut subscriptions, UserId::new(), &[(id, 0)]);
+    let of_ben = join(&mut subscriptions, ben, &[]);
+    subscriptions.receive(&durable(id, 2, Effect::Follow(vec![ben])), now);
+    assert!(!subscriptions.follows(ben, id));
+    subscriptions.receive(&durable(id, 1, Effect::None), now);
+    assert_eq!(kinds(&of_ben), ["event.2"]);
+}
+
+#[tokio::test]
+async fn a_new_conversation_is_followed_from_its_first_event() {
+    let (mut subscriptions, id, now, anna) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
+    let out = join(&mut subscriptions, anna, &[]);
+    let mut created = Envelope::clone(&durable(id, 0, Effect::Follow(vec![anna])));
+    created.topic = Topic::Users(vec![anna]);
+    subscriptions.receive(&created.into(), now);
+    subscriptions.receive(&durable(id, 2, Effect::None), now);
+    subscriptions.receive(&durable(id, 1, Effect::None), now);
+    assert_eq!(kinds(&out), ["event.0", "event.1", "event.2"]);
+}
+
+#[tokio::test]
+async fn who_leaves_while_arriving_does_not_follow_and_who_joins_makes_the_answer_outdated() {
+    let (mut subscriptions, left, joined, now, user) =
+        (subscriptions(), conversation(1), conversation(2), Instant::now(), UserId::new());
+    subscriptions.arrive(user);
+    subscriptions.receive(&durable(left, 8, Effect::Unfollow(vec![user])), now);
+    assert!(!subscriptions.is_outdated(user, &following(&[(left, 7)])));
+    subscriptions.receive(&durable(joined, 4, Effect::Follow(vec![user])), now);
+    assert!(subscriptions.is_outdated(user, &following(&[(left, 7)])));
+    let out = stream(user, 1 << 20);
+    assert_eq!(subscriptions.settle(user, &following(&[(left, 7), (joined, 4)]), Some(&out)), [(joined, 4)]);
+    subscriptions.receive(&durable(left, 9, Effect::None), now);
+    assert!(kinds(&out).is_empty());
+}
+
+#[tokio::test]
+async fn an_old_leave_does_not_put_out_who_came_back() {
+    let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
+    subscriptions.arrive(user);
+    subscriptions.receive(&durable(id, 3, Effect::Unfollow(vec![user])), now);
+    assert_eq!(subscriptions.settle(user, &following(&[(id, 5)]), Some(&stream(user, 1))), [(id, 5)]);
+}
+
+#[tokio::test]
+async fn who_left_and_came_back_before_their_greeting_gets_nothing_again() {
+    let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    let behind = join(&mut subscriptions, ben, &[(id, 5)]);
+    // The database is further than what has passed by here.
+    let out = join(&mut subscriptions, anna, &[(id, 9)]);
+    for (seq, effect) in [(6, Effect::Unfollow(vec![anna])), (7, Effect::Follow(vec![anna]))] {
+        subscriptions.receive(&durable(id, seq, effect), now);
+    }
+    for seq in 8..=10 {
+        subscriptions.receive(&durable(id, seq, Effect::None), now);
+    }
+    assert_eq!(kinds(&out), ["event.10"]);
+    assert_eq!(kinds(&behind), ["event.6", "event.7", "event.8", "event.9", "event.10"]);
+}
+
+#[tokio::test]
+async fn what_was_lost_is_found_when_memberships_are_read_again() {
+    let (mut subscriptions, kept, gone, found, user) =
+        (subscriptions(), conversation(1), conversation(2), conversation(3), UserId::new());
+    let out = join(&mut subscriptions, user, &[(kept, 1), (gone, 1)]);
+    subscriptions.arrive(user);
+    subscriptions.settle(user, &following(&[(kept, 4), (found, 9)]), None);
+    assert!(subscriptions.follows(user, found) && !subscriptions.follows(user, gone));
+    assert_eq!(kinds(&out), ["resync"]);
+    let due = subscriptions.next_gap().unwrap();
+    assert_eq!(
+        subscriptions.due_gaps(due),
+        [(kept, 1)],
+        "the missed events of what is still followed come from the log"
+    );
+}
+
+#[tokio::test]
+async fn in_a_larger_conversation_passing_events_are_for_those_who_show_it() {
+    let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    let viewer = join_large(&mut subscriptions, anna, id, SMALL + 1);
+    let other = join_large(&mut subscriptions, anna, id, SMALL + 1);
+    let reader = join_large(&mut subscriptions, ben, id, SMALL + 1);
+    subscriptions.show(&viewer, vec![id, conversation(2), id]);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    subscriptions.receive(&durable(id, 6, Effect::None), now);
+    assert_eq!(kinds(&viewer), ["typing", "event.6"]);
+    assert_eq!((kinds(&other), kinds(&reader)), (vec!["event.6".to_owned()], vec!["event.6".to_owned()]));
+    // The next list takes the place of the one before.
+    subscriptions.show(&viewer, vec![conversation(2)]);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    assert!(kinds(&viewer).is_empty());
+}
+
+#[tokio::test]
+async fn a_conversation_turns_large_and_small_with_its_members() {
+    let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    let out = join_large(&mut subscriptions, anna, id, SMALL);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    subscriptions.receive(&durable(id, 6, Effect::Follow(vec![ben])), now);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    assert_eq!(kinds(&out), ["typing", "event.6"]);
+    // What is repeated, or was counted by the database already, is not counted again.
+    subscriptions.receive(&durable(id, 6, Effect::Follow(vec![ben])), now);
+    subscriptions.arrive(anna);
+    subscriptions.settle(anna, &sized(&[(id, 7)], SMALL), None);
+    subscriptions.receive(&durable(id, 7, Effect::Unfollow(vec![ben])), now);
+    subscriptions.receive(&durable(id, 8, Effect::Follow(vec![ben])), now);
+    assert!(!subscriptions.is_small(id));
+    subscriptions.receive(&durable(id, 9, Effect::Unfollow(vec![ben])), now);
+    assert!(subscriptions.is_small(id));
+    subscriptions.gather(&Gathered::MemberCount { conversation_id: id, member_count: 10_000 });
+    assert!(!subscriptions.is_small(id));
+}
+
+#[tokio::test]
+async fn a_new_conversation_is_as_large_as_it_was_made() {
+    let (mut subscriptions, id, now, anna) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
+    join(&mut subscriptions, anna, &[]);
+    let members: Vec<UserId> = (0..SMALL).map(|_| UserId::new()).chain([anna]).collect();
+    let created = Envelope::clone(&durable(id, 0, Effect::None)).created(&members).next().unwrap();
+    subscriptions.receive(&created.clone().into(), now);
+    subscriptions.receive(&created.into(), now);
+    assert!(!subscriptions.is_small(id));
+    subscriptions.receive(&durable(id, 1, Effect::Unfollow(vec![members[0]])), now);
+    assert!(subscriptions.is_small(id), "it was counted once");
+}
+
+#[tokio::test]
+async fn who_is_out_of_a_conversation_views_it_no_more_until_they_are_back() {
+    let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    join_large(&mut subscriptions, anna, id, 50);
+    let out = join_large(&mut subscriptions, ben, id, 50);
+    subscriptions.show(&out, vec![id]);
+    subscriptions.receive(&durable(id, 6, Effect::Unfollow(vec![ben])), now);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    subscriptions.show(&out, vec![id]);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    assert_eq!(kinds(&out), ["event.6"]);
+    subscriptions.receive(&durable(id, 7, Effect::Follow(vec![ben])), now);
+    subscriptions.receive(&passing(Topic::Viewers(id)), now);
+    assert_eq!(kinds(&out), ["event.7", "typing"]);
+}
+
+#[tokio::test]
+async fn joins_and_leaves_without_a_number_take_effect_too() {
+    let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
+    let (anna, ben) = (UserId::new(), UserId::new());
+    let (of_anna, of_ben) = (join_large(&mut subscriptions, anna, id, 50), join(&mut subscriptions, ben, &[]));
+    let told = |effect| -> SharedEnvelope { Envelope::clone(&passing(Topic::User(ben))).with_effect(effect).into() };
+    subscriptions.receive(&told(Effect::Join { conversation_id: id, user_id: ben, last_seq: 5 }), now);
+    subscriptions.receive(&durable(id, 6, Effect::None), now);
+    subscriptions.receive(&told(Effect::Leave { user_id: ben, conversation_id: id }), now);
+    subscriptions.receive(&durable(id, 7, Effect::None), now);
+    assert_eq!(kinds(&of_ben), ["typing", "event.6", "typing"]);
+    assert_eq!(kinds(&of_anna), ["event.6", "event.7"]);
+    assert_eq!(subscriptions.take_joined(), [ben, ben], "the database decides in the end");
+    // While somebody arrives, a leave is later than what was read before.
+    subscriptions.arrive(ben);
+    subscriptions.receive(&told(Effect::Leave { user_id: ben, conversation_id: id }), now);
+    assert!(subscriptions.settle(ben, &sized(&[(id, 7)], 50), None).is_empty());
+}

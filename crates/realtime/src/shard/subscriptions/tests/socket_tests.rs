@@ -1,0 +1,100 @@
+//! Writing to many sockets.
+
+use super::*;
+
+/// A reader on a socket, and the client's end of it.
+async fn connect(subscriptions: &mut Subscriptions, id: ConversationId) -> (Rc<Outbound>, TcpStream) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (socket, _) = listener.accept().await.unwrap();
+    socket.writable().await.unwrap();
+    let user = UserId::new();
+    let out = stream_on(user, socket, 1 << 24);
+    subscriptions.arrive(user);
+    subscriptions.settle(user, &following(&[(id, 0)]), Some(&out));
+    (out, client)
+}
+
+/// The numbers of the events that arrive, up to this one.
+async fn read_until(out: &Outbound, client: &mut TcpStream, last: i64) -> Vec<i64> {
+    let mut text = Vec::new();
+    loop {
+        let seen: Vec<i64> = String::from_utf8_lossy(&text)
+            .split("event: event.")
+            .skip(1)
+            .filter_map(|event| event.split_once("\n\n")?.0.lines().next()?.parse().ok())
+            .collect();
+        if seen.last() == Some(&last) {
+            return seen;
+        }
+        tokio::select! {
+            read = client.read_buf(&mut text) => assert!(read.unwrap() > 0),
+            writable = out.socket().unwrap().writable(), if out.is_blocked() => {
+                writable.unwrap();
+                out.unblock();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_one_system_call_or_in_many_everybody_reads_everything_in_order() {
+    const EVENTS: i64 = 60;
+    for ring in [Ring::for_test(), Ring::closed()] {
+        let (mut subscriptions, id) =
+            (Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring, SMALL), conversation(1));
+        let mut readers = Vec::new();
+        for place in 0..5 {
+            let (out, client) = connect(&mut subscriptions, id).await;
+            if place == 2 {
+                // Takes only a part of what comes; the rest waits in its queue.
+                socket2::SockRef::from(out.socket().unwrap()).set_send_buffer_size(4_096).unwrap();
+                socket2::SockRef::from(&client).set_recv_buffer_size(4_096).unwrap();
+            }
+            readers.push((out, client));
+        }
+        let mut seq = 0;
+        let mut next = || {
+            seq += 1;
+            let mut envelope = Envelope::clone(&durable(id, seq, Effect::None));
+            envelope.payload = format!("{{\"text\":\"{}\"}}", "a".repeat(1_000)).into();
+            SharedEnvelope::from(envelope)
+        };
+        // Alone, several together, and one alone in the queues.
+        for _ in 0..EVENTS / 4 {
+            subscriptions.receive_alone(&next(), Instant::now());
+            subscriptions.receive(&next(), Instant::now());
+            subscriptions.receive(&next(), Instant::now());
+            subscriptions.flush();
+            subscriptions.receive(&next(), Instant::now());
+            subscriptions.flush();
+        }
+        assert!(readers[2].0.is_blocked() && readers[2].0.waiting() > 0);
+        for (out, client) in &mut readers {
+            assert_eq!(read_until(out, client, EVENTS).await, (1..=EVENTS).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_what_nobody_else_does_gets_it_too() {
+    const LENGTH: usize = 30_000;
+    for ring in [Ring::for_test(), Ring::closed()] {
+        let mut subscriptions = Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring, SMALL);
+        let mut readers = Vec::new();
+        // More than is copied at a time.
+        for number in 0..=COPIED / LENGTH {
+            let id = conversation(number as u128);
+            readers.push(connect(&mut subscriptions, id).await);
+            for seq in 1..=2 {
+                let mut envelope = Envelope::clone(&durable(id, seq, Effect::None));
+                envelope.payload = format!("{{\"text\":\"{}\"}}", "a".repeat(LENGTH)).into();
+                subscriptions.receive(&envelope.into(), Instant::now());
+            }
+        }
+        subscriptions.flush();
+        for (out, client) in &mut readers {
+            assert_eq!(read_until(out, client, 2).await, [1, 2]);
+        }
+    }
+}
