@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use super::{Amounts, HeldFor, Holds, Left, Origin, Purse, Settlement, settle};
-use crate::ledger::{self, Books, Holder, Source, verify};
+use crate::ledger::{self, Books, EntryKind, Holder, Source, verify};
 
 /// When the stages stand still: their own holds are kept by the same clock.
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -413,12 +413,16 @@ impl Play {
                 in_books(&self.db, account, now, |book| book.buy(purchase.amount, &source, expires_at)).await;
                 self.purchases.push(purchase);
             }
-            Deed::Refund(which) => self.take_back(which, "refund", |purchase| &mut purchase.is_refunded).await,
-            Deed::Dispute(which) => self.take_back(which, "dispute", |purchase| &mut purchase.is_disputed).await,
-            Deed::RefundFailed(which) => {
-                self.give_back(which, "refund_failed", |purchase| &mut purchase.is_refunded).await;
+            Deed::Refund(which) => self.take_back(which, EntryKind::Refund, |purchase| &mut purchase.is_refunded).await,
+            Deed::Dispute(which) => {
+                self.take_back(which, EntryKind::Dispute, |purchase| &mut purchase.is_disputed).await
             }
-            Deed::Won(which) => self.give_back(which, "dispute_won", |purchase| &mut purchase.is_disputed).await,
+            Deed::RefundFailed(which) => {
+                self.give_back(which, EntryKind::RefundFailed, |purchase| &mut purchase.is_refunded).await;
+            }
+            Deed::Won(which) => {
+                self.give_back(which, EntryKind::DisputeWon, |purchase| &mut purchase.is_disputed).await
+            }
             Deed::Hold(instance, amount, is_own) => {
                 let origin = if is_own { Origin::Own } else { Origin::Blocks };
                 let held = take(&self.instances[instance], account, amount, origin).await;
@@ -442,7 +446,7 @@ impl Play {
         }
     }
 
-    async fn take_back(&mut self, which: usize, kind: &'static str, fact: fn(&mut Purchase) -> &mut bool) {
+    async fn take_back(&mut self, which: usize, kind: EntryKind, fact: fn(&mut Purchase) -> &mut bool) {
         let (now, step) = (self.clock.now(), self.steps);
         let Some(purchase) = self.purchases.get_mut(which) else { return };
         if purchase.is_refunded || purchase.is_disputed {
@@ -454,7 +458,7 @@ impl Play {
         in_books(&self.db, self.account, now, |book| book.take_back(amount, &source, kind, &id)).await;
     }
 
-    async fn give_back(&mut self, which: usize, kind: &'static str, fact: fn(&mut Purchase) -> &mut bool) {
+    async fn give_back(&mut self, which: usize, kind: EntryKind, fact: fn(&mut Purchase) -> &mut bool) {
         let (now, step) = (self.clock.now(), self.steps);
         let Some(purchase) = self.purchases.get_mut(which) else { return };
         if !std::mem::take(fact(purchase)) {

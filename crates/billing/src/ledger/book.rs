@@ -31,6 +31,25 @@ impl House {
     }
 }
 
+/// Kind of an entry, as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum EntryKind {
+    Purchase,
+    Grant,
+    Take,
+    Hold,
+    Release,
+    Settle,
+    Expire,
+    Owed,
+    OwedPaid,
+    Refund,
+    RefundFailed,
+    Dispute,
+    DisputeWon,
+}
+
 /// What something is booked for. Together with the kind of the entry it is unique.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -78,7 +97,7 @@ impl Book {
 
     /// Books a purchase: credits that don't expire, or do.
     pub fn buy(&mut self, credits: MicroCredits, source: &Source, expires_at: Option<Timestamp>) {
-        self.gain(credits, House::Sales, "purchase", source, expires_at, None);
+        self.gain(credits, House::Sales, EntryKind::Purchase, source, expires_at, None);
     }
 
     /// Gives credits away.
@@ -89,21 +108,21 @@ impl Book {
         expires_at: Option<Timestamp>,
         note: Option<String>,
     ) {
-        self.gain(credits, House::Grants, "grant", source, expires_at, note);
+        self.gain(credits, House::Grants, EntryKind::Grant, source, expires_at, note);
     }
 
     /// Takes credits away again, as far as they are there; the rest is owed.
     pub fn take_away(&mut self, credits: MicroCredits, source: &Source, note: Option<String>) {
-        self.lose(credits, House::Grants, "take", source, note, None);
+        self.lose(credits, House::Grants, EntryKind::Take, source, note, None);
     }
 
     /// Takes back what a payment bought: what is unspent of it first.
-    pub fn take_back(&mut self, credits: MicroCredits, source: &Source, kind: &'static str, payment: &str) {
+    pub fn take_back(&mut self, credits: MicroCredits, source: &Source, kind: EntryKind, payment: &str) {
         self.lose(credits, House::Sales, kind, source, None, Some(payment));
     }
 
     /// Gives back what was [taken back](Self::take_back).
-    pub fn return_taken(&mut self, credits: MicroCredits, source: &Source, kind: &'static str) {
+    pub fn return_taken(&mut self, credits: MicroCredits, source: &Source, kind: EntryKind) {
         self.gain(credits, House::Sales, kind, source, None, None);
     }
 
@@ -124,15 +143,15 @@ impl Book {
     pub fn post_held(&mut self, source: &Source) {
         let kept = std::mem::take(&mut self.kept);
         if kept > MicroCredits::ZERO {
-            self.post("hold", House::Holds, MicroCredits(-kept.0), source, None);
+            self.post(EntryKind::Hold, House::Holds, MicroCredits(-kept.0), source, None);
         } else if kept < MicroCredits::ZERO {
-            self.post("release", House::Holds, MicroCredits(-kept.0), source, None);
+            self.post(EntryKind::Release, House::Holds, MicroCredits(-kept.0), source, None);
         }
     }
 
     /// Books what something cost.
     pub fn charge(&mut self, cost: MicroCredits, source: &Source) {
-        self.lose(cost, House::Revenue, "settle", source, None, None);
+        self.lose(cost, House::Revenue, EntryKind::Settle, source, None, None);
     }
 
     /// What was released may be owed.
@@ -142,7 +161,7 @@ impl Book {
             self.account.owed = self.account.owed - paid;
             self.account.balance = self.account.balance - paid;
             self.consume(paid, None);
-            self.post("owed_paid", House::Debts, MicroCredits(-paid.0), source, None);
+            self.post(EntryKind::OwedPaid, House::Debts, MicroCredits(-paid.0), source, None);
         }
     }
 
@@ -167,7 +186,7 @@ impl Book {
             self.account.balance = self.account.balance - lost;
             // What is still held of it expires later, and leaves less.
             let source = Source::new("grant", format_args!("{id}:{}", left.0));
-            self.post("expire", House::Grants, MicroCredits(-lost.0), &source, None);
+            self.post(EntryKind::Expire, House::Grants, MicroCredits(-lost.0), &source, None);
         }
     }
 
@@ -182,7 +201,7 @@ impl Book {
         &mut self,
         credits: MicroCredits,
         from: House,
-        kind: &'static str,
+        kind: EntryKind,
         source: &Source,
         expires_at: Option<Timestamp>,
         note: Option<String>,
@@ -203,7 +222,7 @@ impl Book {
         &mut self,
         credits: MicroCredits,
         to: House,
-        kind: &'static str,
+        kind: EntryKind,
         source: &Source,
         note: Option<String>,
         first: Option<&str>,
@@ -216,7 +235,7 @@ impl Book {
         if missing > MicroCredits::ZERO {
             self.account.owed += missing;
             self.account.balance += missing;
-            self.post("owed", House::Debts, missing, source, None);
+            self.post(EntryKind::Owed, House::Debts, missing, source, None);
         }
         self.account.balance = self.account.balance - credits;
         self.consume(there, first);
@@ -256,7 +275,7 @@ impl Book {
     }
 
     /// `amount` is less than nothing where the account loses it.
-    fn post(&mut self, kind: &'static str, house: House, amount: MicroCredits, source: &Source, note: Option<String>) {
+    fn post(&mut self, kind: EntryKind, house: House, amount: MicroCredits, source: &Source, note: Option<String>) {
         let (account, house) = (self.account.id, house.id());
         let (from_account, to_account) = if amount >= MicroCredits::ZERO { (house, account) } else { (account, house) };
         self.entries.push(ledger_entry::Model {
@@ -264,7 +283,7 @@ impl Book {
             account_id: account,
             from_account,
             to_account,
-            kind: kind.to_owned(),
+            kind: kind.into_str().to_owned(),
             amount: MicroCredits(amount.0.saturating_abs()),
             balance_after: self.account.balance,
             source: source.name.to_owned(),

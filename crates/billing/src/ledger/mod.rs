@@ -23,7 +23,7 @@ use dbcontext::{
 use uuid::Uuid;
 
 pub use self::{
-    book::{Book, Source},
+    book::{Book, EntryKind, Source},
     books::Books,
 };
 

@@ -7,7 +7,7 @@ use dbcontext::{Database, entity::ledger_account, query::ledger as rows};
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{Book, Books, Holder, Source, verify};
+use super::{Book, Books, EntryKind, Holder, Source, verify};
 use stage::stages;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -97,8 +97,8 @@ proptest! {
                     book.charge(MicroCredits(cost), &source);
                     book.pay_debts(&source);
                 }
-                Deed::TakeBack(amount) => book.take_back(MicroCredits(amount), &source, "refund", "3"),
-                Deed::Return(amount) => book.return_taken(MicroCredits(amount), &source, "refund_failed"),
+                Deed::TakeBack(amount) => book.take_back(MicroCredits(amount), &source, EntryKind::Refund, "3"),
+                Deed::Return(amount) => book.return_taken(MicroCredits(amount), &source, EntryKind::RefundFailed),
                 Deed::TakeAway(amount) => book.take_away(MicroCredits(amount), &source, None),
                 Deed::Expire => {
                     // As when it is read again.
@@ -137,7 +137,7 @@ fn what_is_taken_back_beyond_the_balance_is_owed_and_paid_by_the_next_credits() 
     let mut book = empty();
     book.buy(MicroCredits(100), &Source::new("payment", 1), None);
     book.charge(MicroCredits(70), &Source::new("usage", 2));
-    book.take_back(MicroCredits(100), &Source::new("refund", 3), "refund", "1");
+    book.take_back(MicroCredits(100), &Source::new("refund", 3), EntryKind::Refund, "1");
     assert_eq!((book.account.balance, book.account.owed), (MicroCredits::ZERO, MicroCredits(70)));
     book.buy(MicroCredits(100), &Source::new("payment", 4), None);
     assert_eq!((book.account.balance, book.account.owed), (MicroCredits(30), MicroCredits::ZERO));

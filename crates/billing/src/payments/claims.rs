@@ -13,7 +13,7 @@ use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use super::{deliver::source_of, stage};
-use crate::ledger::{Books, Holder, Source};
+use crate::ledger::{Books, EntryKind, Holder, Source};
 
 /// All that is claimed of a payment whose row is locked.
 pub(super) struct Claims {
@@ -46,10 +46,10 @@ impl Claim<'_> {
     }
 
     /// The kinds of entries by which credits are taken for it, and given back.
-    const fn kinds(self) -> [&'static str; 2] {
+    const fn kinds(self) -> [EntryKind; 2] {
         match self {
-            Self::Refund { .. } => ["refund", "refund_failed"],
-            Self::Dispute(_) => ["dispute", "dispute_won"],
+            Self::Refund { .. } => [EntryKind::Refund, EntryKind::RefundFailed],
+            Self::Dispute(_) => [EntryKind::Dispute, EntryKind::DisputeWon],
         }
     }
 }

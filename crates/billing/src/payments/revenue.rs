@@ -18,7 +18,7 @@ use dbcontext::query::{
 use time::Date;
 
 use super::plans;
-use crate::BillingService;
+use crate::{BillingService, ledger::EntryKind};
 
 const DAY: i64 = 86_400_000;
 /// What is shown where nobody says since when.
@@ -66,7 +66,8 @@ pub async fn revenue(
         add(day, &|sum| sum.of(&currency).disputed += amount);
     }
     for DayOfCredits { day, kind, amount } in rows::booked(db, from, to).await? {
-        add(day, &|sum| sum.book(&kind, amount));
+        let kind: EntryKind = kind.parse().map_err(AppError::internal)?;
+        add(day, &|sum| sum.book(kind, amount));
     }
     let groups = sums.into_iter().map(|(key, sum)| {
         let RevenueSum { money, credits } = sum.view();
@@ -107,17 +108,17 @@ impl Sum {
         self.money.entry(currency.to_owned()).or_insert_with(new)
     }
 
-    fn book(&mut self, kind: &str, amount: MicroCredits) {
+    fn book(&mut self, kind: EntryKind, amount: MicroCredits) {
         let RevenueCredits { sold, granted, used, expired, taken_back } = &mut self.credits;
         match kind {
-            "purchase" => *sold += amount,
-            "grant" => *granted += amount,
-            "settle" => *used += amount,
-            "expire" => *expired += amount,
-            "refund" | "dispute" | "take" => *taken_back += amount,
-            "refund_failed" | "dispute_won" => *taken_back = *taken_back - amount,
-            // What was lent, and paid back.
-            _ => {}
+            EntryKind::Purchase => *sold += amount,
+            EntryKind::Grant => *granted += amount,
+            EntryKind::Settle => *used += amount,
+            EntryKind::Expire => *expired += amount,
+            EntryKind::Refund | EntryKind::Dispute | EntryKind::Take => *taken_back += amount,
+            EntryKind::RefundFailed | EntryKind::DisputeWon => *taken_back = *taken_back - amount,
+            // What was lent and paid back, or is only held.
+            EntryKind::Owed | EntryKind::OwedPaid | EntryKind::Hold | EntryKind::Release => {}
         }
     }
 
