@@ -12,6 +12,7 @@ mod oauth;
 mod picture;
 mod places;
 mod removal;
+mod samples;
 mod second_factor;
 mod sign_in;
 mod sign_up;
@@ -21,6 +22,8 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use support::{Answer, Caller, Member, Value, json};
+
+pub(crate) use samples::sample_calls;
 
 const NEW_PASSWORD: &str = "An0ther-Horse-10";
 

@@ -5,11 +5,36 @@ use std::time::Duration;
 use support::{Application, Codec, Member, Setup, Socket, Value, json, wait_until};
 use tokio::time::timeout;
 
-use crate::raw::Raw;
+use crate::{
+    endpoints::{Args, SampleCall, World, create, plain, sample},
+    raw::Raw,
+};
 
 async fn revoke(owner: &Member, program: &Member) {
     let id = program.tokens["api_key_id"].as_str().unwrap();
     owner.delete(&format!("/r1/api_keys/{id}")).await.data_with(200);
+}
+
+async fn sample_key(world: &World) -> String {
+    create(&world.owner, "/r1/api_keys", new_sample_key()).await
+}
+
+fn new_sample_key() -> Value {
+    json!({ "name": "A program", "scopes": ["read", "write"] })
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListApiKeys"]),
+        sample(&["CreateApiKey"], async |_| Args::body(new_sample_key())),
+        sample(&["RevokeApiKey"], async |world| Args::id(sample_key(world).await)),
+        sample(&["ChangeApiKey"], async |world| {
+            Args::id(sample_key(world).await).with_body(json!({ "name": "Another program", "rpm": 60 }))
+        }),
+        sample(&["RotateApiKey"], async |world| {
+            Args::id(sample_key(world).await).with_body(json!({ "grace_seconds": 60 }))
+        }),
+    ]
 }
 
 #[tokio::test]

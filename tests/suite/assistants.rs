@@ -2,6 +2,8 @@
 
 use support::{Application, Behaviour, Frame, Member, PATIENCE, Setup, Socket, Upstream, UpstreamKind, Value, json};
 
+pub(crate) use samples::sample_calls;
+
 mod asking;
 mod cluster;
 mod comparing;
@@ -11,6 +13,7 @@ mod failures;
 mod fairness;
 mod files;
 mod prompts;
+mod samples;
 mod sharing;
 mod survival;
 mod titles;

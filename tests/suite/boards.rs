@@ -8,6 +8,8 @@ use std::time::Duration;
 use appcore::Clock;
 use support::{Application, Frame, Member, Value, json, new_id, wait_until};
 
+use crate::endpoints::{Args, SampleCall, World, create, plain, sample};
+
 fn id(value: &Value) -> &str {
     value["id"].as_str().unwrap()
 }
@@ -32,6 +34,39 @@ async fn change(by: &Member, task: &Value, body: Value) -> Value {
 async fn titles(by: &Member, conversation: &str) -> Vec<String> {
     let list = by.get(&at(conversation, "tasks")).await.data();
     list["items"].as_array().unwrap().iter().map(|task| task["title"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A board's column: the ids of its conversation and of the column.
+async fn sample_column(world: &World) -> (String, String) {
+    let group = world.group().await;
+    let id = create(&world.owner, &at(&group, "board/columns"), json!({ "name": "To do" })).await;
+    (group, id)
+}
+
+async fn sample_task(world: &World) -> String {
+    let (group, column) = sample_column(world).await;
+    let body = json!({ "title": "Write it down", "column_id": column });
+    create(&world.owner, &at(&group, "tasks"), body).await
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListOwnTasks"]),
+        sample(&["ShowBoard", "ListColumns", "ListTasks"], async |world| Args::id(world.group().await)),
+        sample(&["CreateColumn"], async |world| Args::id(world.group().await).with_body(json!({ "name": "To do" }))),
+        sample(&["DeleteColumn", "ArchiveColumnTasks"], async |world| Args::id(sample_column(world).await.1)),
+        sample(&["ChangeColumn"], async |world| {
+            Args::id(sample_column(world).await.1).with_body(json!({ "name": "Doing", "done": false }))
+        }),
+        sample(&["CreateTask"], async |world| {
+            let (group, column) = sample_column(world).await;
+            Args::id(group).with_body(json!({ "title": "Write it down", "column_id": column }))
+        }),
+        sample(&["ShowTask", "DeleteTask"], async |world| Args::id(sample_task(world).await)),
+        sample(&["ChangeTask"], async |world| {
+            Args::id(sample_task(world).await).with_body(json!({ "title": "Write it all down", "due_at": null }))
+        }),
+    ]
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use futures_util::{StreamExt as _, stream};
 use support::{Application, Member, Setup, Socket, Value, json, wait_until};
 use tokio::time::Instant;
 
+use crate::endpoints::{Args, SampleCall, World, create, plain, sample};
+
 fn later(by: Duration) -> String {
     Clock::system().now().plus(by).to_string()
 }
@@ -57,6 +59,29 @@ async fn team(owner: &Member, members: &[&Member]) -> String {
 async fn actions(admin: &Member) -> Vec<String> {
     let log = admin.get("/r1/admin/audit_log?page_size=200").await.data();
     log["items"].as_array().unwrap().iter().map(|line| line["action"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn sample_broadcast(world: &World) -> String {
+    create(&world.admin, "/r1/broadcasts", sample_announcement()).await
+}
+
+fn sample_announcement() -> Value {
+    json!({ "title": "Maintenance", "body": "Tonight", "audience": { "all": true } })
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListBroadcasts", "ListShownBroadcasts"]),
+        sample(&["CreateBroadcast"], async |_| Args::body(sample_announcement())),
+        sample(&["PreviewBroadcast"], async |_| Args::body(json!({ "audience": { "all": true } }))),
+        sample(&["ReadBroadcast", "WithdrawBroadcast", "SeeBroadcast", "DismissBroadcast"], async |world| {
+            Args::id(sample_broadcast(world).await)
+        }),
+        sample(&["ChangeBroadcast"], async |world| {
+            let body = json!({ "title": "Maintenance at ten", "ends_at": null });
+            Args::id(sample_broadcast(world).await).with_body(body)
+        }),
+    ]
 }
 
 #[tokio::test]

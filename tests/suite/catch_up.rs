@@ -2,6 +2,8 @@
 
 use support::{Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json, wait_until};
 
+use crate::endpoints::{Args, SampleCall, sample};
+
 async fn with_model() -> (Upstream, Application) {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).set("ai.providers.fake.models", "gpt-5-mini").start().await;
@@ -20,6 +22,14 @@ async fn read(member: &Member, chat: &str, message: &Value) {
     member.post(&format!("/r1/conversations/{chat}/read"), json!({ "seq": message["seq"] })).await.data();
     let is_read = async || member.conversation(chat).await["own"]["read_seq"] == message["seq"];
     wait_until("it is read", is_read).await;
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        // There is nothing new in either.
+        sample(&["CatchUpConversation"], async |world| Args::id(world.group().await).with_body(json!({}))),
+        sample(&["CatchUpAll"], async |world| Args::body(json!({ "workspace_id": world.workspace }))),
+    ]
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ mod own;
 
 use support::{Application, Member, json, new_id};
 
+use crate::endpoints::{Args, SampleCall, sample};
+
 /// What somebody sees by browsing.
 async fn browsed(member: &Member, query: &str) -> Vec<String> {
     let found = member.get(&format!("/r1/conversations?scope=browse{query}")).await.data();
@@ -17,6 +19,17 @@ async fn browsed(member: &Member, query: &str) -> Vec<String> {
 
 fn at(id: &str, rest: &str) -> String {
     format!("/r1/conversations/{id}{rest}")
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        sample(&["JoinConversation", "ArchiveConversation", "UnarchiveConversation"], async |world| {
+            Args::id(world.channel().await)
+        }),
+        sample(&["ConvertConversation"], async |world| {
+            Args::id(world.channel().await).with_body(json!({ "kind": "private_channel" }))
+        }),
+    ]
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use appcore::{Clock, Timestamp};
 use support::{Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json, wait_until};
 
+use crate::endpoints::{SampleCall, plain};
+
 const SILENT: Duration = Duration::from_secs(15);
 
 async fn series(admin: &Member, range: &str, name: &str) -> Vec<Option<i64>> {
@@ -24,6 +26,10 @@ async fn incident(admin: &Member, kind: &str) -> Option<Value> {
 
 async fn instances(admin: &Member) -> Vec<Value> {
     admin.get("/r1/admin/instances").await.data().as_array().unwrap().clone()
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![plain(&["ReadFigures", "ListInstances", "RunChecks", "TakeProfile"])]
 }
 
 #[tokio::test]

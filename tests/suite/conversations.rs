@@ -2,6 +2,67 @@
 
 use support::{Application, json, new_id};
 
+use crate::endpoints::{Args, SampleCall, plain, sample};
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    [conversations(), members(), sections()].into_iter().flatten().collect()
+}
+
+fn conversations() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListConversations"]),
+        sample(&["CreateConversation"], async |world| Args::body(world.new_group())),
+        sample(&["ShowConversation", "DeleteConversation", "ListEvents"], async |world| Args::id(world.group().await)),
+        sample(&["ChangeConversation"], async |world| {
+            Args::id(world.group().await).with_body(json!({ "title": "Other plans", "topic": null }))
+        }),
+        sample(&["ChangeOwn"], async |world| {
+            Args::id(world.group().await).with_body(json!({ "notify": "mentions", "muted_until": null }))
+        }),
+        sample(&["ReadConversation", "MarkUnread"], async |world| {
+            Args::id(world.group().await).with_body(json!({ "seq": 1 }))
+        }),
+    ]
+}
+
+fn members() -> Vec<SampleCall> {
+    vec![
+        sample(&["ListMembers"], async |world| Args::id(world.group().await)),
+        sample(&["ShowMember", "RemoveMember"], async |world| {
+            Args::id(world.group().await).with("user_id", &world.friend.id)
+        }),
+        sample(&["ChangeMember"], async |world| {
+            Args::id(world.group().await).with("user_id", &world.friend.id).with_body(json!({ "role": "admin" }))
+        }),
+        sample(&["AddMember"], async |world| {
+            let (group, newcomer) = (world.group().await, &world.third.id);
+            world.owner.delete(&format!("/r1/conversations/{group}/members/{newcomer}")).await.data_with(200);
+            Args::id(group).with_body(json!({ "user_id": newcomer }))
+        }),
+        sample(&["LeaveConversation"], async |world| {
+            // Its owner may leave only after handing it over.
+            let group = world.group().await;
+            let heir = format!("/r1/conversations/{group}/members/{}", world.friend.id);
+            world.owner.patch(&heir, json!({ "role": "owner" })).await.data_with(200);
+            Args::id(group)
+        }),
+    ]
+}
+
+fn sections() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListSections"]),
+        sample(&["CreateSection"], async |_| Args::body(json!({ "name": "Projects" }))),
+        sample(&["DeleteSection", "ShowSectionInstructions"], async |world| Args::id(world.section().await)),
+        sample(&["ChangeSection"], async |world| {
+            Args::id(world.section().await).with_body(json!({ "name": "Clients", "position": 0 }))
+        }),
+        sample(&["SetSectionInstructions"], async |world| {
+            Args::id(world.section().await).with_body(json!({ "instructions": "Be brief." }))
+        }),
+    ]
+}
+
 #[tokio::test]
 async fn a_pair_has_one_conversation() {
     let app = Application::start().await;

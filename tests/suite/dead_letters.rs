@@ -1,11 +1,22 @@
 //! Jobs that fail: tried again, then kept as dead letters for an administrator.
 
-use support::{Member, Setup, Value, json, wait_until};
+use support::{Member, Setup, Value, json, new_id, wait_until};
+
+use crate::endpoints::{Args, SampleCall, plain, sample};
 
 /// The jobs that an administrator sees with this query.
 async fn jobs(admin: &Member, query: &str) -> Vec<Value> {
     let listed = admin.get(&format!("/r1/admin/jobs?{query}")).await.data();
     listed["items"].as_array().unwrap().clone()
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListJobs", "ListJobKinds"]),
+        sample(&["RequeueJobs", "DeleteJobs"], async |_| Args::body(json!({}))),
+        // No job fails here.
+        sample(&["RequeueJob", "DeleteJob"], async |_| Args::id(new_id())),
+    ]
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use appcore::{Clock, Timestamp};
 use support::{Application, Member, Socket, Value, json, new_id, wait_until};
 
+use crate::endpoints::{Args, SampleCall, World, plain, sample};
+
 fn later(by: Duration) -> String {
     Clock::system().now().plus(by).to_string()
 }
@@ -31,6 +33,27 @@ fn path(scheduled: &Value, deed: &str) -> String {
 async fn told(socket: &mut Socket, scheduled: &Value) -> Value {
     let is_it = |frame: &support::Frame| frame.kind == "scheduled.updated" && frame.payload["id"] == scheduled["id"];
     socket.find("what became of the message", is_it).await.payload
+}
+
+async fn sample_scheduled(world: &World) -> String {
+    let (group, in_an_hour) = (world.group().await, later(Duration::from_secs(3_600)));
+    let scheduled = schedule(&world.owner, &group, "Hello", &in_an_hour, json!({})).await;
+    id(&scheduled).to_owned()
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListDrafts", "ListScheduled"]),
+        sample(&["PutDraft"], async |world| {
+            Args::id(world.group().await).with_body(json!({ "content": "Hello later" }))
+        }),
+        sample(&["ShowScheduled", "SendScheduled", "DeleteScheduled"], async |world| {
+            Args::id(sample_scheduled(world).await)
+        }),
+        sample(&["ChangeScheduled"], async |world| {
+            Args::id(sample_scheduled(world).await).with_body(json!({ "content": "Hello later" }))
+        }),
+    ]
 }
 
 #[tokio::test]

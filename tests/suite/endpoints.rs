@@ -5,3 +5,7 @@ mod bad_input;
 mod calls;
 mod description;
 mod surface;
+mod world;
+
+pub(crate) use calls::{Args, SampleCall, plain, sample};
+pub(crate) use world::{World, create};

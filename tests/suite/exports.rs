@@ -4,6 +4,8 @@ use std::io::Read as _;
 
 use support::{Application, Frame, Member, Setup, Value, json, new_id, wait_until};
 
+use crate::endpoints::{Args, SampleCall, sample};
+
 fn at(conversation: &str) -> String {
     format!("/r1/conversations/{conversation}/export")
 }
@@ -36,6 +38,12 @@ async fn files(by: &Member, id: &str) -> Vec<(String, Vec<u8>)> {
 async fn text(by: &Member, conversation: &str, body: Value) -> String {
     let id = begin(by, conversation, body).await;
     String::from_utf8(files(by, &id).await.remove(0).1).unwrap()
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![sample(&["ExportConversation"], async |world| {
+        Args::id(world.group().await).with_body(json!({ "format": "markdown" }))
+    })]
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use support::{
     new_id, wait_until,
 };
 
-use crate::raw::{Raw, upgrade_headers};
+use crate::{
+    endpoints::{Args, SampleCall, create, plain, sample},
+    raw::{Raw, upgrade_headers},
+};
 
 /// Three violations ban for five minutes. Everybody comes from behind a proxy that tells who they are.
 fn behind_a_proxy() -> Setup {
@@ -50,6 +53,19 @@ async fn bans(admin: &Member) -> Vec<Value> {
 async fn actions(admin: &Member, action: &str) -> Vec<Value> {
     let page = admin.get(&format!("/r1/admin/audit_log?action={action}")).await.data();
     page["items"].as_array().unwrap().clone()
+}
+
+/// A ban of an address. Rate limits are off during sample calls, so it keeps nobody out.
+fn sample_ban() -> Value {
+    json!({ "address": "203.0.113.0/24", "seconds": 60, "reason": "Abuse" })
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListBans"]),
+        sample(&["AddBan"], async |_| Args::body(sample_ban())),
+        sample(&["LiftBan"], async |world| Args::id(create(&world.admin, "/r1/admin/bans", sample_ban()).await)),
+    ]
 }
 
 #[tokio::test]

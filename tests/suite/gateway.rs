@@ -14,12 +14,15 @@ mod nonsense;
 mod passing;
 mod pictures;
 mod refusals;
+mod samples;
 mod secrets;
 mod translation;
 mod tries;
 mod usage;
 
 use support::{Answer, Application, Behaviour, Member, Setup, Upstream, UpstreamKind, Value, json};
+
+pub(crate) use samples::sample_calls;
 
 /// An application with one provider, and a program of somebody's that may ask it.
 struct Stage {

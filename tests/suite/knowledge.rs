@@ -6,7 +6,9 @@ mod projects;
 mod reading;
 mod workspaces;
 
-use support::{Application, Behaviour, Member, Setup, Socket, Upstream, UpstreamKind, Value, json, wait_until};
+use support::{Application, Behaviour, Member, Setup, Socket, Upstream, UpstreamKind, Value, json, new_id, wait_until};
+
+use crate::endpoints::{Args, SampleCall, sample};
 
 pub(crate) const HANDBOOK: &str = "# House\n\nShoes are left at the door.\n\n## Leave\n\nEverybody has twenty-five days of leave each year.\n\n\
      # Parking\n\nBicycles stand in the yard behind the kitchen.\n";
@@ -87,6 +89,32 @@ impl Library {
     pub async fn rows(&self, table: &str) -> i64 {
         self.app.database.number(&format!("SELECT count(*) FROM {table}")).await
     }
+}
+
+/// The server of sample calls has no embedding model, so no file is ever added.
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        sample(&["ListKnowledge", "RetryKnowledge", "RemoveKnowledge"], async |world| {
+            Args::id(world.assistant().await).with("file_id", new_id())
+        }),
+        sample(&["GiveKnowledge"], async |world| {
+            Args::id(world.assistant().await).with_body(json!({ "upload_id": world.upload().await }))
+        }),
+        sample(&["ListSectionKnowledge", "RetrySectionKnowledge", "RemoveSectionKnowledge"], async |world| {
+            Args::id(world.section().await).with("file_id", new_id())
+        }),
+        sample(&["GiveSectionKnowledge"], async |world| {
+            Args::id(world.section().await).with_body(json!({ "upload_id": world.upload().await }))
+        }),
+        sample(&["ListWorkspaceKnowledge", "RetryWorkspaceKnowledge", "RemoveWorkspaceKnowledge"], async |world| {
+            Args::id(&world.workspace).with("file_id", new_id())
+        }),
+        sample(&["GiveWorkspaceKnowledge"], async |world| {
+            Args::id(&world.workspace).with_body(json!({ "upload_id": world.upload().await }))
+        }),
+        // The answer cites nothing.
+        sample(&["ShowCitation"], async |world| Args::id(world.answer().await).with("n", "1")),
+    ]
 }
 
 #[tokio::test]

@@ -2,6 +2,21 @@
 
 use support::{Application, Setup, Value, json, new_id, wait_until};
 
+use crate::endpoints::{Args, SampleCall, sample};
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        sample(&["ListMessages"], async |world| Args::id(world.group().await)),
+        sample(&["SendMessage"], async |world| {
+            Args::id(world.group().await).with_body(json!({ "client_id": new_id(), "content": "Hello" }))
+        }),
+        sample(&["ShowMessage", "DeleteMessage"], async |world| Args::id(world.message().await)),
+        sample(&["EditMessage"], async |world| {
+            Args::id(world.message().await).with_body(json!({ "content": "Hello again" }))
+        }),
+    ]
+}
+
 #[tokio::test]
 async fn the_same_client_id_is_one_message() {
     let app = Application::start().await;

@@ -2,6 +2,8 @@
 
 use support::{Application, Member, Setup, Value, json, new_id, wait_until};
 
+use crate::endpoints::{Args, SampleCall, World, create, plain, sample};
+
 const SLOW: u64 = 3;
 
 fn id(value: &Value) -> &str {
@@ -31,6 +33,41 @@ async fn channel(anna: &Member, others: &[&Member]) -> String {
     let ids: Vec<&str> = others.iter().map(|other| other.id.as_str()).collect();
     let body = json!({ "kind": "public_channel", "title": new_id(), "member_ids": ids });
     id(&anna.post("/r1/conversations", body).await.data_with(201)).to_owned()
+}
+
+/// A message of the friend in a channel of the owner.
+async fn foreign_message(world: &World) -> String {
+    id(&world.friend.send_message(&world.channel().await, "Hello").await).to_owned()
+}
+
+async fn sample_report(world: &World) -> String {
+    let path = format!("/r1/messages/{}/report", foreign_message(world).await);
+    create(&world.owner, &path, json!({ "reason": "spam" })).await
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListWarnings", "ListReports"]),
+        // The owner has none.
+        sample(&["SeeWarning"], async |_| Args::id(new_id())),
+        sample(&["ReportMessage"], async |world| {
+            Args::id(foreign_message(world).await).with_body(json!({ "reason": "spam" }))
+        }),
+        sample(&["ShowReport", "TakeReport", "ReleaseReport"], async |world| Args::id(sample_report(world).await)),
+        sample(&["ResolveReport"], async |world| {
+            Args::id(sample_report(world).await).with_body(json!({ "deeds": [] }))
+        }),
+        sample(&["HideMessage", "RestoreMessage"], async |world| Args::id(foreign_message(world).await)),
+        sample(&["ShowHiddenMessage"], async |world| {
+            let message = world.owner.send_message(&world.channel().await, "Hello").await;
+            world.admin.post(&format!("/r1/admin/messages/{}/hide", id(&message)), json!({})).await.data();
+            Args::id(id(&message))
+        }),
+        sample(&["ShowWordFilter"], async |world| Args::id(world.channel().await)),
+        sample(&["SetWordFilter"], async |world| {
+            Args::id(world.channel().await).with_body(json!({ "action": "mask", "words": ["darn"] }))
+        }),
+    ]
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use support::{Application, Member, Setup, Value, json, new_id};
 
+use crate::endpoints::{Args, SampleCall, plain, sample};
+
 fn at(id: &str) -> String {
     format!("/r1/notes/{id}")
 }
@@ -14,6 +16,20 @@ async fn put(by: &Member, id: &str, content: &str, version: i64) -> Value {
 async fn since(by: &Member, note: &Value) -> Vec<Value> {
     let path = format!("/r1/notes?since={}", note["updated_at"].as_str().unwrap());
     by.get(&path).await.data()["items"].as_array().unwrap().clone()
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListNotes"]),
+        sample(&["PutNote"], async |_| {
+            Args::id(new_id()).with_body(json!({ "title": "Call", "content": "Eleven o'clock" }))
+        }),
+        sample(&["ShowNote", "DeleteNote"], async |world| {
+            let id = new_id();
+            world.owner.put(&at(&id), json!({ "content": "Kept" })).await.data_with(201);
+            Args::id(id)
+        }),
+    ]
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use support::{Application, Member, Socket, Value, json, new_id, wait_until};
 
+use crate::endpoints::{Args, SampleCall, plain, sample};
+
 mod matrix;
 mod missed;
 mod settings;
@@ -44,6 +46,17 @@ async fn channel(owner: &Member, members: &[&Member]) -> String {
         assert!(owner.post(&path, json!({ "user_id": member.id })).await.status < 300);
     }
     chat
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListNotifications", "ShowNotificationSettings"]),
+        sample(&["ReadNotifications"], async |_| Args::body(json!({ "all": true }))),
+        sample(&["ChangeNotificationSettings"], async |_| {
+            Args::body(json!({ "level": "all", "keywords": ["invoice"], "quiet": null }))
+        }),
+        sample(&["UnsubscribeFromMails"], async |_| Args::body(json!({})).with_query("?token=none")),
+    ]
 }
 
 #[tokio::test]

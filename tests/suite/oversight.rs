@@ -1,9 +1,13 @@
 //! What administrators do about accounts and workspaces that are not theirs, and how they set the installation up.
 
+mod samples;
+
 use support::{
     Application, Authenticator, Frame, MailServer, Member, PASSWORD, Setup, Upstream, UpstreamKind, Value, json,
     new_email, new_id, wait_until,
 };
+
+pub(crate) use samples::sample_calls;
 
 async fn users(admin: &Member, query: &str) -> Vec<Value> {
     let listed = admin.get(&format!("/r1/admin/users?{query}")).await.data();

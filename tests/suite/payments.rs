@@ -13,12 +13,15 @@ mod killed;
 mod papers;
 mod periods;
 mod refunds;
+mod samples;
 mod saved;
 mod storms;
 mod subscriptions;
 mod workspaces;
 
 use support::{Answer, Application, Member, Value, json};
+
+pub(crate) use samples::sample_calls;
 
 /// The plan with 500 credits, from those that are there at first.
 async fn plan(app: &Application, name: &str) -> String {

@@ -4,6 +4,8 @@ use appcore::Clock;
 use std::time::Duration;
 use support::{Application, Member, Value, json, new_id};
 
+use crate::endpoints::{Args, SampleCall, World, sample};
+
 async fn ask(by: &Member, chat: &str, poll: Value) -> Value {
     let body = json!({ "client_id": new_id(), "content": "When do we go?", "poll": poll });
     by.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201)
@@ -18,6 +20,18 @@ const DAYS: [&str; 3] = ["Friday", "Saturday", "Monday"];
 fn votes(poll: &Value) -> Vec<u64> {
     let options = poll["results"]["options"].as_array().unwrap();
     options.iter().map(|option| option["votes"].as_u64().unwrap()).collect()
+}
+
+async fn sample_poll(world: &World) -> String {
+    let poll = ask(&world.owner, &world.group().await, json!({ "options": ["Yes", "No"] })).await;
+    poll["id"].as_str().unwrap().to_owned()
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        sample(&["GetOwnVote", "ClosePoll"], async |world| Args::id(sample_poll(world).await)),
+        sample(&["CastVote"], async |world| Args::id(sample_poll(world).await).with_body(json!({ "choices": [0] }))),
+    ]
 }
 
 #[tokio::test]

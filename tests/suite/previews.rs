@@ -15,7 +15,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::uploads::pictures::{photograph, png};
+use crate::{
+    endpoints::{Args, SampleCall, plain, sample},
+    uploads::pictures::{photograph, png},
+};
 
 /// A web site on a loopback address that counts who comes.
 pub(crate) struct Site {
@@ -141,6 +144,18 @@ async fn titles(socket: &mut Socket, chat: &str) -> Vec<String> {
     let event = socket.expect_in("message.previews", chat).await;
     let previews = event.payload["previews"].as_array().unwrap().clone();
     previews.iter().map(|preview| preview["title"].as_str().unwrap().to_owned()).collect()
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["ShowOwnPreviews"]),
+        sample(&["RemovePreviews"], async |world| Args::id(world.message().await)),
+        sample(&["TurnOwnPreviews"], async |_| Args::body(json!({ "is_on": true }))),
+        sample(&["ShowWorkspacePreviews"], async |world| Args::id(&world.workspace)),
+        sample(&["TurnWorkspacePreviews"], async |world| {
+            Args::id(&world.workspace).with_body(json!({ "is_on": true }))
+        }),
+    ]
 }
 
 #[tokio::test]

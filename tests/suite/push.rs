@@ -9,10 +9,25 @@ mod survival;
 
 use service::PushService;
 
+use crate::endpoints::{Args, SampleCall, plain, sample};
+
 const SUBSCRIPTIONS: &str = "/r1/push/subscriptions";
 
 async fn allowed() -> Application {
     Setup::new().set("outgoing.allow", "127.0.0.1").start().await
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    const ENDPOINT: &str = "https://push.example.test/1";
+    vec![
+        plain(&["ShowPushKey"]),
+        sample(&["SubscribeToPush"], async |_| {
+            let key = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
+            let keys = json!({ "p256dh": key, "auth": "BTBZMqHH6r4Tts7J_aSIgg" });
+            Args::body(json!({ "endpoint": ENDPOINT, "keys": keys }))
+        }),
+        sample(&["UnsubscribeFromPush"], async |_| Args::body(json!({ "endpoint": ENDPOINT }))),
+    ]
 }
 
 #[tokio::test]

@@ -2,12 +2,27 @@
 
 use support::{Application, Value, json};
 
+use crate::endpoints::{Args, SampleCall, plain, sample};
+
 fn path(message: &Value, rest: &str) -> String {
     format!("/r1/messages/{}/{rest}", message["id"].as_str().unwrap())
 }
 
 const THUMB: &str = "reactions/%F0%9F%91%8D";
 const HEART: &str = "reactions/%E2%9D%A4%EF%B8%8F";
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListSaved"]),
+        sample(&["ListPins"], async |world| Args::id(world.group().await)),
+        sample(&["AddReaction", "RemoveReaction"], async |world| {
+            Args::id(world.message().await).with("emoji", "%F0%9F%91%8D")
+        }),
+        sample(&["PinMessage", "UnpinMessage", "SaveMessage", "UnsaveMessage", "GetSavedState"], async |world| {
+            Args::id(world.message().await)
+        }),
+    ]
+}
 
 #[tokio::test]
 async fn reactions_are_counted_told_and_taken_back() {

@@ -5,12 +5,26 @@ use std::time::Duration;
 use appcore::Clock;
 use support::{Application, Value, json, new_id, wait_until};
 
+use crate::endpoints::{Args, SampleCall, create, plain, sample};
+
 fn later(by: Duration) -> String {
     Clock::system().now().plus(by).to_string()
 }
 
 fn id(value: &Value) -> &str {
     value["id"].as_str().unwrap()
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    let in_an_hour = || json!({ "at": later(Duration::from_secs(3_600)) });
+    vec![
+        plain(&["ListReminders"]),
+        sample(&["CreateReminder"], async move |world| Args::id(world.message().await).with_body(in_an_hour())),
+        sample(&["DeleteReminder"], async move |world| {
+            let path = format!("/r1/messages/{}/reminders", world.message().await);
+            Args::id(create(&world.owner, &path, in_an_hour()).await)
+        }),
+    ]
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ use support::{
     wait_until,
 };
 
+use crate::endpoints::{Args, SampleCall, plain, sample};
+
 async fn ask(who: &Member, parameters: &[(&str, &str)]) -> Answer {
     let url = reqwest::Url::parse_with_params("http://any.test/r1/search", parameters).unwrap();
     who.get(&format!("{}?{}", url.path(), url.query().unwrap_or_default())).await
@@ -62,6 +64,10 @@ async fn elsewhere(app: &Application, name: &str) -> Member {
 
 fn path(message: &Value) -> String {
     format!("/r1/messages/{}", message["id"].as_str().unwrap())
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![plain(&["Search"]), sample(&["AnswerSearch"], async |_| Args::body(json!({ "q": "hello" })))]
 }
 
 #[tokio::test]

@@ -4,10 +4,17 @@ use std::time::{Duration, Instant};
 
 use support::{Application, Balancer, Frame, Member, Nginx, Setup, json};
 
-use crate::raw::Raw;
+use crate::{
+    endpoints::{SampleCall, plain},
+    raw::Raw,
+};
 
 fn seqs(frames: &[Frame]) -> Vec<i64> {
     frames.iter().filter_map(|frame| frame.payload["seq"].as_i64()).collect()
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![plain(&["StreamEvents"])]
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ mod model;
 
 use support::{Application, Member, Value, json, new_id};
 
+use crate::endpoints::{Args, SampleCall, plain, sample};
+
 fn id(message: &Value) -> &str {
     message["id"].as_str().unwrap()
 }
@@ -12,6 +14,22 @@ fn id(message: &Value) -> &str {
 async fn reply(who: &Member, chat: &str, root: &Value, content: &str) -> Value {
     let body = json!({ "client_id": new_id(), "content": content, "thread_id": root["id"] });
     who.post(&format!("/r1/conversations/{chat}/messages"), body).await.data_with(201)
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListThreads"]),
+        sample(&["ShowThread", "FollowThread", "UnfollowThread", "ShowNeighbours"], async |world| {
+            Args::id(world.message().await)
+        }),
+        sample(&["ReadThread"], async |world| Args::id(world.message().await).with_body(json!({ "no": 1 }))),
+        sample(&["SolveThread", "ReopenThread"], async |world| {
+            let chat = world.group().await;
+            let root = world.owner.send_message(&chat, "Hello").await;
+            reply(&world.owner, &chat, &root, "Hi").await;
+            Args::id(id(&root))
+        }),
+    ]
 }
 
 #[tokio::test]

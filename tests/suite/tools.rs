@@ -1,8 +1,11 @@
 //! Tools of assistants: servers that admins add, and calls that models ask for.
 
-use support::{Behaviour, Member, OddServer, Setup, UpstreamKind, Value, json};
+use support::{Behaviour, Member, OddServer, Setup, UpstreamKind, Value, json, new_id};
 
-use crate::assistants::Chat;
+use crate::{
+    assistants::Chat,
+    endpoints::{Args, SampleCall, World, create, plain, sample},
+};
 
 mod builtin;
 mod cluster;
@@ -77,6 +80,59 @@ pub(crate) async fn added(admin: &Member, body: Value) -> Value {
     let server = admin.post(&path, json!({})).await.data();
     assert_eq!(server["error"], Value::Null, "{server}");
     server
+}
+
+async fn sample_server(world: &World) -> String {
+    create(&world.admin, "/r1/admin/mcp_servers", new_sample_server()).await
+}
+
+fn new_sample_server() -> Value {
+    json!({ "name": format!("Docs {}", new_id()), "transport": "http", "url": "https://localhost/mcp" })
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    [servers_and_connections(), calls_and_permissions()].into_iter().flatten().collect()
+}
+
+fn servers_and_connections() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListOfferedServers", "ListToolConnections", "ListMcpCommands", "ListMcpServers"]),
+        sample(&["AddMcpServer"], async |_| Args::body(new_sample_server())),
+        sample(&["ShowMcpServer", "RemoveMcpServer", "RefreshMcpServer", "DisconnectToolServer"], async |world| {
+            Args::id(sample_server(world).await)
+        }),
+        sample(&["ChangeMcpServer"], async |world| {
+            Args::id(sample_server(world).await).with_body(json!({ "description": "What is written about it" }))
+        }),
+        // The server has announced no prompt.
+        sample(&["UseServerPrompt"], async |world| {
+            Args::id(sample_server(world).await).with_body(json!({ "name": "review" }))
+        }),
+        // The server takes no sign-in.
+        sample(&["SignInToToolServer"], async |world| {
+            Args::id(sample_server(world).await).with_body(json!({ "next": "/settings" }))
+        }),
+        sample(&["ConnectToolServer"], async |_| Args::body(json!({ "state": "unknown", "code": "unknown" }))),
+    ]
+}
+
+fn calls_and_permissions() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListToolPermissions"]),
+        // The owner has allowed nothing.
+        sample(&["RevokeToolPermission"], async |_| Args::id(new_id())),
+        sample(&["ShowWorkspaceTools"], async |world| Args::id(&world.workspace)),
+        sample(&["ChangeWorkspaceTools"], async |world| {
+            Args::id(&world.workspace).with_body(json!({ "modes": { "calculate": "ask" } }))
+        }),
+        // The answer called no tool.
+        sample(&["ShowToolCall", "ShowToolPicture"], async |world| {
+            Args::id(world.answer().await).with("call_id", new_id()).with("number", "1")
+        }),
+        sample(&["DecideToolCall"], async |world| {
+            Args::id(world.answer().await).with("call_id", new_id()).with_body(json!({ "decision": "deny" }))
+        }),
+    ]
 }
 
 #[tokio::test]

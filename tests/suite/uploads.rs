@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use reqwest::Method;
 use support::{Answer, Application, Member, Value, json, new_id, wait_until};
 
+use crate::endpoints::{Args, SampleCall, plain, sample};
+
 pub(crate) fn address(upload: &Value) -> String {
     format!("/files/{}/{}", upload["id"].as_str().unwrap(), "any-name")
 }
@@ -36,6 +38,18 @@ fn stored(app: &Application) -> Vec<PathBuf> {
 
 async fn read_part(member: &Member, upload: &Value, range: &str) -> Answer {
     member.send(member.request(Method::GET, &address(upload)).header("range", range)).await
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![
+        plain(&["UploadFile", "CreateTusUpload"]),
+        sample(&["ListFiles"], async |world| Args::id(world.group().await)),
+        sample(&["ShowUpload", "DeleteUpload"], async |world| Args::id(world.upload().await)),
+        sample(&["ShowTusUpload", "AppendToTusUpload", "DeleteTusUpload"], async |world| {
+            Args::id(world.upload().await)
+        }),
+        sample(&["ReadFile"], async |world| Args::id(world.upload().await).with("name", "a.txt")),
+    ]
 }
 
 #[tokio::test]

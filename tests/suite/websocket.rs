@@ -2,7 +2,10 @@
 
 use support::{Application, Codec, Setup, Socket, json, new_id};
 
-use crate::raw::{BINARY, CLOSE, PING, PONG, Raw, TEXT, masked, upgrade_headers};
+use crate::{
+    endpoints::{SampleCall, plain},
+    raw::{BINARY, CLOSE, PING, PONG, Raw, TEXT, masked, upgrade_headers},
+};
 
 const PATH: &str = "/r1/websocket";
 
@@ -13,6 +16,10 @@ async fn refused(base: &str, path: &str, headers: &str) -> (u16, String) {
     assert_eq!(body["status"], "error");
     assert!(head.text.contains(body["request_id"].as_str().unwrap()), "{}", head.text);
     (head.status, body["code"].as_str().unwrap().to_owned())
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    vec![plain(&["IssueTicket"])]
 }
 
 #[tokio::test]

@@ -6,8 +6,11 @@ mod guests;
 mod invitations;
 mod isolation;
 mod membership;
+mod samples;
 
 use support::{Answer, Application, Member, Setup, Value, json};
+
+pub(crate) use samples::sample_calls;
 
 const UNKNOWN: &str = "0198c1a0-0000-7000-8000-000000000000";
 

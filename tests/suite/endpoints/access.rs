@@ -7,7 +7,10 @@ use appcore::Code;
 use endpoint::{Access, FailureForm};
 use support::{Answer, Caller, Member};
 
-use super::calls::{Call, World, send};
+use super::{
+    World,
+    calls::{Call, send},
+};
 
 const SNAPSHOT: &str = "tests/suite/endpoints/access.txt";
 const HEAD: &str = "# endpoint | access | key | limit | nobody | expired token | key without the scope | other tenant \

@@ -4,7 +4,10 @@ use endpoint::{BodyForm, EndpointDef, FailureForm};
 use reqwest::Method;
 use support::{Answer, Application, Caller, Value, json};
 
-use super::calls::{World, begun, method, with_unknown_ids};
+use super::{
+    World,
+    calls::{begun, method, with_unknown_ids},
+};
 
 /// A caller's mistake, said in the envelope.
 #[track_caller]
@@ -55,7 +58,8 @@ async fn a_body_that_is_wrong_is_refused() {
     let world = World::start().await;
     for def in endpoint::all().filter(|def| def.body == BodyForm::Fields) {
         let (call, caller) = (world.call(def).await, world.caller(def));
-        let right = call.body.clone().unwrap_or_else(|| panic!("{} takes a body: give it one in calls.rs", def.name));
+        let right =
+            call.body.clone().unwrap_or_else(|| panic!("{} takes a body: give one to its sample call", def.name));
         let post = |body: Vec<u8>, kind: &'static str| {
             let request = caller.request(method(def), &call.path).body(body);
             if kind.is_empty() { request } else { request.header("content-type", kind) }

@@ -1,0 +1,68 @@
+use support::{Value, json, new_id};
+
+use crate::endpoints::{Args, SampleCall, plain, sample};
+
+fn new_model() -> Value {
+    json!({ "deployments": [{ "provider": "demo", "model": "demo" }] })
+}
+
+fn new_budget() -> Value {
+    json!({ "limit": 1_000_000_000, "period": "month" })
+}
+
+fn new_model_list() -> Value {
+    json!({ "models": ["demo"] })
+}
+
+pub(crate) fn sample_calls() -> Vec<SampleCall> {
+    [administration(), programs()].into_iter().flatten().collect()
+}
+
+fn administration() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListModels", "ListGatewayModels", "ListBudgets", "ListModelLists", "ListProviders"]),
+        plain(&["ReadUsage", "ListUsageRequests"]),
+        sample(&["PutGatewayModel"], async |_| Args::body(new_model()).with("name", format!("model-{}", new_id()))),
+        sample(&["FindGatewayModel", "RemoveGatewayModel"], async |world| {
+            let name = format!("model-{}", new_id());
+            world.admin.put(&format!("/r1/admin/models/{name}"), new_model()).await.data_with(200);
+            Args::default().with("name", name)
+        }),
+        sample(&["PutBudget"], async |world| Args::id(&world.third.id).with("scope", "user").with_body(new_budget())),
+        sample(&["LiftBudget"], async |world| {
+            let path = format!("/r1/admin/budgets/user/{}", world.third.id);
+            world.admin.put(&path, new_budget()).await.data_with(200);
+            Args::id(&world.third.id).with("scope", "user")
+        }),
+        sample(&["PutModelList"], async |world| {
+            Args::id(&world.third.id).with("scope", "user").with_body(new_model_list())
+        }),
+        sample(&["LiftModelList"], async |world| {
+            let path = format!("/r1/admin/model_lists/user/{}", world.third.id);
+            world.admin.put(&path, new_model_list()).await.data_with(200);
+            Args::id(&world.third.id).with("scope", "user")
+        }),
+        // The name of the built-in provider: the call passes the access checks, and that provider stays in use.
+        sample(&["AddProvider"], async |_| {
+            Args::body(json!({ "name": "demo", "kind": "openai", "models": ["small"] }))
+        }),
+        // No provider has this name.
+        sample(&["RemoveProvider", "TestProvider", "ReviveProviderKey"], async |_| Args::id("0").with("name", "none")),
+        sample(&["ChangeProvider"], async |_| Args::body(json!({ "models": ["small"] })).with("name", "none")),
+        sample(&["RestProviderKey"], async |_| Args::id("0").with("name", "none").with_body(json!({ "seconds": 60 }))),
+    ]
+}
+
+fn programs() -> Vec<SampleCall> {
+    vec![
+        plain(&["ListV1Models"]),
+        sample(&["ShowV1Model"], async |_| Args::id("demo")),
+        sample(&["CompleteChat", "CountTokens", "CreateMessage", "CreateResponse"], async |_| {
+            let messages = json!([{ "role": "user", "content": "Hello" }]);
+            Args::body(json!({ "model": "demo", "max_tokens": 9, "messages": messages }))
+        }),
+        sample(&["CreateEmbeddings"], async |_| Args::body(json!({ "model": "demo", "input": "Hello" }))),
+        // Not the form that it takes: the call passes the access checks and is refused.
+        sample(&["Transcribe"], async |_| Args::body(json!({}))),
+    ]
+}
