@@ -117,21 +117,9 @@ impl SharedShelf for RedisShelf {
 mod tests {
     use super::*;
 
-    fn redis() -> Option<deadpool_redis::Pool> {
-        if let Ok(url) = std::env::var("NATTER_TEST_REDIS") {
-            let config = deadpool_redis::Config::from_url(url);
-            return Some(config.create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap());
-        }
-        assert!(std::env::var_os("NATTER_TEST_REQUIRE_SERVICES").is_none(), "NATTER_TEST_REDIS names no server");
-        None
-    }
-
     #[tokio::test]
     async fn an_instance_puts_so_much_there_and_no_more() {
-        // Nothing listens on port 1.
-        let config = deadpool_redis::Config::from_url("redis://127.0.0.1:1");
-        let pool = config.create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap();
-        let RedisShelf(shared) = RedisShelf::new(Redis::new(pool));
+        let RedisShelf(shared) = RedisShelf::new(Redis::new(stage::unreachable_redis()));
         let key = ApiKeyId::new();
         let room = [SHARE_BYTES - 10, 11, 10, 1].map(|bytes| shared.has_room(key, bytes));
         assert_eq!(room, [true, false, true, false], "of one key");
@@ -141,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn texts_are_found_by_their_key_alone_until_there_are_too_many() {
-        let Some(pool) = redis() else { return };
+        let Some(pool) = stage::redis_pool() else { return };
         let (shelf, key) = (RedisShelf::new(Redis::new(pool)), ApiKeyId::new());
         let text = |name: &str, text: &str| (name.to_owned(), text.to_owned());
         let find = async |key: ApiKeyId, names: &[&str]| {

@@ -96,11 +96,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_redis_that_is_away_is_not_asked_by_everybody() {
-        // Nothing listens on port 1.
-        let pool = deadpool_redis::Config::from_url("redis://127.0.0.1:1")
-            .create_pool(Some(deadpool_redis::Runtime::Tokio1))
-            .unwrap();
-        let redis = Redis::new(pool);
+        let redis = Redis::new(stage::unreachable_redis());
         for _ in 0..POLICY.failures {
             assert_eq!(redis.circuit(), Circuit::Closed);
             let asked = redis.within(Duration::from_secs(5), async { Ok(redis.connection().await.map(drop)?) }).await;

@@ -1,6 +1,7 @@
 //! Databases for the tests of domain crates, and instances on them whose clock the tests move. No HTTP, no other process.
 
 mod people;
+mod services;
 
 use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
 
@@ -12,10 +13,10 @@ use appcore::{
 use dbcontext::Database;
 use migration::{Migrator, MigratorTrait};
 use platform::Core;
-use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 
 pub use people::{PASSWORD, create_workspace, email, newcomer, principal, sign_in, sign_up};
+pub use services::{new_postgres_database, redis_pool, unreachable_redis};
 
 /// A database, and the clock and the bus that all instances on it share.
 pub struct Stage {
@@ -25,26 +26,13 @@ pub struct Stage {
     folder: TempDir,
 }
 
-/// SQLite, and PostgreSQL where `NATTER_TEST_POSTGRES` names a server. A full run must not do without.
+/// SQLite, and PostgreSQL where `NATTER_TEST_POSTGRES` names a server.
 pub async fn stages() -> Vec<Stage> {
     let mut stages = Vec::new();
     let folder = tempfile::tempdir().unwrap();
     stages.push(Stage::on(format!("sqlite://{}", folder.path().join("natter.db").display()), folder).await);
-    match std::env::var("NATTER_TEST_POSTGRES") {
-        Ok(maintenance) => {
-            let name = format!("stage_{}", uuid::Uuid::new_v4().simple());
-            let server = sea_orm::Database::connect(&maintenance).await.unwrap();
-            server.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
-            let url = format!("{}/{name}", maintenance.rsplit_once('/').unwrap().0);
-            stages.push(Stage::on(url, tempfile::tempdir().unwrap()).await);
-        }
-        Err(_) => {
-            assert_ne!(
-                std::env::var("NATTER_TEST_REQUIRE_SERVICES").as_deref(),
-                Ok("1"),
-                "NATTER_TEST_POSTGRES is not set"
-            );
-        }
+    if let Some(url) = new_postgres_database().await {
+        stages.push(Stage::on(url, tempfile::tempdir().unwrap()).await);
     }
     stages
 }

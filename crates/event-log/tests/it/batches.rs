@@ -21,7 +21,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::fixture::{Fixture, each, new_database};
+use crate::fixture::{Fixture, each};
 
 /// Passes everything on to PostgreSQL, and remembers what it was asked.
 #[derive(Clone, Default)]
@@ -100,7 +100,7 @@ impl Line {
 
 async fn by_line() -> Option<(Fixture, Line)> {
     let line = Line::default();
-    let url = line.to(&new_database().await?).await;
+    let url = line.to(&stage::new_postgres_database().await?).await;
     Some((Fixture::on(Database::connect(&url, 4).await.unwrap(), None, true).await, line))
 }
 

@@ -11,14 +11,11 @@ use super::{MemoryPresence, PresenceStore, RedisPresence};
 
 fn stores() -> Vec<Arc<dyn PresenceStore>> {
     let mut stores: Vec<Arc<dyn PresenceStore>> = vec![Arc::new(MemoryPresence::new())];
-    if let Ok(url) = std::env::var("NATTER_TEST_REDIS") {
-        let pool = deadpool_redis::Config::from_url(url).create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap();
+    if let Some(pool) = stage::redis_pool() {
         stores.push(Arc::new(RedisPresence::under(
             &format!("test:{}", UserId::new()),
             platform::redis::Redis::new(pool),
         )));
-    } else {
-        assert!(std::env::var_os("NATTER_TEST_REQUIRE_SERVICES").is_none(), "NATTER_TEST_REDIS names no server");
     }
     stores
 }

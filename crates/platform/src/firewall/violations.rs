@@ -93,15 +93,6 @@ impl Violations {
 mod tests {
     use super::*;
 
-    fn redis() -> Option<deadpool_redis::Pool> {
-        if let Ok(url) = std::env::var("NATTER_TEST_REDIS") {
-            let config = deadpool_redis::Config::from_url(url);
-            return Some(config.create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap());
-        }
-        assert!(std::env::var_os("NATTER_TEST_REQUIRE_SERVICES").is_none(), "NATTER_TEST_REDIS names no server");
-        None
-    }
-
     /// A network that no other test counts.
     fn somebody() -> IpNet {
         super::super::network::cut(std::net::Ipv6Addr::from(uuid::Uuid::new_v4().as_u128()).into(), 64)
@@ -110,7 +101,7 @@ mod tests {
     #[tokio::test]
     async fn the_last_of_so_many_leads_to_a_ban_and_none_beside_it() {
         let mut each = vec![vec![Violations::new(5, Duration::from_secs(60), Clock::system(), None)]];
-        if let Some(pool) = redis() {
+        if let Some(pool) = stage::redis_pool() {
             let one = || Violations::new(5, Duration::from_secs(60), Clock::system(), Some(Redis::new(pool.clone())));
             each.push(vec![one(), one()]);
         }

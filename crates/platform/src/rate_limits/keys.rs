@@ -395,7 +395,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_that_is_under_way_is_renewed() {
-        let Some(redis) = super::super::tests::redis() else { return };
+        let Some(redis) = stage::redis_pool().map(Redis::new) else { return };
         let limits = KeyLimits::start(Some(redis.clone()));
         let (one, other) = (ApiKeyId::new(), ApiKeyId::new());
         let limit = KeyLimit { parallel: Some(5), ..NO_LIMIT };

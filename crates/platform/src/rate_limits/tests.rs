@@ -31,21 +31,12 @@ fn configured(variables: Vec<(String, String)>) -> Config {
         .config
 }
 
-pub(super) fn redis() -> Option<Redis> {
-    if let Ok(url) = std::env::var("NATTER_TEST_REDIS") {
-        let pool = deadpool_redis::Config::from_url(url).create_pool(Some(deadpool_redis::Runtime::Tokio1)).unwrap();
-        return Some(Redis::new(pool));
-    }
-    assert!(std::env::var_os("NATTER_TEST_REQUIRE_SERVICES").is_none(), "NATTER_TEST_REDIS names no server");
-    None
-}
-
 /// In memory, and where there is a Redis two instances that share it.
 fn each(strategy: &str, limit: u32, window: u64) -> Vec<Vec<Limits>> {
     let config = config(strategy, limit, window);
     let mut each = vec![vec![Limits::new(&config, Clock::system(), None)]];
-    if let Some(pool) = redis() {
-        each.push((0..2).map(|_| Limits::new(&config, Clock::system(), Some(pool.clone()))).collect());
+    if let Some(redis) = stage::redis_pool().map(Redis::new) {
+        each.push((0..2).map(|_| Limits::new(&config, Clock::system(), Some(redis.clone()))).collect());
     }
     each
 }
@@ -202,7 +193,7 @@ fn whoever_calls_evenly_gets_nearly_all_of_a_sliding_window() {
 
 #[tokio::test]
 async fn no_interval_of_a_sliding_window_in_redis_holds_more_than_the_limit() {
-    let Some(redis) = redis() else { return };
+    let Some(redis) = stage::redis_pool().map(Redis::new) else { return };
     let window = Duration::from_millis(320);
     let limit = Limit { strategy: Strategy::SlidingWindow, limit: 20, window };
     let instances = [0, 1].map(|_| RedisLimits::new(redis.clone()));
@@ -226,10 +217,8 @@ async fn no_interval_of_a_sliding_window_in_redis_holds_more_than_the_limit() {
 
 #[tokio::test]
 async fn without_redis_every_instance_counts_for_itself() {
-    let nowhere = deadpool_redis::Config::from_url("redis://127.0.0.1:1")
-        .create_pool(Some(deadpool_redis::Runtime::Tokio1))
-        .unwrap();
-    let limits = Limits::new(&config("fixed_window", 2, DAY), Clock::system(), Some(Redis::new(nowhere)));
+    let redis = Redis::new(stage::unreachable_redis());
+    let limits = Limits::new(&config("fixed_window", 2, DAY), Clock::system(), Some(redis));
     let subject = somebody();
     let mut allowed = 0;
     for _ in 0..5 {

@@ -12,20 +12,14 @@ use crate::redis::Redis;
 const WINDOW: Duration = Duration::from_secs(900);
 
 /// Two instances: in memory they are one, because nothing else connects them.
-fn stages() -> Vec<[Arc<Attempts>; 2]> {
-    let alone = Arc::new(Attempts::new(true, Clock::system(), None));
-    let mut stages = vec![[Arc::clone(&alone), alone]];
-    match std::env::var("NATTER_TEST_REDIS") {
-        Ok(url) => {
-            let instance = || {
-                let pool = deadpool_redis::Config::from_url(&url).create_pool(Some(deadpool_redis::Runtime::Tokio1));
-                Arc::new(Attempts::new(true, Clock::system(), Some(Redis::new(pool.unwrap()))))
-            };
-            stages.push([instance(), instance()]);
-        }
-        Err(_) => assert_ne!(std::env::var("NATTER_TEST_REQUIRE_SERVICES").as_deref(), Ok("1"), "NATTER_TEST_REDIS"),
+fn pairs() -> Vec<[Arc<Attempts>; 2]> {
+    let instance = |redis| Arc::new(Attempts::new(true, Clock::system(), redis));
+    let alone = instance(None);
+    let mut pairs = vec![[Arc::clone(&alone), alone]];
+    if let (Some(one), Some(other)) = (stage::redis_pool(), stage::redis_pool()) {
+        pairs.push([one, other].map(|pool| instance(Some(Redis::new(pool)))));
     }
-    stages
+    pairs
 }
 
 /// Something that may fail five times.
@@ -42,7 +36,7 @@ fn waits(refused: Result<super::Attempt, AppError>) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_guesses_at_the_same_time_get_no_further_than_one_after_the_other() {
-    for instances in stages() {
+    for instances in pairs() {
         let name = subject();
         let guesses = (0..30).map(|at| {
             let (attempts, name) = (Arc::clone(&instances[at % 2]), name.clone());
@@ -62,7 +56,7 @@ async fn many_guesses_at_the_same_time_get_no_further_than_one_after_the_other()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_succeeds_or_is_given_up_costs_nothing() {
-    for [one, other] in stages() {
+    for [one, other] in pairs() {
         let name = subject();
         let crowd = (0..12).map(|at| {
             let (attempts, name) = (Arc::clone(if at % 2 == 0 { &one } else { &other }), name.clone());
@@ -83,7 +77,7 @@ async fn what_succeeds_or_is_given_up_costs_nothing() {
 
 #[tokio::test]
 async fn each_subject_counts_and_the_one_that_is_spent_decides() {
-    for [one, other] in stages() {
+    for [one, other] in pairs() {
         let (address, account, second) = (subject(), subject(), subject());
         for _ in 0..5 {
             one.begin(vec![address.clone(), account.clone()], WINDOW).await.unwrap().failed().await;
@@ -97,7 +91,7 @@ async fn each_subject_counts_and_the_one_that_is_spent_decides() {
 
 #[tokio::test]
 async fn each_subject_has_its_own_limit_and_what_has_failed_is_doubted() {
-    for [one, other] in stages() {
+    for [one, other] in pairs() {
         let (pair, wide) = (subject(), Subject { limit: 7, ..subject() });
         let both = || vec![pair.clone(), wide.clone()];
         let first = one.begin(both(), WINDOW).await.unwrap();

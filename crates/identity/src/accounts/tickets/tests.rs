@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use appcore::{SessionId, Timestamp, UserId};
-use deadpool_redis::{Config, Pool, Runtime, redis::cmd};
+use deadpool_redis::redis::cmd;
 use platform::redis::Redis;
 
 use super::*;
@@ -39,21 +39,6 @@ async fn keeps_what_a_store_of_tickets_promises(store: Arc<dyn TicketStore>) {
     assert_eq!(taken, 1, "of sixteen at the same time, one gets in");
 }
 
-/// The pool of the tests' Redis. Without one the test has nothing to say, which a full run must not accept.
-fn redis() -> Option<Pool> {
-    match std::env::var("NATTER_TEST_REDIS") {
-        Ok(url) => Some(Config::from_url(url).create_pool(Some(Runtime::Tokio1)).unwrap()),
-        Err(_) => {
-            assert_ne!(
-                std::env::var("NATTER_TEST_REQUIRE_SERVICES").as_deref(),
-                Ok("1"),
-                "NATTER_TEST_REDIS is not set"
-            );
-            None
-        }
-    }
-}
-
 #[tokio::test]
 async fn in_memory() {
     keeps_what_a_store_of_tickets_promises(Arc::new(MemoryTickets::new())).await;
@@ -61,7 +46,7 @@ async fn in_memory() {
 
 #[tokio::test]
 async fn in_redis() {
-    let Some(pool) = redis() else { return };
+    let Some(pool) = stage::redis_pool() else { return };
     keeps_what_a_store_of_tickets_promises(Arc::new(RedisTickets::new(Redis::new(pool.clone())))).await;
 
     // Two instances share them, and they run out.
@@ -77,7 +62,5 @@ async fn in_redis() {
 
 #[tokio::test]
 async fn in_a_redis_that_is_away() {
-    // Nothing listens on port 1.
-    let pool = Config::from_url("redis://127.0.0.1:1").create_pool(Some(Runtime::Tokio1)).unwrap();
-    keeps_what_a_store_of_tickets_promises(Arc::new(RedisTickets::new(Redis::new(pool)))).await;
+    keeps_what_a_store_of_tickets_promises(Arc::new(RedisTickets::new(Redis::new(stage::unreachable_redis())))).await;
 }
