@@ -62,7 +62,7 @@ impl Site {
     }
 }
 
-/// A page that never ends, in bytes that come one by one.
+/// A page that never ends, from a server that takes its time for every byte.
 async fn drip(stream: &mut TcpStream) {
     let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\n\r\n<title>A drip</title><!--";
     let mut sent = stream.write_all(head).await;

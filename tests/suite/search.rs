@@ -10,7 +10,7 @@ use std::{
 
 use support::{
     Answer, Application, Behaviour, Engine, Member, Setup, Upstream, UpstreamKind, Value, free_port, json, new_id,
-    wait_until,
+    wait_until, wait_until_equal,
 };
 
 use crate::endpoints::{Args, SampleCall, plain, sample};
@@ -34,26 +34,18 @@ pub async fn found(who: &Member, q: &str) -> Vec<String> {
 pub async fn finds(who: &Member, q: &str, expected: &[&str]) {
     let mut expected: Vec<String> = expected.iter().map(|text| (*text).to_owned()).collect();
     expected.sort();
-    let mut last = Vec::new();
-    let end = Instant::now() + Duration::from_secs(20);
-    while Instant::now() < end {
-        last = found(who, q).await;
-        last.sort();
-        if last == expected {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("{q}: {last:?} and not {expected:?}");
+    wait_until_equal(&format!("found for {q:?}"), &expected, || async {
+        let mut texts = found(who, q).await;
+        texts.sort();
+        texts
+    })
+    .await;
 }
 
-/// How long until something is so.
-async fn takes<F: Future<Output = bool>>(is_so: impl Fn() -> F) -> Duration {
+/// Time until the search shows a change.
+async fn delay<F: Future<Output = bool>>(is_shown: impl FnMut() -> F) -> Duration {
     let begun = Instant::now();
-    while !is_so().await {
-        assert!(begun.elapsed() < Duration::from_secs(20));
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    wait_until("the search shows the change", is_shown).await;
     begun.elapsed()
 }
 
@@ -79,9 +71,9 @@ async fn a_message_is_found_within_a_second_and_gone_within_one() {
     for round in 0..5 {
         let word = format!("pelican{round}");
         let sent = anna.send_message(&chat, &format!("a {word} flies by")).await;
-        to_find.push(takes(async || found(&ben, &word).await.len() == 1).await);
+        to_find.push(delay(async || found(&ben, &word).await.len() == 1).await);
         anna.delete(&path(&sent)).await.data();
-        to_lose.push(takes(async || found(&ben, &word).await.is_empty()).await);
+        to_lose.push(delay(async || found(&ben, &word).await.is_empty()).await);
     }
     // The machine may be busy now and then.
     let second = Duration::from_secs(1);

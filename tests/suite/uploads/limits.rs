@@ -1,12 +1,6 @@
 //! What is too much, or of a type that nobody may upload.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use appcore::Clock;
 use futures_util::future::join_all;
@@ -100,32 +94,18 @@ async fn a_hundred_megabytes_take_little_memory() {
     let anna = app.sign_up("Anna").await;
     anna.upload("warm", "text/plain", vec![b'a'; PIECE]).await;
     let before = app.instances[0].memory();
-    let stop = Arc::new(AtomicBool::new(false));
-    let highest = Arc::new(AtomicU64::new(0));
-    let (ended, seen, status) =
-        (Arc::clone(&stop), Arc::clone(&highest), format!("/proc/{}/status", app.instances[0].process_id()));
-    let watching = std::thread::spawn(move || {
-        while !ended.load(Ordering::Relaxed) {
-            let text = std::fs::read_to_string(&status).unwrap();
-            let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-            let now: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-            seen.fetch_max(now * 1024, Ordering::Relaxed);
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-    });
+    app.instances[0].reset_peak_memory();
     let body = || {
         let pieces = (0..PIECES).map(|_| Ok::<_, std::io::Error>(vec![b'a'; PIECE]));
         reqwest::Body::wrap_stream(futures_util::stream::iter(pieces))
     };
     let upload = anna.upload("large.txt", "text/plain", body()).await;
     let whole = anna.get(&super::address(&upload)).await;
-    stop.store(true, Ordering::Relaxed);
-    watching.join().unwrap();
     assert_eq!(
         (upload["size"].as_u64(), whole.bytes.len() as u64),
         (Some(PIECES * PIECE as u64), PIECES * PIECE as u64)
     );
-    let taken = highest.load(Ordering::Relaxed).saturating_sub(before);
+    let taken = app.instances[0].peak_memory().saturating_sub(before);
     assert!(taken < 32 * 1024 * 1024, "it took {} MiB more", taken / 1024 / 1024);
 }
 

@@ -158,9 +158,36 @@ impl Instance {
     /// Resident memory in bytes.
     #[must_use]
     pub fn memory(&self) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.process_id())).expect("it runs");
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel tells");
+        self.memory_line("VmRSS:")
+    }
+
+    /// Largest resident memory since [`Self::reset_peak_memory`], in bytes.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        self.memory_line("VmHWM:")
+    }
+
+    pub fn reset_peak_memory(&self) {
+        std::fs::write(self.proc("clear_refs"), "5").expect("it runs");
+    }
+
+    /// CPU time of all its threads, in clock ticks of 10 ms.
+    #[must_use]
+    pub fn cpu_ticks(&self) -> u64 {
+        let text = std::fs::read_to_string(self.proc("stat")).expect("it runs");
+        // Follows the program's name, which may hold spaces: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+        let (_, fields) = text.rsplit_once(") ").expect("the name is in parentheses");
+        fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+    }
+
+    fn memory_line(&self, name: &str) -> u64 {
+        let text = std::fs::read_to_string(self.proc("status")).expect("it runs");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
+    fn proc(&self, file: &str) -> String {
+        format!("/proc/{}/{file}", self.process_id())
     }
 
     fn signal(&self, signal: Signal) {

@@ -53,7 +53,7 @@ pub use instance::Instance;
 pub use mail_server::{Mail, MailServer};
 pub use member::{Anonymous, Member, every_item, new_email};
 pub use nginx::Nginx;
-pub use place::{PATIENCE, free_port, natter, wait_until};
+pub use place::{PATIENCE, free_port, natter, wait_until, wait_until_equal};
 pub use places::{Known, database_of_places};
 pub use postgres::PostgresServer;
 pub use proxy::{Proxy, Way};

@@ -1,5 +1,6 @@
 //! Where things run: free ports, programs, and how long anything may take.
 
+use std::fmt::Debug;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -61,11 +62,25 @@ pub(crate) fn put_in_place(shipped: &str, changes: &[(&str, &str)]) -> String {
     })
 }
 
-/// Asks again until it is so.
-pub async fn wait_until<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
+/// Polls until the condition holds.
+pub async fn wait_until<F: Future<Output = bool>>(what: &str, ask: impl FnMut() -> F) {
+    wait_until_equal(what, &true, ask).await;
+}
+
+/// Polls until the answer equals `expected`. Panics with the last answer.
+pub async fn wait_until_equal<T: PartialEq + Debug, F: Future<Output = T>>(
+    what: &str,
+    expected: &T,
+    mut ask: impl FnMut() -> F,
+) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !ask().await {
-        assert!(tokio::time::Instant::now() < deadline, "{what} did not happen within {PATIENCE:?}");
+    loop {
+        let answer = ask().await;
+        if answer == *expected {
+            return;
+        }
+        let is_in_time = tokio::time::Instant::now() < deadline;
+        assert!(is_in_time, "{what}: {answer:?} and not {expected:?} after {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -455,6 +455,7 @@ async fn a_provider_whose_server_fails_is_spared_and_asked_again_after_a_pause()
     let refused = ask(&ai).await.1.unwrap_err();
     let pause = refused.retry_after().expect("it says when");
     assert_eq!(upstream.requests().len(), 5, "it was not asked");
+    // Whoever comes back after the announced pause is let through.
     tokio::time::sleep(pause).await;
     assert_eq!(ask(&ai).await, whole());
     assert_eq!(ai.circuit(), Circuit::Closed);

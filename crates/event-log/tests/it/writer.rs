@@ -113,11 +113,7 @@ async fn a_group_is_noted_until_its_news_has_gone_out() {
             fixture.send(conversation, fixture.people[0], &format!("c{n}"), "x").await.unwrap();
         }
         // The notes go with the next group, or when it grows quiet.
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
-        while fixture.count("event_groups").await > 0 {
-            assert!(tokio::time::Instant::now() < deadline, "notes stay");
-            tokio::task::yield_now().await;
-        }
+        stage::until(async || fixture.count("event_groups").await == 0).await;
         assert_eq!(fixture.count("conversation_events WHERE group_id IS NULL").await, 0);
     }
 }
@@ -164,6 +160,7 @@ async fn two_writers_of_the_same_conversations_number_them_gaplessly() {
             .map(|outcome| outcome.unwrap().sent().unwrap())
             .collect();
         assert_eq!(sent.iter().filter(|sent| !sent.duplicate).count(), 60);
+        // The writer goes back to optimistic commits one second after a conflict, by a clock that tests can't move.
         tokio::time::sleep(std::time::Duration::from_millis(if wave % 2 == 0 { 0 } else { 1_100 })).await;
     }
     assert_eq!(fixture.count("messages").await, 300);
@@ -297,12 +294,7 @@ async fn acknowledged_outbox_entries_are_removed_however_much_the_bus_says() {
     });
     let chat = fixture.open(&fixture.people).await;
     fixture.send(chat, fixture.people[0], "one", "hello").await.unwrap();
-    let removed = async {
-        while fixture.count("event_groups").await > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), removed).await.expect("nothing is left in the outbox");
+    stage::until(async || fixture.count("event_groups").await == 0).await;
     chatter.abort();
 }
 
