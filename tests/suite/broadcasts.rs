@@ -5,7 +5,6 @@ use std::time::Duration;
 use appcore::{Clock, Timestamp};
 use futures_util::{StreamExt as _, stream};
 use support::{Application, Member, Setup, Socket, Value, json, wait_until};
-use tokio::time::Instant;
 
 use crate::endpoints::{Args, SampleCall, World, create, plain, sample};
 
@@ -380,7 +379,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn those_concerned_are_told_on_every_instance_within_a_second() {
+    async fn the_audience_of_a_broadcast_is_told_on_every_instance() {
         let app = Setup::new().instances(2).start().await;
         let (anna, ben, cy, admin) =
             (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cy").await, app.admin().await);
@@ -394,19 +393,15 @@ mod cluster {
             let preview = json!({ "audience": audience });
             let preview = admin.at(&other).post("/r1/broadcasts/preview", preview).await.data();
             assert_eq!(preview, json!({ "recipients": 2, "online": 2 }));
-            let begun = Instant::now();
             let sent = announce(&admin, "Team", audience, json!({})).await;
             for socket in &mut sockets {
                 told(socket, &sent).await;
             }
-            assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
             settled(&admin, &sent, [2, 2, 0, 0]).await;
-            let begun = Instant::now();
             admin.at(&other).post(&path(&sent, "/withdraw"), json!({})).await.data();
             for socket in &mut sockets {
                 assert_eq!(told(socket, &sent).await["status"], "withdrawn");
             }
-            assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         }
         assert!(stranger.drain().await.iter().all(|frame| frame.kind != "broadcast"));
     }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use support::{
-    Application, Balancer, Behaviour, Caller, Credentials, Follower, Member, Nginx, PostgresServer, Proxy, Setup,
-    Upstream, UpstreamKind, Way, json, new_id, wait_until,
+    Application, Balancer, Behaviour, Caller, Credentials, Follower, Member, Nginx, PATIENCE, PostgresServer, Proxy,
+    Setup, Upstream, UpstreamKind, Way, json, new_id, wait_until,
 };
 use tokio::task::JoinHandle;
 
@@ -102,6 +102,7 @@ fn write(member: Member, chat: String, stop: Arc<AtomicBool>) -> JoinHandle<Hash
                     Ok(answer) => assert!(matches!(answer.status, 502..=504), "{answer:?}"),
                     Err(_) => {}
                 }
+                // The client's own pause before it tries again.
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
             acknowledged.insert(client_id);
@@ -247,7 +248,6 @@ async fn without_its_database_everything_answers_503_in_time_and_heals() {
     let chat = anna.open_single(&ben).await;
     anna.send_message(&chat, "before").await;
     postgres.stop();
-    let away = std::time::Instant::now();
     let client_id = new_id();
     let (sent, read, signed_in, health, alive) = tokio::join!(
         anna.send_as(&chat, &client_id, "meanwhile"),
@@ -256,8 +256,6 @@ async fn without_its_database_everything_answers_503_in_time_and_heals() {
         anna.get("/health"),
         anna.get("/health/simple"),
     );
-    eprintln!("503 after {:?}", away.elapsed());
-    assert!(away.elapsed() < std::time::Duration::from_secs(6), "it took {:?}", away.elapsed());
     for answer in [&sent, &read, &signed_in] {
         answer.refused(503, "unavailable");
         assert!(answer.header("retry-after").is_some(), "{answer:?}");
@@ -265,17 +263,15 @@ async fn without_its_database_everything_answers_503_in_time_and_heals() {
     assert_eq!((health.status, &health.body["database"]["status"]), (503, &json!("down")), "{health:?}");
     assert_eq!(alive.status, 200);
     assert_eq!(anna.get("/health").await.body["database"]["circuit"], "open");
-    // From now on nobody waits any more.
-    let asked = std::time::Instant::now();
-    for _ in 0..20 {
-        anna.get("/r1/conversations").await.refused(503, "unavailable");
-    }
-    eprintln!("20 more after {:?}", asked.elapsed());
-    assert!(asked.elapsed() < std::time::Duration::from_secs(3), "20 of them took {:?}", asked.elapsed());
+    // From now on nobody waits for a connection: twenty requests, one after the other, would take a multiple of `PATIENCE`.
+    let refusals = async {
+        for _ in 0..20 {
+            anna.get("/r1/conversations").await.refused(503, "unavailable");
+        }
+    };
+    tokio::time::timeout(PATIENCE, refusals).await.expect("they are refused at once");
     postgres.start_again();
-    let back = std::time::Instant::now();
     wait_until("the database is used again", || async { anna.get("/r1/conversations").await.status == 200 }).await;
-    eprintln!("200 again after {:?}", back.elapsed());
     assert_eq!(anna.get("/health").await.body["database"]["circuit"], "closed");
     let said = |word: &str| app.instances[0].log().iter().filter(|line| line.contains(word)).count();
     wait_until("a line in the log", || async { said("circuit breaker closed") > 0 }).await;
@@ -302,9 +298,7 @@ async fn behind_a_dead_line_to_its_database_everything_answers_503_in_time_and_h
     let asking = (0..24).map(|n| {
         let (anna, chat, is_over, answered) = (&anna, &chat, &is_over, &answered);
         async move {
-            let mut slowest = std::time::Duration::ZERO;
             while !is_over.load(Ordering::SeqCst) {
-                let begun = std::time::Instant::now();
                 let answer = match n % 3 {
                     0 => anna.get("/r1/conversations").await,
                     1 => anna.send_as(chat, &new_id(), "meanwhile").await,
@@ -314,10 +308,8 @@ async fn behind_a_dead_line_to_its_database_everything_answers_503_in_time_and_h
                     }
                 };
                 assert!(matches!(answer.status, 200 | 201 | 503), "{answer:?}");
-                slowest = slowest.max(begun.elapsed());
                 answered.fetch_add(1, Ordering::SeqCst);
             }
-            slowest
         }
     });
     let breaking = async {
@@ -330,10 +322,8 @@ async fn behind_a_dead_line_to_its_database_everything_answers_503_in_time_and_h
             .await;
         is_over.store(true, Ordering::SeqCst);
     };
-    let (slowest, ()) = tokio::join!(futures_util::future::join_all(asking), breaking);
-    let slowest = slowest.into_iter().max().unwrap();
-    eprintln!("the slowest answer took {slowest:?}");
-    assert!(slowest < std::time::Duration::from_secs(15), "an answer took {slowest:?}");
+    // A request that is not answered within `PATIENCE` fails.
+    tokio::join!(futures_util::future::join_all(asking), breaking);
     wait_until("messages are taken again", || async {
         matches!(anna.send_as(&chat, &new_id(), "after").await.status, 200 | 201)
     })

@@ -1,6 +1,6 @@
 //! What the machine and its neighbours do to a server in the night: each goes wrong, is said, and heals without a restart.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use support::{
     Behaviour, Engine, Member, PostgresServer, RedisServer, Setup, Upstream, UpstreamKind, json, new_id, wait_until,
@@ -172,12 +172,10 @@ async fn names_that_nobody_resolves_make_only_those_wait_who_need_them() {
     let asking = tokio::spawn(async move { program.post("/v1/chat/completions", question).await });
     let mut heard = [0; 512];
     silent.recv_from(&mut heard).await.unwrap();
-    // Meanwhile everything else is as quick as ever.
     for n in 0..20 {
-        let begun = std::time::Instant::now();
         anna.send_message(&chat, &n.to_string()).await;
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     }
+    assert!(!asking.is_finished(), "messages are sent while the provider's name is still being resolved");
     assert_ne!(health(&anna).await.0, "down");
     asking.abort();
 }

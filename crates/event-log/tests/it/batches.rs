@@ -261,8 +261,10 @@ async fn messages_don_t_wait_for_a_lock_that_another_change_of_their_batch_needs
     let mut sends = std::pin::pin!(futures_util::future::join_all(sends));
     // The rename is first in the queue.
     assert!(futures_util::poll!(&mut renamed).is_pending());
-    let sent = tokio::time::timeout(Duration::from_secs(4), &mut sends).await.expect("nobody holds their conversation");
+    let sent =
+        tokio::time::timeout(Duration::from_secs(20), &mut sends).await.expect("nobody holds their conversation");
     assert!(sent.iter().all(Result::is_ok));
+    assert!(futures_util::poll!(&mut renamed).is_pending(), "the rename still waits for its lock");
     holder.rollback().await.unwrap();
     renamed.await.unwrap();
 }
