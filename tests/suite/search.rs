@@ -1,6 +1,9 @@
 //! Searching: what is found, by whom, how soon, and what is not found any more.
 
+mod answers;
+mod cluster;
 mod engine;
+mod index;
 mod model;
 
 use std::{
@@ -8,10 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{
-    Answer, Application, Behaviour, Engine, Member, Setup, Upstream, UpstreamKind, Value, free_port, json, new_id,
-    wait_until, wait_until_equal,
-};
+use support::{Answer, Application, Engine, Member, Setup, Value, json, new_id, wait_until, wait_until_equal};
 
 use crate::endpoints::{Args, SampleCall, plain, sample};
 
@@ -551,181 +551,6 @@ async fn pages_follow_each_other_whatever_comes_meanwhile() {
     ask(&ben, &[("q", &"x".repeat(513))]).await.names_field("q");
     ask(&ben, &[("q", &"x ".repeat(25))]).await.names_field("q");
     app.anonymous().get("/r1/search").await.refused(401, "unauthenticated");
-}
-
-#[tokio::test]
-async fn an_index_that_was_killed_or_lost_catches_up() {
-    let mut app = Application::start().await;
-    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
-    let chat = anna.open_single(&ben).await;
-    for n in 0..30 {
-        anna.send_message(&chat, &format!("cormorant {n}")).await;
-    }
-    // While it reads them.
-    app.instances[0].kill().await;
-    app.instances[0].start_again().await;
-    let all = |who: Member| async move {
-        ask(&who, &[("q", "cormorant"), ("limit", "50")]).await.data()["items"].as_array().unwrap().len() == 30
-    };
-    let here = ben.at(&app.url());
-    wait_until("all are found", async || all(here.at(&app.url())).await).await;
-    let said = app.command(&["search", "rebuild"]).await;
-    assert!(said.status.success(), "{said:?}");
-    app.instances[0].kill().await;
-    if Engine::of_this_run() == Engine::Sqlite {
-        for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(app.folder().join(format!("search.db{end}")));
-        }
-    }
-    app.instances[0].start_again().await;
-    wait_until("all are found again", async || all(here.at(&app.url())).await).await;
-    let newest = ask(&here, &[("q", "cormorant"), ("sort", "newest"), ("limit", "2")]).await.data();
-    assert_eq!(texts(&newest), ["cormorant 29", "cormorant 28"]);
-    anna.at(&app.url()).send_message(&chat, "cormorant again").await;
-    finds(&here, "\"cormorant again\"", &["cormorant again"]).await;
-}
-
-#[tokio::test]
-async fn an_index_that_stalls_holds_nobody_up() {
-    const MESSAGES: u64 = 200;
-    let port = free_port();
-    let app = Setup::new().set("metrics.listen", format!("127.0.0.1:{port}")).start().await;
-    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
-    let chat = anna.open_single(&ben).await;
-    anna.send_message(&chat, "gannet 0").await;
-    finds(&ben, "gannet", &["gannet 0"]).await;
-    let waiting = async || {
-        let url = format!("http://127.0.0.1:{port}/metrics");
-        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
-        let line = text.lines().find(|line| line.starts_with("natter_search_waiting_conversations ")).unwrap();
-        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
-    };
-
-    let held = app.database.hold_search_index(app.folder()).await;
-    // A sender that waited for the index would wait for what comes after the last message.
-    for n in 1..=MESSAGES {
-        anna.send_message(&chat, &format!("gannet {n}")).await;
-    }
-    wait_until("the metrics tell that something waits", async || waiting().await >= 1.0).await;
-    assert_eq!(found(&ben, "gannet").await, ["gannet 0"], "and whoever searches is answered");
-
-    held.release().await;
-    let count = async || ask(&ben, &[("q", "gannet")]).await.data()["total"]["count"].as_u64().unwrap();
-    wait_until("all are found", async || count().await == MESSAGES + 1).await;
-    wait_until("nothing waits", async || waiting().await < 1.0).await;
-}
-
-/// Messages that were there before the index.
-#[tokio::test]
-async fn what_was_said_before_is_read_too() {
-    let app = Setup::new().start().await;
-    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
-    let chat = anna.open_single(&ben).await;
-    anna.send_message(&chat, "an albatross").await;
-    finds(&ben, "albatross", &["an albatross"]).await;
-    // The running server notices by itself, and the command waits for it.
-    let rebuilt = app.command(&["search", "rebuild", "--wait"]).await;
-    let said = String::from_utf8_lossy(&rebuilt.stdout).into_owned();
-    assert!(rebuilt.status.success() && said.contains("The index is whole. Messages in it: 1"), "{said}");
-    anna.send_message(&chat, "one more albatross").await;
-    finds(&ben, "albatross", &["an albatross", "one more albatross"]).await;
-    let doctor = app.command(&["doctor"]).await;
-    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
-    assert!(said.contains("search: "), "{said}");
-}
-
-#[tokio::test]
-async fn an_assistant_answers_from_what_the_asker_may_read() {
-    let upstream = Upstream::start(UpstreamKind::OpenAi).await;
-    let app = Setup::new().provider(&upstream).set("ai.providers.fake.models", "gpt-5-mini").start().await;
-    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
-    let chat = anna.open_single(&ben).await;
-    let secret = anna.open_channel("private_channel", "Secrets").await;
-    let said = ben.send_message(&chat, "the heron arrives on Friday").await;
-    anna.send_message(&secret, "the heron is a spy").await;
-    finds(&anna, "heron", &["the heron arrives on Friday", "the heron is a spy"]).await;
-    finds(&ben, "heron", &["the heron arrives on Friday"]).await;
-
-    upstream.then(Behaviour::answer("On Friday.[1] Not on Monday.[7]"));
-    let answer = ben.post("/r1/search/answer", json!({ "q": "heron", "question": "When?" })).await.data();
-    assert_eq!(answer["text"], json!("On Friday.[1] Not on Monday.[7]"));
-    let source = &answer["sources"][0];
-    assert_eq!((&source["n"], &source["message_id"], &source["sender"]), (&json!(1), &said["id"], &json!("Ben")));
-    assert_eq!((answer["sources"].as_array().unwrap().len(), &answer["read_count"]), (1, &json!(1)));
-    assert_eq!(answer["assistant"]["kind"], json!("assistant"));
-    let asked = upstream.asked().last().unwrap().body["messages"].to_string();
-    assert!(asked.contains("arrives on Friday") && asked.contains("When?") && !asked.contains("spy"), "{asked}");
-    // It is written down as what Ben used, and stands in no conversation.
-    let used = async || ben.get("/r1/usage/requests").await.data()["total"].as_u64().unwrap_or_default();
-    wait_until("it is written down", async || used().await == 1).await;
-    assert_eq!(found(&ben, "heron").await.len(), 1);
-
-    // Nothing to answer from, too long a question, a model that fails.
-    ben.post("/r1/search/answer", json!({ "q": "pelican" })).await.names_field("q");
-    ben.post("/r1/search/answer", json!({ "q": "heron", "question": "x".repeat(501) })).await.names_field("question");
-    upstream.always(Behaviour::Refuse(500, None));
-    ben.post("/r1/search/answer", json!({ "q": "heron" })).await.refused(503, "unavailable");
-    app.anonymous().post("/r1/search/answer", json!({ "q": "heron" })).await.refused(401, "unauthenticated");
-}
-
-mod cluster {
-    use super::*;
-
-    async fn two() -> Application {
-        Setup::new().instances(2).start().await
-    }
-
-    #[tokio::test]
-    async fn words_of_another_instance_are_found() {
-        words(&two().await).await;
-        scripts(&two().await).await;
-    }
-
-    #[tokio::test]
-    async fn operators_narrow_down_what_was_said_at_another_instance() {
-        operators(&two().await).await;
-    }
-
-    #[tokio::test]
-    async fn who_may_read_is_the_same_at_another_instance() {
-        readers(&two().await).await;
-        guests(&Setup::new().instances(2).set("workspaces.shared", "none").start().await).await;
-    }
-
-    #[tokio::test]
-    async fn files_of_another_instance_are_found() {
-        texts_of_files(&two().await).await;
-    }
-
-    #[tokio::test]
-    async fn what_is_said_at_one_instance_is_found_at_the_other_also_after_the_first_was_killed() {
-        let mut app = Setup::new().instances(2).start().await;
-        let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
-        let (here, there) = (anna.at(&app.instances[0].url()), ben.at(&app.instances[1].url()));
-        let chat = here.open_single(&there).await;
-        let sent = here.send_message(&chat, "a petrel at sea").await;
-        let answered = there.send_message(&chat, "a petrel on land").await;
-        for who in [&here, &there] {
-            finds(who, "petrel", &["a petrel at sea", "a petrel on land"]).await;
-        }
-        here.delete(&path(&sent)).await.data();
-        assert_eq!(found(&there, "petrel").await, ["a petrel on land"]);
-        there.patch(&path(&answered), json!({ "content": "a shearwater" })).await.data();
-        assert!(found(&here, "petrel").await.is_empty());
-        finds(&here, "shearwater", &["a shearwater"]).await;
-        let file = here.upload("birds.txt", "text/plain", "the guillemot nests in June").await;
-        here.send_files(&chat, "see this", &[&file]).await.data_with(201);
-        finds(&there, "guillemot", &["see this"]).await;
-
-        // Whichever of them wrote the index: the lock goes with its connection.
-        for n in 0..20 {
-            here.send_message(&chat, &format!("a tern, number {n}")).await;
-        }
-        app.instances[0].kill().await;
-        there.send_message(&chat, "a tern, the last").await;
-        let all = async || ask(&there, &[("q", "tern")]).await.data()["total"]["count"].as_u64().unwrap() == 21;
-        wait_until("all are found", all).await;
-    }
 }
 
 #[tokio::test]

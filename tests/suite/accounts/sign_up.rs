@@ -1,7 +1,5 @@
 //! Signing up, and the operator's way to an account.
 
-use std::time::Duration;
-
 use support::{Application, Caller, Credentials, Engine, Member, PASSWORD, Setup, json, new_email};
 
 use super::{NEW_PASSWORD, refused_after, text};
@@ -192,8 +190,7 @@ async fn the_operator_makes_administrators_and_gives_out_new_passwords() {
     app.anonymous().sign_in(&email, &password).await.refused(401, "invalid_credentials");
     Member::sign_in(&app.url(), &email, NEW_PASSWORD).await;
     // The running instance is told by nobody, and remembers a session for five seconds at most.
-    let took = refused_after(&root).await;
-    assert!(took < Duration::from_secs(15), "{took:?}");
+    refused_after(&root).await;
 }
 
 #[tokio::test]

@@ -1,0 +1,61 @@
+//! Searching on two instances.
+
+use support::{Application, Setup, json, wait_until};
+
+use super::{ask, finds, found, guests, operators, path, readers, scripts, texts_of_files, words};
+
+async fn two() -> Application {
+    Setup::new().instances(2).start().await
+}
+
+#[tokio::test]
+async fn words_of_another_instance_are_found() {
+    words(&two().await).await;
+    scripts(&two().await).await;
+}
+
+#[tokio::test]
+async fn operators_narrow_down_what_was_said_at_another_instance() {
+    operators(&two().await).await;
+}
+
+#[tokio::test]
+async fn who_may_read_is_the_same_at_another_instance() {
+    readers(&two().await).await;
+    guests(&Setup::new().instances(2).set("workspaces.shared", "none").start().await).await;
+}
+
+#[tokio::test]
+async fn files_of_another_instance_are_found() {
+    texts_of_files(&two().await).await;
+}
+
+#[tokio::test]
+async fn what_is_said_at_one_instance_is_found_at_the_other_also_after_the_first_was_killed() {
+    let mut app = Setup::new().instances(2).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let (here, there) = (anna.at(&app.instances[0].url()), ben.at(&app.instances[1].url()));
+    let chat = here.open_single(&there).await;
+    let sent = here.send_message(&chat, "a petrel at sea").await;
+    let answered = there.send_message(&chat, "a petrel on land").await;
+    for who in [&here, &there] {
+        finds(who, "petrel", &["a petrel at sea", "a petrel on land"]).await;
+    }
+    here.delete(&path(&sent)).await.data();
+    assert_eq!(found(&there, "petrel").await, ["a petrel on land"]);
+    there.patch(&path(&answered), json!({ "content": "a shearwater" })).await.data();
+    assert!(found(&here, "petrel").await.is_empty());
+    finds(&here, "shearwater", &["a shearwater"]).await;
+    let file = here.upload("birds.txt", "text/plain", "the guillemot nests in June").await;
+    here.send_files(&chat, "see this", &[&file]).await.data_with(201);
+    finds(&there, "guillemot", &["see this"]).await;
+
+    // Whichever of them wrote the index: the lock goes with its connection.
+    for n in 0..20 {
+        here.send_message(&chat, &format!("a tern, number {n}")).await;
+    }
+    app.instances[0].kill().await;
+    there.send_message(&chat, "a tern, the last").await;
+    let all = async || ask(&there, &[("q", "tern")]).await.data()["total"]["count"].as_u64().unwrap() == 21;
+    wait_until("all are found", all).await;
+}

@@ -1,0 +1,86 @@
+//! The index: killed, rebuilt, stalled, and created after the messages.
+
+use support::{Application, Engine, Member, Setup, free_port, wait_until};
+
+use super::{ask, finds, found, texts};
+
+#[tokio::test]
+async fn an_index_that_was_killed_or_lost_catches_up() {
+    let mut app = Application::start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    for n in 0..30 {
+        anna.send_message(&chat, &format!("cormorant {n}")).await;
+    }
+    // While it reads them.
+    app.instances[0].kill().await;
+    app.instances[0].start_again().await;
+    let all = |who: Member| async move {
+        ask(&who, &[("q", "cormorant"), ("limit", "50")]).await.data()["items"].as_array().unwrap().len() == 30
+    };
+    let here = ben.at(&app.url());
+    wait_until("all are found", async || all(here.at(&app.url())).await).await;
+    let said = app.command(&["search", "rebuild"]).await;
+    assert!(said.status.success(), "{said:?}");
+    app.instances[0].kill().await;
+    if Engine::of_this_run() == Engine::Sqlite {
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(app.folder().join(format!("search.db{end}")));
+        }
+    }
+    app.instances[0].start_again().await;
+    wait_until("all are found again", async || all(here.at(&app.url())).await).await;
+    let newest = ask(&here, &[("q", "cormorant"), ("sort", "newest"), ("limit", "2")]).await.data();
+    assert_eq!(texts(&newest), ["cormorant 29", "cormorant 28"]);
+    anna.at(&app.url()).send_message(&chat, "cormorant again").await;
+    finds(&here, "\"cormorant again\"", &["cormorant again"]).await;
+}
+
+#[tokio::test]
+async fn an_index_that_stalls_holds_nobody_up() {
+    const MESSAGES: u64 = 200;
+    let port = free_port();
+    let app = Setup::new().set("metrics.listen", format!("127.0.0.1:{port}")).start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "gannet 0").await;
+    finds(&ben, "gannet", &["gannet 0"]).await;
+    let waiting = async || {
+        let url = format!("http://127.0.0.1:{port}/metrics");
+        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let line = text.lines().find(|line| line.starts_with("natter_search_waiting_conversations ")).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+
+    let held = app.database.hold_search_index(app.folder()).await;
+    // A sender that waited for the index would wait for what comes after the last message.
+    for n in 1..=MESSAGES {
+        anna.send_message(&chat, &format!("gannet {n}")).await;
+    }
+    wait_until("the metrics tell that something waits", async || waiting().await >= 1.0).await;
+    assert_eq!(found(&ben, "gannet").await, ["gannet 0"], "and whoever searches is answered");
+
+    held.release().await;
+    let count = async || ask(&ben, &[("q", "gannet")]).await.data()["total"]["count"].as_u64().unwrap();
+    wait_until("all are found", async || count().await == MESSAGES + 1).await;
+    wait_until("nothing waits", async || waiting().await < 1.0).await;
+}
+
+/// Messages that were there before the index.
+#[tokio::test]
+async fn what_was_said_before_is_read_too() {
+    let app = Setup::new().start().await;
+    let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
+    let chat = anna.open_single(&ben).await;
+    anna.send_message(&chat, "an albatross").await;
+    finds(&ben, "albatross", &["an albatross"]).await;
+    // The running server notices by itself, and the command waits for it.
+    let rebuilt = app.command(&["search", "rebuild", "--wait"]).await;
+    let said = String::from_utf8_lossy(&rebuilt.stdout).into_owned();
+    assert!(rebuilt.status.success() && said.contains("The index is whole. Messages in it: 1"), "{said}");
+    anna.send_message(&chat, "one more albatross").await;
+    finds(&ben, "albatross", &["an albatross", "one more albatross"]).await;
+    let doctor = app.command(&["doctor"]).await;
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains("search: "), "{said}");
+}
