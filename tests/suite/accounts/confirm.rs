@@ -22,7 +22,7 @@ async fn freshness(member: &Member) -> Value {
 }
 
 #[tokio::test]
-async fn what_opens_another_way_in_asks_for_a_fresh_sign_in() {
+async fn adding_a_sign_in_method_requires_a_fresh_sign_in() {
     let app = Setup::new().set("server.public_url", "http://localhost:8080").start().await;
     let anna = app.sign_up("Anna").await;
     // Whoever has just signed in notices nothing.
@@ -65,7 +65,7 @@ async fn what_opens_another_way_in_asks_for_a_fresh_sign_in() {
 }
 
 #[tokio::test]
-async fn exactly_one_proof_is_taken_and_a_second_factor_is_one() {
+async fn confirmation_takes_exactly_one_proof_such_as_a_second_factor() {
     let app = Application::start().await;
     let (anna, authenticator) = Authenticator::set_up_for_somebody(&app.url()).await;
     assert_eq!(freshness(&anna).await["methods"], json!(["password", "totp", "recovery_code"]));
@@ -105,7 +105,7 @@ async fn a_stolen_session_does_not_help_to_guess() {
 }
 
 #[tokio::test]
-async fn how_long_a_sign_in_is_fresh_can_be_set_and_no_key_confirms_anything() {
+async fn freshness_of_a_sign_in_is_configurable_and_api_keys_cannot_confirm() {
     let app = Setup::new().set("auth.fresh_for", 7_200).start().await;
     let anna = app.sign_up("Anna").await;
     an_hour_passes(&app).await;

@@ -54,7 +54,7 @@ async fn five_failures_of_one_account_from_one_address_lock_out_nobody_else_ther
 }
 
 #[tokio::test]
-async fn guesses_at_many_accounts_from_one_address_and_at_one_from_many_come_to_an_end() {
+async fn password_guesses_are_limited_per_address_and_per_account() {
     let app =
         guarded().set("auth.failed_signins_per_address", 8).set("auth.failed_signins_per_account", 7).start().await;
     let email = sign_up(&app, "198.51.100.1").await;
@@ -79,7 +79,7 @@ async fn guesses_at_many_accounts_from_one_address_and_at_one_from_many_come_to_
 }
 
 #[tokio::test]
-async fn one_network_of_ipv6_is_one_address_and_success_costs_nothing() {
+async fn an_ipv6_network_counts_as_one_address_and_success_is_not_counted() {
     let app = guarded().start().await;
     let email = sign_up(&app, "2001:db8::1").await;
     for _ in 0..8 {

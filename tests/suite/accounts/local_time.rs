@@ -22,7 +22,7 @@ async fn told(by: &Member, of: &Member) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_time_zone_is_shown_to_others_until_one_says_no() {
+async fn a_time_zone_is_shown_to_others_until_its_owner_hides_it() {
     let mut app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let own = anna.get(ME).await.data();
@@ -56,7 +56,7 @@ async fn a_time_zone_is_shown_to_others_until_one_says_no() {
 }
 
 #[tokio::test]
-async fn a_time_zone_that_is_none_is_refused() {
+async fn an_invalid_time_zone_is_refused() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     anna.patch(ME, json!({ "timezone": "Asia/Kolkata" })).await.data();
@@ -70,7 +70,7 @@ async fn a_time_zone_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn who_may_not_see_somebody_is_not_told_their_time_zone() {
+async fn a_time_zone_is_hidden_from_those_who_cannot_see_its_owner() {
     let app = Setup::new().set("workspaces.shared", "none").start().await;
     let (anna, ben, guest, stranger) = (
         app.sign_up("Anna").await,

@@ -21,7 +21,7 @@ async fn me(member: &Caller) -> Value {
 }
 
 #[tokio::test]
-async fn an_address_is_proven_by_the_mail_that_is_sent_to_it() {
+async fn an_address_is_verified_by_the_link_mailed_to_it() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     let anna = app.sign_up("Anna").await;
@@ -99,7 +99,7 @@ async fn on_another_device_the_mails_link_asks_for_the_password_and_signs_nobody
 }
 
 #[tokio::test]
-async fn who_signed_up_with_anothers_address_is_out_when_the_owner_shows_up() {
+async fn signing_up_with_anothers_address_ends_when_its_owner_verifies_it() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     let thief = app.sign_up("Mallory").await;
@@ -161,7 +161,7 @@ async fn a_forgotten_password_is_replaced_and_all_devices_are_signed_out() {
 }
 
 #[tokio::test]
-async fn what_was_mailed_is_good_for_its_time_only() {
+async fn mailed_links_are_valid_for_a_limited_time() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let token = app.mailed_token(&anna.email, "verify-email").await;
@@ -240,7 +240,7 @@ async fn what_the_mail_server_refuses_is_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn a_sign_in_from_an_unknown_device_is_told() {
+async fn a_sign_in_from_an_unknown_device_is_mailed() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     let anna = app.sign_up("Anna").await;
@@ -273,7 +273,7 @@ fn told(server: &MailServer, member: &Member) -> Vec<support::Mail> {
 }
 
 #[tokio::test]
-async fn who_has_an_account_learns_that_somebody_tried_to_make_another() {
+async fn a_second_sign_up_with_an_address_is_mailed_to_its_owner() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     app.anonymous().sign_up(&anna.email, NEW_PASSWORD, "Not Anna").await.refused(409, "email_taken");

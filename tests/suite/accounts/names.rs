@@ -13,7 +13,7 @@ fn known_as(who: &Member, name: &str, picture: &Value, deleted: bool) -> Value {
 }
 
 #[tokio::test]
-async fn another_name_and_another_picture_are_told_to_those_who_share_something() {
+async fn changes_of_name_and_picture_reach_members_of_common_conversations() {
     // The channel that the team has in common is no small one.
     let app = Setup::new().set("workspaces.shared", "none").set("realtime.small_conversation", 2).start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
@@ -67,7 +67,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn another_name_is_told_on_every_instance() {
+    async fn a_change_of_name_is_told_on_every_instance() {
         let app = Setup::new().instances(2).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         anna.open_single(&ben).await;

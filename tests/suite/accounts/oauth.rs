@@ -158,7 +158,7 @@ async fn providers_are_listed_and_asked_with_all_that_protects_the_answer() {
 }
 
 #[tokio::test]
-async fn whoever_comes_for_the_first_time_gets_an_account_and_comes_back_to_it() {
+async fn the_first_oauth_sign_in_creates_the_account_of_later_ones() {
     let stage = Stage::start().await;
     stage.provider.knows("oidc", "ada", json!({ "name": "Ada Lovelace", "email": "Ada@IdP.test" })).await;
     let first = stage.sign_in("idp", "ada").await;
@@ -180,7 +180,7 @@ async fn whoever_comes_for_the_first_time_gets_an_account_and_comes_back_to_it()
 }
 
 #[tokio::test]
-async fn afterwards_one_is_where_one_wanted_to_be_but_on_no_other_server() {
+async fn oauth_sign_in_redirects_to_the_requested_page_of_this_server_only() {
     let stage = Stage::start().await;
     for (next, led) in [
         ("/c/1?tab=files%23x", "/c/1?tab=files%23x"),
@@ -320,7 +320,7 @@ async fn microsofts_issuer_names_the_tenant_of_each_account() {
 }
 
 #[tokio::test]
-async fn a_second_factor_is_asked_for_here_too() {
+async fn oauth_sign_in_asks_for_the_second_factor() {
     let stage = Stage::start().await;
     let caller = stage.caller(&stage.sign_in("idp", "ada").await);
     // There is no password to ask for; the sign-in is fresh.
@@ -340,7 +340,7 @@ async fn a_second_factor_is_asked_for_here_too() {
 }
 
 #[tokio::test]
-async fn nobody_new_comes_in_where_sign_up_is_closed_and_a_provider_that_is_away_is_said_to_be() {
+async fn oauth_respects_closed_sign_up_and_reports_an_unreachable_provider() {
     let stage = Stage::with(|setup| {
         setup
             .set("auth.signup", "closed")

@@ -69,7 +69,7 @@ async fn a_trusted_proxy_tells_the_country_and_each_refresh_tells_it_anew() {
 }
 
 #[tokio::test]
-async fn nobody_else_says_where_they_are() {
+async fn untrusted_clients_cannot_claim_a_country() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let session = sign_in(&app, &anna.email, BERLIN, Some("VN")).await;
@@ -108,7 +108,7 @@ async fn the_database_knows_cities_and_is_believed_before_what_a_client_may_have
 }
 
 #[tokio::test]
-async fn a_new_device_is_told_of_with_its_place() {
+async fn the_mail_about_a_new_device_names_its_location() {
     let (app, _folder) = with_a_database("DBIP-City-Lite (compat=City)").await;
     let anna = app.sign_up("Anna").await;
     app.verify(&anna).await;
@@ -118,7 +118,7 @@ async fn a_new_device_is_told_of_with_its_place() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_of_places_stops_the_start() {
+async fn an_invalid_geoip_database_stops_the_start() {
     let app = Application::start().await;
     let owners = database_of_places("GeoLite2-ASN", &[Known { network: "203.0.113.0/24", country: "DE", city: None }]);
     for bytes in [&b"no database at all"[..], &owners] {

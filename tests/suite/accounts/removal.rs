@@ -21,7 +21,7 @@ fn role_of(members: &[Value], id: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_deleted_account_is_out_at_once_and_its_address_is_free() {
+async fn a_deleted_account_is_signed_out_at_once_and_frees_its_address() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let elsewhere = anna.another_device().await;
@@ -78,7 +78,7 @@ async fn a_deleted_account_is_out_at_once_and_its_address_is_free() {
 }
 
 #[tokio::test]
-async fn what_others_have_with_a_deleted_account_stays_usable() {
+async fn conversations_with_a_deleted_account_stay_usable() {
     let app = Application::start().await;
     let [anna, ben, carl, dora] =
         [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await, app.sign_up("Dora").await];
@@ -130,7 +130,7 @@ async fn what_others_have_with_a_deleted_account_stays_usable() {
 }
 
 #[tokio::test]
-async fn an_export_holds_ones_own_data_and_nobody_elses() {
+async fn an_export_contains_only_the_accounts_own_data() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let pair = anna.open_single(&ben).await;

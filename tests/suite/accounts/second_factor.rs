@@ -95,7 +95,7 @@ async fn codes_work_once_and_five_wrong_answers_end_a_challenge() {
 }
 
 #[tokio::test]
-async fn many_who_show_one_code_at_once_get_in_once() {
+async fn a_code_used_concurrently_works_once() {
     let app = Application::start().await;
     let (guarded, authenticator) = Authenticator::set_up_for_somebody(&app.url()).await;
     let asked = challenge(&app, &guarded.email).await;
@@ -114,7 +114,7 @@ async fn many_who_show_one_code_at_once_get_in_once() {
 }
 
 #[tokio::test]
-async fn guessing_over_many_challenges_ends_as_well() {
+async fn guesses_over_many_challenges_are_limited() {
     let app = Application::start().await;
     let (guarded, authenticator) = Authenticator::set_up_for_somebody(&app.url()).await;
     let wrong = wrong_code(&authenticator);
@@ -132,7 +132,7 @@ async fn guessing_over_many_challenges_ends_as_well() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_what_was_begun_with_the_old_one() {
+async fn a_new_password_ends_pending_challenges() {
     let app = Application::start().await;
     let (guarded, authenticator) = Authenticator::set_up_for_somebody(&app.url()).await;
     let asked = challenge(&app, &guarded.email).await;

@@ -5,7 +5,7 @@ use support::{Application, Member, PASSWORD, Setup, json, new_email};
 use super::{NEW_PASSWORD, text};
 
 #[tokio::test]
-async fn a_failed_sign_in_tells_nothing() {
+async fn a_failed_sign_in_reveals_nothing() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut answers = Vec::new();

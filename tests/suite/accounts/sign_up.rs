@@ -24,7 +24,7 @@ async fn signing_up_gives_an_account_and_tokens() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_an_account_is_refused_by_field() {
+async fn invalid_sign_up_fields_are_refused_by_name() {
     let app = Application::start().await;
     let anonymous = app.anonymous();
     for email in [
@@ -65,7 +65,7 @@ async fn what_can_not_be_an_account_is_refused_by_field() {
 }
 
 #[tokio::test]
-async fn one_address_is_one_account_also_at_the_same_time() {
+async fn concurrent_sign_ups_with_one_address_create_one_account() {
     let app = Application::start().await;
     let email = new_email("race");
     let upper = email.to_uppercase();
@@ -84,7 +84,7 @@ async fn one_address_is_one_account_also_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn the_first_account_takes_the_setup_token_where_others_reach_the_server() {
+async fn the_first_account_needs_the_setup_token_on_a_reachable_server() {
     let policy = async |app: &Application| app.anonymous().get("/r1/auth/policy").await.data();
     let sign_up = async |app: &Application, setup_token: support::Value| {
         let body = json!({ "email": new_email("first"), "password": PASSWORD, "display_name": "First", "setup_token": setup_token });
@@ -156,7 +156,7 @@ async fn sign_up_can_be_closed() {
 }
 
 #[tokio::test]
-async fn the_operator_makes_administrators_and_gives_out_new_passwords() {
+async fn the_operator_creates_administrators_and_resets_passwords() {
     let app = Application::start().await;
     let email = new_email("root");
     let said = |output: &std::process::Output| {

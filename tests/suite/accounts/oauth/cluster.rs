@@ -6,7 +6,7 @@ use support::{Authenticator, Caller, PASSWORD, json};
 use super::{COOKIE, Stage, callback};
 
 #[tokio::test]
-async fn what_one_instance_has_begun_another_finishes_once() {
+async fn an_oauth_sign_in_is_finished_once_on_another_instance() {
     let stage = Stage::with(|setup| setup.instances(2)).await;
     let [here, there] = [0, 1].map(|at| Caller::anonymous(&stage.app.instances[at].url()));
     let gone = stage.depart(&there, "idp", "").await;
@@ -35,7 +35,7 @@ async fn what_one_instance_has_begun_another_finishes_once() {
 }
 
 #[tokio::test]
-async fn a_second_factor_is_shown_at_any_instance_and_a_code_once_at_all() {
+async fn a_second_factor_works_on_any_instance_and_a_code_only_once() {
     let stage = Stage::with(|setup| setup.instances(2)).await;
     let [here, there] = [0, 1].map(|at| Caller::anonymous(&stage.app.instances[at].url()));
     let (guarded, authenticator) = Authenticator::set_up_for_somebody(&stage.app.url()).await;

@@ -5,7 +5,7 @@ use support::json;
 use super::{Stage, is_refused};
 
 #[tokio::test]
-async fn a_token_that_is_wrong_in_anything_signs_nobody_in() {
+async fn an_invalid_id_token_signs_nobody_in() {
     let stage = Stage::start().await;
     for lie in [
         "audience",
@@ -36,7 +36,7 @@ async fn a_token_that_is_wrong_in_anything_signs_nobody_in() {
 }
 
 #[tokio::test]
-async fn keys_that_were_changed_are_asked_for_again() {
+async fn rotated_provider_keys_are_fetched_again() {
     let stage = Stage::start().await;
     stage.who(&stage.sign_in("idp", "ada").await).await;
     stage.provider.order("oidc", json!({ "rotate": true })).await;
@@ -47,7 +47,7 @@ async fn keys_that_were_changed_are_asked_for_again() {
 }
 
 #[tokio::test]
-async fn an_address_is_verified_where_the_provider_says_so_and_is_believed() {
+async fn an_address_is_verified_only_by_a_trusted_provider_that_says_so() {
     let stage = Stage::start().await;
     for (name, provider, claims, verified) in [
         ("yes", "idp", json!({ "email_verified": true }), true),

@@ -16,7 +16,7 @@ async fn link(stage: &Stage, caller: &Caller, provider: &str, person: &str) -> s
 }
 
 #[tokio::test]
-async fn an_account_that_was_made_beforehand_does_not_catch_its_owner() {
+async fn a_preregistered_account_does_not_capture_the_owners_identity() {
     let stage = Stage::start().await;
     let attacker = stage.app.sign_up("Mallory").await;
     stage.provider.knows("oidc", "victim", json!({ "email": attacker.email, "email_verified": true })).await;
@@ -35,7 +35,7 @@ async fn an_account_that_was_made_beforehand_does_not_catch_its_owner() {
 }
 
 #[tokio::test]
-async fn an_identity_is_linked_by_whoever_is_signed_in_and_opens_their_account_from_then_on() {
+async fn a_linked_identity_signs_in_to_the_account_that_linked_it() {
     let stage = Stage::start().await;
     let anna = stage.app.sign_up("Anna").await;
     let linked = link(&stage, &anna, "idp", "anna-at-work").await;
@@ -63,7 +63,7 @@ async fn an_identity_is_linked_by_whoever_is_signed_in_and_opens_their_account_f
 }
 
 #[tokio::test]
-async fn the_last_way_in_can_not_be_taken_away() {
+async fn the_last_sign_in_method_cannot_be_removed() {
     let stage = Stage::start().await;
     let ada = stage.caller(&stage.sign_in("idp", "ada").await);
     let only = identities(&ada).await[0]["id"].as_str().unwrap().to_owned();
@@ -85,7 +85,7 @@ async fn the_last_way_in_can_not_be_taken_away() {
 }
 
 #[tokio::test]
-async fn of_many_who_come_at_once_for_the_first_time_one_account_is_made() {
+async fn concurrent_first_oauth_sign_ins_create_one_account() {
     let stage = Stage::start().await;
     let mut coming = Vec::new();
     for _ in 0..4 {
@@ -108,7 +108,7 @@ async fn of_many_who_come_at_once_for_the_first_time_one_account_is_made() {
 }
 
 #[tokio::test]
-async fn whoever_reads_the_mail_gets_an_account_that_was_made_beforehand_to_themselves() {
+async fn the_reader_of_the_mail_takes_over_a_preregistered_account() {
     let stage = Stage::start().await;
     let mallory = stage.app.sign_up("Mallory").await;
     link(&stage, &mallory, "microsoft", "mallory").await;
@@ -138,7 +138,7 @@ async fn whoever_reads_the_mail_gets_an_account_that_was_made_beforehand_to_them
 }
 
 #[tokio::test]
-async fn whoever_has_no_password_shows_by_a_fresh_sign_in_that_it_is_them() {
+async fn accounts_without_a_password_confirm_by_a_fresh_sign_in() {
     let stage = Stage::start().await;
     let first = stage.caller(&stage.sign_in("idp", "ada").await);
     let an_hour = "UPDATE user_sessions SET created_at = created_at - 3600000";

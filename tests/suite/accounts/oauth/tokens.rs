@@ -33,7 +33,7 @@ async fn a_token_signs_in_once() {
 }
 
 #[tokio::test]
-async fn a_token_must_be_right_in_everything() {
+async fn an_id_token_with_any_wrong_part_is_refused() {
     let stage = Stage::start().await;
     for lie in [
         "audience",
