@@ -246,7 +246,7 @@ async fn questions_asked_in_a_hurry_are_answered_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_under_the_pen_is_let_go() {
+async fn deleting_a_conversation_or_answer_ends_the_answer_being_written() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let open = "SELECT count(*) FROM jobs";
     chat.upstream.then(Behaviour::answer("The first."));
@@ -289,7 +289,7 @@ async fn only_answers_of_assistants_in_ones_own_conversations_can_be_stopped_or_
 }
 
 #[tokio::test]
-async fn in_a_group_an_assistant_answers_who_names_it_and_nobody_else() {
+async fn in_a_group_an_assistant_answers_only_when_mentioned() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).start().await;
     let (anna, ben, cara) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cara").await);

@@ -233,7 +233,7 @@ async fn an_assistant_that_is_mentioned_in_a_thread_answers_there() {
 }
 
 #[tokio::test]
-async fn a_mention_asks_only_whom_the_one_who_writes_may_talk_to() {
+async fn a_mention_asks_only_assistants_that_its_author_may_use() {
     let team = Team::start().await;
     team.assistant(&team.anna, json!({ "name": "Quiet", "answers_mentions": false })).await;
     team.assistant(&team.anna, json!({ "name": "Diary", "visibility": "private" })).await;
@@ -310,7 +310,7 @@ async fn the_country_is_told_where_a_trusted_proxy_names_it() {
 }
 
 #[tokio::test]
-async fn ones_own_instructions_go_to_assistants_that_one_talks_with_alone() {
+async fn personal_instructions_apply_only_to_private_assistant_chats() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let path = "/r1/users/me/instructions";
     // Whether a model was told of them with this question.

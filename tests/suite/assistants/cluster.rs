@@ -89,7 +89,7 @@ async fn an_answer_is_carried_on_when_its_instance_is_killed() {
 }
 
 #[tokio::test]
-async fn what_is_written_beside_an_answer_is_carried_on_by_the_other_instance_too() {
+async fn a_compared_answer_is_continued_by_the_other_instance_too() {
     let mut pair = Pair::start().await;
     let (first, writer) = pair.begin().await;
     pair.upstream.then(Behaviour::stall("Beside it "));
@@ -118,7 +118,7 @@ async fn what_is_written_beside_an_answer_is_carried_on_by_the_other_instance_to
 
 /// Leases last ten seconds; an instance that is killed is missed sooner, and nobody is missed while PostgreSQL is away for a moment.
 #[tokio::test]
-async fn a_killed_instance_is_missed_before_its_leases_run_out() {
+async fn a_killed_instance_is_detected_before_its_leases_expire() {
     let mut pair = Pair::start().await;
     let (answer, writer) = pair.begin().await;
     pair.upstream.then(Behaviour::step(CARRIED_ON));
@@ -139,7 +139,7 @@ async fn an_answer_is_handed_on_when_its_instance_is_told_to_end() {
 }
 
 #[tokio::test]
-async fn an_instance_that_stood_still_does_not_answer_a_second_time() {
+async fn a_paused_instance_does_not_answer_a_second_time() {
     let mut pair = Pair::start().await;
     let (answer, writer) = pair.begin().await;
     pair.upstream.then(Behaviour::step(CARRIED_ON));
@@ -212,7 +212,7 @@ async fn an_answer_is_not_lost_while_postgresql_is_away() {
 }
 
 #[tokio::test]
-async fn an_instance_for_people_leaves_the_answers_to_one_for_work() {
+async fn an_instance_without_workers_leaves_answers_to_one_with_workers() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let setup = Setup::new().on(Engine::Postgres).set("server.role", "web").provider(&upstream);
     let app = setup.start().await;

@@ -88,7 +88,7 @@ async fn two_models_write_at_the_same_time_and_the_chosen_answer_goes_on() {
 }
 
 #[tokio::test]
-async fn whichever_ends_last_the_second_answer_becomes_a_version() {
+async fn the_second_answer_becomes_a_version_whichever_ends_last() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     // The second one ends while the first is written; whoever chooses it stops that.
     chat.upstream.then(Behaviour::stall("On and "));
@@ -149,7 +149,7 @@ async fn both_answers_are_carried_on_when_their_instance_is_killed() {
 }
 
 #[tokio::test]
-async fn both_answers_are_paid_and_what_is_not_left_is_not_spent() {
+async fn both_compared_answers_are_charged_and_never_overdraw() {
     let setup = Setup::new().set("gateway.assumed_output", 100).set("ai.context_tokens", 1_000);
     let mut chat = Chat::start(setup, UpstreamKind::OpenAi).await;
     let admin = chat.app.admin().await;
@@ -180,7 +180,7 @@ async fn both_answers_are_paid_and_what_is_not_left_is_not_spent() {
 }
 
 #[tokio::test]
-async fn what_was_compared_goes_with_its_answer() {
+async fn a_comparison_is_deleted_with_its_answer() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let (_, first) = chat.talk("Who are you?", "A helper.").await;
     chat.upstream.then(Behaviour::step("SECRET-1 SECRET-2"));

@@ -38,7 +38,7 @@ async fn an_answer_has_its_figures() {
 }
 
 #[tokio::test]
-async fn what_a_model_thinks_is_kept_apart_from_what_it_says() {
+async fn reasoning_is_kept_apart_from_the_answer() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.then(support::Behaviour::thinking("Let me see.", "Forty-two."));
     chat.anna.send_message(&chat.id, "What is it?").await;

@@ -97,7 +97,7 @@ async fn an_assistant_is_changed_by_its_maker_and_by_admins() {
 }
 
 #[tokio::test]
-async fn an_answer_is_given_as_its_assistant_is_set_by_then() {
+async fn an_answer_uses_the_assistants_current_settings() {
     let team = Team::start().await;
     let id = team.assistant(&team.ben, json!({ "name": "Ada", "model": "small" })).await;
     let chat = team.chat(&team.ben, &id).await;
@@ -119,7 +119,7 @@ async fn an_answer_is_given_as_its_assistant_is_set_by_then() {
 }
 
 #[tokio::test]
-async fn an_assistant_of_ones_own_is_there_for_nobody_else() {
+async fn a_private_assistant_is_invisible_to_others() {
     let team = Team::start().await;
     let own = team.assistant(&team.ben, json!({ "name": "Diary", "visibility": "private" })).await;
     // Its name is free for others.
@@ -178,7 +178,7 @@ async fn the_chats_of_a_deleted_assistant_can_be_read_on() {
 }
 
 #[tokio::test]
-async fn what_makes_no_assistant_is_refused_by_its_field() {
+async fn invalid_assistant_fields_are_refused_by_name() {
     let team = Team::start().await;
     let id = team.assistant(&team.ben, json!({ "name": "Ada" })).await;
     for (field, value) in [

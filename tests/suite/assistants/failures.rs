@@ -16,7 +16,7 @@ async fn fail(chat: &mut Chat) -> (Value, String) {
 }
 
 #[tokio::test]
-async fn what_passes_within_seconds_is_not_noticed() {
+async fn a_provider_failure_of_seconds_is_retried_unnoticed() {
     for kind in [UpstreamKind::OpenAi, UpstreamKind::Gemini] {
         let mut chat = Chat::start(Setup::new(), kind).await;
         chat.upstream.then(Behaviour::Refuse(500, None));
@@ -29,7 +29,7 @@ async fn what_passes_within_seconds_is_not_noticed() {
 }
 
 #[tokio::test]
-async fn a_provider_that_stays_away_is_told_and_can_be_asked_again() {
+async fn an_unavailable_provider_fails_the_answer_which_can_be_retried() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.always(Behaviour::Refuse(500, None));
     let (content, reason) = fail(&mut chat).await;
@@ -50,7 +50,7 @@ async fn a_provider_that_stays_away_is_told_and_can_be_asked_again() {
 }
 
 #[tokio::test]
-async fn a_long_wait_is_told_at_once() {
+async fn a_long_retry_after_fails_the_answer_at_once() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.always(Behaviour::Refuse(429, Some(100)));
     let (_, reason) = fail(&mut chat).await;
@@ -76,7 +76,7 @@ async fn a_stream_that_breaks_keeps_its_text_and_fails() {
 }
 
 #[tokio::test]
-async fn a_stream_that_falls_silent_is_given_up() {
+async fn a_silent_provider_stream_times_out() {
     let mut chat = Chat::start(Setup::new().set("ai.idle_timeout", 1), UpstreamKind::OpenAi).await;
     chat.upstream.then(Behaviour::stall("Wait for "));
     let (content, reason) = fail(&mut chat).await;

@@ -58,7 +58,7 @@ async fn a_group_has_ten_assistants_at_most() {
 }
 
 #[tokio::test]
-async fn whoever_has_twenty_answers_to_come_asks_for_no_more_and_keeps_nobody_waiting() {
+async fn an_account_has_at_most_twenty_pending_answers_and_delays_nobody() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     upstream.always(Behaviour::step("Yes indeed."));
     let app = Setup::new().provider(&upstream).set("ai.workers", 1).start().await;

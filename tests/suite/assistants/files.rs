@@ -74,7 +74,7 @@ async fn a_model_sees_pictures_and_reads_text_and_is_told_of_the_rest() {
 }
 
 #[tokio::test]
-async fn a_picture_is_as_large_as_its_model_looks_at() {
+async fn pictures_are_scaled_to_the_models_image_size() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let large = chat.anna.upload("plan.png", "image/png", png(3000, 1500)).await;
     // One that looks at 2,048 pixels and 1.57 megapixels; asked again it is shown the same.
@@ -90,7 +90,7 @@ async fn a_picture_is_as_large_as_its_model_looks_at() {
 }
 
 #[tokio::test]
-async fn what_was_shown_before_is_seen_and_what_was_deleted_is_not() {
+async fn earlier_files_are_sent_again_unless_they_were_deleted() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let upload = chat.anna.upload("a.txt", "text/plain", "the secret is 42").await;
     ask(&mut chat, "small", "Read this", &[&upload]).await;
@@ -109,7 +109,7 @@ async fn what_was_shown_before_is_seen_and_what_was_deleted_is_not() {
 }
 
 #[tokio::test]
-async fn a_message_whose_files_can_not_be_read_ends_no_chat() {
+async fn a_message_with_unreadable_files_does_not_end_the_chat() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let upload = chat.anna.upload("a.txt", "text/plain", "the secret is 42").await;
     ask(&mut chat, "small", "Read this", &[&upload]).await;
@@ -120,7 +120,7 @@ async fn a_message_whose_files_can_not_be_read_ends_no_chat() {
 }
 
 #[tokio::test]
-async fn files_take_a_part_of_the_window() {
+async fn files_take_a_limited_part_of_the_context_window() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let mut uploads = vec![chat.anna.upload("long.txt", "text/plain", "word ".repeat(40_000)).await];
     uploads.push(chat.anna.upload("more.txt", "text/plain", "more").await);
@@ -144,7 +144,7 @@ async fn files_take_a_part_of_the_window() {
 }
 
 #[tokio::test]
-async fn who_came_later_asks_nothing_out_of_files_before() {
+async fn later_members_get_no_answers_from_files_before_they_joined() {
     let mut chat = start(UpstreamKind::OpenAi).await;
     let (ben, carl) = (chat.app.sign_up("Ben").await, chat.app.sign_up("Carl").await);
     let dora = chat.app.sign_up("Dora").await;

@@ -82,7 +82,7 @@ async fn a_prompt_is_ones_own_or_the_workspaces() {
 }
 
 #[tokio::test]
-async fn a_command_is_there_once_for_whoever_types_it() {
+async fn a_prompt_command_is_unique_per_owner_and_per_workspace() {
     let team = Team::start().await;
     let own = team.create(&team.anna, "note", "private").await;
     team.anna.post("/r1/prompts", team.prompt("NOTE", "private")).await.names_field("command");
@@ -108,7 +108,7 @@ async fn a_command_is_there_once_for_whoever_types_it() {
 }
 
 #[tokio::test]
-async fn whoever_goes_leaves_what_was_shared_without_their_name() {
+async fn shared_prompts_of_a_deleted_account_stay_without_its_name() {
     let team = Team::start().await;
     team.create(&team.ben, "own", "private").await;
     let shared = team.create(&team.ben, "shared", "workspace").await;

@@ -53,7 +53,7 @@ async fn an_answer_begins_again_after_the_process_was_killed() {
 }
 
 #[tokio::test]
-async fn a_stop_that_nobody_heard_is_kept() {
+async fn a_stop_request_is_kept_across_a_kill() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.then(Behaviour::stall("Never "));
     let answer = chat.ask("Stop").await;
@@ -68,7 +68,7 @@ async fn a_stop_that_nobody_heard_is_kept() {
 }
 
 #[tokio::test]
-async fn a_process_that_is_told_to_end_hands_its_answer_on() {
+async fn a_stopping_process_hands_its_answer_over() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     chat.upstream.then(Behaviour::stall("Cut short "));
     let answer = chat.ask("Go on").await;
@@ -85,7 +85,7 @@ async fn a_process_that_is_told_to_end_hands_its_answer_on() {
 }
 
 #[tokio::test]
-async fn a_slow_model_keeps_no_letter_waiting() {
+async fn a_slow_model_does_not_delay_mail() {
     let mut chat = Chat::start(Setup::new().set("ai.workers", 1), UpstreamKind::OpenAi).await;
     chat.upstream.then(Behaviour::stall("For a long "));
     let answer = chat.ask("Take your time").await;

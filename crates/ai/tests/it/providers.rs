@@ -239,7 +239,7 @@ async fn a_body_that_breaks_off_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_stream_that_falls_silent_is_given_up() {
+async fn a_silent_provider_stream_times_out() {
     let stalls = vec![Step::Write([ok("text/event-stream"), text_chunk("Hello, ").into_bytes()].concat()), Step::Stall];
     let (_upstream, ai) = openai(vec![stalls], &["k"]).await;
     assert_eq!(ask(&ai).await, ("Hello, ".to_owned(), Err(AiError::Timeout)));
