@@ -33,7 +33,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn one_is_told_what_is_new_in_a_conversation() {
+async fn catch_up_summarizes_a_conversation() {
     let (upstream, app) = with_model().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let dora = app.sign_up("Dora").await;
@@ -72,7 +72,7 @@ async fn one_is_told_what_is_new_in_a_conversation() {
 }
 
 #[tokio::test]
-async fn one_is_told_what_is_new_in_all_conversations_of_a_workspace() {
+async fn catch_up_summarizes_all_conversations_of_a_workspace() {
     let (upstream, app) = with_model().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let home = ben.get("/r1/workspaces").await.data()["items"][0]["id"].clone();

@@ -83,7 +83,7 @@ async fn a_pair_has_one_conversation() {
 }
 
 #[tokio::test]
-async fn what_is_begun_again_by_the_same_client_id_is_one_conversation() {
+async fn the_same_client_id_creates_one_conversation() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = json!({ "kind": "assistant", "client_id": "one" });
@@ -109,7 +109,7 @@ async fn what_is_begun_again_by_the_same_client_id_is_one_conversation() {
 }
 
 #[tokio::test]
-async fn each_kind_keeps_its_rules() {
+async fn every_conversation_kind_keeps_its_rules() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let wrong = [
@@ -135,7 +135,7 @@ async fn each_kind_keeps_its_rules() {
 }
 
 #[tokio::test]
-async fn what_one_is_not_in_does_not_exist() {
+async fn conversations_of_others_are_not_found() {
     let app = Application::start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let chat = anna.open_single(&ben).await;
@@ -160,7 +160,7 @@ async fn what_one_is_not_in_does_not_exist() {
 }
 
 #[tokio::test]
-async fn members_come_go_and_hand_over() {
+async fn members_are_added_removed_and_made_owner() {
     let app = Application::start().await;
     let (anna, ben, carl, dora) =
         (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await, app.sign_up("Dora").await);

@@ -142,7 +142,7 @@ async fn a_sync_refuses_what_the_caller_is_not_in_and_gives_the_rest() {
 }
 
 #[tokio::test]
-async fn who_joins_sees_from_there_on_and_who_is_removed_sees_that_and_no_more() {
+async fn joining_members_see_later_events_and_removed_members_none_after_removal() {
     let app = Application::start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let dora = app.sign_up("Dora").await;
@@ -189,7 +189,7 @@ async fn typing_is_told_to_the_members_and_expires() {
 }
 
 #[tokio::test]
-async fn who_is_removed_while_typing_is_not_shown_typing_again() {
+async fn a_member_removed_while_typing_is_not_shown_typing_again() {
     let app = Setup::new().set("rate_limit.enabled", true).start().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let chat = anna.open_group("Team", &[&ben, &eve]).await;
@@ -260,7 +260,7 @@ async fn presence_follows_the_connections_and_what_was_chosen() {
 }
 
 #[tokio::test]
-async fn the_most_active_connection_says_how_a_person_is() {
+async fn presence_is_that_of_the_most_active_connection() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     anna.open_single(&ben).await;
@@ -307,7 +307,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn passing_news_crosses_instances() {
+    async fn ephemeral_events_cross_instances() {
         let app = Setup::new().instances(2).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         let chat = anna.open_single(&ben).await;
@@ -338,7 +338,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn a_session_that_ends_while_redis_is_away_is_put_out_everywhere() {
+    async fn a_session_that_ends_while_redis_is_away_is_disconnected_everywhere() {
         let mut app = Setup::new().instances(2).start().await;
         let anna = app.sign_up("Anna").await;
         let mut there = anna.at(&app.instances[1].url()).connect().await;

@@ -218,7 +218,7 @@ async fn a_message_is_sent_at_its_time() {
 }
 
 #[tokio::test]
-async fn a_message_can_be_sent_at_once_put_off_or_given_up() {
+async fn a_scheduled_message_can_be_sent_now_postponed_or_cancelled() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = anna.open_group("Team", &[&ben, &carl]).await;
@@ -280,7 +280,7 @@ async fn a_message_is_sent_once_also_when_the_program_was_killed() {
 }
 
 #[tokio::test]
-async fn a_message_may_be_passed_on_without_a_word() {
+async fn a_message_can_be_forwarded_without_text() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -323,7 +323,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn what_is_ones_own_is_heard_on_the_other_instance() {
+    async fn drafts_scheduled_messages_and_reminders_reach_the_other_instance() {
         let app = Setup::new().instances(2).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         let chat = anna.open_single(&ben).await;
@@ -372,7 +372,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn what_is_due_comes_once_though_every_instance_was_killed() {
+    async fn due_messages_and_reminders_come_once_after_every_instance_was_killed() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         let chat = anna.open_single(&ben).await;

@@ -156,7 +156,7 @@ async fn nothing_in_an_export_runs() {
 }
 
 #[tokio::test]
-async fn what_was_taken_back_is_in_no_export() {
+async fn deleted_messages_are_in_no_export() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let admin = app.admin().await;

@@ -158,7 +158,7 @@ async fn unread_counts_what_others_wrote_after_what_was_read() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_unread_for_nobody_who_was_at_the_end() {
+async fn deleted_messages_are_not_unread_for_those_who_had_read_everything() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -178,7 +178,7 @@ async fn what_was_deleted_is_unread_for_nobody_who_was_at_the_end() {
 }
 
 #[tokio::test]
-async fn who_writes_has_received_and_read_what_is_before() {
+async fn sending_marks_earlier_messages_as_received_and_read() {
     let app = Application::start().await;
     let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
     let chats = [anna.open_single(&ben).await, anna.open_group("All", &[&ben, &cleo]).await];

@@ -174,7 +174,7 @@ async fn an_administrator_who_reads_a_message_that_nobody_reported_confirms_and_
 }
 
 #[tokio::test]
-async fn what_is_hidden_is_read_by_its_author_and_administrators_only() {
+async fn a_hidden_message_is_read_by_its_author_and_administrators_only() {
     let app = Application::start().await;
     let [anna, ben, dora] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Dora").await];
     let (admin, place) = (app.admin().await, channel(&anna, &[&ben]).await);
@@ -246,7 +246,7 @@ async fn what_is_hidden_is_read_by_its_author_and_administrators_only() {
 }
 
 #[tokio::test]
-async fn only_who_can_read_a_message_reports_it_and_nobody_their_own() {
+async fn members_report_messages_they_can_read_but_not_their_own() {
     let app = Application::start().await;
     let [anna, ben, dora] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Dora").await];
     let (admin, chat) = (app.admin().await, anna.open_single(&ben).await);
@@ -415,7 +415,7 @@ mod cluster {
 
     /// Of two who send at once on two instances, one waits.
     #[tokio::test]
-    async fn nobody_writes_twice_by_writing_at_two_places_at_once() {
+    async fn slow_mode_holds_for_concurrent_messages_on_two_instances() {
         let app = Setup::new().instances(2).start().await;
         let [anna, ben] = [app.sign_up("Anna").await, app.sign_up("Ben").await];
         let there = ben.at(&app.instances[1].url());

@@ -114,7 +114,7 @@ async fn a_message_has_fifty_kinds_of_reactions_and_no_more() {
 }
 
 #[tokio::test]
-async fn pins_are_everybodys_and_saved_ones_are_ones_own() {
+async fn pins_are_shared_and_saved_messages_private() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

@@ -42,7 +42,7 @@ async fn after_removal(app: &Application) -> (Member, Member, String) {
 }
 
 #[tokio::test]
-async fn nobody_is_told_the_text_that_was_edited_or_deleted() {
+async fn edited_and_deleted_text_is_sent_to_nobody() {
     let app = Application::start().await;
     let (anna, ben, group) = after_removal(&app).await;
     let late = app.sign_up("Late").await;
@@ -79,7 +79,7 @@ async fn nobody_is_told_the_text_that_was_edited_or_deleted() {
 }
 
 #[tokio::test]
-async fn what_two_edits_in_one_moment_replace_is_gone_as_well() {
+async fn text_replaced_by_concurrent_edits_is_removed() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -94,7 +94,7 @@ async fn what_two_edits_in_one_moment_replace_is_gone_as_well() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_in_no_file_of_the_database() {
+async fn deleted_text_is_in_no_database_file() {
     let app = support::Setup::new().on(Engine::Sqlite).start().await;
     after_removal(&app).await;
     wait_until("the removed text to leave the files", || async {
@@ -105,7 +105,7 @@ async fn what_was_deleted_is_in_no_file_of_the_database() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_leaves_the_files_also_after_a_kill() {
+async fn deleted_text_leaves_the_database_files_after_a_kill() {
     let mut app = support::Setup::new().on(Engine::Sqlite).start().await;
     after_removal(&app).await;
     app.instances[0].kill().await;
@@ -120,7 +120,7 @@ async fn what_was_deleted_leaves_the_files_also_after_a_kill() {
 const WORDS: [&str; 4] = ["quetzalcoatl", "archaeopteryx", "pachycephalos", "Xylophanes"];
 
 #[tokio::test]
-async fn words_of_what_was_deleted_are_in_no_file_table_or_key_after_a_purge() {
+async fn deleted_words_are_in_no_file_table_or_key_after_a_purge() {
     let app = Application::start().await;
     let (anna, ben, gone) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up(WORDS[3]).await);
     let chat = anna.open_single(&ben).await;

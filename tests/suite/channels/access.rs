@@ -14,7 +14,7 @@ const OUT: &str = "not_a_member";
 const STATE: &str = "wrong_state";
 
 #[tokio::test]
-async fn each_kind_is_open_to_whom_it_should_be() {
+async fn access_to_every_conversation_kind_matches_its_rules() {
     let app = Application::start().await;
     let world = World::start(&app).await;
     let single: [Row; 7] = [

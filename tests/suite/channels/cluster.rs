@@ -5,7 +5,7 @@ use support::{Setup, json, new_id};
 use super::at;
 
 #[tokio::test]
-async fn who_is_taken_out_on_one_instance_is_out_on_the_other() {
+async fn a_member_removed_on_one_instance_is_out_on_the_other() {
     let app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let there = ben.at(&app.instances[1].url());
@@ -33,7 +33,7 @@ async fn who_is_taken_out_on_one_instance_is_out_on_the_other() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_taken_on_one_instance_is_gone_on_the_other() {
+async fn a_role_removed_on_one_instance_is_gone_on_the_other() {
     let app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let there = ben.at(&app.instances[1].url());
@@ -52,7 +52,7 @@ async fn a_role_that_is_taken_on_one_instance_is_gone_on_the_other() {
 }
 
 #[tokio::test]
-async fn of_all_who_leave_at_once_nobody_leaves_a_channel_without_an_owner() {
+async fn concurrent_leaving_never_leaves_a_channel_without_an_owner() {
     let app = Setup::new().instances(2).start().await;
     let mut members = Vec::new();
     for n in 0..6 {

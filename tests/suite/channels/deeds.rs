@@ -158,7 +158,7 @@ enum Then {
 }
 
 #[tokio::test]
-async fn each_deed_on_a_message_is_done_by_whom_it_should_be() {
+async fn every_action_on_a_message_is_allowed_by_role() {
     let app = Application::start().await;
     let world = World::start(&app).await;
     let archived: Vec<Row> = [

@@ -53,7 +53,7 @@ async fn told(member: &Member, id: &str) -> Vec<(&'static str, String)> {
 }
 
 #[tokio::test]
-async fn who_joins_later_is_told_nothing_from_before() {
+async fn with_hidden_history_later_members_see_nothing_from_before() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let late = app.sign_up("Late").await;
@@ -106,7 +106,7 @@ async fn who_joins_later_is_told_nothing_from_before() {
 }
 
 #[tokio::test]
-async fn elsewhere_who_joins_later_sees_everything() {
+async fn with_visible_history_later_members_see_everything() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let late = app.sign_up("Late").await;
@@ -137,7 +137,7 @@ async fn elsewhere_who_joins_later_sees_everything() {
 }
 
 #[tokio::test]
-async fn an_assistant_tells_nobody_what_they_can_t_read() {
+async fn an_assistant_reveals_no_history_that_the_asker_cannot_read() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().provider(&upstream).start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);

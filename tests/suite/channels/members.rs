@@ -86,7 +86,7 @@ async fn admins_of_a_channel_manage_its_members() {
 }
 
 #[tokio::test]
-async fn a_channel_is_owned_by_somebody_who_stays() {
+async fn an_owner_who_leaves_passes_the_channel_on_to_another_member() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let channel = anna.open_channel("public_channel", "Passed on").await;
@@ -117,7 +117,7 @@ async fn a_channel_is_owned_by_somebody_who_stays() {
 }
 
 #[tokio::test]
-async fn who_leaves_the_workspace_is_in_none_of_its_channels() {
+async fn leaving_a_workspace_leaves_all_of_its_channels() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let team = anna.post("/r1/workspaces", json!({ "name": "Team" })).await.data_with(201);
@@ -137,7 +137,7 @@ async fn who_leaves_the_workspace_is_in_none_of_its_channels() {
 }
 
 #[tokio::test]
-async fn who_was_removed_from_a_public_channel_stays_out_until_somebody_adds_them() {
+async fn members_removed_from_a_public_channel_cannot_rejoin_by_themselves() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let channel = anna.open_channel("public_channel", "Open house").await;

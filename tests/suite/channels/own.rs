@@ -219,7 +219,7 @@ async fn mentions_come_and_go_with_what_a_message_says() {
 }
 
 #[tokio::test]
-async fn what_is_marked_as_unread_is_so_for_oneself_alone_until_it_is_read_again() {
+async fn marking_as_unread_is_private_and_lasts_until_read() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -264,7 +264,7 @@ async fn what_is_marked_as_unread_is_so_for_oneself_alone_until_it_is_read_again
 }
 
 #[tokio::test]
-async fn what_was_read_just_before_does_not_take_an_unread_mark_away() {
+async fn an_earlier_read_receipt_does_not_clear_an_unread_mark() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -282,7 +282,7 @@ async fn what_was_read_just_before_does_not_take_an_unread_mark_away() {
 }
 
 #[tokio::test]
-async fn what_was_said_before_one_came_is_not_marked_as_unread_where_it_is_hidden() {
+async fn hidden_history_cannot_be_marked_as_unread() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let body = json!({ "kind": "private_channel", "title": "Plans", "history": "from_join", "member_ids": [ben.id] });
