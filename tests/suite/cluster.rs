@@ -20,7 +20,7 @@ async fn two() -> Application {
 }
 
 #[tokio::test]
-async fn news_crosses_instances() {
+async fn events_cross_instances() {
     let app = two().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let there = ben.at(&app.instances[1].url());
@@ -74,7 +74,7 @@ async fn two_instances_that_write_to_one_conversation_are_seen_in_one_order() {
 }
 
 #[tokio::test]
-async fn signing_out_on_one_instance_bites_on_the_other() {
+async fn signing_out_on_one_instance_holds_on_the_other() {
     let app = two().await;
     let anna = app.sign_up("Anna").await;
     let there = anna.at(&app.instances[1].url());
@@ -408,7 +408,7 @@ async fn a_client_that_tries_the_next_instance_sees_no_error_in_a_rolling_restar
 }
 
 #[tokio::test]
-async fn what_one_instance_learns_of_a_providers_key_the_other_knows() {
+async fn the_state_of_a_providers_key_is_shared_between_instances() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = Setup::new().instances(2).provider(&upstream).start().await;
     let admin = app.admin().await;

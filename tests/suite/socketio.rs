@@ -136,7 +136,7 @@ async fn a_sync_gives_events_and_then_its_acknowledgement() {
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_is_told_why() {
+async fn refused_socketio_connections_are_told_why() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut raw = open(&app.url()).await;

@@ -140,7 +140,7 @@ async fn an_answer_that_ends_tells_what_there_is() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_is_none_begins_afresh() {
+async fn an_invalid_cursor_starts_a_new_stream() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     for cursor in ["nonsense", "1.2", "99999999999999999999", "-1.-1.-1", &"9".repeat(5_000)] {
@@ -224,7 +224,7 @@ async fn goes_through(app: &Application, proxy: &str) {
 }
 
 #[tokio::test]
-async fn nginx_passes_it_on_at_once_though_nobody_told_it_to() {
+async fn nginx_with_default_settings_does_not_buffer_event_streams() {
     let app = Application::start().await;
     let nginx = Nginx::bare(&app.instances).await;
     goes_through(&app, &nginx.url()).await;
@@ -237,14 +237,14 @@ async fn nginx_passes_it_on_at_once_though_nobody_told_it_to() {
 }
 
 #[tokio::test]
-async fn nginx_as_it_is_shipped_passes_it_on_at_once() {
+async fn the_shipped_nginx_configuration_does_not_buffer_event_streams() {
     let app = Application::start().await;
     let nginx = Nginx::shipped(&app.instances).await;
     goes_through(&app, &nginx.url()).await;
 }
 
 #[tokio::test]
-async fn haproxy_as_it_is_shipped_passes_it_on_at_once() {
+async fn the_shipped_haproxy_configuration_does_not_buffer_event_streams() {
     let app = Application::start().await;
     let haproxy = Balancer::start(&app.instances).await;
     goes_through(&app, &haproxy.url()).await;

@@ -85,7 +85,7 @@ async fn a_ticket_opens_one_connection() {
 }
 
 #[tokio::test]
-async fn what_is_no_proper_handshake_is_refused_and_the_server_goes_on() {
+async fn malformed_handshakes_are_refused_and_the_server_continues() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let (url, bearer) = (app.url(), format!("authorization: Bearer {}", anna.access_token()));
@@ -228,7 +228,7 @@ async fn a_wrong_frame_in_messagepack_gets_an_error_too() {
 }
 
 #[tokio::test]
-async fn what_breaks_the_protocol_ends_the_connection_with_its_code() {
+async fn protocol_violations_close_the_connection_with_their_code() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let announced = |length: u64| [&[0x82, 0xFF][..], &length.to_be_bytes(), &[0; 4]].concat();
@@ -261,7 +261,7 @@ async fn what_breaks_the_protocol_ends_the_connection_with_its_code() {
 }
 
 #[tokio::test]
-async fn bytes_at_random_never_harm_the_others() {
+async fn random_bytes_never_harm_other_connections() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut witness = anna.connect().await;
@@ -305,7 +305,7 @@ async fn pings_are_answered_pieces_are_joined_and_a_goodbye_is_returned() {
 }
 
 #[tokio::test]
-async fn who_signs_out_is_put_out_on_that_device_only() {
+async fn signing_out_disconnects_that_device_only() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let phone = anna.another_device().await;
@@ -326,7 +326,7 @@ async fn a_connection_ends_with_the_token_that_opened_it() {
 }
 
 #[tokio::test]
-async fn who_gives_no_sign_of_life_is_cut_off_and_who_does_is_not() {
+async fn clients_without_heartbeat_are_disconnected() {
     let app = Setup::new().set("realtime.heartbeat_seconds", 1).start().await;
     let anna = app.sign_up("Anna").await;
     let mut socket = anna.connect().await;
@@ -363,7 +363,7 @@ async fn too_many_frames_end_the_connection() {
 }
 
 #[tokio::test]
-async fn a_person_has_so_many_connections_and_no_more() {
+async fn connections_per_user_are_limited() {
     let app = Setup::new().set("realtime.max_connections_per_user", 2).start().await;
     let anna = app.sign_up("Anna").await;
     let (one, _two) = (anna.connect().await, anna.connect().await);
@@ -419,7 +419,7 @@ async fn a_client_that_does_not_read_is_cut_off_and_can_catch_up() {
 }
 
 #[tokio::test]
-async fn a_stop_says_goodbye_with_1012_and_ends_well() {
+async fn stopping_closes_connections_with_1012() {
     let mut app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut sockets = vec![anna.connect().await, anna.connect_with(Codec::MessagePack).await];

@@ -6,7 +6,7 @@ use support::{Application, Setup};
 const KIB: usize = 1024;
 
 #[tokio::test]
-async fn strangers_send_no_more_than_what_they_are_asked_for() {
+async fn unauthenticated_bodies_are_limited_by_their_endpoint() {
     let app = Application::start().await;
     let stranger = app.anonymous();
     let send = |path: &str, kind: &'static str, length: usize| {
@@ -21,7 +21,7 @@ async fn strangers_send_no_more_than_what_they_are_asked_for() {
 }
 
 #[tokio::test]
-async fn what_there_is_never_memory_for_is_too_large() {
+async fn bodies_beyond_the_memory_limit_are_too_large() {
     let setup = Setup::new().set("rate_limit.enabled", true).set("server.body_bytes_per_user", 128 * KIB);
     let app = setup.start().await;
     let anna = app.sign_up("Anna").await;

@@ -52,7 +52,7 @@ async fn a_message_that_never_ends_is_cut_off_at_its_limit() {
 }
 
 #[tokio::test]
-async fn what_is_small_only_on_the_wire_is_cut_off_too() {
+async fn compressed_messages_are_limited_by_their_uncompressed_size() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let memory = app.instances[0].memory();

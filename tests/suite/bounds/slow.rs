@@ -44,7 +44,7 @@ async fn remains(stuck: &mut Raw) -> (i64, Option<u16>) {
 }
 
 #[tokio::test]
-async fn many_that_stop_reading_are_cut_off_and_the_others_notice_nothing() {
+async fn stalled_readers_are_disconnected_without_affecting_others() {
     const STUCK: usize = 30;
     const MESSAGES: i64 = 250;
     let app =
@@ -84,7 +84,7 @@ async fn many_that_stop_reading_are_cut_off_and_the_others_notice_nothing() {
 
 /// More waits for it for a long time than for one that has stopped, but its socket takes something all the time.
 #[tokio::test]
-async fn a_reader_that_reads_is_not_cut_off() {
+async fn a_slow_reader_is_not_disconnected() {
     const MESSAGES: i64 = 600;
     let app = Setup::new().set("realtime.backlog_bytes", 65_536).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -117,7 +117,7 @@ async fn a_reader_that_reads_is_not_cut_off() {
 
 /// Nothing more comes for it, so it is noticed though nobody writes to it.
 #[tokio::test]
-async fn one_that_has_stopped_is_let_go_a_second_later_though_nothing_more_comes_for_it() {
+async fn a_stalled_reader_is_disconnected_within_a_second_without_more_traffic() {
     const MESSAGES: i64 = 120;
     let app = Setup::new().set("realtime.backlog_bytes", 65_536).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -133,7 +133,7 @@ async fn one_that_has_stopped_is_let_go_a_second_later_though_nothing_more_comes
 }
 
 #[tokio::test]
-async fn a_stuck_stream_is_cut_off_and_goes_on_without_loss() {
+async fn a_stalled_event_stream_is_cut_off_and_resumes_without_loss() {
     const MESSAGES: i64 = 250;
     let app =
         Setup::new().set("realtime.backlog_bytes", 65_536).set("realtime.max_backlog_bytes", 65_536).start().await;
@@ -202,7 +202,7 @@ async fn a_frozen_socket_is_noticed_by_the_heartbeat() {
 }
 
 #[tokio::test]
-async fn a_client_that_vanished_is_let_go_even_when_it_has_long_been_told_goodbye() {
+async fn a_vanished_client_is_released_after_the_close_frame() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let before = connections(&app);

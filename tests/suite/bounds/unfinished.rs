@@ -88,7 +88,7 @@ async fn a_head_without_end_is_refused_by_its_length() {
 }
 
 #[tokio::test]
-async fn who_does_not_introduce_themselves_is_put_out() {
+async fn connections_without_authentication_are_closed() {
     let app = Application::start().await;
     let before = connections(&app);
     let mut silent = Vec::new();
@@ -104,7 +104,7 @@ async fn who_does_not_introduce_themselves_is_put_out() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_nobody_reads_does_not_stay() {
+async fn an_unread_refusal_does_not_keep_its_connection() {
     let app = Application::start().await;
     let before = connections(&app);
     let mut unread = Vec::new();

@@ -11,7 +11,7 @@ async fn texts(socket: &mut Socket) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn each_is_told_once_wherever_they_are() {
+async fn notifications_arrive_once_on_whichever_instance() {
     let app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let there = ben.at(&app.instances[1].url());
@@ -40,7 +40,7 @@ async fn each_is_told_once_wherever_they_are() {
 }
 
 #[tokio::test]
-async fn nobody_is_woken_for_what_another_instance_shows_them() {
+async fn no_push_is_sent_for_conversations_open_on_another_instance() {
     let app = Setup::new().instances(2).set("outgoing.allow", "127.0.0.1").start().await;
     let service = PushService::start().await;
     let anna = app.sign_up("Anna").await;

@@ -5,7 +5,7 @@ use support::{Setup, wait_until};
 use crate::search::{finds, found};
 
 #[tokio::test]
-async fn what_one_instance_takes_is_found_at_the_other() {
+async fn messages_sent_to_one_instance_are_found_on_the_other() {
     let mut app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

@@ -90,7 +90,7 @@ async fn behind_a_balancer_a_session_goes_its_way_to_the_socket() {
 }
 
 #[tokio::test]
-async fn when_the_owner_dies_its_clients_learn_it_at_once() {
+async fn clients_of_a_killed_instance_are_told_at_once() {
     let mut app = two().await;
     let ben = app.sign_up("Ben").await;
     let [owner, other] = [0, 1].map(|n| app.instances[n].url());
@@ -119,7 +119,7 @@ async fn when_the_owner_dies_its_clients_learn_it_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_made_up_goes_nowhere_and_nothing_goes_in_circles() {
+async fn unknown_sessions_and_forwarded_requests_are_not_forwarded() {
     let app = two().await;
     let ben = app.sign_up("Ben").await;
     let [owner, other] = [0, 1].map(|n| app.instances[n].url());
@@ -156,7 +156,7 @@ async fn what_is_made_up_goes_nowhere_and_nothing_goes_in_circles() {
 }
 
 #[tokio::test]
-async fn an_instance_that_stops_lets_go_of_what_it_has_handed_on() {
+async fn a_stopping_instance_ends_its_forwarded_requests() {
     let mut app = two().await;
     let ben = app.sign_up("Ben").await;
     let owner = app.instances[0].url();

@@ -333,7 +333,7 @@ async fn who_leaves_is_let_go() {
 }
 
 #[tokio::test]
-async fn who_does_not_fetch_is_cut_off_and_can_come_back_without_loss() {
+async fn a_client_that_stops_polling_is_cut_off_and_returns_without_loss() {
     let app =
         Setup::new().set("realtime.heartbeat_seconds", 20).set("realtime.max_backlog_bytes", 262_144).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
