@@ -168,7 +168,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn all_instances_ask_a_provider_that_one_was_told_of() {
+    async fn a_provider_added_on_one_instance_is_used_by_all() {
         let upstream = Upstream::start(UpstreamKind::OpenAi).await;
         let app = sealing(setup()).instances(2).start().await;
         let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);

@@ -6,7 +6,7 @@ use support::{Caller, Credentials};
 use super::*;
 
 #[tokio::test]
-async fn a_question_is_answered_and_says_who_did() {
+async fn answers_name_the_model_that_gave_them() {
     let stage = Stage::start().await;
     stage.upstream.then(Behaviour::answer("Hello there."));
     let answer = stage.program.post("/v1/chat/completions", question(false)).await;

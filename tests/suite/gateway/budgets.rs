@@ -93,7 +93,7 @@ async fn what_a_key_spends_is_booked_once_and_a_used_up_budget_says_so_of_every_
 }
 
 #[tokio::test]
-async fn what_failed_before_it_said_anything_is_free() {
+async fn calls_that_fail_before_any_output_are_free() {
     let (stage, key, caller) = spending(1_000_000).await;
     stage.upstream.always(Behaviour::Refuse(400, None));
     assert_eq!(caller.post("/v1/chat/completions", question(false)).await.status, 400);
@@ -103,7 +103,7 @@ async fn what_failed_before_it_said_anything_is_free() {
 }
 
 #[tokio::test]
-async fn whoever_has_too_little_left_is_told_before_an_assistant_is_asked() {
+async fn an_insufficient_budget_is_refused_before_the_assistant_is_asked() {
     let setup = Setup::new().set("gateway.assumed_output", 100).set("ai.context_tokens", 1_000);
     let mut chat = Chat::start(setup, UpstreamKind::OpenAi).await;
     let admin = chat.app.admin().await;

@@ -51,7 +51,7 @@ async fn the_same_question_of_the_same_key_is_asked_once_and_costs_once() {
 }
 
 #[tokio::test]
-async fn only_what_asks_for_it_is_answered_from_the_cache() {
+async fn only_requests_that_opt_in_are_answered_from_the_cache() {
     let stage = Stage::start().await;
     let key = keys::make(&stage.anna, json!({})).await;
     let (path, program) = ("/v1/chat/completions", caller(&stage, &key));

@@ -44,7 +44,7 @@ async fn leave(mut stage: Stage, socket: TcpStream, times: usize) -> Stage {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_takes_its_question_along() {
+async fn a_disconnecting_client_cancels_its_request() {
     let mut stage = Stage::start().await;
 
     // In a stream that has fallen silent.

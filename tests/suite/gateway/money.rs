@@ -341,7 +341,7 @@ async fn a_server_that_takes_no_notice_of_a_limit_is_not_heard_to_the_end() {
 }
 
 #[tokio::test]
-async fn what_died_before_it_said_anything_is_free_and_what_broke_off_is_counted_once() {
+async fn failures_before_output_are_free_and_broken_streams_are_charged_once() {
     for kind in UpstreamKind::ALL {
         let (stage, key, caller) = budgets::spending_on(kind, 100_000).await;
         let refusal = json!({ "error": { "message": "It said nothing. ".repeat(200), "type": "server_error", "code": 500, "status": "INTERNAL" }, "type": "error" });
@@ -381,7 +381,7 @@ async fn what_died_before_it_said_anything_is_free_and_what_broke_off_is_counted
 }
 
 #[tokio::test]
-async fn who_leaves_in_the_middle_pays_for_what_was_said() {
+async fn a_client_that_disconnects_pays_for_the_output_so_far() {
     let (stage, key, caller) = spending(100_000).await;
     stage.upstream.always(Behaviour::stall("One two three four "));
     for style in API_STYLES {
@@ -414,7 +414,7 @@ async fn who_leaves_in_the_middle_pays_for_what_was_said() {
 }
 
 #[tokio::test]
-async fn what_was_answered_before_a_kill_is_counted() {
+async fn answers_before_a_kill_are_charged() {
     const CALLS: usize = 12;
     let (mut stage, key, caller) = spending(100_000).await;
     for caller in [&caller, &stage.program] {

@@ -122,7 +122,7 @@ async fn no_field_of_the_wrong_kind_is_the_servers_fault() {
 }
 
 #[tokio::test]
-async fn what_most_libraries_of_json_read_is_read() {
+async fn lenient_json_of_common_libraries_is_accepted() {
     for kind in UpstreamKind::ALL {
         let stage = Stage::with(Setup::new(), kind).await;
         for (style, most) in API_STYLES.into_iter().zip(["max_tokens", "max_output_tokens", "max_tokens"]) {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_chooses_another_model_or_price_passes_only_where_the_settings_say_so() {
+async fn parameters_that_change_model_or_price_pass_only_where_allowed() {
     let extra = json!({ "models": ["dear"], "provider": { "order": ["x"] }, "service_tier": "priority", "store": true,
         "odd": { "provider": 1 } });
     for (kind, style) in [(UpstreamKind::OpenAi, API_STYLES[0]), (UpstreamKind::Anthropic, API_STYLES[2])] {

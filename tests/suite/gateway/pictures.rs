@@ -59,7 +59,7 @@ async fn gemini_is_sent_what_a_program_names_by_its_address() {
 }
 
 #[tokio::test]
-async fn what_must_not_be_reached_is_not_fetched() {
+async fn picture_urls_of_internal_addresses_are_not_fetched() {
     let address = web().await;
     let stage = Stage::with(Setup::new(), UpstreamKind::Gemini).await;
     for address in

@@ -89,7 +89,7 @@ async fn a_wrong_question_is_refused_before_anybody_is_asked() {
 }
 
 #[tokio::test]
-async fn too_many_questions_are_told_when_to_come_again() {
+async fn rate_limited_requests_are_told_when_to_retry() {
     let setup = Setup::new()
         .set("rate_limit.enabled", true)
         .set("rate_limit.gateway.strategy", "fixed_window")
@@ -108,7 +108,7 @@ async fn too_many_questions_are_told_when_to_come_again() {
 }
 
 #[tokio::test]
-async fn what_a_provider_refuses_is_told_with_its_wait() {
+async fn provider_refusals_are_passed_on_with_their_retry_after() {
     let stage = Stage::start().await;
     stage.upstream.always(Behaviour::Refuse(429, Some(30)));
     let answer = stage.program.post("/v1/chat/completions", question(false)).await;

@@ -43,7 +43,7 @@ fn tool_round(call_ids: [&str; 2]) -> Value {
 }
 
 #[tokio::test]
-async fn what_a_model_takes_can_be_said_by_the_operator() {
+async fn the_operator_can_override_model_parameters() {
     for (takes, thinks, temperature, max_tokens) in [
         ("any any", true, Value::Null, 5_000),
         ("none any 100", false, json!(0.5), 100),
@@ -64,7 +64,7 @@ async fn what_a_model_takes_can_be_said_by_the_operator() {
 }
 
 #[tokio::test]
-async fn what_a_model_takes_can_be_said_by_an_administrator() {
+async fn an_administrator_can_override_model_parameters() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Anthropic).await;
     let (admin, path) = (stage.app.admin().await, "/r1/admin/models/small");
     for (definition, thinks, temperature, max_tokens) in [
@@ -385,7 +385,7 @@ async fn a_message_begins_once_and_a_thought_after_a_call_is_a_block_of_its_own(
 
 /// A server that leaves out the role and the reason of the end: libraries fail without them.
 #[tokio::test]
-async fn what_a_server_leaves_out_of_its_stream_is_there() {
+async fn missing_parts_of_a_providers_stream_are_filled_in() {
     let stage = Stage::start().await;
     let bare = |delta: Value| json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "small", "choices": [{ "index": 0, "delta": delta }] });
     let said = vec![bare(json!({ "content": "One " })), bare(json!({ "content": "two." })), bare(json!({}))];

@@ -34,7 +34,7 @@ impl Two {
 }
 
 #[tokio::test]
-async fn what_fails_before_its_first_frame_is_asked_of_another_and_what_fails_later_is_not() {
+async fn failures_before_the_first_frame_fall_back_to_another_deployment() {
     let Two { stage, second } = Two::start("key-one").await;
     second.always(Behaviour::answer("From the second."));
     // A refusal, also as the first frame of a stream, and a stream with nothing in it.
@@ -126,7 +126,7 @@ async fn a_provider_that_knows_no_stream_options_is_asked_without() {
 }
 
 #[tokio::test]
-async fn what_a_caller_asks_for_in_stream_options_is_the_callers_to_mend() {
+async fn invalid_stream_options_of_the_caller_are_refused() {
     let setup = Setup::new().set("ai.providers.fake.responses", true);
     let stage = Stage::with(setup, UpstreamKind::OpenAi).await;
     stage.upstream.always(Behaviour::answer("Hello from the upstream."));
@@ -203,7 +203,7 @@ async fn one_members_large_question_takes_nothing_from_others() {
 }
 
 #[tokio::test]
-async fn what_is_refused_for_its_size_goes_to_a_model_that_takes_more() {
+async fn requests_too_large_for_a_model_go_to_its_fallback() {
     let Two { stage, second } = Two::start("key-one").await;
     second.always(Behaviour::answer("From the larger one."));
     let definition = json!({
@@ -249,7 +249,7 @@ async fn a_refused_key_is_off_and_comes_back_by_a_probe() {
 }
 
 #[tokio::test]
-async fn a_dead_provider_delays_nothing() {
+async fn an_unreachable_provider_delays_no_other_request() {
     // One that takes connections and never says a word, and one that nobody listens for.
     let silent = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
