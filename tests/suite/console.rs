@@ -181,7 +181,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn what_was_late_while_redis_was_away_is_counted_on_all_instances() {
+    async fn late_deliveries_during_a_redis_outage_are_counted_on_all_instances() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
         let chat = anna.open_single(&ben).await;

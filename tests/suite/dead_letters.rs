@@ -20,7 +20,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn what_failed_too_often_is_a_dead_letter_that_can_be_put_back_or_deleted() {
+async fn jobs_that_fail_too_often_are_dead_letters_to_requeue_or_delete() {
     // Nobody answers at this address.
     let setup = Setup::new().set("mail.smtp_url", "smtp://127.0.0.1:9");
     let app = setup.set("jobs.backoff", "1").set("jobs.max_attempts", "2").start().await;
@@ -68,7 +68,7 @@ async fn what_failed_too_often_is_a_dead_letter_that_can_be_put_back_or_deleted(
 }
 
 #[tokio::test]
-async fn what_fails_waits_before_it_is_tried_again() {
+async fn failed_jobs_wait_before_their_retry() {
     let setup = Setup::new().set("mail.smtp_url", "smtp://127.0.0.1:9").set("jobs.backoff", "3600,60");
     let app = setup.start().await;
     let admin = app.admin().await;

@@ -69,7 +69,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn a_scanner_is_kept_out_until_an_admin_lets_it_in() {
+async fn a_scanner_is_banned_until_an_admin_lifts_the_ban() {
     let app = behind_a_proxy().start().await;
     let (scanner, admin) = (app.anonymous(), app.admin().await);
     scan(&scanner, "203.0.113.7", 3).await;
@@ -188,7 +188,7 @@ async fn an_address_is_what_the_trusted_proxy_says_and_nothing_that_the_client_a
 }
 
 #[tokio::test]
-async fn what_a_client_writes_before_its_address_is_not_even_read() {
+async fn forwarded_addresses_before_that_of_the_proxy_are_ignored() {
     let app = behind_a_proxy().start().await;
     let caller = app.anonymous();
     let status = async |forwarded: &[u8], path: &str| {
@@ -306,7 +306,7 @@ async fn behind_the_shipped_proxies_nobody_chooses_their_address_or_their_countr
 }
 
 #[tokio::test]
-async fn where_no_proxy_is_trusted_nobody_can_say_that_they_are_somebody_else() {
+async fn without_a_trusted_proxy_forwarded_addresses_are_ignored() {
     let app = directly().start().await;
     let caller = app.anonymous();
     for lie in ["198.51.100.1", "198.51.100.2", "198.51.100.3"] {
@@ -316,7 +316,7 @@ async fn where_no_proxy_is_trusted_nobody_can_say_that_they_are_somebody_else() 
 }
 
 #[tokio::test]
-async fn one_network_of_ipv6_is_one_caller() {
+async fn an_ipv6_network_counts_as_one_caller() {
     let app = behind_a_proxy().start().await;
     let caller = app.anonymous();
     for host in ["1", "2", "ffff:3"] {
@@ -434,7 +434,7 @@ async fn a_flood_on_a_socket_is_no_violation_of_its_address() {
 }
 
 #[tokio::test]
-async fn what_is_done_to_accounts_is_written_down() {
+async fn account_actions_are_written_to_the_audit_log() {
     let app = Application::start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     app.anonymous().sign_in(&anna.email, "Wrong-Horse-9-Battery").await.refused(401, "invalid_credentials");

@@ -119,7 +119,7 @@ async fn of_calls_at_the_same_time_only_the_limit_is_told() {
 }
 
 #[tokio::test]
-async fn people_are_put_together_only_so_often() {
+async fn creating_conversations_and_adding_members_share_a_rate_limit() {
     let app = limited("conversation", "sliding_window", 4).start().await;
     let names = ["Anna", "Ben", "Cleo", "Dora"];
     let people = futures_util::future::join_all(names.map(|name| app.sign_up(name))).await;

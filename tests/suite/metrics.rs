@@ -114,7 +114,7 @@ async fn everything_that_dashboard_and_alerts_ask_for_is_there() {
 }
 
 #[tokio::test]
-async fn nothing_that_anybody_asks_makes_it_grow_or_stands_in_it() {
+async fn requests_neither_grow_the_metrics_nor_appear_in_them() {
     let (app, url) = watched(Setup::new()).await;
     let anna = live_quietly(&app).await;
     let before = read(&url).await;
@@ -147,7 +147,7 @@ async fn live_quietly(app: &Application) -> Member {
 }
 
 #[tokio::test]
-async fn they_are_at_no_address_that_people_reach_and_an_address_that_is_taken_stops_nothing() {
+async fn metrics_have_a_private_address_and_a_taken_address_stops_nothing() {
     let (mut app, url) = watched(Setup::new()).await;
     assert!(!app.anonymous().get("/metrics").await.text().contains("natter_"));
     assert_eq!(reqwest::get(url.replace("/metrics", "/health")).await.unwrap().status(), 404);

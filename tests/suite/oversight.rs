@@ -25,7 +25,7 @@ async fn actions(admin: &Member) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn people_are_found_however_their_names_are_typed() {
+async fn accounts_are_found_by_any_spelling_of_their_name() {
     let app = Application::start().await;
     let admin = app.admin().await;
     for (name, typed) in [
@@ -75,7 +75,7 @@ async fn anybody_is_found_without_knowing_a_workspace() {
 }
 
 #[tokio::test]
-async fn who_is_suspended_is_out_at_once_and_back_when_restored() {
+async fn a_suspended_account_is_signed_out_at_once_until_restored() {
     let app = Application::start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let program = anna.program(&["read", "write"]).await;
@@ -112,7 +112,7 @@ async fn who_is_suspended_is_out_at_once_and_back_when_restored() {
 }
 
 #[tokio::test]
-async fn who_was_idle_is_found_and_several_are_suspended_restored_and_signed_out_at_once() {
+async fn idle_accounts_are_found_and_changed_in_batches() {
     let mail = MailServer::start().await;
     let app = Setup::new().set("mail.smtp_url", mail.url()).start().await;
     let [admin, anna, ben, carl] =
@@ -162,7 +162,7 @@ async fn who_was_idle_is_found_and_several_are_suspended_restored_and_signed_out
 }
 
 #[tokio::test]
-async fn what_somebody_has_paid_for_stands_in_the_list() {
+async fn the_account_list_shows_paid_plans() {
     let app = Setup::new().set("payment.demo.enabled", true).start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     assert_eq!(users(&admin, "q=Anna").await[0]["plan"], Value::Null);
@@ -176,7 +176,7 @@ async fn what_somebody_has_paid_for_stands_in_the_list() {
 }
 
 #[tokio::test]
-async fn an_admin_is_always_left() {
+async fn the_last_administrator_cannot_be_removed() {
     let app = Application::start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let (own, annas) = (format!("/r1/admin/users/{}", admin.id), format!("/r1/admin/users/{}", anna.id));
@@ -201,7 +201,7 @@ async fn an_admin_is_always_left() {
 }
 
 #[tokio::test]
-async fn somebody_is_let_in_or_out_by_an_admin() {
+async fn administrators_end_sessions_and_reset_passwords() {
     let app = Application::start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let path = format!("/r1/admin/users/{}", anna.id);
@@ -280,7 +280,7 @@ async fn a_persons_data_and_the_end_of_their_account_on_request() {
 }
 
 #[tokio::test]
-async fn what_lets_in_or_ends_asks_for_a_fresh_sign_in() {
+async fn granting_access_and_deleting_require_a_fresh_sign_in() {
     let app = Setup::new().set("auth.fresh_for", 1).start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);
     let path = format!("/r1/admin/users/{}", anna.id);

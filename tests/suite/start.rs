@@ -20,7 +20,7 @@ async fn it_serves_without_any_configuration_beyond_its_database() {
 }
 
 #[tokio::test]
-async fn a_copy_of_the_database_alone_opens_nothing() {
+async fn the_database_cannot_be_used_without_its_key_file() {
     let mut app = Setup::new().on(Engine::Sqlite).start().await;
     let anna = app.sign_up("Anna").await;
     let clear =
@@ -49,7 +49,7 @@ async fn an_instance_that_is_told_to_stop_is_no_longer_listed() {
 }
 
 #[tokio::test]
-async fn a_folder_on_sqlite_is_served_by_one_at_a_time() {
+async fn one_instance_at_a_time_serves_a_sqlite_folder() {
     let mut app = Setup::new().on(Engine::Sqlite).start().await;
     let output = tokio::time::timeout(PATIENCE, app.command(&["serve"])).await.expect("it does not serve");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -84,7 +84,7 @@ async fn health_names_its_dependencies() {
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_with_zero() {
+async fn sigterm_exits_with_status_zero() {
     let mut app = Application::start().await;
     let member = app.sign_up("Anna").await;
     let mut socket = member.connect().await;

@@ -17,7 +17,7 @@ const HEAD: &str = "# endpoint | access | key | limit | nobody | expired token |
                     | admin of another workspace | admin of the installation | guest | member | owner\n";
 
 #[tokio::test]
-async fn who_may_call_what_is_as_it_was_decided() {
+async fn the_access_matrix_matches_the_committed_one() {
     let world = World::start().await;
     let (nobody, expired) = (world.anonymous(), world.expired());
     let mut matrix = HEAD.to_owned();

@@ -180,7 +180,7 @@ async fn unknown_paths_and_methods_are_told_so() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_none_are_refused() {
+async fn invalid_credentials_are_refused() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let (head, rest) = anna.access_token().split_once('.').unwrap();

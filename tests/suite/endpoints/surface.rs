@@ -43,7 +43,7 @@ async fn the_log_holds_routes_and_no_secrets() {
 }
 
 #[tokio::test]
-async fn every_answer_tells_browsers_how_little_they_may_do_with_it() {
+async fn every_answer_has_the_security_headers() {
     let app = Setup::new().set("server.public_url", "https://chat.example").start().await;
     for path in ["/r1/users/me", "/r1/nothing", "/health", "/openapi.json", "/docs/", "/"] {
         let answer = app.anonymous().get(path).await;
@@ -105,7 +105,7 @@ async fn only_the_origins_that_are_configured_may_read_answers_in_a_browser() {
 }
 
 #[tokio::test]
-async fn a_head_without_its_body_can_be_asked_for() {
+async fn head_requests_are_answered_without_a_body() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let whole = anna.get("/r1/users/me").await;
@@ -116,7 +116,7 @@ async fn a_head_without_its_body_can_be_asked_for() {
 
 /// Bytes that are no request, and requests that never end: the connection ends, the server goes on.
 #[tokio::test]
-async fn what_is_no_request_does_no_harm() {
+async fn malformed_requests_do_no_harm() {
     let app = Application::start().await;
     let address = app.url().trim_start_matches("http://").to_owned();
     let long = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(300_000));

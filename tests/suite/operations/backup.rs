@@ -53,7 +53,7 @@ impl Stage {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_before_a_backup_is_there_after_it_is_restored_elsewhere() {
+async fn a_restored_backup_has_everything_acknowledged_before_it() {
     let mut stage = Stage::start().await;
     let upload = stage.anna.upload("plan.txt", "text/plain", "our plan").await;
     stage.anna.send_files(&stage.chat, "look", &[&upload]).await.data_with(201);
@@ -103,7 +103,7 @@ async fn what_was_acknowledged_before_a_backup_is_there_after_it_is_restored_els
 }
 
 #[tokio::test]
-async fn nothing_is_written_over_and_nothing_damaged_is_restored() {
+async fn restore_overwrites_nothing_and_refuses_damaged_archives() {
     let stage = Stage::start().await;
     stage.anna.send_message(&stage.chat, "hello").await;
     let upload =

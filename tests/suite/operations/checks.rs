@@ -33,7 +33,7 @@ async fn the_console_is_told_what_the_doctor_says() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_with_what_to_do_and_without_secrets() {
+async fn failed_checks_say_what_to_do_and_reveal_no_secrets() {
     let setup = Setup::new()
         .set("mail.smtp_url", "smtp://natter:hunter22@127.0.0.1:9")
         .set("jobs.max_attempts", 1)

@@ -73,7 +73,7 @@ async fn ask(stream: &mut TcpStream, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn when_files_run_out_who_is_there_is_served_and_others_come_in_later() {
+async fn without_free_file_descriptors_open_connections_are_served() {
     let app = Setup::new().start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -146,7 +146,7 @@ async fn may_mount() -> bool {
 }
 
 #[tokio::test]
-async fn names_that_nobody_resolves_make_only_those_wait_who_need_them() {
+async fn a_silent_resolver_delays_only_requests_that_need_it() {
     if !may_mount().await {
         eprintln!("nobody may mount here: not tested");
         return;
@@ -182,7 +182,7 @@ async fn names_that_nobody_resolves_make_only_those_wait_who_need_them() {
 
 /// A Redis whose memory is used up answers, and takes nothing in.
 #[tokio::test]
-async fn a_redis_without_memory_stops_nothing() {
+async fn a_redis_that_is_out_of_memory_stops_nothing() {
     if Engine::of_this_run() != Engine::Postgres {
         return;
     }

@@ -104,7 +104,7 @@ async fn a_collector_that_is_away_or_silent_harms_nothing() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_as_it_is_asked_for_is_said_at_the_start() {
+async fn an_unsupported_otlp_protocol_stops_the_start() {
     let app = Application::start().await;
     let mut settings = app.settings().to_vec();
     settings.push(("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "http://127.0.0.1:4317".to_owned()));

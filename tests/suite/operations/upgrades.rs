@@ -162,7 +162,7 @@ mod cluster {
 
     /// Two of the release before under load; the schema goes up, this release comes beside them and takes over; then all of it back.
     #[tokio::test]
-    async fn the_release_before_and_this_one_run_beside_each_other_and_nothing_is_lost() {
+    async fn the_previous_release_and_this_one_run_side_by_side_without_loss() {
         let Some(previous) = env::var_os(PREVIOUS).map(PathBuf::from) else {
             println!("left out: {PREVIOUS} is not set; `scripts/test long` sets it where there is a tag");
             return;

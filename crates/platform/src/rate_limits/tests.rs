@@ -227,7 +227,7 @@ async fn without_redis_every_instance_counts_for_itself() {
 }
 
 #[tokio::test]
-async fn one_network_of_ipv6_is_one_caller() {
+async fn an_ipv6_network_counts_as_one_caller() {
     let limits = Limits::new(&config("fixed_window", 1, DAY), Clock::system(), None);
     let from = |address: &str| Subject::Address(address.parse().unwrap());
     assert!(take(&limits, from("2001:db8:0:1::1")).await.0.check().is_ok());
