@@ -359,7 +359,7 @@ async fn ones_own_tasks_are_listed_over_all_boards_that_one_may_read() {
 }
 
 #[tokio::test]
-async fn what_is_archived_is_off_the_board_until_it_is_brought_back() {
+async fn archived_tasks_are_off_the_board_until_restored() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -407,7 +407,7 @@ async fn what_is_archived_is_off_the_board_until_it_is_brought_back() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_named_and_everything_has_an_end() {
+async fn invalid_board_fields_are_named_and_boards_are_limited() {
     let app = Application::start().await;
     let (anna, ben, dora) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Dora").await);
     let (chat, other) = (anna.open_single(&ben).await, anna.open_single(&dora).await);
@@ -462,7 +462,7 @@ async fn reminders(of: &Member) -> Vec<(Value, Value)> {
 }
 
 #[tokio::test]
-async fn whoever_is_to_do_a_task_is_reminded_once_before_it_is_due() {
+async fn the_assignee_is_reminded_once_before_a_task_is_due() {
     let mut app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = anna.open_group("Release", &[&ben, &carl]).await;

@@ -84,7 +84,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn everyone_is_told_and_who_comes_later_reads_what_lasts() {
+async fn announcements_reach_everyone_online_and_later_visitors() {
     let app = Application::start().await;
     let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
     let mut socket = anna.connect().await;
@@ -274,7 +274,7 @@ async fn announcements_are_listed_by_what_has_become_of_them() {
 }
 
 #[tokio::test]
-async fn what_is_put_away_is_put_away_on_all_devices() {
+async fn dismissing_an_announcement_dismisses_it_on_all_devices() {
     let app = Application::start().await;
     let (anna, admin) = (app.sign_up("Anna").await, app.admin().await);
     let mut other = anna.another_device().await.connect().await;
@@ -289,7 +289,7 @@ async fn what_is_put_away_is_put_away_on_all_devices() {
 }
 
 #[tokio::test]
-async fn it_begins_and_ends_when_it_was_to_though_the_program_was_started_again() {
+async fn announcements_begin_and_end_on_time_across_a_restart() {
     let mut app = Application::start().await;
     let (anna, admin) = (app.sign_up("Anna").await, app.admin().await);
     let (start, end) = (Duration::from_secs(4), Duration::from_secs(7));
@@ -336,7 +336,7 @@ async fn a_mail_goes_to_everyone_concerned_once() {
 }
 
 #[tokio::test]
-async fn it_stands_among_what_people_are_told_of_until_it_is_withdrawn() {
+async fn announcements_are_listed_as_notifications_until_withdrawn() {
     let app = Application::start().await;
     let (anna, ben, cy, admin) =
         (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cy").await, app.admin().await);
@@ -453,7 +453,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn another_instance_begins_what_the_one_that_is_gone_was_to_begin() {
+    async fn another_instance_starts_a_dead_instances_announcements() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, admin) = (app.sign_up("Anna").await, app.admin().await);
         let mut socket = anna.at(&app.instances[1].url()).connect().await;

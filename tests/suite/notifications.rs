@@ -60,7 +60,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn whoever_is_mentioned_is_told_and_nobody_else() {
+async fn mentioned_members_are_notified_and_nobody_else() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let chat = channel(&anna, &[&ben, &carl]).await;
@@ -97,7 +97,7 @@ async fn whoever_is_mentioned_is_told_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_read_of_one_keeps_nobody_else_from_being_told() {
+async fn unreadable_settings_of_one_keep_nobody_else_from_being_notified() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let (of_ben, of_carl) = (anna.open_single(&ben).await, anna.open_single(&carl).await);
@@ -113,7 +113,7 @@ async fn what_can_not_be_read_of_one_keeps_nobody_else_from_being_told() {
 }
 
 #[tokio::test]
-async fn unread_messages_of_a_conversation_are_one() {
+async fn unread_messages_of_a_conversation_share_one_notification() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -136,7 +136,7 @@ async fn unread_messages_of_a_conversation_are_one() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_or_edited_away_is_withdrawn() {
+async fn notifications_are_withdrawn_when_their_message_is_deleted_or_edited() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = channel(&anna, &[&ben]).await;

@@ -206,7 +206,7 @@ async fn a_link_shows_its_page_to_those_who_may_read_it() {
 }
 
 #[tokio::test]
-async fn what_is_no_page_has_no_preview() {
+async fn links_to_anything_but_pages_have_no_preview() {
     let site = Site::start("127.0.0.2", "127.0.0.1:1").await;
     let app = Setup::new().set("outgoing.allow", "127.0.0.2").start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

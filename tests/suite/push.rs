@@ -31,7 +31,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
 }
 
 #[tokio::test]
-async fn nobody_is_woken_who_chose_not_to_be_disturbed_on_another_device() {
+async fn do_not_disturb_on_one_device_suppresses_push_on_all() {
     let (app, service) = (allowed().await, PushService::start().await);
     let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
     ben.post(SUBSCRIPTIONS, service.subscription("phone")).await.data_with(201);
@@ -44,7 +44,7 @@ async fn nobody_is_woken_who_chose_not_to_be_disturbed_on_another_device() {
 }
 
 #[tokio::test]
-async fn a_device_is_woken_for_what_nobody_looks_at() {
+async fn a_device_gets_a_push_for_conversations_not_on_screen() {
     let (app, service) = (allowed().await, PushService::start().await);
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let key = ben.get("/r1/push/key").await.data()["key"].as_str().unwrap().to_owned();
@@ -116,7 +116,7 @@ async fn an_announcement_wakes_devices_but_nobody_who_is_not_to_be_disturbed() {
 }
 
 #[tokio::test]
-async fn what_a_push_service_answers_is_heeded() {
+async fn answers_of_the_push_service_are_respected() {
     let (app, service) = (allowed().await, PushService::start().await);
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     ben.post(SUBSCRIPTIONS, service.subscription("a")).await.data_with(201);
@@ -151,7 +151,7 @@ async fn what_a_push_service_answers_is_heeded() {
 }
 
 #[tokio::test]
-async fn only_what_can_be_a_device_is_taken() {
+async fn invalid_push_subscriptions_are_refused() {
     let app = Application::start().await;
     let ben = app.sign_up("Ben").await;
     let service = PushService::start().await;

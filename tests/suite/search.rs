@@ -223,7 +223,7 @@ async fn operators(app: &Application) {
 
 /// On one side of the date line it is always a later day than on the other.
 #[tokio::test]
-async fn days_are_those_of_where_one_is() {
+async fn search_days_follow_the_given_time_zone() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -262,7 +262,7 @@ async fn days_are_those_of_where_one_is() {
 }
 
 #[tokio::test]
-async fn only_who_may_read_a_message_now_finds_it() {
+async fn messages_are_found_only_by_their_current_readers() {
     readers(&Application::start().await).await;
 }
 
@@ -310,7 +310,7 @@ async fn readers(app: &Application) {
 
 /// The words that are known are everyone's.
 #[tokio::test]
-async fn what_begins_so_is_found_however_many_words_of_others_do() {
+async fn prefixes_are_found_however_many_words_of_others_match() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let hidden = anna.open_channel("private_channel", "Hidden").await;
@@ -328,7 +328,7 @@ async fn what_begins_so_is_found_however_many_words_of_others_do() {
 }
 
 #[tokio::test]
-async fn how_far_was_searched_tells_nothing_of_what_may_not_be_read() {
+async fn the_searched_range_reveals_nothing_of_unreadable_messages() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let body = json!({ "kind": "private_channel", "title": "Late", "history": "from_join" });
@@ -460,7 +460,7 @@ async fn edited_messages_are_found_by_what_they_say_now() {
 }
 
 #[tokio::test]
-async fn what_files_say_is_found_and_goes_with_them() {
+async fn text_of_files_is_found_until_they_are_deleted() {
     texts_of_files(&Application::start().await).await;
 }
 

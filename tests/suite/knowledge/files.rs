@@ -17,7 +17,7 @@ fn count(folder: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn what_is_in_a_file_decides_and_not_what_it_says() {
+async fn the_content_of_a_knowledge_file_decides_its_type() {
     let library = Library::start().await;
     let (anna, path) = (&library.anna, library.path());
     for (name, claimed, bytes) in [

@@ -57,7 +57,7 @@ async fn chats_in_a_section_are_answered_by_its_instructions_and_from_its_files(
 }
 
 #[tokio::test]
-async fn a_section_is_nobody_elses() {
+async fn a_section_is_private_to_its_owner() {
     let library = Library::start().await;
     let (anna, ben) = (&library.anna, library.app.sign_up("Ben").await);
     let members = format!("/r1/workspaces/{}/members", library.workspace);

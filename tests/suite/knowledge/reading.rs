@@ -66,7 +66,7 @@ async fn a_file_whose_model_is_away_waits_and_can_be_tried_again() {
 }
 
 #[tokio::test]
-async fn what_will_not_work_is_a_dead_letter_with_its_cause() {
+async fn failed_files_are_dead_letters_with_their_cause() {
     let library = Library::start_with(Setup::new().set("jobs.max_attempts", 1)).await;
     library.upstream.embed(Behaviour::Refuse(503, None));
     let file = library.give("handbook.md", "text/markdown", HANDBOOK).await;
@@ -88,7 +88,7 @@ async fn what_will_not_work_is_a_dead_letter_with_its_cause() {
 }
 
 #[tokio::test]
-async fn another_model_embeds_all_anew() {
+async fn changing_the_embedding_model_embeds_all_files_again() {
     let library = Library::start().await;
     let file = library.give("handbook.md", "text/markdown", HANDBOOK).await;
     library.until(&file, "ready").await;

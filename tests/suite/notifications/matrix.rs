@@ -67,7 +67,7 @@ impl Person {
 }
 
 #[tokio::test]
-async fn who_is_told_of_what_is_as_it_was_decided() {
+async fn notifications_match_the_committed_matrix() {
     let (mails, service) = (MailServer::start().await, PushService::start().await);
     let app = Setup::new().set("mail.smtp_url", mails.url()).set("outgoing.allow", "127.0.0.1").start().await;
     let anna = app.sign_up("Anna").await;

@@ -23,7 +23,7 @@ pub(super) async fn asked(app: &Application) -> i64 {
 }
 
 #[tokio::test]
-async fn what_was_missed_is_in_one_mail() {
+async fn missed_notifications_are_mailed_in_one_digest() {
     let server = MailServer::start().await;
     let app = Setup::new().set("mail.smtp_url", server.url()).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, verified(&app, &server, "Ben").await);

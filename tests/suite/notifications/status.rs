@@ -5,7 +5,7 @@ use std::time::Duration;
 use support::{Application, json, new_id};
 
 #[tokio::test]
-async fn what_somebody_says_of_themselves_is_seen_with_their_presence() {
+async fn a_status_is_shown_with_its_owners_presence() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     anna.open_single(&ben).await;
@@ -36,7 +36,7 @@ async fn what_somebody_says_of_themselves_is_seen_with_their_presence() {
 }
 
 #[tokio::test]
-async fn what_somebody_chose_by_hand_holds_for_all_their_devices() {
+async fn manually_chosen_presence_holds_for_all_devices() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     anna.open_single(&ben).await;

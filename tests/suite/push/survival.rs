@@ -135,7 +135,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn who_was_about_to_be_told_is_told_once_though_every_instance_was_killed() {
+    async fn pending_notifications_are_sent_once_after_every_instance_was_killed() {
         let service = PushService::start().await;
         let mut app = Setup::new().instances(2).set("outgoing.allow", "127.0.0.1").start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);

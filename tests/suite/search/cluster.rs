@@ -20,7 +20,7 @@ async fn operators_narrow_down_what_was_said_at_another_instance() {
 }
 
 #[tokio::test]
-async fn who_may_read_is_the_same_at_another_instance() {
+async fn read_permissions_hold_for_search_on_another_instance() {
     readers(&two().await).await;
     guests(&Setup::new().instances(2).set("workspaces.shared", "none").start().await).await;
 }

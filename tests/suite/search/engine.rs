@@ -12,7 +12,7 @@ async fn each() -> [(Application, Option<SearchEngine>); 2] {
 }
 
 #[tokio::test]
-async fn both_find_the_same_for_whoever_may_read_it() {
+async fn the_external_engine_finds_what_the_builtin_index_finds() {
     for (app, engine) in each().await {
         let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
         let chat = anna.open_group("Birds", &[&ben, &carl]).await;

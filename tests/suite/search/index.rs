@@ -68,7 +68,7 @@ async fn an_index_that_stalls_holds_nobody_up() {
 
 /// Messages that were there before the index.
 #[tokio::test]
-async fn what_was_said_before_is_read_too() {
+async fn messages_from_before_the_index_are_indexed() {
     let app = Setup::new().start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

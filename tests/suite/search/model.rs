@@ -183,7 +183,7 @@ fn cases() -> u32 {
 }
 
 #[test]
-fn what_is_found_is_what_may_be_read_whatever_was_done() {
+fn search_results_match_the_model_of_read_permissions() {
     let runtime = Runtime::new().unwrap();
     let _within = runtime.enter();
     let (_app, people, team) = runtime.block_on(async {

@@ -34,7 +34,7 @@ async fn a_call_waits_until_whoever_asked_has_allowed_it() {
 }
 
 #[tokio::test]
-async fn what_needs_no_word_is_called_while_another_call_waits_for_one() {
+async fn calls_without_confirmation_run_while_another_waits_for_it() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.will_call(&[("pay", json!({ "to": "Ben" })), ("add", json!({ "a": 1, "b": 1 }))]);
     let answer = tools.chat.ask("Pay Ben").await;

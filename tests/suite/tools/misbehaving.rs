@@ -34,7 +34,7 @@ async fn a_result_is_bounded_for_the_model_and_for_readers() {
 }
 
 #[tokio::test]
-async fn what_a_tool_says_is_data_and_calls_nothing() {
+async fn tool_results_are_data_and_trigger_no_calls() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.will_call(&[("lure", json!({}))]);
     let message = tools.answered().await;

@@ -291,7 +291,7 @@ mod cluster {
     use super::{SignedIn, WANTED, asks_for_all_that_was_wanted};
 
     #[tokio::test]
-    async fn what_one_call_wants_is_not_lost_though_another_notes_its_own_at_the_same_time() {
+    async fn concurrent_calls_keep_each_others_requested_scopes() {
         let mut box_ = SignedIn::start_with(Setup::new().on(Engine::Postgres)).await;
         box_.give().await;
         box_.connect(&box_.tools.chat.anna, "anna").await;

@@ -50,7 +50,7 @@ async fn arguments_are_changed_before_a_call_is_allowed() {
 }
 
 #[tokio::test]
-async fn what_is_allowed_for_later_is_not_asked_about_again() {
+async fn permanently_allowed_calls_are_not_confirmed_again() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     let pay = |to: &str| [("pay", json!({ "to": to }))];
     tools.will_call(&pay("Ben"));

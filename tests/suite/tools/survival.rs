@@ -15,7 +15,7 @@ async fn answered(tools: &mut Tools) -> Value {
 }
 
 #[tokio::test]
-async fn what_may_have_taken_effect_is_not_called_again_and_that_is_said() {
+async fn calls_with_possible_effects_are_not_repeated() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.set_mode("hold", "auto").await;
     tools.chat.upstream.then(Behaviour::call_tool("Odd__hold", json!({})));
@@ -33,7 +33,7 @@ async fn what_may_have_taken_effect_is_not_called_again_and_that_is_said() {
 }
 
 #[tokio::test]
-async fn what_has_no_effect_is_called_again() {
+async fn read_only_calls_are_repeated_after_a_restart() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.chat.upstream.then(Behaviour::call_tool("Odd__look", json!({})));
     tools.chat.upstream.always(Behaviour::answer("I saw it."));
@@ -50,7 +50,7 @@ async fn what_has_no_effect_is_called_again() {
 }
 
 #[tokio::test]
-async fn what_only_its_server_trusts_is_asked_about_and_not_called_again() {
+async fn tools_that_only_their_server_calls_read_only_are_confirmed_and_not_repeated() {
     let mut tools = Tools::start(Setup::new(), UpstreamKind::OpenAi).await;
     tools.set_mode("look", "ask").await;
     tools.chat.upstream.then(Behaviour::call_tool("Odd__look", json!({})));

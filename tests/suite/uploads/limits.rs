@@ -9,7 +9,7 @@ use support::{Answer, Application, Member, Setup, Value, json, new_id};
 use super::tus;
 
 #[tokio::test]
-async fn what_is_too_large_is_refused_before_it_comes() {
+async fn too_large_uploads_are_refused_before_their_body() {
     let app = Setup::new().set("uploads.max_bytes", 100_000).start().await;
     let anna = app.sign_up("Anna").await;
     assert_eq!(anna.upload("a", "text/plain", vec![b'a'; 100_000]).await["size"], 100_000);

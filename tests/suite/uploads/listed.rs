@@ -79,7 +79,7 @@ async fn files_are_found_by_their_names_on_the_server() {
 }
 
 #[tokio::test]
-async fn who_came_later_sees_no_files_from_before() {
+async fn with_hidden_history_later_members_see_no_earlier_files() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let late = app.sign_up("Late").await;

@@ -109,7 +109,7 @@ async fn a_photograph_loses_its_place_and_stands_upright() {
 }
 
 #[tokio::test]
-async fn a_picture_that_is_seen_through_stays_so() {
+async fn transparent_pictures_stay_transparent() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let clear = encoded(RgbaImage::new(900, 600).into(), ImageFormat::Png);
@@ -120,7 +120,7 @@ async fn a_picture_that_is_seen_through_stays_so() {
 }
 
 #[tokio::test]
-async fn what_only_claims_to_be_a_picture_is_a_file() {
+async fn invalid_pictures_are_stored_as_files() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     // Its header says that it is larger than anybody's memory; its data say nothing.
@@ -142,7 +142,7 @@ async fn what_only_claims_to_be_a_picture_is_a_file() {
 }
 
 #[tokio::test]
-async fn what_is_too_large_to_be_looked_at_is_a_file() {
+async fn pictures_too_large_to_decode_are_stored_as_files() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     for (width, height) in [(8_000, 7_000), (12_001, 4)] {

@@ -46,7 +46,7 @@ async fn pieces_of_a_file_and_its_thumbnails_lie_there_too() {
 }
 
 #[tokio::test]
-async fn what_the_store_does_not_take_is_not_left_on_this_machine() {
+async fn uploads_refused_by_s3_leave_no_local_file() {
     let s3 = S3Server::start().await;
     let app = s3.configure(Setup::new().set("uploads.url", "s3://natter/files")).start().await;
     let anna = app.sign_up("Anna").await;

@@ -67,7 +67,7 @@ async fn what_the_server_can_do_is_told_before_anything_else() {
 }
 
 #[tokio::test]
-async fn what_was_said_of_a_file_is_told_again() {
+async fn tus_returns_the_metadata_of_an_upload() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     for metadata in ["filename YS50eHQ=", "filename d29ybGRfZG9taW5hdGlvbl9wbGFuLnBkZg==,is_confidential"] {
@@ -103,7 +103,7 @@ async fn a_client_that_knows_post_alone_names_its_method() {
 }
 
 #[tokio::test]
-async fn what_came_before_a_line_broke_stays() {
+async fn bytes_received_before_a_broken_connection_are_kept() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let path = create(&anna, 300_000, "").await.header("location").unwrap().to_owned();

@@ -94,7 +94,7 @@ async fn without_a_model_for_it_nobody_waits_and_that_is_said() {
 }
 
 #[tokio::test]
-async fn what_a_provider_does_not_take_is_said_to_have_failed() {
+async fn recordings_refused_by_the_provider_are_shown_as_failed() {
     let upstream = Upstream::start(UpstreamKind::Anthropic).await;
     let app = start(&upstream).await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
@@ -108,7 +108,7 @@ async fn what_a_provider_does_not_take_is_said_to_have_failed() {
 }
 
 #[tokio::test]
-async fn who_dictates_gets_the_words_and_nothing_is_kept() {
+async fn dictation_returns_the_text_and_stores_nothing() {
     let upstream = Upstream::start(UpstreamKind::OpenAi).await;
     let app = start(&upstream).await;
     let anna = app.sign_up("Anna").await;

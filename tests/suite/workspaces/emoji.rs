@@ -18,7 +18,7 @@ fn react(message: &Value, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn one_is_added_told_used_and_removed() {
+async fn an_emoji_is_added_used_and_removed() {
     let app = Application::start().await;
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
     let path = format!("/r1/workspaces/{}/emoji", home(&anna).await);
@@ -59,7 +59,7 @@ async fn one_is_added_told_used_and_removed() {
 }
 
 #[tokio::test]
-async fn what_is_no_emoji_is_refused() {
+async fn invalid_emoji_are_refused() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let path = format!("/r1/workspaces/{}/emoji", home(&anna).await);

@@ -48,7 +48,7 @@ async fn a_link_lets_so_many_in_and_no_more() {
 }
 
 #[tokio::test]
-async fn of_many_who_come_at_once_as_many_get_in_as_there_are_uses() {
+async fn concurrent_acceptances_never_exceed_the_uses_of_an_invitation() {
     let app = apart().await;
     let anna = app.sign_up("Anna").await;
     let team = create(&anna, "Team").await;

@@ -61,7 +61,7 @@ const LISTS: [&str; 11] = [
 ];
 
 #[tokio::test]
-async fn no_list_no_search_and_no_id_leads_from_one_to_the_other() {
+async fn lists_search_and_ids_never_cross_workspaces() {
     let app = apart().await;
     let (one, other) = (tenant(&app, "one").await, tenant(&app, "other").await);
     for path in LISTS {
@@ -90,7 +90,7 @@ async fn no_list_no_search_and_no_id_leads_from_one_to_the_other() {
 }
 
 #[tokio::test]
-async fn no_stream_tells_one_what_the_other_does() {
+async fn event_streams_never_cross_workspaces() {
     let app = apart().await;
     let (one, other) = (tenant(&app, "one").await, tenant(&app, "other").await);
     let mut socket = other.owner.connect().await;

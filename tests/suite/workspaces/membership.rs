@@ -39,7 +39,7 @@ async fn hears_nothing_of(socket: &mut Socket, member: &Member, conversation: &s
 }
 
 #[tokio::test]
-async fn who_is_removed_is_out_of_every_conversation_and_what_they_owned_passes_on() {
+async fn removing_a_member_ends_all_memberships_and_hands_over_what_they_owned() {
     let app = apart().await;
     let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
     let team = team(&[&anna, &ben, &cleo]).await;
@@ -216,7 +216,7 @@ async fn everybody_hears_of_what_happens_to_their_workspaces() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_written_down_does_not_happen() {
+async fn changes_without_their_audit_entry_do_not_happen() {
     let app = apart().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let team = team(&[&anna, &ben]).await;
@@ -267,7 +267,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn who_is_removed_on_one_instance_hears_nothing_more_on_the_other() {
+    async fn a_member_removed_on_one_instance_hears_nothing_on_the_other() {
         let app = Setup::new().set("workspaces.shared", "none").instances(2).start().await;
         let (anna, ben, cleo) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Cleo").await);
         let team = team(&[&anna, &ben, &cleo]).await;
