@@ -71,7 +71,7 @@ fn refund(kind: Kind, payment: &str, reference: &str, amount: i64, is_done: bool
 }
 
 #[tokio::test]
-async fn what_is_refunded_and_disputed_is_taken_back_once() {
+async fn refunded_and_disputed_credits_are_reversed_once() {
     for kind in TELLING {
         let (app, _fake, anna) = stage(kind).await;
         let admin = app.admin().await;
@@ -200,7 +200,7 @@ pub(super) fn charge_refunded(payment: &str) -> Event {
 }
 
 #[tokio::test]
-async fn that_a_charge_was_refunded_is_enough_to_book_its_refunds() {
+async fn a_refunded_charge_event_is_enough_to_book_its_refunds() {
     let (app, fake, anna) = stage(Kind::Stripe).await;
     let admin = app.admin().await;
     let id = begun(&app, &anna, "stripe").await;

@@ -174,7 +174,7 @@ async fn what_an_instance_held_when_it_was_killed_comes_back_and_nothing_is_char
 }
 
 #[tokio::test]
-async fn what_is_left_is_told_to_who_is_connected_elsewhere_and_read_for_nobody_else() {
+async fn balances_reach_connections_on_other_instances_and_are_read_for_nobody_else() {
     let stage = Stage::start(10).await;
     stage.upstream.always(whole());
     let mut bus = Bus::listen(stage.app.redis.as_ref().unwrap()).await;

@@ -36,7 +36,7 @@ async fn each_event_is_applied_once_though_it_comes_twenty_times_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_forged_is_refused_and_changes_nothing() {
+async fn forged_events_are_refused_and_change_nothing() {
     for kind in ALL {
         let (app, _fake, anna) = stage(kind).await;
         let id = begun(&app, &anna, kind.name()).await;
@@ -79,7 +79,7 @@ async fn another_amount_is_quarantined_and_seen_by_administrators() {
 }
 
 #[tokio::test]
-async fn what_comes_in_another_order_ends_the_same() {
+async fn events_in_another_order_end_the_same() {
     for kind in ALL {
         let (app, _fake, anna) = stage(kind).await;
         let amount = kind.price().1;
@@ -105,7 +105,7 @@ async fn what_comes_in_another_order_ends_the_same() {
 }
 
 #[tokio::test]
-async fn who_comes_back_has_paid_only_if_the_gateway_says_so() {
+async fn returning_from_the_gateway_is_no_proof_of_payment() {
     for kind in ALL {
         let (app, fake, anna) = stage(kind).await;
         let id = begun(&app, &anna, kind.name()).await;
@@ -264,7 +264,7 @@ async fn paypal_is_believed_that_money_came_when_it_says_so_itself() {
 }
 
 #[tokio::test]
-async fn what_the_gateway_has_not_told_is_asked_about() {
+async fn payments_without_an_event_are_reconciled() {
     for kind in ALL {
         let fake = Fake::start(kind).await;
         let setup = Setup::new().set("payment.reconcile_after", 1).set("payment.reconcile_every", 1);

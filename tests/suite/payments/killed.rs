@@ -144,7 +144,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn what_is_refused_out_of_quarantine_goes_back_once_though_the_instance_is_killed() {
+    async fn a_payment_rejected_from_quarantine_is_refunded_once_despite_a_kill() {
         let mut stage = Stage::start(Kind::Stripe).await;
         for step in [ASKED_FOR, TRIED, ANSWERED] {
             for at in [Stop::BeforeCommit, Stop::InCommit] {

@@ -143,7 +143,7 @@ async fn a_gateway_is_asked_what_was_paid_before_a_payment_in_quarantine_counts(
 }
 
 #[tokio::test]
-async fn what_was_refused_is_never_delivered_and_what_is_paid_for_it_goes_back_once() {
+async fn rejected_payments_are_never_fulfilled_and_refunded_once() {
     let fake = Fake::start(Kind::Stripe).await;
     let setup = Setup::new().set("payment.reconcile_every", 1).set("payment.reconcile_after", 1);
     let app = fake.configure(setup).start().await;
@@ -179,7 +179,7 @@ async fn what_was_refused_is_never_delivered_and_what_is_paid_for_it_goes_back_o
 }
 
 #[tokio::test]
-async fn what_was_paid_in_another_currency_goes_back_in_it() {
+async fn refunds_use_the_currency_of_the_payment() {
     let fake = Fake::start(Kind::Stripe).await;
     let app = fake.configure(Setup::new()).start().await;
     let (admin, anna) = (app.admin().await, app.sign_up("Anna").await);

@@ -179,7 +179,7 @@ async fn every_documented_answer_ends_where_the_money_is() {
 }
 
 #[tokio::test]
-async fn that_our_keys_are_wrong_says_nothing_of_a_refund() {
+async fn wrong_gateway_keys_leave_a_refund_undecided() {
     for kind in ALL {
         let (app, fake, anna) = stage(kind).await;
         let admin = app.admin().await;
@@ -277,7 +277,7 @@ async fn a_refund_that_nobody_answers_is_stuck_after_a_week_and_an_administrator
 }
 
 #[tokio::test]
-async fn what_has_failed_here_is_done_when_the_gateway_says_so_and_the_newest_news_count() {
+async fn failed_refunds_are_done_when_the_gateway_says_so() {
     let (app, fake, anna) = stage(Kind::Stripe).await;
     let admin = app.admin().await;
     let refusal = Said { made: None, answer: Words::Code(400, "invalid_request_error/parameter_invalid_integer") };

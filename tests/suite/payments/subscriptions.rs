@@ -180,7 +180,7 @@ async fn a_plan_is_cancelled_with_its_period_and_resumed() {
 }
 
 #[tokio::test]
-async fn more_comes_at_once_against_the_difference_and_less_with_the_next_period() {
+async fn upgrades_apply_at_once_and_downgrades_with_the_next_period() {
     let app = setup().start().await;
     let anna = app.sign_up("Anna").await;
     let (team, studio) = (plan_of(&app, "Team", "month").await, plan_of(&app, "Studio", "month").await);
@@ -273,7 +273,7 @@ async fn a_workspace_has_seats_that_its_members_take() {
 }
 
 #[tokio::test]
-async fn what_was_saved_is_listed_and_removed_and_then_a_link_is_mailed() {
+async fn payment_methods_are_listed_and_removed_and_then_a_link_is_mailed() {
     let app = setup().start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let team = json!({ "plan_id": plan_of(&app, "Team", "month").await, "gateway": "demo" });
