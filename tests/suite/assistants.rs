@@ -1,6 +1,8 @@
 //! Assistants: answers that stream, stop, fail in words, and outlive the page and the instance.
 
-use support::{Application, Behaviour, Frame, Member, PATIENCE, Setup, Socket, Upstream, UpstreamKind, Value, json};
+use support::{
+    Application, Behaviour, Frame, Member, Setup, Socket, Upstream, UpstreamKind, Value, json, wait_until_equal,
+};
 
 pub(crate) use samples::sample_calls;
 
@@ -246,7 +248,7 @@ async fn questions_asked_in_a_hurry_are_answered_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn deleting_a_conversation_or_answer_ends_the_answer_being_written() {
+async fn deleting_a_conversation_ends_the_answer_being_written() {
     let mut chat = Chat::start(Setup::new(), UpstreamKind::OpenAi).await;
     let open = "SELECT count(*) FROM jobs";
     chat.upstream.then(Behaviour::answer("The first."));
@@ -259,12 +261,8 @@ async fn deleting_a_conversation_or_answer_ends_the_answer_being_written() {
     stored(&chat.anna, &lost, "Never ").await;
     assert_eq!(chat.anna.delete(&format!("/r1/conversations/{}", chat.id)).await.status, 200);
     chat.upstream.release(1);
-    let deadline = tokio::time::Instant::now() + PATIENCE;
     chat.upstream.release(1);
-    while chat.app.database.number(open).await > 0 {
-        assert!(tokio::time::Instant::now() < deadline, "the job goes on for nobody");
-        tokio::task::yield_now().await;
-    }
+    wait_until_equal("open jobs", &0, || chat.app.database.number(open)).await;
     chat.anna.get(&format!("/r1/messages/{lost}")).await.refused(404, "not_found");
     chat.id = chat.anna.open_assistant().await;
     chat.ask("Still there?").await;
@@ -379,14 +377,9 @@ async fn only_those_who_may_change_an_assistant_read_its_instructions() {
 
 /// Reads a message until its stored text is this: it is stored at least once a second.
 pub(crate) async fn stored(member: &Member, id: &str, expected: &str) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
+    let stored = || async {
         let message = member.get(&format!("/r1/messages/{id}")).await.data();
-        if message["content"] == expected {
-            assert_eq!(message["status"], "streaming");
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "the text so far was not stored: {message}");
-        tokio::task::yield_now().await;
-    }
+        (message["status"].clone(), message["content"].clone())
+    };
+    wait_until_equal("status and text of the message", &(json!("streaming"), json!(expected)), stored).await;
 }

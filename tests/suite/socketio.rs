@@ -262,7 +262,7 @@ async fn the_server_asks_for_signs_of_life_and_says_when_not_to_come_back() {
 }
 
 #[tokio::test]
-async fn who_leaves_is_let_go() {
+async fn a_disconnect_packet_closes_the_connection() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     for goodbye in ["41", "1"] {

@@ -1,6 +1,6 @@
 //! What a provider can do wrong, and what the reader is told.
 
-use support::{Application, Behaviour, Engine, PATIENCE, Setup, UpstreamKind, Value, json};
+use support::{Application, Behaviour, Engine, PATIENCE, Setup, UpstreamKind, Value, json, wait_until_equal};
 
 use super::Chat;
 
@@ -116,13 +116,9 @@ async fn a_job_that_cannot_be_done_is_tried_again_later_and_becomes_a_dead_lette
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
     let postponed = format!("status = 'waiting' AND attempt = 1 AND due_at > {now} + 50000 AND due_at < {now} + 90000");
     let dead = "status = 'dead' AND attempt = 5 AND due_at IS NULL";
-    let deadline = tokio::time::Instant::now() + PATIENCE;
     for fate in [postponed.as_str(), dead] {
         let count = format!("SELECT count(*) FROM jobs WHERE {fate} AND error LIKE '%nonsense%'");
-        while app.database.number(&count).await != 1 {
-            assert!(tokio::time::Instant::now() < deadline, "no job has met this fate: {fate}");
-            tokio::task::yield_now().await;
-        }
+        wait_until_equal(&format!("jobs with {fate}"), &1, || app.database.number(&count)).await;
     }
     // What only another version knows waits for one, and costs no attempt.
     let waits = "SELECT COUNT(*) FROM jobs WHERE kind = 'of_a_later_version' AND status = 'waiting' AND attempt = 0";

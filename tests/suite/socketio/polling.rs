@@ -317,7 +317,7 @@ async fn signs_of_life_are_asked_for_and_silence_ends_it() {
 }
 
 #[tokio::test]
-async fn who_leaves_is_let_go() {
+async fn a_disconnect_packet_ends_the_polling_session() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     for goodbye in ["1", "41"] {
