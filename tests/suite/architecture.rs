@@ -265,7 +265,7 @@ fn only_modules_of_tests_are_left_out_of_what_is_checked() {
 }
 
 #[test]
-fn nothing_points_from_below_to_above() {
+fn no_crate_depends_on_one_above_it() {
     let allowed = allowed();
     let ours: BTreeSet<&str> = allowed
         .keys()
@@ -421,7 +421,7 @@ fn endpoints_ask_by_what_they_require() {
 /// Services write the audit log in the transaction of what they change. What changes nothing is noted by its endpoint, and a failed sign-in where
 /// it fails, whichever way it was tried.
 #[test]
-fn what_is_noted_beside_a_change_is_noted_by_endpoints() {
+fn audit_entries_without_a_change_are_written_by_endpoints() {
     let notes: Vec<PathBuf> = [
         "app",
         "assistants",

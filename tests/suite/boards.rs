@@ -177,7 +177,7 @@ fn at_tasks(conversation: &str) -> String {
 }
 
 #[tokio::test]
-async fn whoever_reads_sees_the_board_and_whoever_writes_changes_it() {
+async fn readers_see_the_board_and_writers_change_it() {
     let app = Application::start().await;
     let [anna, ben, dora] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Dora").await];
     let body = json!({ "kind": "public_channel", "title": new_id(), "member_ids": [ben.id] });
@@ -297,7 +297,7 @@ async fn a_moved_or_deleted_task_leaves_no_reminder_behind() {
 }
 
 #[tokio::test]
-async fn ones_own_tasks_are_listed_over_all_boards_that_one_may_read() {
+async fn own_tasks_are_listed_over_all_readable_boards() {
     let app = Application::start().await;
     let [anna, ben, carl] = [app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await];
     let (single, group) = (anna.open_single(&ben).await, anna.open_group("Team", &[&ben, &carl]).await);

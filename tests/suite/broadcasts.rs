@@ -125,7 +125,7 @@ async fn announcements_reach_everyone_online_and_later_visitors() {
 }
 
 #[tokio::test]
-async fn each_kind_of_audience_gets_to_those_whom_it_names_and_to_nobody_else() {
+async fn announcements_reach_exactly_their_audience() {
     let setup = Setup::new().set("payment.demo.enabled", true);
     let app = setup.start().await;
     let (anna, ben, admin) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.admin().await);
@@ -174,7 +174,7 @@ async fn each_kind_of_audience_gets_to_those_whom_it_names_and_to_nobody_else() 
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_announcement_is_named() {
+async fn invalid_announcement_fields_are_named() {
     let app = Application::start().await;
     let (anna, admin) = (app.sign_up("Anna").await, app.admin().await);
     let everyone = json!({ "all": true });
@@ -410,7 +410,7 @@ mod cluster {
     const AT_ONCE: usize = 16;
 
     #[tokio::test]
-    async fn two_hundred_people_on_two_instances_hear_it_once_each_and_that_it_is_withdrawn() {
+    async fn two_hundred_people_on_two_instances_get_an_announcement_once() {
         const PEOPLE: usize = 200;
         let app = Setup::new().instances(2).start().await;
         let (admin, app) = (app.admin().await, &app);

@@ -244,7 +244,7 @@ async fn a_new_conversation_is_told_to_its_members_and_followed_at_once() {
 }
 
 #[tokio::test]
-async fn each_conversation_says_how_many_people_it_has_and_what_one_is_in_it() {
+async fn conversations_show_their_member_count_and_ones_own_role() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let mut others = Vec::new();

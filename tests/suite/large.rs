@@ -273,7 +273,7 @@ async fn many_who_come_at_once_are_a_frame_a_second_for_each_watcher() {
 }
 
 #[tokio::test]
-async fn what_is_shown_and_watched_falls_under_the_limit_of_passing_frames() {
+async fn views_and_watches_count_against_the_limit_of_ephemeral_frames() {
     let app = Setup::new()
         .set("rate_limit.enabled", true)
         .set("rate_limit.ephemeral.limit", 2)

@@ -46,7 +46,7 @@ async fn every_answer_tells_what_is_left_and_a_refusal_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_signed_in_is_counted_by_address() {
+async fn anonymous_callers_are_counted_by_address() {
     let app = limited("auth", "fixed_window", 4).start().await;
     // Two tests of passwords, one address: what is tried with wrong credentials counts too.
     let try_in = async |email: &str| {
@@ -105,7 +105,7 @@ async fn messages_by_frame_and_by_request_count_together_and_keep_their_order() 
 }
 
 #[tokio::test]
-async fn of_calls_at_the_same_time_only_the_limit_is_told() {
+async fn a_concurrency_limit_reports_only_the_limit() {
     let app = limited("read", "concurrency", 7).start().await;
     let anna = app.sign_up("Anna").await;
     let answer = me(&anna).await;

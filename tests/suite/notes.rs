@@ -78,7 +78,7 @@ async fn a_note_is_kept_and_heard_of_on_all_devices_and_seen_by_nobody_else() {
 }
 
 #[tokio::test]
-async fn of_two_devices_that_write_at_once_one_is_told_what_the_other_has_written() {
+async fn of_two_concurrent_writes_of_a_note_one_gets_the_other_version() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let phone = anna.another_device().await;
@@ -110,7 +110,7 @@ async fn of_two_devices_that_write_at_once_one_is_told_what_the_other_has_writte
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_note_is_named() {
+async fn invalid_note_fields_are_named() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let path = at(&new_id());
@@ -132,7 +132,7 @@ mod cluster {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_stored_on_one_instance_is_heard_on_the_other() {
+    async fn note_changes_reach_the_other_instance() {
         let app = Setup::new().instances(2).start().await;
         let anna = app.sign_up("Anna").await;
         let there = anna.at(&app.instances[1].url());

@@ -69,7 +69,7 @@ async fn somebody_is_reminded_of_a_message() {
 }
 
 #[tokio::test]
-async fn somebody_is_reminded_once_also_when_the_program_was_killed() {
+async fn reminders_come_once_after_a_kill() {
     let mut app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;
@@ -96,7 +96,7 @@ async fn somebody_is_reminded_once_also_when_the_program_was_killed() {
 }
 
 #[tokio::test]
-async fn ones_other_devices_are_told_of_reminders() {
+async fn reminders_reach_the_owners_other_devices() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

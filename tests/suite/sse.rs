@@ -70,7 +70,7 @@ async fn a_stream_goes_on_where_it_was_left() {
 
 /// 249 events are in the log of which nobody told this instance, as when the one that committed them is gone: more than one page.
 #[tokio::test]
-async fn all_that_its_greeting_names_comes_before_it_is_live_though_the_instance_is_behind() {
+async fn a_stream_sends_everything_named_in_hello_before_live_events() {
     let app = Setup::new().set("server.workers", 1).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

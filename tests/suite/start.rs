@@ -5,7 +5,7 @@ use std::{path::Path, process::Output};
 use support::{Application, Engine, PATIENCE, Setup, wait_until};
 
 #[tokio::test]
-async fn it_serves_without_any_configuration_beyond_its_database() {
+async fn the_server_starts_with_only_a_database_configured() {
     let app = Setup::new().from_nothing().start().await;
     let health = app.anonymous().get("/health/simple").await;
     assert_eq!(health.status, 200, "{health:?}");

@@ -222,7 +222,7 @@ async fn a_mail_server_that_is_away_gets_the_mail_later() {
 }
 
 #[tokio::test]
-async fn what_the_mail_server_refuses_is_a_dead_letter() {
+async fn mail_refused_by_the_mail_server_is_a_dead_letter() {
     let server = MailServer::start().await;
     let app = with(&server).await;
     let email = format!("refused-{}", new_email("anna"));

@@ -5,7 +5,7 @@ use support::{Setup, json};
 use super::{at, change, column, id, task};
 
 #[tokio::test]
-async fn what_is_changed_on_one_instance_is_heard_on_the_other() {
+async fn board_changes_reach_the_other_instance() {
     let app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let there = ben.at(&app.instances[1].url());
@@ -25,7 +25,7 @@ async fn what_is_changed_on_one_instance_is_heard_on_the_other() {
 }
 
 #[tokio::test]
-async fn of_two_changes_on_one_version_one_is_refused_and_each_change_counts() {
+async fn of_two_changes_of_one_task_version_one_is_refused() {
     let app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let there = ben.at(&app.instances[1].url());

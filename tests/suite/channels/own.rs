@@ -5,7 +5,7 @@ use support::{Application, Member, Value, json, new_id};
 use super::at;
 
 #[tokio::test]
-async fn ones_own_settings_are_told_to_ones_own_connections() {
+async fn conversation_settings_reach_the_members_own_connections() {
     let app = Application::start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let chat = anna.open_single(&ben).await;

@@ -63,7 +63,7 @@ pub(super) async fn spent(stage: &Stage, key: &Value) -> i64 {
 }
 
 #[tokio::test]
-async fn what_a_key_spends_is_booked_once_and_a_used_up_budget_says_so_of_every_api() {
+async fn spending_is_booked_once_and_an_exhausted_budget_is_reported_by_every_api() {
     let (stage, key, caller) = spending(100_000).await;
     let answer = caller.post("/v1/chat/completions", question(false)).await;
     assert_eq!(answer.status, 200, "{answer:?}");

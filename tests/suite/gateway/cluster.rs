@@ -189,7 +189,7 @@ async fn a_key_of_a_team_goes_with_it_everywhere() {
 }
 
 #[tokio::test]
-async fn what_is_booked_at_once_in_crossing_budgets_is_all_there() {
+async fn concurrent_bookings_in_overlapping_budgets_are_all_counted() {
     const CALLS: usize = 400;
     let stage = several(2).await;
     let (admin, ben) = (stage.app.admin().await, stage.app.sign_up("Ben").await);

@@ -133,7 +133,7 @@ async fn there_are_limits_to_what_an_assistant_knows() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_a_file_that_was_taken_away() {
+async fn nothing_is_left_of_a_removed_knowledge_file() {
     let library = Library::start().await;
     let anna = &library.anna;
     let mut socket = anna.connect().await;

@@ -111,7 +111,7 @@ async fn changing_the_embedding_model_embeds_all_files_again() {
 }
 
 #[tokio::test]
-async fn what_the_embedding_of_a_file_costs_stands_beside_it() {
+async fn the_embedding_cost_of_a_file_is_listed() {
     let library = Library::start().await;
     let price = json!({ "price": { "input": 1_000_000, "output": 1_000_000 } });
     library.app.admin().await.put("/r1/admin/models/embed-words", price).await.data();

@@ -177,7 +177,7 @@ async fn a_refund_that_fails_at_the_gateway_gives_back_what_it_took_and_no_more(
 }
 
 #[tokio::test]
-async fn what_is_told_of_a_payment_in_quarantine_waits_until_it_is_released() {
+async fn events_of_a_quarantined_payment_wait_for_its_release() {
     let (app, _fake, anna) = stage(Kind::Stripe).await;
     let admin = app.admin().await;
     let id = begun(&app, &anna, "stripe").await;

@@ -132,7 +132,7 @@ async fn two_hundred_racing_chats_and_calls_on_credits_for_ten_get_what_fits_and
 }
 
 #[tokio::test]
-async fn what_an_instance_held_when_it_was_killed_comes_back_and_nothing_is_charged_twice() {
+async fn reservations_of_a_killed_instance_are_released_and_nothing_is_charged_twice() {
     let mut stage = Stage::start(20).await;
     // Streams that never end.
     stage.upstream.always(Behaviour::stall("a "));
@@ -209,7 +209,7 @@ const STEPS: [(Holder, &str, &str); 5] = [
 ];
 
 #[tokio::test]
-async fn whoever_is_killed_in_any_step_of_a_hold_owes_nothing_and_leaves_nothing_held() {
+async fn an_instance_killed_in_any_step_of_a_reservation_leaves_nothing_reserved() {
     let mut stage = Stage::with(Setup::new().on(Engine::Postgres), 40).await;
     stage.upstream.always(whole());
     let cost = "SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM usage_requests";

@@ -9,7 +9,7 @@ fn setup() -> Setup {
 }
 
 #[tokio::test]
-async fn where_no_gateway_is_configured_nothing_is_sold_and_nothing_charged() {
+async fn without_a_gateway_nothing_is_sold_and_nothing_charged() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     assert_eq!(anna.get("/r1/pricing_plans").await.data()["total"], 0);

@@ -160,7 +160,7 @@ impl Sequence<'_> {
 }
 
 #[tokio::test]
-async fn whatever_gateways_do_money_that_is_out_is_credits_that_are_back() {
+async fn refunded_money_always_equals_reversed_credits() {
     for kind in ALL {
         let (app, fake, anna) = stage(kind).await;
         let admin = app.admin().await;

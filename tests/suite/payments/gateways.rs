@@ -63,7 +63,7 @@ async fn forged_events_are_refused_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn another_amount_is_quarantined_and_seen_by_administrators() {
+async fn payments_of_another_amount_are_quarantined_for_administrators() {
     for kind in ALL {
         let (app, _fake, anna) = stage(kind).await;
         let id = begun(&app, &anna, kind.name()).await;

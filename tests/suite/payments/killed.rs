@@ -122,7 +122,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn whoever_is_killed_in_any_step_of_a_payment_or_a_refund_loses_nothing_and_does_nothing_twice() {
+    async fn an_instance_killed_in_any_step_of_a_payment_or_refund_loses_and_repeats_nothing() {
         let mut stage = Stage::start(Kind::Stripe).await;
         let (mut begun, mut kept) = (0, 0);
         for step in PAYMENT.into_iter().chain([ASKED_FOR, TRIED, ANSWERED]) {

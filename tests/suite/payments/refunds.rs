@@ -202,7 +202,7 @@ async fn wrong_gateway_keys_leave_a_refund_undecided() {
 }
 
 #[tokio::test]
-async fn what_momo_calls_a_repetition_is_neither_done_nor_refused() {
+async fn a_repetition_reported_by_momo_leaves_the_refund_undecided() {
     let (app, fake, anna) = stage(Kind::Momo).await;
     let admin = app.admin().await;
     // Under way first; asked for again MoMo says only that it was asked for before.

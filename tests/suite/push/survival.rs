@@ -102,7 +102,7 @@ mod cluster {
     }
 
     #[tokio::test]
-    async fn everybody_is_told_once_though_all_was_killed_between_two_parts() {
+    async fn notifications_are_sent_once_after_a_kill_between_two_batches() {
         let mut app = Setup::new().instances(2).start().await;
         let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
         let chat = anna.open_channel("private_channel", "crowd").await;

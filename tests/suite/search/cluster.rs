@@ -31,7 +31,7 @@ async fn files_of_another_instance_are_found() {
 }
 
 #[tokio::test]
-async fn what_is_said_at_one_instance_is_found_at_the_other_also_after_the_first_was_killed() {
+async fn messages_of_a_killed_instance_are_found_on_the_other() {
     let mut app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let (here, there) = (anna.at(&app.instances[0].url()), ben.at(&app.instances[1].url()));

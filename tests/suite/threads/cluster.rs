@@ -11,7 +11,7 @@ const ROUNDS: usize = 12;
 const EMOJI: [&str; 2] = ["%F0%9F%91%8D", "%F0%9F%8E%89"];
 
 #[tokio::test]
-async fn whatever_is_done_on_two_instances_is_counted_as_the_model_counts_it() {
+async fn thread_counts_on_two_instances_match_the_model() {
     let app = Setup::new().instances(2).start().await;
     let there = app.instances[1].url();
     let (anna, ben, carl) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await);
@@ -34,7 +34,7 @@ async fn add(who: &Member, chat: &str, root: &Value, poll: &Value, round: usize)
 }
 
 #[tokio::test]
-async fn what_both_instances_add_to_a_message_is_seen_in_one_order() {
+async fn changes_by_two_instances_to_a_message_have_one_order() {
     let app = Setup::new().instances(2).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let ben = ben.at(&app.instances[1].url());

@@ -356,7 +356,7 @@ pub(super) async fn draw(people: &[Member; PEOPLE]) {
 }
 
 #[tokio::test]
-async fn whatever_three_people_do_is_counted_as_the_model_counts_it() {
+async fn thread_counts_of_three_people_match_the_model() {
     let app = Application::start().await;
     draw(&[app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Carl").await]).await;
 }

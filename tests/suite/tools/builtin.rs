@@ -61,7 +61,7 @@ impl Own {
 }
 
 #[tokio::test]
-async fn nothing_is_offered_until_a_workspaces_admins_allow_it() {
+async fn builtin_tools_are_offered_only_after_workspace_admins_allow_them() {
     let mut own = Own::start(Setup::new()).await;
     own.chat.ask("Hello").await;
     own.chat.ended("message.completed").await;

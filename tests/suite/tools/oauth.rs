@@ -234,7 +234,7 @@ async fn natter_is_known_by_what_it_says_of_itself_where_no_client_can_be_regist
 }
 
 #[tokio::test]
-async fn more_is_asked_for_where_a_server_wants_more_than_was_allowed() {
+async fn missing_oauth_scopes_are_requested() {
     let mut box_ = SignedIn::start().await;
     box_.give().await;
     box_.connect(&box_.tools.chat.anna, "anna").await;
@@ -275,7 +275,7 @@ async fn asks_for_all_that_was_wanted(box_: &SignedIn) {
 }
 
 #[tokio::test]
-async fn all_is_asked_for_that_calls_beside_each_other_want() {
+async fn scopes_of_parallel_calls_are_requested_together() {
     let mut box_ = SignedIn::start().await;
     box_.give().await;
     box_.connect(&box_.tools.chat.anna, "anna").await;

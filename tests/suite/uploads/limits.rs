@@ -346,7 +346,7 @@ mod cluster {
 }
 
 #[tokio::test]
-async fn where_a_disk_is_nearly_full_nothing_but_messages_is_stored() {
+async fn on_a_nearly_full_disk_only_messages_are_stored() {
     let app = Setup::new().set("server.min_free_bytes", 1_u64 << 50).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     anna.send(anna.uploading("a", "text/plain", "a")).await.refused(507, "storage_full");

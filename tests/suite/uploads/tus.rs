@@ -50,7 +50,7 @@ async fn a_file_comes_in_pieces() {
 }
 
 #[tokio::test]
-async fn what_the_server_can_do_is_told_before_anything_else() {
+async fn tus_options_list_the_servers_capabilities() {
     let app = Setup::new().set("uploads.max_bytes", 50_000).start().await;
     let anonymous = app.anonymous();
     for path in ["/r1/uploads/tus", "/r1/uploads/tus/0198f3c4-0000-7000-8000-000000000000"] {
@@ -170,7 +170,7 @@ async fn lies_and_strangers_are_refused() {
 }
 
 #[tokio::test]
-async fn however_often_somebody_asks_a_file_is_put_together_once_and_never_empty() {
+async fn concurrent_requests_assemble_an_upload_once_and_never_empty() {
     let app = Application::start().await;
     let anna = app.sign_up("Anna").await;
     let bytes: Vec<u8> = (0..400_000_u32).map(|at| (at / 7) as u8).collect();

@@ -78,7 +78,7 @@ async fn invalid_emoji_are_refused() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_a_workspace_that_ends() {
+async fn emoji_are_for_members_and_deleted_with_their_workspace() {
     let app = super::apart().await;
     let (anna, ben, eve) = (app.sign_up("Anna").await, app.sign_up("Ben").await, app.sign_up("Eve").await);
     let team = super::create(&anna, "Team").await;

@@ -245,7 +245,7 @@ async fn mail_is_sent_for_those_whose_address_is_verified_and_so_much_a_day() {
 }
 
 #[tokio::test]
-async fn no_subject_says_what_a_stranger_has_chosen() {
+async fn invitation_subjects_contain_no_text_of_the_inviter() {
     let server = MailServer::start().await;
     let app = Setup::new().set("workspaces.shared", "none").set("mail.smtp_url", server.url()).start().await;
     let anna = app.sign_up("Bank Support").await;

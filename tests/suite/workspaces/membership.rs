@@ -179,7 +179,7 @@ async fn a_removal_is_brought_to_its_end_after_the_process_was_killed() {
 }
 
 #[tokio::test]
-async fn everybody_hears_of_what_happens_to_their_workspaces() {
+async fn workspace_changes_reach_their_members() {
     let app = apart().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let (mut of_anna, mut of_ben) = (anna.connect().await, ben.connect().await);
