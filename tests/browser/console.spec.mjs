@@ -69,8 +69,8 @@ test(
       const body = await answer.json();
       const [began_at, ended_at] = [new Date(Date.now() - 600_000), new Date(Date.now() - 500_000)];
       body.data.incidents = [
-        { kind: 'redis', began_at, ended_at, instances: 2, felt: 1204, people: 38 },
-        { kind: 'dead_letters', began_at: ended_at, ended_at: null, instances: 1, felt: 1, people: null }
+        { kind: 'redis', began_at, ended_at, instances: 2, impact: 1204, people: 38 },
+        { kind: 'dead_letters', began_at: ended_at, ended_at: null, instances: 1, impact: 1, people: null }
       ];
       await route.fulfill({ response: answer, json: body });
     });

@@ -101,7 +101,7 @@ test('what a tool is given is changed first, and a tool is allowed for good unti
     name: 'Forge',
     transport: 'http',
     url: tools.url,
-    offered_to: 'everyone'
+    visible_to: 'everyone'
   });
   await admin.call('POST', `/r1/admin/mcp_servers/${forge.id}/refresh`);
   const anna = await arrive('Anna');
@@ -222,7 +222,7 @@ test('a server’s prompt is found behind the slash, filled in, and looked at be
     name: 'Smithy',
     transport: 'http',
     url: tools.url,
-    offered_to: 'everyone'
+    visible_to: 'everyone'
   });
   await admin.call('POST', `/r1/admin/mcp_servers/${forge.id}/refresh`);
   const [anna, ben] = [await arrive('Anna'), await arrive('Ben')];

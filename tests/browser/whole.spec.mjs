@@ -24,7 +24,7 @@ for (const [size, options] of [
     const tools = await startTools();
     const admin = await apiOf(server, server.admin);
     const forge = `Forge${anna.name.split(' ')[1]}`;
-    const added = { name: forge, transport: 'http', url: tools.url, offered_to: 'everyone' };
+    const added = { name: forge, transport: 'http', url: tools.url, visible_to: 'everyone' };
     const { id: forgeId } = await admin.call('POST', '/r1/admin/mcp_servers', added);
     await admin.call('POST', `/r1/admin/mcp_servers/${forgeId}/refresh`);
     await admin.call('PATCH', `/r1/admin/mcp_servers/${forgeId}`, { modes: { find_issues: 'auto' } });

@@ -54,7 +54,8 @@ async fn a_key_is_shown_once_and_listed_without_it() {
     let item = listed.data()["items"][0].clone();
     let mut fields: Vec<&str> = item.as_object().unwrap().keys().map(String::as_str).collect();
     fields.sort_unstable();
-    let rules = ["budget", "endpoints", "models", "parallel", "passes", "previous_until", "rpm", "tpm", "workspace_id"];
+    let rules =
+        ["budget", "endpoints", "models", "parallel", "passthrough", "previous_until", "rpm", "tpm", "workspace_id"];
     let mut expected = ["created_at", "expires_at", "id", "last_used_at", "name", "prefix", "scopes"].to_vec();
     expected.extend(rules);
     expected.sort_unstable();

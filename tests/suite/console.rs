@@ -95,7 +95,7 @@ async fn jobs_that_were_given_up_are_an_incident_until_there_are_none() {
     wait_until("it is over", || async { incident().await.is_some_and(|incident| !incident["ended_at"].is_null()) })
         .await;
     let over = incident().await.unwrap();
-    assert!(over["felt"].as_i64().is_some_and(|felt| felt >= 1) && over["people"].is_null(), "{over}");
+    assert!(over["impact"].as_i64().is_some_and(|felt| felt >= 1) && over["people"].is_null(), "{over}");
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn an_incident_of_models_says_how_many_questions_failed_and_of_whom() {
     })
     .await;
     let told = incident(&admin, "ai").await.unwrap();
-    assert!(told["felt"].as_i64().is_some_and(|felt| felt >= 1) && told["people"].is_null(), "{told}");
+    assert!(told["impact"].as_i64().is_some_and(|felt| felt >= 1) && told["people"].is_null(), "{told}");
     upstream.always(Behaviour::answer("Hello."));
     wait_until("it is over", || async {
         ask().await;
@@ -123,7 +123,7 @@ async fn an_incident_of_models_says_how_many_questions_failed_and_of_whom() {
     })
     .await;
     let over = incident(&admin, "ai").await.unwrap();
-    assert!(over["felt"].as_i64() >= told["felt"].as_i64(), "{over}");
+    assert!(over["impact"].as_i64() >= told["impact"].as_i64(), "{over}");
     assert_eq!(over["people"], 1, "{over}");
 }
 
@@ -139,7 +139,7 @@ async fn a_provider_that_rests_is_an_incident_by_its_name() {
     wait_until("it is told", || async { incident(&admin, "provider").await.is_some() }).await;
     let told = incident(&admin, "provider").await.unwrap();
     assert_eq!((&told["detail"], &told["people"]), (&json!("fake"), &json!(null)));
-    assert!(told["felt"].as_i64().is_some_and(|felt| felt >= 1), "{told}");
+    assert!(told["impact"].as_i64().is_some_and(|felt| felt >= 1), "{told}");
     admin.post("/r1/admin/providers/fake/keys/0/revive", json!({})).await.data();
     wait_until("it is over", || async {
         incident(&admin, "provider").await.is_some_and(|incident| !incident["ended_at"].is_null())
@@ -177,7 +177,7 @@ mod cluster {
         wait_until("it is told", told).await;
         assert_eq!(instances(&admin).await.len(), 1);
         // Whoever was connected had to come back.
-        assert_eq!(incident(&admin, "instance").await.unwrap()["felt"], 1);
+        assert_eq!(incident(&admin, "instance").await.unwrap()["impact"], 1);
     }
 
     #[tokio::test]
@@ -206,7 +206,7 @@ mod cluster {
         })
         .await;
         let over = incident(&admin, "redis").await.unwrap();
-        assert!(over["felt"].as_i64().is_some_and(|felt| felt >= 6), "{over}");
+        assert!(over["impact"].as_i64().is_some_and(|felt| felt >= 6), "{over}");
         // As many as were counted last; that may have been before they came.
         assert!(over["people"].is_i64(), "{over}");
     }

@@ -55,7 +55,7 @@ pub(crate) fn sample_calls() -> Vec<SampleCall> {
         }),
         sample(&["ShowReport", "TakeReport", "ReleaseReport"], async |world| Args::id(sample_report(world).await)),
         sample(&["ResolveReport"], async |world| {
-            Args::id(sample_report(world).await).with_body(json!({ "deeds": [] }))
+            Args::id(sample_report(world).await).with_body(json!({ "actions": [] }))
         }),
         sample(&["HideMessage", "RestoreMessage"], async |world| Args::id(foreign_message(world).await)),
         sample(&["ShowHiddenMessage"], async |world| {
@@ -101,15 +101,15 @@ async fn a_report_is_taken_and_closed_and_its_author_is_warned() {
     );
 
     let taken = admin.post(&format!("{path}/take"), json!({})).await.data();
-    assert_eq!((&taken["status"], &taken["taken_by"]["id"]), (&json!("taken"), &json!(admin.id)));
+    assert_eq!((&taken["status"], &taken["assigned_to"]["id"]), (&json!("taken"), &json!(admin.id)));
     assert_eq!(queue(&admin, "status=taken").await.len(), 1);
     let released = admin.post(&format!("{path}/release"), json!({})).await.data();
-    assert_eq!((&released["status"], &released["taken_by"]), (&json!("open"), &Value::Null));
+    assert_eq!((&released["status"], &released["assigned_to"]), (&json!("open"), &Value::Null));
 
     let mut socket = ben.connect().await;
-    let deeds = json!({ "deeds": ["hide", "warn"], "words": "Be kind." });
+    let deeds = json!({ "actions": ["hide", "warn"], "words": "Be kind." });
     let closed = admin.post(&format!("{path}/resolve"), deeds.clone()).await.data();
-    assert_eq!((&closed["status"], &closed["deeds"]), (&json!("closed"), &json!(["hide", "warn"])));
+    assert_eq!((&closed["status"], &closed["actions"]), (&json!("closed"), &json!(["hide", "warn"])));
     assert_eq!((&closed["content"], &closed["closed_by"]["id"]), (&Value::Null, &json!(admin.id)));
     assert!(closed["hidden_at"].is_string());
     admin.post(&format!("{path}/resolve"), deeds).await.refused(409, "wrong_state");
@@ -134,8 +134,8 @@ async fn a_report_is_taken_and_closed_and_its_author_is_warned() {
 
     let open = queue(&admin, "status=open").await;
     let dismissed =
-        admin.post(&format!("/r1/admin/reports/{}/resolve", id(&open[0])), json!({ "deeds": [] })).await.data();
-    assert_eq!(dismissed["deeds"], json!([]));
+        admin.post(&format!("/r1/admin/reports/{}/resolve", id(&open[0])), json!({ "actions": [] })).await.data();
+    assert_eq!(dismissed["actions"], json!([]));
     let mut done = actions(&admin).await;
     done.sort();
     let names =
@@ -266,7 +266,7 @@ async fn members_report_messages_they_can_read_but_not_their_own() {
         }
         for call in ["take", "release", "resolve"] {
             let path = format!("/r1/admin/reports/{}/{call}", id(&made));
-            who.post(&path, json!({ "deeds": [] })).await.refused(403, "forbidden");
+            who.post(&path, json!({ "actions": [] })).await.refused(403, "forbidden");
         }
     }
     // What was reported can still be judged once its author has deleted it, and is nowhere once that is done.
@@ -276,8 +276,8 @@ async fn members_report_messages_they_can_read_but_not_their_own() {
     assert_eq!(shown["content"], "Hello");
     assert!(shown["deleted_at"].is_string());
     let resolve = format!("/r1/admin/reports/{}/resolve", id(&made));
-    admin.post(&resolve, json!({ "deeds": ["burn"] })).await.names_field("deeds");
-    let closed = admin.post(&resolve, json!({ "deeds": ["warn"] })).await.data();
+    admin.post(&resolve, json!({ "actions": ["burn"] })).await.names_field("actions");
+    let closed = admin.post(&resolve, json!({ "actions": ["warn"] })).await.data();
     assert_eq!(closed["content"], Value::Null);
     assert_eq!(ben.get("/r1/users/me/warnings").await.data()["total"], 1);
 }
@@ -409,7 +409,7 @@ mod cluster {
             let sent = there.send_message(&place, "Something else").await;
             report(&anna, &sent, "other").await
         };
-        admin.post(&format!("/r1/admin/reports/{}/resolve", id(&made)), json!({ "deeds": ["warn"] })).await.data();
+        admin.post(&format!("/r1/admin/reports/{}/resolve", id(&made)), json!({ "actions": ["warn"] })).await.data();
         socket.expect("warning").await;
     }
 

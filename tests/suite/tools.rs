@@ -30,7 +30,7 @@ impl Tools {
         let odd = OddServer::default();
         let mut chat = Chat::start(odd.configure(setup), kind).await;
         let admin = chat.app.admin().await;
-        let body = json!({ "name": "Odd", "transport": "stdio", "command": "odd", "offered_to": "everyone" });
+        let body = json!({ "name": "Odd", "transport": "stdio", "command": "odd", "visible_to": "everyone" });
         let server = added(&admin, body).await;
         let tools = json!([{ "server_id": server["id"], "tools": null }]);
         let new = json!({ "name": "Ada", "tools_enabled": true, "tools": tools });
@@ -233,7 +233,7 @@ async fn an_assistant_has_the_tools_that_it_was_given_and_no_others() {
         .names_field("tools");
     // What is offered to admins alone is given by them alone, and stays where it is.
     tools.chat.anna.patch(&ada, json!({ "tools": one })).await.data();
-    tools.admin.patch(&tools.server, json!({ "offered_to": "admins" })).await.data();
+    tools.admin.patch(&tools.server, json!({ "visible_to": "admins" })).await.data();
     tools.chat.anna.patch(&ada, json!({ "tools": one })).await.data();
     let all = json!([{ "server_id": server, "tools": null }]);
     tools.chat.anna.patch(&ada, json!({ "tools": all })).await.names_field("tools");

@@ -231,7 +231,7 @@ fn view(service: &GatewayService, row: api_key::Model, budget: Option<budget::Mo
         workspace_id: row.workspace_id,
         models: key_policy::models(row.models.as_deref()),
         endpoints: key_policy::endpoints(row.endpoints.as_deref()),
-        passes: key_policy::passes(row.passes.as_deref()),
+        passthrough: key_policy::passes(row.passes.as_deref()),
         rpm: key_policy::whole(row.rpm),
         tpm: key_policy::whole(row.tpm),
         parallel: key_policy::whole(row.parallel),

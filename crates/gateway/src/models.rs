@@ -352,7 +352,7 @@ fn longest(route: &ai::Route, known: Option<&'static prices::Known>) -> Option<u
 
 /// Where a model can be had, with what is said of it.
 fn deploy(definition: &ModelDefinition) -> Vec<ai::Deployment> {
-    let own = OwnTakes::read(&definition.takes, definition.capabilities.max_output);
+    let own = OwnTakes::read(&definition.parameters, definition.capabilities.max_output);
     let own = own.filter(|own| !own.is_empty()).map(Arc::new);
     let deployed = definition.deployments.iter().cloned();
     deployed
@@ -465,7 +465,10 @@ mod tests {
                 serde_json::json!({ "aliases": ["fast"], "deployments": [{ "provider": "main", "model": "large" }], "fallbacks": { "failure": ["small"] } }),
             ),
             row("broken", serde_json::json!({ "deployments": 3 })),
-            row("large", serde_json::json!({ "takes": { "thinking": "none" }, "fallbacks": { "failure": ["small"] } })),
+            row(
+                "large",
+                serde_json::json!({ "parameters": { "thinking": "none" }, "fallbacks": { "failure": ["small"] } }),
+            ),
         ];
         let table = table(&defined);
         let large = table.find("large").unwrap();

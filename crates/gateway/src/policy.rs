@@ -24,7 +24,7 @@ pub struct PolicyChange {
     pub workspace_id: Option<Option<WorkspaceId>>,
     pub models: Option<Vec<String>>,
     pub endpoints: Option<Vec<GatewayEndpoint>>,
-    pub passes: Option<Option<Vec<GatewayPass>>>,
+    pub passthrough: Option<Option<Vec<GatewayPass>>>,
     pub rpm: Option<Option<u32>>,
     pub tpm: Option<Option<u32>>,
     pub parallel: Option<Option<u32>>,
@@ -84,8 +84,8 @@ impl PolicyChange {
             let names = joined(endpoints.into_iter().map(GatewayEndpoint::as_str));
             row.endpoints = (!names.is_empty()).then_some(names);
         }
-        if let Some(passes) = self.passes {
-            row.passes = passes.map(|passes| joined(passes.into_iter().map(GatewayPass::as_str)));
+        if let Some(passthrough) = self.passthrough {
+            row.passes = passthrough.map(|names| joined(names.into_iter().map(GatewayPass::as_str)));
         }
         for (limit, column) in [(self.rpm, &mut row.rpm), (self.tpm, &mut row.tpm), (self.parallel, &mut row.parallel)]
         {

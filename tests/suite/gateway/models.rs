@@ -62,8 +62,11 @@ async fn a_model_is_defined_used_and_removed() {
         ("fallbacks.failure", json!({ "deployments": [deployment], "fallbacks": { "failure": ["nothing"] } })),
         ("price", json!({ "deployments": [deployment], "price": { "input": -1, "output": 1 } })),
         ("capabilities", json!({ "deployments": [deployment], "capabilities": { "flies": true } })),
-        ("takes.thinking", json!({ "deployments": [deployment], "takes": { "thinking": "efforts:enormous" } })),
-        ("takes.thinking", json!({ "deployments": [deployment], "takes": { "thinking": "budget:9..8" } })),
+        (
+            "parameters.thinking",
+            json!({ "deployments": [deployment], "parameters": { "thinking": "efforts:enormous" } }),
+        ),
+        ("parameters.thinking", json!({ "deployments": [deployment], "parameters": { "thinking": "budget:9..8" } })),
     ] {
         admin.put(other, wrong).await.names_field(field);
     }

@@ -125,7 +125,7 @@ async fn a_search_for_chat_completions_is_held_and_paid_for() {
     assert_eq!(caller.post(API_STYLES[0], question(false)).await.header("x-natter-cost"), Some("10"));
 
     // What is left out isn't held either.
-    let rules = json!({ "passes": [], "budget": { "limit": 1_000, "period": "month" } });
+    let rules = json!({ "passthrough": [], "budget": { "limit": 1_000, "period": "month" } });
     let narrow = keys::program(&stage.app, &keys::make(&stage.anna, rules).await);
     assert_eq!(narrow.post(API_STYLES[0], asked(false)).await.header("x-natter-cost"), Some("10"));
 }
@@ -160,7 +160,7 @@ async fn tools_that_openai_runs_are_held_and_paid_for() {
     assert_eq!(spent(&stage, &key).await, 80_020);
 
     // What is left out isn't held either.
-    let rules = json!({ "passes": [], "budget": { "limit": 1_000, "period": "month" } });
+    let rules = json!({ "passthrough": [], "budget": { "limit": 1_000, "period": "month" } });
     let narrow = keys::program(&stage.app, &keys::make(&stage.anna, rules).await);
     stage.upstream.always(Behaviour::Body(
         json!({ "id": "resp_2", "status": "completed", "output": [], "usage": { "input_tokens": 7, "output_tokens": 3 } }),

@@ -37,15 +37,15 @@ async fn a_key_narrows_what_its_provider_s_settings_hand_on() {
         ["provider", "service_tier", "models"].map(|field| came.get(field).is_some())
     };
     let usual = keys::make(&stage.anna, json!({})).await;
-    assert_eq!((&usual["passes"], ask(&usual).await), (&Value::Null, [true, true, false]));
-    let narrow = keys::make(&stage.anna, json!({ "passes": ["provider", "models", "provider"] })).await;
-    assert_eq!(narrow["passes"], json!(["provider", "models"]));
+    assert_eq!((&usual["passthrough"], ask(&usual).await), (&Value::Null, [true, true, false]));
+    let narrow = keys::make(&stage.anna, json!({ "passthrough": ["provider", "models", "provider"] })).await;
+    assert_eq!(narrow["passthrough"], json!(["provider", "models"]));
     assert_eq!(ask(&narrow).await, [true, false, false], "no key has what its provider doesn't hand on");
     for (passes, expected) in [(json!([]), [false; 3]), (Value::Null, [true, true, false])] {
-        let changed = stage.anna.patch(&keys::path(&narrow), json!({ "passes": passes })).await.data();
-        assert_eq!((&changed["passes"], ask(&narrow).await), (&passes, expected));
+        let changed = stage.anna.patch(&keys::path(&narrow), json!({ "passthrough": passes })).await.data();
+        assert_eq!((&changed["passthrough"], ask(&narrow).await), (&passes, expected));
     }
-    stage.anna.patch(&keys::path(&narrow), json!({ "passes": ["metadata"] })).await.names_field("passes");
+    stage.anna.patch(&keys::path(&narrow), json!({ "passthrough": ["metadata"] })).await.names_field("passthrough");
 }
 
 #[tokio::test]

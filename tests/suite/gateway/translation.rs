@@ -68,20 +68,20 @@ async fn an_administrator_can_override_model_parameters() {
     let stage = Stage::with(Setup::new(), UpstreamKind::Anthropic).await;
     let (admin, path) = (stage.app.admin().await, "/r1/admin/models/small");
     for (definition, thinks, temperature, max_tokens) in [
-        (Some(json!({ "takes": { "thinking": "any", "sampling": "any" } })), true, Value::Null, 5_000),
+        (Some(json!({ "parameters": { "thinking": "any", "sampling": "any" } })), true, Value::Null, 5_000),
         (
-            Some(json!({ "takes": { "thinking": "none" }, "capabilities": { "max_output": 100 } })),
+            Some(json!({ "parameters": { "thinking": "none" }, "capabilities": { "max_output": 100 } })),
             false,
             json!(0.5),
             100,
         ),
-        (Some(json!({ "takes": { "thinking": "none", "sampling": "never" } })), false, Value::Null, 5_000),
+        (Some(json!({ "parameters": { "thinking": "none", "sampling": "never" } })), false, Value::Null, 5_000),
         (None, true, Value::Null, 5_000),
     ] {
         match &definition {
             Some(definition) => {
                 let defined = admin.put(path, definition.clone()).await.data();
-                assert_eq!(defined["takes"]["thinking"], definition["takes"]["thinking"]);
+                assert_eq!(defined["parameters"]["thinking"], definition["parameters"]["thinking"]);
             }
             None => {
                 admin.delete(path).await.data();

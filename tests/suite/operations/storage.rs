@@ -133,7 +133,7 @@ async fn on_a_full_disk_writes_are_refused_reads_go_on_and_it_heals() {
         incidents.iter().any(|incident| {
             incident["kind"] == "storage"
                 && !incident["ended_at"].is_null()
-                && incident["felt"].as_i64().is_some_and(|refused| refused >= 1)
+                && incident["impact"].as_i64().is_some_and(|refused| refused >= 1)
         })
     })
     .await;

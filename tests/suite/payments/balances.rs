@@ -186,7 +186,7 @@ async fn a_card_that_is_declined_is_not_charged_again_by_itself() {
     assert!(mail.contains("was declined"), "{mail}");
     let stopped = settings(&anna, "").await["top_up"].clone();
     assert_eq!(
-        (&stopped["is_on"], &stopped["under_way"], &stopped["spent_this_month"]),
+        (&stopped["is_on"], &stopped["pending"], &stopped["spent_this_month"]),
         (&json!(false), &json!(false), &json!(0))
     );
     give(&admin, ("user_id", &anna.id), -1).await;
@@ -261,7 +261,7 @@ async fn accounts_are_read_as_tables_and_revenue_adds_up() {
     let total = &days["total"];
     let money = json!([{ "currency": "USD", "paid": 600, "refunded": 300, "disputed": 0, "net": 300, "payments": 1 }]);
     assert_eq!((days["groups"].as_array().unwrap().len(), &total["money"]), (30, &money));
-    let booked = json!({ "sold": 500 * ONE, "granted": 50 * ONE, "used": 0, "expired": 0, "taken_back": 255 * ONE });
+    let booked = json!({ "sold": 500 * ONE, "granted": 50 * ONE, "used": 0, "expired": 0, "clawed_back": 255 * ONE });
     assert_eq!(total["credits"], booked);
     assert_eq!((&days["credits_outstanding"], &days["credits_owed"]), (&json!(295 * ONE), &json!(0)));
     let team = json!({ "plan_id": plan_of(&app, "Team", "month").await, "gateway": "demo" });

@@ -127,7 +127,7 @@ async fn a_dispute_that_does_not_fit_its_payment_is_about_all_of_it_until_somebo
             let said = if is_known { json!({ "currency": currency, "amount": amount }) } else { json!(null) };
             let (disputes, quarantine) = (&details["disputes"], &details["quarantine"]);
             assert_eq!(
-                (disputes[0]["amount"].as_i64(), &disputes[0]["told"]),
+                (disputes[0]["amount"].as_i64(), &disputes[0]["reported"]),
                 (Some(600), &said),
                 "{kind:?} {details}"
             );
@@ -147,7 +147,7 @@ async fn a_dispute_that_does_not_fit_its_payment_is_about_all_of_it_until_somebo
         dispute(kind, &id, "dp_2", 600, Course::Open).send(&app).await;
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("quarantined", 1_750), "{kind:?}");
         let told = seen(&id).await["disputes"][0].clone();
-        assert_eq!((&told["amount"], &told["told"]["amount"]), (&json!(300), &json!(600)), "{kind:?} {told}");
+        assert_eq!((&told["amount"], &told["reported"]["amount"]), (&json!(300), &json!(600)), "{kind:?} {told}");
         release(&id).await;
         dispute(kind, &id, "dp_2", 600, Course::Lost).send(&app).await;
         assert_eq!((status(&anna, &id).await.as_str(), credits(&anna).await), ("disputed", 1_750), "{kind:?}");

@@ -256,7 +256,7 @@ async fn compared(kind: Kind) {
     assert_eq!((&healed["state"], &healed["payment_id"]), (&json!("healed"), &json!(ids[1])));
     assert_eq!((status(&anna, &ids[1]).await.as_str(), credits(&anna).await), ("paid", 1_500));
     assert_eq!(
-        (of("unknown_here")["theirs"].clone(), of("not_paid_there")["payment_id"].clone()),
+        (of("unknown_here")["remote"].clone(), of("not_paid_there")["payment_id"].clone()),
         (json!(900), json!(ids[2]))
     );
     let open = admin.get("/r1/admin/payment_differences?state=open").await.data();

@@ -39,7 +39,7 @@ async fn a_card_is_saved_without_buying_anything_and_pays_at_once() {
     let app = Setup::new().set("payment.demo.enabled", true).start().await;
     let (anna, ben) = (app.sign_up("Anna").await, app.sign_up("Ben").await);
     let gateways = anna.get("/r1/payment_gateways").await.data();
-    assert_eq!(gateways["items"][0]["keeps"], true);
+    assert_eq!(gateways["items"][0]["saves_methods"], true);
     let new = begun(&anna, "demo").await;
     let page = format!("/plans/demo?setup={}", new["setup_id"].as_str().unwrap());
     assert!(new["redirect_url"].as_str().unwrap().ends_with(&page), "{new}");

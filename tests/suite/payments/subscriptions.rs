@@ -31,7 +31,7 @@ pub(super) async fn buy(payer: &Member, body: Value, outcome: &str) -> Value {
 }
 
 pub(super) async fn saved(payer: &Member, query: &str) -> Value {
-    until(payer, query, "it is saved", |held| held["renews_by_itself"] == true).await
+    until(payer, query, "it is saved", |held| held["auto_renews"] == true).await
 }
 
 pub(super) async fn held(payer: &Member, query: &str) -> Value {
@@ -127,7 +127,7 @@ async fn a_charge_that_is_declined_is_told_and_tried_again_and_then_the_plan_end
     }
     pass(&app, 3).await;
     let ended = until(&anna, "", "it has ended", |held| held["status"] == "ended").await;
-    assert_eq!(ended["renews_by_itself"], false);
+    assert_eq!(ended["auto_renews"], false);
     app.outbox(&anna.email, "Your plan has ended").await;
     let mine = anna.get("/r1/entitlements/me").await.data();
     assert_eq!(mine["plan"], json!(null));
@@ -290,7 +290,7 @@ async fn payment_methods_are_listed_and_removed_and_then_a_link_is_mailed() {
     anna.delete(&path).await.data();
     anna.post("/r1/subscription/resume", json!({})).await.data();
     let now = held(&anna, "").await;
-    assert_eq!((&now["renews_by_itself"], &now["method"]), (&json!(false), &json!(null)));
+    assert_eq!((&now["auto_renews"], &now["method"]), (&json!(false), &json!(null)));
     pass(&app, 25).await;
     app.outbox(&anna.email, "Your plan ends soon").await;
     pass(&app, 7).await;

@@ -21,7 +21,7 @@ impl SignedIn {
         let setup = setup.set("outgoing.allow", "127.0.0.1");
         let tools = Tools::start(setup, UpstreamKind::OpenAi).await;
         let new = json!({
-            "name": "Box", "transport": "http", "url": server.url(), "auth": "oauth", "offered_to": "everyone",
+            "name": "Box", "transport": "http", "url": server.url(), "auth": "oauth", "visible_to": "everyone",
         });
         let added = tools.admin.post("/r1/admin/mcp_servers", new).await.data_with(201);
         assert_eq!((&added["auth"], &added["client_id"]), (&json!("oauth"), &Value::Null));

@@ -26,7 +26,7 @@ async fn the_protocols_own_server_is_used_over_standard_streams_and_http() {
         let path = format!("/r1/admin/mcp_servers/{}", server["id"].as_str().unwrap());
         let read = json!("auto");
         let modes = json!({ "get-sum": read, "echo": read, "resources/list": read, "resources/read": read });
-        tools.admin.patch(&path, json!({ "offered_to": "everyone", "modes": modes })).await.data();
+        tools.admin.patch(&path, json!({ "visible_to": "everyone", "modes": modes })).await.data();
         let name = server["name"].as_str().unwrap();
         let new = json!({ "name": name, "tools_enabled": true, "tools": chosen });
         let assistant = tools.chat.anna.post("/r1/assistants", new).await.data_with(201);
@@ -86,7 +86,7 @@ async fn admins_add_change_and_remove_servers() {
     anna.post(list, new.clone()).await.refused(403, "forbidden");
     let server = added(&admin, new.clone()).await;
     assert_eq!(server["secret_names"], json!(["API_TOKEN"]));
-    assert_eq!((&server["offered_to"], &server["is_enabled"]), (&json!("admins"), &json!(true)));
+    assert_eq!((&server["visible_to"], &server["is_enabled"]), (&json!("admins"), &json!(true)));
     let mode = |name: &str| {
         let tool = server["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == name).unwrap();
         tool["mode"].as_str().unwrap().to_owned()

@@ -46,8 +46,8 @@ pub struct TopUp {
     /// Why nothing is bought.
     #[schema(required)]
     pub stopped: Option<StoppedTopUp>,
-    /// Whether a charge is under way.
-    pub under_way: bool,
+    /// Whether a charge is pending.
+    pub pending: bool,
 }
 
 /// Why no credits are bought any more.
@@ -128,8 +128,8 @@ pub struct RevenueCredits {
     pub granted: MicroCredits,
     pub used: MicroCredits,
     pub expired: MicroCredits,
-    /// By refunds, disputes and administrators; less what was given back.
-    pub taken_back: MicroCredits,
+    /// Credits clawed back by refunds, disputes and administrators, less those returned.
+    pub clawed_back: MicroCredits,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -252,8 +252,8 @@ pub struct SetupAddress {
     pub url: String,
     /// Whether a setting says so; otherwise it is made of host and port.
     pub is_set: bool,
-    /// How the caller has reached the server.
-    pub reached_by: String,
+    /// URL by which the caller reached the server.
+    pub request_url: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

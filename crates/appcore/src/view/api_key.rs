@@ -24,8 +24,8 @@ pub struct ApiKey {
     pub models: Vec<String>,
     /// Parts of `/v1` that it may call. None named: all.
     pub endpoints: Vec<GatewayEndpoint>,
-    /// What routes or costs and may pass with it, as far as its provider's settings hand it on. Null: all that they do.
-    pub passes: Option<Vec<GatewayPass>>,
+    /// Restricted parameters that are passed through to the provider, as far as its settings allow. Null: all that these allow.
+    pub passthrough: Option<Vec<GatewayPass>>,
     /// Requests in a minute.
     pub rpm: Option<u32>,
     /// Tokens in a minute.

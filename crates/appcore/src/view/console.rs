@@ -134,11 +134,11 @@ pub struct Incident {
     pub ended_at: Option<Timestamp>,
     /// How many instances noticed.
     pub instances: u64,
-    /// How much it was felt. Requests answered with 5xx (`database`), changes refused (`storage`), questions to models that failed (`ai`), requests to it that failed (`provider`), changes that other
+    /// Size of the impact: requests answered with 5xx (`database`), changes refused (`storage`), questions to models that failed (`ai`), requests to it that failed (`provider`), changes that other
     /// instances heard of late (`redis`), jobs given up at most (`dead_letters`), connections that were there at its last word (`instance`). Null: nobody
     /// has counted.
     #[schema(required)]
-    pub felt: Option<i64>,
+    pub impact: Option<i64>,
     /// Once it is over: how many people's questions failed (`ai`), or were there at most in that time (`database`, `redis`, `storage`). Null: that can't
     /// be told.
     #[schema(required)]

@@ -297,7 +297,9 @@ pub struct ModelDefinition {
     /// Null: the price of the shipped table.
     pub price: Option<ModelPrice>,
     pub capabilities: ModelCapabilities,
-    pub takes: ModelTakes,
+    // Definitions are stored as JSON, those of earlier builds by the field's former name.
+    #[serde(alias = "takes")]
+    pub parameters: ModelTakes,
 }
 
 /// A model of the gateway, for administrators.

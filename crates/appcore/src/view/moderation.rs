@@ -101,12 +101,13 @@ pub struct Report {
     pub reports: u64,
     /// How many other messages of this author were reported before.
     pub earlier: u64,
-    pub taken_by: Option<ReportPerson>,
+    /// The administrator who works on it.
+    pub assigned_to: Option<ReportPerson>,
     pub taken_at: Option<Timestamp>,
     pub closed_by: Option<ReportPerson>,
     pub closed_at: Option<Timestamp>,
-    /// What was done when it was closed; nothing: it was dismissed.
-    pub deeds: Vec<ReportDeed>,
+    /// Actions taken when the report was closed. Empty: it was dismissed.
+    pub actions: Vec<ReportDeed>,
     pub created_at: Timestamp,
 }
 

@@ -269,11 +269,12 @@ pub struct PaymentDifference {
     pub payment_id: Option<Uuid>,
     /// The payment's id, or what the gateway calls it.
     pub reference: String,
-    /// In the currency's smallest unit.
+    /// Amount in Natter's records, in the currency's smallest unit.
     #[schema(required)]
-    pub ours: Option<i64>,
+    pub local: Option<i64>,
+    /// Amount in the gateway's records, in the currency's smallest unit.
     #[schema(required)]
-    pub theirs: Option<i64>,
+    pub remote: Option<i64>,
     #[schema(required)]
     pub currency: Option<String>,
     pub state: DifferenceState,
@@ -352,9 +353,9 @@ pub struct PaymentDispute {
     pub reference: String,
     /// What of the payment it is taken to be about, and so is kept back.
     pub amount: i64,
-    /// What the gateway says that it is about, where that is known.
+    /// Disputed amount as the gateway reports it, if known.
     #[schema(required)]
-    pub told: Option<Price>,
+    pub reported: Option<Price>,
     /// `open`, `won` or `lost`.
     pub state: String,
     pub created_at: Timestamp,
@@ -507,8 +508,8 @@ pub struct Subscription {
     /// Until when it still works, though it isn't paid.
     #[schema(required)]
     pub grace_until: Option<Timestamp>,
-    /// Not: its payer is sent a link before it ends.
-    pub renews_by_itself: bool,
+    /// Whether the subscription renews automatically. If false, the payer is emailed a payment link before it ends.
+    pub auto_renews: bool,
     #[schema(required)]
     pub next_attempt_at: Option<Timestamp>,
     pub failed_attempts: i64,
@@ -552,8 +553,8 @@ pub struct ChangePreview {
     pub takes_effect_at: Option<Timestamp>,
     /// What each period costs from then on.
     pub next: Price,
-    /// What was used today beyond the new plan's limits.
-    pub over: Vec<QuotaUse>,
+    /// Today's usage in excess of the new plan's limits.
+    pub excess: Vec<QuotaUse>,
     /// Members who would have no seat: then it can't be changed.
     pub seats_missing: i64,
 }
@@ -568,8 +569,8 @@ pub struct PaymentGateway {
     pub currencies: Vec<String>,
     /// Whether it is only for show: no real money.
     pub is_demo: bool,
-    /// Whether it can keep what is paid with for later.
-    pub keeps: bool,
+    /// Whether the gateway can save payment methods for later charges.
+    pub saves_methods: bool,
 }
 
 /// A payment method, for administrators.

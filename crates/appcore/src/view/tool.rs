@@ -24,8 +24,8 @@ pub struct McpServer {
     /// The names of its headers, or of its environment. Their values are never shown.
     pub secret_names: Vec<String>,
     pub is_enabled: bool,
-    /// Who may give it to assistants.
-    pub offered_to: OfferedTo,
+    /// Who may give its tools to assistants.
+    pub visible_to: OfferedTo,
     /// As they were found last.
     pub tools: Vec<McpTool>,
     /// Its prompts, as they were found last.

@@ -65,7 +65,7 @@ pub struct ServerFields {
     pub auth: Option<McpAuth>,
     pub client: ClientFields,
     pub is_enabled: Option<bool>,
-    pub offered_to: Option<OfferedTo>,
+    pub visible_to: Option<OfferedTo>,
     pub modes: BTreeMap<String, ToolMode>,
 }
 
@@ -336,7 +336,7 @@ fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFiel
         row.modes = json(&known)?;
     }
     row.is_enabled = fields.is_enabled.unwrap_or(row.is_enabled);
-    row.offered_to = fields.offered_to.map_or_else(|| row.offered_to.clone(), |to| to.to_string());
+    row.offered_to = fields.visible_to.map_or_else(|| row.offered_to.clone(), |to| to.to_string());
     Ok(())
 }
 
@@ -450,7 +450,7 @@ fn view(row: McpServerRow, client_id: Option<String>) -> Result<McpServer, AppEr
         url: row.url,
         command: row.command,
         is_enabled: row.is_enabled,
-        offered_to: row.offered_to.parse().map_err(AppError::internal)?,
+        visible_to: row.offered_to.parse().map_err(AppError::internal)?,
         checked_at: row.checked_at,
         error: row.error,
         created_at: row.created_at,

@@ -55,7 +55,10 @@ pub async fn details(service: &BillingService, id: Uuid) -> Result<AdminPaymentD
         Ok(PaymentDispute {
             reference: dispute.reference,
             amount: dispute.amount,
-            told: dispute.told_amount.zip(dispute.told_currency).map(|(amount, currency)| Price { currency, amount }),
+            reported: dispute
+                .told_amount
+                .zip(dispute.told_currency)
+                .map(|(amount, currency)| Price { currency, amount }),
             state: dispute.state.parse::<DisputeState>().map_err(AppError::internal)?.as_str().to_owned(),
             created_at: dispute.created_at,
         })

@@ -109,14 +109,14 @@ impl Sum {
     }
 
     fn book(&mut self, kind: EntryKind, amount: MicroCredits) {
-        let RevenueCredits { sold, granted, used, expired, taken_back } = &mut self.credits;
+        let RevenueCredits { sold, granted, used, expired, clawed_back } = &mut self.credits;
         match kind {
             EntryKind::Purchase => *sold += amount,
             EntryKind::Grant => *granted += amount,
             EntryKind::Settle => *used += amount,
             EntryKind::Expire => *expired += amount,
-            EntryKind::Refund | EntryKind::Dispute | EntryKind::Take => *taken_back += amount,
-            EntryKind::RefundFailed | EntryKind::DisputeWon => *taken_back = *taken_back - amount,
+            EntryKind::Refund | EntryKind::Dispute | EntryKind::Take => *clawed_back += amount,
+            EntryKind::RefundFailed | EntryKind::DisputeWon => *clawed_back = *clawed_back - amount,
             // What was lent and paid back, or is only held.
             EntryKind::Owed | EntryKind::OwedPaid | EntryKind::Hold | EntryKind::Release => {}
         }

@@ -24,7 +24,7 @@ pub fn gateways(service: &BillingService) -> Vec<PaymentGateway> {
         PaymentGateway {
             name: name.as_str().to_owned(),
             enabled: payments.is_on(*name),
-            keeps: gateway.recurring().is_some(),
+            saves_methods: gateway.recurring().is_some(),
             currencies: taken.map(|one| one.code().to_owned()).collect(),
             is_demo: gateway.demo().is_some(),
         }

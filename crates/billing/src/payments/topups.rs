@@ -204,7 +204,7 @@ pub async fn settings(service: &BillingService, payer: Payer) -> Result<CreditSe
         spent_this_month: rows::topped_up(db, &row, since).await?,
         is_on: row.is_on != 0,
         stopped: stopped.map_err(|error: appcore::view::UnknownName| AppError::internal(error))?,
-        under_way: row.payment_id.is_some(),
+        pending: row.payment_id.is_some(),
         currency: row.currency,
     };
     Ok(CreditSettings { low_balance, top_up: Some(top_up) })

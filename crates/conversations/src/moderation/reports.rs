@@ -160,10 +160,10 @@ fn closed() -> AppError {
     AppError::refused(Code::WrongState, "This report is closed.")
 }
 
-/// What is done about a report when it is closed. No deeds: it is dismissed.
+/// Decision about a report. Without actions the report is dismissed.
 #[derive(Clone, Debug, Default)]
 pub struct Resolution {
-    pub deeds: BTreeSet<ReportDeed>,
+    pub actions: BTreeSet<ReportDeed>,
     /// What the author is told.
     pub words: Option<String>,
 }
@@ -180,19 +180,19 @@ pub async fn resolve(
     if report.status == ReportStatus::Closed {
         return Err(closed());
     }
-    let warned = match (resolution.deeds.contains(&ReportDeed::Warn), report.author.kind, report.author.id) {
+    let warned = match (resolution.actions.contains(&ReportDeed::Warn), report.author.kind, report.author.id) {
         (true, SenderKind::User, Some(author)) => Some(UserId(author)),
         (true, ..) => {
             return Err(AppError::refused(Code::WrongState, "The author has no account, so no one can be warned."));
         }
         (false, ..) => None,
     };
-    if resolution.deeds.contains(&ReportDeed::Hide) && report.deleted_at.is_none() {
+    if resolution.actions.contains(&ReportDeed::Hide) && report.deleted_at.is_none() {
         hide(service, by, report.message_id, true).await?;
     }
-    let (now, deeds) = (service.clock.now(), resolution.deeds.iter().copied().collect::<Vec<_>>());
+    let (now, actions) = (service.clock.now(), resolution.actions.iter().copied().collect::<Vec<_>>());
     let tx = service.db.begin().await.map_err(app_error)?;
-    if rows::close(&tx, report.message_id, by.user_id, &deeds, now).await? == 0 {
+    if rows::close(&tx, report.message_id, by.user_id, &actions, now).await? == 0 {
         return Err(closed());
     }
     let warning = warned.map(|user_id| rows::NewWarning {
@@ -212,7 +212,7 @@ pub async fn resolve(
         rows::warn(&tx, new).await?;
         audit::record(&tx, Entry::by(by, Action::AuthorWarned, Some(new.user_id.to_string()))).await?;
     }
-    let action = if deeds.is_empty() { Action::ReportDismissed } else { Action::ReportClosed };
+    let action = if actions.is_empty() { Action::ReportDismissed } else { Action::ReportClosed };
     audit::record(&tx, Entry::by(by, action, Some(id.to_string()))).await?;
     let report = rows::find(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
     tx.commit().await.map_err(app_error)?;

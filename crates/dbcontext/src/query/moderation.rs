@@ -165,11 +165,11 @@ impl TryFrom<Row> for view::Report {
             sent_at: row.sent_at,
             reports: row.reports.unsigned_abs(),
             earlier: row.earlier.unsigned_abs(),
-            taken_by: person(row.taken_by, row.taker_name),
+            assigned_to: person(row.taken_by, row.taker_name),
             taken_at: row.taken_at,
             closed_by: person(row.closed_by, row.closer_name),
             closed_at: row.closed_at,
-            deeds: deeds.map(|deed| deed.parse().map_err(AppError::internal)).collect::<Result<_, _>>()?,
+            actions: deeds.map(|deed| deed.parse().map_err(AppError::internal)).collect::<Result<_, _>>()?,
             created_at: row.created_at,
         })
     }

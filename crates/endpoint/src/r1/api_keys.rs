@@ -65,9 +65,9 @@ pub struct CreateApiKeyRequest {
     /// Parts of `/v1` that it may call. Left out or empty: all.
     #[validate(length(max = 20))]
     pub endpoints: Option<Vec<GatewayEndpoint>>,
-    /// What routes or costs and may pass with it, as far as its provider's settings hand it on. Left out: all that they do; empty: nothing.
+    /// Restricted parameters that are passed through to the provider, as far as its settings allow. Left out: all that these allow; empty: none.
     #[validate(length(max = 20))]
-    pub passes: Option<Vec<GatewayPass>>,
+    pub passthrough: Option<Vec<GatewayPass>>,
     /// Requests in a minute.
     #[validate(range(min = 1, max = 1_000_000_000))]
     pub rpm: Option<u32>,
@@ -103,7 +103,7 @@ impl Endpoint for CreateApiKey {
             workspace_id: Some(request.workspace_id),
             models: request.models,
             endpoints: request.endpoints,
-            passes: Some(request.passes),
+            passthrough: Some(request.passthrough),
             rpm: Some(request.rpm),
             tpm: Some(request.tpm),
             parallel: Some(request.parallel),
@@ -132,8 +132,8 @@ pub struct ChangeApiKeyRequest {
     pub models: Option<Option<Vec<String>>>,
     /// Null or empty: all of `/v1`.
     pub endpoints: Option<Option<Vec<GatewayEndpoint>>>,
-    /// Null: all that its provider's settings hand on; empty: nothing.
-    pub passes: Option<Option<Vec<GatewayPass>>>,
+    /// Null: all that the provider's settings allow; empty: none.
+    pub passthrough: Option<Option<Vec<GatewayPass>>>,
     /// Null: no limit.
     pub rpm: Option<Option<u32>>,
     /// Null: no limit.
@@ -158,7 +158,7 @@ impl Endpoint for ChangeApiKey {
             workspace_id: request.workspace_id,
             models: request.models.map(Option::unwrap_or_default),
             endpoints: request.endpoints.map(Option::unwrap_or_default),
-            passes: request.passes,
+            passthrough: request.passthrough,
             rpm: request.rpm,
             tpm: request.tpm,
             parallel: request.parallel,

@@ -99,8 +99,8 @@ pub struct PutGatewayModelRequest {
     /// In micro-credits for a million tokens. Left out: the price of the shipped table.
     pub price: Option<ModelPrice>,
     pub capabilities: Option<ModelCapabilities>,
-    /// Left out: what Natter knows of it.
-    pub takes: Option<ModelTakes>,
+    /// Limits on request parameters. Left out: what Natter knows of the model.
+    pub parameters: Option<ModelTakes>,
 }
 
 /// Define a model
@@ -122,7 +122,7 @@ impl Endpoint for PutGatewayModel {
             fallbacks: request.fallbacks.unwrap_or_default(),
             price: request.price,
             capabilities: request.capabilities.unwrap_or_default(),
-            takes: request.takes.unwrap_or_default(),
+            parameters: request.parameters.unwrap_or_default(),
         };
         Ok(Reply::of(models::put(ctx.gateway(), by, &with_slashes(&request.name), definition).await?))
     }

@@ -210,7 +210,7 @@ pub struct AddMcpServerRequest {
     /// Left out, true.
     pub is_enabled: Option<bool>,
     /// Left out, administrators.
-    pub offered_to: Option<OfferedTo>,
+    pub visible_to: Option<OfferedTo>,
 }
 
 /// Add a server of tools
@@ -232,7 +232,7 @@ impl Endpoint for AddMcpServer {
             auth: request.auth,
             client: ClientFields { id: request.client_id.map(Some), secret: request.client_secret.map(Some) },
             is_enabled: request.is_enabled,
-            offered_to: request.offered_to,
+            visible_to: request.visible_to,
             modes: BTreeMap::new(),
         };
         Ok(Reply::of(servers::create(ctx.assistants(), by, request.transport, fields).await?))
@@ -281,7 +281,7 @@ pub struct ChangeMcpServerRequest {
     #[schema(max_length = 2_000)]
     pub client_secret: Option<Option<String>>,
     pub is_enabled: Option<bool>,
-    pub offered_to: Option<OfferedTo>,
+    pub visible_to: Option<OfferedTo>,
     /// What is done with tools, by their names. Those that are left out stay as they are.
     pub modes: Option<BTreeMap<String, ToolMode>>,
 }
@@ -304,7 +304,7 @@ impl Endpoint for ChangeMcpServer {
             auth: request.auth,
             client: ClientFields { id: request.client_id, secret: request.client_secret },
             is_enabled: request.is_enabled,
-            offered_to: request.offered_to,
+            visible_to: request.visible_to,
             modes: request.modes.unwrap_or_default(),
         };
         Ok(Reply::of(servers::update(ctx.assistants(), by, request.id, fields).await?))

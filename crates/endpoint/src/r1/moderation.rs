@@ -238,8 +238,8 @@ impl Endpoint for ReleaseReport {
 pub struct ResolveReportRequest {
     #[from(path)]
     pub id: ReportId,
-    /// What is done about it. None: the report is dismissed.
-    pub deeds: Vec<ReportDeed>,
+    /// Actions to take. Empty: the report is dismissed.
+    pub actions: Vec<ReportDeed>,
     /// What the author is told with a warning. At most 1,000 characters.
     pub words: Option<String>,
 }
@@ -253,8 +253,8 @@ impl Endpoint for ResolveReport {
     type Response = Report;
 
     async fn handle(ctx: &Ctx, request: ResolveReportRequest, by: &Confirmed) -> Result<Reply<Report>, AppError> {
-        let deeds: BTreeSet<ReportDeed> = request.deeds.into_iter().collect();
-        let resolution = Resolution { deeds, words: request.words };
+        let actions: BTreeSet<ReportDeed> = request.actions.into_iter().collect();
+        let resolution = Resolution { actions, words: request.words };
         Ok(Reply::of(moderation::resolve(ctx.conversations(), by, request.id, resolution).await?))
     }
 }

@@ -125,7 +125,7 @@ impl Endpoint for OpenPaymentPortal {
 
 #[dto(request)]
 pub struct BeginPaymentMethodSetupRequest {
-    /// One that `keeps` payment methods, by `GET /r1/payment_gateways`.
+    /// One with `saves_methods`, by `GET /r1/payment_gateways`.
     pub gateway: String,
     pub workspace_id: Option<WorkspaceId>,
     /// The page of this server to which the browser goes in the end, with `setup` in its query. Left out: `/plans/billing`.

@@ -209,10 +209,10 @@ fn check(service: &GatewayService, name: &str, definition: &ModelDefinition) -> 
         let message = format!("Context window and longest answer are at most {MAX_TOKENS} tokens.");
         return Err(AppError::field("capabilities", "invalid", message));
     }
-    let is_long = definition.takes.thinking.as_ref().is_some_and(|thinking| thinking.len() > MAX_THINKING);
-    if is_long || ::ai::OwnTakes::read(&definition.takes, None).is_none() {
+    let is_long = definition.parameters.thinking.as_ref().is_some_and(|thinking| thinking.len() > MAX_THINKING);
+    if is_long || ::ai::OwnTakes::read(&definition.parameters, None).is_none() {
         let message = "Write `none`, `any`, or `efforts`, `adaptive`, `levels` or `budget` with what they take, such as `efforts:low,high`.";
-        return Err(AppError::field("takes.thinking", "invalid", message));
+        return Err(AppError::field("parameters.thinking", "invalid", message));
     }
     if definition.price.and_then(|price| price.long).is_some_and(|long| long.above > MAX_TOKENS) {
         return Err(AppError::field("price", "invalid", format!("An input has at most {MAX_TOKENS} tokens.")));

@@ -268,13 +268,13 @@ fn together(rows: Vec<IncidentRow>) -> Vec<Incident> {
         match same {
             Some((incident, noticed)) => {
                 incident.ended_at = incident.ended_at.zip(row.ended_at).map(|(one, other)| one.max(other));
-                incident.felt = match kind {
-                    IncidentKind::DeadLetters => incident.felt.max(row.felt),
+                incident.impact = match kind {
+                    IncidentKind::DeadLetters => incident.impact.max(row.felt),
                     _ => incident
-                        .felt
+                        .impact
                         .zip(row.felt)
                         .map(|(one, other)| one.saturating_add(other))
-                        .or(incident.felt)
+                        .or(incident.impact)
                         .or(row.felt),
                 };
                 incident.people = incident.people.max(row.people);
@@ -284,7 +284,7 @@ fn together(rows: Vec<IncidentRow>) -> Vec<Incident> {
             }
             None => {
                 let IncidentRow { detail, began_at, ended_at, felt, people, .. } = row;
-                let incident = Incident { kind, detail, began_at, ended_at, instances: 1, felt, people };
+                let incident = Incident { kind, detail, began_at, ended_at, instances: 1, impact: felt, people };
                 incidents.push((incident, vec![row.instance_id]));
             }
         }
@@ -330,7 +330,7 @@ mod tests {
             .iter()
             .map(|incident| {
                 let ended = incident.ended_at.map(|at| at.0);
-                (incident.kind, incident.began_at.0, ended, incident.instances, incident.felt, incident.people)
+                (incident.kind, incident.began_at.0, ended, incident.instances, incident.impact, incident.people)
             })
             .collect();
         let expected = [

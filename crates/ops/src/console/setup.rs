@@ -53,7 +53,7 @@ pub async fn read(service: &OpsService, by: &Principal, own_url: &str) -> Result
         address: SetupAddress {
             url: service.config.server.public_url(),
             is_set: service.config.server.public_url.is_some(),
-            reached_by: own_url.to_owned(),
+            request_url: own_url.to_owned(),
         },
         mail: SetupMail { is_set: service.config.mail.smtp_url.is_some(), tested_at: times.get(MAIL_TESTED).copied() },
         models: SetupModels {

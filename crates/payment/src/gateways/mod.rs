@@ -134,8 +134,9 @@ mod tests {
         let known: BTreeMap<&str, serde_json::Value> = built()
             .iter()
             .map(|gateway| {
-                let keeps = gateway.recurring().is_some();
-                (gateway.name().as_str(), serde_json::json!({ "keeps": keeps, "label": gateway.name().label() }))
+                let saves_methods = gateway.recurring().is_some();
+                let known = serde_json::json!({ "label": gateway.name().label(), "saves_methods": saves_methods });
+                (gateway.name().as_str(), known)
             })
             .collect();
         let text = serde_json::to_string_pretty(&known).unwrap() + "\n";

@@ -33,7 +33,7 @@ it('calls by its name what only a newer server knows, wherever that is shown', (
   expect(conversationName(place)).toBe(NEW);
   expect(conversationAbout({ ...place, title: 'A place' })).toBe(NEW);
   expect(workspaceKind(unheard)).toBe(NEW);
-  expect(outcomeOf(newly<Parameters<typeof outcomeOf>[0]>({ deeds: [unheard] }))).toBe(NEW);
+  expect(outcomeOf(newly<Parameters<typeof outcomeOf>[0]>({ actions: [unheard] }))).toBe(NEW);
   expect(entryName(NEW)).toBe(NEW);
   expect([statusName(unheard), statusLook(unheard)]).toEqual([NEW, '']);
   expect(limitName(unheard)).toBe(NEW);

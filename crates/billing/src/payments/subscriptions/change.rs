@@ -65,7 +65,7 @@ pub async fn preview(
         credit: money(unused),
         takes_effect_at: at,
         next: money(price.amount),
-        over: if row.workspace_id.is_none() { beyond(service, &row, &plan, now).await? } else { Vec::new() },
+        excess: if row.workspace_id.is_none() { beyond(service, &row, &plan, now).await? } else { Vec::new() },
         seats_missing: missing,
     })
 }

@@ -258,7 +258,7 @@ async fn views(service: &BillingService, found: Vec<subscription::Model>) -> Res
             ends_at: (is(SubscriptionState::Canceling) || is(SubscriptionState::Trialing)).then_some(row.period_end),
             trial_ends_at: is(SubscriptionState::Trialing).then_some(row.period_end),
             grace_until: is(SubscriptionState::PastDue).then_some(row.ends_at),
-            renews_by_itself: course.is_automatic && !is(SubscriptionState::Ended),
+            auto_renews: course.is_automatic && !is(SubscriptionState::Ended),
             next_attempt_at: course.attempt_at().filter(|_| is(SubscriptionState::PastDue) && !course.is_charging),
             failed_attempts: if is(SubscriptionState::PastDue) { row.attempts - row.is_charging } else { 0 },
             next_plan,

@@ -86,7 +86,7 @@ export type AddMcpServerRequest = {
      */
     is_enabled?: boolean | null;
     name: string;
-    offered_to?: OfferedTo | null;
+    visible_to?: OfferedTo | null;
     /**
      * Headers for `http`, variables for `stdio`. Kept encrypted, and never shown again.
      */
@@ -640,9 +640,9 @@ export type ApiKey = {
      */
     parallel?: number | null;
     /**
-     * What routes or costs and may pass with it, as far as its provider's settings hand it on. Null: all that they do.
+     * Restricted parameters that are passed through to the provider, as far as its settings allow. Null: all that these allow.
      */
-    passes?: Array<GatewayPass> | null;
+    passthrough?: Array<GatewayPass> | null;
     /**
      * How the key begins, so that its owner recognises it.
      */
@@ -914,7 +914,7 @@ export type BanPage = Page & {
 
 export type BeginPaymentMethodSetupRequest = {
     /**
-     * One that `keeps` payment methods, by `GET /r1/payment_gateways`.
+     * One with `saves_methods`, by `GET /r1/payment_gateways`.
      */
     gateway: string;
     /**
@@ -1289,9 +1289,9 @@ export type ChangeApiKeyRequest = {
      */
     parallel?: number | null;
     /**
-     * Null: all that its provider's settings hand on; empty: nothing.
+     * Null: all that the provider's settings allow; empty: none.
      */
-    passes?: Array<GatewayPass> | null;
+    passthrough?: Array<GatewayPass> | null;
     /**
      * Null: no limit.
      */
@@ -1432,7 +1432,7 @@ export type ChangeMcpServerRequest = {
         [key: string]: ToolMode;
     } | null;
     name?: string | null;
-    offered_to?: OfferedTo | null;
+    visible_to?: OfferedTo | null;
     /**
      * Those that are named are changed; null removes one.
      */
@@ -1536,9 +1536,9 @@ export type ChangePreview = {
      */
     next: Price;
     /**
-     * What was used today beyond the new plan's limits.
+     * Today's usage in excess of the new plan's limits.
      */
-    over: Array<QuotaUse>;
+    excess: Array<QuotaUse>;
     /**
      * Members who would have no seat: then it can't be changed.
      */
@@ -2204,9 +2204,9 @@ export type CreateApiKeyRequest = {
      */
     parallel?: number | null;
     /**
-     * What routes or costs and may pass with it, as far as its provider's settings hand it on. Left out: all that they do; empty: nothing.
+     * Restricted parameters that are passed through to the provider, as far as its settings allow. Left out: all that these allow; empty: none.
      */
-    passes?: Array<GatewayPass> | null;
+    passthrough?: Array<GatewayPass> | null;
     /**
      * Requests in a minute.
      */
@@ -3299,11 +3299,11 @@ export type Incident = {
     detail: string | null;
     ended_at: Timestamp | null;
     /**
-     * How much it was felt. Requests answered with 5xx (`database`), changes refused (`storage`), questions to models that failed (`ai`), requests to it that failed (`provider`), changes that other
+     * Size of the impact: requests answered with 5xx (`database`), changes refused (`storage`), questions to models that failed (`ai`), requests to it that failed (`provider`), changes that other
      * instances heard of late (`redis`), jobs given up at most (`dead_letters`), connections that were there at its last word (`instance`). Null: nobody
      * has counted.
      */
-    felt: number | null;
+    impact: number | null;
     /**
      * How many instances noticed.
      */
@@ -3774,9 +3774,9 @@ export type McpServer = {
     is_enabled: boolean;
     name: string;
     /**
-     * Who may give it to assistants.
+     * Who may give its tools to assistants.
      */
-    offered_to: OfferedTo;
+    visible_to: OfferedTo;
     /**
      * Its prompts, as they were found last.
      */
@@ -4327,7 +4327,7 @@ export type ModelDefinition = {
     deployments?: Array<ModelDeployment>;
     fallbacks?: ModelFallbacks;
     price?: ModelPrice | null;
-    takes?: ModelTakes;
+    parameters?: ModelTakes;
 };
 
 /**
@@ -4967,16 +4967,19 @@ export type PaymentDifference = {
     kind: string;
     note: string | null;
     /**
-     * In the currency's smallest unit.
+     * Amount in Natter's records, in the currency's smallest unit.
      */
-    ours: number | null;
+    local: number | null;
     payment_id: string | null;
     /**
      * The payment's id, or what the gateway calls it.
      */
     reference: string;
     state: DifferenceState;
-    theirs: number | null;
+    /**
+     * Amount in the gateway's records, in the currency's smallest unit.
+     */
+    remote: number | null;
 };
 
 /**
@@ -5005,7 +5008,7 @@ export type PaymentDispute = {
      * `open`, `won` or `lost`.
      */
     state: string;
-    told: Price | null;
+    reported: Price | null;
 };
 
 /**
@@ -5043,9 +5046,9 @@ export type PaymentGateway = {
      */
     is_demo: boolean;
     /**
-     * Whether it can keep what is paid with for later.
+     * Whether the gateway can save payment methods for later charges.
      */
-    keeps: boolean;
+    saves_methods: boolean;
     name: string;
 };
 
@@ -5653,7 +5656,7 @@ export type PutGatewayModelRequest = {
     deployments?: Array<ModelDeployment> | null;
     fallbacks?: ModelFallbacks | null;
     price?: ModelPrice | null;
-    takes?: ModelTakes | null;
+    parameters?: ModelTakes | null;
 };
 
 export type PutModelListRequest = {
@@ -6014,9 +6017,9 @@ export type Report = {
     content?: string | null;
     created_at: Timestamp;
     /**
-     * What was done when it was closed; nothing: it was dismissed.
+     * Actions taken when the report was closed. Empty: it was dismissed.
      */
-    deeds: Array<ReportDeed>;
+    actions: Array<ReportDeed>;
     deleted_at?: Timestamp | null;
     /**
      * How many other messages of this author were reported before.
@@ -6036,7 +6039,7 @@ export type Report = {
     sent_at?: Timestamp | null;
     status: ReportStatus;
     taken_at?: Timestamp | null;
-    taken_by?: ReportPerson | null;
+    assigned_to?: ReportPerson | null;
     /**
      * What the reporter added.
      */
@@ -6151,9 +6154,9 @@ export type ResetPasswordRequest = {
 
 export type ResolveReportRequest = {
     /**
-     * What is done about it. None: the report is dismissed.
+     * Actions to take. Empty: the report is dismissed.
      */
-    deeds: Array<ReportDeed>;
+    actions: Array<ReportDeed>;
     /**
      * What the author is told with a warning. At most 1,000 characters.
      */
@@ -6213,9 +6216,9 @@ export type RevenueCredits = {
     granted: MicroCredits;
     sold: MicroCredits;
     /**
-     * By refunds, disputes and administrators; less what was given back.
+     * Credits clawed back by refunds, disputes and administrators, less those returned.
      */
-    taken_back: MicroCredits;
+    clawed_back: MicroCredits;
     used: MicroCredits;
 };
 
@@ -6815,9 +6818,9 @@ export type SetupAddress = {
      */
     is_set: boolean;
     /**
-     * How the caller has reached the server.
+     * URL by which the caller reached the server.
      */
-    reached_by: string;
+    request_url: string;
     /**
      * What links in mails begin with.
      */
@@ -7079,9 +7082,9 @@ export type Subscription = {
     price: Price | null;
     renews_at: Timestamp | null;
     /**
-     * Not: its payer is sent a link before it ends.
+     * Whether the subscription renews automatically. If false, the payer is emailed a payment link before it ends.
      */
-    renews_by_itself: boolean;
+    auto_renews: boolean;
     /**
      * Null: a person's own.
      */
@@ -7571,9 +7574,9 @@ export type TopUp = {
      */
     threshold: MicroCredits;
     /**
-     * Whether a charge is under way.
+     * Whether a charge is pending.
      */
-    under_way: boolean;
+    pending: boolean;
 };
 
 export type TranscriptState = 'pending' | 'ready' | 'failed';

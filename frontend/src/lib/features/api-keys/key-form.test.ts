@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ApiKey } from '#lib/features/auth/api.ts';
 import { budgetState } from './key-budget.ts';
-import { passesChoice, policyOf, problems, valuesOf } from './key-form.ts';
+import { passthroughChoice, policyOf, problems, valuesOf } from './key-form.ts';
 
 const budget = { limit: 200_000_000, period: 'month', spent: 0, held: 0, resets_at: null } as const;
 
@@ -12,17 +12,17 @@ describe('the limits of a key', () => {
       scopes: ['gateway'],
       models: ['small'],
       endpoints: [],
-      passes: ['provider'],
+      passthrough: ['provider'],
       rpm: 60,
       tpm: null,
       budget
     };
     const values = valuesOf(key as unknown as ApiKey);
     expect(values).toMatchObject({ budget: '200', rpm: '60', tpm: '', parallel: '' });
-    expect(policyOf(values, { models: ['small'], endpoints: [], passes: ['provider'] }, 'month')).toEqual({
+    expect(policyOf(values, { models: ['small'], endpoints: [], passthrough: ['provider'] }, 'month')).toEqual({
       models: ['small'],
       endpoints: [],
-      passes: ['provider'],
+      passthrough: ['provider'],
       rpm: 60,
       tpm: null,
       parallel: null,
@@ -31,12 +31,12 @@ describe('the limits of a key', () => {
   });
 
   it('are lifted by an empty field', () => {
-    const policy = policyOf(valuesOf(undefined), { models: [], endpoints: [], passes: null }, 'day');
+    const policy = policyOf(valuesOf(undefined), { models: [], endpoints: [], passthrough: null }, 'day');
     expect(policy).toMatchObject({ rpm: null, tpm: null, parallel: null, budget: null });
   });
 
   it('name what routes or costs, or nothing of it, or leave it to the provider', () => {
-    expect([null, [], ['store' as const]].map(passesChoice)).toEqual(['all', 'none', 'some']);
+    expect([null, [], ['store' as const]].map(passthroughChoice)).toEqual(['all', 'none', 'some']);
   });
 
   it('are whole numbers, and a budget is more than nothing', () => {

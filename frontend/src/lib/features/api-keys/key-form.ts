@@ -7,11 +7,11 @@ import { m } from '#lib/paraglide/messages.js';
 
 export type KeyField = 'name' | 'scopes' | 'models' | 'budget' | 'rpm' | 'tpm' | 'parallel';
 
-/** What a key may call; none named: everything. `passes`, where it is null: all that the provider hands on. */
+/** What a key may call; none named: everything. Without `passthrough`, all that the provider’s settings allow is passed through. */
 export interface KeyReach {
   models: string[];
   endpoints: GatewayEndpoint[];
-  passes: GatewayPass[] | null;
+  passthrough: GatewayPass[] | null;
 }
 
 export const ENDPOINTS = [
@@ -38,9 +38,9 @@ export const PASSES = [
   'hosted_tools'
 ] as const satisfies readonly GatewayPass[];
 
-export type PassesChoice = 'all' | 'none' | 'some';
+export type PassthroughChoice = 'all' | 'none' | 'some';
 
-export function passesChoices(): { value: PassesChoice; label: string }[] {
+export function passthroughChoices(): { value: PassthroughChoice; label: string }[] {
   return [
     { value: 'all', label: m.key_passes_all() },
     { value: 'none', label: m.key_passes_none() },
@@ -48,9 +48,9 @@ export function passesChoices(): { value: PassesChoice; label: string }[] {
   ];
 }
 
-export function passesChoice(passes: readonly GatewayPass[] | null): PassesChoice {
-  if (passes === null) return 'all';
-  return passes.length === 0 ? 'none' : 'some';
+export function passthroughChoice(passthrough: readonly GatewayPass[] | null): PassthroughChoice {
+  if (passthrough === null) return 'all';
+  return passthrough.length === 0 ? 'none' : 'some';
 }
 
 export function periods(): { value: BudgetPeriod; label: string }[] {

@@ -23,7 +23,7 @@ export type ApiKey = Always<Described.ApiKey, 'expires_at' | 'last_used_at'> & {
   models: string[];
   endpoints: GatewayEndpoint[];
   /** Null: all that the provider hands on. */
-  passes: GatewayPass[] | null;
+  passthrough: GatewayPass[] | null;
   rpm: number | null;
   tpm: number | null;
   parallel: number | null;

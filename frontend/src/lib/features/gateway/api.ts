@@ -49,12 +49,12 @@ export type ModelFallbacks = Always<Described.ModelFallbacks, 'context_length' |
 /** Without a price: that of the server's own table. */
 export type ModelDefinition = Omit<
   Always<Described.ModelDefinition, 'aliases' | 'price'>,
-  'deployments' | 'fallbacks' | 'capabilities' | 'takes'
+  'deployments' | 'fallbacks' | 'capabilities' | 'parameters'
 > & {
   deployments: ModelDeployment[];
   fallbacks: ModelFallbacks;
   capabilities: ModelCapabilities;
-  takes: ModelTakes;
+  parameters: ModelTakes;
 };
 
 /** `source`: `admin` where it was defined here. Nothing charged: the price is unknown. */

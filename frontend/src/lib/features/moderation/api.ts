@@ -17,13 +17,13 @@ export type Report = Omit<
     Described.Report,
     'words' | 'content' | 'hidden_at' | 'deleted_at' | 'edited_at' | 'sent_at' | 'taken_at' | 'closed_at'
   >,
-  'author' | 'reporter' | 'place' | 'taken_by' | 'closed_by'
+  'author' | 'reporter' | 'place' | 'assigned_to' | 'closed_by'
 > & {
   author: Sender;
   reporter: Person;
   /** Null once the conversation is deleted. */
   place: Always<Described.ReportPlace, 'title'> | null;
-  taken_by: Person | null;
+  assigned_to: Person | null;
   closed_by: Person | null;
 };
 

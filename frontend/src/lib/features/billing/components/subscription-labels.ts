@@ -25,7 +25,7 @@ export function termsOf(subscription: Subscription): string {
   if (status === 'trialing' && trial_ends_at) facts.unshift(m.sub_trial_until({ date: shortDate(trial_ends_at) }));
   else if (ends_at) facts.push(m.sub_ends({ date: shortDate(ends_at) }));
   else if (status !== 'active') return facts.join(', ');
-  else if (!subscription.renews_by_itself) facts.push(m.sub_renews_link({ date: shortDate(period_end) }));
+  else if (!subscription.auto_renews) facts.push(m.sub_renews_link({ date: shortDate(period_end) }));
   else facts.push(method ? m.sub_renews_with({ date, method: methodName(method) }) : m.sub_renews({ date }));
   return facts.join(', ');
 }

@@ -22,7 +22,7 @@ const gateway = (name: string, currencies: string[], enabled = true): PaymentGat
   enabled,
   currencies,
   is_demo: false,
-  keeps: false
+  saves_methods: false
 });
 
 it('offers what is on and takes one of the plan’s currencies, the chosen one first', () => {

@@ -27,7 +27,7 @@ export function waysFor(plan: Plan, gateways: readonly PaymentGateway[], currenc
 }
 
 /** As the server describes them: for what is known by its gateway’s name only, such as payments of the past. */
-const GATEWAYS: Record<string, { label: string; keeps: boolean } | undefined> = known;
+const GATEWAYS: Record<string, { label: string; saves_methods: boolean } | undefined> = known;
 
 /** What a payment method is called. */
 export function wayName(gateway: string): string {
@@ -41,9 +41,9 @@ export function gatewayName(gateway: string): string {
   return GATEWAYS[gateway]?.label ?? gateway;
 }
 
-/** Whether it keeps what a plan was paid with, and charges it again by itself. */
+/** Whether the gateway saves payment methods, so that plans renew automatically. */
 export function renewsByItself(gateway: string): boolean {
-  return GATEWAYS[gateway]?.keeps ?? false;
+  return GATEWAYS[gateway]?.saves_methods ?? false;
 }
 
 /** What one has to expect of it. */

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Incident } from '../api.ts';
-import { feltWords, incidentWords, summary, timesOf } from './figure-labels.ts';
+import { impactWords, incidentWords, summary, timesOf } from './figure-labels.ts';
 
 it('adds what adds up, and takes the most of what doesn’t', () => {
   expect(summary('messages', [1, null, 4])).toBe(5);
@@ -31,30 +31,30 @@ it('names each value by when it begins', () => {
   expect(times[1]?.label).toContain('23');
 });
 
-it('says who felt an incident, and nothing where nobody has counted', () => {
+it('says an incident’s impact, and nothing if it was not counted', () => {
   const incident: Incident = {
     kind: 'database',
     detail: null,
     began_at: '',
     ended_at: '',
     instances: 1,
-    felt: 12,
+    impact: 12,
     people: 38
   };
-  expect(feltWords(incident)).toBe('12 requests failed. Up to 38 people were here.');
-  expect(feltWords({ ...incident, felt: 1, people: 1 })).toBe('1 request failed. 1 person was here.');
-  expect(feltWords({ ...incident, felt: 1204, people: null })).toBe('1,204 requests failed.');
-  expect(feltWords({ ...incident, felt: 0 })).toBe('Nothing failed meanwhile.');
-  expect(feltWords({ ...incident, felt: null })).toBe('');
-  expect(feltWords({ ...incident, kind: 'redis' })).toBe('');
-  expect(feltWords({ ...incident, kind: 'redis', instances: 2, people: null })).toContain('up to a second late');
-  expect(feltWords({ ...incident, kind: 'ai' })).toBe('12 questions to models failed. 38 people had asked.');
-  expect(feltWords({ ...incident, kind: 'provider', people: null })).toBe('12 requests to it failed.');
+  expect(impactWords(incident)).toBe('12 requests failed. Up to 38 people were here.');
+  expect(impactWords({ ...incident, impact: 1, people: 1 })).toBe('1 request failed. 1 person was here.');
+  expect(impactWords({ ...incident, impact: 1204, people: null })).toBe('1,204 requests failed.');
+  expect(impactWords({ ...incident, impact: 0 })).toBe('Nothing failed meanwhile.');
+  expect(impactWords({ ...incident, impact: null })).toBe('');
+  expect(impactWords({ ...incident, kind: 'redis' })).toBe('');
+  expect(impactWords({ ...incident, kind: 'redis', instances: 2, people: null })).toContain('up to a second late');
+  expect(impactWords({ ...incident, kind: 'ai' })).toBe('12 questions to models failed. 38 people had asked.');
+  expect(impactWords({ ...incident, kind: 'provider', people: null })).toBe('12 requests to it failed.');
   expect(incidentWords({ ...incident, kind: 'provider', detail: 'main' }).what).toBe(
     'The AI provider main can’t be asked'
   );
-  expect(feltWords({ ...incident, kind: 'dead_letters', people: null })).toBe(
+  expect(impactWords({ ...incident, kind: 'dead_letters', people: null })).toBe(
     '12 jobs needed someone to look at them.'
   );
-  expect(feltWords({ ...incident, kind: 'of a newer server' as 'ai' })).toBe('');
+  expect(impactWords({ ...incident, kind: 'of a newer server' as 'ai' })).toBe('');
 });

@@ -73,7 +73,7 @@ interface Amount {
 }
 
 interface Felt {
-  some: (felt: Amount) => string;
+  some: (impact: Amount) => string;
   none: () => string;
   people?: (people: Amount) => string;
 }
@@ -90,12 +90,12 @@ const FELT: Record<IncidentKind, Felt> = {
 
 const amountOf = (value: number): Amount => ({ count: value, amount: count(value) });
 
-/** Who felt it, as far as somebody has counted. */
-export function feltWords({ kind, felt, people, instances }: Incident): string {
+/** Impact of an incident, if it was counted. */
+export function impactWords({ kind, impact, people, instances }: Incident): string {
   const words = known(FELT, kind);
   // Where one instance alone was without Redis there was nobody to tell late.
-  if (!words || typeof felt !== 'number' || (kind === 'redis' && instances < 2)) return '';
-  if (felt === 0) return words.none();
+  if (!words || typeof impact !== 'number' || (kind === 'redis' && instances < 2)) return '';
+  if (impact === 0) return words.none();
   const concerned = people && words.people ? words.people(amountOf(people)) : '';
-  return `${words.some(amountOf(felt))} ${concerned}`.trim();
+  return `${words.some(amountOf(impact))} ${concerned}`.trim();
 }

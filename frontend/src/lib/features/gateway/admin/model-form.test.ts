@@ -18,7 +18,7 @@ const model: GatewayModel = {
     json_schema: false,
     reasoning: false
   },
-  takes: { thinking: 'efforts:low,high', sampling: 'resting', thoughts: null },
+  parameters: { thinking: 'efforts:low,high', sampling: 'resting', thoughts: null },
   source: 'admin',
   charged: null,
   price_version: ''
@@ -39,8 +39,8 @@ it('writes how a model thinks as it was', () => {
     'budget:512..24576,off',
     'budget:1024..'
   ]) {
-    const one = { ...model, takes: { thinking, sampling: null, thoughts: null } };
-    expect(definitionOf(valuesOf(one), [], pickedOf(one), one).takes.thinking).toBe(thinking);
+    const one = { ...model, parameters: { thinking, sampling: null, thoughts: null } };
+    expect(definitionOf(valuesOf(one), [], pickedOf(one), one).parameters.thinking).toBe(thinking);
   }
 });
 

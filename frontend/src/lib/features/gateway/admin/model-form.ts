@@ -78,9 +78,9 @@ export interface Picked {
 export function pickedOf(model: GatewayModel | null): Picked {
   return {
     abilities: ABILITIES.filter((ability) => model?.capabilities[ability]),
-    thinking: thinkingOf(model?.takes.thinking).thinking,
-    sampling: model?.takes.sampling ?? '',
-    thoughts: model?.takes.thoughts ?? ''
+    thinking: thinkingOf(model?.parameters.thinking).thinking,
+    sampling: model?.parameters.sampling ?? '',
+    thoughts: model?.parameters.thoughts ?? ''
   };
 }
 
@@ -149,7 +149,7 @@ export const problems: Record<ModelField, (value: string) => string | undefined>
 };
 
 export function valuesOf(model: GatewayModel | null): Record<ModelField, string> {
-  const { efforts, least, most } = thinkingOf(model?.takes.thinking);
+  const { efforts, least, most } = thinkingOf(model?.parameters.thinking);
   return {
     name: model?.name ?? '',
     aliases: model?.aliases.join(', ') ?? '',
@@ -189,7 +189,7 @@ export function definitionOf(
       context_window: whole(values.context_window),
       max_output: whole(values.max_output)
     },
-    takes: { thinking: thinkingText(thinking, values), sampling: sampling || null, thoughts: thoughts || null }
+    parameters: { thinking: thinkingText(thinking, values), sampling: sampling || null, thoughts: thoughts || null }
   };
 }
 

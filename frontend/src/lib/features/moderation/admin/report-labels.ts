@@ -12,8 +12,8 @@ export const STATUSES: Record<ReportStatus, { look: string; name: () => string }
 const DEEDS: Record<ReportDeed, () => string> = { hide: m.report_did_hide, warn: m.report_did_warn };
 
 /** What became of it. */
-export function outcomeOf({ deeds }: Report): string {
-  return deeds.length === 0 ? m.report_did_dismiss() : deeds.map((deed) => nameIn(DEEDS, deed)).join(', ');
+export function outcomeOf({ actions }: Report): string {
+  return actions.length === 0 ? m.report_did_dismiss() : actions.map((action) => nameIn(DEEDS, action)).join(', ');
 }
 
 /** Where it was said: a channel by its name, anything else by what it is. */

@@ -40,9 +40,9 @@ export class Reports {
     await this.#again();
   }
 
-  /** Without deeds it is dismissed. */
-  async resolve(id: Id, deeds: readonly ReportDeed[], words: string): Promise<void> {
-    await this.#api.post(`/admin/reports/${id}/resolve`, { deeds, words: words === '' ? undefined : words });
+  /** Without actions the report is dismissed. */
+  async resolve(id: Id, actions: readonly ReportDeed[], words: string): Promise<void> {
+    await this.#api.post(`/admin/reports/${id}/resolve`, { actions, words: words === '' ? undefined : words });
     await this.#again();
   }
 
