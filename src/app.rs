@@ -114,6 +114,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(only_get("/.well-known/oauth-client.json", oauth_client))
         .service(only_get("/.well-known/oauth-client/{server}.json", oauth_client_of))
         .service(only_get("/openapi.json", description))
+        .service(only_get("/frames.json", frames))
         .default_service(web::to(assets::serve));
     #[cfg(feature = "swagger")]
     config.service(web::redirect("/docs", "docs/")).service(only_get("/docs/{file:.*}", assets::serve_docs));
@@ -139,17 +140,26 @@ async fn oauth_client_of(app: Data<App>, server: Path<McpServerId>) -> HttpRespo
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(document)
 }
 
-/// Computed once, since it can't change while the program runs.
+/// Description of the operations. Computed once, since it can't change while the program runs.
 async fn description(http: HttpRequest, app: Data<App>) -> HttpResponse {
     static TEXT: OnceLock<Result<String, serde_json::Error>> = OnceLock::new();
-    let text = TEXT.get_or_init(|| endpoint::openapi::served(app.config.server.path()));
+    described(&http, TEXT.get_or_init(|| endpoint::openapi::served(app.config.server.path())))
+}
+
+/// Schemas of the real-time protocol's frames.
+async fn frames(http: HttpRequest) -> HttpResponse {
+    static TEXT: OnceLock<Result<String, serde_json::Error>> = OnceLock::new();
+    described(&http, TEXT.get_or_init(endpoint::openapi::frames))
+}
+
+fn described(http: &HttpRequest, text: &'static Result<String, serde_json::Error>) -> HttpResponse {
     match text.as_deref() {
         Ok(text) => HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, "application/json"))
             .insert_header((CACHE_CONTROL, "no-cache"))
             .body(text),
         Err(error) => {
-            endpoint::failure(&http, &AppError::internal(anyhow::anyhow!("the description can't be written: {error}")))
+            endpoint::failure(http, &AppError::internal(anyhow::anyhow!("the description can't be written: {error}")))
         }
     }
 }

@@ -26,6 +26,7 @@ export const INITIALIZER = `window.onload = () => {
     dom_id: '#swagger-ui',
     url: '../openapi.json',
     deepLinking: true,
+    showExtensions: true,
     layout: 'StandaloneLayout',
     presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
     plugins: [SwaggerUIBundle.plugins.DownloadUrl]

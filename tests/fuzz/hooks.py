@@ -77,14 +77,31 @@ def packable(value):
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """`default` stands for the statuses that it names; as it is, it would let any other pass."""
+    """`default` stands for the statuses that it names, for all operations or for those with the code; as it is, it would let any other pass.
+
+    What is JSON goes as MessagePack too, which the description says once.
+    """
     refused = raw_schema["components"]["responses"]["refused"]["description"]
-    statuses = re.findall(r"\b(\d{3}) `", refused)
+    general, named = (re.findall(r"\b(\d{3}) `(\w+)`", part) for part in refused.split("`x-codes`"))
+    of_all, of_code = [status for status, _ in general], {code: status for status, code in named}
     for item in raw_schema["paths"].values():
         for operation in item.values():
             default = operation["responses"].pop("default", None)
-            for status in statuses if default else ():
+            if not default:
+                continue
+            for status in of_all + [of_code[code] for code in operation.get("x-codes", ())]:
                 operation["responses"].setdefault(status, default)
+            for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+                add_message_pack(part.get("content", {}))
+    for response in raw_schema["components"]["responses"].values():
+        add_message_pack(response.get("content", {}))
+
+
+def add_message_pack(content):
+    """A body that has a name, or an envelope: what an operation reads or writes itself is neither."""
+    schema = content.get("application/json", {}).get("schema", {})
+    if "$ref" in schema or "allOf" in schema:
+        content["application/msgpack"] = {"schema": schema}
 
 
 @schemathesis.hook

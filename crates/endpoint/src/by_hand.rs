@@ -41,7 +41,8 @@ fn websocket() -> OperationBuilder {
         .summary(Some("Open a WebSocket"))
         .description(Some(
             "Every frame, both ways, is `{\"id\",\"type\",\"timestamp\",\"payload\"}`. Subprotocol `natter.json` (text, the default) or `natter.msgpack` \
-             (binary). Credentials: bearer token, cookie (from our own pages), or `ticket`. The first frame is `hello`.",
+             (binary). Credentials: bearer token, cookie (from our own pages), or `ticket`. The first frame is `hello`. `GET /frames.json` has \
+             the schemas of all frames.",
         ))
         .securities(Some(securities(Access::User, Some(Scope::Read))))
         .parameter(parameter("ticket", ParameterIn::Query, "From `POST /r1/websocket/ticket`: works once, for 30 seconds."))

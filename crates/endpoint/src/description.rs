@@ -1,6 +1,9 @@
 //! How an endpoint looks in the API's description.
 
-use std::{any::TypeId, collections::BTreeMap};
+use std::{
+    any::TypeId,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use actix_web::http::Method;
 use appcore::{Code, auth::Scope, page::MAX_PAGE_SIZE};
@@ -10,6 +13,7 @@ use utoipa::{
     openapi::{
         AllOfBuilder, Content, Header, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder,
         Type,
+        extensions::Extensions,
         path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn},
         request_body::{RequestBody, RequestBodyBuilder},
         schema::{AdditionalProperties, Schema, SchemaType},
@@ -37,13 +41,19 @@ pub(crate) const SUCCESS: &str = "Success";
 pub(crate) const REFUSED: &str = "refused";
 
 /// What calls are refused with because of what they are. It is said once, of the `default` response, and not with each of them.
-const GENERAL: [(&str, &[Code]); 5] = [
+const GENERAL: [(&str, &[Code]); 7] = [
     ("Any call", &[Code::AddressBanned, Code::NotAcceptable, Code::RateLimited, Code::Unavailable]),
     ("One that needs credentials", &[Code::Unauthenticated, Code::ScopeMissing]),
     ("One with parameters or a body", &[Code::Invalid]),
     ("One with a body", &[Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]),
     ("One that is no `GET`", &[Code::CrossSite, Code::StorageFull]),
+    ("One whose path names something", &[Code::NotFound]),
+    ("One for administrators", &[Code::Forbidden]),
 ];
+
+/// Extension of an operation: the codes that it is refused with beside the [`GENERAL`] ones. All have the `default` response, whose
+/// description has their statuses and sentences.
+const CODES: &str = "x-codes";
 
 /// An operation, and the components that it mentions.
 pub(crate) struct Operation {
@@ -51,6 +61,8 @@ pub(crate) struct Operation {
     pub schemas: Vec<(String, RefOr<Schema>)>,
     pub responses: Vec<(String, Response)>,
     pub parameters: Vec<(String, Parameter)>,
+    /// Codes that the operation names in [`CODES`].
+    pub codes: Vec<Code>,
 }
 
 enum BodySchema {
@@ -115,13 +127,6 @@ impl Description {
                 T::schemas(&mut self.schemas);
                 Ref::from_schema_name(name).into()
             }
-            // An unsigned number goes beyond `int64`, as which it is described.
-            RefOr::T(Schema::Object(mut number))
-                if number.schema_type == Type::Integer.into() && number.minimum.is_some() =>
-            {
-                number.format = None;
-                number.into()
-            }
             schema => schema,
         }
     }
@@ -146,9 +151,11 @@ impl Description {
     pub(crate) fn finish<T: Output>(mut self, def: &'static EndpointDef) -> Operation {
         let redirects = TypeId::of::<T>() == TypeId::of::<Redirect>();
         let unnamed = [TypeId::of::<Redirect>(), TypeId::of::<NoData>(), TypeId::of::<Raw>()];
-        let name = schema_name::<T>();
+        let (name, is_list) = (schema_name::<T>(), is_list::<T>());
         if !unnamed.contains(&TypeId::of::<T>()) {
-            self.schemas.push((name.clone(), T::schema()));
+            if !is_list {
+                self.schemas.push((name.clone(), T::schema()));
+            }
             T::schemas(&mut self.schemas);
         }
         let mut responses = Vec::new();
@@ -161,25 +168,34 @@ impl Description {
         if security != usual_security() {
             operation = operation.securities(Some(security));
         }
-        if def.failure == FailureForm::Envelope {
-            operation = operation.response("default", Ref::from_response_name(REFUSED));
-        }
-        for (status, codes) in refusals(def, !self.parameters.is_empty() || self.body.is_some()) {
-            let name = refusal_name(def.failure, status, &codes);
-            operation = operation.response(status.to_string(), Ref::from_response_name(&name));
-            responses.push((name, refusal(def.failure, status, &sentences(&codes))));
+        let codes = refusals(def, !self.parameters.is_empty() || self.body.is_some());
+        match def.failure {
+            FailureForm::Envelope => {
+                operation = operation.response("default", Ref::from_response_name(REFUSED));
+                if !codes.is_empty() {
+                    let names: Vec<String> = codes.iter().map(Code::to_string).collect();
+                    operation = operation.extensions(Some(Extensions::from_iter([(CODES, names)])));
+                }
+            }
+            FailureForm::Gateway => {
+                for (status, codes) in by_status(def, &codes) {
+                    let name = refusal_name(status, &codes);
+                    operation = operation.response(status.to_string(), Ref::from_response_name(&name));
+                    responses.push((name, refusal(def.failure, status, &sentences(&codes))));
+                }
+            }
         }
         for status in def.statuses {
             let response = match (redirects, def.is_enveloped()) {
                 (true, _) => redirect().into(),
                 (false, true) if TypeId::of::<T>() == TypeId::of::<NoData>() => {
-                    responses.push((SUCCESS.to_owned(), success(SUCCESS)));
+                    responses.push((SUCCESS.to_owned(), success(Ref::from_schema_name(SUCCESS).into())));
                     RefOr::Ref(Ref::from_response_name(SUCCESS))
                 }
                 (false, true) => {
-                    let envelope = format!("{name}Envelope");
-                    self.schemas.push((envelope.clone(), enveloped(&name)));
-                    responses.push((name.clone(), success(&envelope)));
+                    // A list stands in full: its name says no more than that of its items.
+                    let data = if is_list { T::schema() } else { Ref::from_schema_name(&name).into() };
+                    responses.push((name.clone(), success(enveloped(data))));
                     RefOr::Ref(Ref::from_response_name(&name))
                 }
                 (false, false) => raw(def).into(),
@@ -200,7 +216,8 @@ impl Description {
         if let Some(schema) = self.body {
             operation = operation.request_body(Some(schema.described()));
         }
-        Operation { operation: operation.build(), schemas: self.schemas, responses, parameters }
+        let codes = if def.failure == FailureForm::Envelope { codes } else { Vec::new() };
+        Operation { operation: operation.build(), schemas: self.schemas, responses, parameters, codes }
     }
 }
 
@@ -218,13 +235,10 @@ impl BodySchema {
     fn described(self) -> RequestBody {
         let body = RequestBodyBuilder::new();
         match self {
-            Self::Fields { name, required } => {
-                let content = || Content::new(Some(Ref::from_schema_name(name.clone())));
-                body.content("application/json", content())
-                    .content("application/msgpack", content())
-                    .required(Some(if required { Required::True } else { Required::False }))
-                    .build()
-            }
+            Self::Fields { name, required } => body
+                .content("application/json", Content::new(Some(Ref::from_schema_name(name))))
+                .required(Some(if required { Required::True } else { Required::False }))
+                .build(),
             Self::Raw(content_type) => body
                 .content(content_type, Content::new(Some(Raw::schema_of(content_type))))
                 .required(Some(Required::True))
@@ -270,21 +284,13 @@ pub(crate) fn success_schema() -> RefOr<Schema> {
 }
 
 /// A successful answer with this schema as its `data`.
-fn enveloped(data: &str) -> RefOr<Schema> {
-    AllOfBuilder::new()
-        .item(Ref::from_schema_name(SUCCESS))
-        .item(ObjectBuilder::new().property("data", Ref::from_schema_name(data)))
-        .into()
+fn enveloped(data: RefOr<Schema>) -> RefOr<Schema> {
+    AllOfBuilder::new().item(Ref::from_schema_name(SUCCESS)).item(ObjectBuilder::new().property("data", data)).into()
 }
 
 /// A successful answer with this envelope.
-fn success(envelope: &str) -> Response {
-    let content = || Content::new(Some(Ref::from_schema_name(envelope)));
-    ResponseBuilder::new()
-        .description("What was asked for.")
-        .content("application/json", content())
-        .content("application/msgpack", content())
-        .build()
+fn success(envelope: RefOr<Schema>) -> Response {
+    ResponseBuilder::new().description("Success.").content("application/json", Content::new(Some(envelope))).build()
 }
 
 fn redirect() -> Response {
@@ -296,19 +302,27 @@ pub(crate) fn failure(sentences: &str) -> Response {
     refusal(FailureForm::Envelope, 400, sentences)
 }
 
-/// What any call may be refused with, with the headers that some of it has.
-pub(crate) fn refused() -> Response {
+/// Response of every refused call, with the headers that some refusals have. Its description has the [`GENERAL`] codes, and those that
+/// operations name in [`CODES`].
+pub(crate) fn refused(named: &[Code]) -> Response {
+    let line = |code: &Code| format!("{} `{code}`: {}", code.status(), code.sentence());
     let groups = GENERAL.map(|(calls, codes)| {
-        let codes = codes.iter().map(|code| format!("{} `{code}`: {}", code.status(), code.sentence()));
+        let codes = codes.iter().map(line);
         format!("{calls}: {}", codes.collect::<Vec<_>>().join(" "))
     });
-    let sentences = format!("Beside what is listed for it, a call can be refused with:\n\n- {}", groups.join("\n- "));
+    let lines: BTreeSet<(String, String)> = named.iter().map(|code| (code.to_string(), line(code))).collect();
+    let lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
+    let sentences = format!(
+        "A call can be refused with:\n\n- {}\n\nOne whose operation names it in `{CODES}` also with:\n\n- {}",
+        groups.join("\n- "),
+        lines.join("\n- ")
+    );
     refusal(FailureForm::Envelope, 429, &sentences)
 }
 
 /// A failure with the headers that belong to its status.
 fn refusal(form: FailureForm, status: u16, sentences: &str) -> Response {
-    let content = || match form {
+    let content = match form {
         FailureForm::Envelope => Content::new(Some(Ref::from_schema_name(FAILURE))),
         FailureForm::Gateway => Content::new(Some(Raw::schema_of("application/json"))),
     };
@@ -329,21 +343,13 @@ fn refusal(form: FailureForm, status: u16, sentences: &str) -> Response {
             response = response.header(name, number(about));
         }
     }
-    response = response.description(sentences).content("application/json", content());
-    if form == FailureForm::Envelope {
-        response = response.content("application/msgpack", content());
-    }
-    response.build()
+    response.description(sentences).content("application/json", content).build()
 }
 
-/// Such as `403.address_banned.forbidden`; responses of the same codes are the same.
-fn refusal_name(form: FailureForm, status: u16, codes: &[Code]) -> String {
-    let form = match form {
-        FailureForm::Envelope => "",
-        FailureForm::Gateway => "v1.",
-    };
+/// Component name such as `v1.403.address_banned.forbidden`; responses of the same codes are the same.
+fn refusal_name(status: u16, codes: &[Code]) -> String {
     let codes: Vec<String> = codes.iter().map(Code::to_string).collect();
-    format!("{form}{status}.{}", codes.join("."))
+    format!("v1.{status}.{}", codes.join("."))
 }
 
 fn sentences(codes: &[Code]) -> String {
@@ -351,17 +357,12 @@ fn sentences(codes: &[Code]) -> String {
     sentences.join(" ")
 }
 
-/// What can be refused, by status: the endpoint's own codes, and those of what it requires. What is [`GENERAL`] is among them only where it
-/// has another form.
-fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<Code>> {
+/// What can be refused, by status and name: the endpoint's own codes, and those of what it requires. What is [`GENERAL`] is among them only
+/// where it has another form.
+fn refusals(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     let mut codes = Vec::new();
-    if !def.path_fields.is_empty() {
-        codes.push(Code::NotFound);
-    }
-    match def.access {
-        Access::Public | Access::User | Access::Key => {}
-        Access::Member(_) => codes.extend([Code::Forbidden, Code::NotFound]),
-        Access::Admin => codes.push(Code::Forbidden),
+    if let Access::Member(_) = def.access {
+        codes.extend([Code::Forbidden, Code::NotFound]);
     }
     codes.extend(def.errors);
     codes.extend(def.refusals);
@@ -370,15 +371,17 @@ fn refusals(def: &EndpointDef, has_input: bool) -> BTreeMap<u16, Vec<Code>> {
         FailureForm::Envelope => codes.retain(|code| !general.contains(code)),
         FailureForm::Gateway => codes.extend(general),
     }
+    // In one order, so that equal ones are one.
+    codes.sort_by_key(|code| (def.failure.status(def.path, *code), code.to_string()));
+    codes.dedup();
+    codes
+}
+
+fn by_status(def: &EndpointDef, codes: &[Code]) -> BTreeMap<u16, Vec<Code>> {
     let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
     for code in codes {
-        let of_status = by_status.entry(def.failure.status(def.path, code)).or_default();
-        if !of_status.contains(&code) {
-            of_status.push(code);
-        }
+        by_status.entry(def.failure.status(def.path, *code)).or_default().push(*code);
     }
-    // In one order, so that equal ones are one.
-    by_status.values_mut().for_each(|codes| codes.sort_by_key(Code::to_string));
     by_status
 }
 
@@ -403,16 +406,32 @@ fn general(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     if def.method != Method::GET && !def.form_of_another_site {
         codes.push(Code::CrossSite);
     }
+    if !def.path_fields.is_empty() {
+        codes.push(Code::NotFound);
+    }
+    if def.access == Access::Admin {
+        codes.push(Code::Forbidden);
+    }
     codes
 }
 
 /// The type's name; `Page<User>` is a `UserPage`.
 fn schema_name<T: ToSchema>() -> String {
-    let last = |path: &str| path.rsplit("::").next().unwrap_or_default().to_owned();
-    match std::any::type_name::<T>().trim_end_matches('>').split_once('<') {
-        Some((outer, inner)) => last(inner) + &last(outer),
-        None => T::name().into_owned(),
+    generic::<T>().map_or_else(|| T::name().into_owned(), |(outer, inner)| format!("{inner}{outer}"))
+}
+
+/// Whether the type is a part of a list.
+fn is_list<T>() -> bool {
+    matches!(generic::<T>(), Some(("Page" | "Slice", _)))
+}
+
+/// Names of a generic type and of what it is made of.
+fn generic<T>() -> Option<(&'static str, &'static str)> {
+    fn last(path: &'static str) -> &'static str {
+        path.rsplit("::").next().unwrap_or_default()
     }
+    let (outer, inner) = std::any::type_name::<T>().trim_end_matches('>').split_once('<')?;
+    Some((last(outer), last(inner)))
 }
 
 fn lower_first(name: &str) -> String {

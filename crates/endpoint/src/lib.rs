@@ -11,6 +11,7 @@ extern crate self as endpoint;
 mod answer;
 mod body;
 mod by_hand;
+mod compact;
 mod compression;
 mod ctx;
 mod description;

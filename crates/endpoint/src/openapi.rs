@@ -1,11 +1,12 @@
 //! The API's description, from the same list as the routes.
 
-use appcore::FieldError;
+use appcore::{Code, FieldError};
+use serde_json::{Value, json};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         ArrayBuilder, ComponentsBuilder, InfoBuilder, Object, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem,
-        PathsBuilder, Ref, RefOr, Server, Type,
+        PathsBuilder, Ref, RefOr, Type,
         path::HttpMethod,
         schema::Schema,
         security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
@@ -14,6 +15,7 @@ use utoipa::{
 
 use crate::{
     all, by_hand,
+    compact::{self, SCHEMAS},
     description::{API_KEY, BEARER, COOKIE, FAILURE, REFUSED, SUCCESS, refused, success_schema, usual_security},
     endpoint_trait::EndpointDef,
 };
@@ -21,9 +23,17 @@ use crate::{
 /// How long a line of the committed document may be, unless a sentence is longer.
 const LINE: usize = 160;
 
-/// The whole document.
-#[must_use]
-pub fn document() -> OpenApi {
+/// The schemas that the frames' document is about.
+const FRAMES: [&str; 3] = ["ServerFrame", "DurableFrame", "ClientFrame"];
+
+/// The whole document: operations, and frames of the real-time protocol.
+pub fn document() -> Result<Value, serde_json::Error> {
+    let mut document = serde_json::to_value(described())?;
+    compact::compact(&mut document);
+    Ok(document)
+}
+
+fn described() -> OpenApi {
     let mut paths = PathsBuilder::new();
     let mut components = ComponentsBuilder::new()
         .security_scheme(
@@ -49,17 +59,21 @@ pub fn document() -> OpenApi {
         )
         .schema(FAILURE, failure())
         .schema(SUCCESS, success_schema())
-        .schema(FieldError::name(), FieldError::schema())
-        .response(REFUSED, refused());
+        .schema(FieldError::name(), FieldError::schema());
+    let mut codes: Vec<Code> = Vec::new();
     for def in all() {
         let described = (def.describe)(def);
+        codes.extend(described.codes);
         paths = paths.path(def.path, PathItem::new(method(def), described.operation));
         components = components.schemas_from_iter(described.schemas).responses_from_iter(described.responses);
         for (name, parameter) in described.parameters {
             components = components.parameter(name, parameter);
         }
     }
-    components = components.schemas_from_iter(by_hand::schemas()).schemas_from_iter(realtime::protocol::schemas());
+    components = components
+        .response(REFUSED, refused(&codes))
+        .schemas_from_iter(by_hand::schemas())
+        .schemas_from_iter(realtime::protocol::schemas());
     for (path, item) in by_hand::paths() {
         paths = paths.path(path, item);
     }
@@ -70,7 +84,8 @@ pub fn document() -> OpenApi {
                 .version(env!("CARGO_PKG_VERSION"))
                 .description(Some(
                     "People and AI assistants in the same conversations.\n\nEvery answer under `/r1` is an envelope: `{\"status\":\"success\",\"data\":…}` or \
-                     `{\"status\":\"error\",\"code\":…,\"message\":…,\"request_id\":…}`. JSON and MessagePack (`application/msgpack`) go in and out.",
+                     `{\"status\":\"error\",\"code\":…,\"message\":…,\"request_id\":…}`. Wherever a \
+                     body or an envelope is described as JSON, MessagePack (`application/msgpack`) of the same schema goes too.",
                 )),
         )
         .paths(paths)
@@ -79,18 +94,42 @@ pub fn document() -> OpenApi {
         .build()
 }
 
-/// The document as a server gives it that stands below this path of its host: without a space. What is described is below the path.
+/// The operations' document as served by an instance below this path of its host: compact, without the schemas that only frames mention.
 pub fn served(path: &str) -> Result<String, serde_json::Error> {
-    let mut document = document();
-    if !path.is_empty() {
-        document.servers = Some(vec![Server::new(path)]);
+    let mut document = document()?;
+    let mut schemas = compact::take(&mut document, "schemas");
+    let mentioned = compact::mentioned(&document, &schemas);
+    schemas.retain(|name, _| mentioned.contains(name));
+    compact::put(&mut document, "schemas", schemas);
+    if !path.is_empty()
+        && let Some(fields) = document.as_object_mut()
+    {
+        fields.insert("servers".to_owned(), json!([{ "url": path }]));
     }
     serde_json::to_string(&document)
 }
 
-/// The document as it is committed, which people read the differences of: indented, and what is short on one line.
+/// The frames' schemas as served, a document without operations: OpenAPI has no operation that frames belong to.
+pub fn frames() -> Result<String, serde_json::Error> {
+    let mut document = document()?;
+    let mut schemas = compact::take(&mut document, "schemas");
+    let references: Vec<Value> = FRAMES.iter().map(|name| json!({ "$ref": format!("{SCHEMAS}{name}") })).collect();
+    let mentioned = compact::mentioned(&Value::Array(references), &schemas);
+    schemas.retain(|name, _| mentioned.contains(name));
+    let info = json!({ "title": "Frames of Natter's real-time protocol", "version": env!("CARGO_PKG_VERSION") });
+    serde_json::to_string(
+        &json!({ "openapi": document.get("openapi"), "info": info, "components": { "schemas": schemas } }),
+    )
+}
+
+/// The document as `natter openapi` prints it.
 pub fn text() -> Result<String, serde_json::Error> {
-    serde_json::to_string_pretty(&document()).map(|text| gathered(&text))
+    pretty(&document()?)
+}
+
+/// JSON as it is committed, for readable diffs: indented, with what is short on one line.
+pub fn pretty(value: &Value) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(value).map(|text| gathered(&text))
 }
 
 /// JSON that stands on as many lines as it can, with each object and each list that fits into a line on one. No string of it has a line break in it.
@@ -161,8 +200,6 @@ fn failure() -> RefOr<Schema> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
     #[test]

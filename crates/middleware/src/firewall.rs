@@ -26,7 +26,7 @@ use crate::{
 /// First segments of paths whose handlers check credentials and automatic bans themselves.
 const CHECKED_LATER: [&str; 4] = ["r1", "v1", "files", "socket.io"];
 /// First segments of public paths that are not files of the web app.
-const PUBLIC: [&str; 5] = ["health", "metrics", "openapi.json", ".well-known", "docs"];
+const PUBLIC: [&str; 6] = ["health", "metrics", "openapi.json", "frames.json", ".well-known", "docs"];
 /// Public calls elsewhere than below `/r1/auth` that verify the caller.
 const VERIFYING: [&str; 3] =
     ["/r1/invitations/preview", "/r1/notifications/unsubscribe", "/r1/payments/webhooks/{gateway}"];

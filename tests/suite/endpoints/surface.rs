@@ -45,7 +45,7 @@ async fn the_log_holds_routes_and_no_secrets() {
 #[tokio::test]
 async fn every_answer_has_the_security_headers() {
     let app = Setup::new().set("server.public_url", "https://chat.example").start().await;
-    for path in ["/r1/users/me", "/r1/nothing", "/health", "/openapi.json", "/docs/", "/"] {
+    for path in ["/r1/users/me", "/r1/nothing", "/health", "/openapi.json", "/frames.json", "/docs/", "/"] {
         let answer = app.anonymous().get(path).await;
         let header = |name: &str| answer.header(name).unwrap_or_default().to_owned();
         assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
