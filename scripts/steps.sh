@@ -70,10 +70,10 @@ finish() {
   fi
 }
 
-# unless_passed NAME COMMAND…: skips the command if it passed on this machine with the current sources of the web app and the current openapi.json.
+# unless_passed NAME COMMAND…: skips the command if it passed on this machine with the current sources of the web app and the current openapi/.
 unless_passed() {
   local stamp="$CACHE/passed-$1" now
-  now="$(frontend_fingerprint) $(sha256sum <"$ROOT/openapi.json")"
+  now="$(frontend_fingerprint) $(cat "$ROOT"/openapi/*.json | sha256sum)"
   if [ "$(cat "$stamp" 2>/dev/null)" = "$now" ]; then
     say "Skipped: it passed with the same sources of the web app."
     return

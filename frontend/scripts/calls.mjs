@@ -1,8 +1,9 @@
 // Writes the calls that the app can make, of the server's description: by method and path, what goes along and what comes back. `npm run api`
 // runs it after the types of the resources. It has a line for each endpoint, where operations of the types' generator take forty.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { description } from './openapi.mjs';
 
 const BASE = '/r1';
 const HEAD = `// This file is written by scripts/calls.mjs
@@ -17,29 +18,21 @@ export function callsOf({ paths, components }) {
 
   /** A list by the type of what is in it, for the app knows some of these more exactly. */
   function answerOf(schema) {
-    const name = nameOf(schema);
     const { allOf, properties } = named(schema);
     const [page, list] = allOf ?? [];
     if (page && nameOf(page) === 'Page') return `Page<${typeOf(list.properties.items.items)}>`;
     if (properties?.has_more && properties.items && Object.keys(properties).length === 2) {
       return `Cursor<${typeOf(properties.items.items)}>`;
     }
-    return `T.${name}`;
+    return `T.${nameOf(schema)}`;
   }
 
   /** Nothing: it doesn't answer in the envelope. */
   function answersOf(responses) {
     const good = Object.entries(responses).flatMap(([status, response]) => (status < 300 ? [named(response)] : []));
-    const schemas = good.map(({ content }) => content?.['application/json']?.schema).filter((schema) => schema?.$ref);
+    const schemas = good.map(({ content }) => content?.['application/json']?.schema).filter(isEnvelope);
     if (schemas.length < good.length) return [];
-    return [
-      ...new Set(
-        schemas.map((schema) => {
-          if (nameOf(schema) === 'Success') return 'void';
-          return answerOf(named(schema).allOf[1].properties.data);
-        })
-      )
-    ];
+    return [...new Set(schemas.map(({ allOf }) => (allOf ? answerOf(allOf[1].properties.data) : 'void')))];
   }
 
   function callOf({ parameters = [], requestBody, responses }) {
@@ -84,6 +77,11 @@ export function callsOf({ paths, components }) {
   return `${HEAD}\n/** By method and path, where \`{}\` is what a call puts there. */\nexport interface Calls {\n${methods.join('\n')}\n}\n`;
 }
 
+/** Whether it is the schema that all successful answers have in common, or extends it. */
+function isEnvelope(schema) {
+  return nameOf(schema?.allOf?.[0] ?? schema ?? {}) === 'Success';
+}
+
 function kindOf({ $ref }) {
   return $ref.split('/').at(-2);
 }
@@ -103,6 +101,5 @@ function typeOf(schema) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const described = JSON.parse(readFileSync(join(import.meta.dirname, '../../openapi.json'), 'utf8'));
-  writeFileSync(join(import.meta.dirname, '../src/lib/api/generated/calls.gen.ts'), callsOf(described));
+  writeFileSync(join(import.meta.dirname, '../src/lib/api/generated/calls.gen.ts'), callsOf(description()));
 }

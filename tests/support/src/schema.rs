@@ -2,12 +2,13 @@
 
 use std::{
     collections::HashMap,
-    path::Path,
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
+
+use crate::description;
 
 const SCHEMAS: &str = "/components/schemas";
 
@@ -20,9 +21,7 @@ struct ServerFrames {
 }
 
 static SERVER_FRAMES: LazyLock<ServerFrames> = LazyLock::new(|| {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi.json");
-    let text = std::fs::read_to_string(file).expect("openapi.json is there");
-    let mut document: Value = serde_json::from_str(&text).expect("openapi.json is JSON");
+    let mut document = description();
     let mut schemas = document.pointer_mut(SCHEMAS).expect("it has schemas").take();
     forbid_other_fields(&mut schemas);
     let frames = schemas["ServerFrame"]["oneOf"].as_array().expect("it has the server's frames");
@@ -72,8 +71,8 @@ pub(crate) fn check_frame(frame: &Value) {
     if kind.starts_with("newer.") {
         return;
     }
-    let schema = SERVER_FRAMES.validator(kind).unwrap_or_else(|| panic!("the type of {frame} is not in openapi.json"));
+    let schema = SERVER_FRAMES.validator(kind).unwrap_or_else(|| panic!("the type of {frame} is not described"));
     let wrong: Vec<String> =
         schema.iter_errors(frame).map(|error| format!("{}: {error}", error.instance_path())).collect();
-    assert!(wrong.is_empty(), "{frame} is not as openapi.json says: {wrong:#?}");
+    assert!(wrong.is_empty(), "{frame} is not as described: {wrong:#?}");
 }

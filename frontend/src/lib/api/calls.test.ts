@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { expect, expectTypeOf, it } from 'vitest';
 import { callsOf } from '../../../scripts/calls.mjs';
+import { description } from '../../../scripts/openapi.mjs';
 import type { Api } from './client.ts';
 import type { Conversation, Cursor, Member, Message, Page } from './types.ts';
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');
 
 it('are those of the description', () => {
-  const isSame = callsOf(JSON.parse(read('../../../../openapi.json'))) === read('./generated/calls.gen.ts');
+  const isSame = callsOf(description()) === read('./generated/calls.gen.ts');
   expect(isSame, 'run npm --prefix frontend run api').toBe(true);
 });
 

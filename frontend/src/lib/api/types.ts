@@ -83,8 +83,10 @@ export interface Page<T> extends Described.Page {
 }
 
 /** History and the event log are read by cursor, oldest first. */
-export interface Cursor<T> extends Pick<Described.MessageSlice, 'has_more'> {
+export interface Cursor<T> {
   items: T[];
+  /** Whether there is more in the direction that was asked for. */
+  has_more: boolean;
 }
 
 export type { Assistant } from './assistants.ts';

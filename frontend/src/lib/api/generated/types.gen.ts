@@ -189,21 +189,6 @@ export type AdminConversationMember = {
     role: MemberRole;
 };
 
-export type AdminConversationMemberPage = Page & {
-    items: Array<AdminConversationMember>;
-};
-
-/**
- * A part of a history, oldest first.
- */
-export type AdminConversationSlice = {
-    /**
-     * Whether there is more in the direction that was asked for.
-     */
-    has_more: boolean;
-    items: Array<AdminConversation>;
-};
-
 export type AdminOwner = {
     display_name: string;
     id: UserId;
@@ -262,14 +247,6 @@ export type AdminPaymentGateway = PaymentGateway & {
     waiting: number;
 };
 
-export type AdminPaymentGatewayPage = Page & {
-    items: Array<AdminPaymentGateway>;
-};
-
-export type AdminPaymentPage = Page & {
-    items: Array<AdminPayment>;
-};
-
 /**
  * The workspace of a conversation.
  */
@@ -284,10 +261,6 @@ export type AdminPlace = {
  */
 export type AdminSubscription = Subscription & {
     user_id: UserId;
-};
-
-export type AdminSubscriptionPage = Page & {
-    items: Array<AdminSubscription>;
 };
 
 /**
@@ -360,10 +333,6 @@ export type AdminUserDetails = AdminUser & {
     warnings: number;
 };
 
-export type AdminUserPage = Page & {
-    items: Array<AdminUser>;
-};
-
 /**
  * A workspace that somebody is in.
  */
@@ -405,14 +374,6 @@ export type AdminWorkspaceMember = {
     email: string;
     id: UserId;
     role: WorkspaceRole;
-};
-
-export type AdminWorkspaceMemberPage = Page & {
-    items: Array<AdminWorkspaceMember>;
-};
-
-export type AdminWorkspacePage = Page & {
-    items: Array<AdminWorkspace>;
 };
 
 /**
@@ -665,10 +626,6 @@ export type ApiKey = {
  */
 export type ApiKeyId = string;
 
-export type ApiKeyPage = Page & {
-    items: Array<ApiKey>;
-};
-
 export type ArchivedTasks = {
     count: number;
 };
@@ -770,10 +727,6 @@ export type AssistantMember = {
     picture?: Picture | null;
 };
 
-export type AssistantPage = Page & {
-    items: Array<Assistant>;
-};
-
 /**
  * The tools of a server that an assistant has.
  */
@@ -863,10 +816,6 @@ export type AuditEntry = {
  */
 export type AuditEntryId = string;
 
-export type AuditEntryPage = Page & {
-    items: Array<AuditEntry>;
-};
-
 /**
  * What an authenticator app is set up with.
  */
@@ -907,10 +856,6 @@ export type Ban = {
  * An address that is kept out for a time.
  */
 export type BanId = string;
-
-export type BanPage = Page & {
-    items: Array<Ban>;
-};
 
 export type BeginPaymentMethodSetupRequest = {
     /**
@@ -1032,10 +977,6 @@ export type BoardColumn = {
  */
 export type BoardColumnId = string;
 
-export type BoardColumnPage = Page & {
-    items: Array<BoardColumn>;
-};
-
 /**
  * An announcement, for administrators.
  */
@@ -1141,10 +1082,6 @@ export type BroadcastFrame = {
  * An announcement of the administrators.
  */
 export type BroadcastId = string;
-
-export type BroadcastPage = Page & {
-    items: Array<Broadcast>;
-};
 
 /**
  * Whom an audience reaches now.
@@ -2062,17 +1999,6 @@ export type ConversationFile = {
 };
 
 /**
- * A part of a history, oldest first.
- */
-export type ConversationFileSlice = {
-    /**
-     * Whether there is more in the direction that was asked for.
-     */
-    has_more: boolean;
-    items: Array<ConversationFile>;
-};
-
-/**
  * A conversation of any kind.
  */
 export type ConversationId = string;
@@ -2094,10 +2020,6 @@ export type ConversationOwnFrame = {
     reply_to?: string;
     timestamp: Timestamp;
     type: 'conversation.own';
-};
-
-export type ConversationPage = Page & {
-    items: Array<Conversation>;
 };
 
 /**
@@ -2605,10 +2527,6 @@ export type Draft = {
     updated_at: Timestamp;
 };
 
-export type DraftPage = Page & {
-    items: Array<Draft>;
-};
-
 export type DraftUpdatedFrame = {
     id: string;
     /**
@@ -3066,10 +2984,6 @@ export type FollowedThread = {
     unread: number;
 };
 
-export type FollowedThreadPage = Page & {
-    items: Array<FollowedThread>;
-};
-
 export type ForgotPasswordRequest = {
     email: string;
 };
@@ -3137,10 +3051,6 @@ export type GatewayModel = ModelDefinition & {
      * `admin`: defined here; `configuration`: it follows from `ai.providers` and `ai.model_map`.
      */
     source: string;
-};
-
-export type GatewayModelPage = Page & {
-    items: Array<GatewayModel>;
 };
 
 /**
@@ -3284,10 +3194,6 @@ export type Identity = {
  */
 export type IdentityId = string;
 
-export type IdentityPage = Page & {
-    items: Array<Identity>;
-};
-
 /**
  * Something that was wrong.
  */
@@ -3407,10 +3313,6 @@ export type Invitation = {
  */
 export type InvitationId = string;
 
-export type InvitationPage = Page & {
-    items: Array<Invitation>;
-};
-
 export type InvitationTokenRequest = {
     token: string;
 };
@@ -3486,10 +3388,6 @@ export type JobKindVec = Array<{
     kind: string;
     running: number;
 }>;
-
-export type JobPage = Page & {
-    items: Array<Job>;
-};
 
 export type JobStatus = 'queued' | 'running' | 'dead';
 
@@ -3640,10 +3538,6 @@ export type LedgerEntry = {
     source: string;
 };
 
-export type LedgerEntryPage = Page & {
-    items: Array<LedgerEntry>;
-};
-
 export type Liveness = {
     status: HealthStatus;
 };
@@ -3661,17 +3555,6 @@ export type LoggedEvent = {
     };
     seq: number;
     type: string;
-};
-
-/**
- * A part of a history, oldest first.
- */
-export type LoggedEventSlice = {
-    /**
-     * Whether there is more in the direction that was asked for.
-     */
-    has_more: boolean;
-    items: Array<LoggedEvent>;
 };
 
 /**
@@ -3743,10 +3626,6 @@ export type McpCommand = {
     name: string;
 };
 
-export type McpCommandPage = Page & {
-    items: Array<McpCommand>;
-};
-
 /**
  * A server of tools, as administrators see it.
  */
@@ -3802,10 +3681,6 @@ export type McpServer = {
  */
 export type McpServerId = string;
 
-export type McpServerPage = Page & {
-    items: Array<McpServer>;
-};
-
 /**
  * A tool of a server.
  */
@@ -3849,10 +3724,6 @@ export type MemberAddedFrame = {
     reply_to?: string;
     timestamp: Timestamp;
     type: 'member.added';
-};
-
-export type MemberPage = Page & {
-    items: Array<Member>;
 };
 
 export type MemberRemovedFrame = {
@@ -4102,10 +3973,6 @@ export type MessageHidden = {
  */
 export type MessageId = string;
 
-export type MessagePage = Page & {
-    items: Array<Message>;
-};
-
 export type MessagePinnedFrame = {
     id: string;
     payload: {
@@ -4197,17 +4064,6 @@ export type MessageSendCommand = {
     };
     timestamp?: Timestamp;
     type: 'message.send';
-};
-
-/**
- * A part of a history, oldest first.
- */
-export type MessageSlice = {
-    /**
-     * Whether there is more in the direction that was asked for.
-     */
-    has_more: boolean;
-    items: Array<Message>;
 };
 
 export type MessageStatus = 'complete' | 'streaming' | 'failed' | 'stopped';
@@ -4379,10 +4235,6 @@ export type ModelList = {
     scope: BudgetScope;
 };
 
-export type ModelListPage = Page & {
-    items: Array<ModelList>;
-};
-
 /**
  * What a million tokens cost, in micro-credits, and what else is billed.
  */
@@ -4528,10 +4380,6 @@ export type NoteChangedFrame = {
  */
 export type NoteId = string;
 
-export type NotePage = Page & {
-    items: Array<Note>;
-};
-
 /**
  * notification
  *
@@ -4622,10 +4470,6 @@ export type NotificationId = string;
  * Why somebody is told.
  */
 export type NotificationKind = 'mention' | 'keyword' | 'thread' | 'message' | 'reaction' | 'reminder' | 'export' | 'system';
-
-export type NotificationPage = Page & {
-    items: Array<Notification>;
-};
 
 /**
  * What somebody wants to be told of, and how.
@@ -4741,10 +4585,6 @@ export type OfferedServer = {
     tools: Array<OfferedTool>;
 };
 
-export type OfferedServerPage = Page & {
-    items: Array<OfferedServer>;
-};
-
 export type OfferedTo = 'everyone' | 'admins';
 
 /**
@@ -4763,10 +4603,6 @@ export type OfferedTool = {
 export type OfferedWorkspace = {
     id: WorkspaceId;
     name: string;
-};
-
-export type OfferedWorkspacePage = Page & {
-    items: Array<OfferedWorkspace>;
 };
 
 export type OpenPaymentPortalRequest = {
@@ -4820,10 +4656,6 @@ export type OwnTask = Task & {
      * Whether it stands in a column of what is done, or is archived.
      */
     done: boolean;
-};
-
-export type OwnTaskPage = Page & {
-    items: Array<OwnTask>;
 };
 
 /**
@@ -4889,10 +4721,6 @@ export type PasskeyChallenge = {
  * A passkey.
  */
 export type PasskeyId = string;
-
-export type PasskeyPage = Page & {
-    items: Array<Passkey>;
-};
 
 /**
  * What a password has to be. It is not the address, whatever else is asked of it.
@@ -4987,10 +4815,6 @@ export type PaymentDifference = {
  */
 export type PaymentDifferenceId = string;
 
-export type PaymentDifferencePage = Page & {
-    items: Array<PaymentDifference>;
-};
-
 /**
  * A dispute of a payment.
  */
@@ -5052,10 +4876,6 @@ export type PaymentGateway = {
     name: string;
 };
 
-export type PaymentGatewayPage = Page & {
-    items: Array<PaymentGateway>;
-};
-
 /**
  * A payment.
  */
@@ -5086,10 +4906,6 @@ export type PaymentMethod = {
  */
 export type PaymentMethodId = string;
 
-export type PaymentMethodPage = Page & {
-    items: Array<PaymentMethod>;
-};
-
 /**
  * A payment method that is being saved, without buying anything.
  */
@@ -5109,10 +4925,6 @@ export type PaymentMethodSetup = {
  * Saving a payment method without buying anything.
  */
 export type PaymentMethodSetupId = string;
-
-export type PaymentPage = Page & {
-    items: Array<Payment>;
-};
 
 export type PaymentPortal = {
     url: string;
@@ -5476,10 +5288,6 @@ export type PricingPlan = {
     trial_days: number;
 };
 
-export type PricingPlanPage = Page & {
-    items: Array<PricingPlan>;
-};
-
 /**
  * What a profile tells.
  */
@@ -5526,10 +5334,6 @@ export type PromptAuthor = {
  * A prompt template.
  */
 export type PromptId = string;
-
-export type PromptPage = Page & {
-    items: Array<Prompt>;
-};
 
 /**
  * What a server's prompt says.
@@ -5970,10 +5774,6 @@ export type Reminder = {
  */
 export type ReminderId = string;
 
-export type ReminderPage = Page & {
-    items: Array<Reminder>;
-};
-
 export type RemindersOwnFrame = {
     id: string;
     /**
@@ -6080,10 +5880,6 @@ export type ReportMessageRequest = {
      * What there is to add. At most 1,000 characters.
      */
     words?: string | null;
-};
-
-export type ReportPage = Page & {
-    items: Array<Report>;
 };
 
 /**
@@ -6280,10 +6076,6 @@ export type SavedMessage = {
     saved_at: Timestamp;
 };
 
-export type SavedMessagePage = Page & {
-    items: Array<SavedMessage>;
-};
-
 /**
  * Whether one has saved a message.
  */
@@ -6349,10 +6141,6 @@ export type ScheduledFailure = {
  */
 export type ScheduledId = string;
 
-export type ScheduledPage = Page & {
-    items: Array<Scheduled>;
-};
-
 export type ScheduledUpdatedFrame = {
     id: string;
     /**
@@ -6385,10 +6173,6 @@ export type ScopedBudget = Budget & {
      */
     id: string;
     scope: BudgetScope;
-};
-
-export type ScopedBudgetPage = Page & {
-    items: Array<ScopedBudget>;
 };
 
 /**
@@ -6592,10 +6376,6 @@ export type SectionInstructions = {
      * Empty: nothing.
      */
     instructions: string;
-};
-
-export type SectionPage = Page & {
-    items: Array<Section>;
 };
 
 export type SectionsChangedFrame = {
@@ -6922,10 +6702,6 @@ export type SharedMessage = {
     sender: Sender;
 };
 
-export type SharedMessagePage = Page & {
-    items: Array<SharedMessage>;
-};
-
 /**
  * Who shares a chat.
  */
@@ -6967,10 +6743,6 @@ export type ShownBroadcast = {
     title: string;
     updated_at: Timestamp;
     withdrawn_at: Timestamp | null;
-};
-
-export type ShownBroadcastPage = Page & {
-    items: Array<ShownBroadcast>;
 };
 
 /**
@@ -7222,10 +6994,6 @@ export type TaskDeletedFrame = {
  * A task on a conversation's board.
  */
 export type TaskId = string;
-
-export type TaskPage = Page & {
-    items: Array<Task>;
-};
 
 /**
  * Somebody who is to do a task.
@@ -7493,10 +7261,6 @@ export type ToolConnection = {
     state: ToolConnectionState;
 };
 
-export type ToolConnectionPage = Page & {
-    items: Array<ToolConnection>;
-};
-
 export type ToolConnectionState = 'none' | 'connected' | 'expired';
 
 /**
@@ -7530,10 +7294,6 @@ export type ToolPermission = {
  * That somebody lets an assistant call a tool.
  */
 export type ToolPermissionId = string;
-
-export type ToolPermissionPage = Page & {
-    items: Array<ToolPermission>;
-};
 
 /**
  * Where one signs in to a server.
@@ -7719,10 +7479,6 @@ export type UsableModel = {
     provider?: string | null;
 };
 
-export type UsableModelPage = Page & {
-    items: Array<UsableModel>;
-};
-
 /**
  * What one day, model, key or person used.
  */
@@ -7740,10 +7496,6 @@ export type UsageGroup = {
     key: string;
     output_tokens: number;
     requests: number;
-};
-
-export type UsageGroupPage = Page & {
-    items: Array<UsageGroup>;
 };
 
 /**
@@ -7801,10 +7553,6 @@ export type UsageRequest = {
     status: number;
     tries: number;
     user_id: UserId;
-};
-
-export type UsageRequestPage = Page & {
-    items: Array<UsageRequest>;
 };
 
 export type UsePaymentMethodRequest = {
@@ -7887,10 +7635,6 @@ export type UserChangedFrame = {
  */
 export type UserId = string;
 
-export type UserPage = Page & {
-    items: Array<User>;
-};
-
 /**
  * What somebody looks like.
  */
@@ -7929,10 +7673,6 @@ export type UserSession = {
     last_used_at: Timestamp;
     place?: Place | null;
     user_agent?: string | null;
-};
-
-export type UserSessionPage = Page & {
-    items: Array<UserSession>;
 };
 
 /**
@@ -8024,10 +7764,6 @@ export type WarningFrame = {
  */
 export type WarningId = string;
 
-export type WarningPage = Page & {
-    items: Array<Warning>;
-};
-
 /**
  * What becomes of a message with an unwanted word.
  */
@@ -8102,10 +7838,6 @@ export type WorkspaceEmoji = {
     workspace_id: WorkspaceId;
 };
 
-export type WorkspaceEmojiPage = Page & {
-    items: Array<WorkspaceEmoji>;
-};
-
 /**
  * What a workspace has for what is used in it.
  */
@@ -8135,14 +7867,6 @@ export type WorkspaceMember = {
     user: User;
 };
 
-export type WorkspaceMemberPage = Page & {
-    items: Array<WorkspaceMember>;
-};
-
-export type WorkspacePage = Page & {
-    items: Array<Workspace>;
-};
-
 export type WorkspaceRole = 'owner' | 'admin' | 'member' | 'guest';
 
 /**
@@ -8156,85 +7880,3 @@ export type WorkspaceTools = {
     server_id: McpServerId;
     tools: Array<OfferedTool>;
 };
-
-export type CallIdToolCallId = ToolCallId;
-
-export type FileIdKnowledgeFileId = KnowledgeFileId;
-
-export type IdApiKeyId = ApiKeyId;
-
-export type IdAssistantId = AssistantId;
-
-export type IdBanId = BanId;
-
-export type IdBoardColumnId = BoardColumnId;
-
-export type IdBroadcastId = BroadcastId;
-
-export type IdConversationId = ConversationId;
-
-export type IdIdentityId = IdentityId;
-
-export type IdJobId = JobId;
-
-export type IdMcpServerId = McpServerId;
-
-export type IdMessageId = MessageId;
-
-export type IdNoteId = NoteId;
-
-export type IdPasskeyId = PasskeyId;
-
-export type IdPaymentDifferenceId = PaymentDifferenceId;
-
-export type IdPaymentId = PaymentId;
-
-export type IdPaymentMethodId = PaymentMethodId;
-
-export type IdPaymentMethodSetupId = PaymentMethodSetupId;
-
-export type IdPlanId = PlanId;
-
-export type IdPromptId = PromptId;
-
-export type IdReminderId = ReminderId;
-
-export type IdReportId = ReportId;
-
-export type IdScheduledId = ScheduledId;
-
-export type IdSectionId = SectionId;
-
-export type IdSessionId = SessionId;
-
-export type IdShareId = ShareId;
-
-export type IdTaskId = TaskId;
-
-export type IdToolPermissionId = ToolPermissionId;
-
-export type IdUploadId = UploadId;
-
-export type IdUserId = UserId;
-
-export type IdWarningId = WarningId;
-
-export type IdWorkspaceId = WorkspaceId;
-
-export type InvitationIdInvitationId = InvitationId;
-
-/**
- * Which page, from 1.
- */
-export type Page2 = number;
-
-/**
- * Items of a page, at most 200.
- */
-export type PageSize = number;
-
-export type RefundIdPaymentRefundId = PaymentRefundId;
-
-export type SessionIdSessionId = SessionId;
-
-export type UserIdUserId = UserId;

@@ -1,0 +1,28 @@
+//! The committed description of the API.
+
+use std::{fs, path::Path};
+
+use serde_json::Value;
+
+/// The document that the files in `openapi/` are the parts of: operations and components by tag.
+pub fn description() -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi");
+    let mut document = Value::Null;
+    for file in fs::read_dir(folder).expect("openapi/ is there") {
+        let text = fs::read_to_string(file.expect("a file").path()).expect("it can be read");
+        merge(&mut document, serde_json::from_str(&text).expect("it is JSON"));
+    }
+    document
+}
+
+/// Adds the fields of another object, and of the objects in it.
+fn merge(into: &mut Value, part: Value) {
+    match (into, part) {
+        (Value::Object(into), Value::Object(part)) => {
+            for (name, value) in part {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (into, part) => *into = part,
+    }
+}
