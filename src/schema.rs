@@ -5,13 +5,16 @@ use std::{collections::BTreeSet, time::Duration};
 use anyhow::{Context as _, ensure};
 use appcore::config::Config;
 use dbcontext::Database;
-use migration::{Migrator, MigratorTrait as _};
+use migration::{Migrator, MigratorTrait as _, is_unreleased};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
 
 /// How often a step is tried that finds its table in use.
 const TRIES: u32 = 30;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 const UNREADABLE: &str = "The schema's history could not be read";
+/// Refusal of a database or an archive with the schema of an unreleased build.
+pub const UNRELEASED: &str = "An unreleased build of Natter created this database, and its schema can't be upgraded. Export the conversations to keep \
+    with the build that created it, then start with an empty database.";
 /// Any number that nothing else locks: instances that start together take turns.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7246010417523)";
 
@@ -120,9 +123,11 @@ pub async fn describe(database: &Database) -> anyhow::Result<String> {
     Ok(known.chain(unknown(&applied).into_iter().map(|step| format!("{:<8} {step}\n", "Newer"))).collect())
 }
 
-/// Names of the applied steps, the oldest first. Creates no table, because a replica is asked as well.
+/// Names of the applied steps, the oldest first. Creates no table, because a replica is asked as well. Fails for an unreleased build's database.
 async fn applied(database: &Database) -> anyhow::Result<Vec<String>> {
-    Migrator::applied(database.schema()).await.context(UNREADABLE)
+    let applied = Migrator::applied(database.schema()).await.context(UNREADABLE)?;
+    ensure!(!is_unreleased(&applied), UNRELEASED);
+    Ok(applied)
 }
 
 /// Those of these steps that only a newer program knows.

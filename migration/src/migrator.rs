@@ -1,6 +1,4 @@
 //! Applies and reverts migrations, and records the applied ones in the table `seaql_migrations`.
-//!
-//! The table and the order of execution are those of sea-orm-migration, which created the databases of earlier releases.
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +14,7 @@ use sea_orm::{
     TransactionTrait as _,
     sea_query::{
         Expr, ExprTrait as _, IndexCreateStatement, IndexDropStatement, Query, Table, TableAlterStatement,
-        TableCreateStatement, TableDropStatement, TableRenameStatement,
+        TableCreateStatement, TableDropStatement,
     },
 };
 
@@ -26,6 +24,15 @@ use crate::schema::{big_integer, string};
 const TABLE: &str = "seaql_migrations";
 const VERSION: &str = "version";
 const APPLIED_AT: &str = "applied_at";
+
+/// First migration of unreleased builds, whose history the baseline replaced.
+const UNRELEASED: &str = "m0001_accounts";
+
+/// Whether an unreleased build created the database with these applied migrations. No migration leads from there to this schema.
+#[must_use]
+pub fn is_unreleased(applied: &[String]) -> bool {
+    applied.iter().any(|name| name == UNRELEASED)
+}
 
 /// One change of the schema.
 #[async_trait]
@@ -55,7 +62,7 @@ impl NamedMigration {
         Self { name, migration: Box::new(migration) }
     }
 
-    /// Name of the migration's file without its extension, such as `m0001_accounts`.
+    /// Name of the migration's file without its extension, such as `m0001_identity`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
@@ -208,15 +215,34 @@ impl<'c> SchemaManager<'c> {
         self.connection.execute(&statement).await.map(drop)
     }
 
+    /// Executes statements as text, in order.
+    pub async fn execute_all(&self, statements: &[&str]) -> Result<(), DbErr> {
+        for statement in statements {
+            self.connection.execute_unprepared(statement).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn create_tables(&self, tables: Vec<TableCreateStatement>) -> Result<(), DbErr> {
+        for table in tables {
+            self.execute(table).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops what [`Self::create_tables`] created, in reverse order, so that referring tables go first.
+    pub async fn drop_tables(&self, tables: Vec<TableCreateStatement>) -> Result<(), DbErr> {
+        for table in tables.iter().rev().filter_map(TableCreateStatement::get_table_name) {
+            self.execute(Table::drop().table(table.clone()).to_owned()).await?;
+        }
+        Ok(())
+    }
+
     pub async fn create_table(&self, statement: TableCreateStatement) -> Result<(), DbErr> {
         self.execute(statement).await
     }
 
     pub async fn alter_table(&self, statement: TableAlterStatement) -> Result<(), DbErr> {
-        self.execute(statement).await
-    }
-
-    pub async fn rename_table(&self, statement: TableRenameStatement) -> Result<(), DbErr> {
         self.execute(statement).await
     }
 

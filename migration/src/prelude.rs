@@ -1,5 +1,5 @@
 //! Names that most migrations use.
 
-pub use sea_orm::{ConnectionTrait, DbErr, DeriveIden, sea_query::*};
+pub use sea_orm::{DbErr, sea_query::*};
 
 pub use crate::migrator::{MigrationTrait, SchemaManager};

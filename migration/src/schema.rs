@@ -1,6 +1,6 @@
-//! Column definitions by type: `_null` columns accept NULL, all others are `NOT NULL`.
+//! Column definitions by type (`_null` columns accept NULL, all others are `NOT NULL`) and foreign keys.
 
-use sea_orm::sea_query::{ColumnDef, IntoIden};
+use sea_orm::sea_query::{ColumnDef, ForeignKey, ForeignKeyAction, ForeignKeyCreateStatement, IntoIden};
 
 pub fn string_len(name: impl IntoIden, length: u32) -> ColumnDef {
     ColumnDef::new(name).string_len(length).not_null().take()
@@ -68,4 +68,14 @@ pub fn uuid(name: impl IntoIden) -> ColumnDef {
 
 pub fn uuid_null(name: impl IntoIden) -> ColumnDef {
     ColumnDef::new(name).uuid().null().take()
+}
+
+/// Foreign key to the `id` of a table, whose rows can be deleted only after those that refer to them.
+pub fn reference(column: &'static str, table: &'static str) -> ForeignKeyCreateStatement {
+    ForeignKey::create().from_col(column).to(table, "id").to_owned()
+}
+
+/// Foreign key to the `id` of a table, which deletes the rows that refer to a deleted row.
+pub fn cascading_reference(column: &'static str, table: &'static str) -> ForeignKeyCreateStatement {
+    reference(column, table).on_delete(ForeignKeyAction::Cascade).to_owned()
 }

@@ -41,6 +41,7 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
     let manifest = tokio::task::spawn_blocking(move || unpack(&from, &to))
         .await?
         .with_context(|| format!("{} can't be restored", archive.display()))?;
+    ensure!(!migration::is_unreleased(&manifest.schema), schema::UNRELEASED);
     let unknown = schema::unknown(&manifest.schema);
     ensure!(
         unknown.is_empty(),

@@ -9,8 +9,8 @@ use dbcontext::Database;
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-/// Nothing was released before this step.
-const FIRST_RELEASE: &str = "m0040_search";
+/// Last migration of the baseline.
+const FIRST_RELEASE: &str = "m0008_ops";
 /// Steps that take something away, and the release that stopped reading it.
 const CONTRACTING: &[(&str, &str)] = &[];
 
@@ -87,75 +87,4 @@ async fn what_is_taken_away_is_seen() {
     run("CREATE TABLE a (id INTEGER PRIMARY KEY, old INTEGER, kept TEXT NOT NULL, more TEXT NOT NULL)").await;
     let wrong = taken_away(&before, &columns(&db).await);
     assert_eq!(wrong, ["a.old was TEXT and is INTEGER", "a.more must be given, which an older release does not"]);
-}
-
-/// Names that were stored in small letters alone.
-#[tokio::test]
-async fn names_are_folded_and_back() {
-    const STEP: &str = "m0083_folded_names";
-    let folder = tempfile::tempdir().unwrap();
-    let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
-    let before = Migrator::migrations().iter().position(|step| step.name() == STEP).unwrap();
-    Migrator::up(db.schema(), u32::try_from(before).ok()).await.unwrap();
-    for (id, title) in [(1, "Trần Đặng"), (2, "Plan"), (3, "Ｗｉｄｅ")] {
-        let insert = format!(
-            "PRAGMA foreign_keys = OFF; \
-             INSERT INTO prompts (id, workspace_id, created_by, command, title, search_title, content, visibility, created_at, updated_at) \
-             VALUES (x'{id:032}', x'{:032}', NULL, 'c{id}', '{title}', '{}', 'x', 'workspace', 0, 0); \
-             PRAGMA foreign_keys = ON",
-            9,
-            title.to_lowercase()
-        );
-        db.schema().execute_unprepared(&insert).await.unwrap();
-    }
-    let titles = async || {
-        let sql = "SELECT search_title FROM prompts ORDER BY id";
-        let rows = db.schema().query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
-        rows.iter().map(|row| row.try_get::<String>("", "search_title").unwrap()).collect::<Vec<_>>()
-    };
-    Migrator::up(db.schema(), Some(1)).await.unwrap();
-    assert_eq!(titles().await, ["tran dang", "plan", "wide"]);
-    Migrator::down(db.schema(), Some(1)).await.unwrap();
-    assert_eq!(titles().await, ["trần đặng", "plan", "ｗｉｄｅ"]);
-}
-
-/// Names that were left unfolded, since another had the folded form.
-#[tokio::test]
-async fn names_that_are_folded_the_same_are_numbered() {
-    const STEP: &str = "m0113_numbered_names";
-    let folder = tempfile::tempdir().unwrap();
-    let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
-    let before = Migrator::migrations().iter().position(|step| step.name() == STEP).unwrap();
-    Migrator::up(db.schema(), u32::try_from(before).ok()).await.unwrap();
-    let run = async |sql: String| {
-        let sql = format!("PRAGMA foreign_keys = OFF; {sql}; PRAGMA foreign_keys = ON");
-        db.schema().execute_unprepared(&sql).await.map(drop).unwrap();
-    };
-    for (id, workspace, title) in [(1, 8, "cafe"), (2, 8, "Café"), (3, 8, "Càfe"), (4, 8, "Plan"), (5, 9, "Café")] {
-        run(format!(
-            "INSERT INTO conversations (id, workspace_id, kind, title, search_title, last_seq, last_activity_at, created_by, created_at, is_deleted) \
-             VALUES (x'{id:032}', x'{workspace:032}', 'public_channel', '{title}', '{}', 0, 0, x'{:032}', 0, 0)",
-            title.to_lowercase(),
-            7
-        ))
-        .await;
-    }
-    for (id, name) in [(1, "Ｄｏｃｓ"), (2, "docs")] {
-        run(format!(
-            "INSERT INTO mcp_servers (id, name, search_name, transport, is_sealed, secret_names, is_enabled, offered_to, tools, modes, \
-               created_at, updated_at) \
-             VALUES (x'{id:032}', '{name}', '{}', 'http', 0, '[]', 1, 'everybody', '[]', '{{}}', 0, 0)",
-            name.to_lowercase()
-        ))
-        .await;
-    }
-    let read = async |sql: &str| {
-        let rows = db.schema().query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
-        rows.iter().map(|row| row.try_get::<String>("", "folded").unwrap()).collect::<Vec<_>>()
-    };
-    Migrator::up(db.schema(), Some(1)).await.unwrap();
-    let titles =
-        read("SELECT search_title AS folded FROM conversations WHERE kind = 'public_channel' ORDER BY id").await;
-    assert_eq!(titles, ["cafe", "cafe\u{1f}2", "cafe\u{1f}3", "plan", "cafe"]);
-    assert_eq!(read("SELECT search_name AS folded FROM mcp_servers ORDER BY id").await, ["docs\u{1f}2", "docs"]);
 }

@@ -82,6 +82,34 @@ impl Fixture {
         applied(&self.db).await.unwrap()
     }
 
+    fn is_postgres(&self) -> bool {
+        self.db.get_database_backend() == DatabaseBackend::Postgres
+    }
+
+    async fn count(&self, from: &str) -> i64 {
+        let sql = format!("SELECT COUNT(*) AS found FROM {from}");
+        let statement = Statement::from_string(self.db.get_database_backend(), sql);
+        self.db.query_one_raw(statement).await.unwrap().unwrap().try_get("", "found").unwrap()
+    }
+
+    async fn has_index(&self, name: &str) -> bool {
+        let (catalog, column) =
+            if self.is_postgres() { ("pg_indexes", "indexname") } else { ("sqlite_master", "name") };
+        self.count(&format!("{catalog} WHERE {column} = '{name}'")).await == 1
+    }
+
+    /// The tables but that of the records.
+    async fn tables(&self) -> Vec<String> {
+        let sql = if self.is_postgres() {
+            "SELECT CAST(tablename AS text) AS name FROM pg_tables WHERE schemaname = CURRENT_SCHEMA() ORDER BY 1"
+        } else {
+            "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1"
+        };
+        let statement = Statement::from_string(self.db.get_database_backend(), sql);
+        let rows = self.db.query_all_raw(statement).await.unwrap();
+        rows.iter().map(|row| row.try_get("", "name").unwrap()).filter(|name| name != TABLE).collect()
+    }
+
     async fn has_table(&self, name: &str) -> bool {
         self.db.execute_unprepared(&format!("SELECT 1 FROM {name}")).await.is_ok()
     }
@@ -110,6 +138,59 @@ fn migrations_are_listed_in_the_order_of_their_files_and_named_after_them() {
 }
 
 #[tokio::test]
+async fn a_database_of_the_baseline_is_upgraded_with_its_rows_and_back() {
+    let baseline = Migrator::migrations().iter().position(|step| step.name() == "m0008_ops").unwrap() + 1;
+    for fixture in each().await {
+        Migrator::up(&fixture.db, u32::try_from(baseline).ok()).await.unwrap();
+        let id = Uuid::nil();
+        let id = if fixture.is_postgres() { format!("'{id}'") } else { format!("x'{}'", id.simple()) };
+        fixture
+            .run(&format!(
+                "INSERT INTO jobs (id, kind, lane, subject, payload, status, due_at, created_at, updated_at) \
+                 VALUES ({id}, 'answer', 'lane', {id}, '{{}}', 'waiting', 1, 1, 1)"
+            ))
+            .await;
+        assert!(!fixture.has_index("jobs_awaiting_turn").await);
+
+        Migrator::up(&fixture.db, None).await.unwrap();
+        assert!(fixture.has_index("jobs_awaiting_turn").await);
+        assert_eq!(fixture.count("jobs").await, 1);
+
+        let added = Migrator::migrations().len() - baseline;
+        Migrator::down(&fixture.db, u32::try_from(added).ok()).await.unwrap();
+        assert!(!fixture.has_index("jobs_awaiting_turn").await);
+        assert_eq!(fixture.count("jobs").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn each_migration_is_applied_and_reverted_alone() {
+    for fixture in each().await {
+        let mut before = Vec::new();
+        for _ in Migrator::migrations() {
+            before.push(fixture.tables().await);
+            Migrator::up(&fixture.db, Some(1)).await.unwrap();
+        }
+        while let Some(tables) = before.pop() {
+            Migrator::down(&fixture.db, Some(1)).await.unwrap();
+            assert_eq!(fixture.tables().await, tables);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_an_unreleased_build_is_recognised() {
+    for fixture in each().await {
+        fixture.up(&[Step { table: "m0001_accounts", ..ONE }]).await.unwrap();
+        assert!(is_unreleased(&fixture.applied().await));
+        Migrator::up(&fixture.db, None).await.unwrap_err();
+        assert!(!fixture.has_table("users").await);
+    }
+    let migrations = Migrator::migrations();
+    assert!(!is_unreleased(&migrations.iter().map(|migration| migration.name().to_owned()).collect::<Vec<_>>()));
+}
+
+#[tokio::test]
 async fn all_migrations_are_applied_once_and_reverted() {
     for fixture in each().await {
         let started = unix_seconds();
@@ -129,9 +210,9 @@ async fn all_migrations_are_applied_once_and_reverted() {
     }
 }
 
-/// Databases of earlier releases have this table, which sea-orm-migration created.
+/// Every release reads the table that an earlier one created.
 #[tokio::test]
-async fn the_table_is_that_of_earlier_releases() {
+async fn the_table_of_records_is_stable() {
     const SQLITE: &str =
         r#"CREATE TABLE "seaql_migrations" ( "version" varchar NOT NULL PRIMARY KEY, "applied_at" integer NOT NULL )"#;
     for fixture in each().await {
@@ -180,7 +261,7 @@ async fn a_migration_before_an_applied_one_is_applied() {
 #[tokio::test]
 async fn a_failed_migration_in_a_transaction_leaves_nothing() {
     for fixture in each().await {
-        let is_postgres = fixture.db.get_database_backend() == DatabaseBackend::Postgres;
+        let is_postgres = fixture.is_postgres();
         for use_transaction in [Some(true), None].into_iter().filter(|wanted| wanted.is_some() || is_postgres) {
             let failing = Step { fails: true, use_transaction, ..TWO };
             let error = fixture.up(&[ONE, failing, THREE]).await.unwrap_err();
@@ -196,7 +277,7 @@ async fn a_failed_migration_in_a_transaction_leaves_nothing() {
 #[tokio::test]
 async fn a_failed_migration_without_a_transaction_is_not_recorded() {
     for fixture in each().await {
-        let is_postgres = fixture.db.get_database_backend() == DatabaseBackend::Postgres;
+        let is_postgres = fixture.is_postgres();
         let failing = Step { fails: true, use_transaction: is_postgres.then_some(false), ..TWO };
         fixture.up(&[ONE, failing]).await.unwrap_err();
         assert_eq!(fixture.applied().await, ["one"]);

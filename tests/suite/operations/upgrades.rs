@@ -85,6 +85,17 @@ async fn a_schema_of_another_line_is_refused() {
 }
 
 #[tokio::test]
+async fn a_database_of_an_unreleased_build_is_refused() {
+    let mut app = Setup::new().start().await;
+    app.instances[0].terminate().await;
+    app.database.run("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m0001_accounts', 1)").await;
+    for arguments in [&["serve"][..], &["migrate", "up"], &["migrate", "status"]] {
+        let (is_done, refusal) = said(&app, arguments).await;
+        assert!(!is_done && refusal.contains("unreleased build") && refusal.contains("empty database"), "{refusal}");
+    }
+}
+
+#[tokio::test]
 async fn a_schema_that_is_behind_is_refused_and_what_went_down_comes_up_again() {
     let mut app = Setup::new().start().await;
     let (anna, _, chat) = pair(&app).await;

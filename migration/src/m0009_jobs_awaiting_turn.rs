@@ -1,0 +1,20 @@
+//! Index of requested jobs whose start time has come and that get their turn next.
+
+use crate::prelude::*;
+
+pub struct Migration;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        // Predicates are repeated word for word in the query.
+        manager
+            .execute_all(&["CREATE INDEX jobs_awaiting_turn ON jobs (kind, due_at) \
+                 WHERE due_at IS NOT NULL AND owner IS NOT NULL AND turn IS NULL AND attempt = 0 AND is_behind = FALSE"])
+            .await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.drop_index(Index::drop().name("jobs_awaiting_turn").table("jobs").to_owned()).await
+    }
+}
