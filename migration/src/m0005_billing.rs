@@ -2,13 +2,13 @@
 
 use crate::{
     prelude::*,
-    schema::{big_integer, big_integer_null, string, string_null, text, text_null, uuid, uuid_null},
+    schema::{big_integer, big_integer_null, boolean, string, string_null, text, text_null, uuid, uuid_null},
 };
 
 pub struct Migration;
 
 const INDEXES: &[&str] = &[
-    "CREATE INDEX ledger_accounts_due ON ledger_accounts (id) WHERE is_due = 1",
+    "CREATE INDEX ledger_accounts_due ON ledger_accounts (id) WHERE is_due = TRUE",
     "CREATE UNIQUE INDEX ledger_entries_source ON ledger_entries (source, source_id, kind)",
     "CREATE INDEX ledger_entries_account ON ledger_entries (account_id, id)",
     "CREATE INDEX credit_grants_account ON credit_grants (account_id, expires_at) WHERE remaining > 0",
@@ -107,11 +107,11 @@ fn ledger_accounts() -> TableCreateStatement {
         // Balance below which the owner is warned; NULL: a fraction of the last grant.
         .col(big_integer_null("low_threshold"))
         // Whether the owner was warned.
-        .col(big_integer("is_low").default(0))
+        .col(boolean("is_low").default(false))
         // Balance below which the account is examined.
         .col(big_integer_null("watch_at"))
         // Whether the account is to be examined.
-        .col(big_integer("is_due").default(0))
+        .col(boolean("is_due").default(false))
         .col(big_integer("created_at"))
         .check(Expr::cust("held >= 0 AND balance >= held AND owed >= 0"))
         .to_owned()
@@ -179,7 +179,7 @@ fn credit_top_ups() -> TableCreateStatement {
         .col(big_integer("threshold"))
         // Smallest unit of the currency.
         .col(big_integer("monthly_limit"))
-        .col(big_integer("is_on"))
+        .col(boolean("is_on"))
         .col(string_null("stopped"))
         // Payment in progress.
         .col(uuid_null("payment_id"))
@@ -203,7 +203,7 @@ fn pricing_plans() -> TableCreateStatement {
         .col(text("quotas"))
         .col(text("features"))
         .col(big_integer("trial_days").default(0))
-        .col(big_integer("is_active"))
+        .col(boolean("is_active"))
         .col(big_integer("position").default(0))
         // Id of the plan's first version; NULL: this is the first.
         .col(uuid_null("family"))
@@ -230,7 +230,7 @@ fn payments() -> TableCreateStatement {
         .col(string_null("charge"))
         .col(text_null("redirect_url"))
         .col(big_integer("refunded").default(0))
-        .col(big_integer("is_disputed").default(0))
+        .col(boolean("is_disputed").default(false))
         .col(string_null("quarantine"))
         .col(big_integer_null("receipt_year"))
         .col(big_integer_null("receipt_number"))
@@ -346,11 +346,7 @@ fn payment_credits() -> TableCreateStatement {
 
 /// Gateways that an administrator has switched on or off.
 fn payment_switches() -> TableCreateStatement {
-    Table::create()
-        .table("payment_switches")
-        .col(string("gateway").primary_key())
-        .col(big_integer("enabled"))
-        .to_owned()
+    Table::create().table("payment_switches").col(string("gateway").primary_key()).col(boolean("enabled")).to_owned()
 }
 
 fn payment_methods() -> TableCreateStatement {
@@ -367,7 +363,7 @@ fn payment_methods() -> TableCreateStatement {
         .col(string("last4"))
         .col(big_integer_null("exp_month"))
         .col(big_integer_null("exp_year"))
-        .col(big_integer("is_default").default(0))
+        .col(boolean("is_default").default(false))
         .col(big_integer("created_at"))
         .to_owned()
 }
@@ -469,7 +465,7 @@ fn subscriptions() -> TableCreateStatement {
         // Charge attempts for the next period.
         .col(big_integer("attempts").default(0))
         // Whether a charge attempt is in progress.
-        .col(big_integer("is_charging").default(0))
+        .col(boolean("is_charging").default(false))
         // Last period whose end the payer was reminded of.
         .col(big_integer("reminded").default(0))
         .col(big_integer_null("due_at"))

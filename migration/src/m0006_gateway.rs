@@ -3,8 +3,8 @@
 use crate::{
     prelude::*,
     schema::{
-        big_integer, big_integer_null, binary_null, blob, blob_null, cascading_reference, string, string_null, text,
-        text_null, uuid, uuid_null,
+        big_integer, big_integer_null, binary_null, blob, blob_null, boolean, cascading_reference, string, string_null,
+        text, text_null, uuid, uuid_null,
     },
 };
 
@@ -168,7 +168,7 @@ fn usage_requests() -> TableCreateStatement {
         .col(big_integer("audio_tokens"))
         .col(big_integer("cost"))
         .col(string("price_version"))
-        .col(big_integer("estimated"))
+        .col(boolean("estimated"))
         .col(big_integer("status"))
         .col(big_integer_null("first_token_ms"))
         .col(big_integer("duration_ms"))

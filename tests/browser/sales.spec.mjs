@@ -152,7 +152,7 @@ function disputeInEuros(server, paymentId) {
     .prepare(`INSERT INTO payment_disputes (${columns}) VALUES (?, 'dp_1', 100, 0, 'open', ?, 90, 'EUR')`)
     .run(id, Date.now());
   database
-    .prepare("UPDATE payments SET is_disputed = 1, quarantine = 'dispute', status = 'quarantined' WHERE id = ?")
+    .prepare("UPDATE payments SET is_disputed = TRUE, quarantine = 'dispute', status = 'quarantined' WHERE id = ?")
     .run(id);
   database.close();
 }

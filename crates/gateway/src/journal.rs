@@ -213,7 +213,7 @@ mod tests {
             audio_tokens: 0,
             cost: MicroCredits(i64::MAX),
             price_version: "none".to_owned(),
-            estimated: 1,
+            estimated: true,
             status: 200,
             first_token_ms: None,
             duration_ms: 12,

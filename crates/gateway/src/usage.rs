@@ -122,7 +122,7 @@ fn request(row: usage_request::Model) -> UsageRequest {
         audio_tokens: whole(row.audio_tokens),
         cost: row.cost,
         price_version: row.price_version,
-        estimated: row.estimated != 0,
+        estimated: row.estimated,
         status: u16::try_from(row.status).unwrap_or_default(),
         first_token_ms: row.first_token_ms.map(whole),
         duration_ms: whole(row.duration_ms),

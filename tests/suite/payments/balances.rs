@@ -75,7 +75,7 @@ async fn a_balance_that_falls_is_told_once_for_each_fall() {
     give(&admin, me, 200).await;
     // It is above a tenth of what came last, and falls once more.
     wait_until("it has risen", || async {
-        app.database.number("SELECT count(*) FROM ledger_accounts WHERE is_low = 0 AND is_due = 0").await == 1
+        app.database.number("SELECT count(*) FROM ledger_accounts WHERE NOT is_low AND NOT is_due").await == 1
     })
     .await;
     give(&admin, me, -230).await;

@@ -193,7 +193,7 @@ impl Book {
     /// Somebody has to look at an account that has fallen so far.
     pub fn watch(&mut self) {
         if self.account.watch_at.is_some_and(|at| self.account.balance < at) {
-            self.account.is_due = 1;
+            self.account.is_due = true;
         }
     }
 
@@ -211,7 +211,7 @@ impl Book {
         }
         self.account.balance += credits;
         // From when on it is watched may be another.
-        self.account.is_due = 1;
+        self.account.is_due = true;
         self.add_grant(credits, source, expires_at);
         self.post(kind, from, credits, source, note);
         self.pay_debts(source);

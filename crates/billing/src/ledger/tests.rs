@@ -22,9 +22,9 @@ fn empty() -> Book {
         held: zero,
         owed: zero,
         low_threshold: None,
-        is_low: 0,
+        is_low: false,
         watch_at: None,
-        is_due: 0,
+        is_due: false,
         created_at: NOW,
     };
     Book::new(account, Vec::new(), NOW)

@@ -127,7 +127,7 @@ pub(super) fn restate(row: &mut payment::Model) -> Result<(), AppError> {
         stage: stage(row)?,
         amount: row.amount,
         refunded: row.refunded,
-        is_disputed: row.is_disputed != 0,
+        is_disputed: row.is_disputed,
         is_quarantined: row.quarantine.is_some(),
     };
     row.status = standing.status().as_str().to_owned();
@@ -440,7 +440,7 @@ async fn disputed<C: ConnectionTrait>(
     if is_won {
         claims.give_back(txn, row, Claim::Dispute(reference), now).await?;
     }
-    row.is_disputed = i64::from(claims.is_disputed());
+    row.is_disputed = claims.is_disputed();
     follow_money(service, txn, row, (gone, claims.gone()), now).await?;
     restate(row)
 }

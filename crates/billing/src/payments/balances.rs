@@ -124,21 +124,21 @@ async fn look_at(service: &BillingService, id: Uuid, is_claimed: bool) -> Result
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let Some(mut account) = ledger_rows::lock(&tx, &[id]).await?.pop() else { return Ok(()) };
-    if account.is_due == 0 && !is_claimed {
+    if !account.is_due && !is_claimed {
         return Ok(());
     }
     let threshold = threshold(&tx, &account).await?;
-    let warned = account.is_low != 0;
-    account.is_low = i64::from(account.balance < threshold);
+    let warned = account.is_low;
+    account.is_low = account.balance < threshold;
     let holder = Holder::of(&account)?;
-    let told = if account.is_low != 0 && !warned { warn(service, &tx, holder, &account).await? } else { Vec::new() };
+    let told = if account.is_low && !warned { warn(service, &tx, holder, &account).await? } else { Vec::new() };
     let top_up = match rows::lock_top_up(&tx, id).await? {
         Some(row) => topups::advance(service, &tx, row, account.balance, now).await?,
         None => Standing::default(),
     };
-    let low_at = Some(threshold).filter(|_| account.is_low == 0);
+    let low_at = Some(threshold).filter(|_| !account.is_low);
     account.watch_at = low_at.max(top_up.watch_at).filter(|at| *at > MicroCredits::ZERO);
-    account.is_due = 0;
+    account.is_due = false;
     rows::store_watch(&tx, &account).await?;
     tx.commit().await.map_err(app_error)?;
     for user_id in told {
@@ -248,8 +248,8 @@ pub(super) async fn choose(
     let mut account = open(&tx, holder, service.clock.now()).await?;
     account.low_threshold = threshold;
     // Whoever knows it when they choose is not told once more.
-    account.is_low = i64::from(account.balance < self::threshold(&tx, &account).await?);
-    account.is_due = 1;
+    account.is_low = account.balance < self::threshold(&tx, &account).await?;
+    account.is_due = true;
     rows::store_watch(&tx, &account).await?;
     tx.commit().await.map_err(app_error)?;
     stir(service);

@@ -127,7 +127,7 @@ pub(super) fn begun(
         charge: None,
         redirect_url: None,
         refunded: 0,
-        is_disputed: 0,
+        is_disputed: false,
         quarantine: None,
         receipt_year: None,
         receipt_number: None,
@@ -240,7 +240,7 @@ async fn held<C: ConnectionTrait>(
     if state == SubscriptionState::Ended || row.ends_at <= now {
         return Ok(None);
     }
-    if row.is_charging != 0 {
+    if row.is_charging {
         return Err(wrong_state("A charge is under way. Try again in a few minutes."));
     }
     let had = plan_rows::by_id(txn, row.plan_id).await?.ok_or(Code::NotFound)?;

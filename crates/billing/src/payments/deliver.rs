@@ -178,7 +178,7 @@ fn first_period(
         next_seats: None,
         method_id: None,
         attempts: 0,
-        is_charging: 0,
+        is_charging: false,
         reminded: 0,
         due_at: None,
         updated_at: now,
@@ -235,7 +235,7 @@ fn next_period(
         next_seats: None,
         method_id: current.method_id.filter(|_| !is_other_gateway),
         attempts: 0,
-        is_charging: 0,
+        is_charging: false,
         updated_at: now,
         ..current
     };

@@ -52,14 +52,14 @@ pub(super) fn view(row: pricing_plan::Model) -> Result<PricingPlan, AppError> {
         quotas: serde_json::from_str(&row.quotas).map_err(AppError::internal)?,
         features: serde_json::from_str(&row.features).map_err(AppError::internal)?,
         trial_days: u32::try_from(row.trial_days).unwrap_or(0),
-        is_active: row.is_active != 0,
+        is_active: row.is_active,
     })
 }
 
 /// A plan that is offered. Until the transaction ends nobody changes it, so what is paid is what was read here.
 pub(super) async fn offered<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<pricing_plan::Model, AppError> {
     let plan = rows::lock_shared(txn, id).await?.ok_or(Code::NotFound)?;
-    if plan.is_active != 0 {
+    if plan.is_active {
         return Ok(plan);
     }
     let newer = rows::offered(txn, family(&plan)).await?.ok_or(Code::NotFound)?;
@@ -100,7 +100,7 @@ fn row(
         quotas: text(serde_json::to_string(&definition.quotas))?,
         features: text(serde_json::to_string(&definition.features))?,
         trial_days: i64::from(definition.trial_days),
-        is_active: i64::from(definition.is_active),
+        is_active: definition.is_active,
         position,
         created_at,
         family,
@@ -195,7 +195,7 @@ pub async fn change(
         changed
     } else {
         let family = family(&old);
-        old.is_active = 0;
+        old.is_active = false;
         rows::store(&tx, old).await?;
         let new = row(after, (PlanId::new(), Some(family)), position, service.clock.now())?;
         rows::add(&tx, vec![new.clone()]).await?;

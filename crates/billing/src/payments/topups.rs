@@ -71,20 +71,20 @@ pub(super) async fn advance<C: ConnectionTrait>(
         // It goes on with the next month.
         row.stopped = None;
     }
-    if row.is_on != 0 && row.payment_id.is_none() && balance < row.threshold {
+    if row.is_on && row.payment_id.is_none() && balance < row.threshold {
         to_charge = begin(service, txn, &mut row, now).await?;
     }
     row.check_at = if row.payment_id.is_some() {
         Some(now.plus(service.config.payment.reconcile_after))
     } else if row.stopped.as_deref() == Some(StoppedTopUp::MonthlyLimit.as_str()) {
         month(now).map(|(_, end)| end)
-    } else if row.is_on != 0 && balance < row.threshold {
+    } else if row.is_on && balance < row.threshold {
         // The gateway is off for a while.
         Some(now.plus(service.config.payment.reconcile_after))
     } else {
         None
     };
-    let watch_at = Some(row.threshold).filter(|_| row.is_on != 0 && balance >= row.threshold);
+    let watch_at = Some(row.threshold).filter(|_| row.is_on && balance >= row.threshold);
     if row != before {
         row.updated_at = now;
         rows::put_top_up(txn, row).await?;
@@ -109,7 +109,7 @@ async fn begin<C: ConnectionTrait>(
     let Some(gateway) = service.payments.gateway(name).filter(|_| service.payments.is_on(name)) else {
         return Ok(None);
     };
-    let plan = plan_rows::by_id(txn, row.plan_id).await?.filter(|plan| plan.is_active != 0).map(plans::view);
+    let plan = plan_rows::by_id(txn, row.plan_id).await?.filter(|plan| plan.is_active).map(plans::view);
     let plan = plan.transpose()?.filter(|plan| plan.kind == PlanKind::Credits);
     let currency: Currency = row.currency.parse().map_err(AppError::internal)?;
     let price = plan.as_ref().and_then(|plan| priced(plan, gateway.as_ref(), Some(currency), 1).ok());
@@ -144,7 +144,7 @@ async fn stop<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<(), AppError> {
     if why != StoppedTopUp::MonthlyLimit {
-        row.is_on = 0;
+        row.is_on = false;
     }
     row.stopped = Some(why.as_str().to_owned());
     let letter = Letter::TopUpStopped { why, page: balances::page_of(Payer::from(&*row).holder()) };
@@ -202,7 +202,7 @@ pub async fn settings(service: &BillingService, payer: Payer) -> Result<CreditSe
         threshold: row.threshold,
         monthly_limit: row.monthly_limit,
         spent_this_month: rows::topped_up(db, &row, since).await?,
-        is_on: row.is_on != 0,
+        is_on: row.is_on,
         stopped: stopped.map_err(|error: appcore::view::UnknownName| AppError::internal(error))?,
         pending: row.payment_id.is_some(),
         currency: row.currency,
@@ -222,7 +222,7 @@ pub async fn set_low_balance(
 
 /// Has credits bought by themselves from now on, also where that had stopped.
 pub async fn set_top_up(service: &BillingService, payer: Payer, order: TopUpOrder) -> Result<CreditSettings, AppError> {
-    let plan = plan_rows::by_id(service.db.reader(), order.plan_id).await?.filter(|plan| plan.is_active != 0);
+    let plan = plan_rows::by_id(service.db.reader(), order.plan_id).await?.filter(|plan| plan.is_active);
     let plan = plan.map(plans::view).transpose()?.filter(|plan| plan.kind == PlanKind::Credits);
     let plan = plan.ok_or_else(|| AppError::field("plan_id", "invalid", "Choose one of the packs of credits."))?;
     let method = method_rows::by_id(service.db.writer(), order.method_id).await?;
@@ -250,14 +250,14 @@ pub async fn set_top_up(service: &BillingService, payer: Payer, order: TopUpOrde
         currency: price.currency.code().to_owned(),
         threshold: order.threshold,
         monthly_limit: order.monthly_limit,
-        is_on: 1,
+        is_on: true,
         stopped: None,
         payment_id: before.and_then(|row| row.payment_id),
         check_at: None,
         updated_at: now,
     };
     rows::put_top_up(&tx, row).await?;
-    account.is_due = 1;
+    account.is_due = true;
     rows::store_watch(&tx, &account).await?;
     tx.commit().await.map_err(app_error)?;
     balances::stir(service);
@@ -269,7 +269,7 @@ pub async fn remove_top_up(service: &BillingService, payer: Payer) -> Result<Cre
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut account = balances::open(&tx, payer.holder(), service.clock.now()).await?;
     rows::remove_top_up(&tx, account.id).await?;
-    account.is_due = 1;
+    account.is_due = true;
     rows::store_watch(&tx, &account).await?;
     tx.commit().await.map_err(app_error)?;
     settings(service, payer).await

@@ -19,7 +19,7 @@ pub struct Model {
     pub threshold: MicroCredits,
     /// In the smallest unit of the currency.
     pub monthly_limit: i64,
-    pub is_on: i64,
+    pub is_on: bool,
     pub stopped: Option<String>,
     /// The payment that is under way.
     pub payment_id: Option<Uuid>,

@@ -15,10 +15,10 @@ pub struct Model {
     pub owed: MicroCredits,
     /// Below which its holder is warned; none: a part of what came last.
     pub low_threshold: Option<MicroCredits>,
-    pub is_low: i64,
+    pub is_low: bool,
     /// Below which somebody has to look.
     pub watch_at: Option<MicroCredits>,
-    pub is_due: i64,
+    pub is_due: bool,
     pub created_at: Timestamp,
 }
 

@@ -22,7 +22,7 @@ pub struct Model {
     pub charge: Option<String>,
     pub redirect_url: Option<String>,
     pub refunded: i64,
-    pub is_disputed: i64,
+    pub is_disputed: bool,
     pub quarantine: Option<String>,
     pub receipt_year: Option<i64>,
     pub receipt_number: Option<i64>,

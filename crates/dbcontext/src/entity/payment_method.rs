@@ -22,7 +22,7 @@ pub struct Model {
     pub exp_year: Option<i64>,
     pub created_at: Timestamp,
     /// Whether it is what comes next is charged to: one of an account's.
-    pub is_default: i64,
+    pub is_default: bool,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -20,7 +20,7 @@ pub struct Model {
     /// JSON.
     pub features: String,
     pub trial_days: i64,
-    pub is_active: i64,
+    pub is_active: bool,
     pub position: i64,
     pub created_at: Timestamp,
     /// The id of the first version of it. None: it is the first.

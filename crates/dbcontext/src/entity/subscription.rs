@@ -35,7 +35,7 @@ pub struct Model {
     pub method_id: Option<PaymentMethodId>,
     /// How often the next period was charged, and whether one such charge is under way.
     pub attempts: i64,
-    pub is_charging: i64,
+    pub is_charging: bool,
     /// The period of which the payer was told that it ends.
     pub reminded: i64,
     /// When there is something to do about it.

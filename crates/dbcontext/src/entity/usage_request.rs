@@ -28,7 +28,7 @@ pub struct Model {
     pub cost: MicroCredits,
     pub price_version: String,
     /// 1: the provider did not say how many tokens it were.
-    pub estimated: i64,
+    pub estimated: bool,
     pub status: i64,
     pub first_token_ms: Option<i64>,
     pub duration_ms: i64,

@@ -21,14 +21,14 @@ pub async fn due<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Result<V
     use ledger_account::Column;
     let query = ledger_account::Entity::find().select_only().column(Column::Id);
     // As it stands in the index.
-    let is_due = Column::IsDue.into_expr().eq(super::literal(1));
+    let is_due = Column::IsDue.into_expr().eq(super::literal(true));
     let query = query.filter(is_due).filter(Column::Id.into_expr().gt(after)).order_by_asc(Column::Id);
     query.limit(most).into_tuple().all(db).await.map_err(app_error)
 }
 
 /// Has somebody look at an account.
 pub async fn mark_due<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<(), AppError> {
-    let sql = "UPDATE ledger_accounts SET is_due = 1 WHERE id = $1";
+    let sql = "UPDATE ledger_accounts SET is_due = TRUE WHERE id = $1";
     db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]))
         .await
         .map_err(app_error)?;

@@ -95,7 +95,7 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<ledge
 /// Writes locked accounts back.
 pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&ledger_account::Model]) -> Result<(), AppError> {
     static UPDATE: Change<5> = Change::new(
-        [Field::Int("balance"), Field::Int("held"), Field::Int("owed"), Field::Int("is_due"), Field::Uuid("id")],
+        [Field::Int("balance"), Field::Int("held"), Field::Int("owed"), Field::Bool("is_due"), Field::Uuid("id")],
         "UPDATE ledger_accounts SET balance = w.balance, held = w.held, owed = w.owed, is_due = w.is_due FROM {} \
          WHERE ledger_accounts.id = w.id",
         "UPDATE ledger_accounts SET balance = ?, held = ?, owed = ?, is_due = ? WHERE id = ?",

@@ -71,13 +71,13 @@ pub async fn remove<C: ConnectionTrait>(txn: &C, id: PaymentMethodId) -> Result<
 
 /// The one of an account that is charged.
 pub async fn default_of<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
-    let query = Entity::find().filter(Column::AccountId.eq(account_id)).filter(Column::IsDefault.ne(0));
+    let query = Entity::find().filter(Column::AccountId.eq(account_id)).filter(Column::IsDefault.eq(true));
     query.order_by_desc(Column::CreatedAt).one(db).await.map_err(app_error)
 }
 
 /// Has an account charged by this one.
 pub async fn make_default<C: ConnectionTrait>(txn: &C, account_id: Uuid, id: PaymentMethodId) -> Result<(), AppError> {
-    let sql = "UPDATE payment_methods SET is_default = CASE WHEN id = $1 THEN 1 ELSE 0 END WHERE account_id = $2";
+    let sql = "UPDATE payment_methods SET is_default = (id = $1) WHERE account_id = $2";
     let values = [id.into(), account_id.into()];
     txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), sql, values))
         .await

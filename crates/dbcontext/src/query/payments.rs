@@ -375,16 +375,16 @@ pub async fn switches<C: ConnectionTrait>(db: &C) -> Result<Vec<(String, bool)>,
     #[derive(FromQueryResult)]
     struct Row {
         gateway: String,
-        enabled: i64,
+        enabled: bool,
     }
     let statement = Statement::from_string(db.get_database_backend(), "SELECT gateway, enabled FROM payment_switches");
     let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
-    Ok(rows.into_iter().map(|row| (row.gateway, row.enabled != 0)).collect())
+    Ok(rows.into_iter().map(|row| (row.gateway, row.enabled)).collect())
 }
 
 pub async fn put_switch<C: ConnectionTrait>(db: &C, gateway: &str, enabled: bool) -> Result<(), AppError> {
-    let sql = "INSERT INTO payment_switches (gateway, enabled) VALUES ($1, $2) ON CONFLICT (gateway) DO UPDATE SET enabled = $3";
-    let values = [gateway.into(), i64::from(enabled).into(), i64::from(enabled).into()];
+    let sql = "INSERT INTO payment_switches (gateway, enabled) VALUES ($1, $2) ON CONFLICT (gateway) DO UPDATE SET enabled = excluded.enabled";
+    let values = [gateway.into(), enabled.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     db.execute_raw(statement).await.map_err(app_error)?;
     Ok(())

@@ -19,7 +19,7 @@ use crate::{
 pub async fn list<C: ConnectionTrait>(db: &C, inactive_too: bool) -> Result<Vec<pricing_plan::Model>, AppError> {
     let mut query = pricing_plan::Entity::find();
     if !inactive_too {
-        query = query.filter(pricing_plan::Column::IsActive.eq(1_i64));
+        query = query.filter(pricing_plan::Column::IsActive.eq(true));
     }
     let query = query.order_by_asc(pricing_plan::Column::Position).order_by_asc(pricing_plan::Column::Id);
     query.all(db).await.map_err(app_error)
@@ -50,7 +50,7 @@ pub async fn lock_shared<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<Opti
 pub async fn offered<C: ConnectionTrait>(db: &C, family: PlanId) -> Result<Option<pricing_plan::Model>, AppError> {
     use pricing_plan::Column;
     let is_of = Condition::any().add(Column::Id.eq(family)).add(Column::Family.eq(family));
-    let query = pricing_plan::Entity::find().filter(Column::IsActive.eq(1_i64)).filter(is_of);
+    let query = pricing_plan::Entity::find().filter(Column::IsActive.eq(true)).filter(is_of);
     query.order_by_desc(Column::CreatedAt).one(db).await.map_err(app_error)
 }
 

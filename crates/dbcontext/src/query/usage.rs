@@ -61,7 +61,7 @@ pub fn insert(requests: &[Model]) -> Piece {
             Column::Int("audio_tokens"),
             Column::Int("cost"),
             Column::Text("price_version"),
-            Column::Int("estimated"),
+            Column::Bool("estimated"),
             Column::Int("status"),
             Column::Int("first_token_ms"),
             Column::Int("duration_ms"),

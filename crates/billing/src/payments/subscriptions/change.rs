@@ -95,7 +95,7 @@ async fn plan_change<C: ConnectionTrait>(
         SubscriptionState::Trialing | SubscriptionState::Ended => return Err(wrong_state("Buy a plan first.")),
     }
     let old = plans::view(plan_rows::by_id(db, row.plan_id).await?.ok_or(Code::NotFound)?)?;
-    let plan = plan_rows::by_id(db, plan_id).await?.filter(|plan| plan.is_active != 0 || plan.id == row.plan_id);
+    let plan = plan_rows::by_id(db, plan_id).await?.filter(|plan| plan.is_active || plan.id == row.plan_id);
     let plan = plans::view(plan.ok_or(Code::NotFound)?)?;
     let seats = checked_seats(&row, seats)?;
     let missing = match row.workspace_id {
@@ -138,7 +138,7 @@ pub async fn change(
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let row = rows::lock_of(&tx, payer.account()).await?.ok_or(Code::NotFound)?;
-    if row.is_charging != 0 {
+    if row.is_charging {
         return Err(wrong_state("A charge is under way. Try again in a few minutes."));
     }
     // Nobody changes it until this stands.
@@ -236,7 +236,7 @@ pub async fn pay(service: &BillingService, payer: Payer, order: PayOrder) -> Res
     if matches!(state(&row)?, SubscriptionState::Trialing | SubscriptionState::Ended) {
         return Err(wrong_state("Buy a plan first."));
     }
-    if row.is_charging != 0 {
+    if row.is_charging {
         return Err(wrong_state("A charge is under way. Try again in a few minutes."));
     }
     let name = match gateway {

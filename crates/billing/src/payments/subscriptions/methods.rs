@@ -64,7 +64,7 @@ impl KeepMethodJob {
         let method = put(&tx, payer, &payment.gateway, kept, now).await?;
         if let Some(mut row) = held
             && row.payment_id == Some(payment.id)
-            && row.is_charging == 0
+            && !row.is_charging
         {
             method_rows::make_default(&tx, payer.account(), method.id).await?;
             row.method_id = Some(method.id);
@@ -98,12 +98,12 @@ async fn put<C: ConnectionTrait>(
         exp_month: kept.exp_month,
         exp_year: kept.exp_year,
         created_at: now,
-        is_default: 0,
+        is_default: false,
     };
     let mut method = method_rows::put(txn, new).await?.ok_or(Code::Conflict)?;
     if method_rows::default_of(txn, payer.account()).await?.is_none() {
         method_rows::make_default(txn, payer.account(), method.id).await?;
-        method.is_default = 1;
+        method.is_default = true;
     }
     Ok(method)
 }
@@ -121,7 +121,7 @@ pub(in crate::payments) async fn save<C: ConnectionTrait>(
     let held = rows::lock_of(txn, payer.account()).await?;
     let method = put(txn, payer, gateway, kept, now).await?;
     let Some(mut row) = held else { return Ok((method, None)) };
-    let is_without = row.method_id.is_none() && row.is_charging == 0 && row.gateway.as_deref() == Some(gateway);
+    let is_without = row.method_id.is_none() && !row.is_charging && row.gateway.as_deref() == Some(gateway);
     if !is_without || !renews(&row)? {
         return Ok((method, None));
     }
@@ -144,7 +144,7 @@ pub(in crate::payments) fn view(row: &payment_method::Model) -> PaymentMethod {
         last4: row.last4.clone(),
         exp_month: row.exp_month,
         exp_year: row.exp_year,
-        is_default: row.is_default != 0,
+        is_default: row.is_default,
         created_at: row.created_at,
     }
 }
@@ -194,14 +194,14 @@ pub async fn use_method(
     let tx = service.db.begin().await.map_err(app_error)?;
     let held = rows::lock_of(&tx, payer.account()).await?;
     method_rows::make_default(&tx, payer.account(), id).await?;
-    method.is_default = 1;
+    method.is_default = true;
     let goes_on =
         |row: &subscription::Model| Ok::<_, AppError>(renews(row)? || state(row)? == SubscriptionState::Canceling);
     let mut told = None;
     if let Some(mut row) = held
         && goes_on(&row)?
     {
-        if row.is_charging != 0 {
+        if row.is_charging {
             return Err(charging());
         }
         row.gateway = Some(method.gateway.clone());
@@ -236,7 +236,7 @@ async fn leave(service: &BillingService, payer: Payer, method: &payment_method::
     let other = method_rows::another(&tx, payer.account(), method.id).await?;
     let mut told = None;
     if let Some(mut row) = held.filter(|row| row.method_id == Some(method.id)) {
-        if row.is_charging != 0 {
+        if row.is_charging {
             return Err(charging());
         }
         if other.is_none() && renews(&row)? {
@@ -252,7 +252,7 @@ async fn leave(service: &BillingService, payer: Payer, method: &payment_method::
         rows::store(&tx, row.clone()).await?;
         told = Some(row);
     }
-    if let Some(other) = other.filter(|_| method.is_default != 0) {
+    if let Some(other) = other.filter(|_| method.is_default) {
         method_rows::make_default(&tx, payer.account(), other.id).await?;
     }
     tx.commit().await.map_err(app_error)?;

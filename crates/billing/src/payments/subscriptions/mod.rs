@@ -162,7 +162,7 @@ pub(super) fn course(service: &BillingService, row: &subscription::Model) -> Res
         is_reminded: row.reminded >= row.period,
         is_automatic: is_automatic(service, row),
         attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
-        is_charging: row.is_charging != 0,
+        is_charging: row.is_charging,
     })
 }
 
@@ -260,7 +260,7 @@ async fn views(service: &BillingService, found: Vec<subscription::Model>) -> Res
             grace_until: is(SubscriptionState::PastDue).then_some(row.ends_at),
             auto_renews: course.is_automatic && !is(SubscriptionState::Ended),
             next_attempt_at: course.attempt_at().filter(|_| is(SubscriptionState::PastDue) && !course.is_charging),
-            failed_attempts: if is(SubscriptionState::PastDue) { row.attempts - row.is_charging } else { 0 },
+            failed_attempts: if is(SubscriptionState::PastDue) { row.attempts - i64::from(row.is_charging) } else { 0 },
             next_plan,
             next_seats: row.next_seats.filter(|_| row.workspace_id.is_some()),
             method: row.method_id.and_then(|id| methods.get(&id)).map(methods::view),
@@ -282,7 +282,7 @@ pub(super) fn price_of(plan: &PricingPlan, row: &subscription::Model) -> Option<
 /// Starts a trial of a plan without payment: once for each account and for each mailbox, for accounts with a verified address that have had no subscription.
 pub async fn try_out(service: &BillingService, by: &Principal, plan_id: PlanId) -> Result<Subscription, AppError> {
     let now = service.clock.now();
-    let plan = plan_rows::by_id(service.db.reader(), plan_id).await?.filter(|plan| plan.is_active != 0);
+    let plan = plan_rows::by_id(service.db.reader(), plan_id).await?.filter(|plan| plan.is_active);
     let plan = plans::view(plan.ok_or(Code::NotFound)?)?;
     if plan.kind != PlanKind::Subscription || plan.trial_days == 0 {
         return Err(wrong_state("This plan has no trial."));
@@ -323,7 +323,7 @@ pub async fn try_out(service: &BillingService, by: &Principal, plan_id: PlanId) 
         next_seats: None,
         method_id: None,
         attempts: 0,
-        is_charging: 0,
+        is_charging: false,
         reminded: -1,
         due_at: None,
         updated_at: now,
@@ -378,7 +378,7 @@ async fn take(
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let mut row = rows::lock_of(&tx, payer.account()).await?.ok_or(Code::NotFound)?;
-    if row.is_charging != 0 {
+    if row.is_charging {
         return Err(wrong_state("A charge is under way. Try again in a few minutes."));
     }
     if state(&row)? == SubscriptionState::Canceling && row.period_end <= now {

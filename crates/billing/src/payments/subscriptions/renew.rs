@@ -96,7 +96,7 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
             if due == Due::Charge {
                 step(&mut row, SubscriptionDeed::Lapse)?;
                 row.attempts += 1;
-                row.is_charging = 1;
+                row.is_charging = true;
                 settle(service, &mut row, now)?;
             }
             row.due_at = Some(now.plus(service.config.payment.reconcile_after));
@@ -254,10 +254,10 @@ pub(in crate::payments) async fn attempt_failed<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let Some(id) = payment.subscription_id else { return Ok(()) };
     let Some(mut row) = rows::lock(txn, id).await? else { return Ok(()) };
-    if row.is_charging == 0 || payment.period != Some(row.period + 1) {
+    if !row.is_charging || payment.period != Some(row.period + 1) {
         return Ok(());
     }
-    row.is_charging = 0;
+    row.is_charging = false;
     settle(service, &mut row, now)?;
     let course = course(service, &row)?;
     let letter = Letter::ChargeFailed {
