@@ -43,6 +43,6 @@ fn tables() -> Vec<TableCreateStatement> {
     tables.extend(boards::tables());
     tables.extend(notifications::tables());
     tables.extend(moderation::tables());
-    tables.push(search::search_touched());
+    tables.push(search::search_reindex_queue());
     tables
 }

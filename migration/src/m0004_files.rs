@@ -71,9 +71,9 @@ fn uploads() -> TableCreateStatement {
         // NULL: no transcript is made.
         .col(string_null("transcript_state"))
         // Lease of the instance that joins the parts.
-        .col(big_integer_null("joining_until"))
+        .col(big_integer_null("assembly_lease_until"))
         // Bytes reserved while the size is unknown.
-        .col(big_integer_null("reserved"))
+        .col(big_integer_null("reserved_bytes"))
         .col(string("search_name").default(""))
         // `Upload-Metadata` as sent by the client.
         .col(text_null("tus_metadata"))

@@ -31,16 +31,16 @@ const INDEXES: &[&str] = &[
     "CREATE INDEX payments_gateway ON payments (gateway, created_at)",
     "CREATE INDEX payments_paid ON payments (paid_at) WHERE paid_at IS NOT NULL",
     "CREATE INDEX payments_paid_by_gateway ON payments (gateway, paid_at) WHERE paid_at IS NOT NULL",
-    "CREATE INDEX payment_events_waiting ON payment_events (gateway, waits_for) WHERE applied_at IS NULL",
+    "CREATE INDEX payment_events_waiting ON payment_events (gateway, awaited_subject) WHERE applied_at IS NULL",
     "CREATE INDEX payment_events_payment ON payment_events (payment_id)",
-    "CREATE INDEX payment_events_heard ON payment_events (gateway, verified_at)",
+    "CREATE INDEX payment_events_received ON payment_events (gateway, verified_at)",
     "CREATE INDEX payment_events_charge ON payment_events (gateway, charge) WHERE applied_at IS NULL AND charge IS NOT NULL",
     "CREATE INDEX payment_events_time ON payment_events (verified_at)",
     "CREATE INDEX payment_refunds_payment ON payment_refunds (payment_id)",
     "CREATE UNIQUE INDEX payment_refunds_reference ON payment_refunds (payment_id, reference) WHERE reference IS NOT NULL",
     "CREATE INDEX payment_refunds_check ON payment_refunds (check_at) WHERE check_at IS NOT NULL",
-    "CREATE UNIQUE INDEX payment_refunds_note ON payment_refunds (note_year, note_number) WHERE note_number IS NOT NULL",
-    "CREATE INDEX payment_refunds_done ON payment_refunds (done_at) WHERE done_at IS NOT NULL",
+    "CREATE UNIQUE INDEX payment_refunds_credit_note ON payment_refunds (credit_note_year, credit_note_number) WHERE credit_note_number IS NOT NULL",
+    "CREATE INDEX payment_refunds_refunded ON payment_refunds (refunded_at) WHERE refunded_at IS NOT NULL",
     "CREATE INDEX payment_refunds_stuck ON payment_refunds (payment_id) WHERE state = 'pending' AND check_at IS NULL",
     "CREATE INDEX payment_credits_account ON payment_credits (account_id)",
     "CREATE UNIQUE INDEX payment_methods_reference ON payment_methods (gateway, reference, account_id)",
@@ -80,7 +80,7 @@ fn tables() -> Vec<TableCreateStatement> {
         payment_refunds(),
         payment_disputes(),
         payment_credits(),
-        payment_switches(),
+        payment_toggles(),
         payment_methods(),
         payment_method_setups(),
         payment_differences(),
@@ -109,7 +109,7 @@ fn ledger_accounts() -> TableCreateStatement {
         // Whether the owner was warned.
         .col(boolean("is_low").default(false))
         // Balance below which the account is examined.
-        .col(big_integer_null("watch_at"))
+        .col(big_integer_null("check_threshold"))
         // Whether the account is to be examined.
         .col(boolean("is_due").default(false))
         .col(big_integer("created_at"))
@@ -274,7 +274,7 @@ fn payment_events() -> TableCreateStatement {
         // Parsed event as JSON.
         .col(text("notice"))
         // Subject that is unknown until a later event; `applied_at` is NULL while it waits.
-        .col(string_null("waits_for"))
+        .col(string_null("awaited_subject"))
         .col(uuid_null("payment_id"))
         .col(big_integer("verified_at"))
         .col(big_integer_null("applied_at"))
@@ -295,20 +295,20 @@ fn payment_refunds() -> TableCreateStatement {
         .col(big_integer("credits"))
         .col(string("state"))
         .col(string("reason"))
-        .col(uuid_null("by_user"))
+        .col(uuid_null("requested_by"))
         // Time of the next poll; NULL while pending: an administrator must resolve it.
         .col(big_integer_null("check_at"))
         // Year and number of the credit note.
-        .col(big_integer_null("note_year"))
-        .col(big_integer_null("note_number"))
-        .col(big_integer_null("done_at"))
-        .col(big_integer("tries").default(0))
+        .col(big_integer_null("credit_note_year"))
+        .col(big_integer_null("credit_note_number"))
+        .col(big_integer_null("refunded_at"))
+        .col(big_integer("attempts").default(0))
         // Since when the outcome is unknown; written before the request to the gateway.
         .col(big_integer_null("unknown_since"))
         // Gateway's last response that did not settle the refund.
         .col(text_null("last_answer"))
         // Gateway's time of the event that set the state.
-        .col(big_integer_null("told_at"))
+        .col(big_integer_null("reported_at"))
         // Number of successes after a failure.
         .col(big_integer("reversals").default(0))
         .col(big_integer("created_at"))
@@ -325,8 +325,8 @@ fn payment_disputes() -> TableCreateStatement {
         .col(big_integer("credits"))
         .col(string("state"))
         // Disputed amount reported by the gateway.
-        .col(big_integer_null("told_amount"))
-        .col(string_null("told_currency"))
+        .col(big_integer_null("reported_amount"))
+        .col(string_null("reported_currency"))
         .col(big_integer("created_at"))
         .primary_key(Index::create().col("payment_id").col("reference"))
         .to_owned()
@@ -345,8 +345,8 @@ fn payment_credits() -> TableCreateStatement {
 }
 
 /// Gateways that an administrator has switched on or off.
-fn payment_switches() -> TableCreateStatement {
-    Table::create().table("payment_switches").col(string("gateway").primary_key()).col(boolean("enabled")).to_owned()
+fn payment_toggles() -> TableCreateStatement {
+    Table::create().table("payment_toggles").col(string("gateway").primary_key()).col(boolean("enabled")).to_owned()
 }
 
 fn payment_methods() -> TableCreateStatement {
@@ -400,8 +400,8 @@ fn payment_differences() -> TableCreateStatement {
         // Id of the payment or of the gateway's record.
         .col(string("subject"))
         .col(uuid_null("payment_id"))
-        .col(big_integer_null("ours"))
-        .col(big_integer_null("theirs"))
+        .col(big_integer_null("recorded_amount"))
+        .col(big_integer_null("reported_amount"))
         .col(string_null("currency"))
         .col(string("state"))
         .col(text_null("note"))
@@ -467,7 +467,7 @@ fn subscriptions() -> TableCreateStatement {
         // Whether a charge attempt is in progress.
         .col(boolean("is_charging").default(false))
         // Last period whose end the payer was reminded of.
-        .col(big_integer("reminded").default(0))
+        .col(big_integer("reminded_period").default(0))
         .col(big_integer_null("due_at"))
         .col(big_integer("updated_at"))
         .to_owned()

@@ -125,7 +125,7 @@ fn budgets() -> TableCreateStatement {
         .col(string("scope"))
         .col(uuid("scope_id"))
         // Spending limit per period.
-        .col(big_integer("most"))
+        .col(big_integer("spending_limit"))
         .col(string("period"))
         .col(big_integer("period_start"))
         .col(big_integer("spent").default(0))
@@ -157,7 +157,7 @@ fn usage_requests() -> TableCreateStatement {
         .col(uuid("user_id"))
         .col(uuid_null("workspace_id"))
         .col(string("endpoint"))
-        .col(string("asked_model"))
+        .col(string("requested_model"))
         .col(string("model"))
         .col(string("deployment"))
         .col(big_integer("input_tokens"))
@@ -172,7 +172,7 @@ fn usage_requests() -> TableCreateStatement {
         .col(big_integer("status"))
         .col(big_integer_null("first_token_ms"))
         .col(big_integer("duration_ms"))
-        .col(big_integer("tries"))
+        .col(big_integer("attempts"))
         .col(big_integer("created_at"))
         .to_owned()
 }

@@ -60,7 +60,7 @@ fn tables() -> Vec<TableCreateStatement> {
     vec![
         assistants(),
         prompts(),
-        message_thoughts(),
+        message_reasoning(),
         mcp_servers(),
         mcp_clients(),
         mcp_connections(),
@@ -68,7 +68,7 @@ fn tables() -> Vec<TableCreateStatement> {
         tool_permissions(),
         workspace_tools(),
         knowledge_files(),
-        knowledge_pieces(),
+        knowledge_chunks(),
         knowledge_vectors(),
         knowledge_words(),
     ]
@@ -135,9 +135,9 @@ fn prompts() -> TableCreateStatement {
 }
 
 /// Reasoning before an answer, apart from the messages, which are read more often.
-fn message_thoughts() -> TableCreateStatement {
+fn message_reasoning() -> TableCreateStatement {
     Table::create()
-        .table("message_thoughts")
+        .table("message_reasoning")
         .col(uuid("message_id"))
         .col(big_integer("version"))
         .col(text("content"))
@@ -238,9 +238,9 @@ fn tool_calls() -> TableCreateStatement {
         .col(text_null("result"))
         // Whether the call is idempotent.
         .col(boolean("is_repeatable"))
-        .col(uuid("asker_id"))
+        .col(uuid("requested_by"))
         // Position in the answer, in UTF-16 code units.
-        .col(big_integer("text_at"))
+        .col(big_integer("text_offset"))
         // Claim of the job that runs it.
         .col(integer("attempt"))
         .col(big_integer("asked_at"))
@@ -248,7 +248,7 @@ fn tool_calls() -> TableCreateStatement {
         .col(big_integer_null("started_at"))
         .col(big_integer_null("ended_at"))
         // Model's arguments, if the user has edited them.
-        .col(text_null("asked_arguments"))
+        .col(text_null("model_arguments"))
         // JSON.
         .col(text_null("pictures"))
         .col(integer("picture_count").default(0))
@@ -309,9 +309,9 @@ fn knowledge_files() -> TableCreateStatement {
 }
 
 /// Chunks of knowledge files.
-fn knowledge_pieces() -> TableCreateStatement {
+fn knowledge_chunks() -> TableCreateStatement {
     Table::create()
-        .table("knowledge_pieces")
+        .table("knowledge_chunks")
         .col(uuid("file_id"))
         .col(integer("number"))
         .col(text("text"))

@@ -8,16 +8,16 @@ use crate::{
 pub struct Migration;
 
 const INDEXES: &[&str] = &[
-    "CREATE INDEX jobs_lane ON jobs (lane) WHERE due_at IS NOT NULL",
+    "CREATE INDEX jobs_concurrency_key ON jobs (concurrency_key) WHERE due_at IS NOT NULL",
     "CREATE INDEX jobs_subject ON jobs (subject) WHERE due_at IS NOT NULL",
     // Predicates are repeated word for word in the queries.
-    "CREATE INDEX jobs_due_at ON jobs (kind, due_at) WHERE due_at IS NOT NULL AND turn IS NULL AND is_behind = FALSE",
-    "CREATE INDEX jobs_turn ON jobs (kind, is_behind, turn, scope_turn, id) WHERE turn IS NOT NULL",
+    "CREATE INDEX jobs_due_at ON jobs (kind, due_at) WHERE due_at IS NOT NULL AND turn IS NULL AND is_blocked = FALSE",
+    "CREATE INDEX jobs_turn ON jobs (kind, is_blocked, turn, scope_turn, id) WHERE turn IS NOT NULL",
     "CREATE INDEX jobs_scope_turn ON jobs (scope, kind, turn, scope_turn) WHERE turn IS NOT NULL",
     "CREATE INDEX jobs_owner ON jobs (owner, kind, turn) WHERE due_at IS NOT NULL",
-    "CREATE INDEX jobs_behind ON jobs (lane, id) WHERE is_behind = TRUE",
+    "CREATE INDEX jobs_blocked ON jobs (concurrency_key, id) WHERE is_blocked = TRUE",
     // One running job per concurrency key.
-    "CREATE UNIQUE INDEX jobs_running ON jobs (lane) WHERE status = 'running'",
+    "CREATE UNIQUE INDEX jobs_running ON jobs (concurrency_key) WHERE status = 'running'",
     "CREATE INDEX jobs_dead ON jobs (kind, id) WHERE status = 'dead'",
     "CREATE INDEX broadcasts_standing ON broadcasts (starts_at) WHERE withdrawn_at IS NULL",
     "CREATE INDEX broadcast_receipts_user ON broadcast_receipts (user_id)",
@@ -62,7 +62,7 @@ fn jobs() -> TableCreateStatement {
         .col(uuid("id").primary_key())
         .col(string("kind"))
         // Concurrency key: jobs that share one run one at a time.
-        .col(string("lane"))
+        .col(string("concurrency_key"))
         // Id of the entity the job is about; indexed for look-ups.
         .col(uuid("subject"))
         .col(text("payload"))
@@ -82,7 +82,7 @@ fn jobs() -> TableCreateStatement {
         // Position among the jobs of its workspace in that round.
         .col(big_integer_null("scope_turn"))
         // Whether it waits for another job with the same concurrency key.
-        .col(boolean("is_behind").default(false))
+        .col(boolean("is_blocked").default(false))
         // Value of `attempt` when the job was last put back, so that it is retried as often again.
         .col(integer("attempts_before").default(0))
         .col(big_integer("created_at"))
@@ -109,11 +109,11 @@ fn broadcasts() -> TableCreateStatement {
         .col(big_integer_null("withdrawn_at"))
         .col(uuid("created_by"))
         .col(big_integer("recipients"))
-        // Last change that was published, at `told_at`.
-        .col(string_null("told"))
-        .col(big_integer_null("told_at"))
+        // Last state that was announced, at `announced_at`.
+        .col(string_null("announced_state"))
+        .col(big_integer_null("announced_at"))
         // Last recipient of the emails; `mailed_at` is set when all are sent.
-        .col(uuid_null("mailed_to"))
+        .col(uuid_null("last_mailed_user_id"))
         .col(big_integer_null("mailed_at"))
         .col(big_integer("created_at"))
         .col(big_integer("updated_at"))
@@ -193,8 +193,8 @@ fn incidents() -> TableCreateStatement {
         .col(big_integer("began_at"))
         .col(big_integer_null("ended_at"))
         // Failed or late requests, if known.
-        .col(big_integer_null("felt"))
-        .col(big_integer_null("people"))
+        .col(big_integer_null("impact"))
+        .col(big_integer_null("affected_users"))
         .col(text_null("detail"))
         .to_owned()
 }

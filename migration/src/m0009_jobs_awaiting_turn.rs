@@ -10,7 +10,7 @@ impl MigrationTrait for Migration {
         // Predicates are repeated word for word in the query.
         manager
             .execute_all(&["CREATE INDEX jobs_awaiting_turn ON jobs (kind, due_at) \
-                 WHERE due_at IS NOT NULL AND owner IS NOT NULL AND turn IS NULL AND attempt = 0 AND is_behind = FALSE"])
+                 WHERE due_at IS NOT NULL AND owner IS NOT NULL AND turn IS NULL AND attempt = 0 AND is_blocked = FALSE"])
             .await
     }
 

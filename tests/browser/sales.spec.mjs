@@ -73,7 +73,7 @@ function leaveUnanswered(server, paymentId) {
   const database = new DatabaseSync(join(server.folder, 'natter.db'), { timeout: 10_000 });
   const id = Buffer.from(paymentId.replaceAll('-', ''), 'hex');
   const stuck =
-    "state = 'pending', check_at = NULL, told_at = NULL, done_at = NULL, note_year = NULL, note_number = NULL";
+    "state = 'pending', check_at = NULL, reported_at = NULL, refunded_at = NULL, credit_note_year = NULL, credit_note_number = NULL";
   database
     .prepare(
       `UPDATE payment_refunds SET ${stuck}, last_answer = 'no certain answer: it took too long' WHERE payment_id = ?`
@@ -147,7 +147,7 @@ test('an admin decides refunds that a gateway never answered', async ({ arrive, 
 function disputeInEuros(server, paymentId) {
   const database = new DatabaseSync(join(server.folder, 'natter.db'), { timeout: 10_000 });
   const id = Buffer.from(paymentId.replaceAll('-', ''), 'hex');
-  const columns = 'payment_id, reference, amount, credits, state, created_at, told_amount, told_currency';
+  const columns = 'payment_id, reference, amount, credits, state, created_at, reported_amount, reported_currency';
   database
     .prepare(`INSERT INTO payment_disputes (${columns}) VALUES (?, 'dp_1', 100, 0, 'open', ?, 90, 'EUR')`)
     .run(id, Date.now());

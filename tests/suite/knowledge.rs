@@ -163,7 +163,7 @@ async fn an_answer_is_given_from_a_file_and_cites_it() {
     // The file was paid for by the assistant's owner, the question by who asked.
     wait_until("both are written down", || async {
         library
-            .rows("usage_requests WHERE endpoint = 'embeddings' AND asked_model = 'embed-words' AND status = 200")
+            .rows("usage_requests WHERE endpoint = 'embeddings' AND requested_model = 'embed-words' AND status = 200")
             .await
             == 2
     })

@@ -67,7 +67,7 @@ async fn credits(payer: &Member) -> i64 {
 /// Years in which a number of the papers is missing, or there twice.
 const GAPS: &str = "SELECT COUNT(*) FROM (SELECT year FROM (\
     SELECT receipt_year AS year, receipt_number AS number FROM payments WHERE receipt_number IS NOT NULL \
-    UNION ALL SELECT note_year, note_number FROM payment_refunds WHERE note_number IS NOT NULL) AS papers \
+    UNION ALL SELECT credit_note_year, credit_note_number FROM payment_refunds WHERE credit_note_number IS NOT NULL) AS papers \
     GROUP BY year HAVING COUNT(DISTINCT number) <> MAX(number) OR COUNT(*) <> MAX(number)) AS years";
 
 /// What the program says of its ledger, and that no number is missing among the papers.

@@ -378,7 +378,7 @@ async fn a_claim_reads_the_beginning_of_an_index_and_not_the_queue() {
             ),
         ] {
             let sql =
-                format!("{explain} SELECT id FROM jobs WHERE kind = 'test' AND is_behind = FALSE AND {order} LIMIT 1");
+                format!("{explain} SELECT id FROM jobs WHERE kind = 'test' AND is_blocked = FALSE AND {order} LIMIT 1");
             let plan = db.query_all_raw(sea_orm::Statement::from_string(backend, sql)).await.unwrap();
             let plan: Vec<String> = plan.iter().map(|row| row.try_get("", column).unwrap()).collect();
             let plan = plan.join("; ");

@@ -202,7 +202,7 @@ mod tests {
             user_id: UserId::new(),
             workspace_id: None,
             endpoint: "chat".to_owned(),
-            asked_model: "a \"small\"\nmodel".to_owned(),
+            requested_model: "a \"small\"\nmodel".to_owned(),
             model: "small".to_owned(),
             deployment: "main".to_owned(),
             input_tokens: 7,
@@ -217,7 +217,7 @@ mod tests {
             status: 200,
             first_token_ms: None,
             duration_ms: 12,
-            tries: 1,
+            attempts: 1,
         }
     }
 

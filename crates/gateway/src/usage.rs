@@ -111,7 +111,7 @@ fn request(row: usage_request::Model) -> UsageRequest {
         key_id: row.key_id,
         user_id: row.user_id,
         endpoint: row.endpoint,
-        asked_model: row.asked_model,
+        asked_model: row.requested_model,
         model: row.model,
         deployment: row.deployment,
         input_tokens: whole(row.input_tokens),
@@ -126,7 +126,7 @@ fn request(row: usage_request::Model) -> UsageRequest {
         status: u16::try_from(row.status).unwrap_or_default(),
         first_token_ms: row.first_token_ms.map(whole),
         duration_ms: whole(row.duration_ms),
-        tries: u32::try_from(row.tries).unwrap_or_default(),
+        tries: u32::try_from(row.attempts).unwrap_or_default(),
     }
 }
 

@@ -47,7 +47,7 @@ impl UsageRow {
             user_id: asker.user_id,
             workspace_id: asker.workspace_id,
             endpoint,
-            asked_model,
+            requested_model: asked_model,
             model: String::new(),
             deployment: String::new(),
             input_tokens: 0,
@@ -62,7 +62,7 @@ impl UsageRow {
             status: i64::from(status),
             first_token_ms: None,
             duration_ms: 0,
-            tries: 0,
+            attempts: 0,
         }
     }
 
@@ -82,7 +82,7 @@ impl UsageRow {
             estimated: usage.estimated,
             first_token_ms: first_token.map(millis),
             duration_ms: millis(duration),
-            tries: i64::from(tries),
+            attempts: i64::from(tries),
             ..self.refused(status)
         }
     }

@@ -35,7 +35,7 @@ pub fn tables() -> Vec<TableCreateStatement> {
         conversation_counts(),
         sections(),
         chat_shares(),
-        slow_turns(),
+        slow_mode_posts(),
         drafts(),
         notes(),
     ]
@@ -67,7 +67,7 @@ fn conversations() -> TableCreateStatement {
         .col(big_integer("slow_mode_seconds").default(0))
         // JSON.
         .col(text_null("word_filter"))
-        .col(big_integer("talked_at").default(0))
+        .col(big_integer("last_message_at").default(0))
         .col(big_integer("created_at"))
         .col(boolean("is_deleted").default(false))
         .foreign_key(&mut reference("workspace_id", "workspaces"))
@@ -151,12 +151,12 @@ fn chat_shares() -> TableCreateStatement {
 }
 
 /// Time of each member's last message in conversations with slow mode.
-fn slow_turns() -> TableCreateStatement {
+fn slow_mode_posts() -> TableCreateStatement {
     Table::create()
-        .table("slow_turns")
+        .table("slow_mode_posts")
         .col(uuid("conversation_id"))
         .col(uuid("user_id"))
-        .col(big_integer("at"))
+        .col(big_integer("posted_at"))
         .primary_key(Index::create().col("conversation_id").col("user_id"))
         .to_owned()
 }

@@ -25,7 +25,7 @@ pub const INDEXES: &[&str] = &[
     "CREATE INDEX scheduled_messages_listed ON scheduled_messages (user_id, send_at)",
     // Retries with the same `client_id` are the same message.
     "CREATE UNIQUE INDEX scheduled_messages_once ON scheduled_messages (user_id, conversation_id, client_id)",
-    "CREATE INDEX conversation_events_group ON conversation_events (group_id) WHERE group_id IS NOT NULL",
+    "CREATE INDEX conversation_events_outbox ON conversation_events (outbox_id) WHERE outbox_id IS NOT NULL",
     "CREATE INDEX conversation_events_created ON conversation_events (created_at)",
     "CREATE INDEX conversation_events_message ON conversation_events (message_id) WHERE message_id IS NOT NULL",
 ];
@@ -41,9 +41,9 @@ pub fn tables() -> Vec<TableCreateStatement> {
         saved_messages(),
         reminders(),
         scheduled_messages(),
-        previews_off(),
+        disabled_previews(),
         conversation_events(),
-        event_groups(),
+        event_outbox(),
     ]
 }
 
@@ -205,8 +205,8 @@ fn scheduled_messages() -> TableCreateStatement {
 }
 
 /// Users and workspaces that have link previews disabled.
-fn previews_off() -> TableCreateStatement {
-    Table::create().table("previews_off").col(uuid("subject_id").primary_key()).to_owned()
+fn disabled_previews() -> TableCreateStatement {
+    Table::create().table("disabled_previews").col(uuid("subject_id").primary_key()).to_owned()
 }
 
 fn conversation_events() -> TableCreateStatement {
@@ -217,7 +217,7 @@ fn conversation_events() -> TableCreateStatement {
         .col(string("kind"))
         .col(text("payload"))
         // Batch that the event was committed in, if other instances must be notified.
-        .col(uuid_null("group_id"))
+        .col(uuid_null("outbox_id"))
         // Message whose text the event contains, unless it is the event that created it.
         .col(uuid_null("message_id"))
         .col(big_integer("created_at"))
@@ -226,6 +226,6 @@ fn conversation_events() -> TableCreateStatement {
 }
 
 /// Outbox: batches of events whose publication is not confirmed.
-fn event_groups() -> TableCreateStatement {
-    Table::create().table("event_groups").col(uuid("id").primary_key()).col(big_integer("created_at")).to_owned()
+fn event_outbox() -> TableCreateStatement {
+    Table::create().table("event_outbox").col(uuid("id").primary_key()).col(big_integer("created_at")).to_owned()
 }

@@ -25,11 +25,11 @@ pub const POSTGRES_DOWN: &[&str] =
     &["DROP TABLE search_documents, search_conversations, search_authors, search_terms, search_fill"];
 
 /// Messages to index again.
-pub fn search_touched() -> TableCreateStatement {
+pub fn search_reindex_queue() -> TableCreateStatement {
     Table::create()
-        .table("search_touched")
+        .table("search_reindex_queue")
         .col(uuid("message_id").primary_key())
         // Random on each change, so that a change during indexing is not lost.
-        .col(uuid("mark"))
+        .col(uuid("revision"))
         .to_owned()
 }

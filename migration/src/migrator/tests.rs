@@ -146,7 +146,7 @@ async fn a_database_of_the_baseline_is_upgraded_with_its_rows_and_back() {
         let id = if fixture.is_postgres() { format!("'{id}'") } else { format!("x'{}'", id.simple()) };
         fixture
             .run(&format!(
-                "INSERT INTO jobs (id, kind, lane, subject, payload, status, due_at, created_at, updated_at) \
+                "INSERT INTO jobs (id, kind, concurrency_key, subject, payload, status, due_at, created_at, updated_at) \
                  VALUES ({id}, 'answer', 'lane', {id}, '{{}}', 'waiting', 1, 1, 1)"
             ))
             .await;

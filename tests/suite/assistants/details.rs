@@ -66,5 +66,5 @@ async fn reasoning_is_kept_apart_from_the_answer() {
     let log = format!("{:?}", chat.anna.event_log(&chat.id).await);
     assert!(!log.contains("Let me see"));
     chat.anna.delete(&format!("/r1/messages/{answer}")).await.data();
-    assert_eq!(chat.app.database.number("SELECT count(*) FROM message_thoughts").await, 0);
+    assert_eq!(chat.app.database.number("SELECT count(*) FROM message_reasoning").await, 0);
 }

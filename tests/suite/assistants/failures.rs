@@ -100,7 +100,7 @@ async fn insert_nonsense(app: &Application, kind: &str, claims: u32) {
         Engine::Postgres => "gen_random_uuid()",
     };
     let sql = format!(
-        "INSERT INTO jobs (id, kind, lane, subject, payload, status, attempt, due_at, stop_requested, created_at, updated_at) \
+        "INSERT INTO jobs (id, kind, concurrency_key, subject, payload, status, attempt, due_at, stop_requested, created_at, updated_at) \
          VALUES ({id}, '{kind}', 'nonsense', {id}, '\"nonsense\"', 'waiting', {claims}, 0, FALSE, 0, 0)"
     );
     app.database.run(&sql).await;

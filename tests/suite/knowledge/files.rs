@@ -122,7 +122,7 @@ async fn there_are_limits_to_what_an_assistant_knows() {
     let second = library.give("long.txt", "text/plain", "All work and no play. ".repeat(900)).await;
     let failed = library.until(&second, "failed").await;
     assert!(failed["error"].as_str().unwrap().contains("more than 4 pieces"), "{failed}");
-    assert_eq!(library.rows("knowledge_pieces").await, 3, "nothing is left of it");
+    assert_eq!(library.rows("knowledge_chunks").await, 3, "nothing is left of it");
     let third = anna.upload("third.txt", "text/plain", "third").await;
     anna.post(&path, json!({ "upload_id": third["id"] })).await.refused(413, "quota_exceeded");
     // With the first one gone there is room.
@@ -150,7 +150,7 @@ async fn nothing_is_left_of_a_removed_knowledge_file() {
     let store = library.app.folder().join("uploads");
     wait_until("its bytes are gone", || async { count(&store) == 0 }).await;
     wait_until("its row is gone", || async { library.rows("uploads").await == 0 }).await;
-    for table in ["knowledge_files", "knowledge_pieces", "knowledge_vectors", "knowledge_words"] {
+    for table in ["knowledge_files", "knowledge_chunks", "knowledge_vectors", "knowledge_words"] {
         assert_eq!(library.rows(table).await, 0, "{table}");
     }
     // The answer keeps its excerpt; the place can't be opened any more.
@@ -178,7 +178,7 @@ async fn files_go_with_their_assistant_even_while_they_are_read() {
     wait_until("the bytes are gone", || async { count(&store) == 0 }).await;
     wait_until("nobody reads any more", || async { library.rows("jobs WHERE kind = 'read_knowledge'").await == 0 })
         .await;
-    for table in ["knowledge_pieces", "knowledge_vectors", "knowledge_words"] {
+    for table in ["knowledge_chunks", "knowledge_vectors", "knowledge_words"] {
         assert_eq!(library.rows(table).await, 0, "{table}");
     }
 }

@@ -23,7 +23,7 @@ async fn a_file_is_read_once_though_its_reader_is_killed() {
     library.app.instances[0].start_again().await;
     let ready = library.until(&file, "ready").await;
     assert_eq!((&ready["pieces"], &ready["embedded"]), (&json!(130), &json!(130)));
-    assert_eq!(library.rows("knowledge_pieces").await, 130);
+    assert_eq!(library.rows("knowledge_chunks").await, 130);
     let sum = "SELECT CAST(SUM(count) AS BIGINT) FROM knowledge_vectors";
     assert_eq!(library.app.database.number(sum).await, 130);
     assert_eq!(library.rows("knowledge_vectors").await, 5);
@@ -101,7 +101,7 @@ async fn changing_the_embedding_model_embeds_all_files_again() {
         library.rows(other).await == 1
     })
     .await;
-    assert_eq!((library.rows("knowledge_pieces").await, library.rows("knowledge_vectors").await), (3, 1));
+    assert_eq!((library.rows("knowledge_chunks").await, library.rows("knowledge_vectors").await), (3, 1));
     let models: Vec<_> = library.embedded().iter().map(|body| body["model"].clone()).collect();
     assert_eq!(models, ["embed-words", "embed-other"]);
     let mut socket = library.anna.connect().await;

@@ -126,7 +126,7 @@ async fn jobs_and_events_of_a_newer_release_are_left_alone() {
     let id = if app.database.engine == Engine::Sqlite { "randomblob(16)" } else { "gen_random_uuid()" };
     app.database
         .run(&format!(
-            "INSERT INTO jobs (id, kind, lane, subject, payload, status, attempt, attempts_before, due_at, stop_requested, is_behind, created_at, updated_at) \
+            "INSERT INTO jobs (id, kind, concurrency_key, subject, payload, status, attempt, attempts_before, due_at, stop_requested, is_blocked, created_at, updated_at) \
              VALUES ({id}, 'newer.job', 'newer', {id}, '{{\"of\": [\"the\", \"future\"]}}', 'waiting', 0, 0, 1, FALSE, FALSE, 1, 1)"
         ))
         .await;

@@ -323,8 +323,7 @@ async fn events_of_charges_that_are_not_ours_do_not_wait_for_ever() {
     };
     app.database.run(&old("evt_1", 8)).await;
     support::wait_until("it waits no longer", || async { app.database.number(waiting).await == 2 }).await;
-    let kept =
-        "SELECT COUNT(*) FROM payment_events WHERE event_id = 'evt_1' AND raw = '' AND waits_for = 'charge:pi_foreign'";
+    let kept = "SELECT COUNT(*) FROM payment_events WHERE event_id = 'evt_1' AND raw = '' AND awaited_subject = 'charge:pi_foreign'";
     assert_eq!(app.database.number(kept).await, 1);
     // What is ours is applied all the same.
     Kind::Stripe.event(&id, Outcome::Paid, 600, 1).send(&app).await;
@@ -349,8 +348,8 @@ async fn an_event_that_cannot_be_read_holds_nothing_up() {
     assert_eq!(refund.send(&app).await.status, 200);
     app.database
         .run(
-            "INSERT INTO payment_events (gateway, event_id, kind, raw, notice, waits_for, verified_at) \
-             SELECT gateway, 'evt_0', kind, raw, '{', waits_for, 0 FROM payment_events WHERE event_id = 'evt_1'",
+            "INSERT INTO payment_events (gateway, event_id, kind, raw, notice, awaited_subject, verified_at) \
+             SELECT gateway, 'evt_0', kind, raw, '{', awaited_subject, 0 FROM payment_events WHERE event_id = 'evt_1'",
         )
         .await;
     Kind::Stripe.event(&id, Outcome::Paid, 600, 1).send(&app).await;

@@ -27,7 +27,7 @@ mod cluster {
         (Deed::Pay, "UPDATE", "payments", "NEW.stage = 'paid' AND OLD.stage <> 'paid'"),
     ];
     const ASKED_FOR: Step = (Deed::Refund, "INSERT", "payment_refunds", "true");
-    const TRIED: Step = (Deed::Refund, "UPDATE", "payment_refunds", "NEW.tries > OLD.tries");
+    const TRIED: Step = (Deed::Refund, "UPDATE", "payment_refunds", "NEW.attempts > OLD.attempts");
     const ANSWERED: Step = (Deed::Refund, "UPDATE", "payment_refunds", "NEW.state = 'done'");
 
     struct Stage {

@@ -238,7 +238,7 @@ async fn a_refund_that_nobody_answers_is_stuck_after_a_week_and_an_administrator
     admin.get("/r1/admin/payments?refund=whatever").await.names_field("refund");
 
     // As after a week of tries.
-    app.database.run("UPDATE payment_refunds SET tries = 1000").await;
+    app.database.run("UPDATE payment_refunds SET attempts = 1000").await;
     for id in [&id, &other] {
         let asked = decide(&admin, id, "ask").await.data()["refunds"][0].clone();
         assert_eq!(

@@ -60,7 +60,7 @@ pub(crate) async fn run(
                 }
                 retell(service, answer, shared, &row, one_by_one).await?;
                 let (status, result, pictures) = called(service, answer, offer, &row).await;
-                let pictures = pictures::keep(service, WorkOwner::user(row.asker_id), pictures).await?;
+                let pictures = pictures::keep(service, WorkOwner::user(row.requested_by), pictures).await?;
                 let (db, now) = (service.db.writer(), service.clock.now());
                 if tool_calls::end(db, row.id, attempt, status, (&result, pictures), now).await? {
                     retell(service, answer, shared, &row, one_by_one).await?;
@@ -97,9 +97,9 @@ async fn called(
         return (ToolCallStatus::Failed, GONE.to_owned(), Vec::new());
     };
     let called = if row.server_id == builtin::SERVER {
-        Ok(builtin::call(service, answer.conversation_id, row.asker_id, &row.tool, &arguments).await)
+        Ok(builtin::call(service, answer.conversation_id, row.requested_by, &row.tool, &arguments).await)
     } else {
-        service.tools.call(service, &offered.server, row.asker_id, &row.tool, arguments).await
+        service.tools.call(service, &offered.server, row.requested_by, &row.tool, arguments).await
     };
     match called {
         Ok(result) if result.is_error => (ToolCallStatus::Failed, result.text, result.pictures),

@@ -54,7 +54,7 @@ async fn own(
     let message = Message::try_from(found.ok_or(Code::NotFound)?)?;
     access::member(&service.events, by.user_id, message.conversation_id).await?;
     let call = tool_calls::find(service.db.writer(), message_id, id).await?.ok_or(Code::NotFound)?;
-    if call.asker_id != by.user_id {
+    if call.requested_by != by.user_id {
         return Err(AppError::refused(Code::Forbidden, "Only the person who asked can decide this."));
     }
     Ok((message, call))

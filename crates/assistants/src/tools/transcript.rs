@@ -95,7 +95,7 @@ impl ToolTranscript {
 
     /// How much of a text belongs to the rounds that have ended, in bytes.
     pub fn text_end(&self, text: &str) -> usize {
-        self.rows.last().map_or(0, |row| bytes_of(text, row.text_at))
+        self.rows.last().map_or(0, |row| bytes_of(text, row.text_offset))
     }
 
     /// The pictures of results, by their calls, for a model that sees them.
@@ -111,7 +111,7 @@ impl ToolTranscript {
         let (mut rounds, mut begin, mut room) = (Vec::<ChatRound>::new(), 0, MAX_RESULTS);
         for (place, row) in self.rows.iter().enumerate() {
             if place == 0 || self.rows[place - 1].round != row.round {
-                let end = bytes_of(text, row.text_at).max(begin);
+                let end = bytes_of(text, row.text_offset).max(begin);
                 rounds.push(ChatRound { text: text[begin..end].trim().to_owned(), ..ChatRound::default() });
                 begin = end;
             }
@@ -122,7 +122,7 @@ impl ToolTranscript {
             round.calls.push(ChatCall {
                 id: row.call_id.clone(),
                 name: row.function.clone(),
-                arguments: row.asked_arguments.as_ref().unwrap_or(&row.arguments).clone(),
+                arguments: row.model_arguments.as_ref().unwrap_or(&row.arguments).clone(),
                 signature: row.signature.clone(),
             });
             round.results.push(ChatResult {
@@ -176,13 +176,13 @@ impl ToolTranscript {
                     title: offered.and_then(|offered| offered.tool.title.clone()),
                     function: call.name.replace('\0', ""),
                     arguments: call.arguments.replace('\0', ""),
-                    asked_arguments: None,
+                    model_arguments: None,
                     status: status.to_string(),
                     result: result.map(str::to_owned),
                     picture_count: 0,
                     is_repeatable: offered.is_some_and(Offered::is_repeatable),
-                    asker_id: wanted.asker,
-                    text_at: i64::try_from(text_at).unwrap_or(i64::MAX),
+                    requested_by: wanted.asker,
+                    text_offset: i64::try_from(text_at).unwrap_or(i64::MAX),
                     attempt: 0,
                     asked_at: now,
                     expires_at: is_waiting.then(|| now.plus(settings.confirm_timeout)),
@@ -216,7 +216,7 @@ impl ToolTranscript {
 
 /// A result as the model is told of it.
 fn told(row: &ToolCallRow, result: &str) -> String {
-    match &row.asked_arguments {
+    match &row.model_arguments {
         Some(_) => format!("[The person changed the arguments of this call to {}]\n{result}", row.arguments),
         None => result.to_owned(),
     }
@@ -253,13 +253,13 @@ mod tests {
             tool: "t".to_owned(),
             title: None,
             arguments: "{}".to_owned(),
-            asked_arguments: None,
+            model_arguments: None,
             status: status.to_string(),
             result,
             picture_count: 0,
             is_repeatable: false,
-            asker_id: UserId::new(),
-            text_at: at,
+            requested_by: UserId::new(),
+            text_offset: at,
             attempt: 0,
             asked_at: Timestamp(0),
             expires_at: None,

@@ -84,7 +84,7 @@ impl Locked {
     /// What is left of it; none where nothing is limited.
     pub fn left(&self, purse: Purse) -> Option<MicroCredits> {
         match purse {
-            Purse::Counter(counter) => self.limit(counter).map(|row| row.most - row.spent - row.held),
+            Purse::Counter(counter) => self.limit(counter).map(|row| row.spending_limit - row.spent - row.held),
             // Who never had an account has nothing.
             Purse::Credits(account) => {
                 Some(self.books.get(account).map_or(MicroCredits::ZERO, crate::ledger::Book::available))
@@ -100,9 +100,9 @@ impl Locked {
     /// What is used or held of how much, and when it begins anew.
     pub fn figures(&self, purse: Purse) -> (i64, i64, Option<Timestamp>) {
         let Purse::Counter(counter) = purse else { return (0, 0, None) };
-        self.counters
-            .get(&counter)
-            .map_or((0, 0, None), |row| ((row.spent + row.held).0, row.most.0, resets_at(period_of(row), self.now)))
+        self.counters.get(&counter).map_or((0, 0, None), |row| {
+            ((row.spent + row.held).0, row.spending_limit.0, resets_at(period_of(row), self.now))
+        })
     }
 
     /// Holds an amount that is there.
@@ -227,7 +227,7 @@ async fn lock_counters<C: ConnectionTrait>(
         .map(|(id, most)| budget::Model {
             scope: id.scope().to_owned(),
             scope_id: id.id(),
-            most: *most,
+            spending_limit: *most,
             period: BudgetPeriod::Day.as_str().to_owned(),
             period_start: Timestamp(0),
             spent: MicroCredits::ZERO,
@@ -240,7 +240,7 @@ async fn lock_counters<C: ConnectionTrait>(
     }
     for (id, most) in limits {
         if let Some(row) = found.get_mut(id) {
-            row.most = *most;
+            row.spending_limit = *most;
         }
     }
     Ok(found)

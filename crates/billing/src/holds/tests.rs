@@ -294,7 +294,7 @@ async fn subscriber(db: &Database, calls: i64, ends_at: Timestamp) -> UserId {
         method_id: None,
         attempts: 0,
         is_charging: false,
-        reminded: 0,
+        reminded_period: 0,
         due_at: None,
         updated_at: NOW,
     };

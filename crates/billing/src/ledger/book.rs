@@ -192,7 +192,7 @@ impl Book {
 
     /// Somebody has to look at an account that has fallen so far.
     pub fn watch(&mut self) {
-        if self.account.watch_at.is_some_and(|at| self.account.balance < at) {
+        if self.account.check_threshold.is_some_and(|at| self.account.balance < at) {
             self.account.is_due = true;
         }
     }

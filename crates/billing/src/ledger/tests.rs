@@ -23,7 +23,7 @@ fn empty() -> Book {
         owed: zero,
         low_threshold: None,
         is_low: false,
-        watch_at: None,
+        check_threshold: None,
         is_due: false,
         created_at: NOW,
     };

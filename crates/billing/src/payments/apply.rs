@@ -93,8 +93,8 @@ pub(super) async fn waiting<C: ConnectionTrait>(
         let Ok(notice) = serde_json::from_str::<Notice>(&event.notice) else {
             // It is set aside: what came after it has to be applied.
             tracing::error!(payment = %row.id, gateway = event.gateway, event = event.event_id, "an event that has waited can't be read");
-            let waits_for = event.waits_for.as_deref();
-            rows::mark_event(txn, &event.gateway, &event.event_id, Some(row.id), waits_for, Some(now)).await?;
+            let awaited_subject = event.awaited_subject.as_deref();
+            rows::mark_event(txn, &event.gateway, &event.event_id, Some(row.id), awaited_subject, Some(now)).await?;
             continue;
         };
         if apply(service, txn, row, &notice, now).await? == Applied::Waits {
@@ -325,14 +325,14 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     let Some(place) = claims.refunds.iter().position(|refund| refund.id == id) else { return Ok(()) };
     let refund = &mut claims.refunds[place];
     let before: RefundState = refund.state.parse().map_err(AppError::internal)?;
-    let (after, told_at) = before.step(refund.told_at, state, at);
+    let (after, reported_at) = before.step(refund.reported_at, state, at);
     let is_reversed = (before, after) == (RefundState::Failed, RefundState::Done);
     if is_reversed && given_back + refund.amount > row.amount {
         // Another refund has taken its place meanwhile. Nothing of this one is changed, its moment neither: said again after a release, it counts.
         return quarantine(row, "refund");
     }
     refund.state = after.as_str().to_owned();
-    refund.told_at = told_at;
+    refund.reported_at = reported_at;
     if after != RefundState::Pending {
         refund.check_at = None;
     }
@@ -343,9 +343,10 @@ pub(super) async fn set_refund<C: ConnectionTrait>(
     }
     let refund = &mut claims.refunds[place];
     // What was refused when it was paid has no receipt.
-    if after == RefundState::Done && refund.note_number.is_none() && row.receipt_number.is_some() {
+    if after == RefundState::Done && refund.credit_note_number.is_none() && row.receipt_number.is_some() {
         let (year, number) = next_number(txn, now).await?;
-        (refund.note_year, refund.note_number, refund.done_at) = (Some(year), Some(number), Some(now));
+        (refund.credit_note_year, refund.credit_note_number, refund.refunded_at) =
+            (Some(year), Some(number), Some(now));
         let letter = Letter::Refunded {
             amount: Money::new(refund.amount, price(row)?.currency).to_string(),
             number: format!("{year}-{number:04}"),
@@ -409,8 +410,8 @@ async fn disputed<C: ConnectionTrait>(
                 credits: MicroCredits::ZERO,
                 state: state.as_str().to_owned(),
                 created_at: now,
-                told_amount: told.map(|(amount, _)| amount),
-                told_currency: told.map(|(_, currency)| currency.to_owned()),
+                reported_amount: told.map(|(amount, _)| amount),
+                reported_currency: told.map(|(_, currency)| currency.to_owned()),
             });
             let place = claims.disputes.len() - 1;
             // While it is open nobody spends what it is about. One that is won at once takes nothing.
@@ -419,7 +420,7 @@ async fn disputed<C: ConnectionTrait>(
         }
     };
     let dispute = &mut claims.disputes[place];
-    let said = dispute.told_amount.zip(dispute.told_currency.as_deref());
+    let said = dispute.reported_amount.zip(dispute.reported_currency.as_deref());
     if let Some((amount, currency)) = told
         && said != told
     {
@@ -427,7 +428,7 @@ async fn disputed<C: ConnectionTrait>(
         if said.is_some() {
             quarantine(row, "dispute")?;
         }
-        (dispute.told_amount, dispute.told_currency) = (Some(amount), Some(currency.to_owned()));
+        (dispute.reported_amount, dispute.reported_currency) = (Some(amount), Some(currency.to_owned()));
     }
     let before: DisputeState = dispute.state.parse().map_err(AppError::internal)?;
     let after = before.step(state);

@@ -1,6 +1,6 @@
 //! Where a balance falls: its holder is warned, and credits are [bought by themselves](super::topups).
 //!
-//! Below which balance somebody has to look stands with the account (`watch_at`), so that whoever books what a call has cost sees it without asking
+//! Below which balance somebody has to look stands with the account (`check_threshold`), so that whoever books what a call has cost sees it without asking
 //! anything more; it then marks the account (`is_due`), in the same transaction. Every instance looks for marked accounts when something was
 //! booked, at most once a second, and now and then; one of them takes each, under its lock.
 
@@ -137,7 +137,7 @@ async fn look_at(service: &BillingService, id: Uuid, is_claimed: bool) -> Result
         None => Standing::default(),
     };
     let low_at = Some(threshold).filter(|_| !account.is_low);
-    account.watch_at = low_at.max(top_up.watch_at).filter(|at| *at > MicroCredits::ZERO);
+    account.check_threshold = low_at.max(top_up.watch_at).filter(|at| *at > MicroCredits::ZERO);
     account.is_due = false;
     rows::store_watch(&tx, &account).await?;
     tx.commit().await.map_err(app_error)?;

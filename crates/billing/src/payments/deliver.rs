@@ -179,7 +179,7 @@ fn first_period(
         method_id: None,
         attempts: 0,
         is_charging: false,
-        reminded: 0,
+        reminded_period: 0,
         due_at: None,
         updated_at: now,
     };

@@ -80,7 +80,7 @@ pub(super) async fn store(
         kind: notice.kind.clone(),
         raw,
         notice: serde_json::to_string(&notice).map_err(AppError::internal)?,
-        waits_for: None,
+        awaited_subject: None,
         payment_id: None,
         verified_at: now,
         applied_at: Some(now),
@@ -109,14 +109,15 @@ pub(super) async fn store(
         None => None,
     };
     let Some(mut row) = locked else {
-        let waits_for = match &notice.about {
+        let awaited_subject = match &notice.about {
             About::Charge(charge) if notice.news != News::Other => Some(format!("charge:{charge}")),
             _ => None,
         };
-        let applied_at = waits_for.is_none().then_some(now);
-        rows::mark_event(&tx, name, &notice.event_id, None, waits_for.as_deref(), applied_at).await?;
+        let applied_at = awaited_subject.is_none().then_some(now);
+        rows::mark_event(&tx, name, &notice.event_id, None, awaited_subject.as_deref(), applied_at).await?;
         tx.commit().await.map_err(app_error)?;
-        let is_known = matches!(notice.about, About::Nothing) || notice.news == News::Other || waits_for.is_some();
+        let is_known =
+            matches!(notice.about, About::Nothing) || notice.news == News::Other || awaited_subject.is_some();
         return Ok(if is_known { Acknowledged::Applied } else { Acknowledged::UnknownPayment });
     };
     let payment_id = row.id;
@@ -126,9 +127,9 @@ pub(super) async fn store(
         None => notice,
     };
     let applied = apply::apply(service, &tx, &mut row, &notice, now).await?;
-    let waits_for = (applied == apply::Applied::Waits).then(|| format!("payment:{payment_id}"));
-    let applied_at = waits_for.is_none().then_some(now);
-    rows::mark_event(&tx, name, &notice.event_id, Some(payment_id), waits_for.as_deref(), applied_at).await?;
+    let awaited_subject = (applied == apply::Applied::Waits).then(|| format!("payment:{payment_id}"));
+    let applied_at = awaited_subject.is_none().then_some(now);
+    rows::mark_event(&tx, name, &notice.event_id, Some(payment_id), awaited_subject.as_deref(), applied_at).await?;
     if applied == apply::Applied::Done {
         apply::waiting(service, &tx, &mut row, now).await?;
     }

@@ -233,8 +233,8 @@ async fn views(service: &BillingService, found: Vec<payment::Model>) -> Result<V
     let refunded = found.iter().filter(|row| row.refunded > 0).map(|row| row.id).collect();
     let mut notes: HashMap<Uuid, Vec<CreditNote>> = HashMap::new();
     for refund in rows::refunds_done(service.db.reader(), refunded).await? {
-        if let Some(number) = receipts::number(refund.note_year, refund.note_number) {
-            let created_at = refund.done_at.unwrap_or(refund.created_at);
+        if let Some(number) = receipts::number(refund.credit_note_year, refund.credit_note_number) {
+            let created_at = refund.refunded_at.unwrap_or(refund.created_at);
             notes.entry(refund.payment_id).or_default().push(CreditNote { number, amount: refund.amount, created_at });
         }
     }

@@ -102,12 +102,12 @@ pub async fn credit_note(service: &BillingService, by: &Principal, id: Uuid, not
     let row = visible(service, by, id).await?;
     let refunds = rows::refunds(service.db.reader(), id).await?;
     let is_it = |year, count| number(year, count).as_deref() == Some(note);
-    let found = refunds.into_iter().find(|refund| is_it(refund.note_year, refund.note_number));
+    let found = refunds.into_iter().find(|refund| is_it(refund.credit_note_year, refund.credit_note_number));
     let refund = found.filter(|refund| refund.state == RefundState::Done.as_str()).ok_or(Code::NotFound)?;
     let paper = draft(service, &row).await?;
     let paper = Receipt {
         number: note.to_owned(),
-        date: refund.done_at.ok_or(Code::NotFound)?,
+        date: refund.refunded_at.ok_or(Code::NotFound)?,
         credits: number(row.receipt_year, row.receipt_number),
         amount: Money::new(refund.amount, paper.amount.currency),
         ..paper

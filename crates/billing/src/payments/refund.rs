@@ -85,7 +85,7 @@ pub(super) fn new(
     payment_id: Uuid,
     amount: i64,
     reason: String,
-    by_user: Option<UserId>,
+    requested_by: Option<UserId>,
     now: Timestamp,
 ) -> payment_refund::Model {
     payment_refund::Model {
@@ -96,17 +96,17 @@ pub(super) fn new(
         credits: MicroCredits::ZERO,
         state: RefundState::Pending.as_str().to_owned(),
         reason,
-        by_user,
+        requested_by,
         created_at: now,
         check_at: None,
-        tries: 0,
+        attempts: 0,
         unknown_since: None,
         last_answer: None,
-        told_at: None,
+        reported_at: None,
         reversals: 0,
-        note_year: None,
-        note_number: None,
-        done_at: None,
+        credit_note_year: None,
+        credit_note_number: None,
+        refunded_at: None,
     }
 }
 
@@ -150,9 +150,9 @@ async fn begin(service: &BillingService, id: PaymentRefundId) -> Result<Option<A
         return Ok(None);
     }
     let is_first = refund.unknown_since.is_none() && refund.reference.is_none();
-    refund.tries += 1;
+    refund.attempts += 1;
     refund.unknown_since.get_or_insert(at);
-    refund.check_at = wait(service.config.payment.reconcile_after, refund.tries).map(|wait| at.plus(wait));
+    refund.check_at = wait(service.config.payment.reconcile_after, refund.attempts).map(|wait| at.plus(wait));
     if refund.check_at.is_none() {
         tracing::error!(refund = %id, payment = %row.id, "a refund is not certain after a week: an administrator has to end it");
     }
@@ -218,7 +218,7 @@ async fn end(service: &BillingService, attempt: &Attempt, said: Said) -> Result<
     let mut claims = Claims::read(&tx, row.id).await?;
     let Some(refund) = claims.refunds.iter_mut().find(|refund| refund.id == id) else { return Ok(()) };
     // Where another try has begun meanwhile, that one may be done.
-    let is_newest = refund.tries == attempt.refund.tries;
+    let is_newest = refund.attempts == attempt.refund.attempts;
     let state = match said {
         Said::Told(refunded) => {
             // The gateway may have told of it meanwhile.
@@ -276,7 +276,7 @@ pub async fn decide_refund(
     let state = match decision {
         RefundDecision::Ask => {
             if is_stuck(refund) {
-                refund.tries = 0;
+                refund.attempts = 0;
             }
             refund.check_at = Some(now);
             rows::put_refund(&tx, refund.clone()).await?;

@@ -46,7 +46,7 @@ pub async fn details(service: &BillingService, id: Uuid) -> Result<AdminPaymentD
             is_stuck: refund::is_stuck(&refund),
             reason: refund.reason,
             created_at: refund.created_at,
-            tries: refund.tries,
+            tries: refund.attempts,
             last_answer: refund.last_answer,
             next_try_at: refund.check_at,
         })
@@ -56,8 +56,8 @@ pub async fn details(service: &BillingService, id: Uuid) -> Result<AdminPaymentD
             reference: dispute.reference,
             amount: dispute.amount,
             reported: dispute
-                .told_amount
-                .zip(dispute.told_currency)
+                .reported_amount
+                .zip(dispute.reported_currency)
                 .map(|(amount, currency)| Price { currency, amount }),
             state: dispute.state.parse::<DisputeState>().map_err(AppError::internal)?.as_str().to_owned(),
             created_at: dispute.created_at,

@@ -241,7 +241,7 @@ async fn standing(service: &BillingService, row: &payment::Model) -> (i64, i64) 
     assert_eq!((is_paid, row.refunded), (row.receipt_number.is_some(), done), "{row:?}");
     assert!(row.refunded <= row.amount, "{row:?}");
     for refund in &refunds {
-        assert!(refund.state != "done" || refund.note_number.is_some(), "{refund:?}");
+        assert!(refund.state != "done" || refund.credit_note_number.is_some(), "{refund:?}");
     }
     let mut again = row.clone();
     apply::restate(&mut again).unwrap();
@@ -271,7 +271,7 @@ async fn are_numbered(service: &BillingService) {
     assert!(!all.is_empty());
     let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS count, CAST(COUNT(DISTINCT number) AS BIGINT) AS several, CAST(MAX(number) AS BIGINT) AS last FROM (\
         SELECT receipt_number AS number FROM payments WHERE receipt_number IS NOT NULL \
-        UNION ALL SELECT note_number FROM payment_refunds WHERE note_number IS NOT NULL) AS papers";
+        UNION ALL SELECT credit_note_number FROM payment_refunds WHERE credit_note_number IS NOT NULL) AS papers";
     let statement = sea_orm::Statement::from_string(service.db.writer().get_database_backend(), sql);
     let row = service.db.writer().query_one_raw(statement).await.unwrap().unwrap();
     let number = |name: &str| row.try_get::<Option<i64>>("", name).unwrap().unwrap_or(0);

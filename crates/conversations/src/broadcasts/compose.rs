@@ -87,9 +87,9 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
         created_at: now,
         updated_at: now,
         recipients: count(service, &audience).await?,
-        told: None,
-        told_at: None,
-        mailed_to: None,
+        announced_state: None,
+        announced_at: None,
+        last_mailed_user_id: None,
         mailed_at: None,
     };
     let tx = service.db.begin().await.map_err(app_error)?;

@@ -71,12 +71,14 @@ async fn tell(service: &ConversationsService, id: BroadcastId) -> Result<(), App
     }
     let channels: Vec<BroadcastChannel> = parsed(&row.channels)?;
     let told = format!("{status}:{}", row.updated_at.0);
-    if row.told.as_deref() != Some(&told) {
+    if row.announced_state.as_deref() != Some(&told) {
         // Whoever was not told that it began need not be told that it is over.
-        if channels.contains(&BroadcastChannel::Banner) && (row.told.is_some() || status == BroadcastStatus::Active) {
+        if channels.contains(&BroadcastChannel::Banner)
+            && (row.announced_state.is_some() || status == BroadcastStatus::Active)
+        {
             drop(service.bus.publish(vec![BusMessage::Envelope(envelope(&row, now)?.into())]));
         }
-        let recipients = match row.told {
+        let recipients = match row.announced_state {
             None if status == BroadcastStatus::Active => {
                 let count = rows::count_concerned(service.db.reader(), &parsed(&row.audience)?, now).await?;
                 Some(i64::try_from(count).unwrap_or(i64::MAX))
@@ -120,11 +122,14 @@ async fn send(
     let letter = Letter::Announcement { title: row.title.clone(), body: row.body.clone(), page: String::new() };
     while row.mailed_at.is_none() {
         let now = service.clock.now();
-        let part = rows::concerned_after(service.db.reader(), &audience, row.mailed_to, SENT, now).await?;
+        let part = rows::concerned_after(service.db.reader(), &audience, row.last_mailed_user_id, SENT, now).await?;
         let tx = service.db.begin().await.map_err(app_error)?;
         row = match rows::lock(&tx, row.id).await? {
             // Another worker is further.
-            Some(current) if current.mailed_to == row.mailed_to && status(&current, now) == BroadcastStatus::Active => {
+            Some(current)
+                if current.last_mailed_user_id == row.last_mailed_user_id
+                    && status(&current, now) == BroadcastStatus::Active =>
+            {
                 current
             }
             _ => return tx.rollback().await.map_err(app_error),
@@ -145,9 +150,9 @@ async fn send(
             query::execute(&tx, vec![piece]).await?;
         }
         let is_last = (part.len() as u64) < SENT;
-        row.mailed_to = part.last().copied().or(row.mailed_to);
+        row.last_mailed_user_id = part.last().copied().or(row.last_mailed_user_id);
         row.mailed_at = is_last.then_some(now);
-        rows::note_mailed(&tx, row.id, row.mailed_to, row.mailed_at).await?;
+        rows::note_mailed(&tx, row.id, row.last_mailed_user_id, row.mailed_at).await?;
         tx.commit().await.map_err(app_error)?;
         service.wake_workers();
         notifications::tell(&service.events, notified).await?;
@@ -162,7 +167,7 @@ async fn take_back(service: &ConversationsService, row: &BroadcastRow) -> Result
     let audience = Audience { all: user_ids.is_empty(), user_ids, ..Audience::default() };
     let mut after = None;
     // Nobody beyond these was told of it.
-    while after < row.mailed_to {
+    while after < row.last_mailed_user_id {
         let part = rows::concerned_after(service.db.reader(), &audience, after, SENT, service.clock.now()).await?;
         let Some(last) = part.last().copied() else { break };
         notifications::withdraw(&service.events, NotificationId(row.id.0), &part).await?;

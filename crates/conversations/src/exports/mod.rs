@@ -82,7 +82,7 @@ pub async fn begin(
         kind: UploadKind::File,
         media_type: MEDIA_TYPE.to_owned(),
         size: None,
-        reserved: None,
+        reserved_bytes: None,
         peaks: None,
         duration_ms: None,
         transcript_state: None,

@@ -197,7 +197,7 @@ pub async fn resolve(
     }
     let warning = warned.map(|user_id| rows::NewWarning {
         user_id,
-        given_by: by.user_id,
+        issued_by: by.user_id,
         warning: Warning {
             id: WarningId::new(),
             reason: report.reason,

@@ -11,7 +11,7 @@ pub struct Model {
     pub scope: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub scope_id: Uuid,
-    pub most: MicroCredits,
+    pub spending_limit: MicroCredits,
     pub period: String,
     pub period_start: Timestamp,
     pub spent: MicroCredits,

@@ -22,7 +22,7 @@ pub struct Model {
     pub last_no: i64,
     pub last_activity_at: Timestamp,
     /// When its newest message was written, or it was made.
-    pub talked_at: Timestamp,
+    pub last_message_at: Timestamp,
     pub created_by: UserId,
     pub created_at: Timestamp,
     pub archived_at: Option<Timestamp>,

@@ -14,7 +14,7 @@ pub struct Model {
     pub kind: String,
     pub payload: String,
     pub created_at: Timestamp,
-    pub group_id: Option<Uuid>,
+    pub outbox_id: Option<Uuid>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

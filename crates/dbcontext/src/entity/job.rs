@@ -10,8 +10,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: JobId,
     pub kind: String,
-    /// Of the jobs with the same key one runs at a time.
-    #[sea_orm(column_name = "lane")]
+    /// Jobs with the same key run one at a time.
     pub concurrency_key: String,
     /// What it works on.
     pub subject: Uuid,
@@ -32,8 +31,8 @@ pub struct Model {
     pub turn: Option<i64>,
     /// Its place among those of its workspace in that round.
     pub scope_turn: Option<i64>,
-    /// Another job with its key runs: it is claimed after that.
-    pub is_behind: bool,
+    /// Whether it waits for a running job with the same key.
+    pub is_blocked: bool,
     /// What went wrong, for an operator.
     pub error: Option<String>,
     pub created_at: Timestamp,

@@ -16,8 +16,8 @@ pub struct Model {
     /// Below which its holder is warned; none: a part of what came last.
     pub low_threshold: Option<MicroCredits>,
     pub is_low: bool,
-    /// Below which somebody has to look.
-    pub watch_at: Option<MicroCredits>,
+    /// Balance below which the account is marked as due for a check.
+    pub check_threshold: Option<MicroCredits>,
     pub is_due: bool,
     pub created_at: Timestamp,
 }

@@ -14,8 +14,8 @@ pub struct Model {
     /// The payment's id, or what the gateway calls it.
     pub subject: String,
     pub payment_id: Option<Uuid>,
-    pub ours: Option<i64>,
-    pub theirs: Option<i64>,
+    pub recorded_amount: Option<i64>,
+    pub reported_amount: Option<i64>,
     pub currency: Option<String>,
     pub state: String,
     pub note: Option<String>,

@@ -16,9 +16,9 @@ pub struct Model {
     pub credits: MicroCredits,
     pub state: String,
     pub created_at: Timestamp,
-    /// What the gateway said last that it is about. None: nothing that is known here.
-    pub told_amount: Option<i64>,
-    pub told_currency: Option<String>,
+    /// Disputed amount that the gateway reported last. `None`: unknown.
+    pub reported_amount: Option<i64>,
+    pub reported_currency: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -15,7 +15,7 @@ pub struct Model {
     pub raw: String,
     /// JSON.
     pub notice: String,
-    pub waits_for: Option<String>,
+    pub awaited_subject: Option<String>,
     pub payment_id: Option<Uuid>,
     pub verified_at: Timestamp,
     pub applied_at: Option<Timestamp>,

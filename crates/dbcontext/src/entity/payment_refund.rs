@@ -15,24 +15,24 @@ pub struct Model {
     pub credits: MicroCredits,
     pub state: String,
     pub reason: String,
-    pub by_user: Option<UserId>,
+    pub requested_by: Option<UserId>,
     pub created_at: Timestamp,
     /// When it is asked about next. None, while it is pending: nobody asks any more, and an administrator has to end it.
     pub check_at: Option<Timestamp>,
-    /// How often it was asked for or about, since it was begun or an administrator had it asked again.
-    pub tries: i64,
+    /// Attempts and polls since the start, or since an administrator restarted it.
+    pub attempts: i64,
     /// Since when it may have been done without our knowing: written before the gateway hears of it.
     pub unknown_since: Option<Timestamp>,
     /// What the gateway has said instead of what became of it.
     pub last_answer: Option<String>,
-    /// Of which moment the gateway's word is that the state follows from. None: it is not a gateway's.
-    pub told_at: Option<Timestamp>,
+    /// Gateway's time of the event that set the state. `None`: no gateway event did.
+    pub reported_at: Option<Timestamp>,
     /// How often it was done after it had failed.
     pub reversals: i64,
-    /// Of the credit note, once the money is back.
-    pub note_year: Option<i64>,
-    pub note_number: Option<i64>,
-    pub done_at: Option<Timestamp>,
+    /// Year and number of the credit note, set together with `refunded_at`.
+    pub credit_note_year: Option<i64>,
+    pub credit_note_number: Option<i64>,
+    pub refunded_at: Option<Timestamp>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -36,8 +36,8 @@ pub struct Model {
     /// How often the next period was charged, and whether one such charge is under way.
     pub attempts: i64,
     pub is_charging: bool,
-    /// The period of which the payer was told that it ends.
-    pub reminded: i64,
+    /// Last period whose end the payer was reminded of.
+    pub reminded_period: i64,
     /// When there is something to do about it.
     pub due_at: Option<Timestamp>,
     pub updated_at: Timestamp,

@@ -16,7 +16,7 @@ pub struct Model {
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
     pub endpoint: String,
-    pub asked_model: String,
+    pub requested_model: String,
     pub model: String,
     pub deployment: String,
     pub input_tokens: i64,
@@ -32,7 +32,7 @@ pub struct Model {
     pub status: i64,
     pub first_token_ms: Option<i64>,
     pub duration_ms: i64,
-    pub tries: i64,
+    pub attempts: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -37,11 +37,12 @@ pub async fn mark_due<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<(), AppErr
 
 /// Writes back how a locked account is watched.
 pub async fn store_watch<C: ConnectionTrait>(txn: &C, row: &ledger_account::Model) -> Result<(), AppError> {
-    let sql = "UPDATE ledger_accounts SET low_threshold = $1, is_low = $2, watch_at = $3, is_due = $4 WHERE id = $5";
+    let sql =
+        "UPDATE ledger_accounts SET low_threshold = $1, is_low = $2, check_threshold = $3, is_due = $4 WHERE id = $5";
     let values = [
         row.low_threshold.map(|amount| amount.0).into(),
         row.is_low.into(),
-        row.watch_at.map(|amount| amount.0).into(),
+        row.check_threshold.map(|amount| amount.0).into(),
         row.is_due.into(),
         row.id.into(),
     ];

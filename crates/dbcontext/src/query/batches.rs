@@ -104,7 +104,7 @@ pub struct NewEvent {
     pub kind: String,
     pub payload: String,
     pub created_at: Timestamp,
-    pub group_id: Option<Uuid>,
+    pub outbox_id: Option<Uuid>,
     /// The message whose text is in the payload, unless the event is the one that created it.
     pub message_id: Option<MessageId>,
 }
@@ -369,7 +369,7 @@ pub fn insert(events: Vec<NewEvent>) -> Piece {
             Column::Text("kind"),
             Column::Text("payload"),
             Column::Int("created_at"),
-            Column::Uuid("group_id"),
+            Column::Uuid("outbox_id"),
             Column::Uuid("message_id"),
         ],
     );
@@ -380,7 +380,7 @@ pub fn insert(events: Vec<NewEvent>) -> Piece {
             event.kind.into(),
             event.payload.into(),
             event.created_at.0.into(),
-            event.group_id.into(),
+            event.outbox_id.into(),
             event.message_id.map(|id| id.0).into(),
         ]
     });
@@ -404,14 +404,14 @@ pub fn advance(backend: DatabaseBackend, heads: &[Head], now: Timestamp) -> Piec
     static POSTGRES: Change<5> = Change::new(
         COLUMNS,
         "UPDATE conversations SET last_seq = w.last_seq, last_no = w.last_no, last_activity_at = w.at, \
-           talked_at = GREATEST(talked_at, w.talked) FROM {} WHERE conversations.id = w.id",
+           last_message_at = GREATEST(last_message_at, w.talked) FROM {} WHERE conversations.id = w.id",
         "",
     );
     static SQLITE: Change<5> = Change::new(
         COLUMNS,
         "UPDATE conversations SET last_seq = w.last_seq, last_no = w.last_no, last_activity_at = w.at, \
-           talked_at = MAX(talked_at, w.talked) FROM {} WHERE conversations.id = w.id",
-        "UPDATE conversations SET last_seq = ?, last_no = ?, last_activity_at = ?, talked_at = MAX(talked_at, ?) WHERE id = ?",
+           last_message_at = MAX(last_message_at, w.talked) FROM {} WHERE conversations.id = w.id",
+        "UPDATE conversations SET last_seq = ?, last_no = ?, last_activity_at = ?, last_message_at = MAX(last_message_at, ?) WHERE id = ?",
     );
     let rows = heads.iter().map(|head| {
         let talked = if head.has_talked { now.0 } else { 0 };
@@ -461,7 +461,7 @@ pub fn read_by_writing(backend: DatabaseBackend, written: &BTreeMap<(Conversatio
 
 /// The outbox entry of a batch: its events have to be published.
 pub fn insert_outbox_entry(id: Uuid, now: Timestamp) -> Piece {
-    static INSERT: Change<2> = Change::insert("event_groups", [Column::Uuid("id"), Column::Int("created_at")]);
+    static INSERT: Change<2> = Change::insert("event_outbox", [Column::Uuid("id"), Column::Int("created_at")]);
     INSERT.piece([[id.into(), now.0.into()]])
 }
 
@@ -469,8 +469,8 @@ pub fn insert_outbox_entry(id: Uuid, now: Timestamp) -> Piece {
 pub fn remove_outbox_entries(ids: &[Uuid]) -> Piece {
     static DELETE: Change<1> = Change::new(
         [Column::Uuid("id")],
-        "DELETE FROM event_groups WHERE id IN (SELECT w.id FROM {})",
-        "DELETE FROM event_groups WHERE id = ?",
+        "DELETE FROM event_outbox WHERE id IN (SELECT w.id FROM {})",
+        "DELETE FROM event_outbox WHERE id = ?",
     );
     DELETE.piece(ids.iter().map(|id| [(*id).into()]))
 }

@@ -40,11 +40,11 @@ pub struct BroadcastRow {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub recipients: i64,
-    /// What was told of it last, and when.
-    pub told: Option<String>,
-    pub told_at: Option<Timestamp>,
-    /// The last person who was sent it by mail or among what they are told of, and when there was nobody left.
-    pub mailed_to: Option<UserId>,
+    /// Last state that was announced, and when.
+    pub announced_state: Option<String>,
+    pub announced_at: Option<Timestamp>,
+    /// Last recipient of the emails and notifications. `mailed_at` is set when all are sent.
+    pub last_mailed_user_id: Option<UserId>,
     pub mailed_at: Option<Timestamp>,
 }
 
@@ -64,9 +64,9 @@ const COLUMNS: [&str; 19] = [
     "created_at",
     "updated_at",
     "recipients",
-    "told",
-    "told_at",
-    "mailed_to",
+    "announced_state",
+    "announced_at",
+    "last_mailed_user_id",
     "mailed_at",
 ];
 
@@ -171,7 +171,7 @@ pub async fn active<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<Br
 
 /// Those of which something was told since then.
 pub async fn told_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<BroadcastRow>, AppError> {
-    let sql = "SELECT b.* FROM broadcasts b WHERE b.told_at >= $1 ORDER BY b.told_at";
+    let sql = "SELECT b.* FROM broadcasts b WHERE b.announced_at >= $1 ORDER BY b.announced_at";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [since.into()]);
     BroadcastRow::find_by_statement(statement).all(db).await.map_err(app_error)
 }
@@ -184,7 +184,7 @@ pub async fn note_told<C: ConnectionTrait>(
     recipients: Option<i64>,
     at: Timestamp,
 ) -> Result<(), AppError> {
-    let sql = "UPDATE broadcasts SET told = $2, told_at = $3, recipients = COALESCE($4, recipients) WHERE id = $1";
+    let sql = "UPDATE broadcasts SET announced_state = $2, announced_at = $3, recipients = COALESCE($4, recipients) WHERE id = $1";
     raw::run(db, sql, vec![id.into(), told.into(), at.into(), recipients.into()]).await
 }
 
@@ -195,7 +195,8 @@ pub async fn note_mailed<C: ConnectionTrait>(
     to: Option<UserId>,
     ended_at: Option<Timestamp>,
 ) -> Result<(), AppError> {
-    let sql = "UPDATE broadcasts SET mailed_to = COALESCE($2, mailed_to), mailed_at = $3 WHERE id = $1";
+    let sql =
+        "UPDATE broadcasts SET last_mailed_user_id = COALESCE($2, last_mailed_user_id), mailed_at = $3 WHERE id = $1";
     raw::run(db, sql, vec![id.into(), to.into(), ended_at.into()]).await
 }
 
@@ -397,9 +398,9 @@ fn values(row: BroadcastRow) -> Vec<Value> {
         row.created_at.into(),
         row.updated_at.into(),
         row.recipients.into(),
-        row.told.into(),
-        row.told_at.into(),
-        row.mailed_to.into(),
+        row.announced_state.into(),
+        row.announced_at.into(),
+        row.last_mailed_user_id.into(),
         row.mailed_at.into(),
     ]
 }

@@ -124,23 +124,23 @@ pub async fn open<C: ConnectionTrait>(db: &C, new: Vec<Model>) -> Result<(), App
 pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&Model]) -> Result<(), AppError> {
     static UPDATE: Change<6> = Change::new(
         [
-            Field::Int("most"),
+            Field::Int("spending_limit"),
             Field::Int("period_start"),
             Field::Int("spent"),
             Field::Int("held"),
             Field::Text("scope"),
             Field::Uuid("scope_id"),
         ],
-        "UPDATE budgets SET most = w.most, period_start = w.period_start, spent = w.spent, held = w.held FROM {} \
+        "UPDATE budgets SET spending_limit = w.spending_limit, period_start = w.period_start, spent = w.spent, held = w.held FROM {} \
          WHERE budgets.scope = w.scope AND budgets.scope_id = w.scope_id",
-        "UPDATE budgets SET most = ?, period_start = ?, spent = ?, held = ? WHERE scope = ? AND scope_id = ?",
+        "UPDATE budgets SET spending_limit = ?, period_start = ?, spent = ?, held = ? WHERE scope = ? AND scope_id = ?",
     );
     if changed.is_empty() {
         return Ok(());
     }
     let rows = changed.iter().map(|row| {
         [
-            row.most.0.into(),
+            row.spending_limit.0.into(),
             row.period_start.0.into(),
             row.spent.0.into(),
             row.held.0.into(),
@@ -237,7 +237,7 @@ pub fn renew(ids: &[Uuid], expires_at: Timestamp) -> Piece {
 /// Sets a budget, or sets it anew.
 pub async fn put<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
     let again = OnConflict::columns([Column::Scope, Column::ScopeId])
-        .update_columns([Column::Most, Column::Period, Column::PeriodStart, Column::Spent])
+        .update_columns([Column::SpendingLimit, Column::Period, Column::PeriodStart, Column::Spent])
         .to_owned();
     Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(db).await.map_err(app_error)?;
     Ok(())

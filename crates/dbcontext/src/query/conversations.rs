@@ -116,7 +116,7 @@ fn seen(backend: DatabaseBackend) -> String {
     let reads_after = access::member_reads_after("c", "m");
     let level = notifications::level(SMALL);
     format!(
-        "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.talked_at AS last_activity_at, c.created_at, c.archived_at, c.is_default, \
+        "SELECT c.id, c.workspace_id, c.kind, c.title, c.topic, c.last_seq, c.last_message_at AS last_activity_at, c.created_at, c.archived_at, c.is_default, \
          c.posting, c.model, c.mention_all, c.history, c.slow_mode_seconds, COALESCE({reads_after}, 0) AS reads_after, COALESCE(n.members, 0) AS member_count, m.role, m.read_seq, c.last_no - m.read_no AS unread, {level} AS notify, m.notify_chosen, m.muted_until, \
          m.pinned, m.section_id, (SELECT COUNT(*) FROM (SELECT 1 FROM mentions x WHERE x.user_id IN (m.user_id, {everybody}) \
            AND x.conversation_id = c.id AND x.no > m.read_no LIMIT {MOST_MENTIONS}) AS mentioned) AS unread_mentions"
@@ -139,7 +139,7 @@ pub async fn list<C: ConnectionTrait>(
 ) -> Result<(Vec<SeenConversation>, u64), AppError> {
     let mut values = vec![user.into()];
     let rows = format!("{OWN}{}", filter.conditions(&mut values));
-    select(db, &rows, values, "c.talked_at DESC, c.id DESC", page).await
+    select(db, &rows, values, "c.last_message_at DESC, c.id DESC", page).await
 }
 
 /// The open conversations of a workspace, those with most members first, and how many there are. The caller is no guest there.
@@ -294,7 +294,7 @@ pub async fn insert_default<C: ConnectionTrait>(
         last_seq: 0,
         last_no: 0,
         last_activity_at: now,
-        talked_at: now,
+        last_message_at: now,
         created_by,
         created_at: now,
         archived_at: None,

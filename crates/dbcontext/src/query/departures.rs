@@ -23,7 +23,7 @@ pub const PERSONAL: &[&str] = &[
     "reminders",
     "thread_followers",
     "user_warnings",
-    "slow_turns",
+    "slow_mode_posts",
     "broadcast_receipts",
     "task_assignees",
     "notes",
@@ -46,7 +46,7 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
     for table in PERSONAL {
         raw::run(db, &format!("DELETE FROM {table} WHERE user_id = $1"), vec![id.into()]).await?;
     }
-    raw::run(db, "DELETE FROM previews_off WHERE subject_id = $1", vec![id.into()]).await?;
+    raw::run(db, "DELETE FROM disabled_previews WHERE subject_id = $1", vec![id.into()]).await?;
     let sql = "UPDATE message_reports SET excerpt = NULL WHERE author_kind = 'user' AND author_id = $1";
     raw::run(db, sql, vec![id.into()]).await?;
     let sql = "UPDATE users SET email = $2, display_name = $3, search_name = $4, password_hash = NULL, email_verified_at = NULL, \
@@ -123,7 +123,7 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
     );
     raw::run(db, &versions, vec![user_id.into()]).await?;
     let thoughts = format!(
-        "DELETE FROM message_thoughts WHERE message_id IN (SELECT id FROM messages WHERE conversation_id {theirs})"
+        "DELETE FROM message_reasoning WHERE message_id IN (SELECT id FROM messages WHERE conversation_id {theirs})"
     );
     raw::run(db, &thoughts, vec![user_id.into()]).await?;
     let calls =

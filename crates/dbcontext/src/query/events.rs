@@ -107,7 +107,7 @@ async fn in_place_of<C: ConnectionTrait>(
         kind: "message.updated".to_owned(),
         payload: serde_json::json!({ "message_id": message_id }).to_string(),
         created_at: Timestamp(0),
-        group_id: None,
+        outbox_id: None,
     })
 }
 
@@ -211,7 +211,7 @@ pub fn rewrite_texts(events: Vec<StoredEvent>) -> Piece {
 
 /// Whether something that this batch wrote is in the log.
 pub async fn is_committed<C: ConnectionTrait>(db: &C, batch: Uuid) -> Result<bool, AppError> {
-    let sql = "SELECT 1 AS one FROM conversation_events WHERE group_id = $1 LIMIT 1";
+    let sql = "SELECT 1 AS one FROM conversation_events WHERE outbox_id = $1 LIMIT 1";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [batch.into()]);
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
@@ -310,8 +310,8 @@ pub async fn claim_unpublished<C: ConnectionTrait>(
     let statement = Statement::from_sql_and_values(
         backend,
         format!(
-            "UPDATE event_groups SET created_at = $1 WHERE id IN \
-             (SELECT id FROM event_groups WHERE created_at < $2 ORDER BY id LIMIT $3{suffix}) RETURNING id"
+            "UPDATE event_outbox SET created_at = $1 WHERE id IN \
+             (SELECT id FROM event_outbox WHERE created_at < $2 ORDER BY id LIMIT $3{suffix}) RETURNING id"
         ),
         [now.into(), before.into(), i64::from(limit).into()],
     );
@@ -326,7 +326,7 @@ pub async fn of_outbox_entries<C: ConnectionTrait>(
 ) -> Result<Vec<conversation_event::Model>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), entries.iter().copied());
     let sql = format!(
-        "SELECT e.* FROM {} JOIN conversation_events e ON e.group_id = w.id ORDER BY e.conversation_id, e.seq",
+        "SELECT e.* FROM {} JOIN conversation_events e ON e.outbox_id = w.id ORDER BY e.conversation_id, e.seq",
         asked.table()
     );
     conversation_event::Model::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
@@ -336,7 +336,7 @@ pub async fn of_outbox_entries<C: ConnectionTrait>(
 pub async fn any_unpublished<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<bool, AppError> {
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),
-        "SELECT 1 AS one FROM event_groups WHERE created_at < $1 LIMIT 1",
+        "SELECT 1 AS one FROM event_outbox WHERE created_at < $1 LIMIT 1",
         [before.into()],
     );
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())

@@ -52,8 +52,8 @@ pub struct IncidentRow {
     pub began_at: Timestamp,
     /// None: it goes on, or its instance has ended before it.
     pub ended_at: Option<Timestamp>,
-    pub felt: Option<i64>,
-    pub people: Option<i64>,
+    pub impact: Option<i64>,
+    pub affected_users: Option<i64>,
 }
 
 /// What an instance said of itself.
@@ -238,9 +238,9 @@ pub async fn instances<C: ConnectionTrait>(db: &C) -> Result<Vec<InstanceRow>, A
 
 /// Writes down what was noticed, or that it is over.
 pub async fn notice<C: ConnectionTrait>(db: &C, row: IncidentRow) -> Result<(), AppError> {
-    let sql = "INSERT INTO incidents (id, kind, instance_id, began_at, ended_at, felt, people, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-               ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, felt = excluded.felt, people = excluded.people";
-    let IncidentRow { id, kind, detail, instance_id, began_at, ended_at, felt, people } = row;
+    let sql = "INSERT INTO incidents (id, kind, instance_id, began_at, ended_at, impact, affected_users, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+               ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, impact = excluded.impact, affected_users = excluded.affected_users";
+    let IncidentRow { id, kind, detail, instance_id, began_at, ended_at, impact, affected_users } = row;
     let (began_at, ended_at) = (began_at.0, ended_at.map(|at| at.0));
     let values = vec![
         id.into(),
@@ -248,8 +248,8 @@ pub async fn notice<C: ConnectionTrait>(db: &C, row: IncidentRow) -> Result<(), 
         instance_id.into(),
         began_at.into(),
         ended_at.into(),
-        felt.into(),
-        people.into(),
+        impact.into(),
+        affected_users.into(),
         detail.into(),
     ];
     raw::run(db, sql, values).await
@@ -263,7 +263,7 @@ pub async fn end_of<C: ConnectionTrait>(db: &C, instance: InstanceId, at: Timest
 
 /// What was wrong since then, the earliest first.
 pub async fn incidents<C: ConnectionTrait>(db: &C, from: Timestamp, most: u64) -> Result<Vec<IncidentRow>, AppError> {
-    let sql = "SELECT id, kind, detail, instance_id, began_at, ended_at, felt, people FROM incidents \
+    let sql = "SELECT id, kind, detail, instance_id, began_at, ended_at, impact, affected_users FROM incidents \
                WHERE began_at >= $1 OR ended_at >= $1 OR ended_at IS NULL ORDER BY began_at DESC LIMIT $2";
     let mut rows: Vec<IncidentRow> = raw::find(db, sql, vec![from.0.into(), raw::limit(most)]).await?;
     rows.reverse();

@@ -153,7 +153,7 @@ pub async fn requeue<C: ConnectionTrait>(db: &C, id: Option<JobId>, kind: Option
     let now = now(db.get_database_backend());
     let set = format!(
         "UPDATE jobs SET status = 'waiting', due_at = {now}, updated_at = {now}, attempts_before = attempt, stop_requested = FALSE, \
-           is_behind = FALSE, turn = NULL WHERE"
+           is_blocked = FALSE, turn = NULL WHERE"
     );
     dead_letters(db, &set, id, kind).await
 }

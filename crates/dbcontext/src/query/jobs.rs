@@ -13,7 +13,7 @@
 //! else would wait until one of these ends, however the turns are.
 //!
 //! Of the jobs with one concurrency key one runs at a time; a unique index sees to it. A claim that meets a job whose key is taken sets it
-//! aside (`is_behind`), so that the next claim doesn't meet it again; whatever ends the running job lets one of them back in. So a claim
+//! aside (`is_blocked`), so that the next claim doesn't meet it again; whatever ends the running job lets one of them back in. So a claim
 //! reads a few rows of an index, however long the queue is.
 
 use std::time::Duration;
@@ -76,7 +76,7 @@ pub struct Renewed {
 
 /// How many jobs with this concurrency key wait or run.
 pub async fn unfinished<C: ConnectionTrait>(db: &C, concurrency_key: &str) -> Result<u64, AppError> {
-    let rows = "FROM jobs WHERE lane = $1 AND due_at IS NOT NULL AND status IN ('waiting', 'running')";
+    let rows = "FROM jobs WHERE concurrency_key = $1 AND due_at IS NOT NULL AND status IN ('waiting', 'running')";
     super::page::count(db, rows, [concurrency_key.to_owned().into()]).await
 }
 
@@ -96,7 +96,7 @@ pub fn insert_after(
     let columns = [
         Column::Uuid("id"),
         Column::Text("kind"),
-        Column::Text("lane"),
+        Column::Text("concurrency_key"),
         Column::Uuid("subject"),
         Column::Text("payload"),
         Column::Uuid("owner"),
@@ -120,8 +120,8 @@ pub fn insert_after(
     });
     let rows = Rows::new(backend, columns, rows);
     let sql = format!(
-        "INSERT INTO jobs (id, kind, lane, subject, payload, status, due_at, created_at, updated_at, owner, scope, turn, scope_turn) \
-         SELECT r.id, r.kind, r.lane, r.subject, r.payload, 'waiting', {} + r.wait, r.at, r.at, r.owner, r.scope, r.turn, r.scope_turn \
+        "INSERT INTO jobs (id, kind, concurrency_key, subject, payload, status, due_at, created_at, updated_at, owner, scope, turn, scope_turn) \
+         SELECT r.id, r.kind, r.concurrency_key, r.subject, r.payload, 'waiting', {} + r.wait, r.at, r.at, r.owner, r.scope, r.turn, r.scope_turn \
          FROM ({}) AS r",
         now(backend),
         with_turns(backend, &rows.table(), "w.owner IS NOT NULL AND w.wait = 0", "w.id")
@@ -133,9 +133,9 @@ pub fn insert_after(
 /// are in this `order`.
 fn with_turns(backend: DatabaseBackend, jobs: &str, claimed_in_turn: &str, order: &str) -> String {
     let (greatest, least) = if backend == DatabaseBackend::Postgres { ("GREATEST", "LEAST") } else { ("MAX", "MIN") };
-    let round = |is_behind| {
+    let round = |is_blocked| {
         format!(
-            "(SELECT MIN(v.turn) FROM jobs v WHERE v.kind = w.kind AND v.is_behind = {is_behind} AND v.turn IS NOT NULL)"
+            "(SELECT MIN(v.turn) FROM jobs v WHERE v.kind = w.kind AND v.is_blocked = {is_blocked} AND v.turn IS NOT NULL)"
         )
     };
     // The round that is being claimed, as far as there are any to claim; where there are none, it is the first.
@@ -171,7 +171,7 @@ pub async fn give_turns<C: ConnectionTrait>(db: &C, kind: &str) -> Result<(), Ap
 /// The jobs `j` of people that are due and have no place in the queue yet; an index has them.
 fn awaits_turn(backend: DatabaseBackend) -> String {
     format!(
-        "j.owner IS NOT NULL AND j.turn IS NULL AND j.attempt = 0 AND j.is_behind = FALSE AND j.due_at IS NOT NULL AND j.due_at <= {}",
+        "j.owner IS NOT NULL AND j.turn IS NULL AND j.attempt = 0 AND j.is_blocked = FALSE AND j.due_at IS NOT NULL AND j.due_at <= {}",
         now(backend)
     )
 }
@@ -215,11 +215,11 @@ impl Way {
         match self {
             Self::Due => {
                 format!(
-                    "j.is_behind = FALSE AND j.turn IS NULL AND j.due_at IS NOT NULL AND j.due_at <= {}",
+                    "j.is_blocked = FALSE AND j.turn IS NULL AND j.due_at IS NOT NULL AND j.due_at <= {}",
                     now(backend)
                 )
             }
-            Self::InTurn => "j.is_behind = FALSE AND j.turn IS NOT NULL".to_owned(),
+            Self::InTurn => "j.is_blocked = FALSE AND j.turn IS NOT NULL".to_owned(),
         }
     }
 
@@ -322,14 +322,14 @@ async fn claim_first<C: ConnectionTrait>(
         values.extend(busy.iter().map(|owner| Value::from(*owner)));
     }
     let sql = format!(
-        "WITH head AS MATERIALIZED (SELECT j.id, j.lane FROM jobs j WHERE j.kind = $3 AND {waiting}{idle} ORDER BY {order} LIMIT 1 {skip_locked}), \
-         busy AS MATERIALIZED (SELECT r.id FROM jobs r WHERE r.lane = (SELECT lane FROM head) AND r.id <> (SELECT id FROM head) \
+        "WITH head AS MATERIALIZED (SELECT j.id, j.concurrency_key FROM jobs j WHERE j.kind = $3 AND {waiting}{idle} ORDER BY {order} LIMIT 1 {skip_locked}), \
+         busy AS MATERIALIZED (SELECT r.id FROM jobs r WHERE r.concurrency_key = (SELECT concurrency_key FROM head) AND r.id <> (SELECT id FROM head) \
            AND r.status = 'running' {share}) \
-         UPDATE jobs SET is_behind = EXISTS (SELECT 1 FROM busy), {set} WHERE id = (SELECT id FROM head) RETURNING *"
+         UPDATE jobs SET is_blocked = EXISTS (SELECT 1 FROM busy), {set} WHERE id = (SELECT id FROM head) RETURNING *"
     );
     match Model::find_by_statement(Statement::from_sql_and_values(backend, sql, values)).one(db).await {
         Ok(None) => Ok(Attempt::None),
-        Ok(Some(job)) if job.is_behind => Ok(Attempt::KeyTaken),
+        Ok(Some(job)) if job.is_blocked => Ok(Attempt::KeyTaken),
         Ok(Some(job)) => Ok(Attempt::Claimed(Box::new(job))),
         Err(error) if unique_violation(&error) => Ok(Attempt::KeyTaken),
         Err(error) => Err(app_error(error)),
@@ -359,20 +359,20 @@ pub async fn renew<C: ConnectionTrait>(
 
 /// Ends a job, of which nothing is left: what was done stands elsewhere. `false` when the claim is lost.
 pub async fn finish(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
-    end(db, "DELETE FROM jobs WHERE {claim} RETURNING lane", id, attempt, vec![]).await
+    end(db, "DELETE FROM jobs WHERE {claim} RETURNING concurrency_key", id, attempt, vec![]).await
 }
 
 /// Gives a job back so that another worker takes it at once. That it was claimed this time counts as no failure.
 pub async fn release(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'waiting', due_at = {now}, leased_by = NULL, attempts_before = attempts_before + 1, \
-                  updated_at = {now} WHERE {claim} RETURNING lane";
+                  updated_at = {now} WHERE {claim} RETURNING concurrency_key";
     end(db, change, id, attempt, vec![]).await
 }
 
 /// Gives a job back to be tried again after `wait`.
 pub async fn postpone(db: &Database, id: JobId, attempt: i32, wait: Duration, error: &str) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'waiting', due_at = {now} + $3, leased_by = NULL, error = $4, updated_at = {now} \
-                  WHERE {claim} RETURNING lane";
+                  WHERE {claim} RETURNING concurrency_key";
     end(db, change, id, attempt, vec![millis(wait), error.into()]).await
 }
 
@@ -380,14 +380,14 @@ pub async fn postpone(db: &Database, id: JobId, attempt: i32, wait: Duration, er
 pub async fn put_aside(db: &Database, id: JobId, attempt: i32, wait: Duration) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'waiting', due_at = CASE WHEN stop_requested THEN {now} ELSE {now} + $3 END, leased_by = NULL, \
                   attempts_before = attempt, updated_at = {now} \
-                  WHERE {claim} RETURNING lane";
+                  WHERE {claim} RETURNING concurrency_key";
     end(db, change, id, attempt, vec![millis(wait)]).await
 }
 
 /// Puts a job among the dead letters.
 pub async fn dead_letter(db: &Database, id: JobId, attempt: i32, error: &str) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'dead', due_at = NULL, leased_by = NULL, error = $3, updated_at = {now} \
-                  WHERE {claim} RETURNING lane";
+                  WHERE {claim} RETURNING concurrency_key";
     end(db, change, id, attempt, vec![error.into()]).await
 }
 
@@ -398,26 +398,26 @@ async fn end(db: &Database, change: &str, id: JobId, attempt: i32, values: Vec<V
     let sql =
         change.replace("{now}", now(backend)).replace("{claim}", "id = $1 AND attempt = $2 AND status = 'running'");
     let values = [Value::from(id), attempt.into()].into_iter().chain(values);
-    let ended = Lane::find_by_statement(Statement::from_sql_and_values(backend, sql, values));
+    let ended = FreedKey::find_by_statement(Statement::from_sql_and_values(backend, sql, values));
     let ended = ended.one(&tx).await.map_err(app_error)?;
-    if let Some(Lane { lane }) = &ended {
+    if let Some(FreedKey { concurrency_key }) = &ended {
         // In a statement of its own, so that it sees what was set aside until the first one had its lock.
-        let next = "UPDATE jobs SET is_behind = FALSE \
-                    WHERE id = (SELECT b.id FROM jobs b WHERE b.lane = $1 AND b.is_behind = TRUE ORDER BY b.id LIMIT 1)";
-        execute(&tx, next.to_owned(), vec![lane.as_str().into()]).await?;
+        let next = "UPDATE jobs SET is_blocked = FALSE \
+                    WHERE id = (SELECT b.id FROM jobs b WHERE b.concurrency_key = $1 AND b.is_blocked = TRUE ORDER BY b.id LIMIT 1)";
+        execute(&tx, next.to_owned(), vec![concurrency_key.as_str().into()]).await?;
     }
     tx.commit().await.map_err(app_error)?;
     Ok(ended.is_some())
 }
 
 #[derive(FromQueryResult)]
-struct Lane {
-    lane: String,
+struct FreedKey {
+    concurrency_key: String,
 }
 
 /// Lets everything back in that was set aside; claims set it aside again where its key is taken. For a start, whatever a crash has left.
 pub async fn line_up<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
-    change(db, "is_behind = FALSE WHERE is_behind = TRUE", vec![]).await
+    change(db, "is_blocked = FALSE WHERE is_blocked = TRUE", vec![]).await
 }
 
 /// Lets a job begin that was to wait; `false` where there is none.
@@ -437,12 +437,17 @@ pub async fn remove_all<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -
     let mut removed = Vec::new();
     // Those that wait or run have an index, those that failed another.
     for which in ["due_at IS NOT NULL", "status = 'dead'"] {
-        let sql = format!("DELETE FROM jobs WHERE kind = $1 AND subject = $2 AND {which} RETURNING lane");
+        let sql = format!("DELETE FROM jobs WHERE kind = $1 AND subject = $2 AND {which} RETURNING concurrency_key");
         let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [kind.into(), subject.into()]);
-        removed.extend(Lane::find_by_statement(statement).all(db).await.map_err(app_error)?);
+        removed.extend(FreedKey::find_by_statement(statement).all(db).await.map_err(app_error)?);
     }
-    for Lane { lane } in &removed {
-        change(db, "is_behind = FALSE WHERE lane = $1 AND is_behind = TRUE", vec![lane.as_str().into()]).await?;
+    for FreedKey { concurrency_key } in &removed {
+        change(
+            db,
+            "is_blocked = FALSE WHERE concurrency_key = $1 AND is_blocked = TRUE",
+            vec![concurrency_key.as_str().into()],
+        )
+        .await?;
     }
     Ok(!removed.is_empty())
 }

@@ -298,7 +298,7 @@ pub async fn cut<C: ConnectionTrait>(
         });
         let rows = Rows::new(db.get_database_backend(), columns, part);
         let sql = format!(
-            "INSERT INTO knowledge_pieces (file_id, number, text, page, heading, line) \
+            "INSERT INTO knowledge_chunks (file_id, number, text, page, heading, line) \
              SELECT w.file_id, w.number, w.text, w.page, w.heading, w.line FROM {}",
             rows.table()
         );
@@ -343,7 +343,7 @@ pub async fn not_embedded<C: ConnectionTrait>(
     limit: usize,
 ) -> Result<Vec<PieceRow>, AppError> {
     let sql = format!(
-        "SELECT p.* FROM knowledge_pieces p WHERE p.file_id = $1 AND p.number >= \
+        "SELECT p.* FROM knowledge_chunks p WHERE p.file_id = $1 AND p.number >= \
            COALESCE((SELECT MAX(v.first + v.count) FROM knowledge_vectors v WHERE v.file_id = $1), 0) \
          ORDER BY p.number LIMIT {limit}"
     );
@@ -448,7 +448,7 @@ pub async fn pieces_from<C: ConnectionTrait>(
     limit: usize,
 ) -> Result<Vec<PieceRow>, AppError> {
     let sql = format!(
-        "SELECT p.* FROM knowledge_pieces p WHERE p.file_id = $1 AND p.number >= $2 ORDER BY p.number LIMIT {limit}"
+        "SELECT p.* FROM knowledge_chunks p WHERE p.file_id = $1 AND p.number >= $2 ORDER BY p.number LIMIT {limit}"
     );
     raw::find(db, &sql, vec![file.into(), first.into()]).await
 }
@@ -459,7 +459,7 @@ pub async fn pieces<C: ConnectionTrait>(db: &C, wanted: &[PieceId]) -> Result<Ve
     let rows = wanted.iter().map(|(file, number)| [file.0.into(), i64::from(*number).into()]);
     let rows = Rows::new(db.get_database_backend(), columns, rows);
     let sql =
-        format!("SELECT p.* FROM {} JOIN knowledge_pieces p ON p.file_id = w.id AND p.number = w.number", rows.table());
+        format!("SELECT p.* FROM {} JOIN knowledge_chunks p ON p.file_id = w.id AND p.number = w.number", rows.table());
     PieceRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
@@ -473,7 +473,7 @@ pub struct Removed {
 pub async fn remove<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<Option<Removed>, AppError> {
     let removed =
         raw::find_one(db, "DELETE FROM knowledge_files WHERE id = $1 RETURNING upload_id", vec![id.into()]).await?;
-    for table in ["knowledge_vectors", "knowledge_words", "knowledge_pieces"] {
+    for table in ["knowledge_vectors", "knowledge_words", "knowledge_chunks"] {
         raw::execute(db, &format!("DELETE FROM {table} WHERE file_id = $1"), vec![id.into()]).await?;
     }
     Ok(removed)

@@ -433,7 +433,7 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -
     let sql = "UPDATE messages SET content = '', answer = NULL, tool_calls = NULL, attachments = NULL, previews = NULL, reactions = NULL, \
                pinned_at = NULL, forwarded = NULL, poll = NULL, hidden_at = NULL, deleted_at = $2 WHERE id = $1";
     raw::execute(db, sql, vec![id.into(), now.into()]).await?;
-    for table in ["tool_calls", "message_thoughts", "reactions", "saved_messages", "hidden_messages", "poll_votes"] {
+    for table in ["tool_calls", "message_reasoning", "reactions", "saved_messages", "hidden_messages", "poll_votes"] {
         raw::execute(db, &format!("DELETE FROM {table} WHERE message_id = $1"), vec![id.into()]).await?;
     }
     Ok(())

@@ -35,8 +35,8 @@ pub struct NewReport {
 
 /// Writes a report; `false` where the person has reported the message already, and that is not closed.
 pub async fn insert<C: ConnectionTrait>(db: &C, new: NewReport) -> Result<bool, AppError> {
-    let sql = "INSERT INTO message_reports (id, message_id, conversation_id, reporter_id, author_kind, author_id, reason, words, excerpt, \
-               status, deeds, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', '', $10) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO message_reports (id, message_id, conversation_id, reporter_id, author_kind, author_id, reason, comment, excerpt, \
+               status, actions, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', '', $10) ON CONFLICT DO NOTHING";
     let values = vec![
         new.id.into(),
         new.message_id.into(),
@@ -100,16 +100,16 @@ struct Row {
     author_id: Option<Uuid>,
     author_name: Option<String>,
     reason: String,
-    words: Option<String>,
+    comment: Option<String>,
     excerpt: Option<String>,
     status: String,
-    taken_by: Option<UserId>,
+    assigned_to: Option<UserId>,
     taker_name: Option<String>,
-    taken_at: Option<Timestamp>,
+    assigned_at: Option<Timestamp>,
     closed_by: Option<UserId>,
     closer_name: Option<String>,
     closed_at: Option<Timestamp>,
-    deeds: String,
+    actions: String,
     created_at: Timestamp,
     workspace_id: Option<WorkspaceId>,
     conversation_kind: Option<String>,
@@ -148,12 +148,12 @@ impl TryFrom<Row> for view::Report {
             }),
             _ => None,
         };
-        let deeds = row.deeds.split(',').filter(|deed| !deed.is_empty());
+        let deeds = row.actions.split(',').filter(|deed| !deed.is_empty());
         Ok(Self {
             id: row.id,
             status: row.status.parse().map_err(AppError::internal)?,
             reason: row.reason.parse().map_err(AppError::internal)?,
-            words: row.words,
+            words: row.comment,
             reporter: view::ReportPerson { id: row.reporter_id, name: row.reporter_name },
             message_id: row.message_id,
             author,
@@ -165,8 +165,8 @@ impl TryFrom<Row> for view::Report {
             sent_at: row.sent_at,
             reports: row.reports.unsigned_abs(),
             earlier: row.earlier.unsigned_abs(),
-            assigned_to: person(row.taken_by, row.taker_name),
-            taken_at: row.taken_at,
+            assigned_to: person(row.assigned_to, row.taker_name),
+            taken_at: row.assigned_at,
             closed_by: person(row.closed_by, row.closer_name),
             closed_at: row.closed_at,
             actions: deeds.map(|deed| deed.parse().map_err(AppError::internal)).collect::<Result<_, _>>()?,
@@ -191,7 +191,7 @@ fn shown() -> String {
          LEFT JOIN users reporter ON reporter.id = r.reporter_id AND NOT reporter.is_deleted \
          LEFT JOIN users author ON r.author_kind = 'user' AND author.id = r.author_id AND NOT author.is_deleted \
          LEFT JOIN assistants assistant ON r.author_kind = 'assistant' AND assistant.id = r.author_id \
-         LEFT JOIN users taker ON taker.id = r.taken_by AND NOT taker.is_deleted \
+         LEFT JOIN users taker ON taker.id = r.assigned_to AND NOT taker.is_deleted \
          LEFT JOIN users closer ON closer.id = r.closed_by AND NOT closer.is_deleted"
     )
 }
@@ -251,8 +251,7 @@ pub async fn take<C: ConnectionTrait>(
     by: Option<UserId>,
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let sql =
-        "UPDATE message_reports SET status = $2, taken_by = $3, taken_at = $4 WHERE id = $1 AND status <> 'closed'";
+    let sql = "UPDATE message_reports SET status = $2, assigned_to = $3, assigned_at = $4 WHERE id = $1 AND status <> 'closed'";
     let status = if by.is_some() { ReportStatus::Taken } else { ReportStatus::Open };
     let values = vec![id.into(), status.as_str().into(), by.into(), by.map(|_| now).into()];
     Ok(raw::execute(db, sql, values).await? > 0)
@@ -266,7 +265,7 @@ pub async fn close<C: ConnectionTrait>(
     deeds: &[ReportDeed],
     now: Timestamp,
 ) -> Result<u64, AppError> {
-    let sql = "UPDATE message_reports SET status = 'closed', excerpt = NULL, closed_by = $2, closed_at = $3, deeds = $4 \
+    let sql = "UPDATE message_reports SET status = 'closed', excerpt = NULL, closed_by = $2, closed_at = $3, actions = $4 \
                WHERE message_id = $1 AND status <> 'closed'";
     let deeds = deeds.iter().map(|deed| deed.as_str()).collect::<Vec<_>>().join(",");
     raw::execute(db, sql, vec![message.into(), by.into(), now.into(), deeds.into()]).await
@@ -311,18 +310,18 @@ pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<
 #[derive(Clone, Debug)]
 pub struct NewWarning {
     pub user_id: UserId,
-    pub given_by: UserId,
+    pub issued_by: UserId,
     pub warning: view::Warning,
 }
 
 pub async fn warn<C: ConnectionTrait>(db: &C, new: &NewWarning) -> Result<(), AppError> {
-    let sql = "INSERT INTO user_warnings (id, user_id, given_by, message_id, conversation_id, reason, words, created_at) \
+    let sql = "INSERT INTO user_warnings (id, user_id, issued_by, message_id, conversation_id, reason, comment, created_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let warning = &new.warning;
     let values = vec![
         warning.id.into(),
         new.user_id.into(),
-        new.given_by.into(),
+        new.issued_by.into(),
         warning.message_id.into(),
         warning.conversation_id.into(),
         warning.reason.as_str().into(),
@@ -336,7 +335,7 @@ pub async fn warn<C: ConnectionTrait>(db: &C, new: &NewWarning) -> Result<(), Ap
 struct WarningRow {
     id: WarningId,
     reason: String,
-    words: Option<String>,
+    comment: Option<String>,
     message_id: Option<MessageId>,
     conversation_id: Option<ConversationId>,
     seen_at: Option<Timestamp>,
@@ -347,9 +346,9 @@ impl TryFrom<WarningRow> for view::Warning {
     type Error = AppError;
 
     fn try_from(row: WarningRow) -> Result<Self, AppError> {
-        let WarningRow { id, reason, words, message_id, conversation_id, seen_at, created_at } = row;
+        let WarningRow { id, reason, comment, message_id, conversation_id, seen_at, created_at } = row;
         let reason = reason.parse().map_err(AppError::internal)?;
-        Ok(Self { id, reason, words, message_id, conversation_id, seen_at, created_at })
+        Ok(Self { id, reason, words: comment, message_id, conversation_id, seen_at, created_at })
     }
 }
 
@@ -363,7 +362,7 @@ pub async fn warnings<C: ConnectionTrait>(
     let unseen = if only_unseen { " AND seen_at IS NULL" } else { "" };
     let rows = format!("FROM user_warnings WHERE user_id = $1{unseen}");
     let sql = format!(
-        "SELECT id, reason, words, message_id, conversation_id, seen_at, created_at {rows} ORDER BY created_at DESC, id DESC \
+        "SELECT id, reason, comment, message_id, conversation_id, seen_at, created_at {rows} ORDER BY created_at DESC, id DESC \
          LIMIT {} OFFSET {}",
         page.page_size,
         page.offset()
@@ -385,7 +384,7 @@ pub async fn see<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<Option<view::Warning>, AppError> {
     let sql = "UPDATE user_warnings SET seen_at = COALESCE(seen_at, $3) WHERE id = $1 AND user_id = $2 \
-               RETURNING id, reason, words, message_id, conversation_id, seen_at, created_at";
+               RETURNING id, reason, comment, message_id, conversation_id, seen_at, created_at";
     let found: Option<WarningRow> = raw::find_one(db, sql, vec![id.into(), user.into(), now.into()]).await?;
     found.map(TryInto::try_into).transpose()
 }
@@ -407,7 +406,7 @@ pub async fn turns<C: ConnectionTrait>(
         asked.iter().map(|(conversation, user)| [conversation.0.into(), user.0.into()]),
     );
     let sql = format!(
-        "SELECT t.conversation_id, t.user_id, t.at FROM {} JOIN slow_turns t ON t.conversation_id = w.conversation_id AND t.user_id = w.user_id",
+        "SELECT t.conversation_id, t.user_id, t.posted_at AS at FROM {} JOIN slow_mode_posts t ON t.conversation_id = w.conversation_id AND t.user_id = w.user_id",
         asked.table()
     );
     let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
@@ -417,11 +416,11 @@ pub async fn turns<C: ConnectionTrait>(
 /// Notes when people wrote.
 pub fn take_turns(turns: &BTreeMap<(ConversationId, UserId), Timestamp>) -> Piece {
     static UPSERT: Change<3> = Change::new(
-        [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Int("at")],
-        "INSERT INTO slow_turns (conversation_id, user_id, at) SELECT w.conversation_id, w.user_id, w.at FROM {} WHERE TRUE \
-         ON CONFLICT (conversation_id, user_id) DO UPDATE SET at = excluded.at",
-        "INSERT INTO slow_turns (conversation_id, user_id, at) VALUES (?, ?, ?) \
-         ON CONFLICT (conversation_id, user_id) DO UPDATE SET at = excluded.at",
+        [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Int("posted_at")],
+        "INSERT INTO slow_mode_posts (conversation_id, user_id, posted_at) SELECT w.conversation_id, w.user_id, w.posted_at FROM {} WHERE TRUE \
+         ON CONFLICT (conversation_id, user_id) DO UPDATE SET posted_at = excluded.posted_at",
+        "INSERT INTO slow_mode_posts (conversation_id, user_id, posted_at) VALUES (?, ?, ?) \
+         ON CONFLICT (conversation_id, user_id) DO UPDATE SET posted_at = excluded.posted_at",
     );
     UPSERT.piece(turns.iter().map(|((conversation, user), at)| [conversation.0.into(), user.0.into(), at.0.into()]))
 }

@@ -191,15 +191,15 @@ pub async fn mark_event<C: ConnectionTrait>(
     gateway: &str,
     event_id: &str,
     payment_id: Option<Uuid>,
-    waits_for: Option<&str>,
+    awaited_subject: Option<&str>,
     applied_at: Option<Timestamp>,
 ) -> Result<(), AppError> {
-    let sql = "UPDATE payment_events SET payment_id = $1, waits_for = $2, charge = $3, applied_at = $4 \
+    let sql = "UPDATE payment_events SET payment_id = $1, awaited_subject = $2, charge = $3, applied_at = $4 \
                WHERE gateway = $5 AND event_id = $6";
-    let charge = waits_for.filter(|_| applied_at.is_none()).and_then(|what| what.strip_prefix("charge:"));
+    let charge = awaited_subject.filter(|_| applied_at.is_none()).and_then(|what| what.strip_prefix("charge:"));
     let values = [
         payment_id.into(),
-        waits_for.map(str::to_owned).into(),
+        awaited_subject.map(str::to_owned).into(),
         charge.map(str::to_owned).into(),
         applied_at.map(|at| at.0).into(),
         gateway.into(),
@@ -225,12 +225,12 @@ pub async fn events_of<C: ConnectionTrait>(
 pub async fn waiting<C: ConnectionTrait>(
     txn: &C,
     gateway: &str,
-    waits_for: Vec<String>,
+    awaited_subject: Vec<String>,
 ) -> Result<Vec<payment_event::Model>, AppError> {
     use payment_event::Column;
     payment_event::Entity::find()
         .filter(Column::Gateway.eq(gateway))
-        .filter(Column::WaitsFor.is_in(waits_for))
+        .filter(Column::AwaitedSubject.is_in(awaited_subject))
         .filter(Column::AppliedAt.is_null())
         .order_by_asc(Column::VerifiedAt)
         .all(txn)
@@ -305,14 +305,14 @@ pub async fn put_refund<C: ConnectionTrait>(txn: &C, row: payment_refund::Model)
             Column::Credits,
             Column::State,
             Column::CheckAt,
-            Column::Tries,
+            Column::Attempts,
             Column::UnknownSince,
             Column::LastAnswer,
-            Column::ToldAt,
+            Column::ReportedAt,
             Column::Reversals,
-            Column::NoteYear,
-            Column::NoteNumber,
-            Column::DoneAt,
+            Column::CreditNoteYear,
+            Column::CreditNoteNumber,
+            Column::RefundedAt,
         ])
         .to_owned();
     let done = payment_refund::Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
@@ -329,7 +329,7 @@ pub async fn disputes<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Ve
 pub async fn put_dispute<C: ConnectionTrait>(txn: &C, row: payment_dispute::Model) -> Result<(), AppError> {
     use payment_dispute::Column;
     let again = OnConflict::columns([Column::PaymentId, Column::Reference])
-        .update_columns([Column::Credits, Column::State, Column::ToldAmount, Column::ToldCurrency])
+        .update_columns([Column::Credits, Column::State, Column::ReportedAmount, Column::ReportedCurrency])
         .to_owned();
     let done = payment_dispute::Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
     done.await.map_err(app_error)?;
@@ -377,13 +377,13 @@ pub async fn switches<C: ConnectionTrait>(db: &C) -> Result<Vec<(String, bool)>,
         gateway: String,
         enabled: bool,
     }
-    let statement = Statement::from_string(db.get_database_backend(), "SELECT gateway, enabled FROM payment_switches");
+    let statement = Statement::from_string(db.get_database_backend(), "SELECT gateway, enabled FROM payment_toggles");
     let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| (row.gateway, row.enabled)).collect())
 }
 
 pub async fn put_switch<C: ConnectionTrait>(db: &C, gateway: &str, enabled: bool) -> Result<(), AppError> {
-    let sql = "INSERT INTO payment_switches (gateway, enabled) VALUES ($1, $2) ON CONFLICT (gateway) DO UPDATE SET enabled = excluded.enabled";
+    let sql = "INSERT INTO payment_toggles (gateway, enabled) VALUES ($1, $2) ON CONFLICT (gateway) DO UPDATE SET enabled = excluded.enabled";
     let values = [gateway.into(), enabled.into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     db.execute_raw(statement).await.map_err(app_error)?;

@@ -12,7 +12,7 @@ pub async fn are_on<C: ConnectionTrait>(
     author: UserId,
     conversation: ConversationId,
 ) -> Result<bool, AppError> {
-    let sql = "SELECT 1 AS one FROM previews_off WHERE subject_id = $1 \
+    let sql = "SELECT 1 AS one FROM disabled_previews WHERE subject_id = $1 \
                OR subject_id = (SELECT workspace_id FROM conversations WHERE id = $2) LIMIT 1";
     let statement =
         Statement::from_sql_and_values(db.get_database_backend(), sql, [author.into(), conversation.into()]);
@@ -21,7 +21,7 @@ pub async fn are_on<C: ConnectionTrait>(
 
 /// Whether a person or a workspace has them turned on.
 pub async fn is_on<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<bool, AppError> {
-    let sql = "SELECT 1 AS one FROM previews_off WHERE subject_id = $1";
+    let sql = "SELECT 1 AS one FROM disabled_previews WHERE subject_id = $1";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [subject.into()]);
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_none())
 }
@@ -29,9 +29,9 @@ pub async fn is_on<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<bool, Ap
 /// Turns them on or off for a person or a workspace.
 pub async fn turn<C: ConnectionTrait>(db: &C, subject: Uuid, is_on: bool) -> Result<(), AppError> {
     let sql = if is_on {
-        "DELETE FROM previews_off WHERE subject_id = $1"
+        "DELETE FROM disabled_previews WHERE subject_id = $1"
     } else {
-        "INSERT INTO previews_off (subject_id) VALUES ($1) ON CONFLICT DO NOTHING"
+        "INSERT INTO disabled_previews (subject_id) VALUES ($1) ON CONFLICT DO NOTHING"
     };
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [subject.into()]);
     db.execute_raw(statement).await.map_err(app_error).map(drop)

@@ -49,9 +49,9 @@ pub async fn paid<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) ->
 
 /// What went back.
 pub async fn refunded<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DayOfMoney>, AppError> {
-    let sql = "SELECT r.done_at / 86400000 AS day, p.currency, CAST(SUM(r.amount) AS BIGINT) AS amount, COUNT(*) AS count \
+    let sql = "SELECT r.refunded_at / 86400000 AS day, p.currency, CAST(SUM(r.amount) AS BIGINT) AS amount, COUNT(*) AS count \
                FROM payment_refunds r JOIN payments p ON p.id = r.payment_id \
-               WHERE r.done_at >= $1 AND r.done_at < $2 AND r.state = 'done' GROUP BY 1, 2";
+               WHERE r.refunded_at >= $1 AND r.refunded_at < $2 AND r.state = 'done' GROUP BY 1, 2";
     raw::find(db, sql, vec![from.0.into(), to.0.into()]).await
 }
 

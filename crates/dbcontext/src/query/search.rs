@@ -132,8 +132,8 @@ pub async fn set_file_text<C: ConnectionTrait>(
 
 /// Has the index read the messages again that carry a file.
 pub async fn touch_messages_of<C: ConnectionTrait>(tx: &C, id: UploadId) -> Result<(), AppError> {
-    let sql = "INSERT INTO search_touched (message_id, mark) SELECT message_id, $2 FROM message_uploads WHERE upload_id = $1 \
-               ON CONFLICT (message_id) DO UPDATE SET mark = excluded.mark";
+    let sql = "INSERT INTO search_reindex_queue (message_id, revision) SELECT message_id, $2 FROM message_uploads WHERE upload_id = $1 \
+               ON CONFLICT (message_id) DO UPDATE SET revision = excluded.revision";
     raw::run(tx, sql, vec![id.into(), Uuid::now_v7().into()]).await
 }
 
@@ -141,12 +141,12 @@ pub async fn touch_messages_of<C: ConnectionTrait>(tx: &C, id: UploadId) -> Resu
 #[derive(Clone, Copy, Debug, FromQueryResult)]
 pub struct Touched {
     pub message_id: MessageId,
-    pub mark: Uuid,
+    pub revision: Uuid,
 }
 
 /// Some of the messages that the index is to read again.
 pub async fn touched<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<Touched>, AppError> {
-    let sql = format!("SELECT message_id, mark FROM search_touched LIMIT {limit}");
+    let sql = format!("SELECT message_id, revision FROM search_reindex_queue LIMIT {limit}");
     let statement = Statement::from_string(db.get_database_backend(), sql);
     Touched::find_by_statement(statement).all(db).await.map_err(app_error)
 }
@@ -154,10 +154,12 @@ pub async fn touched<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<Touch
 /// The index has read them; those that were touched again meanwhile stay.
 pub async fn forget_touched<C: ConnectionTrait>(db: &C, touched: &[Touched]) -> Result<(), AppError> {
     let backend = db.get_database_backend();
-    let columns = [Column::Uuid("id"), Column::Uuid("mark")];
-    let rows = Rows::new(backend, columns, touched.iter().map(|one| [one.message_id.0.into(), one.mark.into()]));
-    let sql =
-        format!("DELETE FROM search_touched WHERE (message_id, mark) IN (SELECT w.id, w.mark FROM {})", rows.table());
+    let columns = [Column::Uuid("id"), Column::Uuid("revision")];
+    let rows = Rows::new(backend, columns, touched.iter().map(|one| [one.message_id.0.into(), one.revision.into()]));
+    let sql = format!(
+        "DELETE FROM search_reindex_queue WHERE (message_id, revision) IN (SELECT w.id, w.revision FROM {})",
+        rows.table()
+    );
     db.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
     Ok(())
 }

@@ -317,7 +317,7 @@ async fn the_jobs_of_something_are_found_without_all_that_wait() {
     jobs::hasten(&db, "answer", Uuid::now_v7()).await.unwrap();
     db.has("jobs USING INDEX jobs_subject (subject=?)");
     jobs::unfinished(&db, "export").await.unwrap();
-    db.has("jobs USING INDEX jobs_lane (lane=?)");
+    db.has("jobs USING INDEX jobs_concurrency_key (concurrency_key=?)");
     jobs::remove_all(&db, "mail", Uuid::now_v7()).await.unwrap();
     let steps = db.take();
     assert!(!steps.contains("SCAN"), "{steps}");
@@ -338,10 +338,10 @@ async fn what_is_removed_is_found_by_its_key() {
     db.has("SEARCH credit_holds USING INDEX sqlite_autoindex_credit_holds_1 (id=?)");
     budgets::remove_expired(&db, &[id], Timestamp(5)).await.unwrap();
     db.has("SEARCH budget_holds USING INDEX sqlite_autoindex_budget_holds_1 (id=?)");
-    super::search::forget_touched(&db, &[super::search::Touched { message_id: MessageId(id), mark: id }])
+    super::search::forget_touched(&db, &[super::search::Touched { message_id: MessageId(id), revision: id }])
         .await
         .unwrap();
-    db.has("SEARCH search_touched USING INDEX sqlite_autoindex_search_touched_1 (message_id=?)");
+    db.has("SEARCH search_reindex_queue USING INDEX sqlite_autoindex_search_reindex_queue_1 (message_id=?)");
     mail_tokens::remove(&db, id).await.unwrap();
     db.has("SEARCH mail_tokens USING INDEX mail_tokens_subject (purpose=? AND subject=?)");
 }

@@ -25,15 +25,15 @@ pub struct ToolCallRow {
     pub tool: String,
     pub title: Option<String>,
     pub arguments: String,
-    /// What the model wanted, where whoever asked has changed it.
-    pub asked_arguments: Option<String>,
+    /// Model's arguments, if the user has edited them.
+    pub model_arguments: Option<String>,
     pub status: String,
     pub result: Option<String>,
     /// Of the result.
     pub picture_count: i32,
     pub is_repeatable: bool,
-    pub asker_id: UserId,
-    pub text_at: i64,
+    pub requested_by: UserId,
+    pub text_offset: i64,
     pub attempt: i32,
     pub asked_at: Timestamp,
     pub expires_at: Option<Timestamp>,
@@ -43,7 +43,7 @@ pub struct ToolCallRow {
 
 /// Without the pictures of results, which are many bytes.
 const COLUMNS: &str = "t.id, t.message_id, t.version, t.round, t.place, t.call_id, t.function, t.signature, t.server_id, t.server, t.tool, \
-    t.title, t.arguments, t.asked_arguments, t.status, t.result, t.picture_count, t.is_repeatable, t.asker_id, t.text_at, t.attempt, t.asked_at, t.expires_at, \
+    t.title, t.arguments, t.model_arguments, t.status, t.result, t.picture_count, t.is_repeatable, t.requested_by, t.text_offset, t.attempt, t.asked_at, t.expires_at, \
     t.started_at, t.ended_at";
 
 /// The pictures of a result, as JSON.
@@ -66,13 +66,13 @@ impl TryFrom<ToolCallRow> for view::ToolCall {
             tool: row.tool,
             title: row.title,
             status,
-            is_edited: row.asked_arguments.is_some(),
+            is_edited: row.model_arguments.is_some(),
             may_remember: status == ToolCallStatus::Waiting,
             arguments: row.arguments,
             result: row.result,
             pictures: row.picture_count.unsigned_abs(),
-            at: row.text_at.unsigned_abs(),
-            asker_id: row.asker_id,
+            at: row.text_offset.unsigned_abs(),
+            asker_id: row.requested_by,
             expires_at: row.expires_at.filter(|_| status == ToolCallStatus::Waiting),
             duration_ms: row.started_at.zip(row.ended_at).map(duration),
         })
@@ -98,8 +98,8 @@ pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<ToolCallRow>) -> Resul
         Column::Text("status"),
         Column::Text("result"),
         Column::Int("is_repeatable"),
-        Column::Uuid("asker_id"),
-        Column::Int("text_at"),
+        Column::Uuid("requested_by"),
+        Column::Int("text_offset"),
         Column::Int("asked_at"),
         Column::Int("expires_at"),
         Column::Int("ended_at"),
@@ -122,8 +122,8 @@ pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<ToolCallRow>) -> Resul
             row.status.into(),
             row.result.into(),
             i64::from(row.is_repeatable).into(),
-            row.asker_id.0.into(),
-            row.text_at.into(),
+            row.requested_by.0.into(),
+            row.text_offset.into(),
             row.asked_at.0.into(),
             row.expires_at.map(|at| at.0).into(),
             row.ended_at.map(|at| at.0).into(),
@@ -132,9 +132,9 @@ pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<ToolCallRow>) -> Resul
     let rows = Rows::new(db.get_database_backend(), columns, rows);
     let sql = format!(
         "INSERT INTO tool_calls (id, message_id, version, round, place, call_id, function, signature, server_id, server, tool, title, \
-           arguments, status, result, is_repeatable, asker_id, text_at, attempt, asked_at, expires_at, ended_at) \
+           arguments, status, result, is_repeatable, requested_by, text_offset, attempt, asked_at, expires_at, ended_at) \
          SELECT w.id, w.message_id, w.version, w.round, w.place, w.call_id, w.function, w.signature, w.server_id, w.server, w.tool, \
-           w.title, w.arguments, w.status, w.result, w.is_repeatable = 1, w.asker_id, w.text_at, 0, w.asked_at, w.expires_at, w.ended_at \
+           w.title, w.arguments, w.status, w.result, w.is_repeatable = 1, w.requested_by, w.text_offset, 0, w.asked_at, w.expires_at, w.ended_at \
          FROM {}",
         rows.table()
     );
@@ -210,7 +210,7 @@ pub async fn decide<C: ConnectionTrait>(
 ) -> Result<bool, AppError> {
     if let Some(arguments) = arguments {
         let sql =
-            "UPDATE tool_calls SET asked_arguments = arguments, arguments = $2 WHERE id = $1 AND status = 'waiting'";
+            "UPDATE tool_calls SET model_arguments = arguments, arguments = $2 WHERE id = $1 AND status = 'waiting'";
         change(db, sql, vec![id.into(), arguments.into()]).await?;
     }
     let sql = "UPDATE tool_calls SET status = $2, result = $3, ended_at = CASE WHEN $2 = 'queued' THEN NULL ELSE CAST($4 AS bigint) END \

@@ -82,8 +82,8 @@ pub struct NewUpload {
     pub kind: UploadKind,
     pub media_type: String,
     pub size: Option<i64>,
-    /// Space that it takes while its size is not known.
-    pub reserved: Option<i64>,
+    /// Bytes reserved while the size is unknown.
+    pub reserved_bytes: Option<i64>,
     /// As JSON.
     pub peaks: Option<String>,
     pub duration_ms: Option<i64>,
@@ -93,7 +93,7 @@ pub struct NewUpload {
 
 pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), AppError> {
     let sql = "INSERT INTO uploads (id, owner_id, name, kind, media_type, size, peaks, duration_ms, status, created_at, \
-               transcript_state, reserved, search_name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+               transcript_state, reserved_bytes, search_name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let values = vec![
         new.id.into(),
         new.owner.into(),
@@ -106,7 +106,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), A
         UploadStatus::Pending.as_str().into(),
         new.created_at.into(),
         new.transcript_state.map(TranscriptState::as_str).into(),
-        new.reserved.into(),
+        new.reserved_bytes.into(),
         ::search::folded_line(&new.name).into(),
     ];
     raw::run(db, sql, values).await
@@ -131,7 +131,7 @@ pub async fn metadata<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<Option
 /// Says how much space a file takes that is still coming; `false` where it does not come any more.
 pub async fn reserve<C: ConnectionTrait>(db: &C, id: UploadId, bytes: i64) -> Result<bool, AppError> {
     let sql = format!(
-        "UPDATE uploads SET reserved = $2 WHERE id = $1 AND status = '{}' AND removed_at IS NULL",
+        "UPDATE uploads SET reserved_bytes = $2 WHERE id = $1 AND status = '{}' AND removed_at IS NULL",
         UploadStatus::Pending
     );
     Ok(raw::execute(db, &sql, vec![id.into(), bytes.into()]).await? > 0)
@@ -178,7 +178,7 @@ pub async fn unsent<C: ConnectionTrait>(
     since: Timestamp,
     but: Option<UploadId>,
 ) -> Result<i64, AppError> {
-    let sql = "SELECT CAST(COALESCE(SUM(COALESCE(u.size, u.reserved)), 0) AS BIGINT) AS bytes FROM uploads u \
+    let sql = "SELECT CAST(COALESCE(SUM(COALESCE(u.size, u.reserved_bytes)), 0) AS BIGINT) AS bytes FROM uploads u \
                WHERE u.id IN (SELECT id FROM uploads WHERE owner_id = $1 AND created_at > $2 UNION SELECT s.upload_id \
                  FROM scheduled_uploads s JOIN scheduled_messages m ON m.id = s.scheduled_id WHERE m.user_id = $1) \
                AND u.owner_id = $1 AND u.id <> $3 AND u.removed_at IS NULL AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id) \
@@ -190,7 +190,7 @@ pub async fn unsent<C: ConnectionTrait>(
 
 /// Bytes of all files of somebody's that are there or were announced, but for one.
 pub async fn bytes_of<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<UploadId>) -> Result<i64, AppError> {
-    let sql = "SELECT CAST(COALESCE(SUM(COALESCE(size, reserved)), 0) AS BIGINT) AS bytes FROM uploads \
+    let sql = "SELECT CAST(COALESCE(SUM(COALESCE(size, reserved_bytes)), 0) AS BIGINT) AS bytes FROM uploads \
                WHERE owner_id = $1 AND removed_at IS NULL AND id <> $2";
     bytes(db, sql, vec![owner.into(), but.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
@@ -553,8 +553,8 @@ pub async fn claim_joining<C: ConnectionTrait>(
     until: Timestamp,
 ) -> Result<bool, AppError> {
     let sql = format!(
-        "UPDATE uploads SET joining_until = $3 WHERE id = $1 AND status = '{}' AND removed_at IS NULL \
-         AND (joining_until IS NULL OR joining_until <= $2)",
+        "UPDATE uploads SET assembly_lease_until = $3 WHERE id = $1 AND status = '{}' AND removed_at IS NULL \
+         AND (assembly_lease_until IS NULL OR assembly_lease_until <= $2)",
         UploadStatus::Pending
     );
     Ok(raw::execute(db, &sql, vec![id.into(), now.into(), until.into()]).await? > 0)
@@ -562,7 +562,7 @@ pub async fn claim_joining<C: ConnectionTrait>(
 
 /// Holds a claim for longer; none: gives it up. Only whoever has it does so.
 pub async fn hold_joining<C: ConnectionTrait>(db: &C, id: UploadId, until: Option<Timestamp>) -> Result<(), AppError> {
-    let sql = "UPDATE uploads SET joining_until = $2 WHERE id = $1 AND joining_until IS NOT NULL";
+    let sql = "UPDATE uploads SET assembly_lease_until = $2 WHERE id = $1 AND assembly_lease_until IS NOT NULL";
     raw::run(db, sql, vec![id.into(), until.into()]).await
 }
 

@@ -50,7 +50,7 @@ pub fn insert(requests: &[Model]) -> Piece {
             Column::Uuid("user_id"),
             Column::Uuid("workspace_id"),
             Column::Text("endpoint"),
-            Column::Text("asked_model"),
+            Column::Text("requested_model"),
             Column::Text("model"),
             Column::Text("deployment"),
             Column::Int("input_tokens"),
@@ -65,7 +65,7 @@ pub fn insert(requests: &[Model]) -> Piece {
             Column::Int("status"),
             Column::Int("first_token_ms"),
             Column::Int("duration_ms"),
-            Column::Int("tries"),
+            Column::Int("attempts"),
         ],
     );
     let rows = requests.iter().map(|request| {
@@ -77,7 +77,7 @@ pub fn insert(requests: &[Model]) -> Piece {
             request.user_id.0.into(),
             request.workspace_id.map(|id| id.0).into(),
             request.endpoint.clone().into(),
-            request.asked_model.clone().into(),
+            request.requested_model.clone().into(),
             request.model.clone().into(),
             request.deployment.clone().into(),
             request.input_tokens.into(),
@@ -92,7 +92,7 @@ pub fn insert(requests: &[Model]) -> Piece {
             request.status.into(),
             request.first_token_ms.into(),
             request.duration_ms.into(),
-            request.tries.into(),
+            request.attempts.into(),
         ]
     });
     INSERT.piece(rows)

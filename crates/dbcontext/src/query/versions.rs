@@ -80,7 +80,7 @@ pub async fn keep_beside<C: ConnectionTrait>(
     let sql = "INSERT INTO message_versions (message_id, version, content, status, reason, model, answer, tool_calls) \
                SELECT $1, $3, content, status, reason, model, answer, tool_calls FROM messages WHERE id = $2";
     raw::run(db, sql, values()).await?;
-    for table in ["tool_calls", "message_thoughts"] {
+    for table in ["tool_calls", "message_reasoning"] {
         let sql = format!("UPDATE {table} SET message_id = $1, version = $3 WHERE message_id = $2");
         raw::run(db, &sql, values()).await?;
     }
@@ -105,11 +105,10 @@ pub async fn set_text<C: ConnectionTrait>(db: &C, id: MessageId, content: &str) 
 
 /// Keeps what the model thought before the version of an answer that is shown; nothing is kept of none.
 pub async fn keep_thoughts<C: ConnectionTrait>(db: &C, id: MessageId, thoughts: Option<&str>) -> Result<(), AppError> {
-    let sql =
-        "DELETE FROM message_thoughts WHERE message_id = $1 AND version = (SELECT version FROM messages WHERE id = $1)";
+    let sql = "DELETE FROM message_reasoning WHERE message_id = $1 AND version = (SELECT version FROM messages WHERE id = $1)";
     raw::run(db, sql, vec![id.into()]).await?;
     let Some(thoughts) = thoughts else { return Ok(()) };
-    let sql = "INSERT INTO message_thoughts (message_id, version, content) SELECT id, version, $2 FROM messages WHERE id = $1";
+    let sql = "INSERT INTO message_reasoning (message_id, version, content) SELECT id, version, $2 FROM messages WHERE id = $1";
     raw::run(db, sql, vec![id.into(), thoughts.into()]).await
 }
 
@@ -119,7 +118,7 @@ pub async fn thoughts<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Optio
     struct Row {
         content: String,
     }
-    let sql = "SELECT t.content FROM message_thoughts t JOIN messages m ON m.id = t.message_id AND m.version = t.version WHERE m.id = $1";
+    let sql = "SELECT t.content FROM message_reasoning t JOIN messages m ON m.id = t.message_id AND m.version = t.version WHERE m.id = $1";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
     Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.content))
 }
@@ -127,7 +126,7 @@ pub async fn thoughts<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Optio
 /// Whether an answer with this concurrency key is waited for: its job has not ended, and neither has its message.
 pub async fn is_answering<C: ConnectionTrait>(db: &C, concurrency_key: &str) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM jobs j LEFT JOIN messages m ON m.id = j.subject \
-               WHERE j.lane = $1 AND j.due_at IS NOT NULL AND (m.id IS NULL OR m.status = 'streaming') LIMIT 1";
+               WHERE j.concurrency_key = $1 AND j.due_at IS NOT NULL AND (m.id IS NULL OR m.status = 'streaming') LIMIT 1";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [concurrency_key.into()]);
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }

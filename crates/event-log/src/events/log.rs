@@ -62,8 +62,11 @@ mod tests {
             presence: None,
             last_seen: None,
         };
-        let bodies =
-            [DurableBody::MemberAdded { member }, DurableBody::MemberRemoved { user_id }, DurableBody::ConversationDeleted {}];
+        let bodies = [
+            DurableBody::MemberAdded { member },
+            DurableBody::MemberRemoved { user_id },
+            DurableBody::ConversationDeleted {},
+        ];
         for (seq, body) in (1..).zip(bodies) {
             let event = Event::Durable { conversation_id, seq, body };
             let told = Envelope::seal(&event, Topic::Conversation(conversation_id), Timestamp(5)).unwrap();
@@ -73,7 +76,7 @@ mod tests {
                 kind: event.kind().to_owned(),
                 payload: String::from_utf8(told.payload.to_vec()).unwrap(),
                 created_at: Timestamp(5),
-                group_id: None,
+                outbox_id: None,
             };
             assert_eq!(envelope(row).unwrap(), told);
         }

@@ -1,7 +1,7 @@
 //! The relay publishes again what was committed and may not have been published, because the instance that wrote it died in between or
 //! Redis was away.
 //!
-//! Every instance runs one. The writer stores an outbox entry with each batch (`event_groups`) and removes it once Redis has the events;
+//! Every instance runs one. The writer stores an outbox entry with each batch (`event_outbox`) and removes it once Redis has the events;
 //! what is still there after a little while is published again by whoever finds it first. Receivers drop what they have.
 
 use std::{sync::Arc, time::Duration};
@@ -140,7 +140,7 @@ mod tests {
         let core = stage.core_on(config, Arc::new(Away(MemoryBus::new()))).await.unwrap();
         let (cut_off, back) = (on(core).await, instance(&stage).await);
         for _ in 0..3 {
-            let entry = "INSERT INTO event_groups (id, created_at) VALUES (randomblob(16), 0)";
+            let entry = "INSERT INTO event_outbox (id, created_at) VALUES (randomblob(16), 0)";
             back.db.writer().execute_unprepared(entry).await.unwrap();
         }
         let mut most = BATCH;

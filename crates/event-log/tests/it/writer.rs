@@ -113,8 +113,8 @@ async fn a_group_is_noted_until_its_news_has_gone_out() {
             fixture.send(conversation, fixture.people[0], &format!("c{n}"), "x").await.unwrap();
         }
         // The notes go with the next group, or when it grows quiet.
-        stage::until(async || fixture.count("event_groups").await == 0).await;
-        assert_eq!(fixture.count("conversation_events WHERE group_id IS NULL").await, 0);
+        stage::until(async || fixture.count("event_outbox").await == 0).await;
+        assert_eq!(fixture.count("conversation_events WHERE outbox_id IS NULL").await, 0);
     }
 }
 
@@ -205,7 +205,8 @@ async fn what_waits_together_is_committed_together() {
             async move { fixture.send(conversation, fixture.people[n % 3], &client_id, "x").await.unwrap() }
         });
         futures_util::future::join_all(sends).await;
-        let groups = fixture.count("(SELECT DISTINCT group_id FROM conversation_events WHERE seq > 0) AS groups").await;
+        let groups =
+            fixture.count("(SELECT DISTINCT outbox_id FROM conversation_events WHERE seq > 0) AS groups").await;
         assert!(groups <= 8, "512 messages in {groups} transactions");
     }
 }
@@ -294,7 +295,7 @@ async fn acknowledged_outbox_entries_are_removed_however_much_the_bus_says() {
     });
     let chat = fixture.open(&fixture.people).await;
     fixture.send(chat, fixture.people[0], "one", "hello").await.unwrap();
-    stage::until(async || fixture.count("event_groups").await == 0).await;
+    stage::until(async || fixture.count("event_outbox").await == 0).await;
     chatter.abort();
 }
 

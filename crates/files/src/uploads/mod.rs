@@ -148,7 +148,7 @@ async fn announce(service: &FilesService, by: &Principal, announced: Announced) 
         kind,
         media_type,
         size,
-        reserved: None,
+        reserved_bytes: None,
         peaks,
         duration_ms,
         transcript_state: transcript_state(service, kind),
@@ -157,7 +157,7 @@ async fn announce(service: &FilesService, by: &Principal, announced: Announced) 
     let _slot = service.work.disk.acquire_for_job(WorkOwner::user(by.user_id)).await;
     let tx = service.db.begin().await.map_err(app_error)?;
     let taken = space::take(service, &tx, by.user_id, size).await?;
-    new.reserved = size.is_none().then_some(taken);
+    new.reserved_bytes = size.is_none().then_some(taken);
     rows::insert(&tx, &new).await?;
     jobs::ask_after(&tx, now, &SweepJob::Upload(new.id), UNSENT).await?;
     tx.commit().await.map_err(app_error)?;

@@ -42,7 +42,7 @@ pub async fn keep_preview(
         kind: UploadKind::Preview,
         media_type: picture.media_type.to_owned(),
         size: i64::try_from(picture.bytes.len()).ok(),
-        reserved: None,
+        reserved_bytes: None,
         peaks: None,
         duration_ms: None,
         transcript_state: None,

@@ -31,7 +31,7 @@ pub(crate) fn view(service: &GatewayService, id: BudgetId, mut row: budget::Mode
     let period = period_of(&row);
     let (unused, owed) = service.billing.holds.unseen(id.into());
     let held = (row.held - unused).max(MicroCredits::ZERO);
-    Budget { limit: row.most, period, spent: row.spent + owed, held, resets_at: resets_at(period, now) }
+    Budget { limit: row.spending_limit, period, spent: row.spent + owed, held, resets_at: resets_at(period, now) }
 }
 
 /// Sets a budget, or sets it anew, in the caller's transaction. What was spent in the period before counts.
@@ -55,7 +55,7 @@ pub(crate) async fn put<C: ConnectionTrait>(
     let row = budget::Model {
         scope: id.scope.as_str().to_owned(),
         scope_id: id.id,
-        most: limit.limit,
+        spending_limit: limit.limit,
         period: limit.period.as_str().to_owned(),
         period_start,
         spent,

@@ -191,8 +191,8 @@ impl Watch {
                 instance_id: service.instance_id,
                 began_at,
                 ended_at,
-                felt: i64::try_from(felt).ok(),
-                people,
+                impact: i64::try_from(felt).ok(),
+                affected_users: people,
             };
             rows::notice(service.db.writer(), row).await?;
             self.news.remove(0);
@@ -234,8 +234,8 @@ pub(super) async fn bury(service: &OpsService) -> Result<(), AppError> {
             instance_id: gone.id,
             began_at: gone.seen_at,
             ended_at: Some(now),
-            felt: instances::read(&gone).and_then(|instance| i64::try_from(instance.connections).ok()),
-            people: None,
+            impact: instances::read(&gone).and_then(|instance| i64::try_from(instance.connections).ok()),
+            affected_users: None,
         };
         let said = async {
             rows::end_of(service.db.writer(), gone.id, gone.seen_at).await?;
@@ -269,22 +269,22 @@ fn together(rows: Vec<IncidentRow>) -> Vec<Incident> {
             Some((incident, noticed)) => {
                 incident.ended_at = incident.ended_at.zip(row.ended_at).map(|(one, other)| one.max(other));
                 incident.impact = match kind {
-                    IncidentKind::DeadLetters => incident.impact.max(row.felt),
+                    IncidentKind::DeadLetters => incident.impact.max(row.impact),
                     _ => incident
                         .impact
-                        .zip(row.felt)
+                        .zip(row.impact)
                         .map(|(one, other)| one.saturating_add(other))
                         .or(incident.impact)
-                        .or(row.felt),
+                        .or(row.impact),
                 };
-                incident.people = incident.people.max(row.people);
+                incident.people = incident.people.max(row.affected_users);
                 if !noticed.contains(&row.instance_id) {
                     noticed.push(row.instance_id);
                 }
             }
             None => {
-                let IncidentRow { detail, began_at, ended_at, felt, people, .. } = row;
-                let incident = Incident { kind, detail, began_at, ended_at, instances: 1, impact: felt, people };
+                let IncidentRow { detail, began_at, ended_at, impact, affected_users: people, .. } = row;
+                let incident = Incident { kind, detail, began_at, ended_at, instances: 1, impact, people };
                 incidents.push((incident, vec![row.instance_id]));
             }
         }
@@ -306,8 +306,8 @@ mod tests {
             instance_id: instance,
             began_at: Timestamp(began),
             ended_at: ended.map(Timestamp),
-            felt,
-            people: felt,
+            impact: felt,
+            affected_users: felt,
         }
     }
 

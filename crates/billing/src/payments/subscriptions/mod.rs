@@ -159,7 +159,7 @@ pub(super) fn course(service: &BillingService, row: &subscription::Model) -> Res
         starts_at: row.starts_at,
         period_end: row.period_end,
         ends_at: row.ends_at,
-        is_reminded: row.reminded >= row.period,
+        is_reminded: row.reminded_period >= row.period,
         is_automatic: is_automatic(service, row),
         attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
         is_charging: row.is_charging,
@@ -324,7 +324,7 @@ pub async fn try_out(service: &BillingService, by: &Principal, plan_id: PlanId) 
         method_id: None,
         attempts: 0,
         is_charging: false,
-        reminded: -1,
+        reminded_period: -1,
         due_at: None,
         updated_at: now,
     };

@@ -69,7 +69,7 @@ async fn advance(service: &BillingService, id: Uuid) -> Result<(), AppError> {
     match due {
         Due::Remind => {
             let letter = reminder(service, &row, &plan)?;
-            row.reminded = row.period;
+            row.reminded_period = row.period;
             mail::post(&tx, now, Recipient::User(row.user_id), letter).await?;
             settle(service, &mut row, now)?;
         }

@@ -215,8 +215,8 @@ async fn check(
         assert_eq!(row.stage == Stage::Paid.as_str(), row.receipt_number.is_some(), "{row:?}");
         numbers.extend(row.receipt_year.zip(row.receipt_number));
         for refund in payment_rows::refunds(service.db.writer(), row.id).await.unwrap() {
-            assert_eq!(refund.state == "done", refund.note_number.is_some(), "{refund:?}");
-            numbers.extend(refund.note_year.zip(refund.note_number));
+            assert_eq!(refund.state == "done", refund.credit_note_number.is_some(), "{refund:?}");
+            numbers.extend(refund.credit_note_year.zip(refund.credit_note_number));
         }
         if row.purpose == "renewal" {
             *renewals.entry(row.period).or_default() += 1;

@@ -179,11 +179,7 @@ impl<'a> Batch<'a> {
     }
 
     /// As [`Self::emit`], for an event that tells its own number.
-    pub fn emit_with(
-        &mut self,
-        id: ConversationId,
-        body: impl FnOnce(i64) -> DurableBody,
-    ) -> Result<i64, AppError> {
+    pub fn emit_with(&mut self, id: ConversationId, body: impl FnOnce(i64) -> DurableBody) -> Result<i64, AppError> {
         let conversation = self.conversation_mut(id)?;
         let seq = conversation.last_seq + 1;
         conversation.last_seq = seq;
@@ -234,7 +230,7 @@ impl<'a> Batch<'a> {
             kind: envelope.kind.clone(),
             payload: String::from_utf8(envelope.payload.to_vec()).map_err(AppError::internal)?,
             created_at: self.now,
-            group_id: self.id,
+            outbox_id: self.id,
             message_id: later_text,
         });
         Ok(envelope)

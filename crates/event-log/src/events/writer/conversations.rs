@@ -42,7 +42,7 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
         last_seq: 0,
         last_no: 0,
         last_activity_at: batch.now,
-        talked_at: batch.now,
+        last_message_at: batch.now,
         created_by: new.created_by,
         created_at: batch.now,
         archived_at: None,
