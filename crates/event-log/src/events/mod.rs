@@ -24,11 +24,9 @@ pub use jobs::{AnswerJob, PreviewJob, TitleJob, TranscribeJob};
 pub use relay::Relay;
 pub use writer::no_such_file;
 pub use writer::{
-    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, ClosePoll, Compare, Convert, CreateConversation,
-    Created, DeleteConversation, DeleteMessage, Depart, EditMessage, EndConversation, FinishAnswer, HandOver,
-    HideMessage, InThread, Limits as WriterLimits, Outcome, OvertakeAnswer, Pin, React, Regenerate, RemoveMember,
-    SendMessage, Sent, SetPreviews, SetRole, SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote,
-    Writer,
+    Actor, AskAgain, BeginAnswer, Change, CreateConversation, Created, DeleteMessage, EditMessage, FinishAnswer,
+    HideMessage, InThread, Limits as WriterLimits, MemberAction, Outcome, Pin, React, SendMessage, Sent, ServerAction,
+    SetPreviews, SetTranscript, Solve, UpdateConversation, Vote, Writer,
 };
 
 use crate::EventLogService;

@@ -13,7 +13,7 @@ use appcore::{
 };
 use dbcontext::{Database, query};
 use event_log::events::{
-    AddMember, AnswerOptions, Change, DeleteMessage, EditMessage, Outcome, SendMessage, UpdateConversation,
+    AnswerOptions, Change, DeleteMessage, EditMessage, MemberAction, Outcome, SendMessage, UpdateConversation,
 };
 use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
 use tokio::{
@@ -105,9 +105,7 @@ async fn by_line() -> Option<(Fixture, Line)> {
 }
 
 fn send(fixture: &Fixture, conversation_id: ConversationId, n: usize) -> Change {
-    Change::Send(SendMessage {
-        conversation_id,
-        sender: fixture.people[n % 3],
+    let send = SendMessage {
         client_id: ClientId::parse(format!("c{n}")).unwrap(),
         content: text("x"),
         reply_to: None,
@@ -119,17 +117,18 @@ fn send(fixture: &Fixture, conversation_id: ConversationId, n: usize) -> Change 
         has_previews: true,
         poll: None,
         asking: AnswerOptions::default(),
-    })
+    };
+    MemberAction::Send(Box::new(send)).by(fixture.people[n % 3], conversation_id)
 }
 
 fn edit(fixture: &Fixture, conversation_id: ConversationId, message_id: MessageId, content: &str) -> Change {
-    let by = fixture.people[0];
     let (content, mentions, here) = (text(content), None, Vec::new());
-    Change::Edit(EditMessage { conversation_id, by, message_id, content, mentions, here })
+    let edit = MemberAction::Edit(EditMessage { message_id, content, mentions, here });
+    edit.by(fixture.people[0], conversation_id)
 }
 
 fn delete(fixture: &Fixture, conversation_id: ConversationId, message_id: MessageId) -> Change {
-    Change::Delete(DeleteMessage { conversation_id, by: fixture.people[0], message_id, has_more: false })
+    MemberAction::Delete(DeleteMessage { message_id, has_more: false }).by(fixture.people[0], conversation_id)
 }
 
 fn text(content: &str) -> Content {
@@ -137,9 +136,7 @@ fn text(content: &str) -> Content {
 }
 
 fn rename(fixture: &Fixture, conversation_id: ConversationId) -> Change {
-    Change::Update(UpdateConversation {
-        conversation_id,
-        by: fixture.people[0],
+    let update = MemberAction::Update(UpdateConversation {
         title: Some(Some("Another".to_owned())),
         posting: None,
         slow_mode_seconds: None,
@@ -148,7 +145,8 @@ fn rename(fixture: &Fixture, conversation_id: ConversationId) -> Change {
         mention_all: None,
         topic: None,
         model: None,
-    })
+    });
+    update.by(fixture.people[0], conversation_id)
 }
 
 /// All of them wait before the writer looks, so they are one batch.
@@ -279,8 +277,8 @@ async fn a_commit_whose_answer_was_lost_is_recognised_and_not_repeated() {
     let mut heard = fixture.bus.listen();
 
     line.cut_after("COMMIT");
-    let add = AddMember { conversation_id: chat, by: anna, user_id: cleo };
-    let added = fixture.writer.submit(Change::AddMember(add)).await.unwrap().member().unwrap();
+    let add = MemberAction::AddMember { user_id: cleo }.by(anna, chat);
+    let added = fixture.writer.submit(add).await.unwrap().member().unwrap();
     assert!(line.has_cut());
     assert_eq!(added.user_id, cleo);
 

@@ -8,7 +8,7 @@ use appcore::{
     text::{ClientId, Content},
 };
 use dbcontext::query;
-use event_log::events::{AddMember, AnswerOptions, Change, Depart, RemoveMember, SendMessage, Sent, Writer};
+use event_log::events::{AnswerOptions, Change, MemberAction, SendMessage, Sent, ServerAction, Writer};
 use sea_orm::{ConnectionTrait, Statement};
 
 use crate::fixture::{Fixture, each, limits, postgres, sqlite};
@@ -125,9 +125,7 @@ fn another_writer(fixture: &Fixture) -> Writer {
 }
 
 fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> Change {
-    Change::Send(SendMessage {
-        conversation_id,
-        sender,
+    let send = SendMessage {
         client_id: ClientId::parse(client_id).unwrap(),
         content: Content::parse("x", 5_000).unwrap(),
         reply_to: None,
@@ -139,7 +137,8 @@ fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> 
         has_previews: true,
         poll: None,
         asking: AnswerOptions::default(),
-    })
+    };
+    MemberAction::Send(Box::new(send)).by(sender, conversation_id)
 }
 
 #[tokio::test]
@@ -188,8 +187,8 @@ async fn nothing_of_somebody_is_written_after_another_writer_has_removed_them() 
                 writer.submit(message(conversation, leaver, &client_id)).await
             }
         }));
-        let leave = RemoveMember { conversation_id: conversation, by: leaver, user_id: leaver };
-        let (_, left) = tokio::join!(sends, other.submit(Change::RemoveMember(leave)));
+        let leave = MemberAction::RemoveMember { user_id: leaver }.by(leaver, conversation);
+        let (_, left) = tokio::join!(sends, other.submit(leave));
         left.unwrap();
         let events = dbcontext::query::events::after(fixture.db.reader(), conversation, 0, 1_000).await.unwrap();
         assert_eq!(events.last().unwrap().kind, "member.removed", "round {round}");
@@ -239,9 +238,7 @@ async fn who_goes_for_good_leaves_what_they_owned_to_somebody_who_stays() {
         let statement = Statement::from_sql_and_values(backend, sql, [anna.into(), cleo.into()]);
         fixture.db.writer().execute_raw(statement).await.unwrap();
         fixture.send(group, anna, "early", "!").await.unwrap();
-        let depart = async |user_id| {
-            fixture.writer.submit(Change::Depart(Depart { conversation_id: group, user_id })).await.map(drop)
-        };
+        let depart = async |user_id| fixture.writer.submit(ServerAction::Depart { user_id }.on(group)).await.map(drop);
         depart(anna).await.unwrap();
         let of = async || query::members::of_conversation(fixture.db.reader(), group).await.unwrap();
         let roles: Vec<_> = of().await.into_iter().map(|member| (member.user_id, member.role)).collect();
@@ -270,8 +267,8 @@ async fn who_goes_for_good_leaves_what_they_owned_to_somebody_who_stays() {
         )
         .await
         .unwrap();
-        let add = AddMember { conversation_id: group, by: cleo, user_id: anna };
-        assert_eq!(fixture.writer.submit(Change::AddMember(add)).await.unwrap_err().code(), Code::NotFound);
+        let add = MemberAction::AddMember { user_id: anna }.by(cleo, group);
+        assert_eq!(fixture.writer.submit(add).await.unwrap_err().code(), Code::NotFound);
 
         depart(ben).await.unwrap();
         depart(cleo).await.unwrap();

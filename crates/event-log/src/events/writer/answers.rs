@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use appcore::{
-    AppError, AssistantId, Code, MessageId, UserId,
+    AppError, AssistantId, Code, ConversationId, MessageId, UserId,
     event::DurableBody,
     view::{Message, MessageStatus, Sender, SenderKind},
 };
@@ -12,13 +12,13 @@ use jobs::Stored as _;
 
 use super::{
     batch::Batch,
-    change::{BeginAnswer, FinishAnswer, Outcome, OvertakeAnswer, Regenerate},
+    change::{Actor, BeginAnswer, FinishAnswer, Outcome},
     comparisons,
     messages::{create, not_archived, target_row},
     removed, threads, versions,
 };
 use crate::events::{
-    jobs::{AnswerJob, TitleJob},
+    jobs::{AnswerJob, AnswerOptions, TitleJob},
     tool_calls,
 };
 
@@ -36,8 +36,11 @@ pub(super) async fn load_open(batch: &mut Batch<'_>, people: BTreeSet<UserId>) -
     Ok(())
 }
 
-pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<Outcome, AppError> {
-    let conversation_id = begin.conversation_id;
+pub(super) async fn begin(
+    batch: &mut Batch<'_>,
+    conversation_id: ConversationId,
+    begin: &BeginAnswer,
+) -> Result<Outcome, AppError> {
     batch.conversation(conversation_id)?;
     if query::messages::get(batch.db, begin.answer_id).await?.is_some() {
         // Deleted by a reader meanwhile: not found, and the job ends.
@@ -80,8 +83,11 @@ pub(super) async fn begin(batch: &mut Batch<'_>, begin: &BeginAnswer) -> Result<
     Ok(Outcome::Message(Box::new(message)))
 }
 
-pub(super) async fn finish(batch: &mut Batch<'_>, finish: &FinishAnswer) -> Result<Outcome, AppError> {
-    let conversation_id = finish.conversation_id;
+pub(super) async fn finish(
+    batch: &mut Batch<'_>,
+    conversation_id: ConversationId,
+    finish: &FinishAnswer,
+) -> Result<Outcome, AppError> {
     let row = target_row(batch, conversation_id, finish.answer_id).await?;
     let beside = row.beside();
     let mut message = Message::try_from(row)?;
@@ -147,10 +153,16 @@ fn ask_title(batch: &mut Batch<'_>, answer: &Message) -> Result<(), AppError> {
     Ok(())
 }
 
-pub(super) async fn regenerate(batch: &mut Batch<'_>, regenerate: &Regenerate) -> Result<Outcome, AppError> {
-    batch.standing(regenerate.conversation_id, regenerate.by)?;
-    not_archived(batch, regenerate.conversation_id)?;
-    let row = target_row(batch, regenerate.conversation_id, regenerate.message_id).await?;
+pub(super) async fn regenerate(
+    batch: &mut Batch<'_>,
+    by: Actor,
+    message_id: MessageId,
+    asking: &AnswerOptions,
+) -> Result<Outcome, AppError> {
+    let Actor { conversation_id, user_id } = by;
+    batch.standing(conversation_id, user_id)?;
+    not_archived(batch, conversation_id)?;
+    let row = target_row(batch, conversation_id, message_id).await?;
     if row.beside().is_some() {
         return Err(Code::NotFound.into());
     }
@@ -163,34 +175,38 @@ pub(super) async fn regenerate(batch: &mut Batch<'_>, regenerate: &Regenerate) -
     if message.status == MessageStatus::Streaming {
         return Err(AppError::refused(Code::WrongState, "The assistant is still answering. Stop it first."));
     }
-    load_open(batch, BTreeSet::from([regenerate.by])).await?;
-    batch.check_open_answers(regenerate.by, 1)?;
+    load_open(batch, BTreeSet::from([user_id])).await?;
+    batch.check_open_answers(user_id, 1)?;
     let job = AnswerJob {
-        conversation_id: message.conversation_id,
+        conversation_id,
         question_id,
         assistant_id: AssistantId(assistant),
         answer_id: message.id,
         beside: None,
-        asking: regenerate.asking.clone(),
+        asking: asking.clone(),
     };
     let is_kept = versions::keep_answer(batch, &mut message).await?;
     if !message.tool_calls.is_empty() {
         query::tool_calls::remove_shown(batch.db, message.id).await?;
         message.tool_calls.clear();
     }
-    batch.ask_answer(&job, regenerate.by)?;
+    batch.ask_answer(&job, user_id)?;
     restart(batch, message, job.asking.model, (None, is_kept)).await
 }
 
 /// Shows what the worker who took an answer over has written, which is longer by now than what was there.
-pub(super) async fn overtake(batch: &mut Batch<'_>, overtake: &OvertakeAnswer) -> Result<Outcome, AppError> {
-    let conversation_id = overtake.conversation_id;
-    let row = target_row(batch, conversation_id, overtake.answer_id).await?;
+pub(super) async fn overtake(
+    batch: &mut Batch<'_>,
+    conversation_id: ConversationId,
+    answer_id: MessageId,
+    content: &str,
+) -> Result<Outcome, AppError> {
+    let row = target_row(batch, conversation_id, answer_id).await?;
     let beside = row.beside();
     let mut message = Message::try_from(row)?;
     batch.conversation(conversation_id)?;
     if message.status == MessageStatus::Streaming {
-        message.content.clone_from(&overtake.content);
+        content.clone_into(&mut message.content);
         query::messages::set_answer(batch.db, message.id, &message.content, message.status, None, None, None).await?;
         tell(batch, &message, (beside, false)).await?;
     }
@@ -226,9 +242,6 @@ async fn tell(
     }
     removed::take_out(batch, message).await?;
     let conversation_id = message.conversation_id;
-    batch.emit(conversation_id, DurableBody::MessageUpdated {
-        message: Box::new(message.clone()),
-        branch_changed,
-    })?;
+    batch.emit(conversation_id, DurableBody::MessageUpdated { message: Box::new(message.clone()), branch_changed })?;
     Ok(())
 }

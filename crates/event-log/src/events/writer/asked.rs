@@ -20,7 +20,7 @@ use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 use super::{
     answers,
     batch::Batch,
-    change::{Change, SendMessage},
+    change::{Actor, Change, SendMessage},
     messages::sends,
 };
 
@@ -41,12 +41,12 @@ const SIGNS: [char; 2] = ['@', '\u{ff20}'];
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     let (mut addressed, mut mentions) = (BTreeSet::new(), Vec::new());
     let mut askers: BTreeSet<UserId> = BTreeSet::new();
-    for send in sends(changes) {
-        let Ok(able) = batch.capabilities(send.conversation_id) else { continue };
-        let mentioned = if able.asks_every_message { Vec::new() } else { mentions_of(send) };
+    for (by, send) in sends(changes) {
+        let Ok(able) = batch.capabilities(by.conversation_id) else { continue };
+        let mentioned = if able.asks_every_message { Vec::new() } else { mentions_of(by, send) };
         if able.asks_every_message || !mentioned.is_empty() {
-            addressed.insert(send.conversation_id);
-            askers.insert(send.sender);
+            addressed.insert(by.conversation_id);
+            askers.insert(by.user_id);
             mentions.extend(mentioned);
         }
     }
@@ -66,8 +66,8 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
 }
 
 /// Who answers a message, at most [`MAX_ASKED`] in the order in which they are mentioned.
-pub(super) fn assistants(batch: &Batch<'_>, send: &SendMessage) -> Result<Vec<AssistantId>, AppError> {
-    let (id, sender) = (send.conversation_id, send.sender);
+pub(super) fn assistants(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Result<Vec<AssistantId>, AppError> {
+    let (id, sender) = (by.conversation_id, by.user_id);
     let present = batch.assistants.get(&id).map_or(&[][..], Vec::as_slice);
     let usable = present.iter().filter(|assistant| assistant.is_usable_by(sender));
     if batch.capabilities(id)?.asks_every_message {
@@ -108,13 +108,9 @@ fn is_meant(send: &SendMessage, assistant: &MemberAssistant) -> bool {
 }
 
 /// What a message may mention, to be looked for.
-fn mentions_of(send: &SendMessage) -> Vec<Mention> {
-    let mention = |name, assistant_id| Mention {
-        conversation_id: send.conversation_id,
-        user_id: send.sender,
-        name,
-        assistant_id,
-    };
+fn mentions_of(by: Actor, send: &SendMessage) -> Vec<Mention> {
+    let Actor { conversation_id, user_id } = by;
+    let mention = |name, assistant_id| Mention { conversation_id, user_id, name, assistant_id };
     let by_id = send.mentions.iter().filter(|mentioned| mentioned.kind == MentionKind::Assistant);
     let mut mentions: Vec<Mention> =
         by_id.filter_map(|mentioned| Some(mention(None, Some(AssistantId(mentioned.id?))))).collect();

@@ -1,4 +1,4 @@
-//! What can be asked of the writer, and what it answers.
+//! The changes that the writer commits, and their outcomes.
 
 use appcore::{
     AppError, AssistantId, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId,
@@ -12,49 +12,142 @@ use platform::audit::Entry;
 
 use crate::events::jobs::AnswerOptions;
 
-/// One change of one conversation. Who may make it is decided inside the transaction.
+/// A change of one conversation. Whether it is allowed is decided inside the transaction.
 #[derive(Clone, Debug)]
 pub enum Change {
-    Send(SendMessage),
+    Create(Box<CreateConversation>),
+    /// Decided by the member's standing in the conversation.
+    Member {
+        by: Actor,
+        action: MemberAction,
+    },
+    /// By the server itself, or by an administrator of the installation, who need not be a member.
+    Server {
+        conversation_id: ConversationId,
+        action: ServerAction,
+    },
+}
+
+/// The author of a change, as a member of the conversation that it is made in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Actor {
+    pub conversation_id: ConversationId,
+    pub user_id: UserId,
+}
+
+/// An action of a member.
+#[derive(Clone, Debug)]
+pub enum MemberAction {
+    Send(Box<SendMessage>),
     Edit(EditMessage),
-    /// A prompt's text is changed, with the text before it kept as a version, and the assistant asked again.
     AskAgain(AskAgain),
-    ShowVersion(ShowVersion),
-    Compare(Compare),
+    /// Shows another version of a prompt or an answer.
+    ShowVersion {
+        message_id: MessageId,
+        index: i64,
+    },
+    /// Has another model answer beside an assistant's message.
+    Compare {
+        message_id: MessageId,
+        asking: AnswerOptions,
+    },
+    /// Asks for an assistant's message again.
+    Regenerate {
+        message_id: MessageId,
+        asking: AnswerOptions,
+    },
     Delete(DeleteMessage),
-    Hide(HideMessage),
+    /// Removes the previews of the member's own message.
+    RemovePreviews {
+        message_id: MessageId,
+    },
     React(React),
     Pin(Pin),
     Solve(Solve),
-    Create(Box<CreateConversation>),
+    Vote(Vote),
+    /// Ends a poll of the member's.
+    ClosePoll {
+        message_id: MessageId,
+    },
     Update(UpdateConversation),
-    Archive(Archive),
-    Convert(Convert),
-    SuggestTitle(SuggestTitle),
-    DeleteConversation(DeleteConversation),
-    EndConversation(EndConversation),
-    AddMember(AddMember),
-    AddAssistant(AddAssistant),
-    RemoveMember(RemoveMember),
-    Depart(Depart),
-    SetRole(SetRole),
-    HandOver(HandOver),
+    /// Makes a channel read-only, or opens it again.
+    Archive {
+        archived: bool,
+    },
+    /// Converts the conversation to another kind.
+    Convert {
+        kind: ConversationKind,
+    },
+    DeleteConversation,
+    AddMember {
+        user_id: UserId,
+    },
+    AddAssistant {
+        assistant_id: AssistantId,
+    },
+    /// Removes another member, or the member who asks for it.
+    RemoveMember {
+        user_id: UserId,
+    },
+    /// Gives a member a role. `Owner` transfers the ownership.
+    SetRole {
+        user_id: UserId,
+        role: MemberRole,
+    },
+}
+
+impl MemberAction {
+    /// Makes it a change by this member of the conversation.
+    #[must_use]
+    pub const fn by(self, user_id: UserId, conversation_id: ConversationId) -> Change {
+        Change::Member { by: Actor { conversation_id, user_id }, action: self }
+    }
+}
+
+/// An action that no member's standing decides.
+#[derive(Clone, Debug)]
+pub enum ServerAction {
+    Hide(HideMessage),
+    /// Names a conversation that has no title.
+    SuggestTitle {
+        title: String,
+    },
+    /// Deletes the conversation, by an administrator of the installation.
+    EndConversation {
+        entry: Entry,
+    },
+    /// Removes somebody who has left the workspace or deleted their account. Their ownership passes to another member.
+    Depart {
+        user_id: UserId,
+    },
+    /// Makes a member the owner, by an administrator of the installation.
+    HandOver {
+        user_id: UserId,
+        entry: Entry,
+    },
     BeginAnswer(BeginAnswer),
-    FinishAnswer(FinishAnswer),
-    OvertakeAnswer(OvertakeAnswer),
-    Regenerate(Regenerate),
+    FinishAnswer(Box<FinishAnswer>),
+    /// Replaces the text of an answer that another worker had begun by that of the worker that took it over.
+    OvertakeAnswer {
+        answer_id: MessageId,
+        content: String,
+    },
     SetTranscript(SetTranscript),
     SetPreviews(SetPreviews),
-    Vote(Vote),
-    ClosePoll(ClosePoll),
-    /// Ends a conversation whose workspace is no longer there.
-    Dissolve(ConversationId),
+    /// Deletes the conversation, because its workspace is gone or its last member leaves.
+    Dissolve,
+}
+
+impl ServerAction {
+    /// Makes it a change of this conversation.
+    #[must_use]
+    pub const fn on(self, conversation_id: ConversationId) -> Change {
+        Change::Server { conversation_id, action: self }
+    }
 }
 
 #[derive(Clone, Debug)]
 pub struct SendMessage {
-    pub conversation_id: ConversationId,
-    pub sender: UserId,
     pub client_id: ClientId,
     pub content: Content,
     pub reply_to: Option<MessageId>,
@@ -97,8 +190,6 @@ impl SendMessage {
 
 #[derive(Clone, Debug)]
 pub struct EditMessage {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
     pub message_id: MessageId,
     pub content: Content,
     /// Whom it mentions from now on; none: those whom it does.
@@ -107,59 +198,42 @@ pub struct EditMessage {
     pub here: Vec<UserId>,
 }
 
-/// Gives a prompt another text and has it answered again.
+/// Replaces a prompt's text, keeps the earlier one as a version, and asks the assistant again.
 #[derive(Clone, Debug)]
 pub struct AskAgain {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
     pub message_id: MessageId,
     pub content: Content,
     pub asking: AnswerOptions,
 }
 
-#[derive(Clone, Debug)]
-pub struct ShowVersion {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
-    pub message_id: MessageId,
-    pub index: i64,
-}
-
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct DeleteMessage {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
     pub message_id: MessageId,
     /// More than its text goes with it, as far as the caller knows: see [`Message::has_more`](appcore::view::Message::has_more).
     pub has_more: bool,
 }
 
-/// A moderator hides what a message says, or shows it again.
+/// Hides what a message says, or shows it again.
 #[derive(Clone, Debug)]
 pub struct HideMessage {
-    pub conversation_id: ConversationId,
     pub message_id: MessageId,
+    /// The moderator.
     pub by: UserId,
     pub is_hidden: bool,
-    /// What the audit log says of it.
     pub entry: Entry,
 }
 
-/// Somebody reacts with an emoji, or takes that back.
+/// Adds a reaction with an emoji, or removes it.
 #[derive(Clone, Debug)]
 pub struct React {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
     pub message_id: MessageId,
     pub emoji: String,
     pub is_added: bool,
 }
 
-/// Pins a message, or takes its pin away.
+/// Pins or unpins a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Pin {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
     pub message_id: MessageId,
     pub is_pinned: bool,
 }
@@ -167,8 +241,6 @@ pub struct Pin {
 /// Marks a thread as solved, or as open again.
 #[derive(Clone, Copy, Debug)]
 pub struct Solve {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
     /// The message that the thread belongs to.
     pub message_id: MessageId,
     pub is_solved: bool,
@@ -195,8 +267,6 @@ pub struct CreateConversation {
 /// `None` leaves a field as it is; an inner `None` takes it away.
 #[derive(Clone, Debug)]
 pub struct UpdateConversation {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
     pub title: Option<Option<String>>,
     pub topic: Option<Option<String>>,
     pub posting: Option<Posting>,
@@ -210,94 +280,9 @@ pub struct UpdateConversation {
     pub entry: Option<Entry>,
 }
 
-/// Makes it one that can only be read, or one that is used again.
-#[derive(Clone, Copy, Debug)]
-pub struct Archive {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
-    pub archived: bool,
-}
-
-/// Makes it one of another kind.
-#[derive(Clone, Copy, Debug)]
-pub struct Convert {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
-    pub kind: ConversationKind,
-}
-
-/// A title for a conversation that has none.
-#[derive(Clone, Debug)]
-pub struct SuggestTitle {
-    pub conversation_id: ConversationId,
-    pub title: String,
-}
-
-#[derive(Clone, Debug)]
-pub struct DeleteConversation {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
-}
-
-/// Deletes a conversation, by an administrator of the installation, who need not be in it.
-#[derive(Clone, Debug)]
-pub struct EndConversation {
-    pub conversation_id: ConversationId,
-    /// What the audit log says of it.
-    pub entry: Entry,
-}
-
-#[derive(Clone, Debug)]
-pub struct AddMember {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
-    pub user_id: UserId,
-}
-
-#[derive(Clone, Debug)]
-pub struct AddAssistant {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
-    pub assistant_id: AssistantId,
-}
-
-/// Oneself (leaving) or somebody else.
-#[derive(Clone, Debug)]
-pub struct RemoveMember {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
-    pub user_id: UserId,
-}
-
-/// Somebody goes for good: out of the workspace, or altogether. Their ownership passes on.
-#[derive(Clone, Debug)]
-pub struct Depart {
-    pub conversation_id: ConversationId,
-    pub user_id: UserId,
-}
-
-/// `Owner` hands the ownership over.
-#[derive(Clone, Debug)]
-pub struct SetRole {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
-    pub user_id: UserId,
-    pub role: MemberRole,
-}
-
-/// Makes a member the owner, by an administrator of the installation, who need not be in it.
-#[derive(Clone, Debug)]
-pub struct HandOver {
-    pub conversation_id: ConversationId,
-    pub user_id: UserId,
-    /// What the audit log says of it.
-    pub entry: Entry,
-}
-
 /// Creates an assistant's message, or puts it back to its beginning where another worker had begun it.
 #[derive(Clone, Debug)]
 pub struct BeginAnswer {
-    pub conversation_id: ConversationId,
     pub answer_id: MessageId,
     pub assistant_id: AssistantId,
     pub reply_to: Option<MessageId>,
@@ -309,7 +294,6 @@ pub struct BeginAnswer {
 /// Ends an assistant's message, unless it has ended already.
 #[derive(Clone, Debug)]
 pub struct FinishAnswer {
-    pub conversation_id: ConversationId,
     pub answer_id: MessageId,
     pub content: String,
     pub status: MessageStatus,
@@ -321,168 +305,98 @@ pub struct FinishAnswer {
     pub thoughts: Option<String>,
 }
 
-/// Lets the text of an answer that another worker had begun be overtaken by that of the one who took it over.
-#[derive(Clone, Debug)]
-pub struct OvertakeAnswer {
-    pub conversation_id: ConversationId,
-    pub answer_id: MessageId,
-    pub content: String,
-}
-
-/// Asks for an assistant's message again.
-#[derive(Clone, Debug)]
-pub struct Regenerate {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
-    pub message_id: MessageId,
-    pub asking: AnswerOptions,
-}
-
-/// Has another model answer beside an assistant's message.
-#[derive(Clone, Debug)]
-pub struct Compare {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
-    pub message_id: MessageId,
-    pub asking: AnswerOptions,
-}
-
-/// Says in a message what is said in one of its voice notes; nothing: nobody could tell.
+/// Stores the transcript of a voice note. `None`: it could not be transcribed.
 #[derive(Clone, Debug)]
 pub struct SetTranscript {
-    pub conversation_id: ConversationId,
     pub message_id: MessageId,
     pub upload_id: UploadId,
     pub transcript: Option<String>,
 }
 
-/// Shows what the links in a message lead to, or takes that away.
+/// Stores the previews of the links in a message.
 #[derive(Clone, Debug)]
 pub struct SetPreviews {
-    pub conversation_id: ConversationId,
     pub message_id: MessageId,
-    /// Who asks for it; none: what was read of the pages.
-    pub by: Option<UserId>,
     /// They are of the text since then.
     pub edited_at: Option<Timestamp>,
     pub previews: Vec<Preview>,
 }
 
-/// Chooses in a poll, instead of what one had chosen there; nothing: takes one's vote back.
+/// Votes in a poll. Replaces the member's earlier vote; no choices withdraw it.
 #[derive(Clone, Debug)]
 pub struct Vote {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
     pub message_id: MessageId,
     /// By the places of the options, each once, in their order.
     pub choices: Vec<u8>,
 }
 
-/// Ends a poll: nobody votes in it any more.
-#[derive(Clone, Debug)]
-pub struct ClosePoll {
-    pub conversation_id: ConversationId,
-    pub by: UserId,
-    pub message_id: MessageId,
-}
-
 impl Change {
     /// The conversation whose lock it needs; a new one has none yet.
-    pub(super) fn conversation_id(&self) -> Option<ConversationId> {
+    pub(super) const fn conversation_id(&self) -> Option<ConversationId> {
         match self {
             Self::Create(_) => None,
-            Self::Send(SendMessage { conversation_id, .. })
-            | Self::Edit(EditMessage { conversation_id, .. })
-            | Self::AskAgain(AskAgain { conversation_id, .. })
-            | Self::ShowVersion(ShowVersion { conversation_id, .. })
-            | Self::Delete(DeleteMessage { conversation_id, .. })
-            | Self::Hide(HideMessage { conversation_id, .. })
-            | Self::React(React { conversation_id, .. })
-            | Self::Pin(Pin { conversation_id, .. })
-            | Self::Solve(Solve { conversation_id, .. })
-            | Self::Update(UpdateConversation { conversation_id, .. })
-            | Self::Archive(Archive { conversation_id, .. })
-            | Self::Convert(Convert { conversation_id, .. })
-            | Self::SuggestTitle(SuggestTitle { conversation_id, .. })
-            | Self::DeleteConversation(DeleteConversation { conversation_id, .. })
-            | Self::EndConversation(EndConversation { conversation_id, .. })
-            | Self::AddMember(AddMember { conversation_id, .. })
-            | Self::AddAssistant(AddAssistant { conversation_id, .. })
-            | Self::RemoveMember(RemoveMember { conversation_id, .. })
-            | Self::Depart(Depart { conversation_id, .. })
-            | Self::SetRole(SetRole { conversation_id, .. })
-            | Self::HandOver(HandOver { conversation_id, .. })
-            | Self::BeginAnswer(BeginAnswer { conversation_id, .. })
-            | Self::FinishAnswer(FinishAnswer { conversation_id, .. })
-            | Self::OvertakeAnswer(OvertakeAnswer { conversation_id, .. })
-            | Self::Regenerate(Regenerate { conversation_id, .. })
-            | Self::Compare(Compare { conversation_id, .. })
-            | Self::SetTranscript(SetTranscript { conversation_id, .. })
-            | Self::SetPreviews(SetPreviews { conversation_id, .. })
-            | Self::Vote(Vote { conversation_id, .. })
-            | Self::ClosePoll(ClosePoll { conversation_id, .. })
-            | Self::Dissolve(conversation_id) => Some(*conversation_id),
+            Self::Member { by, .. } => Some(by.conversation_id),
+            Self::Server { conversation_id, .. } => Some(*conversation_id),
         }
     }
 
     /// Whether it asks the database nothing by itself: what it needs is read for all of them together, and so is what it stores.
     pub(super) const fn is_gathered(&self) -> bool {
+        let Self::Member { action, .. } = self else { return false };
         matches!(
-            self,
-            Self::Send(_)
-                | Self::Edit(_)
-                | Self::Delete(DeleteMessage { has_more: false, .. })
-                | Self::React(_)
-                | Self::Pin(_)
-                | Self::Solve(_)
+            action,
+            MemberAction::Send(_)
+                | MemberAction::Edit(_)
+                | MemberAction::Delete(DeleteMessage { has_more: false, .. })
+                | MemberAction::React(_)
+                | MemberAction::Pin(_)
+                | MemberAction::Solve(_)
         )
     }
 
     /// Whether it is a message with files, which are locked while it is stored.
-    pub(super) const fn has_files(&self) -> bool {
-        matches!(self, Self::Send(send) if !send.attachments.is_empty())
+    pub(super) fn has_files(&self) -> bool {
+        matches!(self, Self::Member { action: MemberAction::Send(send), .. } if !send.attachments.is_empty())
     }
 
-    /// The people whose standing in the conversation decides.
+    /// The people whose standing in the conversation decides: the actor, and the person whose membership changes.
     pub(super) fn people(&self) -> Vec<UserId> {
+        let (actor, subject) = match self {
+            Self::Create(_) => (None, None),
+            Self::Member { by, action } => (Some(by.user_id), action.subject()),
+            Self::Server { action, .. } => (None, action.subject()),
+        };
+        actor.into_iter().chain(subject).collect()
+    }
+}
+
+impl MemberAction {
+    /// The person whose membership it changes.
+    const fn subject(&self) -> Option<UserId> {
         match self {
-            Self::Create(_)
-            | Self::SuggestTitle(_)
-            | Self::BeginAnswer(_)
-            | Self::FinishAnswer(_)
-            | Self::OvertakeAnswer(_)
-            | Self::SetTranscript(_)
-            | Self::SetPreviews(SetPreviews { by: None, .. })
-            // By an administrator of the installation, who need not be in it.
-            | Self::Hide(_)
-            | Self::EndConversation(_)
-            | Self::Dissolve(_) => Vec::new(),
-            Self::Send(SendMessage { sender, .. }) => vec![*sender],
-            Self::SetPreviews(SetPreviews { by: Some(by), .. }) => vec![*by],
-            Self::Depart(Depart { user_id, .. }) | Self::HandOver(HandOver { user_id, .. }) => vec![*user_id],
-            Self::Edit(EditMessage { by, .. })
-            | Self::AskAgain(AskAgain { by, .. })
-            | Self::ShowVersion(ShowVersion { by, .. })
-            | Self::Delete(DeleteMessage { by, .. })
-            | Self::React(React { by, .. })
-            | Self::Pin(Pin { by, .. })
-            | Self::Solve(Solve { by, .. })
-            | Self::Vote(Vote { by, .. })
-            | Self::ClosePoll(ClosePoll { by, .. })
-            | Self::Update(UpdateConversation { by, .. })
-            | Self::Archive(Archive { by, .. })
-            | Self::Convert(Convert { by, .. })
-            | Self::DeleteConversation(DeleteConversation { by, .. })
-            | Self::AddAssistant(AddAssistant { by, .. })
-            | Self::Regenerate(Regenerate { by, .. })
-            | Self::Compare(Compare { by, .. }) => vec![*by],
-            Self::AddMember(AddMember { by, user_id, .. })
-            | Self::RemoveMember(RemoveMember { by, user_id, .. })
-            | Self::SetRole(SetRole { by, user_id, .. }) => {
-                vec![*by, *user_id]
+            Self::AddMember { user_id } | Self::RemoveMember { user_id } | Self::SetRole { user_id, .. } => {
+                Some(*user_id)
             }
+            _ => None,
         }
     }
+}
+
+impl ServerAction {
+    /// The person whose membership it changes.
+    const fn subject(&self) -> Option<UserId> {
+        match self {
+            Self::Depart { user_id } | Self::HandOver { user_id, .. } => Some(*user_id),
+            _ => None,
+        }
+    }
+}
+
+/// Selects the actions of members, each with its actor.
+pub(super) fn member_actions(changes: &[Change]) -> impl Iterator<Item = (Actor, &MemberAction)> {
+    changes
+        .iter()
+        .filter_map(|change| if let Change::Member { by, action } = change { Some((*by, action)) } else { None })
 }
 
 /// A message that was sent, now or before.

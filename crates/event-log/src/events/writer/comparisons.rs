@@ -16,21 +16,26 @@ use dbcontext::query;
 use super::{
     answers,
     batch::Batch,
-    change::{Compare, Outcome},
+    change::{Actor, Outcome},
     messages::{not_archived, target, target_row},
     removed, versions,
 };
-use crate::events::jobs::AnswerJob;
+use crate::events::jobs::{AnswerJob, AnswerOptions};
 
 /// Has another model answer beside an answer.
-pub(super) async fn begin(batch: &mut Batch<'_>, compare: &Compare) -> Result<Outcome, AppError> {
-    let conversation_id = compare.conversation_id;
-    batch.standing(conversation_id, compare.by)?;
+pub(super) async fn begin(
+    batch: &mut Batch<'_>,
+    by: Actor,
+    message_id: MessageId,
+    asking: &AnswerOptions,
+) -> Result<Outcome, AppError> {
+    let Actor { conversation_id, user_id } = by;
+    batch.standing(conversation_id, user_id)?;
     not_archived(batch, conversation_id)?;
     if !batch.capabilities(conversation_id)?.asks_every_message {
         return Err(refused("Only answers in a conversation with an assistant can be compared."));
     }
-    let row = target_row(batch, conversation_id, compare.message_id).await?;
+    let row = target_row(batch, conversation_id, message_id).await?;
     if row.hidden_by.is_some() {
         return Err(Code::NotFound.into());
     }
@@ -44,21 +49,19 @@ pub(super) async fn begin(batch: &mut Batch<'_>, compare: &Compare) -> Result<Ou
     if query::versions::beside(batch.db, first.id).await?.is_some() {
         return Err(refused("Another model is still answering. Stop it first."));
     }
-    answers::load_open(batch, BTreeSet::from([compare.by])).await?;
-    batch.check_open_answers(compare.by, 1)?;
+    answers::load_open(batch, BTreeSet::from([user_id])).await?;
+    batch.check_open_answers(user_id, 1)?;
     let question = target(batch, conversation_id, question_id).await?;
     // The question is asked again, which takes a number: that of the answer, which nobody is shown.
     removed::take_out(batch, &question).await?;
-    let seq = batch.emit(conversation_id, DurableBody::MessageUpdated {
-        message: Box::new(question),
-        branch_changed: false,
-    })?;
-    let (answer_id, asking) = (MessageId::new(), compare.asking.clone());
+    let seq = batch
+        .emit(conversation_id, DurableBody::MessageUpdated { message: Box::new(question), branch_changed: false })?;
+    let (answer_id, asking) = (MessageId::new(), asking.clone());
     query::versions::begin_beside(batch.db, answer_id, first.id, seq, asking.model.as_deref(), batch.now).await?;
     let assistant_id = AssistantId(assistant);
     let beside = Some(first.id);
     let job = AnswerJob { conversation_id, question_id, assistant_id, answer_id, beside, asking };
-    batch.ask_answer(&job, compare.by)?;
+    batch.ask_answer(&job, user_id)?;
     let second = target(batch, conversation_id, answer_id).await?;
     Ok(Outcome::Message(Box::new(second)))
 }
@@ -77,10 +80,7 @@ pub(super) async fn end(batch: &mut Batch<'_>, second: &Message, first_id: Messa
     if is_shown {
         removed::take_out(batch, &first).await?;
         let conversation_id = first.conversation_id;
-        batch.emit(conversation_id, DurableBody::MessageUpdated {
-            message: Box::new(first),
-            branch_changed: false,
-        })?;
+        batch.emit(conversation_id, DurableBody::MessageUpdated { message: Box::new(first), branch_changed: false })?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Conversations themselves: made, renamed, joined, left, deleted.
 
 use appcore::{
-    AppError, Code, ConversationId, UserId, WorkspaceId,
+    AppError, AssistantId, Code, ConversationId, UserId, WorkspaceId,
     access::Access,
     event::DurableBody,
     view::{AssistantMember, ConversationKind, HistoryScope, Member, MemberRole},
@@ -11,15 +11,15 @@ use dbcontext::{
     query::{self, batches::Head, conversations::Settings},
 };
 use jobs::Stored as _;
-use platform::{audit, cleanup::SweepJob};
+use platform::{
+    audit::{self, Entry},
+    cleanup::SweepJob,
+};
 use sea_orm::ConnectionTrait as _;
 
 use super::{
     batch::{ActingMember, Batch},
-    change::{
-        AddAssistant, AddMember, Archive, Convert, CreateConversation, Created, DeleteConversation, EndConversation,
-        HandOver, Outcome, RemoveMember, SetRole, SuggestTitle, UpdateConversation,
-    },
+    change::{Actor, CreateConversation, Created, Outcome, UpdateConversation},
     messages::{self, not_archived},
 };
 
@@ -91,9 +91,9 @@ async fn check_title(
     Ok(())
 }
 
-pub(super) async fn update(batch: &mut Batch<'_>, update: &UpdateConversation) -> Result<Outcome, AppError> {
-    let id = update.conversation_id;
-    manager(batch, id, update.by).await?;
+pub(super) async fn update(batch: &mut Batch<'_>, by: Actor, update: &UpdateConversation) -> Result<Outcome, AppError> {
+    let id = by.conversation_id;
+    manager(batch, by).await?;
     let old = settings(batch, id)?;
     let is_for_channels = update.posting.is_some()
         || update.mention_all.is_some()
@@ -129,9 +129,9 @@ pub(super) async fn update(batch: &mut Batch<'_>, update: &UpdateConversation) -
 }
 
 /// Makes it one of another kind, and says so in it.
-pub(super) async fn convert(batch: &mut Batch<'_>, convert: &Convert) -> Result<Outcome, AppError> {
-    let id = convert.conversation_id;
-    let access = access(batch, id, convert.by).await?;
+pub(super) async fn convert(batch: &mut Batch<'_>, by: Actor, kind: ConversationKind) -> Result<Outcome, AppError> {
+    let id = by.conversation_id;
+    let access = access(batch, by).await?;
     if !access.may_own() {
         return Err(AppError::refused(
             Code::Forbidden,
@@ -142,27 +142,27 @@ pub(super) async fn convert(batch: &mut Batch<'_>, convert: &Convert) -> Result<
         return Err(AppError::refused(Code::DefaultChannel, "The workspace's default channel can't be converted."));
     }
     let old = settings(batch, id)?;
-    if old.kind == convert.kind {
+    if old.kind == kind {
         return Ok(Outcome::Done);
     }
-    if !old.kind.can_become(convert.kind) {
+    if !old.kind.can_become(kind) {
         return Err(AppError::refused(Code::WrongState, "This conversation can't be converted to that."));
     }
     not_archived(batch, id)?;
-    check_title(batch, id, access.workspace_id, convert.kind, old.title.as_deref()).await?;
-    let is_open = convert.kind.capabilities().is_open;
+    check_title(batch, id, access.workspace_id, kind, old.title.as_deref()).await?;
+    let is_open = kind.capabilities().is_open;
     // What was public once is not hidden again.
     let history = if is_open { HistoryScope::All } else { old.history };
-    set(batch, id, Settings { kind: convert.kind, history, ..old }).await?;
-    let name = query::users::by_id(batch.db, convert.by).await?.map_or_else(String::new, |user| user.display_name);
+    set(batch, id, Settings { kind, history, ..old }).await?;
+    let name = query::users::by_id(batch.db, by.user_id).await?.map_or_else(String::new, |user| user.display_name);
     let what = if is_open { "made this channel public" } else { "made this a private channel" };
     messages::say(batch, id, format!("{name} {what}."))?;
     Ok(Outcome::Done)
 }
 
-pub(super) async fn archive(batch: &mut Batch<'_>, archive: &Archive) -> Result<Outcome, AppError> {
-    let id = archive.conversation_id;
-    let access = access(batch, id, archive.by).await?;
+pub(super) async fn archive(batch: &mut Batch<'_>, by: Actor, archived: bool) -> Result<Outcome, AppError> {
+    let id = by.conversation_id;
+    let access = access(batch, by).await?;
     if !access.kind.capabilities().is_channel {
         return Err(AppError::refused(Code::WrongState, "Only channels can be archived."));
     }
@@ -170,10 +170,10 @@ pub(super) async fn archive(batch: &mut Batch<'_>, archive: &Archive) -> Result<
     if access.is_default {
         return Err(AppError::refused(Code::DefaultChannel, "The workspace's default channel can't be archived."));
     }
-    if access.is_archived == archive.archived {
+    if access.is_archived == archived {
         return Ok(Outcome::Done);
     }
-    let archived_at = archive.archived.then_some(batch.now);
+    let archived_at = archived.then_some(batch.now);
     query::conversations::set_archived(batch.db, id, archived_at).await?;
     batch.conversation_mut(id)?.archived_at = archived_at;
     let body = match archived_at {
@@ -216,29 +216,29 @@ async fn set(batch: &mut Batch<'_>, id: ConversationId, new: Settings) -> Result
 }
 
 /// Names a conversation that nobody has named meanwhile.
-pub(super) async fn suggest_title(batch: &mut Batch<'_>, suggest: &SuggestTitle) -> Result<Outcome, AppError> {
-    if batch.conversation(suggest.conversation_id)?.title.is_some() {
+pub(super) async fn suggest_title(batch: &mut Batch<'_>, id: ConversationId, title: &str) -> Result<Outcome, AppError> {
+    if batch.conversation(id)?.title.is_some() {
         return Ok(Outcome::Done);
     }
-    let new = Settings { title: Some(suggest.title.clone()), ..settings(batch, suggest.conversation_id)? };
-    set(batch, suggest.conversation_id, new).await?;
+    let new = Settings { title: Some(title.to_owned()), ..settings(batch, id)? };
+    set(batch, id, new).await?;
     Ok(Outcome::Done)
 }
 
-pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteConversation) -> Result<Outcome, AppError> {
-    let access = access(batch, delete.conversation_id, delete.by).await?;
+pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor) -> Result<Outcome, AppError> {
+    let access = access(batch, by).await?;
     if !access.may_own() {
         return Err(AppError::refused(Code::Forbidden, "Only the owner can delete this conversation."));
     }
     if access.is_default {
         return Err(AppError::refused(Code::DefaultChannel, "The workspace's default channel can't be deleted."));
     }
-    dissolve(batch, delete.conversation_id).await
+    dissolve(batch, by.conversation_id).await
 }
 
-pub(super) async fn end(batch: &mut Batch<'_>, end: &EndConversation) -> Result<Outcome, AppError> {
-    audit::record(batch.db, end.entry.clone()).await?;
-    dissolve(batch, end.conversation_id).await
+pub(super) async fn end(batch: &mut Batch<'_>, id: ConversationId, entry: &Entry) -> Result<Outcome, AppError> {
+    audit::record(batch.db, entry.clone()).await?;
+    dissolve(batch, id).await
 }
 
 /// Ends a conversation for everybody in it.
@@ -256,64 +256,67 @@ pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: Conversatio
     Ok(Outcome::Done)
 }
 
-pub(super) async fn add_member(batch: &mut Batch<'_>, add: &AddMember) -> Result<Outcome, AppError> {
-    manager(batch, add.conversation_id, add.by).await?;
-    in_log(batch, add.conversation_id)?;
-    if batch.standing(add.conversation_id, add.user_id).is_ok() {
+pub(super) async fn add_member(batch: &mut Batch<'_>, by: Actor, user_id: UserId) -> Result<Outcome, AppError> {
+    let id = by.conversation_id;
+    manager(batch, by).await?;
+    in_log(batch, id)?;
+    if batch.standing(id, user_id).is_ok() {
         return Err(Code::AlreadyMember.into());
     }
-    let workspace_id = batch.conversation(add.conversation_id)?.workspace_id;
-    if !query::workspaces::hold(batch.db, workspace_id, &[add.user_id]).await? {
+    let workspace_id = batch.conversation(id)?.workspace_id;
+    if !query::workspaces::hold(batch.db, workspace_id, &[user_id]).await? {
         return Err(Code::NotFound.into());
     }
-    query::members::insert(batch.db, add.conversation_id, [(add.user_id, MemberRole::Member)], batch.now).await?;
-    if settings(batch, add.conversation_id)?.history == HistoryScope::FromJoin {
-        let state = batch.conversation(add.conversation_id)?;
+    query::members::insert(batch.db, id, [(user_id, MemberRole::Member)], batch.now).await?;
+    if settings(batch, id)?.history == HistoryScope::FromJoin {
+        let state = batch.conversation(id)?;
         let position = (state.last_seq, state.last_no);
-        query::members::begin_after(batch.db, add.conversation_id, add.user_id, position).await?;
+        query::members::begin_after(batch.db, id, user_id, position).await?;
     }
-    let member = member(batch, add.conversation_id, add.user_id).await?;
-    batch.set_standing(
-        add.conversation_id,
-        add.user_id,
-        Some(ActingMember { role: member.role, display_name: member.display_name.clone() }),
-    );
-    let conversation_id = add.conversation_id;
-    batch.emit(conversation_id, DurableBody::MemberAdded { member: member.clone() })?;
+    let member = member(batch, id, user_id).await?;
+    let standing = ActingMember { role: member.role, display_name: member.display_name.clone() };
+    batch.set_standing(id, user_id, Some(standing));
+    batch.emit(id, DurableBody::MemberAdded { member: member.clone() })?;
     Ok(Outcome::Member(member))
 }
 
-pub(super) async fn add_assistant(batch: &mut Batch<'_>, add: &AddAssistant) -> Result<Outcome, AppError> {
-    manager(batch, add.conversation_id, add.by).await?;
-    let present = query::conversations::assistants(batch.db, &[add.conversation_id]).await?;
-    let is_there = present.iter().any(|assistant| assistant.assistant_id == add.assistant_id);
+pub(super) async fn add_assistant(
+    batch: &mut Batch<'_>,
+    by: Actor,
+    assistant_id: AssistantId,
+) -> Result<Outcome, AppError> {
+    let id = by.conversation_id;
+    manager(batch, by).await?;
+    let present = query::conversations::assistants(batch.db, &[id]).await?;
+    let is_there = present.iter().any(|assistant| assistant.assistant_id == assistant_id);
     if !is_there && present.len() >= MAX_ASSISTANTS {
         return Err(AppError::refused(
             Code::WrongState,
             format!("A conversation can have up to {MAX_ASSISTANTS} assistants."),
         ));
     }
-    if !query::conversations::add_assistant(batch.db, add.conversation_id, add.assistant_id, batch.now).await? {
+    if !query::conversations::add_assistant(batch.db, id, assistant_id, batch.now).await? {
         return Err(AppError::refused(Code::AlreadyMember, "This assistant is already in the conversation."));
     }
-    let assistants = tell_update(batch, add.conversation_id).await?;
+    let assistants = tell_update(batch, id).await?;
     assistants
         .into_iter()
-        .find(|assistant| assistant.id == add.assistant_id)
+        .find(|assistant| assistant.id == assistant_id)
         .map(Outcome::Assistant)
         .ok_or_else(|| Code::NotFound.into())
 }
 
-pub(super) async fn remove_member(batch: &mut Batch<'_>, remove: &RemoveMember) -> Result<Outcome, AppError> {
-    let leaving = remove.by == remove.user_id;
-    let own_role = batch.standing(remove.conversation_id, remove.by)?.role;
-    in_log(batch, remove.conversation_id)?;
-    let their_role = batch.standing(remove.conversation_id, remove.user_id)?.role;
+pub(super) async fn remove_member(batch: &mut Batch<'_>, by: Actor, user_id: UserId) -> Result<Outcome, AppError> {
+    let id = by.conversation_id;
+    let leaving = by.user_id == user_id;
+    let own_role = batch.standing(id, by.user_id)?.role;
+    in_log(batch, id)?;
+    let their_role = batch.standing(id, user_id)?.role;
     if leaving {
-        let heir = query::members::heir(batch.db, remove.conversation_id, remove.user_id).await?;
+        let heir = query::members::heir(batch.db, id, user_id).await?;
         match heir {
             // Nobody could read it, or end it, any more.
-            None => return dissolve(batch, remove.conversation_id).await,
+            None => return dissolve(batch, id).await,
             Some(_) if own_role == MemberRole::Owner => return Err(Code::OwnerMustTransfer.into()),
             Some(_) => {}
         }
@@ -323,35 +326,43 @@ pub(super) async fn remove_member(batch: &mut Batch<'_>, remove: &RemoveMember) 
             "Only an owner or admin can remove people, and the owner can't be removed.",
         ));
     }
-    query::members::remove(batch.db, remove.conversation_id, remove.user_id, None).await?;
-    batch.set_standing(remove.conversation_id, remove.user_id, None);
-    let (conversation_id, user_id) = (remove.conversation_id, remove.user_id);
-    batch.emit(conversation_id, DurableBody::MemberRemoved { user_id })?;
+    query::members::remove(batch.db, id, user_id, None).await?;
+    batch.set_standing(id, user_id, None);
+    batch.emit(id, DurableBody::MemberRemoved { user_id })?;
     Ok(Outcome::Done)
 }
 
-pub(super) async fn set_role(batch: &mut Batch<'_>, set: &SetRole) -> Result<Outcome, AppError> {
-    if batch.standing(set.conversation_id, set.by)?.role != MemberRole::Owner {
+pub(super) async fn set_role(
+    batch: &mut Batch<'_>,
+    by: Actor,
+    user_id: UserId,
+    role: MemberRole,
+) -> Result<Outcome, AppError> {
+    let id = by.conversation_id;
+    if batch.standing(id, by.user_id)?.role != MemberRole::Owner {
         return Err(AppError::refused(Code::Forbidden, "Only the owner can change roles."));
     }
-    in_log(batch, set.conversation_id)?;
-    batch.standing(set.conversation_id, set.user_id)?;
-    if set.by == set.user_id {
-        if set.role == MemberRole::Owner {
-            return Ok(Outcome::Member(member(batch, set.conversation_id, set.user_id).await?));
+    in_log(batch, id)?;
+    batch.standing(id, user_id)?;
+    if by.user_id == user_id {
+        if role == MemberRole::Owner {
+            return Ok(Outcome::Member(member(batch, id, user_id).await?));
         }
         return Err(Code::OwnerMustTransfer.into());
     }
-    if set.role == MemberRole::Owner {
-        change_role(batch, set.conversation_id, set.by, MemberRole::Admin).await?;
+    if role == MemberRole::Owner {
+        change_role(batch, id, by.user_id, MemberRole::Admin).await?;
     }
-    Ok(Outcome::Member(change_role(batch, set.conversation_id, set.user_id, set.role).await?))
+    Ok(Outcome::Member(change_role(batch, id, user_id, role).await?))
 }
 
 /// Of conversations whose members are in the log.
-pub(super) async fn hand_over(batch: &mut Batch<'_>, hand_over: &HandOver) -> Result<Outcome, AppError> {
-    let HandOver { conversation_id, user_id, entry } = hand_over;
-    let (id, heir) = (*conversation_id, *user_id);
+pub(super) async fn hand_over(
+    batch: &mut Batch<'_>,
+    id: ConversationId,
+    heir: UserId,
+    entry: &Entry,
+) -> Result<Outcome, AppError> {
     in_log(batch, id)?;
     batch.standing(id, heir)?;
     audit::record(batch.db, entry.clone()).await?;
@@ -391,36 +402,39 @@ async fn tell_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> 
         .collect();
     let Settings { kind, title, topic, posting, model, mention_all, history, slow_mode_seconds, .. } =
         settings(batch, conversation_id)?;
-    batch.emit(conversation_id, DurableBody::ConversationUpdated {
-        kind,
-        title,
-        topic,
-        posting,
-        mention_all,
-        history,
-        slow_mode_seconds,
-        assistants: assistants.clone(),
-        model,
-    })?;
+    batch.emit(
+        conversation_id,
+        DurableBody::ConversationUpdated {
+            kind,
+            title,
+            topic,
+            posting,
+            mention_all,
+            history,
+            slow_mode_seconds,
+            assistants: assistants.clone(),
+            model,
+        },
+    )?;
     Ok(assistants)
 }
 
 /// What somebody who may read the conversation is to it.
-async fn access(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<Access, AppError> {
-    let access = query::access::find(batch.db, id, user).await?.filter(Access::may_read);
+async fn access(batch: &Batch<'_>, by: Actor) -> Result<Access, AppError> {
+    let access = query::access::find(batch.db, by.conversation_id, by.user_id).await?.filter(Access::may_read);
     access.ok_or_else(|| Code::NotFound.into())
 }
 
 /// Refuses whoever does not manage the conversation, and what nobody manages.
-async fn manager(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<(), AppError> {
-    let access = access(batch, id, user).await?;
+async fn manager(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
+    let access = access(batch, by).await?;
     if !access.kind.capabilities().is_managed {
         return Err(AppError::refused(Code::WrongState, "A direct message can't be renamed or have more members."));
     }
     if !access.may_manage() {
         return Err(AppError::refused(Code::Forbidden, "Only an owner or admin of this conversation can do this."));
     }
-    not_archived(batch, id)
+    not_archived(batch, by.conversation_id)
 }
 
 /// Refuses where members don't come and go by the log.

@@ -1,7 +1,7 @@
 //! Somebody goes for good: out of the workspace, or altogether. Nobody is asked, and what they owned goes to somebody who stays.
 
 use appcore::{
-    AppError, Code,
+    AppError, Code, ConversationId, UserId,
     event::{DurableBody, Event, Topic},
     view::MemberRole,
 };
@@ -9,12 +9,15 @@ use dbcontext::query;
 
 use super::{
     batch::Batch,
-    change::{Depart, Outcome},
+    change::Outcome,
     conversations::{change_role, dissolve},
 };
 
-pub(super) async fn depart(batch: &mut Batch<'_>, depart: &Depart) -> Result<Outcome, AppError> {
-    let (conversation_id, user_id) = (depart.conversation_id, depart.user_id);
+pub(super) async fn depart(
+    batch: &mut Batch<'_>,
+    conversation_id: ConversationId,
+    user_id: UserId,
+) -> Result<Outcome, AppError> {
     // Not by the standings, which leave out whose account has ended; and it may be asked for again.
     let Some(leaver) = query::members::find(batch.db, conversation_id, user_id).await? else {
         return Ok(Outcome::Done);

@@ -15,7 +15,13 @@ use dbcontext::query::{
 };
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 
-use super::{change::Change, mentions::Place, messages::listed, reactions::Reactions, removed};
+use super::{
+    change::{Change, MemberAction, ServerAction, member_actions},
+    mentions::Place,
+    messages::listed,
+    reactions::Reactions,
+    removed,
+};
 
 #[derive(Default)]
 pub(super) struct Edits {
@@ -44,19 +50,23 @@ impl Edits {
     pub async fn load<C: ConnectionTrait>(&mut self, db: &C, changes: &[Change]) -> Result<(), AppError> {
         let (mut ids, mut rewritten) = (BTreeSet::new(), BTreeSet::new());
         let (mut pinned, mut hidden) = (BTreeSet::new(), BTreeSet::new());
-        for change in changes {
-            match change {
-                Change::Edit(edit) => _ = rewritten.insert(edit.message_id),
-                Change::Delete(delete) => _ = rewritten.insert(delete.message_id),
-                Change::Hide(hide) => _ = hidden.insert(hide.message_id),
-                Change::React(react) => _ = ids.insert(react.message_id),
-                Change::Solve(solve) => _ = ids.insert(solve.message_id),
-                Change::Pin(pin) => {
+        for (by, action) in member_actions(changes) {
+            match action {
+                MemberAction::Edit(edit) => _ = rewritten.insert(edit.message_id),
+                MemberAction::Delete(delete) => _ = rewritten.insert(delete.message_id),
+                MemberAction::React(react) => _ = ids.insert(react.message_id),
+                MemberAction::Solve(solve) => _ = ids.insert(solve.message_id),
+                MemberAction::Pin(pin) => {
                     ids.insert(pin.message_id);
-                    pinned.insert(pin.conversation_id);
+                    pinned.insert(by.conversation_id);
                 }
-                Change::Send(send) => ids.extend(send.thread.map(|thread| thread.root_id)),
+                MemberAction::Send(send) => ids.extend(send.thread.map(|thread| thread.root_id)),
                 _ => {}
+            }
+        }
+        for change in changes {
+            if let Change::Server { action: ServerAction::Hide(hide), .. } = change {
+                hidden.insert(hide.message_id);
             }
         }
         ids.extend(rewritten.union(&hidden));

@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use appcore::{
-    AppError, Code, MessageId, UploadId, UserId, WorkspaceId,
+    AppError, Code, ConversationId, MessageId, UploadId, UserId, WorkspaceId,
     event::DurableBody,
-    view::{Message, SenderKind, TranscriptState, Upload},
+    view::{Message, Preview, SenderKind, TranscriptState, Upload},
 };
 use dbcontext::query::{
     self, Piece,
@@ -16,7 +16,7 @@ use platform::cleanup::SweepJob;
 
 use super::{
     batch::Batch,
-    change::{Change, Outcome, SendMessage, SetPreviews, SetTranscript},
+    change::{Actor, Change, Outcome, SendMessage, SetPreviews, SetTranscript},
     messages::{listed, sends, target},
     removed,
 };
@@ -42,15 +42,15 @@ impl Files {
 
 /// Reads the files that messages are to carry.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
-    let asked: Vec<UploadId> = sends(changes).flat_map(|send| send.attachments.iter().copied()).collect();
+    let asked: Vec<UploadId> = sends(changes).flat_map(|(_, send)| send.attachments.iter().copied()).collect();
     if asked.is_empty() {
         return Ok(());
     }
     if batch.workspace_bytes() > 0 {
         // In one order, before any file is held: nobody waits for each other.
         let places: BTreeSet<WorkspaceId> = sends(changes)
-            .filter(|send| !send.attachments.is_empty())
-            .filter_map(|send| batch.conversation(send.conversation_id).ok().map(|state| state.workspace_id))
+            .filter(|(_, send)| !send.attachments.is_empty())
+            .filter_map(|(by, _)| batch.conversation(by.conversation_id).ok().map(|state| state.workspace_id))
             .collect();
         for place in places {
             query::uploads::lock_space(batch.db, place).await?;
@@ -65,15 +65,15 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
 }
 
 /// What the message carries: the sender's own files, all of them there.
-pub(super) fn attachments(batch: &Batch<'_>, send: &SendMessage) -> Result<Vec<Upload>, AppError> {
+pub(super) fn attachments(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Result<Vec<Upload>, AppError> {
     let mut found: Vec<Upload> = Vec::with_capacity(send.attachments.len());
     for id in &send.attachments {
-        let upload = batch.files.of(send.sender, *id).ok_or_else(no_such_file)?;
+        let upload = batch.files.of(by.user_id, *id).ok_or_else(no_such_file)?;
         if !found.iter().any(|other| other.id == *id) {
             found.push(upload.clone().try_into()?);
         }
     }
-    let place = batch.conversation(send.conversation_id)?.workspace_id;
+    let place = batch.conversation(by.conversation_id)?.workspace_id;
     let size: i64 = found.iter().map(|upload| upload.size).sum();
     match batch.files.taken.get(&place) {
         Some(taken) if size > 0 && taken.saturating_add(size) > batch.workspace_bytes() => Err(AppError::refused(
@@ -108,8 +108,11 @@ pub(super) fn attach(batch: &mut Batch<'_>, message: &Message, sender: UserId) -
 }
 
 /// Says what is said in a voice note to everybody who reads the message.
-pub(super) async fn set_transcript(batch: &mut Batch<'_>, set: &SetTranscript) -> Result<Outcome, AppError> {
-    let conversation_id = set.conversation_id;
+pub(super) async fn set_transcript(
+    batch: &mut Batch<'_>,
+    conversation_id: ConversationId,
+    set: &SetTranscript,
+) -> Result<Outcome, AppError> {
     batch.conversation(conversation_id)?;
     let mut message = target(batch, conversation_id, set.message_id).await?;
     let pending = message
@@ -123,47 +126,67 @@ pub(super) async fn set_transcript(batch: &mut Batch<'_>, set: &SetTranscript) -
     let message_row = (message.id, listed(&message.attachments)?);
     query::uploads::set_transcript(batch.db, message_row, set.upload_id, set.transcript.as_deref(), state).await?;
     removed::take_out(batch, &message).await?;
-    batch.emit(conversation_id, DurableBody::MessageUpdated {
-        message: Box::new(message.clone()),
-        branch_changed: false,
-    })?;
+    batch.emit(
+        conversation_id,
+        DurableBody::MessageUpdated { message: Box::new(message.clone()), branch_changed: false },
+    )?;
     Ok(Outcome::Done)
 }
 
-/// Shows what links lead to, or takes it away.
-pub(super) async fn set_previews(batch: &mut Batch<'_>, set: &SetPreviews) -> Result<Outcome, AppError> {
-    let (conversation_id, message_id) = (set.conversation_id, set.message_id);
-    let workspace_id = batch.conversation(conversation_id)?.workspace_id;
-    let mut message = target(batch, conversation_id, message_id).await?;
-    let is_outdated = message.edited_at != set.edited_at || message.hidden_at.is_some();
-    match set.by {
-        Some(by) if message.sender.kind != SenderKind::User || message.sender.id != Some(by.0) => {
-            return Err(AppError::refused(Code::Forbidden, "You can only remove the previews of your own messages."));
-        }
-        Some(_) => {}
-        None if is_outdated => return Ok(Outcome::Done),
-        None => {}
+/// Shows what links lead to, unless the text has changed since.
+pub(super) async fn set_previews(
+    batch: &mut Batch<'_>,
+    conversation_id: ConversationId,
+    set: &SetPreviews,
+) -> Result<Outcome, AppError> {
+    batch.conversation(conversation_id)?;
+    let message = target(batch, conversation_id, set.message_id).await?;
+    if message.edited_at != set.edited_at || message.hidden_at.is_some() {
+        return Ok(Outcome::Done);
     }
+    replace_previews(batch, message, &set.previews).await
+}
+
+/// Removes the previews of the member's own message.
+pub(super) async fn remove_previews(
+    batch: &mut Batch<'_>,
+    by: Actor,
+    message_id: MessageId,
+) -> Result<Outcome, AppError> {
+    batch.conversation(by.conversation_id)?;
+    let message = target(batch, by.conversation_id, message_id).await?;
+    if message.sender.kind != SenderKind::User || message.sender.id != Some(by.user_id.0) {
+        return Err(AppError::refused(Code::Forbidden, "You can only remove the previews of your own messages."));
+    }
+    replace_previews(batch, message, &[]).await
+}
+
+async fn replace_previews(
+    batch: &mut Batch<'_>,
+    mut message: Message,
+    previews: &[Preview],
+) -> Result<Outcome, AppError> {
+    let (conversation_id, message_id) = (message.conversation_id, message.id);
+    let workspace_id = batch.conversation(conversation_id)?.workspace_id;
     // Those of an earlier text are still there.
     let before = query::previews::pictures(batch.db, message_id).await?;
-    let pictures: Vec<UploadId> = set.previews.iter().filter_map(|preview| preview.image_upload_id).collect();
+    let pictures: Vec<UploadId> = previews.iter().filter_map(|preview| preview.image_upload_id).collect();
     for upload in before.into_iter().filter(|upload| !pictures.contains(upload)) {
         query::previews::detach(batch.db, message_id, upload).await?;
         query::uploads::mark_removed(batch.db, &[upload], batch.now).await?;
         batch.ask(SweepJob::Upload(upload).new_job()?);
     }
-    if message.previews == set.previews {
+    if message.previews == previews {
         return Ok(Outcome::Done);
     }
     for row in query::uploads::get_to_send(batch.db, pictures).await? {
         let (upload_id, size) = (row.id, row.size.unwrap_or_default());
         batch.files.attached.push(Attachment { message_id, upload_id, conversation_id, workspace_id, size });
     }
-    message.previews.clone_from(&set.previews);
+    message.previews = previews.to_vec();
     query::previews::set(batch.db, message_id, listed(&message.previews)?).await?;
     removed::take_out_previews(batch, &message).await?;
-    let previews = set.previews.clone();
-    batch.emit(conversation_id, DurableBody::MessagePreviews { message_id, previews })?;
+    batch.emit(conversation_id, DurableBody::MessagePreviews { message_id, previews: message.previews })?;
     Ok(Outcome::Done)
 }
 

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::{
     asked,
     batch::Batch,
-    change::{Change, DeleteMessage, EditMessage, Outcome, SendMessage, Sent},
+    change::{Actor, Change, DeleteMessage, EditMessage, MemberAction, Outcome, SendMessage, Sent, member_actions},
     files, mentions, moderation, polls, removed, threads, versions,
 };
 use crate::events::{
@@ -26,7 +26,7 @@ use crate::events::{
 
 /// Reads which of the messages were sent before.
 pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
-    let asked = sends(changes).map(|send| (send.conversation_id, send.sender, send.client_id.as_str())).collect();
+    let asked = sends(changes).map(|(by, send)| (by.conversation_id, by.user_id, send.client_id.as_str())).collect();
     load_sent(batch, asked).await
 }
 
@@ -50,22 +50,24 @@ pub(super) async fn load_sent(
 /// Reads what messages refer to: those that they answer, and the assistants that they may be for; and what is edited.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     batch.edits.load(batch.db, changes).await?;
-    let replies: Vec<(ConversationId, MessageId, UserId)> =
-        sends(changes).flat_map(|send| send.refers_to().map(|id| (send.conversation_id, id, send.sender))).collect();
+    let replies: Vec<(ConversationId, MessageId, UserId)> = sends(changes)
+        .flat_map(|(by, send)| send.refers_to().map(move |id| (by.conversation_id, id, by.user_id)))
+        .collect();
     if !replies.is_empty() {
         batch.replied.extend(query::batches::existing(batch.db, &replies).await?);
     }
     let doubtful: Vec<(ConversationId, UserId)> = sends(changes)
-        .filter(|send| {
-            batch.conversation(send.conversation_id).is_ok_and(|state| {
+        .filter(|(by, send)| {
+            batch.conversation(by.conversation_id).is_ok_and(|state| {
                 let mentions_all = state.mention_all == MentionAll::Admins.as_str() && send.mentions_many();
                 mentions_all || state.posting == Posting::Admins.as_str() || state.slow_mode_seconds > 0
             })
         })
-        .map(|send| (send.conversation_id, send.sender))
+        .map(|(by, _)| by)
         .chain(doubtful_edits(batch, changes))
         .chain(doubtful_pins(batch, changes))
         .chain(foreign_deletes(batch, changes))
+        .map(|by| (by.conversation_id, by.user_id))
         .collect();
     if !doubtful.is_empty() {
         batch.workspace_admins.extend(query::access::workspace_admins(batch.db, &doubtful).await?);
@@ -75,48 +77,51 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     asked::load(batch, changes).await
 }
 
-/// Who lets a message mention everybody where only admins may.
-fn doubtful_edits(batch: &Batch<'_>, changes: &[Change]) -> Vec<(ConversationId, UserId)> {
+/// The authors of edits that mention everybody where only admins may.
+fn doubtful_edits(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.mention_all == MentionAll::Admins.as_str());
     let mentions_many = |edit: &EditMessage| Reach::of(edit.mentions.as_deref().unwrap_or_default()) != Reach::Named;
-    let edits = changes.iter().filter_map(|change| if let Change::Edit(edit) = change { Some(edit) } else { None });
-    edits
-        .filter(|edit| mentions_many(edit) && is_kept(edit.conversation_id))
-        .map(|edit| (edit.conversation_id, edit.by))
+    let edits = member_actions(changes)
+        .filter_map(|(by, action)| if let MemberAction::Edit(edit) = action { Some((by, edit)) } else { None });
+    edits.filter(|(by, edit)| mentions_many(edit) && is_kept(by.conversation_id)).map(|(by, _)| by).collect()
+}
+
+/// The members who pin a message where only admins may write.
+fn doubtful_pins(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
+    let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.posting == Posting::Admins.as_str());
+    member_actions(changes)
+        .filter(|(by, action)| matches!(action, MemberAction::Pin(_)) && is_kept(by.conversation_id))
+        .map(|(by, _)| by)
         .collect()
 }
 
-/// Who pins something where only admins may write.
-fn doubtful_pins(batch: &Batch<'_>, changes: &[Change]) -> Vec<(ConversationId, UserId)> {
-    let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.posting == Posting::Admins.as_str());
-    let pins = changes.iter().filter_map(|change| if let Change::Pin(pin) = change { Some(pin) } else { None });
-    pins.filter(|pin| is_kept(pin.conversation_id)).map(|pin| (pin.conversation_id, pin.by)).collect()
-}
-
-/// Who deletes what only those who manage the conversation may delete.
-fn foreign_deletes(batch: &Batch<'_>, changes: &[Change]) -> Vec<(ConversationId, UserId)> {
-    let is_allowed = |delete: &DeleteMessage| {
-        let message = batch.edits.message(delete.conversation_id, delete.message_id);
-        let is_own = message.is_some_and(|message| message.sender.id == Some(delete.by.0));
-        is_own && not_archived(batch, delete.conversation_id).is_ok()
+/// The members who delete a message that only those who manage the conversation may delete.
+fn foreign_deletes(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
+    let is_allowed = |by: Actor, delete: &DeleteMessage| {
+        let message = batch.edits.message(by.conversation_id, delete.message_id);
+        let is_own = message.is_some_and(|message| message.sender.id == Some(by.user_id.0));
+        is_own && not_archived(batch, by.conversation_id).is_ok()
     };
-    let deletes =
-        changes.iter().filter_map(|change| if let Change::Delete(delete) = change { Some(delete) } else { None });
-    deletes.filter(|delete| !is_allowed(delete)).map(|delete| (delete.conversation_id, delete.by)).collect()
+    let deletes = member_actions(changes)
+        .filter_map(|(by, action)| if let MemberAction::Delete(delete) = action { Some((by, delete)) } else { None });
+    deletes.filter(|(by, delete)| !is_allowed(*by, delete)).map(|(by, _)| by).collect()
 }
 
-pub(super) fn sends(changes: &[Change]) -> impl Iterator<Item = &SendMessage> {
-    changes.iter().filter_map(|change| if let Change::Send(send) = change { Some(send) } else { None })
+/// Selects the messages that are sent, each with its sender.
+pub(super) fn sends(changes: &[Change]) -> impl Iterator<Item = (Actor, &SendMessage)> {
+    member_actions(changes)
+        .filter_map(|(by, action)| if let MemberAction::Send(send) = action { Some((by, &**send)) } else { None })
 }
 
-pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome, AppError> {
-    let name = batch.standing(send.conversation_id, send.sender)?.display_name.clone();
-    let key = (send.conversation_id, send.sender, send.client_id.as_str().to_owned());
+pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Result<Outcome, AppError> {
+    let Actor { conversation_id, user_id } = by;
+    let name = batch.standing(conversation_id, user_id)?.display_name.clone();
+    let key = (conversation_id, user_id, send.client_id.as_str().to_owned());
     if let Some(message) = batch.sent.get(&key) {
         return Ok(Outcome::Sent(Box::new(Sent { message: message.clone(), duplicate: true })));
     }
     if let Some(reply_to) = send.reply_to
-        && !batch.replied.contains(&(send.conversation_id, reply_to, send.sender))
+        && !batch.replied.contains(&(conversation_id, reply_to, user_id))
     {
         return Err(AppError::field(
             "reply_to",
@@ -124,18 +129,18 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
             "The message you're replying to isn't in this conversation.",
         ));
     }
-    may_write(batch, send.conversation_id, send.sender)?;
-    moderation::check_turn(batch, send)?;
-    let content = moderation::filtered(batch, send.conversation_id, send.content.as_str())?;
-    let root = send.thread.map(|thread| threads::root(batch, send, thread.root_id)).transpose()?;
+    may_write(batch, by)?;
+    moderation::check_turn(batch, by)?;
+    let content = moderation::filtered(batch, conversation_id, send.content.as_str())?;
+    let root = send.thread.map(|thread| threads::root(batch, by, thread.root_id)).transpose()?;
     if send.mentions_many() {
-        may_mention_all(batch, send.conversation_id, send.sender)?;
+        may_mention_all(batch, by)?;
     }
-    batch.check_length(send.conversation_id, &send.content)?;
-    let asked = asked::assistants(batch, send)?;
-    batch.check_open_answers(send.sender, asked.len())?;
-    let attachments = files::attachments(batch, send)?;
-    let sender = Sender { kind: SenderKind::User, id: Some(send.sender.0), name, picture: None };
+    batch.check_length(conversation_id, &send.content)?;
+    let asked = asked::assistants(batch, by, send)?;
+    batch.check_open_answers(user_id, asked.len())?;
+    let attachments = files::attachments(batch, by, send)?;
+    let sender = Sender { kind: SenderKind::User, id: Some(user_id.0), name, picture: None };
     let mut message = Message {
         client_id: Some(send.client_id.as_str().to_owned()),
         reply_to: send.reply_to,
@@ -144,24 +149,23 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
         thread_id: send.thread.map(|thread| thread.root_id),
         also_to_conversation: send.thread.is_some_and(|thread| thread.also_to_conversation),
         forwarded: send.forwarded,
-        poll: polls::begun(batch, send)?,
-        ..Message::new(MessageId::new(), send.conversation_id, sender, content, batch.now)
+        poll: polls::begun(batch, conversation_id, send)?,
+        ..Message::new(MessageId::new(), conversation_id, sender, content, batch.now)
     };
     let is_in_main_line = root.is_none() || message.also_to_conversation;
-    let main_no = if is_in_main_line { batch.next_no(send.conversation_id)? } else { 0 };
+    let main_no = if is_in_main_line { batch.next_no(conversation_id)? } else { 0 };
     message.no = root.as_ref().map_or(main_no, threads::next_no);
     create(batch, &mut message)?;
-    files::attach(batch, &message, send.sender)?;
+    files::attach(batch, &message, user_id)?;
     if send.has_previews
         && links::may_have(&message.content)
-        && !batch.capabilities(message.conversation_id)?.asks_every_message
+        && !batch.capabilities(conversation_id)?.asks_every_message
     {
-        let job = PreviewJob { conversation_id: message.conversation_id, message_id: message.id };
-        batch.ask_for(&job, message.conversation_id, send.sender)?;
+        batch.ask_for(&PreviewJob { conversation_id, message_id: message.id }, conversation_id, user_id)?;
     }
-    moderation::take_turn(batch, send)?;
+    moderation::take_turn(batch, by)?;
     if is_in_main_line {
-        mentions::add(batch, (send.conversation_id, main_no), &send.mentions, &send.here);
+        mentions::add(batch, (conversation_id, main_no), &send.mentions, &send.here);
     }
     if let Some(root) = root {
         threads::add(batch, root, &message)?;
@@ -169,9 +173,8 @@ pub(super) fn send(batch: &mut Batch<'_>, send: &SendMessage) -> Result<Outcome,
     for (number, assistant_id) in asked.into_iter().enumerate() {
         let (question_id, answer_id) = (message.id, MessageId::new());
         let asking = send.asking.of_answer(number);
-        let conversation_id = send.conversation_id;
         let job = AnswerJob { conversation_id, question_id, assistant_id, answer_id, beside: None, asking };
-        batch.ask_answer(&job, send.sender)?;
+        batch.ask_answer(&job, user_id)?;
     }
     batch.sent.insert(key, message.clone());
     Ok(Outcome::Sent(Box::new(Sent { message, duplicate: false })))
@@ -231,80 +234,82 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
 }
 
 /// Refuses what a member writes where nobody, or not everybody, may write.
-pub(super) fn may_write(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<(), AppError> {
-    batch.standing(id, user)?;
-    let conversation = batch.conversation(id)?;
+pub(super) fn may_write(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
+    batch.standing(by.conversation_id, by.user_id)?;
+    let conversation = batch.conversation(by.conversation_id)?;
     if conversation.archived_at.is_some() {
         return Err(Code::Archived.into());
     }
-    if conversation.posting == Posting::Admins.as_str() && !is_admin(batch, id, user)? {
+    if conversation.posting == Posting::Admins.as_str() && !is_admin(batch, by)? {
         return Err(AppError::refused(Code::Forbidden, "Only admins can post in this channel."));
     }
     Ok(())
 }
 
-fn may_mention_all(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<(), AppError> {
-    if batch.conversation(id)?.mention_all == MentionAll::Admins.as_str() && !is_admin(batch, id, user)? {
+fn may_mention_all(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
+    if batch.conversation(by.conversation_id)?.mention_all == MentionAll::Admins.as_str() && !is_admin(batch, by)? {
         return Err(AppError::refused(Code::Forbidden, KEPT_TO_ADMINS));
     }
     Ok(())
 }
 
 /// Whether a member is an admin here, or one of the workspace.
-pub(super) fn is_admin(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<bool, AppError> {
-    Ok(batch.standing(id, user)?.role != MemberRole::Member || batch.workspace_admins.contains(&(id, user)))
+pub(super) fn is_admin(batch: &Batch<'_>, by: Actor) -> Result<bool, AppError> {
+    let Actor { conversation_id, user_id } = by;
+    let role = batch.standing(conversation_id, user_id)?.role;
+    Ok(role != MemberRole::Member || batch.workspace_admins.contains(&(conversation_id, user_id)))
 }
 
-pub(super) fn edit(batch: &mut Batch<'_>, edit: &EditMessage) -> Result<Outcome, AppError> {
-    batch.standing(edit.conversation_id, edit.by)?;
-    not_archived(batch, edit.conversation_id)?;
-    batch.check_length(edit.conversation_id, &edit.content)?;
-    let mut message = batch.edits.message(edit.conversation_id, edit.message_id).ok_or(Code::NotFound)?;
-    if message.sender.kind != SenderKind::User || message.sender.id != Some(edit.by.0) {
+pub(super) fn edit(batch: &mut Batch<'_>, by: Actor, edit: &EditMessage) -> Result<Outcome, AppError> {
+    let Actor { conversation_id, user_id } = by;
+    batch.standing(conversation_id, user_id)?;
+    not_archived(batch, conversation_id)?;
+    batch.check_length(conversation_id, &edit.content)?;
+    let mut message = batch.edits.message(conversation_id, edit.message_id).ok_or(Code::NotFound)?;
+    if message.sender.kind != SenderKind::User || message.sender.id != Some(user_id.0) {
         return Err(AppError::refused(Code::Forbidden, "You can only edit your own messages."));
     }
     if message.hidden_at.is_some() {
         return Err(AppError::refused(Code::WrongState, HIDDEN));
     }
-    let content = moderation::filtered(batch, edit.conversation_id, edit.content.as_str())?;
+    let content = moderation::filtered(batch, conversation_id, edit.content.as_str())?;
     let mentioned = edit.mentions.as_ref().filter(|mentioned| **mentioned != message.mentions);
     if message.content == content && mentioned.is_none() {
         return Ok(Outcome::Message(Box::new(message)));
     }
     if let Some(mentioned) = mentioned {
         if Reach::of(mentioned) > Reach::of(&message.mentions) {
-            may_mention_all(batch, edit.conversation_id, edit.by)?;
+            may_mention_all(batch, by)?;
         }
         threads::follow(batch, &message, mentions::newly_named(&message.mentions, mentioned));
         mentions::replace(batch, &message, mentioned, &edit.here);
         message.mentions.clone_from(mentioned);
     }
     if asks_for_previews(&message, &content) {
-        let job = PreviewJob { conversation_id: message.conversation_id, message_id: message.id };
-        batch.ask_for(&job, message.conversation_id, edit.by)?;
+        batch.ask_for(&PreviewJob { conversation_id, message_id: message.id }, conversation_id, user_id)?;
     }
     message.previews.clear();
     message.content = content;
     message.edited_at = Some(batch.now);
     removed::take_out_pending(batch, &message)?;
     batch.edits.store(message.clone())?;
-    let conversation_id = edit.conversation_id;
-    batch.emit(conversation_id, DurableBody::MessageUpdated {
-        message: Box::new(message.clone()),
-        branch_changed: false,
-    })?;
+    batch.emit(
+        conversation_id,
+        DurableBody::MessageUpdated { message: Box::new(message.clone()), branch_changed: false },
+    )?;
     Ok(Outcome::Message(Box::new(message)))
 }
 
-pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Result<Outcome, AppError> {
-    batch.standing(delete.conversation_id, delete.by)?;
-    let mut message = batch.edits.message(delete.conversation_id, delete.message_id).ok_or(Code::NotFound)?;
+pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor, delete: &DeleteMessage) -> Result<Outcome, AppError> {
+    let (conversation_id, message_id) = (by.conversation_id, delete.message_id);
+    batch.standing(conversation_id, by.user_id)?;
+    let mut message = batch.edits.message(conversation_id, message_id).ok_or(Code::NotFound)?;
     if delete.has_more || message.has_more() {
-        message = target(batch, delete.conversation_id, delete.message_id).await?;
+        message = target(batch, conversation_id, message_id).await?;
     }
-    let own = message.sender.kind == SenderKind::User && message.sender.id == Some(delete.by.0);
-    let is_archived = not_archived(batch, delete.conversation_id);
-    if (!own || is_archived.is_err()) && !manages(batch, delete)? {
+    let own = message.sender.kind == SenderKind::User && message.sender.id == Some(by.user_id.0);
+    let is_archived = not_archived(batch, conversation_id);
+    if (!own || is_archived.is_err()) && !manages(batch, by)? {
         is_archived?;
         return Err(AppError::refused(
             Code::Forbidden,
@@ -326,8 +331,8 @@ pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Res
     let thread_id = message.thread_id;
     let mut thread = None;
     if has_more {
-        query::messages::delete(batch.db, delete.message_id, batch.now).await?;
-        files::detach(batch, delete.message_id).await?;
+        query::messages::delete(batch.db, message_id, batch.now).await?;
+        files::detach(batch, message_id).await?;
         removed::take_out(batch, &message).await?;
         versions::remove(batch, &message).await?;
         thread = threads::take_out(batch, &message).await?;
@@ -335,17 +340,16 @@ pub(super) async fn delete(batch: &mut Batch<'_>, delete: &DeleteMessage) -> Res
         removed::take_out_pending(batch, &message)?;
         batch.edits.delete(message)?;
     }
-    let (conversation_id, message_id) = (delete.conversation_id, delete.message_id);
     batch.emit(conversation_id, DurableBody::MessageDeleted { message_id, thread_id, thread })?;
     Ok(Outcome::Done)
 }
 
 /// Owners and admins, and of a channel those of its workspace.
-fn manages(batch: &Batch<'_>, delete: &DeleteMessage) -> Result<bool, AppError> {
-    let id = delete.conversation_id;
-    let is_manager = batch.standing(id, delete.by)?.role != MemberRole::Member;
-    let is_workspace_admin = batch.workspace_admins.contains(&(id, delete.by));
-    Ok(is_manager || (batch.capabilities(id)?.is_channel && is_workspace_admin))
+fn manages(batch: &Batch<'_>, by: Actor) -> Result<bool, AppError> {
+    let Actor { conversation_id, user_id } = by;
+    let is_manager = batch.standing(conversation_id, user_id)?.role != MemberRole::Member;
+    let is_workspace_admin = batch.workspace_admins.contains(&(conversation_id, user_id));
+    Ok(is_manager || (batch.capabilities(conversation_id)?.is_channel && is_workspace_admin))
 }
 
 /// Refuses what changes a conversation that can only be read.

@@ -52,10 +52,9 @@ use tokio::{
 use uuid::Uuid;
 
 pub use change::{
-    AddAssistant, AddMember, Archive, AskAgain, BeginAnswer, Change, ClosePoll, Compare, Convert, CreateConversation,
-    Created, DeleteConversation, DeleteMessage, Depart, EditMessage, EndConversation, FinishAnswer, HandOver,
-    HideMessage, InThread, Outcome, OvertakeAnswer, Pin, React, Regenerate, RemoveMember, SendMessage, Sent,
-    SetPreviews, SetRole, SetTranscript, ShowVersion, Solve, SuggestTitle, UpdateConversation, Vote,
+    Actor, AskAgain, BeginAnswer, Change, CreateConversation, Created, DeleteMessage, EditMessage, FinishAnswer,
+    HideMessage, InThread, MemberAction, Outcome, Pin, React, SendMessage, Sent, ServerAction, SetPreviews,
+    SetTranscript, Solve, UpdateConversation, Vote,
 };
 use commit::{Committed, Committer};
 pub use files::no_such_file;

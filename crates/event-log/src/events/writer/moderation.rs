@@ -14,7 +14,7 @@ use platform::{audit, links, word_filter::Verdict};
 
 use super::{
     batch::Batch,
-    change::{Change, HideMessage, Outcome, SendMessage},
+    change::{Actor, Change, HideMessage, Outcome, SendMessage},
     mentions,
     messages::{self, sends, target},
     removed,
@@ -23,17 +23,17 @@ use crate::events::jobs::PreviewJob;
 
 /// Reads who wrote when in conversations with slow mode, and what of it is sent again.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
-    let is_slow = |send: &&SendMessage| is_slow(batch, send.conversation_id);
-    let slow: Vec<&SendMessage> = sends(changes).filter(is_slow).collect();
+    let slow: Vec<(Actor, &SendMessage)> =
+        sends(changes).filter(|(by, _)| is_slow(batch, by.conversation_id)).collect();
     if slow.is_empty() {
         return Ok(());
     }
     let people: BTreeSet<(ConversationId, UserId)> =
-        slow.iter().map(|send| (send.conversation_id, send.sender)).collect();
+        slow.iter().map(|(by, _)| (by.conversation_id, by.user_id)).collect();
     let people: Vec<_> = people.into_iter().collect();
     batch.turns.extend(query::moderation::turns(batch.db, &people).await?);
     // Whoever sends the same again, because no answer came, waits for nothing.
-    let asked = slow.iter().map(|send| (send.conversation_id, send.sender, send.client_id.as_str())).collect();
+    let asked = slow.iter().map(|(by, send)| (by.conversation_id, by.user_id, send.client_id.as_str())).collect();
     messages::load_sent(batch, asked).await
 }
 
@@ -42,9 +42,9 @@ fn is_slow(batch: &Batch<'_>, id: ConversationId) -> bool {
 }
 
 /// Refuses whoever wrote a moment ago where there is slow mode.
-pub(super) fn check_turn(batch: &Batch<'_>, send: &SendMessage) -> Result<(), AppError> {
-    let (id, user) = (send.conversation_id, send.sender);
-    if !is_slow(batch, id) || messages::is_admin(batch, id, user)? {
+pub(super) fn check_turn(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
+    let (id, user) = (by.conversation_id, by.user_id);
+    if !is_slow(batch, id) || messages::is_admin(batch, by)? {
         return Ok(());
     }
     let Some(last) = batch.turns.get(&(id, user)) else { return Ok(()) };
@@ -59,9 +59,9 @@ pub(super) fn check_turn(batch: &Batch<'_>, send: &SendMessage) -> Result<(), Ap
 }
 
 /// Notes that somebody has written where there is slow mode.
-pub(super) fn take_turn(batch: &mut Batch<'_>, send: &SendMessage) -> Result<(), AppError> {
-    let (id, user) = (send.conversation_id, send.sender);
-    if is_slow(batch, id) && !messages::is_admin(batch, id, user)? {
+pub(super) fn take_turn(batch: &mut Batch<'_>, by: Actor) -> Result<(), AppError> {
+    let (id, user) = (by.conversation_id, by.user_id);
+    if is_slow(batch, id) && !messages::is_admin(batch, by)? {
         batch.turns.insert((id, user), batch.now);
         batch.new_turns.insert((id, user), batch.now);
     }
@@ -79,8 +79,11 @@ pub(super) fn filtered(batch: &Batch<'_>, id: ConversationId, text: &str) -> Res
 }
 
 /// Hides what a message says, or shows it again.
-pub(super) async fn hide(batch: &mut Batch<'_>, hide: &HideMessage) -> Result<Outcome, AppError> {
-    let conversation_id = hide.conversation_id;
+pub(super) async fn hide(
+    batch: &mut Batch<'_>,
+    conversation_id: ConversationId,
+    hide: &HideMessage,
+) -> Result<Outcome, AppError> {
     if batch.capabilities(conversation_id)?.asks_every_message {
         return Err(AppError::refused(Code::WrongState, "Messages in chats with an assistant can't be hidden."));
     }
@@ -106,10 +109,10 @@ pub(super) async fn hide(batch: &mut Batch<'_>, hide: &HideMessage) -> Result<Ou
         }
     }
     audit::record(batch.db, hide.entry.clone()).await?;
-    batch.emit(conversation_id, DurableBody::MessageUpdated {
-        message: Box::new(message.clone()),
-        branch_changed: false,
-    })?;
+    batch.emit(
+        conversation_id,
+        DurableBody::MessageUpdated { message: Box::new(message.clone()), branch_changed: false },
+    )?;
     Ok(Outcome::Message(Box::new(message)))
 }
 

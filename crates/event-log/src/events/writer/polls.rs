@@ -2,7 +2,7 @@
 //! a word of it, so that a message that is deleted leaves nothing of itself in them.
 
 use appcore::{
-    AppError, Code,
+    AppError, Code, ConversationId, MessageId,
     event::{DurableBody, Event, Topic},
     view::{Message, Poll, PollResult, PollResults},
 };
@@ -10,7 +10,7 @@ use dbcontext::query;
 
 use super::{
     batch::Batch,
-    change::{ClosePoll, Outcome, SendMessage, Vote},
+    change::{Actor, Outcome, SendMessage, Vote},
     messages::{not_archived, target},
     moderation,
 };
@@ -20,21 +20,22 @@ use crate::events::HIDDEN;
 const SHOWN: usize = 20;
 
 /// The poll that a message begins with, if it is one.
-pub(super) fn begun(batch: &Batch<'_>, send: &SendMessage) -> Result<Option<Poll>, AppError> {
+pub(super) fn begun(batch: &Batch<'_>, id: ConversationId, send: &SendMessage) -> Result<Option<Poll>, AppError> {
     let Some(new) = &send.poll else { return Ok(None) };
-    if batch.capabilities(send.conversation_id)?.asks_every_message {
+    if batch.capabilities(id)?.asks_every_message {
         return Err(AppError::field("poll", "invalid", "Chats with an assistant can't have polls."));
     }
-    let options = new.options.iter().map(|option| moderation::filtered(batch, send.conversation_id, option));
+    let options = new.options.iter().map(|option| moderation::filtered(batch, id, option));
     let options = options.collect::<Result<Vec<_>, _>>()?;
     let results = PollResults { options: vec![PollResult::default(); options.len()], ..PollResults::default() };
     let (multiple, anonymous, closes_at) = (new.multiple, new.anonymous, new.closes_at);
     Ok(Some(Poll { options, multiple, anonymous, closes_at, results }))
 }
 
-pub(super) async fn vote(batch: &mut Batch<'_>, vote: &Vote) -> Result<Outcome, AppError> {
-    let (conversation_id, message_id) = (vote.conversation_id, vote.message_id);
-    batch.standing(conversation_id, vote.by)?;
+pub(super) async fn vote(batch: &mut Batch<'_>, by: Actor, vote: &Vote) -> Result<Outcome, AppError> {
+    let Actor { conversation_id, user_id } = by;
+    let message_id = vote.message_id;
+    batch.standing(conversation_id, user_id)?;
     not_archived(batch, conversation_id)?;
     let mut message = target(batch, conversation_id, message_id).await?;
     let poll = poll_of(&mut message)?;
@@ -47,13 +48,13 @@ pub(super) async fn vote(batch: &mut Batch<'_>, vote: &Vote) -> Result<Outcome, 
     if !poll.multiple && vote.choices.len() > 1 {
         return Err(AppError::field("choices", "too_long", "Choose one option."));
     }
-    let before = query::polls::chosen(batch.db, message_id, vote.by).await?;
+    let before = query::polls::chosen(batch.db, message_id, user_id).await?;
     if before == vote.choices {
         return Ok(Outcome::Message(Box::new(message)));
     }
     // The event is made with what its own number is needed for.
     let seq = batch.conversation(conversation_id)?.last_seq + 1;
-    query::polls::choose(batch.db, message_id, vote.by, &vote.choices, seq).await?;
+    query::polls::choose(batch.db, message_id, user_id, &vote.choices, seq).await?;
     let results = &mut poll.results;
     match (before.is_empty(), vote.choices.is_empty()) {
         (true, false) => results.voters += 1,
@@ -65,13 +66,13 @@ pub(super) async fn vote(batch: &mut Batch<'_>, vote: &Vote) -> Result<Outcome, 
             (false, true) => {
                 result.votes += 1;
                 if !poll.anonymous && result.user_ids.len() < SHOWN {
-                    result.user_ids.push(vote.by);
+                    result.user_ids.push(user_id);
                 }
             }
             (true, false) => {
                 let had_more = result.votes > SHOWN as u64;
                 result.votes = result.votes.saturating_sub(1);
-                result.user_ids.retain(|user| *user != vote.by);
+                result.user_ids.retain(|user| *user != user_id);
                 // Others move up where there are more than are told of.
                 if !poll.anonymous && had_more && result.user_ids.len() < SHOWN {
                     result.user_ids = query::polls::first(batch.db, message_id, choice, SHOWN).await?;
@@ -82,16 +83,16 @@ pub(super) async fn vote(batch: &mut Batch<'_>, vote: &Vote) -> Result<Outcome, 
     }
     tell(batch, &message).await?;
     let choices = vote.choices.clone();
-    batch.tell_passing(&Event::PollOwn { conversation_id, message_id, choices }, Topic::User(vote.by))?;
+    batch.tell_passing(&Event::PollOwn { conversation_id, message_id, choices }, Topic::User(user_id))?;
     Ok(Outcome::Message(Box::new(message)))
 }
 
 /// Ends a poll before its time. What is closed stays so.
-pub(super) async fn close(batch: &mut Batch<'_>, close: &ClosePoll) -> Result<Outcome, AppError> {
-    batch.standing(close.conversation_id, close.by)?;
-    not_archived(batch, close.conversation_id)?;
-    let mut message = target(batch, close.conversation_id, close.message_id).await?;
-    if message.sender.id != Some(close.by.0) {
+pub(super) async fn close(batch: &mut Batch<'_>, by: Actor, message_id: MessageId) -> Result<Outcome, AppError> {
+    batch.standing(by.conversation_id, by.user_id)?;
+    not_archived(batch, by.conversation_id)?;
+    let mut message = target(batch, by.conversation_id, message_id).await?;
+    if message.sender.id != Some(by.user_id.0) {
         poll_of(&mut message)?;
         return Err(AppError::refused(Code::Forbidden, "Only its author can close a poll."));
     }

@@ -12,7 +12,7 @@ use sea_orm::ConnectionTrait;
 
 use super::{
     batch::Batch,
-    change::{Change, Outcome, Pin, React},
+    change::{Actor, Change, MemberAction, Outcome, Pin, React, member_actions},
     messages::{may_write, not_archived},
 };
 
@@ -43,21 +43,26 @@ impl Reactions {
         messages: &HashMap<MessageId, Message>,
         changes: &[Change],
     ) -> Result<(), AppError> {
-        let asked: Vec<&React> = changes
-            .iter()
-            .filter_map(|change| if let Change::React(react) = change { Some(react) } else { None })
+        let asked: Vec<(UserId, &React)> = member_actions(changes)
+            .filter_map(
+                |(by, action)| if let MemberAction::React(react) = action { Some((by.user_id, react)) } else { None },
+            )
             .collect();
         if asked.is_empty() {
             return Ok(());
         }
-        let keys: HashSet<Reacted> = asked.iter().map(|react| key(react)).collect();
+        let keys: HashSet<Reacted> = asked.iter().map(|(user_id, react)| key(*user_id, react)).collect();
         self.stored.extend(query::reactions::existing(db, keys.into_iter().collect()).await?);
-        let has_many = |react: &&&React| {
+        let has_many = |react: &&React| {
             let shown = messages.get(&react.message_id).and_then(|message| shown(message, &react.emoji));
             !react.is_added && shown.is_some_and(|reaction| reaction.count > SHOWN as u64)
         };
-        let many: HashSet<(MessageId, String)> =
-            asked.iter().filter(has_many).map(|react| (react.message_id, react.emoji.clone())).collect();
+        let many: HashSet<(MessageId, String)> = asked
+            .into_iter()
+            .map(|(_, react)| react)
+            .filter(has_many)
+            .map(|react| (react.message_id, react.emoji.clone()))
+            .collect();
         if !many.is_empty() {
             for one in query::reactions::first(db, many.into_iter().collect(), SPARE).await? {
                 self.first.entry((one.message_id, one.emoji)).or_default().push(one.user_id);
@@ -101,20 +106,20 @@ impl Reactions {
     }
 }
 
-fn key(react: &React) -> Reacted {
-    Reacted { message_id: react.message_id, emoji: react.emoji.clone(), user_id: react.by }
+fn key(user_id: UserId, react: &React) -> Reacted {
+    Reacted { message_id: react.message_id, emoji: react.emoji.clone(), user_id }
 }
 
 fn shown<'a>(message: &'a Message, emoji: &str) -> Option<&'a Reaction> {
     message.reactions.iter().find(|reaction| reaction.emoji == emoji)
 }
 
-pub(super) fn react(batch: &mut Batch<'_>, react: &React) -> Result<Outcome, AppError> {
-    let conversation_id = react.conversation_id;
-    batch.standing(conversation_id, react.by)?;
+pub(super) fn react(batch: &mut Batch<'_>, by: Actor, react: &React) -> Result<Outcome, AppError> {
+    let conversation_id = by.conversation_id;
+    batch.standing(conversation_id, by.user_id)?;
     not_archived(batch, conversation_id)?;
     let mut message = batch.edits.message(conversation_id, react.message_id).ok_or(Code::NotFound)?;
-    let reacted = key(react);
+    let reacted = key(by.user_id, react);
     if batch.edits.reactions.is_there(&reacted) == react.is_added {
         return Ok(Outcome::Message(Box::new(message)));
     }
@@ -134,33 +139,31 @@ pub(super) fn react(batch: &mut Batch<'_>, react: &React) -> Result<Outcome, App
     let reactions = &mut batch.edits.reactions;
     reactions.changed.insert(reacted, (react.is_added, seq));
     if react.is_added {
-        add(&mut message.reactions, react);
+        add(&mut message.reactions, by.user_id, react);
     } else {
         let others = reactions.first.get(&(react.message_id, react.emoji.clone())).cloned().unwrap_or_default();
         // Nothing has changed about those whom no change of this batch is about.
-        let is_there = |user: &UserId| {
-            reactions.changed.get(&Reacted { user_id: *user, ..key(react) }).is_none_or(|(is_there, _)| *is_there)
-        };
-        remove(&mut message.reactions, react, others.into_iter().filter(is_there));
+        let is_there = |user: &UserId| reactions.changed.get(&key(*user, react)).is_none_or(|(is_there, _)| *is_there);
+        remove(&mut message.reactions, by.user_id, react, others.into_iter().filter(is_there));
     }
     batch.edits.mark(message.clone());
     Ok(Outcome::Message(Box::new(message)))
 }
 
-fn add(reactions: &mut Vec<Reaction>, react: &React) {
+fn add(reactions: &mut Vec<Reaction>, user_id: UserId, react: &React) {
     let known = reactions.iter_mut().find(|reaction| reaction.emoji == react.emoji);
     let Some(reaction) = known else {
-        reactions.push(Reaction { emoji: react.emoji.clone(), count: 1, user_ids: vec![react.by] });
+        reactions.push(Reaction { emoji: react.emoji.clone(), count: 1, user_ids: vec![user_id] });
         return;
     };
     reaction.count += 1;
     if reaction.user_ids.len() < SHOWN {
-        reaction.user_ids.push(react.by);
+        reaction.user_ids.push(user_id);
     }
 }
 
 /// `others` move up where there are more than are told of.
-fn remove(reactions: &mut Vec<Reaction>, react: &React, others: impl Iterator<Item = UserId>) {
+fn remove(reactions: &mut Vec<Reaction>, user_id: UserId, react: &React, others: impl Iterator<Item = UserId>) {
     let Some(at) = reactions.iter().position(|reaction| reaction.emoji == react.emoji) else { return };
     let reaction = &mut reactions[at];
     reaction.count = reaction.count.saturating_sub(1);
@@ -168,7 +171,7 @@ fn remove(reactions: &mut Vec<Reaction>, react: &React, others: impl Iterator<It
         reactions.remove(at);
         return;
     }
-    reaction.user_ids.retain(|user| *user != react.by);
+    reaction.user_ids.retain(|user| *user != user_id);
     for user in others {
         if reaction.user_ids.len() >= SHOWN.min(usize::try_from(reaction.count).unwrap_or(SHOWN)) {
             break;
@@ -180,9 +183,10 @@ fn remove(reactions: &mut Vec<Reaction>, react: &React, others: impl Iterator<It
 }
 
 /// Pins a message, or takes its pin away.
-pub(super) fn pin(batch: &mut Batch<'_>, pin: &Pin) -> Result<Outcome, AppError> {
-    let (conversation_id, message_id, user_id) = (pin.conversation_id, pin.message_id, pin.by);
-    may_write(batch, conversation_id, pin.by)?;
+pub(super) fn pin(batch: &mut Batch<'_>, by: Actor, pin: &Pin) -> Result<Outcome, AppError> {
+    may_write(batch, by)?;
+    let Actor { conversation_id, user_id } = by;
+    let message_id = pin.message_id;
     let mut message = batch.edits.message(conversation_id, message_id).ok_or(Code::NotFound)?;
     if message.pinned_at.is_some() == pin.is_pinned {
         return Ok(Outcome::Message(Box::new(message)));

@@ -12,7 +12,7 @@ use dbcontext::query::{self, batches::NewMessage, threads::NewFollower};
 
 use super::{
     batch::Batch,
-    change::{Outcome, SendMessage, Solve},
+    change::{Actor, Outcome, Solve},
     mentions,
     messages::not_archived,
 };
@@ -21,14 +21,14 @@ use super::{
 const SHOWN: usize = 5;
 
 /// The message that a reply is for.
-pub(super) fn root(batch: &Batch<'_>, send: &SendMessage, id: MessageId) -> Result<Message, AppError> {
-    let conversation_id = send.conversation_id;
+pub(super) fn root(batch: &Batch<'_>, by: Actor, id: MessageId) -> Result<Message, AppError> {
+    let Actor { conversation_id, user_id } = by;
     if batch.capabilities(conversation_id)?.asks_every_message {
         return Err(AppError::field("thread_id", "unavailable", "There are no threads in chats with an assistant."));
     }
     let is_open = |root: &Message| root.thread_id.is_none() && (root.deleted_at.is_none() || root.thread.is_some());
     let root = batch.edits.known(conversation_id, id).filter(is_open);
-    root.filter(|_| batch.replied.contains(&(conversation_id, id, send.sender))).ok_or_else(|| {
+    root.filter(|_| batch.replied.contains(&(conversation_id, id, user_id))).ok_or_else(|| {
         AppError::field("thread_id", "not_found", "There is no message here that a thread can belong to.")
     })
 }
@@ -127,9 +127,9 @@ fn tell(batch: &mut Batch<'_>, root: Message) -> Result<(), AppError> {
 }
 
 /// Marks a thread as solved, or as open again.
-pub(super) fn solve(batch: &mut Batch<'_>, solve: &Solve) -> Result<Outcome, AppError> {
-    let conversation_id = solve.conversation_id;
-    batch.standing(conversation_id, solve.by)?;
+pub(super) fn solve(batch: &mut Batch<'_>, by: Actor, solve: &Solve) -> Result<Outcome, AppError> {
+    let conversation_id = by.conversation_id;
+    batch.standing(conversation_id, by.user_id)?;
     not_archived(batch, conversation_id)?;
     let mut message = batch.edits.message(conversation_id, solve.message_id).ok_or(Code::NotFound)?;
     let now = batch.now;
@@ -141,10 +141,10 @@ pub(super) fn solve(batch: &mut Batch<'_>, solve: &Solve) -> Result<Outcome, App
     }
     thread.solved_at = solve.is_solved.then_some(now);
     batch.edits.mark(message.clone());
-    batch.emit(conversation_id, DurableBody::MessageUpdated {
-        message: Box::new(message.clone()),
-        branch_changed: false,
-    })?;
+    batch.emit(
+        conversation_id,
+        DurableBody::MessageUpdated { message: Box::new(message.clone()), branch_changed: false },
+    )?;
     Ok(Outcome::Message(Box::new(message)))
 }
 

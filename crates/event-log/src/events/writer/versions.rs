@@ -12,7 +12,7 @@ use dbcontext::query;
 use super::{
     answers, asked,
     batch::Batch,
-    change::{AskAgain, Outcome, ShowVersion},
+    change::{Actor, AskAgain, Outcome},
     files,
     messages::target,
     removed,
@@ -23,43 +23,48 @@ use crate::events::jobs::AnswerJob;
 const MAX_VERSIONS: i64 = 50;
 
 /// Gives a prompt another text and has it answered; what was said after the earlier one is kept behind it.
-pub(super) async fn ask_again(batch: &mut Batch<'_>, change: &AskAgain) -> Result<Outcome, AppError> {
-    let conversation_id = change.conversation_id;
-    batch.standing(conversation_id, change.by)?;
-    batch.check_length(conversation_id, &change.content)?;
-    let mut message = target(batch, conversation_id, change.message_id).await?;
-    if message.sender.kind != SenderKind::User || message.sender.id != Some(change.by.0) {
+pub(super) async fn ask_again(batch: &mut Batch<'_>, by: Actor, again: &AskAgain) -> Result<Outcome, AppError> {
+    let Actor { conversation_id, user_id } = by;
+    batch.standing(conversation_id, user_id)?;
+    batch.check_length(conversation_id, &again.content)?;
+    let mut message = target(batch, conversation_id, again.message_id).await?;
+    if message.sender.kind != SenderKind::User || message.sender.id != Some(user_id.0) {
         return Err(AppError::refused(Code::Forbidden, "You can only edit your own messages."));
     }
     let assistants = quiet_assistants(batch, conversation_id).await?;
     if assistants.is_empty() {
         return Err(asked::nobody_answers());
     }
-    answers::load_open(batch, BTreeSet::from([change.by])).await?;
-    batch.check_open_answers(change.by, assistants.len())?;
+    answers::load_open(batch, BTreeSet::from([user_id])).await?;
+    batch.check_open_answers(user_id, assistants.len())?;
     begin_version(batch, &mut message).await?;
-    query::versions::set_text(batch.db, message.id, change.content.as_str()).await?;
-    change.content.as_str().clone_into(&mut message.content);
+    query::versions::set_text(batch.db, message.id, again.content.as_str()).await?;
+    again.content.as_str().clone_into(&mut message.content);
     tell(batch, &message).await?;
     for assistant_id in assistants {
-        let (question_id, answer_id, asking) = (message.id, MessageId::new(), change.asking.clone());
+        let (question_id, answer_id, asking) = (message.id, MessageId::new(), again.asking.clone());
         let job = AnswerJob { conversation_id, question_id, assistant_id, answer_id, beside: None, asking };
-        batch.ask_answer(&job, change.by)?;
+        batch.ask_answer(&job, user_id)?;
     }
     Ok(Outcome::Message(Box::new(message)))
 }
 
 /// Shows another version of a prompt or an answer, and what followed it.
-pub(super) async fn show(batch: &mut Batch<'_>, show: &ShowVersion) -> Result<Outcome, AppError> {
-    let conversation_id = show.conversation_id;
-    batch.standing(conversation_id, show.by)?;
-    let mut message = target(batch, conversation_id, show.message_id).await?;
+pub(super) async fn show(
+    batch: &mut Batch<'_>,
+    by: Actor,
+    message_id: MessageId,
+    index: i64,
+) -> Result<Outcome, AppError> {
+    let conversation_id = by.conversation_id;
+    batch.standing(conversation_id, by.user_id)?;
+    let mut message = target(batch, conversation_id, message_id).await?;
     quiet_assistants(batch, conversation_id).await?;
     let shown = message.versions.unwrap_or(Versions { index: 1, count: 1 });
-    if show.index == shown.index {
+    if index == shown.index {
         return Ok(Outcome::Message(Box::new(message)));
     }
-    let Some(kept) = query::versions::take(batch.db, message.id, show.index).await? else {
+    let Some(kept) = query::versions::take(batch.db, message.id, index).await? else {
         return Err(AppError::field("index", "not_found", "This message has no such version."));
     };
     query::versions::keep(batch.db, message.id).await?;
@@ -76,13 +81,13 @@ pub(super) async fn show(batch: &mut Batch<'_>, show: &ShowVersion) -> Result<Ou
         None => Vec::new(),
     };
     query::tool_calls::show(batch.db, message.id, kept.tool_calls.as_deref()).await?;
-    message.versions = Some(Versions { index: show.index, ..shown });
+    message.versions = Some(Versions { index, ..shown });
     let (reason, model) = (message.reason.as_deref(), message.model.as_deref());
     let figures = message.answer.as_ref();
     query::messages::set_answer(batch.db, message.id, &message.content, message.status, reason, model, figures).await?;
-    query::versions::set(batch.db, message.id, show.index, shown.count).await?;
+    query::versions::set(batch.db, message.id, index, shown.count).await?;
     query::versions::hide(batch.db, conversation_id, message.seq, message.id, shown.index).await?;
-    query::versions::unhide(batch.db, message.id, show.index).await?;
+    query::versions::unhide(batch.db, message.id, index).await?;
     tell(batch, &message).await?;
     Ok(Outcome::Message(Box::new(message)))
 }
@@ -162,9 +167,9 @@ async fn quiet_assistants(batch: &Batch<'_>, id: ConversationId) -> Result<Vec<A
 async fn tell(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     removed::take_out(batch, message).await?;
     let conversation_id = message.conversation_id;
-    batch.emit(conversation_id, DurableBody::MessageUpdated {
-        message: Box::new(message.clone()),
-        branch_changed: true,
-    })?;
+    batch.emit(
+        conversation_id,
+        DurableBody::MessageUpdated { message: Box::new(message.clone()), branch_changed: true },
+    )?;
     Ok(())
 }

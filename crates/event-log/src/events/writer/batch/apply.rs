@@ -1,13 +1,13 @@
 //! The changes of a batch, made one after the other.
 
-use appcore::AppError;
+use appcore::{AppError, ConversationId};
 use dbcontext::query;
 use sea_orm::ConnectionTrait as _;
 
 use super::{
     super::{
         answers,
-        change::{Change, DeleteMessage, Outcome},
+        change::{Actor, Change, MemberAction, Outcome, ServerAction},
         comparisons, conversations, departures, files, messages, moderation, polls, reactions, threads, versions,
     },
     Batch,
@@ -53,11 +53,14 @@ impl Batch<'_> {
     }
 
     fn is_gathered(&self, change: &Change) -> bool {
-        let has_more = |delete: &DeleteMessage| {
-            let message = self.edits.message(delete.conversation_id, delete.message_id);
-            message.is_some_and(|message| message.has_more())
+        let removes_more = match change {
+            Change::Member { by, action: MemberAction::Delete(delete) } => {
+                let message = self.edits.message(by.conversation_id, delete.message_id);
+                message.is_some_and(|message| message.has_more())
+            }
+            _ => false,
         };
-        change.is_gathered() && !matches!(change, Change::Delete(delete) if has_more(delete))
+        change.is_gathered() && !removes_more
     }
 
     fn progress(&self) -> Progress {
@@ -86,38 +89,53 @@ impl Batch<'_> {
             self.relied_on.extend(change.people().into_iter().map(|user| (id, user)));
         }
         match change {
-            Change::Send(change) => messages::send(self, change),
-            Change::Edit(change) => messages::edit(self, change),
-            Change::AskAgain(change) => versions::ask_again(self, change).await,
-            Change::ShowVersion(change) => versions::show(self, change).await,
-            Change::Compare(change) => comparisons::begin(self, change).await,
-            Change::Delete(change) => messages::delete(self, change).await,
-            Change::Hide(change) => moderation::hide(self, change).await,
-            Change::React(change) => reactions::react(self, change),
-            Change::Pin(change) => reactions::pin(self, change),
-            Change::Solve(change) => threads::solve(self, change),
-            Change::Create(change) => conversations::create(self, change).await,
-            Change::Update(change) => conversations::update(self, change).await,
-            Change::Archive(change) => conversations::archive(self, change).await,
-            Change::Convert(change) => conversations::convert(self, change).await,
-            Change::SuggestTitle(change) => conversations::suggest_title(self, change).await,
-            Change::DeleteConversation(change) => conversations::delete(self, change).await,
-            Change::EndConversation(change) => conversations::end(self, change).await,
-            Change::AddMember(change) => conversations::add_member(self, change).await,
-            Change::AddAssistant(change) => conversations::add_assistant(self, change).await,
-            Change::RemoveMember(change) => conversations::remove_member(self, change).await,
-            Change::Depart(change) => departures::depart(self, change).await,
-            Change::SetRole(change) => conversations::set_role(self, change).await,
-            Change::HandOver(change) => conversations::hand_over(self, change).await,
-            Change::BeginAnswer(change) => answers::begin(self, change).await,
-            Change::FinishAnswer(change) => answers::finish(self, change).await,
-            Change::OvertakeAnswer(change) => answers::overtake(self, change).await,
-            Change::Regenerate(change) => answers::regenerate(self, change).await,
-            Change::SetTranscript(change) => files::set_transcript(self, change).await,
-            Change::SetPreviews(change) => files::set_previews(self, change).await,
-            Change::Vote(change) => polls::vote(self, change).await,
-            Change::ClosePoll(change) => polls::close(self, change).await,
-            Change::Dissolve(id) => conversations::dissolve(self, *id).await,
+            Change::Create(new) => conversations::create(self, new).await,
+            Change::Member { by, action } => self.apply_member(*by, action).await,
+            Change::Server { conversation_id, action } => self.apply_server(*conversation_id, action).await,
+        }
+    }
+
+    async fn apply_member(&mut self, by: Actor, action: &MemberAction) -> Result<Outcome, AppError> {
+        match action {
+            MemberAction::Send(send) => messages::send(self, by, send),
+            MemberAction::Edit(edit) => messages::edit(self, by, edit),
+            MemberAction::AskAgain(again) => versions::ask_again(self, by, again).await,
+            MemberAction::ShowVersion { message_id, index } => versions::show(self, by, *message_id, *index).await,
+            MemberAction::Compare { message_id, asking } => comparisons::begin(self, by, *message_id, asking).await,
+            MemberAction::Regenerate { message_id, asking } => answers::regenerate(self, by, *message_id, asking).await,
+            MemberAction::Delete(delete) => messages::delete(self, by, delete).await,
+            MemberAction::RemovePreviews { message_id } => files::remove_previews(self, by, *message_id).await,
+            MemberAction::React(react) => reactions::react(self, by, react),
+            MemberAction::Pin(pin) => reactions::pin(self, by, pin),
+            MemberAction::Solve(solve) => threads::solve(self, by, solve),
+            MemberAction::Vote(vote) => polls::vote(self, by, vote).await,
+            MemberAction::ClosePoll { message_id } => polls::close(self, by, *message_id).await,
+            MemberAction::Update(update) => conversations::update(self, by, update).await,
+            MemberAction::Archive { archived } => conversations::archive(self, by, *archived).await,
+            MemberAction::Convert { kind } => conversations::convert(self, by, *kind).await,
+            MemberAction::DeleteConversation => conversations::delete(self, by).await,
+            MemberAction::AddMember { user_id } => conversations::add_member(self, by, *user_id).await,
+            MemberAction::AddAssistant { assistant_id } => conversations::add_assistant(self, by, *assistant_id).await,
+            MemberAction::RemoveMember { user_id } => conversations::remove_member(self, by, *user_id).await,
+            MemberAction::SetRole { user_id, role } => conversations::set_role(self, by, *user_id, *role).await,
+        }
+    }
+
+    async fn apply_server(&mut self, id: ConversationId, action: &ServerAction) -> Result<Outcome, AppError> {
+        match action {
+            ServerAction::Hide(hide) => moderation::hide(self, id, hide).await,
+            ServerAction::SuggestTitle { title } => conversations::suggest_title(self, id, title).await,
+            ServerAction::EndConversation { entry } => conversations::end(self, id, entry).await,
+            ServerAction::Depart { user_id } => departures::depart(self, id, *user_id).await,
+            ServerAction::HandOver { user_id, entry } => conversations::hand_over(self, id, *user_id, entry).await,
+            ServerAction::BeginAnswer(begin) => answers::begin(self, id, begin).await,
+            ServerAction::FinishAnswer(finish) => answers::finish(self, id, finish).await,
+            ServerAction::OvertakeAnswer { answer_id, content } => {
+                answers::overtake(self, id, *answer_id, content).await
+            }
+            ServerAction::SetTranscript(set) => files::set_transcript(self, id, set).await,
+            ServerAction::SetPreviews(set) => files::set_previews(self, id, set).await,
+            ServerAction::Dissolve => conversations::dissolve(self, id).await,
         }
     }
 }
