@@ -12,7 +12,7 @@ use appcore::{
     view::{Conversation, Member, MemberRole},
 };
 use dbcontext::{Transaction, constraint::app_error, query};
-use event_log::{access, events::Change};
+use event_log::{access, events::ServerAction};
 use platform::audit::{self, Entry};
 use sea_orm::ConnectionTrait;
 
@@ -102,7 +102,7 @@ pub(super) async fn remove(
     let heir = query::members::heir(&tx, id, user).await?;
     if heir.is_none() && !access.kind.capabilities().is_open {
         tx.rollback().await.map_err(app_error)?;
-        service.events.writer.submit(Change::Dissolve(id)).await?;
+        service.events.writer.submit(ServerAction::Dissolve.on(id)).await?;
         return Ok(());
     }
     let mut succession = None;

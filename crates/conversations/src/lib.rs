@@ -37,7 +37,7 @@ pub use create::{NewConversation, create};
 pub use dbcontext::query::conversations::Filter;
 use event_log::{
     EventLogService,
-    events::{Archive, Change, Convert, DeleteConversation, UpdateConversation},
+    events::{MemberAction, UpdateConversation},
 };
 use files::FilesService;
 use gateway::GatewayService;
@@ -155,8 +155,6 @@ pub async fn update(
         return Err(AppError::field("slow_mode_seconds", "invalid", "Choose up to 6 hours."));
     }
     let update = UpdateConversation {
-        conversation_id: id,
-        by: by.user_id,
         title: line("title", change.title.as_deref(), MAX_TITLE_CHARS)?,
         topic: line("topic", change.topic.as_deref(), MAX_TOPIC_CHARS)?,
         posting: change.posting,
@@ -170,7 +168,7 @@ pub async fn update(
         word_filter: None,
         entry: change.slow_mode_seconds.map(|_| Entry::by(by, Action::SlowModeChanged, Some(id.to_string()))),
     };
-    service.events.writer.submit(Change::Update(update)).await?;
+    service.events.writer.submit(MemberAction::Update(update).by(by.user_id, id)).await?;
     find(service, by, id).await
 }
 
@@ -181,7 +179,7 @@ pub async fn archive(
     id: ConversationId,
     archived: bool,
 ) -> Result<Conversation, AppError> {
-    service.events.writer.submit(Change::Archive(Archive { conversation_id: id, by: by.user_id, archived })).await?;
+    service.events.writer.submit(MemberAction::Archive { archived }.by(by.user_id, id)).await?;
     find(service, by, id).await
 }
 
@@ -192,16 +190,12 @@ pub async fn convert(
     id: ConversationId,
     kind: ConversationKind,
 ) -> Result<Conversation, AppError> {
-    service.events.writer.submit(Change::Convert(Convert { conversation_id: id, by: by.user_id, kind })).await?;
+    service.events.writer.submit(MemberAction::Convert { kind }.by(by.user_id, id)).await?;
     find(service, by, id).await
 }
 
 pub async fn delete(service: &ConversationsService, by: &Principal, id: ConversationId) -> Result<(), AppError> {
-    service
-        .events
-        .writer
-        .submit(Change::DeleteConversation(DeleteConversation { conversation_id: id, by: by.user_id }))
-        .await?;
+    service.events.writer.submit(MemberAction::DeleteConversation.by(by.user_id, id)).await?;
     Ok(())
 }
 

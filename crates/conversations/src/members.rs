@@ -12,7 +12,7 @@ use appcore::{
 use dbcontext::query::{self, members::NamedMember};
 use event_log::{
     access,
-    events::{AddAssistant, AddMember, Change, Outcome, RemoveMember, SetRole},
+    events::{MemberAction, Outcome},
 };
 use identity::{membership, presence};
 
@@ -89,7 +89,7 @@ pub async fn add_member(
     let access = access::reader(&service.events, by.user_id, id).await?;
     // A guest who was given a role in a conversation still knows nobody outside of it.
     membership::admit(&service.identity, by, access.workspace_id, Permission::Begin).await?;
-    let change = match who {
+    let action = match who {
         Ok(user_id) => {
             if !membership::are_together(&service.identity, access.workspace_id, &[user_id]).await? {
                 return Err(AppError::field("user_id", "not_found", "This person isn't in this workspace."));
@@ -97,17 +97,17 @@ pub async fn add_member(
             if !access.kind.capabilities().members_are_durable {
                 return channels::add(service, by, id, user_id).await.map(NewMember::Person);
             }
-            Change::AddMember(AddMember { conversation_id: id, by: by.user_id, user_id })
+            MemberAction::AddMember { user_id }
         }
         Err(assistant_id) => {
             let (workspace, db) = (access.workspace_id, service.db.reader());
             if query::assistants::usable_in(db, workspace, by.user_id, assistant_id).await?.is_none() {
                 return Err(AppError::field("assistant_id", "not_found", "This assistant isn't in this workspace."));
             }
-            Change::AddAssistant(AddAssistant { conversation_id: id, by: by.user_id, assistant_id })
+            MemberAction::AddAssistant { assistant_id }
         }
     };
-    match service.events.writer.submit(change).await? {
+    match service.events.writer.submit(action.by(by.user_id, id)).await? {
         Outcome::Assistant(assistant) => Ok(NewMember::Assistant(assistant)),
         other => other.member().map(NewMember::Person),
     }
@@ -124,11 +124,7 @@ pub async fn remove_member(
     if !access.kind.capabilities().members_are_durable {
         return channels::remove(service, by, id, user_id).await;
     }
-    service
-        .events
-        .writer
-        .submit(Change::RemoveMember(RemoveMember { conversation_id: id, by: by.user_id, user_id }))
-        .await?;
+    service.events.writer.submit(MemberAction::RemoveMember { user_id }.by(by.user_id, id)).await?;
     Ok(())
 }
 
@@ -150,10 +146,5 @@ pub async fn set_role(
     if !access.kind.capabilities().members_are_durable {
         return channels::set_role(service, by, id, user_id, role).await;
     }
-    service
-        .events
-        .writer
-        .submit(Change::SetRole(SetRole { conversation_id: id, by: by.user_id, user_id, role }))
-        .await?
-        .member()
+    service.events.writer.submit(MemberAction::SetRole { user_id, role }.by(by.user_id, id)).await?.member()
 }

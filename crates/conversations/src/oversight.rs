@@ -8,7 +8,7 @@ use appcore::{
 };
 use dbcontext::query::admin_conversations as seen;
 pub use dbcontext::query::admin_conversations::Filter;
-use event_log::events::{Change, EndConversation, HandOver};
+use event_log::events::ServerAction;
 use identity::accounts::Confirmed;
 use platform::audit::{Action, Entry};
 
@@ -56,8 +56,7 @@ pub async fn set_owner(
     let able = owned(service, id).await?.kind.capabilities();
     let entry = Entry::by(by, Action::ConversationOwnerChanged, Some(format!("{id}:{owner}")));
     let handed_over = if able.members_are_durable {
-        let hand_over = HandOver { conversation_id: id, user_id: owner, entry };
-        service.events.writer.submit(Change::HandOver(hand_over)).await.map(drop)
+        service.events.writer.submit(ServerAction::HandOver { user_id: owner, entry }.on(id)).await.map(drop)
     } else {
         channels::hand_over(service, id, owner, entry).await.map(drop)
     };
@@ -83,7 +82,7 @@ pub async fn delete(
         return Err(AppError::field("name", "invalid", "Enter the conversation's name exactly as it is."));
     }
     let entry = Entry::by(by, Action::ConversationRemoved, Some(id.to_string()));
-    service.events.writer.submit(Change::EndConversation(EndConversation { conversation_id: id, entry })).await?;
+    service.events.writer.submit(ServerAction::EndConversation { entry }.on(id)).await?;
     Ok(())
 }
 

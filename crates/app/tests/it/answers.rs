@@ -14,7 +14,7 @@ use appcore::{
 use assistants::answering;
 use conversations::{self, NewConversation, messages};
 use dbcontext::Database;
-use event_log::events::{AnswerOptions, SendMessage};
+use event_log::events::{Actor, AnswerOptions, SendMessage};
 use identity::accounts::{self, Device, SignUp};
 use migration::{Migrator, MigratorTrait};
 use platform::Core;
@@ -86,9 +86,8 @@ impl Cluster {
 
 impl Reader {
     async fn ask(&mut self, client_id: &str) -> MessageId {
+        let by = Actor { conversation_id: self.chat, user_id: self.by.user_id };
         let send = SendMessage {
-            conversation_id: self.chat,
-            sender: self.by.user_id,
             client_id: ClientId::parse(client_id).unwrap(),
             content: Content::parse("Hello?", 5_000).unwrap(),
             reply_to: None,
@@ -101,7 +100,7 @@ impl Reader {
             poll: None,
             asking: AnswerOptions::default(),
         };
-        messages::send(&self.app.conversations, send, false).await.unwrap();
+        messages::send(&self.app.conversations, by, send, false).await.unwrap();
         self.hear("message.created").await;
         let created = self.hear("message.created").await;
         assert_eq!(created["message"]["sender"]["kind"], "assistant");

@@ -18,7 +18,7 @@ use appcore::{
     },
 };
 use dbcontext::{entity::assistant, query};
-use event_log::events::{AnswerJob, BeginAnswer, Change, FinishAnswer};
+use event_log::events::{AnswerJob, BeginAnswer, FinishAnswer, ServerAction};
 use jobs::{Ended, Job, Over, Stored as _, Work};
 use platform::work_pools::job_owner;
 use tokio::{
@@ -384,21 +384,19 @@ async fn chosen_model(
 }
 
 async fn begin(service: &AssistantsService, answer: &AnswerJob, model: &str) -> Result<Message, AppError> {
-    let change = Change::BeginAnswer(BeginAnswer {
-        conversation_id: answer.conversation_id,
+    let begin = ServerAction::BeginAnswer(BeginAnswer {
         answer_id: answer.answer_id,
         assistant_id: answer.assistant_id,
         reply_to: Some(answer.question_id),
         beside: answer.beside,
         model: Some(model.to_owned()),
     });
-    service.events.writer.submit(change).await?.message()
+    service.events.writer.submit(begin.on(answer.conversation_id)).await?.message()
 }
 
 /// Ends an answer. A database that is away for a moment does not cost the reader the whole of it.
 async fn store_end(service: &AssistantsService, answer: &AnswerJob, end: End) -> Result<(), AppError> {
-    let change = FinishAnswer {
-        conversation_id: answer.conversation_id,
+    let finish = FinishAnswer {
         answer_id: answer.answer_id,
         content: end.content,
         status: end.status,
@@ -407,9 +405,10 @@ async fn store_end(service: &AssistantsService, answer: &AnswerJob, end: End) ->
         figures: end.figures,
         thoughts: end.thoughts,
     };
+    let change = ServerAction::FinishAnswer(Box::new(finish)).on(answer.conversation_id);
     let mut waits = FINISH_AGAIN.into_iter();
     loop {
-        match service.events.writer.submit(Change::FinishAnswer(change.clone())).await {
+        match service.events.writer.submit(change.clone()).await {
             Err(AppError::Unavailable(error)) => match waits.next() {
                 Some(wait) => {
                     tracing::warn!(%error, answer = %answer.answer_id, "an answer's end could not be stored yet");

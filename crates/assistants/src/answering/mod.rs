@@ -19,7 +19,7 @@ use appcore::{
 use dbcontext::query;
 use event_log::{
     access,
-    events::{AnswerJob, AnswerOptions, Change, Compare, FinishAnswer, HIDDEN, Regenerate},
+    events::{AnswerJob, AnswerOptions, FinishAnswer, HIDDEN, MemberAction, ServerAction},
 };
 use jobs::{self, Stored as _};
 use moka::{policy::EvictionPolicy, sync::Cache};
@@ -83,7 +83,6 @@ pub async fn stop(service: &AssistantsService, by: &Principal, id: MessageId) ->
     }
     // Nobody works on it: its job is among the dead letters.
     let finish = FinishAnswer {
-        conversation_id: message.conversation_id,
         answer_id: id,
         content: message.content,
         status: MessageStatus::Stopped,
@@ -92,7 +91,8 @@ pub async fn stop(service: &AssistantsService, by: &Principal, id: MessageId) ->
         figures: None,
         thoughts: None,
     };
-    service.events.writer.submit(Change::FinishAnswer(finish)).await?.message()
+    let change = ServerAction::FinishAnswer(Box::new(finish)).on(message.conversation_id);
+    service.events.writer.submit(change).await?.message()
 }
 
 /// Asks for an answer again: the same message goes back to its beginning.
@@ -102,10 +102,7 @@ pub async fn regenerate(
     id: MessageId,
     asking: AnswerOptions,
 ) -> Result<Message, AppError> {
-    let change = |conversation_id, asking| {
-        Change::Regenerate(Regenerate { conversation_id, by: by.user_id, message_id: id, asking })
-    };
-    submit_asking(service, by, id, asking, change).await
+    submit_asking(service, by, id, asking, |asking| MemberAction::Regenerate { message_id: id, asking }).await
 }
 
 /// Has another model answer the same question beside an answer: what it writes becomes a version of that, once both have ended.
@@ -115,9 +112,7 @@ pub async fn compare(
     id: MessageId,
     asking: AnswerOptions,
 ) -> Result<Message, AppError> {
-    let change =
-        |conversation_id, asking| Change::Compare(Compare { conversation_id, by: by.user_id, message_id: id, asking });
-    submit_asking(service, by, id, asking, change).await
+    submit_asking(service, by, id, asking, |asking| MemberAction::Compare { message_id: id, asking }).await
 }
 
 /// Submits a change that has a model asked once more about an answer, with what that may cost held before.
@@ -126,13 +121,13 @@ async fn submit_asking(
     by: &Principal,
     id: MessageId,
     asking: AnswerOptions,
-    change: impl FnOnce(ConversationId, AnswerOptions) -> Change,
+    action: impl FnOnce(AnswerOptions) -> MemberAction,
 ) -> Result<Message, AppError> {
     let mut asking = checked(service, asking)?;
     let conversation_id = answer(service, by, id).await?.conversation_id;
     let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
     let queued = budget::hold(service, &access, 1, &mut asking).await?;
-    let asked = service.events.writer.submit(change(conversation_id, asking)).await;
+    let asked = service.events.writer.submit(action(asking).by(by.user_id, conversation_id)).await;
     budget::hand_over(queued, &asked);
     asked?.message()
 }

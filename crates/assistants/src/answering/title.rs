@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ai::{ChatMessage, ChatRequest};
 use appcore::{AppError, MessageId, config::Titles};
 use dbcontext::query;
-use event_log::events::{Change, SuggestTitle, TitleJob};
+use event_log::events::{ServerAction, TitleJob};
 use jobs::{Ended, Job, Work};
 
 use crate::AssistantsService;
@@ -44,8 +44,8 @@ async fn suggest_title(service: &AssistantsService, job: TitleJob) -> Result<(),
     let by_model = service.config.ai.titles == Titles::Model && service.gateway.ai().has_provider();
     let asked = if by_model { ask_model(service, job, &question, &answer).await? } else { None };
     let Some(title) = asked.as_deref().and_then(title).or_else(|| title(&question)) else { return Ok(()) };
-    let suggest = SuggestTitle { conversation_id: job.conversation_id, title };
-    match service.events.writer.submit(Change::SuggestTitle(suggest)).await {
+    let suggest = ServerAction::SuggestTitle { title }.on(job.conversation_id);
+    match service.events.writer.submit(suggest).await {
         // Deleted meanwhile.
         Err(AppError::Refused { .. }) | Ok(_) => Ok(()),
         Err(error) => Err(error),

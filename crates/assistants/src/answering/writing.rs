@@ -13,7 +13,7 @@ use dbcontext::{
     entity::{assistant, job},
     query,
 };
-use event_log::events::{AnswerJob, Change, Outcome, OvertakeAnswer};
+use event_log::events::{AnswerJob, Outcome, ServerAction};
 use futures_util::StreamExt as _;
 use gateway::{self, AnswerUse, Asker, RoundHold};
 use jobs::{Lease, Work};
@@ -307,12 +307,9 @@ impl<'a> Writing<'a> {
     /// Shows the text in the place of what another worker had written; a database that is away is asked again later.
     async fn overtake(&self, draft: &mut Draft) -> Result<(), Trouble> {
         let answer = self.answer;
-        let change = OvertakeAnswer {
-            conversation_id: answer.conversation_id,
-            answer_id: answer.answer_id,
-            content: draft.text().to_owned(),
-        };
-        match self.service.events.writer.submit(Change::OvertakeAnswer(change)).await.and_then(Outcome::message) {
+        let overtake = ServerAction::OvertakeAnswer { answer_id: answer.answer_id, content: draft.text().to_owned() };
+        let change = overtake.on(answer.conversation_id);
+        match self.service.events.writer.submit(change).await.and_then(Outcome::message) {
             Ok(message) if message.status == MessageStatus::Streaming => draft.overtook(),
             Ok(_) => return Err(Trouble::Moot),
             Err(error) if error.code() == Code::NotFound => return Err(Trouble::Moot),

@@ -22,10 +22,10 @@ use serde_json::json;
 
 use assistants::answering::{self, budget};
 pub use dbcontext::query::messages::History;
-pub use event_log::events::{InThread, SendMessage, Sent};
+pub use event_log::events::{Actor, InThread, SendMessage, Sent};
 use event_log::{
     access,
-    events::{AnswerOptions, AskAgain, Change, DeleteMessage, EditMessage, KEPT_TO_ADMINS, Outcome, ShowVersion},
+    events::{AnswerOptions, AskAgain, DeleteMessage, EditMessage, KEPT_TO_ADMINS, MemberAction, Outcome},
 };
 
 use crate::ConversationsService;
@@ -39,16 +39,21 @@ pub const MAX_NEIGHBOURS: u64 = 100;
 const MAX_ATTACHMENTS: usize = 10;
 
 /// Sends a message. The same `client_id` again yields the earlier message. What mentions many must be confirmed.
-pub async fn send(service: &ConversationsService, mut send: SendMessage, is_confirmed: bool) -> Result<Sent, AppError> {
+pub async fn send(
+    service: &ConversationsService,
+    by: Actor,
+    mut send: SendMessage,
+    is_confirmed: bool,
+) -> Result<Sent, AppError> {
     check_mentions(&send.mentions)?;
     send.asking = answering::checked(&service.assistants, send.asking)?;
-    let (user, id) = (send.sender, send.conversation_id);
+    let (user, id) = (by.user_id, by.conversation_id);
     let access = access::Lookup::new(&service.events, user, id);
     if send.mentions_many() {
         send.here = mention_many(service, &access, &send.mentions, is_confirmed).await?;
     }
     let queued = budget::hold_for_message(&service.assistants, &access, &mut send).await?;
-    let sent = service.events.writer.submit(Change::Send(send)).await;
+    let sent = service.events.writer.submit(MemberAction::Send(Box::new(send)).by(user, id)).await;
     let sent = access::explain(&service.events, user, id, sent).await.and_then(Outcome::sent);
     if let (Some(queued), Ok(Sent { duplicate: false, .. })) = (queued, &sent) {
         queued.hand_over();
@@ -183,8 +188,8 @@ pub async fn edit(
             here = mention_many(service, &access, mentions, is_confirmed || after < before).await?;
         }
     }
-    let edit = EditMessage { conversation_id, by: by.user_id, message_id, content, mentions, here };
-    let edited = service.events.writer.submit(Change::Edit(edit)).await;
+    let edit = MemberAction::Edit(EditMessage { message_id, content, mentions, here });
+    let edited = service.events.writer.submit(edit.by(by.user_id, conversation_id)).await;
     access::explain(&service.events, by.user_id, conversation_id, edited).await?.message()
 }
 
@@ -200,8 +205,8 @@ pub async fn ask_again(
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
     let queued = budget::hold(&service.assistants, &access, 1, &mut asking).await?;
-    let again = AskAgain { conversation_id, by: by.user_id, message_id, content, asking };
-    let asked = service.events.writer.submit(Change::AskAgain(again)).await;
+    let again = MemberAction::AskAgain(AskAgain { message_id, content, asking });
+    let asked = service.events.writer.submit(again.by(by.user_id, conversation_id)).await;
     budget::hand_over(queued, &asked);
     asked?.message()
 }
@@ -214,15 +219,15 @@ pub async fn show_version(
     index: i64,
 ) -> Result<Message, AppError> {
     let conversation_id = find(service, by, message_id).await?.conversation_id;
-    let show = ShowVersion { conversation_id, by: by.user_id, message_id, index };
-    service.events.writer.submit(Change::ShowVersion(show)).await?.message()
+    let show = MemberAction::ShowVersion { message_id, index };
+    service.events.writer.submit(show.by(by.user_id, conversation_id)).await?.message()
 }
 
 pub async fn delete(service: &ConversationsService, by: &Principal, message_id: MessageId) -> Result<(), AppError> {
     let message = find(service, by, message_id).await?;
     let (conversation_id, has_more) = (message.conversation_id, message.has_more());
-    let delete = DeleteMessage { conversation_id, by: by.user_id, message_id, has_more };
-    let deleted = service.events.writer.submit(Change::Delete(delete)).await;
+    let delete = MemberAction::Delete(DeleteMessage { message_id, has_more });
+    let deleted = service.events.writer.submit(delete.by(by.user_id, conversation_id)).await;
     access::explain(&service.events, by.user_id, conversation_id, deleted).await?;
     Ok(())
 }

@@ -14,7 +14,7 @@ use appcore::{
 use dbcontext::query;
 use event_log::{
     access,
-    events::{Change, ClosePoll, Vote},
+    events::{MemberAction, Vote},
 };
 
 use super::find;
@@ -58,8 +58,8 @@ pub async fn vote(
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     // Each once, in their order.
     let choices = choices.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-    let vote = Vote { conversation_id, by: by.user_id, message_id, choices };
-    let voted = service.events.writer.submit(Change::Vote(vote)).await;
+    let vote = MemberAction::Vote(Vote { message_id, choices });
+    let voted = service.events.writer.submit(vote.by(by.user_id, conversation_id)).await;
     access::explain(&service.events, by.user_id, conversation_id, voted).await?.message()
 }
 
@@ -76,7 +76,7 @@ pub async fn own_vote(
 /// Ends a poll of the caller's.
 pub async fn close(service: &ConversationsService, by: &Principal, message_id: MessageId) -> Result<Message, AppError> {
     let conversation_id = find(service, by, message_id).await?.conversation_id;
-    let close = ClosePoll { conversation_id, by: by.user_id, message_id };
-    let closed = service.events.writer.submit(Change::ClosePoll(close)).await;
+    let close = MemberAction::ClosePoll { message_id };
+    let closed = service.events.writer.submit(close.by(by.user_id, conversation_id)).await;
     access::explain(&service.events, by.user_id, conversation_id, closed).await?.message()
 }

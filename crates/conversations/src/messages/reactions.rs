@@ -9,7 +9,7 @@ use appcore::{
 use dbcontext::query;
 use event_log::{
     access,
-    events::{Change, Pin, React},
+    events::{MemberAction, Pin, React},
 };
 use platform::emoji;
 
@@ -35,8 +35,8 @@ pub async fn react(
         }
         None => emoji::parse(emoji)?.to_owned(),
     };
-    let react = React { conversation_id, by: by.user_id, message_id, emoji, is_added };
-    let reacted = service.events.writer.submit(Change::React(react)).await;
+    let react = MemberAction::React(React { message_id, emoji, is_added });
+    let reacted = service.events.writer.submit(react.by(by.user_id, conversation_id)).await;
     access::explain(&service.events, by.user_id, conversation_id, reacted).await?.message()
 }
 
@@ -48,8 +48,8 @@ pub async fn pin(
     is_pinned: bool,
 ) -> Result<Message, AppError> {
     let conversation_id = find(service, by, message_id).await?.conversation_id;
-    let pin = Pin { conversation_id, by: by.user_id, message_id, is_pinned };
-    let pinned = service.events.writer.submit(Change::Pin(pin)).await;
+    let pin = MemberAction::Pin(Pin { message_id, is_pinned });
+    let pinned = service.events.writer.submit(pin.by(by.user_id, conversation_id)).await;
     access::explain(&service.events, by.user_id, conversation_id, pinned).await?.message()
 }
 

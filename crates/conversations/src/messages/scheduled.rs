@@ -32,7 +32,7 @@ use platform::cleanup::SweepJob;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{InThread, SendMessage, check_mentions, content_beside, may_reply_to, send};
+use super::{Actor, InThread, SendMessage, check_mentions, content_beside, may_reply_to, send};
 use crate::ConversationsService;
 
 /// How many somebody may have.
@@ -77,11 +77,12 @@ pub struct ScheduledChange {
 /// Has a message sent later. The same `client_id` again yields the earlier one.
 pub async fn create(
     service: &ConversationsService,
+    by: Actor,
     message: SendMessage,
     send_at: Timestamp,
     is_confirmed: bool,
 ) -> Result<Scheduled, AppError> {
-    let (user, conversation_id) = (message.sender, message.conversation_id);
+    let (user, conversation_id) = (by.user_id, by.conversation_id);
     let now = service.clock.now();
     // Who asks again may do so when its time is near.
     let same = rows::find_same(service.db.writer(), user, conversation_id, message.client_id.as_str()).await?;
@@ -101,7 +102,7 @@ pub async fn create(
         // Whom it concerns is not known before it is sent.
         super::mention_many(service, &access, &message.mentions, is_confirmed).await?;
     }
-    check_targets(service, &message).await?;
+    check_targets(service, by, &message).await?;
     space::check_sent(&service.files, &access, &message.attachments).await?;
     if rows::count(service.db.reader(), user).await? >= MAX_SCHEDULED {
         return Err(AppError::refused(
@@ -152,14 +153,14 @@ pub async fn create(
 }
 
 /// Refuses a reply to a message that its sender can't read there, as it would be refused when it is sent.
-async fn check_targets(service: &ConversationsService, message: &SendMessage) -> Result<(), AppError> {
+async fn check_targets(service: &ConversationsService, by: Actor, message: &SendMessage) -> Result<(), AppError> {
     let targets = [
         ("reply_to", message.reply_to, "The message you're replying to isn't in this conversation."),
         ("thread_id", message.thread.map(|thread| thread.root_id), "There is no such thread here."),
     ];
     for (field, target, sentence) in targets {
         if let Some(target) = target
-            && !may_reply_to(service, message.sender, message.conversation_id, target).await?
+            && !may_reply_to(service, by.user_id, by.conversation_id, target).await?
         {
             return Err(AppError::field(field, "not_found", sentence));
         }
@@ -226,7 +227,8 @@ pub async fn change(
 /// Sends it at once.
 pub async fn send_now(service: &ConversationsService, by: &Principal, id: ScheduledId) -> Result<Message, AppError> {
     let row = own(service, by, id).await?;
-    let sent = send(service, message_of(&row)?, true).await?;
+    let (author, message) = message_of(&row)?;
+    let sent = send(service, author, message, true).await?;
     jobs::cancel::<ScheduledJob>(service.db.writer(), id.0).await?;
     gone(service, &row).await?;
     Ok(sent.message)
@@ -289,12 +291,11 @@ fn shown(row: ScheduledRow) -> Result<Scheduled, AppError> {
     })
 }
 
-fn message_of(row: &ScheduledRow) -> Result<SendMessage, AppError> {
+fn message_of(row: &ScheduledRow) -> Result<(Actor, SendMessage), AppError> {
     let payload = read(row)?;
     let also_to_conversation = payload.also_to_conversation;
-    Ok(SendMessage {
-        conversation_id: row.conversation_id,
-        sender: row.user_id,
+    let author = Actor { conversation_id: row.conversation_id, user_id: row.user_id };
+    let message = SendMessage {
         client_id: ClientId::parse(row.client_id.as_str())?,
         content: payload.content,
         reply_to: payload.reply_to,
@@ -306,7 +307,8 @@ fn message_of(row: &ScheduledRow) -> Result<SendMessage, AppError> {
         has_previews: payload.has_previews,
         poll: None,
         asking: payload.asking,
-    })
+    };
+    Ok((author, message))
 }
 
 fn tell(service: &ConversationsService, row: ScheduledRow) -> Result<Scheduled, AppError> {
@@ -367,7 +369,8 @@ async fn deliver(service: &ConversationsService, job: ScheduledJob) -> Result<()
         }
         return Ok(());
     };
-    match send(service, message_of(&row)?, true).await {
+    let (author, message) = message_of(&row)?;
+    match send(service, author, message, true).await {
         Ok(_) => gone(service, &row).await,
         Err(error @ (AppError::Unavailable(_) | AppError::Internal(_))) => Err(error),
         Err(error) => match error.retry_after() {

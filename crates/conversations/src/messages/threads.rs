@@ -12,7 +12,7 @@ use dbcontext::query::{self, threads as rows};
 pub use dbcontext::query::threads::{Part, Which};
 use event_log::{
     access,
-    events::{Change, Solve},
+    events::{MemberAction, Solve},
     notifications::{self, Place, ReadTo},
 };
 
@@ -118,8 +118,8 @@ pub async fn solve(
     is_solved: bool,
 ) -> Result<Message, AppError> {
     let conversation_id = root(service, by, message_id).await?.conversation_id;
-    let solve = Solve { conversation_id, by: by.user_id, message_id, is_solved };
-    let solved = service.events.writer.submit(Change::Solve(solve)).await;
+    let solve = MemberAction::Solve(Solve { message_id, is_solved });
+    let solved = service.events.writer.submit(solve.by(by.user_id, conversation_id)).await;
     access::explain(&service.events, by.user_id, conversation_id, solved).await?.message()
 }
 

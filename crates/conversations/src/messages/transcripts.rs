@@ -4,7 +4,7 @@
 use appcore::{AppError, Code, view::TranscriptState};
 use bytes::Bytes;
 use dbcontext::query::uploads::{self as rows, StoredUpload};
-use event_log::events::{Change, SetTranscript, TranscribeJob};
+use event_log::events::{ServerAction, SetTranscript, TranscribeJob};
 use files::uploads::Object;
 use futures_util::TryStreamExt as _;
 use gateway::{Asker, KeptRecording};
@@ -51,8 +51,8 @@ async fn set_transcript(
     transcript: Option<String>,
 ) -> Result<(), AppError> {
     let TranscribeJob { conversation_id, message_id, upload_id } = job;
-    let set = SetTranscript { conversation_id, message_id, upload_id, transcript };
-    service.events.writer.submit(Change::SetTranscript(set)).await.map(drop)
+    let set = ServerAction::SetTranscript(SetTranscript { message_id, upload_id, transcript });
+    service.events.writer.submit(set.on(conversation_id)).await.map(drop)
 }
 
 /// Returns `None` where nobody can tell what is said, now or later.

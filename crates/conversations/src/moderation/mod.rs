@@ -17,7 +17,7 @@ use dbcontext::query::{self, moderation as rows};
 pub use dbcontext::query::moderation::Filter as ReportFilter;
 use event_log::{
     access,
-    events::{Change, HideMessage, UpdateConversation},
+    events::{HideMessage, MemberAction, ServerAction, UpdateConversation},
 };
 use identity::accounts::Confirmed;
 use platform::{
@@ -37,14 +37,9 @@ pub async fn hide(
 ) -> Result<Message, AppError> {
     let message = query::messages::get(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     let action = if is_hidden { Action::MessageHidden } else { Action::MessageRestored };
-    let hide = HideMessage {
-        conversation_id: message.conversation_id,
-        message_id: id,
-        by: by.user_id,
-        is_hidden,
-        entry: Entry::by(by, action, Some(id.to_string())),
-    };
-    service.events.writer.submit(Change::Hide(hide)).await?.message()
+    let entry = Entry::by(by, action, Some(id.to_string()));
+    let hide = ServerAction::Hide(HideMessage { message_id: id, by: by.user_id, is_hidden, entry });
+    service.events.writer.submit(hide.on(message.conversation_id)).await?.message()
 }
 
 /// Content of a hidden message, for its author and for administrators.
@@ -123,8 +118,6 @@ pub async fn set_word_filter(
         false => Some(serde_json::to_string(&filter).map_err(AppError::internal)?),
     };
     let update = UpdateConversation {
-        conversation_id: id,
-        by: by.user_id,
         title: None,
         topic: None,
         posting: None,
@@ -134,6 +127,6 @@ pub async fn set_word_filter(
         word_filter: Some(stored),
         entry: Some(Entry::by(by, Action::WordFilterChanged, Some(id.to_string()))),
     };
-    service.events.writer.submit(Change::Update(update)).await?;
+    service.events.writer.submit(MemberAction::Update(update).by(by.user_id, id)).await?;
     Ok(filter)
 }

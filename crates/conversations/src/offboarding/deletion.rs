@@ -17,7 +17,7 @@ use dbcontext::{
     entity::user,
     query::{self, api_keys, departures, mail_tokens, sessions, users},
 };
-use event_log::events::{Change, Depart};
+use event_log::events::ServerAction;
 use identity::{
     accounts::{Device, api_keys::tell_revoked, guesses, oversight, reauthenticate, sessions::tell_ended, tell_others},
     mail::MailJob,
@@ -180,8 +180,7 @@ impl Job<ConversationsService> for ForgetJob {
 /// Leaves all conversations and workspaces; what was owned passes to another member.
 async fn pass_on(service: &ConversationsService, user_id: UserId) -> Result<(), AppError> {
     let conversations = departures::conversations(service.db.writer(), user_id).await?;
-    let depart = |conversation_id| Change::Depart(Depart { conversation_id, user_id });
-    let changes = conversations.into_iter().map(|id| (id, depart(id))).collect();
+    let changes = conversations.into_iter().map(|id| (id, ServerAction::Depart { user_id }.on(id))).collect();
     let mut failed = submit_all(service, changes).await?;
     for workspace in departures::workspaces(service.db.writer(), user_id).await? {
         if let Err(error) = leave_workspace(service, workspace, user_id).await {

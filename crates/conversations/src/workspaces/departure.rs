@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use appcore::{AppError, Code, ConversationId, Timestamp, UserId, WorkspaceId};
 use dbcontext::query::{conversations, workspaces as rows};
-use event_log::events::{Change, Depart};
+use event_log::events::{Change, ServerAction};
 use futures_util::{StreamExt as _, stream};
 use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait;
@@ -80,13 +80,12 @@ pub(super) async fn take_out(
     if rows::role(service.db.writer(), workspace, user).await?.is_some() {
         return Ok(());
     }
-    let depart = |conversation_id| Change::Depart(Depart { conversation_id, user_id: user });
-    each(service, workspace, Some(user), depart).await
+    each(service, workspace, Some(user), |id| ServerAction::Depart { user_id: user }.on(id)).await
 }
 
 /// Ends all conversations of a workspace that is no longer there.
 pub(super) async fn dissolve(service: &ConversationsService, workspace: WorkspaceId) -> Result<(), AppError> {
-    each(service, workspace, None, Change::Dissolve).await
+    each(service, workspace, None, |id| ServerAction::Dissolve.on(id)).await
 }
 
 async fn each(

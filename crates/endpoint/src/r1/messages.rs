@@ -17,7 +17,7 @@ use assistants::{
         pictures::{self, Picture},
     },
 };
-use conversations::messages::{self, History, SendMessage as Send, polls, scheduled, threads};
+use conversations::messages::{self, Actor, History, SendMessage as Send, polls, scheduled, threads};
 use event_log::events::AnswerOptions;
 use utoipa::ToSchema;
 
@@ -100,12 +100,11 @@ impl Endpoint for SendMessage {
             Some(origin) => Some(threads::origin(ctx.conversations(), ctx.user()?, origin).await?),
             None => None,
         };
+        let by = Actor { conversation_id: request.id, user_id: ctx.user()?.user_id };
         let command = Send {
-            conversation_id: request.id,
             thread: messages::in_thread(request.thread_id, request.also_to_conversation.unwrap_or(false))?,
             forwarded,
             poll: request.poll.map(|poll| polls::checked(ctx.conversations(), poll)).transpose()?,
-            sender: ctx.user()?.user_id,
             client_id: ClientId::parse(request.client_id)?,
             content: messages::content_beside(
                 ctx.conversations(),
@@ -122,10 +121,10 @@ impl Endpoint for SendMessage {
         };
         let is_confirmed = request.confirm.unwrap_or(false);
         if let Some(send_at) = request.send_at {
-            let scheduled = scheduled::create(ctx.conversations(), command, send_at, is_confirmed).await?;
+            let scheduled = scheduled::create(ctx.conversations(), by, command, send_at, is_confirmed).await?;
             return Ok(Reply::accepted(SentMessage::Scheduled(Box::new(scheduled))));
         }
-        let sent = messages::send(ctx.conversations(), command, is_confirmed).await?;
+        let sent = messages::send(ctx.conversations(), by, command, is_confirmed).await?;
         let message = SentMessage::Sent(Box::new(sent.message));
         Ok(if sent.duplicate { Reply::ok(message) } else { Reply::of(message) })
     }

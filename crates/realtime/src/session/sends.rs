@@ -60,9 +60,8 @@ impl Sends {
                 verdict.check()?;
             }
             let (here, asking) = (Vec::new(), AnswerOptions { model, country, ..AnswerOptions::default() });
+            let by = messages::Actor { conversation_id, user_id: sender };
             let send = messages::SendMessage {
-                conversation_id,
-                sender,
                 client_id,
                 content,
                 reply_to,
@@ -76,7 +75,7 @@ impl Sends {
                 asking,
             };
             // In a box, since a task is copied as a whole each time it is handed on.
-            let mut sending = Box::pin(messages::send(&app.conversations, send, confirm));
+            let mut sending = Box::pin(messages::send(&app.conversations, by, send, confirm));
             let queued = futures_util::poll!(&mut sending);
             drop(turn);
             let sent = match queued {

@@ -11,7 +11,7 @@ use appcore::{
 use dbcontext::{constraint::app_error, query};
 use event_log::{
     access,
-    events::{Change, Outcome, PreviewJob, SetPreviews},
+    events::{MemberAction, Outcome, PreviewJob, ServerAction, SetPreviews},
 };
 use files::uploads;
 use futures_util::future::join_all;
@@ -84,8 +84,8 @@ async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: Wo
         return uploads::drop_previews(&service.files, job.message_id).await;
     }
     let PreviewJob { conversation_id, message_id } = job;
-    let set = SetPreviews { conversation_id, message_id, by: None, edited_at: message.edited_at, previews };
-    service.events.writer.submit(Change::SetPreviews(set)).await.map(drop)
+    let set = ServerAction::SetPreviews(SetPreviews { message_id, edited_at: message.edited_at, previews });
+    service.events.writer.submit(set.on(conversation_id)).await.map(drop)
 }
 
 /// What there is at an address; none where there is nothing to show, or nothing to be reached.
@@ -148,16 +148,9 @@ fn media_type(fetched: &Fetched) -> Option<String> {
 
 /// Takes the previews from one's message, for everybody.
 pub async fn remove(service: &ConversationsService, by: &Principal, id: MessageId) -> Result<(), AppError> {
-    let message = super::find(service, by, id).await?;
-    let conversation_id = message.conversation_id;
-    let set = SetPreviews {
-        conversation_id,
-        message_id: id,
-        by: Some(by.user_id),
-        edited_at: message.edited_at,
-        previews: Vec::new(),
-    };
-    let removed = service.events.writer.submit(Change::SetPreviews(set)).await;
+    let conversation_id = super::find(service, by, id).await?.conversation_id;
+    let remove = MemberAction::RemovePreviews { message_id: id };
+    let removed = service.events.writer.submit(remove.by(by.user_id, conversation_id)).await;
     access::explain(&service.events, by.user_id, conversation_id, removed).await.map(|_: Outcome| ())
 }
 
