@@ -21,7 +21,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("crates/extract", &[]),
         ("crates/mcp", &["appcore"]),
         ("crates/oidc", &["appcore"]),
-        ("crates/payment", &["appcore", "telemetry"]),
+        ("crates/payment", &["appcore", "natter-macro", "telemetry"]),
         ("crates/search", &[]),
         ("migration", &[]),
         ("macro", &[]),

@@ -29,7 +29,7 @@ use self::key::Key;
 pub use self::kind::Kind;
 use self::kind::Value;
 use self::resolve::Resolution;
-pub use self::setting::{Preset, Setting, Table, needed, row};
+pub use self::setting::{Preset, Setting, Table};
 pub(crate) use self::settings::seconds;
 pub use self::settings::{
     Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Gateway, GatewaySettings, Holds, Mail, Mcp, McpCommand,

@@ -60,15 +60,3 @@ pub(super) const COUNT: Kind = Kind::Number(1, 1_000_000);
 pub(super) const WINDOW: Kind = Kind::Number(1, 86_400);
 pub(super) const LIMIT_ABOUT: &str = "How many are allowed: in the window, in the bucket, or at the same time.";
 pub(super) const WINDOW_ABOUT: &str = "Seconds of the window, or in which an empty bucket is full again.";
-
-/// A row of the table.
-#[must_use]
-pub const fn row(pattern: &'static str, kind: Kind, default: Preset, about: &'static str) -> Setting {
-    Setting { pattern, kind, default, about, is_needed: false }
-}
-
-/// A row of the table that has to be set where `enabled` beside it is true.
-#[must_use]
-pub const fn needed(pattern: &'static str, kind: Kind, default: Preset, about: &'static str) -> Setting {
-    Setting { pattern, kind, default, about, is_needed: true }
-}

@@ -2,12 +2,9 @@
 
 use std::{ops::RangeInclusive, sync::Arc};
 
-use appcore::{
-    Secret, Timestamp,
-    auth::token,
-    config::{Kind::Switch, Preset::Value, Setting, row},
-};
+use appcore::{Secret, Timestamp, auth::token};
 use async_trait::async_trait;
+use natter_macro::Settings;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
@@ -21,20 +18,22 @@ use crate::{
 pub(crate) static KIND: Kind = Kind {
     name: "demo",
     label: "Demo",
-    settings: SETTINGS,
-    build: |_, around| {
+    settings: Settings::SETTINGS,
+    build: |settings, around| {
+        let Settings {} = settings.read()?;
         // Only this instance signs with it, and only this instance verifies it.
         let secret = token::random_text().map_err(|error| Unbuilt::Random(error.to_string()))?;
         Ok(Arc::new(Demo::new(Secret::from(secret), around.public_url.clone())))
     },
 };
 
-const SETTINGS: &[Setting] = &[row(
-    "payment.demo.enabled",
-    Switch,
-    Value("false"),
-    "Whether people can buy without real money, to see how it works. Never where real money is taken.",
-)];
+#[derive(Deserialize, Settings)]
+#[settings(
+    "payment.demo",
+    enabled = "Whether people can buy without real money, to see how it works. Never where real money is taken."
+)]
+#[serde(deny_unknown_fields)]
+struct Settings {}
 
 /// The header with the signature of the body.
 pub const SIGNATURE: &str = "natter-demo-signature";

@@ -5,15 +5,9 @@
 
 use std::{collections::HashMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use appcore::{
-    Secret, Timestamp,
-    config::{
-        Kind as Form,
-        Preset::{Unset, Value},
-        Setting, needed, row,
-    },
-};
+use appcore::{Secret, Timestamp};
 use async_trait::async_trait;
+use natter_macro::Settings;
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
@@ -29,37 +23,28 @@ use crate::{
 pub(crate) static KIND: Kind = Kind {
     name: "momo",
     label: "MoMo",
-    settings: SETTINGS,
+    settings: Settings::SETTINGS,
     build: |settings, _| {
         let Settings { base_url, partner_code, access_key, secret_key } = settings.read()?;
         Ok(Arc::new(Momo::new(&base_url, partner_code, access_key.expose().to_owned(), secret_key)?))
     },
 };
 
-const SETTINGS: &[Setting] = &[
-    row("payment.momo.enabled", Form::Switch, Value("false"), "Whether people can pay by MoMo."),
-    row(
-        "payment.momo.base_url",
-        Form::Url(&["http", "https"]),
-        Value("https://payment.momo.vn"),
-        "Address of MoMo's API; https://test-payment.momo.vn for tests.",
-    ),
-    needed("payment.momo.partner_code", Form::Text, Unset("MOMOXXXX20260101"), "Partner code at MoMo."),
-    needed("payment.momo.access_key", Form::Credential, Unset("F8BBA842ECF85"), "Access key at MoMo."),
-    needed(
-        "payment.momo.secret_key",
-        Form::Credential,
-        Unset("K951B6PE1waDMi640xX08PD3vg6EkVlz"),
-        "Secret key at MoMo.",
-    ),
-];
-
-#[derive(Deserialize)]
+#[derive(Deserialize, Settings)]
+#[settings("payment.momo", enabled = "Whether people can pay by MoMo.")]
 #[serde(deny_unknown_fields)]
 struct Settings {
+    /// Address of MoMo's API; https://test-payment.momo.vn for tests.
+    #[setting(Url(&["http", "https"]), default = "https://payment.momo.vn")]
     base_url: Url,
+    /// Partner code at MoMo.
+    #[setting(Text, needed, example = "MOMOXXXX20260101")]
     partner_code: String,
+    /// Access key at MoMo.
+    #[setting(Credential, needed, example = "F8BBA842ECF85")]
     access_key: Secret,
+    /// Secret key at MoMo.
+    #[setting(Credential, needed, example = "K951B6PE1waDMi640xX08PD3vg6EkVlz")]
     secret_key: Secret,
 }
 

@@ -9,15 +9,9 @@ mod tests;
 
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
-use appcore::{
-    Secret, Timestamp,
-    config::{
-        Kind as Form,
-        Preset::{Unset, Value},
-        Setting, needed, row,
-    },
-};
+use appcore::{Secret, Timestamp};
 use async_trait::async_trait;
+use natter_macro::Settings;
 use serde::Deserialize;
 use serde_json::json;
 use url::{Url, form_urlencoded};
@@ -33,42 +27,28 @@ use crate::{
 pub(crate) static KIND: Kind = Kind {
     name: "vnpay",
     label: "VNPAY",
-    settings: SETTINGS,
+    settings: Settings::SETTINGS,
     build: |settings, _| {
         let Settings { base_url, api_url, tmn_code, hash_secret } = settings.read()?;
         Ok(Arc::new(Vnpay::new(&base_url, api_url.as_ref(), tmn_code, hash_secret)?))
     },
 };
 
-const SETTINGS: &[Setting] = &[
-    row("payment.vnpay.enabled", Form::Switch, Value("false"), "Whether people can pay by VNPay."),
-    row(
-        "payment.vnpay.base_url",
-        Form::Url(&["http", "https"]),
-        Value("https://pay.vnpay.vn"),
-        "Address of VNPay; https://sandbox.vnpayment.vn for tests.",
-    ),
-    row(
-        "payment.vnpay.api_url",
-        Form::Url(&["http", "https"]),
-        Unset("https://merchant.vnpay.vn"),
-        "Address for questions and refunds, where VNPay has given another one. Not set: base_url.",
-    ),
-    needed("payment.vnpay.tmn_code", Form::Text, Unset("NATTER01"), "Terminal code at VNPay."),
-    needed(
-        "payment.vnpay.hash_secret",
-        Form::Credential,
-        Unset("RAOEXHYVSDDIIENYWSLDIIZTANXUXZFJ"),
-        "Secret that VNPay and we sign with.",
-    ),
-];
-
-#[derive(Deserialize)]
+#[derive(Deserialize, Settings)]
+#[settings("payment.vnpay", enabled = "Whether people can pay by VNPay.")]
 #[serde(deny_unknown_fields)]
 struct Settings {
+    /// Address of VNPay; https://sandbox.vnpayment.vn for tests.
+    #[setting(Url(&["http", "https"]), default = "https://pay.vnpay.vn")]
     base_url: Url,
+    /// Address for questions and refunds, where VNPay has given another one. Not set: base_url.
+    #[setting(Url(&["http", "https"]), example = "https://merchant.vnpay.vn")]
     api_url: Option<Url>,
+    /// Terminal code at VNPay.
+    #[setting(Text, needed, example = "NATTER01")]
     tmn_code: String,
+    /// Secret that VNPay and we sign with.
+    #[setting(Credential, needed, example = "RAOEXHYVSDDIIENYWSLDIIZTANXUXZFJ")]
     hash_secret: Secret,
 }
 

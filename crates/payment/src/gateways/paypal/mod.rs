@@ -15,15 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use appcore::{
-    Secret, Timestamp,
-    config::{
-        Kind as Form,
-        Preset::{Unset, Value},
-        Setting, needed, row,
-    },
-};
+use appcore::{Secret, Timestamp};
 use async_trait::async_trait;
+use natter_macro::Settings;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -43,39 +37,31 @@ use crate::{
 pub(crate) static KIND: Kind = Kind {
     name: "paypal",
     label: "PayPal",
-    settings: SETTINGS,
+    settings: Settings::SETTINGS,
     build: |settings, _| {
         let Settings { base_url, client_id, client_secret, webhook_id, verify } = settings.read()?;
         Ok(Arc::new(Paypal::new(&base_url, client_id, client_secret, webhook_id, verify)?))
     },
 };
 
-const SETTINGS: &[Setting] = &[
-    row("payment.paypal.enabled", Form::Switch, Value("false"), "Whether people can pay by PayPal."),
-    row(
-        "payment.paypal.base_url",
-        Form::Url(&["http", "https"]),
-        Value("https://api-m.paypal.com"),
-        "Address of PayPal's API; https://api-m.sandbox.paypal.com for tests.",
-    ),
-    needed("payment.paypal.client_id", Form::Text, Unset("AY…"), "Client id of the app at PayPal."),
-    needed("payment.paypal.client_secret", Form::Credential, Unset("EL…"), "Its secret."),
-    needed("payment.paypal.webhook_id", Form::Text, Unset("8PT597110X687430LKGECATA"), "Id of the webhook at PayPal."),
-    row(
-        "payment.paypal.verify",
-        Form::Choice(&["certificate", "api"]),
-        Value("certificate"),
-        "How PayPal's webhooks are checked: here, by the certificate that they are signed with, or by asking PayPal (api).",
-    ),
-];
-
-#[derive(Deserialize)]
+#[derive(Deserialize, Settings)]
+#[settings("payment.paypal", enabled = "Whether people can pay by PayPal.")]
 #[serde(deny_unknown_fields)]
 struct Settings {
+    /// Address of PayPal's API; https://api-m.sandbox.paypal.com for tests.
+    #[setting(Url(&["http", "https"]), default = "https://api-m.paypal.com")]
     base_url: Url,
+    /// Client id of the app at PayPal.
+    #[setting(Text, needed, example = "AY…")]
     client_id: String,
+    /// Its secret.
+    #[setting(Credential, needed, example = "EL…")]
     client_secret: Secret,
+    /// Id of the webhook at PayPal.
+    #[setting(Text, needed, example = "8PT597110X687430LKGECATA")]
     webhook_id: String,
+    /// How PayPal's webhooks are checked: here, by the certificate that they are signed with, or by asking PayPal (api).
+    #[setting(Choice(&["certificate", "api"]), default = "certificate")]
     verify: Check,
 }
 

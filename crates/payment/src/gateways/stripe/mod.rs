@@ -12,15 +12,9 @@ mod tests;
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
-use appcore::{
-    Secret, Timestamp,
-    config::{
-        Kind as Form,
-        Preset::{Unset, Value},
-        Setting, needed, row,
-    },
-};
+use appcore::{Secret, Timestamp};
 use async_trait::async_trait;
+use natter_macro::Settings;
 use serde::Deserialize;
 use url::Url;
 
@@ -35,35 +29,25 @@ use crate::{
 pub(crate) static KIND: Kind = Kind {
     name: "stripe",
     label: "Stripe",
-    settings: SETTINGS,
+    settings: Settings::SETTINGS,
     build: |settings, _| {
         let Settings { base_url, secret_key, webhook_secret } = settings.read()?;
         Ok(Arc::new(Stripe::new(&base_url, secret_key, webhook_secret)?))
     },
 };
 
-const SETTINGS: &[Setting] = &[
-    row("payment.stripe.enabled", Form::Switch, Value("false"), "Whether people can pay by Stripe."),
-    row(
-        "payment.stripe.base_url",
-        Form::Url(&["http", "https"]),
-        Value("https://api.stripe.com"),
-        "Address of Stripe's API.",
-    ),
-    needed("payment.stripe.secret_key", Form::Credential, Unset("sk_live_…"), "Secret key of Stripe's API."),
-    needed(
-        "payment.stripe.webhook_secret",
-        Form::Secrets,
-        Value(""),
-        "Secret of the webhook endpoint at Stripe (whsec_…); two, with a comma, while one replaces the other.",
-    ),
-];
-
-#[derive(Deserialize)]
+#[derive(Deserialize, Settings)]
+#[settings("payment.stripe", enabled = "Whether people can pay by Stripe.")]
 #[serde(deny_unknown_fields)]
 struct Settings {
+    /// Address of Stripe's API.
+    #[setting(Url(&["http", "https"]), default = "https://api.stripe.com")]
     base_url: Url,
+    /// Secret key of Stripe's API.
+    #[setting(Credential, needed, example = "sk_live_…")]
     secret_key: Secret,
+    /// Secret of the webhook endpoint at Stripe (whsec_…); two, with a comma, while one replaces the other.
+    #[setting(Secrets, needed, default = "")]
     webhook_secret: Vec<Secret>,
 }
 
