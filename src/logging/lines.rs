@@ -180,7 +180,8 @@ mod tests {
             permit.send(()).unwrap();
         }
         drop(thread);
-        let written: Vec<_> = writes.try_iter().collect();
+        // Ends with the thread, which a busy machine finishes after the patience of the drop.
+        let written: Vec<_> = writes.iter().collect();
         let expected: String = (0..1_000).map(|number| format!("{number}\n")).collect();
         assert_eq!(String::from_utf8(written.concat()).unwrap(), expected);
         assert!((1..=2).contains(&written.len()), "{} writes", written.len());
@@ -197,7 +198,7 @@ mod tests {
             permit.send(()).unwrap();
         }
         drop(thread);
-        let written = String::from_utf8(writes.try_iter().collect::<Vec<_>>().concat()).unwrap();
+        let written = String::from_utf8(writes.iter().collect::<Vec<_>>().concat()).unwrap();
         assert!(written.len() <= 2 * MOST_WAITING + line.len(), "{} bytes", written.len());
         let lost: usize = written.trim_start_matches('x').strip_suffix(" were left out\n").unwrap().parse().unwrap();
         let kept = written.bytes().filter(|byte| *byte == b'x').count() / line.len();
