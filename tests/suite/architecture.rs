@@ -1,5 +1,7 @@
 //! Who may call whom, and what may stand where. Reads the sources; needs no server.
 
+mod page;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -264,6 +266,15 @@ fn only_modules_of_tests_are_left_out_of_what_is_checked() {
     assert_eq!(without_tests(text), "#[cfg(test)]\nmod tests;\nfn one() {\n}\nfn three() {}\n");
 }
 
+/// Names of a crate's normal dependencies, by its manifest.
+fn dependencies(folder: &Path) -> BTreeSet<String> {
+    let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let dependencies =
+        manifest.split("\n[dependencies]\n").nth(1).unwrap_or_default().split("\n[").next().unwrap_or_default();
+    let names = dependencies.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
+    names.map(str::to_owned).collect()
+}
+
 #[test]
 fn no_crate_depends_on_one_above_it() {
     let allowed = allowed();
@@ -273,11 +284,8 @@ fn no_crate_depends_on_one_above_it() {
         .chain(["natter-macro", "natter", "support"])
         .collect();
     for (folder, may_use) in &allowed {
-        let manifest = fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
-        let dependencies =
-            manifest.split("[dependencies]").nth(1).unwrap_or_default().split("\n[").next().unwrap_or_default();
-        for line in dependencies.lines() {
-            let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+        for name in dependencies(&root().join(folder)) {
+            let name = name.as_str();
             assert!(!ours.contains(name) || may_use.contains(name), "{folder} must not use {name}");
         }
     }
