@@ -9,18 +9,8 @@ use std::{
 use super::{dependencies, leads, root, sources};
 
 /// Keywords in front of an item's name. `#[endpoint]` declares the struct that its `impl` names.
-const ITEMS: [&str; 10] = [
-    "fn ",
-    "struct ",
-    "enum ",
-    "trait ",
-    "mod ",
-    "const ",
-    "static ",
-    "type ",
-    "macro_rules! ",
-    "impl Endpoint for ",
-];
+const ITEMS: [&str; 10] =
+    ["fn ", "struct ", "enum ", "trait ", "mod ", "const ", "static ", "type ", "macro_rules! ", "impl Endpoint for "];
 
 /// Folders of the crates that the program consists of, by their names. Crates of tests and tools are not among them.
 fn own_crates() -> BTreeMap<String, PathBuf> {
@@ -149,8 +139,7 @@ fn resolves(crate_sources: &Path, path: &[&str]) -> bool {
     }
     let Some((item, members)) = rest.split_first() else { return true };
     let module = fs::read_to_string(file).unwrap();
-    let texts: Vec<String> =
-        sources(crate_sources).into_iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let texts: Vec<String> = sources(crate_sources).into_iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     let is_there = declares(&module, item) || reexports(&module, item) && texts.iter().any(|text| declares(text, item));
     is_there && members.iter().all(|member| texts.iter().any(|text| has_member(text, member)))
 }
