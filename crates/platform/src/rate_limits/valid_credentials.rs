@@ -24,12 +24,16 @@ pub struct ValidCredentials {
 
 impl Default for ValidCredentials {
     fn default() -> Self {
-        let recent = Cache::builder().max_capacity(CAPACITY).time_to_live(TTL).eviction_policy(EvictionPolicy::lru());
-        Self { secret: RandomState::new(), recent: recent.build() }
+        Self::with_ttl(TTL)
     }
 }
 
 impl ValidCredentials {
+    fn with_ttl(ttl: Duration) -> Self {
+        let recent = Cache::builder().max_capacity(CAPACITY).time_to_live(ttl).eviction_policy(EvictionPolicy::lru());
+        Self { secret: RandomState::new(), recent: recent.build() }
+    }
+
     pub fn insert(&self, token: &str) {
         let hash = self.secret.hash_one(token);
         // Reading is cheaper than writing, and most calls repeat credentials.
@@ -61,5 +65,12 @@ mod tests {
         }
         valid.remove("nk_two");
         assert_eq!(["nk_one", "nk_two", "nk_on", ""].map(|token| valid.contains(token)), [true, false, false, false]);
+    }
+
+    #[tokio::test]
+    async fn credentials_are_forgotten_after_their_lifetime() {
+        let valid = ValidCredentials::with_ttl(Duration::from_millis(50));
+        valid.insert("nk_one");
+        stage::until(async || !valid.contains("nk_one")).await;
     }
 }
