@@ -215,7 +215,7 @@ pub struct Admission {
     user_id: UserId,
     workspace_id: Option<WorkspaceId>,
     endpoint: GatewayEndpoint,
-    asked_model: String,
+    requested_model: String,
     request_id: String,
     model: Arc<Model>,
     limit: KeyLimit,
@@ -350,7 +350,7 @@ async fn admit(
         user_id,
         workspace_id: policy.workspace_id,
         endpoint,
-        asked_model: shortened(request.model),
+        requested_model: shortened(request.model),
         request_id: shortened(request.request_id),
         model,
         limit,
@@ -396,7 +396,7 @@ fn note_refused(
         key_id: Some(caller.key_id),
         asker: caller.asker(),
         endpoint: endpoint.as_str().to_owned(),
-        asked_model: shortened(request.model),
+        requested_model: shortened(request.model),
         price_version: model.price_version.to_string(),
     };
     let row = row.refused(status);
@@ -520,7 +520,7 @@ impl Admission {
             key_id: Some(self.key_id),
             asker: Asker { user_id: self.user_id, workspace_id: self.workspace_id },
             endpoint: self.endpoint.as_str().to_owned(),
-            asked_model: self.asked_model,
+            requested_model: self.requested_model,
             price_version: self.model.price_version.to_string(),
         };
         let row = row.served(Served {

@@ -107,7 +107,7 @@ pub async fn embed(
         key_id: None,
         asker: payer,
         endpoint: GatewayEndpoint::Embeddings.as_str().to_owned(),
-        asked_model: model.name.to_string(),
+        requested_model: model.name.to_string(),
         price_version: model.price_version.to_string(),
     };
     let row = row.served(Served {

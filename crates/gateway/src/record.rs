@@ -78,7 +78,7 @@ pub fn record(service: &GatewayService, answer: AnswerUse, held: Option<RoundHol
         key_id: None,
         asker: Asker { user_id: answer.user_id, workspace_id: answer.workspace_id },
         endpoint: ENDPOINT.to_owned(),
-        asked_model: answer.model,
+        requested_model: answer.model,
         price_version: model.map_or_else(|| "none".to_owned(), |model| model.price_version.to_string()),
     };
     let row = row.served(usage_row::Served {

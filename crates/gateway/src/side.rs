@@ -52,7 +52,7 @@ impl SideCall {
             key_id: None,
             asker,
             endpoint: endpoint.as_str().to_owned(),
-            asked_model: model.name.to_string(),
+            requested_model: model.name.to_string(),
             price_version: model.price_version.to_string(),
         };
         let row = row.served(Served {

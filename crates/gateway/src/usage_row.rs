@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::Asker;
 
-/// A call, as it is known when it begins.
+/// Facts about a call that are known when it begins.
 pub(crate) struct UsageRow {
     pub created_at: Timestamp,
     pub request_id: String,
@@ -17,11 +17,11 @@ pub(crate) struct UsageRow {
     pub key_id: Option<ApiKeyId>,
     pub asker: Asker,
     pub endpoint: String,
-    pub asked_model: String,
+    pub requested_model: String,
     pub price_version: String,
 }
 
-/// How a call ended that reached a model.
+/// Outcome of a call that reached a model.
 pub(crate) struct Served<'a> {
     pub usage: &'a Usage,
     pub cost: MicroCredits,
@@ -38,7 +38,7 @@ pub(crate) struct Served<'a> {
 impl UsageRow {
     /// Row of a call that reached no model.
     pub fn refused(self, status: u16) -> Model {
-        let Self { created_at, request_id, key_id, asker, endpoint, asked_model, price_version } = self;
+        let Self { created_at, request_id, key_id, asker, endpoint, requested_model, price_version } = self;
         Model {
             id: Uuid::now_v7(),
             created_at,
@@ -47,7 +47,7 @@ impl UsageRow {
             user_id: asker.user_id,
             workspace_id: asker.workspace_id,
             endpoint,
-            requested_model: asked_model,
+            requested_model,
             model: String::new(),
             deployment: String::new(),
             input_tokens: 0,
