@@ -1,4 +1,4 @@
-//! Events that have a place in the log of their conversation.
+//! Durable events: those of a conversation's log.
 
 use serde::Serialize;
 use strum::IntoStaticStr;
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// What happened in a conversation. On the wire its fields follow `conversation_id` and `seq`. The name for strum is the event's `type`.
+/// Payload of a durable event. On the wire its fields follow `conversation_id` and `seq`. The name for strum is the event's `type`.
 #[derive(Clone, Debug, Serialize, ToSchema, IntoStaticStr)]
 #[serde(untagged)]
 pub enum DurableBody {
@@ -109,9 +109,7 @@ pub enum DurableBody {
 }
 
 impl DurableBody {
-    /// The message whose text it carries, unless it is the one that creates it.
-    #[must_use]
-    pub fn later_text(&self) -> Option<MessageId> {
+    pub(super) fn later_text(&self) -> Option<MessageId> {
         match self {
             Self::MessageUpdated { message, .. }
             | Self::MessageCompleted { message, .. }

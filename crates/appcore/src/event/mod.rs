@@ -39,7 +39,7 @@ use crate::{
 #[derive(Clone, Debug, Serialize, ToSchema, IntoStaticStr)]
 #[serde(untagged)]
 pub enum Event {
-    /// It has a place in the log of its conversation.
+    /// An event of the conversation's log, with its number there.
     Durable {
         conversation_id: ConversationId,
         seq: i64,
@@ -342,6 +342,12 @@ impl Event {
         }
     }
 
+    /// The message whose text a durable event carries, unless it is the one that creates it.
+    #[must_use]
+    pub fn later_text(&self) -> Option<MessageId> {
+        if let Self::Durable { body, .. } = self { body.later_text() } else { None }
+    }
+
     /// Its place in the conversation's log, for durable events.
     #[must_use]
     pub const fn position(&self) -> Option<Position> {
@@ -355,7 +361,7 @@ impl Event {
 
 /// A durable event's place. `seq` 0 is a conversation's creation: it is in the log so that the relay can repeat it, and
 /// comes before everything that a client can ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Position {
     pub conversation_id: ConversationId,
     pub seq: i64,

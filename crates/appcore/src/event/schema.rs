@@ -5,16 +5,7 @@ use utoipa::{
     openapi::{Object, RefOr, schema::Schema},
 };
 
-use super::{DurableBody, Event};
-use crate::ConversationId;
-
-/// What all durable events have.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-struct Place {
-    conversation_id: ConversationId,
-    seq: i64,
-}
+use super::{DurableBody, Event, Position};
 
 /// The payload of one type of event.
 pub struct EventSchema {
@@ -57,9 +48,9 @@ impl EventSchema {
         Some(Self { kind, payload, is_durable: false })
     }
 
-    /// With what all durable events have before their own fields.
+    /// Adds the position, which all durable events have before their own fields.
     fn with_position(mut self) -> Option<Self> {
-        let RefOr::T(Schema::Object(mut position)) = Place::schema() else { return None };
+        let RefOr::T(Schema::Object(mut position)) = Position::schema() else { return None };
         position.properties.append(&mut self.payload.properties);
         position.required.append(&mut self.payload.required);
         (self.payload.properties, self.payload.required) = (position.properties, position.required);

@@ -1,4 +1,4 @@
-//! What instances tell each other.
+//! Messages between instances.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};

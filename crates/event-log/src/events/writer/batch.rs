@@ -185,10 +185,7 @@ impl<'a> Batch<'a> {
         conversation.last_seq = seq;
         self.numbers += 1;
         self.moved.insert(id);
-        let body = body(seq);
-        let later_text = body.later_text();
-        let event = Event::Durable { conversation_id: id, seq, body };
-        let envelope = self.append(id, seq, &event, later_text)?;
+        let envelope = self.append(id, seq, &Event::Durable { conversation_id: id, seq, body: body(seq) })?;
         self.envelopes.push(envelope);
         Ok(seq)
     }
@@ -210,19 +207,13 @@ impl<'a> Batch<'a> {
 
     /// Appends the creation of a conversation, which comes before its first number, and tells its members.
     pub fn emit_created(&mut self, id: ConversationId, members: &[UserId]) -> Result<(), AppError> {
-        let envelope = self.append(id, 0, &Event::ConversationCreated { conversation_id: id }, None)?;
+        let envelope = self.append(id, 0, &Event::ConversationCreated { conversation_id: id })?;
         self.envelopes.extend(envelope.created(members));
         Ok(())
     }
 
     /// Appends an event to the log, and seals it for everyone who follows the conversation.
-    fn append(
-        &mut self,
-        id: ConversationId,
-        seq: i64,
-        event: &Event,
-        later_text: Option<MessageId>,
-    ) -> Result<Envelope, AppError> {
+    fn append(&mut self, id: ConversationId, seq: i64, event: &Event) -> Result<Envelope, AppError> {
         let envelope = Envelope::seal(event, Topic::Conversation(id), self.now).map_err(AppError::internal)?;
         self.events.push(NewEvent {
             conversation_id: id,
@@ -231,7 +222,7 @@ impl<'a> Batch<'a> {
             payload: String::from_utf8(envelope.payload.to_vec()).map_err(AppError::internal)?,
             created_at: self.now,
             outbox_id: self.id,
-            message_id: later_text,
+            message_id: event.later_text(),
         });
         Ok(envelope)
     }
