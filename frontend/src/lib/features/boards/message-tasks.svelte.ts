@@ -2,7 +2,7 @@ import type { Api } from '#lib/api/client.ts';
 import type { Task } from './api.ts';
 import type { Id } from '#lib/api/types.ts';
 import type { App } from '#lib/app/app.ts';
-import type { Pane } from '#lib/features/conversations/conversation-view.svelte.ts';
+import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 import { Board, type BoardLine } from './stores/board.svelte.ts';
 
 interface Created {
@@ -71,9 +71,9 @@ export class MessageTasks {
 }
 
 /** Has the messages of a conversation say what became of them. */
-export function showTasks(app: App, pane: Pane): void {
-  if (pane.beginning) return;
-  const tasks = new MessageTasks(app.api, pane.id);
-  pane.tasks = tasks;
-  pane.onClose(tasks.open(app.connection));
+export function showTasks(app: App, conversationView: ConversationView): void {
+  if (conversationView.beginning) return;
+  const tasks = new MessageTasks(app.api, conversationView.id);
+  conversationView.tasks = tasks;
+  conversationView.onClose(tasks.open(app.connection));
 }

@@ -6,7 +6,7 @@ import type { App } from '#lib/app/app.ts';
 import type { Id } from '#lib/api/types.ts';
 import { isChannel } from '#lib/features/conversations/kinds.ts';
 import { cutMentions, type Name } from '#lib/features/conversations/mentions.ts';
-import type { Pane } from '#lib/features/conversations/conversation-view.svelte.ts';
+import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 
 const UUID = String.raw`[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}`;
 const LINK = new RegExp(String.raw`\[#([^\]\n]*)\]\(/c/(${UUID})\)`, 'gi');
@@ -76,6 +76,6 @@ export class ChannelLinks {
 }
 
 /** Has what is written in a conversation link channels. */
-export function linkChannels(app: App, pane: Pane): void {
-  pane.channels = new ChannelLinks(app, pane.conversation?.workspace_id);
+export function linkChannels(app: App, conversationView: ConversationView): void {
+  conversationView.directory.channels = new ChannelLinks(app, conversationView.conversation?.workspace_id);
 }

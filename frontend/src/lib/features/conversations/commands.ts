@@ -10,11 +10,11 @@ import { searchFor } from '#lib/features/search/search-address.ts';
 import { getLocale } from '#lib/i18n/locale.ts';
 import { isOff, lengthOf, MOST, splitEmoji, untilWords } from './composer/command-text.ts';
 import { hasChangingMembers, isChannel, isPersonal, mayManage } from './kinds.ts';
-import type { Pane } from './conversation-view.svelte.ts';
+import type { ConversationView } from './conversation-view.svelte.ts';
 
 export interface CommandPlace {
   readonly app: App;
-  readonly pane: Pane;
+  readonly conversationView: ConversationView;
 }
 
 export interface CommandField extends CommandPlace {
@@ -43,7 +43,7 @@ const MOST_NOTE = 200;
 
 const end = (isDone: boolean): CommandEnd => (isDone ? 'done' : 'kept');
 
-function manages({ app, pane: { conversation } }: CommandPlace): boolean {
+function manages({ app, conversationView: { conversation } }: CommandPlace): boolean {
   if (!conversation || !hasChangingMembers(conversation)) return false;
   return mayManage(conversation, app.workspaces.get(conversation.workspace_id)?.role);
 }
@@ -73,9 +73,9 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'leave',
     about: m.command_leave,
-    isFor: ({ pane: { conversation } }) =>
+    isFor: ({ conversationView: { conversation } }) =>
       conversation !== undefined && mayLeave(conversation) && !conversation.is_default,
-    run: async ({ app, pane: { conversation } }): Promise<CommandEnd> => {
+    run: async ({ app, conversationView: { conversation } }): Promise<CommandEnd> => {
       if (conversation) await leaveConversation(app, conversation);
       return 'done';
     }
@@ -84,22 +84,25 @@ export const COMMANDS: readonly Command[] = [
     name: 'mute',
     about: m.command_mute,
     takes: m.command_mute_takes,
-    isFor: ({ pane }) => !pane.beginning && !!pane.conversation?.own,
-    run: async ({ app, pane }, text) => {
+    isFor: ({ conversationView }) => !conversationView.beginning && !!conversationView.conversation?.own,
+    run: async ({ app, conversationView }, text) => {
       const length = text === '' ? null : lengthOf(text);
       if (text !== '' && length === null && !isOff(text)) return refuse(m.command_length_wrong());
       const until = isOff(text) ? null : length === null ? FOREVER : new Date(Date.now() + length).toISOString();
       const done = until ? m.conversation_muted() : m.conversation_unmuted();
-      return end(await attempt(() => app.conversations.choose(pane.id, { muted_until: until }), done));
+      return end(await attempt(() => app.conversations.choose(conversationView.id, { muted_until: until }), done));
     }
   },
   {
     name: 'poll',
     about: m.command_poll,
     takes: m.command_poll_takes,
-    isFor: ({ pane }) => pane.conversation !== undefined && !isPersonal(pane.conversation) && !pane.beginning,
-    run: ({ pane }, text) => {
-      pane.polling = { question: text };
+    isFor: ({ conversationView }) =>
+      conversationView.conversation !== undefined &&
+      !isPersonal(conversationView.conversation) &&
+      !conversationView.beginning,
+    run: ({ conversationView }, text) => {
+      conversationView.dialogs.open({ kind: 'poll', question: text });
       return 'done';
     }
   },
@@ -108,7 +111,7 @@ export const COMMANDS: readonly Command[] = [
     about: m.command_remind,
     takes: m.command_remind_takes,
     needsText: true,
-    isFor: ({ pane }) => newestIn(pane) !== null,
+    isFor: ({ conversationView }) => newestIn(conversationView) !== null,
     run: remind
   },
   {
@@ -146,23 +149,23 @@ export const COMMANDS: readonly Command[] = [
     about: m.command_topic,
     takes: m.command_topic_takes,
     needsText: true,
-    isFor: (place) => manages(place) && !place.pane.beginning,
-    run: async ({ app, pane }, text) =>
+    isFor: (place) => manages(place) && !place.conversationView.beginning,
+    run: async ({ app, conversationView }, text) =>
       end(
         await attempt(
-          () => app.conversations.update(pane.id, { topic: text }),
-          isChannel(pane.conversation) ? undefined : m.saved()
+          () => app.conversations.update(conversationView.id, { topic: text }),
+          isChannel(conversationView.conversation) ? undefined : m.saved()
         )
       )
   }
 ];
 
 /** The newest message that the server has, as far as it is loaded. */
-const newestIn = ({ log }: Pane) => log.items.findLast(({ view }) => view.id !== null)?.view.id ?? null;
+const newestIn = ({ log }: ConversationView) => log.items.findLast(({ view }) => view.id !== null)?.view.id ?? null;
 
 /** Of the message that one answers, else of the newest one here. */
-async function remind({ app, pane }: CommandPlace, text: string): Promise<CommandEnd> {
-  const messageId = pane.replyTo?.id ?? newestIn(pane);
+async function remind({ app, conversationView }: CommandPlace, text: string): Promise<CommandEnd> {
+  const messageId = conversationView.target.replyTo?.id ?? newestIn(conversationView);
   if (!messageId) return refuse(m.command_remind_nothing());
   const [{ wishIn }, { remindersOf }, { momentOf }] = await Promise.all([
     import('#lib/features/scheduling/remind-text.ts'),
@@ -208,14 +211,14 @@ export async function obeyed(field: CommandField, text: string): Promise<boolean
 }
 
 /** Of the message that one answers, else of the newest one here; false where no emoji is meant, or nobody may react. */
-async function reacted({ pane, write }: CommandField, text: string): Promise<boolean> {
+async function reacted({ conversationView, write }: CommandField, text: string): Promise<boolean> {
   const { quickEmoji } = await import('#lib/features/reactions/quick-reaction.ts');
-  const emoji = pane.rights.canReact ? await quickEmoji(text, pane.emoji) : null;
+  const emoji = conversationView.rights.canReact ? await quickEmoji(text, conversationView.directory.emoji) : null;
   if (!emoji) return false;
-  const messageId = pane.replyTo?.id ?? newestIn(pane);
+  const messageId = conversationView.target.replyTo?.id ?? newestIn(conversationView);
   if (!messageId) refuse(m.command_react_nothing());
-  else if (await pane.react(messageId, emoji, true)) {
-    pane.cancel();
+  else if (await conversationView.actions.react(messageId, emoji, true)) {
+    conversationView.target.cancel();
     write('');
   }
   return true;
@@ -226,5 +229,5 @@ export async function obey(field: CommandField, command: Command, text: string):
   const end = await command.run(field, text);
   if (end === 'kept') return;
   field.write('');
-  if (end !== 'done') void field.pane.send(end.send);
+  if (end !== 'done') void field.conversationView.sender.send(end.send);
 }

@@ -3,7 +3,7 @@ import type { App } from '#lib/app/app.ts';
 import type { actionsOf } from './logic/actions.ts';
 import type { longPress } from '#lib/ui/long-press.ts';
 import type { GrowingMarkdown } from '#lib/features/markdown/streaming.ts';
-import type { Pane } from './conversation-view.svelte.ts';
+import type { ConversationView } from './conversation-view.svelte.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
 import type AttachmentsType from '#lib/features/files/attachment-list.svelte';
@@ -107,7 +107,7 @@ export const later = $state<Later>({
   isLate: false
 });
 
-export async function bringLater(app: App, pane: Pane): Promise<void> {
+export async function bringLater(app: App, conversationView: ConversationView): Promise<void> {
   // What can't be brought is tried again by the next conversation.
   await Promise.allSettled([
     // One writes soon after one has begun to read.
@@ -116,9 +116,9 @@ export async function bringLater(app: App, pane: Pane): Promise<void> {
       () => toast(m.part_failed())
     ),
     import('./components/deferred-parts.ts').then((parts) => Object.assign(later, parts)),
-    import('#lib/features/emoji/own-emoji.svelte.ts').then(({ showOwnEmoji }) => showOwnEmoji(app, pane)),
-    import('#lib/features/boards/message-tasks.svelte.ts').then(({ showTasks }) => showTasks(app, pane)),
-    import('#lib/features/channels/channel-links.ts').then(({ linkChannels }) => linkChannels(app, pane))
+    import('#lib/features/emoji/own-emoji.svelte.ts').then(({ showOwnEmoji }) => showOwnEmoji(app, conversationView)),
+    import('#lib/features/boards/message-tasks.svelte.ts').then(({ showTasks }) => showTasks(app, conversationView)),
+    import('#lib/features/channels/channel-links.ts').then(({ linkChannels }) => linkChannels(app, conversationView))
   ]);
   later.isLate = later.Attachments === null;
   // What only typing, choosing files or emptying asks for does not keep waiting what is seen.

@@ -5,7 +5,7 @@ import type { WorkspaceEmoji } from './api.ts';
 import { upload } from '#lib/api/upload.ts';
 import type { Id } from '#lib/api/types.ts';
 import type { Name } from '#lib/features/conversations/mentions.ts';
-import type { Pane } from '#lib/features/conversations/conversation-view.svelte.ts';
+import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 import type { Line } from '#lib/realtime/live-updates.ts';
 import { Listing } from '#lib/api/paged-resource.svelte.ts';
 import { perAccount } from '#lib/app/per-account.ts';
@@ -93,6 +93,6 @@ export function ownEmojiOf(app: App, workspaceId: Id): OwnEmoji {
 }
 
 /** Has the texts of a conversation show them. */
-export function showOwnEmoji(app: App, pane: Pane): void {
-  pane.emojiIn = (workspaceId) => ownEmojiOf(app, workspaceId).names;
+export function showOwnEmoji(app: App, conversationView: ConversationView): void {
+  conversationView.directory.emojiIn = (workspaceId) => ownEmojiOf(app, workspaceId).names;
 }

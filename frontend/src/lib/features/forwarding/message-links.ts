@@ -1,4 +1,4 @@
-/** Links to messages of this installation, as “Copy link” makes them (`conversations/logic/message-actions.ts`). */
+/** Links to messages of this installation, as “Copy link” makes them (`conversations/logic/message-marks.ts`). */
 import { pathOf } from '#lib/util/address.ts';
 import type { Forwarded } from '#lib/api/types.ts';
 import { ownLines } from '#lib/features/markdown/custom-tokens.ts';

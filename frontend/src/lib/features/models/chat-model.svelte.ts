@@ -1,7 +1,7 @@
 import type { Api } from '#lib/api/client.ts';
 import type { Capability, Model } from '#lib/api/assistants.ts';
 import { useApp } from '#lib/app/app.ts';
-import { usePane } from '#lib/features/conversations/conversation-view.svelte.ts';
+import { useConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 import { useHealing } from '#lib/ui/retry-on-reconnect.svelte.ts';
 import { getLocale } from '#lib/i18n/locale.ts';
 import { Models } from './stores/models.svelte.ts';
@@ -29,18 +29,20 @@ export interface ChatModel {
 
 export function useChatModel(): ChatModel {
   const { api } = useApp();
-  const pane = usePane();
+  const conversationView = useConversationView();
   const { list } = modelsOf(api);
 
   $effect(() => {
-    if (pane.assistant && !list.isKnown && !list.isLoading && !list.error) void list.load();
+    if (conversationView.assistant && !list.isKnown && !list.isLoading && !list.error) void list.load();
   });
   useHealing(() => list);
 
   const model = $derived(
-    pane.assistant &&
+    conversationView.assistant &&
       list.items.find(({ name, aliases, is_default }) =>
-        pane.model === null ? is_default : name === pane.model || aliases?.includes(pane.model)
+        conversationView.models.current === null
+          ? is_default
+          : name === conversationView.models.current || aliases?.includes(conversationView.models.current)
       )
   );
   return {
@@ -48,7 +50,7 @@ export function useChatModel(): ChatModel {
       return model;
     },
     able(capability) {
-      if (!pane.canChooseModel) return '';
+      if (!conversationView.models.canChoose) return '';
       const names = list.items.filter(({ capabilities }) => capabilities?.[capability]).map(({ name }) => name);
       return new Intl.ListFormat(getLocale(), { type: 'disjunction' }).format(names.slice(0, NAMED));
     }

@@ -2,13 +2,13 @@
 import type { Api } from '#lib/api/client.ts';
 import type { NewPoll } from '#lib/api/types.ts';
 import { calledIn } from '#lib/features/conversations/mentions.ts';
-import type { Pane } from '#lib/features/conversations/conversation-view.svelte.ts';
+import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 import type { Repeatable } from '#lib/api/retryable.ts';
 
 /** Asks people to choose. The event that follows shows it. */
 export async function ask(
   api: Api,
-  { id, names, root }: Pane,
+  { id, directory: { names }, root }: ConversationView,
   question: string,
   poll: NewPoll,
   asking: Repeatable

@@ -4,18 +4,18 @@ import { m } from '#lib/paraglide/messages.js';
 import type { OutgoingFiles } from '#lib/features/files/attachments.svelte.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import type { Taken } from '#lib/realtime/pending-attachments.ts';
-import type { Pane } from '#lib/features/conversations/conversation-view.svelte.ts';
+import type { ConversationView } from '#lib/features/conversations/conversation-view.svelte.ts';
 
 /** Hands a message over to be sent at that time; its files go up first. */
 export async function later(
-  pane: Pane,
+  conversationView: ConversationView,
   content: string,
   taken: readonly Taken[],
   at: string,
   files: OutgoingFiles
 ): Promise<void> {
   const ids = taken.length > 0 ? await files.deliver(taken) : [];
-  const { send_at } = await pane.schedule(content, ids, at);
+  const { send_at } = await conversationView.sender.schedule(content, ids, at);
   files.sent(taken);
   toast(m.schedule_done({ time: momentOf(send_at) }));
 }

@@ -1,34 +1,34 @@
 /** Whom one may mean by what one types after an `@`: those known here, and in a large conversation those the server finds. */
 import type { Name } from '../mentions.ts';
 import { matching } from './naming.ts';
-import type { Pane } from '../conversation-view.svelte.ts';
+import type { ConversationView } from '../conversation-view.svelte.ts';
 
 const TYPING_PAUSE = 150;
 const MOST = 6;
 
 export class MentionSearch {
   #found = $state.raw<readonly Name[]>([]);
-  readonly #pane: Pane;
+  readonly #conversationView: ConversationView;
   readonly #query: () => string | null;
   #turn = 0;
 
   readonly offers = $derived.by<readonly Name[]>(() => {
     const query = this.#query();
     if (query === null) return [];
-    const known = this.#pane.names;
+    const known = this.#conversationView.directory.names;
     const ids = new Set(known.map(({ id }) => id));
     return matching([...known, ...this.#found.filter(({ id }) => !ids.has(id))], query, MOST);
   });
 
   /** To be made in a component's initialisation: it follows `query` (null: nothing is asked) from there. */
-  constructor(pane: Pane, query: () => string | null) {
-    this.#pane = pane;
+  constructor(conversationView: ConversationView, query: () => string | null) {
+    this.#conversationView = conversationView;
     this.#query = query;
     $effect(() => {
       const query = this.#query();
       if (query === null) return;
-      pane.learnAssistants();
-      if (pane.knowsEverybody) return;
+      conversationView.directory.learnAssistants();
+      if (conversationView.knowsEverybody) return;
       const timer = setTimeout(() => void this.#search(query), TYPING_PAUSE);
       return () => clearTimeout(timer);
     });
@@ -38,7 +38,7 @@ export class MentionSearch {
     this.#turn += 1;
     const turn = this.#turn;
     try {
-      const found = await this.#pane.findPeople(query, MOST);
+      const found = await this.#conversationView.directory.findPeople(query, MOST);
       if (turn === this.#turn) this.#found = found.map(({ id, name }) => ({ id, name, kind: 'person' as const }));
     } catch {
       // Those who are known are offered all the same.

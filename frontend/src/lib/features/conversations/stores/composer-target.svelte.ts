@@ -1,0 +1,76 @@
+import type { Chat } from '../context.ts';
+import type { ConversationView } from '../conversation-view.svelte.ts';
+import type { MessageView } from '../rows.ts';
+
+type Answered = Pick<MessageView, 'id' | 'sender' | 'content' | 'attachments'>;
+
+/** Message that the composer replies to or edits. The reply is stored with the draft. */
+export class ComposerTarget {
+  replyTo = $state.raw<Answered | null>(null);
+  editing = $state.raw<MessageView | null>(null);
+
+  readonly #chat: Chat;
+  readonly #view: ConversationView;
+
+  constructor(chat: Chat, view: ConversationView) {
+    this.#chat = chat;
+    this.#view = view;
+  }
+
+  reply(message: MessageView): void {
+    this.editing = null;
+    this.setReply(message);
+    this.#view.navigation.focus();
+  }
+
+  setReply(message: Answered | null): void {
+    this.replyTo = message;
+    this.#chat.drafts.setReply(this.#view.key, message?.id ?? null);
+  }
+
+  /** Restores the reply that is stored with the draft, written here or on another device. */
+  async restoreReply(): Promise<void> {
+    const { drafts } = this.#chat;
+    const { key, log } = this.#view;
+    if (drafts.get(key) === '') drafts.setReply(key, null);
+    const id = drafts.replyOf(key);
+    if (id === (this.replyTo?.id ?? null)) return;
+    this.replyTo = null;
+    if (id === null) return;
+    try {
+      const message = await log.fetch(id);
+      // The user may have replied to another message meanwhile.
+      if (drafts.replyOf(key) === id) this.setReply(message);
+    } catch {
+      // The draft keeps it; it is restored when the draft is opened again.
+    }
+  }
+
+  edit(message: MessageView): void {
+    this.editing = message;
+    this.#view.navigation.focus();
+  }
+
+  /** Edits the user's last message. Returns false if there is none. */
+  editLast(): boolean {
+    const last = this.#view.log.items.findLast(({ view }) => view.own && view.id !== null);
+    if (last) this.edit(last.view);
+    return last !== undefined;
+  }
+
+  /** Cancels the edit, or else the reply. Returns false if there was neither. */
+  cancel(): boolean {
+    const was = this.replyTo !== null || this.editing !== null;
+    if (this.editing?.id) this.#chat.drafts.setEdit(this.editing.id, null);
+    // The draft from before the edit is shown again, with its reply.
+    if (this.editing) this.editing = null;
+    else if (this.replyTo) this.setReply(null);
+    return was;
+  }
+
+  /** Releases a message that is being deleted. */
+  release({ key, id }: MessageView): void {
+    if (this.editing?.key === key) this.cancel();
+    if (id && this.replyTo?.id === id) this.setReply(null);
+  }
+}

@@ -1,0 +1,50 @@
+import type { App } from '#lib/app/app.ts';
+
+/** Navigation from a conversation to its messages, threads and people. The message list and the composer register their handlers here. */
+export class ConversationNavigation {
+  /** Id of the message that was jumped to, while it is highlighted. */
+  found = $state<string | null>(null);
+  /** Scrolls a message into view; set by the message list. */
+  jump: (id: string) => void = () => undefined;
+  /** Scrolls to the newest message and follows new ones; set by the message list. */
+  goToEnd: () => void = () => undefined;
+  /** Keeps the scroll position while content below it changes; set by the message list. */
+  stay: () => void = () => undefined;
+  /** Focuses the composer; set by the composer. */
+  focus: () => void = () => undefined;
+
+  readonly #app: App;
+
+  constructor(
+    app: App,
+    readonly conversationId: string,
+    readonly root: string | null
+  ) {
+    this.#app = app;
+  }
+
+  /** Opens a thread beside the conversation, at one of its replies where that is given. */
+  openThread(rootId: string, replyId: string | null = null): void {
+    this.#app.shell.openThread({ conversationId: this.conversationId, rootId }, replyId);
+  }
+
+  openPerson(userId: string): void {
+    this.#app.shell.openPerson(userId);
+  }
+
+  showAround(messageId: string): void {
+    this.#app.shell.openAround(messageId);
+  }
+
+  /** Id of the message that a panel beside the conversation asked to scroll to. */
+  get target(): string | null {
+    const { shell } = this.#app;
+    return this.root === null ? shell.target : shell.replyTarget;
+  }
+
+  clearTarget(): void {
+    const { shell } = this.#app;
+    if (this.root === null) shell.target = null;
+    else shell.replyTarget = null;
+  }
+}

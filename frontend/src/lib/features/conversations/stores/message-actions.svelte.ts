@@ -1,0 +1,167 @@
+import type { App } from '#lib/app/app.ts';
+import type { ToolAllowance, ToolDecision } from '#lib/api/tools.ts';
+import type { Saved } from '#lib/features/bookmarks/saved.svelte.ts';
+import { copyText } from '#lib/ui/clipboard.ts';
+import { toast } from '#lib/ui/toast/toast.svelte.ts';
+import { m } from '#lib/paraglide/messages.js';
+import type { ConversationView } from '../conversation-view.svelte.ts';
+import type { Action } from '../logic/actions.ts';
+import { attemptAction } from '../logic/attempt-action.ts';
+import type { MessageView } from '../rows.ts';
+
+/** Actions on messages of a conversation: those of their menus, and those on answers and tool calls. */
+export class MessageActions {
+  /** Key of the answer that is being read aloud. */
+  reading = $state<string | null>(null);
+  /** Bookmarks of the reader, once they were needed. */
+  saved = $state.raw<Saved | null>(null);
+
+  readonly #app: App;
+  readonly #view: ConversationView;
+
+  constructor(app: App, view: ConversationView) {
+    this.#app = app;
+    this.#view = view;
+  }
+
+  run(action: Action, message: MessageView): void {
+    const { dialogs, id, log, models, navigation, target } = this.#view;
+    dialogs.close('actions');
+    switch (action) {
+      case 'react':
+      case 'reactors':
+      case 'task':
+      case 'report':
+      case 'forward':
+      case 'remind':
+        return dialogs.open({ kind: action, message });
+      case 'thread':
+        return navigation.openThread(message.threadId ?? message.id ?? '', message.threadId && message.id);
+      case 'unread':
+        return void attemptAction(() => this.#app.conversations.markUnread(id, message.seq ?? 0));
+      case 'save':
+      case 'note':
+      case 'pin':
+      case 'link':
+        return void import('../logic/message-marks.ts').then(
+          ({ mark }) => mark(action, message, this.#app, id),
+          () => toast(m.part_failed())
+        );
+      case 'reply':
+        return target.reply(message);
+      case 'edit':
+        return target.edit(message);
+      case 'copy':
+        return void this.copy(message);
+      case 'read':
+        return void this.readAloud(message);
+      case 'regenerate':
+        return void this.regenerate(message.id ?? '');
+      case 'regenerate_with':
+        return void (models.choosing = { answer: message });
+      case 'compare':
+        return void (models.choosing = { answer: message, isComparing: true });
+      case 'details':
+        return void (dialogs.detailed = dialogs.detailed === message.key ? null : message.key);
+      case 'stop':
+        return void this.stop(message.id ?? '');
+      case 'discard':
+        return log.discard(message.clientId ?? '');
+      case 'delete':
+        dialogs.deleting = message.key;
+    }
+  }
+
+  /** Adds or removes a reaction: shown at once, and undone if it is refused. */
+  async react(message_id: string, emoji: string, isAdded: boolean): Promise<boolean> {
+    const { log } = this.#view;
+    const path = `/messages/${message_id}/reactions/${encodeURIComponent(emoji)}` as const;
+    const reacting = { message_id, emoji, user_id: this.#app.session.account?.id ?? '', isAdded };
+    log.apply({ kind: 'reacting', reacting });
+    const { api } = this.#app;
+    const isDone = await attemptAction(() => (isAdded ? api.put(path) : api.delete(path)));
+    if (!isDone) log.apply({ kind: 'not_reacting', reacting });
+    return isDone;
+  }
+
+  /** Loads whether the reader has bookmarked a message, which its menu shows. */
+  async learnSaved(id: string | null): Promise<void> {
+    try {
+      const { savedOf } = await import('#lib/features/bookmarks/saved.svelte.ts');
+      this.saved = savedOf(this.#app);
+      if (id !== null) await this.saved.learn(id);
+    } catch {
+      // The next menu that opens loads it again.
+    }
+  }
+
+  async copy({ content }: MessageView): Promise<void> {
+    const text = this.#view.directory.wordsOf(content);
+    toast((await copyText(text)) ? m.chat_copied() : m.chat_copy_failed());
+  }
+
+  /** Starts reading an answer aloud, or stops it. */
+  async readAloud({ key, content }: MessageView): Promise<void> {
+    const isOver = this.reading === key;
+    this.reading = isOver ? null : key;
+    try {
+      const { silence, speak } = await import('../logic/speech.ts');
+      if (isOver) return silence();
+      speak(content, () => {
+        if (this.reading === key) this.reading = null;
+      });
+    } catch {
+      this.reading = null;
+      toast(m.part_failed());
+    }
+  }
+
+  /** Stops reading aloud when the conversation is left. */
+  close(): void {
+    if (this.reading === null) return;
+    import('../logic/speech.ts').then(
+      ({ silence }) => silence(),
+      // Speech that was never loaded is silent.
+      () => undefined
+    );
+  }
+
+  async delete(message: MessageView): Promise<void> {
+    const { dialogs, log, navigation, target } = this.#view;
+    dialogs.deleting = null;
+    target.release(message);
+    navigation.focus();
+    if (message.id) await attemptAction(() => log.remove(message.id as string));
+  }
+
+  async stop(id: string): Promise<void> {
+    await attemptAction(() => this.#view.log.stop(id));
+  }
+
+  /** Stops the newest streaming answer. Returns false if there is none. */
+  stopLast(): boolean {
+    const last = this.#view.log.streaming.at(-1);
+    if (last) void this.stop(last.id);
+    return last !== undefined;
+  }
+
+  async showVersion(id: string, index: number): Promise<void> {
+    this.#view.navigation.stay();
+    await attemptAction(() => this.#view.log.showVersion(id, index));
+  }
+
+  async regenerate(id: string, model?: string): Promise<boolean> {
+    const isAsked = await attemptAction(() => this.#view.log.regenerate(id, model));
+    if (isAsked) this.#view.navigation.goToEnd();
+    return isAsked;
+  }
+
+  /** Whether the reader may decide about a tool call that `askerId` caused. */
+  mayDecide(askerId: string): boolean {
+    return askerId === this.#app.session.account?.id;
+  }
+
+  async decide(messageId: string, callId: string, decision: ToolDecision, more?: ToolAllowance): Promise<boolean> {
+    return attemptAction(() => this.#view.log.decide(messageId, callId, decision, more));
+  }
+}

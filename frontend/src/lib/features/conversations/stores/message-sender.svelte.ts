@@ -1,0 +1,101 @@
+import type { App } from '#lib/app/app.ts';
+import { ApiError } from '#lib/api/client.ts';
+import { Repeatable } from '#lib/api/retryable.ts';
+import type { Taken } from '#lib/realtime/pending-attachments.ts';
+import type { Placed } from '#lib/realtime/state.ts';
+import type { Scheduled } from '#lib/features/scheduling/api.ts';
+import type { Chat } from '../context.ts';
+import type { ConversationView } from '../conversation-view.svelte.ts';
+import { isAssistantChat } from '../kinds.ts';
+import { attemptAction } from '../logic/attempt-action.ts';
+import type { MessageView } from '../rows.ts';
+
+/** Sends, schedules and rewords the user's messages in a conversation. */
+export class MessageSender {
+  /** Whether a reply in a thread is also shown in the conversation. */
+  isAlsoTold = $state(false);
+  /** Whether slow mode forbids the next message for now. */
+  isPaused = $state(false);
+
+  /** Rewording that was refused because it notifies many; sending it again confirms it. */
+  #unconfirmed: string | null = null;
+  readonly #scheduling = new Repeatable();
+  readonly #app: App;
+  readonly #chat: Chat;
+  readonly #view: ConversationView;
+
+  constructor(app: App, chat: Chat, view: ConversationView) {
+    this.#app = app;
+    this.#chat = chat;
+    this.#view = view;
+  }
+
+  /** Sends a message. Returns a promise only for the first message of a new conversation, which has to be awaited. */
+  send(content: string, files: readonly Taken[] = []): Promise<void> | undefined {
+    const { beginning, directory, id, log, models, rights, target } = this.#view;
+    if (beginning) return beginning.begin(content, files);
+    const placed = {
+      ...(this.isAlsoTold && { also_to_conversation: true }),
+      ...this.#bare
+    };
+    const clientId = log.send(content, target.replyTo?.id ?? null, directory.calledIn(content), files, placed);
+    if (rights.canCompare && models.canChoose) this.#chat.comparing.ask(id, clientId);
+    target.setReply(null);
+    this.isAlsoTold = false;
+    return undefined;
+  }
+
+  /** Replaces `@all` by `@here` in a message whose send was refused. */
+  async callHere({ clientId, content }: MessageView): Promise<void> {
+    if (!clientId) return;
+    const { directory, log } = this.#view;
+    await attemptAction(async () => {
+      const said = (await import('../composer/naming.ts')).withHere(content, directory.names);
+      log.reword(clientId, said, directory.calledIn(said));
+    });
+  }
+
+  get #bare(): Pick<Placed, 'previews'> {
+    return this.#chat.drafts.isBare(this.#view.key) ? { previews: false } : {};
+  }
+
+  /** Schedules a message for `at`. */
+  async schedule(content: string, attachmentIds: readonly string[], at: string): Promise<Scheduled> {
+    const { directory, id, root, target } = this.#view;
+    const scheduled = await this.#app.api.post(`/conversations/${id}/messages`, {
+      // The same for another time: a message that has arrived keeps the time that it came with.
+      client_id: this.#scheduling.idOf([content, attachmentIds, target.replyTo?.id]),
+      content,
+      send_at: at,
+      mentions: directory.calledIn(content),
+      ...this.#bare,
+      ...(target.replyTo?.id && { reply_to: target.replyTo.id }),
+      ...(attachmentIds.length > 0 && { attachment_ids: attachmentIds }),
+      ...(root && { thread_id: root, also_to_conversation: this.isAlsoTold })
+    });
+    this.#scheduling.done();
+    return scheduled as Scheduled;
+  }
+
+  /** Rewords one of the user's messages. In a chat with an assistant, it answers the new text. */
+  async change(id: string, content: string): Promise<void> {
+    const { conversation, log, navigation } = this.#view;
+    if (!isAssistantChat(conversation)) return this.#reword(id, content);
+    await log.askAgain(id, content);
+    navigation.goToEnd();
+  }
+
+  async #reword(id: string, content: string): Promise<void> {
+    const { calledAnew } = await import('../composer/naming.ts');
+    const { directory, log } = this.#view;
+    const before = log.find(id)?.mentions ?? [];
+    const isConfirmed = this.#unconfirmed === content;
+    this.#unconfirmed = null;
+    try {
+      await log.edit(id, content, calledAnew(content, directory.callable, before), isConfirmed);
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'confirm_mention') this.#unconfirmed = content;
+      throw error;
+    }
+  }
+}

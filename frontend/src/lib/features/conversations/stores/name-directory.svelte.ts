@@ -1,0 +1,146 @@
+import type { App } from '#lib/app/app.ts';
+import type { Mention } from '#lib/api/types.ts';
+import type { ChannelLinks } from '#lib/features/channels/channel-links.ts';
+import type { Chat } from '../context.ts';
+import type { ConversationView, Reader } from '../conversation-view.svelte.ts';
+import { isChannel, isPersonal, mayCallAll } from '../kinds.ts';
+import { calledIn, callsMe, isCalled, type Name } from '../mentions.ts';
+import type { MessageView } from '../rows.ts';
+
+const ID_LENGTH = 36;
+const EVERYBODY: readonly Name[] = [
+  { name: 'all', kind: 'all' },
+  { name: 'here', kind: 'here' }
+];
+
+/** People, assistants, channels and emoji that a text of the conversation can name. */
+export class NameDirectory {
+  /** Looks up the custom emoji of a workspace; set once its module has loaded. */
+  emojiIn = $state.raw<((workspaceId: string) => readonly Name[]) | null>(null);
+  /** Converts channel names to links and back; set once its module has loaded. */
+  channels: ChannelLinks | null = null;
+
+  /** Names that the user picked from suggestions, latest first: several people may share a name. */
+  #picked: readonly Name[] = [];
+  /** Assistants of the workspace that answer mentions; loaded when the user starts a mention. */
+  #mentionable = $state.raw<readonly Name[]>([]);
+  #hasAsked = false;
+
+  readonly #app: App;
+  readonly #chat: Chat;
+  readonly #view: ConversationView;
+
+  /** Members of a large conversation who became known by what they wrote. */
+  readonly #heardOf = $derived.by<readonly Reader[]>(() => {
+    if (this.#view.knowsEverybody) return [];
+    const known = new Set([this.#app.session.account?.id, ...this.#view.others.map(({ id }) => id)]);
+    return this.#chat.people.in(this.#view.id).filter(({ id }) => !known.has(id));
+  });
+  /** Everybody who can be mentioned, as far as they are known. */
+  readonly names = $derived.by<readonly Name[]>(() => {
+    const { conversation, others, workspaceRole } = this.#view;
+    return [
+      { name: this.#app.session.account?.display_name ?? '', kind: 'me' },
+      ...[...others, ...this.#heardOf].map(({ id, name }) => ({ id, name, kind: 'person' as const })),
+      ...(conversation?.assistants ?? []).map(({ id, name }) => ({ id, name, kind: 'assistant' as const })),
+      ...this.#mentionable.filter(({ id }) => !conversation?.assistants?.some((member) => member.id === id)),
+      ...(conversation && mayCallAll(conversation, workspaceRole) ? EVERYBODY : [])
+    ];
+  });
+  /** Changes with the channels, not with their messages. */
+  readonly #channelKey = $derived.by(() =>
+    this.#app.conversations
+      .in(this.#view.conversation?.workspace_id)
+      .filter(isChannel)
+      .flatMap(({ id, title }) => (title ? [`${id}${title}`] : []))
+      .sort()
+      .join('\n')
+  );
+  /** Custom emoji of the workspace. */
+  readonly emoji = $derived.by<readonly Name[]>(() => {
+    const { conversation } = this.#view;
+    return (conversation && this.emojiIn?.(conversation.workspace_id)) ?? [];
+  });
+  /** Everything that a text can name: `names`, channels and custom emoji. */
+  readonly named = $derived.by<readonly Name[]>(() => {
+    const channels = this.#channelKey.split('\n').map((line) => ({
+      id: line.slice(0, ID_LENGTH),
+      name: line.slice(ID_LENGTH),
+      kind: 'channel' as const
+    }));
+    return [...this.names, ...(this.#channelKey ? channels : []), ...this.emoji];
+  });
+
+  constructor(app: App, chat: Chat, view: ConversationView) {
+    this.#app = app;
+    this.#chat = chat;
+    this.#view = view;
+  }
+
+  /** Names that a mention resolves to, in order of precedence. */
+  get callable(): readonly Name[] {
+    return [...this.#picked, ...this.names];
+  }
+
+  calledIn(content: string): Mention[] {
+    return calledIn(content, this.callable);
+  }
+
+  /** Name of a member; empty while it is unknown, and then requested. */
+  nameOf(userId: string): string {
+    const member = this.#view.conversation?.members?.find((member) => member.user_id === userId);
+    return member?.display_name ?? this.#chat.people.nameOf(this.#view.id, userId) ?? '';
+  }
+
+  /** Whether a message mentions the reader. A message written by a program may do so by name only. */
+  callsMe({ content, mentions, status }: MessageView): boolean {
+    if (isCalled(mentions, this.#app.session.account?.id ?? null)) return true;
+    // A streaming message would be parsed again with every word.
+    return status !== 'streaming' && callsMe(content, this.names);
+  }
+
+  /** Requests the names of these people where they are unknown. */
+  learnNames(userIds: readonly string[]): void {
+    for (const id of userIds) if (this.nameOf(id) === '') void this.#chat.people.find(this.#view.id, id);
+  }
+
+  /** Requests the assistants that can be mentioned although they are no members. */
+  learnAssistants(): void {
+    const { conversation } = this.#view;
+    if (!conversation || isPersonal(conversation) || this.#hasAsked) return;
+    this.#hasAsked = true;
+    this.#app.workspaces.assistants(conversation.workspace_id).then(
+      (found) => {
+        this.#mentionable = found
+          .filter(({ answers_mentions }) => answers_mentions)
+          .map(({ id, name, description }) => ({
+            id,
+            name,
+            kind: 'assistant',
+            ...(description && { about: description })
+          }));
+      },
+      // Members are offered all the same; the next mention requests the others again.
+      () => (this.#hasAsked = false)
+    );
+  }
+
+  findPeople(query: string, limit: number): Promise<Reader[]> {
+    return this.#chat.people.search(this.#view.id, query, limit);
+  }
+
+  /** Resolves a name to the person, assistant or channel that the user picked, from now on. */
+  mean(named: Name): void {
+    const { id, name, kind } = named;
+    // `@all` and `@here` stand for no one in particular.
+    if (!id) return;
+    this.#picked = [named, ...this.#picked.filter((one) => one.id !== id)];
+    if (kind === 'person' && !this.#view.others.some((other) => other.id === id))
+      this.#chat.people.learn(this.#view.id, { id, name });
+  }
+
+  /** Text as its author sees it: channel names instead of links. */
+  wordsOf(content: string): string {
+    return this.channels?.unlinked(content) ?? content;
+  }
+}
