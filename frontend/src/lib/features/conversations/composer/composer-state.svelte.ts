@@ -1,0 +1,399 @@
+import { tick, untrack } from 'svelte';
+import { sentence } from '#lib/api/error-messages.ts';
+import type { App } from '#lib/app/app.ts';
+import type { Choice } from '#lib/features/files/attachments.svelte.ts';
+import { pastedFiles } from '#lib/features/files/file-choices.ts';
+import { isBlank, withoutControls } from '#lib/features/markdown/blank-text.ts';
+import type { UsablePrompt } from '#lib/features/prompts/templates.ts';
+import { FILLS_FIELD } from '#lib/ui/grow-field.ts';
+import type { Failure } from '#lib/realtime/state.ts';
+import { isComposing } from '#lib/util/composing.ts';
+import { m } from '#lib/paraglide/messages.js';
+import type { Command } from '../commands.ts';
+import type { Chat } from '../context.ts';
+import type { ConversationView } from '../conversation-view.svelte.ts';
+import { isAssistantChat } from '../kinds.ts';
+import type { Name } from '../mentions.ts';
+import { whyNotSent } from '../messages/message-labels.ts';
+import { ComposerSuggestions } from './composer-suggestions.svelte.ts';
+import { asFile, isBulky } from './large-paste.ts';
+import { remaining } from './message-length.ts';
+import { asWritten } from './naming.ts';
+import { typedOn } from './typed-since.ts';
+
+/** Text and state of a composer: a message, a reply, or an edit of a message. */
+export class ComposerState {
+  /** The text field; set by the component. */
+  field = $state<HTMLTextAreaElement>();
+  /** The part that attaches files; set by the component. */
+  attachments = $state<{ attach: (files: Iterable<File>) => Promise<boolean> }>();
+  text = $state('');
+  /** Error that is shown below the text. */
+  problem = $state('');
+  isSaving = $state(false);
+  /** Prompt whose variables are being filled in. */
+  filling = $state.raw<UsablePrompt | null>(null);
+  isPickingEmoji = $state(false);
+  /** State of the voice recorder. `loading`: the text field stays until the recorder has loaded. */
+  recording = $state<'off' | 'loading' | 'on'>('off');
+  /** Long text that was just pasted. */
+  largePaste = $state.raw<string | null>(null);
+
+  readonly suggestions: ComposerSuggestions;
+  readonly #app: App;
+  readonly #chat: Chat;
+  readonly #view: ConversationView;
+  /** Length of the text that the selected prompt replaces. */
+  #typedForPrompt = 0;
+  /** Id of the message whose text is in the field. */
+  #editedId: string | null = null;
+  /** Reason why a first message was refused, shown until the text changes. */
+  #refusal: Failure | null;
+
+  readonly attached = $derived.by(() => (this.#view.target.editing ? [] : this.#chat.files.of(this.#view.key)));
+  readonly limit = $derived.by(() => {
+    const { messages } = this.#app.entrance;
+    return isAssistantChat(this.#view.conversation) ? messages.max_prompt_chars : messages.max_chars;
+  });
+  /** Characters left, negative beyond the limit; null while the limit is far away. */
+  readonly left = $derived.by(() => remaining(this.text, this.limit));
+  readonly canSend = $derived.by(
+    () =>
+      (!isBlank(this.text) || this.attached.length > 0) &&
+      (this.left === null || this.left >= 0) &&
+      !this.isSaving &&
+      (!this.#view.sender.isPaused || this.#view.target.editing !== null)
+  );
+
+  /** Must be constructed while a component initialises: its effects belong to the component. */
+  constructor(app: App, chat: Chat, conversationView: ConversationView) {
+    this.#app = app;
+    this.#chat = chat;
+    this.#view = conversationView;
+    this.#refusal = conversationView.beginning?.refusal ?? null;
+    this.suggestions = new ComposerSuggestions(conversationView, (name) => void this.mention(name));
+    const { drafts, typing } = chat;
+    const { directory, id, key, navigation, target } = conversationView;
+    this.text = drafts.get(key);
+
+    // The exact limit matters to long texts only.
+    $effect(() => {
+      if (this.text.length > FILLS_FIELD / 2) void app.entrance.load();
+    });
+
+    // The draft stays while another message is edited.
+    $effect(() => this.#showEdited());
+
+    untrack(() => {
+      void target.restoreReply();
+      for (const name of drafts.meantIn(key)) directory.mean(name);
+    });
+
+    // Another device has changed the draft.
+    $effect(() => {
+      const { told } = drafts;
+      if (told?.key !== key || target.editing) return;
+      untrack(() => {
+        this.text = told.text;
+        void target.restoreReply();
+      });
+    });
+
+    $effect(() => {
+      navigation.focus = () => void tick().then(() => this.field?.focus());
+      // On a phone the keyboard would cover the messages.
+      if (!matchMedia('(pointer: coarse)').matches) navigation.focus();
+      return () => {
+        navigation.focus = () => undefined;
+        typing.stop(id);
+      };
+    });
+  }
+
+  #showEdited(): void {
+    const { directory, key, target } = this.#view;
+    const { editing } = target;
+    if (editing?.id === this.#editedId) return;
+    const { drafts } = this.#chat;
+    this.#editedId = editing?.id ?? null;
+    this.text = editing ? (drafts.editOf(editing.id ?? '') ?? directory.wordsOf(editing.content)) : drafts.get(key);
+    this.problem = this.#refusal ? m.chat_not_sent_why({ reason: whyNotSent(this.#refusal) }) : '';
+    this.#refusal = null;
+  }
+
+  /** Stores the text, so that it survives a reload. */
+  #store(): void {
+    const { editing } = this.#view.target;
+    if (!editing) this.#storeDraft(this.text);
+    else if (editing.id) this.#chat.drafts.setEdit(editing.id, this.text);
+  }
+
+  #storeDraft(draft: string): void {
+    const { id, key, root } = this.#view;
+    this.#chat.drafts.set(key, draft);
+    if (!root) this.#app.conversations.setDraft(id, draft);
+  }
+
+  /** Handles a change of the text by the user. */
+  changed(): void {
+    const { beginning, id, root } = this.#view;
+    const { typing } = this.#chat;
+    this.problem = '';
+    this.suggestions.isBrowsing = false;
+    this.#store();
+    if (isBlank(this.text) || beginning || root) typing.stop(id);
+    else typing.say(id);
+    this.updateSuggestions();
+  }
+
+  updateSuggestions(): void {
+    this.suggestions.update(this.text, this.field);
+  }
+
+  write(text: string): void {
+    this.text = text;
+    this.changed();
+    this.#view.navigation.focus();
+  }
+
+  togglePrompts(): void {
+    this.suggestions.togglePrompts();
+    this.field?.focus();
+  }
+
+  /** Inserts a prompt, after its variables were filled in or a tool server has rendered it. */
+  takePrompt(prompt: UsablePrompt): void {
+    this.#typedForPrompt = this.suggestions.slashedLength;
+    this.suggestions.closePrompts();
+    if (prompt.content.includes('{{')) this.filling = prompt;
+    else if (prompt.make) void this.#useRendered(prompt.make);
+    else this.usePrompt(prompt.content);
+  }
+
+  /** A prompt without variables whose text a tool server renders. */
+  async #useRendered(make: NonNullable<UsablePrompt['make']>): Promise<void> {
+    const { attempt } = await import('#lib/ui/attempt.ts');
+    await attempt(async () => this.usePrompt(await make({})));
+  }
+
+  /** Replaces the query by the prompt; text behind the query stays behind the prompt. */
+  usePrompt(prompt: string): void {
+    const rest = this.text.slice(this.#typedForPrompt);
+    this.filling = null;
+    this.write(rest.trim() ? `${prompt}\n\n${rest}` : prompt);
+  }
+
+  get #commandField() {
+    return { app: this.#app, conversationView: this.#view, write: (text: string) => this.write(text) };
+  }
+
+  /** Runs the command or reaction that the text stands for. Returns false if the text is neither. */
+  async #runAsCommand(): Promise<boolean> {
+    const isPlain = this.#view.target.editing || this.attached.length > 0;
+    if (isPlain || !/^(?:\/[a-z]+(?:\s|$)|\+[^\s\w]\S*$)/.test(this.text.trim())) return false;
+    // Pressing again must not run it twice.
+    this.isSaving = true;
+    try {
+      return await (await import('../commands.ts')).obeyed(this.#commandField, this.text);
+    } catch {
+      this.problem = m.part_failed();
+      return true;
+    } finally {
+      this.isSaving = false;
+    }
+  }
+
+  async runCommand(command: Command, words: string): Promise<void> {
+    this.suggestions.closePrompts();
+    await (await import('../commands.ts')).obey(this.#commandField, command, words);
+  }
+
+  /** Content to send: channels are linked by id, unless the links exceed the limit. */
+  #content(): string {
+    const words = isBlank(this.text) ? '' : withoutControls(this.text).trim();
+    const linked = this.#view.directory.channels?.linked(words) ?? words;
+    return (remaining(linked, this.limit) ?? 0) < 0 ? words : linked;
+  }
+
+  async send(): Promise<void> {
+    if (!this.canSend || (await this.#runAsCommand())) return;
+    const content = this.#content();
+    const { directory, id, key, navigation, sender, target } = this.#view;
+    this.#chat.typing.stop(id);
+    const { editing } = target;
+    if (editing?.id) {
+      const isChanged = this.text.trim() !== directory.wordsOf(editing.content);
+      if (isChanged && !(await this.#saved(sender.change(editing.id, content)))) return;
+      target.cancel();
+    } else {
+      if (this.attached.some(({ state }) => state === 'failed')) {
+        this.problem = m.files_failed();
+        return;
+      }
+      const [written, taken] = [this.text, this.#chat.files.chosen(key)];
+      const sending = sender.send(content, taken);
+      if (sending && !(await this.#saved(sending))) return;
+      this.#handOver(written, taken);
+    }
+    navigation.focus();
+  }
+
+  async schedule(at: string): Promise<void> {
+    if (!this.canSend) return;
+    const { later: schedule } = await import('#lib/features/scheduling/schedule.ts');
+    const { files, typing } = this.#chat;
+    const { id, key, navigation, target } = this.#view;
+    typing.stop(id);
+    const [written, taken] = [this.text, files.chosen(key)];
+    if (!(await this.#saved(schedule(this.#view, this.#content(), taken, at, files)))) return;
+    this.#handOver(written, taken);
+    target.cancel();
+    navigation.focus();
+  }
+
+  /** Removes what was sent; text that was typed meanwhile stays. */
+  #handOver(written: string, taken: ReturnType<Chat['files']['chosen']>): void {
+    this.#chat.files.handOver(this.#view.key, taken);
+    this.text = typedOn(this.text, written);
+    this.#storeDraft(this.text);
+  }
+
+  async sendVoice(choice: Choice): Promise<void> {
+    this.closeRecorder();
+    try {
+      await this.#view.sender.send('', [await this.#chat.files.takeVoice(choice)]);
+    } catch (error) {
+      this.problem = m.chat_action_failed({ reason: sentence(error) });
+    }
+  }
+
+  closeRecorder(): void {
+    this.recording = 'off';
+    this.#view.navigation.focus();
+  }
+
+  /** Waits for the server. Shows an error and returns false if it refuses. */
+  async #saved(saving: Promise<void>): Promise<boolean> {
+    this.isSaving = true;
+    try {
+      await saving;
+      return true;
+    } catch (error) {
+      this.problem = m.chat_action_failed({ reason: sentence(error) });
+      return false;
+    } finally {
+      this.isSaving = false;
+    }
+  }
+
+  async mention(named: Name): Promise<void> {
+    const { mention } = this.suggestions;
+    if (!mention) return;
+    const { directory, key, target } = this.#view;
+    directory.mean(named);
+    if (!target.editing) this.#chat.drafts.addMeant(key, named);
+    const { at, query } = mention;
+    this.suggestions.mention = null;
+    await this.#put(at, at + 1 + query.length, `@${asWritten(named.name)} `);
+  }
+
+  /** Replaces the emoji or channel that is being typed. */
+  async complete(words: string): Promise<void> {
+    const { completing } = this.suggestions;
+    if (!completing) return;
+    this.suggestions.completing = null;
+    await this.#put(completing.at, completing.end, words);
+  }
+
+  /** Replaces a range of the text and places the caret behind it. */
+  async #put(start: number, end: number, words: string): Promise<void> {
+    const rest = this.text.slice(end);
+    this.text = this.text.slice(0, start) + words + (words.endsWith(' ') ? rest.replace(/^ /, '') : rest);
+    this.#store();
+    await tick();
+    this.field?.focus();
+    this.field?.setSelectionRange(start + words.length, start + words.length);
+  }
+
+  get #selection(): { start: number; end: number } {
+    const { selectionStart: start = 0, selectionEnd: end = 0 } = this.field ?? {};
+    return { start, end };
+  }
+
+  /** Space that separates an insertion at `start` from the word before it. */
+  #spaceBefore(start: number): string {
+    return /\S$/.test(this.text.slice(0, start)) ? ' ' : '';
+  }
+
+  /** Inserts an emoji at the caret; a custom one is a word. */
+  async insertEmoji(emoji: string): Promise<void> {
+    this.isPickingEmoji = false;
+    // The picker returns the focus first.
+    await tick();
+    const { start, end } = this.#selection;
+    const isWord = emoji.startsWith(':');
+    await this.#put(start, end, isWord ? `${this.#spaceBefore(start)}${emoji} ` : emoji);
+    this.changed();
+  }
+
+  /** Inserts a transcript at the caret, to be reviewed before it is sent. */
+  async insertTranscript(transcript: string): Promise<void> {
+    this.recording = 'off';
+    await tick();
+    const { start, end } = this.#selection;
+    await this.#put(start, end, `${this.#spaceBefore(start)}${transcript}`);
+    this.changed();
+  }
+
+  pasted(event: ClipboardEvent): void {
+    const data = event.clipboardData;
+    if (!data) return;
+    const html = data.getData('text/html');
+    const pictures = pastedFiles(data);
+    if (html.includes('<table')) void this.#pasteTable(html, data.getData('text/plain'));
+    else if (pictures && this.attachments) void this.attachments.attach(pictures);
+    else {
+      // With the line breaks of the text field.
+      const words = data.getData('text/plain').replaceAll(/\r\n?/g, '\n');
+      if (isBulky(words)) this.largePaste = words;
+      return;
+    }
+    event.preventDefault();
+  }
+
+  /** Attaches the long text as a file and removes it from the message. */
+  async sendAsFile(words: string): Promise<void> {
+    if (!(await this.attachments?.attach([asFile(words)]))) return;
+    this.largePaste = null;
+    this.write(this.text.replace(words, '').trim());
+  }
+
+  async #pasteTable(html: string, plain: string): Promise<void> {
+    const made = await import('./table-paste.ts').then(
+      ({ tableFrom }) => tableFrom(html),
+      () => null
+    );
+    this.field?.focus();
+    const { start, end } = this.#selection;
+    // A table starts on a line of its own.
+    const lead = made && start > 0 && this.text[start - 1] !== '\n' ? '\n\n' : '';
+    await this.#put(start, end, made === null ? plain : `${lead}${made}\n`);
+    this.changed();
+  }
+
+  pressed(event: KeyboardEvent): void {
+    // Enter that ends a composition belongs to the input method.
+    if (isComposing(event)) return;
+    if (this.suggestions.pressed(event) || this.#pressedInText(event)) event.preventDefault();
+  }
+
+  #pressedInText(event: KeyboardEvent): boolean {
+    const { target } = this.#view;
+    if (event.key === 'Enter' && !event.shiftKey && !event.altKey) {
+      void this.send();
+      return true;
+    }
+    if (event.key === 'ArrowUp' && this.text === '' && !target.editing) return target.editLast();
+    return event.key === 'Escape' && target.cancel();
+  }
+}

@@ -1,0 +1,136 @@
+import { promptAskedAt } from '#lib/features/prompts/prompt-query.ts';
+import type { ConversationView } from '../conversation-view.svelte.ts';
+import type { Name } from '../mentions.ts';
+import { completingAt, type Completing } from './completion.ts';
+import { MentionSearch } from './mention-search.svelte.ts';
+import { askedAt, type Asked } from './naming.ts';
+
+/** Suggestion list that handles keys of the text field itself. Returns whether it used the key. */
+interface KeyedList {
+  pressed: (event: KeyboardEvent) => boolean;
+}
+
+/** Suggestions for the text before the caret: names to mention, emoji and channels, and prompts. */
+export class ComposerSuggestions {
+  /** Mention that is being typed. */
+  mention = $state.raw<Asked | null>(null);
+  /** Index of the selected name in `names`. */
+  chosen = $state(0);
+  /** Emoji or channel that is being typed. */
+  completing = $state.raw<Completing | null>(null);
+  /** Query typed after a `/` that begins the text. */
+  #slashed = $state<string | null>(null);
+  /** Whether all prompts are listed because their button was pressed. */
+  isBrowsing = $state(false);
+  /** Query for prompts; null while they are not listed. */
+  readonly promptQuery = $derived.by(() => this.#slashed ?? (this.isBrowsing ? '' : null));
+
+  prompts = $state<KeyedList>();
+  completions = $state<KeyedList>();
+  /** Element id of the selected prompt. */
+  activePrompt = $state<string>();
+  /** Element id of the selected completion. */
+  activeCompletion = $state<string>();
+  readonly #shownPrompt = $derived.by(() => (this.promptQuery === null ? undefined : this.activePrompt));
+  readonly #shownCompletion = $derived.by(() => (this.completing ? this.activeCompletion : undefined));
+
+  readonly #search: MentionSearch;
+  readonly #target: ConversationView['target'];
+  readonly #pick: (name: Name) => void;
+
+  /** Must be constructed while a component initialises. `pick` inserts a name that was selected by a key. */
+  constructor(conversationView: ConversationView, pick: (name: Name) => void) {
+    this.#target = conversationView.target;
+    this.#pick = pick;
+    this.#search = new MentionSearch(conversationView, () => this.mention?.query ?? null);
+  }
+
+  /** Names that match the mention. */
+  get names(): readonly Name[] {
+    return this.#search.offers;
+  }
+
+  /** Whether a list with a selected entry is open. */
+  get isOpen(): boolean {
+    return this.names.length > 0 || Boolean(this.#shownPrompt || this.#shownCompletion);
+  }
+
+  /** Element id of the selected entry. */
+  activeIn(listId: string): string | undefined {
+    if (this.names.length > 0) return `${listId}-${this.chosen}`;
+    return this.#shownCompletion ?? this.#shownPrompt;
+  }
+
+  /** Length of the query for prompts, with its `/`. */
+  get slashedLength(): number {
+    return this.#slashed === null ? 0 : this.#slashed.length + 1;
+  }
+
+  /** Updates the suggestions after the text or the caret has changed. */
+  update(text: string, field: HTMLTextAreaElement | undefined): void {
+    const caret = field?.selectionStart ?? 0;
+    const isCaret = field?.selectionStart === field?.selectionEnd;
+    this.mention = isCaret ? askedAt(text, caret) : null;
+    this.chosen = 0;
+    this.completing = isCaret && !this.mention ? completingAt(text, caret) : null;
+    this.#slashed = isCaret && !this.#target.editing ? promptAskedAt(text, caret) : null;
+  }
+
+  togglePrompts(): void {
+    this.isBrowsing = this.promptQuery === null;
+    this.#slashed = null;
+  }
+
+  closePrompts(): void {
+    this.isBrowsing = false;
+    this.#slashed = null;
+  }
+
+  close(): void {
+    this.mention = this.completing = null;
+    this.closePrompts();
+  }
+
+  /** Passes a key to the open list. Returns whether it was used. */
+  pressed(event: KeyboardEvent): boolean {
+    return (
+      (this.promptQuery !== null && this.#pressedInPrompts(event)) ||
+      (this.names.length > 0 && this.#pressedInNames(event)) ||
+      (this.completing !== null && this.#pressedInCompletions(event))
+    );
+  }
+
+  #pressedInPrompts(event: KeyboardEvent): boolean {
+    if (event.key !== 'Escape') return this.prompts?.pressed(event) ?? false;
+    this.closePrompts();
+    return true;
+  }
+
+  #pressedInCompletions(event: KeyboardEvent): boolean {
+    if (event.key !== 'Escape' || !this.#shownCompletion) return this.completions?.pressed(event) ?? false;
+    this.completing = null;
+    return true;
+  }
+
+  #pressedInNames(event: KeyboardEvent): boolean {
+    const { names } = this;
+    switch (event.key) {
+      case 'ArrowDown':
+        this.chosen = (this.chosen + 1) % names.length;
+        return true;
+      case 'ArrowUp':
+        this.chosen = (this.chosen + names.length - 1) % names.length;
+        return true;
+      case 'Enter':
+      case 'Tab': {
+        const name = names[this.chosen];
+        if (name) this.#pick(name);
+        return name !== undefined;
+      }
+      case 'Escape':
+        this.mention = null;
+        return true;
+    }
+    return false;
+  }
+}
