@@ -1,25 +1,10 @@
-import { base } from '#lib/util/address.ts';
 import { ApiError, newId, type Api } from '#lib/api/client.ts';
-import type { AckPayload, ErrorPayload, Frame, HelloPayload, ServerFrame } from '#lib/api/types.ts';
+import type { AckPayload, HelloPayload, ServerFrame } from '#lib/api/types.ts';
 import { isOld, type Reading } from './live-updates.ts';
+import { ConnectionLost, PendingRequests } from './pending-requests.ts';
+import { loadStreamSocket, OPEN, openWebSocket, parseFrame, type Socket } from './socket.ts';
 
 export type ConnectionState = 'connecting' | 'online' | 'reconnecting' | 'offline';
-
-/** The socket went away before the answer came: nobody knows whether the request was done. Ask again, idempotently. */
-export class ConnectionLost extends Error {
-  override readonly name = 'ConnectionLost';
-}
-
-/** The part of a WebSocket that is used, so that a test can be one. */
-export interface Socket {
-  onopen: (() => void) | null;
-  onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: { code: number }) => void) | null;
-  onerror: (() => void) | null;
-  readyState: number;
-  send(data: string): void;
-  close(code?: number): void;
-}
 
 interface ConnectionOptions {
   open?: () => Socket;
@@ -30,13 +15,6 @@ interface ConnectionOptions {
   isOnline?: () => boolean;
 }
 
-interface Waiting {
-  resolve: (payload: AckPayload) => void;
-  reject: (error: Error) => void;
-  timer: ReturnType<typeof setTimeout>;
-}
-
-const OPEN = 1;
 /** A loss that heals within this time is nobody's business. */
 const SAY_AFTER = 2000;
 /** Longer than a server takes to start anew: then it is this device that was away. */
@@ -44,7 +22,6 @@ const LONG = 60_000;
 const BACKOFF_FIRST = 500;
 const BACKOFF_MOST = 20_000;
 const OPEN_WITHIN = 10_000;
-const ANSWER_WITHIN = 20_000;
 const PONG_WITHIN = 8000;
 const RESTARTING = 1012;
 const CREDENTIALS_ENDED = 4401;
@@ -63,7 +40,7 @@ export class Connection {
   readonly #isOnline: () => boolean;
   readonly #handlers = new Set<(frame: ServerFrame) => void>();
   readonly #helloHandlers = new Set<(hello: HelloPayload) => void | Promise<void>>();
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #requests = new PendingRequests();
 
   #socket: Socket | undefined;
   /** Taken where plain calls get through and a WebSocket does not, until the network is another. */
@@ -88,7 +65,7 @@ export class Connection {
   constructor(api: Api, options: ConnectionOptions = {}) {
     this.#api = api;
     this.#openSocket = options.open ?? openWebSocket;
-    this.#bringOther = options.bringOther ?? bringStream;
+    this.#bringOther = options.bringOther ?? loadStreamSocket;
     this.#random = options.random ?? Math.random;
     this.#isOnline = options.isOnline ?? (() => navigator.onLine);
   }
@@ -144,18 +121,8 @@ export class Connection {
   /** Sends a frame and waits for its `ack`, `pong` or `sync.done`; an `error` rejects with an `ApiError`. */
   request(type: string, payload: unknown): Promise<AckPayload> {
     const id = newId();
-    return new Promise((resolve, reject) => {
-      if (!this.#transmit(id, type, payload)) {
-        reject(new ConnectionLost('not connected'));
-        return;
-      }
-      const timer = setTimeout(() => {
-        this.#waiting.delete(id);
-        reject(new ConnectionLost('no answer'));
-        this.#probe();
-      }, ANSWER_WITHIN);
-      this.#waiting.set(id, { resolve, reject, timer });
-    });
+    if (!this.#transmit(id, type, payload)) return Promise.reject(new ConnectionLost('not connected'));
+    return this.#requests.add(id, () => this.#probe());
   }
 
   /** Sends a frame that has no answer; without a connection it is dropped, for it would be stale later. */
@@ -246,7 +213,7 @@ export class Connection {
     this.#pongTimer = undefined;
     const frame = parseFrame(data);
     if (!frame) return;
-    this.#answer(frame);
+    this.#requests.answer(frame);
     if (frame.type === 'hello') this.#greeted(frame.payload as HelloPayload, silence);
     for (const handler of this.#handlers) {
       try {
@@ -276,21 +243,6 @@ export class Connection {
     this.#state = 'online';
     this.#heartbeat = Math.max(5, hello.heartbeat_seconds || 25) * 1000;
     this.#watch();
-  }
-
-  #answer(frame: Frame): void {
-    if (!frame.reply_to) return;
-    const waiting = this.#waiting.get(frame.reply_to);
-    // What a `sync` missed comes as events that name it too; only `sync.done` ends it.
-    if (!waiting || !['ack', 'error', 'pong', 'sync.done'].includes(frame.type)) return;
-    this.#waiting.delete(frame.reply_to);
-    clearTimeout(waiting.timer);
-    if (frame.type === 'error') {
-      const { code, message, retry_after, details } = frame.payload as ErrorPayload;
-      waiting.reject(new ApiError(400, code, message, undefined, [], retry_after ?? undefined, details ?? {}));
-    } else {
-      waiting.resolve(frame.payload as AckPayload);
-    }
   }
 
   #closed(socket: Socket, code: number): void {
@@ -400,31 +352,6 @@ export class Connection {
       socket.onclose = null;
       if (code !== undefined) socket.close(code);
     }
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { reject, timer } of waiting) {
-      clearTimeout(timer);
-      reject(new ConnectionLost('the connection was lost'));
-    }
-  }
-}
-
-function openWebSocket(): Socket {
-  const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-  return new WebSocket(`${scheme}://${location.host}${base}/r1/websocket`, 'natter.json') as unknown as Socket;
-}
-
-async function bringStream(): Promise<(api: Api) => Socket> {
-  const { StreamSocket } = await import('./stream-socket.ts');
-  return (api) => new StreamSocket(api);
-}
-
-function parseFrame(data: string): Frame | undefined {
-  try {
-    const value: unknown = JSON.parse(data);
-    if (typeof value !== 'object' || value === null || typeof (value as Frame).type !== 'string') return undefined;
-    return value as Frame;
-  } catch {
-    return undefined;
+    this.#requests.rejectAll();
   }
 }

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Api, ApiError } from '#lib/api/client.ts';
 import type { ServerFrame } from '#lib/api/types.ts';
-import { Connection, ConnectionLost, type Socket } from './connection.svelte.ts';
+import { Connection } from './connection.svelte.ts';
+import { ConnectionLost } from './pending-requests.ts';
+import type { Socket } from './socket.ts';
 
 class FakeSocket implements Socket {
   onopen = null;

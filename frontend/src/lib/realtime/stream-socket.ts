@@ -8,7 +8,7 @@ import { ApiError, type Api } from '#lib/api/client.ts';
 import type { ClientFrame, Id, Message, ReceiptCommand, SendCommand } from '#lib/api/types.ts';
 import { toast } from '#lib/ui/toast/toast.svelte.ts';
 import { m } from '#lib/paraglide/messages.js';
-import type { Socket } from './connection.svelte.ts';
+import type { Socket } from './socket.ts';
 
 const CONNECTING = 0;
 const OPEN = 1;
