@@ -1,4 +1,4 @@
-import type { DurableFrame, ServerFrame } from '#lib/api/types.ts';
+import type { DurableFrame, Id, ServerFrame } from '#lib/api/types.ts';
 
 const DURABLE: Record<DurableFrame['type'], true> = {
   'message.created': true,
@@ -24,4 +24,9 @@ const DURABLE: Record<DurableFrame['type'], true> = {
 /** Whether it has a place in the log of a conversation. */
 export function isDurable(frame: ServerFrame): frame is DurableFrame {
   return frame.type in DURABLE && 'seq' in frame.payload && frame.payload.seq !== undefined;
+}
+
+/** Id of the conversation that a frame belongs to; undefined if it names none. */
+export function conversationOf(frame: ServerFrame): Id | null | undefined {
+  return frame.type !== 'pong' && 'conversation_id' in frame.payload ? frame.payload.conversation_id : undefined;
 }

@@ -47,13 +47,13 @@ export function provideChat({ api, connection, session, conversations, entrance 
   const drafts = new DraftsStore(browserStorage());
   drafts.open(id);
   messages.isBegun = (key) => drafts.get(key) !== '';
-  for (const [key, text] of drafts.all()) if (!key.includes('/')) conversations.setDraft(key, text);
+  for (const [key, text] of drafts.all()) if (!key.includes('/')) conversations.drafts.set(key, text);
   let sync: DraftSync | undefined;
   const bringSync = connection.onHello(async () => {
     // What can't be brought now comes with the next connection.
     const brought = await shown.then(() => import('./draft-sync.svelte.ts')).catch(() => undefined);
     if (!brought) return;
-    const show = (key: string, text: string) => conversations.setDraft(key, text);
+    const show = (key: string, text: string) => conversations.drafts.set(key, text);
     sync ??= new brought.DraftSync(api, connection, drafts, id, show, browserStorage());
     await sync.exchange();
   });

@@ -1,18 +1,7 @@
-/** One conversation as the page sees it: what is known of it, and what can be done with its messages. */
 import { SvelteMap } from 'svelte/reactivity';
-import type { AnswerDetails } from '#lib/api/assistants.ts';
 import { ApiError, type Api } from '#lib/api/client.ts';
-import type { ToolAllowance, ToolCall, ToolDecision } from '#lib/api/tools.ts';
-import type {
-  Cursor,
-  DurableFrame,
-  Member,
-  Mention,
-  Message,
-  ReceiptPayload,
-  Sender,
-  ThreadSummary
-} from '#lib/api/types.ts';
+import type { ToolCall } from '#lib/api/tools.ts';
+import type { Cursor, DurableFrame, Mention, Message, Sender, ThreadSummary } from '#lib/api/types.ts';
 import type { Taken } from '#lib/realtime/pending-attachments.ts';
 import { reduce, type LogInput } from '#lib/realtime/reducer.ts';
 import { RowBuilder, type MessageView, type Row } from './rows.ts';
@@ -26,22 +15,21 @@ import {
   type LogState,
   type Placed
 } from '#lib/realtime/state.ts';
+import { DeltaBuffer } from './logic/delta-buffer.ts';
+import { GapRepair } from './logic/gap-repair.ts';
 import { grown, type Thoughts } from './logic/thoughts.ts';
 import { Watch } from '#lib/realtime/stall-watch.ts';
 import type { Person } from '#lib/features/people/people.svelte.ts';
+import { MessageRequests } from './stores/message-requests.ts';
 import type { Outbox } from './stores/outbox.svelte.ts';
+import { ReadPositions } from './stores/read-positions.svelte.ts';
 
-export interface Position {
-  readonly delivered: number;
-  readonly read: number;
-}
-
-/** What a log needs from the store that holds it. */
+/** Dependencies of a log on the store that holds it. */
 export interface LogHost {
   readonly api: Api;
   readonly outbox: Outbox;
   readonly me: () => Sender;
-  /** Somebody wrote here. */
+  /** Records the name of a person who wrote in a conversation. */
   readonly learn: (conversationId: string, person: Person) => void;
   readonly tell: (type: string, payload: unknown) => void;
   readonly sync: () => void;
@@ -53,18 +41,15 @@ const OLDER_PAGE = 100;
 const MOST_AT_ONCE = 200;
 /** So much of what was read already stands above the unread line. */
 const READ_BEFORE_UNREAD = 20;
-/** A hole in an answer's text heals when the server has stored the text; it does so once a second. */
-const MEND_AFTER = 300;
-/** Where it can't be asked for, as without a network, that is tried ever more seldom. */
-const MEND_AT_LATEST = 15_000;
-
+/** Messages of a conversation or thread, in order, as far as they are loaded. */
 export class ConversationLog {
   #state = $state.raw<LogState>(EMPTY);
   #error = $state.raw<unknown>(null);
   #loadingOlder = $state(false);
   #olderError = $state.raw<unknown>(null);
   #unreadFrom = $state<number | null>(null);
-  readonly positions = new SvelteMap<string, Position>();
+  readonly positions: ReadPositions;
+  readonly requests: MessageRequests;
   /** What models think before they write, by the message that it becomes. */
   readonly thoughts = new SvelteMap<string, Thoughts>();
 
@@ -74,13 +59,14 @@ export class ConversationLog {
     (id) => this.#fetchAnswer(id)
   );
   #latest: Promise<void> | null = null;
-  #deltas: Delta[] = [];
-  #flush: (() => void) | null = null;
-  #isMending = false;
-  #mendAfter = MEND_AFTER;
+  readonly #deltas = new DeltaBuffer((deltas) =>
+    this.#become(deltas.reduce((state, delta) => reduce(state, { kind: 'delta', delta }), this.#state))
+  );
+  readonly #repair = new GapRepair(
+    () => this.#state.gaps,
+    (id) => this.#fetchAnswer(id)
+  );
   protected readTo = 0;
-  /** How far the server has told that the reader has read. */
-  #heardTo = 0;
   /** Something here was marked as unread since the reader came in. */
   keepsUnread = false;
   #limit = PAGE;
@@ -94,6 +80,8 @@ export class ConversationLog {
     readonly root: string | null = null
   ) {
     this.host = host;
+    this.positions = new ReadPositions(() => host.me().id);
+    this.requests = new MessageRequests(host.api, this);
     this.#state = { ...EMPTY, line: root };
   }
 
@@ -278,7 +266,7 @@ export class ConversationLog {
     this.#state = state;
     if (hasBranched) void this.#readBranch();
     this.#watch.look();
-    if (state.gaps.size > 0) this.#mend();
+    this.#repair.start();
   }
 
   #learn({ kind, id, name }: Sender): void {
@@ -286,11 +274,11 @@ export class ConversationLog {
   }
 
   hear(frame: DurableFrame): void {
-    this.#takeDeltas();
+    this.#deltas.flush();
     this.apply({ kind: 'event', frame });
     // Another version of it was thought otherwise.
     if (frame.type === 'message.updated') this.thoughts.delete(frame.payload.message.id);
-    if (frame.type === 'message.created') this.#placeWriter(frame.payload.message);
+    if (frame.type === 'message.created') this.positions.hearSender(frame.payload.message);
     if (this.isBehind) this.host.sync();
   }
 
@@ -300,17 +288,7 @@ export class ConversationLog {
   }
 
   hearDelta(delta: Delta): void {
-    this.#deltas.push(delta);
-    if (this.#flush) return;
-    // Several pieces of an answer are one change of the page; a page out of sight draws no frames.
-    const take = () => this.#takeDeltas();
-    if (typeof requestAnimationFrame === 'undefined' || document.visibilityState === 'hidden') {
-      const timer = setTimeout(take, 100);
-      this.#flush = () => clearTimeout(timer);
-    } else {
-      const frame = requestAnimationFrame(take);
-      this.#flush = () => cancelAnimationFrame(frame);
-    }
+    this.#deltas.add(delta);
   }
 
   hearThought(piece: Delta): void {
@@ -319,7 +297,7 @@ export class ConversationLog {
 
   hearToolCall(messageId: string, call: ToolCall): void {
     // It stands behind the text that came before it.
-    this.#takeDeltas();
+    this.#deltas.flush();
     this.apply({ kind: 'tool_call', messageId, call });
   }
 
@@ -327,66 +305,10 @@ export class ConversationLog {
     this.apply({ kind: 'thread', messageId, thread });
   }
 
-  hearPosition({ user_id, delivered_seq, read_seq }: ReceiptPayload): void {
-    this.#place(user_id, { delivered: delivered_seq, read: read_seq });
-  }
-
-  hearReaders(items: readonly { user_id: string; read_seq: number }[]): void {
-    for (const { user_id, read_seq } of items) this.#place(user_id, { delivered: read_seq, read: read_seq });
-  }
-
-  hearMembers(members: readonly Member[]): void {
-    for (const { user_id, delivered_seq = 0, read_seq = 0 } of members) {
-      if (user_id) this.#place(user_id, { delivered: delivered_seq, read: read_seq });
-    }
-  }
-
   /** The log has been trimmed, or is too far behind: what is shown is read anew. */
   startOver(): Promise<void> {
     this.apply({ kind: 'expired' });
     return this.load();
-  }
-
-  /** Whoever writes in the main line has read what is before it. */
-  #placeWriter({ sender, seq, thread_id, also_to_conversation }: Message): void {
-    if (sender.kind !== 'user' || sender.id === null || (thread_id && !also_to_conversation)) return;
-    this.#place(sender.id, { delivered: seq, read: seq });
-  }
-
-  #place(userId: string, { delivered, read }: Position): void {
-    if (userId === this.host.me().id) this.#heardTo = Math.max(this.#heardTo, read);
-    const have = this.positions.get(userId);
-    if (have && have.delivered >= delivered && have.read >= read) return;
-    this.positions.set(userId, {
-      delivered: Math.max(delivered, read, have?.delivered ?? 0),
-      read: Math.max(read, have?.read ?? 0)
-    });
-  }
-
-  #takeDeltas(): void {
-    this.#flush?.();
-    this.#flush = null;
-    if (this.#deltas.length === 0) return;
-    const deltas = this.#deltas;
-    this.#deltas = [];
-    this.#become(deltas.reduce((state, delta) => reduce(state, { kind: 'delta', delta }), this.#state));
-  }
-
-  #mend(): void {
-    if (this.#isMending) return;
-    this.#isMending = true;
-    setTimeout(() => {
-      void this.#fetchTorn().finally(() => {
-        this.#isMending = false;
-        const isTorn = this.#state.gaps.size > 0;
-        this.#mendAfter = isTorn ? Math.min(MEND_AT_LATEST, this.#mendAfter * 2) : MEND_AFTER;
-        if (isTorn) this.#mend();
-      });
-    }, this.#mendAfter);
-  }
-
-  async #fetchTorn(): Promise<void> {
-    for (const id of this.#state.gaps.keys()) await this.#fetchAnswer(id);
   }
 
   async #fetchAnswer(id: string): Promise<void> {
@@ -406,9 +328,7 @@ export class ConversationLog {
 
   /** Of what was read nothing stays; it is read anew when somebody comes in. */
   unload(): void {
-    this.#flush?.();
-    this.#flush = null;
-    this.#deltas = [];
+    this.#deltas.clear();
     this.apply({ kind: 'expired' });
     this.#builder = new RowBuilder();
     this.thoughts.clear();
@@ -417,7 +337,7 @@ export class ConversationLog {
   /** It is no longer shown. */
   close(): void {
     this.#watch.stop();
-    this.#flush?.();
+    this.#deltas.stop();
   }
 
   /** Reads what follows a message of which another version is shown. */
@@ -449,76 +369,9 @@ export class ConversationLog {
     return this.host.outbox.send(this.id, content, replyTo, mentions, files, placed);
   }
 
-  retry(clientId: string): void {
-    this.host.outbox.retry(clientId);
-  }
-
-  sendWithout(clientId: string): void {
-    void this.host.outbox.sendWithout(clientId);
-  }
-
-  reword(clientId: string, content: string, mentions: readonly Mention[]): void {
-    this.host.outbox.reword(clientId, content, mentions);
-  }
-
-  discard(clientId: string): void {
-    this.host.outbox.discard(clientId);
-  }
-
-  /** Another text, and whom it mentions from now on. What mentions many anew has to be confirmed. */
-  edit(id: string, content: string, mentions: readonly Mention[], confirm = false): Promise<void> {
-    const body = { content, mentions, ...(confirm && { confirm }) };
-    return this.change(() => this.host.api.patch(`/messages/${id}`, body));
-  }
-
-  /** Another text for a prompt, which is answered again; the old one stays as a version. */
-  askAgain(id: string, content: string): Promise<void> {
-    return this.change(() => this.host.api.post(`/messages/${id}/versions`, { content }));
-  }
-
-  showVersion(id: string, index: number): Promise<void> {
-    return this.change(() => this.host.api.put(`/messages/${id}/version`, { index }));
-  }
-
-  async remove(id: string): Promise<void> {
-    await this.host.api.delete(`/messages/${id}`);
-    this.apply({ kind: 'removed', id });
-  }
-
-  /** For everybody; the event says so. */
-  async removePreviews(id: string): Promise<void> {
-    await this.host.api.delete(`/messages/${id}/previews`);
-  }
-
-  async stop(id: string): Promise<void> {
-    await this.host.api.post(`/messages/${id}/stop`);
-  }
-
-  /** Whether a tool that an answer wants to call may run. */
-  async decide(messageId: string, callId: string, decision: ToolDecision, more: ToolAllowance = {}): Promise<void> {
-    const body = { decision, ...more };
-    const call = await this.host.api.post(`/messages/${messageId}/tool_calls/${callId}`, body);
-    this.apply({ kind: 'tool_call', messageId, call });
-  }
-
-  /** A call with all of its arguments, and what its tool takes. */
-  toolCall(messageId: string, callId: string): Promise<ToolCall> {
-    return this.host.api.get(`/messages/${messageId}/tool_calls/${callId}`);
-  }
-
-  /** Has a prompt answered again; by another model, where one is named. */
-  async regenerate(id: string, model?: string): Promise<void> {
-    await this.host.api.post(`/messages/${id}/regenerate`, model === undefined ? undefined : { model });
-  }
-
-  /** Has another model answer beside an answer; what comes back stands in no conversation. */
-  compare(id: string, model: string): Promise<Message> {
-    return this.host.api.post(`/messages/${id}/compare`, { model });
-  }
-
-  /** What an answer took, and what its model thought. */
-  details(id: string): Promise<AnswerDetails> {
-    return this.host.api.get(`/messages/${id}/details`);
+  /** Outbox with the messages that are not sent yet. */
+  get outbox(): Outbox {
+    return this.host.outbox;
   }
 
   /** The reader has marked something as unread: it stays so while they are here, however much of it they see. */
@@ -526,7 +379,7 @@ export class ConversationLog {
     this.keepsUnread = true;
     this.readTo = read;
     this.readBefore = read;
-    this.#heardTo = read;
+    this.positions.resetOwn(read);
     this.markUnread(true);
   }
 
@@ -539,25 +392,7 @@ export class ConversationLog {
 
   /** What was said without a connection was not heard. What was is not said again: it may have been marked as unread elsewhere since. */
   repeatRead(): void {
-    if (this.readTo > this.#heardTo)
+    if (this.readTo > this.positions.own)
       this.host.tell('receipt', { conversation_id: this.id, seq: this.readTo, state: 'read' });
-  }
-
-  /** A message that is quoted but not loaded; `null` where there is none any more. */
-  async fetch(id: string): Promise<Message | null> {
-    const have = this.find(id);
-    if (have || this.isGone(id)) return have;
-    try {
-      const message = await this.host.api.get(`/messages/${id}`);
-      return message.deleted_at ? null : message;
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return null;
-      throw error;
-    }
-  }
-
-  protected async change(ask: () => Promise<Message>): Promise<void> {
-    const basis = this.#state.known;
-    this.apply({ kind: 'fetched', message: await ask(), basis });
   }
 }

@@ -1,6 +1,6 @@
 import { ApiError, type Api } from '#lib/api/client.ts';
 import type { OwnChange, OwnSettings } from '#lib/features/channels/api.ts';
-import { isDurable } from '#lib/realtime/frames.ts';
+import { conversationOf, isDurable } from '#lib/realtime/frames.ts';
 import type {
   ChannelMemberFrame,
   Conversation,
@@ -8,13 +8,17 @@ import type {
   DurableFrame,
   HelloPayload,
   Id,
-  MarkedUnread,
   Member,
   NewConversation,
-  Own,
   ServerFrame
 } from '#lib/api/types.ts';
 import { changedBy, withMember } from './logic/conversation-change.ts';
+import { settingsAfter, settingsToRevert } from './logic/own-change.ts';
+import { PendingReads } from './logic/pending-reads.ts';
+import { markedUnread, readUpTo } from './logic/read-state.ts';
+import { DraftLines } from './stores/draft-lines.svelte.ts';
+import { MemberRequests } from './stores/member-requests.ts';
+import { ResyncSchedule } from './stores/resync-schedule.ts';
 import { conversationName, knowsEverybody, othersIn } from './conversation-name.ts';
 import { isWaiting } from './kinds.ts';
 import { renamed } from '#lib/realtime/renamed.ts';
@@ -27,19 +31,8 @@ import type { Session } from '#lib/features/auth/session.svelte.ts';
 const PAGE_SIZE = 200;
 /** Where more conversations than this have to be read anew, one reading of the list costs less. */
 const MOST_READ_SINGLY = 10;
-/** Reading anew after a resync is spread over this time. */
-const RESYNC_WITHIN = 3_000;
 /** In groups of up to so many everybody is known while they are open: by name, and how far they have read. */
 export const MOST_KNOWN = 100;
-/** So much of a draft is shown in the list. */
-const DRAFT_SHOWN = 200;
-
-/** A reading of a conversation, or of all (null), that is under way. */
-interface Read {
-  readonly id: Id | null;
-  /** What happened there meanwhile, in its order. Not all of it has a place in the log, by which an older answer would be known. */
-  readonly since: (() => void)[];
-}
 
 /** All conversations of the account: names, last messages, unread counts; live. */
 export class Conversations {
@@ -49,7 +42,7 @@ export class Conversations {
   #isOpenAmongUnread = $state(false);
 
   readonly #items = new SvelteMap<Id, Conversation>();
-  readonly #drafts = new SvelteMap<Id, string>();
+  readonly drafts = new DraftLines();
   readonly #api: Api;
   readonly #connection: Connection;
   readonly #session: Session;
@@ -57,10 +50,12 @@ export class Conversations {
   #loading: Promise<void> | undefined;
   /** A hello that came while the list was being read. */
   #early: HelloPayload | undefined;
-  #resyncTimer: ReturnType<typeof setTimeout> | undefined;
-  /** What a resync named, until it is read anew. */
-  #doubtful: Set<Id> | 'all' = new Set();
-  readonly #reads = new Set<Read>();
+  readonly #resync = new ResyncSchedule(
+    (stale) => this.#readStale(stale),
+    () => this.#loading
+  );
+  readonly #reads = new PendingReads();
+  readonly members: MemberRequests;
   readonly #begun = new Repeatable();
 
   constructor(api: Api, connection: Connection, session: Session, presence: Presence) {
@@ -68,9 +63,10 @@ export class Conversations {
     this.#connection = connection;
     this.#session = session;
     this.#presence = presence;
+    this.members = new MemberRequests(api, (id) => this.refresh(id));
     connection.on((frame) => {
-      if (frame.type === 'resync') this.#readAgain(frame.payload.conversation_ids);
-      else this.#happen(placeOf(frame), () => this.#apply(frame));
+      if (frame.type === 'resync') this.#resync.add(frame.payload.conversation_ids);
+      else this.#reads.change(conversationOf(frame), () => this.#apply(frame));
     });
     connection.onHello((hello) => {
       this.#view();
@@ -127,31 +123,25 @@ export class Conversations {
 
   /** The account has read up to here: the list says so before the server does. `no` is the number of the message there. */
   seen(id: Id, seq: number, no?: number): void {
-    this.#happen(id, () => this.#saw(id, seq, no));
+    this.#reads.change(id, () => this.#update(id, (conversation) => readUpTo(conversation, seq, no)));
   }
 
-  #saw(id: Id, seq: number, no?: number): void {
+  /** Replaces a conversation of the list, unless `change` returns the same. */
+  #update(id: Id, change: (conversation: Conversation) => Conversation): void {
     const conversation = this.#items.get(id);
-    if (!conversation?.own || (conversation.unread === 0 && conversation.read_seq >= seq)) return;
-    const { last_message: last, own } = conversation;
-    const isAtEnd = seq >= (last?.seq ?? 0);
-    const left = last && no !== undefined ? last.no - no : conversation.unread;
-    this.#items.set(id, {
-      ...conversation,
-      read_seq: Math.max(conversation.read_seq, seq),
-      unread: isAtEnd ? 0 : Math.min(conversation.unread, left),
-      own: isAtEnd ? { ...own, unread_mentions: 0 } : own
-    });
+    const changed = conversation && change(conversation);
+    if (changed && changed !== conversation) this.#items.set(id, changed);
   }
 
   /** What one has chosen for it. */
   setOwn(id: Id, change: Partial<OwnSettings>): void {
-    this.#happen(id, () => this.#chose(id, change));
+    this.#reads.change(id, () => this.#chose(id, change));
   }
 
   #chose(id: Id, change: Partial<OwnSettings>): void {
-    const conversation = this.#items.get(id);
-    if (conversation?.own) this.#items.set(id, { ...conversation, own: { ...conversation.own, ...change } });
+    this.#update(id, (conversation) =>
+      conversation.own ? { ...conversation, own: { ...conversation.own, ...change } } : conversation
+    );
   }
 
   /** Marks all that is in it as read, without opening it. */
@@ -165,24 +155,6 @@ export class Conversations {
   /** Marks a message, by its place in the log, and all behind it as unread. */
   async markUnread(id: Id, seq: number): Promise<void> {
     await this.#api.post(`/conversations/${id}/unread`, { seq });
-  }
-
-  /** Something was marked as unread, here or on another device: the only way in which a position goes back. */
-  #unread({ conversation_id: id, read_seq, unread, unread_mentions }: MarkedUnread): void {
-    const conversation = this.#items.get(id);
-    if (!conversation?.own) return;
-    const own = { ...conversation.own, read_seq, unread, unread_mentions };
-    this.#items.set(id, { ...conversation, read_seq, unread, own });
-  }
-
-  draft(id: Id): string {
-    return this.#drafts.get(id) ?? '';
-  }
-
-  setDraft(id: Id, text: string): void {
-    const line = text.slice(0, DRAFT_SHOWN).trim();
-    if (line === '') this.#drafts.delete(id);
-    else this.#drafts.set(id, line);
   }
 
   /** Reads the whole list anew; calls in between share the reading. */
@@ -228,35 +200,15 @@ export class Conversations {
   /** One's own choices for it: shown at once; a refusal takes these back, and not what was told or chosen since. */
   async choose(id: Id, change: OwnChange): Promise<void> {
     const before = this.#items.get(id)?.own;
-    const made = madeOf(change);
+    const made = settingsAfter(change);
     this.setOwn(id, made);
     try {
       await this.#api.patch(`/conversations/${id}/own`, change);
     } catch (error) {
       const now = this.#items.get(id)?.own;
-      if (before && now) this.setOwn(id, takenBack(made, before, now));
+      if (before && now) this.setOwn(id, settingsToRevert(made, before, now));
       throw error;
     }
-  }
-
-  async addMember(id: Id, userId: Id): Promise<void> {
-    await this.#api.post(`/conversations/${id}/members`, { user_id: userId });
-    await this.refresh(id);
-  }
-
-  async addAssistant(id: Id, assistantId: Id): Promise<void> {
-    await this.#api.post(`/conversations/${id}/members`, { assistant_id: assistantId });
-    await this.refresh(id);
-  }
-
-  async removeMember(id: Id, userId: Id): Promise<void> {
-    await this.#api.delete(`/conversations/${id}/members/${userId}`);
-    await this.refresh(id);
-  }
-
-  async setRole(id: Id, userId: Id, role: Member['role']): Promise<void> {
-    await this.#api.patch(`/conversations/${id}/members/${userId}`, { role });
-    await this.refresh(id);
   }
 
   async leave(id: Id): Promise<void> {
@@ -270,12 +222,10 @@ export class Conversations {
   }
 
   reset(): void {
-    clearTimeout(this.#resyncTimer);
-    this.#resyncTimer = undefined;
-    this.#doubtful = new Set();
+    this.#resync.reset();
     this.#early = undefined;
     this.#items.clear();
-    this.#drafts.clear();
+    this.drafts.clear();
     this.isLoaded = false;
     this.error = null;
     this.#openId = null;
@@ -283,51 +233,34 @@ export class Conversations {
 
   async #loadAll(): Promise<void> {
     this.error = null;
-    const read = this.#beginRead(null);
     try {
-      const found = new Map<Id, Conversation>();
-      for (let page = 1; ; page += 1) {
-        const answer = await this.#api.get('/conversations', { page, page_size: PAGE_SIZE });
-        for (const conversation of answer.items) found.set(conversation.id, conversation);
-        if (answer.items.length === 0 || page * PAGE_SIZE >= answer.total) break;
-      }
-      for (const { id, own } of [...this.#items.values()]) if (!found.has(id) && own !== null) this.#items.delete(id);
-      this.#reads.delete(read);
-      for (const conversation of found.values()) this.#put(conversation);
-      for (const again of read.since) again();
+      await this.#reads.run(
+        null,
+        () => this.#readAll(),
+        (found) => {
+          for (const { id, own } of [...this.#items.values()])
+            if (!found.has(id) && own !== null) this.#items.delete(id);
+          for (const conversation of found.values()) this.#put(conversation);
+        }
+      );
       this.isLoaded = true;
       this.#completeMembers();
     } catch (error) {
       this.error = error;
-    } finally {
-      this.#reads.delete(read);
     }
   }
 
-  /** Takes an answer over, and once more what has happened since it was asked for. */
-  async #take(id: Id, ask: () => Promise<Conversation>): Promise<Conversation> {
-    const read = this.#beginRead(id);
-    try {
-      const conversation = await ask();
-      this.#reads.delete(read);
-      this.#put(conversation);
-      for (const again of read.since) again();
-      return conversation;
-    } finally {
-      this.#reads.delete(read);
+  async #readAll(): Promise<Map<Id, Conversation>> {
+    const found = new Map<Id, Conversation>();
+    for (let page = 1; ; page += 1) {
+      const answer = await this.#api.get('/conversations', { page, page_size: PAGE_SIZE });
+      for (const conversation of answer.items) found.set(conversation.id, conversation);
+      if (answer.items.length === 0 || page * PAGE_SIZE >= answer.total) return found;
     }
   }
 
-  #beginRead(id: Id | null): Read {
-    const read: Read = { id, since: [] };
-    this.#reads.add(read);
-    return read;
-  }
-
-  /** Does what changes a conversation, and does it again behind an answer that was asked for before: that may be older. */
-  #happen(id: Id | null | undefined, change: () => void): void {
-    for (const read of this.#reads) if (id === undefined || read.id === null || read.id === id) read.since.push(change);
-    change();
+  #take(id: Id, request: () => Promise<Conversation>): Promise<Conversation> {
+    return this.#reads.run(id, request, (conversation) => this.#put(conversation));
   }
 
   /** Answers name only the first members of a group; in an open one that is not too large everybody is known by name. */
@@ -380,9 +313,7 @@ export class Conversations {
     const missing = [...this.#items.values()]
       .filter(({ id, own }) => own !== null && !named.has(id))
       .map(({ id }) => id);
-    const stale = [...changed.map(({ id }) => id), ...missing];
-    if (stale.length > MOST_READ_SINGLY) void this.load();
-    else for (const id of stale) this.#fetchQuietly(id);
+    this.#readStale(new Set([...changed.map(({ id }) => id), ...missing]));
   }
 
   #apply(frame: ServerFrame): void {
@@ -396,25 +327,21 @@ export class Conversations {
         return;
       case 'receipt':
         if (frame.payload.user_id !== this.#session.account?.id) return;
-        this.#saw(frame.payload.conversation_id, frame.payload.read_seq);
+        this.#update(frame.payload.conversation_id, (conversation) => readUpTo(conversation, frame.payload.read_seq));
         return;
       case 'conversation.unread':
-        this.#unread(frame.payload);
+        this.#update(frame.payload.conversation_id, (conversation) => markedUnread(conversation, frame.payload));
         return;
       case 'conversation.own':
         this.#chose(frame.payload.conversation_id, frame.payload.own);
         return;
       case 'conversation.count': {
-        const { conversation_id: id, member_count } = frame.payload;
-        const conversation = this.#items.get(id);
-        if (conversation) this.#items.set(id, { ...conversation, member_count });
+        const { conversation_id, member_count } = frame.payload;
+        this.#update(conversation_id, (conversation) => ({ ...conversation, member_count }));
         return;
       }
       case 'user.changed':
-        for (const [id, conversation] of [...this.#items]) {
-          const now = renamed(conversation, frame.payload);
-          if (now !== conversation) this.#items.set(id, now);
-        }
+        for (const id of [...this.#items.keys()]) this.#update(id, (one) => renamed(one, frame.payload));
         return;
       case 'member.added':
       case 'member.updated':
@@ -454,23 +381,9 @@ export class Conversations {
     if (change.isUnsure) this.#fetchQuietly(id);
   }
 
-  /** The server may have missed something: in these conversations, or in any (null). */
-  #readAgain(ids: readonly Id[] | null): void {
-    if (ids === null) this.#doubtful = 'all';
-    else if (this.#doubtful !== 'all') for (const id of ids) this.#doubtful.add(id);
-    // Everybody who is connected hears this at the same moment.
-    this.#resyncTimer ??= setTimeout(() => {
-      this.#resyncTimer = undefined;
-      // A reading that is under way may have begun before what was missed.
-      void Promise.resolve(this.#loading).then(() => this.#readDoubtful());
-    }, Math.random() * RESYNC_WITHIN);
-  }
-
-  #readDoubtful(): void {
-    const doubtful = this.#doubtful;
-    this.#doubtful = new Set();
-    if (doubtful === 'all' || doubtful.size > MOST_READ_SINGLY) void this.load();
-    else for (const id of doubtful) this.#fetchQuietly(id);
+  #readStale(stale: ReadonlySet<Id> | 'all'): void {
+    if (stale === 'all' || stale.size > MOST_READ_SINGLY) void this.load();
+    else for (const id of stale) this.#fetchQuietly(id);
   }
 
   /** Tells the server what is on the screen: of what passes in large conversations it sends only that. */
@@ -483,21 +396,4 @@ export class Conversations {
     // Not visible any more, or not reachable: the next hello or event tells.
     this.refresh(id).catch(() => undefined);
   }
-}
-
-/** The conversation that a frame is about. */
-function placeOf(frame: ServerFrame): Id | null | undefined {
-  return frame.type !== 'pong' && 'conversation_id' in frame.payload ? frame.payload.conversation_id : undefined;
-}
-
-/** What a change makes of one's own choices, as far as that is known before the server has answered. */
-function madeOf({ notify, ...change }: OwnChange): Partial<OwnSettings> {
-  if (notify === undefined) return change;
-  return notify === null ? { ...change, notify_chosen: false } : { ...change, notify, notify_chosen: true };
-}
-
-/** What of a change still stands, as it was before. */
-function takenBack(change: Partial<OwnSettings>, before: Own, now: Own): Partial<OwnSettings> {
-  const standing = (Object.keys(change) as (keyof OwnSettings)[]).filter((key) => now[key] === change[key]);
-  return Object.fromEntries(standing.map((key) => [key, before[key]])) as Partial<OwnSettings>;
 }

@@ -64,7 +64,7 @@ export class ThreadLog extends ConversationLog {
   solve(isSolved: boolean): Promise<void> {
     const { api } = this.host;
     const path = `/messages/${this.rootId}/solved` as const;
-    return this.change(() => (isSolved ? api.put(path) : api.delete(path)));
+    return this.requests.change(() => (isSolved ? api.put(path) : api.delete(path)));
   }
 
   /** Nobody but the reader hears how far they have read a thread. */

@@ -131,7 +131,7 @@ export class ComposerState {
   #storeDraft(draft: string): void {
     const { id, key, root } = this.#view;
     this.#chat.drafts.set(key, draft);
-    if (!root) this.#app.conversations.setDraft(id, draft);
+    if (!root) this.#app.conversations.drafts.set(id, draft);
   }
 
   /** Handles a change of the text by the user. */

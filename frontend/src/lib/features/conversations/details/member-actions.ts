@@ -24,7 +24,7 @@ export async function setAdmin(
   isAdmin: boolean
 ): Promise<void> {
   const done = isAdmin ? m.member_admin_done({ name }) : m.member_admin_ended({ name });
-  await attempt(() => conversations.setRole(id, user_id, isAdmin ? 'admin' : 'member'), done);
+  await attempt(() => conversations.members.setRole(id, user_id, isAdmin ? 'admin' : 'member'), done);
 }
 
 export async function makeOwner(
@@ -37,7 +37,7 @@ export async function makeOwner(
     body: m.member_owner_body(),
     action: m.member_owner_go()
   });
-  if (isSure) await attempt(() => conversations.setRole(id, user_id, 'owner'));
+  if (isSure) await attempt(() => conversations.members.setRole(id, user_id, 'owner'));
 }
 
 export async function removeMember(
@@ -50,5 +50,5 @@ export async function removeMember(
     body: m.member_remove_body(),
     action: m.remove()
   });
-  if (isSure) await attempt(() => conversations.removeMember(id, user_id));
+  if (isSure) await attempt(() => conversations.members.remove(id, user_id));
 }

@@ -66,7 +66,7 @@ export class MessageActions {
       case 'stop':
         return void this.stop(message.id ?? '');
       case 'discard':
-        return log.discard(message.clientId ?? '');
+        return log.outbox.discard(message.clientId ?? '');
       case 'delete':
         dialogs.deleting = message.key;
     }
@@ -131,11 +131,11 @@ export class MessageActions {
     dialogs.deleting = null;
     target.release(message);
     navigation.focus();
-    if (message.id) await attemptAction(() => log.remove(message.id as string));
+    if (message.id) await attemptAction(() => log.requests.remove(message.id as string));
   }
 
   async stop(id: string): Promise<void> {
-    await attemptAction(() => this.#view.log.stop(id));
+    await attemptAction(() => this.#view.log.requests.stop(id));
   }
 
   /** Stops the newest streaming answer. Returns false if there is none. */
@@ -147,11 +147,11 @@ export class MessageActions {
 
   async showVersion(id: string, index: number): Promise<void> {
     this.#view.navigation.stay();
-    await attemptAction(() => this.#view.log.showVersion(id, index));
+    await attemptAction(() => this.#view.log.requests.showVersion(id, index));
   }
 
   async regenerate(id: string, model?: string): Promise<boolean> {
-    const isAsked = await attemptAction(() => this.#view.log.regenerate(id, model));
+    const isAsked = await attemptAction(() => this.#view.log.requests.regenerate(id, model));
     if (isAsked) this.#view.navigation.goToEnd();
     return isAsked;
   }
@@ -162,6 +162,6 @@ export class MessageActions {
   }
 
   async decide(messageId: string, callId: string, decision: ToolDecision, more?: ToolAllowance): Promise<boolean> {
-    return attemptAction(() => this.#view.log.decide(messageId, callId, decision, more));
+    return attemptAction(() => this.#view.log.requests.decide(messageId, callId, decision, more));
   }
 }

@@ -51,7 +51,7 @@ export class MessageSender {
     const { directory, log } = this.#view;
     await attemptAction(async () => {
       const said = (await import('../composer/naming.ts')).withHere(content, directory.names);
-      log.reword(clientId, said, directory.calledIn(said));
+      log.outbox.reword(clientId, said, directory.calledIn(said));
     });
   }
 
@@ -81,7 +81,7 @@ export class MessageSender {
   async change(id: string, content: string): Promise<void> {
     const { conversation, log, navigation } = this.#view;
     if (!isAssistantChat(conversation)) return this.#reword(id, content);
-    await log.askAgain(id, content);
+    await log.requests.askAgain(id, content);
     navigation.goToEnd();
   }
 
@@ -92,7 +92,7 @@ export class MessageSender {
     const isConfirmed = this.#unconfirmed === content;
     this.#unconfirmed = null;
     try {
-      await log.edit(id, content, calledAnew(content, directory.callable, before), isConfirmed);
+      await log.requests.edit(id, content, calledAnew(content, directory.callable, before), isConfirmed);
     } catch (error) {
       if (error instanceof ApiError && error.code === 'confirm_mention') this.#unconfirmed = content;
       throw error;

@@ -223,13 +223,13 @@ export class MessagesStore {
         for (const log of this.#all()) log.apply({ kind: 'renamed', who: frame.payload });
         break;
       case 'receipt':
-        this.#logs.get(frame.payload.conversation_id)?.hearPosition(frame.payload);
+        this.#logs.get(frame.payload.conversation_id)?.positions.hearReceipt(frame.payload);
         break;
       case 'conversation.unread':
         this.#logs.get(frame.payload.conversation_id)?.hearUnread(frame.payload.read_seq);
         break;
       case 'receipts':
-        this.#logs.get(frame.payload.conversation_id)?.hearReaders(frame.payload.items);
+        this.#logs.get(frame.payload.conversation_id)?.positions.hearReaders(frame.payload.items);
         break;
       case 'member.removed':
         if (frame.payload.user_id === this.#me.id) this.#forget(frame.payload.conversation_id);

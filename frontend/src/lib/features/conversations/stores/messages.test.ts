@@ -425,11 +425,11 @@ describe('the messages store', () => {
     await log.load();
     const mentions = [{ kind: 'user' as const, id: 'u2' }];
     patch.mockResolvedValue(message(1, { content: 'for Mai', mentions }));
-    await log.edit('m1', 'for Mai', mentions);
+    await log.requests.edit('m1', 'for Mai', mentions);
     expect(patch).toHaveBeenLastCalledWith('/messages/m1', { content: 'for Mai', mentions });
     expect(texts()).toEqual(['for Mai']);
     expect(log.items[0]?.view.mentions).toEqual(mentions);
-    await log.edit('m1', '@all', [{ kind: 'all' }], true);
+    await log.requests.edit('m1', '@all', [{ kind: 'all' }], true);
     expect(patch.mock.lastCall?.[1]).toEqual({ content: '@all', mentions: [{ kind: 'all' }], confirm: true });
   });
 

@@ -58,7 +58,7 @@ export class ModelSelection {
   /** Requests an answer of another model beside an existing answer. */
   async compare(id: string, model: string, second: SecondAnswer): Promise<boolean> {
     return attemptAction(async () => {
-      second.begin(await this.#view.log.compare(id, model));
+      second.begin(await this.#view.log.requests.compare(id, model));
     });
   }
 

@@ -1,0 +1,34 @@
+/** First delay in milliseconds: the server stores the text of a streaming answer once a second. */
+const FIRST_DELAY = 300;
+/** Longest delay in milliseconds, reached by doubling while the answers can't be fetched. */
+const MAX_DELAY = 15_000;
+
+/** Fetches streaming answers that lack a delta, until their text is complete. */
+export class GapRepair {
+  #isRunning = false;
+  #delay = FIRST_DELAY;
+  readonly #torn: () => ReadonlyMap<string, unknown>;
+  readonly #fetch: (id: string) => Promise<void>;
+
+  /** `torn` has the ids of the answers that lack a delta. */
+  constructor(torn: () => ReadonlyMap<string, unknown>, fetch: (id: string) => Promise<void>) {
+    this.#torn = torn;
+    this.#fetch = fetch;
+  }
+
+  start(): void {
+    if (this.#isRunning || this.#torn().size === 0) return;
+    this.#isRunning = true;
+    setTimeout(() => {
+      void this.#fetchAll().finally(() => {
+        this.#isRunning = false;
+        this.#delay = this.#torn().size > 0 ? Math.min(MAX_DELAY, this.#delay * 2) : FIRST_DELAY;
+        this.start();
+      });
+    }, this.#delay);
+  }
+
+  async #fetchAll(): Promise<void> {
+    for (const id of this.#torn().keys()) await this.#fetch(id);
+  }
+}

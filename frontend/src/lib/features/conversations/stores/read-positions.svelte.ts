@@ -1,0 +1,63 @@
+import { SvelteMap } from 'svelte/reactivity';
+import type { Member, Message, ReceiptPayload } from '#lib/api/types.ts';
+
+/** Sequence numbers up to which a member has received and read a conversation. */
+export interface Position {
+  readonly delivered: number;
+  readonly read: number;
+}
+
+/** Positions of the members of a conversation. Except by `resetOwn`, a position only moves forward. */
+export class ReadPositions {
+  readonly #positions = new SvelteMap<string, Position>();
+  readonly #me: () => string | null;
+  /** Position that the server has confirmed for the reader. */
+  #own = 0;
+
+  constructor(me: () => string | null) {
+    this.#me = me;
+  }
+
+  /** Sequence number up to which the reader has read, as the server knows it. */
+  get own(): number {
+    return this.#own;
+  }
+
+  resetOwn(read: number): void {
+    this.#own = read;
+  }
+
+  get(userId: string): Position | undefined {
+    return this.#positions.get(userId);
+  }
+
+  hearReceipt({ user_id, delivered_seq, read_seq }: ReceiptPayload): void {
+    this.#advance(user_id, { delivered: delivered_seq, read: read_seq });
+  }
+
+  hearReaders(items: readonly { user_id: string; read_seq: number }[]): void {
+    for (const { user_id, read_seq } of items) this.#advance(user_id, { delivered: read_seq, read: read_seq });
+  }
+
+  hearMembers(members: readonly Member[]): void {
+    for (const { user_id, delivered_seq = 0, read_seq = 0 } of members) {
+      if (user_id) this.#advance(user_id, { delivered: delivered_seq, read: read_seq });
+    }
+  }
+
+  /** The sender of a message has read what precedes it; a reply in a thread says nothing about the conversation. */
+  hearSender({ sender, seq, thread_id, also_to_conversation }: Message): void {
+    if (sender.kind !== 'user' || sender.id === null || (thread_id && !also_to_conversation)) return;
+    this.#advance(sender.id, { delivered: seq, read: seq });
+  }
+
+  #advance(userId: string, { delivered, read }: Position): void {
+    if (userId === this.#me()) this.#own = Math.max(this.#own, read);
+    const have = this.#positions.get(userId);
+    if (have && have.delivered >= delivered && have.read >= read) return;
+    this.#positions.set(userId, {
+      delivered: Math.max(delivered, read, have?.delivered ?? 0),
+      read: Math.max(read, have?.read ?? 0)
+    });
+  }
+}
