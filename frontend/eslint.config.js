@@ -48,6 +48,19 @@ const ADDRESSED = [
 /** Without a language it is the browser's, which isn't the app's. */
 const UNTRANSLATED = 'CallExpression[callee.property.name=/^toLocale(Date|Time)?String$/][arguments.length=0]';
 
+/** Requests belong to the `api` module or a store of a feature, not to components. */
+const REQUEST =
+  'CallExpression[callee.property.name=/^(get|post|put|patch|delete)$/]:matches([callee.object.name="api"], [callee.object.property.name="api"])';
+
+const RESTRICTED = [
+  ...KIND_COMPARED.map((selector) => ({
+    selector,
+    message: 'Ask for what a conversation is capable of (#lib/features/conversations/kinds.ts), not which kind it is.'
+  })),
+  ...ADDRESSED.map(([selector, message]) => ({ selector, message })),
+  { selector: UNTRANSLATED, message: 'Write it by #lib/i18n/numbers.ts or #lib/i18n/dates.ts.' }
+];
+
 export default ts.config(
   { ignores: ['build/', '.svelte-kit/', 'src/lib/paraglide/', 'src/lib/api/generated/'] },
   js.configs.recommended,
@@ -95,16 +108,16 @@ export default ts.config(
     files: ['src/**'],
     // An avatar has kinds of its own.
     ignores: ['src/lib/features/conversations/kinds.ts', 'src/lib/features/people/avatar.svelte', '**/*.test.ts'],
+    rules: { 'no-restricted-syntax': ['error', ...RESTRICTED] }
+  },
+  {
+    files: ['src/**/*.svelte'],
+    ignores: ['src/lib/features/people/avatar.svelte'],
     rules: {
       'no-restricted-syntax': [
         'error',
-        ...KIND_COMPARED.map((selector) => ({
-          selector,
-          message:
-            'Ask for what a conversation is capable of (#lib/features/conversations/kinds.ts), not which kind it is.'
-        })),
-        ...ADDRESSED.map(([selector, message]) => ({ selector, message })),
-        { selector: UNTRANSLATED, message: 'Write it by #lib/i18n/numbers.ts or #lib/i18n/dates.ts.' }
+        ...RESTRICTED,
+        { selector: REQUEST, message: 'Send requests from the api module or a store of the feature.' }
       ]
     }
   }

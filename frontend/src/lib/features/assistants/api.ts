@@ -1,6 +1,7 @@
 /** The wire contract of knowledge: files that assistants answer from, and what answers cite of them. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Id } from '#lib/api/types.ts';
+import type { Api } from '#lib/api/client.ts';
 
 export type KnowledgeState = Described.KnowledgeState;
 
@@ -20,3 +21,26 @@ export type CitedPiece = Described.CitedPiece;
 
 /** What an answer had of the files of its assistant. */
 export type AnswerKnowledge = Described.AnswerKnowledge;
+
+export const fetchAssistant = (api: Api, id: Id) => api.get(`/assistants/${id}`);
+
+/** Fetches the default assistant of a workspace; null if it has none. */
+export async function fetchDefaultAssistant(api: Api, workspaceId: Id | undefined) {
+  const { items } = await api.get('/assistants', { workspace_id: workspaceId, page_size: 200 });
+  return items.find(({ is_default }) => is_default) ?? null;
+}
+
+/** Fetches the passage that citation `n` of an answer refers to. */
+export const fetchCitedPassage = (api: Api, messageId: Id, n: number) =>
+  api.get(`/messages/${messageId}/citations/${n}`);
+
+/** Fetches the instructions of the account to all assistants. */
+export const fetchInstructions = (api: Api) => api.get('/users/me/instructions');
+
+export const saveInstructions = (api: Api, instructions: string) => api.put('/users/me/instructions', { instructions });
+
+/** Fetches the instructions to assistants in the chats of a section. */
+export const fetchSectionInstructions = (api: Api, sectionId: Id) => api.get(`/sections/${sectionId}/instructions`);
+
+export const saveSectionInstructions = (api: Api, sectionId: Id, instructions: string) =>
+  api.put(`/sections/${sectionId}/instructions`, { instructions });

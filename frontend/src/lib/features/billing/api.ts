@@ -1,6 +1,7 @@
 /** The wire contract of plans, credits and payments. Credits are millionths, money is a currency’s smallest unit. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always, Id } from '#lib/api/types.ts';
+import type { Api } from '#lib/api/client.ts';
 
 /** What begins anew each day. */
 export type DailyMetric = Exclude<QuotaMetric, 'storage' | 'members'>;
@@ -116,3 +117,22 @@ export type RevenueSum = Described.RevenueSum;
 
 /** `GET /r1/admin/revenue` */
 export type Revenue = Described.Revenue;
+
+/** Fetches how much storage the account uses. */
+export const fetchStorageUse = (api: Api) => api.get('/users/me/storage');
+
+export const fetchMethodSetup = (api: Api, id: Id) => api.get(`/payment_methods/setups/${encodeURIComponent(id)}`);
+
+/** Ends the set-up of a payment method at the demo gateway. */
+export const endDemoSetup = (api: Api, id: Id, outcome: string) =>
+  api.post(`/payment_methods/setups/${encodeURIComponent(id)}/demo`, { outcome });
+
+export const fetchPayment = (api: Api, id: Id) => api.get(`/payments/${encodeURIComponent(id)}`);
+
+export const fetchWorkspaceEntitlements = (api: Api, workspaceId: Id) =>
+  api.get(`/entitlements/workspaces/${workspaceId}`);
+
+export const fetchRevenue = (api: Api, group: 'day' | 'month') => api.get('/admin/revenue', { group });
+
+/** Fetches the plans, for admins. */
+export const fetchPlans = (api: Api) => api.get('/admin/pricing_plans');

@@ -1,5 +1,7 @@
 /** The wire contract of boards. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
+import type { Api } from '#lib/api/client.ts';
+import type { Id } from '#lib/api/types.ts';
 
 export type BoardColumn = Described.BoardColumn;
 
@@ -17,3 +19,6 @@ export type TaskChange = Omit<Described.ChangeTaskRequest, 'version'>;
 export type BoardFrame = Told<Extract<Described.ServerFrame, { type: `task.${string}` | `column.${string}` }>>;
 
 type Told<F extends { type: unknown; payload: unknown }> = F extends unknown ? Pick<F, 'type' | 'payload'> : never;
+
+export const fetchArchivedTasks = (api: Api, conversationId: Id, page: number, pageSize: number) =>
+  api.get(`/conversations/${conversationId}/tasks`, { archived: true, page, page_size: pageSize });

@@ -1,6 +1,7 @@
 /** The wire contract of the console. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always } from '#lib/api/types.ts';
+import type { Api } from '#lib/api/client.ts';
 
 export type FiguresRange = Described.FiguresRange;
 
@@ -82,3 +83,9 @@ export type MailTest = Always<Described.MailTest, 'error'>;
 
 /** `POST /r1/admin/setup/question` */
 export type QuestionTest = Always<Described.QuestionTest, 'model' | 'answer' | 'error'>;
+
+/** Fetches the settings of the instance that answers, with their sources. */
+export const fetchSettings = (api: Api) => api.get('/admin/settings');
+
+/** Fetches the results of the health checks. */
+export const fetchChecks = (api: Api) => api.get('/admin/checks');

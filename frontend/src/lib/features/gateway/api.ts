@@ -2,6 +2,7 @@
 
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Always, Id } from '#lib/api/types.ts';
+import type { Api } from '#lib/api/client.ts';
 
 export type GatewayEndpoint = Described.GatewayEndpoint;
 
@@ -74,3 +75,8 @@ export type NewProvider = Described.AddProviderRequest;
 export type ProviderChange = Described.ChangeProviderRequest;
 
 export type ProviderTest = Always<Described.ProviderTest, 'latency_ms' | 'error'>;
+
+export const fetchProviders = (api: Api) => api.get('/admin/providers');
+
+/** Fetches the models that the account may call. */
+export const fetchUsableModels = (api: Api) => api.get('/models', { page_size: 200 });

@@ -1,7 +1,8 @@
 /** The wire contract of reports, warnings and unwanted words. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
 import type { Upload } from '#lib/api/files.ts';
-import type { Always, Sender } from '#lib/api/types.ts';
+import type { Always, Id, Sender } from '#lib/api/types.ts';
+import type { Api } from '#lib/api/client.ts';
 
 export type ReportReason = Described.ReportReason;
 
@@ -45,3 +46,18 @@ export type WordAction = Described.WordAction;
 
 /** `GET /r1/conversations/{id}/word_filter` */
 export type WordFilter = Described.WordFilter;
+
+/** Fetches the content of a hidden message, for its author and admins. */
+export const fetchHiddenMessage = (api: Api, messageId: Id) => api.get(`/messages/${messageId}/hidden`);
+
+export const reportMessage = (api: Api, messageId: Id, report: Described.ReportMessageRequest) =>
+  api.post(`/messages/${messageId}/report`, report);
+
+export const fetchWordFilter = (api: Api, channelId: Id) => api.get(`/conversations/${channelId}/word_filter`);
+
+export const saveWordFilter = (api: Api, channelId: Id, filter: WordFilter) =>
+  api.put(`/conversations/${channelId}/word_filter`, filter);
+
+export const fetchUnseenWarnings = (api: Api) => api.get('/users/me/warnings', { unseen: true });
+
+export const markWarningSeen = (api: Api, warningId: Id) => api.post(`/users/me/warnings/${warningId}/seen`);

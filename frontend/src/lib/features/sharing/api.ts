@@ -1,6 +1,7 @@
 /** Chats with assistants that are shown to others of their workspace. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
-import type { Always, Sender } from '#lib/api/types.ts';
+import type { Always, Id, Sender } from '#lib/api/types.ts';
+import type { Api } from '#lib/api/client.ts';
 
 /** `PUT /r1/conversations/{id}/share` */
 export type Share = Described.Share;
@@ -10,3 +11,15 @@ export type SharedChat = Always<Described.SharedChat, 'title'>;
 
 /** Of `GET /r1/shared/{id}/messages`: files by their names, for they are not shared. */
 export type SharedMessage = Omit<Always<Described.SharedMessage, 'model'>, 'sender'> & { sender: Sender };
+
+export const fetchShare = (api: Api, conversationId: Id) => api.get(`/conversations/${conversationId}/share`);
+
+/** Shares the chat as it is now. */
+export const shareChat = (api: Api, conversationId: Id) => api.put(`/conversations/${conversationId}/share`, {});
+
+export const unshareChat = (api: Api, conversationId: Id) => api.delete(`/conversations/${conversationId}/share`);
+
+export const fetchSharedChat = (api: Api, id: Id) => api.get(`/shared/${id}`);
+
+export const fetchSharedMessages = (api: Api, id: Id, page: number, pageSize: number) =>
+  api.get(`/shared/${id}/messages`, { page, page_size: pageSize });

@@ -1,6 +1,7 @@
 /** Threads, and what people keep of messages for themselves. */
 import type * as Described from '#lib/api/generated/types.gen.ts';
-import type { WithMessage } from '#lib/api/types.ts';
+import type { Id, WithMessage } from '#lib/api/types.ts';
+import type { Api } from '#lib/api/client.ts';
 
 /** How somebody stands to a thread. */
 export type ThreadOwn = Described.ThreadPosition;
@@ -21,3 +22,7 @@ export type SavedState = Described.SavedState;
 
 /** `GET /r1/messages/{id}/around`: oldest first. */
 export type Neighbours = WithMessage<Described.Neighbours, 'items'>;
+
+/** Fetches a message with up to `count` messages before and after it. */
+export const fetchMessagesAround = (api: Api, messageId: Id, count: number) =>
+  api.get(`/messages/${messageId}/around`, { count });
