@@ -1,4 +1,4 @@
-/** Whom one may mean by what one types after an `@`: those known here, and in a large conversation those the server finds. */
+/** Finds names for a mention that is being typed: those known to the view, and in a large conversation those that the server finds. */
 import type { Name } from '../mentions.ts';
 import { matching } from './naming.ts';
 import type { ConversationView } from '../conversation-view.svelte.ts';
@@ -20,7 +20,7 @@ export class MentionSearch {
     return matching([...known, ...this.#found.filter(({ id }) => !ids.has(id))], query, MOST);
   });
 
-  /** To be made in a component's initialisation: it follows `query` (null: nothing is asked) from there. */
+  /** Must be constructed while a component initialises. `query` returns null while no mention is typed. */
   constructor(conversationView: ConversationView, query: () => string | null) {
     this.#conversationView = conversationView;
     this.#query = query;
