@@ -36,7 +36,7 @@ test('an answer is read aloud until that is stopped', async ({ arrive, upstream 
   await anna.composer.hover();
   await anna.expectFlawless('an answer that is read aloud');
   await page.getByRole('button', { name: 'Stop reading' }).click();
-  expect(await spoken(page)).toEqual([]);
+  await expect.poll(() => spoken(page)).toEqual([]);
   await expect(page.getByRole('button', { name: 'Read aloud' })).toBeVisible();
   // Whoever leaves listens no more.
   await page.getByRole('button', { name: 'Read aloud' }).click();
