@@ -112,7 +112,7 @@ pub use upload::{ConversationFile, FileKind, TranscriptState, Upload, UploadKind
 pub use user::{ChosenPresence, CustomStatus, Presence, PresenceStatus, User, UserPicture, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};
 
-/// Enums that are stored by the name that they have on the wire.
+/// Enums that are stored by the name that they have on the wire, as text in a column of the database.
 macro_rules! stored_by_name {
     ($($name:ident { $($variant:ident = $text:literal),* $(,)? })*) => {$(
         impl $name {
@@ -133,6 +133,56 @@ macro_rules! stored_by_name {
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
+            }
+        }
+
+        impl From<$name> for sea_orm::Value {
+            fn from(name: $name) -> Self {
+                name.as_str().into()
+            }
+        }
+
+        impl sea_orm::TryGetable for $name {
+            fn try_get_by<I: sea_orm::ColIdx>(row: &sea_orm::QueryResult, index: I) -> Result<Self, sea_orm::TryGetError> {
+                let text = String::try_get_by(row, index)?;
+                text.parse().map_err(|unknown: $crate::view::UnknownName| sea_orm::DbErr::Type(unknown.to_string()).into())
+            }
+        }
+
+        impl sea_orm::sea_query::ValueType for $name {
+            fn try_from(value: sea_orm::Value) -> Result<Self, sea_orm::sea_query::ValueTypeErr> {
+                let text = <String as sea_orm::sea_query::ValueType>::try_from(value)?;
+                text.parse().map_err(|_| sea_orm::sea_query::ValueTypeErr)
+            }
+
+            fn type_name() -> String {
+                stringify!($name).to_owned()
+            }
+
+            fn array_type() -> sea_orm::sea_query::ArrayType {
+                sea_orm::sea_query::ArrayType::String
+            }
+
+            fn column_type() -> sea_orm::sea_query::ColumnType {
+                <String as sea_orm::sea_query::ValueType>::column_type()
+            }
+        }
+
+        impl sea_orm::sea_query::Nullable for $name {
+            fn null() -> sea_orm::Value {
+                <String as sea_orm::sea_query::Nullable>::null()
+            }
+        }
+
+        impl sea_orm::TryFromU64 for $name {
+            fn try_from_u64(_: u64) -> Result<Self, sea_orm::DbErr> {
+                Err(sea_orm::DbErr::ConvertFromU64(stringify!($name)))
+            }
+        }
+
+        impl sea_orm::IntoActiveValue<Self> for $name {
+            fn into_active_value(self) -> sea_orm::ActiveValue<Self> {
+                sea_orm::ActiveValue::Set(self)
             }
         }
     )*};

@@ -1,9 +1,8 @@
-//! Keys by which programs act for their owners.
+//! API keys, which act for their owners.
 
 use appcore::{ApiKeyId, Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "api_keys")]
 pub struct Model {
@@ -11,27 +10,30 @@ pub struct Model {
     pub id: ApiKeyId,
     pub user_id: UserId,
     pub name: String,
+    /// Displayed start of the key.
     pub prefix: String,
     pub key_hash: Vec<u8>,
     pub scopes: String,
-    pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
     pub workspace_id: Option<WorkspaceId>,
-    /// A JSON array.
-    #[sea_orm(column_type = "Text", nullable)]
+    /// JSON. The limits of a key are `None` where those of its owner apply.
     pub models: Option<String>,
-    /// Names with commas between them.
+    /// Comma-separated names.
     pub endpoints: Option<String>,
-    /// Names with commas between them; none at all where it is empty.
-    pub passes: Option<String>,
     pub rpm: Option<i64>,
     pub tpm: Option<i64>,
     pub parallel: Option<i64>,
-    /// The fingerprint from before the last rotation, and until when it is accepted.
+    /// Key before a rotation, valid until `previous_until`.
     pub previous_hash: Option<Vec<u8>>,
     pub previous_until: Option<Timestamp>,
+    /// Restricted passthrough parameters that the key may send, comma-separated; `None`: all.
+    pub passes: Option<String>,
+    pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,9 +1,8 @@
-//! One line of the audit log.
+//! Entries of the audit log. They carry no foreign keys: entries outlive what they refer to.
 
 use appcore::{AuditEntryId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "audit_log")]
 pub struct Model {
@@ -15,5 +14,8 @@ pub struct Model {
     pub address: Option<String>,
     pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

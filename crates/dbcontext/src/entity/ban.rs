@@ -1,23 +1,25 @@
-//! A network that is kept out until `expires_at`, unless the ban was lifted before.
+//! Banned networks.
 
 use appcore::{BanId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "bans")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: BanId,
-    /// In CIDR notation, the host's part zero.
+    /// CIDR with zero host bits, so that equal networks are equal strings.
     pub network: String,
     pub reason: String,
-    /// Made by the firewall, and not by an administrator.
+    /// Earlier automatic bans of a network extend the next one.
     pub is_automatic: bool,
     pub created_by: Option<UserId>,
-    pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub lifted_at: Option<Timestamp>,
+    pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,9 +1,8 @@
-//! Which assistants are members of a conversation.
+//! Assistants that are members of conversations.
 
 use appcore::{AssistantId, ConversationId, Timestamp};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "conversation_assistants")]
 pub struct Model {
@@ -13,5 +12,8 @@ pub struct Model {
     pub assistant_id: AssistantId,
     pub joined_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

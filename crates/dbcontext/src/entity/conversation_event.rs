@@ -1,9 +1,8 @@
-//! The event log: every durable change of a conversation, without a gap.
+//! Event log: durable changes of conversations, numbered without gaps.
 
-use appcore::{ConversationId, Timestamp};
+use appcore::{ConversationId, MessageId, Timestamp};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "conversation_events")]
 pub struct Model {
@@ -13,8 +12,14 @@ pub struct Model {
     pub seq: i64,
     pub kind: String,
     pub payload: String,
-    pub created_at: Timestamp,
+    /// Batch that the event was committed in, if other instances must be notified.
     pub outbox_id: Option<Uuid>,
+    /// Message whose text the event contains, unless it is the event that created it.
+    pub message_id: Option<MessageId>,
+    pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

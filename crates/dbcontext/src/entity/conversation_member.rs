@@ -1,9 +1,8 @@
-//! Who is in a conversation, and how far they have read. Those who left stay as rows with `is_deleted`.
+//! Members of conversations and their read positions. A former member keeps a row with `is_deleted`.
 
 use appcore::{ConversationId, SectionId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "conversation_members")]
 pub struct Model {
@@ -14,22 +13,27 @@ pub struct Model {
     pub role: String,
     pub read_seq: i64,
     pub delivered_seq: i64,
-    /// What others were told that they have read, where they have marked some of it as unread since; else less than `read_seq`.
-    pub receipt_seq: i64,
-    /// The number of the last message that they have read or written.
+    pub joined_at: Timestamp,
+    /// Number of the last message that the member has read or written.
     pub read_no: i64,
-    /// Their name as it is searched and sorted by.
+    /// Folded name of the user, by which members are listed.
     pub search_name: String,
     pub notify: String,
     pub muted_until: Option<Timestamp>,
     pub pinned: bool,
     pub section_id: Option<SectionId>,
-    pub joined_at: Timestamp,
-    /// How far the conversation had come then; 0 for those who were in it from the beginning.
+    /// Last event before the visible history begins.
     pub from_seq: i64,
-    /// Since when they are kept out of the channel that somebody removed them from.
+    /// Whether `notify` overrides the member's general settings.
+    pub notify_chosen: bool,
+    /// Set while a removed member is kept out of the channel.
     pub removed_at: Option<Timestamp>,
+    /// Read position shown to others, less than `read_seq` where the member has marked messages as unread.
+    pub receipt_seq: i64,
     pub is_deleted: bool,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

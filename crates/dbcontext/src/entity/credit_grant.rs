@@ -1,9 +1,8 @@
-//! Credits that somebody got, and what is left of them.
+//! Granted credits and what remains of them.
 
 use appcore::{Timestamp, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "credit_grants")]
 pub struct Model {
@@ -17,5 +16,8 @@ pub struct Model {
     pub source_id: String,
     pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

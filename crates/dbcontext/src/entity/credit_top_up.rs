@@ -1,30 +1,33 @@
-//! Accounts that buy credits by themselves.
+//! Automatic top-up settings.
 
 use appcore::{PaymentMethodId, PlanId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "credit_top_ups")]
 pub struct Model {
-    /// The account's.
+    /// Id of the ledger account.
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub workspace_id: Option<WorkspaceId>,
-    /// Who has said so, and is written to.
+    /// Payer.
     pub user_id: UserId,
     pub plan_id: PlanId,
     pub method_id: PaymentMethodId,
     pub currency: String,
+    /// Balance below which credits are bought.
     pub threshold: MicroCredits,
     /// In the smallest unit of the currency.
     pub monthly_limit: i64,
     pub is_on: bool,
     pub stopped: Option<String>,
-    /// The payment that is under way.
+    /// Payment in progress.
     pub payment_id: Option<Uuid>,
     pub check_at: Option<Timestamp>,
     pub updated_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,23 +1,24 @@
-//! Who somebody is at a provider of identities.
+//! Accounts of users at OpenID Connect providers.
 
 use appcore::{IdentityId, Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "identities")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: IdentityId,
     pub user_id: UserId,
-    /// What the settings called the provider when it was linked.
+    /// Provider's name in the settings.
     pub provider: String,
     pub issuer: String,
     pub subject: String,
-    /// As the provider said last.
     pub email: Option<String>,
-    pub created_at: Timestamp,
     pub last_used_at: Timestamp,
+    pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

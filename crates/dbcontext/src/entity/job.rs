@@ -1,42 +1,45 @@
-//! Durable jobs. `due_at` is the time from which one may be claimed: while it runs, the end of its lease; none once it has ended.
+//! Durable jobs.
 
 use appcore::{InstanceId, JobId, Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "jobs")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: JobId,
     pub kind: String,
-    /// Jobs with the same key run one at a time.
+    /// Concurrency key: jobs that share one run one at a time.
     pub concurrency_key: String,
-    /// What it works on.
+    /// Id of the entity the job is about; indexed for look-ups.
     pub subject: Uuid,
-    /// What the kind needs, as JSON.
     pub payload: String,
+    /// `waiting`, `running`, `done` or `dead`.
     pub status: String,
-    /// How often it was claimed.
+    /// Number of claims, which distinguishes one claim from the next.
     pub attempt: i32,
-    /// How often it had been claimed when it was put back among the waiting; and how often it was handed on since.
-    pub attempts_before: i32,
+    /// Start time while it waits, end of the lease while it runs, `None` once it has ended.
     pub due_at: Option<Timestamp>,
     pub leased_by: Option<InstanceId>,
     pub stop_requested: bool,
-    /// Who asked for it, and in which workspace.
+    /// Last error, for operators.
+    pub error: Option<String>,
+    /// User who requested the job, in the workspace `scope`.
     pub owner: Option<UserId>,
     pub scope: Option<WorkspaceId>,
-    /// The round in which it is claimed; none: when it is due.
+    /// Round of fair scheduling in which it is claimed; `None`: at `due_at`.
     pub turn: Option<i64>,
-    /// Its place among those of its workspace in that round.
+    /// Position among the jobs of its workspace in that round.
     pub scope_turn: Option<i64>,
-    /// Whether it waits for a running job with the same key.
+    /// Whether it waits for another job with the same concurrency key.
     pub is_blocked: bool,
-    /// What went wrong, for an operator.
-    pub error: Option<String>,
+    /// Value of `attempt` when the job was last put back, so that it is retried as often again.
+    pub attempts_before: i32,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,14 +1,14 @@
-//! Entries of the ledger: an amount that went from one account to another.
+//! Double-entry bookkeeping: each entry moves an amount between two accounts.
 
 use appcore::{Timestamp, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "ledger_entries")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
+    /// The one of the two accounts that has a row.
     pub account_id: Uuid,
     pub from_account: Uuid,
     pub to_account: Uuid,
@@ -20,5 +20,8 @@ pub struct Model {
     pub note: Option<String>,
     pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,9 +1,11 @@
-//! Messages. `seq` is the number of the event that created the message.
+//! Messages. They carry no foreign keys: the writer checks membership and the conversation under its lock.
 
-use appcore::{ConversationId, MessageId, Timestamp};
+use appcore::{
+    ConversationId, MessageId, Timestamp,
+    view::{MessageStatus, SenderKind},
+};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "messages")]
 pub struct Model {
@@ -11,20 +13,54 @@ pub struct Model {
     pub id: MessageId,
     pub conversation_id: ConversationId,
     pub seq: i64,
-    pub no: i64,
-    pub sender_kind: String,
+    pub sender_kind: SenderKind,
     pub sender_id: Option<Uuid>,
     pub client_id: Option<String>,
     pub content: String,
-    /// As JSON.
-    pub mentions: Option<String>,
-    pub status: String,
+    pub status: MessageStatus,
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
     pub reason: Option<String>,
+    pub version: i64,
+    pub version_count: i64,
+    /// Message version that hides this one when it is not the current one.
+    pub hidden_by: Option<MessageId>,
+    pub hidden_version: Option<i64>,
+    /// Counts the messages of a conversation, as `seq` counts its events.
+    pub no: i64,
+    /// JSON shown with the message; the table `mentions` is used for counting.
+    pub mentions: Option<String>,
+    /// Metadata of an assistant's answer as JSON.
+    pub answer: Option<String>,
+    /// Public view of the tool calls as JSON.
+    pub tool_calls: Option<String>,
+    /// JSON.
+    pub attachments: Option<String>,
+    /// Root message of the thread that a reply belongs to.
+    pub thread_id: Option<MessageId>,
+    pub thread_no: Option<i64>,
+    pub also_to_conversation: bool,
+    /// Summary of the thread of a root message as JSON.
+    pub thread: Option<String>,
+    pub thread_last_no: Option<i64>,
+    pub thread_at: Option<Timestamp>,
+    pub solved_at: Option<Timestamp>,
+    /// Summary of the table `reactions` as JSON.
+    pub reactions: Option<String>,
+    pub pinned_at: Option<Timestamp>,
+    /// Forwarded message as JSON.
+    pub forwarded: Option<String>,
+    /// Hidden by a moderator; the content is in `hidden_messages`.
+    pub hidden_at: Option<Timestamp>,
+    pub previews: Option<String>,
+    /// Options and summary of the table `poll_votes` as JSON.
+    pub poll: Option<String>,
+    pub created_at: Timestamp,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
-    pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,9 +1,8 @@
-//! The models that a person or a workspace may use.
+//! Models allowed to a user or a workspace.
 
 use appcore::Timestamp;
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "model_lists")]
 pub struct Model {
@@ -12,9 +11,11 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub scope_id: Uuid,
     /// JSON.
-    #[sea_orm(column_type = "Text")]
     pub models: String,
     pub updated_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,9 +1,8 @@
-//! Payments.
+//! Payments and their state at the gateway.
 
 use appcore::{PaymentMethodId, PlanId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "payments")]
 pub struct Model {
@@ -14,10 +13,12 @@ pub struct Model {
     pub gateway: String,
     pub amount: i64,
     pub currency: String,
+    /// Progress of the payer; `status` includes refunds and disputes.
     pub stage: String,
     pub status: String,
     pub idempotency_key: String,
     pub return_path: Option<String>,
+    /// Gateway's id of the order; `charge` is its id of the paid charge.
     pub reference: Option<String>,
     pub charge: Option<String>,
     pub redirect_url: Option<String>,
@@ -26,33 +27,35 @@ pub struct Model {
     pub quarantine: Option<String>,
     pub receipt_year: Option<i64>,
     pub receipt_number: Option<i64>,
-    pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub paid_at: Option<Timestamp>,
+    /// Time of the next poll of the gateway.
     pub check_at: Option<Timestamp>,
-    /// Whom it is for, where that is not the payer.
     pub workspace_id: Option<WorkspaceId>,
-    /// `purchase`, `renewal` (of a period, by itself), or `change` of a plan.
+    /// `purchase`, `renewal` or `change`.
     pub purpose: String,
     pub subscription_id: Option<Uuid>,
     pub period: Option<i64>,
     pub seats: i64,
-    /// For each seat; none: those of the plan.
+    /// Per seat; `None`: the plan's credits.
     pub credits: Option<MicroCredits>,
-    /// What the gateway says was paid, where that is something else.
+    /// Amount reported by the gateway, if it differs.
     pub paid_amount: Option<i64>,
     pub paid_currency: Option<String>,
-    /// The time that it pays for.
     pub period_start: Option<Timestamp>,
     pub period_end: Option<Timestamp>,
-    /// Who pays, as they were then: JSON.
+    /// Billing details at the time of the payment as JSON.
     pub buyer: Option<String>,
-    /// What it is charged to, where that was saved before.
+    /// Saved payment method that is charged.
     pub method_id: Option<PaymentMethodId>,
-    /// When an administrator has refused it: what is paid for it afterwards goes back.
+    /// Refused by an administrator; money that arrives later is refunded.
     pub refused_at: Option<Timestamp>,
-    /// The payment that a change was priced against. None for other payments and for changes older than this column.
+    /// Payment that a plan change was priced against.
     pub base_payment_id: Option<Uuid>,
+    pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

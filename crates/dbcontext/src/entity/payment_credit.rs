@@ -1,9 +1,8 @@
-//! What an account got by a payment.
+//! Credits granted to each account by a payment.
 
 use appcore::{Timestamp, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "payment_credits")]
 pub struct Model {
@@ -14,5 +13,8 @@ pub struct Model {
     pub credits: MicroCredits,
     pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

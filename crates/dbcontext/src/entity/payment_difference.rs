@@ -1,9 +1,8 @@
-//! Where a gateway and we don't say the same.
+//! Differences between the records of a gateway and ours.
 
 use appcore::{PaymentDifferenceId, Timestamp};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "payment_differences")]
 pub struct Model {
@@ -11,7 +10,7 @@ pub struct Model {
     pub id: PaymentDifferenceId,
     pub gateway: String,
     pub kind: String,
-    /// The payment's id, or what the gateway calls it.
+    /// Id of the payment or of the gateway's record.
     pub subject: String,
     pub payment_id: Option<Uuid>,
     pub recorded_amount: Option<i64>,
@@ -22,5 +21,8 @@ pub struct Model {
     pub found_at: Timestamp,
     pub closed_at: Option<Timestamp>,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,9 +1,8 @@
-//! Payments that payers have disputed.
+//! Disputes of payments.
 
 use appcore::{Timestamp, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "payment_disputes")]
 pub struct Model {
@@ -11,14 +10,17 @@ pub struct Model {
     pub payment_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     pub reference: String,
-    /// Of the payment's money: what it is taken to be about.
+    /// Part of the payment that counts as disputed.
     pub amount: i64,
     pub credits: MicroCredits,
     pub state: String,
-    pub created_at: Timestamp,
-    /// Disputed amount that the gateway reported last. `None`: unknown.
+    /// Disputed amount reported by the gateway.
     pub reported_amount: Option<i64>,
     pub reported_currency: Option<String>,
+    pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,9 +1,8 @@
-//! What gateways have told.
+//! Events received from gateways.
 
 use appcore::Timestamp;
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "payment_events")]
 pub struct Model {
@@ -13,14 +12,18 @@ pub struct Model {
     pub event_id: String,
     pub kind: String,
     pub raw: String,
-    /// JSON.
+    /// Parsed event as JSON.
     pub notice: String,
+    /// Subject that is unknown until a later event; `applied_at` is `None` while it waits.
     pub awaited_subject: Option<String>,
     pub payment_id: Option<Uuid>,
     pub verified_at: Timestamp,
     pub applied_at: Option<Timestamp>,
-    /// While it waits for one: the charge that it is about.
+    /// Charge that a waiting event is about.
     pub charge: Option<String>,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,15 +1,13 @@
-//! Payment methods that are being saved, without buying anything.
+//! Payment methods that are being saved without a payment.
 
 use appcore::{PaymentMethodId, PaymentMethodSetupId, Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "payment_method_setups")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: PaymentMethodSetupId,
-    /// The person's or the workspace's.
     pub account_id: Uuid,
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
@@ -19,9 +17,13 @@ pub struct Model {
     pub redirect_url: Option<String>,
     pub return_path: String,
     pub method_id: Option<PaymentMethodId>,
-    pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    /// Time of the next poll of the gateway.
     pub check_at: Option<Timestamp>,
+    pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,9 +1,8 @@
-//! What was begun and waits for its other half: a visit to a provider, a second factor, a passkey's answer.
+//! Multi-step sign-ins in progress: OAuth, second factor or passkey.
 
 use appcore::{Timestamp, UserId};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "pending_sign_ins")]
 pub struct Model {
@@ -11,14 +10,15 @@ pub struct Model {
     pub id: Uuid,
     pub kind: String,
     pub user_id: Option<UserId>,
-    /// SHA-256 of the handle, which has 256 random bits.
     pub handle_hash: Vec<u8>,
-    /// What must be known when it goes on: sealed with the handle, unless there is nothing secret in it.
+    /// Sealed with the handle, which only the client has, if it contains secrets.
     pub state: Vec<u8>,
-    /// Wrong answers so far.
     pub failures: i32,
-    pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

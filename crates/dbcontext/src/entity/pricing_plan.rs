@@ -1,9 +1,8 @@
-//! What can be bought.
+//! Plans that can be bought. A changed plan is a new version in the same family.
 
 use appcore::{PlanId, Timestamp, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "pricing_plans")]
 pub struct Model {
@@ -11,20 +10,22 @@ pub struct Model {
     pub id: PlanId,
     pub name: String,
     pub kind: String,
+    /// Of subscriptions.
     pub interval: Option<String>,
     /// JSON.
     pub prices: String,
     pub credits: MicroCredits,
-    /// JSON.
     pub quotas: String,
-    /// JSON.
     pub features: String,
     pub trial_days: i64,
     pub is_active: bool,
     pub position: i64,
-    pub created_at: Timestamp,
-    /// The id of the first version of it. None: it is the first.
+    /// Id of the plan's first version; `None`: this is the first.
     pub family: Option<PlanId>,
+    pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,17 +1,17 @@
-//! Requests to models, one row each.
+//! AI requests and their cost.
 
 use appcore::{ApiKeyId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
-#[sea_orm::model]
+/// The gateway journals rows on disk as JSON until they are stored.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "usage_requests")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    pub created_at: Timestamp,
     pub request_id: String,
+    /// `None`: an answer in a chat.
     pub key_id: Option<ApiKeyId>,
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
@@ -27,12 +27,16 @@ pub struct Model {
     pub audio_tokens: i64,
     pub cost: MicroCredits,
     pub price_version: String,
-    /// 1: the provider did not say how many tokens it were.
+    /// Whether the provider reported no token counts.
     pub estimated: bool,
     pub status: i64,
     pub first_token_ms: Option<i64>,
     pub duration_ms: i64,
     pub attempts: i64,
+    pub created_at: Timestamp,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,9 +1,8 @@
-//! A tenant.
+//! Workspaces, the tenants of an installation.
 
 use appcore::{Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "workspaces")]
 pub struct Model {
@@ -16,5 +15,8 @@ pub struct Model {
     pub updated_at: Timestamp,
     pub is_deleted: bool,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

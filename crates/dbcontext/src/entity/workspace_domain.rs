@@ -1,9 +1,8 @@
-//! Mail domains whose people may join a tenant.
+//! Email domains whose users may join a workspace.
 
 use appcore::WorkspaceId;
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "workspace_domains")]
 pub struct Model {
@@ -12,5 +11,8 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub domain: String,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -1,9 +1,8 @@
-//! Who belongs to which tenant.
+//! Members of workspaces. A former member keeps a row with `is_deleted`.
 
 use appcore::{Timestamp, UserId, WorkspaceId};
 use sea_orm::entity::prelude::*;
 
-#[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "workspace_members")]
 pub struct Model {
@@ -12,11 +11,14 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
     pub role: String,
+    /// Set if the member was removed, who can then return only by an invitation; `None`: the member left.
+    pub removed_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub is_deleted: bool,
-    /// When somebody ended the membership; none where they left by themselves. It keeps them out until they are invited anew.
-    pub removed_at: Option<Timestamp>,
 }
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -108,6 +108,7 @@ async fn in_place_of<C: ConnectionTrait>(
         payload: serde_json::json!({ "message_id": message_id }).to_string(),
         created_at: Timestamp(0),
         outbox_id: None,
+        message_id,
     })
 }
 

@@ -77,6 +77,7 @@ mod tests {
                 payload: String::from_utf8(told.payload.to_vec()).unwrap(),
                 created_at: Timestamp(5),
                 outbox_id: None,
+                message_id: None,
             };
             assert_eq!(envelope(row).unwrap(), told);
         }

@@ -1,0 +1,25 @@
+//! Incidents detected by instances.
+
+use appcore::{InstanceId, Timestamp, view::IncidentKind};
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "incidents")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub kind: IncidentKind,
+    /// Instance that detected it.
+    pub instance_id: InstanceId,
+    pub began_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// Failed or late requests, if known.
+    pub impact: Option<i64>,
+    pub affected_users: Option<i64>,
+    pub detail: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

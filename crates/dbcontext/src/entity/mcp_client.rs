@@ -1,0 +1,24 @@
+//! OAuth registration at an MCP server's authorization server.
+
+use appcore::{McpServerId, Timestamp};
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "mcp_clients")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub server_id: McpServerId,
+    /// `None`: registered by an administrator.
+    pub issuer: Option<String>,
+    pub redirect_uri: Option<String>,
+    pub client_id: String,
+    pub secret: Option<Vec<u8>>,
+    pub is_sealed: bool,
+    /// Expiry of the secret.
+    pub expires_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

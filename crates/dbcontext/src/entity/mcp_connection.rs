@@ -1,0 +1,34 @@
+//! OAuth tokens of users for MCP servers.
+
+use appcore::{McpServerId, Timestamp, UserId};
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "mcp_connections")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: UserId,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub server_id: McpServerId,
+    /// JSON, sealed if a secret is configured.
+    pub tokens: Vec<u8>,
+    pub is_sealed: bool,
+    /// Expiry of the access token.
+    pub expires_at: Option<Timestamp>,
+    /// Whether the user must sign in again.
+    pub is_expired: bool,
+    /// Incremented when the tokens change.
+    pub version: i64,
+    /// Lease of the worker that renews the tokens.
+    pub claimed_until: Option<Timestamp>,
+    /// Scope requested by the server in addition to the configured one.
+    pub extra_scope: Option<String>,
+    /// Whether scope was requested since the last sign-in.
+    pub lacks_scope: bool,
+    pub created_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
