@@ -68,14 +68,14 @@ pub async fn list(
     let text = text.trim().trim_start_matches('/').to_lowercase();
     let sees_shared = place.role != WorkspaceRole::Guest;
     let (found, total) = rows::list(service.db.reader(), place.id, by.user_id, sees_shared, &text, page).await?;
-    let items = found.into_iter().map(|row| view(row, by, place.role)).collect::<Result<_, _>>()?;
+    let items = found.into_iter().map(|row| view(row, by, place.role)).collect();
     Ok(Page::new(items, page, total))
 }
 
 /// A prompt that the caller may use.
 pub async fn find(service: &AssistantsService, by: &Principal, id: PromptId) -> Result<Prompt, AppError> {
     let (row, role) = seen(service, by, id).await?;
-    view(row, by, role)
+    Ok(view(row, by, role))
 }
 
 pub async fn create(service: &AssistantsService, by: &Principal, new: NewPrompt) -> Result<Prompt, AppError> {
@@ -92,7 +92,7 @@ pub async fn create(service: &AssistantsService, by: &Principal, new: NewPrompt)
         search_title: ::search::folded_line(&title),
         title,
         content: parse_content(new.content)?,
-        visibility: new.visibility.to_string(),
+        visibility: new.visibility,
         created_at: now,
         updated_at: now,
     };
@@ -114,7 +114,7 @@ pub async fn update(
     let (seen, role) = editable(service, by, id).await?;
     let mut row = seen.prompt;
     let before = bytes(&row);
-    let was_shared = row.visibility == Visibility::Workspace.as_str();
+    let was_shared = row.visibility == Visibility::Workspace;
     if let Some(command) = change.command {
         row.command = parse_command(&command)?;
     }
@@ -125,14 +125,14 @@ pub async fn update(
     if let Some(content) = change.content {
         row.content = parse_content(content)?;
     }
-    if let Some(visibility) = change.visibility.filter(|visibility| visibility.as_str() != row.visibility) {
+    if let Some(visibility) = change.visibility.filter(|visibility| *visibility != row.visibility) {
         // Its author may have gone; then nobody could see it any more.
         if row.created_by != Some(by.user_id) {
             return Err(AppError::refused(Code::Forbidden, "Only the author can keep this prompt to themselves."));
         }
         check_may_share(role, visibility)?;
         check_room(service, by, Membership { id: row.workspace_id, role }, visibility).await?;
-        row.visibility = visibility.to_string();
+        row.visibility = visibility;
     }
     row.updated_at = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -162,7 +162,7 @@ async fn seen(
     id: PromptId,
 ) -> Result<(SeenPrompt, WorkspaceRole), AppError> {
     let found = rows::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-    let role = found.role.as_deref().ok_or(Code::NotFound)?.parse().map_err(AppError::internal)?;
+    let role = found.role.ok_or(Code::NotFound)?;
     Ok((found, role))
 }
 
@@ -173,7 +173,7 @@ async fn find_written(
     role: WorkspaceRole,
 ) -> Result<Prompt, AppError> {
     let found = rows::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-    view(found, by, role)
+    Ok(view(found, by, role))
 }
 
 async fn editable(
@@ -192,26 +192,25 @@ async fn editable(
 }
 
 fn may_edit(row: &PromptRow, by: &Principal, role: WorkspaceRole) -> bool {
-    row.created_by == Some(by.user_id)
-        || (row.visibility == Visibility::Workspace.as_str() && role.may(Permission::Configure))
+    row.created_by == Some(by.user_id) || (row.visibility == Visibility::Workspace && role.may(Permission::Configure))
 }
 
-fn view(row: SeenPrompt, by: &Principal, role: WorkspaceRole) -> Result<Prompt, AppError> {
+fn view(row: SeenPrompt, by: &Principal, role: WorkspaceRole) -> Prompt {
     let may_edit = may_edit(&row.prompt, by, role);
     let SeenPrompt { prompt, author_name, .. } = row;
-    Ok(Prompt {
+    Prompt {
         id: prompt.id,
         workspace_id: prompt.workspace_id,
         variables: variables(&prompt.content).into_iter().map(str::to_owned).collect(),
         command: prompt.command,
         title: prompt.title,
         content: prompt.content,
-        visibility: prompt.visibility.parse().map_err(AppError::internal)?,
+        visibility: prompt.visibility,
         author: prompt.created_by.zip(author_name).map(|(id, name)| PromptAuthor { id, name }),
         may_edit,
         created_at: prompt.created_at,
         updated_at: prompt.updated_at,
-    })
+    }
 }
 
 fn check_may_share(role: WorkspaceRole, visibility: Visibility) -> Result<(), AppError> {
@@ -300,7 +299,7 @@ fn variables(content: &str) -> Vec<&str> {
 /// Tells those who see the prompt, or saw it until now.
 fn tell(service: &AssistantsService, row: &PromptRow, was_shared: bool) {
     let workspace_id = row.workspace_id;
-    let is_shared = was_shared || row.visibility == Visibility::Workspace.as_str();
+    let is_shared = was_shared || row.visibility == Visibility::Workspace;
     notice::tell(service, &Event::PromptsChanged { workspace_id }, workspace_id, row.created_by, is_shared);
 }
 

@@ -67,7 +67,10 @@ pub(super) fn names(row: &McpServerRow) -> Result<Vec<String>, AppError> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use appcore::{McpServerId, Timestamp};
+    use appcore::{
+        McpServerId, Timestamp,
+        view::{McpAuth, OfferedTo},
+    };
 
     use super::*;
 
@@ -78,14 +81,14 @@ pub(super) mod tests {
             search_name: "docs".to_owned(),
             description: None,
             transport: "http".to_owned(),
-            auth: "secrets".to_owned(),
+            auth: McpAuth::Secrets,
             url: None,
             command: None,
             secrets: None,
             is_sealed: false,
             secret_names: "[]".to_owned(),
             is_enabled: true,
-            offered_to: "admins".to_owned(),
+            offered_to: OfferedTo::Admins,
             tools: "[]".to_owned(),
             prompts: "[]".to_owned(),
             modes: "{}".to_owned(),

@@ -41,7 +41,7 @@ pub async fn make(
     given: BTreeMap<String, String>,
 ) -> Result<String, AppError> {
     let row = rows::find(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
-    if !row.is_enabled || !(by.is_admin() || row.offered_to == OfferedTo::Everyone.as_str()) {
+    if !row.is_enabled || !(by.is_admin() || row.offered_to == OfferedTo::Everyone) {
         return Err(Code::NotFound.into());
     }
     let prompt = of(&row)?.into_iter().find(|prompt| prompt.name == name).ok_or(Code::NotFound)?;

@@ -122,12 +122,12 @@ pub async fn create(
         transport: transport.to_string(),
         url: None,
         command: None,
-        auth: McpAuth::Secrets.to_string(),
+        auth: McpAuth::Secrets,
         secrets: None,
         is_sealed: false,
         secret_names: "[]".to_owned(),
         is_enabled: true,
-        offered_to: OfferedTo::Admins.to_string(),
+        offered_to: OfferedTo::Admins,
         tools: "[]".to_owned(),
         prompts: "[]".to_owned(),
         modes: "{}".to_owned(),
@@ -160,7 +160,7 @@ pub async fn update(
     fields: ServerFields,
 ) -> Result<McpServer, AppError> {
     let mut row = rows::find(service.db.writer(), id).await?.ok_or(Code::NotFound)?;
-    let (before, client) = ((row.auth.clone(), row.url.clone()), fields.client.clone());
+    let (before, client) = ((row.auth, row.url.clone()), fields.client.clone());
     apply(service, &mut row, fields)?;
     // A later moment in any case: connections are of the server as it was at one.
     row.updated_at = service.clock.now().max(row.updated_at.plus(std::time::Duration::from_millis(1)));
@@ -169,7 +169,7 @@ pub async fn update(
         return Err(Code::NotFound.into());
     }
     // Accounts are connected with what was there.
-    if before != (row.auth.clone(), row.url.clone()) {
+    if before != (row.auth, row.url.clone()) {
         mcp_connections::forget_server(&tx, id).await?;
     }
     oauth::enter_client(service, &tx, id, client).await?;
@@ -270,7 +270,7 @@ pub(crate) async fn parse_choice(
             continue;
         }
         let may_give = |row: &&McpServerRow| {
-            let is_offered = by.is_admin() || row.offered_to == OfferedTo::Everyone.as_str();
+            let is_offered = by.is_admin() || row.offered_to == OfferedTo::Everyone;
             row.id == choice.server_id && row.is_enabled && is_offered
         };
         let Some(row) = known.iter().find(may_give) else {
@@ -320,7 +320,7 @@ fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFiel
         if auth == McpAuth::Oauth && !is_http {
             return Err(AppError::field("auth", "invalid", "Only a server with an address can be signed in to."));
         }
-        row.auth = auth.to_string();
+        row.auth = auth;
     }
     if !fields.secrets.is_empty() {
         put_secrets(service, row, fields.secrets)?;
@@ -336,7 +336,7 @@ fn apply(service: &AssistantsService, row: &mut McpServerRow, fields: ServerFiel
         row.modes = json(&known)?;
     }
     row.is_enabled = fields.is_enabled.unwrap_or(row.is_enabled);
-    row.offered_to = fields.visible_to.map_or_else(|| row.offered_to.clone(), |to| to.to_string());
+    row.offered_to = fields.visible_to.unwrap_or(row.offered_to);
     Ok(())
 }
 
@@ -442,7 +442,7 @@ fn view(row: McpServerRow, client_id: Option<String>) -> Result<McpServer, AppEr
         tools: tools(&row)?.into_iter().map(tool).collect(),
         prompts: server_prompts::of(&row)?,
         secret_names: secrets::names(&row)?,
-        auth: row.auth.parse().map_err(AppError::internal)?,
+        auth: row.auth,
         client_id,
         name: row.name,
         description: row.description,
@@ -450,7 +450,7 @@ fn view(row: McpServerRow, client_id: Option<String>) -> Result<McpServer, AppEr
         url: row.url,
         command: row.command,
         is_enabled: row.is_enabled,
-        visible_to: row.offered_to.parse().map_err(AppError::internal)?,
+        visible_to: row.offered_to,
         checked_at: row.checked_at,
         error: row.error,
         created_at: row.created_at,

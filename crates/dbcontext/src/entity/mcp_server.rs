@@ -2,7 +2,7 @@
 
 use appcore::{
     McpServerId, Timestamp,
-    view::{McpAuth, McpTransport, OfferedTo},
+    view::{McpAuth, OfferedTo},
 };
 use sea_orm::entity::prelude::*;
 
@@ -14,7 +14,8 @@ pub struct Model {
     pub name: String,
     pub search_name: String,
     pub description: Option<String>,
-    pub transport: McpTransport,
+    /// `http`, `stdio`, or that of the built-in tools.
+    pub transport: String,
     pub url: Option<String>,
     pub command: Option<String>,
     /// Headers or environment as JSON, sealed if a secret is configured.

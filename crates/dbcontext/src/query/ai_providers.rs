@@ -1,86 +1,61 @@
-//! Providers of models that administrators have added.
+//! AI providers added by administrators.
 
 use appcore::{AppError, Timestamp};
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, Set,
+};
 
-use crate::constraint::{app_error, unique_violation};
+pub use crate::entity::ai_provider::Model as AiProviderRow;
+use crate::{
+    constraint::{app_error, unique_violation},
+    entity::ai_provider::{ActiveModel, Column, Entity},
+};
 
-/// A provider, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct AiProviderRow {
-    pub name: String,
-    pub kind: String,
-    pub base_url: Option<String>,
-    /// JSON.
-    pub models: String,
-    pub requests_per_minute: Option<i64>,
-    /// JSON, sealed. None: it takes no key.
-    pub keys: Option<Vec<u8>>,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-}
-
-/// All of them, the eldest first: each instance keeps them.
+/// All providers, the oldest first: each instance keeps them.
 pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<AiProviderRow>, AppError> {
-    let sql = "SELECT * FROM ai_providers ORDER BY created_at, name";
-    let statement = Statement::from_string(db.get_database_backend(), sql);
-    AiProviderRow::find_by_statement(statement).all(db).await.map_err(app_error)
+    Entity::find().order_by_asc(Column::CreatedAt).order_by_asc(Column::Name).all(db).await.map_err(app_error)
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, name: &str) -> Result<Option<AiProviderRow>, AppError> {
-    let sql = "SELECT * FROM ai_providers WHERE name = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [name.into()]);
-    AiProviderRow::find_by_statement(statement).one(db).await.map_err(app_error)
+    Entity::find_by_id(name).one(db).await.map_err(app_error)
 }
 
-/// How many there are.
+/// Number of providers.
 pub async fn count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
-    super::page::count(db, "FROM ai_providers", vec![]).await
+    Entity::find().count(db).await.map_err(app_error)
 }
 
-/// Stores a new one. Its name must be free.
+/// Inserts a provider. Its name must be free.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: AiProviderRow) -> Result<(), AppError> {
-    let AiProviderRow { name, kind, base_url, models, requests_per_minute, keys, created_at, updated_at } = row;
-    let sql = "INSERT INTO ai_providers (name, kind, base_url, models, requests_per_minute, keys, created_at, updated_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let values = vec![
-        name.into(),
-        kind.into(),
-        base_url.into(),
-        models.into(),
-        requests_per_minute.into(),
-        keys.into(),
-        created_at.into(),
-        updated_at.into(),
-    ];
-    execute(db, sql, values).await.map(|_| ())
+    Entity::insert(row.into_active_model()).exec_without_returning(db).await.map_err(name_taken)?;
+    Ok(())
 }
 
-/// Stores what has become of one that was as of then; `false`: somebody changed or removed it meanwhile.
+/// Updates a provider that was read as of `as_of`; returns `false` if it was changed or removed since.
 pub async fn update<C: ConnectionTrait>(db: &C, row: AiProviderRow, as_of: Timestamp) -> Result<bool, AppError> {
     let AiProviderRow { name, base_url, models, requests_per_minute, keys, updated_at, .. } = row;
-    let sql = "UPDATE ai_providers SET base_url = $3, models = $4, requests_per_minute = $5, keys = $6, updated_at = $7 \
-               WHERE name = $1 AND updated_at = $2";
-    let values = vec![
-        name.into(),
-        as_of.into(),
-        base_url.into(),
-        models.into(),
-        requests_per_minute.into(),
-        keys.into(),
-        updated_at.into(),
-    ];
-    Ok(execute(db, sql, values).await? > 0)
+    let changed = ActiveModel {
+        base_url: Set(base_url),
+        models: Set(models),
+        requests_per_minute: Set(requests_per_minute),
+        keys: Set(keys),
+        updated_at: Set(updated_at),
+        ..Default::default()
+    };
+    let done = Entity::update_many()
+        .set(changed)
+        .filter(Column::Name.eq(name))
+        .filter(Column::UpdatedAt.eq(as_of))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
-/// `false`: there is no such one.
+/// Deletes a provider; returns `false` if there is none of this name.
 pub async fn delete<C: ConnectionTrait>(db: &C, name: &str) -> Result<bool, AppError> {
-    Ok(execute(db, "DELETE FROM ai_providers WHERE name = $1", vec![name.into()]).await? > 0)
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
-    let done = db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await;
-    done.map(|done| done.rows_affected()).map_err(name_taken)
+    let done = Entity::delete_by_id(name).exec(db).await.map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
 fn name_taken(error: DbErr) -> AppError {

@@ -1,27 +1,25 @@
 //! Boards of conversations and their columns.
 
 use appcore::{AppError, BoardColumnId, ConversationId, Timestamp, view::BoardColumn};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    Set, Value, sea_query::Expr,
+};
 
-use super::{page, raw};
+use super::{raw, single};
+use crate::{
+    constraint::app_error,
+    entity::{board, board_column, task},
+};
 
 #[derive(FromQueryResult)]
 struct Version {
     version: i64,
 }
 
-#[derive(FromQueryResult)]
-struct Column {
-    id: BoardColumnId,
-    conversation_id: ConversationId,
-    name: String,
-    position: String,
-    is_done: bool,
-}
-
-impl From<Column> for BoardColumn {
-    fn from(row: Column) -> Self {
-        let Column { id, conversation_id, name, position, is_done } = row;
+impl From<board_column::Model> for BoardColumn {
+    fn from(row: board_column::Model) -> Self {
+        let board_column::Model { id, conversation_id, name, position, is_done, .. } = row;
         Self { id, conversation_id, name, position, done: is_done }
     }
 }
@@ -36,7 +34,13 @@ pub async fn begin_change<C: ConnectionTrait>(db: &C, id: ConversationId) -> Res
 
 /// Counts `more` changes of a board besides the one that has begun.
 pub async fn count_changes<C: ConnectionTrait>(db: &C, id: ConversationId, more: i64) -> Result<(), AppError> {
-    raw::run(db, "UPDATE boards SET version = version + $2 WHERE conversation_id = $1", [id.into(), more.into()]).await
+    board::Entity::update_many()
+        .col_expr(board::Column::Version, Expr::col(board::Column::Version).add(more))
+        .filter(board::Column::ConversationId.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,47 +49,64 @@ struct NoVersion;
 
 /// How often a board has changed.
 pub async fn version<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<i64, AppError> {
-    let sql = "SELECT version FROM boards WHERE conversation_id = $1";
-    let row: Option<Version> = raw::find_one(db, sql, [id.into()]).await?;
-    Ok(row.map_or(0, |row| row.version))
+    let found = board::Entity::find_by_id(id).one(db).await.map_err(app_error)?;
+    Ok(found.map_or(0, |board| board.version))
 }
-
-const COLUMNS: &str = "SELECT id, conversation_id, name, position, is_done FROM board_columns";
 
 /// The columns of a board, in their order.
 pub async fn columns<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Vec<BoardColumn>, AppError> {
-    let sql = format!("{COLUMNS} WHERE conversation_id = $1 ORDER BY position");
-    let rows: Vec<Column> = raw::find(db, &sql, [id.into()]).await?;
+    let rows = board_column::Entity::find()
+        .filter(board_column::Column::ConversationId.eq(id))
+        .order_by_asc(board_column::Column::Position)
+        .all(db)
+        .await
+        .map_err(app_error)?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
 pub async fn column<C: ConnectionTrait>(db: &C, id: BoardColumnId) -> Result<Option<BoardColumn>, AppError> {
-    let sql = format!("{COLUMNS} WHERE id = $1");
-    let row: Option<Column> = raw::find_one(db, &sql, [id.into()]).await?;
+    let row = board_column::Entity::find_by_id(id).one(db).await.map_err(app_error)?;
     Ok(row.map(Into::into))
 }
 
 pub async fn insert_column<C: ConnectionTrait>(db: &C, column: &BoardColumn, now: Timestamp) -> Result<(), AppError> {
-    let sql = "INSERT INTO board_columns (id, conversation_id, name, position, is_done, created_at) \
-               VALUES ($1, $2, $3, $4, $5, $6)";
     let BoardColumn { id, conversation_id, name, position, done } = column.clone();
-    let values = [id.into(), conversation_id.into(), name.into(), position.into(), done.into(), now.into()];
-    raw::run(db, sql, values).await
+    let row = board_column::ActiveModel {
+        id: Set(id),
+        conversation_id: Set(conversation_id),
+        name: Set(name),
+        position: Set(position),
+        is_done: Set(done),
+        created_at: Set(now),
+    };
+    single::insert(db, row).await
 }
 
 pub async fn update_column<C: ConnectionTrait>(db: &C, column: &BoardColumn) -> Result<(), AppError> {
-    let sql = "UPDATE board_columns SET name = $2, position = $3, is_done = $4 WHERE id = $1";
     let BoardColumn { id, name, position, done, .. } = column.clone();
-    raw::run(db, sql, [id.into(), name.into(), position.into(), done.into()]).await
+    let changed = board_column::ActiveModel {
+        name: Set(name),
+        position: Set(position),
+        is_done: Set(done),
+        ..Default::default()
+    };
+    board_column::Entity::update_many()
+        .set(changed)
+        .filter(board_column::Column::Id.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 pub async fn delete_column<C: ConnectionTrait>(db: &C, id: BoardColumnId) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM board_columns WHERE id = $1", [id.into()]).await
+    board_column::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// How many tasks stand in a column, archived ones among them.
 pub async fn count_in_column<C: ConnectionTrait>(db: &C, id: BoardColumnId) -> Result<u64, AppError> {
-    page::count(db, "FROM tasks WHERE column_id = $1", [id.into()]).await
+    task::Entity::find().filter(task::Column::ColumnId.eq(id)).count(db).await.map_err(app_error)
 }
 
 /// Deletes the boards of conversations; `conversations` is the condition on their ids.

@@ -1,23 +1,16 @@
 //! What people have begun to write: one draft for each conversation and thread, of which the newest counts.
 
-use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, page::PageRequest, view::Draft};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use appcore::{AppError, MessageId, UserId, page::PageRequest, view::Draft};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, Statement, Value,
+};
 use uuid::Uuid;
 
 use super::{access, page};
-use crate::constraint::app_error;
+use crate::{constraint::app_error, entity::draft};
 
-#[derive(FromQueryResult)]
-struct Row {
-    conversation_id: ConversationId,
-    thread_id: Uuid,
-    content: String,
-    reply_to: Option<MessageId>,
-    updated_at: Timestamp,
-}
-
-impl From<Row> for Draft {
-    fn from(row: Row) -> Self {
+impl From<draft::Model> for Draft {
+    fn from(row: draft::Model) -> Self {
         Self {
             conversation_id: row.conversation_id,
             thread_id: Some(row.thread_id).filter(|id| !id.is_nil()).map(MessageId),
@@ -52,16 +45,18 @@ pub async fn put<C: ConnectionTrait>(db: &C, user: UserId, draft: &Draft) -> Res
 
 /// What is stored in the place of a draft.
 pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, like: &Draft) -> Result<Option<Draft>, AppError> {
-    let sql = "SELECT conversation_id, thread_id, content, reply_to, updated_at FROM drafts \
-               WHERE user_id = $1 AND conversation_id = $2 AND thread_id = $3";
-    let values: [Value; 3] = [user.into(), like.conversation_id.into(), place(like).into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(Draft::from))
+    let found = draft::Entity::find_by_id((user, like.conversation_id, place(like))).one(db).await;
+    Ok(found.map_err(app_error)?.map(Draft::from))
 }
 
 /// How many drafts somebody has.
 pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
-    page::count(db, "FROM drafts WHERE user_id = $1 AND content <> ''", [user.into()]).await
+    draft::Entity::find()
+        .filter(draft::Column::UserId.eq(user))
+        .filter(draft::Column::Content.ne(""))
+        .count(db)
+        .await
+        .map_err(app_error)
 }
 
 /// Somebody's drafts where they can still read, the newest first, and how many there are.
@@ -72,13 +67,13 @@ pub async fn list<C: ConnectionTrait>(db: &C, user: UserId, page: PageRequest) -
         access::may_read("c", "$1")
     );
     let sql = format!(
-        "SELECT d.conversation_id, d.thread_id, d.content, d.reply_to, d.updated_at {rows} \
+        "SELECT d.* {rows} \
          ORDER BY d.updated_at DESC, d.conversation_id, d.thread_id LIMIT {} OFFSET {}",
         page.page_size,
         page.offset()
     );
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = draft::Model::find_by_statement(statement).all(db).await.map_err(app_error)?;
     let total = page::count(db, &rows, [user.into()]).await?;
     Ok((found.into_iter().map(Draft::from).collect(), total))
 }

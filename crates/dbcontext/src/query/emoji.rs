@@ -1,21 +1,17 @@
 //! Emoji of workspaces.
 
-use appcore::{AppError, ConversationId, Timestamp, UploadId, UserId, WorkspaceId, page::PageRequest};
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult};
+use appcore::{AppError, ConversationId, UploadId, UserId, WorkspaceId, page::PageRequest};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter,
+    Set,
+};
 
-use super::{page, raw};
-use crate::constraint::{app_error, unique_violation};
-
-/// An emoji, as it is stored.
-#[derive(Clone, Debug, FromQueryResult)]
-pub struct EmojiRow {
-    pub workspace_id: WorkspaceId,
-    pub name: String,
-    pub upload_id: UploadId,
-    /// None: the account was deleted.
-    pub created_by: Option<UserId>,
-    pub created_at: Timestamp,
-}
+use super::raw;
+pub use crate::entity::workspace_emoji::Model as EmojiRow;
+use crate::{
+    constraint::{app_error, unique_violation},
+    entity::workspace_emoji::{ActiveModel, Column, Entity},
+};
 
 /// An emoji with the name of whoever added it.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -29,15 +25,7 @@ const SEEN: &str = "SELECT e.*, u.display_name AS author_name FROM workspace_emo
                     LEFT JOIN users u ON u.id = e.created_by AND NOT u.is_deleted WHERE e.workspace_id = $1";
 
 pub async fn insert<C: ConnectionTrait>(db: &C, row: &EmojiRow) -> Result<(), AppError> {
-    let sql = "INSERT INTO workspace_emoji (workspace_id, name, upload_id, created_by, created_at) VALUES ($1, $2, $3, $4, $5)";
-    let values = vec![
-        row.workspace_id.into(),
-        row.name.clone().into(),
-        row.upload_id.into(),
-        row.created_by.into(),
-        row.created_at.into(),
-    ];
-    db.execute_raw(raw::statement(db, sql, values)).await.map_err(name_taken)?;
+    Entity::insert(row.clone().into_active_model()).exec_without_returning(db).await.map_err(name_taken)?;
     Ok(())
 }
 
@@ -69,7 +57,7 @@ pub async fn list<C: ConnectionTrait>(
 
 /// How many a workspace has.
 pub async fn count<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<u64, AppError> {
-    page::count(db, "FROM workspace_emoji WHERE workspace_id = $1", [id.into()]).await
+    Entity::find().filter(Column::WorkspaceId.eq(id)).count(db).await.map_err(app_error)
 }
 
 /// Whether the workspace of a conversation has one of this name.
@@ -87,9 +75,8 @@ struct UploadOf {
 
 /// Removes one; its picture, where it was there.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str) -> Result<Option<UploadId>, AppError> {
-    let sql = "DELETE FROM workspace_emoji WHERE workspace_id = $1 AND name = $2 RETURNING upload_id";
-    let removed: Option<UploadOf> = raw::find_one(db, sql, vec![id.into(), name.into()]).await?;
-    Ok(removed.map(|of| of.upload_id))
+    let removed = Entity::delete_by_id((id, name.to_owned())).exec_with_returning(db).await.map_err(app_error)?;
+    Ok(removed.map(|emoji| emoji.upload_id))
 }
 
 /// Removes all of a workspace that is no longer there; their pictures.
@@ -102,6 +89,11 @@ pub async fn remove_ended<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result
 
 /// What somebody has added stays, without their name.
 pub async fn forget_author<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
-    let sql = "UPDATE workspace_emoji SET created_by = NULL WHERE created_by = $1";
-    raw::run(db, sql, vec![user.into()]).await
+    Entity::update_many()
+        .set(ActiveModel { created_by: Set(None), ..Default::default() })
+        .filter(Column::CreatedBy.eq(user))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }

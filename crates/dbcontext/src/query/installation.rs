@@ -1,44 +1,38 @@
-//! What is known of the installation as a whole.
+//! Milestones of the installation and their times.
 
 use std::collections::HashMap;
 
 use appcore::{AppError, Timestamp};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, EntityTrait, QuerySelect, Set};
 
-use crate::constraint::app_error;
+use super::single;
+use crate::{
+    constraint::app_error,
+    entity::installation::{ActiveModel, Column, Entity},
+};
 
-/// When an administrator was done setting it up.
+/// An administrator has finished the setup.
 pub const SETUP_FINISHED: &str = "setup_finished";
-/// When a test message was last taken by the mail server.
+/// The mail server has accepted a test message.
 pub const MAIL_TESTED: &str = "mail_tested";
-/// When a provider of models last answered a test question.
+/// An AI provider has answered a test question.
 pub const QUESTION_ANSWERED: &str = "question_answered";
 
-/// When each of these happened.
+/// Last time of each milestone.
 pub async fn times<C: ConnectionTrait>(db: &C) -> Result<HashMap<String, Timestamp>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        name: String,
-        updated_at: Timestamp,
-    }
-    let statement = Statement::from_string(db.get_database_backend(), "SELECT name, updated_at FROM installation");
-    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
-    Ok(rows.into_iter().map(|row| (row.name, row.updated_at)).collect())
+    let columns = Entity::find().select_only().columns([Column::Name, Column::UpdatedAt]);
+    let found: Vec<(String, Timestamp)> = columns.into_tuple().all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().collect())
 }
 
-/// Notes that it happened now.
+/// Records that a milestone was reached.
 pub async fn note<C: ConnectionTrait>(db: &C, name: &str, now: Timestamp) -> Result<(), AppError> {
-    let sql = "INSERT INTO installation (name, value, updated_at) VALUES ($1, '', $2) \
-               ON CONFLICT (name) DO UPDATE SET updated_at = excluded.updated_at";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [name.into(), now.into()]);
-    db.execute_raw(statement).await.map_err(app_error)?;
-    Ok(())
+    let row = ActiveModel { name: Set(name.to_owned()), value: Set(String::new()), updated_at: Set(now) };
+    single::upsert(db, row, [Column::Name], [Column::UpdatedAt]).await
 }
 
-/// Forgets that it happened.
+/// Deletes a milestone.
 pub async fn forget<C: ConnectionTrait>(db: &C, name: &str) -> Result<(), AppError> {
-    let sql = "DELETE FROM installation WHERE name = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [name.into()]);
-    db.execute_raw(statement).await.map_err(app_error)?;
+    Entity::delete_by_id(name).exec(db).await.map_err(app_error)?;
     Ok(())
 }

@@ -3,43 +3,25 @@
 use std::collections::HashMap;
 
 use appcore::{AppError, McpServerId, Timestamp, UserId, page::PageRequest, view::ExportedToolConnection};
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, IntoActiveModel, QueryFilter, QuerySelect,
+    Select, Set, Statement, UpdateMany, Value, sea_query::Expr,
+};
 
-use super::{raw, rows::Rows};
-use crate::constraint::app_error;
-
-/// A connection, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct ConnectionRow {
-    pub user_id: UserId,
-    pub server_id: McpServerId,
-    pub tokens: Vec<u8>,
-    pub is_sealed: bool,
-    /// Of the access token.
-    pub expires_at: Option<Timestamp>,
-    /// The person has to sign in anew.
-    pub is_expired: bool,
-    /// Another one with each change of the tokens.
-    pub version: i64,
-}
+use super::{raw, rows::Rows, single};
+pub use crate::entity::{mcp_client::Model as ClientRow, mcp_connection::Model as ConnectionRow};
+use crate::{
+    constraint::app_error,
+    entity::{
+        mcp_client,
+        mcp_connection::{ActiveModel, Column, Entity},
+    },
+};
 
 /// Tokens that are kept.
 #[derive(Clone, Debug)]
 pub struct NewTokens {
     pub tokens: Vec<u8>,
-    pub is_sealed: bool,
-    pub expires_at: Option<Timestamp>,
-}
-
-/// What Natter is to an authorization server.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct ClientRow {
-    pub server_id: McpServerId,
-    /// Where Natter has registered itself; none: an administrator has entered it.
-    pub issuer: Option<String>,
-    pub redirect_uri: Option<String>,
-    pub client_id: String,
-    pub secret: Option<Vec<u8>>,
     pub is_sealed: bool,
     pub expires_at: Option<Timestamp>,
 }
@@ -78,9 +60,7 @@ pub async fn find<C: ConnectionTrait>(
     user: UserId,
     server: McpServerId,
 ) -> Result<Option<ConnectionRow>, AppError> {
-    let sql = "SELECT user_id, server_id, tokens, is_sealed, expires_at, is_expired, version FROM mcp_connections \
-               WHERE user_id = $1 AND server_id = $2";
-    raw::find_one(db, sql, vec![user.into(), server.into()]).await
+    Entity::find_by_id((user, server)).one(db).await.map_err(app_error)
 }
 
 /// Begins to renew the tokens of this version; `false`: another worker does, or has. A refresh token may be good once.
@@ -90,39 +70,48 @@ pub async fn claim<C: ConnectionTrait>(
     until: Timestamp,
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let sql = "UPDATE mcp_connections SET claimed_until = $4 WHERE user_id = $1 AND server_id = $2 AND version = $3 \
-               AND NOT is_expired AND (claimed_until IS NULL OR claimed_until < $5)";
-    let values = vec![row.user_id.into(), row.server_id.into(), row.version.into(), until.into(), now.into()];
-    Ok(raw::execute(db, sql, values).await? > 0)
+    let claimed = unchanged(row)
+        .set(ActiveModel { claimed_until: Set(Some(until)), ..Default::default() })
+        .filter(Column::IsExpired.eq(false))
+        .filter(Column::ClaimedUntil.is_null().or(Column::ClaimedUntil.lt(now)));
+    Ok(claimed.exec(db).await.map_err(app_error)?.rows_affected > 0)
 }
 
 /// Keeps tokens that were renewed; `false`: the connection is another one by now, or gone.
 pub async fn renew<C: ConnectionTrait>(db: &C, row: &ConnectionRow, new: NewTokens) -> Result<bool, AppError> {
-    let sql = "UPDATE mcp_connections SET tokens = $4, is_sealed = $5, expires_at = $6, claimed_until = NULL, version = version + 1 \
-               WHERE user_id = $1 AND server_id = $2 AND version = $3";
     let NewTokens { tokens, is_sealed, expires_at } = new;
-    let values = vec![
-        row.user_id.into(),
-        row.server_id.into(),
-        row.version.into(),
-        tokens.into(),
-        is_sealed.into(),
-        expires_at.into(),
-    ];
-    Ok(raw::execute(db, sql, values).await? > 0)
+    let renewed = ActiveModel {
+        tokens: Set(tokens),
+        is_sealed: Set(is_sealed),
+        expires_at: Set(expires_at),
+        claimed_until: Set(None),
+        ..Default::default()
+    };
+    let next = Expr::col(Column::Version).add(1);
+    let done = unchanged(row).set(renewed).col_expr(Column::Version, next).exec(db).await.map_err(app_error)?;
+    Ok(done.rows_affected > 0)
+}
+
+/// Update of a connection if its version is still that of `row`.
+fn unchanged(row: &ConnectionRow) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .filter(Column::UserId.eq(row.user_id))
+        .filter(Column::ServerId.eq(row.server_id))
+        .filter(Column::Version.eq(row.version))
 }
 
 /// Leaves the tokens as they are for whoever needs them next.
 pub async fn release<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<(), AppError> {
-    let sql = "UPDATE mcp_connections SET claimed_until = NULL WHERE user_id = $1 AND server_id = $2 AND version = $3";
-    raw::run(db, sql, vec![row.user_id.into(), row.server_id.into(), row.version.into()]).await
+    let released = ActiveModel { claimed_until: Set(None), ..Default::default() };
+    unchanged(row).set(released).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// The tokens of this version are good for nothing: the person has to sign in anew.
 pub async fn expire<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<(), AppError> {
-    let sql = "UPDATE mcp_connections SET is_expired = TRUE, claimed_until = NULL \
-               WHERE user_id = $1 AND server_id = $2 AND version = $3";
-    raw::run(db, sql, vec![row.user_id.into(), row.server_id.into(), row.version.into()]).await
+    let expired = ActiveModel { is_expired: Set(true), claimed_until: Set(None), ..Default::default() };
+    unchanged(row).set(expired).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// What is asked for as well when somebody signs in at a server.
@@ -131,7 +120,7 @@ pub async fn extra_scope<C: ConnectionTrait>(
     user: UserId,
     server: McpServerId,
 ) -> Result<Option<String>, AppError> {
-    extra(db, user, server, "").await
+    extra(db, Entity::find_by_id((user, server))).await
 }
 
 /// [`extra_scope`], locked until the transaction ends.
@@ -140,23 +129,12 @@ pub async fn lock_extra_scope<C: ConnectionTrait>(
     user: UserId,
     server: McpServerId,
 ) -> Result<Option<String>, AppError> {
-    let lock = if db.get_database_backend() == DatabaseBackend::Postgres { " FOR UPDATE" } else { "" };
-    extra(db, user, server, lock).await
+    extra(db, Entity::find_by_id((user, server)).lock_exclusive()).await
 }
 
-async fn extra<C: ConnectionTrait>(
-    db: &C,
-    user: UserId,
-    server: McpServerId,
-    lock: &str,
-) -> Result<Option<String>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        extra_scope: Option<String>,
-    }
-    let sql = format!("SELECT extra_scope FROM mcp_connections WHERE user_id = $1 AND server_id = $2{lock}");
-    let row: Option<Row> = raw::find_one(db, &sql, vec![user.into(), server.into()]).await?;
-    Ok(row.and_then(|row| row.extra_scope))
+async fn extra<C: ConnectionTrait>(db: &C, connection: Select<Entity>) -> Result<Option<String>, AppError> {
+    let scope = connection.select_only().column(Column::ExtraScope).into_tuple::<Option<String>>();
+    Ok(scope.one(db).await.map_err(app_error)?.flatten())
 }
 
 /// Has it be asked for; none: no more than at first. The tokens are good for everything else meanwhile.
@@ -166,26 +144,32 @@ pub async fn want<C: ConnectionTrait>(
     server: McpServerId,
     scope: Option<String>,
 ) -> Result<(), AppError> {
-    let sql = "UPDATE mcp_connections SET extra_scope = $3, lacks_scope = $4 WHERE user_id = $1 AND server_id = $2";
-    let lacks = scope.is_some();
-    raw::run(db, sql, vec![user.into(), server.into(), scope.into(), lacks.into()]).await
+    let wanted = ActiveModel { lacks_scope: Set(scope.is_some()), extra_scope: Set(scope), ..Default::default() };
+    Entity::update_many()
+        .set(wanted)
+        .filter(Column::UserId.eq(user))
+        .filter(Column::ServerId.eq(server))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// Removes a connection; `false`: there is none.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, server: McpServerId) -> Result<bool, AppError> {
-    let sql = "DELETE FROM mcp_connections WHERE user_id = $1 AND server_id = $2";
-    Ok(raw::execute(db, sql, vec![user.into(), server.into()]).await? > 0)
+    Ok(Entity::delete_by_id((user, server)).exec(db).await.map_err(app_error)?.rows_affected > 0)
 }
 
 /// Forgets what somebody has connected.
 pub async fn forget_user<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM mcp_connections WHERE user_id = $1", vec![user.into()]).await
+    Entity::delete_many().filter(Column::UserId.eq(user)).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// Forgets what was connected with a server, and what Natter is to its authorization server.
 pub async fn forget_server<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
-    raw::execute(db, "DELETE FROM mcp_connections WHERE server_id = $1", vec![server.into()]).await?;
-    raw::run(db, "DELETE FROM mcp_clients WHERE server_id = $1", vec![server.into()]).await
+    Entity::delete_many().filter(Column::ServerId.eq(server)).exec(db).await.map_err(app_error)?;
+    remove_client(db, server).await
 }
 
 /// The enabled servers that somebody can connect an account with, or has: those that are offered to them, by name.
@@ -212,22 +196,25 @@ pub async fn list<C: ConnectionTrait>(
 /// What somebody has connected, for their export, by the servers' names. Tokens are no part of it.
 pub async fn exported<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<ExportedToolConnection>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct ExportedConnection {
         server: String,
         connected_at: Timestamp,
         is_expired: bool,
     }
     let sql = "SELECT s.name AS server, c.created_at AS connected_at, (c.is_expired OR c.lacks_scope) AS is_expired \
                FROM mcp_connections c JOIN mcp_servers s ON s.id = c.server_id WHERE c.user_id = $1 ORDER BY s.search_name";
-    let rows: Vec<Row> = raw::find(db, sql, vec![user.into()]).await?;
-    let view = |Row { server, connected_at, is_expired }| ExportedToolConnection { server, connected_at, is_expired };
+    let rows: Vec<ExportedConnection> = raw::find(db, sql, vec![user.into()]).await?;
+    let view = |ExportedConnection { server, connected_at, is_expired }| ExportedToolConnection {
+        server,
+        connected_at,
+        is_expired,
+    };
     Ok(rows.into_iter().map(view).collect())
 }
 
 /// What Natter is to the authorization server of a server.
 pub async fn client<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<Option<ClientRow>, AppError> {
-    let sql = "SELECT server_id, issuer, redirect_uri, client_id, secret, is_sealed, expires_at FROM mcp_clients WHERE server_id = $1";
-    raw::find_one(db, sql, vec![server.into()]).await
+    mcp_client::Entity::find_by_id(server).one(db).await.map_err(app_error)
 }
 
 /// What administrators have entered as the client of these servers.
@@ -251,23 +238,19 @@ pub async fn entered_clients<C: ConnectionTrait>(
 
 /// Keeps it, in place of what was.
 pub async fn put_client<C: ConnectionTrait>(db: &C, row: ClientRow) -> Result<(), AppError> {
-    let sql = "INSERT INTO mcp_clients (server_id, issuer, redirect_uri, client_id, secret, is_sealed, expires_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (server_id) DO UPDATE SET issuer = excluded.issuer, \
-               redirect_uri = excluded.redirect_uri, client_id = excluded.client_id, secret = excluded.secret, \
-               is_sealed = excluded.is_sealed, expires_at = excluded.expires_at";
-    let values = vec![
-        row.server_id.into(),
-        row.issuer.into(),
-        row.redirect_uri.into(),
-        row.client_id.into(),
-        row.secret.into(),
-        row.is_sealed.into(),
-        row.expires_at.into(),
+    let changed = [
+        mcp_client::Column::Issuer,
+        mcp_client::Column::RedirectUri,
+        mcp_client::Column::ClientId,
+        mcp_client::Column::Secret,
+        mcp_client::Column::IsSealed,
+        mcp_client::Column::ExpiresAt,
     ];
-    raw::run(db, sql, values).await
+    single::upsert(db, row.into_active_model(), [mcp_client::Column::ServerId], changed).await
 }
 
 /// Forgets it.
 pub async fn remove_client<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM mcp_clients WHERE server_id = $1", vec![server.into()]).await
+    mcp_client::Entity::delete_by_id(server).exec(db).await.map_err(app_error)?;
+    Ok(())
 }

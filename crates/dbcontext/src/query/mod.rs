@@ -68,6 +68,7 @@ pub mod sections;
 pub mod sessions;
 pub mod shares;
 pub mod signing_keys;
+mod single;
 pub mod subscriptions;
 pub mod tasks;
 pub mod texts;

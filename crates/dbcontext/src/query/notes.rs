@@ -1,37 +1,25 @@
 //! Notes: only their owner sees them.
 
 use appcore::{AppError, NoteId, Timestamp, UserId, view::Note};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
-use super::{page, raw};
+use super::single;
+use crate::{
+    constraint::app_error,
+    entity::note::{ActiveModel, Column, Entity, Model},
+};
 
-#[derive(FromQueryResult)]
-struct Row {
-    id: NoteId,
-    title: String,
-    content: String,
-    pinned: bool,
-    version: i64,
-    created_at: Timestamp,
-    edited_at: Timestamp,
-    updated_at: Timestamp,
-    deleted_at: Option<Timestamp>,
-}
-
-impl From<Row> for Note {
-    fn from(row: Row) -> Self {
-        let Row { id, title, content, pinned, version, created_at, edited_at, updated_at, deleted_at } = row;
+impl From<Model> for Note {
+    fn from(row: Model) -> Self {
+        let Model { user_id: _, id, title, content, pinned, version, created_at, edited_at, updated_at, deleted_at } =
+            row;
         Self { id, title, content, pinned, version, created_at, edited_at, updated_at, deleted_at }
     }
 }
 
-const COLUMNS: &str = "id, title, content, pinned, version, created_at, edited_at, updated_at, deleted_at";
-
 /// A note, also one that is deleted.
 pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: NoteId) -> Result<Option<Note>, AppError> {
-    let sql = format!("SELECT {COLUMNS} FROM notes WHERE user_id = $1 AND id = $2");
-    let found: Option<Row> = raw::find_one(db, &sql, [user.into(), id.into()]).await?;
-    Ok(found.map(Into::into))
+    Ok(Entity::find_by_id((user, id)).one(db).await.map_err(app_error)?.map(Into::into))
 }
 
 /// Some notes that were stored after `since`, in the order in which that was, and how many there are. Without `since` those that are deleted
@@ -43,55 +31,73 @@ pub async fn since<C: ConnectionTrait>(
     most: u64,
     skipped: u64,
 ) -> Result<(Vec<Note>, u64), AppError> {
-    let (rows, values): (_, Vec<Value>) = match since {
-        Some(since) => ("FROM notes WHERE user_id = $1 AND updated_at > $2", vec![user.into(), since.into()]),
-        None => ("FROM notes WHERE user_id = $1 AND deleted_at IS NULL", vec![user.into()]),
+    let which = match since {
+        Some(since) => Column::UpdatedAt.gt(since),
+        None => Column::DeletedAt.is_null(),
     };
-    let sql = format!("SELECT {COLUMNS} {rows} ORDER BY updated_at LIMIT {most} OFFSET {skipped}");
-    let found: Vec<Row> = raw::find(db, &sql, values.clone()).await?;
-    let total = page::count(db, rows, values).await?;
+    let notes = Entity::find().filter(Column::UserId.eq(user)).filter(which);
+    let page = notes.clone().order_by_asc(Column::UpdatedAt).limit(most).offset(skipped);
+    let found = page.all(db).await.map_err(app_error)?;
+    let total = notes.count(db).await.map_err(app_error)?;
     Ok((found.into_iter().map(Into::into).collect(), total))
 }
 
 /// How many notes somebody has.
 pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
-    page::count(db, "FROM notes WHERE user_id = $1 AND deleted_at IS NULL", [user.into()]).await
+    Entity::find()
+        .filter(Column::UserId.eq(user))
+        .filter(Column::DeletedAt.is_null())
+        .count(db)
+        .await
+        .map_err(app_error)
 }
 
 /// When the last change of somebody's notes was stored.
 pub async fn last_change<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<Timestamp>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Last {
-        updated_at: Option<Timestamp>,
-    }
-    let sql = "SELECT MAX(updated_at) AS updated_at FROM notes WHERE user_id = $1";
-    let found: Option<Last> = raw::find_one(db, sql, [user.into()]).await?;
-    Ok(found.and_then(|last| last.updated_at))
+    let last = Entity::find()
+        .filter(Column::UserId.eq(user))
+        .select_only()
+        .column_as(Column::UpdatedAt.max(), "last")
+        .into_tuple::<Option<Timestamp>>()
+        .one(db)
+        .await
+        .map_err(app_error)?;
+    Ok(last.flatten())
 }
 
 /// Stores a note in place of what there is of it.
 pub async fn put<C: ConnectionTrait>(db: &C, user: UserId, note: &Note) -> Result<(), AppError> {
-    let sql = "INSERT INTO notes (user_id, id, title, content, pinned, version, created_at, edited_at, updated_at, deleted_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (user_id, id) DO UPDATE SET title = excluded.title, \
-               content = excluded.content, pinned = excluded.pinned, version = excluded.version, edited_at = excluded.edited_at, \
-               updated_at = excluded.updated_at, deleted_at = excluded.deleted_at";
-    let values = [
-        user.into(),
-        note.id.into(),
-        note.title.clone().into(),
-        note.content.clone().into(),
-        note.pinned.into(),
-        note.version.into(),
-        note.created_at.into(),
-        note.edited_at.into(),
-        note.updated_at.into(),
-        note.deleted_at.into(),
+    let row = ActiveModel {
+        user_id: Set(user),
+        id: Set(note.id),
+        title: Set(note.title.clone()),
+        content: Set(note.content.clone()),
+        pinned: Set(note.pinned),
+        version: Set(note.version),
+        created_at: Set(note.created_at),
+        edited_at: Set(note.edited_at),
+        updated_at: Set(note.updated_at),
+        deleted_at: Set(note.deleted_at),
+    };
+    let changed = [
+        Column::Title,
+        Column::Content,
+        Column::Pinned,
+        Column::Version,
+        Column::EditedAt,
+        Column::UpdatedAt,
+        Column::DeletedAt,
     ];
-    raw::run(db, sql, values).await
+    single::upsert(db, row, [Column::UserId, Column::Id], changed).await
 }
 
 /// Forgets what was deleted before then.
 pub async fn forget<C: ConnectionTrait>(db: &C, user: UserId, before: Timestamp) -> Result<(), AppError> {
-    let sql = "DELETE FROM notes WHERE user_id = $1 AND deleted_at < $2";
-    raw::run(db, sql, [user.into(), before.into()]).await
+    Entity::delete_many()
+        .filter(Column::UserId.eq(user))
+        .filter(Column::DeletedAt.lt(before))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }

@@ -1,15 +1,13 @@
 //! What people look like. The picture is an upload that is kept as long as it is theirs.
 
 use appcore::{AppError, Timestamp, UploadId, UserId, view::UserPicture};
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, Value};
 
-use super::{raw, rows::rounded, users};
-
-#[derive(FromQueryResult)]
-struct Row {
-    user_id: UserId,
-    upload_id: UploadId,
-}
+use super::{raw, rows::rounded, single, users};
+use crate::{
+    constraint::app_error,
+    entity::user_picture::{ActiveModel, Column, Entity, Model},
+};
 
 /// Gives somebody a picture; the one that they had before. Asked within a transaction that holds the person.
 pub async fn set<C: ConnectionTrait>(
@@ -19,16 +17,15 @@ pub async fn set<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<Option<UploadId>, AppError> {
     let before = remove(db, user).await?;
-    let sql = "INSERT INTO user_pictures (user_id, upload_id, created_at) VALUES ($1, $2, $3)";
-    raw::run(db, sql, vec![user.into(), upload.into(), now.into()]).await?;
+    let row = ActiveModel { user_id: Set(user), upload_id: Set(upload), created_at: Set(now) };
+    single::insert(db, row).await?;
     Ok(before)
 }
 
 /// Takes somebody's picture away; which it was, where there was one.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<UploadId>, AppError> {
-    let sql = "DELETE FROM user_pictures WHERE user_id = $1 RETURNING user_id, upload_id";
-    let removed: Option<Row> = raw::find_one(db, sql, vec![user.into()]).await?;
-    Ok(removed.map(|row| row.upload_id))
+    let removed = Entity::delete_by_id(user).exec_with_returning(db).await.map_err(app_error)?;
+    Ok(removed.map(|picture| picture.upload_id))
 }
 
 /// The pictures of those of these people whom `by` may see.
@@ -39,14 +36,13 @@ pub async fn of<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Resul
     }
     let values: Vec<Value> = rounded(&visible).map(Value::from).collect();
     let places: Vec<String> = (1..=values.len()).map(|at| format!("${at}")).collect();
-    let sql = format!("SELECT user_id, upload_id FROM user_pictures WHERE user_id IN ({})", places.join(", "));
-    let found = raw::find::<_, Row>(db, &sql, values).await?;
-    Ok(found.into_iter().map(|Row { user_id, upload_id }| UserPicture { user_id, upload_id }).collect())
+    let sql = format!("SELECT * FROM user_pictures WHERE user_id IN ({})", places.join(", "));
+    let found = raw::find::<_, Model>(db, &sql, values).await?;
+    Ok(found.into_iter().map(|Model { user_id, upload_id, .. }| UserPicture { user_id, upload_id }).collect())
 }
 
 /// Whose picture a file is.
 pub async fn owner<C: ConnectionTrait>(db: &C, upload: UploadId) -> Result<Option<UserId>, AppError> {
-    let sql = "SELECT user_id, upload_id FROM user_pictures WHERE upload_id = $1 LIMIT 1";
-    let found: Option<Row> = raw::find_one(db, sql, vec![upload.into()]).await?;
-    Ok(found.map(|row| row.user_id))
+    let found = Entity::find().filter(Column::UploadId.eq(upload)).one(db).await.map_err(app_error)?;
+    Ok(found.map(|picture| picture.user_id))
 }

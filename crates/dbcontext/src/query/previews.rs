@@ -1,10 +1,14 @@
 //! What links in messages lead to, and who doesn't want that to be shown.
 
 use appcore::{AppError, ConversationId, MessageId, UploadId, UserId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement};
 use uuid::Uuid;
 
-use crate::constraint::app_error;
+use super::single;
+use crate::{
+    constraint::app_error,
+    entity::{disabled_preview, message, message_upload},
+};
 
 /// Whether the links of somebody's messages are previewed in a conversation: neither they nor its workspace have turned that off.
 pub async fn are_on<C: ConnectionTrait>(
@@ -21,34 +25,34 @@ pub async fn are_on<C: ConnectionTrait>(
 
 /// Whether a person or a workspace has them turned on.
 pub async fn is_on<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<bool, AppError> {
-    let sql = "SELECT 1 AS one FROM disabled_previews WHERE subject_id = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [subject.into()]);
-    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_none())
+    Ok(disabled_preview::Entity::find_by_id(subject).one(db).await.map_err(app_error)?.is_none())
 }
 
 /// Turns them on or off for a person or a workspace.
 pub async fn turn<C: ConnectionTrait>(db: &C, subject: Uuid, is_on: bool) -> Result<(), AppError> {
-    let sql = if is_on {
-        "DELETE FROM disabled_previews WHERE subject_id = $1"
+    if is_on {
+        disabled_preview::Entity::delete_by_id(subject).exec(db).await.map_err(app_error)?;
     } else {
-        "INSERT INTO disabled_previews (subject_id) VALUES ($1) ON CONFLICT DO NOTHING"
-    };
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [subject.into()]);
-    db.execute_raw(statement).await.map_err(app_error).map(drop)
+        single::insert_if_absent(db, disabled_preview::ActiveModel { subject_id: Set(subject) }).await?;
+    }
+    Ok(())
 }
 
 /// Puts other previews with a message.
 pub async fn set<C: ConnectionTrait>(db: &C, message: MessageId, previews: Option<String>) -> Result<(), AppError> {
-    let sql = "UPDATE messages SET previews = $2 WHERE id = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [message.into(), previews.into()]);
-    db.execute_raw(statement).await.map_err(app_error).map(drop)
+    message::Entity::update_many()
+        .set(message::ActiveModel { previews: Set(previews), ..Default::default() })
+        .filter(message::Column::Id.eq(message))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// Takes a picture from a message.
 pub async fn detach<C: ConnectionTrait>(db: &C, message: MessageId, upload: UploadId) -> Result<(), AppError> {
-    let sql = "DELETE FROM message_uploads WHERE message_id = $1 AND upload_id = $2";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [message.into(), upload.into()]);
-    db.execute_raw(statement).await.map_err(app_error).map(drop)
+    message_upload::Entity::delete_by_id((message, upload)).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 #[derive(FromQueryResult)]

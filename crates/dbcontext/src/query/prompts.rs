@@ -1,27 +1,21 @@
 //! Prompt templates: one's own, and those that a workspace shares.
 
-use appcore::{AppError, PromptId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::Visibility};
-use sea_orm::{ConnectionTrait, DbErr, FromQueryResult, Statement, Value};
+use appcore::{
+    AppError, PromptId, UserId, WorkspaceId,
+    page::PageRequest,
+    view::{Visibility, WorkspaceRole},
+};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult,
+    IntoActiveModel, PaginatorTrait, QueryFilter, Set, Statement, Value,
+};
 
 use super::members;
-use crate::constraint::{app_error, unique_violation};
-
-/// A prompt, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct PromptRow {
-    pub id: PromptId,
-    pub workspace_id: WorkspaceId,
-    /// None: its author has left, and it is shared.
-    pub created_by: Option<UserId>,
-    pub command: String,
-    pub title: String,
-    /// The title as it is compared.
-    pub search_title: String,
-    pub content: String,
-    pub visibility: String,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-}
+pub use crate::entity::prompt::Model as PromptRow;
+use crate::{
+    constraint::{app_error, unique_violation},
+    entity::prompt::{ActiveModel, Column, Entity},
+};
 
 /// A prompt that somebody may use.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -29,42 +23,27 @@ pub struct SeenPrompt {
     #[sea_orm(nested)]
     pub prompt: PromptRow,
     pub author_name: Option<String>,
-    /// What they are in its workspace.
-    pub role: Option<String>,
+    /// Role of the reader in its workspace.
+    pub role: Option<WorkspaceRole>,
 }
 
 const SEEN: &str = "SELECT p.*, u.display_name AS author_name";
 const PROMPTS: &str = "FROM prompts p LEFT JOIN users u ON u.id = p.created_by AND NOT u.is_deleted";
 
 pub async fn insert<C: ConnectionTrait>(db: &C, row: &PromptRow) -> Result<(), AppError> {
-    let sql = "INSERT INTO prompts (id, workspace_id, created_by, command, title, search_title, content, visibility, created_at, updated_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    execute(db, sql, values(row)).await
+    Entity::insert(row.clone().into_active_model()).exec_without_returning(db).await.map_err(command_taken)?;
+    Ok(())
 }
 
 pub async fn update<C: ConnectionTrait>(db: &C, row: &PromptRow) -> Result<(), AppError> {
-    let sql = "UPDATE prompts SET workspace_id = $2, created_by = $3, command = $4, title = $5, search_title = $6, content = $7, \
-               visibility = $8, created_at = $9, updated_at = $10 WHERE id = $1";
-    execute(db, sql, values(row)).await
-}
-
-fn values(row: &PromptRow) -> Vec<Value> {
-    vec![
-        row.id.into(),
-        row.workspace_id.into(),
-        row.created_by.into(),
-        row.command.clone().into(),
-        row.title.clone().into(),
-        row.search_title.clone().into(),
-        row.content.clone().into(),
-        row.visibility.clone().into(),
-        row.created_at.into(),
-        row.updated_at.into(),
-    ]
+    let changed = ActiveModel { id: NotSet, ..row.clone().into_active_model().reset_all() };
+    Entity::update_many().set(changed).filter(Column::Id.eq(row.id)).exec(db).await.map_err(command_taken)?;
+    Ok(())
 }
 
 pub async fn delete<C: ConnectionTrait>(db: &C, id: PromptId) -> Result<(), AppError> {
-    execute(db, "DELETE FROM prompts WHERE id = $1", vec![id.into()]).await
+    Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// A prompt that `reader` may use.
@@ -109,27 +88,24 @@ pub async fn list<C: ConnectionTrait>(
 
 /// How many a workspace shares, or how many `owner` keeps there.
 pub async fn count<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, owner: Option<UserId>) -> Result<u64, AppError> {
-    let (of, values): (_, Vec<Value>) = match owner {
-        Some(owner) => (
-            "FROM prompts p WHERE p.workspace_id = $1 AND p.visibility = 'private' AND p.created_by = $2",
-            vec![workspace.into(), owner.into()],
-        ),
-        None => ("FROM prompts p WHERE p.workspace_id = $1 AND p.visibility = 'workspace'", vec![workspace.into()]),
+    let prompts = Entity::find().filter(Column::WorkspaceId.eq(workspace));
+    let prompts = match owner {
+        Some(owner) => prompts.filter(Column::Visibility.eq(Visibility::Private)).filter(Column::CreatedBy.eq(owner)),
+        None => prompts.filter(Column::Visibility.eq(Visibility::Workspace)),
     };
-    super::page::count(db, of, values).await
+    prompts.count(db).await.map_err(app_error)
 }
 
 /// Removes what a person kept to themselves; what they shared stays, without their name.
 pub async fn forget_author<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
-    let own = "DELETE FROM prompts WHERE created_by = $1 AND visibility = 'private'";
-    execute(db, own, vec![user.into()]).await?;
-    execute(db, "UPDATE prompts SET created_by = NULL WHERE created_by = $1", vec![user.into()]).await
-}
-
-async fn execute<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<(), AppError> {
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
+    let own = Entity::delete_many().filter(Column::CreatedBy.eq(user));
+    own.filter(Column::Visibility.eq(Visibility::Private)).exec(db).await.map_err(app_error)?;
+    Entity::update_many()
+        .set(ActiveModel { created_by: Set(None), ..Default::default() })
+        .filter(Column::CreatedBy.eq(user))
+        .exec(db)
         .await
-        .map_err(command_taken)?;
+        .map_err(app_error)?;
     Ok(())
 }
 

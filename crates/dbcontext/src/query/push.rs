@@ -1,15 +1,22 @@
 //! Devices that are woken, and the key by which push services know this server.
 
 use appcore::{AppError, ConversationId, NotificationId, SessionId, Timestamp, UserId};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set};
 use uuid::Uuid;
 
 use super::{
     notifications::Told,
     raw,
     rows::{Column, Rows},
+    single,
 };
-use crate::constraint::app_error;
+use crate::{
+    constraint::app_error,
+    entity::{notification, push_key, push_subscription},
+};
+
+/// Id of the only row of `push_keys`.
+const KEY_ID: i32 = 1;
 
 /// A device that asked to be woken.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -28,19 +35,23 @@ pub async fn subscribe<C: ConnectionTrait>(
     now: Timestamp,
     most: u32,
 ) -> Result<(), AppError> {
-    let sql = "INSERT INTO push_subscriptions (id, user_id, session_id, endpoint, p256dh, auth, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-               ON CONFLICT (endpoint) DO UPDATE SET user_id = excluded.user_id, session_id = excluded.session_id, p256dh = excluded.p256dh, \
-               auth = excluded.auth, created_at = excluded.created_at";
-    let values = vec![
-        new.id.into(),
-        user.into(),
-        session.into(),
-        new.endpoint.as_str().into(),
-        new.p256dh.clone().into(),
-        new.auth.clone().into(),
-        now.into(),
+    let row = push_subscription::ActiveModel {
+        id: Set(new.id),
+        user_id: Set(user),
+        session_id: Set(session),
+        endpoint: Set(new.endpoint.clone()),
+        p256dh: Set(new.p256dh.clone()),
+        auth: Set(new.auth.clone()),
+        created_at: Set(now),
+    };
+    let changed = [
+        push_subscription::Column::UserId,
+        push_subscription::Column::SessionId,
+        push_subscription::Column::P256dh,
+        push_subscription::Column::Auth,
+        push_subscription::Column::CreatedAt,
     ];
-    raw::execute(db, sql, values).await?;
+    single::upsert(db, row, [push_subscription::Column::Endpoint], changed).await?;
     let sql = format!(
         "DELETE FROM push_subscriptions WHERE user_id = $1 AND id NOT IN \
          (SELECT id FROM push_subscriptions WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT {most})"
@@ -50,13 +61,19 @@ pub async fn subscribe<C: ConnectionTrait>(
 
 /// `false` when somebody has no such device.
 pub async fn unsubscribe<C: ConnectionTrait>(db: &C, user: UserId, endpoint: &str) -> Result<bool, AppError> {
-    let sql = "DELETE FROM push_subscriptions WHERE user_id = $1 AND endpoint = $2";
-    Ok(raw::execute(db, sql, vec![user.into(), endpoint.into()]).await? > 0)
+    let done = push_subscription::Entity::delete_many()
+        .filter(push_subscription::Column::UserId.eq(user))
+        .filter(push_subscription::Column::Endpoint.eq(endpoint))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
 /// Forgets a device that is no longer there.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM push_subscriptions WHERE id = $1", vec![id.into()]).await
+    push_subscription::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// Somebody's devices that are signed in.
@@ -69,19 +86,26 @@ pub async fn of<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Res
 /// Those of these people who have a device.
 pub async fn who<C: ConnectionTrait>(db: &C, people: &[UserId]) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Subscriber {
         user_id: UserId,
     }
     let asked = Rows::ids(db.get_database_backend(), people.iter().map(|id| id.0));
     let sql = format!("SELECT DISTINCT p.user_id FROM {} JOIN push_subscriptions p ON p.user_id = w.id", asked.table());
-    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = Subscriber::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| row.user_id).collect())
 }
 
 /// Notes that a notification has woken somebody; `false` where it is read or gone.
 pub async fn note_pushed<C: ConnectionTrait>(db: &C, user: UserId, id: NotificationId) -> Result<bool, AppError> {
-    let sql = "UPDATE notifications SET pushed = TRUE WHERE user_id = $1 AND id = $2 AND read_at IS NULL";
-    Ok(raw::execute(db, sql, vec![user.into(), id.into()]).await? > 0)
+    let done = notification::Entity::update_many()
+        .set(notification::ActiveModel { pushed: Set(true), ..Default::default() })
+        .filter(notification::Column::UserId.eq(user))
+        .filter(notification::Column::Id.eq(id))
+        .filter(notification::Column::ReadAt.is_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
 /// A conversation of which something has woken somebody that is read by now, or gone.
@@ -104,25 +128,37 @@ pub async fn woken<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<Vec<Woke
 }
 
 /// The key by which push services know this server.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug)]
 pub struct StoredKey {
     pub private_key: Vec<u8>,
     pub is_sealed: bool,
 }
 
 pub async fn key<C: ConnectionTrait>(db: &C) -> Result<Option<StoredKey>, AppError> {
-    let sql = "SELECT private_key, is_sealed FROM push_keys WHERE id = 1";
-    raw::find_one(db, sql, vec![]).await
+    let found = push_key::Entity::find_by_id(KEY_ID).one(db).await.map_err(app_error)?;
+    Ok(found.map(|key| StoredKey { private_key: key.private_key, is_sealed: key.is_sealed }))
 }
 
 /// Stores the key, unless there is one.
 pub async fn store_key<C: ConnectionTrait>(db: &C, key: StoredKey, public_key: &str) -> Result<(), AppError> {
-    let sql = "INSERT INTO push_keys (id, private_key, is_sealed, public_key) VALUES (1, $1, $2, $3) ON CONFLICT (id) DO NOTHING";
-    raw::run(db, sql, vec![key.private_key.into(), key.is_sealed.into(), public_key.into()]).await
+    let row = push_key::ActiveModel {
+        id: Set(KEY_ID),
+        private_key: Set(key.private_key),
+        is_sealed: Set(key.is_sealed),
+        public_key: Set(public_key.to_owned()),
+    };
+    single::insert_if_absent(db, row).await?;
+    Ok(())
 }
 
 /// Puts the sealed form of the key in the place of the clear one.
 pub async fn seal_key<C: ConnectionTrait>(db: &C, sealed: Vec<u8>) -> Result<(), AppError> {
-    let sql = "UPDATE push_keys SET private_key = $1, is_sealed = TRUE WHERE id = 1 AND NOT is_sealed";
-    raw::run(db, sql, vec![sealed.into()]).await
+    push_key::Entity::update_many()
+        .set(push_key::ActiveModel { private_key: Set(sealed), is_sealed: Set(true), ..Default::default() })
+        .filter(push_key::Column::Id.eq(KEY_ID))
+        .filter(push_key::Column::IsSealed.eq(false))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }

@@ -1,54 +1,43 @@
 //! Reminders of messages: only those who asked for them see them.
 
-use appcore::{AppError, MessageId, ReminderId, Timestamp, UserId, page::PageRequest, view};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use appcore::{AppError, ReminderId, Timestamp, UserId, page::PageRequest, view};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter, Statement,
+};
 
 use super::{
     access,
     messages::{NAMED, NamedMessage},
-    page, raw,
+    page, single,
 };
-use crate::constraint::app_error;
-
-/// A reminder, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct ReminderRow {
-    pub id: ReminderId,
-    pub user_id: UserId,
-    pub message_id: MessageId,
-    pub at: Timestamp,
-    pub note: Option<String>,
-    pub created_at: Timestamp,
-}
+pub use crate::entity::reminder::Model as ReminderRow;
+use crate::{
+    constraint::app_error,
+    entity::reminder::{Column, Entity},
+};
 
 pub async fn insert<C: ConnectionTrait>(db: &C, row: ReminderRow) -> Result<(), AppError> {
-    let sql = "INSERT INTO reminders (id, user_id, message_id, at, note, created_at) VALUES ($1, $2, $3, $4, $5, $6)";
-    let values = vec![
-        row.id.into(),
-        row.user_id.into(),
-        row.message_id.into(),
-        row.at.into(),
-        row.note.into(),
-        row.created_at.into(),
-    ];
-    raw::run(db, sql, values).await
+    single::insert(db, row.into_active_model()).await
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: ReminderId) -> Result<Option<ReminderRow>, AppError> {
-    let sql = "SELECT * FROM reminders WHERE id = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    ReminderRow::find_by_statement(statement).one(db).await.map_err(app_error)
+    Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
 /// `false` where somebody has no such reminder.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ReminderId) -> Result<bool, AppError> {
-    let sql = "DELETE FROM reminders WHERE id = $1 AND user_id = $2";
-    Ok(raw::execute(db, sql, vec![id.into(), user.into()]).await? > 0)
+    let done = Entity::delete_many()
+        .filter(Column::Id.eq(id))
+        .filter(Column::UserId.eq(user))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
 /// How many somebody has.
 pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
-    page::count(db, "FROM reminders WHERE user_id = $1", [user.into()]).await
+    Entity::find().filter(Column::UserId.eq(user)).count(db).await.map_err(app_error)
 }
 
 #[derive(FromQueryResult)]

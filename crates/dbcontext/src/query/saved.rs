@@ -1,14 +1,19 @@
 //! Messages that people keep for themselves: only they see which.
 
 use appcore::{AppError, MessageId, Timestamp, UserId, page::PageRequest, view};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, Set, Statement,
+};
 
 use super::{
     access,
     messages::{NAMED, NamedMessage},
-    page,
+    page, single,
 };
-use crate::constraint::app_error;
+use crate::{
+    constraint::app_error,
+    entity::saved_message::{ActiveModel, Column, Entity},
+};
 
 /// Saves a message; `false` when it is saved already.
 pub async fn insert<C: ConnectionTrait>(
@@ -17,28 +22,24 @@ pub async fn insert<C: ConnectionTrait>(
     message: MessageId,
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let sql = "INSERT INTO saved_messages (user_id, message_id, saved_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    let values = [user.into(), message.into(), now.into()];
-    let done = db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await;
-    Ok(done.map_err(app_error)?.rows_affected() > 0)
+    let row = ActiveModel { user_id: Set(user), message_id: Set(message), saved_at: Set(now) };
+    single::insert_if_absent(db, row).await
 }
 
 /// `false` when it was not saved.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, message: MessageId) -> Result<bool, AppError> {
-    let sql = "DELETE FROM saved_messages WHERE user_id = $1 AND message_id = $2";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), message.into()]);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
+    let done = Entity::delete_by_id((user, message)).exec(db).await.map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
 /// Whether somebody has saved a message.
 pub async fn is_saved<C: ConnectionTrait>(db: &C, user: UserId, message: MessageId) -> Result<bool, AppError> {
-    let rows = "FROM saved_messages WHERE user_id = $1 AND message_id = $2";
-    Ok(page::count(db, rows, [user.into(), message.into()]).await? > 0)
+    Ok(Entity::find_by_id((user, message)).one(db).await.map_err(app_error)?.is_some())
 }
 
 /// How many messages somebody has saved.
 pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
-    page::count(db, "FROM saved_messages WHERE user_id = $1", [user.into()]).await
+    Entity::find().filter(Column::UserId.eq(user)).count(db).await.map_err(app_error)
 }
 
 #[derive(FromQueryResult)]

@@ -1,55 +1,36 @@
 //! Messages that are sent later: only their senders see them.
 
 use appcore::{AppError, ConversationId, ScheduledId, Timestamp, UploadId, UserId, page::PageRequest};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter, Set,
+    Statement, Value,
+};
 
-use super::{access, page, raw};
-use crate::constraint::app_error;
-
-/// A message that is sent later, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct ScheduledRow {
-    pub id: ScheduledId,
-    pub user_id: UserId,
-    pub conversation_id: ConversationId,
-    pub client_id: String,
-    /// What it says and where, as JSON.
-    pub payload: String,
-    pub send_at: Timestamp,
-    pub created_at: Timestamp,
-    /// Since when it is on its way.
-    pub sending_at: Option<Timestamp>,
-    /// Why it was not sent.
-    pub failure: Option<String>,
-    pub failure_message: Option<String>,
-}
+use super::{access, page, raw, single};
+pub use crate::entity::scheduled_message::Model as ScheduledRow;
+use crate::{
+    constraint::app_error,
+    entity::{
+        scheduled_message::{ActiveModel, Column, Entity},
+        scheduled_upload,
+    },
+};
 
 /// Stores a message; `false` where that sender has one with the same `client_id` there.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: ScheduledRow, uploads: &[UploadId]) -> Result<bool, AppError> {
     let id = row.id;
-    let sql = "INSERT INTO scheduled_messages (id, user_id, conversation_id, client_id, payload, send_at, created_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-    let values = vec![
-        id.into(),
-        row.user_id.into(),
-        row.conversation_id.into(),
-        row.client_id.into(),
-        row.payload.into(),
-        row.send_at.into(),
-        row.created_at.into(),
-    ];
-    if raw::execute(db, sql, values).await? == 0 {
+    if !single::insert_if_absent(db, row.into_active_model()).await? {
         return Ok(false);
     }
     for upload in uploads {
-        let sql = "INSERT INTO scheduled_uploads (scheduled_id, upload_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        raw::execute(db, sql, vec![id.into(), (*upload).into()]).await?;
+        let attached = scheduled_upload::ActiveModel { scheduled_id: Set(id), upload_id: Set(*upload) };
+        single::insert_if_absent(db, attached).await?;
     }
     Ok(true)
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<Option<ScheduledRow>, AppError> {
-    one(db, "SELECT * FROM scheduled_messages WHERE id = $1", vec![id.into()]).await
+    Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
 /// The one with that `client_id`.
@@ -59,13 +40,18 @@ pub async fn find_same<C: ConnectionTrait>(
     conversation: ConversationId,
     client_id: &str,
 ) -> Result<Option<ScheduledRow>, AppError> {
-    let sql = "SELECT * FROM scheduled_messages WHERE user_id = $1 AND conversation_id = $2 AND client_id = $3";
-    one(db, sql, vec![user.into(), conversation.into(), client_id.into()]).await
+    Entity::find()
+        .filter(Column::UserId.eq(user))
+        .filter(Column::ConversationId.eq(conversation))
+        .filter(Column::ClientId.eq(client_id))
+        .one(db)
+        .await
+        .map_err(app_error)
 }
 
 /// How many somebody has.
 pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
-    page::count(db, "FROM scheduled_messages WHERE user_id = $1", [user.into()]).await
+    Entity::find().filter(Column::UserId.eq(user)).count(db).await.map_err(app_error)
 }
 
 /// Somebody's, where they can still read, those that are sent first before the others; and how many there are.
@@ -99,9 +85,22 @@ pub async fn change<C: ConnectionTrait>(
     payload: String,
     send_at: Timestamp,
 ) -> Result<Option<ScheduledRow>, AppError> {
-    let sql = "UPDATE scheduled_messages SET payload = $3, send_at = $4, failure = NULL, failure_message = NULL \
-               WHERE id = $1 AND user_id = $2 AND sending_at IS NULL RETURNING *";
-    one(db, sql, vec![id.into(), user.into(), payload.into(), send_at.into()]).await
+    let changed = ActiveModel {
+        payload: Set(payload),
+        send_at: Set(send_at),
+        failure: Set(None),
+        failure_message: Set(None),
+        ..Default::default()
+    };
+    let found = Entity::update_many()
+        .set(changed)
+        .filter(Column::Id.eq(id))
+        .filter(Column::UserId.eq(user))
+        .filter(Column::SendingAt.is_null())
+        .exec_with_returning(db)
+        .await
+        .map_err(app_error)?;
+    Ok(found.into_iter().next())
 }
 
 /// Takes one whose time has come, so that it can't be changed any more. One that was taken before is taken again: whoever had it died.
@@ -112,13 +111,18 @@ pub async fn take<C: ConnectionTrait>(
 ) -> Result<Option<ScheduledRow>, AppError> {
     let sql = "UPDATE scheduled_messages SET sending_at = COALESCE(sending_at, $2) \
                WHERE id = $1 AND send_at <= $2 AND failure IS NULL RETURNING *";
-    one(db, sql, vec![id.into(), now.into()]).await
+    raw::find_one(db, sql, [id.into(), now.into()]).await
 }
 
 /// It waits again, so it can be changed.
 pub async fn release<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<(), AppError> {
-    let sql = "UPDATE scheduled_messages SET sending_at = NULL WHERE id = $1";
-    raw::run(db, sql, vec![id.into()]).await
+    Entity::update_many()
+        .set(ActiveModel { sending_at: Set(None), ..Default::default() })
+        .filter(Column::Id.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// It was not sent, and says why.
@@ -128,15 +132,26 @@ pub async fn fail<C: ConnectionTrait>(
     code: &str,
     message: &str,
 ) -> Result<Option<ScheduledRow>, AppError> {
-    let sql =
-        "UPDATE scheduled_messages SET sending_at = NULL, failure = $2, failure_message = $3 WHERE id = $1 RETURNING *";
-    one(db, sql, vec![id.into(), code.into(), message.into()]).await
+    let failed = ActiveModel {
+        sending_at: Set(None),
+        failure: Set(Some(code.to_owned())),
+        failure_message: Set(Some(message.to_owned())),
+        ..Default::default()
+    };
+    let found = Entity::update_many().set(failed).filter(Column::Id.eq(id)).exec_with_returning(db).await;
+    Ok(found.map_err(app_error)?.into_iter().next())
 }
 
 /// Removes one that is not on its way; `false` where it is, or is not there.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ScheduledId) -> Result<bool, AppError> {
-    let sql = "DELETE FROM scheduled_messages WHERE id = $1 AND user_id = $2 AND sending_at IS NULL";
-    if raw::execute(db, sql, vec![id.into(), user.into()]).await? == 0 {
+    let done = Entity::delete_many()
+        .filter(Column::Id.eq(id))
+        .filter(Column::UserId.eq(user))
+        .filter(Column::SendingAt.is_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    if done.rows_affected == 0 {
         return Ok(false);
     }
     release_uploads(db, id).await.map(|()| true)
@@ -144,15 +159,15 @@ pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ScheduledId) -
 
 /// It was sent, or can't be sent any more.
 pub async fn forget<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<(), AppError> {
-    raw::execute(db, "DELETE FROM scheduled_messages WHERE id = $1", vec![id.into()]).await?;
+    Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
     release_uploads(db, id).await
 }
 
 async fn release_uploads<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM scheduled_uploads WHERE scheduled_id = $1", vec![id.into()]).await
-}
-
-async fn one<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Option<ScheduledRow>, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    ScheduledRow::find_by_statement(statement).one(db).await.map_err(app_error)
+    scheduled_upload::Entity::delete_many()
+        .filter(scheduled_upload::Column::ScheduledId.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }

@@ -4,60 +4,46 @@ use appcore::{
     AppError, ConversationId, SectionId, UserId,
     view::{ExportedSection, Section},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select, Set,
+};
 
-use super::raw;
-use crate::constraint::app_error;
-
-#[derive(FromQueryResult)]
-struct Row {
-    id: SectionId,
-    name: String,
-    position: i64,
-}
+use super::{raw, single};
+use crate::{
+    constraint::app_error,
+    entity::{
+        conversation_member,
+        section::{ActiveModel, Column, Entity},
+    },
+};
 
 /// A person's sections, in their order.
 pub async fn of<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Section>, AppError> {
-    let sql = "SELECT id, name, position FROM sections WHERE user_id = $1 ORDER BY position, id";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
-    Ok(rows.into_iter().map(|row| Section { id: row.id, name: row.name, position: row.position }).collect())
+    let columns = in_order(user).select_only().columns([Column::Id, Column::Name, Column::Position]);
+    let rows: Vec<(SectionId, String, i64)> = columns.into_tuple().all(db).await.map_err(app_error)?;
+    Ok(rows.into_iter().map(|(id, name, position)| Section { id, name, position }).collect())
 }
 
 /// A person's sections for their export, in their order.
 pub async fn exported<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<ExportedSection>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        name: String,
-        instructions: String,
-    }
-    let sql = "SELECT name, instructions FROM sections WHERE user_id = $1 ORDER BY position, id";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = in_order(user).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| ExportedSection { name: row.name, instructions: row.instructions }).collect())
+}
+
+fn in_order(user: UserId) -> Select<Entity> {
+    Entity::find().filter(Column::UserId.eq(user)).order_by_asc(Column::Position).order_by_asc(Column::Id)
 }
 
 /// Whose section it is.
 pub async fn owner<C: ConnectionTrait>(db: &C, id: SectionId) -> Result<Option<UserId>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        user_id: UserId,
-    }
-    let sql = "SELECT user_id FROM sections WHERE id = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    let found = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
-    Ok(found.map(|row| row.user_id))
-}
-
-#[derive(FromQueryResult)]
-struct Told {
-    instructions: String,
+    let owner = Entity::find_by_id(id).select_only().column(Column::UserId).into_tuple();
+    owner.one(db).await.map_err(app_error)
 }
 
 /// What assistants keep to in a person's section; `None` where they have no such section.
 pub async fn instructions<C: ConnectionTrait>(db: &C, user: UserId, id: SectionId) -> Result<Option<String>, AppError> {
-    let sql = "SELECT instructions FROM sections WHERE id = $1 AND user_id = $2";
-    told(db, sql, vec![id.into(), user.into()]).await
+    let own = Entity::find_by_id(id).filter(Column::UserId.eq(user));
+    own.select_only().column(Column::Instructions).into_tuple().one(db).await.map_err(app_error)
 }
 
 /// What assistants keep to in the section in which a person has this conversation; empty where there is nothing.
@@ -66,9 +52,14 @@ pub async fn instructions_in<C: ConnectionTrait>(
     user: UserId,
     conversation: ConversationId,
 ) -> Result<String, AppError> {
+    #[derive(FromQueryResult)]
+    struct Instructions {
+        instructions: String,
+    }
     let sql = "SELECT s.instructions FROM conversation_members m JOIN sections s ON s.id = m.section_id AND s.user_id = m.user_id \
                WHERE m.conversation_id = $1 AND m.user_id = $2 AND NOT m.is_deleted";
-    Ok(told(db, sql, vec![conversation.into(), user.into()]).await?.unwrap_or_default())
+    let found: Option<Instructions> = raw::find_one(db, sql, [conversation.into(), user.into()]).await?;
+    Ok(found.map(|section| section.instructions).unwrap_or_default())
 }
 
 /// `false` where they have no such section.
@@ -78,32 +69,49 @@ pub async fn set_instructions<C: ConnectionTrait>(
     id: SectionId,
     instructions: &str,
 ) -> Result<bool, AppError> {
-    let sql = "UPDATE sections SET instructions = $3 WHERE id = $1 AND user_id = $2";
-    let values: Vec<Value> = vec![id.into(), user.into(), instructions.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
+    let changed = ActiveModel { instructions: Set(instructions.to_owned()), ..Default::default() };
+    change(db, user, id, changed).await
 }
 
-async fn told<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Option<String>, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(Told::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.instructions))
+/// Updates a section of this user; returns `false` if there is none.
+async fn change<C: ConnectionTrait>(
+    db: &C,
+    user: UserId,
+    id: SectionId,
+    changed: ActiveModel,
+) -> Result<bool, AppError> {
+    let own = Entity::update_many().set(changed).filter(Column::Id.eq(id)).filter(Column::UserId.eq(user));
+    Ok(own.exec(db).await.map_err(app_error)?.rows_affected > 0)
 }
 
 pub async fn insert<C: ConnectionTrait>(db: &C, user: UserId, section: &Section) -> Result<(), AppError> {
-    let sql = "INSERT INTO sections (id, user_id, name, position) VALUES ($1, $2, $3, $4)";
-    let values = [section.id.into(), user.into(), section.name.clone().into(), section.position.into()];
-    raw::run(db, sql, values).await
+    let row = ActiveModel {
+        id: Set(section.id),
+        user_id: Set(user),
+        name: Set(section.name.clone()),
+        position: Set(section.position),
+        ..Default::default()
+    };
+    single::insert(db, row).await
 }
 
 pub async fn update<C: ConnectionTrait>(db: &C, user: UserId, section: &Section) -> Result<(), AppError> {
-    let sql = "UPDATE sections SET name = $3, position = $4 WHERE id = $1 AND user_id = $2";
-    let values = [section.id.into(), user.into(), section.name.clone().into(), section.position.into()];
-    raw::run(db, sql, values).await
+    let changed =
+        ActiveModel { name: Set(section.name.clone()), position: Set(section.position), ..Default::default() };
+    change(db, user, section.id, changed).await?;
+    Ok(())
 }
 
 /// Removes a section; what was in it is in none.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: SectionId) -> Result<(), AppError> {
-    let sql = "UPDATE conversation_members SET section_id = NULL WHERE user_id = $1 AND section_id = $2";
-    raw::run(db, sql, vec![user.into(), id.into()]).await?;
-    raw::run(db, "DELETE FROM sections WHERE user_id = $1 AND id = $2", vec![user.into(), id.into()]).await
+    conversation_member::Entity::update_many()
+        .set(conversation_member::ActiveModel { section_id: Set(None), ..Default::default() })
+        .filter(conversation_member::Column::UserId.eq(user))
+        .filter(conversation_member::Column::SectionId.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    let own = Entity::delete_many().filter(Column::UserId.eq(user)).filter(Column::Id.eq(id));
+    own.exec(db).await.map_err(app_error)?;
+    Ok(())
 }

@@ -5,20 +5,21 @@ use appcore::{
     access::is_insider,
     view::{MessageStatus, SenderKind, WorkspaceRole},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, Set};
 
 use super::{
     messages::IN_MAIN_LINE,
     raw,
     rows::{Column, Rows},
+    single,
 };
-use crate::constraint::app_error;
+use crate::{constraint::app_error, entity::chat_share};
 
 /// A message as it was when it was shared: which one, and its version.
 pub type SharedVersion = (MessageId, i64);
 
 /// A chat that is shared, for who shares it.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug)]
 pub struct ShareRow {
     pub id: ShareId,
     pub messages: String,
@@ -53,7 +54,7 @@ pub async fn shown<C: ConnectionTrait>(
     most: usize,
 ) -> Result<Vec<SharedVersion>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct ShownVersion {
         id: MessageId,
         version: i64,
     }
@@ -65,14 +66,19 @@ pub async fn shown<C: ConnectionTrait>(
         MessageStatus::Streaming,
         MessageStatus::Failed
     );
-    let rows: Vec<Row> = raw::find(db, &sql, vec![conversation.into()]).await?;
+    let rows: Vec<ShownVersion> = raw::find(db, &sql, vec![conversation.into()]).await?;
     Ok(rows.into_iter().map(|row| (row.id, row.version)).collect())
 }
 
 /// How a chat is shared; `None`: it isn't.
 pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<ShareRow>, AppError> {
-    let sql = "SELECT s.id, s.messages, s.created_at, s.updated_at FROM chat_shares s WHERE s.conversation_id = $1";
-    raw::find_one(db, sql, vec![id.into()]).await
+    let found = chat_share::Entity::find_by_id(id).one(db).await.map_err(app_error)?;
+    Ok(found.map(|chat_share::Model { id, messages, created_at, updated_at, .. }| ShareRow {
+        id,
+        messages,
+        created_at,
+        updated_at,
+    }))
 }
 
 /// Shares a chat by this link, or, where it has one, shows these messages by that.
@@ -83,15 +89,22 @@ pub async fn put<C: ConnectionTrait>(
     messages: String,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let sql = "INSERT INTO chat_shares (conversation_id, id, user_id, messages, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5) \
-               ON CONFLICT (conversation_id) DO UPDATE SET messages = excluded.messages, updated_at = excluded.updated_at";
-    let values = vec![conversation.into(), id.into(), user.into(), messages.into(), now.into()];
-    raw::run(db, sql, values).await
+    let row = chat_share::ActiveModel {
+        conversation_id: Set(conversation),
+        id: Set(id),
+        user_id: Set(user),
+        messages: Set(messages),
+        created_at: Set(now),
+        updated_at: Set(now),
+    };
+    let changed = [chat_share::Column::Messages, chat_share::Column::UpdatedAt];
+    single::upsert(db, row, [chat_share::Column::ConversationId], changed).await
 }
 
 /// Nobody reads it by its link any more.
 pub async fn remove<C: ConnectionTrait>(db: &C, conversation: ConversationId) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM chat_shares WHERE conversation_id = $1", vec![conversation.into()]).await
+    chat_share::Entity::delete_by_id(conversation).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// A chat that is shared, for a member of its workspace who is no guest there. It goes with the chat, and with its owner's part in the workspace.

@@ -35,7 +35,7 @@ pub fn row_bytes(texts: &[&str]) -> i64 {
 /// Bytes of all texts of a person.
 pub async fn bytes_of<C: ConnectionTrait>(db: &C, owner: UserId) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Size {
         bytes: i64,
     }
     let of_table = |(table, owner, columns): &(&str, &str, &[&str])| {
@@ -45,6 +45,6 @@ pub async fn bytes_of<C: ConnectionTrait>(db: &C, owner: UserId) -> Result<i64, 
     };
     let tables = TABLES.iter().map(of_table).collect::<Vec<_>>().join(" UNION ALL ");
     let sql = format!("SELECT CAST(SUM(bytes) AS BIGINT) AS bytes FROM ({tables}) AS texts");
-    let row: Option<Row> = raw::find_one(db, &sql, [owner.into()]).await?;
+    let row: Option<Size> = raw::find_one(db, &sql, [owner.into()]).await?;
     Ok(row.map_or(0, |row| row.bytes))
 }

@@ -1,10 +1,13 @@
 //! Which tools somebody lets an assistant call without being asked again.
 
 use appcore::{AppError, AssistantId, McpServerId, Timestamp, ToolPermissionId, UserId, page::PageRequest, view};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement, Value};
 
-use super::{raw, workspace_tools::SERVER_NAME};
-use crate::constraint::app_error;
+use super::{single, workspace_tools::SERVER_NAME};
+use crate::{
+    constraint::app_error,
+    entity::tool_permission::{ActiveModel, Column, Entity, Model},
+};
 
 /// A permission that is given.
 #[derive(Clone, Debug)]
@@ -19,7 +22,7 @@ pub struct NewPermission {
 }
 
 /// A tool that may be called.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, FromQueryResult)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Permitted {
     pub server_id: McpServerId,
     pub tool: String,
@@ -40,27 +43,25 @@ struct Shown {
 
 /// Gives it, or gives it anew for a tool that was changed.
 pub async fn put<C: ConnectionTrait>(db: &C, new: &NewPermission, now: Timestamp) -> Result<(), AppError> {
-    let sql = "INSERT INTO tool_permissions (id, user_id, assistant_id, server_id, tool, title, digest, created_at) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (user_id, assistant_id, server_id, tool) \
-               DO UPDATE SET title = excluded.title, digest = excluded.digest, created_at = excluded.created_at";
-    let values = vec![
-        ToolPermissionId::new().into(),
-        new.user_id.into(),
-        new.assistant_id.into(),
-        new.server_id.into(),
-        new.tool.clone().into(),
-        new.title.clone().into(),
-        new.digest.clone().into(),
-        now.into(),
-    ];
-    raw::run(db, sql, values).await
+    let row = ActiveModel {
+        id: Set(ToolPermissionId::new()),
+        user_id: Set(new.user_id),
+        assistant_id: Set(new.assistant_id),
+        server_id: Set(new.server_id),
+        tool: Set(new.tool.clone()),
+        title: Set(new.title.clone()),
+        digest: Set(new.digest.clone()),
+        created_at: Set(now),
+    };
+    let key = [Column::UserId, Column::AssistantId, Column::ServerId, Column::Tool];
+    single::upsert(db, row, key, [Column::Title, Column::Digest, Column::CreatedAt]).await
 }
 
 /// What an assistant may call for somebody.
 pub async fn of<C: ConnectionTrait>(db: &C, user: UserId, assistant: AssistantId) -> Result<Vec<Permitted>, AppError> {
-    let sql = "SELECT server_id, tool, digest FROM tool_permissions WHERE user_id = $1 AND assistant_id = $2";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), assistant.into()]);
-    Permitted::find_by_statement(statement).all(db).await.map_err(app_error)
+    let given = Entity::find().filter(Column::UserId.eq(user)).filter(Column::AssistantId.eq(assistant));
+    let found = given.all(db).await.map_err(app_error)?;
+    Ok(found.into_iter().map(|Model { server_id, tool, digest, .. }| Permitted { server_id, tool, digest }).collect())
 }
 
 /// Somebody's permissions, the newest first.
@@ -102,16 +103,18 @@ pub async fn list<C: ConnectionTrait>(
 
 /// Takes one of somebody's back; `false`: there is none.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ToolPermissionId) -> Result<bool, AppError> {
-    let sql = "DELETE FROM tool_permissions WHERE id = $1 AND user_id = $2";
-    Ok(raw::execute(db, sql, vec![id.into(), user.into()]).await? > 0)
+    let own = Entity::delete_many().filter(Column::Id.eq(id)).filter(Column::UserId.eq(user));
+    Ok(own.exec(db).await.map_err(app_error)?.rows_affected > 0)
 }
 
 /// Forgets what somebody has allowed.
 pub async fn forget_user<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM tool_permissions WHERE user_id = $1", vec![user.into()]).await
+    Entity::delete_many().filter(Column::UserId.eq(user)).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// Forgets what was allowed of a server.
 pub async fn forget_server<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM tool_permissions WHERE server_id = $1", vec![server.into()]).await
+    Entity::delete_many().filter(Column::ServerId.eq(server)).exec(db).await.map_err(app_error)?;
+    Ok(())
 }

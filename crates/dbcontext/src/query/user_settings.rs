@@ -1,20 +1,18 @@
-//! What people set for themselves: their instructions to all assistants.
+//! Settings of users: their instructions for all assistants.
 
 use appcore::{AppError, Timestamp, UserId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, EntityTrait, QuerySelect, Set};
 
-use crate::constraint::app_error;
+use super::single;
+use crate::{
+    constraint::app_error,
+    entity::user_settings::{ActiveModel, Column, Entity},
+};
 
-/// Empty where somebody has none.
+/// Instructions of a user; empty if there are none.
 pub async fn instructions<C: ConnectionTrait>(db: &C, user: UserId) -> Result<String, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        instructions: String,
-    }
-    let sql = "SELECT instructions FROM user_settings WHERE user_id = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    let found = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
-    Ok(found.map(|row| row.instructions).unwrap_or_default())
+    let found = Entity::find_by_id(user).select_only().column(Column::Instructions).into_tuple().one(db).await;
+    Ok(found.map_err(app_error)?.unwrap_or_default())
 }
 
 pub async fn set_instructions<C: ConnectionTrait>(
@@ -23,10 +21,6 @@ pub async fn set_instructions<C: ConnectionTrait>(
     instructions: String,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let sql = "INSERT INTO user_settings (user_id, instructions, updated_at) VALUES ($1, $2, $3) \
-               ON CONFLICT (user_id) DO UPDATE SET instructions = excluded.instructions, updated_at = excluded.updated_at";
-    let values: [Value; 3] = [user.into(), instructions.into(), now.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    db.execute_raw(statement).await.map_err(app_error)?;
-    Ok(())
+    let row = ActiveModel { user_id: Set(user), instructions: Set(instructions), updated_at: Set(now) };
+    single::upsert(db, row, [Column::UserId], [Column::Instructions, Column::UpdatedAt]).await
 }

@@ -5,29 +5,20 @@
 //! chosen anywhere in a conversation and each remembers its own continuation.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement};
 
 use super::{
     messages::{NAMED, NamedMessage},
     raw,
 };
-use crate::constraint::app_error;
+pub use crate::entity::message_version::Model as KeptVersion;
+use crate::{
+    constraint::app_error,
+    entity::{message, message_version},
+};
 
 /// The version behind which an answer stands that another model writes beside the one that is shown. No message has it.
 pub const BESIDE: i64 = 0;
-
-/// A version that is not shown.
-#[derive(Clone, Debug, FromQueryResult)]
-pub struct KeptVersion {
-    pub content: String,
-    pub status: String,
-    pub reason: Option<String>,
-    pub model: Option<String>,
-    /// What is known of an answer, as JSON.
-    pub answer: Option<String>,
-    /// What is shown of its calls, as JSON.
-    pub tool_calls: Option<String>,
-}
 
 /// Keeps what a message is now as a version of it.
 pub async fn keep<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
@@ -38,10 +29,7 @@ pub async fn keep<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppEr
 
 /// Takes out a version that was kept.
 pub async fn take<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Result<Option<KeptVersion>, AppError> {
-    let sql = "DELETE FROM message_versions WHERE message_id = $1 AND version = $2 \
-               RETURNING content, status, reason, model, answer, tool_calls";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), version.into()]);
-    KeptVersion::find_by_statement(statement).one(db).await.map_err(app_error)
+    message_version::Entity::delete_by_id((id, version)).exec_with_returning(db).await.map_err(app_error)
 }
 
 /// Begins an answer of another model beside the answer `first`, as a message that is not shown.
@@ -89,18 +77,29 @@ pub async fn keep_beside<C: ConnectionTrait>(
 
 /// Removes all that was kept of a message.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM message_versions WHERE message_id = $1", vec![id.into()]).await
+    message_version::Entity::delete_many()
+        .filter(message_version::Column::MessageId.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// Says which version a message is, of how many.
 pub async fn set<C: ConnectionTrait>(db: &C, id: MessageId, version: i64, count: i64) -> Result<(), AppError> {
-    let sql = "UPDATE messages SET version = $2, version_count = $3 WHERE id = $1";
-    raw::run(db, sql, vec![id.into(), version.into(), count.into()]).await
+    let numbered = message::ActiveModel { version: Set(version), version_count: Set(count), ..Default::default() };
+    change(db, id, numbered).await
 }
 
 /// Puts a prompt's text in place.
 pub async fn set_text<C: ConnectionTrait>(db: &C, id: MessageId, content: &str) -> Result<(), AppError> {
-    raw::run(db, "UPDATE messages SET content = $2 WHERE id = $1", vec![id.into(), content.into()]).await
+    change(db, id, message::ActiveModel { content: Set(content.to_owned()), ..Default::default() }).await
+}
+
+async fn change<C: ConnectionTrait>(db: &C, id: MessageId, changed: message::ActiveModel) -> Result<(), AppError> {
+    let message = message::Entity::update_many().set(changed).filter(message::Column::Id.eq(id));
+    message.exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// Keeps what the model thought before the version of an answer that is shown; nothing is kept of none.
@@ -115,12 +114,12 @@ pub async fn keep_thoughts<C: ConnectionTrait>(db: &C, id: MessageId, thoughts: 
 /// What the model thought before the version of an answer that is shown.
 pub async fn thoughts<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<String>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Reasoning {
         content: String,
     }
     let sql = "SELECT t.content FROM message_reasoning t JOIN messages m ON m.id = t.message_id AND m.version = t.version WHERE m.id = $1";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.content))
+    Ok(Reasoning::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.content))
 }
 
 /// Whether an answer with this concurrency key is waited for: its job has not ended, and neither has its message.

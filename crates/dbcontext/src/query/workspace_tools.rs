@@ -1,48 +1,37 @@
-//! Which of our own tools assistants use in a workspace.
+//! Modes of the built-in tools in workspaces.
 
 use std::collections::BTreeMap;
 
 use appcore::{AppError, WorkspaceId, view::ToolMode};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, Set};
 
-use crate::constraint::app_error;
+use super::single;
+use crate::{
+    constraint::app_error,
+    entity::workspace_tool::{ActiveModel, Column, Entity},
+};
 
-/// The name of the server that they go by, which is in no table.
+/// Name of the server that has the built-in tools, which is in no table.
 pub const SERVER_NAME: &str = "Natter";
 
-#[derive(FromQueryResult)]
-struct Row {
-    tool: String,
-    mode: String,
-}
-
-/// What is done with each that is allowed in a workspace.
+/// Mode of each tool that is allowed in a workspace.
 pub async fn of<C: ConnectionTrait>(db: &C, workspace: WorkspaceId) -> Result<BTreeMap<String, ToolMode>, AppError> {
-    let sql = "SELECT tool, mode FROM workspace_tools WHERE workspace_id = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [workspace.into()]);
-    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
-    let mode = |row: Row| -> Result<(String, ToolMode), AppError> {
-        Ok((row.tool, row.mode.parse().map_err(AppError::internal)?))
-    };
-    rows.into_iter().map(mode).collect()
+    let tools = Entity::find().filter(Column::WorkspaceId.eq(workspace));
+    let modes = tools.select_only().columns([Column::Tool, Column::Mode]).into_tuple::<(String, ToolMode)>();
+    Ok(modes.all(db).await.map_err(app_error)?.into_iter().collect())
 }
 
-/// Says what is done with one; one that is off is forgotten.
+/// Sets the mode of a tool; one that is off has no row.
 pub async fn put<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
     tool: &str,
     mode: ToolMode,
 ) -> Result<(), AppError> {
-    let (sql, values) = if mode == ToolMode::Off {
-        ("DELETE FROM workspace_tools WHERE workspace_id = $1 AND tool = $2", vec![workspace.into(), tool.into()])
-    } else {
-        (
-            "INSERT INTO workspace_tools (workspace_id, tool, mode) VALUES ($1, $2, $3) \
-             ON CONFLICT (workspace_id, tool) DO UPDATE SET mode = excluded.mode",
-            vec![workspace.into(), tool.into(), mode.as_str().into()],
-        )
-    };
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    db.execute_raw(statement).await.map_err(app_error).map(drop)
+    if mode == ToolMode::Off {
+        Entity::delete_by_id((workspace, tool.to_owned())).exec(db).await.map_err(app_error)?;
+        return Ok(());
+    }
+    let row = ActiveModel { workspace_id: Set(workspace), tool: Set(tool.to_owned()), mode: Set(mode) };
+    single::upsert(db, row, [Column::WorkspaceId, Column::Tool], [Column::Mode]).await
 }

@@ -43,7 +43,7 @@ pub(in crate::tools) async fn access(
     user: UserId,
     refused: Option<i64>,
 ) -> Result<Option<Access>, McpError> {
-    if server.auth != McpAuth::Oauth.as_str() {
+    if server.auth != McpAuth::Oauth {
         return Ok(None);
     }
     let (until, mut is_renewed) = (Instant::now() + CLAIM, false);

@@ -239,7 +239,7 @@ async fn forget_client(service: &AssistantsService, server: McpServerId) -> Resu
 }
 
 fn takes_accounts(server: &McpServerRow) -> bool {
-    server.is_enabled && server.auth == McpAuth::Oauth.as_str()
+    server.is_enabled && server.auth == McpAuth::Oauth
 }
 
 fn failed(why: &str) -> AppError {

@@ -69,7 +69,7 @@ pub(super) async fn show(
     };
     query::versions::keep(batch.db, message.id).await?;
     message.content = kept.content;
-    message.status = kept.status.parse().map_err(AppError::internal)?;
+    message.status = kept.status;
     message.reason = kept.reason;
     message.model = kept.model;
     message.answer = match &kept.answer {
