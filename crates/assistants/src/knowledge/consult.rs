@@ -66,7 +66,7 @@ impl Known {
             return Ok(Self::default());
         }
         let count = all.len();
-        let files: Vec<FileRow> = all.into_iter().filter(|file| file.state == KnowledgeState::Ready.as_str()).collect();
+        let files: Vec<FileRow> = all.into_iter().filter(|file| file.state == KnowledgeState::Ready).collect();
         let tokens = if files.is_empty() { 0 } else { service.config.knowledge.prompt_tokens };
         let missing = (count - files.len()) as u64;
         Ok(Self { files, missing, tokens: tokens.min(service.config.ai.context_tokens / 2) })
@@ -313,7 +313,7 @@ mod tests {
             name: name.to_owned(),
             media_type: "text/plain".to_owned(),
             size: 1,
-            state: "ready".to_owned(),
+            state: KnowledgeState::Ready,
             error: None,
             pieces: 2,
             embedded: 2,

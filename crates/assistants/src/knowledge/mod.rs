@@ -104,7 +104,7 @@ pub async fn give(service: &AssistantsService, shelf: &Shelf, upload_id: UploadI
         name: upload.name,
         media_type: upload.media_type,
         size: upload.size.unwrap_or_default(),
-        state: KnowledgeState::Waiting.to_string(),
+        state: KnowledgeState::Waiting,
         error: None,
         pieces: 0,
         embedded: 0,
@@ -176,8 +176,8 @@ pub async fn retry(
     let id = shelf.holder.key();
     let tx = service.db.begin().await.map_err(app_error)?;
     let known = rows::find(&tx, id, file_id).await?.ok_or(Code::NotFound)?;
-    let may_try = known.file.state == KnowledgeState::Failed.as_str()
-        || known.file.state == KnowledgeState::Waiting.as_str() && known.file.error.is_some();
+    let may_try = known.file.state == KnowledgeState::Failed
+        || known.file.state == KnowledgeState::Waiting && known.file.error.is_some();
     if !may_try {
         return Err(AppError::refused(Code::WrongState, "This file doesn't have to be tried again."));
     }

@@ -140,7 +140,7 @@ async fn read(service: &AssistantsService, owner: WorkOwner, holder: &Holder, fi
     let lasting = |sentence: &str| Trouble::Lasting { sentence: sentence.to_owned(), is_ours: false };
     let embedder = gateway::embedder(&service.gateway).ok_or_else(|| lasting(NO_MODEL))?;
     let is_current = file.space.as_deref() == Some(embedder.space.as_str());
-    if is_current && file.state == KnowledgeState::Ready.as_str() {
+    if is_current && file.state == KnowledgeState::Ready {
         return Ok(());
     }
     let payer = holder.payer(&file);

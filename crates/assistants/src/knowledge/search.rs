@@ -157,7 +157,7 @@ pub(super) fn parts(files: &[FileRow]) -> Vec<Part> {
 
 #[cfg(test)]
 mod tests {
-    use appcore::{AssistantId, Timestamp, UploadId, WorkspaceId, credits::MicroCredits};
+    use appcore::{AssistantId, Timestamp, UploadId, WorkspaceId, credits::MicroCredits, view::KnowledgeState};
     use proptest::prelude::*;
 
     use super::*;
@@ -182,7 +182,7 @@ mod tests {
             name: String::new(),
             media_type: String::new(),
             size: 0,
-            state: "ready".to_owned(),
+            state: KnowledgeState::Ready,
             error: None,
             pieces,
             embedded: pieces,

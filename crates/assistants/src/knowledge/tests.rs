@@ -34,7 +34,7 @@ fn ready(space: &str, added_by: Option<UserId>) -> FileRow {
         name: "handbook.md".to_owned(),
         media_type: "text/markdown".to_owned(),
         size: 1,
-        state: KnowledgeState::Ready.to_string(),
+        state: KnowledgeState::Ready,
         error: None,
         pieces: 0,
         embedded: 0,

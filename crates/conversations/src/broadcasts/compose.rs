@@ -76,7 +76,7 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
         search_title: ::search::folded_line(&title),
         title,
         body,
-        severity: new.severity.as_str().to_owned(),
+        severity: new.severity,
         audience: stored(&audience)?,
         channels: stored(&channels)?,
         dismissible: new.dismissible.unwrap_or(new.severity != Severity::Critical),
@@ -126,7 +126,7 @@ pub async fn change(
         row.body = body(&text)?;
     }
     if let Some(severity) = change.severity {
-        row.severity = severity.as_str().to_owned();
+        row.severity = severity;
     }
     row.dismissible = change.dismissible.unwrap_or(row.dismissible);
     if let Some(audience) = change.audience {

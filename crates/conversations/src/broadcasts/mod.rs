@@ -59,7 +59,7 @@ fn parsed<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, AppError> {
 fn seen_by_admins(row: BroadcastRow, counts: Counts, now: Timestamp) -> Result<Broadcast, AppError> {
     Ok(Broadcast {
         status: status(&row, now),
-        severity: row.severity.parse().map_err(AppError::internal)?,
+        severity: row.severity,
         audience: parsed(&row.audience)?,
         channels: parsed(&row.channels)?,
         id: row.id,
@@ -80,17 +80,17 @@ fn seen_by_admins(row: BroadcastRow, counts: Counts, now: Timestamp) -> Result<B
 }
 
 /// As those see it whom it concerns.
-fn seen_by_readers(row: &BroadcastRow, now: Timestamp) -> Result<ShownBroadcast, AppError> {
-    Ok(ShownBroadcast {
+fn seen_by_readers(row: &BroadcastRow, now: Timestamp) -> ShownBroadcast {
+    ShownBroadcast {
         id: row.id,
         title: row.title.clone(),
         body: row.body.clone(),
-        severity: row.severity.parse().map_err(AppError::internal)?,
+        severity: row.severity,
         dismissible: row.dismissible,
         status: status(row, now),
         starts_at: row.starts_at,
         ends_at: row.ends_at,
         withdrawn_at: row.withdrawn_at,
         updated_at: row.updated_at,
-    })
+    }
 }

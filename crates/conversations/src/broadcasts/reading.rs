@@ -65,7 +65,7 @@ pub async fn shown(service: &ConversationsService, by: &Principal) -> Result<Vec
         note_delivered(service, *id, &[by.user_id]).await?;
     }
     let shown = of_caller.iter().filter(|row| !(row.dismissible && dismissed.contains(&row.id)));
-    shown.map(|row| seen_by_readers(row, now)).collect()
+    Ok(shown.map(|row| seen_by_readers(row, now)).collect())
 }
 
 /// The caller has had it before their eyes.

@@ -102,7 +102,7 @@ fn notifies(channels: &[BroadcastChannel]) -> bool {
 }
 
 fn envelope(row: &BroadcastRow, now: Timestamp) -> Result<Envelope, AppError> {
-    let shown = seen_by_readers(row, now)?;
+    let shown = seen_by_readers(row, now);
     let topic = Topic::Concerned {
         broadcast_id: row.id,
         audience: parsed(&row.audience)?,

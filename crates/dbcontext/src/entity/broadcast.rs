@@ -1,9 +1,6 @@
 //! Announcements to users.
 
-use appcore::{
-    BroadcastId, Timestamp, UserId,
-    view::{BroadcastStatus, Severity},
-};
+use appcore::{BroadcastId, Timestamp, UserId, view::Severity};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -26,7 +23,7 @@ pub struct Model {
     pub created_by: UserId,
     pub recipients: i64,
     /// Last state that was announced, at `announced_at`.
-    pub announced_state: Option<BroadcastStatus>,
+    pub announced_state: Option<String>,
     pub announced_at: Option<Timestamp>,
     /// Last recipient of the emails; `mailed_at` is set when all are sent.
     pub last_mailed_user_id: Option<UserId>,

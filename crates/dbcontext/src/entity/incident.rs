@@ -1,6 +1,6 @@
 //! Incidents detected by instances.
 
-use appcore::{InstanceId, Timestamp, view::IncidentKind};
+use appcore::{InstanceId, Timestamp};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -8,7 +8,8 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    pub kind: IncidentKind,
+    /// May be a kind of a newer release.
+    pub kind: String,
     /// Instance that detected it.
     pub instance_id: InstanceId,
     pub began_at: Timestamp,

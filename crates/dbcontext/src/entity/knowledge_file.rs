@@ -1,7 +1,8 @@
 //! Files that assistants and sections retrieve from.
 
 use appcore::{
-    KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId, credits::MicroCredits, view::KnowledgeState,
+    AssistantId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId, credits::MicroCredits,
+    view::KnowledgeState,
 };
 use sea_orm::entity::prelude::*;
 
@@ -10,7 +11,8 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: KnowledgeFileId,
-    pub assistant_id: Uuid,
+    /// Owner: an assistant, or the section or workspace with this id.
+    pub assistant_id: AssistantId,
     pub workspace_id: WorkspaceId,
     pub upload_id: UploadId,
     /// `None`: the account was deleted.
@@ -25,7 +27,7 @@ pub struct Model {
     /// Embedding model; `space` identifies comparable vectors.
     pub model: Option<String>,
     pub space: Option<String>,
-    /// Owning section; `None`: an assistant owns the file. `assistant_id` has the same id.
+    /// Owning section; `None`: an assistant or the workspace owns the file.
     pub section_id: Option<SectionId>,
     pub cost: MicroCredits,
     pub created_at: Timestamp,

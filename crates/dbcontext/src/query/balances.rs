@@ -3,7 +3,7 @@
 use appcore::{AppError, Timestamp, UserId, WorkspaceId, credits::MicroCredits, view::WorkspaceRole};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect as _, Statement,
+    QueryOrder, QuerySelect as _, Set, Statement,
     sea_query::{ExprTrait as _, OnConflict},
 };
 use uuid::Uuid;
@@ -28,28 +28,26 @@ pub async fn due<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Result<V
 
 /// Has somebody look at an account.
 pub async fn mark_due<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<(), AppError> {
-    let sql = "UPDATE ledger_accounts SET is_due = TRUE WHERE id = $1";
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]))
-        .await
-        .map_err(app_error)?;
+    let due = ledger_account::ActiveModel { is_due: Set(true), ..Default::default() };
+    change(db, id, due).await
+}
+
+async fn change<C: ConnectionTrait>(db: &C, id: Uuid, changed: ledger_account::ActiveModel) -> Result<(), AppError> {
+    let account = ledger_account::Entity::update_many().set(changed).filter(ledger_account::Column::Id.eq(id));
+    account.exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
 /// Writes back how a locked account is watched.
 pub async fn store_watch<C: ConnectionTrait>(txn: &C, row: &ledger_account::Model) -> Result<(), AppError> {
-    let sql =
-        "UPDATE ledger_accounts SET low_threshold = $1, is_low = $2, check_threshold = $3, is_due = $4 WHERE id = $5";
-    let values = [
-        row.low_threshold.map(|amount| amount.0).into(),
-        row.is_low.into(),
-        row.check_threshold.map(|amount| amount.0).into(),
-        row.is_due.into(),
-        row.id.into(),
-    ];
-    txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), sql, values))
-        .await
-        .map_err(app_error)?;
-    Ok(())
+    let watched = ledger_account::ActiveModel {
+        low_threshold: Set(row.low_threshold),
+        is_low: Set(row.is_low),
+        check_threshold: Set(row.check_threshold),
+        is_due: Set(row.is_due),
+        ..Default::default()
+    };
+    change(txn, row.id, watched).await
 }
 
 /// What an account was given or has bought last.

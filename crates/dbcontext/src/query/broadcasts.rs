@@ -10,65 +10,19 @@ use appcore::{
     page::PageRequest,
     view::{Audience, BroadcastStatus, Severity},
 };
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set, Statement, Value,
+};
 use uuid::Uuid;
 
 use super::{
     raw,
     rows::{Column, Rows},
+    single,
 };
-use crate::constraint::app_error;
-
-/// An announcement, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct BroadcastRow {
-    pub id: BroadcastId,
-    pub title: String,
-    /// The title as it is compared.
-    pub search_title: String,
-    pub body: String,
-    pub severity: String,
-    /// JSON.
-    pub audience: String,
-    /// JSON.
-    pub channels: String,
-    pub dismissible: bool,
-    pub starts_at: Timestamp,
-    pub ends_at: Option<Timestamp>,
-    pub withdrawn_at: Option<Timestamp>,
-    pub created_by: UserId,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-    pub recipients: i64,
-    /// Last state that was announced, and when.
-    pub announced_state: Option<String>,
-    pub announced_at: Option<Timestamp>,
-    /// Last recipient of the emails and notifications. `mailed_at` is set when all are sent.
-    pub last_mailed_user_id: Option<UserId>,
-    pub mailed_at: Option<Timestamp>,
-}
-
-const COLUMNS: [&str; 19] = [
-    "id",
-    "title",
-    "search_title",
-    "body",
-    "severity",
-    "audience",
-    "channels",
-    "dismissible",
-    "starts_at",
-    "ends_at",
-    "withdrawn_at",
-    "created_by",
-    "created_at",
-    "updated_at",
-    "recipients",
-    "announced_state",
-    "announced_at",
-    "last_mailed_user_id",
-    "mailed_at",
-];
+pub use crate::entity::broadcast::Model as BroadcastRow;
+use crate::{constraint::app_error, entity::broadcast};
 
 /// What has become of an announcement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
@@ -88,32 +42,29 @@ pub struct Sought {
 }
 
 pub async fn insert<C: ConnectionTrait>(db: &C, row: BroadcastRow) -> Result<(), AppError> {
-    let places: Vec<String> = (1..=COLUMNS.len()).map(|place| format!("${place}")).collect();
-    let sql = format!("INSERT INTO broadcasts ({}) VALUES ({})", COLUMNS.join(", "), places.join(", "));
-    raw::run(db, &sql, values(row)).await
+    single::insert(db, row.into_active_model()).await
 }
 
 /// Stores what an administrator has made of it.
 pub async fn update<C: ConnectionTrait>(db: &C, row: BroadcastRow) -> Result<(), AppError> {
-    let set: Vec<String> =
-        COLUMNS.iter().enumerate().skip(1).map(|(place, column)| format!("{column} = ${}", place + 1)).collect();
-    let sql = format!("UPDATE broadcasts SET {} WHERE id = $1", set.join(", "));
-    raw::run(db, &sql, values(row)).await
+    let id = row.id;
+    let changed = broadcast::ActiveModel { id: NotSet, ..row.into_active_model().reset_all() };
+    broadcast::Entity::update_many()
+        .set(changed)
+        .filter(broadcast::Column::Id.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: BroadcastId) -> Result<Option<BroadcastRow>, AppError> {
-    one(db, "SELECT * FROM broadcasts WHERE id = $1", id).await
+    broadcast::Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
 /// [`find`], locked until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(db: &C, id: BroadcastId) -> Result<Option<BroadcastRow>, AppError> {
-    let lock = if db.get_database_backend() == DatabaseBackend::Postgres { " FOR UPDATE" } else { "" };
-    one(db, &format!("SELECT * FROM broadcasts WHERE id = $1{lock}"), id).await
-}
-
-async fn one<C: ConnectionTrait>(db: &C, sql: &str, id: BroadcastId) -> Result<Option<BroadcastRow>, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    BroadcastRow::find_by_statement(statement).one(db).await.map_err(app_error)
+    broadcast::Entity::find_by_id(id).lock_exclusive().one(db).await.map_err(app_error)
 }
 
 /// Announcements, the newest first, and how many there are.
@@ -171,9 +122,8 @@ pub async fn active<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<Br
 
 /// Those of which something was told since then.
 pub async fn told_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<BroadcastRow>, AppError> {
-    let sql = "SELECT b.* FROM broadcasts b WHERE b.announced_at >= $1 ORDER BY b.announced_at";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [since.into()]);
-    BroadcastRow::find_by_statement(statement).all(db).await.map_err(app_error)
+    let announced = broadcast::Entity::find().filter(broadcast::Column::AnnouncedAt.gte(since));
+    announced.order_by_asc(broadcast::Column::AnnouncedAt).all(db).await.map_err(app_error)
 }
 
 /// Notes what was told of it, and how many it concerned then.
@@ -184,8 +134,19 @@ pub async fn note_told<C: ConnectionTrait>(
     recipients: Option<i64>,
     at: Timestamp,
 ) -> Result<(), AppError> {
-    let sql = "UPDATE broadcasts SET announced_state = $2, announced_at = $3, recipients = COALESCE($4, recipients) WHERE id = $1";
-    raw::run(db, sql, vec![id.into(), told.into(), at.into(), recipients.into()]).await
+    let announced = broadcast::ActiveModel {
+        announced_state: Set(Some(told.to_owned())),
+        announced_at: Set(Some(at)),
+        recipients: recipients.map_or(NotSet, Set),
+        ..Default::default()
+    };
+    broadcast::Entity::update_many()
+        .set(announced)
+        .filter(broadcast::Column::Id.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// Notes how far it has come, person by person.
@@ -195,9 +156,18 @@ pub async fn note_mailed<C: ConnectionTrait>(
     to: Option<UserId>,
     ended_at: Option<Timestamp>,
 ) -> Result<(), AppError> {
-    let sql =
-        "UPDATE broadcasts SET last_mailed_user_id = COALESCE($2, last_mailed_user_id), mailed_at = $3 WHERE id = $1";
-    raw::run(db, sql, vec![id.into(), to.into(), ended_at.into()]).await
+    let mailed = broadcast::ActiveModel {
+        last_mailed_user_id: to.map_or(NotSet, |user| Set(Some(user))),
+        mailed_at: Set(ended_at),
+        ..Default::default()
+    };
+    broadcast::Entity::update_many()
+        .set(mailed)
+        .filter(broadcast::Column::Id.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// How many an audience has.
@@ -379,28 +349,4 @@ pub async fn counts<C: ConnectionTrait>(db: &C, ids: &[BroadcastId]) -> Result<H
         .into_iter()
         .map(|Row { broadcast_id, delivered, seen, dismissed }| (broadcast_id, Counts { delivered, seen, dismissed }));
     Ok(counted.collect())
-}
-
-fn values(row: BroadcastRow) -> Vec<Value> {
-    vec![
-        row.id.into(),
-        row.title.into(),
-        row.search_title.into(),
-        row.body.into(),
-        row.severity.into(),
-        row.audience.into(),
-        row.channels.into(),
-        row.dismissible.into(),
-        row.starts_at.into(),
-        row.ends_at.into(),
-        row.withdrawn_at.into(),
-        row.created_by.into(),
-        row.created_at.into(),
-        row.updated_at.into(),
-        row.recipients.into(),
-        row.announced_state.into(),
-        row.announced_at.into(),
-        row.last_mailed_user_id.into(),
-        row.mailed_at.into(),
-    ]
 }

@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     constraint::app_error,
-    entity::budget::{Column, Entity, Model},
+    entity::{
+        budget::{Column, Entity, Model},
+        budget_hold,
+    },
 };
 
 /// The budgets that administrators set.
@@ -246,11 +249,10 @@ pub async fn put<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError>
 /// Lifts a budget with what is held in it. False: there is no such one.
 pub async fn remove<C: ConnectionTrait>(txn: &C, budget: BudgetId) -> Result<bool, AppError> {
     let done = Entity::delete_many().filter(named(budget.into())).exec(txn).await.map_err(app_error)?;
-    let sql = "DELETE FROM budget_holds WHERE scope = $1 AND scope_id = $2";
-    let values = [budget.scope.as_str().into(), budget.id.into()];
-    txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), sql, values))
-        .await
-        .map_err(app_error)?;
+    let holds = budget_hold::Entity::delete_many()
+        .filter(budget_hold::Column::Scope.eq(budget.scope))
+        .filter(budget_hold::Column::ScopeId.eq(budget.id));
+    holds.exec(txn).await.map_err(app_error)?;
     Ok(done.rows_affected > 0)
 }
 

@@ -1,10 +1,17 @@
 //! What the console shows: figures by minute and by day, the instances, and what was wrong.
 
 use appcore::{AppError, InstanceId, Timestamp};
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
-use uuid::Uuid;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, IntoActiveModel,
+    QueryFilter, QueryOrder, QuerySelect, Set, Value,
+};
 
-use super::{ledger::ids_between, raw};
+use super::{ledger::ids_between, raw, single};
+pub use crate::entity::{incident::Model as IncidentRow, instance::Model as InstanceRow};
+use crate::{
+    constraint::app_error,
+    entity::{figure, incident, instance},
+};
 
 const MINUTE: i64 = 60_000;
 /// The id of a message is made shortly before the time is taken that is stored with it: by the same machine.
@@ -39,30 +46,6 @@ pub struct Figure {
     pub at: Timestamp,
     pub name: String,
     pub value: i64,
-}
-
-/// What one instance noticed.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct IncidentRow {
-    pub id: Uuid,
-    pub kind: String,
-    /// Of what, where there are several of its kind.
-    pub detail: Option<String>,
-    pub instance_id: InstanceId,
-    pub began_at: Timestamp,
-    /// None: it goes on, or its instance has ended before it.
-    pub ended_at: Option<Timestamp>,
-    pub impact: Option<i64>,
-    pub affected_users: Option<i64>,
-}
-
-/// What an instance said of itself.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct InstanceRow {
-    pub id: InstanceId,
-    pub started_at: Timestamp,
-    pub seen_at: Timestamp,
-    pub state: String,
 }
 
 #[derive(FromQueryResult)]
@@ -110,8 +93,10 @@ pub async fn since<C: ConnectionTrait>(db: &C, step: Step, from: Timestamp) -> R
 
 /// Forgets what is older.
 pub async fn forget<C: ConnectionTrait>(db: &C, step: Step, before: Timestamp) -> Result<u64, AppError> {
-    raw::execute(db, "DELETE FROM figures WHERE step = $1 AND at < $2", vec![step.as_str().into(), before.0.into()])
-        .await
+    let old = figure::Entity::delete_many()
+        .filter(figure::Column::Step.eq(step.as_str()))
+        .filter(figure::Column::At.lt(before));
+    Ok(old.exec(db).await.map_err(app_error)?.rows_affected)
 }
 
 /// Messages that were written, by minute. Their ids begin with their time, so only those of that time are read.
@@ -191,14 +176,14 @@ pub async fn most<C: ConnectionTrait>(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<Option<i64>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Most {
-        value: Option<i64>,
-    }
-    let sql = "SELECT MAX(value) AS value FROM figures WHERE step = $1 AND at >= $2 AND at <= $3 AND name = $4";
-    let values = vec![Step::Minute.as_str().into(), from.0.into(), to.0.into(), name.to_owned().into()];
-    let row: Option<Most> = raw::find_one(db, sql, values).await?;
-    Ok(row.and_then(|row| row.value))
+    let most = figure::Entity::find()
+        .filter(figure::Column::Step.eq(Step::Minute.as_str()))
+        .filter(figure::Column::At.between(from, to))
+        .filter(figure::Column::Name.eq(name))
+        .select_only()
+        .column_as(figure::Column::Value.max(), "most")
+        .into_tuple::<Option<i64>>();
+    Ok(most.one(db).await.map_err(app_error)?.flatten())
 }
 
 /// How many people's questions to models failed.
@@ -215,62 +200,62 @@ async fn number<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Re
 
 /// Says that an instance is there.
 pub async fn see<C: ConnectionTrait>(db: &C, row: InstanceRow) -> Result<(), AppError> {
-    let sql = "INSERT INTO instances (id, started_at, seen_at, state) VALUES ($1, $2, $3, $4) \
-               ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, state = excluded.state";
-    raw::run(db, sql, vec![row.id.into(), row.started_at.0.into(), row.seen_at.0.into(), row.state.into()]).await
+    let changed = [instance::Column::SeenAt, instance::Column::State];
+    single::upsert(db, row.into_active_model(), [instance::Column::Id], changed).await
 }
 
 /// Says that an instance has ended as it should.
 pub async fn leave<C: ConnectionTrait>(db: &C, id: InstanceId) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM instances WHERE id = $1", vec![id.into()]).await
+    instance::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// Takes those away that were not seen since then, and answers which.
 pub async fn take_gone<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<Vec<InstanceRow>, AppError> {
-    let sql = "DELETE FROM instances WHERE seen_at < $1 RETURNING id, started_at, seen_at, state";
-    raw::find(db, sql, vec![before.0.into()]).await
+    let gone = instance::Entity::delete_many().filter(instance::Column::SeenAt.lt(before));
+    gone.exec_with_returning(db).await.map_err(app_error)
 }
 
 /// The eldest first.
 pub async fn instances<C: ConnectionTrait>(db: &C) -> Result<Vec<InstanceRow>, AppError> {
-    raw::find(db, "SELECT id, started_at, seen_at, state FROM instances ORDER BY started_at, id", Vec::new()).await
+    let instances = instance::Entity::find().order_by_asc(instance::Column::StartedAt);
+    instances.order_by_asc(instance::Column::Id).all(db).await.map_err(app_error)
 }
 
 /// Writes down what was noticed, or that it is over.
 pub async fn notice<C: ConnectionTrait>(db: &C, row: IncidentRow) -> Result<(), AppError> {
-    let sql = "INSERT INTO incidents (id, kind, instance_id, began_at, ended_at, impact, affected_users, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-               ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, impact = excluded.impact, affected_users = excluded.affected_users";
-    let IncidentRow { id, kind, detail, instance_id, began_at, ended_at, impact, affected_users } = row;
-    let (began_at, ended_at) = (began_at.0, ended_at.map(|at| at.0));
-    let values = vec![
-        id.into(),
-        kind.into(),
-        instance_id.into(),
-        began_at.into(),
-        ended_at.into(),
-        impact.into(),
-        affected_users.into(),
-        detail.into(),
-    ];
-    raw::run(db, sql, values).await
+    let changed = [incident::Column::EndedAt, incident::Column::Impact, incident::Column::AffectedUsers];
+    single::upsert(db, row.into_active_model(), [incident::Column::Id], changed).await
 }
 
 /// What this instance can't end any more.
 pub async fn end_of<C: ConnectionTrait>(db: &C, instance: InstanceId, at: Timestamp) -> Result<(), AppError> {
-    let sql = "UPDATE incidents SET ended_at = $2 WHERE instance_id = $1 AND ended_at IS NULL";
-    raw::run(db, sql, vec![instance.into(), at.0.into()]).await
+    incident::Entity::update_many()
+        .set(incident::ActiveModel { ended_at: Set(Some(at)), ..Default::default() })
+        .filter(incident::Column::InstanceId.eq(instance))
+        .filter(incident::Column::EndedAt.is_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// What was wrong since then, the earliest first.
 pub async fn incidents<C: ConnectionTrait>(db: &C, from: Timestamp, most: u64) -> Result<Vec<IncidentRow>, AppError> {
-    let sql = "SELECT id, kind, detail, instance_id, began_at, ended_at, impact, affected_users FROM incidents \
-               WHERE began_at >= $1 OR ended_at >= $1 OR ended_at IS NULL ORDER BY began_at DESC LIMIT $2";
-    let mut rows: Vec<IncidentRow> = raw::find(db, sql, vec![from.0.into(), raw::limit(most)]).await?;
+    let is_recent = Condition::any()
+        .add(incident::Column::BeganAt.gte(from))
+        .add(incident::Column::EndedAt.gte(from))
+        .add(incident::Column::EndedAt.is_null());
+    let newest = incident::Entity::find().filter(is_recent).order_by_desc(incident::Column::BeganAt).limit(most);
+    let mut rows = newest.all(db).await.map_err(app_error)?;
     rows.reverse();
     Ok(rows)
 }
 
 /// Forgets what began before.
 pub async fn forget_incidents<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<u64, AppError> {
-    raw::execute(db, "DELETE FROM incidents WHERE began_at < $1 AND ended_at IS NOT NULL", vec![before.0.into()]).await
+    let old = incident::Entity::delete_many()
+        .filter(incident::Column::BeganAt.lt(before))
+        .filter(incident::Column::EndedAt.is_not_null());
+    Ok(old.exec(db).await.map_err(app_error)?.rows_affected)
 }

@@ -8,42 +8,30 @@ use appcore::{
     credits::MicroCredits,
     view::{ConversationKind, KnowledgeFile, KnowledgeGiver, KnowledgeState, WorkspaceRole},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ActiveValue::NotSet,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Set, Statement, Value,
+    sea_query::{Expr, OnConflict},
+};
 use uuid::Uuid;
 
 use super::{
     raw,
     rows::{Column, Rows},
+    single,
 };
-use crate::constraint::app_error;
+pub use crate::entity::{
+    knowledge_chunk::Model as PieceRow, knowledge_file::Model as FileRow, knowledge_vectors::Model as VectorsRow,
+    knowledge_words::Model as WordsRow,
+};
+use crate::{
+    constraint::app_error,
+    entity::{knowledge_chunk, knowledge_file, knowledge_vectors, knowledge_words},
+};
 
 /// Pieces that are written in one statement.
 const WRITTEN_AT_ONCE: usize = 200;
-
-/// A file, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct FileRow {
-    pub id: KnowledgeFileId,
-    /// Whose it is; of a section's file the section's id, of a workspace's file the workspace's.
-    pub assistant_id: AssistantId,
-    /// The section whose it is, where it is no assistant's.
-    pub section_id: Option<SectionId>,
-    pub workspace_id: WorkspaceId,
-    pub upload_id: UploadId,
-    pub added_by: Option<UserId>,
-    pub name: String,
-    pub media_type: String,
-    pub size: i64,
-    pub state: String,
-    pub error: Option<String>,
-    pub pieces: i64,
-    pub embedded: i64,
-    pub model: Option<String>,
-    pub space: Option<String>,
-    pub cost: MicroCredits,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-}
 
 impl FileRow {
     /// All assistants answer from it in this workspace.
@@ -74,7 +62,7 @@ impl TryFrom<ShownFile> for KnowledgeFile {
             name: file.name,
             media_type: file.media_type,
             size: file.size,
-            state: file.state.parse().map_err(AppError::internal)?,
+            state: file.state,
             error: file.error,
             pieces: file.pieces.unsigned_abs(),
             embedded: file.embedded.unsigned_abs(),
@@ -85,35 +73,6 @@ impl TryFrom<ShownFile> for KnowledgeFile {
             updated_at: file.updated_at,
         })
     }
-}
-
-/// A piece of a file, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct PieceRow {
-    pub file_id: KnowledgeFileId,
-    pub number: i32,
-    pub text: String,
-    pub page: Option<i32>,
-    pub heading: Option<String>,
-    pub line: Option<i32>,
-}
-
-/// The vectors of some pieces that follow each other.
-#[derive(Clone, Debug, FromQueryResult)]
-pub struct VectorsRow {
-    pub file_id: KnowledgeFileId,
-    pub first: i32,
-    pub count: i32,
-    pub vectors: Vec<u8>,
-}
-
-/// The words of some pieces that follow each other.
-#[derive(Clone, Debug, FromQueryResult)]
-pub struct WordsRow {
-    pub file_id: KnowledgeFileId,
-    pub first: i32,
-    pub count: i32,
-    pub words: Vec<u8>,
 }
 
 const SHOWN: &str = "SELECT f.*, u.display_name AS giver_name FROM knowledge_files f \
@@ -154,23 +113,21 @@ pub async fn workspace_owner<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Res
 
 /// Stores a new file; `false` where the assistant, or the section, has it already.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: &FileRow) -> Result<bool, AppError> {
-    let sql = "INSERT INTO knowledge_files (id, assistant_id, workspace_id, upload_id, added_by, name, media_type, size, state, pieces, \
-                 embedded, created_at, updated_at, section_id) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $10, $11) ON CONFLICT (assistant_id, upload_id) DO NOTHING";
-    let values = vec![
-        row.id.into(),
-        row.assistant_id.into(),
-        row.workspace_id.into(),
-        row.upload_id.into(),
-        row.added_by.into(),
-        row.name.clone().into(),
-        row.media_type.clone().into(),
-        row.size.into(),
-        row.state.clone().into(),
-        row.created_at.into(),
-        row.section_id.into(),
-    ];
-    Ok(raw::execute(db, sql, values).await? > 0)
+    let absent = OnConflict::columns([knowledge_file::Column::AssistantId, knowledge_file::Column::UploadId])
+        .do_nothing()
+        .to_owned();
+    let new = knowledge_file::ActiveModel {
+        error: NotSet,
+        pieces: Set(0),
+        embedded: Set(0),
+        model: NotSet,
+        space: NotSet,
+        cost: NotSet,
+        updated_at: Set(row.created_at),
+        ..row.clone().into_active_model()
+    };
+    let inserted = knowledge_file::Entity::insert(new).on_conflict(absent);
+    Ok(inserted.exec_without_returning(db).await.map_err(app_error)? > 0)
 }
 
 /// The files of an assistant, or of a section, in a workspace, the newest first.
@@ -204,12 +161,13 @@ pub async fn of_upload<C: ConnectionTrait>(
 
 /// A file by its id, for workers.
 pub async fn get<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<Option<FileRow>, AppError> {
-    raw::find_one(db, "SELECT f.* FROM knowledge_files f WHERE f.id = $1", vec![id.into()]).await
+    knowledge_file::Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
 /// How many files an assistant, or a section, has in all.
 pub async fn count<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<u64, AppError> {
-    number(db, "SELECT COUNT(*) AS n FROM knowledge_files WHERE assistant_id = $1", vec![id.into()]).await
+    let files = knowledge_file::Entity::find().filter(knowledge_file::Column::AssistantId.eq(id));
+    files.count(db).await.map_err(app_error)
 }
 
 /// The files that an answer is given from: the assistant's, and, where somebody talks with it alone, those of the section in which they have the chat.
@@ -244,9 +202,14 @@ pub async fn set_state<C: ConnectionTrait>(
     error: Option<&str>,
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let sql = "UPDATE knowledge_files SET state = $2, error = $3, updated_at = $4 WHERE id = $1";
-    let values = vec![id.into(), state.as_str().into(), error.into(), now.into()];
-    Ok(raw::execute(db, sql, values).await? > 0)
+    let changed = knowledge_file::ActiveModel {
+        state: Set(state),
+        error: Set(error.map(str::to_owned)),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    let done = knowledge_file::Entity::update_many().set(changed).filter(knowledge_file::Column::Id.eq(id)).exec(db);
+    Ok(done.await.map_err(app_error)?.rows_affected > 0)
 }
 
 /// Tells by which model a file is embedded from now on, and forgets the vectors of another one. `false` where it is gone.
@@ -256,12 +219,25 @@ pub async fn begin_space<C: ConnectionTrait>(
     (model, space): (&str, &str),
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let sql = "UPDATE knowledge_files SET model = $2, space = $3, embedded = 0, updated_at = $4 WHERE id = $1";
-    if raw::execute(db, sql, vec![id.into(), model.into(), space.into(), now.into()]).await? == 0 {
+    let changed = knowledge_file::ActiveModel {
+        model: Set(Some(model.to_owned())),
+        space: Set(Some(space.to_owned())),
+        embedded: Set(0),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    let done = knowledge_file::Entity::update_many().set(changed).filter(knowledge_file::Column::Id.eq(id)).exec(db);
+    if done.await.map_err(app_error)?.rows_affected == 0 {
         return Ok(false);
     }
-    raw::execute(db, "DELETE FROM knowledge_vectors WHERE file_id = $1", vec![id.into()]).await?;
+    remove_vectors(db, id).await?;
     Ok(true)
+}
+
+async fn remove_vectors<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<(), AppError> {
+    let vectors = knowledge_vectors::Entity::delete_many().filter(knowledge_vectors::Column::FileId.eq(id));
+    vectors.exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// Stores the pieces of a file that is not cut yet, with their words. `false` where it is, or where it is gone.
@@ -272,8 +248,14 @@ pub async fn cut<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<bool, AppError> {
     let count = i64::try_from(pieces.len()).unwrap_or(i64::MAX);
-    let sql = "UPDATE knowledge_files SET pieces = $2, updated_at = $3 WHERE id = $1 AND pieces = 0";
-    if raw::execute(db, sql, vec![id.into(), count.into(), now.into()]).await? == 0 {
+    let done = knowledge_file::Entity::update_many()
+        .set(knowledge_file::ActiveModel { pieces: Set(count), updated_at: Set(now), ..Default::default() })
+        .filter(knowledge_file::Column::Id.eq(id))
+        .filter(knowledge_file::Column::Pieces.eq(0))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    if done.rows_affected == 0 {
         return Ok(false);
     }
     let mut pieces = pieces.into_iter().peekable();
@@ -318,10 +300,8 @@ pub async fn add_words<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, words: V
 }
 
 async fn insert_words<C: ConnectionTrait>(db: &C, words: Vec<WordsRow>) -> Result<(), AppError> {
-    let sql =
-        "INSERT INTO knowledge_words (file_id, first, count, words) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
     for row in words {
-        raw::execute(db, sql, vec![row.file_id.into(), row.first.into(), row.count.into(), row.words.into()]).await?;
+        single::insert_if_absent(db, row.into_active_model()).await?;
     }
     Ok(())
 }
@@ -357,23 +337,35 @@ pub async fn add_vectors<C: ConnectionTrait>(
     space: &str,
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let sql = "UPDATE knowledge_files SET embedded = $2, error = NULL, updated_at = $3 WHERE id = $1 AND space = $4";
-    let embedded = i64::from(row.first) + i64::from(row.count);
-    let values = vec![row.file_id.into(), embedded.into(), now.into(), space.into()];
-    if raw::execute(db, sql, values).await? == 0 {
+    let changed = knowledge_file::ActiveModel {
+        embedded: Set(i64::from(row.first) + i64::from(row.count)),
+        error: Set(None),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    let done = knowledge_file::Entity::update_many()
+        .set(changed)
+        .filter(knowledge_file::Column::Id.eq(row.file_id))
+        .filter(knowledge_file::Column::Space.eq(space))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    if done.rows_affected == 0 {
         return Ok(false);
     }
-    let sql =
-        "INSERT INTO knowledge_vectors (file_id, first, count, vectors) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-    let values = vec![row.file_id.into(), row.first.into(), row.count.into(), row.vectors.into()];
-    raw::execute(db, sql, values).await?;
+    single::insert_if_absent(db, row.into_active_model()).await?;
     Ok(true)
 }
 
 /// Adds to what embedding a file has cost.
 pub async fn add_cost<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, cost: MicroCredits) -> Result<(), AppError> {
-    let sql = "UPDATE knowledge_files SET cost = cost + $2 WHERE id = $1";
-    raw::run(db, sql, vec![id.into(), cost.into()]).await
+    knowledge_file::Entity::update_many()
+        .col_expr(knowledge_file::Column::Cost, Expr::col(knowledge_file::Column::Cost).add(cost.0))
+        .filter(knowledge_file::Column::Id.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// A piece by its file and its number there.
@@ -422,10 +414,14 @@ pub async fn words_from<C: ConnectionTrait>(
     (file, first): PieceId,
     limit: usize,
 ) -> Result<Vec<WordsRow>, AppError> {
-    let sql = format!(
-        "SELECT k.* FROM knowledge_words k WHERE k.file_id = $1 AND k.first >= $2 ORDER BY k.first LIMIT {limit}"
-    );
-    raw::find(db, &sql, vec![file.into(), first.into()]).await
+    knowledge_words::Entity::find()
+        .filter(knowledge_words::Column::FileId.eq(file))
+        .filter(knowledge_words::Column::First.gte(first))
+        .order_by_asc(knowledge_words::Column::First)
+        .limit(u64::try_from(limit).ok())
+        .all(db)
+        .await
+        .map_err(app_error)
 }
 
 /// Files behind this one whose words aren't there, though they are cut.
@@ -447,10 +443,14 @@ pub async fn pieces_from<C: ConnectionTrait>(
     (file, first): PieceId,
     limit: usize,
 ) -> Result<Vec<PieceRow>, AppError> {
-    let sql = format!(
-        "SELECT p.* FROM knowledge_chunks p WHERE p.file_id = $1 AND p.number >= $2 ORDER BY p.number LIMIT {limit}"
-    );
-    raw::find(db, &sql, vec![file.into(), first.into()]).await
+    knowledge_chunk::Entity::find()
+        .filter(knowledge_chunk::Column::FileId.eq(file))
+        .filter(knowledge_chunk::Column::Number.gte(first))
+        .order_by_asc(knowledge_chunk::Column::Number)
+        .limit(u64::try_from(limit).ok())
+        .all(db)
+        .await
+        .map_err(app_error)
 }
 
 /// These pieces, in no order.
@@ -463,19 +463,14 @@ pub async fn pieces<C: ConnectionTrait>(db: &C, wanted: &[PieceId]) -> Result<Ve
     PieceRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// A file that was removed.
-#[derive(Clone, Copy, Debug, FromQueryResult)]
-pub struct Removed {
-    pub upload_id: UploadId,
-}
-
 /// Removes a file with all that was made of it.
-pub async fn remove<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<Option<Removed>, AppError> {
-    let removed =
-        raw::find_one(db, "DELETE FROM knowledge_files WHERE id = $1 RETURNING upload_id", vec![id.into()]).await?;
-    for table in ["knowledge_vectors", "knowledge_words", "knowledge_chunks"] {
-        raw::execute(db, &format!("DELETE FROM {table} WHERE file_id = $1"), vec![id.into()]).await?;
-    }
+pub async fn remove<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<Option<FileRow>, AppError> {
+    let removed = knowledge_file::Entity::delete_by_id(id).exec_with_returning(db).await.map_err(app_error)?;
+    remove_vectors(db, id).await?;
+    let words = knowledge_words::Entity::delete_many().filter(knowledge_words::Column::FileId.eq(id));
+    words.exec(db).await.map_err(app_error)?;
+    let chunks = knowledge_chunk::Entity::delete_many().filter(knowledge_chunk::Column::FileId.eq(id));
+    chunks.exec(db).await.map_err(app_error)?;
     Ok(removed)
 }
 
@@ -516,12 +511,22 @@ pub async fn outdate<C: ConnectionTrait>(
     space: &str,
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let sql = format!(
-        "UPDATE knowledge_files SET state = '{}', error = NULL, embedded = 0, updated_at = $3 WHERE id = $1 AND state = '{}' AND space <> $2",
-        KnowledgeState::Waiting,
-        KnowledgeState::Ready
-    );
-    Ok(raw::execute(db, &sql, vec![id.into(), space.into(), now.into()]).await? > 0)
+    let changed = knowledge_file::ActiveModel {
+        state: Set(KnowledgeState::Waiting),
+        error: Set(None),
+        embedded: Set(0),
+        updated_at: Set(now),
+        ..Default::default()
+    };
+    let done = knowledge_file::Entity::update_many()
+        .set(changed)
+        .filter(knowledge_file::Column::Id.eq(id))
+        .filter(knowledge_file::Column::State.eq(KnowledgeState::Ready))
+        .filter(knowledge_file::Column::Space.ne(space))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
 /// What a statement counts, as `n`.

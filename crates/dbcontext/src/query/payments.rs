@@ -3,16 +3,16 @@
 use appcore::{AppError, PaymentRefundId, Timestamp, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect as _, QueryTrait as _, Statement, sea_query::OnConflict,
+    QueryOrder, QuerySelect as _, QueryTrait as _, Set, Statement, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
-use super::{page, raw};
+use super::{page, raw, single};
 use crate::{
     constraint::app_error,
     entity::{
         payment::{Column, Entity, Model},
-        payment_dispute, payment_event, payment_refund,
+        payment_dispute, payment_event, payment_refund, payment_toggle,
     },
 };
 
@@ -141,10 +141,10 @@ async fn ids<C: ConnectionTrait, const N: usize>(
     values: [sea_orm::Value; N],
 ) -> Result<Vec<Uuid>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Claimed {
         id: Uuid,
     }
-    let rows = Row::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
+    let rows = Claimed::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values));
     Ok(rows.all(db).await.map_err(app_error)?.into_iter().map(|row| row.id).collect())
 }
 
@@ -167,13 +167,13 @@ pub(super) async fn claim<C: ConnectionTrait>(
 /// The next number of a year's receipts.
 pub async fn next_receipt<C: ConnectionTrait>(txn: &C, year: i64) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct ReceiptNumber {
         last: i64,
     }
     let sql = "INSERT INTO receipt_years (year, last) VALUES ($1, 1) \
                ON CONFLICT (year) DO UPDATE SET last = receipt_years.last + 1 RETURNING last";
     let statement = Statement::from_sql_and_values(txn.get_database_backend(), sql, [year.into()]);
-    let row = Row::find_by_statement(statement).one(txn).await.map_err(app_error)?;
+    let row = ReceiptNumber::find_by_statement(statement).one(txn).await.map_err(app_error)?;
     Ok(row.map_or(1, |row| row.last))
 }
 
@@ -372,20 +372,11 @@ pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp)
 
 /// Payment methods that an administrator has switched on or off.
 pub async fn switches<C: ConnectionTrait>(db: &C) -> Result<Vec<(String, bool)>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        gateway: String,
-        enabled: bool,
-    }
-    let statement = Statement::from_string(db.get_database_backend(), "SELECT gateway, enabled FROM payment_toggles");
-    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = payment_toggle::Entity::find().all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| (row.gateway, row.enabled)).collect())
 }
 
 pub async fn put_switch<C: ConnectionTrait>(db: &C, gateway: &str, enabled: bool) -> Result<(), AppError> {
-    let sql = "INSERT INTO payment_toggles (gateway, enabled) VALUES ($1, $2) ON CONFLICT (gateway) DO UPDATE SET enabled = excluded.enabled";
-    let values = [gateway.into(), enabled.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    db.execute_raw(statement).await.map_err(app_error)?;
-    Ok(())
+    let row = payment_toggle::ActiveModel { gateway: Set(gateway.to_owned()), enabled: Set(enabled) };
+    single::upsert(db, row, [payment_toggle::Column::Gateway], [payment_toggle::Column::Enabled]).await
 }

@@ -5,16 +5,17 @@ use std::collections::HashMap;
 use appcore::{AppError, PlanId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::WorkspaceRole};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect as _, Statement, sea_query::OnConflict,
+    QueryOrder, QuerySelect as _, Set, Statement, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
-use super::{page, raw, rows::Rows};
+use super::{page, raw, rows::Rows, single};
 use crate::{
     constraint::app_error,
     entity::{
-        payment, payment_credit,
+        billing_details, payment, payment_credit,
         subscription::{Column, Entity, Model},
+        subscription_trial,
     },
 };
 
@@ -204,21 +205,15 @@ pub async fn begin_trial<C: ConnectionTrait>(
     plan_id: PlanId,
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let sql = "INSERT INTO subscription_trials (account_id, plan_id, created_at) VALUES ($1, $2, $3) ON CONFLICT (account_id) DO NOTHING";
-    let values = [account_id.into(), plan_id.into(), now.0.into()];
-    let statement = Statement::from_sql_and_values(txn.get_database_backend(), sql, values);
-    Ok(txn.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
+    let row =
+        subscription_trial::ActiveModel { account_id: Set(account_id), plan_id: Set(plan_id), created_at: Set(now) };
+    single::insert_if_absent(txn, row).await
 }
 
 /// Who pays, as JSON.
 pub async fn billing_details<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<String>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        details: String,
-    }
-    let sql = "SELECT details FROM billing_details WHERE account_id = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [account_id.into()]);
-    Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.details))
+    let found = billing_details::Entity::find_by_id(account_id).one(db).await.map_err(app_error)?;
+    Ok(found.map(|row| row.details))
 }
 
 pub async fn put_billing_details<C: ConnectionTrait>(
@@ -227,9 +222,11 @@ pub async fn put_billing_details<C: ConnectionTrait>(
     details: &str,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let sql = "INSERT INTO billing_details (account_id, details, updated_at) VALUES ($1, $2, $3) \
-               ON CONFLICT (account_id) DO UPDATE SET details = $4, updated_at = $5";
-    let values = [account_id.into(), details.into(), now.0.into(), details.into(), now.0.into()];
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
-    Ok(())
+    let row = billing_details::ActiveModel {
+        account_id: Set(account_id),
+        details: Set(details.to_owned()),
+        updated_at: Set(now),
+    };
+    let changed = [billing_details::Column::Details, billing_details::Column::UpdatedAt];
+    single::upsert(db, row, [billing_details::Column::AccountId], changed).await
 }

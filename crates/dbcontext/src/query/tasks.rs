@@ -3,37 +3,26 @@
 use std::collections::HashMap;
 
 use appcore::{
-    AppError, BoardColumnId, ConversationId, MessageId, TaskId, Timestamp, UserId,
+    AppError, BoardColumnId, ConversationId, TaskId, Timestamp, UserId,
     page::PageRequest,
     view::{OwnTask, Task, TaskPerson, TaskPlace},
 };
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
+use sea_orm::{
+    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, Set,
+    Value,
+};
 
 use super::{
     access, page, raw,
     rows::{Column, Rows},
+    single,
 };
-use crate::constraint::app_error;
+use crate::{
+    constraint::app_error,
+    entity::{task, task_assignee},
+};
 
-#[derive(FromQueryResult)]
-struct Row {
-    id: TaskId,
-    conversation_id: ConversationId,
-    column_id: BoardColumnId,
-    title: String,
-    description: String,
-    position: String,
-    labels: String,
-    due_at: Option<Timestamp>,
-    message_id: Option<MessageId>,
-    archived_at: Option<Timestamp>,
-    created_by: UserId,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-    version: i64,
-}
-
-impl Row {
+impl task::Model {
     fn with(self, assignees: Vec<TaskPerson>) -> Result<Task, AppError> {
         Ok(Task {
             id: self.id,
@@ -110,13 +99,13 @@ pub async fn list<C: ConnectionTrait>(
         );
     }
     let sql = format!("SELECT t.* {rows} ORDER BY {order} LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let found: Vec<Row> = raw::find(db, &sql, values.clone()).await?;
+    let found: Vec<task::Model> = raw::find(db, &sql, values.clone()).await?;
     let total = page::count(db, &rows, values).await?;
     Ok((with_assignees(db, found).await?, total))
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<Option<Task>, AppError> {
-    let row: Option<Row> = raw::find_one(db, "SELECT * FROM tasks WHERE id = $1", [id.into()]).await?;
+    let row = task::Entity::find_by_id(id).one(db).await.map_err(app_error)?;
     Ok(with_assignees(db, row.into_iter().collect()).await?.pop())
 }
 
@@ -159,7 +148,7 @@ pub async fn of_user<C: ConnectionTrait>(
     #[derive(FromQueryResult)]
     struct Own {
         #[sea_orm(nested)]
-        task: Row,
+        task: task::Model,
         column_name: String,
         is_done: bool,
         kind: String,
@@ -235,7 +224,7 @@ pub async fn in_column<C: ConnectionTrait>(
          WHERE t.column_id = $1 AND t.archived_at IS NULL AND {} ORDER BY t.position LIMIT {most}",
         access::sees_task("t", "c", "$2")
     );
-    let rows: Vec<Row> = raw::find(db, &sql, [id.into(), reader.into()]).await?;
+    let rows: Vec<task::Model> = raw::find(db, &sql, [id.into(), reader.into()]).await?;
     with_assignees(db, rows).await
 }
 
@@ -301,42 +290,40 @@ async fn next_position<C: ConnectionTrait>(
 }
 
 pub async fn insert<C: ConnectionTrait>(db: &C, task: &Task) -> Result<(), AppError> {
-    let sql = "INSERT INTO tasks (id, conversation_id, column_id, title, description, position, labels, due_at, message_id, created_by, \
-               created_at, updated_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    let values = [
-        task.id.into(),
-        task.conversation_id.into(),
-        task.column_id.into(),
-        task.title.clone().into(),
-        task.description.clone().into(),
-        task.position.clone().into(),
-        labels(task)?.into(),
-        task.due_at.into(),
-        task.message_id.into(),
-        task.created_by.into(),
-        task.created_at.into(),
-        task.updated_at.into(),
-        task.version.into(),
-    ];
-    raw::run(db, sql, values).await
+    let row = task::ActiveModel {
+        id: Set(task.id),
+        conversation_id: Set(task.conversation_id),
+        column_id: Set(task.column_id),
+        title: Set(task.title.clone()),
+        description: Set(task.description.clone()),
+        position: Set(task.position.clone()),
+        labels: Set(labels(task)?),
+        due_at: Set(task.due_at),
+        message_id: Set(task.message_id),
+        created_by: Set(task.created_by),
+        version: Set(task.version),
+        archived_at: NotSet,
+        created_at: Set(task.created_at),
+        updated_at: Set(task.updated_at),
+    };
+    single::insert(db, row).await
 }
 
 pub async fn update<C: ConnectionTrait>(db: &C, task: &Task) -> Result<(), AppError> {
-    let sql = "UPDATE tasks SET column_id = $2, title = $3, description = $4, position = $5, labels = $6, due_at = $7, updated_at = $8, \
-               version = $9, archived_at = $10 WHERE id = $1";
-    let values = [
-        task.id.into(),
-        task.column_id.into(),
-        task.title.clone().into(),
-        task.description.clone().into(),
-        task.position.clone().into(),
-        labels(task)?.into(),
-        task.due_at.into(),
-        task.updated_at.into(),
-        task.version.into(),
-        task.archived_at.into(),
-    ];
-    raw::run(db, sql, values).await
+    let changed = task::ActiveModel {
+        column_id: Set(task.column_id),
+        title: Set(task.title.clone()),
+        description: Set(task.description.clone()),
+        position: Set(task.position.clone()),
+        labels: Set(labels(task)?),
+        due_at: Set(task.due_at),
+        version: Set(task.version),
+        archived_at: Set(task.archived_at),
+        updated_at: Set(task.updated_at),
+        ..Default::default()
+    };
+    task::Entity::update_many().set(changed).filter(task::Column::Id.eq(task.id)).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 fn labels(task: &Task) -> Result<String, AppError> {
@@ -345,7 +332,7 @@ fn labels(task: &Task) -> Result<String, AppError> {
 
 /// Says who is to do a task, in place of those who were.
 pub async fn set_assignees<C: ConnectionTrait>(db: &C, id: TaskId, people: &[UserId]) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM task_assignees WHERE task_id = $1", [id.into()]).await?;
+    remove_assignees(db, id).await?;
     if people.is_empty() {
         return Ok(());
     }
@@ -361,8 +348,15 @@ pub async fn set_assignees<C: ConnectionTrait>(db: &C, id: TaskId, people: &[Use
 }
 
 pub async fn delete<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM task_assignees WHERE task_id = $1", [id.into()]).await?;
-    raw::run(db, "DELETE FROM tasks WHERE id = $1", [id.into()]).await
+    remove_assignees(db, id).await?;
+    task::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
+    Ok(())
+}
+
+async fn remove_assignees<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<(), AppError> {
+    let assignees = task_assignee::Entity::delete_many().filter(task_assignee::Column::TaskId.eq(id));
+    assignees.exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// Those of these people who are members of the conversation, with their names.
@@ -393,7 +387,7 @@ pub async fn members_among<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| TaskPerson { id: row.id, name: row.display_name }).collect())
 }
 
-async fn with_assignees<C: ConnectionTrait>(db: &C, rows: Vec<Row>) -> Result<Vec<Task>, AppError> {
+async fn with_assignees<C: ConnectionTrait>(db: &C, rows: Vec<task::Model>) -> Result<Vec<Task>, AppError> {
     let mut people = assignees(db, &rows.iter().map(|row| row.id).collect::<Vec<_>>()).await?;
     rows.into_iter()
         .map(|row| {

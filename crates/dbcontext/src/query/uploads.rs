@@ -4,7 +4,10 @@ use appcore::{
     AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId,
     view::{FileKind, TranscriptState, Upload, UploadKind, UploadStatus},
 };
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    Set, Statement, Value,
+};
 use uuid::Uuid;
 
 use super::{
@@ -12,8 +15,12 @@ use super::{
     pieces::{Change, Piece},
     raw,
     rows::{Column, Rows},
+    single,
 };
-use crate::constraint::app_error;
+use crate::{
+    constraint::app_error,
+    entity::{knowledge_file, message, message_upload, upload, upload_part, workspace_emoji},
+};
 
 /// A file as it is stored.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -92,40 +99,39 @@ pub struct NewUpload {
 }
 
 pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), AppError> {
-    let sql = "INSERT INTO uploads (id, owner_id, name, kind, media_type, size, peaks, duration_ms, status, created_at, \
-               transcript_state, reserved_bytes, search_name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-    let values = vec![
-        new.id.into(),
-        new.owner.into(),
-        new.name.clone().into(),
-        new.kind.as_str().into(),
-        new.media_type.clone().into(),
-        new.size.into(),
-        new.peaks.clone().into(),
-        new.duration_ms.into(),
-        UploadStatus::Pending.as_str().into(),
-        new.created_at.into(),
-        new.transcript_state.map(TranscriptState::as_str).into(),
-        new.reserved_bytes.into(),
-        ::search::folded_line(&new.name).into(),
-    ];
-    raw::run(db, sql, values).await
+    let row = upload::ActiveModel {
+        id: Set(new.id),
+        owner_id: Set(new.owner),
+        name: Set(new.name.clone()),
+        kind: Set(new.kind),
+        media_type: Set(new.media_type.clone()),
+        size: Set(new.size),
+        duration_ms: Set(new.duration_ms),
+        peaks: Set(new.peaks.clone()),
+        status: Set(UploadStatus::Pending),
+        transcript_state: Set(new.transcript_state),
+        reserved_bytes: Set(new.reserved_bytes),
+        search_name: Set(::search::folded_line(&new.name)),
+        created_at: Set(new.created_at),
+        ..Default::default()
+    };
+    single::insert(db, row).await
 }
 
 /// Keeps what a client of tus says of its file.
 pub async fn set_metadata<C: ConnectionTrait>(db: &C, id: UploadId, metadata: &str) -> Result<(), AppError> {
-    raw::run(db, "UPDATE uploads SET tus_metadata = $2 WHERE id = $1", vec![id.into(), metadata.into()]).await
+    change(db, id, upload::ActiveModel { tus_metadata: Set(Some(metadata.to_owned())), ..Default::default() }).await
+}
+
+async fn change<C: ConnectionTrait>(db: &C, id: UploadId, changed: upload::ActiveModel) -> Result<(), AppError> {
+    upload::Entity::update_many().set(changed).filter(upload::Column::Id.eq(id)).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// What [`set_metadata`] has kept.
 pub async fn metadata<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<Option<String>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        tus_metadata: Option<String>,
-    }
-    let sql = "SELECT tus_metadata FROM uploads WHERE id = $1";
-    let row: Option<Row> = raw::find_one(db, sql, vec![id.into()]).await?;
-    Ok(row.and_then(|row| row.tus_metadata))
+    let metadata = upload::Entity::find_by_id(id).select_only().column(upload::Column::TusMetadata);
+    Ok(metadata.into_tuple::<Option<String>>().one(db).await.map_err(app_error)?.flatten())
 }
 
 /// Says how much space a file takes that is still coming; `false` where it does not come any more.
@@ -404,9 +410,8 @@ struct UploadOf {
 
 /// Takes the files from a message; which they were.
 pub async fn detach<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec<UploadId>, AppError> {
-    let sql = "DELETE FROM message_uploads WHERE message_id = $1 RETURNING upload_id";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [message.into()]);
-    let rows = UploadOf::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let attached = message_upload::Entity::delete_many().filter(message_upload::Column::MessageId.eq(message));
+    let rows = attached.exec_with_returning(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| row.upload_id).collect())
 }
 
@@ -428,8 +433,13 @@ pub async fn detach_from<C: ConnectionTrait>(
     conversation: ConversationId,
     id: UploadId,
 ) -> Result<(), AppError> {
-    let sql = "DELETE FROM message_uploads WHERE conversation_id = $1 AND upload_id = $2";
-    raw::run(db, sql, vec![conversation.into(), id.into()]).await
+    message_upload::Entity::delete_many()
+        .filter(message_upload::Column::ConversationId.eq(conversation))
+        .filter(message_upload::Column::UploadId.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// Marks files that no message carries, no assistant knows, no emoji shows and nobody has for their picture as removed: from then on nobody reads or sends them. Asked within a transaction.
@@ -467,16 +477,14 @@ pub async fn is_kept<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, A
 
 /// Whether an assistant knows it.
 pub async fn is_known<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
-    let sql = "SELECT 1 AS one FROM knowledge_files WHERE upload_id = $1 LIMIT 1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+    let known = knowledge_file::Entity::find().filter(knowledge_file::Column::UploadId.eq(id));
+    Ok(known.one(db).await.map_err(app_error)?.is_some())
 }
 
 /// Whether an emoji shows it.
 pub async fn is_emoji<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
-    let sql = "SELECT 1 AS one FROM workspace_emoji WHERE upload_id = $1 LIMIT 1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+    let emoji = workspace_emoji::Entity::find().filter(workspace_emoji::Column::UploadId.eq(id));
+    Ok(emoji.one(db).await.map_err(app_error)?.is_some())
 }
 
 /// Forgets a file that no message carries or will carry, no assistant knows, no emoji shows and nobody has for their picture; `false` where one does.
@@ -499,13 +507,8 @@ pub async fn workspace_of<C: ConnectionTrait>(
     message: MessageId,
     id: UploadId,
 ) -> Result<Option<WorkspaceId>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Of {
-        workspace_id: WorkspaceId,
-    }
-    let sql = "SELECT workspace_id FROM message_uploads WHERE message_id = $1 AND upload_id = $2";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [message.into(), id.into()]);
-    Ok(Of::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|of| of.workspace_id))
+    let found = message_upload::Entity::find_by_id((message, id)).one(db).await.map_err(app_error)?;
+    Ok(found.map(|attached| attached.workspace_id))
 }
 
 /// Stores what is said in a voice note, or that nobody could tell, with the message as it carries it from now on.
@@ -516,14 +519,22 @@ pub async fn set_transcript<C: ConnectionTrait>(
     transcript: Option<&str>,
     state: TranscriptState,
 ) -> Result<(), AppError> {
-    let sql = "UPDATE messages SET attachments = $2 WHERE id = $1";
-    raw::execute(db, sql, vec![message.into(), attachments.into()]).await?;
-    let sql = "UPDATE uploads SET transcript = $2, transcript_state = $3 WHERE id = $1";
-    raw::run(db, sql, vec![id.into(), transcript.into(), state.as_str().into()]).await
+    message::Entity::update_many()
+        .set(message::ActiveModel { attachments: Set(attachments), ..Default::default() })
+        .filter(message::Column::Id.eq(message))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    let changed = upload::ActiveModel {
+        transcript: Set(transcript.map(str::to_owned)),
+        transcript_state: Set(Some(state)),
+        ..Default::default()
+    };
+    change(db, id, changed).await
 }
 
 /// A piece of a file that comes in several.
-#[derive(Clone, Copy, Debug, FromQueryResult)]
+#[derive(Clone, Copy, Debug)]
 pub struct Part {
     pub position: i64,
     pub size: i64,
@@ -532,17 +543,21 @@ pub struct Part {
 
 /// What is there of a file that comes in pieces, in their order.
 pub async fn parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<Vec<Part>, AppError> {
-    let sql = "SELECT position, size, part_id FROM upload_parts WHERE upload_id = $1 ORDER BY position";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    Part::find_by_statement(statement).all(db).await.map_err(app_error)
+    let parts = upload_part::Entity::find().filter(upload_part::Column::UploadId.eq(id));
+    let found = parts.order_by_asc(upload_part::Column::Position).all(db).await.map_err(app_error)?;
+    let part = |upload_part::Model { position, size, part_id, .. }| Part { position, size, part_id };
+    Ok(found.into_iter().map(part).collect())
 }
 
 /// Adds a piece; `false` where another one came first.
 pub async fn add_part<C: ConnectionTrait>(db: &C, id: UploadId, part: Part) -> Result<bool, AppError> {
-    let sql =
-        "INSERT INTO upload_parts (upload_id, position, size, part_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-    let values = vec![id.into(), part.position.into(), part.size.into(), part.part_id.into()];
-    Ok(raw::execute(db, sql, values).await? > 0)
+    let row = upload_part::ActiveModel {
+        upload_id: Set(id),
+        position: Set(part.position),
+        size: Set(part.size),
+        part_id: Set(part.part_id),
+    };
+    single::insert_if_absent(db, row).await
 }
 
 /// Claims to put a file's pieces together until then; `false` where somebody does so now, or has done it.
@@ -562,10 +577,21 @@ pub async fn claim_joining<C: ConnectionTrait>(
 
 /// Holds a claim for longer; none: gives it up. Only whoever has it does so.
 pub async fn hold_joining<C: ConnectionTrait>(db: &C, id: UploadId, until: Option<Timestamp>) -> Result<(), AppError> {
-    let sql = "UPDATE uploads SET assembly_lease_until = $2 WHERE id = $1 AND assembly_lease_until IS NOT NULL";
-    raw::run(db, sql, vec![id.into(), until.into()]).await
+    upload::Entity::update_many()
+        .set(upload::ActiveModel { assembly_lease_until: Set(until), ..Default::default() })
+        .filter(upload::Column::Id.eq(id))
+        .filter(upload::Column::AssemblyLeaseUntil.is_not_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 pub async fn forget_parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM upload_parts WHERE upload_id = $1", vec![id.into()]).await
+    upload_part::Entity::delete_many()
+        .filter(upload_part::Column::UploadId.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
