@@ -120,7 +120,7 @@ pub(super) fn kinds(are_so: impl Fn(ConversationKind) -> bool) -> String {
 /// What somebody is to a conversation. None: it is not there.
 pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<Option<Access>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct AccessRow {
         workspace_id: WorkspaceId,
         kind: String,
         last_seq: i64,
@@ -142,7 +142,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
                LEFT JOIN workspace_members w ON w.workspace_id = c.workspace_id AND w.user_id = $2 AND NOT w.is_deleted \
                WHERE c.id = $1 AND NOT c.is_deleted";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);
-    let found = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let found = AccessRow::find_by_statement(statement).one(db).await.map_err(app_error)?;
     found
         .map(|row| {
             Ok(Access {
@@ -167,7 +167,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
 /// The event after which begins what all members of a conversation may read.
 pub async fn all_read_after<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct ReadAfter {
         seq: i64,
     }
     let sql = format!(
@@ -176,7 +176,7 @@ pub async fn all_read_after<C: ConnectionTrait>(db: &C, id: ConversationId) -> R
         member_reads_after("c", "rm")
     );
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    let found = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let found = ReadAfter::find_by_statement(statement).one(db).await.map_err(app_error)?;
     Ok(found.map_or(0, |row| row.seq))
 }
 

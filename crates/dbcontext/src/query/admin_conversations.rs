@@ -26,7 +26,7 @@ pub struct Filter {
 }
 
 #[derive(FromQueryResult)]
-struct Row {
+struct ConversationRow {
     id: ConversationId,
     kind: String,
     title: Option<String>,
@@ -44,10 +44,10 @@ struct Row {
     archived_at: Option<Timestamp>,
 }
 
-impl TryFrom<Row> for AdminConversation {
+impl TryFrom<ConversationRow> for AdminConversation {
     type Error = AppError;
 
-    fn try_from(row: Row) -> Result<Self, AppError> {
+    fn try_from(row: ConversationRow) -> Result<Self, AppError> {
         let unknown = |error: UnknownName| AppError::internal(error);
         Ok(Self {
             id: row.id,
@@ -126,7 +126,7 @@ async fn read<C: ConnectionTrait>(
          LEFT JOIN users owner ON owner.id = o.user_id AND NOT owner.is_deleted ORDER BY c.id DESC"
     );
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = ConversationRow::find_by_statement(statement).all(db).await.map_err(app_error)?;
     rows.into_iter().map(AdminConversation::try_from).collect()
 }
 

@@ -5,10 +5,11 @@ use appcore::{
     page::PageRequest,
     view::{self, AdminUser, AdminUserWorkspace, UnknownName, UserRole, UserStatus},
 };
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Value};
+use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Set, Value};
 use uuid::Uuid;
 
-use super::{page, plans, raw};
+use super::{page, plans, raw, users};
+use crate::entity::user;
 
 /// Which accounts are listed.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +23,7 @@ pub struct Filter {
 }
 
 #[derive(FromQueryResult)]
-struct Row {
+struct UserRow {
     id: UserId,
     display_name: String,
     email: String,
@@ -38,10 +39,10 @@ struct Row {
     last_active_at: Option<Timestamp>,
 }
 
-impl TryFrom<Row> for AdminUser {
+impl TryFrom<UserRow> for AdminUser {
     type Error = AppError;
 
-    fn try_from(row: Row) -> Result<Self, AppError> {
+    fn try_from(row: UserRow) -> Result<Self, AppError> {
         Ok(Self {
             id: row.id,
             display_name: row.display_name,
@@ -113,14 +114,14 @@ pub async fn list<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let rows = raw::find::<_, Row>(db, &sql, values.clone()).await?;
+    let rows = raw::find::<_, UserRow>(db, &sql, values.clone()).await?;
     let total = page::count(db, &format!("FROM users u {wanted}"), values).await?;
     Ok((rows.into_iter().map(AdminUser::try_from).collect::<Result<_, _>>()?, total))
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: UserId, now: Timestamp) -> Result<Option<AdminUser>, AppError> {
     let sql = format!("{} WHERE NOT u.is_deleted AND u.id = $1) u", select(now));
-    let row: Option<Row> = raw::find_one(db, &sql, vec![id.into()]).await?;
+    let row: Option<UserRow> = raw::find_one(db, &sql, vec![id.into()]).await?;
     row.map(AdminUser::try_from).transpose()
 }
 
@@ -152,7 +153,7 @@ pub async fn belongings<C: ConnectionTrait>(db: &C, id: UserId, now: Timestamp) 
 /// The workspaces that somebody is in, at most a hundred.
 pub async fn workspaces<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Vec<AdminUserWorkspace>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct MembershipRow {
         id: appcore::WorkspaceId,
         name: String,
         kind: String,
@@ -160,7 +161,7 @@ pub async fn workspaces<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Vec<Ad
     }
     let sql = "SELECT w.id, w.name, w.kind, m.role FROM workspace_members m JOIN workspaces w ON w.id = m.workspace_id AND NOT w.is_deleted \
                WHERE m.user_id = $1 AND NOT m.is_deleted AND w.kind <> 'personal' ORDER BY w.name, w.id LIMIT 100";
-    let rows = raw::find::<_, Row>(db, sql, vec![id.into()]).await?;
+    let rows = raw::find::<_, MembershipRow>(db, sql, vec![id.into()]).await?;
     let unknown = |error: UnknownName| AppError::internal(error);
     rows.into_iter()
         .map(|row| {
@@ -177,7 +178,7 @@ pub async fn workspaces<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Vec<Ad
 /// The administrators who can sign in, held until the transaction ends: two who would take the role from each other take turns.
 pub async fn lock_admins<C: ConnectionTrait>(db: &C) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Admin {
         id: UserId,
     }
     let hold = if db.get_database_backend() == DatabaseBackend::Postgres { "FOR UPDATE" } else { "" };
@@ -185,7 +186,7 @@ pub async fn lock_admins<C: ConnectionTrait>(db: &C) -> Result<Vec<UserId>, AppE
         "SELECT id FROM users WHERE role = '{}' AND NOT is_deleted AND suspended_at IS NULL ORDER BY id {hold}",
         UserRole::Admin.as_str()
     );
-    let rows = raw::find::<_, Row>(db, &sql, Vec::new()).await?;
+    let rows = raw::find::<_, Admin>(db, &sql, Vec::new()).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
@@ -201,8 +202,8 @@ pub async fn count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
 }
 
 pub async fn set_role<C: ConnectionTrait>(db: &C, id: UserId, role: UserRole, at: Timestamp) -> Result<(), AppError> {
-    let sql = "UPDATE users SET role = $2, updated_at = $3 WHERE id = $1";
-    raw::run(db, sql, vec![id.into(), role.as_str().into(), at.into()]).await
+    let row = user::ActiveModel { role: Set(role.as_str().to_owned()), updated_at: Set(at), ..Default::default() };
+    users::update(db, id, row).await
 }
 
 pub async fn suspend<C: ConnectionTrait>(
@@ -212,17 +213,28 @@ pub async fn suspend<C: ConnectionTrait>(
     reason: Option<String>,
     at: Timestamp,
 ) -> Result<(), AppError> {
-    let sql =
-        "UPDATE users SET suspended_at = $2, suspended_reason = $3, suspended_by = $4, updated_at = $2 WHERE id = $1";
-    raw::run(db, sql, vec![id.into(), at.into(), reason.into(), by.into()]).await
+    let row = user::ActiveModel {
+        suspended_at: Set(Some(at)),
+        suspended_reason: Set(reason),
+        suspended_by: Set(Some(by)),
+        updated_at: Set(at),
+        ..Default::default()
+    };
+    users::update(db, id, row).await
 }
 
 pub async fn restore<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Result<(), AppError> {
-    let sql = "UPDATE users SET suspended_at = NULL, suspended_reason = NULL, suspended_by = NULL, updated_at = $2 WHERE id = $1";
-    raw::run(db, sql, vec![id.into(), at.into()]).await
+    let row = user::ActiveModel {
+        suspended_at: Set(None),
+        suspended_reason: Set(None),
+        suspended_by: Set(None),
+        updated_at: Set(at),
+        ..Default::default()
+    };
+    users::update(db, id, row).await
 }
 
 /// Somebody's role in the installation, as a session has it.
-pub fn role(account: &crate::entity::user::Model) -> Result<UserRole, AppError> {
+pub fn role(account: &user::Model) -> Result<UserRole, AppError> {
     account.role.parse().map_err(|error: view::UnknownName| AppError::internal(error))
 }

@@ -20,7 +20,7 @@ pub struct Filter {
 }
 
 #[derive(FromQueryResult)]
-struct Row {
+struct WorkspaceRow {
     id: WorkspaceId,
     name: String,
     kind: String,
@@ -35,10 +35,10 @@ struct Row {
     created_at: Timestamp,
 }
 
-impl TryFrom<Row> for AdminWorkspace {
+impl TryFrom<WorkspaceRow> for AdminWorkspace {
     type Error = AppError;
 
-    fn try_from(row: Row) -> Result<Self, AppError> {
+    fn try_from(row: WorkspaceRow) -> Result<Self, AppError> {
         let owner = row.owner_id.zip(row.owner_name);
         Ok(Self {
             id: row.id,
@@ -93,14 +93,14 @@ pub async fn list<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let rows = raw::find::<_, Row>(db, &sql, values.clone()).await?;
+    let rows = raw::find::<_, WorkspaceRow>(db, &sql, values.clone()).await?;
     let total = page::count(db, &format!("FROM workspaces w {wanted}"), values).await?;
     Ok((rows.into_iter().map(AdminWorkspace::try_from).collect::<Result<_, _>>()?, total))
 }
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Option<AdminWorkspace>, AppError> {
     let sql = format!("{SELECT} WHERE NOT w.is_deleted AND w.id = $1) w {OWNER}");
-    let row: Option<Row> = raw::find_one(db, &sql, vec![id.into()]).await?;
+    let row: Option<WorkspaceRow> = raw::find_one(db, &sql, vec![id.into()]).await?;
     row.map(AdminWorkspace::try_from).transpose()
 }
 

@@ -1,7 +1,10 @@
 //! Assistants: those of a workspace are seen by its members, the default one by everybody.
 
 use appcore::{AppError, AssistantId, ConversationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view};
-use sea_orm::{ActiveModelTrait, ConnectionTrait, DbErr, FromQueryResult, IntoActiveModel, Statement, Value};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
+    Set, Statement, Value,
+};
 use uuid::uuid;
 
 use super::{
@@ -11,7 +14,7 @@ use super::{
 };
 use crate::{
     constraint::{app_error, unique_violation},
-    entity::assistant::Model,
+    entity::assistant::{self, Model},
 };
 
 /// The assistant that everybody has, made with the table.
@@ -85,7 +88,13 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: AssistantId, now: Timestamp)
 /// Deletes a person's own assistants; those that others use stay, without their maker.
 pub async fn forget_maker<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<(), AppError> {
     end(db, "created_by = $1 AND visibility = 'private'", vec![user.into(), now.into()]).await?;
-    raw::run(db, "UPDATE assistants SET created_by = NULL WHERE created_by = $1", vec![user.into()]).await
+    assistant::Entity::update_many()
+        .set(assistant::ActiveModel { created_by: Set(None), ..Default::default() })
+        .filter(assistant::Column::CreatedBy.eq(user))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 async fn end<C: ConnectionTrait>(db: &C, which: &str, values: Vec<Value>) -> Result<(), AppError> {
@@ -196,7 +205,7 @@ pub async fn mentioned<C: ConnectionTrait>(
     mentions: Vec<Mention>,
 ) -> Result<Vec<(UserId, MemberAssistant)>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct MentionedAssistant {
         user_id: UserId,
         #[sea_orm(nested)]
         assistant: MemberAssistant,
@@ -228,7 +237,7 @@ pub async fn mentioned<C: ConnectionTrait>(
          {by_id} UNION ALL {by_name} UNION ALL {default}",
         asked.table()
     );
-    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = MentionedAssistant::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.user_id, row.assistant)).collect())
 }
 

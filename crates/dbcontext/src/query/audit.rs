@@ -37,7 +37,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewEntry) -> Result<(), App
 }
 
 #[derive(FromQueryResult)]
-struct Row {
+struct EntryRow {
     id: AuditEntryId,
     action: String,
     actor: Option<UserId>,
@@ -67,7 +67,7 @@ pub async fn list<C: ConnectionTrait>(
     filter: &Filter,
     page: PageRequest,
 ) -> Result<(Vec<AuditEntry>, u64), AppError> {
-    let (rows, total) = super::page::select::<_, _, Row>(db, wanted(filter), page).await?;
+    let (rows, total) = super::page::select::<_, _, EntryRow>(db, wanted(filter), page).await?;
     Ok((rows.into_iter().map(AuditEntry::from).collect(), total))
 }
 
@@ -80,7 +80,8 @@ pub async fn before<C: ConnectionTrait>(
 ) -> Result<Vec<AuditEntry>, AppError> {
     let same = Condition::all().add(audit_entry::Column::CreatedAt.eq(at)).add(audit_entry::Column::Id.lt(id));
     let earlier = Condition::any().add(audit_entry::Column::CreatedAt.lt(at)).add(same);
-    let rows: Vec<Row> = wanted(filter).filter(earlier).limit(most).into_model().all(db).await.map_err(app_error)?;
+    let rows: Vec<EntryRow> =
+        wanted(filter).filter(earlier).limit(most).into_model().all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(AuditEntry::from).collect())
 }
 
@@ -146,9 +147,9 @@ pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) ->
     Ok(done.rows_affected)
 }
 
-impl From<Row> for AuditEntry {
-    fn from(row: Row) -> Self {
-        let Row { id, action, actor, actor_name, target, address, created_at } = row;
+impl From<EntryRow> for AuditEntry {
+    fn from(row: EntryRow) -> Self {
+        let EntryRow { id, action, actor, actor_name, target, address, created_at } = row;
         Self { id, action, actor, actor_name, target, address, place: None, created_at }
     }
 }

@@ -63,7 +63,7 @@ pub async fn last_gain<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<M
 /// Those of a workspace who may pay for it.
 pub async fn payers<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Payer {
         user_id: UserId,
     }
     let sql = format!(
@@ -73,7 +73,7 @@ pub async fn payers<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Vec<U
         WorkspaceRole::Admin.as_str()
     );
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = Payer::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 

@@ -210,10 +210,10 @@ pub async fn concerned_after<C: ConnectionTrait>(
 
 async fn ids<C: ConnectionTrait>(db: &C, statement: Statement) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Recipient {
         id: UserId,
     }
-    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = Recipient::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
@@ -313,7 +313,7 @@ pub async fn receipts_of<C: ConnectionTrait>(
     ids: &[BroadcastId],
 ) -> Result<(HashSet<BroadcastId>, HashSet<BroadcastId>), AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Receipt {
         broadcast_id: BroadcastId,
         dismissed_at: Option<Timestamp>,
     }
@@ -324,7 +324,7 @@ pub async fn receipts_of<C: ConnectionTrait>(
         asked.table(),
         literal(backend, user.0)
     );
-    let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let rows = Receipt::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     let dismissed = rows.iter().filter(|row| row.dismissed_at.is_some()).map(|row| row.broadcast_id).collect();
     Ok((rows.into_iter().map(|row| row.broadcast_id).collect(), dismissed))
 }
@@ -332,7 +332,7 @@ pub async fn receipts_of<C: ConnectionTrait>(
 /// What has become of these; those that got to nobody are left out.
 pub async fn counts<C: ConnectionTrait>(db: &C, ids: &[BroadcastId]) -> Result<HashMap<BroadcastId, Counts>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct CountsRow {
         broadcast_id: BroadcastId,
         delivered: i64,
         seen: i64,
@@ -344,9 +344,9 @@ pub async fn counts<C: ConnectionTrait>(db: &C, ids: &[BroadcastId]) -> Result<H
          FROM {} JOIN broadcast_receipts r ON r.broadcast_id = w.id GROUP BY r.broadcast_id",
         asked.table()
     );
-    let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
-    let counted = rows
-        .into_iter()
-        .map(|Row { broadcast_id, delivered, seen, dismissed }| (broadcast_id, Counts { delivered, seen, dismissed }));
+    let rows = CountsRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let counted = rows.into_iter().map(|CountsRow { broadcast_id, delivered, seen, dismissed }| {
+        (broadcast_id, Counts { delivered, seen, dismissed })
+    });
     Ok(counted.collect())
 }

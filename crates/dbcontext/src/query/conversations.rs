@@ -11,10 +11,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{access, members, mentions, notifications, notifying::SMALL, raw, rows::Rows};
+use super::{access, members, mentions, notifications, notifying::SMALL, raw, rows::Rows, single};
 use crate::{
     constraint::{app_error, unique_violation},
-    entity::{conversation, conversation_assistant},
+    entity::{conversation, conversation_assistant, conversation_count},
 };
 
 /// A conversation as somebody sees it who may read it. What is their own is none where they are no member.
@@ -227,7 +227,7 @@ pub async fn of_workspace<C: ConnectionTrait>(
     most: u64,
 ) -> Result<Vec<ConversationId>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Found {
         id: ConversationId,
     }
     let mut values: Vec<Value> = vec![workspace.into(), last.map_or(Uuid::nil(), |last| last.0).into()];
@@ -240,7 +240,7 @@ pub async fn of_workspace<C: ConnectionTrait>(
     let sql = format!(
         "SELECT c.id FROM {of} c.workspace_id = $1 AND c.id > $2 AND NOT c.is_deleted ORDER BY c.id LIMIT {most}"
     );
-    let found = raw::find::<_, Row>(db, &sql, values).await?;
+    let found = raw::find::<_, Found>(db, &sql, values).await?;
     Ok(found.into_iter().map(|row| row.id).collect())
 }
 
@@ -254,10 +254,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: conversation::Model) -> Res
     if new.exec_without_returning(db).await.map_err(app_error)? == 0 {
         return Ok(false);
     }
-    let sql = "INSERT INTO conversation_counts (conversation_id, members) VALUES ($1, 0)";
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]))
-        .await
-        .map_err(app_error)?;
+    single::insert(db, conversation_count::ActiveModel { conversation_id: Set(id), members: Set(0) }).await?;
     Ok(true)
 }
 
@@ -267,12 +264,12 @@ pub async fn default_of<C: ConnectionTrait>(
     workspace: WorkspaceId,
 ) -> Result<Option<ConversationId>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Found {
         id: ConversationId,
     }
     let sql = "SELECT id FROM conversations WHERE workspace_id = $1 AND is_default AND NOT is_deleted";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [workspace.into()]);
-    Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.id))
+    Ok(Found::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.id))
 }
 
 /// Makes that channel for a new workspace. Where somebody else was quicker, theirs is the one.

@@ -1,9 +1,10 @@
 //! What somebody leaves behind whose account has ended.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId};
-use sea_orm::{ConnectionTrait, FromQueryResult};
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult};
 
 use super::{boards, events::StoredEvent, raw};
+use crate::{constraint::app_error, entity::disabled_preview};
 
 /// Tables whose rows belong to one person, told by `user_id`. They go with the account.
 pub const PERSONAL: &[&str] = &[
@@ -46,7 +47,7 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
     for table in PERSONAL {
         raw::run(db, &format!("DELETE FROM {table} WHERE user_id = $1"), vec![id.into()]).await?;
     }
-    raw::run(db, "DELETE FROM disabled_previews WHERE subject_id = $1", vec![id.into()]).await?;
+    disabled_preview::Entity::delete_by_id(id.0).exec(db).await.map_err(app_error)?;
     let sql = "UPDATE message_reports SET excerpt = NULL WHERE author_kind = 'user' AND author_id = $1";
     raw::run(db, sql, vec![id.into()]).await?;
     let sql = "UPDATE users SET email = $2, display_name = $3, search_name = $4, password_hash = NULL, email_verified_at = NULL, \
@@ -64,23 +65,23 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
 /// The conversations that somebody is in.
 pub async fn conversations<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<ConversationId>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct MemberOf {
         conversation_id: ConversationId,
     }
     let sql = "SELECT m.conversation_id FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
                WHERE m.user_id = $1 AND NOT m.is_deleted";
-    let found = raw::find::<_, Row>(db, sql, vec![user_id.into()]).await?;
+    let found = raw::find::<_, MemberOf>(db, sql, vec![user_id.into()]).await?;
     Ok(found.into_iter().map(|row| row.conversation_id).collect())
 }
 
 /// The workspaces that somebody is in.
 pub async fn workspaces<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<WorkspaceId>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct MemberOf {
         workspace_id: WorkspaceId,
     }
     let sql = "SELECT workspace_id FROM workspace_members WHERE user_id = $1 AND NOT is_deleted";
-    let found = raw::find::<_, Row>(db, sql, vec![user_id.into()]).await?;
+    let found = raw::find::<_, MemberOf>(db, sql, vec![user_id.into()]).await?;
     Ok(found.into_iter().map(|row| row.workspace_id).collect())
 }
 
@@ -152,12 +153,12 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
 /// The conversations that somebody is or was in, deleted ones too, and where their logs end.
 pub async fn logs<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<(ConversationId, i64)>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct LogEnd {
         id: ConversationId,
         last_seq: i64,
     }
     let sql = "SELECT c.id, c.last_seq FROM conversation_members m JOIN conversations c ON c.id = m.conversation_id WHERE m.user_id = $1";
-    let found = raw::find::<_, Row>(db, sql, vec![user_id.into()]).await?;
+    let found = raw::find::<_, LogEnd>(db, sql, vec![user_id.into()]).await?;
     Ok(found.into_iter().map(|row| (row.id, row.last_seq)).collect())
 }
 

@@ -19,7 +19,7 @@ pub async fn conversations<C: ConnectionTrait>(
     after: ConversationId,
 ) -> Result<Vec<ExportedConversation>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct ExportedMembership {
         id: ConversationId,
         kind: String,
         title: Option<String>,
@@ -32,7 +32,7 @@ pub async fn conversations<C: ConnectionTrait>(
          JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE m.user_id = $1 AND c.id > $2 ORDER BY c.id LIMIT {PART}"
     );
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user_id.into(), after.into()]);
-    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = ExportedMembership::find_by_statement(statement).all(db).await.map_err(app_error)?;
     found
         .into_iter()
         .map(|row| {

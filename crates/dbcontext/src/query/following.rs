@@ -32,7 +32,7 @@ pub struct Following {
 /// Which conversations and workspaces these people are in. Whoever is in none is left out.
 pub async fn of<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<UserId, Following>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct FollowedSubject {
         user_id: UserId,
         id: Uuid,
         /// None: it is a workspace.
@@ -59,7 +59,7 @@ pub async fn of<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<
         count_of("c.id"),
     );
     let mut found: HashMap<UserId, Following> = HashMap::new();
-    for row in Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)? {
+    for row in FollowedSubject::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)? {
         let following = found.entry(row.user_id).or_default();
         if let Some(version) = row.board_version {
             following.boards.insert(ConversationId(row.id), version);
@@ -84,7 +84,7 @@ pub async fn small_conversations<C: ConnectionTrait>(
     small: u32,
 ) -> Result<Vec<(UserId, ConversationId)>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct SmallConversation {
         user_id: UserId,
         conversation_id: ConversationId,
     }
@@ -95,6 +95,6 @@ pub async fn small_conversations<C: ConnectionTrait>(
         asked.table(),
         count_of("c.id"),
     );
-    let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let rows = SmallConversation::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| (row.user_id, row.conversation_id)).collect())
 }

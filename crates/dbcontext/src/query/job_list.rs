@@ -15,7 +15,7 @@ use super::jobs::now;
 use crate::constraint::app_error;
 
 #[derive(FromQueryResult)]
-struct Row {
+struct JobRow {
     id: JobId,
     kind: String,
     status: String,
@@ -30,8 +30,8 @@ struct Row {
 const COLUMNS: &str =
     "j.id, j.kind, j.status, j.attempt, j.attempts_before, j.error, j.due_at, j.created_at, j.payload";
 
-impl From<Row> for view::Job {
-    fn from(row: Row) -> Self {
+impl From<JobRow> for view::Job {
+    fn from(row: JobRow) -> Self {
         let status = match row.status.as_str() {
             "running" => JobStatus::Running,
             "dead" => JobStatus::Dead,
@@ -109,7 +109,7 @@ pub async fn list<C: ConnectionTrait>(
     }
     let backend = db.get_database_backend();
     let sql = format!("SELECT {COLUMNS} {of} ORDER BY j.id DESC LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let rows = Row::find_by_statement(Statement::from_sql_and_values(backend, sql, values.clone()));
+    let rows = JobRow::find_by_statement(Statement::from_sql_and_values(backend, sql, values.clone()));
     let rows = rows.all(db).await.map_err(app_error)?;
     Ok((rows.into_iter().map(view::Job::from).collect(), super::page::count(db, &of, values).await?))
 }
@@ -144,7 +144,7 @@ pub async fn census<C: ConnectionTrait>(db: &C) -> Result<Vec<Census>, AppError>
 
 pub async fn find<C: ConnectionTrait>(db: &C, id: JobId) -> Result<Option<view::Job>, AppError> {
     let sql = format!("SELECT {COLUMNS} FROM jobs j WHERE j.id = $1");
-    let row = Row::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]));
+    let row = JobRow::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]));
     Ok(row.one(db).await.map_err(app_error)?.map(view::Job::from))
 }
 

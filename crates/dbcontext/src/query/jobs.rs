@@ -183,7 +183,7 @@ pub async fn open_of<C: ConnectionTrait>(
     owners: &[UserId],
 ) -> Result<Vec<(UserId, u64)>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct OpenJobs {
         owner: UserId,
         open: i64,
     }
@@ -194,7 +194,7 @@ pub async fn open_of<C: ConnectionTrait>(
         "SELECT j.owner, COUNT(*) AS open FROM {} JOIN jobs j ON j.owner = w.id AND j.kind = w.kind AND j.due_at IS NOT NULL GROUP BY j.owner",
         asked.table()
     );
-    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = OpenJobs::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.owner, row.open.unsigned_abs())).collect())
 }
 
@@ -242,7 +242,7 @@ pub struct DueKind<'k> {
 /// Those of the kinds of which a job waits to be claimed, in their order; cheap, so that an idle worker takes no lock.
 pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Vec<DueKind<'k>>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct DuePlace {
         place: i64,
         awaits_turns: bool,
     }
@@ -257,9 +257,10 @@ pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Ve
     };
     let sql = (0..kinds.len()).map(of_kind).collect::<Vec<_>>().join(" UNION ALL ") + " ORDER BY place";
     let statement = Statement::from_sql_and_values(backend, sql, kinds.iter().map(|kind| Value::from(*kind)));
-    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
-    let due =
-        |Row { place, awaits_turns }| Some(DueKind { kind: kinds.get(usize::try_from(place).ok()?)?, awaits_turns });
+    let found = DuePlace::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let due = |DuePlace { place, awaits_turns }| {
+        Some(DueKind { kind: kinds.get(usize::try_from(place).ok()?)?, awaits_turns })
+    };
     Ok(found.into_iter().filter_map(due).collect())
 }
 
@@ -344,7 +345,7 @@ pub async fn renew<C: ConnectionTrait>(
     lease: Duration,
 ) -> Result<Option<Renewed>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct RenewedLease {
         stop_requested: bool,
     }
     let backend = db.get_database_backend();
@@ -353,7 +354,7 @@ pub async fn renew<C: ConnectionTrait>(
         "UPDATE jobs SET due_at = {now} + $3, updated_at = {now} WHERE id = $1 AND attempt = $2 AND status = 'running' RETURNING stop_requested"
     );
     let statement = Statement::from_sql_and_values(backend, sql, [id.into(), attempt.into(), millis(lease)]);
-    let row = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let row = RenewedLease::find_by_statement(statement).one(db).await.map_err(app_error)?;
     Ok(row.map(|row| Renewed { stop_requested: row.stop_requested }))
 }
 
@@ -465,7 +466,7 @@ pub async fn release_all<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
 /// Says of the instances that work on jobs, but for `own`, whether they are gone: each that lives has its [`Sign`](crate::Sign). PostgreSQL only.
 pub async fn workers_without_sign<C: ConnectionTrait>(db: &C, own: InstanceId) -> Result<Vec<InstanceId>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Worker {
         leased_by: InstanceId,
         is_gone: bool,
     }
@@ -474,7 +475,7 @@ pub async fn workers_without_sign<C: ConnectionTrait>(db: &C, own: InstanceId) -
                ('x' || right(replace(r.leased_by::text, '-', ''), 16))::bit(64)::bigint) AS is_gone \
                FROM (SELECT DISTINCT leased_by FROM jobs WHERE status = 'running' AND leased_by <> $1) AS r";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [own.into()]);
-    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = Worker::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().filter(|row| row.is_gone).map(|row| row.leased_by).collect())
 }
 

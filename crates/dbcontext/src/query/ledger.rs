@@ -207,13 +207,13 @@ pub async fn store_grants<C: ConnectionTrait>(txn: &C, changed: &[(Uuid, MicroCr
 /// What the credits of an account came to of which something is left.
 pub async fn granted<C: ConnectionTrait>(db: &C, account: Uuid) -> Result<MicroCredits, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Granted {
         granted: Option<MicroCredits>,
     }
     let sql =
         "SELECT CAST(SUM(amount) AS BIGINT) AS granted FROM credit_grants WHERE account_id = $1 AND remaining > 0";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [account.into()]);
-    let row = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let row = Granted::find_by_statement(statement).one(db).await.map_err(app_error)?;
     Ok(row.and_then(|row| row.granted).unwrap_or(MicroCredits::ZERO))
 }
 
@@ -247,7 +247,7 @@ pub async fn with_expired<C: ConnectionTrait>(
     most: u64,
 ) -> Result<Vec<Uuid>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct AccountWithExpired {
         account_id: Uuid,
     }
     // They are found by when they expire: in the order of accounts all grants would be read.
@@ -256,7 +256,7 @@ pub async fn with_expired<C: ConnectionTrait>(
                SELECT account_id FROM expired WHERE account_id > $2 ORDER BY account_id LIMIT $3";
     let values = [now.0.into(), after.into(), raw::limit(most)];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = AccountWithExpired::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| row.account_id).collect())
 }
 

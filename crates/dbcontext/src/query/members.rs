@@ -1,10 +1,13 @@
 //! Who is in which conversation.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, page::PageRequest, view};
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, Statement,
+    Value, sea_query::Expr,
+};
 
 use super::rows::{Column, Rows};
-use crate::constraint::app_error;
+use crate::{constraint::app_error, entity::conversation_count};
 
 /// A member with their name.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -118,13 +121,7 @@ pub(super) fn contains(text: &str) -> String {
 
 /// How many are in a conversation.
 pub async fn count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<u64, AppError> {
-    #[derive(FromQueryResult)]
-    struct Count {
-        members: i64,
-    }
-    let sql = "SELECT members FROM conversation_counts WHERE conversation_id = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    let count = Count::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let count = conversation_count::Entity::find_by_id(id).one(db).await.map_err(app_error)?;
     Ok(count.map_or(0, |count| u64::try_from(count.members).unwrap_or(0)))
 }
 
@@ -288,8 +285,10 @@ pub async fn hold_count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Resul
 }
 
 async fn change_count<C: ConnectionTrait>(db: &C, id: ConversationId, by: i64) -> Result<(), AppError> {
-    let sql = "UPDATE conversation_counts SET members = members + $2 WHERE conversation_id = $1";
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), by.into()]))
+    conversation_count::Entity::update_many()
+        .col_expr(conversation_count::Column::Members, Expr::col(conversation_count::Column::Members).add(by))
+        .filter(conversation_count::Column::ConversationId.eq(id))
+        .exec(db)
         .await
         .map_err(app_error)?;
     Ok(())

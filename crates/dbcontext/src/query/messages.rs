@@ -1,7 +1,9 @@
 //! Messages: read by the members of their conversation only.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, view};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement, Value,
+};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -12,7 +14,7 @@ use super::{
     rows::{Column, Field, Rows},
     versions::BESIDE,
 };
-use crate::constraint::app_error;
+use crate::{constraint::app_error, entity::message};
 
 /// A message with its sender's name as it is now.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -465,13 +467,27 @@ pub async fn set_answer<C: ConnectionTrait>(
     figures: Option<&view::AnswerFigures>,
 ) -> Result<(), AppError> {
     let answer = figures.map(serde_json::to_string).transpose().map_err(AppError::internal)?;
-    let sql = "UPDATE messages SET content = $2, status = $3, reason = $4, model = COALESCE($5, model), answer = $6 WHERE id = $1";
-    let values = vec![id.into(), content.into(), status.as_str().into(), reason.into(), model.into(), answer.into()];
-    raw::execute(db, sql, values).await.map(|_| ())
+    let changed = message::ActiveModel {
+        content: Set(content.to_owned()),
+        status: Set(status),
+        reason: Set(reason.map(str::to_owned)),
+        model: model.map_or(NotSet, |model| Set(Some(model.to_owned()))),
+        answer: Set(answer),
+        ..Default::default()
+    };
+    let done = message::Entity::update_many().set(changed).filter(message::Column::Id.eq(id)).exec(db).await;
+    done.map(drop).map_err(app_error)
 }
 
 /// Keeps what an assistant has written so far; `false` when the message is not being written any more.
 pub async fn store_partial<C: ConnectionTrait>(db: &C, id: MessageId, content: &str) -> Result<bool, AppError> {
-    let sql = "UPDATE messages SET content = $2 WHERE id = $1 AND status = 'streaming' AND deleted_at IS NULL";
-    Ok(raw::execute(db, sql, vec![id.into(), content.into()]).await? > 0)
+    let done = message::Entity::update_many()
+        .set(message::ActiveModel { content: Set(content.to_owned()), ..Default::default() })
+        .filter(message::Column::Id.eq(id))
+        .filter(message::Column::Status.eq(view::MessageStatus::Streaming))
+        .filter(message::Column::DeletedAt.is_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }

@@ -7,7 +7,7 @@ use appcore::{
     page::PageRequest,
     view::{self, ReportDeed, ReportReason, ReportStatus, SenderKind},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Value};
 use uuid::Uuid;
 
 use super::{
@@ -15,8 +15,12 @@ use super::{
     pieces::{Change, Piece},
     raw,
     rows::{Column, Rows},
+    single,
 };
-use crate::constraint::app_error;
+use crate::{
+    constraint::app_error,
+    entity::{hidden_message, message_report},
+};
 
 /// A report that is to be written.
 #[derive(Clone, Debug)]
@@ -35,21 +39,22 @@ pub struct NewReport {
 
 /// Writes a report; `false` where the person has reported the message already, and that is not closed.
 pub async fn insert<C: ConnectionTrait>(db: &C, new: NewReport) -> Result<bool, AppError> {
-    let sql = "INSERT INTO message_reports (id, message_id, conversation_id, reporter_id, author_kind, author_id, reason, comment, excerpt, \
-               status, actions, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', '', $10) ON CONFLICT DO NOTHING";
-    let values = vec![
-        new.id.into(),
-        new.message_id.into(),
-        new.conversation_id.into(),
-        new.reporter_id.into(),
-        new.author_kind.as_str().into(),
-        new.author_id.into(),
-        new.reason.as_str().into(),
-        new.words.into(),
-        new.excerpt.into(),
-        new.created_at.into(),
-    ];
-    Ok(raw::execute(db, sql, values).await? > 0)
+    let row = message_report::ActiveModel {
+        id: Set(new.id),
+        message_id: Set(new.message_id),
+        conversation_id: Set(new.conversation_id),
+        reporter_id: Set(new.reporter_id),
+        author_kind: Set(new.author_kind),
+        author_id: Set(new.author_id),
+        reason: Set(new.reason),
+        comment: Set(new.words),
+        excerpt: Set(Some(new.excerpt)),
+        status: Set(ReportStatus::Open),
+        actions: Set(String::new()),
+        created_at: Set(new.created_at),
+        ..Default::default()
+    };
+    single::insert_if_absent(db, row).await
 }
 
 /// What somebody has reported of a message that is not closed.
@@ -59,13 +64,13 @@ pub async fn unclosed<C: ConnectionTrait>(
     reporter: UserId,
 ) -> Result<Option<view::ReportReceipt>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct OpenReport {
         id: ReportId,
         created_at: Timestamp,
     }
     let sql =
         "SELECT id, created_at FROM message_reports WHERE message_id = $1 AND reporter_id = $2 AND status <> 'closed'";
-    let found: Option<Row> = raw::find_one(db, sql, vec![message.into(), reporter.into()]).await?;
+    let found: Option<OpenReport> = raw::find_one(db, sql, vec![message.into(), reporter.into()]).await?;
     Ok(found.map(|row| view::ReportReceipt { id: row.id, created_at: row.created_at }))
 }
 
@@ -76,7 +81,8 @@ pub async fn count_unclosed<C: ConnectionTrait>(db: &C, reporter: UserId) -> Res
 
 /// Whether somebody has ever reported a message.
 pub async fn is_reported<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<bool, AppError> {
-    Ok(page::count(db, "FROM message_reports WHERE message_id = $1", [message.into()]).await? > 0)
+    let reports = message_report::Entity::find().filter(message_report::Column::MessageId.eq(message));
+    Ok(reports.one(db).await.map_err(app_error)?.is_some())
 }
 
 /// Which reports are listed.
@@ -90,7 +96,7 @@ pub struct Filter {
 }
 
 #[derive(FromQueryResult)]
-struct Row {
+struct ReportRow {
     id: ReportId,
     message_id: MessageId,
     conversation_id: ConversationId,
@@ -123,10 +129,10 @@ struct Row {
     earlier: i64,
 }
 
-impl TryFrom<Row> for view::Report {
+impl TryFrom<ReportRow> for view::Report {
     type Error = AppError;
 
-    fn try_from(row: Row) -> Result<Self, AppError> {
+    fn try_from(row: ReportRow) -> Result<Self, AppError> {
         let person = |id: Option<UserId>, name| id.map(|id| view::ReportPerson { id, name });
         let kind: SenderKind = row.author_kind.parse().map_err(AppError::internal)?;
         let author = match row.author_name {
@@ -233,14 +239,14 @@ pub async fn list<C: ConnectionTrait>(
         page.offset()
     );
     let values = std::iter::once(reader.into()).chain(values);
-    let found = raw::find::<_, Row>(db, &sql, values).await?;
+    let found = raw::find::<_, ReportRow>(db, &sql, values).await?;
     Ok((found.into_iter().map(TryInto::try_into).collect::<Result<_, AppError>>()?, total))
 }
 
 /// A report by its id.
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: ReportId) -> Result<Option<view::Report>, AppError> {
     let sql = format!("{} WHERE r.id = $2", shown());
-    let found: Option<Row> = raw::find_one(db, &sql, vec![reader.into(), id.into()]).await?;
+    let found: Option<ReportRow> = raw::find_one(db, &sql, vec![reader.into(), id.into()]).await?;
     found.map(TryInto::try_into).transpose()
 }
 
@@ -286,7 +292,8 @@ pub async fn restore<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), Ap
     let sql = "UPDATE messages SET hidden_at = NULL, content = h.content, attachments = h.attachments, forwarded = h.forwarded, \
                  tool_calls = h.tool_calls, answer = h.answer FROM hidden_messages h WHERE messages.id = $1 AND h.message_id = $1";
     raw::execute(db, sql, vec![id.into()]).await?;
-    raw::run(db, "DELETE FROM hidden_messages WHERE message_id = $1", vec![id.into()]).await
+    hidden_message::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// What was put aside of a message.
@@ -395,7 +402,7 @@ pub async fn turns<C: ConnectionTrait>(
     asked: &[(ConversationId, UserId)],
 ) -> Result<Vec<((ConversationId, UserId), Timestamp)>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct LastPost {
         conversation_id: ConversationId,
         user_id: UserId,
         at: Timestamp,
@@ -409,7 +416,7 @@ pub async fn turns<C: ConnectionTrait>(
         "SELECT t.conversation_id, t.user_id, t.posted_at AS at FROM {} JOIN slow_mode_posts t ON t.conversation_id = w.conversation_id AND t.user_id = w.user_id",
         asked.table()
     );
-    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = LastPost::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| ((row.conversation_id, row.user_id), row.at)).collect())
 }
 

@@ -5,15 +5,21 @@ use appcore::{
     page::PageRequest,
     view::{NotificationKind, NotificationSettings, Notify},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Set, Statement, Value,
+};
 use uuid::Uuid;
 
 use super::{
     access, page,
-    raw::{self, statement},
+    raw::statement,
     rows::{Column, Rows},
+    single,
 };
-use crate::constraint::app_error;
+use crate::{
+    constraint::app_error,
+    entity::{notification_keyword, notification_settings},
+};
 
 /// As it is stored.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -391,7 +397,7 @@ pub async fn mailed_after<C: ConnectionTrait>(
     job: &str,
 ) -> Result<Vec<(UserId, i64)>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct MailDelay {
         user_id: UserId,
         minutes: i64,
     }
@@ -402,7 +408,7 @@ pub async fn mailed_after<C: ConnectionTrait>(
          WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.subject = s.user_id AND j.kind = '{job}' AND j.due_at IS NOT NULL)",
         asked.table()
     );
-    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = MailDelay::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.user_id, row.minutes)).collect())
 }
 
@@ -442,19 +448,24 @@ pub async fn note_mailed<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<()
 /// The token by which somebody is sent no more mails: the one that they have, else this one.
 pub async fn mail_token<C: ConnectionTrait>(db: &C, user: UserId, fresh: &str) -> Result<String, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct MailToken {
         mail_token: String,
     }
     let sql = "UPDATE notification_settings SET mail_token = COALESCE(mail_token, $2) WHERE user_id = $1 RETURNING mail_token";
     let statement = statement(db, sql, vec![user.into(), fresh.into()]);
-    let row = Row::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let row = MailToken::find_by_statement(statement).one(db).await.map_err(app_error)?;
     Ok(row.map_or_else(|| fresh.to_owned(), |row| row.mail_token))
 }
 
 /// Sends whoever has this token no more mails.
 pub async fn stop_mails<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), AppError> {
-    let sql = "UPDATE notification_settings SET mail_after_minutes = NULL WHERE mail_token = $1";
-    raw::run(db, sql, vec![token.into()]).await
+    notification_settings::Entity::update_many()
+        .set(notification_settings::ActiveModel { mail_after_minutes: Set(None), ..Default::default() })
+        .filter(notification_settings::Column::MailToken.eq(token))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// Some of those that are older than that, the oldest first.
@@ -465,31 +476,19 @@ pub async fn older<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> 
     Told::find_by_statement(statement(db, sql, vec![before.into()])).all(db).await.map_err(app_error)
 }
 
-#[derive(FromQueryResult)]
-struct SettingsRow {
-    level: String,
-    quiet: Option<String>,
-    dnd_until: Option<Timestamp>,
-    mail_after_minutes: Option<i64>,
-    push: bool,
-    show_text: bool,
-}
-
 /// What somebody wants to be told of.
 pub async fn settings<C: ConnectionTrait>(db: &C, user: UserId) -> Result<NotificationSettings, AppError> {
-    #[derive(FromQueryResult)]
-    struct Keyword {
-        keyword: String,
-    }
-    let sql = "SELECT level, quiet, dnd_until, mail_after_minutes, push, show_text FROM notification_settings WHERE user_id = $1";
-    let row = SettingsRow::find_by_statement(statement(db, sql, vec![user.into()])).one(db).await.map_err(app_error)?;
-    let sql = "SELECT keyword FROM notification_keywords WHERE user_id = $1 ORDER BY place";
-    let keywords =
-        Keyword::find_by_statement(statement(db, sql, vec![user.into()])).all(db).await.map_err(app_error)?;
+    let row = notification_settings::Entity::find_by_id(user).one(db).await.map_err(app_error)?;
+    let keywords = notification_keyword::Entity::find()
+        .filter(notification_keyword::Column::UserId.eq(user))
+        .order_by_asc(notification_keyword::Column::Place)
+        .all(db)
+        .await
+        .map_err(app_error)?;
     let keywords = keywords.into_iter().map(|row| row.keyword).collect();
     let Some(row) = row else { return Ok(NotificationSettings { keywords, ..NotificationSettings::default() }) };
     Ok(NotificationSettings {
-        level: row.level.parse().map_err(AppError::internal)?,
+        level: row.level,
         keywords,
         quiet: row.quiet.as_deref().map(serde_json::from_str).transpose().map_err(AppError::internal)?,
         dnd_until: row.dnd_until,
@@ -506,23 +505,29 @@ pub async fn set_settings<C: ConnectionTrait>(
     settings: &NotificationSettings,
     keywords: Option<Vec<(String, String)>>,
 ) -> Result<(), AppError> {
-    let sql = "INSERT INTO notification_settings (user_id, level, quiet, dnd_until, mail_after_minutes, push, show_text) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (user_id) DO UPDATE SET level = excluded.level, quiet = excluded.quiet, \
-               dnd_until = excluded.dnd_until, mail_after_minutes = excluded.mail_after_minutes, push = excluded.push, \
-               show_text = excluded.show_text";
     let quiet = settings.quiet.as_ref().map(serde_json::to_string).transpose().map_err(AppError::internal)?;
-    let values = vec![
-        user.into(),
-        settings.level.as_str().into(),
-        quiet.into(),
-        settings.dnd_until.into(),
-        settings.mail_after_minutes.into(),
-        settings.push.into(),
-        settings.show_text.into(),
+    let row = notification_settings::ActiveModel {
+        user_id: Set(user),
+        level: Set(settings.level),
+        quiet: Set(quiet),
+        dnd_until: Set(settings.dnd_until),
+        mail_after_minutes: Set(settings.mail_after_minutes),
+        push: Set(settings.push),
+        show_text: Set(settings.show_text),
+        ..Default::default()
+    };
+    let changed = [
+        notification_settings::Column::Level,
+        notification_settings::Column::Quiet,
+        notification_settings::Column::DndUntil,
+        notification_settings::Column::MailAfterMinutes,
+        notification_settings::Column::Push,
+        notification_settings::Column::ShowText,
     ];
-    raw::run(db, sql, values).await?;
+    single::upsert(db, row, [notification_settings::Column::UserId], changed).await?;
     let Some(keywords) = keywords else { return Ok(()) };
-    raw::run(db, "DELETE FROM notification_keywords WHERE user_id = $1", vec![user.into()]).await?;
+    let known = notification_keyword::Entity::delete_many().filter(notification_keyword::Column::UserId.eq(user));
+    known.exec(db).await.map_err(app_error)?;
     if keywords.is_empty() {
         return Ok(());
     }

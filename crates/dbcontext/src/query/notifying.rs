@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, Statement};
 use uuid::Uuid;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     notifications,
     rows::{Column, Rows},
 };
-use crate::constraint::app_error;
+use crate::{constraint::app_error, entity::notification_settings};
 
 /// The key of the lock that whoever looks through the log holds to the end of the transaction.
 const NOTIFYING: i64 = 0x6e61_7474_6572_0002;
@@ -155,7 +155,7 @@ pub async fn mentioned<C: ConnectionTrait>(
     messages: &[(ConversationId, i64)],
 ) -> Result<Vec<(ConversationId, i64, UserId)>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct MentionRow {
         conversation_id: ConversationId,
         no: i64,
         user_id: UserId,
@@ -170,7 +170,7 @@ pub async fn mentioned<C: ConnectionTrait>(
         rows.table(),
         mentions::everybody(backend)
     );
-    let found = Row::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = MentionRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.conversation_id, row.no, row.user_id)).collect())
 }
 
@@ -180,7 +180,7 @@ pub async fn followers<C: ConnectionTrait>(
     roots: &[MessageId],
 ) -> Result<Vec<(MessageId, UserId, i64)>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct FollowerRow {
         root_id: MessageId,
         user_id: UserId,
         read_no: i64,
@@ -190,7 +190,7 @@ pub async fn followers<C: ConnectionTrait>(
         "SELECT f.root_id, f.user_id, f.read_no FROM {} JOIN thread_followers f ON f.root_id = w.id",
         asked.table()
     );
-    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = FollowerRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.root_id, row.user_id, row.read_no)).collect())
 }
 
@@ -294,7 +294,7 @@ pub async fn messages<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<V
 }
 
 /// When somebody is not to be disturbed.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug)]
 pub struct Disturbance {
     pub quiet: Option<String>,
     pub dnd_until: Option<Timestamp>,
@@ -302,9 +302,8 @@ pub struct Disturbance {
 
 /// When one person is not to be disturbed, outside of any conversation; none where they have said nothing.
 pub async fn disturbance<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<Disturbance>, AppError> {
-    let sql = "SELECT quiet, dnd_until FROM notification_settings WHERE user_id = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    Disturbance::find_by_statement(statement).one(db).await.map_err(app_error)
+    let found = notification_settings::Entity::find_by_id(user).one(db).await.map_err(app_error)?;
+    Ok(found.map(|settings| Disturbance { quiet: settings.quiet, dnd_until: settings.dnd_until }))
 }
 
 /// When several people are not to be disturbed, of those who have said something.
@@ -313,7 +312,7 @@ pub async fn disturbances<C: ConnectionTrait>(
     people: &[UserId],
 ) -> Result<HashMap<UserId, Disturbance>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct DisturbanceRow {
         user_id: UserId,
         quiet: Option<String>,
         dnd_until: Option<Timestamp>,
@@ -323,7 +322,7 @@ pub async fn disturbances<C: ConnectionTrait>(
         "SELECT s.user_id, s.quiet, s.dnd_until FROM {} JOIN notification_settings s ON s.user_id = w.id",
         asked.table()
     );
-    let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
-    let of_each = |row: Row| (row.user_id, Disturbance { quiet: row.quiet, dnd_until: row.dnd_until });
+    let rows = DisturbanceRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let of_each = |row: DisturbanceRow| (row.user_id, Disturbance { quiet: row.quiet, dnd_until: row.dnd_until });
     Ok(rows.into_iter().map(of_each).collect())
 }

@@ -106,12 +106,12 @@ pub async fn quotas_held<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<Option<String>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct PlanQuotas {
         quotas: String,
     }
     let sql = "SELECT p.quotas FROM subscriptions s JOIN pricing_plans p ON p.id = s.plan_id WHERE s.account_id = $1 AND s.ends_at > $2";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [account.into(), now.0.into()]);
-    Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.quotas))
+    Ok(PlanQuotas::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.quotas))
 }
 
 /// What is allowed to several people, of those who have a plan.
@@ -121,7 +121,7 @@ pub async fn quotas_of_all<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<Vec<(UserId, String)>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct UserQuotas {
         user_id: UserId,
         quotas: String,
     }
@@ -137,7 +137,7 @@ pub async fn quotas_of_all<C: ConnectionTrait>(
          WHERE s.ends_at > (SELECT MAX(asked.now) FROM asked) ORDER BY {OWN_FIRST}",
         asked.table()
     );
-    let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let rows = UserQuotas::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     let mut seen = BTreeSet::new();
     Ok(rows.into_iter().filter(|row| seen.insert(row.user_id)).map(|row| (row.user_id, row.quotas)).collect())
 }

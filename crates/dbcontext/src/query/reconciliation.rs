@@ -3,7 +3,7 @@
 use appcore::{AppError, PaymentDifferenceId, Timestamp, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect as _, Statement,
+    QueryOrder, QuerySelect as _, Set, Statement,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::page;
 use crate::{
     constraint::app_error,
-    entity::{payment, payment_difference},
+    entity::{payment, payment_comparison, payment_difference},
 };
 
 /// Takes the comparison of a day. False: it was made, or somebody else makes it.
@@ -30,9 +30,13 @@ pub async fn claim<C: ConnectionTrait>(
 }
 
 pub async fn end<C: ConnectionTrait>(db: &C, gateway: &str, day: Timestamp, now: Timestamp) -> Result<(), AppError> {
-    let sql = "UPDATE payment_comparisons SET ended_at = $1 WHERE gateway = $2 AND day = $3";
-    let values = [now.0.into(), gateway.into(), day.0.into()];
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    payment_comparison::Entity::update_many()
+        .set(payment_comparison::ActiveModel { ended_at: Set(Some(now)), ..Default::default() })
+        .filter(payment_comparison::Column::Gateway.eq(gateway))
+        .filter(payment_comparison::Column::Day.eq(day))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! What searching reads of messages, conversations and people. What somebody may not read now is not in it, whatever the index says.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, QuerySelect, Set, Statement};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
@@ -10,8 +10,9 @@ use super::{
     messages::{NAMED, NamedMessage},
     raw::{self, Gathered},
     rows::{Column, Rows, unfold},
+    single,
 };
-use crate::constraint::app_error;
+use crate::{constraint::app_error, entity::upload_text};
 
 /// A message, to be indexed.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -41,12 +42,12 @@ pub async fn indexed<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Ind
 /// The newest messages with ids below this one: their ids alone, which can be read whatever they say.
 pub async fn ids_below<C: ConnectionTrait>(db: &C, below: Uuid, limit: u32) -> Result<Vec<Uuid>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Found {
         id: MessageId,
     }
     let sql = format!("SELECT m.id FROM messages m WHERE m.id < $1 ORDER BY m.id DESC LIMIT {limit}");
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [below.into()]);
-    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = Found::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| row.id.0).collect())
 }
 
@@ -112,9 +113,8 @@ pub async fn unread_files<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Resu
 
 /// Whether a file was read.
 pub async fn is_file_read<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
-    let sql = "SELECT 1 AS one FROM upload_texts WHERE upload_id = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
+    let found = upload_text::Entity::find_by_id(id).select_only().column(upload_text::Column::UploadId);
+    Ok(found.into_tuple::<UploadId>().one(db).await.map_err(app_error)?.is_some())
 }
 
 /// Stores what a file says; nothing where it has no text. Asked within a transaction that keeps the file from being removed.
@@ -124,10 +124,15 @@ pub async fn set_file_text<C: ConnectionTrait>(
     text: &str,
     now: Timestamp,
 ) -> Result<(), AppError> {
-    let length = i64::try_from(text.len()).unwrap_or(i64::MAX);
-    let sql =
-        "INSERT INTO upload_texts (upload_id, text, length, read_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
-    raw::run(tx, sql, vec![id.into(), text.into(), length.into(), now.into()]).await
+    let length = i32::try_from(text.len()).unwrap_or(i32::MAX);
+    let row = upload_text::ActiveModel {
+        upload_id: Set(id),
+        text: Set(text.to_owned()),
+        length: Set(length),
+        read_at: Set(now),
+    };
+    single::insert_if_absent(tx, row).await?;
+    Ok(())
 }
 
 /// Has the index read the messages again that carry a file.

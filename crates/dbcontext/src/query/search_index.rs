@@ -66,12 +66,12 @@ pub async fn waiting<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, App
 /// How far it is filled; none where nobody has begun.
 pub async fn fill<C: ConnectionTrait>(db: &C) -> Result<Option<Fill>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct FillRow {
         below: Uuid,
         is_done: bool,
     }
-    let found = Row::find_by_statement(statement(db, "SELECT below, is_done FROM search_fill", []));
-    Ok(found.one(db).await.map_err(app_error)?.map(|Row { below, is_done }| Fill { below, is_done }))
+    let found = FillRow::find_by_statement(statement(db, "SELECT below, is_done FROM search_fill", []));
+    Ok(found.one(db).await.map_err(app_error)?.map(|FillRow { below, is_done }| Fill { below, is_done }))
 }
 
 /// How many messages it knows.
@@ -98,24 +98,24 @@ pub async fn vacuum<C: ConnectionTrait>(db: &C) -> Result<(), AppError> {
 /// How many words have been deleted so far, as PostgreSQL counts them: within seconds, and from 0 where its counters are reset.
 pub async fn deleted_terms<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct DeletedTerms {
         deleted: i64,
     }
     let sql = "SELECT n_tup_del AS deleted FROM pg_stat_user_tables WHERE relid = 'search_terms'::regclass";
-    let found = Row::find_by_statement(statement(db, sql, [])).one(db).await.map_err(app_error)?;
+    let found = DeletedTerms::find_by_statement(statement(db, sql, [])).one(db).await.map_err(app_error)?;
     Ok(found.map_or(0, |row| row.deleted))
 }
 
 /// The first [`TERMS`] words that came after the one with this number.
 pub async fn terms_after<C: ConnectionTrait>(db: &C, number: i64) -> Result<Vec<Term>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct TermRow {
         number: i64,
         term: String,
         df: i64,
     }
     let sql = format!("SELECT number, term, df FROM search_terms WHERE number > $1 ORDER BY number LIMIT {TERMS}");
-    let found = Row::find_by_statement(statement(db, sql, [number.into()])).all(db).await.map_err(app_error)?;
+    let found = TermRow::find_by_statement(statement(db, sql, [number.into()])).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| Term { number: row.number, text: row.term, count: row.df.unsigned_abs() }).collect())
 }
 
@@ -255,13 +255,13 @@ async fn known<C: ConnectionTrait>(
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, i64>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct NumberRow {
         id: Uuid,
         number: i64,
     }
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!("SELECT t.id, t.{column} AS number FROM {} JOIN {table} t ON t.id = w.id", asked.table());
-    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = NumberRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.id, row.number)).collect())
 }
 
@@ -405,7 +405,7 @@ struct Extent {
 impl Extent {
     async fn read<C: ConnectionTrait>(db: &C, conversations: &[Uuid]) -> Result<Self, AppError> {
         #[derive(FromQueryResult)]
-        struct Row {
+        struct PartRow {
             conv: i64,
             messages: i64,
             oldest: i64,
@@ -418,7 +418,7 @@ impl Extent {
              FROM {} JOIN search_conversations s ON s.id = w.id",
             asked.table()
         );
-        let rows = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+        let rows = PartRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
         let (oldest, newest) = rows.first().map_or((0, 0), |row| (row.oldest, row.newest));
         Ok(Self {
             conversations: rows.iter().map(|row| row.conv).collect(),
@@ -432,7 +432,7 @@ impl Extent {
 /// In how many messages each of these words is.
 async fn counts<C: ConnectionTrait>(db: &C, terms: &BTreeSet<&str>) -> Result<HashMap<String, i64>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct TermCount {
         term: String,
         df: i64,
     }
@@ -442,7 +442,7 @@ async fn counts<C: ConnectionTrait>(db: &C, terms: &BTreeSet<&str>) -> Result<Ha
     let rows = terms.iter().map(|term| [(*term).to_owned().into()]);
     let asked = Rows::new(db.get_database_backend(), [Column::Text("term")], rows);
     let sql = format!("SELECT t.term, t.df FROM {} JOIN search_terms t ON t.term = w.term", asked.table());
-    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = TermCount::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.term, row.df)).collect())
 }
 
@@ -467,7 +467,7 @@ enum Way {
 impl CandidateSearch<'_> {
     async fn read<C: ConnectionTrait>(&self, db: &C, way: &Way) -> Result<Vec<Candidate>, AppError> {
         #[derive(FromQueryResult)]
-        struct Row {
+        struct DocumentRow {
             doc: i64,
             message: Uuid,
             conversation: Uuid,
@@ -532,8 +532,8 @@ impl CandidateSearch<'_> {
             "WITH h AS MATERIALIZED ({hits}) SELECT h.doc, h.message, c.id AS conversation, u.id AS author, h.created_at FROM h \
              JOIN search_conversations c ON c.conv = h.conv LEFT JOIN search_authors u ON u.author = h.author ORDER BY h.doc DESC"
         );
-        let found = Row::find_by_statement(statement(db, sql, values)).all(db).await.map_err(app_error)?;
-        let candidate = |row: Row| Candidate {
+        let found = DocumentRow::find_by_statement(statement(db, sql, values)).all(db).await.map_err(app_error)?;
+        let candidate = |row: DocumentRow| Candidate {
             number: row.doc,
             message: row.message,
             conversation: row.conversation,

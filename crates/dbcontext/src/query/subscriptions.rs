@@ -119,7 +119,7 @@ pub async fn paid<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Vec<payment::M
 /// The members of a workspace who take a seat, those who came first at first.
 pub async fn seated<C: ConnectionTrait>(db: &C, id: WorkspaceId, most: i64) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Seated {
         user_id: UserId,
     }
     let sql = format!(
@@ -128,7 +128,7 @@ pub async fn seated<C: ConnectionTrait>(db: &C, id: WorkspaceId, most: i64) -> R
         WorkspaceRole::Guest.as_str()
     );
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), most.into()]);
-    let rows = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = Seated::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
@@ -173,7 +173,7 @@ pub async fn credits_of<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<
 /// How many accounts got something by each of these payments; those by which none did are left out.
 pub async fn seats_taken<C: ConnectionTrait>(db: &C, payments: &[Uuid]) -> Result<HashMap<Uuid, i64>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct PaidSeats {
         payment_id: Uuid,
         seats: i64,
     }
@@ -185,7 +185,7 @@ pub async fn seats_taken<C: ConnectionTrait>(db: &C, payments: &[Uuid]) -> Resul
         "SELECT c.payment_id, COUNT(*) AS seats FROM {} JOIN payment_credits c ON c.payment_id = w.id GROUP BY c.payment_id",
         asked.table()
     );
-    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = PaidSeats::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.payment_id, row.seats)).collect())
 }
 

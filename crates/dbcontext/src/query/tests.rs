@@ -110,7 +110,7 @@ async fn a_statement_is_planned_once() {
 
 #[tokio::test]
 async fn rows_that_are_gathered_stay_what_they_are() {
-    type Row = (Uuid, String, Option<String>, bool, bool, i64);
+    type GatheredRow = (Uuid, String, Option<String>, bool, bool, i64);
     let db = Planned::new().await;
     let columns = [
         rows::Column::Uuid("id"),
@@ -123,11 +123,13 @@ async fn rows_that_are_gathered_stay_what_they_are() {
     let select = "SELECT $1 AS id, $2 AS said, NULL AS missing, 1 AS is_so, 0 AS is_not, -9007199254740993 AS number";
     let (id, text) = (Uuid::now_v7(), "[\"a\", null]\n\\ \u{0} \u{2028} Đặng 🦦");
     let twice = format!("{select} UNION ALL {select}");
-    let found: Vec<Row> = raw::gather(&db, &columns, &twice, [id.into(), text.into()]).await.unwrap().rows().unwrap();
+    let found: Vec<GatheredRow> =
+        raw::gather(&db, &columns, &twice, [id.into(), text.into()]).await.unwrap().rows().unwrap();
     let row = (id, text.to_owned(), None, true, false, -9_007_199_254_740_993);
     assert_eq!(found, [row.clone(), row]);
     let none = format!("SELECT * FROM ({select}) WHERE 1 = 0");
-    let found: Vec<Row> = raw::gather(&db, &columns, &none, [id.into(), text.into()]).await.unwrap().rows().unwrap();
+    let found: Vec<GatheredRow> =
+        raw::gather(&db, &columns, &none, [id.into(), text.into()]).await.unwrap().rows().unwrap();
     assert!(found.is_empty());
 }
 

@@ -1,7 +1,9 @@
 //! Replies in threads, and who follows which thread. How a thread stands is told by the row of the message that it belongs to.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, page::PageRequest, view};
-use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, Set, Statement, Value,
+};
 use uuid::Uuid;
 
 use super::{
@@ -11,8 +13,9 @@ use super::{
     pieces::{Change, Piece},
     raw,
     rows::Column,
+    single,
 };
-use crate::constraint::app_error;
+use crate::{constraint::app_error, entity::thread_follower};
 
 /// Which part of a thread is wanted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,14 +103,14 @@ pub async fn last_reply_at<C: ConnectionTrait>(
     but: MessageId,
 ) -> Result<Option<Timestamp>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct LastReply {
         at: Option<Timestamp>,
     }
     let sql = format!(
         "SELECT MAX(created_at) AS at FROM (SELECT created_at, deleted_at FROM messages \
            WHERE thread_id = $1 AND id <> $2 ORDER BY thread_no DESC LIMIT {WINDOW}) AS replies WHERE deleted_at IS NULL"
     );
-    let row: Option<Row> = raw::find_one(db, &sql, [root.into(), but.into()]).await?;
+    let row: Option<LastReply> = raw::find_one(db, &sql, [root.into(), but.into()]).await?;
     Ok(row.and_then(|row| row.at))
 }
 
@@ -149,13 +152,8 @@ pub fn read_by_replying(backend: DatabaseBackend, read: &[NewFollower]) -> Piece
 
 /// How far a follower has read.
 pub async fn position<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId) -> Result<Option<i64>, AppError> {
-    #[derive(FromQueryResult)]
-    struct Row {
-        read_no: i64,
-    }
-    let sql = "SELECT read_no FROM thread_followers WHERE user_id = $1 AND root_id = $2";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), root.into()]);
-    Ok(Row::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.read_no))
+    let found = thread_follower::Entity::find_by_id((user, root)).one(db).await.map_err(app_error)?;
+    Ok(found.map(|follower| follower.read_no))
 }
 
 /// Lets somebody follow a thread from its end on.
@@ -165,30 +163,44 @@ pub async fn begin_to_follow<C: ConnectionTrait>(
     root: MessageId,
     read_no: i64,
 ) -> Result<(), AppError> {
-    let sql = "INSERT INTO thread_followers (user_id, root_id, read_no) VALUES ($1, $2, $3) ON CONFLICT (user_id, root_id) DO NOTHING";
-    raw::run(db, sql, vec![user.into(), root.into(), read_no.into()]).await
+    let row = thread_follower::ActiveModel { user_id: Set(user), root_id: Set(root), read_no: Set(read_no) };
+    single::insert_if_absent(db, row).await?;
+    Ok(())
 }
 
 pub async fn unfollow<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId) -> Result<(), AppError> {
-    raw::run(db, "DELETE FROM thread_followers WHERE user_id = $1 AND root_id = $2", vec![user.into(), root.into()])
-        .await
+    thread_follower::Entity::delete_by_id((user, root)).exec(db).await.map_err(app_error)?;
+    Ok(())
 }
 
 /// Moves how far a follower has read forward, never back.
 pub async fn read<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId, no: i64) -> Result<(), AppError> {
-    let sql = "UPDATE thread_followers SET read_no = $3 WHERE user_id = $1 AND root_id = $2 AND read_no < $3";
-    raw::run(db, sql, vec![user.into(), root.into(), no.into()]).await
+    thread_follower::Entity::update_many()
+        .set(thread_follower::ActiveModel { read_no: Set(no), ..Default::default() })
+        .filter(thread_follower::Column::UserId.eq(user))
+        .filter(thread_follower::Column::RootId.eq(root))
+        .filter(thread_follower::Column::ReadNo.lt(no))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// Who follows a thread: at most `most`.
 pub async fn followers<C: ConnectionTrait>(db: &C, root: MessageId, most: u64) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct Follower {
         user_id: UserId,
     }
     let sql = format!("SELECT user_id FROM thread_followers WHERE root_id = $1 LIMIT {most}");
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [root.into()]);
-    Ok(Row::find_by_statement(statement).all(db).await.map_err(app_error)?.into_iter().map(|row| row.user_id).collect())
+    Ok(Follower::find_by_statement(statement)
+        .all(db)
+        .await
+        .map_err(app_error)?
+        .into_iter()
+        .map(|row| row.user_id)
+        .collect())
 }
 
 /// Which of one's threads are wanted.
@@ -274,7 +286,7 @@ pub async fn pin_counts<C: ConnectionTrait>(
     ids: &[ConversationId],
 ) -> Result<Vec<(ConversationId, i64)>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct PinCount {
         conversation_id: ConversationId,
         pins: i64,
     }
@@ -284,7 +296,7 @@ pub async fn pin_counts<C: ConnectionTrait>(
          GROUP BY m.conversation_id",
         asked.table()
     );
-    let found = Row::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let found = PinCount::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|row| (row.conversation_id, row.pins)).collect())
 }
 

@@ -4,10 +4,13 @@ use appcore::{
     AppError, McpServerId, MessageId, Timestamp, ToolCallId, UserId,
     view::{self, ToolCallStatus},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement, Value};
 
 use super::rows::{Column, Rows};
-use crate::constraint::app_error;
+use crate::{
+    constraint::app_error,
+    entity::{message, tool_call},
+};
 
 /// A call, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
@@ -220,9 +223,20 @@ pub async fn decide<C: ConnectionTrait>(
 
 /// A call begins, by the claim `attempt` of the job; `false`: somebody else has begun it.
 pub async fn start<C: ConnectionTrait>(db: &C, id: ToolCallId, attempt: i32, now: Timestamp) -> Result<bool, AppError> {
-    let sql =
-        "UPDATE tool_calls SET status = 'running', attempt = $2, started_at = $3 WHERE id = $1 AND status = 'queued'";
-    change(db, sql, vec![id.into(), attempt.into(), now.into()]).await
+    let started = tool_call::ActiveModel {
+        status: Set(ToolCallStatus::Running),
+        attempt: Set(attempt),
+        started_at: Set(Some(now)),
+        ..Default::default()
+    };
+    let done = tool_call::Entity::update_many()
+        .set(started)
+        .filter(tool_call::Column::Id.eq(id))
+        .filter(tool_call::Column::Status.eq(ToolCallStatus::Queued))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
 /// A call has ended, with the pictures of its result and how many these are; `false`: it is not this claim's any more.
@@ -235,11 +249,23 @@ pub async fn end<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<bool, AppError> {
     let (pictures, count) = pictures.map_or((None, 0), |(pictures, count)| (Some(pictures), count));
-    let sql = "UPDATE tool_calls SET status = $3, result = $4, ended_at = $5, pictures = $6, picture_count = $7 \
-               WHERE id = $1 AND attempt = $2 AND status = 'running'";
-    let (status, result) = (status.as_str().into(), result.into());
-    let values = vec![id.into(), attempt.into(), status, result, now.into(), pictures.into(), count.into()];
-    change(db, sql, values).await
+    let ended = tool_call::ActiveModel {
+        status: Set(status),
+        result: Set(Some(result.to_owned())),
+        ended_at: Set(Some(now)),
+        pictures: Set(pictures),
+        picture_count: Set(count),
+        ..Default::default()
+    };
+    let done = tool_call::Entity::update_many()
+        .set(ended)
+        .filter(tool_call::Column::Id.eq(id))
+        .filter(tool_call::Column::Attempt.eq(attempt))
+        .filter(tool_call::Column::Status.eq(ToolCallStatus::Running))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(done.rows_affected > 0)
 }
 
 /// What earlier claims of the job have left running: what does no harm begins again, the rest was interrupted.
@@ -286,8 +312,14 @@ pub async fn remove_shown<C: ConnectionTrait>(db: &C, message: MessageId) -> Res
 
 /// What readers are shown of the calls with the message, as JSON.
 pub async fn show<C: ConnectionTrait>(db: &C, message: MessageId, calls: Option<&str>) -> Result<(), AppError> {
-    let sql = "UPDATE messages SET tool_calls = $2 WHERE id = $1 AND deleted_at IS NULL";
-    change(db, sql, vec![message.into(), calls.into()]).await.map(|_| ())
+    message::Entity::update_many()
+        .set(message::ActiveModel { tool_calls: Set(calls.map(str::to_owned)), ..Default::default() })
+        .filter(message::Column::Id.eq(message))
+        .filter(message::Column::DeletedAt.is_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 async fn all<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Vec<ToolCallRow>, AppError> {

@@ -9,7 +9,7 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, Set, Statement, Value,
+    QuerySelect, Set, Statement,
     sea_query::{Expr, LikeExpr, Query, SelectStatement},
 };
 
@@ -184,9 +184,15 @@ pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, 
     };
     update(db, id, row).await?;
     // Members are listed by it.
-    let sql = "UPDATE conversation_members SET search_name = $2 WHERE user_id = $1";
-    let values = [id.into(), ::search::folded_line(display_name).into()];
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
+    conversation_member::Entity::update_many()
+        .set(conversation_member::ActiveModel {
+            search_name: Set(::search::folded_line(display_name)),
+            ..Default::default()
+        })
+        .filter(conversation_member::Column::UserId.eq(id))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
     Ok(())
 }
 
@@ -268,7 +274,7 @@ pub async fn set_second_factor<C: ConnectionTrait>(
     update(db, id, user::ActiveModel { second_factor: Set(on), updated_at: Set(at), ..Default::default() }).await
 }
 
-async fn update<C: ConnectionTrait>(db: &C, id: UserId, row: user::ActiveModel) -> Result<(), AppError> {
+pub(super) async fn update<C: ConnectionTrait>(db: &C, id: UserId, row: user::ActiveModel) -> Result<(), AppError> {
     user::Entity::update_many().set(row).filter(user::Column::Id.eq(id)).exec(db).await.map_err(app_error)?;
     Ok(())
 }
@@ -349,7 +355,7 @@ pub struct Wish {
 /// How these people want to be seen now; those who say and choose nothing may be left out.
 pub async fn wishes<C: ConnectionTrait>(db: &C, people: &[UserId], now: Timestamp) -> Result<Vec<Wish>, AppError> {
     #[derive(FromQueryResult)]
-    struct Row {
+    struct ChosenStatus {
         id: UserId,
         status_emoji: Option<String>,
         status_text: Option<String>,
@@ -365,7 +371,7 @@ pub async fn wishes<C: ConnectionTrait>(db: &C, people: &[UserId], now: Timestam
         asked.table()
     );
     let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into()]);
-    let found = Row::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = ChosenStatus::find_by_statement(statement).all(db).await.map_err(app_error)?;
     found
         .into_iter()
         .map(|row| {
@@ -388,14 +394,11 @@ pub async fn set_custom_status<C: ConnectionTrait>(
     id: UserId,
     status: Option<&CustomStatus>,
 ) -> Result<(), AppError> {
-    let sql = "UPDATE users SET status_emoji = $2, status_text = $3, status_until = $4 WHERE id = $1";
-    let values: [Value; 4] = [
-        id.into(),
-        status.and_then(|status| status.emoji.clone()).into(),
-        status.and_then(|status| status.text.clone()).into(),
-        status.and_then(|status| status.until).into(),
-    ];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    db.execute_raw(statement).await.map_err(app_error)?;
-    Ok(())
+    let row = user::ActiveModel {
+        status_emoji: Set(status.and_then(|status| status.emoji.clone())),
+        status_text: Set(status.and_then(|status| status.text.clone())),
+        status_until: Set(status.and_then(|status| status.until)),
+        ..Default::default()
+    };
+    update(db, id, row).await
 }

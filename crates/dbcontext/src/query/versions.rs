@@ -138,15 +138,29 @@ pub async fn hide<C: ConnectionTrait>(
     id: MessageId,
     version: i64,
 ) -> Result<(), AppError> {
-    let sql = "UPDATE messages SET hidden_by = $3, hidden_version = $4 WHERE conversation_id = $1 AND seq > $2 AND hidden_by IS NULL";
-    raw::run(db, sql, vec![conversation.into(), seq.into(), id.into(), version.into()]).await
+    let hidden =
+        message::ActiveModel { hidden_by: Set(Some(id)), hidden_version: Set(Some(version)), ..Default::default() };
+    message::Entity::update_many()
+        .set(hidden)
+        .filter(message::Column::ConversationId.eq(conversation))
+        .filter(message::Column::Seq.gt(seq))
+        .filter(message::Column::HiddenBy.is_null())
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// Shows what follows a version again.
 pub async fn unhide<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Result<(), AppError> {
-    let sql =
-        "UPDATE messages SET hidden_by = NULL, hidden_version = NULL WHERE hidden_by = $1 AND hidden_version = $2";
-    raw::run(db, sql, vec![id.into(), version.into()]).await
+    message::Entity::update_many()
+        .set(message::ActiveModel { hidden_by: Set(None), hidden_version: Set(None), ..Default::default() })
+        .filter(message::Column::HiddenBy.eq(id))
+        .filter(message::Column::HiddenVersion.eq(version))
+        .exec(db)
+        .await
+        .map_err(app_error)?;
+    Ok(())
 }
 
 /// What stands behind the versions of a message that are not shown.

@@ -171,17 +171,17 @@ pub(crate) fn json<'a>(
     columns: &[Column],
     rows: impl Iterator<Item = &'a [Field]>,
 ) -> Result<String, AppError> {
-    let rows: Vec<Row<'_>> = rows.map(|fields| Row { backend, columns, fields }).collect();
+    let rows: Vec<JsonRow<'_>> = rows.map(|fields| JsonRow { backend, columns, fields }).collect();
     serde_json::to_string(&rows).map_err(AppError::internal)
 }
 
-struct Row<'a> {
+struct JsonRow<'a> {
     backend: DatabaseBackend,
     columns: &'a [Column],
     fields: &'a [Field],
 }
 
-impl Serialize for Row<'_> {
+impl Serialize for JsonRow<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.backend == DatabaseBackend::Postgres {
             serializer.collect_map(self.columns.iter().map(|column| column.name()).zip(self.fields))
