@@ -151,7 +151,7 @@ async fn drafts_and_notes(db: &DatabaseConnection) {
     assert!(sections::set_instructions(db, user, section.id, "Be brief.").await.unwrap());
     assert_eq!(sections::instructions(db, user, section.id).await.unwrap().as_deref(), Some("Be brief."));
     assert_eq!(sections::owner(db, section.id).await.unwrap(), Some(user));
-    assert_eq!(sections::of(db, user).await.unwrap(), [section.clone()]);
+    assert_eq!(sections::of(db, user).await.unwrap(), std::slice::from_ref(&section));
     sections::remove(db, user, section.id).await.unwrap();
     assert_eq!(sections::owner(db, section.id).await.unwrap(), None);
 }
@@ -546,8 +546,8 @@ async fn operations(db: &DatabaseConnection) {
     let instance = InstanceRow { id: InstanceId::new(), started_at: NOW, seen_at: NOW, state: "{}".to_owned() };
     figures::see(db, instance.clone()).await.unwrap();
     figures::see(db, instance.clone()).await.unwrap();
-    assert_eq!(figures::instances(db).await.unwrap(), [instance.clone()]);
-    assert_eq!(figures::take_gone(db, LATER).await.unwrap(), [instance.clone()]);
+    assert_eq!(figures::instances(db).await.unwrap(), std::slice::from_ref(&instance));
+    assert_eq!(figures::take_gone(db, LATER).await.unwrap(), std::slice::from_ref(&instance));
     figures::leave(db, instance.id).await.unwrap();
     let incident = IncidentRow {
         id: Uuid::now_v7(),

@@ -366,7 +366,7 @@ struct End {
 
 /// Whether somebody may still ask it: what was seen when the question was sent may be another by now.
 fn is_usable_by(assistant: &assistant::Model, asker: Option<UserId>) -> bool {
-    assistant.visibility == Visibility::Workspace.as_str() || (asker.is_some() && assistant.created_by == asker)
+    assistant.visibility == Visibility::Workspace || (asker.is_some() && assistant.created_by == asker)
 }
 
 /// The model that is asked, where it is not the installation's default: the question's, the chat's, or the assistant's.

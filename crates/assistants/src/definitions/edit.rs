@@ -73,7 +73,7 @@ pub async fn create(
         hue: None,
         tools_enabled: false,
         tools: None,
-        visibility: Visibility::Workspace.to_string(),
+        visibility: Visibility::Workspace,
         answers_mentions: true,
         model_choice: true,
         starters: None,
@@ -135,7 +135,7 @@ pub async fn update(
     let EditableAssistant { by, row, role } = assistant;
     let mut row = row.clone();
     let before = bytes(&row);
-    let was_seen_by_all = row.visibility == Visibility::Workspace.as_str();
+    let was_seen_by_all = row.visibility == Visibility::Workspace;
     apply(service, by, &mut row, fields).await?;
     row.updated_at = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
@@ -199,7 +199,7 @@ async fn apply(
         row.glyph = picture.map(|picture| picture.glyph);
     }
     if let Some(visibility) = fields.visibility {
-        row.visibility = visibility.to_string();
+        row.visibility = visibility;
     }
     if let Some(starters) = fields.starters {
         row.starters = parse_starters(&starters)?;
@@ -283,14 +283,14 @@ fn parse_starters(starters: &[String]) -> Result<Option<String>, AppError> {
 /// Tells those who see the assistant, or saw it until now, that a workspace's assistants are others.
 fn tell(service: &AssistantsService, row: &assistant::Model, was_seen_by_all: bool) {
     let Some(workspace_id) = row.workspace_id else { return };
-    let is_seen_by_all = was_seen_by_all || row.visibility == Visibility::Workspace.as_str();
+    let is_seen_by_all = was_seen_by_all || row.visibility == Visibility::Workspace;
     notice::tell(service, &Event::AssistantsChanged { workspace_id }, workspace_id, row.created_by, is_seen_by_all);
 }
 
 /// Tells those who see the assistant that its files are others, or went on being read.
 pub(crate) fn tell_of_knowledge(service: &AssistantsService, row: &assistant::Model) {
     let Some(workspace_id) = row.workspace_id else { return };
-    let is_seen_by_all = row.visibility == Visibility::Workspace.as_str();
+    let is_seen_by_all = row.visibility == Visibility::Workspace;
     let event = Event::KnowledgeChanged { workspace_id, assistant_id: Some(row.id), section_id: None };
     notice::tell(service, &event, workspace_id, row.created_by, is_seen_by_all);
 }

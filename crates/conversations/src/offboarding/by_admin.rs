@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use appcore::{AppError, Code, UserId, auth::Principal};
-use dbcontext::{
-    constraint::app_error,
-    query::{admin_users as rows, users},
-};
+use dbcontext::{constraint::app_error, query::users};
 use futures_util::Stream;
 use identity::accounts::{
     Confirmed,
@@ -28,7 +25,7 @@ pub async fn export_of(
 ) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
     let account = users::by_id(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     // Whose data it is; the credentials stay the administrator's.
-    let whose = Principal { user_id: id, role: rows::role(&account)?, ..Principal::clone(by) };
+    let whose = Principal { user_id: id, role: account.role, ..Principal::clone(by) };
     export::pieces(service, whose, (entry(by, Action::UserExported, id), WorkOwner::user(by.user_id))).await
 }
 

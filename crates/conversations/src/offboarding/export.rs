@@ -149,7 +149,7 @@ async fn write(service: &ConversationsService, by: &Principal, entry: Entry, out
     let db = service.db.reader();
     let user = users::by_id(db, by.user_id).await?.ok_or(AppError::from(Code::Unauthenticated))?;
     out.text("{\"user\":");
-    out.value(&issue::own_view(&user)?)?;
+    out.value(&issue::own_view(&user))?;
     out.text(",\"instructions\":");
     out.value(&user_settings::instructions(db, by.user_id).await?)?;
 

@@ -21,10 +21,7 @@ use dbcontext::{
 };
 use identity::{
     mail::{self, Letter, Recipient},
-    membership::{
-        ChangeNotice, admit,
-        invitation::{find, role},
-    },
+    membership::{ChangeNotice, admit, invitation::find},
 };
 use platform::audit::{self, Action, Entry};
 use sea_orm::ConnectionTrait;
@@ -120,7 +117,7 @@ pub async fn create(
         id: InvitationId::new(),
         workspace_id,
         email: email.as_ref().map(|email| email.as_str().to_owned()),
-        role: role.as_str().to_owned(),
+        role,
         token_hash: token::fingerprint(&token),
         uses: 0,
         max_uses,
@@ -145,7 +142,7 @@ pub async fn create(
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     let url = format!("{base_url}/invite?token={token}");
-    Ok(MadeInvitation { invitation: view(row)?, token: token.into(), url })
+    Ok(MadeInvitation { invitation: view(row), token: token.into(), url })
 }
 
 /// The caller's account, held, if it may have an invitation mailed to a stranger now.
@@ -191,7 +188,7 @@ pub async fn list(
 ) -> Result<Page<Invitation>, AppError> {
     admit(&service.identity, by, workspace_id, Permission::ManageMembers).await?;
     let (found, total) = rows::list(service.db.reader(), workspace_id, service.clock.now(), page).await?;
-    Ok(Page::new(found.into_iter().map(view).collect::<Result<_, _>>()?, page, total))
+    Ok(Page::new(found.into_iter().map(view).collect(), page, total))
 }
 
 /// Withdraws an invitation. Members who joined by it stay.
@@ -216,7 +213,7 @@ pub async fn preview(service: &ConversationsService, token: &str) -> Result<Invi
     let now = service.clock.now();
     let shown = find(db, token, now).await?.ok_or(Code::NotFound)?;
     shown.must_stand(now)?;
-    shown.leads_to(db, shown.role()?).await
+    shown.leads_to(db, shown.invitation.role).await
 }
 
 /// Makes the caller a member. An existing member keeps their role, and no use is counted.
@@ -240,7 +237,7 @@ pub async fn accept(service: &ConversationsService, by: &Principal, token: &str)
         let message = "You were removed from this workspace. Ask one of its admins for a new invitation.";
         return Err(AppError::refused(Code::Forbidden, message));
     }
-    let led_to = shown.leads_to(&tx, shown.role()?).await?;
+    let led_to = shown.leads_to(&tx, shown.invitation.role).await?;
     let channel = shown.bring_in(&tx, by.user_id, now).await?;
     audit::record(&tx, Entry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
@@ -249,9 +246,9 @@ pub async fn accept(service: &ConversationsService, by: &Principal, token: &str)
     Ok(led_to)
 }
 
-fn view(row: invitation::Model) -> Result<Invitation, AppError> {
-    Ok(Invitation {
-        role: role(&row)?,
+fn view(row: invitation::Model) -> Invitation {
+    Invitation {
+        role: row.role,
         id: row.id,
         email: row.email,
         uses: row.uses,
@@ -259,5 +256,5 @@ fn view(row: invitation::Model) -> Result<Invitation, AppError> {
         expires_at: row.expires_at,
         created_by: row.created_by,
         created_at: row.created_at,
-    })
+    }
 }

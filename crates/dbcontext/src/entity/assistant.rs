@@ -1,6 +1,6 @@
 //! Assistants.
 
-use appcore::{AssistantId, Timestamp, UserId, WorkspaceId};
+use appcore::{AssistantId, Timestamp, UserId, WorkspaceId, view::Visibility};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -25,7 +25,7 @@ pub struct Model {
     pub glyph: Option<String>,
     pub hue: Option<i32>,
     pub tools_enabled: bool,
-    pub visibility: String,
+    pub visibility: Visibility,
     pub answers_mentions: bool,
     pub model_choice: bool,
     /// JSON.

@@ -1,6 +1,9 @@
 //! Conversations.
 
-use appcore::{ConversationId, Timestamp, UserId, WorkspaceId};
+use appcore::{
+    ConversationId, Timestamp, UserId, WorkspaceId,
+    view::{ConversationKind, HistoryScope, MentionAll, Posting},
+};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -9,7 +12,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: ConversationId,
     pub workspace_id: WorkspaceId,
-    pub kind: String,
+    pub kind: ConversationKind,
     pub title: Option<String>,
     pub topic: Option<String>,
     /// Workspace and members of a direct conversation, in order; one conversation per pair.
@@ -24,11 +27,11 @@ pub struct Model {
     pub last_no: i64,
     pub archived_at: Option<Timestamp>,
     pub is_default: bool,
-    pub posting: String,
+    pub posting: Posting,
     /// Model chosen for an assistant chat.
     pub model: Option<String>,
-    pub history: String,
-    pub mention_all: String,
+    pub history: HistoryScope,
+    pub mention_all: MentionAll,
     pub slow_mode_seconds: i64,
     /// JSON.
     pub word_filter: Option<String>,

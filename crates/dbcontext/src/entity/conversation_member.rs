@@ -1,6 +1,9 @@
 //! Members of conversations and their read positions. A former member keeps a row with `is_deleted`.
 
-use appcore::{ConversationId, SectionId, Timestamp, UserId};
+use appcore::{
+    ConversationId, SectionId, Timestamp, UserId,
+    view::{MemberRole, Notify},
+};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -10,7 +13,7 @@ pub struct Model {
     pub conversation_id: ConversationId,
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
-    pub role: String,
+    pub role: MemberRole,
     pub read_seq: i64,
     pub delivered_seq: i64,
     pub joined_at: Timestamp,
@@ -18,7 +21,7 @@ pub struct Model {
     pub read_no: i64,
     /// Folded name of the user, by which members are listed.
     pub search_name: String,
-    pub notify: String,
+    pub notify: Notify,
     pub muted_until: Option<Timestamp>,
     pub pinned: bool,
     pub section_id: Option<SectionId>,

@@ -1,6 +1,6 @@
 //! Invitations to workspaces.
 
-use appcore::{InvitationId, Timestamp, UserId, WorkspaceId};
+use appcore::{InvitationId, Timestamp, UserId, WorkspaceId, view::WorkspaceRole};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -11,7 +11,7 @@ pub struct Model {
     pub workspace_id: WorkspaceId,
     /// `None`: anyone who has the link.
     pub email: Option<String>,
-    pub role: String,
+    pub role: WorkspaceRole,
     /// Hash of the token in the link; that of the emailed link is in `mail_tokens`.
     pub token_hash: Vec<u8>,
     pub uses: i64,

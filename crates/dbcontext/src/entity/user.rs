@@ -1,6 +1,9 @@
 //! Accounts of users.
 
-use appcore::{Timestamp, UserId};
+use appcore::{
+    Timestamp, UserId,
+    view::{ChosenPresence, UserRole},
+};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -13,7 +16,7 @@ pub struct Model {
     /// Folded form of the display name.
     pub search_name: String,
     pub password_hash: Option<String>,
-    pub role: String,
+    pub role: UserRole,
     pub email_verified_at: Option<Timestamp>,
     pub language: String,
     pub second_factor: bool,
@@ -26,7 +29,7 @@ pub struct Model {
     pub timezone: Option<String>,
     pub show_timezone: bool,
     /// Presence set by hand.
-    pub chosen_presence: Option<String>,
+    pub chosen_presence: Option<ChosenPresence>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub is_deleted: bool,

@@ -1,6 +1,6 @@
 //! Workspaces, the tenants of an installation.
 
-use appcore::{Timestamp, UserId, WorkspaceId};
+use appcore::{Timestamp, UserId, WorkspaceId, view::WorkspaceKind};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -9,7 +9,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: WorkspaceId,
     pub name: String,
-    pub kind: String,
+    pub kind: WorkspaceKind,
     pub created_by: Option<UserId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,

@@ -1,6 +1,6 @@
 //! Members of workspaces. A former member keeps a row with `is_deleted`.
 
-use appcore::{Timestamp, UserId, WorkspaceId};
+use appcore::{Timestamp, UserId, WorkspaceId, view::WorkspaceRole};
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -10,7 +10,7 @@ pub struct Model {
     pub workspace_id: WorkspaceId,
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: UserId,
-    pub role: String,
+    pub role: WorkspaceRole,
     /// Set if the member was removed, who can then return only by an invitation; `None`: the member left.
     pub removed_at: Option<Timestamp>,
     pub created_at: Timestamp,

@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Timestamp, UserId,
     page::PageRequest,
-    view::{self, AdminUser, AdminUserWorkspace, UnknownName, UserRole, UserStatus},
+    view::{AdminUser, AdminUserWorkspace, UnknownName, UserRole, UserStatus},
 };
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Set, Value};
 use uuid::Uuid;
@@ -202,7 +202,7 @@ pub async fn count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
 }
 
 pub async fn set_role<C: ConnectionTrait>(db: &C, id: UserId, role: UserRole, at: Timestamp) -> Result<(), AppError> {
-    let row = user::ActiveModel { role: Set(role.as_str().to_owned()), updated_at: Set(at), ..Default::default() };
+    let row = user::ActiveModel { role: Set(role), updated_at: Set(at), ..Default::default() };
     users::update(db, id, row).await
 }
 
@@ -232,9 +232,4 @@ pub async fn restore<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> R
         ..Default::default()
     };
     users::update(db, id, row).await
-}
-
-/// Somebody's role in the installation, as a session has it.
-pub fn role(account: &user::Model) -> Result<UserRole, AppError> {
-    account.role.parse().map_err(|error: view::UnknownName| AppError::internal(error))
 }

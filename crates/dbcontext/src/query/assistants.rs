@@ -40,7 +40,7 @@ impl TryFrom<Model> for view::Assistant {
                 Some(tools) => serde_json::from_str(&tools).map_err(AppError::internal)?,
                 None => Vec::new(),
             },
-            visibility: row.visibility.parse().map_err(AppError::internal)?,
+            visibility: row.visibility,
             answers_mentions: row.answers_mentions,
             model_choice: row.model_choice,
             starters: match row.starters {

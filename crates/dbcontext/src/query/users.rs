@@ -41,7 +41,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Mo
         search_name: Set(::search::folded_line(&new.display_name)),
         display_name: Set(new.display_name),
         password_hash: Set(new.password_hash),
-        role: Set(new.role.as_str().to_owned()),
+        role: Set(new.role),
         second_factor: Set(false),
         created_at: Set(new.at),
         updated_at: Set(new.at),
@@ -232,7 +232,7 @@ pub async fn set_chosen_presence<C: ConnectionTrait>(
     chosen: ChosenPresence,
     at: Timestamp,
 ) -> Result<(), AppError> {
-    let kept = (chosen != ChosenPresence::Online).then(|| chosen.as_str().to_owned());
+    let kept = Some(chosen).filter(|chosen| *chosen != ChosenPresence::Online);
     let row = user::ActiveModel { chosen_presence: Set(kept), updated_at: Set(at), ..Default::default() };
     update(db, id, row).await
 }

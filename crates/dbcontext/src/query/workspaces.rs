@@ -60,7 +60,7 @@ pub async fn insert<C: ConnectionTrait>(
     let row = workspace::ActiveModel {
         id: Set(id),
         name: Set(name.to_owned()),
-        kind: Set(kind.as_str().to_owned()),
+        kind: Set(kind),
         created_by: Set(created_by),
         created_at: Set(at),
         updated_at: Set(at),
@@ -320,7 +320,7 @@ pub async fn add<C: ConnectionTrait>(
     let row = workspace_member::ActiveModel {
         workspace_id: Set(id),
         user_id: Set(user_id),
-        role: Set(role.as_str().to_owned()),
+        role: Set(role),
         created_at: Set(at),
         updated_at: Set(at),
         is_deleted: Set(false),
@@ -348,11 +348,7 @@ pub async fn set_role<C: ConnectionTrait>(
     role: WorkspaceRole,
     at: Timestamp,
 ) -> Result<(), AppError> {
-    let row = workspace_member::ActiveModel {
-        role: Set(role.as_str().to_owned()),
-        updated_at: Set(at),
-        ..Default::default()
-    };
+    let row = workspace_member::ActiveModel { role: Set(role), updated_at: Set(at), ..Default::default() };
     workspace_member::Entity::update_many()
         .set(row)
         .filter(workspace_member::Column::WorkspaceId.eq(id))

@@ -1,10 +1,6 @@
 //! Opening a session and giving out its tokens.
 
-use appcore::{
-    AppError, Language, Secret, SessionId, Timestamp,
-    auth::token,
-    view::{self, ChosenPresence, UnknownName},
-};
+use appcore::{AppError, Language, Secret, SessionId, Timestamp, auth::token, view};
 use dbcontext::{entity::user, query::sessions};
 use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
@@ -79,7 +75,7 @@ pub(super) async fn open_session<C: ConnectionTrait>(
     let now = service.clock.now();
     let session_id = SessionId::new();
     let expires_at = now.plus(service.config.auth.refresh_ttl);
-    let user = own_view(user)?;
+    let user = own_view(user);
     let tokens = Tokens::make(service, &user, session_id, now, expires_at)?;
     let session =
         sessions::NewSession { id: session_id, user_id: user.id, seen: device.seen(&service.geoip, now), expires_at };
@@ -89,24 +85,23 @@ pub(super) async fn open_session<C: ConnectionTrait>(
 }
 
 /// An account as its owner sees it.
-pub fn own_view(user: &user::Model) -> Result<view::User, AppError> {
-    let chosen = user.chosen_presence.as_deref().map(str::parse::<ChosenPresence>).transpose();
-    Ok(view::User {
+pub fn own_view(user: &user::Model) -> view::User {
+    view::User {
         email: Some(user.email.clone()),
         email_verified: Some(user.email_verified_at.is_some()),
         has_password: Some(user.password_hash.is_some()),
         second_factor: Some(user.second_factor),
         language: Some(Language::stored(&user.language)),
         show_timezone: Some(user.show_timezone),
-        chosen_presence: Some(chosen.map_err(|error: UnknownName| AppError::internal(error))?.unwrap_or_default()),
+        chosen_presence: Some(user.chosen_presence.unwrap_or_default()),
         timezone: user.timezone.clone(),
-        ..others_view(user)?
-    })
+        ..others_view(user)
+    }
 }
 
 /// An account as others see it.
-pub(super) fn others_view(user: &user::Model) -> Result<view::User, AppError> {
-    Ok(view::User {
+pub(super) fn others_view(user: &user::Model) -> view::User {
+    view::User {
         id: user.id,
         email: None,
         email_verified: None,
@@ -116,11 +111,11 @@ pub(super) fn others_view(user: &user::Model) -> Result<view::User, AppError> {
         show_timezone: None,
         chosen_presence: None,
         display_name: user.display_name.clone(),
-        role: user.role.parse().map_err(|error: UnknownName| AppError::internal(error))?,
+        role: user.role,
         presence: None,
         last_seen: None,
         custom_status: None,
         timezone: user.timezone.clone().filter(|_| user.show_timezone),
         created_at: user.created_at,
-    })
+    }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use appcore::{
     AppError, Code, InvitationId, Timestamp, UserId,
     auth::{Email, token},
-    view::{InvitedTo, OfferedWorkspace, UnknownName, WorkspaceRole},
+    view::{InvitedTo, OfferedWorkspace, WorkspaceRole},
 };
 use dbcontext::{
     entity::{invitation, user},
@@ -39,7 +39,7 @@ pub async fn show<C: ConnectionTrait>(db: &C, token: &str, email: &Email, now: T
     if shown.invitation.email.as_deref().is_some_and(|invited| invited != email.as_str()) {
         return Err(Code::InvitationMismatch.into());
     }
-    shown.leads_to(db, shown.role()?).await?;
+    shown.leads_to(db, shown.invitation.role).await?;
     Ok(shown)
 }
 
@@ -76,7 +76,7 @@ impl Shown {
         if !rows::take(db, self.invitation.id, now).await? {
             return Err(Code::InvitationExpired.into());
         }
-        let (id, role) = (self.invitation.workspace_id, self.role()?);
+        let (id, role) = (self.invitation.workspace_id, self.invitation.role);
         quota::check_members(db, id, role, now).await?;
         workspaces::add(db, id, user_id, role, now).await?;
         default_channel::settle(db, id, user_id, role, now).await
@@ -95,10 +95,6 @@ impl Shown {
             None => true,
             Some(email) => *email == user.email && user.is_verified(),
         }
-    }
-
-    pub fn role(&self) -> Result<WorkspaceRole, AppError> {
-        role(&self.invitation)
     }
 
     pub async fn leads_to<C: ConnectionTrait>(&self, db: &C, role: WorkspaceRole) -> Result<InvitedTo, AppError> {
@@ -120,8 +116,4 @@ pub async fn find<C: ConnectionTrait>(db: &C, token: &str, now: Timestamp) -> Re
     let Some(subject) = mail_tokens::find(db, Purpose::Invitation, &hash, now).await? else { return Ok(None) };
     let found = rows::by_id(db, InvitationId(subject)).await?;
     Ok(found.map(|invitation| Shown { invitation, by_mail: true }))
-}
-
-pub fn role(row: &invitation::Model) -> Result<WorkspaceRole, AppError> {
-    row.role.parse().map_err(|error: UnknownName| AppError::internal(error))
 }

@@ -69,8 +69,7 @@ pub(super) async fn apply(
         keep_an_admin(&tx, id).await?;
     }
     let account = lock(&tx, id).await?;
-    let role = rows::role(&account)?;
-    let new_role = change.role.filter(|new| *new != role);
+    let new_role = change.role.filter(|new| *new != account.role);
     if let Some(role) = new_role {
         rows::set_role(&tx, id, role, now).await?;
         audit::record(&tx, entry(by, Action::UserRoleChanged, id)).await?;
