@@ -1,4 +1,6 @@
-//! One file per noun. Queries that concern a tenant take who asks, and see nothing else.
+//! Queries, one file per noun. Queries of a tenant's data take the user who asks and return only what that user may see.
+//!
+//! Single rows go through entities; the rest is SQL in the layer of `raw`.
 
 pub mod access;
 pub mod admin_conversations;

@@ -1,4 +1,9 @@
-//! Statements that are written in SQL.
+//! Hand-written SQL with typed parameters and rows.
+//!
+//! Single rows are created, read, updated and deleted by their entities ([`single`](super::single) has the inserts). Everything else is SQL in this layer:
+//! batches, joins, windows, upserts with conditions, and search. A statement takes its parameters as values and returns rows as structs
+//! ([`find`], [`find_one`]), the number of changed rows ([`execute`]), or nothing ([`run`]). Many rows travel as one parameter
+//! ([`rows`](super::rows)), and changes of many rows as [pieces](crate::statement) that go to the database in one call.
 
 use std::marker::PhantomData;
 

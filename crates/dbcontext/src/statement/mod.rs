@@ -1,4 +1,4 @@
-//! Statements about many rows at once, however they are sent: what the queries are written with, and what SQLite's committing thread runs.
+//! Statements about many rows at once: rows as one parameter, and changes (pieces) that are sent together or run by SQLite's committing thread.
 
 pub(crate) mod pieces;
 pub(crate) mod rows;
