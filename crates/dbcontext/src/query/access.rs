@@ -5,9 +5,12 @@ use appcore::{
     access::{Access, governs, is_insider},
     view::{ConversationKind, HistoryScope, WorkspaceRole},
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, FromQueryResult};
 
-use super::rows::{Column, Rows};
+use super::{
+    raw,
+    rows::{Column, Rows},
+};
 use crate::constraint::app_error;
 
 /// A condition on the conversation that the statement names `conversation`: whether the person behind the parameter `user` may read it.
@@ -141,8 +144,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
                LEFT JOIN conversation_members m ON m.conversation_id = c.id AND m.user_id = $2 \
                LEFT JOIN workspace_members w ON w.workspace_id = c.workspace_id AND w.user_id = $2 AND NOT w.is_deleted \
                WHERE c.id = $1 AND NOT c.is_deleted";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);
-    let found = AccessRow::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let found = raw::find_one::<_, AccessRow>(db, sql, [id.into(), user.into()]).await?;
     found
         .map(|row| {
             Ok(Access {
@@ -175,8 +177,7 @@ pub async fn all_read_after<C: ConnectionTrait>(db: &C, id: ConversationId) -> R
          WHERE rm.conversation_id = $1 AND NOT rm.is_deleted",
         member_reads_after("c", "rm")
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    let found = ReadAfter::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let found = raw::find_one::<_, ReadAfter>(db, sql, [id.into()]).await?;
     Ok(found.map_or(0, |row| row.seq))
 }
 
@@ -211,6 +212,7 @@ pub async fn workspace_admins<C: ConnectionTrait>(
 mod tests {
     use appcore::view::MemberRole;
     use migration::{Migrator, MigratorTrait as _};
+    use sea_orm::Statement;
 
     use super::*;
     use crate::Database;

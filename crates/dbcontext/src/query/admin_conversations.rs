@@ -7,11 +7,11 @@ use appcore::{
         AdminConversation, AdminConversationMember, AdminOwner, AdminPlace, ConversationKind, MemberRole, UnknownName,
     },
 };
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::admin_workspaces::{PersonRow, people};
-use crate::constraint::app_error;
+use super::raw;
 
 /// Which conversations are listed.
 #[derive(Clone, Debug, Default)]
@@ -125,8 +125,7 @@ async fn read<C: ConnectionTrait>(
            AND (CASE o.role WHEN 'owner' THEN 0 ELSE 1 END) = 0 \
          LEFT JOIN users owner ON owner.id = o.user_id AND NOT owner.is_deleted ORDER BY c.id DESC"
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let rows = ConversationRow::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, ConversationRow>(db, sql, values).await?;
     rows.into_iter().map(AdminConversation::try_from).collect()
 }
 

@@ -242,8 +242,5 @@ pub async fn mentioned<C: ConnectionTrait>(
 }
 
 async fn one<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Option<Model>, AppError> {
-    Model::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
-        .one(db)
-        .await
-        .map_err(app_error)
+    raw::find_one::<_, Model>(db, sql, values).await
 }

@@ -3,11 +3,12 @@
 use appcore::{AppError, Timestamp, UserId, WorkspaceId, credits::MicroCredits, view::WorkspaceRole};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect as _, Set, Statement,
+    QueryOrder, QuerySelect as _, Set,
     sea_query::{ExprTrait as _, OnConflict},
 };
 use uuid::Uuid;
 
+use super::raw;
 use crate::{
     constraint::app_error,
     entity::{
@@ -72,8 +73,7 @@ pub async fn payers<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Vec<U
         WorkspaceRole::Owner.as_str(),
         WorkspaceRole::Admin.as_str()
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    let rows = Payer::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, Payer>(db, sql, [id.into()]).await?;
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
@@ -135,6 +135,5 @@ pub async fn topped_up<C: ConnectionTrait>(db: &C, row: &Model, since: Timestamp
          AND currency = $3 AND purpose = 'top_up' AND stage NOT IN ('failed', 'expired')"
     );
     let values = [row.id.into(), since.0.into(), row.currency.as_str().into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(Sum::find_by_statement(statement).one(db).await.map_err(app_error)?.map_or(0, |sum| sum.amount))
+    Ok(raw::find_one::<_, Sum>(db, sql, values).await?.map_or(0, |sum| sum.amount))
 }

@@ -91,8 +91,7 @@ pub async fn list<C: ConnectionTrait>(
         of.push_str(" AND b.search_title LIKE $1 ESCAPE '\\'");
     }
     let sql = format!("SELECT b.* {of} ORDER BY b.id DESC LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values.clone());
-    let rows = BroadcastRow::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, BroadcastRow>(db, sql, values.clone()).await?;
     Ok((rows, super::page::count(db, &of, values).await?))
 }
 
@@ -116,8 +115,7 @@ pub async fn active<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<Br
         "SELECT b.* FROM broadcasts b WHERE {} ORDER BY b.starts_at, b.id",
         has_status(BroadcastStatus::Active, now)
     );
-    let statement = Statement::from_string(db.get_database_backend(), sql);
-    BroadcastRow::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, BroadcastRow>(db, sql, []).await
 }
 
 /// Those of which something was told since then.

@@ -9,7 +9,7 @@ use appcore::{
 };
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, IntoActiveModel,
-    QueryFilter, QueryOrder, QuerySelect, Select, Statement, sea_query::OnConflict,
+    QueryFilter, QueryOrder, QuerySelect, Select, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
@@ -201,8 +201,7 @@ pub async fn expired<C: ConnectionTrait>(
     let sql = "SELECT id, scope, scope_id, amount, expires_at FROM budget_holds WHERE expires_at <= $1 AND (expires_at, id) > ($2, $3) \
                ORDER BY expires_at, id LIMIT $4";
     let values = [now.0.into(), after.0.0.into(), after.1.into(), raw::limit(most)];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Hold::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, Hold>(db, sql, values).await
 }
 
 /// Those of these holds that are still expired, removed.
@@ -213,8 +212,7 @@ pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Time
         "DELETE FROM budget_holds WHERE id IN (SELECT w.id FROM {}) AND expires_at <= $2 RETURNING id, scope, scope_id, amount, expires_at",
         asked.table()
     );
-    let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into(), now.0.into()]);
-    Hold::find_by_statement(statement).all(txn).await.map_err(app_error)
+    raw::find::<_, Hold>(txn, sql, [asked.parameter()?.into(), now.0.into()]).await
 }
 
 /// What is held under these names.

@@ -169,8 +169,7 @@ async fn select<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let statement = Statement::from_sql_and_values(backend, sql, values.clone());
-    let items = SeenConversation::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let items = raw::find::<_, SeenConversation>(db, sql, values.clone()).await?;
     Ok((items, super::page::count(db, rows, values).await?))
 }
 
@@ -268,8 +267,7 @@ pub async fn default_of<C: ConnectionTrait>(
         id: ConversationId,
     }
     let sql = "SELECT id FROM conversations WHERE workspace_id = $1 AND is_default AND NOT is_deleted";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [workspace.into()]);
-    Ok(Found::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.id))
+    Ok(raw::find_one::<_, Found>(db, sql, [workspace.into()]).await?.map(|row| row.id))
 }
 
 /// Makes that channel for a new workspace. Where somebody else was quicker, theirs is the one.

@@ -1,12 +1,10 @@
 //! What people have begun to write: one draft for each conversation and thread, of which the newest counts.
 
 use appcore::{AppError, MessageId, UserId, page::PageRequest, view::Draft};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, Statement, Value,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Value};
 use uuid::Uuid;
 
-use super::{access, page};
+use super::{access, page, raw};
 use crate::{constraint::app_error, entity::draft};
 
 impl From<draft::Model> for Draft {
@@ -39,8 +37,7 @@ pub async fn put<C: ConnectionTrait>(db: &C, user: UserId, draft: &Draft) -> Res
         draft.reply_to.into(),
         draft.updated_at.into(),
     ];
-    let done = db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await;
-    Ok(done.map_err(app_error)?.rows_affected() > 0)
+    Ok(raw::execute(db, sql, values).await? > 0)
 }
 
 /// What is stored in the place of a draft.
@@ -72,8 +69,7 @@ pub async fn list<C: ConnectionTrait>(db: &C, user: UserId, page: PageRequest) -
         page.page_size,
         page.offset()
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    let found = draft::Model::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, draft::Model>(db, sql, [user.into()]).await?;
     let total = page::count(db, &rows, [user.into()]).await?;
     Ok((found.into_iter().map(Draft::from).collect(), total))
 }

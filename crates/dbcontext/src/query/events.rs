@@ -27,12 +27,7 @@ pub async fn after<C: ConnectionTrait>(
            (SELECT * FROM conversation_events WHERE conversation_id = $1 AND seq > $2 ORDER BY seq LIMIT $3) AS e) AS p \
          WHERE bulk < {PAGE_BYTES} ORDER BY seq"
     );
-    let statement = Statement::from_sql_and_values(
-        db.get_database_backend(),
-        sql,
-        [id.into(), after_seq.into(), raw::limit(limit)],
-    );
-    conversation_event::Model::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, conversation_event::Model>(db, sql, [id.into(), after_seq.into(), raw::limit(limit)]).await
 }
 
 /// The beginnings of what comes after these numbers in their conversations: at most `limit` events of each, and no more in all once they hold
@@ -167,8 +162,7 @@ pub async fn texts<C: ConnectionTrait>(
     let sql = "SELECT conversation_id, seq, payload FROM conversation_events WHERE conversation_id = $1 AND seq = $2 \
                UNION ALL SELECT conversation_id, seq, payload FROM conversation_events WHERE message_id = $3";
     let values = [id.into(), created_seq.into(), message_id.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    StoredEvent::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, StoredEvent>(db, sql, values).await
 }
 
 /// [`texts`] of several messages, by their conversations, the numbers of the events that created them, and their ids.
@@ -259,8 +253,7 @@ pub async fn positions_at<C: ConnectionTrait>(
         access::member_reads_after("c", "m")
     );
     let values = [user.into(), moment.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let found = Position::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Position>(db, sql, values).await?;
     let position = |row: Position| {
         let seq = row.seq?.max(row.reads_after);
         (seq < row.last_seq).then_some((row.id, seq))
@@ -289,8 +282,7 @@ pub async fn heads<C: ConnectionTrait>(
 pub async fn heads_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<(ConversationId, i64)>, AppError> {
     let sql = "SELECT c.id, c.last_seq FROM conversations c \
                WHERE c.id IN (SELECT e.conversation_id FROM conversation_events e WHERE e.created_at >= $1) AND c.last_seq > 0";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [since.into()]);
-    let heads = Head::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let heads = raw::find::<_, Head>(db, sql, [since.into()]).await?;
     Ok(heads.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
@@ -308,15 +300,15 @@ pub async fn claim_unpublished<C: ConnectionTrait>(
     }
     let backend = db.get_database_backend();
     let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE SKIP LOCKED" } else { "" };
-    let statement = Statement::from_sql_and_values(
-        backend,
+    let claimed = raw::find::<_, Entry>(
+        db,
         format!(
             "UPDATE event_outbox SET created_at = $1 WHERE id IN \
              (SELECT id FROM event_outbox WHERE created_at < $2 ORDER BY id LIMIT $3{suffix}) RETURNING id"
         ),
         [now.into(), before.into(), i64::from(limit).into()],
-    );
-    let claimed = Entry::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    )
+    .await?;
     Ok(claimed.into_iter().map(|entry| entry.id).collect())
 }
 
@@ -345,11 +337,6 @@ pub async fn any_unpublished<C: ConnectionTrait>(db: &C, before: Timestamp) -> R
 
 /// Removes events from before `before`, at most `limit`, but never a conversation's creation. Answers how many.
 pub async fn trim<C: ConnectionTrait>(db: &C, before: Timestamp, limit: u32) -> Result<u64, AppError> {
-    let statement = Statement::from_sql_and_values(
-        db.get_database_backend(),
-        "DELETE FROM conversation_events WHERE (conversation_id, seq) IN \
-         (SELECT conversation_id, seq FROM conversation_events WHERE created_at < $1 AND seq > 0 ORDER BY created_at, seq LIMIT $2)",
-        [before.into(), i64::from(limit).into()],
-    );
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
+    raw::execute(db, "DELETE FROM conversation_events WHERE (conversation_id, seq) IN \
+         (SELECT conversation_id, seq FROM conversation_events WHERE created_at < $1 AND seq > 0 ORDER BY created_at, seq LIMIT $2)", [before.into(), i64::from(limit).into()]).await
 }

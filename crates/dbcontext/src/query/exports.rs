@@ -1,13 +1,12 @@
 //! Everything that an account holds, in parts that are small enough to be held.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, view::ExportedConversation};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 
 use super::{
     messages::{NAMED, NamedMessage},
-    page,
+    page, raw,
 };
-use crate::constraint::app_error;
 
 /// Rows of one part.
 const PART: u64 = 200;
@@ -31,8 +30,7 @@ pub async fn conversations<C: ConnectionTrait>(
         "SELECT c.id, c.kind, c.title, m.role, m.joined_at, m.is_deleted FROM conversation_members m \
          JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted WHERE m.user_id = $1 AND c.id > $2 ORDER BY c.id LIMIT {PART}"
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user_id.into(), after.into()]);
-    let found = ExportedMembership::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, ExportedMembership>(db, sql, [user_id.into(), after.into()]).await?;
     found
         .into_iter()
         .map(|row| {
@@ -60,10 +58,7 @@ pub async fn messages<C: ConnectionTrait>(
          WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.seq > $3 ORDER BY m.seq LIMIT {PART}"
     );
     let values = [id.into(), user_id.into(), after_seq.into()];
-    NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
-        .all(db)
-        .await
-        .map_err(app_error)
+    raw::find::<_, NamedMessage>(db, sql, values).await
 }
 
 /// How many messages `of_conversation` has in all its parts.
@@ -101,8 +96,5 @@ pub async fn of_conversation<C: ConnectionTrait>(
 ) -> Result<Vec<NamedMessage>, AppError> {
     let (meant, values) = meant(id, after_seq, from, to);
     let sql = format!("{NAMED} WHERE {meant} ORDER BY m.seq LIMIT {PART}");
-    NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
-        .all(db)
-        .await
-        .map_err(app_error)
+    raw::find::<_, NamedMessage>(db, sql, values).await
 }

@@ -11,7 +11,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::jobs::now;
+use super::{jobs::now, raw};
 use crate::constraint::app_error;
 
 #[derive(FromQueryResult)]
@@ -182,8 +182,7 @@ async fn dead_letters<C: ConnectionTrait>(
             sql.push_str(&format!(" AND {column} = ${}", values.len()));
         }
     }
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
+    raw::execute(db, sql, values).await
 }
 
 #[cfg(test)]

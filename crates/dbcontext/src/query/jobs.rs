@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 use super::{
     pieces::Piece,
+    raw,
     rows::{Column, Rows},
 };
 use crate::{
@@ -256,8 +257,7 @@ pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Ve
         format!("SELECT CAST({place} AS bigint) AS place, {awaits_turns} AS awaits_turns WHERE {due} OR {in_turn}")
     };
     let sql = (0..kinds.len()).map(of_kind).collect::<Vec<_>>().join(" UNION ALL ") + " ORDER BY place";
-    let statement = Statement::from_sql_and_values(backend, sql, kinds.iter().map(|kind| Value::from(*kind)));
-    let found = DuePlace::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, DuePlace>(db, sql, kinds.iter().map(|kind| Value::from(*kind))).await?;
     let due = |DuePlace { place, awaits_turns }| {
         Some(DueKind { kind: kinds.get(usize::try_from(place).ok()?)?, awaits_turns })
     };
@@ -353,8 +353,7 @@ pub async fn renew<C: ConnectionTrait>(
     let sql = format!(
         "UPDATE jobs SET due_at = {now} + $3, updated_at = {now} WHERE id = $1 AND attempt = $2 AND status = 'running' RETURNING stop_requested"
     );
-    let statement = Statement::from_sql_and_values(backend, sql, [id.into(), attempt.into(), millis(lease)]);
-    let row = RenewedLease::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let row = raw::find_one::<_, RenewedLease>(db, sql, [id.into(), attempt.into(), millis(lease)]).await?;
     Ok(row.map(|row| Renewed { stop_requested: row.stop_requested }))
 }
 
@@ -474,8 +473,7 @@ pub async fn workers_without_sign<C: ConnectionTrait>(db: &C, own: InstanceId) -
     let sql = "SELECT r.leased_by, pg_try_advisory_xact_lock_shared( \
                ('x' || right(replace(r.leased_by::text, '-', ''), 16))::bit(64)::bigint) AS is_gone \
                FROM (SELECT DISTINCT leased_by FROM jobs WHERE status = 'running' AND leased_by <> $1) AS r";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [own.into()]);
-    let found = Worker::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Worker>(db, sql, [own.into()]).await?;
     Ok(found.into_iter().filter(|row| row.is_gone).map(|row| row.leased_by).collect())
 }
 

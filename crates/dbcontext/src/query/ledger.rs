@@ -6,7 +6,7 @@
 use appcore::{AppError, Timestamp, credits::MicroCredits, page::PageRequest};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect as _, Statement,
+    QuerySelect as _,
 };
 use uuid::Uuid;
 
@@ -212,8 +212,7 @@ pub async fn granted<C: ConnectionTrait>(db: &C, account: Uuid) -> Result<MicroC
     }
     let sql =
         "SELECT CAST(SUM(amount) AS BIGINT) AS granted FROM credit_grants WHERE account_id = $1 AND remaining > 0";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [account.into()]);
-    let row = Granted::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let row = raw::find_one::<_, Granted>(db, sql, [account.into()]).await?;
     Ok(row.and_then(|row| row.granted).unwrap_or(MicroCredits::ZERO))
 }
 
@@ -235,8 +234,7 @@ pub async fn expiring<C: ConnectionTrait>(
                WHERE remaining > 0 AND expires_at >= $1 AND expires_at < $2 GROUP BY account_id, expires_at \
                ORDER BY expires_at, account_id LIMIT $3";
     let values = [from.0.into(), to.0.into(), raw::limit(most)];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Expiring::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, Expiring>(db, sql, values).await
 }
 
 /// Accounts with credits that have expired, behind `after`.
@@ -255,8 +253,7 @@ pub async fn with_expired<C: ConnectionTrait>(
                  WHERE g.remaining > 0 AND g.expires_at IS NOT NULL AND g.expires_at <= $1 AND a.balance > a.held) \
                SELECT account_id FROM expired WHERE account_id > $2 ORDER BY account_id LIMIT $3";
     let values = [now.0.into(), after.into(), raw::limit(most)];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let rows = AccountWithExpired::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, AccountWithExpired>(db, sql, values).await?;
     Ok(rows.into_iter().map(|row| row.account_id).collect())
 }
 
@@ -294,8 +291,7 @@ pub async fn expired_holds<C: ConnectionTrait>(
     let sql = "SELECT id, account_id, amount, expires_at FROM credit_holds WHERE expires_at <= $1 AND (expires_at, id) > ($2, $3) \
                ORDER BY expires_at, id LIMIT $4";
     let values = [now.0.into(), after.0.0.into(), after.1.into(), raw::limit(most)];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Hold::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, Hold>(db, sql, values).await
 }
 
 /// Those of these holds that are still expired, removed.
@@ -306,8 +302,7 @@ pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Time
         "DELETE FROM credit_holds WHERE id IN (SELECT w.id FROM {}) AND expires_at <= $2 RETURNING id, account_id, amount, expires_at",
         asked.table()
     );
-    let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into(), now.0.into()]);
-    Hold::find_by_statement(statement).all(txn).await.map_err(app_error)
+    raw::find::<_, Hold>(txn, sql, [asked.parameter()?.into(), now.0.into()]).await
 }
 
 /// What is held under these names.
@@ -420,15 +415,13 @@ pub async fn differences<C: ConnectionTrait>(db: &C) -> Result<Vec<Difference>, 
          LEFT JOIN (SELECT account_id, CAST(SUM(remaining) AS BIGINT) AS granted FROM credit_grants GROUP BY account_id) g ON g.account_id = k.id) s \
          WHERE balance <> booked OR held <> booked_held OR held <> holds OR owed <> booked_owed OR balance <> granted \
          OR held < 0 OR balance < held OR owed < 0 ORDER BY id LIMIT 1000";
-    let statement = Statement::from_string(db.get_database_backend(), sql);
-    Difference::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, Difference>(db, sql, []).await
 }
 
 pub async fn extent<C: ConnectionTrait>(db: &C) -> Result<Extent, AppError> {
     let sql =
         "SELECT (SELECT COUNT(*) FROM ledger_accounts) AS accounts, (SELECT COUNT(*) FROM ledger_entries) AS entries";
-    let statement = Statement::from_string(db.get_database_backend(), sql);
-    let extent = Extent::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let extent = raw::find_one::<_, Extent>(db, sql, []).await?;
     Ok(extent.unwrap_or(Extent { accounts: 0, entries: 0 }))
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use appcore::{AppError, McpServerId, Timestamp, UserId, page::PageRequest, view::ExportedToolConnection};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, IntoActiveModel, QueryFilter, QuerySelect,
-    Select, Set, Statement, UpdateMany, Value, sea_query::Expr,
+    Select, Set, UpdateMany, Value, sea_query::Expr,
 };
 
 use super::{raw, rows::Rows, single};
@@ -188,8 +188,7 @@ pub async fn list<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values.clone());
-    let rows = ConnectableRow::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, ConnectableRow>(db, sql, values.clone()).await?;
     Ok((rows, super::page::count(db, from, values).await?))
 }
 

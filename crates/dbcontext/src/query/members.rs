@@ -6,7 +6,10 @@ use sea_orm::{
     Value, sea_query::Expr,
 };
 
-use super::rows::{Column, Rows};
+use super::{
+    raw,
+    rows::{Column, Rows},
+};
 use crate::{constraint::app_error, entity::conversation_count};
 
 /// A member with their name.
@@ -47,10 +50,7 @@ const MEMBERS: &str = "FROM conversation_members m JOIN users u ON u.id = m.user
 pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Vec<NamedMember>, AppError> {
     let sql =
         format!("{SHOWN} {MEMBERS} WHERE m.conversation_id = $1 AND NOT m.is_deleted ORDER BY m.joined_at, m.user_id");
-    NamedMember::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]))
-        .all(db)
-        .await
-        .map_err(app_error)
+    raw::find::<_, NamedMember>(db, sql, [id.into()]).await
 }
 
 /// Where somebody stands among the members: owners first, then by name. An index has them in this order.
@@ -133,8 +133,7 @@ pub async fn others<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId
     }
     let sql =
         "SELECT user_id FROM conversation_members WHERE conversation_id = $1 AND user_id <> $2 AND NOT is_deleted";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);
-    let others = Other::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let others = raw::find::<_, Other>(db, sql, [id.into(), user.into()]).await?;
     Ok(others.into_iter().map(|other| other.user_id).collect())
 }
 
@@ -146,8 +145,7 @@ pub async fn owner<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Opt
     }
     let sql = "SELECT m.user_id FROM conversation_members m WHERE m.conversation_id = $1 AND NOT m.is_deleted \
                AND (CASE m.role WHEN 'owner' THEN 0 ELSE 1 END) = 0 LIMIT 1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    Ok(Owner::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|owner| owner.user_id))
+    Ok(raw::find_one::<_, Owner>(db, sql, [id.into()]).await?.map(|owner| owner.user_id))
 }
 
 /// Of those who stay when `leaver` goes: the admin who has been there longest, else the member.
@@ -158,8 +156,7 @@ pub async fn heir<C: ConnectionTrait>(db: &C, id: ConversationId, leaver: UserId
     }
     let sql = "SELECT m.user_id FROM conversation_members m WHERE m.conversation_id = $1 AND m.user_id <> $2 AND NOT m.is_deleted \
                ORDER BY CASE m.role WHEN 'owner' THEN 0 WHEN 'admin' THEN 1 ELSE 2 END, m.joined_at, m.user_id LIMIT 1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), leaver.into()]);
-    Ok(Heir::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|heir| heir.user_id))
+    Ok(raw::find_one::<_, Heir>(db, sql, [id.into(), leaver.into()]).await?.map(|heir| heir.user_id))
 }
 
 /// One member, if that is what they are.
@@ -172,14 +169,7 @@ pub async fn find<C: ConnectionTrait>(
         "{SHOWN} {MEMBERS} JOIN conversations c ON c.id = m.conversation_id AND NOT c.is_deleted \
          WHERE m.conversation_id = $1 AND m.user_id = $2 AND NOT m.is_deleted"
     );
-    NamedMember::find_by_statement(Statement::from_sql_and_values(
-        db.get_database_backend(),
-        sql,
-        [id.into(), user.into()],
-    ))
-    .one(db)
-    .await
-    .map_err(app_error)
+    raw::find_one::<_, NamedMember>(db, sql, [id.into(), user.into()]).await
 }
 
 /// Makes people members; those who had left come back as what they are now.
@@ -214,8 +204,7 @@ pub async fn begin_after<C: ConnectionTrait>(
     let sql = "UPDATE conversation_members SET from_seq = $3, read_seq = $3, receipt_seq = 0, delivered_seq = $3, read_no = $4 \
                WHERE conversation_id = $1 AND user_id = $2";
     let values = [id.into(), user.into(), seq.into(), no.into()];
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
-    Ok(())
+    raw::run(db, sql, values).await
 }
 
 /// Whoever had left comes back as what they are now, with these columns too; whoever is there stays as they are.
@@ -330,14 +319,7 @@ pub async fn set_role<C: ConnectionTrait>(
     role: view::MemberRole,
 ) -> Result<(), AppError> {
     let sql = "UPDATE conversation_members SET role = $3 WHERE conversation_id = $1 AND user_id = $2";
-    db.execute_raw(Statement::from_sql_and_values(
-        db.get_database_backend(),
-        sql,
-        [id.into(), user.into(), role.as_str().into()],
-    ))
-    .await
-    .map_err(app_error)?;
-    Ok(())
+    raw::run(db, sql, [id.into(), user.into(), role.as_str().into()]).await
 }
 
 /// How many members the conversation of this id has, as an SQL expression.

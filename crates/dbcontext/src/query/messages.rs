@@ -2,7 +2,7 @@
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, view};
 use sea_orm::{
-    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement, Value,
+    ActiveValue::NotSet, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Value,
 };
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -184,10 +184,7 @@ pub async fn sent<C: ConnectionTrait>(
 }
 
 async fn one<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) -> Result<Option<NamedMessage>, AppError> {
-    NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
-        .one(db)
-        .await
-        .map_err(app_error)
+    raw::find_one::<_, NamedMessage>(db, sql, values).await
 }
 
 /// What one page holds at most, but for its last entry, in characters: prompts and answers may be long.
@@ -263,11 +260,7 @@ pub async fn history<C: ConnectionTrait>(
         "SELECT * FROM (SELECT h.*, SUM(LENGTH(h.content)) OVER (ORDER BY h.seq {order}) - LENGTH(h.content) AS bulk FROM ({sql}) AS h) AS p \
          WHERE bulk < {PAGE_CHARS} ORDER BY seq {order}"
     );
-    let mut found =
-        NamedMessage::find_by_statement(Statement::from_sql_and_values(db.get_database_backend(), sql, values))
-            .all(db)
-            .await
-            .map_err(app_error)?;
+    let mut found = raw::find::<_, NamedMessage>(db, sql, values).await?;
     let limit = usize::try_from(part.limit).unwrap_or(usize::MAX);
     let chars: usize = found.iter().map(|message| message.content.chars().count()).sum();
     let more = found.len() > limit || chars >= PAGE_CHARS;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     access, page,
-    raw::statement,
+    raw::{self, statement},
     rows::{Column, Rows},
     single,
 };
@@ -304,8 +304,7 @@ pub async fn mark_told_read<C: ConnectionTrait>(db: &C, told: &[Told], at: Times
         rows.table()
     );
     let values: [Value; 2] = [rows.parameter()?.into(), at.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Told::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, Told>(db, sql, values).await
 }
 
 /// Takes back what these messages were about, which are gone. What stands for more of them stands for the others now.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     access, mentions,
     messages::{NAMED, NamedMessage},
-    notifications,
+    notifications, raw,
     rows::{Column, Rows},
 };
 use crate::{constraint::app_error, entity::notification_settings};
@@ -29,8 +29,7 @@ pub async fn try_lock<C: ConnectionTrait>(tx: &C) -> Result<bool, AppError> {
         is_locked: bool,
     }
     let sql = format!("SELECT pg_try_advisory_xact_lock({NOTIFYING}) AS is_locked");
-    let statement = Statement::from_string(tx.get_database_backend(), sql);
-    let found = Locked::find_by_statement(statement).one(tx).await.map_err(app_error)?;
+    let found = raw::find_one::<_, Locked>(tx, sql, []).await?;
     Ok(found.is_some_and(|found| found.is_locked))
 }
 
@@ -59,8 +58,7 @@ pub async fn positions<C: ConnectionTrait>(
 pub async fn waiting<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<(ConversationId, i64)>, AppError> {
     let sql = "SELECT c.id, c.last_seq AS seq FROM conversations c LEFT JOIN notification_positions p ON p.conversation_id = c.id \
                WHERE c.last_activity_at >= $1 AND c.last_seq > COALESCE(p.seq, 0)";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [since.into()]);
-    let found = Position::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Position>(db, sql, [since.into()]).await?;
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
 }
 

@@ -3,11 +3,11 @@
 use appcore::{AppError, PaymentMethodId, PaymentMethodSetupId, Timestamp, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait as _,
-    QueryFilter, QueryOrder, QuerySelect as _, Statement, sea_query::OnConflict,
+    QueryFilter, QueryOrder, QuerySelect as _, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
-use super::page;
+use super::{page, raw};
 use crate::{
     constraint::app_error,
     entity::{
@@ -79,10 +79,7 @@ pub async fn default_of<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<
 pub async fn make_default<C: ConnectionTrait>(txn: &C, account_id: Uuid, id: PaymentMethodId) -> Result<(), AppError> {
     let sql = "UPDATE payment_methods SET is_default = (id = $1) WHERE account_id = $2";
     let values = [id.into(), account_id.into()];
-    txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), sql, values))
-        .await
-        .map_err(app_error)?;
-    Ok(())
+    raw::run(txn, sql, values).await
 }
 
 /// The newest of an account's but this one.

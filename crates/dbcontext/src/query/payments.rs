@@ -172,8 +172,7 @@ pub async fn next_receipt<C: ConnectionTrait>(txn: &C, year: i64) -> Result<i64,
     }
     let sql = "INSERT INTO receipt_years (year, last) VALUES ($1, 1) \
                ON CONFLICT (year) DO UPDATE SET last = receipt_years.last + 1 RETURNING last";
-    let statement = Statement::from_sql_and_values(txn.get_database_backend(), sql, [year.into()]);
-    let row = ReceiptNumber::find_by_statement(statement).one(txn).await.map_err(app_error)?;
+    let row = raw::find_one::<_, ReceiptNumber>(txn, sql, [year.into()]).await?;
     Ok(row.map_or(1, |row| row.last))
 }
 
@@ -205,9 +204,7 @@ pub async fn mark_event<C: ConnectionTrait>(
         gateway.into(),
         event_id.into(),
     ];
-    let statement = Statement::from_sql_and_values(txn.get_database_backend(), sql, values);
-    txn.execute_raw(statement).await.map_err(app_error)?;
-    Ok(())
+    raw::run(txn, sql, values).await
 }
 
 /// What a gateway has told of a payment, the oldest first.
@@ -254,8 +251,7 @@ pub async fn forget_foreign<C: ConnectionTrait>(db: &C, now: Timestamp, before: 
                AND verified_at <= $2 AND NOT EXISTS (SELECT 1 FROM payments p \
                WHERE p.gateway = payment_events.gateway AND p.charge = payment_events.charge)";
     let values = [now.0.into(), before.0.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
+    raw::execute(db, sql, values).await
 }
 
 /// Removes events that came `before`, so many of them at most.
@@ -263,8 +259,7 @@ pub async fn remove_events<C: ConnectionTrait>(db: &C, before: Timestamp, most: 
     let sql = "DELETE FROM payment_events WHERE (gateway, event_id) IN \
                (SELECT gateway, event_id FROM payment_events WHERE verified_at <= $1 ORDER BY verified_at LIMIT $2)";
     let values = [before.0.into(), raw::limit(most)];
-    db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await.map_err(app_error)?;
-    Ok(())
+    raw::run(db, sql, values).await
 }
 
 pub async fn refunds<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Vec<payment_refund::Model>, AppError> {
@@ -359,8 +354,7 @@ pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp)
                (SELECT COUNT(*) FROM payment_refunds r JOIN payments p ON p.id = r.payment_id \
                WHERE r.state = 'pending' AND r.check_at IS NULL AND p.gateway = $6) AS refunds_stuck";
     let values = [gateway.into(), gateway.into(), gateway.into(), before.0.into(), gateway.into(), gateway.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let heard = Heard::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let heard = raw::find_one::<_, Heard>(db, sql, values).await?;
     Ok(heard.unwrap_or(Heard {
         last_event_at: None,
         last_paid_at: None,

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use appcore::{AppError, PlanId, Timestamp, UserId};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect as _, Statement, sea_query::OnConflict,
+    QuerySelect as _, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
+use super::raw;
 use super::rows::{Column as Field, Rows};
 use crate::{
     constraint::app_error,
@@ -86,8 +87,7 @@ pub async fn subscription<C: ConnectionTrait>(
     now: Timestamp,
 ) -> Result<Option<subscription::Model>, AppError> {
     let sql = format!("SELECT s.* FROM {SEATS} WHERE s.ends_at > $2 ORDER BY {OWN_FIRST} LIMIT 1");
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user_id.into(), now.0.into()]);
-    subscription::Model::find_by_statement(statement).one(db).await.map_err(app_error)
+    raw::find_one::<_, subscription::Model>(db, sql, [user_id.into(), now.0.into()]).await
 }
 
 /// What the plan allows that somebody has, as JSON.
@@ -110,8 +110,7 @@ pub async fn quotas_held<C: ConnectionTrait>(
         quotas: String,
     }
     let sql = "SELECT p.quotas FROM subscriptions s JOIN pricing_plans p ON p.id = s.plan_id WHERE s.account_id = $1 AND s.ends_at > $2";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [account.into(), now.0.into()]);
-    Ok(PlanQuotas::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.quotas))
+    Ok(raw::find_one::<_, PlanQuotas>(db, sql, [account.into(), now.0.into()]).await?.map(|row| row.quotas))
 }
 
 /// What is allowed to several people, of those who have a plan.

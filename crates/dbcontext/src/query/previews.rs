@@ -4,7 +4,7 @@ use appcore::{AppError, ConversationId, MessageId, UploadId, UserId};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement};
 use uuid::Uuid;
 
-use super::single;
+use super::{raw, single};
 use crate::{
     constraint::app_error,
     entity::{disabled_preview, message, message_upload},
@@ -64,7 +64,6 @@ struct Picture {
 pub async fn pictures<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec<UploadId>, AppError> {
     let sql = "SELECT f.upload_id FROM message_uploads f JOIN uploads u ON u.id = f.upload_id \
                WHERE f.message_id = $1 AND u.kind = 'preview'";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [message.into()]);
-    let found = Picture::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Picture>(db, sql, [message.into()]).await?;
     Ok(found.into_iter().map(|picture| picture.upload_id).collect())
 }

@@ -10,7 +10,7 @@ use sea_orm::{
     IntoActiveModel, PaginatorTrait, QueryFilter, Set, Statement, Value,
 };
 
-use super::members;
+use super::{members, raw};
 pub use crate::entity::prompt::Model as PromptRow;
 use crate::{
     constraint::{app_error, unique_violation},
@@ -54,8 +54,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: PromptId) -> R
          JOIN workspace_members m ON m.workspace_id = p.workspace_id AND m.user_id = $2 AND NOT m.is_deleted \
          WHERE p.id = $1 AND (p.created_by = $2 OR p.visibility = '{shared}' AND m.role <> 'guest')"
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), reader.into()]);
-    SeenPrompt::find_by_statement(statement).one(db).await.map_err(app_error)
+    raw::find_one::<_, SeenPrompt>(db, sql, [id.into(), reader.into()]).await
 }
 
 /// Somebody's own prompts in a workspace that they are in, and those that it shares, by their commands; and how many there are. `text` in

@@ -30,7 +30,7 @@ pub(super) fn limit(rows: u64) -> Value {
 /// Runs one, and answers how many rows it has changed.
 pub(super) async fn execute<C: ConnectionTrait>(
     db: &C,
-    sql: &str,
+    sql: impl Into<String>,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<u64, AppError> {
     Ok(db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?.rows_affected())
@@ -39,7 +39,7 @@ pub(super) async fn execute<C: ConnectionTrait>(
 /// Runs one of which it doesn't matter how many rows it changes.
 pub(super) async fn run<C: ConnectionTrait>(
     db: &C,
-    sql: &str,
+    sql: impl Into<String>,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<(), AppError> {
     execute(db, sql, values).await.map(drop)
@@ -48,7 +48,7 @@ pub(super) async fn run<C: ConnectionTrait>(
 /// The rows that one finds.
 pub(super) async fn find<C: ConnectionTrait, T: FromQueryResult>(
     db: &C,
-    sql: &str,
+    sql: impl Into<String>,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<T>, AppError> {
     T::find_by_statement(statement(db, sql, values)).all(db).await.map_err(app_error)
@@ -57,7 +57,7 @@ pub(super) async fn find<C: ConnectionTrait, T: FromQueryResult>(
 /// The row that one finds, if any.
 pub(super) async fn find_one<C: ConnectionTrait, T: FromQueryResult>(
     db: &C,
-    sql: &str,
+    sql: impl Into<String>,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Option<T>, AppError> {
     T::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)
@@ -105,6 +105,6 @@ pub(super) async fn gather<C: ConnectionTrait, T: DeserializeOwned>(
         format!("json_group_array(json_array({fields}))")
     };
     let sql = format!("SELECT {gathered} AS gathered FROM ({sql}) g");
-    let text = find_one::<C, All>(db, &sql, values).await?.map_or_else(|| "[]".to_owned(), |all| all.gathered);
+    let text = find_one::<C, All>(db, sql, values).await?.map_or_else(|| "[]".to_owned(), |all| all.gathered);
     Ok(Gathered { text, row: PhantomData })
 }

@@ -3,12 +3,12 @@
 use appcore::{AppError, PaymentDifferenceId, Timestamp, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait as _, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect as _, Set, Statement,
+    QueryOrder, QuerySelect as _, Set,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
 
-use super::page;
+use super::{page, raw};
 use crate::{
     constraint::app_error,
     entity::{payment, payment_comparison, payment_difference},
@@ -25,8 +25,7 @@ pub async fn claim<C: ConnectionTrait>(
     let sql = "INSERT INTO payment_comparisons (gateway, day, due_at) VALUES ($1, $2, $3) ON CONFLICT (gateway, day) DO UPDATE \
                SET due_at = $4 WHERE payment_comparisons.ended_at IS NULL AND payment_comparisons.due_at <= $5";
     let values = [gateway.into(), day.0.into(), until.0.into(), until.0.into(), now.0.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
+    Ok(raw::execute(db, sql, values).await? > 0)
 }
 
 pub async fn end<C: ConnectionTrait>(db: &C, gateway: &str, day: Timestamp, now: Timestamp) -> Result<(), AppError> {

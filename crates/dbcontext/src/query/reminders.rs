@@ -2,13 +2,13 @@
 
 use appcore::{AppError, ReminderId, Timestamp, UserId, page::PageRequest, view};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter, Statement,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter,
 };
 
 use super::{
     access,
     messages::{NAMED, NamedMessage},
-    page, single,
+    page, raw, single,
 };
 pub use crate::entity::reminder::Model as ReminderRow;
 use crate::{
@@ -66,8 +66,7 @@ pub async fn list<C: ConnectionTrait>(
     let columns = "SELECT r.id AS reminder_id, r.at AS remind_at, r.note, r.created_at AS asked_at, m.*";
     let named = NAMED.replacen("SELECT m.*", columns, 1);
     let sql = format!("{named} {rows} ORDER BY r.at, r.id LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    let found = Listed::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Listed>(db, sql, [user.into()]).await?;
     let total = page::count(db, &format!("FROM messages m {rows}"), [user.into()]).await?;
     let items = found
         .into_iter()

@@ -1,14 +1,12 @@
 //! Messages that people keep for themselves: only they see which.
 
 use appcore::{AppError, MessageId, Timestamp, UserId, page::PageRequest, view};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, Set, Statement,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, Set};
 
 use super::{
     access,
     messages::{NAMED, NamedMessage},
-    page, single,
+    page, raw, single,
 };
 use crate::{
     constraint::app_error,
@@ -65,8 +63,7 @@ pub async fn list<C: ConnectionTrait>(
     let named = NAMED.replacen("SELECT m.*", "SELECT s.saved_at, m.*", 1);
     let sql =
         format!("{named} {rows} ORDER BY s.saved_at DESC, m.id DESC LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    let found = Saved::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Saved>(db, sql, [user.into()]).await?;
     let total = page::count(db, &format!("FROM messages m {rows}"), [user.into()]).await?;
     let items = found
         .into_iter()

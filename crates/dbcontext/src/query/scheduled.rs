@@ -1,10 +1,7 @@
 //! Messages that are sent later: only their senders see them.
 
 use appcore::{AppError, ConversationId, ScheduledId, Timestamp, UploadId, UserId, page::PageRequest};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, IntoActiveModel, PaginatorTrait, QueryFilter, Set,
-    Statement, Value,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Set, Value};
 
 use super::{access, page, raw, single};
 pub use crate::entity::scheduled_message::Model as ScheduledRow;
@@ -72,8 +69,7 @@ pub async fn list<C: ConnectionTrait>(
         rows.push_str(" AND s.conversation_id = $2");
     }
     let sql = format!("SELECT s.* {rows} ORDER BY s.send_at, s.id LIMIT {} OFFSET {}", page.page_size, page.offset());
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values.clone());
-    let found = ScheduledRow::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, ScheduledRow>(db, sql, values.clone()).await?;
     Ok((found, page::count(db, &rows, values).await?))
 }
 

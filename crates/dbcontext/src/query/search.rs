@@ -46,8 +46,7 @@ pub async fn ids_below<C: ConnectionTrait>(db: &C, below: Uuid, limit: u32) -> R
         id: MessageId,
     }
     let sql = format!("SELECT m.id FROM messages m WHERE m.id < $1 ORDER BY m.id DESC LIMIT {limit}");
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [below.into()]);
-    let found = Found::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Found>(db, sql, [below.into()]).await?;
     Ok(found.into_iter().map(|row| row.id.0).collect())
 }
 
@@ -83,8 +82,7 @@ pub async fn shown_file_texts<C: ConnectionTrait>(
         "SELECT f.message_id, f.upload_id, t.text {from} JOIN message_uploads f ON f.message_id = m.id \
          JOIN upload_texts t ON t.upload_id = f.upload_id AND t.length > 0 WHERE {condition}"
     );
-    let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into(), user.into()]);
-    FileText::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, FileText>(db, sql, [asked.parameter()?.into(), user.into()]).await
 }
 
 /// A file of a message that nobody has read.
@@ -152,8 +150,7 @@ pub struct Touched {
 /// Some of the messages that the index is to read again.
 pub async fn touched<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<Touched>, AppError> {
     let sql = format!("SELECT message_id, revision FROM search_reindex_queue LIMIT {limit}");
-    let statement = Statement::from_string(db.get_database_backend(), sql);
-    Touched::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, Touched>(db, sql, []).await
 }
 
 /// The index has read them; those that were touched again meanwhile stay.
@@ -176,11 +173,8 @@ pub async fn all_heads<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, A
         id: Uuid,
         last_seq: i64,
     }
-    let statement = Statement::from_string(
-        db.get_database_backend(),
-        "SELECT id, last_seq FROM conversations WHERE last_seq > 0".to_owned(),
-    );
-    let found = Head::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found =
+        raw::find::<_, Head>(db, "SELECT id, last_seq FROM conversations WHERE last_seq > 0".to_owned(), []).await?;
     Ok(found.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
@@ -252,16 +246,14 @@ pub async fn acquaintances<C: ConnectionTrait>(db: &C, user: UserId, limit: u32)
                WHERE gw.workspace_id = c.workspace_id AND gw.user_id = $1 AND NOT gw.is_deleted AND gw.role <> 'guest'))) LIMIT {limit}",
         access::kinds(|kind| kind.capabilities().is_channel)
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    Named::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, Named>(db, sql, [user.into()]).await
 }
 
 /// The assistants in somebody's conversations.
 pub async fn known_assistants<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Named>, AppError> {
     let sql = "SELECT a.id, a.name FROM assistants a WHERE a.id IN (SELECT ca.assistant_id FROM conversation_assistants ca \
                JOIN conversation_members am ON am.conversation_id = ca.conversation_id AND am.user_id = $1 AND NOT am.is_deleted) LIMIT 1000";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    Named::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, Named>(db, sql, [user.into()]).await
 }
 
 /// The names of these people and assistants.
@@ -281,8 +273,7 @@ pub async fn partners<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Na
                JOIN conversations c ON c.id = am.conversation_id AND NOT c.is_deleted AND c.title IS NULL \
                JOIN conversation_members om ON om.conversation_id = c.id AND om.user_id <> $1 AND NOT om.is_deleted \
                JOIN users u ON u.id = om.user_id WHERE am.user_id = $1 AND NOT am.is_deleted LIMIT 20000";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    Named::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, Named>(db, sql, [user.into()]).await
 }
 
 /// What is compared with a query.
@@ -339,8 +330,7 @@ pub async fn found<C: ConnectionTrait>(db: &C, user: UserId, ids: &[Uuid]) -> Re
     let (select, joins) = NAMED.split_once("FROM messages m").unwrap_or((NAMED, ""));
     let (from, condition) = shown_parts(&unfold(backend, &[Column::Uuid("id")]));
     let sql = format!("{select} {from} {joins} WHERE {condition}");
-    let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into(), user.into()]);
-    NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, NamedMessage>(db, sql, [asked.parameter()?.into(), user.into()]).await
 }
 
 fn shown(asked: &str) -> String {

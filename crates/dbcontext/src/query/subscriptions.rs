@@ -127,8 +127,7 @@ pub async fn seated<C: ConnectionTrait>(db: &C, id: WorkspaceId, most: i64) -> R
          AND m.is_deleted = FALSE AND u.is_deleted = FALSE AND m.role <> '{}' ORDER BY m.created_at, m.user_id LIMIT $2",
         WorkspaceRole::Guest.as_str()
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), most.into()]);
-    let rows = Seated::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, Seated>(db, sql, [id.into(), most.into()]).await?;
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 

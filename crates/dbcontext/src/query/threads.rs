@@ -1,9 +1,7 @@
 //! Replies in threads, and who follows which thread. How a thread stands is told by the row of the message that it belongs to.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, page::PageRequest, view};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, Set, Statement, Value,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, Set, Value};
 use uuid::Uuid;
 
 use super::{
@@ -42,8 +40,7 @@ pub async fn replies<C: ConnectionTrait>(
     let forwards = part.after_no.is_some();
     let order = if forwards { "ASC" } else { "DESC" };
     sql.push_str(&format!(" ORDER BY m.thread_no {order} LIMIT {}", part.limit.saturating_add(1)));
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let mut found = NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let mut found = raw::find::<_, NamedMessage>(db, sql, values).await?;
     let limit = usize::try_from(part.limit).unwrap_or(usize::MAX);
     let has_more = found.len() > limit;
     found.truncate(limit);
@@ -65,8 +62,7 @@ pub async fn context<C: ConnectionTrait>(
          ORDER BY CASE WHEN m.id = $1 THEN 0 ELSE 1 END, m.seq DESC LIMIT {limit}"
     );
     let values = [root.into(), begins_after.into(), up_to_seq.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let mut found = NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let mut found = raw::find::<_, NamedMessage>(db, sql, values).await?;
     found.sort_by_key(|message| message.seq);
     Ok(found)
 }
@@ -193,14 +189,7 @@ pub async fn followers<C: ConnectionTrait>(db: &C, root: MessageId, most: u64) -
         user_id: UserId,
     }
     let sql = format!("SELECT user_id FROM thread_followers WHERE root_id = $1 LIMIT {most}");
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [root.into()]);
-    Ok(Follower::find_by_statement(statement)
-        .all(db)
-        .await
-        .map_err(app_error)?
-        .into_iter()
-        .map(|row| row.user_id)
-        .collect())
+    Ok(raw::find::<_, Follower>(db, sql, [root.into()]).await?.into_iter().map(|row| row.user_id).collect())
 }
 
 /// Which of one's threads are wanted.
@@ -243,8 +232,7 @@ pub async fn list<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into()]);
-    let found = Followed::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Followed>(db, sql, [user.into()]).await?;
     let total = page::count(db, &format!("FROM messages m {rows}"), [user.into()]).await?;
     let mut threads = Vec::with_capacity(found.len());
     for Followed { message, read_no } in found {
@@ -275,8 +263,7 @@ pub async fn pinned<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values.clone());
-    let found = NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, NamedMessage>(db, sql, values.clone()).await?;
     Ok((found, page::count(db, &format!("FROM messages m {condition}"), values).await?))
 }
 
@@ -314,6 +301,5 @@ pub async fn beside<C: ConnectionTrait>(
          ORDER BY m.seq {order} LIMIT {limit}"
     );
     let values = [id.into(), begins_after.into(), seq.into()];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, NamedMessage>(db, sql, values).await
 }

@@ -4,8 +4,9 @@ use appcore::{
     AppError, McpServerId, MessageId, Timestamp, ToolCallId, UserId,
     view::{self, ToolCallStatus},
 };
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Value};
 
+use super::raw;
 use super::rows::{Column, Rows};
 use crate::{
     constraint::app_error,
@@ -168,8 +169,7 @@ pub async fn pictures<C: ConnectionTrait>(
         "SELECT t.id, t.pictures FROM tool_calls t WHERE t.message_id = $1 AND t.version = $2 AND t.pictures IS NOT NULL \
          ORDER BY t.round DESC, t.place DESC LIMIT {limit}"
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), &sql, [message.into(), version.into()]);
-    Pictures::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, Pictures>(db, &sql, [message.into(), version.into()]).await
 }
 
 /// The pictures of one result, as JSON.
@@ -180,8 +180,7 @@ pub async fn pictures_of<C: ConnectionTrait>(
 ) -> Result<Option<String>, AppError> {
     let sql =
         "SELECT t.id, t.pictures FROM tool_calls t WHERE t.message_id = $1 AND t.id = $2 AND t.pictures IS NOT NULL";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [message.into(), id.into()]);
-    let found = Pictures::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let found = raw::find_one::<_, Pictures>(db, sql, [message.into(), id.into()]).await?;
     Ok(found.map(|found| found.pictures))
 }
 
@@ -323,11 +322,9 @@ pub async fn show<C: ConnectionTrait>(db: &C, message: MessageId, calls: Option<
 }
 
 async fn all<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<Vec<ToolCallRow>, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    ToolCallRow::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, ToolCallRow>(db, sql, values).await
 }
 
 async fn change<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<bool, AppError> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected() > 0)
+    Ok(raw::execute(db, sql, values).await? > 0)
 }

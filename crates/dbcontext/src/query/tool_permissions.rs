@@ -1,9 +1,9 @@
 //! Which tools somebody lets an assistant call without being asked again.
 
 use appcore::{AppError, AssistantId, McpServerId, Timestamp, ToolPermissionId, UserId, page::PageRequest, view};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Value};
 
-use super::{single, workspace_tools::SERVER_NAME};
+use super::{raw, single, workspace_tools::SERVER_NAME};
 use crate::{
     constraint::app_error,
     entity::tool_permission::{ActiveModel, Column, Entity, Model},
@@ -86,8 +86,7 @@ pub async fn list<C: ConnectionTrait>(
         page.page_size,
         page.offset()
     );
-    let found = Statement::from_sql_and_values(db.get_database_backend(), sql, values.clone());
-    let found = Shown::find_by_statement(found).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, Shown>(db, sql, values.clone()).await?;
     let shown = |row: Shown| view::ToolPermission {
         id: row.id,
         assistant_id: row.assistant_id,

@@ -6,6 +6,7 @@ use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
 use super::{
     access,
     messages::{IN_MAIN_LINE, NAMED, NamedMessage},
+    raw,
 };
 use crate::constraint::app_error;
 
@@ -29,8 +30,7 @@ fn columns() -> String {
 /// How far somebody has read one of their conversations.
 pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: ConversationId) -> Result<Option<Behind>, AppError> {
     let sql = format!("{} {BEHIND} AND c.id = $2", columns());
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), id.into()]);
-    Behind::find_by_statement(statement).one(db).await.map_err(app_error)
+    raw::find_one::<_, Behind>(db, sql, [user.into(), id.into()]).await
 }
 
 /// Those of a workspace with something that somebody has not read, the last active first; without muted ones and chats with assistants.
@@ -73,6 +73,5 @@ pub async fn messages<C: ConnectionTrait>(
                AND NOT (m.sender_kind = 'user' AND m.sender_id = $1) ORDER BY m.seq DESC LIMIT {each}) AS p{id}"
         ));
     }
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), parts.join(" UNION ALL "), values);
-    NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, NamedMessage>(db, parts.join(" UNION ALL "), values).await
 }

@@ -244,8 +244,7 @@ pub async fn readable<C: ConnectionTrait>(
              JOIN messages m ON m.id = f.message_id AND m.deleted_at IS NULL JOIN message_reports r ON r.message_id = m.id \
              WHERE a.id = $1 AND a.role = 'admin' AND NOT a.is_deleted))"
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [reader.into(), id.into()]);
-    StoredUpload::find_by_statement(statement).one(db).await.map_err(app_error)
+    raw::find_one::<_, StoredUpload>(db, sql, [reader.into(), id.into()]).await
 }
 
 /// Somebody's own file, as long as no message carries it.
@@ -256,8 +255,7 @@ pub async fn own_unsent<C: ConnectionTrait>(
 ) -> Result<Option<StoredUpload>, AppError> {
     let sql = "SELECT u.* FROM uploads u WHERE u.id = $2 AND u.owner_id = $1 AND u.removed_at IS NULL \
                AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = u.id)";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [owner.into(), id.into()]);
-    StoredUpload::find_by_statement(statement).one(db).await.map_err(app_error)
+    raw::find_one::<_, StoredUpload>(db, sql, [owner.into(), id.into()]).await
 }
 
 /// Files by their ids, for those who were checked already.
@@ -365,8 +363,7 @@ pub async fn of_conversation<C: ConnectionTrait>(
          JOIN message_uploads f ON f.message_id = p.id JOIN uploads u ON u.id = f.upload_id{is_meant} ORDER BY p.seq DESC, u.id DESC",
         filter.limit
     );
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    SentUpload::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, SentUpload>(db, sql, values).await
 }
 
 /// A file that a message carries.
@@ -422,8 +419,7 @@ pub async fn some_of<C: ConnectionTrait>(
     limit: u32,
 ) -> Result<Vec<UploadId>, AppError> {
     let sql = format!("SELECT DISTINCT upload_id FROM message_uploads WHERE conversation_id = $1 LIMIT {limit}");
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [conversation.into()]);
-    let rows = UploadOf::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let rows = raw::find::<_, UploadOf>(db, sql, [conversation.into()]).await?;
     Ok(rows.into_iter().map(|row| row.upload_id).collect())
 }
 

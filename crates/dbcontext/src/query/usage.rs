@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use appcore::{ApiKeyId, AppError, Timestamp, UserId, credits::MicroCredits, page::PageRequest, view::UsageGrouping};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    Statement, Value,
+    Value,
 };
 use uuid::Uuid;
 
@@ -268,8 +268,7 @@ pub async fn grouped<C: ConnectionTrait>(
     let sql = format!(
         "SELECT {shown}, {missing}, {sums} {from} GROUP BY {column} ORDER BY {order} LIMIT ${limit} OFFSET ${offset}"
     );
-    let statement = Statement::from_sql_and_values(backend, sql, values);
-    let groups = Group::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let groups = raw::find::<_, Group>(db, sql, values).await?;
     Ok((groups, total))
 }
 
@@ -290,8 +289,7 @@ pub async fn spent_since<C: ConnectionTrait>(
         BudgetScope::Workspace => "FROM usage_requests WHERE workspace_id = $1 AND created_at >= $2",
     };
     let sql = format!("SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) AS cost {sql}");
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [budget.id.into(), since.0.into()]);
-    let spent = Spent::find_by_statement(statement).one(db).await.map_err(app_error)?;
+    let spent = raw::find_one::<_, Spent>(db, sql, [budget.id.into(), since.0.into()]).await?;
     Ok(spent.map_or(MicroCredits::ZERO, |spent| spent.cost))
 }
 
@@ -299,6 +297,5 @@ pub async fn spent_since<C: ConnectionTrait>(
 pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<u64, AppError> {
     let sql = "DELETE FROM usage_requests WHERE id IN (SELECT id FROM usage_requests WHERE created_at < $1 LIMIT $2)";
     let values = [before.0.into(), raw::limit(most)];
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.execute_raw(statement).await.map_err(app_error)?.rows_affected())
+    raw::execute(db, sql, values).await
 }

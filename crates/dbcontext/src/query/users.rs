@@ -9,11 +9,11 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::NotSet,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect, Set, Statement,
+    QuerySelect, Set,
     sea_query::{Expr, LikeExpr, Query, SelectStatement},
 };
 
-use super::{literal, rows::Rows};
+use super::{literal, raw, rows::Rows};
 use crate::{
     constraint::{app_error, unique_violation},
     entity::{conversation, conversation_member, user, workspace_member},
@@ -370,8 +370,7 @@ pub async fn wishes<C: ConnectionTrait>(db: &C, people: &[UserId], now: Timestam
          WHERE u.status_emoji IS NOT NULL OR u.status_text IS NOT NULL OR u.chosen_presence IS NOT NULL",
         asked.table()
     );
-    let statement = Statement::from_sql_and_values(backend, sql, [asked.parameter()?.into()]);
-    let found = ChosenStatus::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = raw::find::<_, ChosenStatus>(db, sql, [asked.parameter()?.into()]).await?;
     found
         .into_iter()
         .map(|row| {

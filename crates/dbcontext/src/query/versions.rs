@@ -118,8 +118,7 @@ pub async fn thoughts<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Optio
         content: String,
     }
     let sql = "SELECT t.content FROM message_reasoning t JOIN messages m ON m.id = t.message_id AND m.version = t.version WHERE m.id = $1";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    Ok(Reasoning::find_by_statement(statement).one(db).await.map_err(app_error)?.map(|row| row.content))
+    Ok(raw::find_one::<_, Reasoning>(db, sql, [id.into()]).await?.map(|row| row.content))
 }
 
 /// Whether an answer with this concurrency key is waited for: its job has not ended, and neither has its message.
@@ -166,6 +165,5 @@ pub async fn unhide<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> 
 /// What stands behind the versions of a message that are not shown.
 pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Vec<NamedMessage>, AppError> {
     let sql = "SELECT m.*, NULL AS sender_name, NULL AS sender_glyph, NULL AS sender_hue FROM messages m WHERE m.hidden_by = $1 AND m.deleted_at IS NULL";
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into()]);
-    NamedMessage::find_by_statement(statement).all(db).await.map_err(app_error)
+    raw::find::<_, NamedMessage>(db, sql, [id.into()]).await
 }
