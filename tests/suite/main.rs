@@ -50,4 +50,5 @@ mod threads;
 mod tools;
 mod uploads;
 mod websocket;
+mod wire_names;
 mod workspaces;

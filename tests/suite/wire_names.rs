@@ -1,0 +1,233 @@
+//! Names that programs outside, stored rows and other instances read: members of serialised types, subcommands, columns and metrics.
+//! `wire_names.txt` lists them without the names that they have in Rust, so that a rename in the code leaves the file as it is.
+//! `NATTER_UPDATE=1` writes the file anew; a commit that changes it says "wire" in its body.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use syn::{Attribute, Fields, Item, Meta, Token, punctuated::Punctuated};
+
+/// Derives whose output contains the names of fields or variants.
+const NAMING_DERIVES: [&str; 13] = [
+    "Args",
+    "AsRefStr",
+    "DeriveEntityModel",
+    "Deserialize",
+    "Display",
+    "EnumString",
+    "IntoParams",
+    "IntoStaticStr",
+    "Parser",
+    "Serialize",
+    "Subcommand",
+    "ToSchema",
+    "ValueEnum",
+];
+
+#[test]
+fn committed_wire_names_match_the_code() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut lines = Vec::new();
+    for source in sources(root) {
+        let text = fs::read_to_string(&source).unwrap();
+        collect_metrics(&text, &mut lines);
+        let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
+        collect_items(&file.items, &mut lines);
+    }
+    lines.sort();
+    lines.dedup();
+    let current = lines.join("\n") + "\n";
+
+    let path = root.join("tests/suite/wire_names.txt");
+    if std::env::var_os("NATTER_UPDATE").is_some() {
+        fs::write(&path, &current).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap();
+    let missing: Vec<&str> = committed.lines().filter(|line| !current.lines().any(|it| it == *line)).collect();
+    let new: Vec<&str> = current.lines().filter(|line| !committed.lines().any(|it| it == *line)).collect();
+    assert!(missing.is_empty() && new.is_empty(), "wire names changed\nmissing: {missing:#?}\nnew: {new:#?}");
+}
+
+/// Source files of the program, without its tests.
+fn sources(root: &Path) -> Vec<PathBuf> {
+    let mut folders = vec![root.join("src"), root.join("crates"), root.join("migration/src")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                if name != "tests" {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|it| it == "rs") && !name.ends_with("tests") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// String literals that are names of metrics.
+fn collect_metrics(text: &str, lines: &mut Vec<String>) {
+    for (start, _) in text.match_indices("\"natter_") {
+        let name: String = text[start + 1..].chars().take_while(|it| it.is_ascii_lowercase() || *it == '_').collect();
+        if text[start + 1 + name.len()..].starts_with(['"', '{', ' ']) {
+            lines.push(format!("metric {name}"));
+        }
+    }
+}
+
+fn collect_items(items: &[Item], lines: &mut Vec<String>) {
+    for item in items {
+        match item {
+            Item::Mod(module) if !is_test(&module.attrs) => {
+                if let Some((_, items)) = &module.content {
+                    collect_items(items, lines);
+                }
+            }
+            Item::Struct(item) if has_naming_derive(&item.attrs) => {
+                let container = Container::new(&item.attrs);
+                lines.push(format!("struct{} {}", container.keys, container.members(&item.fields, "snake_case")));
+            }
+            Item::Enum(item) if has_naming_derive(&item.attrs) => {
+                let container = Container::new(&item.attrs);
+                let variants: Vec<String> = item
+                    .variants
+                    .iter()
+                    .map(|variant| {
+                        let name = container.name(&variant.attrs, &variant.ident.to_string(), "PascalCase");
+                        let own = Container::new(&variant.attrs);
+                        let members = own.members(&variant.fields, container.fields.as_deref().unwrap_or("snake_case"));
+                        name + &members
+                    })
+                    .collect();
+                lines.push(format!("enum{} {}", container.keys, variants.join(" | ")));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The attributes of a type that decide how its members are named.
+struct Container {
+    rename_all: Option<String>,
+    fields: Option<String>,
+    /// Attributes that change the form, such as the tag of an enum or the name of a table.
+    keys: String,
+}
+
+impl Container {
+    fn new(attributes: &[Attribute]) -> Self {
+        let mut container = Self { rename_all: None, fields: None, keys: String::new() };
+        for (key, value) in arguments(attributes) {
+            match (key.as_str(), value) {
+                ("rename_all" | "serialize_all", Some(case)) => container.rename_all = Some(case),
+                ("rename_all_fields", Some(case)) => container.fields = Some(case),
+                ("tag" | "content" | "table_name", Some(value)) => container.keys += &format!(" {key}={value}"),
+                ("untagged" | "transparent" | "deny_unknown_fields", None) => container.keys += &format!(" {key}"),
+                _ => {}
+            }
+        }
+        container
+    }
+
+    /// The name of a member outside: the one given by an attribute, or its own in the case of its container.
+    fn name(&self, attributes: &[Attribute], own: &str, default: &str) -> String {
+        let given = arguments(attributes)
+            .into_iter()
+            .filter(|(key, _)| matches!(key.as_str(), "rename" | "serialize" | "name" | "column_name" | "to_string"))
+            .find_map(|(_, value)| value);
+        given.unwrap_or_else(|| in_case(own, self.rename_all.as_deref().unwrap_or(default)))
+    }
+
+    fn members(&self, fields: &Fields, default: &str) -> String {
+        match fields {
+            Fields::Unit => String::new(),
+            Fields::Unnamed(fields) => format!("({})", fields.unnamed.len()),
+            Fields::Named(fields) => {
+                let names: Vec<String> = fields
+                    .named
+                    .iter()
+                    .map(|field| {
+                        let own = field.ident.as_ref().unwrap().to_string();
+                        let keys: String = arguments(&field.attrs)
+                            .into_iter()
+                            .filter(|(key, _)| matches!(key.as_str(), "flatten" | "skip"))
+                            .map(|(key, _)| format!("{key} "))
+                            .collect();
+                        keys + &self.name(&field.attrs, own.trim_start_matches("r#"), default)
+                    })
+                    .collect();
+                format!("{{{}}}", names.join(", "))
+            }
+        }
+    }
+}
+
+/// Arguments of the attributes that name things: `#[serde(rename = "x", default)]` gives `rename` with a value and `default` without.
+fn arguments(attributes: &[Attribute]) -> Vec<(String, Option<String>)> {
+    let mut found = Vec::new();
+    for attribute in attributes {
+        if !["serde", "strum", "clap", "arg", "command", "value", "sea_orm"]
+            .iter()
+            .any(|it| attribute.path().is_ident(it))
+        {
+            continue;
+        }
+        let Meta::List(list) = &attribute.meta else { continue };
+        let Ok(metas) = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated) else { continue };
+        for meta in metas {
+            let Some(key) = meta.path().get_ident().map(ToString::to_string) else { continue };
+            let value = match &meta {
+                Meta::NameValue(pair) => match &pair.value {
+                    syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value()),
+                    _ => None,
+                },
+                _ => None,
+            };
+            found.push((key, value));
+        }
+    }
+    found
+}
+
+fn has_naming_derive(attributes: &[Attribute]) -> bool {
+    attributes.iter().filter(|it| it.path().is_ident("derive")).any(|derive| {
+        derive
+            .parse_args_with(Punctuated::<syn::Path, Token![,]>::parse_terminated)
+            .unwrap()
+            .iter()
+            .any(|path| NAMING_DERIVES.contains(&path.segments.last().unwrap().ident.to_string().as_str()))
+    })
+}
+
+fn is_test(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|it| matches!(&it.meta, Meta::List(list) if list.tokens.to_string() == "test"))
+}
+
+fn in_case(name: &str, case: &str) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for letter in name.chars() {
+        match words.last_mut() {
+            Some(word) if !letter.is_ascii_uppercase() && letter != '_' => word.push(letter),
+            _ if letter == '_' => words.push(String::new()),
+            Some(word) if word.is_empty() => word.push(letter.to_ascii_lowercase()),
+            _ => words.push(letter.to_ascii_lowercase().to_string()),
+        }
+    }
+    let capitalized = |word: &String| word[..1].to_ascii_uppercase() + &word[1..];
+    match case {
+        "snake_case" => words.join("_"),
+        "kebab-case" => words.join("-"),
+        "lowercase" => words.concat(),
+        "UPPERCASE" => words.concat().to_ascii_uppercase(),
+        "SCREAMING_SNAKE_CASE" => words.join("_").to_ascii_uppercase(),
+        "PascalCase" => words.iter().map(capitalized).collect(),
+        "camelCase" => words[0].clone() + &words[1..].iter().map(capitalized).collect::<String>(),
+        case => panic!("unknown case {case}"),
+    }
+}
