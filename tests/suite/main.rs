@@ -24,6 +24,7 @@ mod firewall;
 mod gateway;
 mod hosts;
 mod knowledge;
+mod language;
 mod large;
 mod limits;
 mod messages;
