@@ -1,12 +1,12 @@
-//! Who may read, write to and manage a conversation. The same rule for reading stands as an SQL predicate in `dbcontext::query::access`, and a
-//! test there compares the two.
+//! Conversation permissions: reading, writing and management. `dbcontext::query::access` has the
+//! rule for reading as an SQL predicate; a test there compares the two.
 
 use crate::{
     Code, ConversationId, WorkspaceId,
     view::{ConversationKind, HistoryScope, MemberRole, MentionAll, Posting, WorkspaceRole},
 };
 
-/// What somebody is to a conversation that is there.
+/// A user's relation to an existing conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
     pub conversation_id: ConversationId,
@@ -14,18 +14,18 @@ pub struct Access {
     pub kind: ConversationKind,
     pub last_seq: i64,
     pub is_archived: bool,
-    /// It is the workspace's default channel.
+    /// True for the workspace's default channel.
     pub is_default: bool,
     pub posting: Posting,
     pub mention_all: MentionAll,
     pub history: HistoryScope,
-    /// How far the conversation had come when they joined; 0 for those who were in it from the beginning.
+    /// Last event number of the conversation when the user joined; 0 for its first members.
     pub joined_at_seq: i64,
-    /// None: they are no member of it.
+    /// `None` if the user is not a member of the conversation.
     pub role: Option<MemberRole>,
-    /// None: they are not in its workspace.
+    /// `None` if the user is not a member of the workspace.
     pub workspace_role: Option<WorkspaceRole>,
-    /// Somebody has removed them from it, and nobody has added them since.
+    /// True if the user was removed and has not been added again.
     pub is_removed: bool,
 }
 
@@ -39,12 +39,13 @@ impl Access {
         self.kind.capabilities().is_open && self.workspace_role.is_some_and(is_insider)
     }
 
-    /// Nobody keeps those out who govern the workspace.
+    /// A removal doesn't bind owners and admins of the workspace.
     fn is_kept_out(&self) -> bool {
         self.is_removed && !self.workspace_role.is_some_and(governs)
     }
 
-    /// Why they may not come in by themselves, if that is so.
+    /// Checks that the user may join on their own. Returns `Removed` if they were removed from an
+    /// open channel, `NotFound` if the conversation is not open to them.
     pub fn may_join(&self) -> Result<(), Code> {
         if self.may_read() {
             return Ok(());
@@ -52,19 +53,20 @@ impl Access {
         Err(if self.is_open_to_them() { Code::Removed } else { Code::NotFound })
     }
 
-    /// What was said before somebody joined is hidden from them.
+    /// True if the messages from before the user joined are hidden from them.
     #[must_use]
     pub fn hides_history(&self) -> bool {
         self.history == HistoryScope::FromJoin && self.kind.capabilities().may_hide_history
     }
 
-    /// What they may read begins after this event.
+    /// Number of the last event that is hidden from the user.
     #[must_use]
     pub fn reads_after(&self) -> i64 {
         if self.hides_history() { self.joined_at_seq } else { 0 }
     }
 
-    /// Why they may not be told of it, or take part in it, if that is so.
+    /// The user's role. Returns `NotAMember` if they may only read, `NotFound` if they may not read
+    /// either.
     pub fn member(&self) -> Result<MemberRole, Code> {
         match self.role {
             Some(role) => Ok(role),
@@ -81,26 +83,30 @@ impl Access {
         if self.posting == Posting::Admins && !self.may_manage() { Err(Code::Forbidden) } else { Ok(()) }
     }
 
-    /// Refuses what mentions everybody where that is kept to admins.
+    /// Checks that the user may mention all members. Returns `Forbidden` if the conversation
+    /// restricts that to admins.
     pub fn may_mention_all(&self) -> Result<(), Code> {
         self.member()?;
         if self.mention_all == MentionAll::Admins && !self.may_manage() { Err(Code::Forbidden) } else { Ok(()) }
     }
 
-    /// Refuses whoever may not take all of it along: of a channel, and of a group that is not small, only those who manage it and are in it may.
+    /// Checks that the user may export the conversation. Any member may export a small group;
+    /// channels and larger groups can be exported only by members who manage them.
     pub fn may_export(&self, is_small: bool) -> Result<(), Code> {
         self.member()?;
         let is_everybodys = !self.kind.capabilities().is_channel && is_small;
         if is_everybodys || self.may_manage() { Ok(()) } else { Err(Code::Forbidden) }
     }
 
-    /// Owners and admins of the conversation; of a channel that they may read, those of its workspace too.
+    /// True for owners and admins of the conversation and, in a channel that they may read, of its
+    /// workspace.
     #[must_use]
     pub fn may_manage(&self) -> bool {
         matches!(self.role, Some(MemberRole::Owner | MemberRole::Admin)) || self.is_workspace_admin()
     }
 
-    /// Its owner; of a channel that they may read, the workspace's owner and admins too.
+    /// True for the owner of the conversation and, in a channel that they may read, for owners and
+    /// admins of the workspace.
     #[must_use]
     pub fn may_own(&self) -> bool {
         self.role == Some(MemberRole::Owner) || self.is_workspace_admin()
@@ -110,7 +116,8 @@ impl Access {
         self.kind.capabilities().is_channel && self.may_read() && self.workspace_role.is_some_and(governs)
     }
 
-    /// Refuses whoever may not manage it.
+    /// Checks that the user may manage the conversation. Returns `Forbidden` if they may only read
+    /// it, `NotFound` otherwise.
     pub fn manager(&self) -> Result<(), Code> {
         match (self.may_manage(), self.may_read()) {
             (true, _) => Ok(()),
@@ -120,13 +127,13 @@ impl Access {
     }
 }
 
-/// Whether somebody of this role sees what is open to a workspace.
+/// True if the role may see the open channels of a workspace.
 #[must_use]
 pub fn is_insider(role: WorkspaceRole) -> bool {
     role != WorkspaceRole::Guest
 }
 
-/// Whether somebody of this role manages the channels of the workspace that they may read.
+/// True if the role manages those channels of the workspace that it may read.
 #[must_use]
 pub fn governs(role: WorkspaceRole) -> bool {
     matches!(role, WorkspaceRole::Owner | WorkspaceRole::Admin)
@@ -155,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_removed_stays_out_unless_they_govern_the_workspace() {
+    fn removed_members_stay_out_unless_they_are_workspace_admins() {
         let removed = |kind, role| Access { is_removed: true, ..access(kind, None, role) };
         let public = |role| removed(ConversationKind::PublicChannel, role);
         let member = public(Some(WorkspaceRole::Member));
@@ -165,7 +172,7 @@ mod tests {
             let access = public(Some(role));
             assert_eq!((access.may_join(), access.manager()), (Ok(()), Ok(())), "{role}");
         }
-        // Others learn nothing of it.
+        // Guests must not learn that it exists.
         assert_eq!(public(Some(WorkspaceRole::Guest)).may_join(), Err(Code::NotFound));
         assert_eq!(public(None).may_join(), Err(Code::NotFound));
         let private = removed(ConversationKind::PrivateChannel, Some(WorkspaceRole::Member));
@@ -173,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_manages_reads_and_whoever_writes_is_in() {
+    fn managers_may_read_and_writers_are_members() {
         let roles = [None, Some(MemberRole::Member), Some(MemberRole::Admin), Some(MemberRole::Owner)];
         let workspace_roles = WorkspaceRole::ALL.into_iter().map(Some).chain([None]);
         for (kind, workspace_role) in
@@ -195,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_small_is_taken_along_by_all_of_its_members_and_a_channel_by_those_who_manage_it() {
+    fn small_groups_are_exported_by_any_member_and_channels_by_managers() {
         let member = |kind, workspace_role| access(kind, Some(MemberRole::Member), workspace_role);
         assert_eq!(member(ConversationKind::Single, None).may_export(true), Ok(()));
         assert_eq!(member(ConversationKind::Group, None).may_export(true), Ok(()));
@@ -209,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn history_begins_at_joining_where_it_was_made_so() {
+    fn history_starts_at_join_if_configured() {
         for kind in ConversationKind::ALL {
             let member = Access { joined_at_seq: 7, ..access(kind, Some(MemberRole::Member), None) };
             assert_eq!(member.reads_after(), 0, "{kind}");
@@ -220,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_channel_is_read_by_everybody_but_guests_and_others_know_nothing_of_it() {
+    fn open_channels_are_readable_by_all_but_guests() {
         let public = |role| access(ConversationKind::PublicChannel, None, role);
         assert_eq!(public(Some(WorkspaceRole::Member)).may_write(), Err(Code::NotAMember));
         assert_eq!(public(Some(WorkspaceRole::Guest)).may_write(), Err(Code::NotFound));

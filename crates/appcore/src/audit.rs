@@ -1,4 +1,4 @@
-//! What the audit log speaks of.
+//! Actions of the audit log.
 
 use utoipa::{
     PartialSchema, ToSchema,
@@ -7,15 +7,15 @@ use utoipa::{
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        /// What is written down. One row each: name, and name on the wire.
+        /// Audited action. One row each: name, and name on the wire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Action { $($(#[$doc])* $name),* }
 
         impl Action {
-            /// Every one, in the order of the table.
+            /// All actions, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// As it stands in the log.
+            /// Name of the action in the audit log.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),* }
@@ -29,9 +29,9 @@ actions! {
     SignIn = "auth.signin";
     SignInFailed = "auth.signin_failed";
     SignOut = "auth.signout";
-    /// A token was used twice, and its session ended.
+    /// A refresh token was used twice, and its session ended.
     RefreshReused = "auth.refresh_reused";
-    /// Somebody who was signed in showed once more that it is them.
+    /// A signed-in user confirmed their identity again.
     Confirmed = "auth.confirmed";
     PasswordChanged = "auth.password_changed";
     SecondFactorAdded = "auth.second_factor_added";
@@ -60,7 +60,7 @@ actions! {
     ApiKeyChanged = "auth.api_key_changed";
     ApiKeyRotated = "auth.api_key_rotated";
     ApiKeyRevoked = "auth.api_key_revoked";
-    /// By an administrator.
+    /// Added by an administrator; [`Action::AddressBanned`] is automatic.
     BanAdded = "admin.ban_added";
     BanLifted = "admin.ban_lifted";
     UserInvited = "admin.user_invited";
@@ -81,7 +81,7 @@ actions! {
     SetupChanged = "admin.setup_changed";
     JobRequeued = "admin.job_requeued";
     JobDeleted = "admin.job_deleted";
-    /// A profile of the program was taken.
+    /// A CPU or memory profile of the process was taken.
     Profiled = "admin.profiled";
     BroadcastCreated = "admin.broadcast_created";
     BroadcastChanged = "admin.broadcast_changed";
@@ -112,13 +112,13 @@ actions! {
     ReportClosed = "moderation.report_closed";
     MessageHidden = "moderation.message_hidden";
     MessageRestored = "moderation.message_restored";
-    /// A hidden message of somebody else, by an administrator.
+    /// An administrator read another user's hidden message.
     HiddenMessageRead = "moderation.message_read";
     AuthorWarned = "moderation.author_warned";
-    /// By those who manage a channel.
+    /// Changed by a manager of the channel.
     SlowModeChanged = "moderation.slow_mode_changed";
     WordFilterChanged = "moderation.word_filter_changed";
-    /// By the firewall.
+    /// Banned automatically by the firewall.
     AddressBanned = "firewall.address_banned";
 }
 
@@ -127,7 +127,7 @@ impl PartialSchema for Action {
         let names = Self::ALL.iter().map(|action| action.as_str());
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .description(Some("What was done."))
+            .description(Some("Audited action."))
             .enum_values(Some(names))
             .into()
     }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_action_has_a_name_of_its_own() {
+    fn action_names_are_unique() {
         let names: std::collections::HashSet<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
         assert_eq!(names.len(), Action::ALL.len());
         let is_fit = |name: &str| {

@@ -1,8 +1,9 @@
-//! The circuit breaker: one for everything that the program depends on (PostgreSQL, Redis, each AI provider).
+//! Circuit breaker of each dependency (PostgreSQL, Redis, each AI provider).
 //!
-//! Closed, it lets every call through and counts failures in a row. At [`Policy::failures`] it opens, and calls are refused at once
-//! instead of each one waiting for a timeout of its own. After a pause it is half-open: one call goes through as a probe. Its success
-//! closes the breaker; its failure opens it again, for twice as long up to [`Policy::longest_pause`].
+//! Closed, it lets every call through and counts consecutive failures. At [`Policy::failures`] it
+//! opens, and calls are refused at once instead of each one waiting for its own timeout. After a
+//! pause it is half-open: one call goes through as a probe. If the probe succeeds, the breaker
+//! closes; if it fails, the breaker opens again, for twice as long up to [`Policy::longest_pause`].
 
 use std::{
     fmt::Display,
@@ -13,18 +14,18 @@ use std::{
 use serde::Serialize;
 use tokio::{sync::watch, time::Instant};
 
-/// When a breaker opens, and how long it stays open.
+/// Thresholds and pauses of a breaker.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Failures in a row that open it.
+    /// Consecutive failures that open the breaker.
     pub failures: u32,
-    /// From opening to the first probe.
+    /// Time from opening to the first probe.
     pub pause: Duration,
-    /// The pause doubles after each failed probe, up to this.
+    /// Upper bound of the pause, which doubles after each failed probe.
     pub longest_pause: Duration,
 }
 
-/// What a breaker does with the next call.
+/// State of a breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Circuit {
@@ -36,18 +37,18 @@ pub enum Circuit {
     HalfOpen,
 }
 
-/// A call that was refused, because the ones before it failed.
+/// Error of a call that was refused because the breaker is open.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name} failed a moment ago; it is asked again in {} ms", retry_after.as_millis())]
+#[error("{name} is unavailable; the next attempt is in {} ms", retry_after.as_millis())]
 pub struct CircuitOpen {
     name: String,
-    /// Until the next probe is let through.
+    /// Time until the next probe is let through.
     pub retry_after: Duration,
 }
 
 #[derive(Debug)]
 pub struct Breaker {
-    /// What it protects, for the log.
+    /// Name of the dependency, for the log.
     name: String,
     policy: Policy,
     state: Mutex<State>,
@@ -74,7 +75,8 @@ impl Breaker {
         Self { name: name.into(), policy, state: Mutex::default(), is_open: watch::Sender::new(false) }
     }
 
-    /// Lets a call through, or refuses it. The caller says how the call ended; one that is dropped says nothing.
+    /// Lets a call through, or refuses it. The caller reports the outcome; a guard that is dropped
+    /// reports none.
     pub fn admit(&self) -> Result<Admitted<'_>, CircuitOpen> {
         let now = Instant::now();
         let mut state = self.state();
@@ -101,13 +103,13 @@ impl Breaker {
         }
     }
 
-    /// Whether calls are refused, but for a probe now and then.
+    /// True if calls are refused, apart from probes.
     #[must_use]
     pub fn is_open(&self) -> bool {
         *self.is_open.borrow()
     }
 
-    /// Resolves as soon as it is open.
+    /// Resolves once the breaker is open.
     pub async fn opened(&self) {
         // The sender lives as long as `self`.
         let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
@@ -121,9 +123,9 @@ impl Breaker {
                 let away_ms = u64::try_from(opened.since.elapsed().as_millis()).unwrap_or(u64::MAX);
                 *state = State::default();
                 self.is_open.send_replace(false);
-                tracing::info!(dependency = self.name, away_ms, "circuit breaker closed: the dependency is back");
+                tracing::info!(dependency = self.name, away_ms, "circuit breaker closed");
             }
-            // It began before the breaker opened, and says nothing about now.
+            // The call started before the breaker opened, so its outcome is out of date.
             (Some(_), false) => {}
         }
     }
@@ -143,21 +145,21 @@ impl Breaker {
                 let pause = self.policy.pause;
                 state.opened = Some(Opened { since: now, probe_at: now + pause, pause, is_probing: false });
                 self.is_open.send_replace(true);
-                tracing::warn!(dependency = self.name, %error, "circuit breaker open: calls are refused until a probe succeeds");
+                tracing::warn!(dependency = self.name, %error, "circuit breaker open, refusing calls until a probe succeeds");
             }
             None => {}
         }
     }
 
-    // The state is whole between any two statements, so a panic elsewhere can't have left it torn.
+    // No statement leaves the state inconsistent, so a poisoned lock is usable.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A call that was let through.
+/// Guard of a call that was let through.
 #[derive(Debug)]
-#[must_use = "say how the call ended"]
+#[must_use = "report how the call ended"]
 pub struct Admitted<'a> {
     breaker: &'a Breaker,
     is_probe: bool,
@@ -170,7 +172,7 @@ impl Admitted<'_> {
         self.breaker.succeed(self.is_probe);
     }
 
-    /// The dependency did not answer as it should; `error` goes to the log if this opens the breaker.
+    /// Records a failed call; `error` is logged if it opens the breaker.
     pub fn failed(mut self, error: &dyn Display) {
         self.has_ended = true;
         self.breaker.fail(self.is_probe, error);
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_in_a_row_open_it_and_a_success_between_them_does_not_let_them_add_up() {
+    async fn opens_after_consecutive_failures_only() {
         let breaker = Breaker::new("test", POLICY);
         fail(&breaker);
         breaker.admit().unwrap().succeeded();
@@ -213,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_probe_at_a_time_is_let_through_and_its_success_closes_it() {
+    async fn admits_one_probe_at_a_time_and_closes_on_success() {
         let breaker = Breaker::new("test", POLICY);
         fail(&breaker);
         fail(&breaker);
@@ -221,18 +223,18 @@ mod tests {
         let probe = breaker.admit().unwrap();
         assert_eq!(breaker.circuit(), Circuit::HalfOpen);
         assert!(breaker.admit().is_err());
-        // A probe that nobody waits for any more lets the next one through.
+        // A dropped probe lets the next one through.
         drop(probe);
         let probe = breaker.admit().unwrap();
         probe.succeeded();
         assert_eq!(breaker.circuit(), Circuit::Closed);
         assert!(!breaker.is_open());
         fail(&breaker);
-        assert_eq!(breaker.circuit(), Circuit::Closed, "failures are counted anew");
+        assert_eq!(breaker.circuit(), Circuit::Closed, "the failure count restarts");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_pause_doubles_with_each_failed_probe_up_to_the_longest() {
+    async fn pause_doubles_per_failed_probe_up_to_the_maximum() {
         let breaker = Breaker::new("test", POLICY);
         fail(&breaker);
         fail(&breaker);
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_began_before_it_opened_neither_closes_it_nor_prolongs_the_pause() {
+    async fn calls_started_before_opening_neither_close_it_nor_prolong_the_pause() {
         let breaker = Breaker::new("test", POLICY);
         let (slow, slower) = (breaker.admit().unwrap(), breaker.admit().unwrap());
         fail(&breaker);

@@ -1,4 +1,5 @@
-//! Time: milliseconds since the Unix epoch inside, RFC 3339 in UTC with milliseconds outside.
+//! Timestamps and the clock: milliseconds since the Unix epoch internally, RFC 3339 in UTC with
+//! milliseconds on the wire.
 
 use std::{
     sync::{
@@ -11,7 +12,8 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description};
 
-/// A moment, exact to the millisecond. Stored as a 64-bit integer, which sorts and compares alike on every database.
+/// Point in time with millisecond precision. Stored as a 64-bit integer, which sorts and compares
+/// alike on every database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sea_orm::DeriveValueType, utoipa::ToSchema)]
 #[schema(value_type = String, format = DateTime)]
 pub struct Timestamp(pub i64);
@@ -23,25 +25,25 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since the Unix epoch, as JWT and HTTP count them.
+    /// Whole seconds since the Unix epoch, for JWT and HTTP.
     #[must_use]
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// This moment and `duration` more.
+    /// The timestamp `duration` later; saturates.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// This moment less `duration`.
+    /// The timestamp `duration` earlier; saturates.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// Reads RFC 3339 with any offset.
+    /// Parses RFC 3339 with any offset.
     pub fn parse(text: &str) -> Result<Self, time::error::Parse> {
         let moment = OffsetDateTime::parse(text, &Rfc3339)?;
         Ok(Self(i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)))
@@ -72,31 +74,31 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// Where the time comes from: the system, or a test's hand.
+/// Source of the current time: the system clock, or a stopped clock in tests.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<AtomicI64>>);
 
 impl Clock {
-    /// The system's clock.
     #[must_use]
     pub fn system() -> Self {
         Self(None)
     }
 
-    /// A clock that stands still until it is moved.
+    /// Clock that stands still until it is moved.
     #[must_use]
     pub fn stopped_at(moment: Timestamp) -> Self {
         Self(Some(Arc::new(AtomicI64::new(moment.0))))
     }
 
-    /// Moves a stopped clock; the system's goes on as it does.
+    /// Moves a stopped clock forward. Has no effect on the system clock.
     pub fn advance(&self, by: Duration) {
         if let Some(at) = &self.0 {
             at.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
         }
     }
 
-    /// Moves a stopped clock back, as a machine's is when it was wrong.
+    /// Moves a stopped clock back, as a time correction of the host does. Has no effect on the
+    /// system clock.
     pub fn go_back(&self, by: Duration) {
         if let Some(at) = &self.0 {
             at.fetch_sub(i64::try_from(by.as_millis()).unwrap_or(0), Ordering::SeqCst);
@@ -120,14 +122,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_written_with_milliseconds_in_utc_and_read_with_any_offset() {
+    fn formats_with_milliseconds_in_utc_and_parses_any_offset() {
         let moment = Timestamp::parse("2026-11-20T10:00:00.5+02:00").unwrap();
         assert_eq!(moment.to_string(), "2026-11-20T08:00:00.500Z");
         assert_eq!(serde_json::from_str::<Timestamp>("\"2026-11-20T08:00:00.500Z\"").unwrap(), moment);
     }
 
     #[test]
-    fn a_stopped_clock_moves_only_when_told() {
+    fn stopped_clock_moves_only_on_demand() {
         let clock = Clock::stopped_at(Timestamp(1_000));
         clock.advance(Duration::from_secs(2));
         assert_eq!(clock.now(), Timestamp(3_000));

@@ -1,18 +1,18 @@
-//! The table of error codes: what a program reads, with its HTTP status and the sentence that a person reads.
+//! Table of error codes: code on the wire, HTTP status, and the sentence for users.
 
 use serde::Serialize;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $status:literal, $sentence:literal;)*) => {
-        /// Why something was refused. One row each: name, code on the wire, HTTP status, sentence.
+        /// Reason for a refusal. One row each: name, code on the wire, HTTP status, sentence.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code { $($(#[$doc])* $name),* }
 
         impl Code {
-            /// Every code, in the order of the table.
+            /// All codes, in the order of the table.
             pub const ALL: &'static [Code] = &[$(Code::$name),*];
 
-            /// As it stands on the wire.
+            /// Code on the wire.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Code::$name => $code),* }
@@ -23,7 +23,7 @@ macro_rules! codes {
                 match self { $(Code::$name => $status),* }
             }
 
-            /// A sentence that a person can act on.
+            /// Sentence for users that says what they can do.
             #[must_use]
             pub const fn sentence(self) -> &'static str {
                 match self { $(Code::$name => $sentence),* }
@@ -95,7 +95,7 @@ codes! {
     TooManyAnswers = "too_many_answers", 429, "The assistants are still answering your last messages. Wait for some of them, then try again.";
     SlowMode = "slow_mode", 429, "This channel is in slow mode. Wait a moment before you write again.";
     TooManyConnections = "too_many_connections", 429, "You have too many open connections. Close one, then try again.";
-    /// Nobody reads it; the log has it.
+    /// Never sent, because the client is gone; appears in the log.
     ClientGone = "client_gone", 499, "The connection was closed before the answer was there.";
     Internal = "internal", 500, "Something went wrong on the server. Try again. If it keeps happening, give your admin the request ID.";
     Unavailable = "unavailable", 503, "The server is temporarily unavailable. Try again in a moment.";
@@ -119,10 +119,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_stands_once_and_reads_like_a_sentence() {
+    fn codes_are_unique_and_have_a_sentence() {
         let mut seen = std::collections::HashSet::new();
         for code in Code::ALL {
-            assert!(seen.insert(code.as_str()), "{code} stands twice");
+            assert!(seen.insert(code.as_str()), "{code} is a duplicate");
             assert!(code.sentence().ends_with('.'), "{code} has no sentence");
             assert!((400..=599).contains(&code.status()));
         }

@@ -1,4 +1,5 @@
-//! Amounts of AI use: integers of a millionth of a credit, so that no sum is ever off by a rounding error.
+//! Prices and balances of AI use, as integers in millionths of a credit, so that sums have no
+//! rounding errors.
 
 use std::{
     iter::Sum,
@@ -7,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Millionths of a credit.
+/// Amount in millionths of a credit.
 #[derive(
     Clone,
     Copy,
@@ -30,13 +31,14 @@ pub struct MicroCredits(pub i64);
 impl MicroCredits {
     pub const ZERO: Self = Self(0);
 
-    /// What so many tokens cost at a price for a million of them, not yet rounded: millionths of a micro-credit.
+    /// Cost of `tokens` at this price per million tokens, unrounded, in millionths of a
+    /// micro-credit.
     #[must_use]
     pub fn of_tokens(self, tokens: u64) -> i128 {
         i128::from(self.0) * i128::from(tokens)
     }
 
-    /// The sum of such amounts. A part of a micro-credit counts as a whole one.
+    /// Rounds a sum of such amounts up to whole micro-credits.
     #[must_use]
     pub fn rounded_up(millionths: i128) -> Self {
         const MILLION: i128 = 1_000_000;
@@ -84,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_part_of_a_micro_credit_is_charged_as_one() {
+    fn fractions_of_a_micro_credit_are_rounded_up() {
         let price = MicroCredits(250_000);
         assert_eq!(MicroCredits::rounded_up(price.of_tokens(1)), MicroCredits(1));
         assert_eq!(MicroCredits::rounded_up(price.of_tokens(8)), MicroCredits(2));

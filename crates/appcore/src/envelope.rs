@@ -1,4 +1,4 @@
-//! The shape of every REST answer under `/r1`.
+//! Envelope of every REST response under `/r1`.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{code::Code, error::FieldError};
 
-/// A successful answer.
+/// Successful response.
 #[derive(Debug, Serialize)]
 pub struct Success<T> {
     pub status: SuccessTag,
@@ -26,7 +26,7 @@ pub enum SuccessTag {
     Success,
 }
 
-/// A refusal or a failure.
+/// Error response.
 #[derive(Debug, Serialize)]
 pub struct Failure<'a> {
     pub status: FailureTag,
@@ -34,7 +34,7 @@ pub struct Failure<'a> {
     pub message: Cow<'a, str>,
     pub code: Code,
     pub request_id: &'a str,
-    /// What a program needs to know beside the code.
+    /// Machine-readable details in addition to the code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<&'a serde_json::Value>,
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]

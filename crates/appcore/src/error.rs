@@ -1,4 +1,4 @@
-//! The one error that reaches the edge. Everything below turns into it with `?`; the edge turns it into an answer.
+//! The application error, which every layer returns and the HTTP layer turns into a response.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -6,15 +6,15 @@ use serde::Serialize;
 
 use crate::code::Code;
 
-/// Why a field was refused.
+/// Validation error of a field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
-    /// The field's name, with dots into nested ones.
+    /// Name of the field; dots separate nested names.
     pub field: Cow<'static, str>,
-    /// Machine-readable: `required`, `too_short`, `too_long`, `invalid`, `weak`, …
+    /// Machine-readable code: `required`, `too_short`, `too_long`, `invalid`, `weak`, …
     #[schema(value_type = String)]
     pub code: Cow<'static, str>,
-    /// A sentence for the person who fills the form.
+    /// Sentence for the user who fills in the form.
     pub message: Cow<'static, str>,
 }
 
@@ -28,22 +28,22 @@ impl FieldError {
     }
 }
 
-/// What can go wrong on the way to an answer.
+/// Error of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The caller asked for something that can't be had; `message` replaces the code's own sentence.
+    /// Refusal with a code; `message` replaces the code's own sentence.
     #[error("{code}")]
     Refused { code: Code, message: Option<Cow<'static, str>>, retry_after: Option<Duration> },
-    /// A refusal with what a program needs to know in order to go on.
+    /// Refusal with machine-readable details.
     #[error("{code}")]
     Detailed { code: Code, message: Option<Cow<'static, str>>, details: Box<serde_json::Value> },
-    /// Fields of the request are wrong (422).
+    /// Fields of the request are invalid (422).
     #[error("invalid fields")]
     Invalid(Vec<FieldError>),
-    /// Something that we depend on is away (503); the cause is logged, never shown.
+    /// A dependency is unavailable (503); the cause is logged and not shown.
     #[error("unavailable: {0:#}")]
     Unavailable(anyhow::Error),
-    /// A defect of ours (500); the cause is logged, never shown.
+    /// Internal error (500); the cause is logged and not shown.
     #[error("internal: {0:#}")]
     Internal(anyhow::Error),
 }
@@ -53,7 +53,7 @@ impl AppError {
         Self::Refused { code, message: Some(message.into()), retry_after: None }
     }
 
-    /// One field is wrong.
+    /// Validation error of one field.
     pub fn field(
         field: impl Into<Cow<'static, str>>,
         code: impl Into<Cow<'static, str>>,
@@ -62,7 +62,7 @@ impl AppError {
         Self::Invalid(vec![FieldError::new(field, code, message)])
     }
 
-    /// Refused with the code's own sentence, and what a program needs to know.
+    /// Refusal with the code's own sentence and machine-readable details.
     #[must_use]
     pub fn detailed(code: Code, details: serde_json::Value) -> Self {
         Self::Detailed { code, message: None, details: Box::new(details) }
@@ -86,7 +86,7 @@ impl AppError {
         }
     }
 
-    /// The sentence that a person reads.
+    /// Sentence for the user.
     #[must_use]
     pub fn sentence(&self) -> Cow<'static, str> {
         match self {
@@ -98,7 +98,7 @@ impl AppError {
         }
     }
 
-    /// How long to wait before trying again; always there for 429 and 503.
+    /// Delay before a retry; always present for 429 and 503.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -108,7 +108,7 @@ impl AppError {
         }
     }
 
-    /// What a program needs to know beside the code.
+    /// Machine-readable details in addition to the code.
     #[must_use]
     pub fn details(&self) -> Option<&serde_json::Value> {
         match self {

@@ -1,4 +1,5 @@
-//! Identifiers. Each is a UUIDv7 in a type of its own, so that one can't be passed for another.
+//! Identifiers. Each kind is a UUIDv7 in its own type, so that ids of different kinds can't be
+//! mixed up.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -14,9 +15,9 @@ macro_rules! id {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A new id, ordered by time of creation.
+            /// New id, ordered by time of creation.
             #[must_use]
-            #[allow(clippy::new_without_default, reason = "each call gives another id, which is no default")]
+            #[allow(clippy::new_without_default, reason = "each call returns a different id, which is no default")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
@@ -45,82 +46,83 @@ macro_rules! id {
 }
 
 id! {
-    /// A person's account.
+    /// A user account.
     UserId,
-    /// A sign-in on one device: the family of its refresh tokens, and the `sid` of its access tokens.
+    /// A sign-in on one device: the family of its refresh tokens, and the `sid` of its access
+    /// tokens.
     SessionId,
-    /// A program's key to its owner's account.
+    /// An API key of a user.
     ApiKeyId,
-    /// A tenant.
+    /// A workspace (tenant).
     WorkspaceId,
-    /// An invitation to a tenant.
+    /// An invitation to a workspace.
     InvitationId,
     /// A conversation of any kind.
     ConversationId,
-    /// A folder of somebody's sidebar.
+    /// A folder of a user's sidebar.
     SectionId,
-    /// A chat that is shown to others.
+    /// A shared chat.
     ShareId,
     /// A column of a conversation's board.
     BoardColumnId,
     /// A task on a conversation's board.
     TaskId,
-    /// A note that somebody keeps for themselves.
+    /// A user's private note.
     NoteId,
-    /// Something that somebody is told of.
+    /// A notification.
     NotificationId,
     /// An announcement of the administrators.
     BroadcastId,
     /// A message.
     MessageId,
-    /// A message that is sent later.
+    /// A scheduled message.
     ScheduledId,
-    /// That somebody wants to be reminded of a message.
+    /// A reminder of a message.
     ReminderId,
-    /// A file.
+    /// An uploaded file.
     UploadId,
-    /// An assistant that can be a member of conversations.
+    /// An assistant.
     AssistantId,
     /// A prompt template.
     PromptId,
-    /// A file that an assistant knows.
+    /// A knowledge file.
     KnowledgeFileId,
-    /// A server of tools.
+    /// An MCP server.
     McpServerId,
-    /// A call of a tool.
+    /// A tool call.
     ToolCallId,
-    /// That somebody lets an assistant call a tool.
+    /// A user's standing permission for an assistant to call a tool.
     ToolPermissionId,
     /// A durable job.
     JobId,
-    /// One durable or passing event.
+    /// A durable or ephemeral event.
     EventId,
-    /// Who somebody is at a provider of identities.
+    /// A user's account at an identity provider.
     IdentityId,
     /// A passkey.
     PasskeyId,
     /// One run of the program.
     InstanceId,
-    /// An address that is kept out for a time.
+    /// A ban of a network.
     BanId,
-    /// That somebody reported a message.
+    /// A report of a message.
     ReportId,
-    /// What a moderator told somebody.
+    /// A moderator's warning to a user.
     WarningId,
-    /// One line of the audit log.
+    /// An entry of the audit log.
     AuditEntryId,
-    /// Something that can be bought.
+    /// A plan that can be bought.
     PlanId,
     /// A payment.
     PaymentId,
-    /// Something that a payer has saved to pay with.
+    /// A saved payment method.
     PaymentMethodId,
-    /// Saving a payment method without buying anything.
+    /// The process of saving a payment method without a purchase.
     PaymentMethodSetupId,
-    /// Where a payment gateway and we don't say the same.
+    /// A mismatch between our records of a payment and the gateway's.
     PaymentDifferenceId,
-    /// Money that goes back to a payer.
+    /// A refund of a payment.
     PaymentRefundId,
-    /// One open real-time connection.
+    /// An open real-time connection.
     ConnectionId,
 }

@@ -1,6 +1,6 @@
-//! The languages that mail is written in.
+//! Languages of mails.
 
-/// A language that there are texts in. One more is one variant here and one file of texts in `identity::mail`.
+/// Supported language. A new language needs a variant here and a file of texts in `identity::mail`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
@@ -13,7 +13,7 @@ pub enum Language {
 impl Language {
     pub const ALL: [Self; 3] = [Self::En, Self::De, Self::Vi];
 
-    /// The tag of RFC 5646, as it is stored and as it stands in `Content-Language`.
+    /// RFC 5646 tag, as stored and as sent in `Content-Language`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -23,29 +23,29 @@ impl Language {
         }
     }
 
-    /// The language of a tag such as `de-AT`.
+    /// The language of a tag such as `de-AT`, if it is supported.
     #[must_use]
     pub fn of_tag(tag: &str) -> Option<Self> {
         let primary = tag.split(['-', '_']).next().unwrap_or_default();
         Self::ALL.into_iter().find(|language| language.as_str().eq_ignore_ascii_case(primary))
     }
 
-    /// The one that is stored; the usual one where this version does not know it.
+    /// Parses a stored tag. Unknown tags are the default language.
     #[must_use]
     pub fn stored(tag: &str) -> Self {
         Self::of_tag(tag).unwrap_or_default()
     }
 
-    /// What a browser would like best of what there is (`Accept-Language`, RFC 9110 12.5.4).
+    /// Selects the preferred supported language of an `Accept-Language` header (RFC 9110 12.5.4).
     #[must_use]
     pub fn accepted(header: &str) -> Self {
-        /// Nobody reads so many languages.
+        /// Bounds the work per header.
         const MOST: usize = 20;
         let mut best = (0.0, Self::default());
         for part in header.split(',').take(MOST) {
             let (tag, weight) = part.split_once(';').unwrap_or((part, ""));
             let weight = weight.trim().strip_prefix("q=").and_then(|text| text.parse::<f32>().ok()).unwrap_or(1.0);
-            // Of two that are wanted alike the first counts.
+            // Of equal weights the first wins.
             if let Some(language) = Self::of_tag(tag.trim()).filter(|_| weight > best.0 && weight <= 1.0) {
                 best = (weight, language);
             }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_of_what_there_is_is_chosen() {
+    fn selects_the_preferred_supported_language() {
         for (header, expected) in [
             ("de", Language::De),
             ("de-AT,de;q=0.9,en;q=0.8", Language::De),

@@ -1,8 +1,9 @@
-//! What every other crate speaks: ids, time, errors, the envelope, events, configuration and who is calling.
+//! Core vocabulary of all crates: ids, time, errors, the envelope, events, configuration and
+//! principals.
 //!
-//! Nothing in here opens a connection or knows a handler; everything else may depend on it.
+//! This crate opens no connections and knows no handlers, so every other crate may depend on it.
 
-// Derives of `natter_macro` name this crate by its path, in itself too.
+// Derives of `natter_macro` refer to this crate by its name, also within it.
 extern crate self as appcore;
 
 pub mod access;

@@ -1,27 +1,27 @@
-//! How often something may be done: groups of calls, the limit of each, and what counts against an address.
+//! Rate limits: groups of calls, the limit of each, and violations that are counted per address.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// Calls that count against the same limit.
+/// Calls that share a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RateGroup {
-    /// Sign-up, sign-in and the calls that send an email or follow one.
+    /// Sign-up, sign-in and the calls that send or follow an email.
     Auth,
-    /// Renewing a session. Counted by token family.
+    /// Session refresh. Counted by token family.
     Refresh,
     MessageSend,
-    /// Files that come in.
+    /// Uploads.
     Upload,
-    /// What programs ask of AI providers, under `/v1`.
+    /// Calls of API clients to AI providers, under `/v1`.
     Gateway,
-    /// Frames that are told to others and kept nowhere: `typing`, `presence`.
+    /// Frames that are forwarded and not stored: `typing`, `presence`.
     Ephemeral,
-    /// New Socket.IO sessions, before it is known whose they are.
+    /// New Socket.IO sessions, before authentication.
     Handshake,
     Read,
-    /// Beginning conversations and adding people, who are not asked.
+    /// Creating conversations and adding people, who can't decline.
     Conversation,
     Write,
 }
@@ -57,22 +57,23 @@ impl RateGroup {
     }
 }
 
-/// How calls are counted.
+/// Rate limiting algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// `limit` in each window; windows begin at multiples of their length since 1970.
+    /// `limit` in each window; windows start at multiples of their length since the Unix epoch.
     FixedWindow,
-    /// `limit` in the window that ends now, where the window before counts by the share of it that is still inside
-    /// (<https://blog.cloudflare.com/counting-things-a-lot-of-different-things/>).
+    /// `limit` in the window that ends now; the previous window is weighted by its share that is
+    /// still inside (<https://blog.cloudflare.com/counting-things-a-lot-of-different-things/>).
     SlidingWindow,
-    /// A bucket that holds `limit` tokens and is refilled evenly over a window (the generic cell rate algorithm, ITU-T I.371).
+    /// A bucket of `limit` tokens, refilled evenly over a window (the generic cell rate algorithm,
+    /// ITU-T I.371).
     TokenBucket,
     /// `limit` at the same time, by address.
     Concurrency,
 }
 
-/// What a group may do.
+/// Limit of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
@@ -82,22 +83,22 @@ pub struct Limit {
     pub window: Duration,
 }
 
-/// Signs of an attack. An address with too many of them is banned.
+/// Indicator of an attack. An address with too many violations is banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Violation {
-    /// A request that only scanners make: `/.env`, `/.git/config`, `/wp-login.php`.
+    /// A request that only scanners send: `/.env`, `/.git/config`, `/wp-login.php`.
     Probe,
-    /// A call without credentials beyond a limit that counts by address.
+    /// A call without credentials beyond a limit by address.
     RateLimited,
     /// A sign-in to an account that doesn't exist.
     FailedSignin,
-    /// Credentials that this installation has not issued.
+    /// Credentials that this server has not issued.
     ForgedToken,
 }
 
 impl Violation {
-    /// As it stands in the setting and in a ban's reason.
+    /// Name in the setting and in the reason of a ban.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

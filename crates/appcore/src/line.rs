@@ -1,7 +1,7 @@
-//! Names, titles and other single lines: every one of them is parsed here.
+//! Parsers for names, titles and other single-line texts.
 //!
-//! A line shows all that it holds. Characters that show nothing or turn the text around make one name look like another, and piles of
-//! combining marks run over the lines around them.
+//! Every character of such a text must be visible. Invisible characters and direction overrides
+//! make one name look like another, and stacks of combining marks overlap the neighbouring lines.
 
 use std::{collections::HashSet, sync::LazyLock};
 
@@ -13,14 +13,15 @@ use url::Host;
 
 use crate::error::AppError;
 
-/// The most combining marks on one character. Vietnamese has two where it is decomposed, Tibetan and pointed Hebrew up to four.
+/// Maximum number of combining marks on one character. Decomposed Vietnamese has two, Tibetan and
+/// pointed Hebrew up to four.
 const MAX_MARKS: usize = 4;
-/// From so many digits on, telephones take a number for one of theirs.
+/// Minimum number of digits that phones recognise as a telephone number.
 const PHONE_DIGITS: usize = 7;
 
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
-/// Say which way the text beside them goes, where its letters leave that open.
+/// Set the direction of neutral characters beside them.
 const DIRECTION_MARKS: [char; 3] = ['\u{200e}', '\u{200f}', '\u{61c}'];
 const BLACK_FLAG: char = '\u{1f3f4}';
 const END_OF_FLAG: char = '\u{e007f}';
@@ -28,13 +29,14 @@ const KEYCAP: char = '\u{20e3}';
 /// A symbol that looks like a space.
 const BLANK_BRAILLE: char = '\u{2800}';
 
-/// What addresses end with: tells them from abbreviations.
+/// Top-level domains, to tell hosts from abbreviations.
 static TOP_LEVEL_DOMAINS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("top_level_domains.txt").lines().filter(|line| !line.starts_with('#')).collect());
 
-/// A short line of text, such as a title: trimmed, and without anything that can't be seen.
+/// Parses a short text such as a title: trimmed, of up to `max_chars` characters, and without
+/// invisible characters.
 pub fn parse_line(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
-    // Programs for scripts from right to left leave marks at the ends, where they say nothing.
+    // Right-to-left editors leave direction marks at the ends, where they have no effect.
     let text = text.trim_matches(|character: char| character.is_whitespace() || DIRECTION_MARKS.contains(&character));
     if text.is_empty() {
         return Err(AppError::field(field, "required", "This can't be empty."));
@@ -54,10 +56,10 @@ pub fn parse_line(field: &'static str, text: &str, max_chars: usize) -> Result<S
     Ok(text.to_owned())
 }
 
-/// The longest text that a list is searched for.
+/// Maximum length of a search text, in characters.
 const MAX_SEARCH_CHARS: usize = 200;
 
-/// Refuses, as the query parameter `q`, a text that no list is searched for.
+/// Validates the query parameter `q` of a list.
 pub fn check_search(text: &str) -> Result<(), AppError> {
     if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
         return Err(AppError::field("q", "invalid", format!("Use {MAX_SEARCH_CHARS} characters or fewer.")));
@@ -65,7 +67,8 @@ pub fn check_search(text: &str) -> Result<(), AppError> {
     Ok(())
 }
 
-/// The name of a person.
+/// Parses the name of a user, which must not contain web addresses, e-mail addresses or phone
+/// numbers.
 pub fn parse_name(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
     let name = parse_line(field, text, max_chars)?;
     if has_address(&name, Reading::AsPeople) || has_phone_number(&name) {
@@ -75,7 +78,7 @@ pub fn parse_name(field: &'static str, text: &str, max_chars: usize) -> Result<S
     Ok(name)
 }
 
-/// The name of a workspace, which may hold any number.
+/// Parses the name of a workspace. Unlike user names it may contain any number.
 pub fn parse_workspace_name(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
     let name = parse_line(field, text, max_chars)?;
     if has_address(&name, Reading::AsPeople) {
@@ -84,7 +87,7 @@ pub fn parse_workspace_name(field: &'static str, text: &str, max_chars: usize) -
     Ok(name)
 }
 
-/// Who takes something with a dot in it for an address.
+/// Reader whose link detection is applied to words with a dot.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reading {
     /// Abbreviations have a capital letter, or end with a dot: `Dr.med.`, `Co.Ltd`.
@@ -92,14 +95,14 @@ enum Reading {
     AsMailPrograms,
 }
 
-/// Whether mail programs make a link of some of it.
+/// True if mail programs turn a part of the text into a link.
 #[must_use]
 pub fn is_linked(text: &str) -> bool {
     has_address(text, Reading::AsMailPrograms) || has_phone_number(text)
 }
 
 fn has_address(text: &str, reading: Reading) -> bool {
-    // Browsers take these for dots.
+    // Browsers treat these as dots.
     let text = text.replace(['\u{3002}', '\u{ff0e}', '\u{ff61}'], ".");
     let small = text.to_lowercase();
     let is_around = |character: char| character.is_alphanumeric();
@@ -130,7 +133,7 @@ fn has_host(text: &str, reading: Reading) -> bool {
     })
 }
 
-/// Telephone numbers are told from others by what they begin with.
+/// Telephone numbers are recognised by their first character and their number of digits.
 fn has_phone_number(text: &str) -> bool {
     let is_part = |character: char| character.is_numeric() || " ()-./+".contains(character);
     text.split(|character| !is_part(character)).any(|run| {
@@ -139,13 +142,14 @@ fn has_phone_number(text: &str) -> bool {
     })
 }
 
-/// Whether nothing of a text can be seen. What no font is known for, such as signs of a later Unicode, may well be.
+/// True if the text has no visible characters. Characters of later Unicode versions count as
+/// visible.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(|character| character.is_whitespace() || is_empty_sign(character))
 }
 
-/// Whether some of it shows nothing or has an effect on its neighbours alone.
+/// True if the text has characters that are invisible or only affect their neighbours.
 fn has_hidden(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
     let at = |index: Option<usize>| index.and_then(|index| characters.get(index)).copied();
@@ -155,7 +159,8 @@ fn has_hidden(text: &str) -> bool {
     })
 }
 
-/// Whether it is one of the letters that name a flag, such as England's: they stand behind a black one, up to a sign for their end.
+/// True for a tag letter of a flag such as England's: such letters follow a black flag and are
+/// closed by an end tag.
 fn is_of_flag(characters: &[char], index: usize) -> bool {
     let (before, after) = characters.split_at(index);
     let letters_before = before.iter().rev().take_while(|letter| is_flag_letter(**letter)).count();
@@ -183,12 +188,12 @@ fn is_hidden(character: char) -> bool {
     ) || is_empty_sign(character)
 }
 
-/// Signs that take part in others or fill a place, such as joiners, tags and the fillers of hangul.
+/// Default-ignorable characters and blanks, such as joiners, tags and hangul fillers.
 fn is_empty_sign(character: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character) || character == BLANK_BRAILLE
 }
 
-/// Whether its neighbours can't be written without it.
+/// True if the neighbours can't be written without this character.
 fn is_needed(character: char, before: Option<char>, after: Option<char>) -> bool {
     let Some(before) = before else { return false };
     match character {
@@ -197,14 +202,14 @@ fn is_needed(character: char, before: Option<char>, after: Option<char>) -> bool
             follows_emoji && after.is_some_and(is_emoji) || is_joined(before) && after.is_some_and(is_joined)
         }
         ZERO_WIDTH_NON_JOINER => is_joined(before) && after.is_some_and(is_joined),
-        // One, beside letters that go from right to left.
+        // A single mark beside right-to-left letters.
         _ if DIRECTION_MARKS.contains(&character) => {
             let is_alone = ![Some(before), after].into_iter().flatten().any(|other| DIRECTION_MARKS.contains(&other));
             is_alone && (is_right_to_left(before) || after.is_some_and(is_right_to_left))
         }
-        // A digit is one of the emoji's characters as the base of a keycap.
+        // ASCII digits have the Emoji property as the base of keycaps.
         _ if is_emoji_selector(character) => is_emoji(before) && (!before.is_ascii() || after == Some(KEYCAP)),
-        // Variants of ideographs: names are written with them.
+        // Variants of ideographs are used in names.
         '\u{e0100}'..='\u{e01ef}' => CodePointMapData::<Script>::new().get(before) == Script::Han,
         _ => false,
     }
@@ -223,7 +228,7 @@ const fn is_emoji_selector(character: char) -> bool {
     matches!(character, '\u{fe0e}' | '\u{fe0f}')
 }
 
-/// Whether its script changes letters by their neighbours, which joiners prevent or bring about.
+/// True if the script shapes letters by their neighbours, which joiners influence.
 fn is_joined(character: char) -> bool {
     const JOINING: [Script; 21] = [
         Script::Arabic,
@@ -251,7 +256,8 @@ fn is_joined(character: char) -> bool {
     !is_hidden(character) && JOINING.contains(&CodePointMapData::<Script>::new().get(character))
 }
 
-/// Whether a character has more marks than any language puts on one, or the line begins with one, which would sit on what is before it.
+/// True if a character has more combining marks than any language uses, or if the text starts with
+/// one, which would combine with the preceding text.
 fn has_piled_marks(text: &str) -> bool {
     let categories = CodePointMapData::<GeneralCategory>::new();
     let is_mark = |character: char| {
@@ -276,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_any_language_is_taken_as_it_is() {
+    fn accepts_names_of_all_languages_unchanged() {
         for name in [
             "Anna Đặng",
             "Nguye\u{302}\u{303}n",
@@ -305,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_of_direction_at_the_ends_are_taken_off() {
+    fn trims_direction_marks() {
         for (text, name) in [("أحمد\u{200e}", "أحمد"), ("\u{200f}אנה \u{200f}", "אנה"), ("Anna\u{61c}", "Anna")]
         {
             assert_eq!(parse_name("name", text, 80).ok().as_deref(), Some(name), "{text:?}");
@@ -314,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_seen_is_refused() {
+    fn rejects_invisible_characters() {
         for text in [
             "An\u{200b}na",
             "Anna\u{202e}nimda",
@@ -351,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_shows_nothing_is_blank() {
+    fn invisible_text_is_blank() {
         for text in [
             "",
             " \n\t\u{3000}",
@@ -366,7 +372,8 @@ mod tests {
         ] {
             assert!(is_blank(text), "{text:?}");
         }
-        // The last are a mark without its letter, an Arabic sign for the end of a verse, one for private use and one of no Unicode yet.
+        // The last ones are a mark without its letter, an Arabic end of verse, a private-use and an
+        // unassigned character.
         for text in
             [".", "\u{200b}a", "ㄱ", "⠁", "👩\u{200d}💻", "\u{301}", "\u{6dd}", "\u{f8ff}", "\u{1fae0}", "\u{1fbff}"]
         {
@@ -375,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_top_level_domains_is_as_hosts_are_parsed() {
+    fn top_level_domains_are_in_parsed_form() {
         assert!(TOP_LEVEL_DOMAINS.len() > 1_000);
         assert!(TOP_LEVEL_DOMAINS.contains("com") && !TOP_LEVEL_DOMAINS.contains(""));
         for name in TOP_LEVEL_DOMAINS.iter() {
@@ -384,14 +391,14 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_not_piled_up() {
+    fn rejects_stacked_combining_marks() {
         assert!(takes("a\u{301}\u{302}\u{303}\u{304}"));
         assert!(!takes("Z\u{301}\u{302}\u{303}\u{304}\u{305}algo"));
-        assert!(!takes("\u{301}Anna"), "it would sit on what stands before the name");
+        assert!(!takes("\u{301}Anna"), "it would combine with the preceding text");
     }
 
     #[test]
-    fn a_name_holds_nothing_that_is_made_a_link() {
+    fn rejects_names_with_addresses_or_phone_numbers() {
         for name in [
             "https://evil.example/pay",
             "Bank HTTP://EVIL.EXAMPLE",
@@ -408,7 +415,7 @@ mod tests {
         ] {
             assert!(parse_name("name", name, 80).is_err(), "{name:?}");
             assert!(is_linked(name), "{name:?}");
-            assert!(takes(name), "a title may hold it: {name:?}");
+            assert!(takes(name), "a title may contain it: {name:?}");
         }
         for name in [
             "J.R.R.Tolkien",
@@ -430,12 +437,12 @@ mod tests {
         ] {
             assert!(parse_name("name", name, 80).is_ok(), "{name:?}");
         }
-        // A mail program would make links of them all the same.
+        // Mail programs link them anyway.
         assert!(is_linked("Le.Vu") && is_linked("Acme Co.Ltd") && !is_linked("Route 66"));
     }
 
     #[test]
-    fn a_workspace_is_named_by_any_number() {
+    fn workspace_names_may_contain_any_number() {
         for name in ["Release 20261125", "ISO 27001 2022", "Order 2026-000123", "Ticket 48219377", "0900-1234567"] {
             assert!(parse_workspace_name("name", name, 80).is_ok(), "{name:?}");
         }
@@ -444,13 +451,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_blank_is_no_line(text in "[ \u{3000}\u{200b}\u{200d}\u{fe0f}\u{3164}\u{2800}\u{e0041}\u{e0100}]{0,8}") {
+        fn rejects_blank_lines(text in "[ \u{3000}\u{200b}\u{200d}\u{fe0f}\u{3164}\u{2800}\u{e0041}\u{e0100}]{0,8}") {
             prop_assert!(is_blank(&text));
             prop_assert!(parse_line("name", &text, 80).is_err());
         }
 
         #[test]
-        fn whatever_comes_is_refused_or_parsed_again_the_same(text in ".{0,100}") {
+        fn any_text_is_rejected_or_parsing_is_idempotent(text in ".{0,100}") {
             if let Ok(line) = parse_name("name", &text, 80) {
                 prop_assert_eq!(parse_name("name", &line, 80).ok(), Some(line));
             }

@@ -8,12 +8,12 @@ use utoipa::{
     },
 };
 
-/// The most items that one answer holds.
+/// Maximum number of items in a response.
 pub const MAX_PAGE_SIZE: u64 = 200;
-/// Items of a page when the caller does not say.
+/// Default number of items in a page.
 pub const DEFAULT_PAGE_SIZE: u64 = 50;
 
-/// Which page of a list: 1-based.
+/// Page of a list; pages are numbered from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest {
     pub page: u64,
@@ -21,7 +21,7 @@ pub struct PageRequest {
 }
 
 impl PageRequest {
-    /// Fills in what was left out and keeps within the limits.
+    /// Applies the defaults and clamps to the limits.
     #[must_use]
     pub fn new(page: Option<u64>, page_size: Option<u64>) -> Self {
         Self {
@@ -42,7 +42,7 @@ pub struct Page<T> {
     pub items: Vec<T>,
     pub page: u64,
     pub page_size: u64,
-    /// How many there are on all pages together.
+    /// Number of items on all pages.
     pub total: u64,
 }
 
@@ -52,7 +52,6 @@ impl<T> Page<T> {
         Self { items, page: request.page, page_size: request.page_size, total }
     }
 
-    /// This page with other items.
     #[must_use]
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
         let items = self.items.into_iter().map(change).collect();
@@ -60,11 +59,11 @@ impl<T> Page<T> {
     }
 }
 
-/// A part of a history, oldest first.
+/// Part of a history, oldest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Slice<T> {
     pub items: Vec<T>,
-    /// Whether there is more in the direction that was asked for.
+    /// True if there are more items in the requested direction.
     pub has_more: bool,
 }
 
@@ -86,8 +85,8 @@ impl<T: ToSchema> PartialSchema for Slice<T> {
     fn schema() -> RefOr<Schema> {
         let more = ObjectBuilder::new()
             .schema_type(Type::Boolean)
-            .description(Some("Whether there is more in the direction that was asked for."));
-        let slice = ObjectBuilder::new().description(Some("A part of a history, oldest first."));
+            .description(Some("True if there are more items in the requested direction."));
+        let slice = ObjectBuilder::new().description(Some("Part of a history, oldest first."));
         required(slice.property("items", items::<T>()).property("has_more", more), ["items", "has_more"])
     }
 }
@@ -98,7 +97,7 @@ impl<T: ToSchema> ToSchema for Slice<T> {
     }
 }
 
-/// The schema of what all pages have in common.
+/// Name of the schema that all pages share.
 const PAGE: &str = "Page";
 
 fn page() -> RefOr<Schema> {
@@ -110,7 +109,7 @@ fn page() -> RefOr<Schema> {
         .description(Some("A page of a list."))
         .property("page", number())
         .property("page_size", number())
-        .property("total", number().description(Some("How many there are on all pages together.")));
+        .property("total", number().description(Some("Number of items on all pages.")));
     required(page, ["page", "page_size", "total"])
 }
 
@@ -123,7 +122,7 @@ fn required<const COUNT: usize>(list: ObjectBuilder, names: [&str; COUNT]) -> Re
     list.into()
 }
 
-/// The items, and what they mention: derived, a generic list would not say what is in it.
+/// Registers the schemas of the items. A derived schema of a generic list would not include them.
 fn mention<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     schemas.push((T::name().into_owned(), T::schema()));
     T::schemas(schemas);

@@ -1,16 +1,16 @@
-//! Where somebody is, as roughly as an address tells.
+//! Geolocation of client addresses.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
 
-/// A country by its two letters (ISO 3166-1), as proxies and databases name it.
+/// ISO 3166-1 country code of two letters, as sent by proxies and stored in databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Country([u8; 2]);
 
 impl Country {
-    /// None: it names no country. `XX` stands for one that nobody knows, `T1` for the Tor network.
+    /// Returns `None` if the text is no country code. `XX` means unknown; `T1` is the Tor network.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let [first, second] = text.trim().as_bytes() else { return None };
@@ -20,7 +20,7 @@ impl Country {
 
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Two letters, or it would not be one.
+        // The bytes are ASCII letters.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -38,25 +38,25 @@ impl<'de> Deserialize<'de> for Country {
     }
 }
 
-/// Where an address is.
+/// Approximate location of an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Place {
-    /// By its two letters (ISO 3166-1).
+    /// ISO 3166-1 code of two letters.
     #[schema(value_type = String, min_length = 2, max_length = 2)]
     pub country: Country,
-    /// As the database names it; none where only the country is known.
+    /// City as named by the geolocation database; null if only the country is known.
     pub city: Option<String>,
 }
 
 impl Place {
-    /// From what is stored of it.
+    /// Restores a stored location; `None` without a valid country.
     #[must_use]
     pub fn stored(country: Option<&str>, city: Option<String>) -> Option<Self> {
         Some(Self { country: Country::parse(country?)?, city })
     }
 }
 
-/// `Berlin, DE`
+/// Formats as `Berlin, DE`.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(city) = &self.city {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_country_has_two_letters() {
+    fn parses_two_letter_country_codes() {
         for (text, expected) in [("DE", Some("DE")), (" vn ", Some("VN"))] {
             assert_eq!(Country::parse(text).as_ref().map(Country::as_str), expected, "{text:?}");
         }
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_written_as_far_as_it_is_known() {
+    fn formats_city_and_country_if_known() {
         let place = |country, city: Option<&str>| Place::stored(country, city.map(str::to_owned));
         assert_eq!(place(Some("DE"), Some("Berlin")).unwrap().to_string(), "Berlin, DE");
         assert_eq!(place(Some("DE"), None).unwrap().to_string(), "DE");

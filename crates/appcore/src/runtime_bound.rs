@@ -1,8 +1,9 @@
-//! Connections belong to one runtime, whoever uses them.
+//! Binding of connections to the runtime that opened them.
 //!
-//! A socket is served by the runtime in which it was opened, and a connection goes back to its pool by a task. Each worker thread of the
-//! server has a runtime of its own that ends before the program does: a connection that was opened there would break under everybody else
-//! ("a Tokio 1.x context was found, but it is being shutdown"), and one that is dropped there would find no runtime for its task.
+//! A socket is served by the runtime that opened it, and a connection returns to its pool in a
+//! task. Each worker thread of the server has its own runtime, which ends before the program does:
+//! a connection opened there would break for all other users ("a Tokio 1.x context was found, but
+//! it is being shutdown"), and one dropped there would find no runtime for its task.
 
 use std::{
     pin::Pin,
@@ -11,7 +12,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-/// Something that is polled and dropped within a runtime, wherever that happens.
+/// Value that is polled and dropped within a given runtime, from any thread.
 #[derive(Debug)]
 pub struct RuntimeBound<T> {
     runtime: Handle,
@@ -24,7 +25,7 @@ impl<T> RuntimeBound<T> {
         Self { runtime, inside: Some(inside) }
     }
 
-    /// `None` where it was taken out.
+    /// The value, or `None` after [`RuntimeBound::take`].
     #[must_use]
     pub const fn get(&self) -> Option<&T> {
         self.inside.as_ref()
@@ -58,7 +59,7 @@ mod tests {
 
     use super::*;
 
-    /// As a connection of a pool does it.
+    /// Spawns a task on drop, as a pooled connection does.
     struct GivenBackByATask;
     impl Drop for GivenBackByATask {
         fn drop(&mut self) {
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_a_connection_may_be_dropped_where_there_is_no_runtime() {
+    fn value_can_be_dropped_outside_of_a_runtime() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let entered = runtime.enter();
         let held = RuntimeBound::new(Handle::current(), GivenBackByATask);
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_was_opened_by_a_worker_outlives_the_worker() {
+    fn sockets_opened_by_a_worker_outlive_it() {
         use tokio::io::AsyncReadExt as _;
 
         let home = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -1,4 +1,4 @@
-//! A value that must not be seen: it prints as `***` wherever it is printed by accident.
+//! Secret value that is printed and serialised as `***`.
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -12,7 +12,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself, for the one place that needs it.
+    /// The plain value.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

@@ -1,30 +1,32 @@
-//! Where a request comes from.
+//! Origin of a request.
 
 use std::net::IpAddr;
 
 use crate::Country;
 
-/// The address of a request, and whose page sent it.
+/// Client address of a request, and origin of the page that sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RequestSource {
-    /// `None` only where the program calls itself.
+    /// `None` only for requests of the program itself.
     pub address: Option<IpAddr>,
-    /// A page of another site made the browser send it: the person at this address did not choose to.
+    /// True if a page of another site made the browser send the request, so the user at this
+    /// address did not choose to.
     pub is_foreign_page: bool,
-    /// It comes from this machine, under a name of this machine: nobody else sent it.
+    /// True if the request comes from this machine and is addressed to a local name.
     pub is_local: bool,
-    /// Its country, where a trusted proxy tells it.
+    /// Country of the address, as reported by a trusted proxy.
     pub country: Option<Country>,
 }
 
 impl RequestSource {
-    /// A program, or a page of ours, at this address.
+    /// Source of a request from an API client or a page of ours.
     #[must_use]
     pub const fn own(address: Option<IpAddr>) -> Self {
         Self { address, is_foreign_page: false, is_local: false, country: None }
     }
 
-    /// Who answers for what the request does wrong: nobody, where a page of another site sent it.
+    /// Address to which violations are attributed; `None` if a page of another site sent the
+    /// request.
     #[must_use]
     pub const fn accountable(&self) -> Option<IpAddr> {
         if self.is_foreign_page { None } else { self.address }

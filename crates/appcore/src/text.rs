@@ -1,16 +1,16 @@
-//! Text that people and programs send: parsed once at the edge, correct by type afterwards.
+//! Text sent by users and API clients: parsed once at the edge, valid by type afterwards.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{error::AppError, line::is_blank};
 
-/// Chosen by a client to make sending idempotent: the same one from the same sender in one conversation is one message.
+/// Idempotency key of a message, chosen by the client: one message per key, sender and
+/// conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct ClientId(String);
 
 impl ClientId {
-    /// The longest that is taken, in bytes.
     pub const MAX_BYTES: usize = 64;
 
     pub fn parse(text: impl Into<String>) -> Result<Self, AppError> {
@@ -27,8 +27,8 @@ impl ClientId {
     }
 }
 
-/// Text as it is kept: line breaks are of one kind, and control characters, which come with what is pasted from a terminal, slides or a PDF and
-/// can't be seen, are left out.
+/// Normalizes text for storage: unifies line breaks, and removes control characters, which are
+/// invisible and come from text pasted from a terminal, slides or a PDF.
 #[must_use]
 pub fn plain(text: String) -> String {
     if !text.chars().any(is_unkept) {
@@ -41,7 +41,7 @@ pub fn plain(text: String) -> String {
             '\r' if letters.peek() == Some(&'\n') => {}
             '\r' | '\u{b}' | '\u{c}' | '\u{85}' => plain.push('\n'),
             '\u{1b}' => {
-                // A terminal's colours: ESC [ 3 2 m.
+                // ANSI escape sequence of a terminal, such as ESC [ 3 2 m.
                 let mut rest = letters.clone();
                 if rest.next() == Some('[') && rest.find(|sign| !matches!(*sign, ' '..='?')).is_some_and(ends_sequence)
                 {
@@ -63,7 +63,8 @@ const fn ends_sequence(sign: char) -> bool {
     matches!(sign, '@'..='~')
 }
 
-/// What a person writes: something that can be seen, at most so many characters, and no control characters but line breaks and tabs, as [`plain`] leaves it.
+/// Text of a message: visible, of limited length, and without control characters other than line
+/// breaks and tabs, as [`plain`] leaves it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Content(String);
@@ -77,7 +78,7 @@ impl Content {
         Ok(content)
     }
 
-    /// Parses what is sent with files, which needs no words.
+    /// Parses the text of a message with files, which may be empty.
     pub fn parse_beside_files(text: impl Into<String>, max_chars: usize) -> Result<Self, AppError> {
         let text = plain(text.into());
         if is_blank(&text) {
@@ -88,9 +89,10 @@ impl Content {
         Ok(content)
     }
 
-    /// Refuses what has more than `max_chars` characters: how many are allowed may be known only where it is stored.
+    /// Checks the length in characters. The limit may be known only once the conversation is
+    /// loaded.
     pub fn check_length(&self, max_chars: usize) -> Result<(), AppError> {
-        // Counting characters only where bytes leave a doubt.
+        // Counts characters only if the byte length exceeds the limit.
         if self.0.len() > max_chars && self.0.chars().count() > max_chars {
             return Err(AppError::field(
                 "content",
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn content_has_no_control_characters_but_line_breaks_and_tabs() {
+    fn content_has_no_control_characters_other_than_line_breaks_and_tabs() {
         for (text, kept) in [
             ("a\r\n\tb\nc", "a\n\tb\nc"),
             ("a\rb\r\r\nc", "a\nb\n\nc"),
@@ -138,17 +140,21 @@ mod tests {
         ] {
             assert_eq!(Content::parse(text, 10).unwrap().as_str(), kept, "{text:?}");
         }
-        assert!(Content::parse("\0\u{1b}[0m", 10).is_err(), "nothing is left");
-        assert!(Content::parse("👩\u{200d}👧 \u{feff}ơ", 10).is_ok(), "what joins and marks is text");
+        assert!(Content::parse("\0\u{1b}[0m", 10).is_err(), "the rest is blank");
+        assert!(Content::parse("👩\u{200d}👧 \u{feff}ơ", 10).is_ok(), "joiners and byte order marks are kept");
     }
 
     #[test]
-    fn content_shows_something() {
+    fn content_is_visible() {
         for blank in ["\u{200b}", "\u{3164}\n\u{2800}", " \u{e0041}"] {
             assert!(Content::parse(blank, 10).is_err(), "{blank:?}");
             assert_eq!(Content::parse_beside_files(blank, 10).unwrap().as_str(), "", "{blank:?}");
         }
-        assert_eq!(Content::parse("\u{200b}a", 10).unwrap().as_str(), "\u{200b}a", "the rest stays as it was written");
+        assert_eq!(
+            Content::parse("\u{200b}a", 10).unwrap().as_str(),
+            "\u{200b}a",
+            "other characters are kept unchanged"
+        );
     }
 
     #[test]

@@ -1,14 +1,17 @@
-//! Fair admission to work that one person could otherwise fill an instance with: searches, parsing of foreign files, exports, large
-//! bodies of the AI gateway.
+//! Fair admission to work with which one user could otherwise saturate an instance: searches,
+//! parsing of uploaded files, exports, large bodies of the AI gateway.
 //!
-//! A [`WorkPool`] has a fixed number of slots on this instance. Waiters are served in rounds, as durable jobs (`dbcontext::query::jobs`) are: everyone's
-//! first request, then everyone's second; within a round each workspace's first before any workspace's second. A person holds at most
-//! [`PoolLimits::per_person`] slots, so that a slot becomes free for others within one request of each of the others. Work without a person takes turns
-//! as if it were one person.
+//! A [`WorkPool`] has a fixed number of slots on this instance. Waiters are served in rounds, as
+//! durable jobs (`dbcontext::query::jobs`) are: everyone's first request, then everyone's second;
+//! within a round each workspace's first before any workspace's second. A user holds at most
+//! [`PoolLimits::per_person`] slots, so that a slot becomes free for others within one request of
+//! each of the others. Work without a user takes turns as if it were one user.
 //!
-//! A person whose requests wait longer than [`PoolLimits::max_wait`], or who has more than [`PoolLimits::max_waiting`] of them, is refused with 503
-//! and `Retry-After`. Durable jobs wait without a limit ([`WorkPool::acquire_for_job`]): their number is bounded by their kind. The same holds for large
-//! answers of AI providers, which have been paid for.
+//! A request is refused with 503 and `Retry-After` if it waits longer than
+//! [`PoolLimits::max_wait`], or if the user has more than [`PoolLimits::max_waiting`] waiting
+//! requests. Durable jobs wait without a limit ([`WorkPool::acquire_for_job`]): their number is
+//! bounded by their kind. The same holds for large responses of AI providers, which have been paid
+//! for.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,22 +23,22 @@ use tokio::sync::oneshot;
 
 use crate::{AppError, Code, UserId, WorkspaceId};
 
-/// The limits of a pool.
+/// Limits of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolLimits {
-    /// Requests that are worked on at the same time.
+    /// Maximum number of concurrent requests.
     pub slots: usize,
-    /// Slots that one person holds at most.
+    /// Maximum number of slots of one user.
     pub per_person: usize,
-    /// Requests of one person that wait at most.
+    /// Maximum number of waiting requests of one user.
     pub max_waiting: usize,
-    /// How long a request waits for its slot; also its `Retry-After`.
+    /// Maximum time that a request waits for its slot; also its `Retry-After`.
     pub max_wait: Duration,
-    /// What a person is told whose request is refused.
+    /// Sentence in a refusal.
     pub sentence: &'static str,
 }
 
-/// On whose behalf work is done.
+/// User on whose behalf work is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum WorkOwner {
     Person {
@@ -78,21 +81,21 @@ struct State {
     running: usize,
     people: HashMap<Option<UserId>, Person>,
     waiting: BTreeMap<Turn, Waiter>,
-    /// The round of the request that was admitted last.
+    /// Round of the request that was admitted last.
     round: u64,
     next_number: u64,
 }
 
-/// A person with requests that run or wait; `None` is work without a person.
+/// User with running or waiting requests; `None` is work without a user.
 #[derive(Debug, Default)]
 struct Person {
     running: usize,
     waiting: usize,
-    /// The round of the person's last request.
+    /// Round of the user's last request.
     last_round: u64,
 }
 
-/// The order in which waiters are admitted.
+/// Order in which waiters are admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
     round: u64,
@@ -107,7 +110,7 @@ struct Waiter {
     admitted: oneshot::Sender<WorkSlot>,
 }
 
-/// The right to work. Dropping it admits the next waiter.
+/// Permission to run. Dropping it admits the next waiter.
 #[derive(Debug)]
 pub struct WorkSlot {
     pool: Arc<WorkPool>,
@@ -126,7 +129,7 @@ impl Drop for WorkSlot {
     }
 }
 
-/// A request in the queue; dropping it before its turn gives its place up.
+/// Queued request. Dropping it before its turn leaves the queue.
 struct Queued<'a> {
     pool: &'a Arc<WorkPool>,
     turn: Turn,
@@ -162,7 +165,8 @@ impl State {
         }
     }
 
-    /// The turn of a new request: behind the person's last one, and never before the round that is being served.
+    /// Turn of a new request: after the user's last one, and not before the round that is being
+    /// served.
     fn turn(&mut self, owner: WorkOwner) -> Turn {
         let served = self.round;
         let person = self.people.entry(owner.person()).or_default();
@@ -186,7 +190,8 @@ impl WorkPool {
         Arc::new(Self { limits, state: Mutex::default() })
     }
 
-    /// Waits for a slot. Refused with 503 and `Retry-After` after [`PoolLimits::max_wait`], or at once where too many requests of the person wait.
+    /// Waits for a slot. Returns `Unavailable` (503) with `Retry-After` after
+    /// [`PoolLimits::max_wait`], or at once if too many requests of the user are waiting.
     pub async fn acquire(self: &Arc<Self>, owner: WorkOwner) -> Result<WorkSlot, AppError> {
         let is_over =
             self.state().people.get(&owner.person()).is_some_and(|person| person.waiting >= self.limits.max_waiting);
@@ -196,7 +201,7 @@ impl WorkPool {
         tokio::time::timeout(self.limits.max_wait, self.acquire_for_job(owner)).await.map_err(|_| self.refusal())
     }
 
-    /// Waits for a slot without a limit: for durable jobs, and for work that has been paid for.
+    /// Waits for a slot without a limit, for durable jobs and for work that has been paid for.
     pub async fn acquire_for_job(self: &Arc<Self>, owner: WorkOwner) -> WorkSlot {
         let (sender, admitted) = oneshot::channel();
         let queued = {
@@ -209,14 +214,16 @@ impl WorkPool {
         let slot = admitted.await;
         drop(queued);
         slot.unwrap_or_else(|_| {
-            // Not reached: a sender leaves the queue with a slot, or with `queued`, which is held until here.
+            // Unreachable: a sender leaves the queue with a slot, or with `queued`, which is held
+            // until here.
             let person = owner.person();
             self.state().occupy(person);
             WorkSlot { pool: Arc::clone(self), person }
         })
     }
 
-    /// Admits waiters while there are slots. The state is unlocked before they are told: one that is gone gives its slot back.
+    /// Admits waiters while there are free slots. The state is unlocked before they are notified: a
+    /// waiter that is gone returns its slot.
     fn admit(pool: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         let mut admitted = Vec::new();
         while state.running < pool.limits.slots {
@@ -311,7 +318,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_person_at_their_share_leaves_slots_to_others() {
+    async fn a_user_at_the_limit_leaves_slots_to_others() {
         let pool = WorkPool::new(LIMITS);
         let (greedy, other) = (user(), user());
         let first = pool.acquire(greedy).await.unwrap();
@@ -327,7 +334,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn too_many_waiting_requests_of_a_person_are_refused_with_a_time_to_retry() {
+    async fn refuses_too_many_waiting_requests_with_retry_after() {
         let pool = WorkPool::new(LIMITS);
         let greedy = user();
         let held = pool.acquire(greedy).await.unwrap();
@@ -347,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_that_waits_too_long_is_refused_and_gives_its_place_up() {
+    async fn requests_that_wait_too_long_are_refused_and_leave_the_queue() {
         let pool = WorkPool::new(LIMITS);
         let greedy = user();
         let held = pool.acquire(greedy).await.unwrap();
@@ -363,7 +370,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_waiter_that_is_gone_keeps_no_slot() {
+    async fn dropped_waiters_release_their_slot() {
         let pool = WorkPool::new(PoolLimits { slots: 1, ..LIMITS });
         let held = pool.acquire(user()).await.unwrap();
         let gone = tokio::spawn({

@@ -1,11 +1,12 @@
-//! An e-mail address, as an account is known by it.
+//! E-mail addresses of accounts.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::error::FieldError;
 
-/// An address in lower case, so that one mailbox is one account. What RFC 5321 allows beyond what mail services hand out
-/// (quoted local parts, address literals, scripts other than ASCII) is refused: it invites look-alikes.
+/// E-mail address in lower case, so that one mailbox is one account. RFC 5321 forms that mail
+/// services don't hand out (quoted local parts, address literals, scripts other than ASCII) are
+/// refused because they invite look-alikes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Email(String);
@@ -18,7 +19,7 @@ impl<'de> Deserialize<'de> for Email {
 }
 
 impl Email {
-    /// The longest address that mail can be sent to (RFC 5321 4.5.3.1.3, less the brackets).
+    /// Maximum length of an address (RFC 5321 4.5.3.1.3, without the brackets).
     pub const MAX_BYTES: usize = 254;
     const MAX_LOCAL_BYTES: usize = 64;
     const MAX_LABEL_BYTES: usize = 63;
@@ -42,13 +43,13 @@ impl Email {
         &self.0
     }
 
-    /// What stands after the `@`.
+    /// The part after the `@`.
     #[must_use]
     pub fn domain(&self) -> &str {
         self.0.split_once('@').map_or("", |(_, domain)| domain)
     }
 
-    /// What stands before the `@`.
+    /// The part before the `@`.
     #[must_use]
     pub fn local(&self) -> &str {
         self.0.split_once('@').map_or(self.0.as_str(), |(local, _)| local)
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_trimmed_and_in_lower_case() {
+    fn trims_and_lowercases() {
         assert_eq!(
             Email::parse(" Ada.Lovelace+chat@Example.COM \n").unwrap().as_str(),
             "ada.lovelace+chat@example.com"
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn rejects_invalid_addresses() {
         let long = format!("{}@example.com", "a".repeat(65));
         let longer = format!("a@{}.com", "b".repeat(250));
         for bad in [
@@ -123,17 +124,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_refused_or_a_plain_address(text in ".{0,300}") {
+        fn any_text_is_rejected_or_parsed_to_a_plain_address(text in ".{0,300}") {
             if let Ok(email) = Email::parse(&text) {
                 prop_assert!(email.as_str().len() <= Email::MAX_BYTES);
                 prop_assert!(email.as_str().bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()));
                 prop_assert_eq!(email.as_str().matches('@').count(), 1);
-                prop_assert_eq!(Email::parse(email.as_str()), Ok(email.clone()), "parsing again changes nothing");
+                prop_assert_eq!(Email::parse(email.as_str()), Ok(email.clone()), "parsing is idempotent");
             }
         }
 
         #[test]
-        fn an_ordinary_address_is_taken(local in "[a-zA-Z0-9_+-]{1,20}(\\.[a-z0-9]{1,10}){0,2}", domain in "[a-z0-9]{1,20}(\\.[a-z]{2,8}){1,3}") {
+        fn accepts_ordinary_addresses(local in "[a-zA-Z0-9_+-]{1,20}(\\.[a-z0-9]{1,10}){0,2}", domain in "[a-z0-9]{1,20}(\\.[a-z]{2,8}){1,3}") {
             let text = format!("{local}@{domain}");
             let email = Email::parse(&text).unwrap();
             prop_assert_eq!(email.as_str(), text.to_lowercase());

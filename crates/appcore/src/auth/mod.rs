@@ -1,4 +1,5 @@
-//! Who is calling, what they may do, and the proofs of it: addresses, passwords, tokens.
+//! Authentication and authorization: principals, scopes, permissions, e-mail addresses, passwords
+//! and tokens.
 
 mod email;
 pub mod password;

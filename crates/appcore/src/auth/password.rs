@@ -1,7 +1,7 @@
-//! Passwords: what may be one.
+//! Password policy.
 //!
-//! A [`Password`] is one that somebody chooses, and has passed the policy. What somebody shows at sign-in is only text: it
-//! is compared, [normalized], whatever policy it was chosen under.
+//! A [`Password`] is a new password that has passed the policy. A password entered at sign-in is
+//! only text: it is [normalized] and compared, regardless of the policy that it was chosen under.
 
 use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 
@@ -12,44 +12,47 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quic
 use super::Email;
 use crate::error::FieldError;
 
-/// What is asked of a password that somebody chooses, beside a length that can be hashed and not being the address.
+/// Rules for new passwords, in addition to a maximum length and to being different from the e-mail
+/// address.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Settings)]
 #[settings("auth.password")]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// Characters that a password has at least.
+    /// Minimum length of passwords, in characters.
     #[setting(Number(8, 128), default = 8)]
     pub min_length: usize,
-    /// Whether a password must have a capital letter.
+    /// Require an uppercase letter in passwords.
     #[setting(Switch, default = true)]
     pub upper: bool,
-    /// Whether a password must have a small letter.
+    /// Require a lowercase letter in passwords.
     #[setting(Switch, default = true)]
     pub lower: bool,
-    /// Whether a password must have a digit.
+    /// Require a digit in passwords.
     #[setting(Switch, default = true)]
     pub digit: bool,
-    /// Whether passwords are refused that attackers try first.
+    /// Refuse common passwords, which attackers try first.
     #[setting(Switch, default = true)]
     pub common: bool,
 }
 
-/// A password that may be chosen.
+/// A new password that has passed the policy.
 #[derive(Clone)]
 pub struct Password(String);
 
-/// Long passphrases are welcome; beyond this it is somebody who wants to keep the hasher busy.
+/// Maximum length in characters. It allows long passphrases and bounds the cost of hashing.
 pub const MAX_CHARS: usize = 128;
-/// So many characters as they may be typed: in parts, of up to four bytes each.
+/// Maximum length in bytes: [`MAX_CHARS`] characters of up to three combining parts of four bytes
+/// each.
 pub const MAX_BYTES: usize = MAX_CHARS * 12;
 
-/// Passwords that are tried first, in lower case. Only such as have letters and digits and are long enough: the rest is
-/// refused anyway.
+/// Common passwords in lower case. The list has only passwords with letters and digits and of
+/// sufficient length: the other rules refuse the rest.
 static COMMON: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("common_passwords.txt").lines().collect());
 
 impl Password {
-    /// Checks the policy for the account of `email`, and names each rule that is not kept. The field is the request's name for it.
+    /// Checks `text` against the policy for the account of `email`. Returns one error per broken
+    /// rule; `field` is the name of the field in the request.
     pub fn parse(
         policy: &Policy,
         field: &'static str,
@@ -57,7 +60,7 @@ impl Password {
         email: Option<&Email>,
     ) -> Result<Self, Vec<FieldError>> {
         let too_long = || vec![FieldError::new(field, "too_long", "Use 128 characters or fewer.")];
-        // Bytes first, so that nobody makes us count a mebibyte of characters.
+        // The bytes are counted first, so that a large body isn't normalized.
         if text.len() > MAX_BYTES {
             return Err(too_long());
         }
@@ -97,7 +100,8 @@ impl std::fmt::Debug for Password {
     }
 }
 
-/// As passwords are compared, whatever keyboard they were typed on: the profile `OpaqueString` of RFC 8265.
+/// Normalizes a password for comparison, independently of the keyboard: profile `OpaqueString` of
+/// RFC 8265.
 #[must_use]
 pub fn normalized(text: &str) -> Cow<'_, str> {
     let is_other_space = |character: char| {
@@ -110,7 +114,7 @@ pub fn normalized(text: &str) -> Cow<'_, str> {
     spaced.nfc().collect::<String>().into()
 }
 
-/// Reads the list of common passwords, so that whoever chooses one first waits no longer than others.
+/// Loads the list of common passwords at start-up, so that the first password check isn't slower.
 pub fn prepare() {
     LazyLock::force(&COMMON);
 }
@@ -131,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy() {
+    fn reports_each_broken_rule() {
         for good in ["Tr1ckyHorse", "ĐàNẵng2026 biển", &format!("Aa1{}", "x".repeat(125)), "Aa1 with spaces and 日本語"]
         {
             assert_eq!(refusal(good), "taken", "{good}");
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_may_ask_for_length_alone() {
+    fn rules_can_be_disabled_except_length() {
         let long = Policy { min_length: 15, upper: false, lower: false, digit: false, common: false };
         assert!(Password::parse(&long, "password", "correct horse battery staple", None).is_ok());
         let refused = Password::parse(&long, "password", "correct horse", None).unwrap_err();
@@ -167,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_common_ones_holds_what_the_other_rules_let_through() {
+    fn common_passwords_pass_all_other_rules() {
         assert!(COMMON.len() > 1_000);
         for common in COMMON.iter() {
             assert!(common.len() >= USUAL.min_length && *common == common.to_lowercase(), "{common}");
@@ -176,20 +180,23 @@ mod tests {
     }
 
     #[test]
-    fn characters_are_counted_as_they_are_kept() {
+    fn length_is_counted_after_normalization() {
         let in_parts = format!("Aa1{}", "e\u{301}\u{323}".repeat(125));
-        assert!(Password::parse(&USUAL, "password", &in_parts, None).is_err(), "each has a mark that stays its own");
+        assert!(
+            Password::parse(&USUAL, "password", &in_parts, None).is_err(),
+            "combining marks without a composed form count separately"
+        );
         let in_parts = format!("Aa1{}", "e\u{302}\u{301}".repeat(125));
         assert!(Password::parse(&USUAL, "password", &in_parts, None).is_ok());
     }
 
     proptest! {
         #[test]
-        fn whatever_is_taken_keeps_the_policy(text in ".{0,140}") {
+        fn accepted_passwords_satisfy_the_policy(text in ".{0,140}") {
             if let Ok(password) = Password::parse(&USUAL, "password", &text, None) {
                 let count = password.expose().chars().count();
                 prop_assert!((USUAL.min_length..=MAX_CHARS).contains(&count));
-                prop_assert_eq!(password.expose(), &*normalized(&text), "nothing is cut off");
+                prop_assert_eq!(password.expose(), &*normalized(&text), "the password is not truncated");
             }
         }
     }

@@ -1,19 +1,20 @@
-//! What the roles of a workspace may do: the one table that endpoints declare from and services decide by.
+//! Permissions of workspace roles. Endpoints declare a permission, and services check it.
 
 use crate::view::WorkspaceRole;
 
-/// Something that not every member of a workspace may do.
+/// Action that only some roles of a workspace may perform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Permission {
-    /// Know that it is there, and whom one meets in it.
+    /// See the workspace and its members.
     See,
-    /// Begin conversations and make assistants. Guests are only where they were added.
+    /// Start conversations and create assistants. Guests have only the conversations that they were
+    /// added to.
     Begin,
-    /// Invite, add and remove people, and give roles below one's own.
+    /// Invite, add and remove members, and assign roles below one's own.
     ManageMembers,
-    /// Name it, and say whose mail domain lets in.
+    /// Rename the workspace, and set the e-mail domains whose users may join.
     Configure,
-    /// Delete it for everybody.
+    /// Delete the workspace.
     Delete,
 }
 
@@ -43,7 +44,7 @@ impl WorkspaceRole {
         }
     }
 
-    /// Whether somebody of this role may make `other` out of somebody, or out of `other` something else.
+    /// True if this role may assign the role `other` to a member, or take it from one.
     #[must_use]
     pub const fn may_give(self, other: Self) -> bool {
         match self {
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_role_may_what_the_one_below_it_may() {
+    fn each_role_includes_the_permissions_below_it() {
         let roles = [WorkspaceRole::Guest, WorkspaceRole::Member, WorkspaceRole::Admin, WorkspaceRole::Owner];
         let counts = roles.map(|role| Permission::ALL.into_iter().filter(|permission| role.may(*permission)).count());
         assert_eq!(counts, [1, 2, 4, 5]);

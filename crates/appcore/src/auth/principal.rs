@@ -1,4 +1,4 @@
-//! The caller of a request or the owner of a connection, once their credentials were checked.
+//! Authenticated caller of a request or owner of a connection.
 
 use std::net::IpAddr;
 
@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 use super::{Scope, Scopes};
 use crate::{ApiKeyId, AppError, Code, SessionId, Timestamp, UserId, view::UserRole};
 
-/// A person: signed in on a device, or represented by a program that holds a key of theirs.
+/// An authenticated user, signed in on a device or represented by an API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     pub user_id: UserId,
     pub credential: Credential,
     pub role: UserRole,
-    /// When the credentials that were shown run out.
+    /// Expiry of the credential.
     pub expires_at: Timestamp,
-    /// Where they call from, as far as that matters: for the audit log.
+    /// Client address, for the audit log.
     pub address: Option<IpAddr>,
 }
 
-/// What was shown.
+/// Credential that authenticated the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Credential {
-    /// An access token of this sign-in.
+    /// An access token of this session.
     Session(SessionId),
     ApiKey {
         id: ApiKeyId,
@@ -30,7 +30,7 @@ pub enum Credential {
     },
 }
 
-/// Which credential it is, without what it allows: whatever can be ended at a moment's notice.
+/// Identifies a credential without its scopes; key of the revocation checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CredentialId {
     Session(SessionId),
@@ -48,7 +48,7 @@ impl Credential {
 }
 
 impl Principal {
-    /// This principal, calling from there.
+    /// Returns the principal with its client address set.
     #[must_use]
     pub const fn calling_from(mut self, address: Option<IpAddr>) -> Self {
         self.address = address;
@@ -60,13 +60,14 @@ impl Principal {
         self.role == UserRole::Admin
     }
 
-    /// Whether this is an administrator who is signed in, or a key of theirs with the scope `admin`.
+    /// True for a signed-in administrator, and for an administrator's API key with the scope
+    /// `admin`.
     #[must_use]
     pub fn may_administer(&self) -> bool {
         self.is_admin() && self.require_scope(Scope::Admin).is_ok()
     }
 
-    /// The sign-in of a person who is here themselves; none for a program with a key.
+    /// Session id of an interactive sign-in; `None` for API keys.
     #[must_use]
     pub const fn session_id(&self) -> Option<SessionId> {
         match self.credential {
@@ -75,12 +76,13 @@ impl Principal {
         }
     }
 
-    /// The sign-in, for what no key reaches.
+    /// Session id of an interactive sign-in. Returns `ScopeMissing` for API keys.
     pub fn require_session(&self) -> Result<SessionId, AppError> {
         self.session_id().ok_or_else(|| Code::ScopeMissing.into())
     }
 
-    /// Refuses a key that may not be used for this; a signed-in person may do everything that they may do.
+    /// Checks the scopes of an API key. Returns `ScopeMissing` if `scope` is not among them;
+    /// sessions have all scopes.
     pub fn require_scope(&self, scope: Scope) -> Result<(), AppError> {
         match self.credential {
             Credential::Session(_) => Ok(()),

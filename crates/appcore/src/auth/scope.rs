@@ -3,17 +3,17 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A scope of an API key.
+/// Scope of an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// What only reads, and following events.
+    /// Reading, and following events.
     Read,
-    /// What changes something.
+    /// Changes.
     Write,
     /// The gateway under `/v1`.
     Gateway,
-    /// Administration of the installation, reading included, while the owner is an administrator.
+    /// Administration of the server, reading included, while the key's owner is an administrator.
     Admin,
 }
 
@@ -35,7 +35,6 @@ impl Scope {
     }
 }
 
-/// A set of scopes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Vec<Scope>", into = "Vec<Scope>")]
 pub struct Scopes(u8);
@@ -55,7 +54,8 @@ impl Scopes {
         Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
     }
 
-    /// As it is stored: the names with commas between them. Names that this version does not know allow nothing.
+    /// Parses the stored form: names separated by commas. Unknown names are ignored, so they grant
+    /// nothing.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         Scope::ALL.into_iter().filter(|scope| text.split(',').any(|name| name == scope.as_str())).collect()
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_is_stored_by_names_and_an_unknown_name_allows_nothing() {
+    fn scopes_round_trip_by_name_and_unknown_names_grant_nothing() {
         let scopes: Scopes = [Scope::Gateway, Scope::Read, Scope::Read].into_iter().collect();
         assert_eq!(scopes.to_string(), "read,gateway");
         assert_eq!(Scopes::parse("read,gateway"), scopes);

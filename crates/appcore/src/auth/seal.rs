@@ -1,16 +1,18 @@
-//! Keeping something where others may read it: AES-256-GCM with a key that is derived from a secret.
+//! Sealing of stored secrets: AES-256-GCM with a key that is derived from a configured secret
+//! (HKDF-SHA256).
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     hkdf::{HKDF_SHA256, Salt},
 };
 
-/// The secret is another, or the sealed bytes were changed.
+/// Wrong secret, purpose or context, or sealed bytes that were modified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("what was sealed can't be opened with this secret")]
+#[error("failed to open sealed data with this secret")]
 pub struct Unopened;
 
-/// Seals `plain`. What it is for (`purpose`) and what it belongs to (`context`) must be the same when it is opened.
+/// Encrypts `plain`. [`open`] needs the same `purpose` (use of the value) and `context` (owner of
+/// the value).
 pub fn seal(secret: &[u8], purpose: &[u8], context: &[u8], plain: &[u8]) -> Result<Vec<u8>, Unopened> {
     let mut body = plain.to_vec();
     let nonce = key(secret, purpose)?.seal_in_place_append_tag(Aad::from(context), &mut body).map_err(|_| Unopened)?;
@@ -19,7 +21,7 @@ pub fn seal(secret: &[u8], purpose: &[u8], context: &[u8], plain: &[u8]) -> Resu
     Ok(sealed)
 }
 
-/// Opens what [`seal`] made.
+/// Decrypts the output of [`seal`].
 pub fn open(secret: &[u8], purpose: &[u8], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
     let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or(Unopened)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Unopened)?;
@@ -40,9 +42,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn opens_with_the_same_secret_purpose_and_context_only() {
+    fn opens_only_with_the_same_secret_purpose_and_context() {
         let sealed = seal(b"secret", b"purpose", b"context", b"plain").unwrap();
-        assert_ne!(sealed, seal(b"secret", b"purpose", b"context", b"plain").unwrap(), "each has its own nonce");
+        assert_ne!(sealed, seal(b"secret", b"purpose", b"context", b"plain").unwrap(), "each call uses a new nonce");
         assert!(!sealed.windows(5).any(|window| window == b"plain"));
         assert_eq!(open(b"secret", b"purpose", b"context", &sealed).unwrap(), b"plain");
         assert_eq!(open(b"secreT", b"purpose", b"context", &sealed), Err(Unopened));

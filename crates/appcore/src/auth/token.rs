@@ -1,7 +1,8 @@
-//! Tokens: access tokens, which are signed and tell who they are for, and opaque ones, which are random and kept as a hash.
+//! Access tokens, which are signed JWTs, and opaque tokens, which are random and stored as a hash.
 //!
-//! Access tokens are JWTs as RFC 9068 describes them, signed with RS256. A [`Keyring`] has one key that signs and any number
-//! that verify, found by the token's `kid`; nothing else in a token's header has a say.
+//! Access tokens follow RFC 9068 and are signed with RS256. A [`Keyring`] has one signing key and
+//! any number of verification keys, selected by the token's `kid`; no other header field influences
+//! the verification.
 
 use std::collections::HashMap;
 
@@ -22,15 +23,15 @@ use uuid::Uuid;
 
 use crate::{SessionId, Timestamp, UserId, view::UserRole};
 
-/// Ours have some 700 bytes; nothing larger is looked at.
+/// Maximum size of a token that is decoded. Our tokens have about 700 bytes.
 const MAX_TOKEN_BYTES: usize = 4096;
 const TYPE: &str = "at+jwt";
-/// How far the clocks of two instances may be apart.
+/// Tolerated clock difference between two instances.
 const LEEWAY_SECONDS: i64 = 5;
-/// Who access tokens are for.
+/// `aud` of access tokens.
 const AUDIENCE: &str = "natter";
 
-/// What an access token says.
+/// Claims of an access token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     pub iss: String,
@@ -44,19 +45,20 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// These claims, unless their time is over.
+    /// Returns these claims, or `Expired`.
     pub fn in_time(self, now: Timestamp) -> Result<Self, Rejection> {
         if Self::is_in_time(self.exp, now) { Ok(self) } else { Err(Rejection::Expired) }
     }
 
-    /// Whether a token that expires then, in seconds, is still good.
+    /// True if a token that expires at `exp`, in seconds since the Unix epoch, is still valid, with
+    /// some leeway.
     #[must_use]
     pub fn is_in_time(exp: i64, now: Timestamp) -> bool {
         exp.saturating_add(LEEWAY_SECONDS) >= now.seconds()
     }
 }
 
-/// Why an access token is not taken.
+/// Reason for which an access token was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     #[error("the token is malformed")]
@@ -71,7 +73,7 @@ pub enum Rejection {
     Expired,
 }
 
-/// An RSA key that signs.
+/// RSA signing key.
 pub struct SigningKey {
     kid: String,
     pkcs8: Vec<u8>,
@@ -80,20 +82,20 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// A new key of 2048 bits. Takes a good part of a second.
+    /// Generates a key of 2048 bits. Takes up to a second of CPU time.
     pub fn generate() -> anyhow::Result<Self> {
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow::anyhow!("making an RSA key failed"))?;
-        let der: Pkcs8V1Der<'static> = pair.as_der().map_err(|_| anyhow::anyhow!("an RSA key can't be written"))?;
+        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow::anyhow!("failed to generate an RSA key"))?;
+        let der: Pkcs8V1Der<'static> = pair.as_der().map_err(|_| anyhow::anyhow!("failed to encode an RSA key"))?;
         Self::from_pkcs8(der.as_ref())
     }
 
-    /// Reads a key as it is stored.
+    /// Reads a key in its stored form.
     pub fn from_pkcs8(der: &[u8]) -> anyhow::Result<Self> {
-        // The library takes PKCS#8 as PEM only.
+        // The library accepts PKCS#8 only as PEM.
         Self::from_pem(&pem(der)).map(|key| Self { pkcs8: der.to_vec(), ..key })
     }
 
-    /// Reads a key file (PKCS#8 or PKCS#1). Keys under 2048 bits are refused.
+    /// Reads a key file (PKCS#8 or PKCS#1). Keys of less than 2048 bits are refused.
     pub fn from_pem(pem: &str) -> anyhow::Result<Self> {
         let encoding = EncodingKey::from_rsa_pem(pem.as_bytes())
             .map_err(|error| anyhow::anyhow!("this is not an RSA private key in PEM: {error}"))?;
@@ -109,13 +111,13 @@ impl SigningKey {
         Ok(Self { kid, pkcs8: Vec::new(), encoding, public })
     }
 
-    /// The key's name: its RFC 7638 thumbprint, the same wherever it is computed.
+    /// Key id: the RFC 7638 thumbprint, so every instance computes the same one.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// The key as it is to be stored; empty for one that was read from a file.
+    /// Stored form of the key; empty for a key that was read from a file.
     #[must_use]
     pub fn pkcs8(&self) -> &[u8] {
         &self.pkcs8
@@ -128,7 +130,7 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// PKCS#8 as a key file has it.
+/// Encodes PKCS#8 as PEM.
 #[must_use]
 pub fn pem(der: &[u8]) -> String {
     let text = STANDARD.encode(der);
@@ -142,7 +144,7 @@ pub fn pem(der: &[u8]) -> String {
     format!("-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----\n")
 }
 
-/// The key that signs, and all that verify.
+/// Signing key of access tokens, and all verification keys.
 pub struct Keyring {
     issuer: String,
     header: Header,
@@ -153,7 +155,7 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// `signing` signs; it and `others` verify.
+    /// Keyring that signs with `signing` and verifies with it and `others`.
     pub fn new(issuer: impl Into<String>, signing: SigningKey, others: Vec<SigningKey>) -> anyhow::Result<Self> {
         let issuer = issuer.into();
         let mut header = Header::new(Algorithm::RS256);
@@ -163,7 +165,7 @@ impl Keyring {
         validation.set_issuer(&[&issuer]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // The time comes from the caller's clock.
+        // `verify` checks the expiry with the caller's clock.
         validation.validate_exp = false;
         let mut verifying = HashMap::new();
         let mut published = Vec::new();
@@ -175,7 +177,7 @@ impl Keyring {
         Ok(Self { issuer, header, signing: signing.encoding, verifying, validation, published })
     }
 
-    /// Signs a token for a person on a device.
+    /// Signs an access token for a session.
     pub fn sign(
         &self,
         user_id: UserId,
@@ -197,13 +199,13 @@ impl Keyring {
         Ok(jsonwebtoken::encode(&self.header, &claims, &self.signing)?)
     }
 
-    /// Reads a token that one of our keys has signed and that has not run out.
+    /// Verifies signature, issuer, audience and expiry of a token, and returns its claims.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Rejection> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Rejection::Malformed);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| Rejection::Malformed)?;
-        // RFC 9068 4: a token that was made for something else does not open this door.
+        // RFC 9068 4: tokens of other types must not be accepted as access tokens.
         if header.typ.as_deref() != Some(TYPE) || header.alg != Algorithm::RS256 || header.crit.is_some() {
             return Err(Rejection::OtherKind);
         }
@@ -213,7 +215,7 @@ impl Keyring {
         claims.in_time(now)
     }
 
-    /// The public keys, as `/.well-known/jwks.json` shows them.
+    /// Public keys as a JWK set, for `/.well-known/jwks.json`.
     #[must_use]
     pub fn published(&self) -> serde_json::Value {
         let keys: Vec<serde_json::Value> = self
@@ -230,19 +232,19 @@ impl Keyring {
     }
 }
 
-/// 256 random bits as text: a refresh token or a ticket.
+/// 256 random bits as text, for refresh tokens and tickets.
 pub fn random_text() -> anyhow::Result<String> {
     random_bytes::<32>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// What nobody can guess.
+/// Cryptographically secure random bytes.
 pub fn random_bytes<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("the system has no randomness"))?;
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| anyhow::anyhow!("failed to read random bytes"))?;
     Ok(bytes)
 }
 
-/// What is kept of an opaque token: SHA-256 is enough for something that can't be guessed.
+/// Stored hash of an opaque token. SHA-256 is sufficient because the token has 256 random bits.
 #[must_use]
 pub fn fingerprint(text: &str) -> Vec<u8> {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref().to_vec()
@@ -254,7 +256,7 @@ mod tests {
 
     use super::*;
 
-    /// Making a key takes long: once for all tests.
+    /// Generated once for all tests, because generating a key is slow.
     static KEY: LazyLock<Vec<u8>> = LazyLock::new(|| SigningKey::generate().unwrap().pkcs8().to_vec());
 
     fn key() -> SigningKey {
@@ -294,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_it_was_signed_for_until_it_runs_out() {
+    fn verifies_the_signed_claims_until_expiry() {
         let ring = ring("natter");
         let (user_id, session_id) = (UserId::new(), SessionId::new());
         let token = ring.sign(user_id, session_id, UserRole::Admin, NOW, LATER).unwrap();
@@ -311,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_key_issuer_or_purpose_has_signed_is_refused() {
+    fn rejects_foreign_keys_issuers_and_purposes() {
         let ring = ring("natter");
         assert!(ring.verify(&with_header(|_| ()), NOW).is_ok());
         assert_eq!(
@@ -330,7 +332,7 @@ mod tests {
             ring.verify(&with_header(|header| header.kid = Some("x".to_owned())), NOW),
             Err(Rejection::UnknownKey)
         );
-        // A key that comes with the token is not asked.
+        // A key in the token's header is ignored.
         assert!(ring.verify(&with_header(|header| header.jwk = Some(key().public)), NOW).is_ok());
         assert_eq!(ring.verify(&token(&self::ring("https://other.example")), NOW), Err(Rejection::Forged));
         assert_eq!(ring.verify(&with_claims(|said| said["aud"] = "mails".into()), NOW), Err(Rejection::Forged));
@@ -347,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn algorithm_confusion_and_garbage_are_refused() {
+    fn rejects_algorithm_confusion_and_garbage() {
         let ring = ring("natter");
         let part = |json: serde_json::Value| URL_SAFE_NO_PAD.encode(json.to_string());
         let good = token(&ring);
@@ -357,7 +359,7 @@ mod tests {
         let other_subject =
             part(serde_json::json!({"iss": "natter", "aud": "natter", "sub": UserId::new(), "sid": SessionId::new(),
             "jti": Uuid::new_v4(), "role": "admin", "iat": NOW.seconds(), "exp": LATER.seconds()}));
-        // Signed with the public key as if it were a shared secret.
+        // Signed with the public key as an HMAC secret.
         let hmac = {
             let mut header = Header::new(Algorithm::HS256);
             header.typ = Some(TYPE.to_owned());
@@ -385,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_key_still_verifies_and_is_published_and_no_private_part_is() {
+    fn older_keys_verify_and_only_public_parts_are_published() {
         let old = ring("natter");
         let signed_before = token(&old);
         let rotated = Keyring::new("natter", SigningKey::generate().unwrap(), vec![key()]).unwrap();
@@ -402,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn opaque_tokens_are_long_and_differ() {
+    fn opaque_tokens_are_long_and_unique() {
         let (one, other) = (random_text().unwrap(), random_text().unwrap());
         assert_ne!(one, other);
         assert_eq!(one.len(), 43);
@@ -411,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_or_foreign_key_is_refused() {
+    fn rejects_small_and_non_rsa_keys() {
         assert!(SigningKey::from_pem("not a key").is_err());
         assert!(SigningKey::from_pkcs8(b"nor this").is_err());
     }

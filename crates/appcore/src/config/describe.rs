@@ -1,4 +1,4 @@
-//! The configuration as text: what holds now, and everything that could be set.
+//! Text renderings of the configuration: the values in force, and the reference file.
 
 use std::fmt::Write as _;
 
@@ -31,7 +31,8 @@ pub(super) fn describe(resolution: &Resolution, notes: &[String]) -> String {
     text
 }
 
-/// Every setting in the order of the table: what it is, what holds, and where that came from.
+/// Lists all settings in the order of the table, each with its explanation, its value and the
+/// source of the value.
 pub(super) fn list(resolution: &Resolution) -> Vec<view::Setting> {
     let mut list = Vec::new();
     for setting in resolution.table.iter() {
@@ -60,19 +61,19 @@ pub(super) fn list(resolution: &Resolution) -> Vec<view::Setting> {
     list
 }
 
-/// A file with every setting, its default and its explanation: `config.toml`.
+/// Renders the reference file `config.toml`: every setting with its explanation and default.
 pub fn reference(table: &Table) -> String {
     let mut text = String::from(
-        "# Every setting of Natter, with its default. What is commented out is not set.\n\
-         # The environment goes over this file: NATTER__SERVER__PORT=9000 sets server.port.\n\
-         # A secret may stand in a file of its own: redis.url_file = \"/run/secrets/redis\" sets redis.url.\n",
+        "# Every setting of Natter, with its default. Settings that are commented out have none.\n\
+         # Environment variables override this file: NATTER__SERVER__PORT=9000 sets server.port.\n\
+         # A secret can be read from a file: redis.url_file = \"/run/secrets/redis\" sets redis.url.\n",
     );
     let mut section = String::new();
     for setting in table.iter() {
         let (parent, name) = setting.pattern.rsplit_once('.').unwrap_or(("", setting.pattern));
         let named = parent.contains('*');
         if parent != section {
-            // A provider is an example: as a live section it would be one that lacks its parts.
+            // Named sections are commented out: a live example section would fail validation.
             let mark = if named || name == "*" { "# " } else { "" };
             let _ = write!(text, "\n{mark}[{}]\n", parent.replace('*', "example"));
             parent.clone_into(&mut section);
@@ -87,7 +88,7 @@ pub fn reference(table: &Table) -> String {
     text
 }
 
-/// Whether it is the default, and how it is written.
+/// Example value in TOML; the flag is true if it is the default.
 fn example(setting: &Setting) -> (bool, String) {
     let (live, text) = match setting.default {
         Preset::Value(text) => (true, text),

@@ -1,4 +1,4 @@
-//! Who may be reached beyond the public Internet.
+//! Destinations beyond the public Internet that the server may connect to.
 
 use std::str::FromStr;
 
@@ -8,15 +8,15 @@ use url::Host;
 
 use super::kind::parse_network;
 
-/// One entry of `outgoing.allow`.
+/// Entry of `outgoing.allow`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// A host by its name, whatever addresses that stands for.
+    /// A host name, whatever addresses it resolves to.
     Host(String),
     Network(IpNet),
 }
 
-/// It is neither a host nor a network.
+/// Parse error: the text is neither a host nor a network.
 #[derive(Debug, thiserror::Error)]
 #[error("neither a host nor an address nor a network")]
 pub struct NoDestination;
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_addresses_and_networks_are_told_apart() {
+    fn distinguishes_hosts_addresses_and_networks() {
         let host = |name: &str| Destination::Host(name.to_owned());
         let network = |text: &str| Destination::Network(text.parse().unwrap());
         for (text, destination) in [

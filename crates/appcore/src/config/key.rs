@@ -1,11 +1,12 @@
-//! The name of a setting, as it stands in a file and in the environment.
+//! Keys of settings, as written in the file and in the environment.
 
 use std::fmt;
 
-/// What every variable of ours begins with.
+/// Prefix of our environment variables.
 pub(super) const PREFIX: &str = "NATTER__";
 
-/// `server.port`, in its parts. Parts may hold dots themselves: the name of a model does.
+/// Key of a setting, such as `server.port`, split into its parts. A part may contain dots itself,
+/// as the name of a model does.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key(Vec<String>);
 
@@ -14,12 +15,13 @@ impl Key {
         Self(parts)
     }
 
-    /// A row of the table that has no `*`.
+    /// Key of a pattern that has no `*`.
     pub fn of_pattern(pattern: &str) -> Self {
         Self(pattern.split('.').map(str::to_owned).collect())
     }
 
-    /// `NATTER__SERVER__PORT` is `server.port`.
+    /// Key of an environment variable: `NATTER__SERVER__PORT` is `server.port`. Returns `None` for
+    /// variables without our prefix.
     pub fn of_variable(variable: &str) -> Option<Self> {
         let name = variable.strip_prefix(PREFIX)?;
         Some(Self(name.split("__").map(str::to_lowercase).collect()))
@@ -39,7 +41,7 @@ impl Key {
         &self.0
     }
 
-    /// `x.key_file` → `x.key`: the setting that a file is named for.
+    /// Key of the secret that a `_file` setting names: `x.key_file` → `x.key`.
     pub fn without_file(&self) -> Option<Self> {
         let (last, parents) = self.0.split_last()?;
         let name = last.strip_suffix("_file")?;

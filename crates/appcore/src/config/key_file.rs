@@ -1,4 +1,5 @@
-//! The secret of an installation that was not given one: a file beside its data, so that a copy of the database alone opens nothing.
+//! Default encryption secret of embedded mode: a file in the data directory, so that a copy of the
+//! database alone reveals no secrets.
 
 use std::{
     fs,
@@ -12,17 +13,18 @@ use anyhow::{Context as _, ensure};
 use super::Config;
 use crate::{auth::token, secret::Secret};
 
-/// In `server.data_dir`.
+/// File name in `server.data_dir`.
 const FILE: &str = "encryption-key";
 
 impl Config {
-    /// Fills in `auth.key_encryption_secret` where it is not set, in embedded mode: from the key file, which is made when there is none.
-    /// Instances that share a database need the setting, because they have no file in common.
+    /// In embedded mode, sets `auth.key_encryption_secret` from the key file if it is not
+    /// configured. The key file is created on first use. Instances that share a database must
+    /// configure the secret because they have no file in common.
     pub fn with_key_file(mut self) -> anyhow::Result<Self> {
         if self.is_embedded() && self.auth.key_encryption_secret.is_none() {
             let file = self.server.data_dir.join(FILE);
             let secret = read_or_make(&file)
-                .with_context(|| format!("the key file of the database can't be used: {}", file.display()))?;
+                .with_context(|| format!("failed to use the key file of the database: {}", file.display()))?;
             self.auth.key_encryption_secret = Some(secret);
         }
         Ok(self)
@@ -33,7 +35,7 @@ fn read_or_make(file: &Path) -> anyhow::Result<Secret> {
     if let Some(folder) = file.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
-    // Never over one that is there: what it has sealed would be lost.
+    // An existing file is never overwritten: everything sealed with it would be lost.
     match fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(file) {
         Ok(mut made) => {
             writeln!(made, "{}", token::random_text()?)?;
@@ -62,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_made_once_and_kept_where_nobody_else_reads() {
+    fn creates_the_secret_once_with_private_permissions() {
         let folder = std::env::temp_dir().join(format!("natter-key-file-{}", uuid::Uuid::now_v7()));
         let secret = |settings: &[(&str, &str)]| {
             config(&folder, settings)
@@ -80,7 +82,7 @@ mod tests {
         assert_eq!(secret(&[("NATTER__AUTH__KEY_ENCRYPTION_SECRET", "another one")]).as_deref(), Some("another one"));
         assert_eq!(secret(&[("NATTER__DATABASE__URL", "postgres://localhost/natter")]), None);
         fs::write(folder.join(FILE), "\n").unwrap();
-        assert!(config(&folder, &[]).with_key_file().is_err(), "what it sealed would not open with a new one");
+        assert!(config(&folder, &[]).with_key_file().is_err(), "a lost key file must not be replaced silently");
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! What may stand in a setting, and how it is read from text (the environment) and from TOML.
+//! Value types of settings, and their parsing from text (environment) and TOML.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use url::Url;
 
 use super::destination::Destination;
 
-/// The shape of a setting.
+/// Value type of a setting.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     Text,
@@ -16,39 +16,39 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// `true` or `false`.
     Switch,
-    /// A whole number, both ends included.
+    /// An integer in this inclusive range.
     Number(u64, u64),
-    /// Address and port to listen on; `none` for nowhere.
+    /// Address and port to listen on, or `none`.
     Listen,
-    /// An absolute address with one of these schemes.
+    /// A URL with one of these schemes.
     Url(&'static [&'static str]),
-    /// An absolute address with one of these schemes that may hold a password.
+    /// A URL with one of these schemes that may contain a password.
     SecretUrl(&'static [&'static str]),
     Secret,
-    /// A secret that somebody else has chosen, however short.
+    /// A secret issued by a third party, of any length.
     Credential,
     Secrets,
     Texts,
-    /// Some of these words.
+    /// A list of some of these words.
     Choices(&'static [&'static str]),
-    /// Whole numbers, both ends included.
+    /// A list of integers in this inclusive range.
     Numbers(u64, u64),
-    /// Scheme, host and port of web pages.
+    /// Web origins: scheme, host and port.
     Origins,
-    /// Addresses in CIDR notation; a lone address is a network of one.
+    /// Networks in CIDR notation; a single address is a network of one.
     Networks,
     /// Hosts, addresses and networks.
     Destinations,
 }
 
-/// What a source says, before it is known to make sense.
+/// Unvalidated value from a source.
 #[derive(Clone, Debug)]
 pub(super) enum Raw {
     Text(String),
     Toml(toml::Value),
 }
 
-/// What a setting holds.
+/// Validated value of a setting.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Text(String),
@@ -57,21 +57,21 @@ pub(super) enum Value {
     List(Vec<String>),
 }
 
-/// The end of the sentence "`server.port` must be …".
+/// Description of the accepted values: the end of the sentence "`server.port` must be …".
 #[derive(Debug)]
 pub(super) struct Expected(pub String);
 
-/// What reading gave.
+/// Result of parsing a raw value.
 pub(super) enum Reading {
     Set(Value),
-    /// Nothing is written there.
+    /// The text is empty.
     Empty,
-    /// Somebody has left a template unfilled.
+    /// A template's placeholder was not filled in.
     Placeholder,
 }
 
 impl Kind {
-    /// Its value must not be shown.
+    /// True if the value must not be shown.
     pub(super) fn is_secret(self) -> bool {
         matches!(self, Self::Secret | Self::Credential | Self::Secrets | Self::SecretUrl(_))
     }
@@ -161,7 +161,7 @@ impl Kind {
         }
         Ok(match (kept.is_empty(), unfilled) {
             (true, true) => Reading::Placeholder,
-            // An empty list in a file is meant: it takes back a list that stands below.
+            // An empty list in a file is deliberate: it overrides a non-empty default.
             (true, false) if matches!(raw, Raw::Text(_)) => Reading::Empty,
             _ => Reading::Set(Value::List(kept)),
         })
@@ -209,7 +209,7 @@ impl Kind {
 }
 
 impl Value {
-    /// As it would stand in a file, secrets hidden.
+    /// Renders the value as TOML, with secrets masked.
     pub fn show(&self, kind: Kind) -> String {
         match self {
             Self::Number(number) => number.to_string(),
@@ -228,7 +228,7 @@ impl From<Value> for toml::Value {
     fn from(value: Value) -> Self {
         match value {
             Value::Text(text) => Self::String(text),
-            // The table allows no number that would not fit.
+            // The ranges in the table fit into `i64`.
             Value::Number(number) => Self::Integer(i64::try_from(number).unwrap_or(i64::MAX)),
             Value::Switch(on) => Self::Boolean(on),
             Value::List(items) => Self::Array(items.into_iter().map(Self::String).collect()),
@@ -240,7 +240,7 @@ pub(super) fn parse_network(text: &str) -> Option<IpNet> {
     IpNet::from_str(text).ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-/// Somebody copied a template and has not filled this in.
+/// True for placeholders of copied templates.
 fn is_placeholder(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     let wrapped = |open: &str, close: char| text.starts_with(open) && text.ends_with(close);
@@ -251,7 +251,7 @@ fn is_placeholder(text: &str) -> bool {
         || wrapped("${", '}')
 }
 
-/// The address without what is secret in it: the password, and a query, which may hold another.
+/// Masks the password of a URL, and its query if that contains one.
 fn hide_password(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else { return "***".to_owned() };
     if url.password().is_none() && !url.query_pairs().any(|(name, _)| name.contains("password")) {

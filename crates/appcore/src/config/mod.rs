@@ -1,9 +1,10 @@
-//! The configuration: typed settings from the environment, over a file, over the defaults.
+//! Configuration: typed settings from the environment, which overrides a file, which overrides the
+//! defaults.
 //!
-//! [`setting`] is the table of everything that can be set. The sources ([`source`]) are read into keys and raw values,
-//! [`resolve`] checks each against the table and lays one source over the other, and serde turns the result into the
-//! types of [`settings`]. So a value that can't be, or a key that isn't there, stops the start with one sentence, whatever
-//! source it stood in; and each value still knows where it came from.
+//! [`setting`] is the table of all settings. The sources ([`source`]) are read into keys and raw
+//! values, [`resolve`] checks each against the table and merges the sources, and serde turns the
+//! result into the types of [`settings`]. Invalid values and unknown keys from any source fail the
+//! start with one sentence, and each value keeps its origin.
 
 mod describe;
 mod destination;
@@ -37,34 +38,35 @@ pub use self::settings::{
     SignUp, Titles, UnknownPrice, Uploads, Workspaces,
 };
 
-/// The file that is read when none is named, where it is present.
+/// Configuration file that is read if it exists and no other is named.
 const USUAL_FILE: &str = "config.toml";
 
-/// `serve --role` is written as this variable would be.
+/// Variable that `serve --role` overrides.
 const ROLE_VARIABLE: &str = "NATTER__SERVER__ROLE";
 
-/// The settings, and what is to be said about them.
+/// Configuration together with its diagnostics.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub config: Config,
-    /// Sentences for the log: what was written and does not count.
+    /// Warnings for the log, such as placeholders that were ignored.
     pub notes: Vec<String>,
     resolution: Resolution,
 }
 
 impl Loaded {
-    /// Every setting that has a value, and where it came from. Secrets stay hidden.
+    /// Lists every setting that has a value, and its source, with secrets masked.
     pub fn describe(&self) -> String {
         describe::describe(&self.resolution, &self.notes)
     }
 }
 
-/// Reads the process's environment and the named file, else `./config.toml` where there is one.
+/// Loads the configuration from the process environment and from `file`, or from `./config.toml` if
+/// that exists.
 pub fn load(table: &Table, file: Option<&Path>) -> Result<Loaded, ConfigError> {
     load_for(table, file, None)
 }
 
-/// [`load`] for a role that the command line names.
+/// [`load`] with a role from the command line, which overrides the environment.
 pub fn load_for(table: &Table, file: Option<&Path>, role: Option<&str>) -> Result<Loaded, ConfigError> {
     let usual = Path::new(USUAL_FILE);
     let file = file.or_else(|| usual.exists().then_some(usual));
@@ -73,7 +75,7 @@ pub fn load_for(table: &Table, file: Option<&Path>, role: Option<&str>) -> Resul
     load_with(table, file, environment.chain(role.clone()))
 }
 
-/// Reads a file and a given environment, of the settings that are everybody's.
+/// Loads the settings of the default table from a file and the given environment.
 pub fn load_from(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -81,7 +83,7 @@ pub fn load_from(
     load_with(&Table::default(), file, environment)
 }
 
-/// Reads a file and a given environment, of the settings of a table.
+/// Loads the settings of `table` from a file and the given environment.
 pub fn load_with(
     table: &Table,
     file: Option<&Path>,
@@ -113,7 +115,7 @@ fn build(resolution: &Resolution, notes: &mut Vec<String>) -> Result<Config, Con
         check_providers(providers, resolution, notes)?;
     }
     check_needed(&tree, &resolution.table)?;
-    // The table and the types are kept together by a test; what is left to fail here is a mistake of ours.
+    // A test checks that the table matches the types, so a failure here is a bug.
     let mut config: Config = tree.try_into().map_err(|error: toml::de::Error| {
         ConfigError::new(format!("The configuration can't be understood: {}.", error.message().trim_end_matches('.')))
     })?;
@@ -121,7 +123,7 @@ fn build(resolution: &Resolution, notes: &mut Vec<String>) -> Result<Config, Con
     Ok(config)
 }
 
-/// What is switched on has what it needs.
+/// Checks that enabled sections have their required settings.
 fn check_needed(tree: &toml::Table, table: &Table) -> Result<(), ConfigError> {
     let of = |key: &str| key.split('.').try_fold(tree, |section, part| section.get(part)?.as_table());
     for Setting { pattern, .. } in table.iter().filter(|setting| setting.is_needed) {
@@ -150,8 +152,9 @@ fn insert(tree: &mut toml::Table, path: &[String], value: Value) {
     }
 }
 
-/// A provider needs its kind, a model and, where it is a public service, a key. One that lacks a part because a placeholder
-/// was left there is put aside: the template was not filled in. Otherwise the missing part is named.
+/// Checks that each provider has its kind, a model and, if it is a public service, a key. A
+/// provider that is incomplete because of a placeholder is removed with a warning; otherwise the
+/// missing setting is an error.
 fn check_providers(
     providers: &mut toml::Table,
     resolution: &Resolution,
@@ -174,14 +177,14 @@ fn check_providers(
         if !template {
             return Err(ConfigError::new(format!("The setting {} is missing.", key(part))));
         }
-        notes.push(format!("The AI provider {name} is put aside: {} is not set.", key(part)));
+        notes.push(format!("The AI provider {name} is ignored: {} is not set.", key(part)));
         aside.push(name.clone());
     }
     providers.retain(|name, _| !aside.iter().any(|one| one == name));
     Ok(())
 }
 
-/// The SQLite file of embedded mode.
+/// URL of the SQLite file in embedded mode.
 fn default_database(data_dir: &Path) -> String {
     let file: PathBuf = data_dir.join("natter.db");
     format!("sqlite://{}", file.display())

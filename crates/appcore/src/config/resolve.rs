@@ -1,4 +1,4 @@
-//! From what the sources say to one value per setting, each checked and each with its origin.
+//! Merges the sources into one validated value per setting, with its origin.
 
 use super::error::ConfigError;
 use super::key::Key;
@@ -6,7 +6,7 @@ use super::kind::{Kind, Raw, Reading, Value};
 use super::setting::{Preset, Setting, Table};
 use super::source::{Entry, Origin};
 
-/// A setting that has a value.
+/// Setting that has a value.
 #[derive(Clone, Debug)]
 pub(super) struct Resolved {
     pub key: Key,
@@ -15,14 +15,14 @@ pub(super) struct Resolved {
     pub origin: Origin,
 }
 
-/// A setting in which somebody left a placeholder: it counts as not set.
+/// Setting that holds a placeholder and counts as not set.
 #[derive(Clone, Debug)]
 pub(super) struct Unfilled {
     pub key: Key,
     pub origin: Origin,
 }
 
-/// All settings that have a value: later layers have replaced earlier ones.
+/// All settings that have a value, after later layers have replaced earlier ones.
 #[derive(Clone, Debug)]
 pub(super) struct Resolution {
     pub table: Table,
@@ -31,7 +31,7 @@ pub(super) struct Resolution {
 }
 
 impl Resolution {
-    /// What holds where nobody has set anything.
+    /// Resolution of the defaults alone.
     pub fn of_defaults(table: &Table) -> Result<Self, ConfigError> {
         let mut resolution = Self { table: table.clone(), settings: Vec::new(), unfilled: Vec::new() };
         for setting in table.iter() {
@@ -52,7 +52,7 @@ impl Resolution {
         Ok(resolution)
     }
 
-    /// Puts a layer over what is there.
+    /// Applies a layer on top of the existing ones.
     pub fn overlay(&mut self, entries: Vec<Entry>) -> Result<(), ConfigError> {
         let mut seen: Vec<Key> = Vec::new();
         for entry in entries {
@@ -107,7 +107,8 @@ impl Resolution {
     }
 }
 
-/// `x.key_file` names a file that holds the secret `x.key`. Anything else that the table doesn't know is an error.
+/// Reads the file of a `_file` setting: `x.key_file` names a file that holds the secret `x.key`.
+/// Other unknown keys are errors.
 fn open_file(table: &Table, entry: Entry) -> Result<(Entry, &'static Setting), ConfigError> {
     let secret = entry.key.without_file().and_then(|key| Some((table.find(&key)?, key)));
     let Some((setting, key)) = secret.filter(|(setting, _)| setting.kind.is_secret()) else {

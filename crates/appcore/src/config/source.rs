@@ -1,4 +1,4 @@
-//! Where settings come from: the environment, over a file, over the defaults.
+//! Sources of settings: the environment and the configuration file.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -8,7 +8,7 @@ use super::error::ConfigError;
 use super::key::{Key, PREFIX};
 use super::kind::Raw;
 
-/// What a value is attributed to.
+/// Source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Default,
@@ -26,14 +26,14 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Something that a source says.
+/// Setting as read from a source.
 pub(super) struct Entry {
     pub key: Key,
     pub raw: Raw,
     pub origin: Origin,
 }
 
-/// The variables that are ours, in the order of their names, so that the same environment always means the same.
+/// Reads our variables from the environment, sorted by name so that the result is deterministic.
 pub(super) fn read_environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Vec<Entry>, ConfigError> {
@@ -50,7 +50,7 @@ pub(super) fn read_environment(
     Ok(ours)
 }
 
-/// The settings of a TOML file, in its order.
+/// Reads the settings of a TOML file, in the order of the file.
 pub(super) fn read_file(path: &Path) -> Result<Vec<Entry>, ConfigError> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)

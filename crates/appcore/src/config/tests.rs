@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// A file that goes away with the test.
+/// Temporary file, deleted on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -39,18 +39,18 @@ fn load_text(text: &str) -> Result<Loaded, ConfigError> {
     load_from(Some(&Scratch::holding(text).0), environment(&[]))
 }
 
-/// One sentence that holds all of these.
+/// Asserts that the error is one sentence that contains all parts.
 #[track_caller]
 fn assert_refused(result: Result<Loaded, ConfigError>, parts: &[&str]) {
     let sentence = result.expect_err("it was accepted").to_string();
     for part in parts {
-        assert!(sentence.contains(part), "{sentence:?} doesn't say {part:?}");
+        assert!(sentence.contains(part), "{sentence:?} doesn't contain {part:?}");
     }
     assert!(sentence.ends_with('.') && !sentence.contains('\n'), "{sentence:?} isn't one sentence");
 }
 
 #[test]
-fn without_anything_the_defaults_hold() {
+fn defaults_apply_without_any_source() {
     let config = load_environment(&[]).unwrap().config;
     assert_eq!((config.server.host.as_str(), config.server.port), ("127.0.0.1", 8080));
     assert_eq!(config.server.data_dir, Path::new("./data"));
@@ -70,7 +70,7 @@ fn without_anything_the_defaults_hold() {
 }
 
 #[test]
-fn postgresql_makes_it_a_cluster() {
+fn postgresql_disables_embedded_mode() {
     let loaded = load_environment(&[("NATTER__DATABASE__URL", "postgres://natter@db/natter")]).unwrap();
     assert!(!loaded.config.is_embedded() && !loaded.config.migrate_on_start());
     assert_eq!(loaded.config.shared_workspace(), None);
@@ -86,7 +86,7 @@ fn postgresql_makes_it_a_cluster() {
 }
 
 #[test]
-fn environment_goes_over_file_and_file_over_defaults() {
+fn environment_overrides_file_and_file_overrides_defaults() {
     let file = Scratch::holding("[server]\nport = 9000\nhost = \"::1\"\n");
     let loaded = load_from(Some(&file.0), environment(&[("NATTER__SERVER__PORT", "9001")])).unwrap();
     assert_eq!((loaded.config.server.port, loaded.config.server.host.as_str()), (9001, "::1"));
@@ -98,7 +98,7 @@ fn environment_goes_over_file_and_file_over_defaults() {
 }
 
 #[test]
-fn unknown_keys_are_named() {
+fn unknown_keys_are_errors() {
     assert_refused(load_environment(&[("NATTER__SERVER__PROT", "1")]), &["server.prot", "NATTER__SERVER__PROT"]);
     assert_refused(load_text("[server]\nprot = 1"), &["server.prot"]);
     assert_refused(load_text("server = 1"), &["server"]);
@@ -108,7 +108,7 @@ fn unknown_keys_are_named() {
 }
 
 #[test]
-fn impossible_values_are_named() {
+fn invalid_values_are_errors() {
     for (name, value, key) in [
         ("NATTER__SERVER__PORT", "abc", "server.port"),
         ("NATTER__SERVER__PORT", "65536", "server.port"),
@@ -153,13 +153,13 @@ fn impossible_values_are_named() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_or_understood_is_named() {
+fn unreadable_and_malformed_files_are_errors() {
     assert_refused(load_from(Some(Path::new("/nowhere/natter.toml")), environment(&[])), &["/nowhere/natter.toml"]);
     assert_refused(load_text("[server]\nport = \n"), &["line 2"]);
 }
 
 #[test]
-fn refusals_do_not_show_secrets() {
+fn errors_do_not_show_secrets() {
     let sentence = load_environment(&[("NATTER__DATABASE__URL", "mysql://root:hunter22@db")]).unwrap_err().to_string();
     assert!(!sentence.contains("hunter22"), "{sentence}");
 }
@@ -168,7 +168,7 @@ fn refusals_do_not_show_secrets() {
 fn placeholders_count_as_not_set() {
     for placeholder in ["changeme", "CHANGE_ME", "your-secret-here", "<secret>", "${AUTH_SECRET}", "  "] {
         let loaded = load_environment(&[("NATTER__AUTH__KEY_ENCRYPTION_SECRET", placeholder)]).unwrap();
-        assert!(loaded.config.auth.key_encryption_secret.is_none(), "{placeholder:?} was taken");
+        assert!(loaded.config.auth.key_encryption_secret.is_none(), "{placeholder:?} was accepted");
     }
     let file = Scratch::holding("[server]\nport = 9000");
     let loaded = load_from(Some(&file.0), environment(&[("NATTER__SERVER__PORT", "${PORT}")])).unwrap();
@@ -189,7 +189,7 @@ fn lists_are_separated_by_commas_in_the_environment() {
 }
 
 #[test]
-fn providers_are_named_in_capitals_in_the_environment() {
+fn environment_variables_configure_providers() {
     let loaded = load_environment(&[
         ("NATTER__AI__PROVIDERS__FAKE__KIND", "openai"),
         ("NATTER__AI__PROVIDERS__FAKE__BASE_URL", "http://127.0.0.1:9/v1/"),
@@ -219,7 +219,7 @@ fn providers_keep_the_order_of_the_file() {
 }
 
 #[test]
-fn a_provider_that_lacks_a_part_is_refused_and_an_unfilled_one_is_put_aside() {
+fn incomplete_providers_are_errors_and_placeholder_providers_are_skipped() {
     let kind = ("NATTER__AI__PROVIDERS__MINE__KIND", "gemini");
     let models = ("NATTER__AI__PROVIDERS__MINE__MODELS", "m");
     assert_refused(load_environment(&[models]), &["ai.providers.mine.kind"]);
@@ -232,7 +232,7 @@ fn a_provider_that_lacks_a_part_is_refused_and_an_unfilled_one_is_put_aside() {
 }
 
 #[test]
-fn secrets_may_come_from_a_file() {
+fn secrets_can_be_read_from_files() {
     let secret = Scratch::holding("from a file 123\n");
     let loaded = load_environment(&[("NATTER__AUTH__KEY_ENCRYPTION_SECRET_FILE", secret.name())]).unwrap();
     assert_eq!(loaded.config.auth.key_encryption_secret.unwrap().expose(), "from a file 123");
@@ -267,8 +267,8 @@ fn the_description_hides_secrets() {
 }
 
 #[test]
-fn every_default_fits_its_type_and_every_setting_is_known_to_the_types() {
-    // serde refuses a key of the table that no type has, so each is given once.
+fn defaults_fit_their_types_and_every_setting_has_a_field() {
+    // serde refuses keys without a field, so each key is set once.
     for setting in Table::default().iter() {
         let setting::Preset::Unset(example) = setting.default else { continue };
         if setting.pattern.contains('*') || setting.kind.is_secret() {
@@ -294,10 +294,10 @@ fn every_default_fits_its_type_and_every_setting_is_known_to_the_types() {
 }
 
 #[test]
-fn the_reference_file_holds_every_setting_with_its_default() {
+fn reference_file_has_every_setting_with_its_default() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config.toml");
     let file = std::fs::read_to_string(&path).unwrap();
-    // Parts that declare settings of their own stand behind these.
+    // Components with settings of their own append theirs to these.
     let ours = reference(&Table::default());
     assert!(
         file.starts_with(&ours),
@@ -312,7 +312,7 @@ fn the_reference_file_holds_every_setting_with_its_default() {
 }
 
 #[test]
-fn no_text_makes_it_panic() {
+fn never_panics_on_arbitrary_text() {
     use proptest::prelude::*;
     let table = Table::default();
     proptest!(|(text in "(?s).{0,200}", pick in 0..table.iter().count())| {

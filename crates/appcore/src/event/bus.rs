@@ -1,4 +1,4 @@
-//! The event bus: a trait for passing events within a process and between instances.
+//! Event bus: a trait for delivering events within a process and between instances.
 
 use std::sync::Arc;
 
@@ -7,7 +7,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Envelope, Gathered, Signal};
 
-/// A message on the bus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BusMessage {
     Envelope(Arc<Envelope>),
@@ -15,31 +14,33 @@ pub enum BusMessage {
     Gathered(Arc<Gathered>),
 }
 
-/// Why a message didn't reach the other instances.
+/// Reason for which a message didn't reach the other instances.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BusError {
-    #[error("the bus is away: {0}")]
+    #[error("the bus is unavailable: {0}")]
     Away(String),
     #[error("the bus has stopped")]
     Stopped,
 }
 
-/// Resolves when the published messages have left this instance, or failed to.
+/// Resolves when the published messages have left this instance, or could not be sent.
 pub type Left = oneshot::Receiver<Result<(), BusError>>;
 
-/// Receives everything, of this instance and of the others, in the order of arrival.
+/// Receives all messages, of this instance and of the others, in the order of arrival.
 pub type Listener = mpsc::UnboundedReceiver<BusMessage>;
 
-/// Carries envelopes and signals to all listeners on all instances.
+/// Delivers envelopes and signals to all listeners on all instances.
 pub trait EventBus: Send + Sync + 'static {
-    /// Delivers the messages within this process at once, and sends them to the other instances. Never blocks.
+    /// Delivers the messages to the listeners of this process immediately, and sends them to the
+    /// other instances. Never blocks.
     fn publish(&self, messages: Vec<BusMessage>) -> Left;
 
-    /// Whether the other instances can be reached. While they can't, caches of their state must be checked against the database.
+    /// True if the other instances can be reached. While they can't, caches of their state must be
+    /// checked against the database.
     fn is_connected(&self) -> bool {
         true
     }
 
-    /// Subscribes to everything that arrives from now on, until the listener is dropped.
+    /// Subscribes to all messages from now on, until the listener is dropped.
     fn listen(&self) -> Listener;
 }

@@ -1,4 +1,4 @@
-//! Durable events: those of a conversation's log.
+//! Durable events, which are stored in a conversation's log.
 
 use serde::Serialize;
 use strum::IntoStaticStr;
@@ -12,11 +12,12 @@ use crate::{
     },
 };
 
-/// Payload of a durable event. On the wire its fields follow `conversation_id` and `seq`. The name for strum is the event's `type`.
+/// Payload of a durable event. On the wire its fields follow `conversation_id` and `seq`. The strum
+/// name is the event's `type`.
 #[derive(Clone, Debug, Serialize, ToSchema, IntoStaticStr)]
 #[serde(untagged)]
 pub enum DurableBody {
-    /// A message was sent, or an assistant began to answer (`status` `streaming`).
+    /// A message was sent, or an assistant started to answer (`status` `streaming`).
     #[schema(title = "message.created")]
     #[strum(serialize = "message.created")]
     MessageCreated { message: Box<Message> },
@@ -25,7 +26,8 @@ pub enum DurableBody {
     #[strum(serialize = "message.updated")]
     MessageUpdated {
         message: Box<Message>,
-        /// Another version of it is shown, and so are other messages after it.
+        /// True if another version of the message is selected, which also changes the messages
+        /// after it.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         branch_changed: bool,
     },
@@ -33,18 +35,18 @@ pub enum DurableBody {
     #[strum(serialize = "message.deleted")]
     MessageDeleted {
         message_id: MessageId,
-        /// Of a reply: the message that the thread belongs to.
+        /// Root message of the thread, if the message was a reply.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         thread_id: Option<MessageId>,
-        /// And how the thread stands without it.
+        /// Summary of the thread without the reply.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         thread: Option<ThreadSummary>,
     },
-    /// An assistant's answer has ended.
+    /// An assistant's answer is complete.
     #[schema(title = "message.completed")]
     #[strum(serialize = "message.completed")]
     MessageCompleted { message: Box<Message> },
-    /// An assistant's answer has failed; `reason` is for the reader.
+    /// An assistant's answer failed; `reason` is shown to users.
     #[schema(title = "message.failed")]
     #[strum(serialize = "message.failed")]
     MessageFailed { message: Box<Message>, reason: String },
@@ -57,29 +59,30 @@ pub enum DurableBody {
     #[schema(title = "message.pinned")]
     #[strum(serialize = "message.pinned")]
     MessagePinned { message_id: MessageId, user_id: UserId, pinned_at: Timestamp },
-    /// What links in a message lead to is known now, or was taken away.
+    /// Previews of the links in a message were loaded or removed.
     #[schema(title = "message.previews")]
     #[strum(serialize = "message.previews")]
     MessagePreviews { message_id: MessageId, previews: Vec<Preview> },
     #[schema(title = "message.unpinned")]
     #[strum(serialize = "message.unpinned")]
     MessageUnpinned { message_id: MessageId, user_id: UserId },
-    /// Somebody has voted, or has taken their vote back, or the poll was closed. `results` are those of `message.poll` from now on.
+    /// A vote was cast or withdrawn, or the poll was closed. `results` replaces those of
+    /// `message.poll`.
     #[schema(title = "poll.updated")]
     #[strum(serialize = "poll.updated")]
     PollUpdated { message_id: MessageId, results: PollResults },
     #[schema(title = "member.added")]
     #[strum(serialize = "member.added")]
     MemberAdded { member: Member },
-    /// Somebody left or was removed.
+    /// A member left or was removed.
     #[schema(title = "member.removed")]
     #[strum(serialize = "member.removed")]
     MemberRemoved { user_id: UserId },
-    /// Somebody's role or name is another.
+    /// A member's role or name changed.
     #[schema(title = "member.updated")]
     #[strum(serialize = "member.updated")]
     MemberUpdated { member: Member },
-    /// The kind, the title, the topic, the assistants, the model, or who may do what in it are others.
+    /// The kind, title, topic, assistants, model or permissions of the conversation changed.
     #[schema(title = "conversation.updated")]
     #[strum(serialize = "conversation.updated")]
     ConversationUpdated {
@@ -93,7 +96,8 @@ pub enum DurableBody {
         history: HistoryScope,
         slow_mode_seconds: i64,
         assistants: Vec<AssistantMember>,
-        /// The model that was chosen for a chat with an assistant; left out: the assistant's own.
+        /// Model selected for a chat with an assistant; absent if the assistant's own model is
+        /// used.
         #[serde(skip_serializing_if = "Option::is_none")]
         model: Option<String>,
     },

@@ -1,4 +1,5 @@
-//! An event as it is delivered: to whom, and what it changes about who follows what.
+//! Envelopes: events as they are delivered, with their recipients and their changes of
+//! subscriptions.
 
 use std::sync::Arc;
 
@@ -8,77 +9,80 @@ use serde::{Deserialize, Serialize};
 use super::{DurableBody, Event, Position};
 use crate::{BroadcastId, ConversationId, EventId, Timestamp, UserId, WorkspaceId, view::Audience};
 
-/// The most people or conversations that one message on the bus names.
+/// Maximum number of users or conversations that one bus message names.
 pub const MAX_NAMED: usize = 500;
 
-/// Whose connections get an envelope.
+/// Recipients of an envelope.
 ///
-/// A connection *follows* the conversations of its user: it gets their durable events. It *views* those that its client says it shows. In
-/// conversations of up to `realtime.small_conversation` members everybody who follows counts as a viewer.
+/// A connection *follows* the conversations of its user: it gets their durable events. It *views*
+/// the conversations that its client shows. In conversations of up to `realtime.small_conversation`
+/// members every follower counts as a viewer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Topic {
-    /// Everyone who follows the conversation.
+    /// All followers of the conversation.
     Conversation(ConversationId),
-    /// Everyone who views the conversation.
+    /// All viewers of the conversation.
     Viewers(ConversationId),
-    /// Everyone who follows one of these, each once. At most [`MAX_NAMED`].
+    /// All followers of at least one of these conversations. At most [`MAX_NAMED`].
     Conversations(Vec<ConversationId>),
-    /// Everyone who follows one of these, and everyone who watches this person's presence, each once. Of conversations at most [`MAX_NAMED`].
+    /// All followers of at least one of these conversations, and all who watch this user's
+    /// presence. At most [`MAX_NAMED`] conversations.
     Acquainted { user_id: UserId, conversation_ids: Vec<ConversationId> },
     /// All connections of the workspace's members.
     Workspace(WorkspaceId),
-    /// All connections of this person.
+    /// All connections of this user.
     User(UserId),
-    /// All connections of these people. At most [`MAX_NAMED`].
+    /// All connections of these users. At most [`MAX_NAMED`].
     Users(Vec<UserId>),
     /// All connections.
     Everyone,
-    /// All connections of those whom an announcement concerns. Each instance finds them among its own.
+    /// All connections of an announcement's audience. Each instance selects them among its own.
     Concerned {
         broadcast_id: BroadcastId,
         audience: Audience,
-        /// Whether it is written down whom it got to.
+        /// True if deliveries are recorded.
         is_counted: bool,
     },
 }
 
-/// How an envelope changes who follows what. What lets somebody in takes effect before the envelope is delivered, what puts them out after it.
+/// Changes an envelope makes to subscriptions. Additions take effect before the envelope is
+/// delivered, removals after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     None,
-    /// These people follow the envelope's conversation from its position on.
+    /// These users follow the envelope's conversation from its position on.
     Follow(Vec<UserId>),
-    /// These people no longer follow the envelope's conversation.
+    /// These users no longer follow the envelope's conversation.
     Unfollow(Vec<UserId>),
-    /// Nobody follows the conversation any more.
+    /// No user follows the conversation any more.
     UnfollowAll,
-    /// Somebody is a member of a conversation whose memberships take no number, and what they are in it may have changed. `last_seq` is
-    /// how far it had come.
+    /// The user is a member of a conversation whose memberships are not numbered, or their role in
+    /// it changed. `last_seq` is the last event number of the conversation.
     Join {
         conversation_id: ConversationId,
         user_id: UserId,
         last_seq: i64,
     },
-    /// Somebody is no longer in such a conversation.
+    /// The user is no longer a member of such a conversation.
     Leave {
         conversation_id: ConversationId,
         user_id: UserId,
     },
-    /// This person is now in the workspace.
+    /// The user is a member of the workspace.
     EnterWorkspace {
         user_id: UserId,
         workspace_id: WorkspaceId,
     },
-    /// This person is no longer in the workspace.
+    /// The user is no longer a member of the workspace.
     LeaveWorkspace {
         user_id: UserId,
         workspace_id: WorkspaceId,
     },
-    /// The workspace is no longer there.
+    /// The workspace was deleted.
     EndWorkspace(WorkspaceId),
 }
 
-/// An event, sealed for delivery.
+/// Event that is serialised for delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
     pub id: EventId,
@@ -93,7 +97,7 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Seals `event` for `topic`.
+    /// Serialises `event` for `topic`.
     pub fn seal(event: &Event, topic: Topic, timestamp: Timestamp) -> Result<Self, serde_json::Error> {
         let effect = match event {
             Event::Durable { body, .. } => match body {
@@ -123,13 +127,13 @@ impl Envelope {
         })
     }
 
-    /// This envelope with another effect.
     #[must_use]
     pub fn with_effect(self, effect: Effect) -> Self {
         Self { effect, ..self }
     }
 
-    /// A conversation's creation, for all its members: in as many envelopes as it takes to name them.
+    /// Envelopes of a conversation's creation for all its members, with at most [`MAX_NAMED`]
+    /// members each.
     pub fn created(self, members: &[UserId]) -> impl Iterator<Item = Self> {
         members.chunks(MAX_NAMED).map(move |users| Self {
             topic: Topic::Users(users.to_vec()),
@@ -139,5 +143,5 @@ impl Envelope {
     }
 }
 
-/// Shared, because every shard and every wire form looks at the same one.
+/// Shared envelope: every shard and every wire format uses the same one.
 pub type SharedEnvelope = Arc<Envelope>;

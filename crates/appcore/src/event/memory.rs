@@ -1,4 +1,4 @@
-//! The bus within one process: all there is in embedded mode, and the local half of the Redis bus.
+//! In-process bus: the whole bus in embedded mode, and the local half of the Redis bus.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,7 +17,7 @@ impl MemoryBus {
         Self::default()
     }
 
-    /// Hands `messages` to all listeners of this process.
+    /// Sends `messages` to all listeners of this process.
     pub fn deliver(&self, messages: &[BusMessage]) {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         listeners.retain(|listener| messages.iter().all(|message| listener.send(message.clone()).is_ok()));
@@ -44,7 +44,7 @@ mod tests {
     use super::{super::Signal, *};
 
     #[test]
-    fn every_listener_gets_everything_in_order_and_a_dropped_one_is_forgotten() {
+    fn delivers_in_order_to_all_listeners_and_drops_closed_ones() {
         let bus = MemoryBus::new();
         let (mut first, second) = (bus.listen(), bus.listen());
         drop(second);

@@ -1,8 +1,8 @@
-//! Events, and the envelopes that they are delivered in.
+//! Events, and the envelopes that deliver them.
 //!
-//! An [`Event`] is what clients see. Once it is sealed into [`Envelope`] its payload is text that nobody serialises again:
-//! the log stores it, the bus carries it, and every connection gets the same bytes. [`Signal`]s are exchanged between
-//! instances and never reach a client.
+//! An [`Event`] is visible to clients. Once it is sealed into an [`Envelope`], its payload is
+//! serialised: the log stores it, the bus carries it, and every connection gets the same bytes.
+//! [`Signal`]s are exchanged between instances and never reach a client.
 
 mod bus;
 mod durable;
@@ -35,18 +35,19 @@ use crate::{
     },
 };
 
-/// Everything that clients are told, with its payload. `kind()` is its `type` on the wire, and the title of its schema.
+/// Event with its payload, as sent to clients. `kind()` is its `type` on the wire, and the title of
+/// its schema.
 #[derive(Clone, Debug, Serialize, ToSchema, IntoStaticStr)]
 #[serde(untagged)]
 pub enum Event {
-    /// An event of the conversation's log, with its number there.
+    /// An event of the conversation's log, with its number in the log.
     Durable {
         conversation_id: ConversationId,
         seq: i64,
         #[serde(flatten)]
         body: DurableBody,
     },
-    /// What one has chosen in a poll oneself, for one's own connections.
+    /// The user's own choices in a poll, sent to the user's connections.
     #[schema(title = "poll.own")]
     #[strum(serialize = "poll.own")]
     PollOwn {
@@ -55,62 +56,65 @@ pub enum Event {
         #[schema(max_items = 10)]
         choices: Vec<u8>,
     },
-    /// There are other replies than there were, for those who view the conversation. The last one counts.
+    /// The replies in a thread changed, sent to viewers of the conversation. Replaces earlier
+    /// events of the thread.
     #[schema(title = "thread.updated")]
     #[strum(serialize = "thread.updated")]
     ThreadUpdated {
         conversation_id: ConversationId,
-        /// The message that the thread belongs to.
+        /// Root message of the thread.
         message_id: MessageId,
         #[schema(required)]
         thread: Option<ThreadSummary>,
     },
-    /// How far one has read a thread, and whether one follows it, for one's own connections.
+    /// The user's own read position in a thread and whether they follow it, sent to the user's
+    /// connections.
     #[schema(title = "thread.own")]
     #[strum(serialize = "thread.own")]
     ThreadOwn { conversation_id: ConversationId, message_id: MessageId, following: bool, read_no: i64, unread: i64 },
-    /// One has saved a message, or does so no longer, for one's own connections.
+    /// The user saved a message or removed it from the saved ones, sent to the user's connections.
     #[schema(title = "saved.updated")]
     #[strum(serialize = "saved.updated")]
     SavedUpdated { conversation_id: ConversationId, message_id: MessageId, saved: bool },
-    /// One has written a draft, here or on another device, for one's own connections. The newest one counts.
+    /// The user changed a draft on any device, sent to the user's connections. The newest
+    /// `updated_at` wins.
     #[schema(title = "draft.updated")]
     #[strum(serialize = "draft.updated")]
     DraftUpdated {
         conversation_id: ConversationId,
         #[schema(required)]
         thread_id: Option<MessageId>,
-        /// Empty: there is none any more.
+        /// Empty if the draft was deleted.
         content: String,
         #[schema(required)]
         reply_to: Option<MessageId>,
         updated_at: Timestamp,
     },
-    /// A message that is sent later is another, or no longer waits, for one's own connections.
+    /// A scheduled message was changed, sent or deleted, sent to the user's connections.
     #[schema(title = "scheduled.updated")]
     #[strum(serialize = "scheduled.updated")]
     ScheduledUpdated {
         conversation_id: ConversationId,
         id: ScheduledId,
-        /// Null: it was sent or deleted.
+        /// Null if the message was sent or deleted.
         #[schema(required)]
         scheduled: Option<Box<Scheduled>>,
     },
-    /// Somebody joined a conversation whose memberships take no number.
+    /// A user joined a conversation whose memberships are not numbered.
     #[schema(title = "member.added")]
     #[strum(serialize = "member.added")]
     Joined {
         conversation_id: ConversationId,
         member: Member,
-        /// How far the conversation had come.
+        /// Last event number of the conversation.
         #[serde(skip)]
         last_seq: i64,
     },
-    /// Somebody is no longer in such a conversation.
+    /// A user left a conversation whose memberships are not numbered, or was removed.
     #[schema(title = "member.removed")]
     #[strum(serialize = "member.removed")]
     Left { conversation_id: ConversationId, user_id: UserId },
-    /// A member of such a conversation has another role.
+    /// The role of a member changed in a conversation whose memberships are not numbered.
     #[schema(title = "member.updated")]
     #[strum(serialize = "member.updated")]
     RoleChanged {
@@ -119,85 +123,91 @@ pub enum Event {
         #[serde(skip)]
         last_seq: i64,
     },
-    /// What somebody has chosen for a conversation, for their own connections.
+    /// The user's own settings of a conversation, sent to the user's connections.
     #[schema(title = "conversation.own")]
     #[strum(serialize = "conversation.own")]
     OwnChanged { conversation_id: ConversationId, own: OwnSettings },
-    /// Something was marked as unread, for one's own connections: this is where one's own position is now, further back than it was.
+    /// The user marked messages as unread, sent to the user's connections. `read_seq` is the new,
+    /// earlier read position.
     #[schema(title = "conversation.unread")]
     #[strum(serialize = "conversation.unread")]
     MarkedUnread {
         conversation_id: ConversationId,
         read_seq: i64,
-        /// Messages behind it.
+        /// Messages after `read_seq`.
         unread: i64,
-        /// Those of them that mention one.
+        /// Messages after `read_seq` that mention the user.
         unread_mentions: i64,
     },
-    /// The folders of one's own sidebar, as they are after a change of them. What was in one that is gone is in none.
+    /// The folders of the user's sidebar after a change. Conversations of a deleted folder are in
+    /// none.
     #[schema(title = "sections.changed")]
     #[strum(serialize = "sections.changed")]
     SectionsChanged { sections: Vec<Section> },
-    /// A conversation that one is in was made; it is the first of its events.
+    /// A conversation of the user was created; the first event of the conversation.
     #[schema(title = "conversation.created")]
     #[strum(serialize = "conversation.created")]
     ConversationCreated { conversation_id: ConversationId },
-    /// How far somebody has got and read. The last one counts.
+    /// Delivery and read position of a member. Replaces earlier ones.
     #[schema(title = "receipt")]
     #[strum(serialize = "receipt")]
     Receipt { conversation_id: ConversationId, user_id: UserId, delivered_seq: i64, read_seq: i64 },
-    /// How far members of a larger conversation have read, gathered.
+    /// Read positions of members of a larger conversation, coalesced.
     #[schema(title = "receipts")]
     #[strum(serialize = "receipts")]
     Receipts { conversation_id: ConversationId, items: Vec<ReadPosition> },
-    /// How many members there are.
+    /// Number of members of a larger conversation.
     #[schema(title = "conversation.count")]
     #[strum(serialize = "conversation.count")]
     ConversationCount { conversation_id: ConversationId, member_count: u32 },
-    /// The next piece of an answer that is being written; `offset` counts UTF-16 code units before it.
+    /// The next chunk of an answer that is being written; `offset` is the number of UTF-16 code
+    /// units before it.
     #[schema(title = "message.delta")]
     #[strum(serialize = "message.delta")]
     MessageDelta { conversation_id: ConversationId, message_id: MessageId, offset: u64, text: String },
-    /// The next piece of what a model thinks before it answers; `offset` counts UTF-16 code units before it.
+    /// The next chunk of a model's reasoning; `offset` is the number of UTF-16 code units before
+    /// it.
     #[schema(title = "message.thought")]
     #[strum(serialize = "message.thought")]
     MessageThought { conversation_id: ConversationId, message_id: MessageId, offset: u64, text: String },
-    /// A call of a tool for an answer that is being written, as it stands now.
+    /// Current state of a tool call in an answer that is being written.
     #[schema(title = "message.tool_call")]
     #[strum(serialize = "message.tool_call")]
     MessageToolCall { conversation_id: ConversationId, message_id: MessageId, call: Box<ToolCall> },
-    /// Another model's answer beside the answer `answer_id`, as it is now: when it begins, when another instance takes it over, when it has ended,
-    /// and when it has become a version of that answer. What comes in between are `message.delta`s of its own id.
+    /// Current state of another model's answer beside the answer `answer_id`: sent when it starts,
+    /// when another instance takes it over, when it is complete, and when it becomes a version of
+    /// that answer. In between, `message.delta` events have its own id.
     #[schema(title = "message.compared")]
     #[strum(serialize = "message.compared")]
     MessageCompared {
         conversation_id: ConversationId,
         answer_id: MessageId,
         message: Box<Message>,
-        /// The version that it has become.
+        /// Number of the version that it has become.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         version: Option<i64>,
     },
-    /// Somebody begins or ends to type. It is over after 6 s unless it is repeated.
+    /// A user started or stopped typing. Expires after 6 s unless it is repeated.
     #[schema(title = "typing")]
     #[strum(serialize = "typing")]
     Typing { conversation_id: ConversationId, user_id: UserId, active: bool },
     #[strum(serialize = "presence")]
     Presence(#[schema(inline)] Presence),
-    /// People whose presence was asked for, gathered.
+    /// Presence of watched users, coalesced.
     #[schema(title = "presences")]
     #[strum(serialize = "presences")]
     Presences { items: Vec<Presence> },
-    /// A workspace of theirs is another than it was: they are in it or no longer are, their role, its name, its end.
+    /// A workspace of the user changed: membership, role, name, or deletion.
     #[schema(title = "workspace.changed")]
     #[strum(serialize = "workspace.changed")]
     WorkspaceChanged { workspace_id: WorkspaceId },
-    /// Assistants of a workspace are others than they were: made, changed, deleted.
+    /// Assistants of a workspace were created, changed or deleted.
     #[schema(title = "assistants.changed")]
     #[strum(serialize = "assistants.changed")]
     AssistantsChanged { workspace_id: WorkspaceId },
-    /// The files that an assistant knows, those of one's own section, or those of a workspace (with neither id) are others than they were, or went on being read. For those who see it; at
-    /// most one a second for a file that is being read.
+    /// The knowledge files of an assistant, of a folder of the user or (with neither id) of a
+    /// workspace changed, or their processing progressed. Sent to users who may see them; at most
+    /// once a second for a file that is being processed.
     #[schema(title = "knowledge.changed")]
     #[strum(serialize = "knowledge.changed")]
     KnowledgeChanged {
@@ -207,7 +217,8 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         section_id: Option<SectionId>,
     },
-    /// What one may use is another, for one's own connections; also when a payment of one's own went on. At most one a second.
+    /// The plan, credits or quotas of the user changed, or one of their payments progressed, sent
+    /// to the user's connections. At most once a second.
     #[schema(title = "quota.updated")]
     #[strum(serialize = "quota.updated")]
     QuotaUpdated {
@@ -219,29 +230,31 @@ pub enum Event {
         #[schema(required)]
         trial_ends_at: Option<Timestamp>,
     },
-    /// The credits of somebody's own account have become few, or of a workspace's that one pays for: once for each fall.
+    /// The credits of the user's account, or of a workspace that the user pays for, fell below the
+    /// threshold. Sent once per fall.
     #[schema(title = "credits.low")]
     #[strum(serialize = "credits.low")]
     CreditsLow {
         #[schema(required)]
         workspace_id: Option<WorkspaceId>,
         balance: MicroCredits,
-        /// It fell below this.
+        /// The threshold that the balance fell below.
         threshold: MicroCredits,
     },
-    /// A moderator has told one something about a message of one's own, for one's own connections; told again when one has read it.
+    /// A moderator's warning about a message of the user, sent to the user's connections; sent
+    /// again when it is acknowledged.
     #[schema(title = "warning")]
     #[strum(serialize = "warning")]
     Warned { warning: Box<Warning> },
-    /// Prompts of a workspace are others than they were: written, changed, deleted.
+    /// Prompts of a workspace were created, changed or deleted.
     #[schema(title = "prompts.changed")]
     #[strum(serialize = "prompts.changed")]
     PromptsChanged { workspace_id: WorkspaceId },
-    /// A workspace has other emoji of its own than before.
+    /// The custom emoji of a workspace changed.
     #[schema(title = "emoji.changed")]
     #[strum(serialize = "emoji.changed")]
     EmojiChanged { workspace_id: WorkspaceId },
-    /// A task was added to the board of a conversation, for those who view it.
+    /// A task was added to the board of a conversation, sent to its viewers.
     #[schema(title = "task.created")]
     #[strum(serialize = "task.created")]
     TaskCreated { conversation_id: ConversationId, board_version: i64, task: Box<Task> },
@@ -255,29 +268,32 @@ pub enum Event {
     #[schema(title = "column.created")]
     #[strum(serialize = "column.created")]
     ColumnCreated { conversation_id: ConversationId, board_version: i64, column: BoardColumn },
-    /// A column has another name or another place.
+    /// A column was renamed or moved.
     #[schema(title = "column.updated")]
     #[strum(serialize = "column.updated")]
     ColumnUpdated { conversation_id: ConversationId, board_version: i64, column: BoardColumn },
     #[schema(title = "column.deleted")]
     #[strum(serialize = "column.deleted")]
     ColumnDeleted { conversation_id: ConversationId, board_version: i64, column_id: BoardColumnId },
-    /// One has written or deleted a note, for one's own connections. What it says now tells `GET /r1/notes?since=`.
+    /// The user changed or deleted a note, sent to the user's connections. `GET /r1/notes?since=`
+    /// returns its content.
     #[schema(title = "note.changed")]
     #[strum(serialize = "note.changed")]
     NoteChanged { note_id: NoteId, version: i64, updated_at: Timestamp },
-    /// How far the export of a conversation is, for whoever has asked for it: told when it begins, then once a second at most.
+    /// Progress of the export of a conversation, sent to the user who requested it: at the start,
+    /// then at most once a second.
     #[schema(title = "export.progress")]
     #[strum(serialize = "export.progress")]
     ExportProgress {
         conversation_id: ConversationId,
         upload_id: UploadId,
-        /// So many messages are written.
+        /// Messages written so far.
         messages: u64,
-        /// So many there were when it began.
+        /// Messages in the conversation when the export started.
         of: u64,
     },
-    /// The export of a conversation has ended, for whoever has asked for it. Null: it could not be written.
+    /// The export of a conversation ended, sent to the user who requested it. `upload` is null if
+    /// it failed.
     #[schema(title = "export.ended")]
     #[strum(serialize = "export.ended")]
     ExportEnded {
@@ -286,47 +302,50 @@ pub enum Event {
         #[schema(required)]
         upload: Option<Box<Upload>>,
     },
-    /// Something has changed about tasks that are, or were, one's own: for one's own connections, whatever they view.
+    /// Tasks that are or were assigned to the user changed, sent to the user's connections
+    /// regardless of what they view.
     #[schema(title = "tasks.own")]
     #[strum(serialize = "tasks.own")]
     OwnTasksChanged { conversation_id: ConversationId, task_id: TaskId },
-    /// One is to be reminded of something, or no longer is, for one's own connections.
+    /// A reminder of the user was set or removed, sent to the user's connections.
     #[schema(title = "reminders.own")]
     #[strum(serialize = "reminders.own")]
     OwnRemindersChanged { reminder_id: ReminderId },
-    /// One's own account is another than it was, for one's own connections: its name, what one says of oneself or chose to be shown as.
+    /// The user's own account changed, sent to the user's connections: name, profile or status.
     #[schema(title = "account.own")]
     #[strum(serialize = "account.own")]
     OwnAccountChanged { user_id: UserId },
-    /// Somebody has another name or another picture, or their account was deleted: for those who share a conversation with them or watch their presence.
+    /// A user's name or picture changed, or their account was deleted. Sent to users who share a
+    /// conversation with them or watch their presence.
     #[schema(title = "user.changed")]
     #[strum(serialize = "user.changed")]
     UserChanged {
         user_id: UserId,
         display_name: String,
-        /// Their picture: `/files/{picture}/picture`. Null: they have none.
+        /// Picture of the user: `/files/{picture}/picture`. Null if there is none.
         #[schema(required)]
         picture: Option<UploadId>,
-        /// Whether the account is no longer there.
+        /// True if the account was deleted.
         deleted: bool,
     },
-    // For one's own connections. The same `id` again: it stands for more by now. (Described, its schema would be wrapped and not be found.)
+    // Sent to the user's connections. An event with the same `id` replaces the earlier one. (A doc
+    // comment would wrap the schema, and it would not be found.)
     #[strum(serialize = "notification")]
     Notification(#[schema(inline)] Notification),
-    /// These are read, for one's own connections. `ids` is null where all are.
+    /// Notifications were read, sent to the user's connections. `ids` is null if all were read.
     #[schema(title = "notifications.read")]
     #[strum(serialize = "notifications.read")]
     NotificationsRead {
         #[schema(required)]
         ids: Option<Vec<NotificationId>>,
     },
-    /// What these were about is no longer there, for one's own connections.
+    /// The subjects of these notifications were deleted, sent to the user's connections.
     #[schema(title = "notifications.withdrawn")]
     #[strum(serialize = "notifications.withdrawn")]
     NotificationsWithdrawn { ids: Vec<NotificationId> },
     #[strum(serialize = "broadcast")]
     Broadcast(#[schema(inline)] ShownBroadcast),
-    /// One has put an announcement away, for one's own connections.
+    /// The user dismissed an announcement, sent to the user's connections.
     #[schema(title = "broadcast.dismissed")]
     #[strum(serialize = "broadcast.dismissed")]
     BroadcastDismissed { id: BroadcastId },
@@ -342,13 +361,13 @@ impl Event {
         }
     }
 
-    /// The message whose text a durable event carries, unless it is the one that creates it.
+    /// Message whose text a durable event carries, unless the event creates the message.
     #[must_use]
     pub fn later_text(&self) -> Option<MessageId> {
         if let Self::Durable { body, .. } = self { body.later_text() } else { None }
     }
 
-    /// Its place in the conversation's log, for durable events.
+    /// Position in the conversation's log, for durable events.
     #[must_use]
     pub const fn position(&self) -> Option<Position> {
         match *self {
@@ -359,8 +378,8 @@ impl Event {
     }
 }
 
-/// A durable event's place. `seq` 0 is a conversation's creation: it is in the log so that the relay can repeat it, and
-/// comes before everything that a client can ask for.
+/// Position of a durable event. `seq` 0 is the creation of a conversation: it is in the log so that
+/// it can be published again, and precedes everything that a client can request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Position {
     pub conversation_id: ConversationId,
@@ -368,7 +387,8 @@ pub struct Position {
 }
 
 impl EventId {
-    /// A durable event has the same id whenever and wherever it is told: its number and the random half of its conversation's id.
+    /// Deterministic id of a durable event, made of its number and the random half of its
+    /// conversation's id.
     #[must_use]
     pub fn at(position: Position) -> Self {
         let mut bytes = *position.conversation_id.0.as_bytes();

@@ -1,4 +1,4 @@
-//! The schemas of the events' payloads, for the API's description.
+//! Schemas of event payloads, for the API description.
 
 use utoipa::{
     PartialSchema, ToSchema,
@@ -7,18 +7,18 @@ use utoipa::{
 
 use super::{DurableBody, Event, Position};
 
-/// The payload of one type of event.
+/// Payload of one event type.
 pub struct EventSchema {
     /// The event's `type`.
     pub kind: String,
     pub payload: Object,
-    /// Whether it has a place in the log of its conversation.
+    /// True if the event is stored in the log of its conversation.
     pub is_durable: bool,
 }
 
 impl Event {
-    /// One schema per type, also where it has a place in the log in some conversations and none in others. What they refer to is added to
-    /// `components`.
+    /// Returns one schema per event type, also for types that are durable in some conversations
+    /// only. Adds referenced schemas to `components`.
     pub fn schemas_of_payloads(components: &mut Vec<(String, RefOr<Schema>)>) -> Vec<EventSchema> {
         <Self as ToSchema>::schemas(components);
         // Its variants are the payloads themselves.
@@ -41,14 +41,14 @@ impl Event {
 }
 
 impl EventSchema {
-    /// The title is the variant's, or that of the one type that is in it.
+    /// Schema of a variant; its title is that of the variant or of the variant's single field.
     fn of(variant: RefOr<Schema>) -> Option<Self> {
         let RefOr::T(Schema::Object(mut payload)) = variant else { return None };
         let kind = payload.title.take()?;
         Some(Self { kind, payload, is_durable: false })
     }
 
-    /// Adds the position, which all durable events have before their own fields.
+    /// Adds the position, which precedes the fields of every durable event.
     fn with_position(mut self) -> Option<Self> {
         let RefOr::T(Schema::Object(mut position)) = Position::schema() else { return None };
         position.properties.append(&mut self.payload.properties);
@@ -57,7 +57,7 @@ impl EventSchema {
         Some(Self { is_durable: true, ..self })
     }
 
-    /// What only one of them requires may be missing.
+    /// Merges two schemas of one type. Fields that only one of them requires become optional.
     fn merge(&mut self, other: Self) {
         self.payload.required.retain(|field| other.payload.required.contains(field));
         for (field, schema) in other.payload.properties {

@@ -1,4 +1,4 @@
-//! Messages between instances.
+//! Signals between instances.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -6,62 +6,67 @@ use uuid::Uuid;
 
 use crate::{ApiKeyId, ConversationId, InstanceId, MessageId, SessionId, Timestamp, UserId};
 
-/// What becomes of a provider's key.
+/// Change of a provider key's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyFate {
-    /// It rests for so many milliseconds.
+    /// The key is paused for this many milliseconds.
     Rests(u64),
-    /// The provider refuses it.
+    /// The provider refuses the key.
     Off,
-    /// The provider takes it again.
+    /// The provider accepts the key again.
     On,
 }
 
-/// Messages between instances that clients don't see.
+/// Message between instances that clients don't see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Signal {
-    /// These sign-ins are over: their tokens are refused and their sockets closed (4401).
+    /// These sessions ended: their tokens are refused and their sockets closed (4401).
     SessionsEnded(Vec<SessionId>),
     /// These API keys were revoked: they are refused and their sockets closed (4401).
     ApiKeysRevoked(Vec<ApiKeyId>),
-    /// The reader asked this answer to stop.
+    /// A user stopped this answer.
     StopGeneration(MessageId),
-    /// There is a job to claim.
+    /// A job is waiting to be claimed.
     JobsWaiting,
-    /// This network is banned until then. A ban by an administrator refuses everybody and closes connections; an automatic one spares valid
-    /// credentials.
+    /// This network is banned. A ban by an administrator refuses all requests and closes
+    /// connections; an automatic one spares valid credentials.
     Banned {
         network: IpNet,
         until: Timestamp,
-        /// Made by an administrator. Earlier releases don't send it; the table of bans corrects it within seconds.
+        /// True for a ban by an administrator. Earlier releases don't send it; the table of bans
+        /// corrects it within seconds.
         #[serde(default)]
         is_manual: bool,
     },
-    /// A ban of this network was lifted. The table says whether another one is in force.
+    /// A ban of this network was lifted. Other bans of it may still be in force.
     BanLifted(IpNet),
-    /// Cached data about this person is out of date.
+    /// Cached data about this user is out of date.
     UserChanged(UserId),
-    /// What the API keys may do has changed that have one of these ids, or whose owner or workspace has.
+    /// Permissions changed of API keys that have, or whose owner or workspace has, one of these
+    /// ids.
     KeysChanged(Vec<Uuid>),
-    /// The gateway's models are others.
+    /// The gateway's models changed.
     ModelsChanged,
-    /// A payment method was switched on or off.
+    /// A payment method was enabled or disabled.
     PaymentSwitchesChanged,
-    /// An administrator lets a provider's key rest until then, or use it again at once.
+    /// An administrator paused a provider's key until the given time, or resumed it.
     ProviderKeyRests { provider: String, key: String, until: Option<Timestamp> },
-    /// What the gateway of an instance, `by`, has learned of a provider's key by using it; `key` is its place in the configuration, and
-    /// without a model it is about all of them.
+    /// The gateway of instance `by` observed a change of a provider key's state; `key` is its index
+    /// in the configuration. Without a model it applies to all of them.
     ProviderKeyLearned { by: Uuid, provider: String, key: usize, model: Option<String>, fate: KeyFate },
-    /// Whether a connection of this person shows the conversation: whoever has one says [`Signal::Shows`].
+    /// Asks if a connection of this user shows the conversation. Instances that have one answer
+    /// [`Signal::Shows`].
     WhoShows { question: Uuid, user_id: UserId, conversation_id: ConversationId },
-    /// One does.
+    /// Affirmative answer to [`Signal::WhoShows`].
     Shows { question: Uuid },
-    /// Who has a connection of this person, asked by an instance that has something to tell them: whoever has one says [`Signal::Serves`].
+    /// Asks which instances have a connection of this user. Those that have one answer
+    /// [`Signal::Serves`].
     WhoServes { asked_by: InstanceId, user_id: UserId },
-    /// A thread of some instance has one.
+    /// Affirmative answer to [`Signal::WhoServes`].
     Serves { asked_by: InstanceId, user_id: UserId },
-    /// Messages are to be read into the search index again.
+    /// Messages have to be indexed again by the search.
     SearchTouched,
-    /// Messages may have been lost: holders of a position must catch up. Never sent between instances.
+    /// Messages may have been lost: consumers with a position must catch up. Never sent between
+    /// instances.
     Gap,
 }

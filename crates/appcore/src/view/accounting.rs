@@ -1,4 +1,4 @@
-//! How accounts of credits are watched and filled, and what an installation earns.
+//! Settings of credit accounts, automatic top-ups, and revenue.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -7,63 +7,64 @@ use uuid::Uuid;
 use super::{Price, stored_by_name};
 use crate::credits::MicroCredits;
 
-/// How an account of credits is watched, and how it buys some by itself.
+/// Low-balance warning and automatic top-up of a credit account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreditSettings {
     pub low_balance: LowBalance,
-    /// Null: it doesn't.
+    /// Null if there is no automatic top-up.
     #[schema(required)]
     pub top_up: Option<TopUp>,
 }
 
-/// When an account's holder is warned.
+/// Low-balance warning of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LowBalance {
-    /// Below which balance. Nothing: never.
+    /// Balance below which the account's owner is warned. 0: never.
     pub threshold: MicroCredits,
-    /// Otherwise it is a tenth of what was bought or given last.
+    /// True if the threshold was set by the owner. Otherwise it is a tenth of the latest purchase
+    /// or grant.
     pub is_chosen: bool,
     pub is_low: bool,
 }
 
-/// How credits are bought when a balance has fallen.
+/// Automatic purchase of credits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TopUp {
     pub plan_id: Uuid,
-    /// Null: it was removed.
+    /// Null if the payment method was removed.
     #[schema(required)]
     pub method_id: Option<Uuid>,
     pub currency: String,
-    /// What one purchase costs, in the currency's smallest unit.
+    /// Price of one purchase, in the currency's smallest unit.
     pub price: i64,
-    /// Below which balance.
+    /// Balance below which credits are bought.
     pub threshold: MicroCredits,
-    /// The most that is charged in a month of UTC.
+    /// Maximum total of charges per month (UTC), in the currency's smallest unit.
     pub monthly_limit: i64,
-    /// What was charged in this one, or is about to be.
+    /// Total of this month's completed and pending charges.
     pub spent_this_month: i64,
     pub is_on: bool,
-    /// Why nothing is bought.
+    /// Reason for which the top-up is stopped.
     #[schema(required)]
     pub stopped: Option<StoppedTopUp>,
-    /// Whether a charge is pending.
+    /// True if a charge is pending.
     pub pending: bool,
 }
 
-/// Why no credits are bought any more.
+/// Reason for which an automatic top-up is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StoppedTopUp {
     Declined,
-    /// The card was removed, or whoever chose it is gone.
+    /// The card was removed, or the account of the user who chose it was deleted.
     MethodRemoved,
-    /// It isn't sold any more, or not for this price.
+    /// The plan is not sold any more, or not at this price.
     PlanWithdrawn,
-    /// It goes on with the next month.
+    /// The monthly limit is reached; the top-up continues next month.
     MonthlyLimit,
 }
 
-/// How revenue is put together.
+/// Grouping of the revenue report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RevenueGrouping {
@@ -79,46 +80,46 @@ stored_by_name! {
     RevenueGrouping { Day = "day", Month = "month" }
 }
 
-/// What an installation has earned.
+/// Revenue of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Revenue {
-    /// Every day or month, the earliest first.
+    /// All days or months, the earliest first.
     pub groups: Vec<RevenueGroup>,
     pub total: RevenueSum,
     pub subscriptions: SubscriptionCounts,
-    /// What the subscriptions come to in a month that go on: those for a year with a twelfth.
+    /// Monthly recurring revenue of renewing subscriptions; yearly ones count with a twelfth.
     pub mrr: Vec<Price>,
-    /// What people and workspaces have now.
+    /// Credits that users and workspaces have now.
     pub credits_outstanding: MicroCredits,
     pub credits_owed: MicroCredits,
 }
 
-/// One day or month of UTC.
+/// Revenue of one day or month (UTC).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RevenueGroup {
-    /// `2026-11-23`, or `2026-11`.
+    /// Date such as `2026-11-23`, or month such as `2026-11`.
     pub key: String,
     pub money: Vec<RevenueMoney>,
     pub credits: RevenueCredits,
 }
 
-/// All of them together.
+/// Sum of all groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RevenueSum {
     pub money: Vec<RevenueMoney>,
     pub credits: RevenueCredits,
 }
 
-/// In the currency's smallest unit.
+/// Revenue in one currency, in its smallest unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RevenueMoney {
     pub currency: String,
     pub paid: i64,
     pub refunded: i64,
-    /// Taken by disputes that were not won.
+    /// Amount of disputes that were not won.
     pub disputed: i64,
     pub net: i64,
-    /// How many were paid.
+    /// Number of paid payments.
     pub payments: i64,
 }
 
@@ -137,6 +138,6 @@ pub struct SubscriptionCounts {
     pub active: i64,
     pub trialing: i64,
     pub past_due: i64,
-    /// They end with what is paid.
+    /// Subscriptions that end after the paid period.
     pub canceling: i64,
 }

@@ -1,4 +1,4 @@
-//! People and workspaces as the administrators of the installation see them: who and how much, never what was said.
+//! Users and workspaces in the admin console: metadata and usage, without message content.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{ConversationKind, Credits, MemberRole, StorageUse, UserRole, WorkspaceRole, stored_by_name};
 use crate::{ConversationId, Timestamp, UserId, WorkspaceId};
 
-/// Whether an account lets its owner in.
+/// Status of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UserStatus {
@@ -14,15 +14,15 @@ pub enum UserStatus {
     Suspended,
 }
 
-/// How a workspace came about.
+/// Origin of a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkspaceKind {
-    /// Made with its owner's account.
+    /// Created with its owner's account.
     Personal,
-    /// The one that everybody joins.
+    /// The workspace that everybody joins.
     Shared,
-    /// Made by somebody on purpose.
+    /// Created by a user.
     Team,
 }
 
@@ -31,72 +31,73 @@ stored_by_name! {
     WorkspaceKind { Personal = "personal", Shared = "shared", Team = "team" }
 }
 
-/// An account.
+/// User account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminUser {
     pub id: UserId,
     pub display_name: String,
     pub email: String,
-    /// Whether the address was shown to be theirs.
+    /// True if the email address is verified.
     pub email_verified: bool,
     pub role: UserRole,
     pub status: UserStatus,
     pub suspended_at: Option<Timestamp>,
-    /// Why, as an administrator has put it.
+    /// Reason given by an administrator.
     pub suspended_reason: Option<String>,
-    /// Whether a code of an authenticator is asked for at sign-in.
+    /// True if sign-in requires a code of an authenticator app.
     pub second_factor: bool,
     pub has_password: bool,
-    /// Workspaces that they are in, beside their own.
+    /// Number of workspaces of the user, not counting the personal one.
     pub workspaces: i64,
-    /// What they have paid for, or have a seat in; none: nothing.
+    /// Plan of the user, paid or by a seat. Null if there is none.
     pub plan: Option<String>,
     pub created_at: Timestamp,
-    /// When a device of theirs was last there, to the minute.
+    /// Last activity of a device of the user, to the minute.
     pub last_active_at: Option<Timestamp>,
 }
 
-/// An account with what belongs to it.
+/// User account with related records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminUserDetails {
     #[serde(flatten)]
     pub user: AdminUser,
-    /// Who suspended it; none: it is active, or that account is gone.
+    /// Administrator who suspended the account. Null if it is active, or if that administrator's
+    /// account was deleted.
     pub suspended_by_name: Option<String>,
-    /// At most a hundred, by name.
+    /// At most 100, by name.
     pub in_workspaces: Vec<AdminUserWorkspace>,
-    /// Devices that are signed in.
+    /// Number of signed-in devices.
     pub sessions: u64,
     pub api_keys: u64,
     pub passkeys: u64,
-    /// Providers by which they sign in.
+    /// Number of linked identity providers.
     pub identities: u64,
-    /// Reports of their messages, and how often they were warned.
+    /// Reports of the user's messages.
     pub reports: u64,
     pub warnings: u64,
     pub storage: StorageUse,
-    /// None: nothing is charged here.
+    /// Null if nothing is charged on this server.
     pub credits: Option<Credits>,
-    /// Whether it is the last administrator, who stays one.
+    /// True if this is the last administrator, who can't be demoted.
     pub is_last_admin: bool,
 }
 
-/// What became of several accounts, of which each was changed by itself.
+/// Result of a bulk change of accounts, each of which is changed independently.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangedAccounts {
     pub changed: u64,
-    /// Those that stayed as they were, and why.
+    /// Accounts that were not changed.
     pub skipped: Vec<SkippedAccount>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SkippedAccount {
     pub id: UserId,
-    /// As an error's: `last_admin`, `wrong_state`, `not_found`.
+    /// Error code: `last_admin`, `wrong_state`, `not_found`.
     pub code: String,
 }
 
-/// A workspace that somebody is in.
+/// Workspace membership of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminUserWorkspace {
     pub id: WorkspaceId,
@@ -105,25 +106,26 @@ pub struct AdminUserWorkspace {
     pub role: WorkspaceRole,
 }
 
-/// A way in that was made for somebody: mailed where a mail server is set, else to be handed over.
+/// Account link for a user: mailed if a mail server is configured, otherwise to be passed on by the
+/// administrator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SentLink {
     pub mailed: bool,
-    /// Shown once, and only where no mail server is set.
+    /// Link, returned once and only if no mail server is configured.
     pub url: Option<String>,
     pub expires_at: Timestamp,
 }
 
-/// An account that an administrator has made.
+/// Account created by an administrator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InvitedUser {
     #[serde(flatten)]
     pub user: AdminUser,
-    /// By which they choose their password.
+    /// Link by which the user sets their password.
     pub link: SentLink,
 }
 
-/// A workspace: how much is in it, and whose it is.
+/// Workspace with its usage and owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminWorkspace {
     pub id: WorkspaceId,
@@ -133,9 +135,9 @@ pub struct AdminWorkspace {
     pub members: i64,
     pub guests: i64,
     pub conversations: i64,
-    /// That were ever sent.
+    /// Messages ever sent.
     pub messages: i64,
-    /// Bytes of the files in its messages and of what its assistants know.
+    /// Size of the files in its messages and of the knowledge files of its assistants, in bytes.
     pub stored_bytes: i64,
     pub last_activity_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -147,25 +149,26 @@ pub struct AdminOwner {
     pub display_name: String,
 }
 
-/// A conversation: where it is and how much is in it.
+/// Conversation with its workspace and usage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminConversation {
     pub id: ConversationId,
     pub kind: ConversationKind,
-    /// None: it has none, or it is of a chat with an assistant, whose title tells what was asked.
+    /// Null if there is no title, and for chats with an assistant, whose title reveals the
+    /// question.
     #[schema(required)]
     pub title: Option<String>,
     pub workspace: AdminPlace,
-    /// None: nobody is in it, or those of its kind have none.
+    /// Null if nobody is a member, or if this kind of conversation has no owner.
     #[schema(required)]
     pub owner: Option<AdminOwner>,
-    /// Whether everybody of the workspace is in it; it can't be deleted.
+    /// True for the default channel, which has all members of the workspace and can't be deleted.
     pub is_default: bool,
-    /// People.
+    /// Number of members, not counting assistants.
     pub members: i64,
-    /// That were ever sent.
+    /// Messages ever sent.
     pub messages: i64,
-    /// Bytes of the files in its messages.
+    /// Size of the files in its messages, in bytes.
     pub stored_bytes: i64,
     pub last_activity_at: Timestamp,
     pub created_at: Timestamp,
@@ -173,7 +176,7 @@ pub struct AdminConversation {
     pub archived_at: Option<Timestamp>,
 }
 
-/// The workspace of a conversation.
+/// Workspace of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminPlace {
     pub id: WorkspaceId,
@@ -181,7 +184,7 @@ pub struct AdminPlace {
     pub kind: WorkspaceKind,
 }
 
-/// Somebody who may come to own a workspace.
+/// Candidate for the ownership of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminWorkspaceMember {
     pub id: UserId,
@@ -190,7 +193,7 @@ pub struct AdminWorkspaceMember {
     pub role: WorkspaceRole,
 }
 
-/// Somebody who may come to own a channel or group.
+/// Candidate for the ownership of a channel or group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminConversationMember {
     pub id: UserId,
@@ -199,7 +202,7 @@ pub struct AdminConversationMember {
     pub role: MemberRole,
 }
 
-/// Where the value of a setting came from.
+/// Source of a setting's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SettingSource {
@@ -208,49 +211,49 @@ pub enum SettingSource {
     Environment,
 }
 
-/// A setting of the instance that answers.
+/// Setting of the instance that answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Setting {
     pub key: String,
-    /// As it would stand in a file; null: it is not set. Of a secret only that there is one.
+    /// Value as written in the configuration file; null if it is not set. Secrets are masked.
     pub value: Option<String>,
     pub source: SettingSource,
-    /// The file, or the variable.
+    /// Path of the file, or name of the environment variable.
     pub place: Option<String>,
     pub is_secret: bool,
-    /// What it is for.
+    /// Explanation of the setting.
     pub about: String,
 }
 
-/// What a new installation needs, and how far it is.
+/// Setup checklist of a new server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Setup {
-    /// When an administrator said that it is done.
+    /// Time at which an administrator finished the setup.
     pub finished_at: Option<Timestamp>,
     pub workspace: Option<SetupWorkspace>,
     pub address: SetupAddress,
     pub mail: SetupMail,
     pub models: SetupModels,
-    /// Accounts, the administrator's among them.
+    /// Number of accounts, including the administrator's.
     pub people: i64,
 }
 
-/// The workspace that everybody joins; none: there is no such one here.
+/// Shared workspace, which everybody joins. Null if there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SetupWorkspace {
     pub id: WorkspaceId,
     pub name: String,
-    /// Whether it can be named here: its owner is the caller, and no setting does.
+    /// True if the caller may rename it: the caller owns it, and no setting determines its name.
     pub may_rename: bool,
     pub is_named: bool,
 }
 
-/// Where people reach the server.
+/// Public address of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SetupAddress {
-    /// What links in mails begin with.
+    /// Base URL of links in mails.
     pub url: String,
-    /// Whether a setting says so; otherwise it is made of host and port.
+    /// True if the URL is configured; otherwise it is derived from host and port.
     pub is_set: bool,
     /// URL by which the caller reached the server.
     pub request_url: String,
@@ -258,30 +261,30 @@ pub struct SetupAddress {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SetupMail {
-    /// Whether a mail server is set. Otherwise mails are written to files.
+    /// True if a mail server is configured. Otherwise mails are written to files.
     pub is_set: bool,
-    /// When a test message was last taken.
+    /// Time of the last successful test mail.
     pub tested_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SetupModels {
-    /// Names of the providers that are set.
+    /// Names of the configured providers.
     pub providers: Vec<String>,
-    /// When one last answered a test question.
+    /// Time of the last successful test question.
     pub tested_at: Option<Timestamp>,
 }
 
-/// What became of a test message.
+/// Result of a test mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MailTest {
     pub ok: bool,
     pub to: String,
-    /// What the mail server said.
+    /// Error reported by the mail server.
     pub error: Option<String>,
 }
 
-/// What became of a test question.
+/// Result of a test question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuestionTest {
     pub ok: bool,

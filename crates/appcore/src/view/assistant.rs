@@ -1,4 +1,4 @@
-//! Assistants, and the templates of what they are asked.
+//! Assistants and prompt templates.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,63 +6,64 @@ use utoipa::ToSchema;
 use super::{AssistantTools, stored_by_name};
 use crate::{AssistantId, PromptId, Timestamp, UserId, WorkspaceId};
 
-/// An assistant that one can talk to.
+/// Assistant that can be a member of conversations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Assistant {
     pub id: AssistantId,
     pub workspace_id: Option<WorkspaceId>,
     pub name: String,
-    /// What it is for, in one line.
+    /// Purpose of the assistant, in one line.
     pub description: Option<String>,
-    /// Null: the installation's default.
+    /// Null: the server's default model.
     pub model: Option<String>,
-    /// Who it is and how it answers. Told to those who may change it: its maker, and the workspace's owner and admins.
+    /// System prompt. Returned only to users who may edit the assistant: its creator, and owners
+    /// and admins of the workspace.
     pub system_prompt: Option<String>,
-    /// From 0 (always alike) to 2. Null: the model's own.
+    /// Sampling temperature from 0 (deterministic) to 2. Null: the model's default.
     pub temperature: Option<f64>,
-    /// The longest answer, in tokens. Null: the model's own.
+    /// Maximum length of an answer, in tokens. Null: the model's default.
     pub max_answer_tokens: Option<u32>,
     pub picture: Option<Picture>,
-    /// Whether it may use tools, where there are any.
+    /// True if the assistant may use tools.
     pub tools_enabled: bool,
-    /// Which tools it has.
+    /// Tools of the assistant, by server.
     pub tools: Vec<AssistantTools>,
-    /// Who may talk to it.
+    /// Users who may talk to the assistant.
     pub visibility: Visibility,
-    /// Whether it answers where it is mentioned, beside its own chats.
+    /// True if the assistant answers mentions in other conversations.
     pub answers_mentions: bool,
-    /// Whether people may choose another model for a chat or a question.
+    /// True if users may choose another model for a chat or a question.
     pub model_choice: bool,
-    /// Questions to begin with.
+    /// Suggested questions.
     pub starters: Vec<String>,
-    /// Whether it is the one that `kind: "assistant"` means without an `assistant_id`.
+    /// True for the assistant that `kind: "assistant"` selects without an `assistant_id`.
     pub is_default: bool,
-    /// Whether the caller may change it.
+    /// True if the caller may edit the assistant.
     pub may_edit: bool,
     pub created_by: Option<UserId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-/// What an assistant looks like.
+/// Picture of an assistant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Picture {
-    /// An icon's name, such as `feather`, or one emoji.
+    /// Name of an icon, such as `feather`, or one emoji.
     #[schema(min_length = 1, max_length = 32)]
     pub glyph: String,
-    /// The colour behind it, as an angle.
+    /// Background colour, as a hue in degrees.
     #[schema(minimum = 0, maximum = 359)]
     pub hue: Option<u16>,
 }
 
-/// Who may use something that belongs to a workspace.
+/// Visibility of a resource of a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Visibility {
-    /// Everybody in the workspace.
+    /// All members of the workspace.
     Workspace,
-    /// Whoever made it.
+    /// Only the creator.
     Private,
 }
 
@@ -70,27 +71,27 @@ stored_by_name! {
     Visibility { Workspace = "workspace", Private = "private" }
 }
 
-/// A question to an assistant that is kept, with places to fill in.
+/// Prompt template with variables.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Prompt {
     pub id: PromptId,
     pub workspace_id: WorkspaceId,
-    /// What is typed after the slash.
+    /// Slash command that inserts the prompt.
     pub command: String,
     pub title: String,
-    /// With `{{name}}` where something is filled in.
+    /// Text with `{{name}}` for each variable.
     pub content: String,
-    /// The names in the content, each once, in their order.
+    /// Names of the variables in the content, each once, in order of appearance.
     pub variables: Vec<String>,
     pub visibility: Visibility,
     pub author: Option<PromptAuthor>,
-    /// Whether the caller may change it.
+    /// True if the caller may edit the prompt.
     pub may_edit: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-/// Who wrote a prompt, or added an emoji.
+/// Author of a prompt or an emoji.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PromptAuthor {
     pub id: UserId,

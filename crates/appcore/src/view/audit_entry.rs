@@ -5,22 +5,23 @@ use utoipa::ToSchema;
 
 use crate::{AuditEntryId, Place, Timestamp, UserId, audit::Action};
 
-/// One line of the audit log.
+/// Entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEntry {
     pub id: AuditEntryId,
-    /// What was done, such as `auth.signin`.
+    /// Audited action, such as `auth.signin`.
     #[schema(value_type = Action)]
     pub action: String,
-    /// Who did it; none: somebody who was not signed in, or the program itself.
+    /// User who performed the action. Null if the user was not signed in, or if the server itself
+    /// acted.
     pub actor: Option<UserId>,
-    /// Their name today; none once the account is gone.
+    /// Current name of the user. Null once the account is deleted.
     pub actor_name: Option<String>,
-    /// What it was done to: an id or a network.
+    /// Object of the action: an id or a network.
     pub target: Option<String>,
-    /// Where it came from.
+    /// Client address.
     pub address: Option<String>,
-    /// Where that is, as the database of places has it now.
+    /// Location of the address, by the current geolocation database.
     pub place: Option<Place>,
     pub created_at: Timestamp,
 }

@@ -5,14 +5,14 @@ use utoipa::ToSchema;
 
 use crate::{BanId, Timestamp, UserId};
 
-/// A network that is kept out for a time.
+/// Network that is banned for a limited time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ban {
     pub id: BanId,
-    /// In CIDR notation.
+    /// Network in CIDR notation.
     pub address: String,
     pub reason: String,
-    /// Who made it; none: the firewall itself.
+    /// Administrator who added the ban. Null for automatic bans.
     pub created_by: Option<UserId>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,

@@ -1,4 +1,4 @@
-//! The board of a conversation: columns with tasks.
+//! Board of a conversation: columns with tasks.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -6,13 +6,14 @@ use utoipa::ToSchema;
 use super::ConversationKind;
 use crate::{BoardColumnId, ConversationId, MessageId, TaskId, Timestamp, UserId};
 
-/// The board of a conversation without its tasks.
+/// Board of a conversation without its tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Board {
     pub conversation_id: ConversationId,
-    /// Counts the changes; 0 before the first one. Events and `hello` tell it too, so that a client knows whether it has missed something.
+    /// Number of changes so far. Events and `hello` contain it, so that clients detect missed
+    /// changes.
     pub version: i64,
-    /// In their order.
+    /// Columns in order of position.
     pub columns: Vec<BoardColumn>,
 }
 
@@ -21,9 +22,9 @@ pub struct BoardColumn {
     pub id: BoardColumnId,
     pub conversation_id: ConversationId,
     pub name: String,
-    /// Columns are ordered by the bytes of it.
+    /// Sort key: columns are ordered by its bytes.
     pub position: String,
-    /// What stands in it is done: nobody is reminded of it.
+    /// True if tasks in this column are done, so that no reminders are sent.
     pub done: bool,
 }
 
@@ -33,22 +34,22 @@ pub struct Task {
     pub conversation_id: ConversationId,
     pub column_id: BoardColumnId,
     pub title: String,
-    /// Markdown; empty where there is none.
+    /// Markdown; may be empty.
     pub description: String,
-    /// Tasks of a column are ordered by the bytes of it.
+    /// Sort key: tasks of a column are ordered by its bytes.
     pub position: String,
-    /// Rises by one with each change.
+    /// Number of changes; increases by one with each.
     pub version: i64,
     pub assignee_ids: Vec<UserId>,
-    /// Those of `assignee_ids`, with their names.
+    /// Assignees with their names.
     pub assignees: Vec<TaskPerson>,
     pub labels: Vec<String>,
     #[schema(required)]
     pub due_at: Option<Timestamp>,
-    /// The message that it was made from.
+    /// Message that the task was created from.
     #[schema(required)]
     pub message_id: Option<MessageId>,
-    /// Since when it is put away: its board doesn't show it, and nobody is reminded of it.
+    /// Time since which the task is archived: the board doesn't show it, and no reminders are sent.
     #[schema(required)]
     pub archived_at: Option<Timestamp>,
     pub created_by: UserId,
@@ -56,25 +57,25 @@ pub struct Task {
     pub updated_at: Timestamp,
 }
 
-/// Somebody who is to do a task.
+/// Assignee of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TaskPerson {
     pub id: UserId,
     pub name: String,
 }
 
-/// One of one's own tasks, on whatever board it stands.
+/// Task of the caller on any board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OwnTask {
     #[serde(flatten)]
     pub task: Task,
     pub column_name: String,
-    /// Whether it stands in a column of what is done, or is archived.
+    /// True if the task is in a column of done tasks, or is archived.
     pub done: bool,
     pub conversation: TaskPlace,
 }
 
-/// The conversation on whose board a task stands.
+/// Conversation whose board has the task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TaskPlace {
     pub id: ConversationId,

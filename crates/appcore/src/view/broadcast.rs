@@ -1,4 +1,4 @@
-//! Announcements of the administrators: as these see them, and as those do whom they are for.
+//! Announcements of the administrators, in the admin console and as shown to recipients.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{UserRole, stored_by_name};
 use crate::{BroadcastId, PlanId, Timestamp, UserId, WorkspaceId};
 
-/// How much an announcement matters.
+/// Severity of an announcement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -16,30 +16,30 @@ pub enum Severity {
     Critical,
 }
 
-/// How an announcement reaches people.
+/// Delivery channel of an announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BroadcastChannel {
-    /// Above every page of the app, as long as it lasts.
+    /// Banner above every page of the app while the announcement is active.
     Banner,
-    /// Among what they are told of (`GET /r1/notifications`), when it begins.
+    /// Entry in the list of notifications (`GET /r1/notifications`), when it starts.
     Notification,
-    /// As a notification that wakes their devices as well, unless they are not to be disturbed.
+    /// Push notification, unless the user has enabled do-not-disturb.
     Push,
-    /// One mail to everyone concerned, when it begins.
+    /// One mail to each recipient, when it starts.
     Mail,
 }
 
-/// How far an announcement has come.
+/// Status of an announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum BroadcastStatus {
-    /// It begins later.
+    /// Starts in the future.
     Scheduled,
     Active,
-    /// Its end has passed.
+    /// The end time has passed.
     Ended,
-    /// Taken back, wherever it was.
+    /// Withdrawn, and hidden everywhere.
     Withdrawn,
 }
 
@@ -49,39 +49,40 @@ stored_by_name! {
     BroadcastStatus { Scheduled = "scheduled", Active = "active", Ended = "ended", Withdrawn = "withdrawn" }
 }
 
-/// Whom an announcement is for. `all` stands alone; of the others each narrows it, and any one that a list names is enough.
+/// Recipients of an announcement. Either `all`, or the intersection of the other criteria; within
+/// one list any match is enough.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Audience {
-    /// Everyone with an account.
+    /// All users.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
-    /// Members of one of these.
+    /// Members of any of these workspaces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
     pub workspace_ids: Vec<WorkspaceId>,
-    /// People who have one of these roles in the installation.
+    /// Users with one of these server roles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 2)]
     pub roles: Vec<UserRole>,
-    /// People who have one of these plans, or a seat in it.
+    /// Users who have one of these plans, or a seat in one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 100)]
     pub plan_ids: Vec<PlanId>,
-    /// These people.
+    /// These users.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 500)]
     pub user_ids: Vec<UserId>,
 }
 
 impl Audience {
-    /// Whether it names nobody: neither everyone nor anything that narrows it.
+    /// True if the audience has neither `all` nor any other criterion.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.all && !self.narrows()
     }
 
-    /// Whether it names anything beside everyone.
+    /// True if the audience has criteria other than `all`.
     #[must_use]
     pub fn narrows(&self) -> bool {
         !(self.workspace_ids.is_empty()
@@ -90,14 +91,14 @@ impl Audience {
             && self.user_ids.is_empty())
     }
 
-    /// Whether only the database can tell who is concerned.
+    /// True if the database is needed to decide who belongs to the audience.
     #[must_use]
     pub fn is_stored(&self) -> bool {
         !(self.roles.is_empty() && self.plan_ids.is_empty())
     }
 }
 
-/// An announcement, for administrators.
+/// Announcement, as seen by administrators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Broadcast {
     pub id: BroadcastId,
@@ -107,7 +108,7 @@ pub struct Broadcast {
     pub severity: Severity,
     pub audience: Audience,
     pub channels: Vec<BroadcastChannel>,
-    /// Whether people can put it away.
+    /// True if recipients can dismiss it.
     pub dismissible: bool,
     pub status: BroadcastStatus,
     pub starts_at: Timestamp,
@@ -116,22 +117,21 @@ pub struct Broadcast {
     pub ends_at: Option<Timestamp>,
     #[schema(required)]
     pub withdrawn_at: Option<Timestamp>,
-    /// Who wrote it.
     pub created_by: UserId,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// How many it concerned when it began; before that, when it was written.
+    /// Number of recipients when it started or, before that, when it was created.
     pub recipients: i64,
-    /// How many of them it has got to: an app of theirs was told, or has asked.
+    /// Number of recipients to whose app it was delivered.
     pub delivered: i64,
-    /// How many have had it before their eyes.
+    /// Number of recipients who have seen it.
     pub seen: i64,
-    /// How many have put it away.
+    /// Number of recipients who have dismissed it.
     pub dismissed: i64,
 }
 
-/// An announcement, for those whom it concerns, as the `broadcast` event shows it: told when it begins, is changed, is withdrawn or ends. The one
-/// with the latest `updated_at` counts.
+/// Announcement, as seen by its recipients. The `broadcast` event is sent when it starts, changes,
+/// ends or is withdrawn. The one with the latest `updated_at` wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(title = "broadcast")]
 pub struct ShownBroadcast {
@@ -140,9 +140,9 @@ pub struct ShownBroadcast {
     /// Markdown.
     pub body: String,
     pub severity: Severity,
-    /// Whether one can put it away.
+    /// True if recipients can dismiss it.
     pub dismissible: bool,
-    /// Only an `active` one is shown.
+    /// Only `active` announcements are shown.
     pub status: BroadcastStatus,
     pub starts_at: Timestamp,
     #[schema(required)]
@@ -152,10 +152,10 @@ pub struct ShownBroadcast {
     pub updated_at: Timestamp,
 }
 
-/// Whom an audience reaches now.
+/// Current size of an audience.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BroadcastPreview {
     pub recipients: u64,
-    /// Those of them who are here now, on any instance.
+    /// Recipients who are online on any instance.
     pub online: u64,
 }

@@ -1,4 +1,4 @@
-//! What the console tells of an installation.
+//! Figures, incidents and checks of the admin console.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,48 +6,48 @@ use utoipa::ToSchema;
 use super::stored_by_name;
 use crate::{InstanceId, Timestamp};
 
-/// How far back figures go.
+/// Time range of figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum FiguresRange {
-    /// An hour by minutes.
+    /// One hour by minutes.
     #[default]
     #[serde(rename = "1h")]
     Hour,
-    /// A day by quarters of an hour.
+    /// One day by quarters of an hour.
     #[serde(rename = "24h")]
     Day,
-    /// Thirty days of UTC.
+    /// Thirty days (UTC).
     #[serde(rename = "30d")]
     Month,
 }
 
-/// A figure that is kept.
+/// Name of a recorded figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FigureName {
-    /// People whose devices were there in the last five minutes; by days: on that day.
+    /// Users who were active in the last five minutes; in daily values, on that day.
     People,
-    /// Connections to the event stream, of all instances.
+    /// Connections to the event stream on all instances.
     Connections,
-    /// Messages written.
+    /// Messages sent.
     Messages,
     /// Requests answered.
     Requests,
-    /// Of these with 5xx.
+    /// Requests answered with 5xx.
     Errors,
-    /// Within how many milliseconds 99 of 100 requests were answered, on the slowest instance.
+    /// 99th percentile of the response time on the slowest instance, in milliseconds.
     LatencyMs,
-    /// Jobs that were due and waited.
+    /// Jobs that were due and waiting.
     JobsWaiting,
     /// Tokens of models.
     Tokens,
-    /// What models cost, in micro-credits.
+    /// Cost of models, in micro-credits.
     Cost,
-    /// Sign-ins that failed.
+    /// Failed sign-ins.
     FailedSignIns,
 }
 
-/// What can be wrong.
+/// Kind of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentKind {
@@ -55,15 +55,15 @@ pub enum IncidentKind {
     Database,
     /// Redis did not answer.
     Redis,
-    /// No AI provider could be asked.
+    /// No AI provider was available.
     Ai,
-    /// One of them could not, because it failed, or because none of its keys was of use.
+    /// An AI provider was unavailable because it failed, or because none of its keys was usable.
     Provider,
-    /// A disk was full, or the database could only be read.
+    /// A disk was full, or the database was read-only.
     Storage,
-    /// Jobs failed for good.
+    /// Jobs failed permanently.
     DeadLetters,
-    /// An instance ended without a word.
+    /// An instance ended without a shutdown.
     Instance,
 }
 
@@ -79,77 +79,79 @@ stored_by_name! {
     }
 }
 
-/// An installation's figures.
+/// Figures of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Figures {
     pub range: FiguresRange,
-    /// The beginning of the first value.
+    /// Start of the first value.
     pub from: Timestamp,
-    /// How long each value is of.
+    /// Length of the interval of each value.
     pub step_seconds: i64,
     pub series: Vec<FigureSeries>,
     pub now: FiguresNow,
-    /// What was wrong in that time, the earliest first.
+    /// Incidents in the time range, the earliest first.
     pub incidents: Vec<Incident>,
 }
 
-/// One figure over time.
+/// Values of one figure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FigureSeries {
     pub name: FigureName,
-    /// The earliest first. Null: nothing was written down then.
+    /// The earliest first. Null: nothing was recorded in that interval.
     pub values: Vec<Option<i64>>,
 }
 
-/// What holds now.
+/// Current figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FiguresNow {
-    /// People with an account.
+    /// Number of accounts.
     pub people: i64,
-    /// Those whose devices were there in the last 24 hours, and in the last 30 days.
+    /// Users who were active in the last 24 hours.
     pub people_of_day: i64,
     pub people_of_month: i64,
-    /// Those who are guests in a workspace.
+    /// Users who are guests in a workspace.
     pub guests: i64,
-    /// Addresses and networks that are kept out.
+    /// Banned networks.
     pub bans: u64,
     pub dead_letters: i64,
     pub jobs_waiting: i64,
-    /// How long the eldest of them has waited.
+    /// Waiting time of the oldest waiting job.
     pub longest_wait_seconds: i64,
-    /// Bytes of people's files.
+    /// Size of users' files, in bytes.
     pub stored_bytes: i64,
 }
 
-/// Something that was wrong.
+/// Disruption of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Incident {
     pub kind: IncidentKind,
-    /// Of what (`provider`: its name). Null: there is one of its kind.
+    /// Affected object, such as the name of a `provider`. Null if there is only one of its kind.
     #[schema(required)]
     pub detail: Option<String>,
     pub began_at: Timestamp,
-    /// Null: it goes on.
+    /// Null if the incident is ongoing.
     #[schema(required)]
     pub ended_at: Option<Timestamp>,
-    /// How many instances noticed.
+    /// Number of instances that noticed it.
     pub instances: u64,
-    /// Size of the impact: requests answered with 5xx (`database`), changes refused (`storage`), questions to models that failed (`ai`), requests to it that failed (`provider`), changes that other
-    /// instances heard of late (`redis`), jobs given up at most (`dead_letters`), connections that were there at its last word (`instance`). Null: nobody
-    /// has counted.
+    /// Size of the impact: requests answered with 5xx (`database`), changes refused (`storage`),
+    /// failed questions to models (`ai`), failed requests to the provider (`provider`), changes
+    /// that other instances received late (`redis`), maximum number of dead letters
+    /// (`dead_letters`), connections at the last sign of life (`instance`). Null if it was not
+    /// counted.
     #[schema(required)]
     pub impact: Option<i64>,
-    /// Once it is over: how many people's questions failed (`ai`), or were there at most in that time (`database`, `redis`, `storage`). Null: that can't
-    /// be told.
+    /// Affected users once the incident is over: users whose questions failed (`ai`), or the
+    /// maximum of users online (`database`, `redis`, `storage`). Null if unknown.
     #[schema(required)]
     pub people: Option<i64>,
 }
 
-/// An instance of the program.
+/// Instance of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Instance {
     pub id: InstanceId,
-    /// The one that answers this.
+    /// True for the instance that answers this request.
     pub is_own: bool,
     pub started_at: Timestamp,
     pub seen_at: Timestamp,
@@ -158,67 +160,69 @@ pub struct Instance {
     pub role: String,
     pub host: String,
     pub connections: u64,
-    /// Changes that wait to be committed.
+    /// Changes that wait for a commit.
     pub writer_queue: u64,
-    /// Within how many milliseconds 99 of 100 requests of the last minute were answered. Null: there were none.
+    /// 99th percentile of the response time in the last minute, in milliseconds. Null if there were
+    /// no requests.
     #[schema(required)]
     pub latency_ms: Option<i64>,
-    /// Within how many milliseconds of its commit 99 of 100 events of the last minute were delivered. Null: there were none.
+    /// 99th percentile of the time from commit to delivery of events in the last minute, in
+    /// milliseconds. Null if there were no events.
     #[serde(default)]
     #[schema(required)]
     pub delivery_ms: Option<i64>,
-    /// Memory that it uses, in bytes.
+    /// Memory usage, in bytes.
     pub memory: u64,
     pub database: bool,
-    /// Within how many milliseconds the database answered. Null: it did not.
+    /// Response time of the database, in milliseconds. Null if it did not answer.
     #[serde(default)]
     #[schema(required)]
     pub database_ms: Option<i64>,
-    /// Null: there is none.
+    /// True if Redis answers. Null if there is none.
     #[schema(required)]
     pub redis: Option<bool>,
-    /// Within how many milliseconds Redis answered. Null: it did not, or there is none.
+    /// Response time of Redis, in milliseconds. Null if it did not answer, or if there is none.
     #[serde(default)]
     #[schema(required)]
     pub redis_ms: Option<i64>,
 }
 
-/// What a profile tells.
+/// Kind of a profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProfileKind {
-    /// What the processors work on.
+    /// CPU time by call stack.
     #[default]
     Cpu,
-    /// Who allocates what stays in use.
+    /// Live heap memory by allocating call stack.
     Heap,
 }
 
-/// What an installation needs, and how that is.
+/// Health checks of the server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Checks {
-    /// The instance that looked.
+    /// Instance that ran the checks.
     pub instance_id: InstanceId,
     pub checked_at: Timestamp,
     pub checks: Vec<Check>,
 }
 
-/// One thing that was looked at.
+/// Result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Check {
     pub about: CheckAbout,
     pub verdict: Verdict,
-    /// What was found, and what to do about it.
+    /// Finding, and recommended action.
     pub says: String,
 }
 
-/// What is looked at.
+/// Subject of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckAbout {
     Configuration,
     Disk,
-    /// What secrets in the database are encrypted with.
+    /// Encryption key of the secrets in the database.
     Key,
     Database,
     Clock,
@@ -228,23 +232,23 @@ pub enum CheckAbout {
     Ai,
     PublicAddress,
     Backups,
-    /// Open files, connections among them.
+    /// Open file descriptors, including connections.
     Files,
     Jobs,
 }
 
-/// How something is.
+/// Verdict of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Ok,
-    /// It works, but not as it should.
+    /// Degraded.
     Warning,
     Fault,
 }
 
 impl CheckAbout {
-    /// As a person reads it.
+    /// Name for display.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {

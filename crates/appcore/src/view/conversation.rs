@@ -6,71 +6,73 @@ use utoipa::ToSchema;
 use super::{ConversationCapabilities, ConversationKind, Message, Picture, PresenceStatus, stored_by_name};
 use crate::{AssistantId, ConversationId, SectionId, Timestamp, UserId, WorkspaceId};
 
-/// A conversation, as one of its members sees it, or somebody who may join it.
+/// Conversation, as seen by a member or by a user who may join it.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Conversation {
     pub id: ConversationId,
     pub kind: ConversationKind,
-    /// What follows from its kind.
+    /// Capabilities of its kind.
     pub capabilities: ConversationCapabilities,
     pub workspace_id: WorkspaceId,
     pub title: Option<String>,
     pub topic: Option<String>,
-    /// The number of its newest durable event; 0 while there is none.
+    /// Number of its newest durable event; 0 if there is none.
     pub last_seq: i64,
-    /// Messages after what the caller has read or written.
+    /// Messages after the latest one that the caller has read or written.
     pub unread: i64,
-    /// Up to where the caller has read.
+    /// Read position of the caller.
     pub read_seq: i64,
-    /// What the caller is in it. Null in a public channel that they have not joined.
+    /// Membership of the caller. Null in a public channel that the caller has not joined.
     pub own: Option<OwnMembership>,
-    /// How many people are in it, whether or not `members` names them.
+    /// Number of members, regardless of `members`.
     pub member_count: u64,
-    /// Who may write in it.
+    /// Members who may post.
     pub posting: Posting,
-    /// Who may mention everybody in it.
+    /// Members who may mention everybody.
     pub mention_all: MentionAll,
-    /// What members see of what was said before they joined.
+    /// History from before a member joined: visible or hidden.
     pub history: HistoryScope,
-    /// How long a member of the channel waits between two messages; 0: not at all. Those who manage it never do.
+    /// Minimum delay between two messages of a member, in seconds; 0: slow mode is off. Members who
+    /// manage the channel are exempt.
     pub slow_mode_seconds: i64,
-    /// It is the channel that every member of the workspace is in.
+    /// True for the default channel, which all members of the workspace join.
     pub is_default: bool,
-    /// Since when it can only be read.
+    /// Time since which it is read-only.
     pub archived_at: Option<Timestamp>,
     pub last_message: Option<Message>,
-    /// At most 20 of them: owners first, then by name.
+    /// At most 20 members: owners first, then by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub members: Option<Vec<Member>>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub assistants: Vec<AssistantMember>,
-    /// The model that was chosen for a chat with an assistant; none: the assistant's own.
+    /// Model selected for a chat with an assistant; absent if the assistant's own model is used.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub model: Option<String>,
     pub created_at: Timestamp,
-    /// When something was last said in it.
+    /// Time of the latest message.
     pub last_activity_at: Timestamp,
 }
 
-/// A person's own part in a conversation.
+/// Membership of the caller in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwnMembership {
     pub role: MemberRole,
-    /// Up to where they have read.
+    /// Read position.
     pub read_seq: i64,
-    /// Messages after what they have read or written.
+    /// Messages after the latest one that the user has read or written.
     pub unread: i64,
-    /// Those of them that mention them; at most 1,000 are counted.
+    /// Unread messages that mention the user; counted up to 1,000.
     pub unread_mentions: i64,
     #[serde(flatten)]
     pub settings: OwnSettings,
 }
 
-/// What a person has chosen for a conversation. Nobody else is told.
+/// The user's private settings of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwnSettings {
     pub notify: Notify,
-    /// They have chosen it for this conversation; otherwise it follows from what they want to be told of everywhere.
+    /// True if `notify` was set for this conversation. Otherwise it follows the user's general
+    /// settings.
     #[serde(default)]
     pub notify_chosen: bool,
     pub muted_until: Option<Timestamp>,
@@ -78,7 +80,7 @@ pub struct OwnSettings {
     pub section_id: Option<SectionId>,
 }
 
-/// What of a conversation somebody is notified of.
+/// Messages of a conversation that notify the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Notify {
@@ -87,43 +89,43 @@ pub enum Notify {
     None,
 }
 
-/// Who may write in a conversation.
+/// Members who may post in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Posting {
     Everyone,
-    /// Its owner and its admins.
+    /// Owner and admins of the conversation.
     Admins,
 }
 
-/// Who may mention everybody in a conversation, by `@all` or `@here`.
+/// Members who may mention everybody in a conversation, by `@all` or `@here`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MentionAll {
     Everyone,
-    /// Its owner and its admins.
+    /// Owner and admins of the conversation.
     Admins,
 }
 
-/// What a conversation's members see of its history.
+/// Part of a conversation's history that its members see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HistoryScope {
     All,
-    /// What happened since they joined, the last time that they did. Those who were in it from the beginning see everything.
+    /// Everything since the member last joined. Its first members see everything.
     FromJoin,
 }
 
-/// A folder of somebody's sidebar.
+/// Folder of a user's sidebar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Section {
     pub id: SectionId,
     pub name: String,
-    /// Its place, from 0.
+    /// Position in the sidebar, from 0.
     pub position: i64,
 }
 
-/// A person in a conversation.
+/// Member of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Member {
     pub user_id: UserId,
@@ -132,20 +134,20 @@ pub struct Member {
     pub read_seq: i64,
     pub delivered_seq: i64,
     pub joined_at: Timestamp,
-    /// Whether they are here; told in answers, and by `presence` from then on.
+    /// Presence at the time of the response; later changes are sent as `presence` events.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub presence: Option<PresenceStatus>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_seen: Option<Timestamp>,
 }
 
-/// An assistant in a conversation.
+/// Assistant in a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AssistantMember {
     pub id: AssistantId,
     pub name: String,
     pub model: Option<String>,
-    /// Whether people may choose another model for a chat or a question.
+    /// True if users may choose another model for a chat or a question.
     pub model_choice: bool,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub picture: Option<Picture>,

@@ -1,4 +1,4 @@
-//! Emoji that members of a workspace have added to it.
+//! Custom emoji of a workspace.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -7,19 +7,19 @@ use crate::{Timestamp, UploadId, WorkspaceId};
 
 use super::PromptAuthor;
 
-/// A small picture with a name, for reactions and texts of a workspace.
+/// Small picture with a name, for reactions and texts in a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkspaceEmoji {
     pub workspace_id: WorkspaceId,
-    /// It is written `:name:`.
+    /// Written as `:name:`.
     #[schema(min_length = 2, max_length = 32, pattern = "^[a-z0-9_-]+$")]
     pub name: String,
-    /// The picture: `/files/{upload_id}/{name}`.
+    /// Picture: `/files/{upload_id}/{name}`.
     pub upload_id: UploadId,
-    /// Who added it; null where the account was deleted.
+    /// User who added it. Null if the account was deleted.
     #[schema(required)]
     pub author: Option<PromptAuthor>,
-    /// Whether the caller may remove it.
+    /// True if the caller may remove it.
     pub may_remove: bool,
     pub created_at: Timestamp,
 }

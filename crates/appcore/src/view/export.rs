@@ -1,4 +1,4 @@
-//! Everything that an account holds, for its owner.
+//! Data export of an account.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,37 +6,37 @@ use utoipa::ToSchema;
 use super::{ApiKey, ConversationKind, MemberRole, Message, Note, User, UserSession, Workspace};
 use crate::{ConversationId, Timestamp};
 
-/// Everything that an account holds, for its owner.
+/// All data of an account, for its owner.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Export {
     pub user: User,
-    /// What the person wants assistants to keep to.
+    /// The user's instructions for assistants.
     pub instructions: String,
-    /// Of the person's sidebar.
+    /// Folders of the user's sidebar.
     pub sections: Vec<ExportedSection>,
     pub sessions: Vec<UserSession>,
     pub known_devices: Vec<ExportedDevice>,
     pub identities: Vec<ExportedIdentity>,
     pub passkeys: Vec<ExportedPasskey>,
     pub api_keys: Vec<ApiKey>,
-    /// Accounts that the person has connected with servers of tools.
+    /// Accounts that the user has connected with tool servers.
     pub tool_connections: Vec<ExportedToolConnection>,
     pub workspaces: Vec<Workspace>,
     pub conversations: Vec<ExportedConversation>,
-    /// What the person wrote; what others wrote is theirs.
+    /// Messages written by the user. Messages of others are not included.
     pub messages: Vec<Message>,
     pub notes: Vec<Note>,
 }
 
-/// A section of somebody's sidebar.
+/// Folder of a user's sidebar.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExportedSection {
     pub name: String,
-    /// What assistants keep to in its chats.
+    /// Instructions for assistants in the folder's chats.
     pub instructions: String,
 }
 
-/// From where somebody has signed in.
+/// Device from which the user has signed in.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExportedDevice {
     pub address: String,
@@ -44,7 +44,7 @@ pub struct ExportedDevice {
     pub last_seen_at: Timestamp,
 }
 
-/// An account with a provider by which somebody signs in.
+/// Linked account of an identity provider.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExportedIdentity {
     pub provider: String,
@@ -53,7 +53,7 @@ pub struct ExportedIdentity {
     pub last_used_at: Timestamp,
 }
 
-/// A passkey, as its owner has named it.
+/// Passkey with the name given by its owner.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExportedPasskey {
     pub name: String,
@@ -61,17 +61,17 @@ pub struct ExportedPasskey {
     pub last_used_at: Option<Timestamp>,
 }
 
-/// An account that somebody has connected with a server of tools, for assistants.
+/// Account of a tool server that the user has connected for assistants.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExportedToolConnection {
-    /// The server's name.
+    /// Name of the tool server.
     pub server: String,
     pub connected_at: Timestamp,
-    /// One would have to sign in there anew.
+    /// True if the user has to sign in to the tool server again.
     pub is_expired: bool,
 }
 
-/// A conversation that somebody is or was in.
+/// Conversation that the user is or was a member of.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ExportedConversation {
     pub id: ConversationId,
@@ -82,7 +82,7 @@ pub struct ExportedConversation {
     pub left: bool,
 }
 
-/// How a conversation is written down.
+/// Format of an exported conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExportFormat {
@@ -92,7 +92,7 @@ pub enum ExportFormat {
 }
 
 impl ExportFormat {
-    /// The file in the archive that has the messages.
+    /// Name of the file with the messages in the archive.
     #[must_use]
     pub const fn file_name(self) -> &'static str {
         match self {

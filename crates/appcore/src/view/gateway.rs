@@ -1,4 +1,4 @@
-//! The gateway: what it can be asked for, models, budgets, and what was used.
+//! AI gateway: endpoints, models, budgets and usage.
 
 use std::{borrow::Cow, fmt};
 
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::stored_by_name;
 use crate::{ApiKeyId, Timestamp, UserId, credits::MicroCredits};
 
-/// A part of `/v1` that a key can be limited to.
+/// Part of `/v1` that a key can be restricted to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GatewayEndpoint {
@@ -23,8 +23,9 @@ pub enum GatewayEndpoint {
     Transcriptions,
 }
 
-/// What routes or costs beside a call's model, and passes to a provider whose settings hand it on: fields of a request, betas of Anthropic's by their
-/// beginnings, and tools that the provider runs itself.
+/// Restricted parameter that affects routing or price and is passed through if the provider's
+/// settings allow it: fields of a request, prefixes of Anthropic's betas, and tools that the
+/// provider runs itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GatewayPass {
@@ -45,18 +46,18 @@ pub enum GatewayPass {
     HostedTools,
 }
 
-/// How long a budget lasts until it begins anew. Days, weeks (from Monday) and months are those of UTC.
+/// Period after which a budget is reset. Days, weeks (from Monday) and months are UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetPeriod {
     Day,
     Week,
     Month,
-    /// It never begins anew.
+    /// The budget is never reset.
     None,
 }
 
-/// Whose budget it is.
+/// Owner type of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetScope {
@@ -92,7 +93,7 @@ stored_by_name! {
     BudgetScope { Key = "key", User = "user", Workspace = "workspace" }
 }
 
-/// How much may be spent, in micro-credits.
+/// Spending limit, in micro-credits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetLimit {
@@ -100,92 +101,92 @@ pub struct BudgetLimit {
     pub period: BudgetPeriod,
 }
 
-/// A budget as it stands.
+/// Budget with its current state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Budget {
     pub limit: MicroCredits,
     pub period: BudgetPeriod,
-    /// In this period.
+    /// Amount spent in this period.
     pub spent: MicroCredits,
-    /// Kept back for requests that are under way.
+    /// Amount reserved for requests in progress.
     pub held: MicroCredits,
-    /// When the next period begins. Null: never.
+    /// Start of the next period. Null: never.
     pub resets_at: Option<Timestamp>,
 }
 
-/// The budget of a key, a person or a workspace.
+/// Budget of a key, a user or a workspace.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ScopedBudget {
     pub scope: BudgetScope,
-    /// The key's, person's or workspace's id.
+    /// Id of the key, user or workspace.
     #[schema(value_type = String, format = Uuid)]
     pub id: Uuid,
     #[serde(flatten)]
     pub budget: Budget,
 }
 
-/// The models that a person or a workspace may use.
+/// Models that a user or a workspace may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ModelList {
     pub scope: BudgetScope,
-    /// The person's or workspace's id.
+    /// Id of the user or workspace.
     #[schema(value_type = String, format = Uuid)]
     pub id: Uuid,
-    /// By name or alias.
+    /// Names or aliases of models.
     pub models: Vec<String>,
 }
 
-/// What a million tokens cost, in micro-credits, and what else is billed.
+/// Prices of a model in micro-credits: per million tokens, and per unit of other billed items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelPrice {
     pub input: MicroCredits,
     pub output: MicroCredits,
-    /// Input that the provider had in its cache. Left out: like other input.
+    /// Input tokens read from the provider's cache. Absent: priced as other input.
     #[serde(default)]
     pub cached: Option<MicroCredits>,
-    /// Input that the provider puts into its cache. Left out: like other input.
+    /// Input tokens written to the provider's cache. Absent: priced as other input.
     #[serde(default)]
     pub cache_write: Option<MicroCredits>,
-    /// Sound that is heard. Left out: like other input.
+    /// Audio input tokens. Absent: priced as other input.
     #[serde(default)]
     pub audio: Option<MicroCredits>,
-    /// Sound that is made. Left out: like other output.
+    /// Audio output tokens. Absent: priced as other output.
     #[serde(default)]
     pub audio_output: Option<MicroCredits>,
-    /// One search of the web that the provider runs itself, as tools of Anthropic and OpenAI do. Left out: nothing.
+    /// One web search run by the provider, as with tools of Anthropic and OpenAI. Absent: free.
     #[serde(default)]
     pub search: Option<MicroCredits>,
-    /// One gigabyte of a container in which the provider runs code for an answer. Left out: nothing.
+    /// One GiB of a container in which the provider runs code for an answer. Absent: free.
     #[serde(default)]
     pub container: Option<MicroCredits>,
-    /// One picture that a tool of the provider's makes. Left out: nothing.
+    /// One image generated by a tool of the provider. Absent: free.
     #[serde(default)]
     pub image: Option<MicroCredits>,
-    /// What a request with a long input costs instead, all of it.
+    /// Prices of all tokens of a request with a long input.
     #[serde(default)]
     pub long: Option<LongPrice>,
 }
 
-/// What a million tokens cost where the input is long.
+/// Prices per million tokens of requests with a long input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LongPrice {
-    /// In more tokens than this.
+    /// Number of input tokens above which these prices apply.
     #[schema(maximum = 1_000_000_000_i64)]
     pub above: u64,
     pub input: MicroCredits,
     pub output: MicroCredits,
-    /// Left out: like other input.
+    /// Absent: priced as other input.
     #[serde(default)]
     pub cached: Option<MicroCredits>,
-    /// Left out: like other input.
+    /// Absent: priced as other input.
     #[serde(default)]
     pub cache_write: Option<MicroCredits>,
 }
 
 impl ModelPrice {
-    /// The price of so much input, in tokens, and of what comes of it.
+    /// Prices that apply to a request with this many input tokens.
     #[must_use]
     pub fn of_input(&self, input: u64) -> Self {
         match self.long {
@@ -197,18 +198,18 @@ impl ModelPrice {
     }
 }
 
-/// What a model can do.
+/// Capabilities of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct ModelCapabilities {
-    /// Tokens that it can read and write together.
+    /// Maximum number of input and output tokens together.
     #[schema(maximum = 1_000_000_000_i64)]
     pub context_window: Option<u64>,
-    /// Tokens that it writes at most.
+    /// Maximum number of output tokens.
     #[schema(maximum = 1_000_000_000_i64)]
     pub max_output: Option<u64>,
     pub images: bool,
-    /// It is given PDFs as they are, pictures of their pages with their text.
+    /// True if PDFs are sent to the model as they are, as images of their pages with their text.
     pub pdf: bool,
     pub audio: bool,
     pub tools: bool,
@@ -216,54 +217,55 @@ pub struct ModelCapabilities {
     pub reasoning: bool,
 }
 
-/// What a model takes of a request, where that is another than Natter knows. It is heeded where a request is written anew for a provider; one in the provider's
-/// own form passes as it is.
+/// Per-model limits on request parameters that override Natter's own table. Applied to requests
+/// that are converted for a provider; passed-through requests are not changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct ModelTakes {
-    /// How it can be asked to think: `none`, `any`, `efforts:low,high`, `adaptive:low,high`, `levels:low,high`, or tokens as `budget:0..24576`; docs/gateway.md
-    /// has them all. Null: as far as it is known.
+    /// Supported thinking parameters: `none`, `any`, `efforts:low,high`, `adaptive:low,high`,
+    /// `levels:low,high`, or tokens as `budget:0..24576`; see docs/gateway.md. Null: Natter's own
+    /// table.
     #[schema(max_length = 200)]
     pub thinking: Option<String>,
-    /// Null: as far as it is known.
+    /// Null: Natter's own table.
     pub sampling: Option<ModelSampling>,
-    /// Null: as far as it is known.
+    /// Null: Natter's own table.
     pub thoughts: Option<ModelThoughts>,
 }
 
-/// Whether a model takes a temperature, and what goes with it.
+/// Support for sampling parameters such as the temperature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelSampling {
     Any,
     Never,
-    /// Only while it does not think.
+    /// Only if thinking is off.
     Resting,
 }
 
-/// Whether a model that is asked by chat completions reads its thoughts of before, as `reasoning_content`.
+/// Support for previous thoughts as `reasoning_content` in chat completions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelThoughts {
     #[default]
     Never,
-    /// Where there are some.
+    /// Sent if present.
     Known,
-    /// It refuses a turn of its own without them.
+    /// Required: the model refuses its own turns without them.
     Always,
 }
 
-/// Where a model can be had: a provider of the configuration, and its name there.
+/// Deployment of a model: a configured provider, and the provider's name for the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelDeployment {
     pub provider: String,
     pub model: String,
-    /// The share of requests among deployments of the same priority.
+    /// Share of requests among deployments of the same priority.
     #[serde(default = "one")]
     #[schema(minimum = 1, maximum = 1_000_000, default = 1)]
     pub weight: u32,
-    /// A smaller one is tried first.
+    /// Lower values are tried first.
     #[serde(default)]
     #[schema(maximum = 1_000_000, default = 0)]
     pub priority: u32,
@@ -273,100 +275,101 @@ const fn one() -> u32 {
     1
 }
 
-/// Models that are asked instead, by what went wrong. They are tried in their order.
+/// Fallback models by kind of failure, tried in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct ModelFallbacks {
-    /// The request is too long for the model.
+    /// The request exceeds the model's context window.
     pub context_length: Vec<String>,
-    /// The provider's filter refused it.
+    /// The provider's content filter refused the request.
     pub content_policy: Vec<String>,
-    /// Anything else that may pass.
+    /// Other temporary failures.
     pub failure: Vec<String>,
 }
 
-/// A model as administrators define it.
-// It does not refuse unknown fields: its schema is a part of `GatewayModel`'s, which has more.
+/// Model definition by administrators.
+// Unknown fields are accepted because its schema is part of `GatewayModel`'s, which has more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct ModelDefinition {
-    /// Other names for it.
+    /// Aliases of the model.
     pub aliases: Vec<String>,
     pub deployments: Vec<ModelDeployment>,
     pub fallbacks: ModelFallbacks,
-    /// Null: the price of the shipped table.
+    /// Null: the price in the shipped table.
     pub price: Option<ModelPrice>,
     pub capabilities: ModelCapabilities,
-    // Definitions are stored as JSON, those of earlier builds by the field's former name.
+    // Stored definitions of earlier builds have the former name of the field.
     #[serde(alias = "takes")]
     pub parameters: ModelTakes,
 }
 
-/// A model of the gateway, for administrators.
+/// Model of the gateway, as seen by administrators.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct GatewayModel {
     pub name: String,
     #[serde(flatten)]
     pub definition: ModelDefinition,
-    /// `admin`: defined here; `configuration`: it follows from `ai.providers` and `ai.model_map`.
+    /// `admin`: defined in the console; `configuration`: derived from `ai.providers` and
+    /// `ai.model_map`.
     pub source: Cow<'static, str>,
-    /// The price that is charged, with where it is from. Null: it is unknown.
+    /// Price that is charged. Null if it is unknown.
     pub charged: Option<ModelPrice>,
     pub price_version: String,
 }
 
-/// A model that somebody may use.
+/// Model that the caller may use.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct UsableModel {
     pub name: String,
     pub aliases: Vec<String>,
-    /// It answers where none is named.
+    /// True for the model that is used if none is named.
     pub is_default: bool,
-    /// Where it is had first.
+    /// Preferred provider.
     pub provider: Option<String>,
     pub context_window: Option<u64>,
     pub capabilities: ModelCapabilities,
     pub price: Option<ModelPrice>,
 }
 
-/// One request to a model.
+/// Request to a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageRequest {
     #[schema(value_type = String, format = Uuid)]
     pub id: Uuid,
     pub created_at: Timestamp,
-    /// The answer's `x-request-id`.
+    /// `x-request-id` of the response.
     pub request_id: String,
-    /// Null: an answer in a chat.
+    /// Null for answers in chats.
     pub key_id: Option<ApiKeyId>,
     pub user_id: UserId,
-    /// A part of `/v1`, or `assistant` for an answer in a chat.
+    /// Part of `/v1`, or `assistant` for an answer in a chat.
     pub endpoint: String,
     pub asked_model: String,
-    /// The model that answered, by the provider's name for it.
+    /// Model that answered, by the provider's name.
     pub model: String,
     pub deployment: String,
-    /// All that was read, from a cache too.
+    /// Input tokens, including cached ones.
     pub input_tokens: u64,
     pub cached_tokens: u64,
     pub cache_write_tokens: u64,
-    /// All that was written, thinking too.
+    /// Output tokens, including reasoning.
     pub output_tokens: u64,
     pub reasoning_tokens: u64,
     pub audio_tokens: u64,
     pub cost: MicroCredits,
-    /// Which price it was.
+    /// Version of the price.
     pub price_version: String,
-    /// The provider did not say how many tokens it were.
+    /// True if the provider did not report the token counts.
     pub estimated: bool,
-    /// The HTTP status; 499 where the client left.
+    /// HTTP status; 499 if the client disconnected.
     pub status: u16,
     pub first_token_ms: Option<u64>,
     pub duration_ms: u64,
     pub tries: u32,
 }
 
-/// How usage is put together.
+/// Grouping of the usage report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UsageGrouping {
@@ -379,13 +382,14 @@ pub enum UsageGrouping {
 
 stored_by_name! { UsageGrouping { Day = "day", Model = "model", Key = "key", User = "user" } }
 
-/// What one day, model, key or person used.
+/// Usage of one day, model, key or user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UsageGroup {
-    /// A date such as `2026-11-23`, a model's name, or the id of a key or a person. Empty: answers in chats, which have no key.
+    /// Date such as `2026-11-23`, name of a model, or id of a key or a user. Empty for answers in
+    /// chats, which have no key.
     pub key: String,
     pub requests: u64,
-    /// Of these, those that came to nothing.
+    /// Failed requests.
     pub failed: u64,
     pub input_tokens: u64,
     pub cached_tokens: u64,
@@ -393,66 +397,66 @@ pub struct UsageGroup {
     pub cost: MicroCredits,
 }
 
-/// What a provider's key is good for now, on the instance that answers.
+/// State of a provider key on the instance that answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderKeyState {
     Ready,
     Resting,
-    /// The provider refuses it. It is probed now and then.
+    /// Refused by the provider. Probed from time to time.
     Off,
 }
 
-/// A key of a provider, by its last characters.
+/// Key of a provider.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProviderKey {
-    /// Its place among its provider's keys.
+    /// Index of the key among its provider's keys.
     pub id: String,
-    /// False: its provider needs none.
+    /// False if the provider needs no key.
     pub has_key: bool,
-    /// Its last characters. Null: there is none, or it is too short to show any of it.
+    /// Last characters of the key. Null if there is no key, or if it is too short to reveal any.
     #[schema(required)]
     pub tail: Option<String>,
     pub state: ProviderKeyState,
-    /// Until then it rests, or is off.
+    /// Time until which the key is paused or disabled.
     pub resting_until: Option<Timestamp>,
-    /// Since this instance was started, as the two after it.
+    /// Requests since the start of this instance, as `failures` and `tokens`.
     pub requests: u64,
     pub failures: u64,
-    /// Used by programs.
+    /// Tokens used by API clients.
     pub tokens: u64,
 }
 
-/// A provider of models.
+/// AI provider.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AiProvider {
     pub name: String,
     pub kind: Cow<'static, str>,
     pub source: ProviderSource,
-    /// Of one that was added in the console. Null: its kind's public service.
+    /// Base URL of a provider added in the console. Null: the public service of its kind.
     #[schema(required)]
     pub base_url: Option<String>,
-    /// What may be asked of it. Empty: any model.
+    /// Available models. Empty: any model.
     pub models: Vec<String>,
-    /// Of each instance. Null: no limit.
+    /// Limit of each instance. Null: unlimited.
     #[schema(required)]
     pub requests_per_minute: Option<u32>,
-    /// The instance that answers leaves it alone for a while, because it failed again and again.
+    /// True if this instance has paused the provider after repeated failures.
     pub is_resting: bool,
     pub keys: Vec<ProviderKey>,
 }
 
-/// Where a provider is kept.
+/// Origin of a provider's configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderSource {
-    /// In `ai.providers`.
+    /// Configured in `ai.providers`.
     Configuration,
-    /// In the database: it was added in the console.
+    /// Added in the console, stored in the database.
     Console,
 }
 
-/// What came of asking a provider.
+/// Result of a test request to a provider.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ProviderTest {
     pub ok: bool,
@@ -460,7 +464,8 @@ pub struct ProviderTest {
     pub error: Option<String>,
 }
 
-/// Reads these from objects only: derived code takes a list of the fields as well, which their schemas forbid.
+/// Deserializes these types from objects only: derived code also accepts a list of the fields,
+/// which their schemas forbid.
 macro_rules! from_objects {
     ($($name:ident),*) => {$(
         impl<'de> Deserialize<'de> for $name {

@@ -6,14 +6,14 @@ use utoipa::ToSchema;
 use super::{OfferedWorkspace, WorkspaceRole};
 use crate::{InvitationId, Timestamp, UserId};
 
-/// An invitation, as those who may invite see it. Its token is told once, when it is made.
+/// Invitation, as seen by members who may invite. Its token is returned once, when it is created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Invitation {
     pub id: InvitationId,
-    /// Whom it is for; none: for whoever has the link.
+    /// Email address of the invited person. Null: anyone with the link may accept it.
     pub email: Option<String>,
     pub role: WorkspaceRole,
-    /// How often it was accepted.
+    /// Number of times it was accepted.
     pub uses: i64,
     pub max_uses: i64,
     pub expires_at: Timestamp,
@@ -21,11 +21,11 @@ pub struct Invitation {
     pub created_at: Timestamp,
 }
 
-/// What an invitation leads to.
+/// Details of an invitation, for the invited person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InvitedTo {
     pub workspace: OfferedWorkspace,
     pub role: WorkspaceRole,
-    /// The name of whoever invites; none: their account was deleted.
+    /// Name of the member who sent the invitation. Null if the account was deleted.
     pub inviter: Option<String>,
 }

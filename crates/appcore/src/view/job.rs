@@ -1,4 +1,4 @@
-//! Durable jobs, for administrators.
+//! Durable jobs, in the admin console.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +11,26 @@ use crate::{JobId, Timestamp};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Job {
     pub id: JobId,
-    /// What it does, such as `mail` or `answer`.
+    /// Kind of the job, such as `mail` or `answer`.
     pub kind: String,
     pub status: JobStatus,
-    /// How often it was begun, since it was put back last.
+    /// Attempts since the job was last requeued.
     pub attempts: u32,
-    /// What went wrong last.
+    /// Last error.
     pub error: Option<String>,
-    /// When it is begun at the earliest. Null: never again, unless it is put back.
+    /// Earliest start. Null: the job runs only if it is requeued.
     pub run_at: Option<Timestamp>,
     pub created_at: Timestamp,
-    /// What it is about: the ids in what it was told, by their names there, and of mail which letter it is. Nothing that somebody wrote.
+    /// Ids in the job's payload by their names there and, for mail, the kind of the mail. Contains
+    /// no user content.
     pub about: BTreeMap<String, String>,
 }
 
-/// The jobs of a kind.
+/// Counts of the jobs of a kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobKind {
     pub kind: String,
-    /// Those that somebody could work on now.
+    /// Jobs that are ready to run.
     pub due: i64,
     pub running: i64,
     pub dead: i64,
@@ -38,10 +39,10 @@ pub struct JobKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum JobStatus {
-    /// It waits for its time or for a worker.
+    /// Waiting for its time or for a worker.
     Queued,
     Running,
-    /// It failed too often, or for good.
+    /// Failed too often, or permanently.
     Dead,
 }
 

@@ -1,4 +1,4 @@
-//! The kinds of conversations, and what each is capable of: the one table that all rules decide by.
+//! Kinds of conversations, and the capabilities of each, which all rules are based on.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -8,15 +8,15 @@ use super::stored_by_name;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConversationKind {
-    /// Exactly two people, one per pair and workspace.
+    /// Direct conversation of two users; one per pair and workspace.
     Single,
-    /// Three people or more when it is made.
+    /// Conversation of at least three users when it is created.
     Group,
-    /// A person and an assistant.
+    /// Chat of a user with an assistant.
     Assistant,
-    /// Everybody in the workspace but guests may read and join it.
+    /// Channel that all members of the workspace except guests may read and join.
     PublicChannel,
-    /// Seen by its members only.
+    /// Channel that is visible to its members only.
     PrivateChannel,
 }
 
@@ -30,47 +30,49 @@ stored_by_name! {
     }
 }
 
-/// What a kind of conversation is capable of.
+/// Capabilities of a kind of conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// How many others its creator names: at least, at most.
+    /// Minimum and maximum number of other users that its creator names.
     pub others: (usize, usize),
-    /// There is one per pair of people in a workspace.
+    /// One conversation per pair of users in a workspace.
     pub is_pair: bool,
-    /// Whoever creates it owns it.
+    /// The creator owns it.
     pub has_owner: bool,
-    /// Every member of the workspace but guests may read and join it.
+    /// All members of the workspace except guests may read and join it.
     pub is_open: bool,
-    /// Owners and admins name it and say what it is about.
+    /// Owners and admins set its title and topic.
     pub is_managed: bool,
-    /// Nobody is added, removed, or leaves.
+    /// Nobody can be added or removed, or leave.
     pub fixed_members: bool,
-    /// It must have a title, can be archived, and admins of the workspace who may read it manage it.
+    /// It requires a title, can be archived, and is managed by admins of the workspace who may read
+    /// it.
     pub is_channel: bool,
-    /// Assistants can be in it.
+    /// Assistants can be members.
     pub takes_assistants: bool,
-    /// Its assistant answers every message; elsewhere an assistant answers where it is named.
+    /// Its assistant answers every message; elsewhere assistants answer mentions.
     pub asks_every_message: bool,
-    /// It can be made so that members see what happened since they joined, and nothing from before.
+    /// It can be created with a history that is hidden from before a member joined.
     pub may_hide_history: bool,
-    /// Joins and leaves take a `seq` and stand in the event log. Otherwise they are passing events.
+    /// Joins and leaves have a `seq` and are stored in the event log. Otherwise they are ephemeral
+    /// events.
     pub members_are_durable: bool,
 }
 
-/// What a conversation of its kind is capable of, as clients are told. It follows from the kind alone, whoever asks.
+/// Capabilities of a kind of conversation. They depend on the kind alone, not on the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConversationCapabilities {
-    /// Two people are in it: each sees the other's name and picture as its own.
+    /// It has two users, and each sees the other's name and picture as its own.
     pub is_pair: bool,
-    /// Nobody is in it but the person who made it.
+    /// The user who created it is the only member.
     pub is_personal: bool,
-    /// Every member of the workspace but guests may read and join it.
+    /// All members of the workspace except guests may read and join it.
     pub is_open: bool,
-    /// It has a title, can be archived, and admins of the workspace who may read it manage it.
+    /// It has a title, can be archived, and is managed by admins of the workspace who may read it.
     pub is_channel: bool,
-    /// Nobody is added, removed, or leaves.
+    /// Nobody can be added or removed, or leave.
     pub fixed_members: bool,
-    /// Its assistant answers every message; elsewhere an assistant answers where it is named.
+    /// Its assistant answers every message; elsewhere assistants answer mentions.
     pub asks_every_message: bool,
 }
 
@@ -126,7 +128,7 @@ impl ConversationKind {
         }
     }
 
-    /// What of it clients are told.
+    /// Capabilities that clients are told.
     #[must_use]
     pub const fn told(self) -> ConversationCapabilities {
         let able = self.capabilities();
@@ -140,7 +142,7 @@ impl ConversationKind {
         }
     }
 
-    /// Whether a conversation of this kind can become one of that kind.
+    /// True if a conversation of this kind can be converted to the other kind.
     #[must_use]
     pub const fn can_become(self, other: Self) -> bool {
         matches!(
@@ -157,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn capabilities_fit_together() {
+    fn capabilities_are_consistent() {
         for kind in ConversationKind::ALL {
             assert_eq!(kind.as_str().parse::<ConversationKind>().unwrap(), kind);
             let able = kind.capabilities();
@@ -171,15 +173,15 @@ mod tests {
             assert!(able.is_managed || !able.has_owner, "{kind}: an owner manages");
             assert!(able.others.0 <= able.others.1, "{kind}");
             assert!(!kind.can_become(kind), "{kind}");
-            // What is known of a conversation's messages is remembered (`assistants::answering::budget`).
+            // `assistants::answering::budget` caches data of the conversation's messages.
             let asks_all = |other: &ConversationKind| other.capabilities().asks_every_message;
             let mut becomes = ConversationKind::ALL.into_iter().filter(|other| kind.can_become(*other));
             assert!(becomes.all(|other| asks_all(&other) == able.asks_every_message), "{kind}");
         }
     }
-    /// The app has this table for what it knows by its kind only, such as hits of a search.
+    /// The frontend repeats this table for objects that only have a kind, such as search results.
     #[test]
-    fn the_app_knows_the_same() {
+    fn frontend_table_matches() {
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/features/conversations/kinds.json");
         let known: HashMap<ConversationKind, ConversationCapabilities> =
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_told_what_each_kind_is_capable_of() {
+    fn clients_get_the_capabilities_of_each_kind() {
         #[rustfmt::skip]
         let table = [
             //                               pair   personal open   channel fixed  asks

@@ -1,4 +1,4 @@
-//! Files that an assistant knows, or a section or a workspace has, and the places in them that answers cite.
+//! Knowledge files of assistants, folders and workspaces, and citations of them in answers.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,131 +6,132 @@ use utoipa::ToSchema;
 use super::stored_by_name;
 use crate::{AssistantId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId, credits::MicroCredits};
 
-/// All that an assistant knows, or that a section or a workspace has.
+/// Knowledge files of an assistant, a folder or a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Knowledge {
-    /// Null: they are no assistant's.
+    /// Null if the files don't belong to an assistant.
     pub assistant_id: Option<AssistantId>,
-    /// Null: they are no section's.
+    /// Null if the files don't belong to a folder.
     pub section_id: Option<SectionId>,
-    /// Of files from which all assistants answer in a workspace; null: they are an assistant's or a section's.
+    /// Workspace whose assistants all use the files. Null if they belong to an assistant or a
+    /// folder.
     pub workspace_id: Option<WorkspaceId>,
-    /// The model that embeds the files. Null: this server has none, so nothing can be given.
+    /// Model that embeds the files. Null if the server has none, so no files can be added.
     pub model: Option<String>,
-    /// Pieces of all files together.
+    /// Number of chunks of all files.
     pub pieces: u64,
     pub limits: KnowledgeLimits,
     /// The newest first.
     pub files: Vec<KnowledgeFile>,
 }
 
-/// How much one assistant, one section or one workspace can be given.
+/// Limits per assistant, folder or workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnowledgeLimits {
     pub files: u64,
-    /// Bytes of one file.
+    /// Maximum size of a file, in bytes.
     pub file_bytes: u64,
-    /// Pieces of all files together.
+    /// Maximum number of chunks of all files.
     pub pieces: u64,
 }
 
-/// A file that was given to an assistant, to a section or to a workspace.
+/// Knowledge file of an assistant, a folder or a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnowledgeFile {
     pub id: KnowledgeFileId,
-    /// Null: it is no assistant's.
+    /// Null if the file doesn't belong to an assistant.
     pub assistant_id: Option<AssistantId>,
-    /// Null: it is no section's.
+    /// Null if the file doesn't belong to a folder.
     pub section_id: Option<SectionId>,
-    /// Of a file from which all assistants answer in a workspace; null: it is an assistant's or a section's.
+    /// Workspace whose assistants all use the file. Null if it belongs to an assistant or a folder.
     pub workspace_id: Option<WorkspaceId>,
     pub upload_id: UploadId,
     pub name: String,
     pub media_type: String,
-    /// In bytes.
+    /// Size in bytes.
     pub size: i64,
     pub state: KnowledgeState,
-    /// Why it failed, or why it has to be tried again, as a sentence for people.
+    /// Reason for a failure or a retry, as a sentence for users.
     pub error: Option<String>,
-    /// How many pieces it is cut into; 0 until it is.
+    /// Number of chunks; 0 until the file is split.
     pub pieces: u64,
-    /// How many of them are embedded.
+    /// Number of embedded chunks.
     pub embedded: u64,
-    /// The model that embeds it.
+    /// Model that embeds the file.
     pub model: Option<String>,
-    /// What embedding it has cost so far, in millionths of a credit.
+    /// Cost of the embeddings so far, in micro-credits.
     pub cost: MicroCredits,
-    /// Who gave it; null: their account was deleted.
+    /// User who added the file. Null if the account was deleted.
     pub added_by: Option<KnowledgeGiver>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-/// Who gave a file.
+/// User who added a knowledge file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KnowledgeGiver {
     pub id: UserId,
     pub name: String,
 }
 
-/// How far a file is.
+/// Processing state of a knowledge file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum KnowledgeState {
-    /// Nobody has begun it yet, or it is tried again soon: `error` says why.
+    /// Waiting for processing, or for a retry; `error` has the reason.
     Waiting,
-    /// It is being cut and embedded.
+    /// Being split and embedded.
     Reading,
-    /// Answers can be given from it.
+    /// Searchable.
     Ready,
-    /// Trying again by itself would not help.
+    /// Failed permanently; not retried.
     Failed,
 }
 
-/// What of the assistant's files, and of the section's, was searched for an answer.
+/// Result of the knowledge search for an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AnswerKnowledge {
     pub state: KnowledgeSearch,
-    /// Why the answer was written without the files.
+    /// Reason for which the answer was written without the files.
     pub reason: Option<String>,
-    /// Files that were searched.
+    /// Number of files that were searched.
     pub files: u64,
-    /// Files that were not, because they are still being read, or failed.
+    /// Number of files that were not searched because they are being processed or failed.
     pub missing: u64,
-    /// Pieces that the model read.
+    /// Number of chunks in the model's context.
     pub pieces: u64,
 }
 
-/// Whether they were searched.
+/// Outcome of a knowledge search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum KnowledgeSearch {
     Searched,
-    /// The answer was written without them.
+    /// The answer was written without the files.
     Failed,
 }
 
-/// A place in a file that an answer cites.
+/// Citation of a passage in a knowledge file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Citation {
-    /// As it stands in the text, in brackets.
+    /// Number in square brackets in the text.
     pub n: u32,
     pub file_id: KnowledgeFileId,
     pub upload_id: UploadId,
     pub file_name: String,
-    /// The piece's number in its file, from 0.
+    /// Index of the chunk in its file, from 0.
     pub piece: u32,
-    /// From 1, where the file has pages.
+    /// Page number, from 1, if the file has pages.
     pub page: Option<u32>,
-    /// The headings that it stands below.
+    /// Headings above the passage.
     pub heading: Option<String>,
-    /// Where it begins, from 1, where the file has lines.
+    /// First line, from 1, if the file has lines.
     pub line: Option<u32>,
-    /// The beginning of the piece.
+    /// First words of the chunk.
     pub excerpt: String,
 }
 
-/// A cited place with what stands around it.
+/// Cited chunk with its context.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CitedPiece {
     pub n: u32,
@@ -141,13 +142,13 @@ pub struct CitedPiece {
     pub page: Option<u32>,
     pub heading: Option<String>,
     pub line: Option<u32>,
-    /// The whole piece.
+    /// Text of the chunk.
     pub text: String,
-    /// Whether the caller may read the file itself, at `/files/{upload_id}/{name}`.
+    /// True if the caller may read the file itself, at `/files/{upload_id}/{name}`.
     pub may_read_file: bool,
-    /// The piece before it; it may end with how this one begins.
+    /// Previous chunk; may overlap with this one.
     pub before: Option<String>,
-    /// The piece after it; it may begin with how this one ends.
+    /// Next chunk; may overlap with this one.
     pub after: Option<String>,
 }
 

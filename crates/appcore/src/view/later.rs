@@ -1,4 +1,4 @@
-//! What somebody has begun to write, and what is to happen later.
+//! Drafts, scheduled messages and reminders.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,32 +6,32 @@ use utoipa::ToSchema;
 use super::{Mention, Message};
 use crate::{ConversationId, MessageId, ReminderId, ScheduledId, Timestamp, UploadId};
 
-/// A message that somebody has begun to write.
+/// Draft of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Draft {
     pub conversation_id: ConversationId,
-    /// The message in whose thread it is written; null: in the main line.
+    /// Root message of the thread that it is written in. Null outside of threads.
     #[schema(required)]
     pub thread_id: Option<MessageId>,
-    /// Empty: there is none any more.
+    /// Empty if the draft was deleted.
     pub content: String,
-    /// The message that it answers.
+    /// Message that it replies to.
     #[schema(required)]
     pub reply_to: Option<MessageId>,
     pub updated_at: Timestamp,
 }
 
-/// A message that is sent later.
+/// Scheduled message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Scheduled {
     pub id: ScheduledId,
     pub conversation_id: ConversationId,
-    /// That of the message that comes of it.
+    /// `client_id` of the message once it is sent.
     pub client_id: String,
     pub content: String,
     #[schema(required)]
     pub reply_to: Option<MessageId>,
-    /// The message in whose thread it is to stand.
+    /// Root message of the thread that it will be sent to.
     #[schema(required)]
     pub thread_id: Option<MessageId>,
     pub also_to_conversation: bool,
@@ -39,26 +39,27 @@ pub struct Scheduled {
     pub attachment_ids: Vec<UploadId>,
     pub send_at: Timestamp,
     pub created_at: Timestamp,
-    /// Why it could not be sent at its time; null where it waits for that. It stays until it is changed, sent, or deleted.
+    /// Reason for which it could not be sent. Null if it is pending. A failed message stays until
+    /// it is changed, sent or deleted.
     #[schema(required)]
     pub failure: Option<ScheduledFailure>,
 }
 
-/// Why a message was not sent.
+/// Failure of a scheduled message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScheduledFailure {
-    /// The code that a refusal has.
+    /// Error code.
     pub code: String,
-    /// A sentence for the reader.
+    /// Sentence for the user.
     pub message: String,
 }
 
-/// That somebody wants to be reminded of a message.
+/// Reminder of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reminder {
     pub id: ReminderId,
     pub message: Message,
-    /// Their own words to it.
+    /// The user's own note.
     #[schema(required)]
     pub note: Option<String>,
     pub at: Timestamp,

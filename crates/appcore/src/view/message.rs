@@ -10,66 +10,67 @@ use crate::{ConversationId, MessageId, Timestamp, UploadId, UserId};
 pub struct Message {
     pub id: MessageId,
     pub conversation_id: ConversationId,
-    /// The number of the event that created it.
+    /// Number of the event that created it.
     pub seq: i64,
-    /// Its number in the conversation's main line; of a reply, its number in its thread.
+    /// Number in the conversation outside of threads; for a reply, number in its thread.
     pub no: i64,
     pub client_id: Option<String>,
     pub sender: Sender,
-    /// Empty once deleted.
+    /// Empty once the message is deleted.
     pub content: String,
     pub status: MessageStatus,
-    /// The message that this one answers.
+    /// Message that this one replies to.
     pub reply_to: Option<MessageId>,
-    /// Why an assistant's message failed, for the reader.
+    /// Reason for which an assistant's message failed, for users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The model that wrote an assistant's message.
+    /// Model that wrote an assistant's message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Whom it mentions, as its sender said.
+    /// Mentions, as declared by the sender.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub mentions: Vec<Mention>,
-    /// Files; none once deleted.
+    /// Files; empty once the message is deleted.
     pub attachments: Vec<Upload>,
-    /// What links in it lead to, as far as that is known; none once deleted.
+    /// Loaded link previews; empty once the message is deleted.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub previews: Vec<Preview>,
-    /// In the order in which they were used first; none once deleted.
+    /// Reactions in order of first use; empty once the message is deleted.
     pub reactions: Vec<Reaction>,
-    /// Of a reply in a thread: the message that the thread belongs to.
+    /// For a reply, the root message of its thread.
     pub thread_id: Option<MessageId>,
-    /// Of a reply: it is shown in the main line too.
+    /// True for a reply that is also shown in the conversation.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub also_to_conversation: bool,
-    /// The replies to it; null while there are none.
+    /// Summary of the replies. Null if there are none.
     pub thread: Option<ThreadSummary>,
     pub pinned_at: Option<Timestamp>,
-    /// The message that it passes on: shown as far as the reader may read that one.
+    /// Forwarded message; shown as far as the reader may read it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub forwarded: Option<Forwarded>,
-    /// What people choose from; the question is `content`. None where it is hidden or deleted.
+    /// Poll, whose question is `content`. Absent if the message is hidden or deleted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub poll: Option<Poll>,
-    /// Which version of a prompt or an answer this is; none where there is one.
+    /// Version of the prompt or answer. Absent if there is only one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub versions: Option<Versions>,
-    /// The tools that were called for an assistant's answer, in their order; none where there are none.
+    /// Tool calls of an assistant's answer, in order. Absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub tool_calls: Vec<ToolCall>,
-    /// What is known of an assistant's answer that has ended.
+    /// Statistics of a complete answer of an assistant.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub answer: Option<AnswerFigures>,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
-    /// Since when a moderator hides it: what it says is left out then, and its author reads it by `GET /r1/messages/{id}/hidden`.
+    /// Time since which a moderator hides the message. The content is omitted; its author reads it
+    /// by `GET /r1/messages/{id}/hidden`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hidden_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }
 
 impl Message {
-    /// A complete message without anything but its text. Its numbers are 0 until the writer assigns them.
+    /// Complete message that only has a text. Its numbers are 0 until the writer assigns them.
     #[must_use]
     pub const fn new(
         id: MessageId,
@@ -110,8 +111,8 @@ impl Message {
         }
     }
 
-    /// Whether it is made of more than its text: it has files, a poll or other versions, is an answer with its figures and thoughts, counts in a thread,
-    /// or says something that is hidden.
+    /// True if the message has more than its text: files, previews, a poll or other versions,
+    /// statistics of an answer, a number in a thread, or hidden content.
     #[must_use]
     pub fn has_more(&self) -> bool {
         self.versions.is_some()
@@ -124,64 +125,64 @@ impl Message {
     }
 }
 
-/// What a link leads to.
+/// Link preview.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Preview {
     pub url: String,
     pub title: Option<String>,
     pub description: Option<String>,
-    /// A picture: at `/files/{id}/preview`, to be read by whoever may read the message.
+    /// Picture at `/files/{id}/preview`, readable by all who may read the message.
     pub image_upload_id: Option<UploadId>,
-    /// What the site calls itself, else its host.
+    /// Name of the site, or its host.
     pub site: Option<String>,
 }
 
-/// One emoji under a message.
+/// Reactions to a message with one emoji.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reaction {
-    /// One emoji, or `:name:` of one of the workspace's own.
+    /// An emoji, or `:name:` of a custom emoji of the workspace.
     pub emoji: String,
     pub count: u64,
-    /// The first of those who reacted with it, at most 20.
+    /// The first users who reacted, at most 20.
     pub user_ids: Vec<UserId>,
 }
 
-/// What is shown of a thread at the message that it belongs to.
+/// Summary of a thread, shown at its root message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ThreadSummary {
-    /// Replies that are there.
+    /// Number of replies that are not deleted.
     pub reply_count: u64,
-    /// The number of the newest reply, deleted ones counted.
+    /// Number of the newest reply, including deleted ones.
     pub last_no: i64,
     pub last_reply_at: Timestamp,
-    /// The first of those who replied, at most five.
+    /// The first participants, at most five.
     pub participants: Vec<Participant>,
-    /// When it was marked as solved; left out where it is not.
+    /// Time at which the thread was marked as solved.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub solved_at: Option<Timestamp>,
 }
 
-/// Somebody who replied in a thread.
+/// Participant of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Participant {
     pub kind: SenderKind,
-    /// A `UserId` or an `AssistantId`.
+    /// Id of a user or an assistant.
     #[schema(value_type = String, format = Uuid)]
     pub id: uuid::Uuid,
 }
 
-/// Where a message is that another one passes on.
+/// Reference to a forwarded message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Forwarded {
     pub message_id: MessageId,
     pub conversation_id: ConversationId,
 }
 
-/// Somebody whom a message mentions.
+/// Mention in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Mention {
     pub kind: MentionKind,
-    /// A `UserId` or an `AssistantId`; none for `all` and `here`.
+    /// Id of a user or an assistant; absent for `all` and `here`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schema(value_type = Option<String>, format = Uuid)]
     pub id: Option<uuid::Uuid>,
@@ -192,18 +193,18 @@ pub struct Mention {
 pub enum MentionKind {
     User,
     Assistant,
-    /// Every member.
+    /// All members.
     All,
-    /// The members who are online.
+    /// All members who are online.
     Here,
 }
 
-/// How many people mentions may mean.
+/// Maximum audience of a message's mentions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
-    /// Those who are named, or nobody.
+    /// Only the mentioned users, if any.
     Named,
-    /// Those who are online.
+    /// All members who are online.
     Here,
     Everybody,
 }
@@ -222,54 +223,54 @@ impl Reach {
     }
 }
 
-/// The versions of a message in a chat with an assistant.
+/// Position among the versions of a message in a chat with an assistant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Versions {
-    /// The one that is shown, from 1.
+    /// Number of the selected version, from 1.
     pub index: i64,
     pub count: i64,
 }
 
-/// How long an answer took, and what was used for it. Tokens are as the provider counted them.
+/// Duration and usage of an answer. Token counts are those of the provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AnswerFigures {
-    /// From the question to the model to its first word.
+    /// Time from the request to the first word.
     pub first_token_ms: Option<u64>,
     pub duration_ms: u64,
-    /// How long it thought before the first word, where it said so.
+    /// Duration of thinking before the first word, if the model thought.
     pub thought_ms: Option<u64>,
-    /// All that was read, from a cache too.
+    /// Input tokens, including cached ones.
     pub input_tokens: Option<u64>,
     pub cached_tokens: Option<u64>,
-    /// All that was written, thinking too.
+    /// Output tokens, including reasoning.
     pub output_tokens: Option<u64>,
     pub reasoning_tokens: Option<u64>,
-    /// In micro-credits. Null: it is not known.
+    /// Cost in micro-credits. Null if it is unknown.
     pub cost: Option<i64>,
-    /// The provider did not say how many tokens it were.
+    /// True if the provider did not report the token counts.
     pub estimated: bool,
     pub context: AnswerContext,
-    /// The files of the messages that were read, the newest first, at most twenty; none where there are none.
+    /// Files of the messages in the model's context, the newest first, at most 20.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub files: Vec<SeenFile>,
-    /// What of the assistant's files was searched for it; none where it has none.
+    /// Result of the knowledge search. Absent if the assistant has no knowledge files.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub knowledge: Option<AnswerKnowledge>,
-    /// The places in the assistant's files that the text cites, as `[1]`.
+    /// Citations of knowledge files in the text, as `[1]`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub citations: Vec<Citation>,
 }
 
-/// What a model got of a file.
+/// File in a model's context.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SeenFile {
     pub upload_id: UploadId,
     pub name: String,
     pub how: SeenHow,
-    /// Why it is unseen.
+    /// Reason for which the file was not read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<UnseenReason>,
-    /// What it took of the window, about.
+    /// Estimated number of tokens of the file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tokens: Option<u64>,
 }
@@ -278,68 +279,68 @@ pub struct SeenFile {
 #[serde(rename_all = "lowercase")]
 pub enum SeenHow {
     Whole,
-    /// Only its beginning.
+    /// Only the beginning of the file.
     Part,
-    /// Only that it is there.
+    /// Only the name of the file.
     Unseen,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum UnseenReason {
-    /// The model doesn't see pictures.
+    /// The model doesn't support images.
     ModelBlind,
-    /// Other files have taken the room that there is for files.
+    /// Other files have used up the space for files.
     TooLarge,
-    /// There are more pictures than are shown at a time.
+    /// The maximum number of images is exceeded.
     TooMany,
-    /// Files of this type can't be read.
+    /// Unsupported file type.
     Type,
-    /// It is broken, or isn't what it says it is.
+    /// The file is damaged, or its content doesn't match its type.
     Unreadable,
-    /// Its pages are pictures without text, such as scans, and the model doesn't read those.
+    /// The pages are images without text, such as scans, and the model doesn't read those.
     NoText,
-    /// Nobody has written down yet what is said in it.
+    /// The recording is not transcribed yet.
     NoTranscript,
-    /// It was deleted meanwhile.
+    /// The file was deleted.
     Gone,
 }
 
-/// What of a model's window an answer's question took.
+/// Usage of the model's context window for an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AnswerContext {
-    /// Tokens that were read, as counted or estimated.
+    /// Input tokens, as counted or estimated.
     pub used: u64,
-    /// Tokens that are read at most.
+    /// Maximum number of input tokens.
     pub window: u64,
-    /// How many messages were among them.
+    /// Number of messages in the context.
     pub messages: u64,
 }
 
-/// An answer's figures, and what the model thought before it.
+/// Statistics of an answer, and the model's reasoning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AnswerDetails {
     pub message_id: MessageId,
-    /// The model that wrote it.
+    /// Model that wrote the answer.
     pub model: Option<String>,
-    /// Null while it is being written.
+    /// Null while the answer is being written.
     pub answer: Option<AnswerFigures>,
-    /// What the model thought, where it said so; cut where it is very long.
+    /// The model's reasoning, if reported; truncated if it is very long.
     pub thinking: Option<String>,
-    /// The calls of tools, with their whole arguments and results.
+    /// Tool calls with their full arguments and results.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub tool_calls: Vec<ToolCall>,
 }
 
-/// Who a message is from.
+/// Sender of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sender {
     pub kind: SenderKind,
-    /// A `UserId` or an `AssistantId`; none for the system and for deleted accounts.
+    /// Id of a user or an assistant; null for the system and for deleted accounts.
     #[schema(value_type = Option<String>, format = Uuid)]
     pub id: Option<uuid::Uuid>,
     pub name: String,
-    /// What an assistant looks like that has a picture.
+    /// Picture of an assistant.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub picture: Option<Picture>,
 }

@@ -1,4 +1,4 @@
-//! What callers see: the resources of the contract, alike in REST answers and in events. One file per noun.
+//! Resources of the API, identical in REST responses and in events. One file per noun.
 
 mod accounting;
 mod admin;
@@ -112,7 +112,8 @@ pub use upload::{ConversationFile, FileKind, TranscriptState, Upload, UploadKind
 pub use user::{ChosenPresence, CustomStatus, Presence, PresenceStatus, User, UserPicture, UserRole, UserSession};
 pub use workspace::{OfferedWorkspace, Workspace, WorkspaceMember, WorkspaceRole};
 
-/// Enums that are stored by the name that they have on the wire, as text in a column of the database.
+/// Implements storage by name for enums: the name on the wire is also the text in the database
+/// column.
 macro_rules! stored_by_name {
     ($($name:ident { $($variant:ident = $text:literal),* $(,)? })*) => {$(
         impl $name {
@@ -189,7 +190,7 @@ macro_rules! stored_by_name {
 }
 use stored_by_name;
 
-/// A stored name that this version does not know.
+/// Error for a stored name that is unknown to this version.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown name {0:?}")]
 pub struct UnknownName(pub String);

@@ -1,4 +1,4 @@
-//! Reports of messages, and what is done about them.
+//! Reports of messages, and moderation.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{ConversationKind, Sender, Upload, stored_by_name};
 use crate::{ConversationId, MessageId, ReportId, Timestamp, UserId, WarningId, WorkspaceId};
 
-/// Why a message was reported.
+/// Reason of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportReason {
@@ -15,7 +15,7 @@ pub enum ReportReason {
     Hate,
     Violence,
     Sexual,
-    /// It tells of somebody what is nobody's business.
+    /// Discloses private information about a person.
     PersonalData,
     Illegal,
     Other,
@@ -25,18 +25,18 @@ pub enum ReportReason {
 #[serde(rename_all = "lowercase")]
 pub enum ReportStatus {
     Open,
-    /// An administrator looks after it.
+    /// Assigned to an administrator.
     Taken,
     Closed,
 }
 
-/// What is done about a report.
+/// Action taken on a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReportDeed {
-    /// The message is hidden.
+    /// Hide the message.
     Hide,
-    /// Its author is warned.
+    /// Warn its author.
     Warn,
 }
 
@@ -49,14 +49,14 @@ stored_by_name! {
     ReportDeed { Hide = "hide", Warn = "warn" }
 }
 
-/// That one has reported a message.
+/// Confirmation of a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReportReceipt {
     pub id: ReportId,
     pub created_at: Timestamp,
 }
 
-/// Somebody who has to do with a report.
+/// User involved in a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReportPerson {
     pub id: UserId,
@@ -64,67 +64,69 @@ pub struct ReportPerson {
     pub name: Option<String>,
 }
 
-/// Where a reported message stands.
+/// Conversation of a reported message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReportPlace {
     pub conversation_id: ConversationId,
     pub workspace_id: WorkspaceId,
     pub kind: ConversationKind,
     pub title: Option<String>,
-    /// Whether the caller may read it: then the message can be looked at with what is around it.
+    /// True if the caller may read the conversation, so that the message can be opened in its
+    /// context.
     pub may_read: bool,
 }
 
-/// A report of a message, for administrators.
+/// Report of a message, as seen by administrators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
     pub id: ReportId,
     pub status: ReportStatus,
     pub reason: ReportReason,
-    /// What the reporter added.
+    /// Comment of the reporter.
     pub words: Option<String>,
     pub reporter: ReportPerson,
     pub message_id: MessageId,
     pub author: Sender,
     /// Null once the conversation is deleted.
     pub place: Option<ReportPlace>,
-    /// What the message said when it was reported. Null once the report is closed.
+    /// Content of the message at the time of the report. Null once the report is closed.
     pub content: Option<String>,
-    /// Since when the message is hidden.
+    /// Time since which the message is hidden.
     pub hidden_at: Option<Timestamp>,
-    /// Since when it is deleted.
+    /// Time at which the message was deleted.
     pub deleted_at: Option<Timestamp>,
-    /// When it was edited last.
+    /// Time of the last edit.
     pub edited_at: Option<Timestamp>,
     pub sent_at: Option<Timestamp>,
-    /// How many have reported this message, this report counted.
+    /// Number of reports of this message, including this one.
     pub reports: u64,
-    /// How many other messages of this author were reported before.
+    /// Number of the author's other messages that were reported before.
     pub earlier: u64,
-    /// The administrator who works on it.
+    /// Administrator who works on it.
     pub assigned_to: Option<ReportPerson>,
     pub taken_at: Option<Timestamp>,
     pub closed_by: Option<ReportPerson>,
     pub closed_at: Option<Timestamp>,
-    /// Actions taken when the report was closed. Empty: it was dismissed.
+    /// Actions taken when the report was closed. Empty if it was dismissed.
     pub actions: Vec<ReportDeed>,
     pub created_at: Timestamp,
 }
 
-/// A report with what else is known of the author.
+/// Report with the history of the author.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReportDetails {
     #[serde(flatten)]
     pub report: Report,
-    /// The message's files, while it is not deleted.
+    /// Files of the message, unless it is deleted.
     pub attachments: Vec<Upload>,
-    /// The newest other reports on the same author, at most 20, without what the messages said.
+    /// The newest other reports on the same author, at most 20, without the content of the
+    /// messages.
     pub others: Vec<Report>,
-    /// How often the author was warned.
+    /// Number of warnings to the author.
     pub warnings: u64,
 }
 
-/// What a hidden message says, for its author and for administrators.
+/// Content of a hidden message, for its author and for administrators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HiddenMessage {
     pub message_id: MessageId,
@@ -133,12 +135,12 @@ pub struct HiddenMessage {
     pub hidden_at: Timestamp,
 }
 
-/// What a moderator told somebody about a message of theirs.
+/// Warning of a moderator about a message of the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Warning {
     pub id: WarningId,
     pub reason: ReportReason,
-    /// The moderator's own words.
+    /// Comment of the moderator.
     pub words: Option<String>,
     pub message_id: Option<MessageId>,
     pub conversation_id: Option<ConversationId>,
@@ -146,21 +148,21 @@ pub struct Warning {
     pub created_at: Timestamp,
 }
 
-/// The words that are not wanted in a channel.
+/// Word filter of a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WordFilter {
     pub action: WordAction,
-    /// Words or phrases. Case and accents don't matter.
+    /// Words or phrases. Case and accents are ignored.
     pub words: Vec<String>,
 }
 
-/// What becomes of a message with an unwanted word.
+/// Action on a message with a filtered word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WordAction {
-    /// It is not sent.
+    /// The message is refused.
     #[default]
     Refuse,
-    /// It is sent with the word made unreadable.
+    /// The message is sent with the word masked.
     Mask,
 }

@@ -1,4 +1,4 @@
-//! Notes that somebody keeps for themselves.
+//! Private notes of users.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,14 +13,14 @@ pub struct Note {
     /// Markdown. Empty once the note is deleted.
     pub content: String,
     pub pinned: bool,
-    /// Rises by one with each change.
+    /// Number of changes; increases by one with each.
     pub version: i64,
     pub created_at: Timestamp,
-    /// When it was written, on whatever device.
+    /// Time of the edit on the device.
     pub edited_at: Timestamp,
-    /// When it was stored. No two notes of a person have the same, so that a list goes on after it.
+    /// Time of storage. Unique per user, so that lists can be continued after it.
     pub updated_at: Timestamp,
-    /// Null: it is there.
+    /// Null unless the note is deleted.
     #[schema(required)]
     pub deleted_at: Option<Timestamp>,
 }

@@ -1,4 +1,4 @@
-//! What somebody is told of that concerns them, and what they want to be told of.
+//! Notifications and their settings.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,25 +6,25 @@ use utoipa::ToSchema;
 use super::{Notify, Sender, stored_by_name};
 use crate::{ConversationId, MessageId, NotificationId, Timestamp, UploadId};
 
-/// Why somebody is told.
+/// Reason of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NotificationKind {
-    /// A message mentions them, or everybody.
+    /// A message mentions the user, or everybody.
     Mention,
-    /// A message has one of their keywords.
+    /// A message contains one of the user's keywords.
     Keyword,
-    /// There are replies in a thread that they follow.
+    /// New replies in a thread that the user follows.
     Thread,
-    /// There are messages in a conversation of which they want to be told everything.
+    /// New messages in a conversation with notifications of all messages.
     Message,
-    /// Somebody has reacted to a message of theirs.
+    /// A reaction to a message of the user.
     Reaction,
-    /// They asked to be reminded.
+    /// A reminder that the user has set.
     Reminder,
-    /// An export that they asked for is ready.
+    /// An export that the user requested is complete.
     Export,
-    /// The server has something to say.
+    /// A notice of the server.
     System,
 }
 
@@ -54,7 +54,7 @@ impl NotificationKind {
     ];
 }
 
-/// Something that somebody is told of.
+/// Notification of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(title = "notification")]
 pub struct Notification {
@@ -63,46 +63,50 @@ pub struct Notification {
     pub conversation_id: Option<ConversationId>,
     /// The newest message that it is about.
     pub message_id: Option<MessageId>,
-    /// The message whose thread that one is in.
+    /// Root message of the thread of `message_id`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub thread_id: Option<MessageId>,
-    /// Who wrote, or reacted last.
+    /// Author of the message, or of the last reaction.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub actor: Option<Sender>,
-    /// How many messages, replies or reactions it stands for.
+    /// Number of messages, replies or reactions that it covers.
     pub count: i64,
-    /// The keyword that was written, the emoji of the last reaction, or when the task is due of which this reminds.
+    /// The matched keyword, the emoji of the last reaction, or the due date of the task in a
+    /// reminder.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<String>,
-    /// The file of an export.
+    /// File of an export.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub upload_id: Option<UploadId>,
-    /// For a heading: who, and where.
+    /// Heading: the author and the conversation.
     pub title: String,
-    /// The beginning of what was written, without markup.
+    /// Beginning of the text, without markup.
     pub text: String,
-    /// It is listed, and nothing more: the conversation is muted, or they don't want to be disturbed now.
+    /// True if it is listed without an alert, because the conversation is muted or the user has
+    /// enabled do-not-disturb.
     pub silent: bool,
     pub created_at: Timestamp,
     pub read_at: Option<Timestamp>,
 }
 
-/// What somebody wants to be told of, and how.
+/// Notification settings of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NotificationSettings {
-    /// Of which messages, in conversations for which nothing else is chosen. `mentions` are direct messages, mentions, keywords and threads.
+    /// Default level of conversations. `mentions` are direct messages, mentions, keywords and
+    /// threads.
     pub level: Notify,
-    /// Words of which they are told in any of their conversations. Case and accents don't matter.
+    /// Words that trigger notifications in any of the user's conversations. Case and accents are
+    /// ignored.
     pub keywords: Vec<String>,
-    /// Null: there are none.
+    /// Null if there are no quiet hours.
     pub quiet: Option<QuietHours>,
-    /// Until then nothing disturbs them.
+    /// End of do-not-disturb.
     pub dnd_until: Option<Timestamp>,
-    /// After how long they get a mail about what they have missed. Null: never.
+    /// Delay in minutes before a mail about missed messages is sent. Null: never.
     pub mail_after_minutes: Option<i64>,
-    /// Whether devices that asked for it are woken.
+    /// True if push notifications are sent to subscribed devices.
     pub push: bool,
-    /// Whether what was written stands in what wakes a device.
+    /// True if push notifications contain the text of the message.
     pub show_text: bool,
 }
 
@@ -120,20 +124,20 @@ impl Default for NotificationSettings {
     }
 }
 
-/// When somebody is not to be disturbed.
+/// Weekly times of do-not-disturb.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuietHours {
-    /// Such as `22:00`.
+    /// Start, such as `22:00`.
     #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     pub from: String,
-    /// Such as `07:00`; when it is not later than `from`, on the day after.
+    /// End, such as `07:00`; on the following day if it is not later than `from`.
     #[schema(pattern = "^([01][0-9]|2[0-3]):[0-5][0-9]$")]
     pub to: String,
-    /// The days on which they begin: 1 is Monday, 7 is Sunday.
+    /// Weekdays on which they start: 1 is Monday, 7 is Sunday.
     #[schema(min_items = 1, max_items = 7)]
     pub days: Vec<u8>,
-    /// Such as `Europe/Berlin`.
+    /// IANA time zone, such as `Europe/Berlin`.
     #[schema(max_length = 64)]
     pub timezone: String,
 }

@@ -1,51 +1,51 @@
-//! Polls: a message that people answer by choosing.
+//! Polls.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{Timestamp, UserId};
 
-/// What one chooses from, as whoever asks says it. The question is the message's text.
+/// New poll. The question is the text of the message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPoll {
-    /// Each of up to 100 characters, no two the same.
+    /// Options of up to 100 characters, without duplicates.
     #[schema(min_items = 2, max_items = 10)]
     pub options: Vec<String>,
-    /// One may choose several.
+    /// True if several options can be chosen.
     #[serde(default)]
     pub multiple: bool,
-    /// Nobody is told who has chosen what.
+    /// True if votes are anonymous.
     #[serde(default)]
     pub anonymous: bool,
-    /// Up to a year from now. Left out: when its author closes it.
+    /// End of the poll, at most a year from now. Absent: the author closes it.
     #[serde(default)]
     pub closes_at: Option<Timestamp>,
 }
 
-/// What one chooses from, and what has been chosen.
+/// Poll with its results.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Poll {
     #[schema(min_items = 2, max_items = 10)]
     pub options: Vec<String>,
-    /// One may choose several.
+    /// True if several options can be chosen.
     pub multiple: bool,
-    /// Nobody is told who has chosen what.
+    /// True if votes are anonymous.
     pub anonymous: bool,
-    /// From then on nobody votes any more.
+    /// End of the poll.
     pub closes_at: Option<Timestamp>,
     pub results: PollResults,
 }
 
-/// What has been chosen in a poll.
+/// Results of a poll.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PollResults {
-    /// One for each option, in their order.
+    /// One per option, in the same order.
     #[schema(min_items = 2, max_items = 10)]
     pub options: Vec<PollResult>,
-    /// How many people have voted.
+    /// Number of voters.
     pub voters: u64,
-    /// When its author closed it; left out while it is open.
+    /// Time at which the author closed it. Absent while it is open.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub closed_at: Option<Timestamp>,
 }
@@ -53,21 +53,21 @@ pub struct PollResults {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PollResult {
     pub votes: u64,
-    /// The first who have chosen it, at most 20; none where the poll is anonymous.
+    /// The first voters, at most 20; empty if the poll is anonymous.
     #[schema(max_items = 20)]
     pub user_ids: Vec<UserId>,
 }
 
-/// What one has chosen oneself.
+/// Vote of the caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OwnVote {
-    /// By their places, from 0; none where one has not voted.
+    /// Indices of the chosen options, from 0; empty if the caller has not voted.
     #[schema(max_items = 10)]
     pub choices: Vec<u8>,
 }
 
 impl Poll {
-    /// Since when nobody votes any more, if that is so `now`.
+    /// True if the poll is closed at `now`.
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.results.closed_at.is_some() || self.closes_at.is_some_and(|end| end <= now)

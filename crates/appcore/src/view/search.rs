@@ -1,4 +1,4 @@
-//! What a search finds.
+//! Search results.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{ConversationKind, Message, Sender};
 use crate::{ConversationId, MessageId, Timestamp, UploadId};
 
-/// What is searched for.
+/// Type of results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchType {
@@ -18,7 +18,7 @@ pub enum SearchType {
     File,
 }
 
-/// What a message must have to be found.
+/// Content that a message must have to match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchHas {
@@ -31,33 +31,33 @@ pub enum SearchHas {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchSort {
-    /// What fits best first; of what fits as well, the newest.
+    /// Best match first; of equal matches the newest.
     #[default]
     Relevance,
     Newest,
 }
 
-/// The conversation that something was found in.
+/// Conversation of a search result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FoundConversation {
     pub id: ConversationId,
     pub kind: ConversationKind,
-    /// Null where it goes by the names of those in it.
+    /// Null if it is named after its members.
     pub title: Option<String>,
 }
 
-/// Where the words are in a file of a message.
+/// Match in a file of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FoundInFile {
     pub upload_id: UploadId,
     pub name: String,
-    /// What the file says around them, in one line.
+    /// Text around the match, in one line.
     pub excerpt: String,
-    /// Where in the excerpt the words are: beginnings and lengths, in UTF-16 units.
+    /// Offsets and lengths of the matches in the excerpt, in UTF-16 code units.
     pub highlights: Vec<[usize; 2]>,
 }
 
-/// Something that was found: a message with its conversation, a conversation, or a person.
+/// Search result: a message with its conversation, a conversation, or a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchHit {
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -66,15 +66,15 @@ pub struct SearchHit {
     pub conversation: Option<FoundConversation>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub person: Option<Sender>,
-    /// Where in the message's text the words are: beginnings and lengths, in UTF-16 units.
+    /// Offsets and lengths of the matches in the message's text, in UTF-16 code units.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub highlights: Vec<[usize; 2]>,
-    /// The words are in a file of the message, and not in the message alone.
+    /// Match in a file of the message.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub file: Option<FoundInFile>,
 }
 
-/// How many of the messages that were found are by somebody, or in a conversation.
+/// Number of matching messages by author or conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchFacet {
     #[schema(value_type = String, format = Uuid)]
@@ -83,109 +83,110 @@ pub struct SearchFacet {
     pub count: u64,
 }
 
-/// How many of the messages that were found have such a thing.
+/// Number of matching messages with this content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchHasFacet {
     pub has: SearchHas,
     pub count: u64,
 }
 
-/// How many of the messages that were found are of one day.
+/// Number of matching messages of one day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchDayFacet {
-    /// When it begins where the caller is.
+    /// Start of the day in the caller's time zone.
     pub begins_at: Timestamp,
     pub count: u64,
 }
 
-/// Of the newest messages that were found, at most 500: most first.
+/// Facets of the newest matching messages, at most 500; the most frequent first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchFacets {
-    /// People and assistants.
+    /// Users and assistants.
     pub author: Vec<SearchFacet>,
     pub conversation: Vec<SearchFacet>,
     pub has: Vec<SearchHasFacet>,
-    /// The days on which there is something, oldest first.
+    /// Days with matches, the oldest first.
     pub day: Vec<SearchDayFacet>,
 }
 
-/// A word that nothing has, and the one that was looked for in its place.
+/// Search term without matches, and its correction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchCorrection {
-    /// In small letters.
+    /// Term in lower case.
     pub typed: String,
     pub instead: String,
 }
 
-/// How much was found.
+/// Number of matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchTotal {
     pub count: u64,
-    /// There is no more than that; otherwise it is of the newest 500.
+    /// True if `count` is complete. Otherwise only the newest 500 were counted.
     pub is_all: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchResults {
     pub items: Vec<SearchHit>,
-    /// The `cursor` of what comes next; null at the end.
+    /// `cursor` of the next page. Null on the last page.
     pub next: Option<String>,
     pub facets: SearchFacets,
     /// Null on later pages.
     pub total: Option<SearchTotal>,
-    /// Up to when messages were looked at, where a search ends before it has looked at all: `next` goes on from there.
+    /// Time down to which messages were searched, if the search stopped early; `next` continues
+    /// from there.
     pub searched_to: Option<Timestamp>,
-    /// Nothing has just the words that were asked for; what is there has similar ones too.
+    /// True if there was no exact match and the results include similar words.
     pub is_corrected: bool,
-    /// What was taken for a typo. `exact` looks for the words as they are.
+    /// Corrected typos. `exact` searches for the words as typed.
     pub corrections: Vec<SearchCorrection>,
-    /// What was there before the index is still being read, so older messages may be missing.
+    /// True if older messages are still being indexed, so that results may be missing.
     pub is_filling: bool,
-    /// The search reached its time limit: there may be more than was found.
+    /// True if the search reached its time limit, so that results may be missing.
     pub timed_out: bool,
     pub took_ms: u64,
 }
 
-/// A message that an answer may have something from.
+/// Message that an answer is based on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchSource {
-    /// What stands for it in the text, in square brackets.
+    /// Number in square brackets in the text.
     pub n: u64,
     pub message_id: MessageId,
     pub conversation_id: ConversationId,
-    /// Who wrote it.
+    /// Name of the author.
     pub sender: String,
     pub created_at: Timestamp,
 }
 
-/// What an assistant says about what was found.
+/// Answer of an assistant about search results.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SearchAnswer {
-    /// Markdown, with the numbers of sources: `[1]`.
+    /// Markdown with the numbers of sources: `[1]`.
     pub text: String,
-    /// The messages that it cites.
+    /// Cited messages.
     pub sources: Vec<SearchSource>,
     pub assistant: Sender,
-    /// So many messages were read.
+    /// Number of messages that the model read.
     pub read_count: u64,
-    /// In millionths of a credit; null where the model has no price.
+    /// Cost in micro-credits. Null if the model has no price.
     pub cost: Option<i64>,
     pub took_ms: u64,
 }
 
-/// What an assistant says about what somebody has not read.
+/// Summary of unread messages by an assistant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CatchUp {
-    /// Markdown, with the numbers of sources: `[1]`.
+    /// Markdown with the numbers of sources: `[1]`.
     pub text: String,
-    /// The messages that it cites.
+    /// Cited messages.
     pub sources: Vec<SearchSource>,
     pub assistant: Sender,
-    /// So many messages were read.
+    /// Number of messages that the model read.
     pub read_count: u64,
-    /// There are older ones, or more conversations, that were not read for it.
+    /// True if older messages or other conversations were left out.
     pub has_more: bool,
-    /// In millionths of a credit; null where the model has no price.
+    /// Cost in micro-credits. Null if the model has no price.
     pub cost: Option<i64>,
     pub took_ms: u64,
 }

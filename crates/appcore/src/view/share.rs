@@ -1,4 +1,4 @@
-//! Chats with assistants that are shown to others of their workspace.
+//! Chats with assistants that are shared with their workspace.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,45 +6,45 @@ use utoipa::ToSchema;
 use super::Sender;
 use crate::{MessageId, ShareId, Timestamp, UserId, WorkspaceId};
 
-/// That a chat is shared.
+/// Share of a chat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Share {
-    /// In the app it is read at `/shared/{id}`.
+    /// Read in the app at `/shared/{id}`.
     pub id: ShareId,
-    /// How many messages are shown.
+    /// Number of shared messages.
     pub messages: u64,
     pub created_at: Timestamp,
-    /// As it was then it is shown.
+    /// Time of the shared snapshot.
     pub updated_at: Timestamp,
 }
 
-/// A chat that somebody of one's workspace shares.
+/// Shared chat of a member of the workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SharedChat {
     pub id: ShareId,
     pub workspace_id: WorkspaceId,
     pub title: Option<String>,
     pub shared_by: Sharer,
-    /// As it was then it is shown.
+    /// Time of the shared snapshot.
     pub updated_at: Timestamp,
 }
 
-/// Who shares a chat.
+/// User who shares a chat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sharer {
     pub id: UserId,
     pub name: String,
 }
 
-/// A message of a chat that is shared.
+/// Message of a shared chat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SharedMessage {
     pub id: MessageId,
     pub sender: Sender,
     pub content: String,
-    /// The model that wrote an assistant's message.
+    /// Model that wrote an assistant's message.
     pub model: Option<String>,
-    /// The names of its files, which are not shared.
+    /// Names of its files, which are not shared.
     pub files: Vec<String>,
     pub created_at: Timestamp,
 }

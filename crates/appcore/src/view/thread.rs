@@ -1,4 +1,4 @@
-//! Threads as somebody reads and follows them, and what people keep of messages for themselves.
+//! Threads, and saved messages.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,25 +9,25 @@ use crate::{ConversationId, Timestamp};
 /// Part of a thread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Thread {
-    /// The message that the replies belong to.
+    /// Root message.
     pub root: Message,
-    /// Replies, oldest first. Deleted ones keep their place.
+    /// Replies, oldest first. Deleted ones keep their position.
     pub items: Vec<Message>,
-    /// Whether there are more in the direction of reading.
+    /// True if there are more replies in the direction of reading.
     pub has_more: bool,
     pub own: ThreadPosition,
 }
 
-/// What somebody is to a thread.
+/// The user's state in a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ThreadPosition {
     pub following: bool,
-    /// The number of the last reply that they have read; 0 where they don't follow it.
+    /// Number of the last reply that the user has read; 0 if they don't follow it.
     pub read_no: i64,
     pub unread: i64,
 }
 
-/// A thread that somebody follows.
+/// Thread that the user follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FollowedThread {
     pub root: Message,
@@ -37,7 +37,7 @@ pub struct FollowedThread {
     pub solved: bool,
 }
 
-/// A message with those before and after it.
+/// Message with those before and after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Neighbours {
     /// Oldest first.
@@ -46,14 +46,14 @@ pub struct Neighbours {
     pub has_more_after: bool,
 }
 
-/// A message that somebody has saved.
+/// Message that the user has saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SavedMessage {
     pub message: Message,
     pub saved_at: Timestamp,
 }
 
-/// Whether one has saved a message.
+/// True if the caller has saved the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SavedState {
     pub saved: bool,

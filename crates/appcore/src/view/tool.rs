@@ -1,4 +1,4 @@
-//! Tools of assistants: the servers that have them, and calls of them.
+//! Tools of assistants: MCP servers and tool calls.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,61 +6,62 @@ use utoipa::ToSchema;
 use super::stored_by_name;
 use crate::{AssistantId, McpServerId, Timestamp, ToolCallId, ToolPermissionId, UserId};
 
-/// A server of tools, as administrators see it.
+/// MCP server, as seen by administrators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct McpServer {
     pub id: McpServerId,
     pub name: String,
     pub description: Option<String>,
     pub transport: McpTransport,
-    /// Where it is, for `http`.
+    /// URL, for `http`.
     pub url: Option<String>,
-    /// Which of the programs of the configuration it is, for `stdio`.
+    /// Name of the command in the configuration, for `stdio`.
     pub command: Option<String>,
-    /// How it is asked who calls.
+    /// Authentication of calls to the server.
     pub auth: McpAuth,
-    /// By which Natter is known to its authorization server, where an administrator has entered that. The secret is never shown.
+    /// OAuth client id at its authorization server, if an administrator has entered one. The secret
+    /// is never returned.
     pub client_id: Option<String>,
-    /// The names of its headers, or of its environment. Their values are never shown.
+    /// Names of its headers or environment variables. Their values are never returned.
     pub secret_names: Vec<String>,
     pub is_enabled: bool,
-    /// Who may give its tools to assistants.
+    /// Users who may give its tools to assistants.
     pub visible_to: OfferedTo,
-    /// As they were found last.
+    /// Tools as of `checked_at`.
     pub tools: Vec<McpTool>,
-    /// Its prompts, as they were found last.
+    /// Prompts as of `checked_at`.
     pub prompts: Vec<OfferedPrompt>,
-    /// When its tools were asked for last.
+    /// Time of the last listing.
     pub checked_at: Option<Timestamp>,
-    /// What was wrong then.
+    /// Error of the last listing.
     pub error: Option<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
-/// A tool of a server.
+/// Tool of an MCP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct McpTool {
     pub name: String,
     pub title: Option<String>,
     pub description: Option<String>,
-    /// By the server's own word: it changes nothing.
+    /// True if the server declares that the tool changes nothing.
     pub is_read_only: bool,
     pub mode: ToolMode,
 }
 
-/// A server whose tools the caller may give to assistants.
+/// MCP server whose tools the caller may give to assistants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfferedServer {
     pub id: McpServerId,
     pub name: String,
     pub description: Option<String>,
-    /// Without those that are off.
+    /// Tools that are not disabled.
     pub tools: Vec<OfferedTool>,
     pub prompts: Vec<OfferedPrompt>,
 }
 
-/// A text to begin with that a server makes.
+/// Prompt of an MCP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfferedPrompt {
     pub name: String,
@@ -69,7 +70,7 @@ pub struct OfferedPrompt {
     pub arguments: Vec<OfferedPromptArgument>,
 }
 
-/// What a server's prompt is made of.
+/// Argument of an MCP server's prompt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfferedPromptArgument {
     pub name: String,
@@ -77,13 +78,13 @@ pub struct OfferedPromptArgument {
     pub is_required: bool,
 }
 
-/// What a server's prompt says.
+/// Text of an MCP server's prompt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PromptText {
     pub text: String,
 }
 
-/// A tool that may be given to assistants.
+/// Tool that can be given to assistants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfferedTool {
     pub name: String,
@@ -92,29 +93,29 @@ pub struct OfferedTool {
     pub mode: ToolMode,
 }
 
-/// Natter's own tools, as a workspace uses them.
+/// Natter's built-in tools in a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkspaceTools {
-    /// By which assistants are given them.
+    /// Id by which they are given to assistants.
     pub server_id: McpServerId,
     pub name: String,
     pub tools: Vec<OfferedTool>,
 }
 
-/// A program of the configuration that has tools.
+/// MCP server command in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct McpCommand {
     pub name: String,
-    /// What an administrator may put into its environment.
+    /// Environment variables that an administrator may set.
     pub env_names: Vec<String>,
 }
 
-/// The tools of a server that an assistant has.
+/// Tools of a server that an assistant has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AssistantTools {
     pub server_id: McpServerId,
-    /// Null: all of them.
+    /// Null: all tools.
     pub tools: Option<Vec<String>>,
 }
 
@@ -122,25 +123,25 @@ pub struct AssistantTools {
 #[serde(rename_all = "lowercase")]
 pub enum McpTransport {
     Http,
-    /// A program on the server's own machine.
+    /// Program on the server's machine.
     Stdio,
 }
 
-/// How a server knows who calls.
+/// Authentication of calls to an MCP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum McpAuth {
-    /// By the headers or the environment that an administrator has entered, the same for everyone.
+    /// Headers or environment variables set by an administrator, the same for all users.
     Secrets,
-    /// Each person connects an account of theirs (OAuth); for `http` alone.
+    /// Each user connects their own account (OAuth); only for `http`.
     Oauth,
 }
 
-/// A server that one can connect an account with.
+/// MCP server that the user can connect an account with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolConnection {
     pub server_id: McpServerId,
-    /// The server's name.
+    /// Name of the server.
     pub server: String,
     pub description: Option<String>,
     pub state: ToolConnectionState,
@@ -153,78 +154,78 @@ pub enum ToolConnectionState {
     /// No account is connected.
     None,
     Connected,
-    /// One has to sign in anew.
+    /// The user has to sign in again.
     Expired,
 }
 
-/// Where one signs in to a server.
+/// Sign-in page of an MCP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolSignIn {
-    /// For a browser.
+    /// URL to open in a browser.
     pub url: String,
 }
 
-/// An account was connected.
+/// Connected account of an MCP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolConnected {
     pub server_id: McpServerId,
-    /// The server's name.
+    /// Name of the server.
     pub server: String,
-    /// The page of the app where one came from.
+    /// Page of the app to return to.
     pub next: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OfferedTo {
-    /// Whoever makes an assistant.
+    /// All users who create assistants.
     Everyone,
-    /// Administrators of the installation.
+    /// Administrators of the server.
     Admins,
 }
 
-/// What happens when a model wants to call a tool.
+/// Handling of a model's request to call a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolMode {
-    /// It is called.
+    /// Called without confirmation.
     Auto,
-    /// Whoever asked the assistant is asked first.
+    /// Called after the user who asked has allowed it.
     Ask,
-    /// It isn't offered.
+    /// Not offered to the model.
     Off,
 }
 
-/// A call of a tool, in an answer.
+/// Tool call in an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ToolCall {
     pub id: ToolCallId,
-    /// With which an account can be connected. Left out of what was called before this was kept.
+    /// Server, with which an account can be connected. Absent in old calls.
     #[serde(default)]
     pub server_id: Option<McpServerId>,
-    /// The server's name.
+    /// Name of the server.
     pub server: String,
     pub tool: String,
     pub title: Option<String>,
     pub status: ToolCallStatus,
-    /// JSON; cut in a message, whole in an answer's details.
+    /// JSON; truncated in a message, complete in the details of an answer.
     pub arguments: String,
-    /// Whoever asked has changed the arguments.
+    /// True if the user has edited the arguments.
     #[serde(default)]
     pub is_edited: bool,
-    /// Whoever asked may allow it for later, too (`remember`).
+    /// True if the user may allow future calls, too (`remember`).
     #[serde(default)]
     pub may_remember: bool,
-    /// Cut in a message, up to 32 KiB in an answer's details. Data, whatever it says.
+    /// Result; truncated in a message, up to 32 KiB in the details of an answer. Untrusted data.
     pub result: Option<String>,
-    /// How many pictures the result has: `GET …/tool_calls/{call_id}/pictures/{number}`, from 1.
+    /// Number of images in the result: `GET …/tool_calls/{call_id}/pictures/{number}`, from 1.
     #[serde(default)]
     pub pictures: u32,
-    /// Where in the content it stands, in UTF-16 code units.
+    /// Offset in the content, in UTF-16 code units.
     pub at: u64,
-    /// Who may decide about it, where it waits.
+    /// User who may decide about it while it is waiting.
     pub asker_id: UserId,
-    /// Until when it waits.
+    /// Deadline of the decision.
     pub expires_at: Option<Timestamp>,
     pub duration_ms: Option<u64>,
 }
@@ -232,32 +233,34 @@ pub struct ToolCall {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolCallStatus {
-    /// Whoever asked has to allow it.
+    /// Waiting for the user's permission.
     Waiting,
-    /// It will be called.
+    /// Allowed, not started yet.
     Queued,
     Running,
     Done,
     /// The tool or its server failed.
     Failed,
-    /// Whoever asked has no account connected with the server, or its sign-in has expired. It was not called.
+    /// The user has no account connected with the server, or its sign-in has expired. The tool was
+    /// not called.
     Unconnected,
-    /// Whoever asked denied it.
+    /// Denied by the user.
     Refused,
-    /// Nobody decided in time.
+    /// Not decided in time.
     Expired,
-    /// It was broken off while it ran: the instance stopped, or the answer was. It may have taken effect, and was not called again.
+    /// Interrupted while running, because the instance or the answer stopped. It may have taken
+    /// effect, and was not called again.
     Interrupted,
-    /// The answer ended before it did.
+    /// The answer ended first.
     Stopped,
 }
 
-/// A call with what its arguments may be.
+/// Tool call with the schema of its arguments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ToolCallDetails {
     #[serde(flatten)]
     pub call: ToolCall,
-    /// The JSON Schema of its arguments. Null: the tool isn't there any more.
+    /// JSON Schema of the arguments. Null if the tool doesn't exist any more.
     #[schema(value_type = Option<Object>)]
     pub schema: Option<serde_json::Value>,
 }
@@ -276,7 +279,7 @@ pub struct ToolPermission {
     pub created_at: Timestamp,
 }
 
-/// What somebody says to a call that waits.
+/// Decision on a waiting tool call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ToolDecision {

@@ -1,4 +1,4 @@
-//! Files that people have uploaded.
+//! Uploaded files.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,32 +6,33 @@ use utoipa::ToSchema;
 use super::{Sender, stored_by_name};
 use crate::{MessageId, Timestamp, UploadId};
 
-/// A file. Its bytes are at `/files/{id}/{name}`, a picture's thumbnails at the same address with `?size=320` or `?size=1280`.
+/// File. Its bytes are at `/files/{id}/{name}`, thumbnails of a picture at the same URL with
+/// `?size=320` or `?size=1280`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Upload {
     pub id: UploadId,
     pub name: String,
     pub kind: UploadKind,
-    /// What it is by its content, not by what was claimed.
+    /// Media type detected from the content, not the declared one.
     pub media_type: String,
-    /// In bytes, as it is served: without the metadata of pictures.
+    /// Size in bytes as served: without the metadata of pictures.
     pub size: i64,
-    /// Of what is served; null until all of it is there.
+    /// Hash of the served bytes. Null until the upload is complete.
     pub sha256: Option<String>,
-    /// Of pictures, in pixels.
+    /// Width of a picture, in pixels.
     pub width: Option<i32>,
     pub height: Option<i32>,
-    /// Of recordings.
+    /// Duration of a recording.
     pub duration_ms: Option<i64>,
-    /// A recording's loudness: 64 numbers from 0 to 255.
+    /// Waveform of a recording: 64 numbers from 0 to 255.
     pub peaks: Option<Vec<u8>>,
-    /// What a picture looks like before it is there (thumbhash, base64). Where there is one, there are thumbnails.
+    /// Placeholder of a picture (thumbhash, base64). Present if there are thumbnails.
     pub thumbhash: Option<String>,
     pub status: UploadStatus,
-    /// What is said in a voice note, once that is known.
+    /// Transcript of a voice note.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub transcript: Option<String>,
-    /// How far the writing down of a voice note is; none where nobody does it.
+    /// State of a voice note's transcription. Absent if there is no transcription.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub transcript_state: Option<TranscriptState>,
     pub created_at: Timestamp,
@@ -40,36 +41,36 @@ pub struct Upload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UploadStatus {
-    /// Not all of it is there, or it was not looked at yet.
+    /// Incomplete, or not checked yet.
     Pending,
     Ready,
-    /// It can't be used.
+    /// Unusable.
     Refused,
 }
 
-/// A file of a conversation, with the message that carries it.
+/// File of a conversation, with its message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConversationFile {
     pub upload: Upload,
     pub message_id: MessageId,
-    /// The message's.
+    /// Number of the message.
     pub seq: i64,
     pub sender: Sender,
-    /// When it was sent.
+    /// Time of the message.
     pub created_at: Timestamp,
 }
 
-/// Which files of a conversation are meant.
+/// Kind of files in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FileKind {
     /// Pictures that have thumbnails.
     Picture,
-    /// Everything but pictures.
+    /// All files except pictures.
     File,
-    /// Texts, sheets and slides.
+    /// Texts, spreadsheets and presentations.
     Document,
-    /// Recordings, voice messages among them.
+    /// Recordings, including voice messages.
     Audio,
     Video,
     /// Files that are neither pictures, documents, audio nor video.
@@ -81,18 +82,18 @@ pub enum FileKind {
 pub enum TranscriptState {
     Pending,
     Ready,
-    /// Nobody could understand it.
+    /// The recording could not be transcribed.
     Failed,
 }
 
-/// What a file was uploaded as.
+/// Purpose of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UploadKind {
     File,
-    /// A voice note.
+    /// Voice note.
     Voice,
-    /// The picture of a page that a message links to; nobody uploads one.
+    /// Picture of a linked page, created by the server.
     Preview,
 }
 

@@ -1,4 +1,4 @@
-//! People, their presence and their signed-in devices.
+//! Users, their presence and their sessions.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -6,28 +6,28 @@ use utoipa::ToSchema;
 use super::stored_by_name;
 use crate::{Language, Place, SessionId, Timestamp, UploadId, UserId};
 
-/// A person, as others see them; the address and what belongs to signing in only as they see themselves.
+/// User account. Email address and sign-in data are returned to the user only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct User {
     pub id: UserId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Whether the address was shown to be theirs.
+    /// True if the email address is verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
-    /// Whether there is a password; only as they see themselves.
+    /// True if the account has a password. Returned to the user only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub has_password: Option<bool>,
-    /// Whether a code of an authenticator is asked for at sign-in; only as they see themselves.
+    /// True if sign-in requires a code of an authenticator app. Returned to the user only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_factor: Option<bool>,
-    /// What mail to them is written in; only as they see themselves.
+    /// Language of mails. Returned to the user only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
-    /// Whether others are told their time zone; only as they see themselves.
+    /// True if others see the time zone. Returned to the user only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub show_timezone: Option<bool>,
-    /// What they chose to be shown as, on all their devices; only as they see themselves.
+    /// Presence chosen by hand, on all devices. Returned to the user only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chosen_presence: Option<ChosenPresence>,
     pub display_name: String,
@@ -36,25 +36,25 @@ pub struct User {
     pub presence: Option<PresenceStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<Timestamp>,
-    /// What they say of themselves.
+    /// Custom status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_status: Option<CustomStatus>,
-    /// Where they are by the clock, such as `Europe/Berlin`. Null: it is not known, or they don't show it.
+    /// IANA time zone, such as `Europe/Berlin`. Null if it is unknown or not shown.
     #[serde(default)]
     #[schema(required)]
     pub timezone: Option<String>,
     pub created_at: Timestamp,
 }
 
-/// What somebody looks like.
+/// Picture of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UserPicture {
     pub user_id: UserId,
-    /// The picture: `/files/{upload_id}/picture`.
+    /// Picture: `/files/{upload_id}/picture`.
     pub upload_id: UploadId,
 }
 
-/// What a person is on this whole installation.
+/// Role of a user on the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UserRole {
@@ -71,7 +71,7 @@ pub enum PresenceStatus {
     Offline,
 }
 
-/// What somebody chose by hand to be shown as while they are here; `online`: as they are.
+/// Presence that the user chose to be shown with while connected; `online`: the actual presence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ChosenPresence {
@@ -81,7 +81,7 @@ pub enum ChosenPresence {
     Dnd,
 }
 
-/// A person's presence, as the `presence` event and the user list show it.
+/// Presence of a user, in the `presence` event and the list of users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(title = "presence")]
 pub struct Presence {
@@ -89,29 +89,29 @@ pub struct Presence {
     pub status: PresenceStatus,
     #[schema(required)]
     pub last_seen: Option<Timestamp>,
-    /// What they say of themselves; left out where they say nothing.
+    /// Custom status. Absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_status: Option<CustomStatus>,
 }
 
-/// What somebody says of themselves for a while: “In a meeting”.
+/// Temporary status text: “In a meeting”.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CustomStatus {
     pub emoji: Option<String>,
     pub text: Option<String>,
-    /// Until then; null: until they take it back.
+    /// End of the status. Null: until it is removed.
     pub until: Option<Timestamp>,
 }
 
-/// One signed-in device.
+/// Signed-in device.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct UserSession {
     pub id: SessionId,
-    /// Whether it is the one that asks.
+    /// True for the session of this request.
     pub current: bool,
     pub user_agent: Option<String>,
     pub address: Option<String>,
-    /// Where the address is, as far as it is known; nobody else is told.
+    /// Location of the address, if known; returned to the user only.
     pub place: Option<Place>,
     pub created_at: Timestamp,
     pub last_used_at: Timestamp,

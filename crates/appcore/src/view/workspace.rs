@@ -10,18 +10,18 @@ use crate::WorkspaceId;
 pub struct Workspace {
     pub id: WorkspaceId,
     pub name: String,
-    /// The caller's own role in it.
+    /// Role of the caller.
     pub role: WorkspaceRole,
-    /// Whether it is the caller's own, made at sign-up.
+    /// True for the caller's personal workspace, created at sign-up.
     pub personal: bool,
-    /// Whether it is the one that everybody joins at sign-up.
+    /// True for the shared workspace that everybody joins at sign-up.
     pub shared: bool,
-    /// Whoever has a verified address of one of these domains may join. Told to the owner and to admins.
+    /// Email domains whose verified users may join. Returned to the owner and admins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub join_domains: Option<Vec<String>>,
 }
 
-/// A workspace that the caller may join, because of the domain of their verified address; or that they are invited to.
+/// Workspace that the caller may join, by the domain of their verified address or by invitation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OfferedWorkspace {
     pub id: WorkspaceId,

@@ -17,91 +17,91 @@ use crate::secret::Secret;
 #[settings("auth")]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
-    /// Seconds that an access token lives.
+    /// Lifetime of an access token, in seconds.
     #[setting(Number(1, 31_536_000), default = 172_800)]
     #[serde(deserialize_with = "seconds")]
     pub access_ttl: Duration,
-    /// Seconds that a refresh token lives.
+    /// Lifetime of a refresh token, in seconds.
     #[setting(Number(1, 315_360_000), default = 2_592_000)]
     #[serde(deserialize_with = "seconds")]
     pub refresh_ttl: Duration,
-    /// Seconds in which a refresh repeated with the same Idempotency-Key gets the same tokens.
+    /// Seconds in which a refresh that is repeated with the same Idempotency-Key gets the same tokens.
     #[setting(Number(0, 3_600), default = 30)]
     #[serde(deserialize_with = "seconds")]
     pub refresh_grace: Duration,
-    /// Seconds after a sign-in in which keys, passkeys and linked accounts can be changed; later one confirms that it is oneself.
+    /// Seconds after a sign-in in which keys, passkeys and linked accounts can be changed; after that users must confirm their identity.
     #[setting(WINDOW, default = 900)]
     #[serde(deserialize_with = "seconds")]
     pub fresh_for: Duration,
-    /// RSA key (PEM) that signs access tokens. Not set: made at the first start and kept in the database.
+    /// RSA key (PEM) that signs access tokens. Not set: generated at the first start and stored in the database.
     #[setting(Text, example = "/etc/natter/signing-key.pem")]
     pub private_key_file: Option<PathBuf>,
-    /// Encrypts the signing keys and the secrets of authenticator apps that are kept in the database. Not set: on SQLite the secret in encryption-key in server.data_dir, made at the first start; on PostgreSQL they lie there in clear.
+    /// Encrypts the signing keys and the secrets of authenticator apps in the database. Not set: on SQLite a secret in the file encryption-key in server.data_dir, created at the first start; on PostgreSQL they are stored unencrypted.
     #[setting(Secret, example = "a long random text")]
     pub key_encryption_secret: Option<Secret>,
-    /// What the first account, the administrator's in embedded mode, is asked for at sign-up. Not set: where others can reach the server, one that is made at the start and written to the log and to setup-token in server.data_dir.
+    /// Token that the sign-up of the first account requires, which is the administrator's in embedded mode. Not set: if the server is reachable from other machines, a token is generated at the start and written to the log and to setup-token in server.data_dir.
     #[setting(Secret, example = "a long random text")]
     pub setup_token: Option<Secret>,
-    /// Who may create an account: anyone (open), whoever was invited (invite), nobody (closed).
+    /// Who may create an account: anyone (open), invited people (invite), nobody (closed).
     #[setting(Choice(&["open", "invite", "closed"]), default = "open")]
     pub signup: SignUp,
-    /// Sign-ins to one account that may fail from one address in auth.failed_window before more are refused.
+    /// Failed sign-ins to one account from one address in auth.failed_window after which more are refused.
     #[setting(Number(1, 1_000_000), default = 5)]
     pub failed_signins: u32,
-    // One in five of 500 people who mistype their password on their first morning.
-    /// The same for all accounts together, from one address: an office may share it.
+    // Allows for one in five of 500 people who mistype their password on their first morning.
+    /// Failed sign-ins to all accounts together from one address, which an office may share.
     #[setting(Number(1, 1_000_000), default = 100)]
     pub failed_signins_per_address: u32,
-    /// The same for one account, from all addresses together; where its owner has signed in before is not counted.
+    /// Failed sign-ins to one account from all addresses together; addresses that its owner has signed in from before don't count.
     #[setting(Number(1, 1_000_000), default = 20)]
     pub failed_signins_per_account: u32,
-    /// Seconds from the first failed sign-in until they are forgotten.
+    /// Seconds from the first failed sign-in until the count is reset.
     #[setting(WINDOW, default = 900)]
     #[serde(deserialize_with = "seconds")]
     pub failed_window: Duration,
     pub password: PasswordPolicy,
-    /// In the order in which they were written.
+    /// Identity providers, in the order of the file.
     #[serde(default, deserialize_with = "named_oauth")]
     pub oauth: Vec<OauthProvider>,
 }
 
-/// Somebody by whom people can sign in.
+/// Identity provider (OAuth, OpenID Connect).
 #[derive(Clone, Debug, Deserialize, Settings)]
 #[settings("auth.oauth.*")]
 #[serde(deny_unknown_fields)]
 pub struct OauthProvider {
     #[serde(skip)]
     pub name: String,
-    /// Which provider of identities it is: google, microsoft, apple, or any other that speaks OpenID Connect (oidc).
+    /// Kind of the identity provider: google, microsoft, apple, or any other that supports OpenID Connect (oidc).
     #[setting(Choice(&["oidc", "google", "microsoft", "apple"]), example = "google")]
     pub kind: OauthKind,
-    /// The provider's issuer, exactly as its own document has it; https, or http on this machine. Needed for oidc alone.
+    /// Issuer, exactly as in the provider's discovery document; https, or http on this machine. Required only for oidc.
     #[setting(Url(&["http", "https"]), example = "https://accounts.google.com")]
     pub issuer: Option<String>,
-    /// What the provider calls this server. The address to register there: {server.public_url}/r1/auth/oauth/<name>/callback.
+    /// Client id at the provider. The redirect URL to register there: {server.public_url}/r1/auth/oauth/<name>/callback.
     #[setting(Text, example = "1234.apps.googleusercontent.com")]
     pub client_id: String,
-    /// What this server shows the provider. apple: not needed where the next but one settings are.
+    /// Client secret. apple: not needed if team_id, key_id and private_key_file are set.
     #[setting(Credential, example = "GOCSPX-…")]
     pub client_secret: Option<Secret>,
-    /// What the provider is asked for. Not set: name and e-mail address.
+    /// Requested scopes. Not set: name and email address.
     #[setting(Texts, example = "openid,profile,email")]
     pub scopes: Option<Vec<String>>,
-    /// Whether an address that the provider calls verified counts as verified. Not set: true for google and apple, else false.
+    /// Trust addresses that the provider reports as verified. Not set: true for google and apple, otherwise false.
     #[setting(Switch, example = true)]
     pub trust_email: Option<bool>,
-    /// apple: the team of the developer's account.
+    /// apple: team id of the developer account.
     #[setting(Text, example = "A1B2C3D4E5")]
     pub team_id: Option<String>,
-    /// apple: the name of the key.
+    /// apple: id of the key.
     #[setting(Text, example = "F6G7H8I9J0")]
     pub key_id: Option<String>,
-    /// apple: the key itself (PEM), which signs the client's secret for each request.
+    /// apple: the key itself (PEM), which signs the client secret of each request.
     #[setting(Text, example = "/etc/natter/apple.p8")]
     pub private_key_file: Option<PathBuf>,
 }
 
-/// Which provider of identities it is.
+/// Kind of an identity provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OauthKind {
@@ -115,7 +115,7 @@ pub enum OauthKind {
 #[settings("mail")]
 #[serde(deny_unknown_fields)]
 pub struct Mail {
-    /// Server that takes mail: smtps://…, or smtp://…, where a password is sent by STARTTLS alone, and with ?tls=none in clear. Not set: mails are written to outbox in server.data_dir.
+    /// Mail server: smtps://…, or smtp://…, where a password is sent only after STARTTLS, or unencrypted with ?tls=none. Not set: mails are written to outbox in server.data_dir.
     #[setting(SecretUrl(&["smtp", "smtps"]), example = "smtps://user:…@mail.example.org")]
     pub smtp_url: Option<Secret>,
     /// Sender of mails. Not set: natter at the host of server.public_url.
@@ -123,7 +123,7 @@ pub struct Mail {
     pub from: Option<String>,
 }
 
-/// Who may create an account.
+/// Sign-up policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SignUp {
@@ -133,7 +133,7 @@ pub enum SignUp {
 }
 
 impl OauthProvider {
-    /// The longest name: it is a part of addresses.
+    /// Maximum length of a provider's name, which is a part of URLs.
     const MAX_NAME: usize = 40;
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -158,7 +158,7 @@ impl OauthProvider {
     }
 }
 
-/// Whether nobody on the way can read or change what is sent there.
+/// True if the connection can't be intercepted: https, or this machine.
 fn is_private(address: &str) -> bool {
     Url::parse(address).is_ok_and(|url| url.scheme() == "https" || is_loopback(&url))
 }

@@ -16,40 +16,40 @@ pub struct RateLimit {
     /// false turns off every limiter and the firewall, for load tests.
     #[setting(Switch, default = true)]
     pub enabled: bool,
-    /// Requests and handshakes a second that one address (of IPv6 its /64) may send, API calls with valid credentials apart; 0: no such limit.
+    /// Requests and handshakes per second that one address (of IPv6 its /64) may send, not counting API calls with valid credentials; 0: unlimited.
     #[setting(Number(0, 1_000_000), default = 200)]
     pub flood_per_second: u32,
-    /// How many of these may come at once.
+    /// Burst of flood_per_second.
     #[setting(Number(1, 10_000_000), default = 10_000)]
     pub flood_burst: u32,
-    /// How sign-ups, sign-ins and the calls for their emails are counted; by address, which many people may share.
+    /// Limit of sign-ups, sign-ins and requests for their emails, by address, which many people may share.
     #[limit("token_bucket", 1_500, 900)]
     auth: Limit,
-    /// How renewals of sessions are counted; by sign-in.
+    /// Limit of session refreshes, by session.
     #[limit("token_bucket", 60, 60)]
     refresh: Limit,
-    /// How messages are counted, sent by request or by frame; by user.
+    /// Limit of messages, sent by request or by frame, by user.
     #[limit("token_bucket", 600, 60)]
     message_send: Limit,
-    /// How files that come in are counted; by user.
+    /// Limit of uploaded files, by user.
     #[limit("token_bucket", 60, 60)]
     upload: Limit,
-    /// How requests under /v1 are counted; by the user whose key it is.
+    /// Limit of requests under /v1, by the user who owns the key.
     #[limit("token_bucket", 600, 60)]
     gateway: Limit,
-    /// How frames are counted that nothing keeps (typing, presence, view, presence.watch); by user, by each instance for itself.
+    /// Limit of ephemeral frames (typing, presence, view, presence.watch), by user and instance.
     #[limit("token_bucket", 120, 60)]
     ephemeral: Limit,
-    /// How new Socket.IO sessions are counted; by address.
+    /// Limit of new Socket.IO sessions, by address.
     #[limit("token_bucket", 3_000, 60)]
     handshake: Limit,
-    /// How requests that read are counted; by user where that is known, else by address.
+    /// Limit of read requests, by user if signed in, otherwise by address.
     #[limit("token_bucket", 3_000, 60)]
     read: Limit,
-    /// How it is counted whom somebody brings together: conversations begun, people added to one or to a workspace; by user.
+    /// Limit of conversations started and of people added to a conversation or a workspace, by user.
     #[limit("sliding_window", 200, 3_600)]
     conversation: Limit,
-    /// How all other requests are counted.
+    /// Limit of all other requests.
     #[limit("token_bucket", 600, 60)]
     write: Limit,
 }
@@ -71,7 +71,7 @@ impl RateLimit {
     }
 }
 
-/// When an address is kept out. Nothing of it holds where `rate_limit.enabled` is off.
+/// Automatic bans of addresses. Inactive if `rate_limit.enabled` is off.
 #[derive(Clone, Debug, Deserialize, Settings)]
 #[settings("firewall")]
 #[serde(deny_unknown_fields)]
@@ -79,15 +79,15 @@ pub struct Firewall {
     /// Violations within the window after which an address (of IPv6 its /64) is banned; 0: never. Requests with valid credentials are no violations and are served during such a ban.
     #[setting(Number(0, 10_000), default = 20)]
     pub violations_to_ban: usize,
-    /// Seconds in which violations are counted together.
+    /// Window in which violations are counted, in seconds.
     #[setting(WINDOW, default = 60)]
     #[serde(deserialize_with = "seconds")]
     pub window: Duration,
-    /// Seconds of an address's first ban, its second and so on; the last one stays. A week without a ban begins at the first again.
+    /// Duration of an address's first ban, its second and so on, in seconds; the last one applies to all later ones. After a week without a ban it starts again at the first.
     #[setting(Numbers(1, 31_536_000), default = "300,1800,7200,86400")]
     #[serde(deserialize_with = "list_of_seconds")]
     pub durations: Vec<Duration>,
-    /// What counts as a violation. probe: a request for /.env, /.git/*, /wp-* or *.php; rate_limited: a call without credentials beyond a limit by address; failed_signin: a sign-in to an account that doesn't exist; forged_token: credentials that this server has not issued.
+    /// Requests that count as violations. probe: a request for /.env, /.git/*, /wp-* or *.php; rate_limited: a call without credentials beyond a limit by address; failed_signin: a sign-in to an account that doesn't exist; forged_token: credentials that this server has not issued.
     #[setting(Choices(&["probe", "rate_limited", "failed_signin", "forged_token"]), default = "probe,rate_limited,failed_signin,forged_token")]
     pub violations: Vec<Violation>,
 }

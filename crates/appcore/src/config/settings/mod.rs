@@ -59,11 +59,12 @@ pub(super) const SECTIONS: [&[Setting]; 28] = [
     Seller::SETTINGS,
 ];
 
-/// The configuration of an instance. The attributes of a field say what is accepted, the default, and what operators read about the setting.
+/// Configuration of an instance. The attributes of a field declare the accepted values, the
+/// default, and the explanation for operators.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// All settings as people are shown them, with where each value came from; secrets hidden.
+    /// All settings for the admin console, with the source of each value and secrets masked.
     #[serde(skip)]
     pub described: Vec<crate::view::Setting>,
     pub server: Server,
@@ -97,34 +98,34 @@ pub struct Config {
 }
 
 impl Config {
-    /// SQLite, one process: nothing else to install.
+    /// True in embedded mode: SQLite and a single process.
     pub fn is_embedded(&self) -> bool {
         self.database.kind() == DatabaseKind::Sqlite
     }
 
-    /// Whether others than the people at this machine may get to this server.
+    /// True if the server may be reachable from other machines.
     pub fn is_reachable_by_others(&self) -> bool {
         let is_known_here = self.server.public_url.as_ref().is_none_or(is_loopback);
         !self.server.is_on_loopback() || !is_known_here || !self.server.trusted_proxies.is_empty()
     }
 
-    /// Whether `natter serve` brings the schema up to date by itself.
+    /// True if `natter serve` migrates the schema at the start.
     pub fn migrate_on_start(&self) -> bool {
         self.database.migrate_on_start.unwrap_or(self.is_embedded())
     }
 
-    /// The workspace that everyone joins at sign-up.
+    /// Name of the workspace that everyone joins at sign-up.
     pub fn shared_workspace(&self) -> Option<&str> {
         let usual = if self.is_embedded() { "Home" } else { "none" };
         Some(self.workspaces.shared.as_deref().unwrap_or(usual)).filter(|name| *name != "none")
     }
 
-    /// Whether its name is the setting's. Otherwise whoever owns it names it.
+    /// True if the setting determines the name of the shared workspace; otherwise its owner does.
     pub fn names_shared_workspace(&self) -> bool {
         self.workspaces.shared.is_some()
     }
 
-    /// Fills in what depends on other settings, and refuses what can't be together.
+    /// Fills in values that depend on other settings, and refuses combinations that are invalid.
     pub(super) fn complete(&mut self) -> Result<(), ConfigError> {
         if self.database.url.is_empty() {
             self.database.url = Secret::from(super::default_database(&self.server.data_dir));
@@ -176,7 +177,7 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Paths are appended with their own slash.
+/// URL without a trailing slash, because paths are appended with their own.
 fn trimmed(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
@@ -192,7 +193,7 @@ fn listener<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketA
     }
 }
 
-/// Lists hold texts, whatever stands in them.
+/// Parses the items of a list, which are always texts.
 fn list_of_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts.iter().map(|text| text.parse().map(Duration::from_secs).map_err(serde::de::Error::custom)).collect()

@@ -10,32 +10,32 @@ use serde::Deserialize;
 use super::seconds;
 use crate::config::ConfigError;
 
-/// How people pay. Where no way is on, nothing is charged.
+/// Settings of payments. If no gateway is enabled, nothing is charged.
 #[derive(Clone, Debug, Deserialize, Settings)]
 #[settings("payment")]
 pub struct Payment {
-    /// Seconds after which a payment that nobody has told of is asked about.
+    /// Seconds after which the status of a payment is polled if its gateway has not reported it.
     #[setting(Number(1, 86_400), default = 600)]
     #[serde(deserialize_with = "seconds")]
     pub reconcile_after: Duration,
-    /// Seconds between two looks for such payments, and for subscriptions that are due.
+    /// Interval of the reconciliation of pending payments and of due subscriptions, in seconds.
     #[setting(Number(1, 86_400), default = 300)]
     #[serde(deserialize_with = "seconds")]
     pub reconcile_every: Duration,
-    /// Days after which what gateways have told is no longer kept; payments and the ledger stay. 0: never.
+    /// Days after which events received from gateways are deleted; payments and the ledger stay. 0: never.
     #[setting(Number(0, 36_500), default = 400)]
     pub event_retention_days: u32,
-    /// Seconds after the end of a subscription's period in which it still works, and can be paid.
+    /// Grace period after the end of a subscription's period, in seconds, in which it still works and can be paid.
     #[setting(Number(0, 5_184_000), default = 604_800)]
     #[serde(deserialize_with = "seconds")]
     pub grace: Duration,
     pub seller: Seller,
-    /// By their names.
+    /// Settings by name of the gateway.
     #[serde(flatten)]
     pub gateways: BTreeMap<String, GatewaySettings>,
 }
 
-/// What is set of a payment gateway. The gateway's own file knows what there is.
+/// Settings of a payment gateway, parsed by the gateway itself.
 #[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct GatewaySettings(toml::Table);
@@ -46,7 +46,7 @@ impl GatewaySettings {
         self.0.get(ENABLED).and_then(toml::Value::as_bool).unwrap_or_default()
     }
 
-    /// All but whether it is on.
+    /// Parses the settings, without `enabled`.
     pub fn read<T: serde::de::DeserializeOwned>(&self) -> Result<T, ConfigError> {
         let mut settings = self.0.clone();
         settings.remove(ENABLED);
@@ -54,7 +54,7 @@ impl GatewaySettings {
     }
 }
 
-/// Some of it is secret.
+/// Hides the values because some of them are secret.
 impl fmt::Debug for GatewaySettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GatewaySettings").field(ENABLED, &self.is_enabled()).finish_non_exhaustive()
@@ -63,24 +63,24 @@ impl fmt::Debug for GatewaySettings {
 
 const ENABLED: &str = "enabled";
 
-/// Who sells, as it stands on receipts.
+/// Seller, as printed on receipts.
 #[derive(Clone, Debug, Deserialize, Settings)]
 #[settings("payment.seller")]
 #[serde(deny_unknown_fields)]
 pub struct Seller {
-    /// Who sells, on receipts. Not set: the public host name.
+    /// Name of the seller on receipts. Not set: the public host name.
     #[setting(Text, example = "Natter Ltd")]
     pub name: Option<String>,
-    /// The seller's address, on receipts; \n begins a line.
+    /// Address of the seller on receipts; \n starts a new line.
     #[setting(Text, example = "1 Example Road\\nLondon")]
     pub address: Option<String>,
-    /// The seller's VAT id, on receipts.
+    /// VAT id of the seller on receipts.
     #[setting(Text, example = "GB123456789")]
     pub vat_id: Option<String>,
-    /// What the tax is called that is part of prices.
+    /// Name of the tax that is included in prices.
     #[setting(Text, default = "VAT")]
     pub tax_name: String,
-    /// Its rate in hundredths of a percent: 1900 is 19 %. 0: receipts have no line of it.
+    /// Tax rate in hundredths of a percent: 1900 is 19 %. 0: receipts show no tax.
     #[setting(Number(0, 10_000), default = 0)]
     pub tax_rate: u32,
 }

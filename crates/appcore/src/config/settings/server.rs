@@ -1,4 +1,4 @@
-//! Settings of the process itself: server, database, Redis, metrics and what it may reach.
+//! Settings of the process itself: server, database, Redis, metrics and outgoing connections.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -23,55 +23,55 @@ pub struct Server {
     /// Port to listen on; 0 takes a free one.
     #[setting(Number(0, 65_535), default = 8080)]
     pub port: u16,
-    /// Where browsers reach this server, with the path that it stands below, if any; https turns on Secure cookies. Not set: http, from host and port.
+    /// URL at which browsers reach this server, including its path if it is not at the root; https turns on Secure cookies. Not set: http, from host and port.
     #[setting(Url(&["http", "https"]), example = "https://chat.example.org")]
     pub public_url: Option<Url>,
-    /// Networks (CIDR) of the proxies whose forwarding headers tell the client's address.
+    /// Networks (CIDR) of the proxies whose forwarding headers are trusted for the client's address.
     #[setting(Networks, default = "")]
     pub trusted_proxies: Vec<IpNet>,
-    /// Header in which a trusted proxy tells the client's country; nobody else's is read. none: no header.
+    /// Header in which a trusted proxy sends the client's country; it is ignored from other clients. none: no header.
     #[setting(Text, default = "CF-IPCountry")]
     country_header: String,
-    /// File that tells where addresses are, in MaxMind's format (GeoLite2, DB-IP), for the list of devices. Not set: only what proxies tell.
+    /// Geolocation database in MaxMind's format (GeoLite2, DB-IP), for the list of devices. Not set: only the proxy's country header is used.
     #[setting(Text, example = "/var/lib/natter/GeoLite2-City.mmdb")]
     pub geoip_database: Option<PathBuf>,
     /// Other web origins that may call the API with the user's cookies, such as https://app.example.org.
     #[setting(Origins, default = "")]
     pub cors_origins: Vec<String>,
-    /// Where other instances reach this one. Not set: http, from host and port, or the address that Redis is reached by.
+    /// URL at which other instances reach this one. Not set: http, from host and port, or from the local address of the connection to Redis.
     #[setting(Url(&["http", "https"]), example = "http://10.0.0.5:8080")]
     pub advertise_url: Option<Url>,
-    /// HTTP connections that one address (of IPv6 its /64) may have open; trusted proxies and WebSockets don't count; 0: no limit.
+    /// Maximum number of open HTTP connections per address (of IPv6 its /64); trusted proxies and WebSockets don't count; 0: unlimited.
     #[setting(Number(0, 1_000_000), default = 1000)]
     pub max_connections_per_address: usize,
-    /// Bytes of requests' bodies that this instance holds in memory at the same time; the last quarter is for bodies of up to 64 KiB.
+    /// Bytes of request bodies that this instance holds in memory at the same time; the last quarter is reserved for bodies of up to 64 KiB.
     #[setting(Number(65_536, 1_099_511_627_776), default = 268_435_456)]
     pub body_bytes: usize,
-    /// How many of them may be one user's.
+    /// Part of server.body_bytes that one user may take.
     #[setting(Number(65_536, 1_099_511_627_776), default = 67_108_864)]
     pub body_bytes_per_user: usize,
-    /// How many of them one address (of IPv6 its /64) may send where nobody is signed in.
+    /// Part of server.body_bytes that one address (of IPv6 its /64) may take without authentication.
     #[setting(Number(65_536, 1_099_511_627_776), default = 33_554_432)]
     pub body_bytes_per_address: usize,
-    /// Threads that serve requests; 0 takes one per core.
+    /// Threads that serve requests; 0: one per core.
     #[setting(Number(0, 1_024), default = 0)]
     pub workers: usize,
-    /// What this instance does: serve people (web), answer as assistants and send mail (worker), or both (all).
+    /// Role of this instance: serve users (web), generate answers and send mail (worker), or both (all).
     #[setting(Choice(&["all", "web", "worker"]), default = "all")]
     pub role: Role,
-    /// Where embedded mode keeps its database, and mails that no server takes.
+    /// Directory of the database in embedded mode, and of mails if there is no mail server.
     #[setting(Text, default = "./data")]
     pub data_dir: PathBuf,
-    /// Bytes of the disk that stay free: with less no file and no text but messages is stored (507); 0: none do.
+    /// Disk space that stays free, in bytes: below that, only messages are stored and other requests are refused (507). 0: no reserve.
     #[setting(Number(0, 1_125_899_906_842_624), default = 536_870_912)]
     pub min_free_bytes: u64,
-    /// How long a stop waits for what is under way.
+    /// Seconds that a shutdown waits for requests and jobs in progress.
     #[setting(Number(0, 3_600), default = 30)]
     #[serde(rename = "shutdown_grace_seconds", deserialize_with = "seconds")]
     pub shutdown_grace: Duration,
 }
 
-/// What an instance does.
+/// Role of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -88,15 +88,15 @@ pub struct Database {
     #[setting(SecretUrl(&["sqlite", "postgres", "postgresql"]), example = "postgres://natter:…@localhost/natter")]
     #[serde(default)]
     pub url: Secret,
-    /// Connections that this instance opens to the database at most; on PostgreSQL its writer has up to 3 more, and its sign of life one.
+    /// Maximum number of database connections of this instance; on PostgreSQL its writer has up to 3 more, and its liveness lock one.
     #[setting(Number(2, 10_000), default = 20)]
     pub max_connections: u32,
-    /// Bring the schema up to date at the start. Not set: true on SQLite, false on PostgreSQL.
+    /// Migrate the schema at the start. Not set: true on SQLite, false on PostgreSQL.
     #[setting(Switch, example = true)]
     pub(super) migrate_on_start: Option<bool>,
 }
 
-/// Which engine `database.url` names.
+/// Database engine, from the scheme of `database.url`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DatabaseKind {
     Sqlite,
@@ -107,7 +107,7 @@ pub enum DatabaseKind {
 #[settings("redis")]
 #[serde(deny_unknown_fields)]
 pub struct Redis {
-    /// Redis that carries events between instances. Not set: in this process only.
+    /// Redis that carries events between instances. Not set: events stay in this process.
     #[setting(SecretUrl(&["redis", "rediss"]), example = "redis://localhost:6379/0")]
     pub url: Option<Secret>,
 }
@@ -116,7 +116,7 @@ pub struct Redis {
 #[settings("metrics")]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
-    /// Where Prometheus reads /metrics: address and port, never one that people reach. none: nowhere.
+    /// Address and port of /metrics for Prometheus; must not be public. none: off.
     #[setting(Listen, default = "127.0.0.1:9464")]
     #[serde(deserialize_with = "listener")]
     pub listen: Option<SocketAddr>,
@@ -126,7 +126,7 @@ pub struct Metrics {
 #[settings("audit")]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
-    /// Days after which the audit log forgets. 0: never.
+    /// Days after which entries of the audit log are deleted. 0: never.
     #[setting(Number(0, 36_500), default = 365)]
     pub retention_days: u32,
 }
@@ -135,34 +135,35 @@ pub struct Audit {
 #[settings("workspaces")]
 #[serde(deny_unknown_fields)]
 pub struct Workspaces {
-    /// Workspace that everyone joins at sign-up; none for no such workspace. Not set: Home on SQLite, none on PostgreSQL.
+    /// Workspace that everyone joins at sign-up; none: no such workspace. Not set: Home on SQLite, none on PostgreSQL.
     #[setting(Text, example = "Home")]
     pub(super) shared: Option<String>,
 }
 
-/// Requests to addresses that somebody else has chosen.
+/// Settings of requests to URLs that users choose.
 #[derive(Clone, Debug, Default, Deserialize, Settings)]
 #[settings("outgoing")]
 #[serde(deny_unknown_fields)]
 pub struct Outgoing {
-    /// Hosts, addresses and networks of one's own that may be asked for though they are not on the public Internet, also by http: where people choose the address (MCP servers, pictures by address, link previews).
+    /// Hosts, addresses and networks outside the public Internet that may be requested, also by http, if users choose the URL (MCP servers, images by URL, link previews).
     #[setting(Destinations, example = "files.example.org,10.1.0.0/16")]
     #[serde(default)]
     pub allow: Vec<Destination>,
 }
 
 impl Server {
-    /// The address that browsers use.
+    /// Public URL of the server, without a trailing slash.
     pub fn public_url(&self) -> String {
         self.public_url.as_ref().map_or_else(|| self.own_url(), trimmed)
     }
 
-    /// The path that the app stands below, such as `/chat`; empty at the root of its host.
+    /// Base path of the app, such as `/chat`; empty at the root of its host.
     pub fn path(&self) -> &str {
         self.public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'))
     }
 
-    /// It stands in pages, cookies and rules of proxies as it is, and what a proxy has taken it off already must not seem to have it still.
+    /// Checks `public_url`. Its path is used in pages, cookies and proxy rules without escaping,
+    /// and must not begin with a path of ours, because a proxy may have stripped it already.
     pub(super) fn is_path_possible(&self) -> bool {
         let Some(url) = &self.public_url else { return true };
         let path = url.path().strip_prefix('/').unwrap_or_default();
@@ -175,32 +176,32 @@ impl Server {
             && (path.is_empty() || (path.split('/').all(is_segment) && !is_own))
     }
 
-    /// The host of that address, for what needs a name.
+    /// Host of the public URL, or `localhost`.
     pub fn public_host(&self) -> String {
         self.public_url.as_ref().and_then(Url::host_str).map_or_else(|| "localhost".to_owned(), str::to_owned)
     }
 
-    /// The address that other instances use.
+    /// URL that other instances use.
     pub fn advertise_url(&self) -> String {
         self.advertise_url.as_ref().map_or_else(|| self.own_url(), trimmed)
     }
 
-    /// The header that trusted proxies tell the client's country in; none: they don't.
+    /// Header in which trusted proxies send the client's country, if there is one.
     pub fn country_header(&self) -> Option<&str> {
         Some(self.country_header.as_str()).filter(|name| *name != "none")
     }
 
-    /// Whether it listens for this machine alone.
+    /// True if the server listens on the loopback interface only.
     pub fn is_on_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// Browsers come by TLS: cookies are marked Secure.
+    /// True if the public URL is https: cookies are marked Secure.
     pub fn is_https(&self) -> bool {
         self.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }
 
-    /// An address that listens everywhere is reached by name, not by itself.
+    /// URL from host and port; an unspecified address is replaced by `localhost`.
     fn own_url(&self) -> String {
         let host = match self.host.parse::<IpAddr>() {
             Ok(address) if address.is_unspecified() => "localhost".to_owned(),
@@ -217,6 +218,6 @@ impl Database {
     }
 }
 
-/// How addresses begin that are no pages of the app.
+/// First path segments that belong to the API or to static files.
 pub(super) const OWN_PATHS: [&str; 9] =
     ["r1", "v1", "files", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];

@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use crate::{Timestamp, WorkspaceId, credits::MicroCredits, view::stored_by_name};
 
-/// What somebody may use, and what is left of it.
+/// Entitlements of the caller, and their usage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Entitlements {
-    /// The plan that is paid for; null: none.
+    /// Current plan. Null if there is none.
     #[schema(required)]
     pub plan: Option<CurrentPlan>,
-    /// Null: nothing is charged here.
+    /// Null if nothing is charged on this server.
     #[schema(required)]
     pub credits: Option<Credits>,
     pub quotas: Vec<QuotaUse>,
@@ -20,95 +20,97 @@ pub struct Entitlements {
     pub trial_ends_at: Option<Timestamp>,
 }
 
-/// What a workspace has for what is used in it.
+/// Entitlements of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkspaceEntitlements {
     pub workspace_id: WorkspaceId,
-    /// Whether it has credits: they pay for its members, in its conversations and by its keys.
+    /// True if the workspace has credits, which pay for its members in its conversations and for
+    /// its keys.
     pub pays: bool,
-    /// For owners and administrators; null where nothing is charged.
+    /// Visible to owners and administrators; null if nothing is charged on this server.
     #[schema(required)]
     pub credits: Option<Credits>,
-    /// Null: none that holds.
+    /// Null if no plan is in force.
     #[schema(required)]
     pub plan: Option<CurrentPlan>,
     pub quotas: Vec<QuotaUse>,
 }
 
-/// The plan that somebody has.
+/// Current plan of a user or workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CurrentPlan {
     pub id: Uuid,
     pub name: String,
-    /// Null: it is not renewed by itself.
+    /// Null if it doesn't renew automatically.
     #[schema(required)]
     pub renews_at: Option<Timestamp>,
-    /// When it ends unless it is renewed.
+    /// Time at which it ends unless it is renewed.
     #[schema(required)]
     pub cancel_at: Option<Timestamp>,
 }
 
-/// Credits, in micro-credits.
+/// Balance of an account, in micro-credits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Credits {
-    /// What is held is part of it.
+    /// Total balance, including reserved credits.
     pub balance: MicroCredits,
-    /// For what is under way.
+    /// Credits reserved for calls in progress.
     pub held: MicroCredits,
     pub available: MicroCredits,
-    /// What was used or given back beyond the balance: the next credits pay it first.
+    /// Negative balance from usage or refunds beyond the balance; the next credits are used to
+    /// settle it first.
     pub owed: MicroCredits,
-    /// What the purchases and grants came to of which something is left: the balance is what is left of it.
+    /// Original amount of the purchases and grants that the balance is left of.
     pub granted: MicroCredits,
 }
 
-/// What a plan allows of something.
+/// Metric that a plan limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QuotaMetric {
-    /// Answers of assistants in a day.
+    /// Answers of assistants per day.
     Answers,
-    /// Calls of `/v1` in a day.
+    /// Calls of `/v1` per day.
     GatewayCalls,
-    /// Tokens in a day.
+    /// Tokens per day.
     Tokens,
-    /// Bytes of one's files and texts.
+    /// Size of the user's files and texts, in bytes.
     Storage,
-    /// Members of a workspace, guests not counted.
+    /// Members of a workspace, not counting guests.
     Members,
 }
 
-/// How much of a quota is used.
+/// Usage of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuotaUse {
     pub metric: QuotaMetric,
     pub used: i64,
     pub limit: i64,
-    /// Null: it is of what is kept, and doesn't begin anew.
+    /// Null if the quota is a total and is not reset.
     #[schema(required)]
     pub resets_at: Option<Timestamp>,
 }
 
-/// Storage used by a person.
+/// Storage used by a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StorageUse {
     /// Size of all files and texts. The text of sent messages doesn't count.
     pub bytes: i64,
-    /// The smaller of the plan's quota and the server's limit per person. Null: neither is set.
+    /// The smaller of the plan's quota and the server's limit per user. Null if neither is set.
     #[schema(required)]
     pub quota_bytes: Option<i64>,
 }
 
-/// One line of somebody's account.
+/// Entry of an account's ledger.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct LedgerEntry {
     pub id: Uuid,
     /// `purchase`, `grant`, `hold`, `release`, `settle`, `expire`, `refund`, …
     pub kind: String,
-    /// Less than nothing: it was taken.
+    /// Negative for debits.
     pub amount: MicroCredits,
     pub balance_after: MicroCredits,
-    /// What it was for, such as `payment:0199…`.
+    /// Origin of the entry, such as `payment:0199…`.
     pub source: String,
     #[schema(required)]
     pub note: Option<String>,

@@ -7,13 +7,13 @@ use uuid::Uuid;
 use super::Price;
 use crate::{Timestamp, UserId, WorkspaceId, view::stored_by_name};
 
-/// What a payment is to those who look at it.
+/// Status of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PaymentStatus {
-    /// It was asked for; the gateway may not know of it.
+    /// Requested; the gateway may not know of it yet.
     Created,
-    /// The gateway waits for the payer, or for the payer's bank.
+    /// Waiting for the payer or the payer's bank.
     Pending,
     Paid,
     Failed,
@@ -21,7 +21,7 @@ pub enum PaymentStatus {
     PartlyRefunded,
     Refunded,
     Disputed,
-    /// What the gateway says doesn't fit: an administrator has to look.
+    /// The gateway's report is inconsistent; an administrator has to review it.
     Quarantined,
 }
 
@@ -31,17 +31,17 @@ pub struct Payment {
     pub id: Uuid,
     pub status: PaymentStatus,
     pub gateway: String,
-    /// In the currency's smallest unit.
+    /// Amount in the currency's smallest unit.
     pub amount: i64,
     pub currency: String,
     pub plan_id: Uuid,
     pub plan_name: String,
-    /// For which it was bought; null: for the payer.
+    /// Workspace that it was bought for. Null: for the payer.
     #[schema(required)]
     pub workspace_id: Option<WorkspaceId>,
     #[schema(required)]
     pub subscription_id: Option<Uuid>,
-    /// Where the payer pays, while the payer can.
+    /// Payment page, while the payment can be made.
     #[schema(required)]
     pub redirect_url: Option<String>,
     pub created_at: Timestamp,
@@ -49,50 +49,50 @@ pub struct Payment {
     #[schema(required)]
     pub paid_at: Option<Timestamp>,
     pub refunded_amount: i64,
-    /// Of the receipt, such as `2026-0001`.
+    /// Number of the receipt, such as `2026-0001`.
     #[schema(required)]
     pub receipt: Option<String>,
     pub credit_notes: Vec<CreditNote>,
 }
 
-/// The paper of a refund.
+/// Credit note of a refund.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct CreditNote {
-    /// From the same numbers as receipts.
+    /// Number from the same sequence as receipts.
     pub number: String,
     pub amount: i64,
     pub created_at: Timestamp,
 }
 
-/// Who pays, as receipts name them.
+/// Billing details on receipts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BillingDetails {
-    /// Null: the payer's or the workspace's.
+    /// Null: the name of the payer or of the workspace.
     #[schema(required)]
     pub name: Option<String>,
-    /// Lines.
+    /// Address, possibly of several lines.
     #[schema(required)]
     pub address: Option<String>,
-    /// ISO 3166, two letters.
+    /// ISO 3166 code of two letters.
     #[schema(required)]
     pub country: Option<String>,
     #[schema(required)]
     pub vat_id: Option<String>,
 }
 
-/// What became of a difference.
+/// State of a payment difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DifferenceState {
-    /// Somebody has to look.
+    /// Not reviewed yet.
     Open,
-    /// Both sides say the same now.
+    /// Resolved, because both records match now.
     Healed,
-    /// By an administrator.
+    /// Closed by an administrator.
     Closed,
 }
 
-/// Where a gateway and we don't say the same.
+/// Mismatch between our records and the gateway's.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PaymentDifference {
     pub id: Uuid,
@@ -101,7 +101,7 @@ pub struct PaymentDifference {
     pub kind: String,
     #[schema(required)]
     pub payment_id: Option<Uuid>,
-    /// The payment's id, or what the gateway calls it.
+    /// Id of the payment, or the gateway's reference.
     pub reference: String,
     /// Amount in Natter's records, in the currency's smallest unit.
     #[schema(required)]
@@ -119,47 +119,48 @@ pub struct PaymentDifference {
     pub note: Option<String>,
 }
 
-/// A payment as administrators see it.
+/// Payment, as seen by administrators.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AdminPayment {
     #[serde(flatten)]
     pub payment: Payment,
     pub user_id: UserId,
-    /// What is wrong with it.
+    /// Reason of the quarantine.
     #[schema(required)]
     pub quarantine: Option<String>,
-    /// By which the gateway knows it.
+    /// The gateway's reference of the payment.
     #[schema(required)]
     pub reference: Option<String>,
-    /// By which the gateway knows what was paid. Null: it hasn't said that anything was.
+    /// The gateway's reference of the charge. Null if it has not reported one.
     #[schema(required)]
     pub charge: Option<String>,
-    /// What the gateway says was paid, where that is something else.
+    /// Paid amount as the gateway reports it, if it differs.
     #[schema(required)]
     pub paid_amount: Option<i64>,
     #[schema(required)]
     pub paid_currency: Option<String>,
 }
 
-/// What a gateway has told of a payment.
+/// Event of a payment, as reported by the gateway.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PaymentEvent {
     pub id: String,
-    /// The gateway's word for it.
+    /// The gateway's name of the event.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The money that it is about: paid, given back or disputed.
+    /// Amount of the event: paid, refunded or disputed.
     #[schema(required)]
     pub money: Option<Price>,
-    /// Not: it is of another account, or of a test where real money is meant, or the other way round.
+    /// True if the event belongs to our account and mode. False if it is of another account, or if
+    /// test and live mode don't match.
     pub is_ours: bool,
     pub received_at: Timestamp,
-    /// Null: it waits for what it is about.
+    /// Null if the event waits for the payment that it refers to.
     #[schema(required)]
     pub applied_at: Option<Timestamp>,
 }
 
-/// Money that went back.
+/// Refund of a payment.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PaymentRefund {
     pub id: Uuid,
@@ -168,24 +169,26 @@ pub struct PaymentRefund {
     pub state: String,
     pub reason: String,
     pub created_at: Timestamp,
-    /// How often the gateway was asked since it was begun, or since an administrator had it asked again.
+    /// Number of requests to the gateway since the refund was started, or since an administrator
+    /// restarted it.
     pub tries: i64,
-    /// What it has said instead of what became of it.
+    /// Last response of the gateway that did not settle the refund.
     #[schema(required)]
     pub last_answer: Option<String>,
-    /// When it is asked next.
+    /// Time of the next request to the gateway.
     #[schema(required)]
     pub next_try_at: Option<Timestamp>,
-    /// It is pending, and nobody asks any more: an administrator has to end it.
+    /// True if the refund is pending and is not retried any more, so that an administrator has to
+    /// settle it.
     pub is_stuck: bool,
 }
 
-/// A dispute of a payment.
+/// Dispute of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentDispute {
-    /// By which the gateway knows it.
+    /// The gateway's reference of the dispute.
     pub reference: String,
-    /// What of the payment it is taken to be about, and so is kept back.
+    /// Part of the payment that is treated as disputed and clawed back.
     pub amount: i64,
     /// Disputed amount as the gateway reports it, if known.
     #[schema(required)]
@@ -195,7 +198,7 @@ pub struct PaymentDispute {
     pub created_at: Timestamp,
 }
 
-/// A payment with all that is known of it.
+/// Payment with its events, refunds and disputes.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AdminPaymentDetails {
     #[serde(flatten)]
@@ -205,15 +208,15 @@ pub struct AdminPaymentDetails {
     pub disputes: Vec<PaymentDispute>,
 }
 
-/// What becomes of a payment in quarantine.
+/// Decision on a payment in quarantine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseAs {
-    /// It counts as what was asked for.
+    /// Accept the payment with the requested amount.
     Asked,
-    /// It counts as what was really paid, with that part of the credits.
+    /// Accept the payment with the paid amount, and that part of the credits.
     Paid,
-    /// It doesn't count, and what was paid goes back.
+    /// Reject the payment and refund it.
     Refused,
 }
 
@@ -228,54 +231,54 @@ impl ReleaseAs {
     }
 }
 
-/// What an administrator says of a refund that is under way.
+/// Decision on a pending refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundDecision {
-    /// The gateway is asked again, at once and by the whole schedule.
+    /// Request the refund from the gateway again, immediately and with the full retry schedule.
     Ask,
-    /// The money is back at the payer.
+    /// The money has been refunded.
     Done,
-    /// It won't come back: the credits are given back.
+    /// The refund failed: the credits are returned.
     Failed,
 }
 
-/// Of what kind a refund has to be.
+/// Filter of refunds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefundFilter {
-    /// It is pending, and nobody asks any more.
+    /// Pending and not retried any more.
     Stuck,
 }
 
-/// A payment method.
+/// Payment gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentGateway {
     pub name: String,
-    /// Whether it can be used now.
+    /// True if it can be used now.
     pub enabled: bool,
-    /// The currencies that it takes.
+    /// Supported currencies.
     pub currencies: Vec<String>,
-    /// Whether it is only for show: no real money.
+    /// True for the demo gateway, which moves no real money.
     pub is_demo: bool,
-    /// Whether the gateway can save payment methods for later charges.
+    /// True if the gateway can save payment methods for later charges.
     pub saves_methods: bool,
 }
 
-/// A payment method, for administrators.
+/// Payment gateway, as seen by administrators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdminPaymentGateway {
     #[serde(flatten)]
     pub gateway: PaymentGateway,
-    /// When it told of something last.
+    /// Time of its last event.
     pub last_event_at: Option<Timestamp>,
-    /// When something was paid by it last.
+    /// Time of its last paid payment.
     pub last_paid_at: Option<Timestamp>,
     /// Payments that have been open for ten minutes or more.
     pub waiting: i64,
     /// Refunds that it has not answered yet.
     pub refunds_waiting: i64,
-    /// Refunds that it has not answered in a week, which an administrator has to end.
+    /// Refunds that it has not answered in a week, which an administrator has to settle.
     pub refunds_stuck: i64,
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::QuotaMetric;
 use crate::{PlanId, credits::MicroCredits, view::stored_by_name};
 
-/// What a plan is.
+/// Kind of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanKind {
@@ -19,7 +19,7 @@ pub enum PlanKind {
     Credits,
 }
 
-/// For how long a subscription is paid.
+/// Billing period of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanInterval {
@@ -27,38 +27,38 @@ pub enum PlanInterval {
     Year,
 }
 
-/// What something costs.
+/// Amount of money.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
-    /// ISO 4217.
+    /// ISO 4217 code.
     pub currency: String,
-    /// In the currency's smallest unit: cents, but whole yen and dong.
+    /// Amount in the currency's smallest unit: cents, but whole yen and dong.
     pub amount: i64,
 }
 
-/// Something that can be bought.
+/// Plan that can be bought.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PricingPlan {
     #[schema(value_type = String, format = Uuid)]
     pub id: PlanId,
     pub name: String,
     pub kind: PlanKind,
-    /// Of subscriptions.
+    /// Billing period of a subscription.
     #[schema(required)]
     pub interval: Option<PlanInterval>,
     pub prices: Vec<Price>,
-    /// Micro-credits: once, or for each period.
+    /// Credits in micro-credits: once, or per period.
     pub credits: MicroCredits,
-    /// What is not in it has no limit.
+    /// Limits of the plan. Metrics that are absent are unlimited.
     pub quotas: BTreeMap<QuotaMetric, i64>,
-    /// Sentences for the page with the plans.
+    /// Features, for the page with the plans.
     pub features: Vec<String>,
     pub trial_days: u32,
     pub is_active: bool,
 }
 
-/// A plan by its name.
+/// Reference to a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlanName {
     pub id: Uuid,

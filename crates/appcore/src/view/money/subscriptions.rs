@@ -7,36 +7,36 @@ use uuid::Uuid;
 use super::{PlanName, Price, PricingPlan, QuotaUse};
 use crate::{Timestamp, UserId, WorkspaceId, view::stored_by_name};
 
-/// How a subscription stands.
+/// Status of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SubscriptionStatus {
     Trialing,
-    /// It is paid; with `ends_at`, it ends then.
+    /// Paid. If `ends_at` is set, it ends then.
     Active,
     /// The period is over and the next one isn't paid; it still works until `grace_until`.
     PastDue,
     Ended,
 }
 
-/// What a gateway keeps for later charges: no more of a card than this.
+/// Payment method that a gateway has saved for later charges. No other data of a card is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PaymentMethod {
     pub id: Uuid,
     pub gateway: String,
-    /// Such as `visa`.
+    /// Brand of the card, such as `visa`.
     pub brand: String,
     pub last4: String,
     #[schema(required)]
     pub exp_month: Option<i64>,
     #[schema(required)]
     pub exp_year: Option<i64>,
-    /// Whether what comes next is charged to it.
+    /// True for the method that is charged by default.
     pub is_default: bool,
     pub created_at: Timestamp,
 }
 
-/// How far somebody got who saves a payment method.
+/// Status of saving a payment method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SetupStatus {
@@ -46,34 +46,34 @@ pub enum SetupStatus {
     Expired,
 }
 
-/// A payment method that is being saved, without buying anything.
+/// Saving of a payment method without a purchase.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PaymentMethodSetup {
     pub id: Uuid,
     pub gateway: String,
     pub status: SetupStatus,
-    /// What was saved.
+    /// The saved payment method.
     #[schema(required)]
     pub method: Option<PaymentMethod>,
     #[schema(required)]
     pub workspace_id: Option<WorkspaceId>,
-    /// How long it can be.
+    /// Time until which it can be completed.
     pub expires_at: Timestamp,
 }
 
-/// What a person or a workspace has.
+/// Subscription of a user or a workspace.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Subscription {
     pub id: Uuid,
     pub plan: PricingPlan,
     pub status: SubscriptionStatus,
-    /// Null: nothing was paid yet.
+    /// Null if nothing was paid yet.
     #[schema(required)]
     pub gateway: Option<String>,
-    /// Of one period, for all seats.
+    /// Price of one period, for all seats.
     #[schema(required)]
     pub price: Option<Price>,
-    /// Null: a person's own.
+    /// Null for a user's own subscription.
     #[schema(required)]
     pub seats: Option<i64>,
     #[schema(required)]
@@ -84,20 +84,21 @@ pub struct Subscription {
     pub period_end: Timestamp,
     #[schema(required)]
     pub renews_at: Option<Timestamp>,
-    /// It ends then, unless it is resumed.
+    /// Time at which it ends, unless it is resumed.
     #[schema(required)]
     pub ends_at: Option<Timestamp>,
     #[schema(required)]
     pub trial_ends_at: Option<Timestamp>,
-    /// Until when it still works, though it isn't paid.
+    /// Time until which it still works without payment.
     #[schema(required)]
     pub grace_until: Option<Timestamp>,
-    /// Whether the subscription renews automatically. If false, the payer is emailed a payment link before it ends.
+    /// True if the subscription renews automatically. If false, the payer is emailed a payment link
+    /// before it ends.
     pub auto_renews: bool,
     #[schema(required)]
     pub next_attempt_at: Option<Timestamp>,
     pub failed_attempts: i64,
-    /// What it becomes with the next period.
+    /// Plan from the next period on.
     #[schema(required)]
     pub next_plan: Option<PlanName>,
     #[schema(required)]
@@ -106,7 +107,7 @@ pub struct Subscription {
     pub method: Option<PaymentMethod>,
 }
 
-/// A subscription as administrators see it.
+/// Subscription, as seen by administrators.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AdminSubscription {
     #[serde(flatten)]
@@ -114,32 +115,32 @@ pub struct AdminSubscription {
     pub user_id: UserId,
 }
 
-/// Whether a change comes at once.
+/// Timing of a plan change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanChange {
-    /// At once, against the difference.
+    /// Immediately; the difference is charged.
     Upgrade,
-    /// With the next period.
+    /// At the start of the next period.
     Downgrade,
 }
 
-/// What would follow from a change of a plan or its seats.
+/// Effects of a change of plan or seats.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ChangePreview {
     pub kind: PlanChange,
-    /// What is to be paid now.
+    /// Amount due now.
     pub due_now: Price,
-    /// What the rest of the period is worth, which `due_now` leaves out.
+    /// Value of the remaining period, already deducted from `due_now`.
     pub credit: Price,
-    /// Null: now.
+    /// Null: immediately.
     #[schema(required)]
     pub takes_effect_at: Option<Timestamp>,
-    /// What each period costs from then on.
+    /// Price of each period from then on.
     pub next: Price,
     /// Today's usage in excess of the new plan's limits.
     pub excess: Vec<QuotaUse>,
-    /// Members who would have no seat: then it can't be changed.
+    /// Number of members without a seat after the change. The change is refused unless it is 0.
     pub seats_missing: i64,
 }
 
