@@ -1,7 +1,8 @@
-//! The audit log: who did what to accounts, workspaces and the installation, for its administrators.
+//! Audit log: actions on accounts, workspaces and the server, with their actor, for administrators.
 //!
-//! The entry of a change is written in the change's own transaction, so that neither exists without the other. Other events, such as a failed
-//! sign-in, are [recorded](note) by themselves, and a failure to do so refuses no request.
+//! The entry of a change is written in the change's own transaction, so that neither exists without
+//! the other. Other events, such as a failed sign-in, are [recorded on their own](note), and a
+//! failure to do so refuses no request.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -26,37 +27,37 @@ use crate::{
     csv::{inert, table},
 };
 
-/// How often old lines are forgotten.
+/// Interval of the deletion of old entries.
 const SWEEP: Duration = Duration::from_secs(3_600);
-/// Lines that one statement forgets.
+/// Maximum number of entries that one statement deletes.
 const SWEEP_ROWS: u64 = 1_000;
 const DAY: Duration = Duration::from_secs(86_400);
-/// Lines of an export that are read at once.
+/// Entries that an export reads per query.
 const PIECE: u64 = 1_000;
 const HEADER: [&str; 7] = ["time", "action", "actor", "actor_name", "target", "address", "id"];
-/// The longest target that is kept.
+/// Maximum length of a stored target.
 const MAX_TARGET_CHARS: usize = 200;
 
-/// One line.
+/// New entry.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub action: Action,
-    /// `None` if the caller is not signed in, or for the program itself.
+    /// `None` if the caller is not signed in, or if the server itself acts.
     pub actor: Option<UserId>,
-    /// What it was done to: an id or a network, no personal data.
+    /// Object of the action: an id or a network, no personal data.
     pub target: Option<String>,
     pub address: Option<IpAddr>,
 }
 
 impl Entry {
-    /// An action of a signed-in person, or of a program of theirs.
+    /// Entry of an action of a signed-in user, or of one of their API keys.
     #[must_use]
     pub fn by(by: &Principal, action: Action, target: Option<String>) -> Self {
         Self { action, actor: Some(by.user_id), target, address: by.address }
     }
 }
 
-/// Writes a line, in the caller's transaction where `db` is one.
+/// Writes an entry, in the caller's transaction if `db` is one.
 pub async fn record<C: ConnectionTrait>(db: &C, entry: Entry) -> Result<(), AppError> {
     let Entry { action, actor, target, address } = entry;
     let new = rows::NewEntry {
@@ -64,21 +65,21 @@ pub async fn record<C: ConnectionTrait>(db: &C, entry: Entry) -> Result<(), AppE
         actor,
         target: target.map(|target| target.chars().take(MAX_TARGET_CHARS).collect()),
         address: address.map(|address| address.to_canonical().to_string()),
-        // Real time, even under a test's clock.
+        // Real time, even with a stopped clock in tests.
         at: Clock::system().now(),
     };
     rows::insert(db, new).await
 }
 
-/// Writes a line by itself. That it could not be written is only logged.
+/// Writes an entry outside of a transaction. A failure is only logged.
 pub async fn note(core: &Core, entry: Entry) {
     let action = entry.action.as_str();
     if let Err(error) = record(core.db.writer(), entry).await {
-        tracing::warn!(%error, action, "a line of the audit log is missing");
+        tracing::warn!(%error, action, "failed to write audit log entry");
     }
 }
 
-/// The log, the newest first.
+/// Lists the entries, the newest first.
 pub async fn list(core: &Core, filter: Filter, page: PageRequest) -> Result<Page<AuditEntry>, AppError> {
     check(&filter)?;
     let (mut items, total) = rows::list(core.db.reader(), &filter, page).await?;
@@ -97,7 +98,7 @@ fn check(filter: &Filter) -> Result<(), AppError> {
     Ok(())
 }
 
-/// The log as a table, the newest first, as it is now.
+/// Streams all matching entries as CSV, the newest first.
 pub async fn export(
     core: Arc<Core>,
     by: &Principal,
@@ -130,7 +131,7 @@ fn line(entry: AuditEntry) -> [String; 7] {
     ]
 }
 
-/// Forgets what is older than so many days, as long as the program runs.
+/// Deletes entries that are older than `days`, until the task is aborted.
 pub async fn forget_old(core: Arc<Core>, days: u32) {
     let mut tick = tokio::time::interval(SWEEP);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -139,7 +140,7 @@ pub async fn forget_old(core: Arc<Core>, days: u32) {
         let before = Clock::system().now().minus(DAY * days);
         let forget = || rows::forget(core.db.writer(), before, SWEEP_ROWS);
         if let Err(error) = caught(in_parts(SWEEP_ROWS, forget)).await {
-            tracing::warn!(%error, "old lines of the audit log were not removed");
+            tracing::warn!(%error, "failed to delete old audit log entries");
         }
     }
 }

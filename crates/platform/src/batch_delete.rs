@@ -1,10 +1,10 @@
-//! Removing what is old: behind everything that people do, however much there is of it.
+//! Deletion of old rows in chunks, with a lower priority than users' requests.
 
 use appcore::AppError;
 use tokio::time::Instant;
 
-/// Has parts of `most` removed until one has less, and rests after each for as long as it took: others want to write, too. Answers how many
-/// were removed.
+/// Deletes chunks of up to `most` rows until a chunk is smaller. Pauses after each chunk for as
+/// long as it took, so that other writers get their turn. Returns the number of deleted rows.
 pub async fn in_parts<F: Future<Output = Result<u64, AppError>>>(
     most: u64,
     remove: impl Fn() -> F,
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn all_of_it_goes_and_others_have_half_of_the_time() {
+    async fn deletes_everything_and_leaves_half_of_the_time_to_others() {
         let (begun, left) = (Instant::now(), Cell::new(250_u64));
         let remove = || async {
             tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,12 +1,14 @@
 //! Batches concurrent reads into one statement.
 //!
-//! As with the writer's batches there is no timer: a lone read runs at once, and reads that arrive while a statement is running form the next
-//! one. When thousands of clients reconnect at once, the number of statements depends on the database's latency and not on the number of clients.
-//! A result is never older than its request: a request that arrives while a statement is running waits for the next one, even for the same key,
-//! because its caller relies on what it did before (see `realtime::shard`).
+//! As with the writer's batches there is no timer: a lone read runs at once, and reads that arrive
+//! while a statement is running form the next one. When thousands of clients reconnect at once, the
+//! number of statements depends on the database's latency and not on the number of clients. A
+//! result is never older than its request: a request that arrives while a statement is running
+//! waits for the next one, even for the same key, because its caller relies on the effect of its
+//! earlier actions (see `realtime::shard`).
 //!
-//! A failed statement is not repeated: all its callers get the error. A slow one, such as on a silent connection, delays only its own callers: the
-//! next one does not wait for it.
+//! A failed statement is not repeated: all its callers get the error. A slow one, such as on a
+//! silent connection, delays only its own callers: the next one does not wait for it.
 
 use std::{
     collections::HashMap,
@@ -22,18 +24,19 @@ use tokio::{
     sync::{Semaphore, oneshot},
 };
 
-/// Keys that one statement asks for at most.
+/// Maximum number of keys of one statement.
 const MOST: usize = 512;
-/// How long the next statement waits for the one before it.
+/// Time that the next statement waits for the previous one.
 const SLOW: Duration = Duration::from_secs(1);
-/// Statements that may be under way at the same time, the slow ones included.
+/// Maximum number of concurrent statements, including slow ones.
 const AT_ONCE: usize = 4;
 
-/// One kind of question.
+/// Batcher of one kind of read.
 pub struct Batcher<K, V> {
     waiting: Mutex<Waiting<K, V>>,
     statements: Arc<Semaphore>,
-    /// The runtime where it was made. A caller's runtime may end sooner, and the result is for others too.
+    /// Runtime that created the batcher. The runtime of a caller may end earlier, but other callers
+    /// wait for the result, too.
     runtime: Option<Handle>,
 }
 
@@ -59,7 +62,8 @@ where
     K: Copy + Eq + Hash + Send + 'static,
     V: Clone + Default + Send + 'static,
 {
-    /// The answer for this key, by `read` for it and others; a key that `read` leaves out has the default.
+    /// Value of `key`, read by `read` together with other keys. Returns the default for keys that
+    /// `read` omits.
     pub async fn ask<R, F>(self: &Arc<Self>, key: K, read: R) -> Result<V, AppError>
     where
         R: Fn(Vec<K>) -> F + Send + 'static,
@@ -72,11 +76,11 @@ where
             !std::mem::replace(&mut waiting.is_asking, true)
         };
         if begins {
-            // A task of its own: the first caller may be dropped.
+            // A separate task, because the first caller may be dropped.
             let turn = Turn { batcher: Arc::clone(self), is_over: false };
             self.runtime.clone().unwrap_or_else(Handle::current).spawn(async move { turn.run(read).await });
         }
-        answer.await.unwrap_or_else(|_| Err(AppError::unavailable(anyhow!("the question was given up"))))
+        answer.await.unwrap_or_else(|_| Err(AppError::unavailable(anyhow!("the batch was dropped"))))
     }
 
     fn next(&self) -> Vec<Question<K, V>> {
@@ -96,10 +100,11 @@ impl<K, V> Batcher<K, V> {
     }
 }
 
-/// Runs the statements. If it ends early, its callers are released and the next request starts another.
+/// Runs the statements. If it ends early, its callers are released and the next request starts
+/// another.
 struct Turn<K, V> {
     batcher: Arc<Batcher<K, V>>,
-    /// Its callers are released; requests that wait now belong to the next one.
+    /// True once its callers are released; requests that wait now belong to the next turn.
     is_over: bool,
 }
 
@@ -113,7 +118,7 @@ where
         R: Fn(Vec<K>) -> F,
         F: Future<Output = Result<HashMap<K, V>, AppError>> + Send + 'static,
     {
-        // It is never closed.
+        // The semaphore is never closed.
         while let Ok(statement) = Arc::clone(&self.batcher.statements).acquire_owned().await {
             let questions = self.batcher.next();
             if questions.is_empty() {
@@ -132,7 +137,7 @@ where
                 answer(questions, answers, reading.await);
                 drop(statement);
             });
-            // A late one continues by itself.
+            // A late statement finishes in the background.
             let _ = tokio::time::timeout(SLOW, asked).await;
         }
     }
@@ -158,7 +163,7 @@ fn answer<K: Copy + Eq + Hash, V: Clone + Default>(
     }
 }
 
-/// An error that says as much, for each of those who asked.
+/// Copies an error for each of the callers.
 fn copy(error: &AppError) -> AppError {
     match error {
         AppError::Unavailable(cause) => AppError::unavailable(anyhow!("{cause:#}")),
@@ -217,7 +222,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_asked_meanwhile_is_asked_together_and_never_answered_by_what_began_before() {
+    async fn concurrent_requests_share_the_next_statement_and_get_no_older_result() {
         let (gather, gate, asked) = (Doubles::default(), Arc::new(Semaphore::new(0)), Arc::default());
         let first = ask(&gather, 1, &gate, &asked);
         settle().await;
@@ -228,14 +233,15 @@ mod tests {
         for (n, other) in others.into_iter().enumerate() {
             assert_eq!(other.await.unwrap().unwrap(), 2 * (n as u32 % 10));
         }
-        // The first key was among them, and was asked again: its first answer may be from before the second question.
+        // The first key was in that batch and was requested again: its earlier result may be older
+        // than the second request.
         assert_eq!(asked.load(Ordering::Relaxed), 2);
         gate.add_permits(1);
-        assert_eq!(ask(&gather, 7, &gate, &asked).await.unwrap().unwrap(), 14, "and the next one asks again");
+        assert_eq!(ask(&gather, 7, &gate, &asked).await.unwrap().unwrap(), 14, "the next request runs a statement");
     }
 
     #[tokio::test]
-    async fn a_failure_is_passed_on_to_those_who_asked_together_and_concerns_nobody_after() {
+    async fn errors_reach_all_callers_of_the_batch_and_no_later_ones() {
         let (gather, gate, asked) = (Doubles::default(), Arc::new(Semaphore::new(0)), Arc::default());
         let first = ask(&gather, 1, &gate, &asked);
         settle().await;
@@ -246,12 +252,12 @@ mod tests {
         for failed in [bad.await.unwrap(), beside.await.unwrap()] {
             assert!(matches!(failed, Err(AppError::Unavailable(_))), "{failed:?}");
         }
-        assert_eq!(asked.load(Ordering::Relaxed), 2, "nobody asked again alone");
+        assert_eq!(asked.load(Ordering::Relaxed), 2, "no caller retried alone");
         assert_eq!(ask(&gather, 2, &gate, &asked).await.unwrap().unwrap(), 4);
     }
 
     #[tokio::test]
-    async fn who_loses_interest_keeps_nobody_from_an_answer() {
+    async fn dropped_callers_do_not_block_others() {
         let (gather, gate, asked) = (Doubles::default(), Arc::new(Semaphore::new(0)), Arc::default());
         let first = ask(&gather, 1, &gate, &asked);
         settle().await;
@@ -262,9 +268,9 @@ mod tests {
         assert_eq!(second.await.unwrap().unwrap(), 4);
     }
 
-    /// As when the line of one connection goes silent.
+    /// Simulates a silent connection.
     #[tokio::test(start_paused = true)]
-    async fn a_statement_that_is_not_answered_costs_only_those_who_are_in_it() {
+    async fn hanging_statements_delay_only_their_own_callers() {
         let gather = Doubles::default();
         let ask = |key: u32| {
             let gather = Arc::clone(&gather);

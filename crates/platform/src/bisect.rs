@@ -1,28 +1,29 @@
-//! Work on many rows at once, of which one may be in the way of the others.
+//! Processes rows in batches and bisects a failing batch to isolate the poison row.
 
 use appcore::AppError;
 
-/// What came of it, and what nothing came of.
+/// Result of a batched run: outputs, failed rows with their errors, rows not attempted.
 pub struct Rest<T, R> {
-    /// What each part came to, in any order.
+    /// Outputs of the batches, in any order.
     pub done: Vec<R>,
-    /// Those that are in the way of others, each with why.
+    /// Rows that failed on their own, with their errors.
     pub failed: Vec<(T, AppError)>,
-    /// Those that nobody came to, because it was broken off.
+    /// Rows that were not attempted because the run was aborted.
     pub left: Vec<T>,
-    /// Why it was broken off, where that is a failure.
+    /// Error that aborted the run, if there was one.
     pub error: Option<AppError>,
 }
 
 impl<T, R> Rest<T, R> {
-    /// All that is to be tried again.
+    /// All rows to retry.
     pub fn rows(&self) -> impl Iterator<Item = &T> {
         self.left.iter().chain(self.failed.iter().map(|(row, _)| row))
     }
 }
 
-/// Works on `most` rows together, else on halves of them until the one that is in the way. It is broken off where `work` says that it is not to go on
-/// (`None`), and where it fails with what would be no better for others (`is_of_one`).
+/// Processes batches of up to `most` rows, and bisects those that fail. The run is aborted if
+/// `work` returns `None`, and if it fails with an error that would also affect other rows (not
+/// `is_of_one`).
 pub async fn in_halves<T: Copy, R, F: Future<Output = Result<Option<R>, AppError>>>(
     rows: &[T],
     most: usize,
@@ -56,7 +57,7 @@ pub async fn in_halves<T: Copy, R, F: Future<Output = Result<Option<R>, AppError
     Rest { done, failed, left: parts.concat(), error }
 }
 
-/// Whether a failure is of something that can't be read. Otherwise others would fare no better.
+/// True for errors of a row that can't be read. Other errors would also affect other rows.
 pub fn is_of_one(error: &AppError) -> bool {
     matches!(error, AppError::Internal(_))
 }
@@ -67,7 +68,8 @@ mod tests {
 
     use super::*;
 
-    /// Works on 1 to 10, at most four at once, as this says (`false`: it is not to go on). What was done, and the rest.
+    /// Processes 1 to 10 in batches of up to four with `work` (`false` aborts). Returns the
+    /// processed rows, and the rest.
     async fn worked(work: impl Fn(&[u8]) -> Result<bool, AppError>) -> (Vec<u8>, Rest<u8, Vec<u8>>) {
         let rows: Vec<u8> = (1..=10).collect();
         let rest = in_halves(&rows, 4, is_of_one, |some| {
@@ -86,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_that_is_in_the_way_keeps_no_other() {
+    async fn a_poison_row_does_not_block_others() {
         let (done, rest) = worked(|some| {
             let is_bad = some.contains(&3) || some.contains(&10);
             if is_bad { Err(AppError::internal(anyhow!("it can't be read"))) } else { Ok(true) }
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_broken_off_where_others_would_fare_no_better() {
+    async fn aborts_on_errors_that_affect_all_rows() {
         let (done, rest) = worked(|some| {
             let is_away = some.contains(&5);
             if is_away { Err(AppError::unavailable(anyhow!("nobody answers"))) } else { Ok(true) }
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_broken_off_where_the_work_says_so() {
+    async fn aborts_on_request() {
         let (done, rest) = worked(|some| Ok(!some.contains(&1))).await;
         assert_eq!((done, again(&rest)), ((5..=10).collect::<Vec<_>>(), vec![1, 2, 3, 4]));
         assert!(rest.failed.is_empty() && rest.error.is_none());

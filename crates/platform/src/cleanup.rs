@@ -1,4 +1,5 @@
-//! Files that may not be needed any more: whoever gives one up asks for a look at it. What looks stands above.
+//! Jobs that delete unused files. Code that drops a reference to a file enqueues one; a
+//! higher-level crate executes them.
 
 use appcore::{AppError, ConversationId, Timestamp, UploadId};
 use jobs::Stored;
@@ -6,12 +7,12 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Looks whether files are still needed.
+/// Deletes files that are not referenced any more.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SweepJob {
     Upload(UploadId),
-    /// Of a conversation that was deleted.
+    /// Files of a deleted conversation.
     Conversation(ConversationId),
 }
 
@@ -30,7 +31,7 @@ impl Stored for SweepJob {
     }
 }
 
-/// Removes the files of assistants that were deleted.
+/// Deletes the knowledge files of deleted assistants.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct KnowledgeSweepJob {}
 
@@ -46,7 +47,7 @@ impl Stored for KnowledgeSweepJob {
     }
 }
 
-/// Asks for it, in the transaction that deletes assistants.
+/// Enqueues the job, in the transaction that deletes assistants.
 pub async fn ask_for_knowledge<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<(), AppError> {
     jobs::ask(db, now, &KnowledgeSweepJob {}).await
 }

@@ -1,9 +1,9 @@
-//! Tables for spreadsheets.
+//! CSV exports for spreadsheets.
 
 use appcore::{AppError, Code};
 use bytes::Bytes;
 
-/// These lines as CSV (RFC 4180).
+/// Encodes the lines as CSV (RFC 4180).
 pub fn table<const N: usize>(lines: Vec<[String; N]>) -> Result<Bytes, AppError> {
     let mut writer = ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
     for line in lines {
@@ -13,7 +13,7 @@ pub fn table<const N: usize>(lines: Vec<[String; N]>) -> Result<Bytes, AppError>
     Ok(Bytes::from(bytes))
 }
 
-/// What somebody wrote is text, also where a spreadsheet would take it for a formula.
+/// Escapes user content that a spreadsheet would interpret as a formula.
 pub fn inert(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }

@@ -1,31 +1,31 @@
-//! What one can react with: one emoji of Unicode, or one of the workspace's own.
+//! Emoji of reactions: a Unicode emoji, or a custom one of the workspace.
 
 use appcore::AppError;
 
-/// The longest sequence that is one emoji, in bytes.
+/// Maximum length of an emoji sequence, in bytes.
 const MAX_BYTES: usize = 64;
 
-/// Reads what somebody reacts with. The forms of one emoji become the same.
+/// Parses the emoji of a reaction. The variants of an emoji are unified.
 pub fn parse(text: &str) -> Result<&'static str, AppError> {
     let found = if text.len() > MAX_BYTES { None } else { emojis::get(text) };
     found.map(emojis::Emoji::as_str).ok_or_else(|| AppError::field("emoji", "invalid", "React with one emoji."))
 }
 
-/// The shortest and the longest name of an emoji of a workspace.
+/// Length of the name of a custom emoji.
 const NAME: std::ops::RangeInclusive<usize> = 2..=32;
 
-/// Whether an emoji of a workspace can be called this.
+/// True if the name is valid for a custom emoji.
 pub fn is_name(name: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
     NAME.contains(&name.len()) && name.bytes().all(is_part)
 }
 
-/// The name between colons, where it is written as one of a workspace's own.
+/// Name of a custom emoji that is written as `:name:`.
 pub fn own_name(text: &str) -> Option<&str> {
     text.strip_prefix(':')?.strip_suffix(':').filter(|name| is_name(name))
 }
 
-/// Whether an emoji of Unicode is known by this name.
+/// True if a Unicode emoji has this shortcode.
 pub fn is_standard(name: &str) -> bool {
     emojis::get_by_shortcode(name).is_some()
 }
@@ -35,16 +35,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_emoji_is_one_sequence() {
+    fn accepts_exactly_one_emoji() {
         for emoji in ["👍", "👍🏽", "👩‍👩‍👧‍👦", "🇻🇳", "🏴󠁧󠁢󠁷󠁬󠁳󠁿", "1️⃣"]
         {
             assert_eq!(parse(emoji).unwrap(), emoji);
         }
-        // Those of Unicode 16.
+        // Unicode 16.
         for emoji in ["🫩", "🫆", "🪾", "🫜", "🪉", "🪏", "🫟", "🇨🇶"] {
             assert_eq!(parse(emoji).unwrap(), emoji);
         }
-        // With and without the selector that asks for colours.
+        // With and without the variation selector for emoji presentation.
         assert_eq!(parse("❤").unwrap(), parse("❤️").unwrap());
         assert_eq!(parse("👍\u{fe0f}").unwrap(), "👍");
         for wrong in ["", "a", "👍👍", "👍 ", "<b>", "1", ":a:", "\0", "\u{200d}", "\u{fe0f}"] {
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_workspaces_stand_between_colons() {
+    fn custom_emoji_are_written_between_colons() {
         assert_eq!(own_name(":party_cat-2:"), Some("party_cat-2"));
         for wrong in
             [":a:", "party", ":party", ":Party:", ":pár:", "::", ":", ":a b:", &format!(":{}:", "x".repeat(33))]

@@ -1,4 +1,5 @@
-//! The place of an address: from the operator's database in MaxMind's format (GeoLite2, DB-IP and others), else from a trusted proxy's header.
+//! Geolocation of addresses: from the operator's database in MaxMind's format (GeoLite2, DB-IP and
+//! others), otherwise from a trusted proxy's header.
 //!
 //! The file is read once at the start; no address leaves this machine.
 
@@ -8,31 +9,32 @@ use anyhow::Context as _;
 use appcore::{Country, Place};
 use maxminddb::{Reader, geoip2};
 
-/// The longest name of a city that is kept.
+/// Maximum length of a city name.
 const MAX_CITY_CHARS: usize = 80;
 
-/// What is known of places.
+/// Geolocation of addresses.
 pub struct GeoIp {
     database: Option<Reader<Vec<u8>>>,
 }
 
 impl GeoIp {
-    /// Reads the database, where the settings name one.
+    /// Loads the database, if the settings name one.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let Some(file) = file else { return Ok(Self { database: None }) };
         let broken = || format!("The setting server.geoip_database names {}, which can't be used", file.display());
         let database = Reader::open_readfile(file).with_context(broken)?;
         let kind = database.metadata().database_type.clone();
-        // A database of networks' owners, say, is in the same format.
+        // Other databases, such as those of network owners, have the same format.
         if !["City", "Country", "Enterprise"].iter().any(|word| kind.contains(word)) {
             return Err(anyhow::anyhow!("it is a database of {kind:?}, not of cities or countries"))
                 .with_context(broken);
         }
-        tracing::info!(kind, "places of addresses are looked up");
+        tracing::info!(kind, "geolocation database loaded");
         Ok(Self { database: Some(database) })
     }
 
-    /// Where an address is. What the database knows counts more than `told`, which a proxy may have passed on unseen.
+    /// Location of an address. The database takes precedence over `told`, the proxy's country,
+    /// which may be forwarded without verification.
     #[must_use]
     pub fn of(&self, address: Option<IpAddr>, told: Option<Country>) -> Option<Place> {
         let found = address.and_then(|address| self.look_up(address));
@@ -42,7 +44,7 @@ impl GeoIp {
     fn look_up(&self, address: IpAddr) -> Option<Place> {
         let database = self.database.as_ref()?;
         let found = database.lookup(address.to_canonical()).and_then(|found| found.decode::<geoip2::City<'_>>());
-        let found = found.inspect_err(|error| tracing::debug!(%error, "an address could not be looked up")).ok()??;
+        let found = found.inspect_err(|error| tracing::debug!(%error, "failed to look up address")).ok()??;
         let country = Country::parse(found.country.iso_code?)?;
         let name = found.city.names.english.or(found.city.names.german);
         let shown = |name: &str| name.chars().filter(|letter| !letter.is_control()).take(MAX_CITY_CHARS).collect();
@@ -60,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_database_a_place_is_what_was_told() {
+    fn without_a_database_the_reported_country_is_used() {
         let places = GeoIp::load(None).unwrap();
         let here = Some(IpAddr::from([203, 0, 113, 7]));
         assert_eq!(places.of(here, told("VN")).unwrap().to_string(), "VN");
@@ -68,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_database_stops_the_start_with_its_name() {
+    fn invalid_databases_fail_the_start() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("places.mmdb");
         let refused = |file: &Path| format!("{:#}", GeoIp::load(Some(file)).err().unwrap());

@@ -1,4 +1,4 @@
-//! What an operator should know of this machine: room on a disk, open files, and whether the clock jumps.
+//! Health of the host: disk space, open files, and jumps of the clock.
 
 use std::{
     fmt, fs, io,
@@ -10,12 +10,12 @@ use std::{
 use appcore::Timestamp;
 use rustix::process::{Resource, getrlimit};
 
-/// With less nothing is certain to be written.
+/// Below this, writes may fail.
 const FULL: u64 = 16 * 1024 * 1024;
-/// With less it is time to make room.
+/// Below this, the operator should free space.
 const SCARCE: u64 = 1024 * 1024 * 1024;
 
-/// How much room there is.
+/// Free disk space, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
     Enough(u64),
@@ -24,13 +24,13 @@ pub enum Room {
 }
 
 impl Room {
-    /// Of the disk on which this folder lies, for those who aren't root.
+    /// Space on the disk of this directory that unprivileged users can use.
     pub fn of(folder: &Path) -> io::Result<Self> {
         free(folder).map(Self::from)
     }
 }
 
-/// Bytes of the disk on which this lies that those may take who aren't root.
+/// Free bytes on the disk of this path for unprivileged users.
 pub fn free(place: &Path) -> io::Result<u64> {
     let disk = rustix::fs::statvfs(place)?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
@@ -46,7 +46,7 @@ impl From<u64> for Room {
     }
 }
 
-/// Files of this process, connections among them.
+/// Open files of this process, including connections, and their limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Files {
     pub open: u64,
@@ -56,10 +56,10 @@ pub struct Files {
 impl Files {
     const FOLDER: &str = "/proc/self/fd";
 
-    /// None where the kernel does not tell.
+    /// Returns `None` if the kernel doesn't report the limit or the files.
     #[must_use]
     pub fn of_this_process() -> Option<Self> {
-        // Linux 6.2 and newer tell without a list, which may be long.
+        // Linux 6.2 and newer report the count as the size of the directory, without a listing.
         let open = match fs::metadata(Self::FOLDER).ok()?.len() {
             0 => fs::read_dir(Self::FOLDER).ok()?.count() as u64,
             open => open,
@@ -67,7 +67,8 @@ impl Files {
         Some(Self { open, most: getrlimit(Resource::Nofile).current? })
     }
 
-    /// New connections are refused, or will be at any moment: what is left is for files and the database.
+    /// True if new connections are refused or about to be: the rest is reserved for files and the
+    /// database.
     #[must_use]
     pub fn run_out(self) -> bool {
         self.open + (self.most / 50).clamp(4, 64) >= self.most
@@ -79,7 +80,7 @@ impl Files {
     }
 }
 
-/// Notices when the clock of this machine is set.
+/// Detects changes of the system clock.
 #[derive(Debug, Default)]
 pub struct ClockWatch(Mutex<Watched>);
 
@@ -89,7 +90,7 @@ struct Watched {
     jumped: Option<(Instant, Jump)>,
 }
 
-/// By how many milliseconds, forwards or backwards.
+/// Change of the system clock in milliseconds; negative if it was set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Jump(pub i64);
 
@@ -101,10 +102,11 @@ impl fmt::Display for Jump {
 }
 
 impl ClockWatch {
-    /// What a clock that is set slowly, or a machine that is busy, never differs by.
+    /// Minimum jump, in milliseconds. Slewing of the clock and a busy machine stay below it.
     const LEAST: i64 = 2_000;
 
-    /// Compares what has passed by this clock with what has passed by one that nobody can set. Answers a jump once.
+    /// Compares the elapsed time of the system clock with that of a monotonic clock. Returns each
+    /// jump once.
     pub fn look(&self, now: Timestamp) -> Option<Jump> {
         self.compare(Instant::now(), now)
     }
@@ -121,7 +123,7 @@ impl ClockWatch {
         Some(jump)
     }
 
-    /// The last jump, unless it was longer ago than this.
+    /// The latest jump, if it happened within this time.
     #[must_use]
     pub fn last_jump(&self, within: Duration) -> Option<Jump> {
         let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_is_full_before_its_last_byte() {
+    fn disk_is_full_below_the_reserve() {
         assert_eq!(Room::from(1_000_000), Room::Full(1_000_000));
         assert_eq!(Room::from(FULL), Room::Scarce(FULL));
         assert_eq!(Room::from(SCARCE), Room::Enough(SCARCE));
@@ -142,7 +144,7 @@ mod tests {
         assert!(Room::of(Path::new("/nowhere-at-all")).is_err());
     }
     #[test]
-    fn files_run_out_before_the_last_one() {
+    fn files_run_out_before_the_limit() {
         let of = |open, most| Files { open, most };
         assert!(!of(100, 1_024).are_scarce() && of(900, 1_024).are_scarce() && !of(900, 1_024).run_out());
         assert!(of(1_010, 1_024).run_out() && of(60, 64).run_out() && !of(50, 64).run_out());
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_is_noticed_once() {
+    fn reports_each_clock_jump_once() {
         let (watch, begun) = (ClockWatch::default(), Instant::now());
         let look = |seconds: u64, clock: i64| watch.compare(begun + Duration::from_secs(seconds), Timestamp(clock));
         assert_eq!(look(0, 1_000_000), None);

@@ -1,7 +1,9 @@
-//! Shared by all domain crates: the state of an instance ([`Core`]), the audit log, the firewall, rate limits and throttling, Redis, fair work
-//! pools, batching, and small helpers without a domain.
+//! Shared services of all domain crates: the state of an instance ([`Core`]), the audit log, the
+//! firewall, rate limits and throttling, Redis, fair work pools, batching, and small helpers
+//! without a domain.
 //!
-//! Uses `appcore`, `dbcontext`, `jobs`, `metrics`, `outgoing` and libraries. Domain crates use all of it; nothing in it knows a domain.
+//! Depends on `appcore`, `dbcontext`, `jobs`, `metrics`, `outgoing` and libraries. Domain crates
+//! depend on it, and it knows no domain.
 
 pub mod audit;
 pub mod batch_delete;

@@ -1,21 +1,22 @@
-//! Addresses that come from outside: the links in a message's text, and the pages of ours that a browser is to be sent to.
+//! URLs in user content: links in the text of messages, and paths of this server as redirect
+//! targets.
 
 use url::{Position, Url};
 
-/// So many links of a message are previewed.
+/// Maximum number of links per message that get a preview.
 const MOST: usize = 3;
 const SCHEMES: [&str; 2] = ["https://", "http://"];
-/// The common beginning of [`SCHEMES`].
+/// Common prefix of [`SCHEMES`].
 const SCHEME: &str = "http";
-/// The longest address.
+/// Maximum length of a URL, in bytes.
 const LONGEST: usize = 2_000;
 
-/// Whether there may be a link in it. Costs a look.
+/// True if the text may contain a link. A cheap check before [`of`].
 pub fn may_have(text: &str) -> bool {
     SCHEMES.iter().any(|scheme| text.contains(scheme))
 }
 
-/// The first links, each once, without those in code.
+/// Extracts the first links, without duplicates and without those in code.
 pub fn of(text: &str) -> Vec<Url> {
     let mut found: Vec<Url> = Vec::new();
     let mut is_fenced = false;
@@ -27,7 +28,7 @@ pub fn of(text: &str) -> Vec<Url> {
         if is_fenced {
             continue;
         }
-        // Every second part stands between backticks.
+        // Every second part is between backticks.
         for part in line.split('`').step_by(2) {
             for url in in_part(part) {
                 if !found.contains(&url) {
@@ -64,7 +65,8 @@ fn in_part(text: &str) -> Vec<Url> {
     found
 }
 
-/// An address without the punctuation of the sentence around it. A closing bracket belongs to the address if it was opened in it.
+/// Removes the punctuation of the surrounding sentence from the end of a URL. A closing bracket is
+/// a part of the URL if the URL has the opening one.
 fn trimmed(mut text: &str) -> &str {
     let count = |char: char| text.matches(char).count();
     let opened = [count('('), count('[')];
@@ -87,7 +89,8 @@ fn trimmed(mut text: &str) -> &str {
     }
 }
 
-/// A path on this server; none for what leads elsewhere. Browsers read `//host`, `/\host` and `/<tab>/host` as another server.
+/// Parses a path on this server; `None` for targets elsewhere. Browsers interpret `//host`,
+/// `/\host` and `/<tab>/host` as another server.
 pub fn own_path(text: &str) -> Option<String> {
     let is_other = |character: char| character.is_control() || character == '\\' || character == ' ';
     if text.len() > LONGEST || !text.starts_with('/') || text.contains(is_other) {
@@ -96,7 +99,7 @@ pub fn own_path(text: &str) -> Option<String> {
     let here = Url::parse("https://natter.invalid").ok()?;
     let there = here.join(text).ok().filter(|there| there.origin() == here.origin())?;
     let path = &there[Position::BeforePath..];
-    // What climbs out of its folder may begin with two slashes afterwards.
+    // A path with `..` segments may start with two slashes after normalization.
     (!path.starts_with("//")).then(|| path.to_owned())
 }
 
@@ -105,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_of_ours_leads_to_no_other_server() {
+    fn own_paths_never_lead_to_another_server() {
         for own in ["/", "/c/1?x=y#z", "/a%2F%2Fevil.example", "/@evil.example", "/https://evil.example"] {
             assert_eq!(own_path(own).as_deref(), Some(own));
         }
@@ -140,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn links_end_where_the_sentence_goes_on() {
+    fn links_exclude_surrounding_punctuation() {
         assert_eq!(
             found("see https://example.org/a, or (http://b.test/x_(y))."),
             ["https://example.org/a", "http://b.test/x_(y)"]
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn brackets_behind_a_link_are_counted_once() {
+    fn trailing_brackets_are_handled_in_linear_time() {
         let brackets = "([".repeat(100);
         let closing = "])".repeat(100);
         assert_eq!(trimmed(&format!("https://a.test/{brackets}x{closing}")).len(), 15 + 401);
@@ -164,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_link_is_none() {
+    fn ignores_text_that_is_no_link() {
         for text in [
             "",
             "xhttps://a.test",

@@ -1,7 +1,7 @@
-//! Redis for the services: one pool, one circuit breaker, and a time limit for each command.
+//! Redis client of the services: a pool, a circuit breaker, and a timeout for each command.
 //!
-//! Every caller has a fallback for the case that Redis is away. After a few failures in a row the breaker refuses commands at once, until a probe
-//! succeeds.
+//! Every caller has a fallback for an unavailable Redis. After a few consecutive failures the
+//! breaker refuses commands at once, until a probe succeeds.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,31 +14,31 @@ use tokio::{runtime::Handle, time::error::Elapsed};
 
 const POLICY: Policy =
     Policy { failures: 3, pause: Duration::from_millis(250), longest_pause: Duration::from_millis(500) };
-/// How long a mere sign of life is waited for.
+/// Timeout of a ping.
 const PING: Duration = Duration::from_secs(2);
 
-/// Cheap to clone.
+/// Redis client. Cheap to clone.
 #[derive(Clone)]
 pub struct Redis {
     pool: Pool,
     breaker: Arc<Breaker>,
-    /// Its connections belong to it, and outlive the worker that was the first to need them.
+    /// Runtime of the connections, so that they outlive the worker thread that needed them first.
     runtime: Handle,
 }
 
 impl Redis {
-    /// Its connections live in the caller's runtime.
+    /// Client whose connections live in the caller's runtime.
     #[must_use]
     pub fn new(pool: Pool) -> Self {
         Self { pool, breaker: Arc::new(Breaker::new("redis", POLICY)), runtime: Handle::current() }
     }
 
-    /// A connection, for a question within [`Self::within`].
+    /// A connection, for a command within [`Self::within`].
     pub async fn connection(&self) -> Result<Connection, PoolError> {
         self.pool.get().await
     }
 
-    /// The answer to a question, if there is one before `limit`.
+    /// Runs a command with a timeout, unless the circuit breaker is open.
     pub async fn within<T>(
         &self,
         limit: Duration,
@@ -54,7 +54,7 @@ impl Redis {
         answer
     }
 
-    /// One round trip.
+    /// Sends a ping.
     pub async fn ping(&self) -> anyhow::Result<()> {
         let asked = self.within(PING, async {
             let mut connection = self.connection().await?;
@@ -63,7 +63,7 @@ impl Redis {
         asked.await
     }
 
-    /// Connections that are open, and of these idle.
+    /// Number of open connections, and of idle ones among them.
     #[must_use]
     pub fn connections(&self) -> (usize, usize) {
         let status = self.pool.status();
@@ -76,7 +76,7 @@ impl Redis {
     }
 }
 
-/// Whether Redis did not answer, which is not the fault of what was asked.
+/// True if Redis did not answer, as opposed to an error of the command.
 fn is_of_connection(error: &anyhow::Error) -> bool {
     let of_redis = |error: &RedisError| {
         error.is_io_error() || error.is_connection_dropped() || error.is_connection_refusal() || error.is_timeout()
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_redis_that_is_away_is_not_asked_by_everybody() {
+    async fn an_unavailable_redis_opens_the_breaker() {
         let redis = Redis::new(stage::unreachable_redis());
         for _ in 0..POLICY.failures {
             assert_eq!(redis.circuit(), Circuit::Closed);

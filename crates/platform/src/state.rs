@@ -1,4 +1,5 @@
-//! The parts of an instance that every domain uses: configuration, clock, database, and the ways to other instances and to the outside.
+//! Parts of an instance that every domain uses: configuration, clock, database, and the connections
+//! to other instances and external services.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{firewall::Firewall, geoip::GeoIp, redis::Redis, work_pools::WorkPools};
 
-/// Built once by the program. Each domain's state holds it in an `Arc`.
+/// State of an instance, built once at the start. Each domain's state has it in an `Arc`.
 pub struct Core {
     pub config: Arc<Config>,
     pub instance_id: InstanceId,
@@ -21,22 +22,24 @@ pub struct Core {
     pub clock: Clock,
     pub db: Database,
     pub bus: Arc<dyn EventBus>,
-    /// State that all instances share. `None` if this instance is the only one.
+    /// State shared by all instances. `None` on a single instance.
     pub redis: Option<Redis>,
-    /// HTTP client for addresses that people or administrators enter. It refuses private networks unless the configuration allows them.
+    /// HTTP client for URLs entered by users or administrators. It refuses private networks unless
+    /// the configuration allows them.
     pub outgoing: Outgoing,
     pub geoip: GeoIp,
     pub firewall: Arc<Firewall>,
-    /// Fair admission to work that one person could fill the instance with.
+    /// Fair admission to work with which one user could saturate the instance.
     pub work: WorkPools,
-    /// Cancelled when this instance is told to stop.
+    /// Cancelled when this instance is asked to stop.
     pub stopping: CancellationToken,
-    /// Tasks that write to the database once [`Core::stopping`] is cancelled. The program waits for them before it closes the database.
+    /// Tasks that write to the database once [`Core::stopping`] is cancelled. The process waits for
+    /// them before it closes the database.
     pub shutdown_tasks: TaskTracker,
 }
 
 impl Core {
-    /// Reads the GeoIP database and the bans. The database is migrated already.
+    /// Loads the geolocation database and the bans. The database must be migrated already.
     pub async fn build(
         config: Arc<Config>,
         instance_id: InstanceId,
@@ -73,18 +76,18 @@ impl Core {
         Ok(())
     }
 
-    /// Tells a user's own connections that the account changed, so that they read it again.
+    /// Notifies a user's own connections that the account changed, so that they reload it.
     pub fn notify_account_changed(&self, user_id: UserId) -> Result<(), AppError> {
         self.notify_user(user_id, &Event::OwnAccountChanged { user_id })
     }
 
-    /// Makes the workers of all instances look for jobs at once. They find new jobs within a second without it.
+    /// Wakes the workers of all instances. Without it they find new jobs within a second.
     pub fn wake_workers(&self) {
         jobs::wake(&*self.bus);
     }
 }
 
-/// The cause of an error that keeps an instance from starting.
+/// Cause of an error that prevents the start of an instance.
 #[must_use]
 pub fn start_error(error: AppError) -> anyhow::Error {
     match error {

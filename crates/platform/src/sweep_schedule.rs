@@ -1,4 +1,5 @@
-//! When whoever reads behind what is written looks for what the bus has not said, and how far back.
+//! Sweep schedule of log consumers (search indexer, notifier): when to poll for events missed on
+//! the bus, and from which timestamp.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -8,31 +9,32 @@ use std::{
 use appcore::Timestamp;
 use tokio::time::Instant;
 
-/// How long no gap is a reason to look again. While the bus is away it tells one every second.
+/// Time after a sweep during which gaps cause no further sweep. While the bus is unavailable it
+/// signals a gap every second.
 const AFTER_GAP: Duration = Duration::from_secs(5);
-/// How often everything is looked at, whatever has happened: what is told apart by its time can have a wrong one, and an index that others keep may be
-/// put back to what it was.
+/// Interval of full sweeps, which don't rely on timestamps: they may be wrong, and an external
+/// index may be restored to an earlier state.
 const THOROUGHLY: Duration = Duration::from_secs(3_600);
-/// How much farther back than the look before: an event has the time at which its batch was begun, on a machine whose clock may be another one, and a
-/// batch is tried twice, for some seconds each.
+/// Overlap with the previous sweep: an event has the time at which its batch started, on a machine
+/// whose clock may differ, and a batch is tried twice, for some seconds each.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// The times of these looks; the first is due at once.
+/// Schedule of the sweeps; the first one is due at once.
 pub struct Lookout {
     every: Duration,
     next: Instant,
-    /// From then on a gap is a reason.
+    /// Time from which a gap causes a sweep.
     heeds_gaps_at: Instant,
-    /// When everything is to be looked at.
+    /// Time of the next full sweep.
     thorough_at: Instant,
-    /// When the look before was begun.
+    /// Start of the latest completed sweep.
     last: Option<Timestamp>,
 }
 
-/// A look that is due.
+/// Sweep that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// What has happened since then is looked at; none: everything is.
+    /// Start of the time range; `None` for a full sweep.
     pub since: Option<Timestamp>,
     begun: Timestamp,
 }
@@ -43,13 +45,15 @@ impl Lookout {
         Self { every, next: now, heeds_gaps_at: now, thorough_at: now, last: None }
     }
 
-    /// How long it is until one is due, where the bus may have lost something since the last one, or not.
+    /// Time until the next sweep is due, depending on whether the bus may have lost messages since
+    /// the last one.
     pub fn wait(&self, is_incomplete: &AtomicBool) -> Duration {
         let due = if is_incomplete.load(Relaxed) { self.next.min(self.heeds_gaps_at) } else { self.next };
         due.saturating_duration_since(Instant::now())
     }
 
-    /// The look that is due, if one is. It finds what the bus may have lost so far, and is due until it has been [looked](Self::looked).
+    /// Returns the sweep that is due, if any, and resets `is_incomplete`. It stays due until it is
+    /// [completed](Self::looked).
     pub fn due(&mut self, is_incomplete: &AtomicBool, now: Timestamp) -> Option<Look> {
         if !self.wait(is_incomplete).is_zero() {
             return None;
@@ -57,11 +61,11 @@ impl Lookout {
         is_incomplete.store(false, Relaxed);
         self.next = Instant::now();
         let last = self.last.filter(|_| self.next < self.thorough_at);
-        // A clock that was put back must not hide what happens until it is where it was.
+        // After the clock was set back, the sweep must not start in the future.
         Some(Look { since: last.map(|last| last.min(now).minus(MARGIN)), begun: now })
     }
 
-    /// It has been looked, and nobody can lose what was found.
+    /// Marks the sweep as completed, once its results are durable.
     pub fn looked(&mut self, look: Look) {
         let now = Instant::now();
         (self.next, self.heeds_gaps_at) = (now + self.every, now + AFTER_GAP);
@@ -79,25 +83,25 @@ mod tests {
     const EVERY: Duration = Duration::from_secs(30);
 
     #[tokio::test(start_paused = true)]
-    async fn gaps_that_follow_each_other_are_one_reason_to_look() {
+    async fn consecutive_gaps_cause_one_sweep() {
         let (whole, gap) = (AtomicBool::new(false), AtomicBool::new(true));
         let mut lookout = Lookout::new(EVERY);
         let look = lookout.due(&gap, Timestamp(0)).unwrap();
-        assert!(!gap.swap(true, Relaxed), "it is taken care of");
-        assert_eq!(lookout.wait(&whole), Duration::ZERO, "until it was looked");
+        assert!(!gap.swap(true, Relaxed), "the gap is handled");
+        assert_eq!(lookout.wait(&whole), Duration::ZERO, "due until completed");
         lookout.looked(look);
         assert_eq!((lookout.wait(&gap), lookout.wait(&whole)), (AFTER_GAP, EVERY));
         tokio::time::advance(AFTER_GAP).await;
         assert_eq!(lookout.due(&whole, Timestamp(0)), None);
         let look = lookout.due(&gap, Timestamp(0)).unwrap();
-        assert!(lookout.due(&whole, Timestamp(0)).is_some(), "nobody has looked yet");
+        assert!(lookout.due(&whole, Timestamp(0)).is_some(), "not completed yet");
         lookout.looked(look);
         tokio::time::advance(EVERY).await;
         assert!(lookout.due(&whole, Timestamp(0)).is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_look_goes_back_to_the_one_before_and_seldom_over_everything() {
+    async fn sweeps_overlap_the_previous_one_and_are_seldom_full() {
         let whole = AtomicBool::new(false);
         let mut lookout = Lookout::new(EVERY);
         let at = |seconds| Timestamp(0).plus(Duration::from_secs(seconds));
@@ -110,12 +114,12 @@ mod tests {
             look.since
         };
         assert_eq!(look(1_000, false), None);
-        assert_eq!(look(1_002, true), None, "the first one failed");
+        assert_eq!(look(1_002, true), None, "the first sweep failed");
         tokio::time::advance(EVERY).await;
         assert_eq!(look(1_032, false), since(1_002));
-        assert_eq!(look(1_034, true), since(1_002), "it goes back to the last that did not fail");
+        assert_eq!(look(1_034, true), since(1_002), "starts at the latest completed sweep");
         tokio::time::advance(EVERY).await;
-        assert_eq!(look(900, true), since(900), "the clock was put back");
+        assert_eq!(look(900, true), since(900), "the clock was set back");
         tokio::time::advance(EVERY).await;
         assert_eq!(look(930, true), since(900));
         tokio::time::advance(THOROUGHLY).await;

@@ -1,21 +1,22 @@
-//! Pictures that many readers draw many of, such as emoji and profile pictures: what they may be.
+//! Requirements for small pictures that are shown in large numbers, such as emoji and profile
+//! pictures.
 
 use appcore::{AppError, Code, view::UploadStatus};
 use dbcontext::query::uploads::StoredUpload;
 
 pub struct SmallPicture {
-    /// As a sentence begins with it: `An emoji`.
+    /// Name at the start of a sentence: `An emoji`.
     pub name: &'static str,
     pub media_types: [&'static str; 3],
-    /// The media types as a sentence names them: `PNG, GIF or WebP`.
+    /// Media types in a sentence: `PNG, GIF or WebP`.
     pub formats: &'static str,
     pub max_bytes: i64,
-    /// Of the longest side, in pixels.
+    /// Maximum length of the longest side, in pixels.
     pub max_side: i32,
 }
 
 impl SmallPicture {
-    /// Refuses what can't be shown as one.
+    /// Checks that an upload meets the requirements.
     pub fn check(&self, upload: &StoredUpload) -> Result<(), AppError> {
         let Self { name, media_types, formats, max_bytes, max_side } = self;
         if upload.status != UploadStatus::Ready.as_str() {

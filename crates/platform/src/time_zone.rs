@@ -1,4 +1,4 @@
-//! Time zones by their names in the IANA database, which is part of the program.
+//! Time zones by IANA name; the time zone database is embedded in the program.
 
 use appcore::Timestamp;
 use jiff::{
@@ -8,13 +8,13 @@ use jiff::{
 
 const EPOCH: Date = date(1970, 1, 1);
 const DAY: i64 = 86_400_000;
-/// The longest name of a time zone.
+/// Maximum length of a time zone name.
 const MAX_NAME: usize = 64;
 
-/// What somebody is told whose time zone is not known.
+/// Error sentence for unknown time zones.
 pub const REFUSED: &str = "Choose a time zone such as Europe/Berlin.";
 
-/// The time zone of this name.
+/// Time zone with this name, if it is known.
 pub fn find(name: &str) -> Option<TimeZone> {
     if name.len() > MAX_NAME {
         return None;
@@ -22,7 +22,7 @@ pub fn find(name: &str) -> Option<TimeZone> {
     TimeZone::get(name).ok().filter(|zone| !zone.is_unknown())
 }
 
-/// The day of a moment in this time zone, counted from 1970.
+/// Day of a timestamp in this time zone, in days since 1970-01-01.
 pub fn day_of(zone: &TimeZone, moment: Timestamp) -> i64 {
     match jiff::Timestamp::from_millisecond(moment.0) {
         Ok(at) => zone.to_datetime(at).date().duration_since(EPOCH).as_hours() / 24,
@@ -30,7 +30,8 @@ pub fn day_of(zone: &TimeZone, moment: Timestamp) -> i64 {
     }
 }
 
-/// The first moment of a day in this time zone. It is not always midnight: clocks are put forward then.
+/// First moment of a day in this time zone. It is not midnight if clocks are set forward at
+/// midnight.
 pub fn beginning_of(zone: &TimeZone, day: i64) -> Timestamp {
     let utc = Timestamp(day.saturating_mul(DAY));
     let Ok(at) = jiff::Timestamp::from_millisecond(utc.0) else { return utc };
@@ -43,13 +44,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_begin_where_somebody_is() {
+    fn days_start_in_the_given_time_zone() {
         let at = |moment: &str| Timestamp::parse(moment).unwrap();
         for (zone, moment, begins) in [
             ("UTC", "2026-11-23T23:59:59.999Z", "2026-11-23T00:00:00.000Z"),
             ("Asia/Ho_Chi_Minh", "2026-11-23T18:30:00.000Z", "2026-11-23T17:00:00.000Z"),
             ("America/New_York", "2026-11-24T04:59:00.000Z", "2026-11-23T05:00:00.000Z"),
-            // The day on which summer begins has no midnight in Cairo, and 23 hours in Berlin.
+            // The day on which daylight saving time starts has no midnight in Cairo, and 23 hours
+            // in Berlin.
             ("Africa/Cairo", "2026-04-24T10:00:00.000Z", "2026-04-23T22:00:00.000Z"),
             ("Europe/Berlin", "2026-03-29T21:59:00.000Z", "2026-03-28T23:00:00.000Z"),
             ("Europe/Berlin", "2026-03-29T22:00:00.000Z", "2026-03-29T22:00:00.000Z"),

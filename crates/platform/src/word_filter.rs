@@ -1,4 +1,4 @@
-//! Unwanted words: found whatever their case and accents are, and only where they are whole words.
+//! Word filter: finds unwanted words regardless of case and accents, as whole words only.
 
 use std::collections::HashMap;
 
@@ -8,34 +8,34 @@ use appcore::{
 };
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
-/// How many words a channel may list, and how long each may be.
+/// Maximum number of words per channel, and maximum length of a word in characters.
 const MAX_WORDS: usize = 200;
 const MAX_WORD_CHARS: usize = 60;
 const MASK: char = '*';
 
-/// What becomes of a text.
+/// Outcome of the filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Clean,
-    /// It has this word, as it stands in the list.
+    /// The text contains this word, as listed.
     Refused(String),
-    /// It is to stand like this.
+    /// The text with the words masked.
     Masked(String),
 }
 
-/// A list of words that is ready to be looked for.
+/// Compiled word list.
 #[derive(Clone, Debug)]
 pub struct Filter {
     action: WordAction,
     words: Vec<Unwanted>,
-    /// A trie of the words' letters. The first node is its root.
+    /// Trie of the folded words. The first node is the root.
     nodes: Vec<Node>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Node {
     next: HashMap<char, usize>,
-    /// The index of the word that ends here.
+    /// Index of the word that ends here.
     word: Option<usize>,
 }
 
@@ -43,12 +43,12 @@ struct Node {
 struct Unwanted {
     word: String,
     folded: Vec<char>,
-    /// Its script has no spaces, so it may stand anywhere.
+    /// True if the script has no spaces, so that the word matches anywhere.
     is_unspaced: bool,
 }
 
 impl Filter {
-    /// A filter as it is stored; none where nothing is to be looked for.
+    /// Parses a stored filter; `None` if it is empty or invalid.
     pub fn read(stored: &str) -> Option<Self> {
         serde_json::from_str(stored).ok().and_then(Self::new)
     }
@@ -97,7 +97,8 @@ impl Filter {
         masked.map_or(Verdict::Clean, |chars| Verdict::Masked(chars.into_iter().collect()))
     }
 
-    /// The longest word that begins there. Takes time in proportion to its length, however many words there are.
+    /// Longest word that starts at `at`. Takes time proportional to its length, independently of
+    /// the number of words.
     fn find(&self, text: &[(char, usize)], at: usize) -> Option<&Unwanted> {
         let follows_letter = at.checked_sub(1).is_some_and(|before| text[before].0.is_alphanumeric());
         let (mut node, mut found) = (&self.nodes[0], None);
@@ -122,7 +123,7 @@ impl Unwanted {
     }
 }
 
-/// A list as it may be stored: each word once, without what is around it.
+/// Validates a word list for storage: trims the words and removes duplicates.
 pub fn checked(filter: WordFilter) -> Result<WordFilter, AppError> {
     let mut seen = std::collections::HashSet::new();
     let mut words = Vec::new();
@@ -152,7 +153,8 @@ pub fn checked(filter: WordFilter) -> Result<WordFilter, AppError> {
     Ok(WordFilter { words, ..filter })
 }
 
-/// The letters of a text without case, accents and what can't be seen, each with its place in the text. Spaces in a row are one.
+/// Folds case and accents, removes invisible characters and collapses spaces. Each letter has its
+/// index in the text.
 fn fold(text: &str) -> Vec<(char, usize)> {
     let mut folded: Vec<(char, usize)> = Vec::with_capacity(text.len());
     for (place, letter) in text.chars().enumerate() {
@@ -183,7 +185,7 @@ fn fold(text: &str) -> Vec<(char, usize)> {
     folded
 }
 
-/// Marks that change how a letter sounds, not the vowel signs that are letters of their script.
+/// True for diacritics, false for the vowel signs that are letters of their script.
 fn is_accent(mark: char) -> bool {
     is_combining_mark(mark)
         && matches!(u32::from(mark),
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_found_whatever_their_case_and_accents() {
+    fn ignores_case_and_accents() {
         for text in ["darn", "DARN!", "so Därn it", "d\u{200b}arn", "ｄａｒｎ", "da\u{300}rn"] {
             let verdict = filter(WordAction::Refuse, &["Darn"]).check(text);
             assert_eq!(verdict, Verdict::Refused("Darn".to_owned()), "{text}");
@@ -236,23 +238,23 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_of_many_words_with_one_beginning_is_masked() {
+    fn masks_the_longest_of_words_with_a_common_prefix() {
         let words: Vec<String> = (0..MAX_WORDS).map(|n| format!("{}{n}", "坏".repeat(50))).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).chain(["坏坏", "坏"]).collect();
         assert_eq!(masked(&"坏".repeat(9_999), &words), "*".repeat(9_999));
     }
 
     #[test]
-    fn parts_of_other_words_are_left_alone() {
+    fn ignores_parts_of_other_words() {
         for text in ["darning", "undarned", "dar n", "darn2", ""] {
             assert_eq!(filter(WordAction::Refuse, &["darn"]).check(text), Verdict::Clean, "{text}");
         }
-        // There are no spaces to tell words apart by.
+        // Scripts without spaces between words.
         assert_eq!(masked("这是坏话吗", &["坏话"]), "这是**吗");
     }
 
     #[test]
-    fn what_is_masked_keeps_its_length_and_its_neighbours() {
+    fn masking_keeps_length_and_surroundings() {
         assert_eq!(masked("Well, Darn, darn it.", &["darn"]), "Well, ****, **** it.");
         assert_eq!(masked("so da\u{301}rn good", &["darn"]), "so **** good".replace("****", "*****"));
         assert_eq!(masked("bad word, bad words", &["bad", "bad word"]), "*** ****, *** words");
@@ -260,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_has_each_word_once_and_no_more_than_it_may() {
+    fn word_lists_are_deduplicated_and_limited() {
         let list = |words: Vec<String>| checked(WordFilter { action: WordAction::Mask, words });
         let words = ["  Darn ", "därn", "", "two   words"].map(str::to_owned).to_vec();
         assert_eq!(list(words).unwrap().words, ["Darn", "two words"]);
@@ -271,7 +273,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_found_in_what_was_masked(text in "[a-c ÀàB\u{301}]{0,40}", word in "[a-c]{1,3}") {
+        fn masked_text_has_no_further_match(text in "[a-c ÀàB\u{301}]{0,40}", word in "[a-c]{1,3}") {
             let words = [word.as_str()];
             let once = masked(&text, &words);
             prop_assert_eq!(once.chars().count(), text.chars().count());

@@ -1,20 +1,20 @@
-//! The work pools of an instance: fair admission to work that one person could otherwise fill it with.
+//! Work pools of an instance: fair admission to work with which one user could saturate it.
 
 use std::{sync::Arc, time::Duration};
 
 pub use appcore::work_pool::{PoolLimits, WorkOwner, WorkPool, WorkSlot};
 use dbcontext::entity::job;
 
-/// The pools of an instance, one per resource.
+/// Work pools of an instance, one per resource.
 pub struct WorkPools {
     /// Searches and calculations of assistants: short work on blocking threads.
     pub compute: Arc<WorkPool>,
-    /// Foreign data: documents, pages and pictures.
+    /// Untrusted data: documents, pages and pictures.
     pub parsing: Arc<WorkPool>,
-    /// Downloads of everything that one person has written.
+    /// Exports of all data of a user.
     pub export: Arc<WorkPool>,
-    /// Uploads on the disk and in the database: a slot is held for one part of a file, or for one transaction. Each of them delays the database's
-    /// other commits.
+    /// Uploads on the disk and in the database: a slot is held for one chunk of a file, or for one
+    /// transaction. Each of them delays other commits of the database.
     pub disk: Arc<WorkPool>,
 }
 
@@ -45,7 +45,8 @@ impl Default for WorkPools {
             disk: WorkPool::new(PoolLimits {
                 slots: 4,
                 per_person: 1,
-                // Parts wait without a limit: a part that waits keeps its file's sender from sending the next.
+                // Chunks wait without a limit: a waiting chunk keeps its sender from sending the
+                // next one.
                 max_waiting: usize::MAX,
                 max_wait: Duration::MAX,
                 sentence: "",
@@ -54,7 +55,7 @@ impl Default for WorkPools {
     }
 }
 
-/// The person who asked for a job.
+/// Owner of a job.
 pub fn job_owner(claim: &job::Model) -> WorkOwner {
     claim.owner.map_or(WorkOwner::System, |user| WorkOwner::Person { user, workspace: claim.scope })
 }

@@ -1,7 +1,7 @@
-//! The networks that are kept out, in this process's memory: a copy of the table that is asked for each request.
+//! In-memory copy of the table of bans, which every request is checked against.
 //!
-//! An address is looked up once for each length of prefix that some ban has, so a ban of a range costs no more than one of an
-//! address, and while there is no ban at all the answer is four loads.
+//! An address is looked up once per prefix length of any ban, so a ban of a range costs no more
+//! than a ban of an address. Without bans the check is four atomic loads.
 
 use std::{
     collections::HashMap,
@@ -19,15 +19,15 @@ use ipnet::IpNet;
 
 use super::network::cut;
 
-/// Lengths of prefixes in one word of the mask.
+/// Prefix lengths per word of the mask.
 const WORD: u8 = 64;
 
 #[derive(Default)]
 pub(super) struct Book {
     until: DashMap<IpNet, Timestamp>,
-    /// Which lengths of prefixes there are: of IPv4 in the first word, of IPv6 in the others.
+    /// Prefix lengths in use: those of IPv4 in the first word, those of IPv6 in the others.
     lengths: [AtomicU64; 4],
-    /// What was changed since the last reading of the table began.
+    /// Networks changed since the last read of the table started.
     changed: Mutex<HashMap<IpNet, Instant>>,
 }
 
@@ -36,7 +36,7 @@ impl Book {
         self.lengths.iter().all(|word| word.load(Ordering::Relaxed) == 0)
     }
 
-    /// Until when this address is kept out, if it is.
+    /// End of the longest ban of this address, if it is banned.
     pub(super) fn until(&self, address: IpAddr, now: Timestamp) -> Option<Timestamp> {
         let words = match address {
             IpAddr::V4(_) => &self.lengths[..1],
@@ -46,7 +46,7 @@ impl Book {
         for (word, first) in words.iter().zip([0, WORD, 2 * WORD]) {
             let mut left = word.load(Ordering::Relaxed);
             while left != 0 {
-                // There are 64 bits in a word.
+                // A word has 64 bits.
                 let length = first + u8::try_from(left.trailing_zeros()).unwrap_or_default();
                 left &= left - 1;
                 let found = self.until.get(&cut(address, length)).map(|until| *until);
@@ -64,7 +64,7 @@ impl Book {
         self.mark(network);
     }
 
-    /// What the table says of this network.
+    /// Sets the ban of a network to its state in the table.
     pub(super) fn set(&self, network: IpNet, until: Option<Timestamp>) {
         let mut changed = self.change();
         changed.insert(network, Instant::now());
@@ -80,7 +80,8 @@ impl Book {
         }
     }
 
-    /// What the table said when it began to be read. Networks that have changed since are left as they are.
+    /// Replaces all bans by the state of the table when the read started. Networks that have
+    /// changed since then are left as they are.
     pub(super) fn replace(&self, standing: &HashMap<IpNet, Timestamp>, began: Instant) {
         let mut changed = self.change();
         changed.retain(|_, at| *at >= began);
@@ -102,7 +103,7 @@ impl Book {
         self.lengths[word].fetch_or(bit, Ordering::Relaxed);
     }
 
-    /// Forgets lengths that no network has any more. Under the lock, so that none is added meanwhile.
+    /// Recomputes the prefix lengths in use. Requires the lock, so that none is added concurrently.
     fn remark(&self) {
         let mut lengths = [0; 4];
         for entry in &self.until {
@@ -115,7 +116,7 @@ impl Book {
     }
 }
 
-/// The bit of a prefix's length in the mask.
+/// Word and bit of a prefix length in the mask.
 fn place(network: IpNet) -> (usize, u64) {
     let length = network.prefix_len();
     let first = match network {
@@ -138,14 +139,14 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_found_by_every_network_that_they_are_in() {
+    fn addresses_match_every_network_that_contains_them() {
         let book = Book::default();
         assert!(book.is_empty());
         for (text, at) in [("203.0.113.9/32", 1), ("203.0.113.0/24", 5), ("2001:db8::/64", 7), ("2001:db8:1::1/128", 9)]
         {
             book.put(network(text), Timestamp(at));
         }
-        assert_eq!(until(&book, "203.0.113.9"), Some(5), "the longest ban counts");
+        assert_eq!(until(&book, "203.0.113.9"), Some(5), "the longest ban applies");
         assert_eq!(until(&book, "203.0.113.10"), Some(5));
         assert_eq!(until(&book, "203.0.114.9"), None);
         assert_eq!(until(&book, "2001:db8::ffff:1"), Some(7));
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_changed_since_the_table_was_read_stays() {
+    fn changes_after_the_read_are_kept() {
         let book = Book::default();
         let (old, lifted, new) = (network("10.0.0.1/32"), network("10.0.0.2/32"), network("10.0.0.3/32"));
         book.put(old, Timestamp(1));
@@ -167,9 +168,9 @@ mod tests {
         book.put(new, Timestamp(1));
         let read = HashMap::from([(lifted, Timestamp(1))]);
         book.replace(&read, began);
-        assert_eq!(until(&book, "10.0.0.1"), None, "the table does not have it");
-        assert_eq!(until(&book, "10.0.0.2"), None, "it was lifted after the table was read");
-        assert_eq!(until(&book, "10.0.0.3"), Some(1), "it was banned after the table was read");
+        assert_eq!(until(&book, "10.0.0.1"), None, "not in the table");
+        assert_eq!(until(&book, "10.0.0.2"), None, "lifted after the read");
+        assert_eq!(until(&book, "10.0.0.3"), Some(1), "banned after the read");
         book.replace(&HashMap::new(), Instant::now());
         assert!(book.is_empty());
     }

@@ -1,11 +1,14 @@
-//! The firewall: bans addresses with too many violations for a time.
+//! Firewall: temporarily bans addresses with too many violations.
 //!
-//! Violations are [recorded](Firewall::note) where they happen. A number of them from one address (of IPv6 its /64) within the window bans it; each
-//! further ban within a week of the last one is longer. Violations are counted in Redis and may be lost; bans are rows, and every instance has a
-//! copy of those in force ([`Book`]). Another instance's ban arrives over the bus at once, or from the table within seconds while the bus is away.
+//! Violations are [recorded](Firewall::note) where they happen. A number of them from one address
+//! (of IPv6 its /64) within the window bans it; each further ban within a week of the last one is
+//! longer. Violations are counted in Redis and may be lost; bans are rows, and every instance has a
+//! copy of those in force ([`Book`]). Another instance's ban arrives over the bus at once, or from
+//! the table within seconds while the bus is unavailable.
 //!
-//! Many people may share an address, so violations are signs of an attack, and never a limit that one person or key exceeds. An automatic ban
-//! refuses strangers alone: a request with valid credentials is served, and open connections stay open. A ban by an administrator refuses everybody.
+//! Many people may share an address, so violations are indicators of an attack, and never a limit
+//! that one user or key exceeds. An automatic ban refuses only requests without valid credentials,
+//! and open connections stay open. A ban by an administrator refuses all requests.
 //!
 //! A trusted proxy is never banned: the client's address is the one behind it, or unknown.
 
@@ -41,22 +44,22 @@ use tokio::sync::Notify;
 
 use self::{book::Book, violations::Violations};
 
-/// How often the table is read, for what the bus did not tell.
+/// Interval of reading the table, for changes that were missed on the bus.
 const READ_EVERY: Duration = Duration::from_secs(5);
-/// Networks that are kept out at most, those for the longest time first.
+/// Maximum number of bans in memory; those that end last are kept.
 const MOST: u64 = 100_000;
-/// After so long without a ban the next one is as short as a first one.
+/// Time without a ban after which the next one has the first duration again.
 const QUIET: Duration = Duration::from_secs(7 * 86_400);
-/// How often bans that ended long ago are removed, and how long after their end.
+/// Interval of deleting old bans, and their retention after their end.
 const SWEEP: Duration = Duration::from_secs(3_600);
 const KEEP: Duration = Duration::from_secs(30 * 86_400);
-/// How long a ban, or its end, waits for the news of it to be on its way to the other instances.
+/// Time to wait for the signal of a ban or its end to be sent to the other instances.
 const TELL_WITHIN: Duration = Duration::from_secs(1);
-/// Ten years.
+/// Maximum duration of a ban: ten years.
 const MAX_SECONDS: u64 = 315_360_000;
 const MAX_REASON_CHARS: usize = 200;
 
-/// The firewall of this instance.
+/// Firewall of this instance.
 pub struct Firewall {
     is_on: bool,
     config: config::Firewall,
@@ -64,16 +67,16 @@ pub struct Firewall {
     clock: Clock,
     db: Database,
     bus: Arc<dyn EventBus>,
-    /// Bans by this firewall.
+    /// Bans by the firewall itself.
     automatic: Book,
     /// Bans by administrators.
     manual: Book,
     violations: Violations,
-    /// The table is to be read at once.
+    /// Triggers an immediate read of the table.
     is_due: Notify,
 }
 
-/// What an administrator asks for.
+/// Ban requested by an administrator.
 pub struct BanRequest {
     pub address: String,
     pub seconds: u64,
@@ -81,7 +84,7 @@ pub struct BanRequest {
 }
 
 impl Firewall {
-    /// Reads who is kept out, and keeps listening.
+    /// Loads the bans in force, and starts following changes.
     pub async fn start(
         config: &Config,
         clock: Clock,
@@ -111,12 +114,14 @@ impl Firewall {
         Ok(firewall)
     }
 
-    /// Refuses an address that an administrator has banned, whoever calls from it. While there are no such bans, addresses are not even computed.
+    /// Refuses addresses that are banned by an administrator, for all callers. `address` is
+    /// evaluated only if there are such bans.
     pub fn check_manual(&self, address: impl FnOnce() -> Option<IpAddr>) -> Result<(), AppError> {
         self.check(&self.manual, address)
     }
 
-    /// Refuses an address that the firewall has banned. Only for callers without valid credentials.
+    /// Refuses addresses that are banned by the firewall. Applies only to callers without valid
+    /// credentials.
     pub fn check_automatic(&self, address: impl FnOnce() -> Option<IpAddr>) -> Result<(), AppError> {
         self.check(&self.automatic, address)
     }
@@ -133,13 +138,14 @@ impl Firewall {
         Err(AppError::Refused { code: Code::AddressBanned, message: None, retry_after })
     }
 
-    /// Whether a ban of a network that this address is in applies to it.
+    /// True if bans can apply to this address.
     #[must_use]
     pub fn may_ban(&self, address: IpAddr) -> bool {
         self.is_on && !self.is_trusted(address)
     }
 
-    /// Whether the firewall has banned this address. While there are no such bans, addresses are not even computed.
+    /// True if the firewall has banned this address. `address` is evaluated only if there are such
+    /// bans.
     #[must_use]
     pub fn is_banned_automatically(&self, address: impl FnOnce() -> Option<IpAddr>) -> bool {
         !self.automatic.is_empty()
@@ -166,8 +172,8 @@ impl Firewall {
         book.until(address, self.clock.now()).filter(|_| !self.is_trusted(address))
     }
 
-    /// Counts a violation of an address, unless a page of another site made a browser send it. If the address has reached the limit, it is banned
-    /// when this returns.
+    /// Records a violation of an address, unless a page of another site made a browser send the
+    /// request. If the address has reached the limit, it is banned when this returns.
     pub async fn note(&self, source: RequestSource, violation: Violation) {
         let Some(address) = source.accountable().map(|address| address.to_canonical()) else { return };
         if !self.is_on || !self.config.violations.contains(&violation) || self.is_trusted(address) {
@@ -181,25 +187,26 @@ impl Firewall {
         let until = match self.ban_for(network, violation).await {
             Ok(until) => until,
             Err(error) => {
-                // Without the database it is kept out here, until the table can be read again.
-                tracing::warn!(%error, %network, "a ban could not be stored");
+                // Without the database the ban applies to this instance, until the table can be
+                // read again.
+                tracing::warn!(%error, %network, "failed to store ban");
                 self.clock.now().plus(self.duration(0))
             }
         };
         metrics().gates.banned_one();
-        tracing::info!(%network, %until, last = violation.as_str(), "an address is banned");
+        tracing::info!(%network, %until, last = violation.as_str(), "address banned");
         self.automatic.put(network, until);
         self.tell(Signal::Banned { network, until, is_manual: false }).await;
     }
 
-    /// Bans that hold, the newest first.
+    /// Lists the bans in force, the newest first.
     pub async fn list(&self, filter: &Filter, page: PageRequest) -> Result<Page<Ban>, AppError> {
         check_search(&filter.text)?;
         let (bans, total) = rows::list(self.db.reader(), self.clock.now(), filter, page).await?;
         Ok(Page::new(bans.into_iter().map(view).collect(), page, total))
     }
 
-    /// Keeps a network out, as an administrator asks.
+    /// Bans a network on behalf of an administrator.
     pub async fn ban(&self, by: &Principal, request: BanRequest) -> Result<Ban, AppError> {
         let (network, reason) = self.parse(&request)?;
         let now = self.clock.now();
@@ -223,7 +230,7 @@ impl Firewall {
         Ok(view(ban))
     }
 
-    /// Lets a network in again, on every instance, unless another ban of it holds.
+    /// Lifts a ban on every instance. Other bans of the network stay in force.
     pub async fn lift(&self, by: &Principal, id: BanId) -> Result<(), AppError> {
         let now = self.clock.now();
         let tx = self.db.begin().await.map_err(app_error)?;
@@ -240,7 +247,7 @@ impl Firewall {
         Ok(())
     }
 
-    /// Checks all fields, so that the form can show everything that is wrong at once.
+    /// Validates all fields, so that a form can show all errors at once.
     fn parse(&self, request: &BanRequest) -> Result<(IpNet, String), AppError> {
         let network = network::parse(&request.address).and_then(|network| {
             if self.trusted.iter().any(|trusted| trusted.contains(&network)) {
@@ -264,7 +271,8 @@ impl Firewall {
         }
     }
 
-    /// Stores the firewall's own ban. Where one holds already, another instance was quicker.
+    /// Stores an automatic ban. If one is in force already, another instance was faster, and its
+    /// end is returned.
     async fn ban_for(&self, network: IpNet, last: Violation) -> Result<Timestamp, AppError> {
         let (now, name) = (self.clock.now(), network.to_string());
         let tx = self.db.begin().await.map_err(app_error)?;
@@ -288,11 +296,11 @@ impl Firewall {
         Ok(expires_at)
     }
 
-    /// How long the next ban is, after so many earlier ones.
+    /// Duration of the next ban after `earlier` ones.
     fn duration(&self, earlier: u64) -> Duration {
         let durations = &self.config.durations;
         let place = usize::try_from(earlier).unwrap_or(usize::MAX).min(durations.len().saturating_sub(1));
-        // The configuration allows no empty list.
+        // The configuration requires a non-empty list.
         durations.get(place).copied().unwrap_or_default()
     }
 
@@ -302,9 +310,9 @@ impl Firewall {
 
     async fn tell(&self, signal: Signal) {
         let left = self.bus.publish(vec![BusMessage::Signal(signal)]);
-        // Where the bus is away the others read it from the table, within seconds.
+        // If the bus is unavailable, the other instances read the table within seconds.
         if !matches!(tokio::time::timeout(TELL_WITHIN, left).await, Ok(Ok(Ok(())))) {
-            tracing::warn!("the other instances could not be told at once of a ban or its end");
+            tracing::warn!("failed to publish ban change, other instances read it from the table");
         }
     }
 
@@ -333,7 +341,7 @@ impl Firewall {
                 BusMessage::Signal(Signal::Banned { network, until, is_manual }) => {
                     self.book(!is_manual).put(network, until);
                 }
-                // A ban may have been among what was lost.
+                // A ban may be among the lost messages.
                 BusMessage::Signal(Signal::BanLifted(_) | Signal::Gap) => self.is_due.notify_one(),
                 BusMessage::Signal(_) | BusMessage::Envelope(_) | BusMessage::Gathered(_) => {}
             }
@@ -355,13 +363,14 @@ impl Firewall {
                 _ = sweeping.tick() => caught(rows::forget(self.db.writer(), self.clock.now().minus(KEEP))).await,
             };
             if let Err(error) = done {
-                tracing::debug!(%error, "the table of bans could not be read");
+                tracing::debug!(%error, "failed to read bans");
             }
         }
     }
 }
 
-/// Lets a network in again, at the command line, beside running instances: they notice within seconds. How many bans it were.
+/// Lifts all bans of a network from the command line. Running instances notice within seconds.
+/// Returns the number of lifted bans.
 pub async fn lift_all(db: &Database, clock: &Clock, address: &str) -> Result<u64, AppError> {
     let network = network::parse(address)?.to_string();
     let tx = db.begin().await.map_err(app_error)?;

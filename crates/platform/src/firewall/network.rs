@@ -1,17 +1,17 @@
-//! Networks: whose violations are counted together, and what an administrator can ban.
+//! Networks that violations are counted by, and networks that administrators can ban.
 
 use std::net::IpAddr;
 
 use appcore::AppError;
 use ipnet::IpNet;
 
-/// Who has one IPv6 address has all of its /64.
+/// A client with one IPv6 address usually has its whole /64.
 const IPV6_PREFIX: u8 = 64;
-/// The widest network that can be banned.
+/// Shortest prefix that can be banned.
 const WIDEST_IPV4: u8 = 8;
 const WIDEST_IPV6: u8 = 16;
 
-/// The network that an address is counted with and banned with.
+/// Network by which an address is counted and banned.
 pub(super) fn of(address: IpAddr) -> IpNet {
     match address.to_canonical() {
         IpAddr::V4(address) => IpNet::from(IpAddr::V4(address)),
@@ -19,13 +19,13 @@ pub(super) fn of(address: IpAddr) -> IpNet {
     }
 }
 
-/// The network of an address that has this length.
+/// Network of an address with the given prefix length.
 pub(super) fn cut(address: IpAddr, length: u8) -> IpNet {
-    // No length is asked for that the address does not have.
+    // Callers pass only lengths that the address family has.
     IpNet::new(address, length).unwrap_or_else(|_| IpNet::from(address)).trunc()
 }
 
-/// What an administrator writes: CIDR notation, or one address.
+/// Parses the input of an administrator: CIDR notation, or a single address.
 pub(super) fn parse(text: &str) -> Result<IpNet, AppError> {
     let text = text.trim();
     let network = match text.parse::<IpNet>() {
@@ -49,7 +49,7 @@ pub(super) fn parse(text: &str) -> Result<IpNet, AppError> {
     Ok(network.trunc())
 }
 
-/// IPv4 addresses that are written as IPv6 ones are IPv4 addresses.
+/// Converts IPv4-mapped IPv6 networks to IPv4.
 fn canonical(network: IpNet) -> Option<IpNet> {
     match network {
         IpNet::V6(mapped) if mapped.prefix_len() >= 96 => match IpAddr::V6(mapped.addr()).to_canonical() {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_stands_for_its_network() {
+    fn addresses_map_to_their_network() {
         let of = |text: &str| of(text.parse().unwrap()).to_string();
         assert_eq!(of("203.0.113.9"), "203.0.113.9/32");
         assert_eq!(of("::ffff:203.0.113.9"), "203.0.113.9/32");
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_or_named_as_wrong() {
+    fn parses_networks_and_rejects_invalid_ones() {
         let parse = |text: &str| parse(text).map(|network| network.to_string()).map_err(|error| error.code());
         assert_eq!(parse(" 203.0.113.9 ").unwrap(), "203.0.113.9/32");
         assert_eq!(parse("203.0.113.9/24").unwrap(), "203.0.113.0/24");

@@ -1,4 +1,5 @@
--- KEYS[1]: the moments of a network's last violations, the newest first. ARGV: how many lead to a ban, within how many milliseconds.
+-- KEYS[1]: timestamps of a network's latest violations, the newest first. ARGV: violations to a
+-- ban, window in milliseconds.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local most, window = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -7,7 +8,7 @@ redis.call('LTRIM', KEYS[1], 0, most - 1)
 redis.call('PEXPIRE', KEYS[1], window)
 local oldest = redis.call('LINDEX', KEYS[1], most - 1)
 if oldest and now - tonumber(oldest) <= window then
-  -- Whoever makes the number full bans, and nobody else.
+  -- Only the violation that reaches the limit leads to a ban.
   redis.call('DEL', KEYS[1])
   return 1
 end

@@ -1,4 +1,5 @@
-//! Counting violations: in Redis for all instances together, in this process where there is none or while it is away.
+//! Violation counters: in Redis for all instances together, in this process without Redis or while
+//! it is unavailable.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -8,9 +9,10 @@ use dashmap::DashMap;
 use deadpool_redis::redis::Script;
 use ipnet::IpNet;
 
-/// How long counting a violation may wait for Redis.
+/// Timeout of counting a violation in Redis.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The most networks that are counted here, so that an attacker with more can't take more memory.
+/// Maximum number of networks counted in this process, which bounds the memory that an attacker can
+/// use.
 const MOST: usize = 100_000;
 
 pub(super) struct Violations {
@@ -33,7 +35,8 @@ impl Violations {
         Self { most, window, clock, own: DashMap::new(), shared }
     }
 
-    /// Counts one more of this network. True: with it there are enough for a ban, and the count begins anew.
+    /// Counts a violation of the network. Returns true if the limit is reached; the count is reset
+    /// then.
     pub(super) async fn count(&self, network: IpNet) -> bool {
         if self.most == 0 {
             return false;
@@ -44,13 +47,13 @@ impl Violations {
         }
     }
 
-    /// Forgets what is too old to count.
+    /// Removes counters that are out of the window.
     pub(super) fn sweep(&self) {
         let since = self.clock.now().minus(self.window);
         self.own.retain(|_, moments| moments.back().is_some_and(|latest| *latest >= since));
     }
 
-    /// None: Redis is away.
+    /// Counts in Redis. Returns `None` if it is unavailable.
     async fn count_together(&self, network: IpNet) -> Option<bool> {
         let shared = self.shared.as_ref()?;
         let asked = async {
@@ -62,7 +65,7 @@ impl Violations {
         match shared.redis.within(PATIENCE, asked).await {
             Ok(is_enough) => Some(is_enough),
             Err(error) => {
-                tracing::debug!(error = format!("{error:#}"), "violations are counted by each instance for itself");
+                tracing::debug!(error = format!("{error:#}"), "redis unavailable, counting violations per instance");
                 None
             }
         }
@@ -93,13 +96,13 @@ impl Violations {
 mod tests {
     use super::*;
 
-    /// A network that no other test counts.
+    /// A network that is unique to the test.
     fn somebody() -> IpNet {
         super::super::network::cut(std::net::Ipv6Addr::from(uuid::Uuid::new_v4().as_u128()).into(), 64)
     }
 
     #[tokio::test]
-    async fn the_last_of_so_many_leads_to_a_ban_and_none_beside_it() {
+    async fn only_the_violation_that_reaches_the_limit_bans() {
         let mut each = vec![vec![Violations::new(5, Duration::from_secs(60), Clock::system(), None)]];
         if let Some(pool) = stage::redis_pool() {
             let one = || Violations::new(5, Duration::from_secs(60), Clock::system(), Some(Redis::new(pool.clone())));
@@ -110,12 +113,12 @@ mod tests {
             let racing = (0..23).map(|n| instances[n % instances.len()].count(network));
             let bans = futures_util::future::join_all(racing).await.into_iter().filter(|is_ban| *is_ban).count();
             assert_eq!(bans, 4, "{} instances", instances.len());
-            assert!(!instances[0].count(somebody()).await, "others are counted by themselves");
+            assert!(!instances[0].count(somebody()).await, "other networks are counted separately");
         }
     }
 
     #[tokio::test]
-    async fn what_is_older_than_the_window_does_not_count() {
+    async fn violations_outside_the_window_do_not_count() {
         let clock = Clock::stopped_at(Timestamp(0));
         let violations = Violations::new(3, Duration::from_secs(10), clock.clone(), None);
         let network = somebody();
@@ -132,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn with_nothing_to_count_to_nobody_is_banned() {
+    async fn a_limit_of_zero_disables_bans() {
         let violations = Violations::new(0, Duration::from_secs(10), Clock::system(), None);
         assert!(!violations.count(somebody()).await);
     }

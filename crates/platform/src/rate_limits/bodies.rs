@@ -1,5 +1,5 @@
-//! Memory for the bodies of requests. What has come of them is counted, by caller and for this instance, until nobody holds it any more, so however
-//! many are sent, and however slowly, they take no more than their budget.
+//! Memory budget of request bodies. Received bytes are counted by caller and for this instance
+//! until the body is released, so any number of requests, however slow, stay within the budget.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -12,13 +12,13 @@ use metrics::metrics;
 
 use super::Subject;
 
-/// Up to here a body is a small one. The last quarter of the instance's budget is for these: a few people with large bodies keep nobody from signing in
-/// or writing a message.
+/// Maximum size of a small body. The last quarter of the instance's budget is reserved for these,
+/// so that a few users with large bodies don't block sign-ins and messages.
 const SMALL: usize = 64 * 1024;
-/// When it is worth trying again.
+/// Suggested delay before a retry.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// The budget of this instance.
+/// Budget of this instance.
 #[derive(Debug)]
 pub struct BodyBudget {
     most: usize,
@@ -33,11 +33,11 @@ struct Held {
     by: HashMap<Subject, usize>,
 }
 
-/// What one body takes of the budget until this is dropped.
+/// Share of the budget that one body takes, until this is dropped.
 #[derive(Debug)]
 pub struct BodyLease {
     budget: Arc<BodyBudget>,
-    /// None: counted for the instance alone.
+    /// `None`: counted for the instance only.
     subject: Option<Subject>,
     bytes: usize,
 }
@@ -46,7 +46,8 @@ impl BodyBudget {
     #[must_use]
     pub fn new(config: &Config) -> Arc<Self> {
         let server = &config.server;
-        // Without limiters callers are not told apart; memory has its end all the same.
+        // Without rate limits callers are not distinguished, but the instance's budget still
+        // applies.
         let of = |most| if config.rate_limit.enabled { most } else { usize::MAX };
         Arc::new(Self {
             most: server.body_bytes,
@@ -56,12 +57,12 @@ impl BodyBudget {
         })
     }
 
-    /// Begins to count a body of this caller's.
+    /// Starts counting a body of this caller.
     pub fn begin(self: &Arc<Self>, subject: Option<Subject>) -> BodyLease {
         BodyLease { budget: Arc::clone(self), subject: subject.map(Subject::canonical), bytes: 0 }
     }
 
-    /// Bytes that are held now.
+    /// Bytes in use.
     #[must_use]
     pub fn held(&self) -> usize {
         self.lock().all
@@ -78,21 +79,22 @@ impl BodyBudget {
         self.most / 4 * 3
     }
 
-    // Sums are whole between any two statements, so a poisoned lock is safe to use.
+    // No statement leaves the sums inconsistent, so a poisoned lock is usable.
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl BodyLease {
-    /// The largest body that there can ever be memory for.
+    /// Maximum size of a body, in bytes, even with an unused budget.
     #[must_use]
     pub fn largest(&self) -> usize {
         let large = self.budget.most_of_large().max(SMALL.min(self.budget.most));
         self.subject.map_or(large, |subject| large.min(self.budget.most_of(subject)))
     }
 
-    /// Takes more of the budget, or none where that would be too much.
+    /// Takes more of the budget. Returns `RateLimited` if the caller's share is exhausted,
+    /// `Unavailable` if the instance's is.
     pub fn grow(&mut self, bytes: usize) -> Result<(), AppError> {
         let most = if self.bytes + bytes > SMALL { self.budget.most_of_large() } else { self.budget.most };
         let mut held = self.budget.lock();
@@ -158,18 +160,18 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_has_so_much_and_others_have_the_rest() {
+    fn callers_are_limited_separately() {
         let budget = budget(1_000 * KIB);
         let mut first = budget.begin(at("2001:db8::1"));
         first.grow(60 * KIB).unwrap();
-        // Of IPv6 the network counts.
+        // IPv6 addresses are counted by their /64.
         let mut second = budget.begin(at("2001:db8::2"));
         let error = second.grow(60 * KIB).unwrap_err();
         assert_eq!((error.code(), error.retry_after()), (Code::RateLimited, Some(RETRY_AFTER)));
         second.grow(40 * KIB).unwrap();
         budget.begin(at("2001:db8:0:1::1")).grow(60 * KIB).unwrap();
         budget.begin(Some(Subject::User(UserId::new()))).grow(150 * KIB).unwrap();
-        assert_eq!(budget.held(), 100 * KIB, "what was refused, or is over, takes nothing");
+        assert_eq!(budget.held(), 100 * KIB, "refused and released bodies take nothing");
         drop(first);
         second.grow(60 * KIB).unwrap();
         drop(second);
@@ -177,21 +179,21 @@ mod tests {
     }
 
     #[test]
-    fn large_bodies_leave_room_for_small_ones() {
+    fn large_bodies_leave_space_for_small_ones() {
         let budget = budget(400 * KIB);
         let mut large: Vec<BodyLease> = (0..3).map(|_| budget.begin(None)).collect();
         large.iter_mut().for_each(|lease| lease.grow(100 * KIB).unwrap());
         assert_eq!(large[0].grow(1).unwrap_err().code(), Code::Unavailable);
         let mut small = budget.begin(None);
         small.grow(SMALL).unwrap();
-        assert_eq!(small.grow(1).unwrap_err().code(), Code::Unavailable, "it is a large one now");
+        assert_eq!(small.grow(1).unwrap_err().code(), Code::Unavailable, "it has become a large body");
         assert_eq!(budget.begin(None).grow(37 * KIB).unwrap_err().code(), Code::Unavailable);
         assert_eq!((budget.held(), small.largest()), (364 * KIB, 300 * KIB));
         assert_eq!(budget.begin(at("192.0.2.1")).largest(), 100 * KIB);
     }
 
     #[test]
-    fn racing_bodies_never_pass_it_together() {
+    fn concurrent_bodies_never_exceed_the_budget() {
         const THREADS: usize = 16;
         let budget = budget(100 * KIB);
         let took: usize = std::thread::scope(|scope| {
@@ -206,7 +208,7 @@ mod tests {
                 }
             };
             let threads: Vec<_> = (0..THREADS).map(|n| scope.spawn(each(n))).collect();
-            // All of it is held until the last one has tried.
+            // Keeps all leases until the last attempt.
             let ended: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
             ended.iter().map(|(took, _)| took).sum()
         });

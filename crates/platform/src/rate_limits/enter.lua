@@ -1,4 +1,5 @@
--- KEYS[1]: the calls that are under way, by the moment when they are given up. ARGV: limit, the call's id, its lifetime in milliseconds.
+-- KEYS[1]: calls in progress, by the time at which they expire. ARGV: limit, id of the call, its
+-- lifetime in milliseconds.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)

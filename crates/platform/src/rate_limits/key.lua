@@ -1,6 +1,8 @@
--- KEYS[1]: what a key used in its minute, which begins with its first request. KEYS[2]: its requests that are under way, by the moment when
--- they are given up. ARGV: requests, tokens, requests at the same time that are allowed (0: no limit); the request's tokens, its id, its lifetime.
--- Answers: 0, or which limit refuses (1 requests, 2 tokens, 3 at the same time); requests and tokens used; milliseconds of the minute left.
+-- KEYS[1]: usage of a key in its current minute, which starts with the first request. KEYS[2]: its
+-- requests in progress, by the time at which they expire. ARGV: limits of requests, tokens and
+-- concurrent requests (0: unlimited); tokens, id and lifetime of the request. Returns: 0 or the
+-- exceeded limit (1 requests, 2 tokens, 3 concurrent requests); used requests and tokens; remaining
+-- milliseconds of the minute.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local rpm, tpm, parallel = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])

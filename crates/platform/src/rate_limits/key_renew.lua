@@ -1,4 +1,5 @@
--- KEYS[1]: the requests of a key that are under way. ARGV: their lifetime in milliseconds, then the ids of those that go on.
+-- KEYS[1]: requests of a key in progress. ARGV: their lifetime in milliseconds, then the ids of
+-- those to renew.
 local time = redis.call('TIME')
 local ends = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[1])
 for place = 2, #ARGV do

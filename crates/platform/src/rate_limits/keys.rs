@@ -1,7 +1,8 @@
-//! What an API key may ask of the gateway: requests and tokens in a minute, and requests at the same time.
+//! Limits of API keys at the gateway: requests and tokens per minute, and concurrent requests.
 //!
-//! The minute begins with the first request. With Redis one script call decides for all instances; without it, and while it is away, each
-//! instance counts for itself. A request counts with the tokens that it may need; what it needed less, or more, is set right at its end.
+//! The minute starts with the first request. With Redis one script call decides for all instances;
+//! without it, and while it is unavailable, each instance counts on its own. A request first counts
+//! with its estimated tokens, which are corrected at its end.
 
 use std::{
     collections::HashMap,
@@ -19,17 +20,17 @@ use uuid::Uuid;
 use crate::redis::Redis;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// How long a limit may wait for Redis.
+/// Timeout of a limit check in Redis.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// A request that was not renewed for so long belongs to an instance that died.
+/// Lifetime of a request in progress without renewal; after that its instance is considered dead.
 const LIFETIME: Duration = Duration::from_secs(90);
 const RENEW_EVERY: Duration = Duration::from_secs(30);
-/// Keys whose requests are renewed at the same time.
+/// Number of keys that are renewed concurrently.
 const KEYS_AT_ONCE: usize = 16;
-/// How long it is worth waiting for one of the requests at the same time to end.
+/// Suggested delay before a retry if too many requests are in progress.
 const NEXT_SLOT: Duration = Duration::from_secs(1);
 
-/// The limits of a key. `None`: no limit.
+/// Limits of a key. `None`: unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeyLimit {
     pub rpm: Option<u32>,
@@ -43,7 +44,7 @@ impl KeyLimit {
     }
 }
 
-/// What is left of a limit, for `x-ratelimit-*`.
+/// Remaining capacity of a limit, for `x-ratelimit-*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figure {
     pub limit: u32,
@@ -51,14 +52,14 @@ pub struct Figure {
     pub reset: Duration,
 }
 
-/// What is left of a key's minute.
+/// Remaining capacity in a key's current minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     pub requests: Option<Figure>,
     pub tokens: Option<Figure>,
 }
 
-/// Which limit refuses.
+/// Limited measure of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyMeasure {
     Requests,
@@ -66,7 +67,7 @@ pub enum KeyMeasure {
     Parallel,
 }
 
-/// A request that is one too many.
+/// Refusal of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exceeded {
     pub measure: KeyMeasure,
@@ -74,16 +75,16 @@ pub struct Exceeded {
     pub figures: Figures,
 }
 
-/// A request that was let in.
+/// Admission of a request.
 #[must_use]
 pub struct Taken {
     pub figures: Figures,
-    /// Tokens that it counts with so far.
+    /// Tokens counted so far.
     pub tokens: u32,
     pub slot: Option<KeySlot>,
 }
 
-/// What a key used.
+/// Usage of a key in its current minute.
 #[derive(Clone, Copy)]
 struct Minute {
     began: Instant,
@@ -92,7 +93,7 @@ struct Minute {
     under_way: u32,
 }
 
-/// The counters of all keys. Cheap to clone.
+/// Counters of all keys. Cheap to clone.
 #[derive(Clone)]
 pub struct KeyLimits(Arc<State>);
 
@@ -106,7 +107,7 @@ struct Shared {
     take: Script,
     renew: Script,
     tokens: Script,
-    /// Requests of this instance that are under way there.
+    /// Requests of this instance in progress that are counted in Redis.
     under_way: DashMap<Uuid, ApiKeyId>,
 }
 
@@ -125,13 +126,13 @@ impl KeyLimits {
         Self(state)
     }
 
-    /// Counts a request that may need so many tokens.
+    /// Counts a request with `tokens` estimated tokens. Returns [`Exceeded`] if a limit is reached.
     pub async fn take(&self, key: ApiKeyId, limit: KeyLimit, tokens: u64) -> Result<Taken, Exceeded> {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
         if limit.is_none() {
             return Ok(Taken { figures: Figures::default(), tokens: 0, slot: None });
         }
-        // A request that is larger than the limit passes in a minute of its own.
+        // A request that is larger than the limit is admitted as the only one of its minute.
         let tokens = limit.tpm.map_or(0, |most| tokens.min(most));
         if let Some(shared) = &self.0.shared {
             match shared.take(key, limit, tokens).await {
@@ -139,7 +140,7 @@ impl KeyLimits {
                 Err(error) => {
                     tracing::debug!(
                         error = format!("{error:#}"),
-                        "limits of keys are counted by each instance for itself"
+                        "redis unavailable, counting key limits per instance"
                     );
                 }
             }
@@ -184,7 +185,7 @@ impl KeyLimits {
         Ok(Taken { figures: figures(&minute), tokens, slot })
     }
 
-    /// Sets right with how many tokens a request counts, at its end.
+    /// Corrects the counted tokens of a request to the used ones, at its end.
     pub fn correct(&self, key: ApiKeyId, limit: KeyLimit, counted: u32, used: u64) {
         let used = u32::try_from(used).unwrap_or(u32::MAX);
         if limit.tpm.is_none() || counted == used {
@@ -215,7 +216,7 @@ impl Figures {
     }
 }
 
-/// Both lie in the same slot of a Redis cluster.
+/// The braces put both keys into the same hash slot of a Redis cluster.
 fn minute_key(key: ApiKeyId) -> String {
     format!("natter:key:{{{key}}}")
 }
@@ -270,13 +271,14 @@ impl Shared {
             Ok(self.tokens.key(minute_key(key)).arg(tokens).invoke_async::<()>(&mut connection).await?)
         };
         if let Err(error) = self.redis.within(PATIENCE, correcting).await {
-            tracing::debug!(error = format!("{error:#}"), "the tokens of a request could not be set right");
+            tracing::debug!(error = format!("{error:#}"), "failed to correct the tokens of a request");
         }
     }
 
-    /// What a key has under way is renewed by one call, so that all of it is well within its lifetime.
+    /// Renews the requests in progress, with one call per key, so that it completes well within
+    /// their lifetime.
     async fn renew(&self) {
-        // Copied first: no lock is held while Redis is asked.
+        // Copied first, so that no lock is held during the calls to Redis.
         let mut under_way: HashMap<ApiKeyId, Vec<String>> = HashMap::new();
         for entry in &self.under_way {
             under_way.entry(*entry.value()).or_default().push(entry.key().simple().to_string());
@@ -284,7 +286,7 @@ impl Shared {
         let renewing = under_way.into_iter().map(|(key, ids)| self.renew_of(key, ids));
         let renewed = stream::iter(renewing).buffer_unordered(KEYS_AT_ONCE).try_for_each(|()| ready(Ok(()))).await;
         if let Err(error) = renewed {
-            tracing::debug!(error = format!("{error:#}"), "requests that are under way could not be counted further");
+            tracing::debug!(error = format!("{error:#}"), "failed to renew requests in progress");
         }
     }
 
@@ -299,7 +301,7 @@ impl Shared {
     }
 }
 
-/// Forgets minutes that are over, and keeps counting what is under way.
+/// Removes expired minutes, and renews requests in progress.
 async fn keep(state: Weak<State>) {
     let mut tick = tokio::time::interval(RENEW_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -313,12 +315,12 @@ async fn keep(state: Weak<State>) {
     }
 }
 
-/// A request that is under way, where those at the same time are counted; it is over when this is dropped.
+/// Concurrency slot of a request in progress, released on drop.
 #[must_use]
 pub struct KeySlot {
     state: Arc<State>,
     key: ApiKeyId,
-    /// Its name in Redis, if it is counted there.
+    /// Id in Redis, if the slot is counted there.
     shared: Option<Uuid>,
 }
 
@@ -333,7 +335,7 @@ impl Drop for KeySlot {
         let (state, key) = (Arc::clone(&self.state), self.key);
         let Some(shared) = &state.shared else { return };
         shared.under_way.remove(&id);
-        // Without a runtime the program ends, and the entry with its lifetime.
+        // Without a runtime the process is exiting, and the entry expires.
         let Ok(runtime) = Handle::try_current() else { return };
         let redis = shared.redis.clone();
         runtime.spawn(async move {
@@ -343,7 +345,7 @@ impl Drop for KeySlot {
                 Ok(leave.query_async::<()>(&mut connection).await?)
             };
             if let Err(error) = redis.within(PATIENCE, leaving).await {
-                tracing::debug!(error = format!("{error:#}"), "the end of a request could not be counted");
+                tracing::debug!(error = format!("{error:#}"), "failed to release concurrency slot");
             }
         });
     }
@@ -356,7 +358,7 @@ mod tests {
     const NO_LIMIT: KeyLimit = KeyLimit { rpm: None, tpm: None, parallel: None };
 
     #[tokio::test(start_paused = true)]
-    async fn a_minute_begins_with_the_first_request_and_holds_so_many() {
+    async fn minute_starts_with_the_first_request_and_is_limited() {
         let (limits, key) = (KeyLimits::start(None), ApiKeyId::new());
         let limit = KeyLimit { rpm: Some(2), ..NO_LIMIT };
         for remaining in [1, 0] {
@@ -368,15 +370,15 @@ mod tests {
         assert_eq!((refused.measure, refused.retry_after), (KeyMeasure::Requests, Duration::from_secs(1)));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(limits.take(key, limit, 10).await.is_ok());
-        assert!(limits.take(ApiKeyId::new(), limit, 10).await.is_ok(), "another key has a minute of its own");
+        assert!(limits.take(ApiKeyId::new(), limit, 10).await.is_ok(), "other keys are counted separately");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn tokens_count_as_they_may_be_needed_and_then_as_they_were() {
+    async fn tokens_are_estimated_first_and_corrected_later() {
         let (limits, key) = (KeyLimits::start(None), ApiKeyId::new());
         let limit = KeyLimit { tpm: Some(100), ..NO_LIMIT };
         let first = limits.take(key, limit, 5_000).await.ok().unwrap();
-        assert_eq!(first.tokens, 100, "a request that is larger than the limit passes alone");
+        assert_eq!(first.tokens, 100, "a request that is larger than the limit is admitted alone");
         assert_eq!(limits.take(key, limit, 1).await.err().unwrap().measure, KeyMeasure::Tokens);
         limits.correct(key, limit, first.tokens, 30);
         let second = limits.take(key, limit, 70).await.ok().unwrap();
@@ -384,7 +386,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_is_over_when_it_is_dropped() {
+    async fn dropping_a_slot_releases_it() {
         let (limits, key) = (KeyLimits::start(None), ApiKeyId::new());
         let limit = KeyLimit { parallel: Some(1), ..NO_LIMIT };
         let first = limits.take(key, limit, 1).await.ok().unwrap();
@@ -394,7 +396,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_that_is_under_way_is_renewed() {
+    async fn renews_all_requests_in_progress() {
         let Some(redis) = stage::redis_pool().map(Redis::new) else { return };
         let limits = KeyLimits::start(Some(redis.clone()));
         let (one, other) = (ApiKeyId::new(), ApiKeyId::new());
@@ -403,7 +405,7 @@ mod tests {
         for key in [one, one, other] {
             taken.push(limits.take(key, limit, 1).await.ok().unwrap());
         }
-        // One more that ended in between.
+        // A request that ended in the meantime.
         let shared = limits.0.shared.as_ref().unwrap();
         shared.under_way.insert(Uuid::now_v7(), one);
         let mut connection = redis.connection().await.unwrap();

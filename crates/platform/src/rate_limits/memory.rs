@@ -1,4 +1,4 @@
-//! Counting in this process: for an instance that is alone, and while Redis is away.
+//! In-process rate limits: for a single instance, and while Redis is unavailable.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use governor::{
 
 use super::{RateDecision, Subject, Window, slices::Slices};
 
-/// How often what is over is forgotten.
+/// Interval of the removal of expired counters.
 const SWEEP: Duration = Duration::from_secs(60);
 
 type Key = (RateGroup, Subject);
@@ -42,7 +42,7 @@ struct State {
     windows: HashMap<RateGroup, Duration>,
 }
 
-/// Calls in the newest window that had any.
+/// Calls in the latest window that had any.
 #[derive(Clone, Copy, Default)]
 struct Counter {
     window: u64,
@@ -118,7 +118,7 @@ impl MemoryLimits {
     }
 }
 
-/// The number of the window that is open, and for how long it has been.
+/// Number of the current window, and its elapsed time.
 fn window_of(now: Timestamp, window: Duration) -> (u64, Duration) {
     let length = i64::try_from(window.as_millis()).unwrap_or(i64::MAX).max(1);
     let (number, elapsed) = (now.millis().div_euclid(length), now.millis().rem_euclid(length));
@@ -138,7 +138,7 @@ async fn sweep(state: Weak<State>, clock: Clock) {
         tick.tick().await;
         let Some(state) = state.upgrade() else { return };
         let now = clock.now();
-        // Everybody who called is looked at.
+        // Iterates over all callers, so it runs on a blocking thread.
         let swept = tokio::task::spawn_blocking(move || {
             let window = |group: &RateGroup| state.windows.get(group).copied().unwrap_or_default();
             state.counters.retain(|(group, _), counter| counter.window >= window_of(now, window(group)).0);
@@ -149,7 +149,7 @@ async fn sweep(state: Weak<State>, clock: Clock) {
     }
 }
 
-/// A call that is under way.
+/// Slot of a call in progress, released on drop.
 pub(super) struct ConcurrencySlot {
     state: Arc<State>,
     key: Key,

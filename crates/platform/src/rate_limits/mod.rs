@@ -1,7 +1,7 @@
-//! Limits: how often each person, or each address, may do what belongs to a group.
+//! Rate limits of groups of calls, by user or by address.
 //!
-//! With Redis the counting is exact over all instances, by one script call for each question; without it, and while it is away,
-//! every instance counts for itself.
+//! With Redis the counts are exact over all instances, with one script call per check; without it,
+//! and while it is unavailable, each instance counts on its own.
 
 mod bodies;
 mod keys;
@@ -31,25 +31,26 @@ pub use self::valid_credentials::ValidCredentials;
 use self::{memory::MemoryLimits, redis::RedisLimits};
 use crate::redis::Redis;
 
-/// Whose calls are counted.
+/// Caller that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     User(UserId),
-    /// A sign-in, and with it its family of refresh tokens.
+    /// A session with its family of refresh tokens.
     Session(SessionId),
     Address(IpAddr),
-    /// What pages of other sites make browsers at this address send: it must not use up what the people there may do.
+    /// Pages of other sites that make browsers at this address send requests. Counted separately,
+    /// so that they don't use up the limit of the users there.
     ForeignPages(IpAddr),
 }
 
 impl Subject {
-    /// Whom the limit counts when the caller is not signed in.
+    /// Subject of a caller who is not signed in.
     #[must_use]
     pub fn of(source: RequestSource) -> Option<Self> {
         source.address.map(if source.is_foreign_page { Self::ForeignPages } else { Self::Address })
     }
 
-    /// Who has one IPv6 address has all of its /64.
+    /// Replaces an IPv6 address by its /64, which one client usually has as a whole.
     #[must_use]
     pub fn canonical(self) -> Self {
         let network = |address: IpAddr| match address {
@@ -75,13 +76,13 @@ impl fmt::Display for Subject {
     }
 }
 
-/// What the counting says of one call.
+/// Outcome of a rate limit check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateDecision {
     pub limit: u32,
-    /// What is left, and when the limit is full again; unknown for concurrency.
+    /// Remaining calls, and time until the limit is full again; `None` for concurrency limits.
     pub window: Option<Window>,
-    /// The call is one too many; how long it is worth waiting.
+    /// Delay before a retry, if the call is refused.
     pub retry_after: Option<Duration>,
 }
 
@@ -92,7 +93,7 @@ pub struct Window {
 }
 
 impl RateDecision {
-    /// An error for a call that is one too many.
+    /// Returns `RateLimited` if the call is refused.
     pub fn check(&self) -> Result<(), AppError> {
         match self.retry_after {
             None => Ok(()),
@@ -104,7 +105,7 @@ impl RateDecision {
     }
 }
 
-/// A call that is under way, where calls at the same time are counted; it is over when this is dropped.
+/// Permit of a call with a concurrency limit, released on drop.
 #[must_use]
 pub struct ConcurrencyPermit(#[expect(dead_code, reason = "it is there to be dropped")] Held);
 
@@ -113,7 +114,7 @@ enum Held {
     Shared(#[expect(dead_code, reason = "it is there to be dropped")] redis::ConcurrencySlot),
 }
 
-/// The counters of this instance.
+/// Rate limits of this instance.
 pub struct Limits {
     config: RateLimit,
     own: MemoryLimits,
@@ -126,13 +127,14 @@ impl Limits {
         Self { config: config.clone(), own: MemoryLimits::new(config, clock), shared: redis.map(RedisLimits::new) }
     }
 
-    /// Whether calls of this group are counted by address even where the person is known.
+    /// True if calls of this group are counted by address even if the user is known.
     #[must_use]
     pub fn is_by_address(&self, group: RateGroup) -> bool {
         self.config.of(group).strategy == Strategy::Concurrency
     }
 
-    /// Counts a call on this instance alone and at once: for calls that are not worth a question to Redis each.
+    /// Counts a call on this instance only, without a round trip to Redis, for frequent and cheap
+    /// calls.
     pub fn take_local(&self, group: RateGroup, subject: Subject) -> Result<(), AppError> {
         if !self.config.enabled {
             return Ok(());
@@ -142,7 +144,7 @@ impl Limits {
         verdict.check()
     }
 
-    /// Counts a call. Nothing is said where nothing is limited.
+    /// Counts a call. Returns `None` if rate limits are disabled.
     pub async fn take(&self, group: RateGroup, subject: Subject) -> Option<(RateDecision, Option<ConcurrencyPermit>)> {
         if !self.config.enabled {
             return None;
@@ -161,7 +163,7 @@ impl Limits {
     }
 }
 
-/// What was refused, for the operator.
+/// Records refusals in the metrics.
 fn count(group: RateGroup, verdict: &RateDecision) {
     if verdict.retry_after.is_some() {
         metrics().gates.limited(group.as_str());

@@ -1,5 +1,5 @@
-//! Counting of all instances together, in Redis. Each question is one script call, so it is atomic and one round trip; the time is
-//! Redis's own, because the clocks of two instances differ.
+//! Rate limits of all instances together, in Redis. Each check is one script call, so it is atomic
+//! and takes one round trip. It uses the clock of Redis because the clocks of instances differ.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::{RateDecision, Subject, Window, slices::SLICES};
 use crate::redis::Redis;
 
-/// How long a limit may wait for Redis.
+/// Timeout of a limit check in Redis.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// A call that is said to be under way longer than this belongs to an instance that died.
+/// Lifetime of a call in progress; after that its instance is considered dead.
 const LIFETIME: Duration = Duration::from_secs(120);
 
 pub(super) struct RedisLimits {
@@ -34,20 +34,20 @@ impl RedisLimits {
         }
     }
 
-    /// `None`: Redis is away.
+    /// Counts a call. Returns `None` if Redis is unavailable.
     pub async fn take(
         &self,
         group: RateGroup,
         limit: Limit,
         subject: Subject,
     ) -> Option<(RateDecision, Option<ConcurrencySlot>)> {
-        // What instances of an earlier version count under `limit` is made differently.
+        // Instances of an earlier version store another format under `limit`.
         let kind = if limit.strategy == Strategy::SlidingWindow { "slices" } else { "limit" };
         let key = format!("natter:{kind}:{}:{subject}", group.as_str());
         match self.redis.within(PATIENCE, self.ask(key, limit)).await {
             Ok(answer) => Some(answer),
             Err(error) => {
-                tracing::debug!(error = format!("{error:#}"), "limits are counted by each instance for itself");
+                tracing::debug!(error = format!("{error:#}"), "redis unavailable, counting rate limits per instance");
                 None
             }
         }
@@ -62,7 +62,8 @@ impl RedisLimits {
             Strategy::TokenBucket => &self.bucket,
             Strategy::Concurrency => return self.enter(&mut connection, key, limit).await,
         };
-        // Is it allowed; how many are left; milliseconds until all are there again; milliseconds that are worth waiting.
+        // Allowed; remaining calls; milliseconds until the limit is full again; milliseconds to
+        // wait before a retry.
         let (allowed, remaining, reset, wait): (bool, u32, u64, u64) =
             script.key(key).arg(limit.limit).arg(window).arg(SLICES).invoke_async(&mut connection).await?;
         let verdict = RateDecision {
@@ -89,7 +90,7 @@ impl RedisLimits {
     }
 }
 
-/// A call that is under way.
+/// Slot of a call in progress, released on drop.
 pub(super) struct ConcurrencySlot {
     redis: Redis,
     key: String,
@@ -98,7 +99,7 @@ pub(super) struct ConcurrencySlot {
 
 impl Drop for ConcurrencySlot {
     fn drop(&mut self) {
-        // Without a runtime the program ends, and the entry with its lifetime.
+        // Without a runtime the process is exiting, and the entry expires.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let (redis, key, id) = (self.redis.clone(), std::mem::take(&mut self.key), std::mem::take(&mut self.id));
         runtime.spawn(async move {
@@ -107,7 +108,7 @@ impl Drop for ConcurrencySlot {
                 Ok(cmd("ZREM").arg(key).arg(id).query_async::<()>(&mut connection).await?)
             };
             if let Err(error) = redis.within(PATIENCE, leaving).await {
-                tracing::debug!(%error, "the end of a call could not be counted");
+                tracing::debug!(%error, "failed to release concurrency slot");
             }
         });
     }

@@ -1,8 +1,8 @@
-//! A window that slides, in slices.
+//! Sliding window in slices.
 //!
-//! Calls are counted by the slice of the window in which they come, and a slice counts in full until all of it is out of the window. So no
-//! interval as long as the window ever holds more calls than the limit allows; the price is that a call counts up to one slice longer than it
-//! would have to.
+//! Calls are counted by slice of the window, and a slice counts in full until all of it is outside
+//! of the window. So no interval of the window's length has more calls than the limit; the price is
+//! that a call counts for up to one slice longer than necessary.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,10 +10,10 @@ use appcore::{Timestamp, limit::Limit};
 
 use super::{RateDecision, Window};
 
-/// Slices that a window is made of: a call counts for at most 1/32 of the window too long.
+/// Number of slices of a window: a call counts for at most 1/32 of the window too long.
 pub(super) const SLICES: u32 = 32;
 
-/// The calls of one caller, the oldest slice first. There are never more than [`SLICES`] + 1.
+/// Calls of one caller, the oldest slice first. At most [`SLICES`] + 1 entries.
 #[derive(Default)]
 pub(super) struct Slices(VecDeque<Slice>);
 
@@ -23,10 +23,10 @@ struct Slice {
 }
 
 impl Slices {
-    /// Counts a call, unless it is one too many.
+    /// Counts a call if the limit allows it.
     pub fn take(&mut self, now: Timestamp, limit: Limit) -> RateDecision {
         let length = length(limit.window);
-        // A clock that is set back makes no calls forgotten.
+        // Slices stay counted if the clock is set back.
         let newest = self.0.back().map_or(i64::MIN, |slice| slice.number);
         let current = now.millis().div_euclid(length).max(newest);
         while self.0.front().is_some_and(|slice| slice.number < current - i64::from(SLICES)) {
@@ -56,14 +56,14 @@ impl Slices {
         decide(limit.limit - used - 1, current, None)
     }
 
-    /// Whether all calls are out of the window.
+    /// True if all calls are outside of the window.
     pub fn is_over(&self, now: Timestamp, window: Duration) -> bool {
         let current = now.millis().div_euclid(length(window));
         self.0.back().is_none_or(|slice| slice.number < current - i64::from(SLICES))
     }
 }
 
-/// Milliseconds of one slice.
+/// Length of a slice, in milliseconds.
 fn length(window: Duration) -> i64 {
     i64::try_from(window.as_millis().div_ceil(u128::from(SLICES))).unwrap_or(i64::MAX / 64).max(1)
 }

@@ -1,5 +1,5 @@
--- KEYS[1]: calls, by the number of the slice of the window in which they came; slices.rs says how they count.
--- ARGV: limit, window in milliseconds, slices that a window is made of.
+-- KEYS[1]: calls by number of their slice of the window; slices.rs describes the algorithm. ARGV:
+-- limit, window in milliseconds, slices per window.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local limit, window, slices = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -9,7 +9,7 @@ local held = redis.call('HGETALL', KEYS[1])
 local used, live, over = 0, {}, {}
 for i = 1, #held, 2 do
   local number, calls = tonumber(held[i]), tonumber(held[i + 1])
-  -- A clock that is set back makes no calls forgotten.
+  -- Slices stay counted if the clock is set back.
   current = math.max(current, number)
   used = used + calls
   live[#live + 1] = { number, calls }

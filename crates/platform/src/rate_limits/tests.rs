@@ -1,4 +1,4 @@
-//! One suite for counting in memory and in Redis. The one in Redis runs where `NATTER_TEST_REDIS` names a server.
+//! Test suite of both backends. The Redis tests run if `NATTER_TEST_REDIS` names a server.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::redis::Redis;
 
 const DAY: u64 = 86_400;
 
-/// Everything is limited alike.
+/// Configuration with the same limit for all groups.
 fn config(strategy: &str, limit: u32, window: u64) -> RateLimit {
     let mut variables = Vec::new();
     for group in RateGroup::ALL {
@@ -31,7 +31,7 @@ fn configured(variables: Vec<(String, String)>) -> Config {
         .config
 }
 
-/// In memory, and where there is a Redis two instances that share it.
+/// Limits in memory and, if there is a Redis, of two instances that share it.
 fn each(strategy: &str, limit: u32, window: u64) -> Vec<Vec<Limits>> {
     let config = config(strategy, limit, window);
     let mut each = vec![vec![Limits::new(&config, Clock::system(), None)]];
@@ -45,13 +45,13 @@ async fn take(limits: &Limits, subject: Subject) -> (RateDecision, Option<Concur
     limits.take(RateGroup::Write, subject).await.unwrap()
 }
 
-/// Somebody whom nobody has counted yet.
+/// A subject that is unique to the test.
 fn somebody() -> Subject {
     Subject::User(UserId::new())
 }
 
 #[tokio::test]
-async fn racing_calls_are_counted_exactly() {
+async fn concurrent_calls_are_counted_exactly() {
     for strategy in ["fixed_window", "sliding_window", "token_bucket", "concurrency"] {
         for instances in each(strategy, 7, DAY) {
             let subject = somebody();
@@ -60,13 +60,13 @@ async fn racing_calls_are_counted_exactly() {
             let allowed = taken.iter().filter(|(verdict, _)| verdict.check().is_ok()).count();
             assert_eq!(allowed, 7, "{strategy}, {} instances", instances.len());
             let (other, _lease) = take(&instances[0], somebody()).await;
-            assert!(other.check().is_ok(), "somebody else is not counted");
+            assert!(other.check().is_ok(), "other subjects are counted separately");
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_left_is_told() {
+async fn reports_the_remaining_calls() {
     for strategy in ["fixed_window", "sliding_window", "token_bucket"] {
         for instances in each(strategy, 3, DAY) {
             let subject = somebody();
@@ -74,7 +74,7 @@ async fn what_is_left_is_told() {
             for n in 0..4 {
                 let (verdict, _) = take(&instances[n % instances.len()], subject).await;
                 let window = verdict.window.unwrap();
-                // A window that slides counts a call up to one slice longer.
+                // A sliding window counts a call for up to one slice longer.
                 assert!(
                     window.reset <= Duration::from_secs(DAY + DAY / 32) && window.reset > Duration::ZERO,
                     "{verdict:?}"
@@ -87,7 +87,7 @@ async fn what_is_left_is_told() {
 }
 
 #[tokio::test]
-async fn a_bucket_is_refilled_evenly() {
+async fn buckets_are_refilled_evenly() {
     for instances in each("token_bucket", 4, DAY) {
         let subject = somebody();
         for _ in 0..4 {
@@ -99,7 +99,7 @@ async fn a_bucket_is_refilled_evenly() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_over_makes_room() {
+async fn finished_calls_release_their_slot() {
     for instances in each("concurrency", 1, 1) {
         let subject = somebody();
         let (first, lease) = take(&instances[0], subject).await;
@@ -108,14 +108,14 @@ async fn a_call_that_is_over_makes_room() {
         drop(lease);
         let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
         while take(&instances[0], subject).await.0.check().is_err() {
-            assert!(tokio::time::Instant::now() < deadline, "the place stays taken");
+            assert!(tokio::time::Instant::now() < deadline, "the slot was not released");
             tokio::task::yield_now().await;
         }
     }
 }
 
 #[tokio::test]
-async fn windows_end() {
+async fn windows_expire() {
     let clock = Clock::stopped_at(Timestamp(0));
     for (strategy, after_one) in [("fixed_window", true), ("sliding_window", false)] {
         let limits = Limits::new(&config(strategy, 2, 32), clock.clone(), None);
@@ -124,7 +124,7 @@ async fn windows_end() {
         let start = clock.now();
         assert!(allowed().await && allowed().await && !allowed().await);
         clock.advance(Duration::from_secs(32));
-        assert_eq!(allowed().await, after_one, "{strategy}: a slice counts until all of it is out of the window");
+        assert_eq!(allowed().await, after_one, "{strategy}: a slice counts until all of it is outside of the window");
         clock.advance(Duration::from_secs(1));
         assert!(allowed().await, "{strategy}");
         let now = clock.now().millis() - start.millis();
@@ -132,7 +132,7 @@ async fn windows_end() {
     }
 }
 
-/// Numbers that look random, the same in each run.
+/// Deterministic pseudo-random numbers.
 struct Dice(u64);
 
 impl Dice {
@@ -144,14 +144,14 @@ impl Dice {
     }
 }
 
-/// How many of these moments, which rise, the fullest interval of this length holds.
+/// Maximum number of the ascending `moments` in any interval of this length.
 fn fullest(moments: &[u64], length: u64) -> usize {
     let from = |first: usize| moments[first..].iter().take_while(|moment| **moment < moments[first] + length).count();
     (0..moments.len()).map(from).max().unwrap_or_default()
 }
 
 #[test]
-fn no_interval_as_long_as_a_sliding_window_holds_more_than_the_limit() {
+fn sliding_windows_never_exceed_the_limit() {
     for seed in 1..=300 {
         let mut dice = Dice(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15));
         let window = Duration::from_millis(64 + dice.below(90_000));
@@ -170,7 +170,7 @@ fn no_interval_as_long_as_a_sliding_window_holds_more_than_the_limit() {
                 allowed.push(now);
                 continue;
             };
-            // Now and then the call waits as long as it was told to.
+            // Some calls wait for the suggested time.
             if dice.below(5) == 0 {
                 now += u64::try_from(wait.as_millis()).unwrap();
                 assert!(slices.take(Timestamp(i64::try_from(now).unwrap()), limit).check().is_ok(), "seed {seed}");
@@ -184,22 +184,22 @@ fn no_interval_as_long_as_a_sliding_window_holds_more_than_the_limit() {
 }
 
 #[test]
-fn whoever_calls_evenly_gets_nearly_all_of_a_sliding_window() {
+fn steady_callers_get_nearly_the_full_limit_of_a_sliding_window() {
     let limit = Limit { strategy: Strategy::SlidingWindow, limit: 120, window: Duration::from_secs(60) };
     let mut slices = Slices::default();
     let allowed = (0..6_000).filter(|n| slices.take(Timestamp(n * 500), limit).check().is_ok()).count();
-    assert!(allowed >= 5_700, "{allowed} of 6000 calls at the rate that is allowed");
+    assert!(allowed >= 5_700, "{allowed} of 6000 calls at the allowed rate");
 }
 
 #[tokio::test]
-async fn no_interval_of_a_sliding_window_in_redis_holds_more_than_the_limit() {
+async fn sliding_windows_in_redis_never_exceed_the_limit() {
     let Some(redis) = stage::redis_pool().map(Redis::new) else { return };
     let window = Duration::from_millis(320);
     let limit = Limit { strategy: Strategy::SlidingWindow, limit: 20, window };
     let instances = [0, 1].map(|_| RedisLimits::new(redis.clone()));
     let (subject, begun, mut allowed) = (somebody(), tokio::time::Instant::now(), Vec::new());
     let mut turn = 0;
-    // Redis decides at some moment between the question and the answer.
+    // Redis decides at some time between the request and the response.
     while allowed.len() < 100 {
         let asked = begun.elapsed();
         let (decision, _) = instances[turn % 2].take(RateGroup::Write, limit, subject).await.unwrap();
@@ -215,7 +215,7 @@ async fn no_interval_of_a_sliding_window_in_redis_holds_more_than_the_limit() {
 }
 
 #[tokio::test]
-async fn without_redis_every_instance_counts_for_itself() {
+async fn instances_count_separately_without_redis() {
     let redis = Redis::new(stage::unreachable_redis());
     let limits = Limits::new(&config("fixed_window", 2, DAY), Clock::system(), Some(redis));
     let subject = somebody();
@@ -227,7 +227,7 @@ async fn without_redis_every_instance_counts_for_itself() {
 }
 
 #[tokio::test]
-async fn an_ipv6_network_counts_as_one_caller() {
+async fn ipv6_networks_count_as_one_caller() {
     let limits = Limits::new(&config("fixed_window", 1, DAY), Clock::system(), None);
     let from = |address: &str| Subject::Address(address.parse().unwrap());
     assert!(take(&limits, from("2001:db8:0:1::1")).await.0.check().is_ok());

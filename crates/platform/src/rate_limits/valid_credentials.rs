@@ -1,8 +1,9 @@
-//! Credentials that were valid a moment ago.
+//! Cache of recently validated credentials.
 //!
-//! Many people and programs may call from one address, each with limits of their own, so their calls don't count against the address as well. Whether
-//! credentials are valid is known only behind the flood guard, which uses the latest result. Neither the credentials nor comparable hashes are kept:
-//! the hash is keyed with a secret of this process.
+//! Many users and API clients may share an address, each with their own limits, so their calls
+//! don't count against the address as well. The validity of credentials is known only behind the
+//! flood guard, which therefore uses the latest result. Neither the credentials nor comparable
+//! hashes are stored: the hash is keyed with a secret of this process.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -16,7 +17,7 @@ const TTL: Duration = Duration::from_secs(60);
 /// Maximum number of credentials. Calls with others count against their address.
 const CAPACITY: u64 = 20_000;
 
-/// The credentials that this instance has found valid.
+/// Credentials that this instance has recently found valid.
 pub struct ValidCredentials {
     secret: RandomState,
     recent: Cache<u64, ()>,
@@ -36,7 +37,7 @@ impl ValidCredentials {
 
     pub fn insert(&self, token: &str) {
         let hash = self.secret.hash_one(token);
-        // Reading is cheaper than writing, and most calls repeat credentials.
+        // Reads are cheaper than writes, and most calls repeat credentials.
         if !self.recent.contains_key(&hash) {
             self.recent.insert(hash, ());
         }
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_count_as_valid_until_they_are_refused() {
+    fn credentials_are_valid_until_removed() {
         let valid = ValidCredentials::default();
         for token in ["nk_one", "nk_two"] {
             assert!(!valid.contains(token));
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn credentials_are_forgotten_after_their_lifetime() {
+    async fn credentials_expire_after_the_ttl() {
         let valid = ValidCredentials::with_ttl(Duration::from_millis(50));
         valid.insert("nk_one");
         stage::until(async || !valid.contains("nk_one")).await;

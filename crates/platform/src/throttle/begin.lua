@@ -1,6 +1,7 @@
--- KEYS: for each subject how often it has failed, and what is under way (by the moment when that is given up).
--- ARGV: the attempt's id, its lifetime in milliseconds, then the limit of each subject.
--- 0: go on. -2: go on, though a subject has failed of late. -1: too much is under way. Else: milliseconds to wait.
+-- KEYS: for each subject its number of failures, and its pending attempts (by the time at which
+-- they expire). ARGV: the attempt's id, its lifetime in milliseconds, then the limit of each
+-- subject. Returns 0: proceed; -2: proceed, though a subject has failed recently; -1: too many
+-- attempts are pending; otherwise milliseconds to wait.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local wait, busy, doubted = 0, false, false

@@ -1,4 +1,4 @@
-//! Counting in this process.
+//! In-process counters of attempts.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Admission, Attempt, LIFETIME};
 
-/// When so many subjects are known, those are forgotten that nothing counts of any more.
+/// Above this many subjects, expired counters are evicted.
 const MANY: usize = 10_000;
 
 pub(super) struct MemoryAttempts {
@@ -27,9 +27,9 @@ struct Subjects {
 
 struct Counter {
     failed: u32,
-    /// When the failures are forgotten.
+    /// Time at which the failures expire.
     until: Timestamp,
-    /// What is under way, and when it is given up.
+    /// Pending attempts, with the time at which they expire.
     pending: HashMap<Uuid, Timestamp>,
 }
 

@@ -1,8 +1,9 @@
-//! What may fail only so often: guessing a password, and the like.
+//! Throttle of operations with a limited number of failures, such as password checks.
 //!
-//! An attempt takes its place before it is made and says afterwards how it went. So many guesses at the same time get no further than
-//! one after the other, and what succeeds costs nothing. With Redis all instances count together, by one call for each of the two;
-//! without it, and while it is away, every instance counts for itself.
+//! An attempt reserves a place before it is made and reports its outcome afterwards. So concurrent
+//! attempts get no more tries than sequential ones, and successful attempts cost nothing. With
+//! Redis all instances count together, with one call at the start and one at the end; without it,
+//! and while it is unavailable, each instance counts on its own.
 
 mod memory;
 mod redis;
@@ -17,42 +18,42 @@ use uuid::Uuid;
 use self::{memory::MemoryAttempts, redis::RedisAttempts};
 use crate::redis::Redis;
 
-/// How long an attempt waits while others, which may all fail, are under way.
+/// Time that an attempt waits while other attempts, which may all fail, are pending.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// How often it asks meanwhile.
+/// Polling interval while an attempt waits.
 const AGAIN: Duration = Duration::from_millis(25);
-/// An attempt that is said to be under way longer than this belongs to an instance that died.
+/// Lifetime of a pending attempt; after that its instance is considered dead.
 const LIFETIME: Duration = Duration::from_secs(30);
 
-/// How often something may fail, and in which time from the first failure.
+/// Allowed number of uses, and the window that starts with the first one.
 #[derive(Clone, Copy, Debug)]
 pub struct Quota {
     pub limit: u32,
     pub window: Duration,
 }
 
-/// Something at which only so much may fail.
+/// Subject with a limited number of failures.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// Of the caller's choice, the same on all instances.
+    /// Name chosen by the caller, the same on all instances.
     pub name: String,
     pub limit: u32,
 }
 
-/// What the counting says to an attempt.
+/// Decision on an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
     Go {
-        /// One of its subjects has failed in the window.
+        /// True if one of its subjects has failed in the window.
         has_failed: bool,
     },
-    /// What is under way may use up what is left.
+    /// Pending attempts may use up the limit.
     Wait,
-    /// Too often; how long until that is forgotten.
+    /// The limit is exhausted; time until the failures expire.
     Spent(Duration),
 }
 
-/// The counters of this instance.
+/// Throttle of this instance.
 pub struct Attempts {
     enabled: bool,
     counters: Arc<Counters>,
@@ -70,8 +71,8 @@ impl Attempts {
         Self { enabled, counters: Arc::new(Counters { own, shared }) }
     }
 
-    /// Takes a place among the attempts on all `subjects`, or refuses where one of them has failed too often in the `window` since its first
-    /// failure.
+    /// Starts an attempt on all `subjects`. Returns `TooManySignins` if one of them has failed too
+    /// often in the `window` since its first failure.
     pub async fn begin(&self, subjects: Vec<Subject>, window: Duration) -> Result<Attempt, AppError> {
         let mut attempt = Attempt { counters: None, subjects, id: Uuid::now_v7(), window, has_failed: false };
         if !self.enabled {
@@ -92,7 +93,7 @@ impl Attempts {
         }
     }
 
-    /// Counts something that may be done only so often; `false`: it is once too often.
+    /// Counts a use of a quota. Returns false if the quota is exhausted.
     pub async fn spend(&self, subject: String, quota: Quota) -> Result<bool, AppError> {
         let subject = Subject { name: subject, limit: quota.limit };
         match self.begin(vec![subject], quota.window).await {
@@ -122,7 +123,8 @@ impl Counters {
     }
 
     async fn finish(&self, attempt: &Attempt, failed: bool) {
-        // Also where it began in this process while Redis was away: what one does not know changes nothing there.
+        // Also if the attempt started in this process while Redis was unavailable; an unknown
+        // attempt changes nothing.
         self.own.finish(attempt, failed && self.shared.is_none());
         if let Some(shared) = &self.shared
             && !shared.finish(attempt, failed).await
@@ -132,10 +134,10 @@ impl Counters {
     }
 }
 
-/// An attempt that is under way. Given up without a word, it has not failed.
+/// Pending attempt. Dropping it counts as not failed.
 #[must_use]
 pub struct Attempt {
-    /// None: nothing is counted, or it has ended.
+    /// `None` if the throttle is disabled, or if the attempt has ended.
     counters: Option<Arc<Counters>>,
     subjects: Vec<Subject>,
     id: Uuid,
@@ -144,7 +146,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Whether one of its subjects has failed of late.
+    /// True if one of its subjects has failed recently.
     pub fn is_doubted(&self) -> bool {
         self.has_failed
     }
@@ -165,7 +167,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         let Some(counters) = self.counters.take() else { return };
-        // Without a runtime the program ends, and the place with its lifetime.
+        // Without a runtime the process is exiting, and the entry expires.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let left = Self {
             counters: None,

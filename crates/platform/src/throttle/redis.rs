@@ -1,4 +1,5 @@
-//! Counting of all instances together, in Redis. Each question is one script call, so it is atomic and one round trip.
+//! Counters of all instances together, in Redis. Each operation is one script call, so it is atomic
+//! and takes one round trip.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use deadpool_redis::redis::Script;
 use super::{Admission, Attempt, LIFETIME};
 use crate::redis::Redis;
 
-/// How long Redis may take to answer.
+/// Timeout of a call to Redis.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) struct RedisAttempts {
@@ -21,7 +22,7 @@ impl RedisAttempts {
         Self { redis, begin: Script::new(include_str!("begin.lua")), finish: Script::new(include_str!("finish.lua")) }
     }
 
-    /// `None`: Redis is away.
+    /// Starts an attempt. Returns `None` if Redis is unavailable.
     pub async fn begin(&self, attempt: &Attempt) -> Option<Admission> {
         let mut arguments = vec![attempt.id.to_string(), millis(LIFETIME).to_string()];
         arguments.extend(attempt.subjects.iter().map(|subject| subject.limit.to_string()));
@@ -33,7 +34,7 @@ impl RedisAttempts {
         })
     }
 
-    /// `false`: Redis is away.
+    /// Ends an attempt. Returns false if Redis is unavailable.
     pub async fn finish(&self, attempt: &Attempt, failed: bool) -> bool {
         let window = millis(attempt.window).to_string();
         self.ask(&self.finish, attempt, vec![attempt.id.to_string(), u8::from(failed).to_string(), window])
@@ -57,7 +58,7 @@ impl RedisAttempts {
         match self.redis.within(PATIENCE, call).await {
             Ok(answer) => Some(answer),
             Err(error) => {
-                tracing::debug!(error = format!("{error:#}"), "attempts are counted by each instance for itself");
+                tracing::debug!(error = format!("{error:#}"), "redis unavailable, counting attempts per instance");
                 None
             }
         }

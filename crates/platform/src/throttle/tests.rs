@@ -1,4 +1,4 @@
-//! One suite for each way of counting.
+//! Test suite of both backends.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::redis::Redis;
 
 const WINDOW: Duration = Duration::from_secs(900);
 
-/// Two instances: in memory they are one, because nothing else connects them.
+/// Two instances that share counters; in memory they are the same one.
 fn pairs() -> Vec<[Arc<Attempts>; 2]> {
     let instance = |redis| Arc::new(Attempts::new(true, Clock::system(), redis));
     let alone = instance(None);
@@ -22,7 +22,7 @@ fn pairs() -> Vec<[Arc<Attempts>; 2]> {
     pairs
 }
 
-/// Something that may fail five times.
+/// Subject with a limit of five failures.
 fn subject() -> Subject {
     Subject { name: format!("test:{}", Uuid::new_v4()), limit: 5 }
 }
@@ -35,7 +35,7 @@ fn waits(refused: Result<super::Attempt, AppError>) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_guesses_at_the_same_time_get_no_further_than_one_after_the_other() {
+async fn concurrent_attempts_get_no_more_tries_than_sequential_ones() {
     for instances in pairs() {
         let name = subject();
         let guesses = (0..30).map(|at| {
@@ -55,7 +55,7 @@ async fn many_guesses_at_the_same_time_get_no_further_than_one_after_the_other()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_succeeds_or_is_given_up_costs_nothing() {
+async fn passed_and_dropped_attempts_do_not_count() {
     for [one, other] in pairs() {
         let name = subject();
         let crowd = (0..12).map(|at| {
@@ -76,7 +76,7 @@ async fn what_succeeds_or_is_given_up_costs_nothing() {
 }
 
 #[tokio::test]
-async fn each_subject_counts_and_the_one_that_is_spent_decides() {
+async fn any_exhausted_subject_refuses() {
     for [one, other] in pairs() {
         let (address, account, second) = (subject(), subject(), subject());
         for _ in 0..5 {
@@ -90,7 +90,7 @@ async fn each_subject_counts_and_the_one_that_is_spent_decides() {
 }
 
 #[tokio::test]
-async fn each_subject_has_its_own_limit_and_what_has_failed_is_doubted() {
+async fn subjects_have_their_own_limits_and_recent_failures_are_reported() {
     for [one, other] in pairs() {
         let (pair, wide) = (subject(), Subject { limit: 7, ..subject() });
         let both = || vec![pair.clone(), wide.clone()];
@@ -112,14 +112,14 @@ async fn each_subject_has_its_own_limit_and_what_has_failed_is_doubted() {
 }
 
 #[tokio::test]
-async fn failures_are_forgotten_when_their_time_is_over() {
+async fn failures_expire_after_the_window() {
     let clock = Clock::stopped_at(Timestamp(1_800_000_000_000));
     let (attempts, a) = (Attempts::new(true, clock.clone(), None), subject());
     for _ in 0..5 {
         attempts.begin(vec![a.clone()], WINDOW).await.unwrap().failed().await;
         clock.advance(Duration::from_secs(60));
     }
-    // Five minutes have passed since the first one.
+    // Five minutes after the first failure.
     assert_eq!(waits(attempts.begin(vec![a.clone()], WINDOW).await), Duration::from_secs(600));
     clock.advance(Duration::from_secs(600));
     attempts.begin(vec![a.clone()], WINDOW).await.unwrap().passed().await;
