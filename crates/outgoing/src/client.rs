@@ -1,4 +1,4 @@
-//! The client: checks, sends, follows redirects, reads within the limits.
+//! HTTP client: checks URLs, sends requests, follows redirects, and limits responses.
 
 use std::{error::Error as _, sync::Arc, time::Duration};
 
@@ -16,20 +16,20 @@ use crate::{
     tls::client_builder,
 };
 
-/// How long a connection may take to be made.
+/// Timeout of connecting.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept.
+/// Lifetime of an idle connection.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// What one request may take.
+/// Limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of the answer.
+    /// Maximum size of the response, in bytes.
     pub max_bytes: usize,
-    /// For everything together: look-ups, redirects, the whole answer.
+    /// Total timeout, including DNS look-ups, redirects and the response body.
     pub timeout: Duration,
     pub redirects: usize,
-    /// Of what is longer the beginning is enough.
+    /// Truncate longer responses instead of failing.
     pub is_cut: bool,
 }
 
@@ -39,7 +39,7 @@ impl Default for Limits {
     }
 }
 
-/// Why there is no answer. It doesn't contain the address, which may be a secret.
+/// Reason for a missing response. It doesn't contain the URL, which may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OutgoingError {
     #[error("this address may not be reached")]
@@ -54,7 +54,7 @@ pub enum OutgoingError {
     TooManyRedirects,
 }
 
-/// A request to an address that somebody else has chosen.
+/// Request to an untrusted URL.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: Method,
@@ -70,17 +70,17 @@ impl Request {
     }
 }
 
-/// An answer, read to its end.
+/// Complete response.
 #[derive(Clone, Debug)]
 pub struct Fetched {
-    /// Where it came from, after all redirects.
+    /// URL of the response, after all redirects.
     pub url: Url,
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-/// Makes requests to addresses that somebody else has chosen.
+/// HTTP client for untrusted URLs.
 #[derive(Clone)]
 pub struct Outgoing {
     rules: Arc<Rules>,
@@ -89,7 +89,7 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Fails where the system can't be used for TLS.
+    /// Fails if the TLS configuration of the system is unusable.
     pub fn new(settings: &config::Outgoing) -> Result<Self, reqwest::Error> {
         Self::with_lookup(settings, None)
     }
@@ -109,13 +109,14 @@ impl Outgoing {
         Ok(Self { public: client(Reach::Public)?, allowed: client(Reach::Allowed)?, rules: Arc::clone(&rules) })
     }
 
-    /// Whether a request for this URL may be made, as far as can be said without looking its name up.
+    /// Checks that the URL may be requested, without resolving its host name.
     pub fn check(&self, url: &Url) -> Result<(), OutgoingError> {
         self.client(url).map(drop)
     }
 
-    /// The client for one URL, for libraries that send requests themselves. It reaches what this URL may reach, follows no redirects and
-    /// uses no proxy; but an IP address in another URL is not checked by it, so the library must send to this one alone.
+    /// HTTP client for one URL, for libraries that send requests themselves. It reaches only what
+    /// this URL may reach, follows no redirects and uses no proxy. IP addresses in other URLs are
+    /// not checked, so the library must send requests to this URL only.
     pub fn client_for(&self, url: &Url) -> Result<Client, OutgoingError> {
         self.client(url).cloned()
     }
@@ -128,12 +129,13 @@ impl Outgoing {
         }
     }
 
-    /// Fetches what is at an address.
+    /// Sends a GET request.
     pub async fn get(&self, url: Url, limits: Limits) -> Result<Fetched, OutgoingError> {
         self.send(Request::get(url), limits).await
     }
 
-    /// Sends a request and reads the answer, whatever its status. Redirects are followed for GET alone.
+    /// Sends a request and reads the response, regardless of its status. Redirects are followed for
+    /// GET only.
     pub async fn send(&self, request: Request, limits: Limits) -> Result<Fetched, OutgoingError> {
         let answer = tokio::time::timeout(limits.timeout, self.follow(request, limits));
         answer.await.unwrap_or(Err(OutgoingError::TimedOut))
@@ -168,7 +170,7 @@ impl Outgoing {
     }
 }
 
-/// Where a redirect leads; an address that is none ends it.
+/// Target of a redirect. `None` if there is none, or if it is invalid.
 fn target(from: &Url, response: &Response) -> Option<Url> {
     let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let location = response.headers().get(LOCATION).filter(|_| is_redirect)?;

@@ -1,13 +1,16 @@
-//! Requests to addresses that somebody else has chosen: link previews, pictures by address, MCP servers, push services.
+//! Requests to untrusted URLs: link previews, images by URL, MCP servers, push services.
 //!
-//! Such a request must not reach what only this machine or its network can reach (SSRF). [`Outgoing`] is the only way to make one:
-//! - the address is parsed as browsers parse it, so every spelling of an IP address (`0x7f.1`, `2130706433`, `[::ffff:7f00:1]`) is known as one;
-//! - a name is looked up once for each connection, and the connection goes to the addresses that were checked, so what the name means a
-//!   moment later doesn't matter (DNS rebinding);
-//! - redirects are followed here, each checked like the first address;
-//! - no proxy of the environment is used, and time, bytes and redirects are bounded.
+//! Such a request must not reach services of this machine or its network (SSRF). [`Outgoing`] is
+//! the only way to send one:
+//! - the URL is parsed as browsers do, so every spelling of an IP address (`0x7f.1`, `2130706433`,
+//!   `[::ffff:7f00:1]`) is recognised;
+//! - a name is resolved once per connection, and the connection uses the checked addresses, so
+//!   later changes of the name have no effect (DNS rebinding);
+//! - redirects are followed here, and each target is checked like the first URL;
+//! - no proxy of the environment is used, and time, bytes and redirects are limited.
 //!
-//! `outgoing.allow` names hosts, addresses and networks of the operator's own that may be reached all the same, also by http and at any port.
+//! `outgoing.allow` names hosts, addresses and networks of the operator that may be reached
+//! nevertheless, also by http and on any port.
 
 mod client;
 mod network;

@@ -1,8 +1,8 @@
-//! Addresses that no request from outside may reach.
+//! Addresses that are not on the public Internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks of IPv4 that are not the public Internet, by their first address and the length of their prefix.
+/// IPv4 networks that are not on the public Internet, by first address and prefix length.
 const FORBIDDEN_V4: [([u8; 4], u32); 15] = [
     ([0, 0, 0, 0], 8),
     ([10, 0, 0, 0], 8),
@@ -17,16 +17,16 @@ const FORBIDDEN_V4: [([u8; 4], u32); 15] = [
     ([198, 18, 0, 0], 15),
     ([198, 51, 100, 0], 24),
     ([203, 0, 113, 0], 24),
-    // Multicast, and what is reserved above it.
+    // Multicast, and the reserved range above it.
     ([224, 0, 0, 0], 4),
     ([240, 0, 0, 0], 4),
 ];
 
-/// Networks of IPv6 that are not the public Internet, by their first four groups and the length of their prefix.
+/// IPv6 networks that are not on the public Internet, by their first four groups and prefix length.
 const FORBIDDEN_V6: [([u16; 4], u32); 11] = [
-    // NAT64 of a network's own: what it stands for depends on the network.
+    // Local-use NAT64: the target depends on the network.
     ([0x0064, 0xff9b, 0x0001, 0], 48),
-    // Discarded.
+    // Discard-only.
     ([0x0100, 0, 0, 0], 64),
     // Teredo, ORCHID and other assignments of the IETF.
     ([0x2001, 0, 0, 0], 23),
@@ -38,11 +38,12 @@ const FORBIDDEN_V6: [([u16; 4], u32); 11] = [
     ([0xfe80, 0, 0, 0], 10),
     ([0xfec0, 0, 0, 0], 10),
     ([0xff00, 0, 0, 0], 8),
-    // Loopback and what is written as IPv4 in IPv6 is decided before this table; nothing else is assigned here.
+    // Loopback and embedded IPv4 addresses are handled before this table; nothing else is assigned
+    // here.
     ([0x0000, 0, 0, 0], 8),
 ];
 
-/// Whether the address is on the public Internet, whatever form it is written in.
+/// True if the address is on the public Internet, in any notation.
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match plain(address) {
         IpAddr::V4(address) => !FORBIDDEN_V4.iter().any(|(network, prefix)| {
@@ -56,13 +57,14 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for, else the address itself.
+/// The IPv4 address that is embedded in an IPv6 address, otherwise the address itself.
 pub(crate) fn plain(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else { return address };
     let groups = v6.segments();
     let [.., high, low] = groups;
     let inner = match groups {
-        // Mapped, compatible (without :: and ::1, which are forbidden as they are), translated, NAT64.
+        // IPv4-mapped, IPv4-compatible (except :: and ::1, which are forbidden themselves),
+        // IPv4-translated, NAT64.
         [0, 0, 0, 0, 0, 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] | [0x0064, 0xff9b, 0, 0, 0, 0, ..] => {
             Some((high, low))
         }
@@ -79,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_public_internet_is_public() {
+    fn recognises_public_addresses() {
         for public in [
             "1.1.1.1",
             "93.184.216.34",

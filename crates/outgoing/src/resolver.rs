@@ -1,4 +1,4 @@
-//! Names become addresses that are checked; the connection goes to these and no others.
+//! DNS resolver that checks addresses; connections use only the checked ones.
 
 use std::{error::Error, io, net::SocketAddr, sync::Arc};
 
@@ -6,19 +6,20 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::rules::{Reach, Rules};
 
-/// Looks names up. The system's way, except in tests.
+/// Name resolution; replaced in tests.
 pub(crate) type Lookup = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
-/// Says why a name was not resolved; found again in the error of the request.
+/// Cause of a refused resolution, which is recognised in the error of the request.
 #[derive(Debug, thiserror::Error)]
-#[error("the name stands for an address that may not be reached")]
+#[error("the name resolves to a forbidden address")]
 pub(crate) struct Forbidden;
 
-/// Fails where any of a name's addresses may not be reached: which one a connection would take is not ours to choose.
+/// Resolver that fails if any address of a name is forbidden, because the connection may use any of
+/// them.
 pub(crate) struct GuardedResolver {
     pub rules: Arc<Rules>,
     pub reach: Reach,
-    /// `None`: as the system does it.
+    /// `None`: the resolver of the system.
     pub lookup: Option<Lookup>,
 }
 

@@ -1,4 +1,4 @@
-//! What may be asked for.
+//! Access rules of URLs and addresses.
 
 use std::net::IpAddr;
 
@@ -7,18 +7,19 @@ use url::{Host, Url};
 
 use crate::network::{is_public, plain};
 
-/// Who may be reached beyond the public Internet.
+/// Destinations allowed beyond the public Internet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     allowed: Vec<Destination>,
 }
 
-/// Which addresses a connection may go to.
+/// Addresses that a connection may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// Those of the public Internet, and what is allowed beyond it.
+    /// The public Internet, and allowed destinations.
     Public,
-    /// Only what is allowed by name or address: the request is not encrypted, or goes to an unusual port.
+    /// Only destinations allowed by name or address, because the request is not encrypted or uses
+    /// an unusual port.
     Allowed,
 }
 
@@ -27,7 +28,7 @@ impl Rules {
         Self { allowed: allowed.to_vec() }
     }
 
-    /// Which addresses a request for this URL may reach; `None`: it may not be made at all.
+    /// Addresses that a request for this URL may use; `None` if the URL is refused.
     pub fn reach(&self, url: &Url) -> Option<Reach> {
         let is_usual = url.scheme() == "https" && url.port().is_none();
         if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
@@ -42,7 +43,7 @@ impl Rules {
         self.may_reach(address, reach).then_some(reach)
     }
 
-    /// Whether a host was allowed by its name.
+    /// True if the host name is allowed.
     pub fn allows_host(&self, name: &str) -> bool {
         let name = name.trim_end_matches('.');
         self.allowed.iter().any(|allowed| matches!(allowed, Destination::Host(host) if host.eq_ignore_ascii_case(name)))

@@ -1,4 +1,4 @@
-//! The TLS configuration that HTTP clients share.
+//! TLS configuration shared by all HTTP clients.
 
 use std::sync::{Arc, LazyLock};
 
@@ -6,7 +6,7 @@ use reqwest::{Client, ClientBuilder, redirect};
 use rustls::{ClientConfig, crypto::aws_lc_rs};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-/// Reading the system's root certificates takes some 20 ms in a debug build, so it is done once rather than for each client.
+/// Loading the system's root certificates takes about 20 ms in a debug build, so it is done once.
 static CONFIG: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
@@ -15,14 +15,14 @@ static CONFIG: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| 
     Ok(config)
 });
 
-/// Builder of a client that follows no redirects and names this program. It trusts the system's root certificates, as they were when the first client
-/// was built.
+/// Builder of a client that follows no redirects and sends Natter's user agent. It trusts the
+/// system's root certificates as of the first client.
 pub fn client_builder() -> ClientBuilder {
     let builder =
         Client::builder().user_agent(concat!("natter/", env!("CARGO_PKG_VERSION"))).redirect(redirect::Policy::none());
     match &*CONFIG {
         Ok(config) => builder.tls_backend_preconfigured(config.clone()),
-        // It fails again when the client is built, which returns the error.
+        // Building the client fails again and returns the error.
         Err(_) => builder,
     }
 }

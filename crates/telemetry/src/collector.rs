@@ -1,4 +1,4 @@
-//! Where spans go: in batches, over OTLP, from a thread of its own.
+//! Export of spans: in batches, over OTLP, from a separate thread.
 
 use std::{env, sync::OnceLock, time::Duration};
 
@@ -11,7 +11,7 @@ use opentelemetry_sdk::{
     trace::{SdkTracer, SdkTracerProvider},
 };
 
-/// How long the end of the program waits for a collector to take the last spans.
+/// Timeout of sending the last spans at the end of the process.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 static TRACER: OnceLock<SdkTracer> = OnceLock::new();
@@ -20,26 +20,28 @@ pub(crate) fn tracer() -> Option<&'static SdkTracer> {
     TRACER.get()
 }
 
-/// Why no traces can be collected as the environment asks.
+/// Reason for which traces can't be exported as configured in the environment.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("OTEL_EXPORTER_OTLP_PROTOCOL: only http/protobuf is spoken, at the collector's port 4318")]
+    #[error("OTEL_EXPORTER_OTLP_PROTOCOL: only http/protobuf is supported, at the collector's port 4318")]
     Protocol,
-    #[error("traces can't be sent as OTEL_EXPORTER_OTLP_… says: {0}")]
+    #[error("invalid OTEL_EXPORTER_OTLP_… settings: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
     #[error("traces are collected already")]
     Twice,
 }
 
-/// Sends what is left when it is dropped.
+/// Guard of the exporter. Sends the remaining spans on drop.
 #[derive(Debug)]
 #[must_use]
 pub struct Collector(SdkTracerProvider);
 
-/// Collects traces where the environment names a collector (`OTEL_EXPORTER_OTLP_ENDPOINT`, or `…_TRACES_ENDPOINT`), as the variables of
-/// the [OpenTelemetry specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/) say.
+/// Starts the export of traces if the environment names a collector (`OTEL_EXPORTER_OTLP_ENDPOINT`,
+/// or `…_TRACES_ENDPOINT`), configured by the variables of the [OpenTelemetry
+/// specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 ///
-/// To be called outside of an asynchronous runtime: the exporter's HTTP client blocks, in its own thread.
+/// Must be called outside of an asynchronous runtime: the exporter's HTTP client blocks, in its own
+/// thread.
 pub fn start(version: &'static str, instance: &str) -> Result<Option<Collector>, StartError> {
     let set = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
     let is_named = set(OTEL_EXPORTER_OTLP_ENDPOINT).or_else(|| set(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)).is_some();
@@ -68,7 +70,7 @@ pub fn start(version: &'static str, instance: &str) -> Result<Option<Collector>,
 
 impl Drop for Collector {
     fn drop(&mut self) {
-        // A collector that is away must not keep the program from ending; what it did not take is lost, and logged by the SDK.
+        // An unavailable collector must not delay the exit; lost spans are logged by the SDK.
         let _ = self.0.shutdown_with_timeout(PATIENCE);
     }
 }

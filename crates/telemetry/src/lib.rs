@@ -1,7 +1,8 @@
-//! Traces: what a request, a frame, a job or a call to a provider took, and what caused what, for a collector that speaks OTLP.
+//! Traces: durations and causal relations of requests, frames, jobs and calls to providers, for a
+//! collector that supports OTLP.
 //!
-//! Off unless the environment names a collector ([`start`]); a [`Span`] costs the look at one flag then. Spans carry names, numbers and
-//! ids, never contents.
+//! Off unless the environment names a collector ([`start`]); a [`Span`] then costs the check of one
+//! flag. Spans have names, numbers and ids, but no content.
 
 mod collector;
 mod span;

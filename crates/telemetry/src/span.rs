@@ -1,4 +1,4 @@
-//! Spans, and how they belong together.
+//! Spans and their propagation.
 
 use std::{borrow::Cow, future::Future};
 
@@ -13,30 +13,31 @@ use opentelemetry::{
 
 use crate::collector::tracer;
 
-/// Which side of an exchange a span is.
+/// Role of a span in an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Answers somebody.
+    /// Handles a request.
     Server,
-    /// Asks somebody.
+    /// Sends a request.
     Client,
-    /// Works on what was left for it.
+    /// Processes a queued message.
     Consumer,
     Internal,
 }
 
-/// Something under way. It ends when it is dropped.
+/// Operation in progress. Ends when it is dropped.
 #[derive(Debug, Default)]
 pub struct Span(Option<Context>);
 
 impl Span {
-    /// Begins within what is under way here.
+    /// Starts a span as a child of the current one.
     #[must_use]
     pub fn begin(kind: Kind, name: impl Into<Cow<'static, str>>) -> Self {
         Self::within(kind, name, None)
     }
 
-    /// Begins within what another process or an earlier time has begun, named by its [`traceparent`]; else as [`Self::begin`] does.
+    /// Starts a span as a child of a remote or earlier span, identified by its [`traceparent`];
+    /// without one, as a child of the current span.
     #[must_use]
     pub fn within(kind: Kind, name: impl Into<Cow<'static, str>>, parent: Option<&str>) -> Self {
         let Some(tracer) = tracer() else { return Self(None) };
@@ -55,7 +56,7 @@ impl Span {
         Self(Some(parent.with_span(span)))
     }
 
-    /// Whether somebody collects it: what is costly to find out need not be found out otherwise.
+    /// True if the span is exported. Costly attributes should be computed only then.
     #[must_use]
     pub const fn is_on(&self) -> bool {
         self.0.is_some()
@@ -67,28 +68,29 @@ impl Span {
         }
     }
 
-    /// Gives it the name that is known only now.
+    /// Sets the name, if it is known only after the start.
     pub fn rename(&self, name: impl Into<Cow<'static, str>>) {
         if let Some(context) = &self.0 {
             context.span().update_name(name);
         }
     }
 
-    /// Marks it as failed, for a reason without contents.
+    /// Marks the span as failed. The reason must not have content of users.
     pub fn fail(&self, reason: impl Into<Cow<'static, str>>) {
         if let Some(context) = &self.0 {
             context.span().set_status(Status::Error { description: reason.into() });
         }
     }
 
-    /// It serves what began elsewhere, too: one transaction commits the changes of many requests.
+    /// Links the span to another one that it serves, too: one transaction commits the changes of
+    /// many requests.
     pub fn follow(&self, traceparent: Option<&str>) {
         if let (Some(context), Some(remote)) = (&self.0, traceparent.and_then(parse)) {
             context.span().add_link(remote, Vec::new());
         }
     }
 
-    /// Has the spans that `work` begins be within this one.
+    /// Runs `work` with this span as the current one.
     pub fn around<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         match &self.0 {
             Some(context) => Either::Left(work.with_context(context.clone())),
@@ -96,20 +98,20 @@ impl Span {
         }
     }
 
-    /// Until the guard is dropped, spans that begin on this thread are within this one.
+    /// Makes this span the current one of the thread, until the guard is dropped.
     #[must_use]
     pub fn enter(&self) -> Option<ContextGuard> {
         self.0.as_ref().map(|context| context.clone().attach())
     }
 }
 
-/// Whether anybody collects spans.
+/// True if spans are exported.
 #[must_use]
 pub fn is_on() -> bool {
     tracer().is_some()
 }
 
-/// What is under way here, as W3C Trace Context writes it, to be followed elsewhere.
+/// The current span as a W3C Trace Context header, for propagation.
 #[must_use]
 pub fn traceparent() -> Option<String> {
     tracer()?;
@@ -120,7 +122,7 @@ pub fn traceparent() -> Option<String> {
     })
 }
 
-/// The trace that what is under way here belongs to.
+/// Trace id of the current span.
 #[must_use]
 pub fn trace_id() -> Option<String> {
     tracer()?;
@@ -131,7 +133,8 @@ pub fn trace_id() -> Option<String> {
     })
 }
 
-/// Version 00 of <https://www.w3.org/TR/trace-context/#traceparent-header>; of later ones what they have in common with it.
+/// Parses version 00 of <https://www.w3.org/TR/trace-context/#traceparent-header>, and the
+/// compatible part of later versions.
 fn parse(text: &str) -> Option<SpanContext> {
     let mut parts = text.trim().split('-');
     let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -156,9 +159,9 @@ mod tests {
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-    /// The example of the standard, and what it says is invalid.
+    /// The example of the standard, and invalid values that it lists.
     #[test]
-    fn only_what_the_standard_allows_is_followed() {
+    fn accepts_only_valid_traceparents() {
         let context = parse(PARENT).unwrap();
         assert_eq!(context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(context.span_id().to_string(), "b7ad6b7169203331");
@@ -182,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_collector_nothing_is_under_way() {
+    fn spans_are_off_without_a_collector() {
         let span = Span::within(Kind::Server, "nothing", Some(PARENT));
         assert!(!span.is_on() && span.enter().is_none());
         assert_eq!((traceparent(), trace_id()), (None, None));

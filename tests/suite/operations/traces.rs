@@ -111,7 +111,7 @@ async fn an_unsupported_otlp_protocol_stops_the_start() {
     settings.push(("OTEL_EXPORTER_OTLP_PROTOCOL".to_owned(), "grpc".to_owned()));
     let mut instance = support::Instance::spawn(app.folder(), &settings, free_port());
     assert!(!instance.ended().await.success());
-    assert!(instance.log().iter().any(|line| line.contains("only http/protobuf is spoken")), "{:?}", instance.log());
+    assert!(instance.log().iter().any(|line| line.contains("only http/protobuf is supported")), "{:?}", instance.log());
 }
 
 mod cluster {

@@ -1,4 +1,4 @@
-//! A canary listens on loopback and counts who comes: nobody may.
+//! SSRF tests: a canary on loopback counts connections, and none may arrive.
 
 use std::{
     net::SocketAddr,
@@ -13,7 +13,7 @@ use tokio::{
 
 use super::*;
 
-/// A server on loopback that answers everybody in the same way, and counts connections.
+/// Server on loopback that sends a fixed response and counts connections.
 struct Canary {
     port: u16,
     hits: Arc<AtomicUsize>,
@@ -64,7 +64,7 @@ fn outgoing(allow: &[&str]) -> Outgoing {
     Outgoing::new(&settings(allow)).unwrap()
 }
 
-/// Resolves every name to these addresses, at the canary's port.
+/// Client that resolves every name to these addresses, at the canary's port.
 fn resolving(allow: &[&str], addresses: &[&str], port: u16) -> Outgoing {
     let addresses: Vec<SocketAddr> =
         addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), port)).collect();
@@ -76,7 +76,7 @@ async fn refusal(outgoing: &Outgoing, url: &str) -> OutgoingError {
 }
 
 #[tokio::test]
-async fn no_spelling_of_a_forbidden_address_reaches_it() {
+async fn refuses_forbidden_addresses_in_all_spellings() {
     let canary = Canary::saying("secret").await;
     let outgoing = resolving(&[], &["127.0.0.1", "::1"], canary.port);
     for scheme in ["http", "https"] {
@@ -129,7 +129,7 @@ async fn no_spelling_of_a_forbidden_address_reaches_it() {
 }
 
 #[tokio::test]
-async fn what_is_no_plain_web_address_is_refused() {
+async fn refuses_other_schemes_and_credentials_in_urls() {
     let outgoing = outgoing(&[]);
     for url in [
         "ftp://example.com/",
@@ -146,14 +146,14 @@ async fn what_is_no_plain_web_address_is_refused() {
 }
 
 #[tokio::test]
-async fn a_name_is_refused_where_one_of_its_addresses_is() {
+async fn refuses_names_with_a_forbidden_address() {
     let canary = Canary::saying("secret").await;
     for addresses in [&["127.0.0.1"][..], &["93.184.216.34", "127.0.0.1"], &["::ffff:127.0.0.1"], &["10.0.0.1"], &[]] {
         let outgoing = resolving(&[], addresses, canary.port);
         assert_eq!(refusal(&outgoing, "https://rebinding.example/").await, OutgoingError::Forbidden, "{addresses:?}");
         assert_eq!(refusal(&outgoing, "http://rebinding.example/").await, OutgoingError::Forbidden, "{addresses:?}");
     }
-    // Without encryption not even a public address, before a connection is made.
+    // Unencrypted requests are refused even to public addresses, before a connection is made.
     let outgoing = resolving(&[], &["93.184.216.34"], canary.port);
     assert_eq!(refusal(&outgoing, "http://plain.example/").await, OutgoingError::Forbidden);
     assert_eq!(refusal(&outgoing, "https://port.example:8443/").await, OutgoingError::Forbidden);
@@ -161,7 +161,7 @@ async fn a_name_is_refused_where_one_of_its_addresses_is() {
 }
 
 #[tokio::test]
-async fn each_connection_looks_up_and_checks_anew() {
+async fn each_connection_resolves_and_checks_the_name() {
     let canary = Canary::saying("first").await;
     let first = SocketAddr::new("127.0.0.1".parse().unwrap(), canary.port);
     let then = SocketAddr::new("127.0.0.2".parse().unwrap(), canary.port);
@@ -177,7 +177,7 @@ async fn each_connection_looks_up_and_checks_anew() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_checked_like_the_first_address() {
+async fn redirect_targets_are_checked() {
     let canary = Canary::saying("secret").await;
     for host in ["127.0.0.2", "0x7f.2", "[::ffff:127.0.0.2]", "169.254.169.254"] {
         let target = canary.url(host);
@@ -190,14 +190,14 @@ async fn a_redirect_is_checked_like_the_first_address() {
 }
 
 #[tokio::test]
-async fn redirects_end() {
+async fn redirects_are_limited() {
     let door = Canary::start(redirect_to("/again")).await;
     let refused = refusal(&outgoing(&["127.0.0.0/8"]), door.url("127.0.0.1").as_str()).await;
     assert_eq!((refused, door.hits()), (OutgoingError::TooManyRedirects, 4));
 }
 
 #[tokio::test]
-async fn what_is_allowed_is_reached() {
+async fn reaches_allowed_destinations() {
     let canary = Canary::saying("hello").await;
     for (allow, host) in [
         ("127.0.0.1", "127.0.0.1"),
@@ -208,7 +208,7 @@ async fn what_is_allowed_is_reached() {
     ] {
         let fetched = resolving(&[allow], &["127.0.0.1"], canary.port).get(canary.url(host), Limits::default()).await;
         let is_mapped = host.starts_with('[');
-        // This machine may have no IPv6: then an address that may be reached can't be.
+        // Without IPv6 on this machine the connection fails, but is not forbidden.
         assert!(
             matches!(fetched, Ok(ref answer) if answer.body == "hello") || is_mapped && fetched.is_err(),
             "{allow} {host}"
@@ -219,7 +219,7 @@ async fn what_is_allowed_is_reached() {
 }
 
 #[tokio::test]
-async fn an_answer_is_bounded_in_length_and_time() {
+async fn responses_are_limited_in_size_and_time() {
     let allowed = outgoing(&["127.0.0.1"]);
     let limits = Limits { max_bytes: 10, ..Limits::default() };
     let long = Canary::saying("eleven bytes").await;
