@@ -40,6 +40,7 @@ impl<'de> Deserialize<'de> for Country {
 
 /// Approximate location of an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Place)]
 pub struct Place {
     /// ISO 3166-1 code of two letters.
     #[schema(value_type = String, min_length = 2, max_length = 2)]

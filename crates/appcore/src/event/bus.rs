@@ -11,6 +11,7 @@ use super::{Envelope, Gathered, Signal};
 pub enum BusMessage {
     Envelope(Arc<Envelope>),
     Signal(Signal),
+    #[serde(rename = "Gathered")]
     Gathered(Arc<Gathered>),
 }
 

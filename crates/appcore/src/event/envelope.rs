@@ -27,6 +27,7 @@ pub enum Topic {
     Conversations(Vec<ConversationId>),
     /// All followers of at least one of these conversations, and all who watch this user's
     /// presence. At most [`MAX_NAMED`] conversations.
+    #[serde(rename = "Acquainted")]
     Acquainted { user_id: UserId, conversation_ids: Vec<ConversationId> },
     /// All connections of the workspace's members.
     Workspace(WorkspaceId),
@@ -37,6 +38,7 @@ pub enum Topic {
     /// All connections.
     Everyone,
     /// All connections of an announcement's audience. Each instance selects them among its own.
+    #[serde(rename = "Concerned")]
     Concerned {
         broadcast_id: BroadcastId,
         audience: Audience,

@@ -381,6 +381,7 @@ impl Event {
 /// Position of a durable event. `seq` 0 is the creation of a conversation: it is in the log so that
 /// it can be published again, and precedes everything that a client can request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[schema(as = Position)]
 pub struct Position {
     pub conversation_id: ConversationId,
     pub seq: i64,

@@ -178,6 +178,7 @@ pub struct AdminConversation {
 
 /// Workspace of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AdminPlace)]
 pub struct AdminPlace {
     pub id: WorkspaceId,
     pub name: String,

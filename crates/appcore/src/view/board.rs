@@ -77,6 +77,7 @@ pub struct OwnTask {
 
 /// Conversation whose board has the task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = TaskPlace)]
 pub struct TaskPlace {
     pub id: ConversationId,
     pub kind: ConversationKind,

@@ -28,6 +28,7 @@ pub enum GatewayEndpoint {
 /// provider runs itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = GatewayPass)]
 pub enum GatewayPass {
     Models,
     Route,
@@ -221,6 +222,7 @@ pub struct ModelCapabilities {
 /// that are converted for a provider; passed-through requests are not changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
+#[schema(as = ModelTakes)]
 pub struct ModelTakes {
     /// Supported thinking parameters: `none`, `any`, `efforts:low,high`, `adaptive:low,high`,
     /// `levels:low,high`, or tokens as `budget:0..24576`; see docs/gateway.md. Null: Natter's own

@@ -23,6 +23,7 @@ pub struct Invitation {
 
 /// Details of an invitation, for the invited person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = InvitedTo)]
 pub struct InvitedTo {
     pub workspace: OfferedWorkspace,
     pub role: WorkspaceRole,

@@ -69,6 +69,7 @@ pub struct KnowledgeFile {
 
 /// User who added a knowledge file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = KnowledgeGiver)]
 pub struct KnowledgeGiver {
     pub id: UserId,
     pub name: String,

@@ -233,6 +233,7 @@ pub struct Versions {
 
 /// Duration and usage of an answer. Token counts are those of the provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AnswerFigures)]
 pub struct AnswerFigures {
     /// Time from the request to the first word.
     pub first_token_ms: Option<u64>,
@@ -263,6 +264,7 @@ pub struct AnswerFigures {
 
 /// File in a model's context.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = SeenFile)]
 pub struct SeenFile {
     pub upload_id: UploadId,
     pub name: String,
@@ -277,6 +279,7 @@ pub struct SeenFile {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = SeenHow)]
 pub enum SeenHow {
     Whole,
     /// Only the beginning of the file.
@@ -287,6 +290,7 @@ pub enum SeenHow {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = UnseenReason)]
 pub enum UnseenReason {
     /// The model doesn't support images.
     ModelBlind,

@@ -33,6 +33,7 @@ pub enum ReportStatus {
 /// Action taken on a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ReportDeed)]
 pub enum ReportDeed {
     /// Hide the message.
     Hide,
@@ -66,6 +67,7 @@ pub struct ReportPerson {
 
 /// Conversation of a reported message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReportPlace)]
 pub struct ReportPlace {
     pub conversation_id: ConversationId,
     pub workspace_id: WorkspaceId,

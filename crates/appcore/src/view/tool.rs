@@ -177,6 +177,7 @@ pub struct ToolConnected {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = OfferedTo)]
 pub enum OfferedTo {
     /// All users who create assistants.
     Everyone,

@@ -126,6 +126,7 @@ pub struct Mail {
 /// Sign-up policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = SignUp)]
 pub enum SignUp {
     Open,
     Invite,
