@@ -1,6 +1,6 @@
 //! Requests to untrusted URLs: link previews, images by URL, MCP servers, push services.
 //!
-//! Such a request must not reach services of this machine or its network (SSRF). [`Outgoing`] is
+//! These requests must not reach services of this machine or its network (SSRF). [`Outgoing`] is
 //! the only way to send one:
 //! - the URL is parsed as browsers do, so every spelling of an IP address (`0x7f.1`, `2130706433`,
 //!   `[::ffff:7f00:1]`) is recognised;

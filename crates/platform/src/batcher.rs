@@ -206,7 +206,7 @@ mod tests {
                         gate.acquire().await.map_err(AppError::internal)?.forget();
                         asked.fetch_add(1, Ordering::Relaxed);
                         if keys.contains(&13) {
-                            return Err(AppError::unavailable(anyhow!("the database is away")));
+                            return Err(AppError::unavailable(anyhow!("the database is unavailable")));
                         }
                         Ok(keys.into_iter().filter(|key| *key > 0).map(|key| (key, 2 * key)).collect())
                     }

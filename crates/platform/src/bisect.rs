@@ -91,7 +91,7 @@ mod tests {
     async fn a_poison_row_does_not_block_others() {
         let (done, rest) = worked(|some| {
             let is_bad = some.contains(&3) || some.contains(&10);
-            if is_bad { Err(AppError::internal(anyhow!("it can't be read"))) } else { Ok(true) }
+            if is_bad { Err(AppError::internal(anyhow!("unreadable row"))) } else { Ok(true) }
         })
         .await;
         assert_eq!(done, [1, 2, 4, 5, 6, 7, 8, 9], "each once");
@@ -103,7 +103,7 @@ mod tests {
     async fn aborts_on_errors_that_affect_all_rows() {
         let (done, rest) = worked(|some| {
             let is_away = some.contains(&5);
-            if is_away { Err(AppError::unavailable(anyhow!("nobody answers"))) } else { Ok(true) }
+            if is_away { Err(AppError::unavailable(anyhow!("no response"))) } else { Ok(true) }
         })
         .await;
         assert_eq!((done, again(&rest)), (vec![9, 10], (1..=8).collect::<Vec<_>>()));

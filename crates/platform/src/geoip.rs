@@ -26,7 +26,7 @@ impl GeoIp {
         let kind = database.metadata().database_type.clone();
         // Other databases, such as those of network owners, have the same format.
         if !["City", "Country", "Enterprise"].iter().any(|word| kind.contains(word)) {
-            return Err(anyhow::anyhow!("it is a database of {kind:?}, not of cities or countries"))
+            return Err(anyhow::anyhow!("the database type is {kind:?}, expected cities or countries"))
                 .with_context(broken);
         }
         tracing::info!(kind, "geolocation database loaded");

@@ -43,16 +43,16 @@ pub struct Capabilities {
     pub is_open: bool,
     /// Owners and admins set its title and topic.
     pub is_managed: bool,
-    /// Nobody can be added or removed, or leave.
+    /// The members are fixed: they can't be added or removed, or leave.
     pub fixed_members: bool,
-    /// It requires a title, can be archived, and is managed by admins of the workspace who may read
-    /// it.
+    /// The conversation requires a title, can be archived, and is managed by admins of the workspace
+    /// who may read it.
     pub is_channel: bool,
     /// Assistants can be members.
     pub takes_assistants: bool,
     /// Its assistant answers every message; elsewhere assistants answer mentions.
     pub asks_every_message: bool,
-    /// It can be created with a history that is hidden from before a member joined.
+    /// The conversation can be created with a history that is hidden from before a member joined.
     pub may_hide_history: bool,
     /// Joins and leaves have a `seq` and are stored in the event log. Otherwise they are ephemeral
     /// events.
@@ -62,15 +62,16 @@ pub struct Capabilities {
 /// Capabilities of a kind of conversation. They depend on the kind alone, not on the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConversationCapabilities {
-    /// It has two users, and each sees the other's name and picture as its own.
+    /// The conversation has two users, and each sees the other's name and picture as its own.
     pub is_pair: bool,
     /// The user who created it is the only member.
     pub is_personal: bool,
     /// All members of the workspace except guests may read and join it.
     pub is_open: bool,
-    /// It has a title, can be archived, and is managed by admins of the workspace who may read it.
+    /// The conversation has a title, can be archived, and is managed by admins of the workspace who
+    /// may read it.
     pub is_channel: bool,
-    /// Nobody can be added or removed, or leave.
+    /// The members are fixed: they can't be added or removed, or leave.
     pub fixed_members: bool,
     /// Its assistant answers every message; elsewhere assistants answer mentions.
     pub asks_every_message: bool,
@@ -168,7 +169,7 @@ mod tests {
             assert!(!able.asks_every_message || able.takes_assistants, "{kind}");
             assert!(
                 !able.may_hide_history || !(able.is_open || able.fixed_members),
-                "{kind}: whoever reads it has joined it"
+                "{kind}: every reader must have joined"
             );
             assert!(able.is_managed || !able.has_owner, "{kind}: an owner manages");
             assert!(able.others.0 <= able.others.1, "{kind}");

@@ -107,11 +107,11 @@ impl RateDecision {
 
 /// Permit of a call with a concurrency limit, released on drop.
 #[must_use]
-pub struct ConcurrencyPermit(#[expect(dead_code, reason = "it is there to be dropped")] Held);
+pub struct ConcurrencyPermit(#[expect(dead_code, reason = "held for its Drop")] Held);
 
 enum Held {
-    Here(#[expect(dead_code, reason = "it is there to be dropped")] memory::ConcurrencySlot),
-    Shared(#[expect(dead_code, reason = "it is there to be dropped")] redis::ConcurrencySlot),
+    Here(#[expect(dead_code, reason = "held for its Drop")] memory::ConcurrencySlot),
+    Shared(#[expect(dead_code, reason = "held for its Drop")] redis::ConcurrencySlot),
 }
 
 /// Rate limits of this instance.

@@ -29,7 +29,7 @@ fn subject() -> Subject {
 
 #[track_caller]
 fn waits(refused: Result<super::Attempt, AppError>) -> Duration {
-    let Err(refused) = refused else { panic!("it was let in") };
+    let Err(refused) = refused else { panic!("the attempt was admitted") };
     assert_eq!(refused.code(), Code::TooManySignins);
     refused.retry_after().unwrap()
 }

@@ -42,7 +42,7 @@ pub struct Auth {
     /// Token that the sign-up of the first account requires, which is the administrator's in embedded mode. Not set: if the server is reachable from other machines, a token is generated at the start and written to the log and to setup-token in server.data_dir.
     #[setting(Secret, example = "a long random text")]
     pub setup_token: Option<Secret>,
-    /// Who may create an account: anyone (open), invited people (invite), nobody (closed).
+    /// Sign-up policy: open to all (open), by invitation only (invite), or disabled (closed).
     #[setting(Choice(&["open", "invite", "closed"]), default = "open")]
     pub signup: SignUp,
     /// Failed sign-ins to one account from one address in auth.failed_window after which more are refused.
