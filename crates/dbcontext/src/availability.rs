@@ -1,9 +1,10 @@
-//! Whether the database can be reached, and client-side timeouts for when it can't.
+//! Availability of the database: client-side timeouts, a circuit breaker and its probes.
 //!
-//! PostgreSQL ends what takes too long by itself, but not when it is gone, when it stands still, or when the network drops packets
-//! silently: then a connection stays open and nothing comes, and the pool tries to connect for as long as a caller may wait. So what
-//! takes longer than [`SLOW`] has a connection of its own tried ([`Monitor`]). Where that fails the circuit breaker opens: everything that
-//! waits for the database is answered at once, and so is what comes, until a probe succeeds.
+//! PostgreSQL limits the duration of statements by itself, but not if it is down or hangs, or if the network drops
+//! packets silently: then the connection stays open without a response, and the pool tries to connect for as long as
+//! the caller may wait. So if a response takes longer than [`SLOW`], [`Monitor`] probes the server with a connection of
+//! its own. If the probe fails, the circuit breaker opens: pending and new statements fail at once until a probe
+//! succeeds.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -23,31 +24,32 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-/// How long a query may wait for a free connection before the caller gets a 503.
+/// Timeout of waiting for a pooled connection, after which the caller gets a 503.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
-/// What a statement may take, the wait for a connection included: a little more than PostgreSQL gives a statement.
+/// Timeout of a statement, including the wait for a connection: slightly more than PostgreSQL's own statement timeout.
 pub(crate) const STATEMENT: Duration = Duration::from_secs(12);
-/// How long an answer may take before it is asked whether the database can be reached at all.
+/// Response time above which the server is probed.
 const SLOW: Duration = Duration::from_millis(300);
-/// How long a new connection may take. One that is refused is refused at once; silence is only believed after this.
+/// Timeout of connecting. A refused connection fails at once; the timeout applies to a server that doesn't respond.
 const CONNECT: Duration = Duration::from_secs(3);
-/// Least time between two probes while the breaker is closed.
+/// Minimum time between two probes while the breaker is closed.
 const BETWEEN_PROBES: Duration = Duration::from_millis(500);
-/// A probe is evidence enough. While the database is away it is tried often: a refused connection costs nothing.
+/// One failed probe opens the breaker. Probes are frequent while it is open because a refused connection is cheap.
 const POLICY: Policy =
     Policy { failures: 1, pause: Duration::from_millis(100), longest_pause: Duration::from_millis(250) };
 
-/// Runs what is asked of a database, for as long as there is a chance of an answer. Cheap to clone.
+/// Runs requests to the database with a time limit, and fails them at once while the circuit breaker is open. Cheap to
+/// clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Availability {
-    /// Connections belong to the runtime that opened the database, and outlive whoever asks.
+    /// Runtime that opened the database; connections belong to it and outlive their callers' runtimes.
     runtime: Handle,
-    /// `None` for SQLite, which is part of this process.
+    /// `None` for SQLite, which runs in this process.
     monitor: Option<Arc<Monitor>>,
 }
 
 impl Availability {
-    /// For a database that can't go away.
+    /// Creates an instance for an in-process database, which is always reachable.
     pub fn always() -> Self {
         Self { runtime: Handle::current(), monitor: None }
     }
@@ -60,7 +62,7 @@ impl Availability {
         self.monitor.as_ref().map_or(Circuit::Closed, |monitor| monitor.state.breaker.circuit())
     }
 
-    /// Whether a pooled connection can be used as it is, must prove first that it lives, or is dead.
+    /// Decides if a pooled connection can be used as it is, must be tested first, or is dead.
     pub fn trust(&self, age: Duration, idle_for: Duration) -> Trust {
         let Some(Monitor { state, .. }) = self.monitor.as_deref() else { return Trust::Usable };
         let troubles = *state.troubles.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,12 +76,12 @@ impl Availability {
         }
     }
 
-    /// Binds what holds connections to their runtime.
+    /// Binds a value that holds connections to their runtime.
     pub fn bind<T>(&self, inside: T) -> RuntimeBound<T> {
         RuntimeBound::new(self.runtime.clone(), inside)
     }
 
-    /// Waits for an answer: until `limit`, and only while the database can be reached.
+    /// Awaits the result until `limit` has passed or the circuit breaker opens.
     pub async fn within<T, E: Failure>(
         &self,
         limit: Duration,
@@ -110,7 +112,7 @@ impl Availability {
     }
 }
 
-/// Tries connections of its own when somebody suspects that the database is away, and as long as it is.
+/// Probes the server with connections of its own when requests are slow or fail, until a probe succeeds.
 #[derive(Debug)]
 struct Monitor {
     state: Arc<Probing>,
@@ -125,22 +127,22 @@ struct Probing {
     options: PgConnectOptions,
 }
 
-/// What may have broken pooled connections.
+/// Times of the last events that may have broken pooled connections.
 #[derive(Clone, Copy, Debug, Default)]
 struct Troubles {
-    /// When a connection last broke.
+    /// Time at which a connection last broke.
     broken: Option<Instant>,
-    /// When a probe last found it away.
+    /// Time at which a probe last failed.
     away: Option<Instant>,
 }
 
-/// What is known of a pooled connection before it is used.
+/// State of a pooled connection before use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
     Usable,
-    /// Another one broke since it was last used.
+    /// Another connection broke since this one was last used.
     Unproven,
-    /// It is older than the last outage.
+    /// The connection was opened before the last outage.
     Dead,
 }
 
@@ -191,12 +193,12 @@ impl Probing {
         }
     }
 
-    /// Whether a new connection is accepted. A server that refuses it with a reason of its own is there.
+    /// Opens a connection. An error response from the server, other than a shutdown, counts as reachable.
     async fn connect(&self) -> Result<(), sqlx::Error> {
         let connected = timeout(CONNECT, self.options.connect()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         match connected {
             Ok(connection) => {
-                // Nobody waits for a server to say goodbye.
+                // The graceful close is not worth waiting for.
                 let _ = timeout(BETWEEN_PROBES, connection.close()).await;
                 Ok(())
             }
@@ -209,10 +211,10 @@ impl Probing {
 const AWAY: &str = "the database can't be reached";
 const TOO_LATE: &str = "the database did not answer in time";
 
-/// An error that may come of the connection and not of what was asked.
+/// Errors that may be caused by the connection rather than by the statement.
 pub(crate) trait Failure {
     fn is_of_connection(&self) -> bool;
-    /// For whoever is not to wait any longer.
+    /// Creates the error of an abandoned wait.
     fn from_wait(reason: &'static str) -> Self;
 }
 
@@ -244,7 +246,7 @@ impl Failure for AppError {
     }
 }
 
-/// PostgreSQL shuts down, has crashed or is starting up (57P01 to 57P03).
+/// Matches the error codes of a server that shuts down, has crashed or is starting up (57P01 to 57P03).
 fn is_going_away(code: Option<&str>) -> bool {
     code.is_some_and(|code| code.starts_with("57P"))
 }

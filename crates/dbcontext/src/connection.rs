@@ -1,5 +1,5 @@
-//! Connections. PostgreSQL has a pool, and a small one beside it for the writer of the event log; SQLite has one connection that
-//! writes, one that commits messages, and several that read ([`Sqlite`]).
+//! Database connections. PostgreSQL has a pool, and a small separate one for the writer of the event log. SQLite has
+//! one connection for writes, one for commits of messages, and several for reads ([`Sqlite`]).
 
 use std::{
     sync::{
@@ -24,18 +24,19 @@ use crate::{
     transaction::{LogTransaction, Transaction},
 };
 
-/// How long PostgreSQL may work on one statement.
+/// PostgreSQL's `statement_timeout`.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an instance that stands still may hold what others wait for: no transaction of ours waits for anything but the database.
+/// PostgreSQL's `idle_in_transaction_session_timeout`: bounds how long a hung instance holds locks. Our transactions
+/// wait for nothing but the database.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
-/// How long a change of the schema may wait for those who use a table.
+/// PostgreSQL's `lock_timeout` for schema changes.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-/// One holds the turn while another one works.
+/// Connections for schema changes: one holds the advisory lock while another works.
 const SCHEMA_CONNECTIONS: u32 = 3;
 /// Connections of the event log's writer.
 const LOG_CONNECTIONS: u32 = 3;
 
-/// The database that this instance works on. Cheap to clone.
+/// The database of this instance. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Database {
     reader: Connections,
@@ -46,24 +47,24 @@ pub struct Database {
     refusing: Refusing,
 }
 
-/// How long PostgreSQL lets a connection do what it does.
+/// Server-side timeouts of a PostgreSQL connection.
 #[derive(Clone, Copy)]
 enum Limits {
     Usual,
-    /// Of a connection that changes the schema.
+    /// For connections that change the schema.
     Schema,
 }
 
-/// Why the database, which can be reached, refuses what changes something.
+/// Reason why a reachable database refuses writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no room.
+    /// The disk is full.
     Full,
-    /// It can only be read.
+    /// The database is read-only.
     ReadOnly,
 }
 
-/// When changes were last refused, and why, unless something could be written since.
+/// Time and reason of the last refused write; cleared by a successful one.
 #[derive(Clone, Debug, Default)]
 struct Refusing {
     last: Arc<Mutex<Option<(Refusal, Instant)>>>,
@@ -71,7 +72,7 @@ struct Refusing {
 }
 
 impl Refusing {
-    /// Where nobody writes, it is not known any more after so long.
+    /// Time after which a refusal expires without any write.
     const REMEMBERED: Duration = Duration::from_secs(60);
 
     fn note<T>(&self, written: &Result<T, AppError>) {
@@ -96,17 +97,17 @@ impl Refusing {
     }
 }
 
-/// The connections of a pool.
+/// Number of connections of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolFigures {
     pub name: &'static str,
     pub open: u32,
-    /// Of these, how many nobody uses.
+    /// Idle connections among them.
     pub idle: usize,
 }
 
 impl Database {
-    /// Opens `url` (`sqlite://…` or `postgres://…`). A SQLite file and its folder are made where they are missing.
+    /// Opens `url` (`sqlite://…` or `postgres://…`). Creates the SQLite file and its folder if they are missing.
     pub async fn connect(url: &str, max_connections: u32) -> anyhow::Result<Self> {
         if url.starts_with("sqlite:") {
             Self::connect_sqlite(url).await
@@ -115,8 +116,9 @@ impl Database {
         }
     }
 
-    /// Opens a PostgreSQL for changes of its schema, which may take as long as they take. They wait for nobody for long, though: behind a change that
-    /// waits for a table everybody else waits, too. None for SQLite, which has no such limits.
+    /// Opens a PostgreSQL database for schema changes, whose statements have no time limit. Waits for locks are short,
+    /// though, because every other statement queues behind a schema change that waits for a table. Returns `None` for
+    /// SQLite, which has no such limits.
     pub async fn connect_for_schema(url: &str) -> anyhow::Result<Option<Self>> {
         if url.starts_with("sqlite:") {
             return Ok(None);
@@ -135,7 +137,7 @@ impl Database {
     }
 
     async fn connect_postgres(url: &str, max_connections: u32, limits: Limits) -> anyhow::Result<Self> {
-        // The address may hold a password, so the cause of a failure goes without it.
+        // The address may contain a password, so the error doesn't include the cause.
         let probe = url.parse().map_err(|_| anyhow::anyhow!("database.url is not a valid PostgreSQL address"))?;
         let availability = Availability::monitored(probe);
         let for_pool = availability.clone();
@@ -153,18 +155,18 @@ impl Database {
                     Limits::Schema => (Duration::ZERO, Duration::ZERO, LOCK_TIMEOUT),
                 };
                 options.options([
-                    // Nothing is no limit.
+                    // 0 disables the timeout.
                     ("statement_timeout", millis(statement)),
                     ("idle_in_transaction_session_timeout", millis(idle)),
                     ("lock_timeout", millis(lock)),
-                    // A plan that was kept from when a table was empty reads all of it when it is full.
+                    // A cached plan from when a table was empty would scan the whole table once it is full.
                     ("plan_cache_mode", "force_custom_plan".to_owned()),
-                    // Compiling a statement takes longer than any of them may.
+                    // JIT compilation takes longer than any of our statements.
                     ("jit", "off".to_owned()),
                 ])
             });
-        // Connections of its own, which wait for nobody's queries. The writer uses one at a time: the others stand in for one that is
-        // given back and has to prove that it can be used.
+        // Separate connections that don't queue behind queries. The writer uses one at a time; the others replace it
+        // while it is tested after its return.
         let mut for_log = options.clone();
         for_log.max_connections(LOG_CONNECTIONS);
         let connect = async |options| {
@@ -175,44 +177,46 @@ impl Database {
         Ok(Self { reader: pool.clone(), writer: pool, log, availability, sqlite: None, refusing: Refusing::default() })
     }
 
-    /// Something that people wrote was removed: it leaves the files soon, and not only the tables. PostgreSQL's vacuum sees to that by itself.
+    /// Requests that removed content also disappears from the database files soon. PostgreSQL's vacuum does that by
+    /// itself.
     pub fn forget_removed(&self) {
         if let Some(sqlite) = &self.sqlite {
             sqlite.forget_removed();
         }
     }
 
-    /// For statements that only read.
+    /// Connections for read-only statements.
     #[must_use]
     pub const fn reader(&self) -> &Connections {
         &self.reader
     }
 
-    /// For single statements that change something.
+    /// Connections for single statements that write.
     #[must_use]
     pub const fn writer(&self) -> &Connections {
         &self.writer
     }
 
-    /// For changes of the schema, which may take their time.
+    /// Connection for schema changes, without time limits.
     #[must_use]
     pub const fn schema(&self) -> &DatabaseConnection {
         &self.writer.pool
     }
 
-    /// For the writer of the event log alone.
+    /// Connection that is reserved for the writer of the event log.
     #[must_use]
     pub const fn log(&self) -> &DatabaseConnection {
         &self.log
     }
 
-    /// A transaction that changes something. On SQLite it takes the write lock at once, so that it can't fail half-way for want of it.
+    /// Begins a read-write transaction. On SQLite it takes the write lock at once, so that it cannot fail later for
+    /// lack of it.
     pub async fn begin(&self) -> Result<Transaction, DbErr> {
         let begun = self.availability.within(STATEMENT, self.begin_on(&self.writer.pool)).await?;
         Ok(Transaction::new(begun, self.availability.clone()))
     }
 
-    /// A transaction of the event log's writer, which no worker runs.
+    /// Begins a transaction of the event log's writer, which doesn't run on the workers.
     pub async fn begin_log(&self) -> Result<LogTransaction, DbErr> {
         self.begin_on(&self.log).await.map(LogTransaction::new)
     }
@@ -227,13 +231,13 @@ impl Database {
         Ok((connection.begin_with_options(options).await?, turn))
     }
 
-    /// What it is.
+    /// Name of the database system.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         if self.is_sqlite() { "sqlite" } else { "postgresql" }
     }
 
-    /// What there is only on SQLite.
+    /// SQLite's own connections; `None` on PostgreSQL.
     pub(crate) const fn sqlite(&self) -> Option<&Sqlite> {
         self.sqlite.as_ref()
     }
@@ -243,8 +247,9 @@ impl Database {
         self.sqlite.is_some()
     }
 
-    /// Waits for the writer of the event log: until `limit`, and only while the database can be reached. A commit that is given up may
-    /// still succeed; the relay then tells of it. SQLite has no relay, so there its end is waited for.
+    /// Awaits a commit of the event log's writer until `limit` has passed or the database becomes unreachable. An
+    /// abandoned commit may still succeed; the outbox publisher then publishes it. SQLite has no outbox publisher, so
+    /// its commit is always awaited.
     pub async fn commit_within<T>(
         &self,
         limit: Duration,
@@ -256,19 +261,19 @@ impl Database {
         committed
     }
 
-    /// Why changes are refused just now, where the database can be reached all the same.
+    /// Reason why writes are refused at the moment although the database is reachable.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         self.refusing.holds()
     }
 
-    /// How often changes were refused: by it one who looks now and then knows of what was over before they looked.
+    /// Number of refused writes since the start, so that a periodic check also notices refusals between two checks.
     #[must_use]
     pub fn refusals(&self) -> u64 {
         self.refusing.count.load(Ordering::Relaxed)
     }
 
-    /// The connections that are open just now, by what they are for.
+    /// Open connections by purpose.
     #[must_use]
     pub fn pools(&self) -> [PoolFigures; 2] {
         let of = |name, connection: &DatabaseConnection| {
@@ -284,24 +289,25 @@ impl Database {
         [of(if self.is_sqlite() { "reader" } else { "all" }, &self.reader.pool), of("writer", &self.log)]
     }
 
-    /// One round trip, for the health check.
+    /// Executes one round trip, for the health check.
     pub async fn ping(&self) -> Result<(), DbErr> {
         self.availability.within(STATEMENT, self.reader.pool.ping()).await
     }
 
-    /// Whether it is worth asking: for what is done over and over, and would only fill the log meanwhile.
+    /// True unless the circuit breaker is open. Periodic tasks check it so that they don't fill the log during an
+    /// outage.
     #[must_use]
     pub fn is_available(&self) -> bool {
         self.circuit() == Circuit::Closed
     }
 
-    /// What the circuit breaker does with the next statement.
+    /// State of the circuit breaker.
     #[must_use]
     pub fn circuit(&self) -> Circuit {
         self.availability.circuit()
     }
 
-    /// Closes all connections; SQLite writes its log back into the file.
+    /// Closes all connections. SQLite checkpoints its write-ahead log.
     pub async fn close(self) -> Result<(), DbErr> {
         if let Some(sqlite) = self.sqlite {
             sqlite.close().await;

@@ -1,26 +1,27 @@
-//! What the database's errors mean to a caller.
+//! Maps database errors to application errors.
 
 use appcore::{AppError, Code};
 use rusqlite::ErrorCode;
 use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
-/// Whether a unique constraint was violated: the caller turns it into the field or the conflict that it stands for.
+/// True if a unique constraint was violated; the caller maps it to the field or conflict that it stands for.
 #[must_use]
 pub fn unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
 
-/// What a database that takes no changes is answered with, such as a replica that a failover has left in the primary's place.
+/// Error message for users if the database is read-only, such as a replica that a failover has left in the primary's
+/// place.
 const READ_ONLY: &str =
     "The server's database can only be read just now, so nothing can be saved. You can still read. Tell your admin.";
 
-/// The database takes no changes.
+/// Error of a database that is read-only.
 #[must_use]
 pub fn read_only() -> AppError {
     AppError::refused(Code::Unavailable, READ_ONLY)
 }
 
-/// Whether an error is [`read_only`].
+/// True if `error` is [`read_only`].
 #[must_use]
 pub fn is_read_only(error: &AppError) -> bool {
     matches!(error, AppError::Refused { code: Code::Unavailable, message: Some(message), .. } if message == READ_ONLY)
@@ -31,7 +32,8 @@ fn found_read_only(cause: &dyn std::error::Error) -> AppError {
     read_only()
 }
 
-/// Any other error: the database is away or takes no changes (503), its disk is full (507), the value can't be stored (422), or it is a defect of ours (500).
+/// Maps any other error: unreachable or read-only database (503), full disk (507), value that cannot be stored (422),
+/// or defect (500).
 #[must_use]
 pub fn app_error(error: DbErr) -> AppError {
     match &error {
@@ -51,7 +53,7 @@ pub fn app_error(error: DbErr) -> AppError {
     }
 }
 
-/// Whether the connection by which SQLite commits has refused a row that is there already.
+/// [`unique_violation`] for errors of SQLite's committing connection.
 pub(crate) fn sqlite_unique_violation(error: &rusqlite::Error) -> bool {
     use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
     let code = error.sqlite_error().map(|error| error.extended_code);
@@ -77,9 +79,7 @@ fn full(cause: &dyn std::error::Error) -> AppError {
 
 enum Class {
     Away,
-    /// The disk is full.
     Full,
-    /// It takes no changes.
     ReadOnly,
     Unstorable,
     Defect,
@@ -94,14 +94,14 @@ fn classify(error: &sqlx::Error) -> Class {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::Protocol(_) => Class::Away,
         sqlx::Error::Database(cause) => match cause.code().as_deref() {
-            // PostgreSQL; SQLite, for its log (13) and for what it shares with other connections (4874).
+            // PostgreSQL; SQLite: write-ahead log (13) and shared memory (4874).
             Some("53100" | "13" | "4874") => Class::Full,
-            // PostgreSQL: a replica, or one that was told so; SQLite (8) and its extended codes.
+            // PostgreSQL: a replica or a read-only session; SQLite: 8 and its extended codes.
             Some("25006" | "8" | "264" | "520" | "776" | "1032" | "1288" | "1544") => Class::ReadOnly,
-            // What a replica says to a transaction that is to write.
+            // Response of a replica to the start of a read-write transaction.
             Some("0A000") if cause.message().contains("during recovery") => Class::ReadOnly,
-            // https://www.postgresql.org/docs/15/errcodes-appendix.html: connection (08), resources (53), operator (57),
-            // lost a race (40), statement took too long (57014), idle in transaction (25P03).
+            // https://www.postgresql.org/docs/15/errcodes-appendix.html: connection (08), resources (53), operator
+            // (57), serialisation failure or deadlock (40), statement timeout (57014), idle in transaction (25P03).
             Some(code)
                 if ["08", "53", "57", "40", "25P0"].iter().any(|class| code.len() == 5 && code.starts_with(class)) =>
             {

@@ -1,4 +1,4 @@
-//! The database: connections, entities and queries. The only crate that knows SQL.
+//! The database: connections, entities and queries. No other crate contains SQL.
 
 mod availability;
 pub mod connection;

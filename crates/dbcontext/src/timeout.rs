@@ -1,4 +1,4 @@
-//! Pooled connections for single statements, and the tests by which the pool throws away those that have gone silent.
+//! Pooled connections for single statements, and the tests that remove unresponsive connections from the pool.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use crate::{
     sqlite::{Turn, WriteLock},
 };
 
-/// How long a connection may have been idle to be used without a test, which is a round trip.
+/// Idle time after which a connection is tested before use; a test is a round trip.
 const TEST_AFTER: Duration = Duration::from_secs(1);
-/// What a connection may take to prove that it can be used.
+/// Timeout of a connection test.
 const PROOF: Duration = Duration::from_secs(1);
 
-/// Connections for single statements, each of which is given up in time, and may be dropped anywhere.
+/// Connections for single statements. Each statement has a time limit and may be dropped at any point.
 #[derive(Clone, Debug)]
 pub struct Connections {
     pub(crate) pool: DatabaseConnection,
     pub(crate) availability: Availability,
-    /// Where only one may write at a time.
+    /// `None` if concurrent writes are possible.
     pub(crate) write_lock: Option<WriteLock>,
 }
 
@@ -67,8 +67,8 @@ impl ConnectionTrait for Connections {
     }
 }
 
-/// Tests a connection before it is used and after, with a time limit. Nothing else would take a silent one out of the pool: it would hold
-/// its place for as long as TCP believes in it.
+/// Tests a connection before and after use, with a time limit. Otherwise an unresponsive connection would stay in the
+/// pool until TCP gives up.
 pub(crate) fn test_connections(options: PoolOptions<Postgres>, availability: &Availability) -> PoolOptions<Postgres> {
     let availability = availability.clone();
     options

@@ -13,7 +13,8 @@ use crate::{
     sqlite::Turn,
 };
 
-/// A transaction. Where it is dropped, and that may be anywhere, it is rolled back. Each of its statements has a time limit.
+/// Transaction whose statements have a time limit each. It is rolled back if it is dropped, which may happen at any
+/// point.
 #[derive(Debug)]
 pub struct Transaction {
     backend: DbBackend,
@@ -73,7 +74,7 @@ impl ConnectionTrait for Transaction {
     }
 }
 
-/// A transaction of the event log's writer, which no worker runs.
+/// Transaction of the event log's writer, which doesn't run on the workers.
 #[derive(Debug)]
 pub struct LogTransaction {
     open: DatabaseTransaction,

@@ -1,4 +1,5 @@
-//! Compares every entity with the migrated schema: on SQLite always, on PostgreSQL where `NATTER_TEST_POSTGRES` names a server.
+//! Compares every entity with the migrated schema: always on SQLite, and on PostgreSQL if `NATTER_TEST_POSTGRES` names
+//! a server.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

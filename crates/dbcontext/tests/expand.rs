@@ -1,5 +1,5 @@
-//! Expand and contract: an older release runs on the schema of a newer one, so no step takes away, renames or tightens what is there. What nothing
-//! reads any more is taken away a release later, by a step that stands in [`CONTRACTING`].
+//! Expand and contract: an older release runs on the schema of a newer one, so no migration removes, renames or
+//! tightens anything. What is no longer read is removed one release later by a migration listed in [`CONTRACTING`].
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -11,10 +11,10 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 /// Last migration of the baseline.
 const FIRST_RELEASE: &str = "m0008_ops";
-/// Steps that take something away, and the release that stopped reading it.
+/// Migrations that remove something, and the release that stopped reading it.
 const CONTRACTING: &[(&str, &str)] = &[];
 
-/// A column's type, and whether every row needs a value that the one who writes must give.
+/// Type of each column, and whether inserts must give a value for it.
 type Columns = BTreeMap<(String, String), (String, bool)>;
 
 async fn columns(db: &Database) -> Columns {
@@ -27,7 +27,7 @@ async fn columns(db: &Database) -> Columns {
         .collect()
 }
 
-/// What a release that knows only `before` stumbles over.
+/// Changes that break a release that knows only `before`.
 fn taken_away(before: &Columns, after: &Columns) -> Vec<String> {
     let mut wrong = Vec::new();
     for ((table, column), (kind, _)) in before {

@@ -1,5 +1,5 @@
-//! Jobs: who may claim what, and what a lost claim can still do. On SQLite always, on PostgreSQL where `NATTER_TEST_POSTGRES` names a
-//! server.
+//! Jobs: claims, leases and the effects of lost claims. Always on SQLite, and on PostgreSQL if `NATTER_TEST_POSTGRES`
+//! names a server.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
@@ -17,10 +17,10 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 const LONG: Duration = Duration::from_secs(60);
-/// A lease that has run out at once.
+/// Lease that expires immediately.
 const NONE: Duration = Duration::ZERO;
 
-/// What the workers of these tests do.
+/// Kinds that the workers of these tests process.
 const KINDS: &[&str] = &["test", "another"];
 
 struct Fixture {
@@ -29,7 +29,7 @@ struct Fixture {
     _folder: Option<TempDir>,
 }
 
-/// One on each database of this run.
+/// Creates a fixture on each database of this run.
 async fn each() -> Vec<Fixture> {
     let folder = tempfile::tempdir().unwrap();
     let file = format!("sqlite://{}/test.db", folder.path().display());
@@ -60,7 +60,7 @@ impl Fixture {
         subject
     }
 
-    /// Asks for jobs on somebody's behalf, each with a key of its own.
+    /// Enqueues jobs for an owner, each with a concurrency key of its own.
     async fn ask_for(&self, owner: (UserId, WorkspaceId), count: usize) {
         self.ask_for_after(owner, count, Duration::ZERO).await;
     }
@@ -76,7 +76,7 @@ impl Fixture {
         dbcontext::query::execute(self.db.writer(), vec![asked]).await.unwrap();
     }
 
-    /// Whose jobs are claimed next, and ended at once.
+    /// Owners of the next jobs in the order of their claims; each job is finished at once.
     async fn owners(&self, count: usize) -> Vec<UserId> {
         let mut owners = Vec::new();
         for _ in 0..count {
@@ -259,7 +259,7 @@ async fn jobs_that_were_asked_for_at_a_time_take_turns_once_they_are_due() {
         fixture.ask_for_after(later, 1, Duration::from_secs(3_600)).await;
         fixture.ask_for_after(many, 1_200, Duration::from_millis(1)).await;
         fixture.ask_for_after(one, 1, Duration::from_millis(1)).await;
-        // Until the clock of the database has passed them.
+        // Waits until the clock of the database has advanced past the due times.
         let begun = jobs::time(fixture.db.writer()).await.unwrap();
         while jobs::time(fixture.db.writer()).await.unwrap() <= begun + 1 {}
         let next = fixture.owners(1_201).await;

@@ -1,4 +1,5 @@
-//! Queries that create, read, update and delete single rows by their entities. On SQLite always, on PostgreSQL where `NATTER_TEST_POSTGRES` names a server.
+//! Queries that create, read, update and delete single rows by their entities. Always on SQLite, and on PostgreSQL if
+//! `NATTER_TEST_POSTGRES` names a server.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -21,7 +22,7 @@ use uuid::Uuid;
 const NOW: Timestamp = Timestamp(1_000);
 const LATER: Timestamp = Timestamp(2_000);
 
-/// Databases without checks of foreign keys, so that each table can be filled alone.
+/// Databases without foreign key checks, so that each table can be filled alone.
 async fn databases(folder: &std::path::Path) -> Vec<Database> {
     let mut urls = vec![format!("sqlite://{}/test.db", folder.display())];
     if let Ok(server) = std::env::var("NATTER_TEST_POSTGRES") {

@@ -18,7 +18,7 @@ pub struct Model {
     pub last_used_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
     pub workspace_id: Option<WorkspaceId>,
-    /// JSON. The limits of a key are `None` where those of its owner apply.
+    /// JSON. If a limit of the key is `None`, its owner's limit applies.
     pub models: Option<String>,
     /// Comma-separated names.
     pub endpoints: Option<String>,

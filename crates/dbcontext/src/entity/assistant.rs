@@ -18,7 +18,7 @@ pub struct Model {
     pub system_prompt: Option<String>,
     pub created_by: Option<UserId>,
     pub description: Option<String>,
-    /// In hundredths; `None`: the model's own.
+    /// In hundredths; `None`: the model's default.
     pub temperature: Option<i32>,
     pub max_answer_tokens: Option<i32>,
     /// Icon name or emoji.

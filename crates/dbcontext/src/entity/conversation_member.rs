@@ -27,7 +27,7 @@ pub struct Model {
     pub section_id: Option<SectionId>,
     /// Last event before the visible history begins.
     pub from_seq: i64,
-    /// Whether `notify` overrides the member's general settings.
+    /// True if `notify` overrides the member's general settings.
     pub notify_chosen: bool,
     /// Set while a removed member is kept out of the channel.
     pub removed_at: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! Granted credits and what remains of them.
+//! Granted credits and their remaining amounts.
 
 use appcore::{Timestamp, credits::MicroCredits};
 use sea_orm::entity::prelude::*;

@@ -31,7 +31,7 @@ pub struct Model {
     pub turn: Option<i64>,
     /// Position among the jobs of its workspace in that round.
     pub scope_turn: Option<i64>,
-    /// Whether it waits for another job with the same concurrency key.
+    /// True if it waits for another job with the same concurrency key.
     pub is_blocked: bool,
     /// Value of `attempt` when the job was last put back, so that it is retried as often again.
     pub attempts_before: i32,

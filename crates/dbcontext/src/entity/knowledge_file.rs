@@ -1,4 +1,4 @@
-//! Files that assistants and sections retrieve from.
+//! Files from which assistants and sections retrieve.
 
 use appcore::{
     AssistantId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId, credits::MicroCredits,

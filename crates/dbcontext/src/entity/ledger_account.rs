@@ -17,11 +17,11 @@ pub struct Model {
     pub owed: MicroCredits,
     /// Balance below which the owner is warned; `None`: a fraction of the last grant.
     pub low_threshold: Option<MicroCredits>,
-    /// Whether the owner was warned.
+    /// True if the owner was warned.
     pub is_low: bool,
     /// Balance below which the account is examined.
     pub check_threshold: Option<MicroCredits>,
-    /// Whether the account is to be examined.
+    /// True if the account is to be examined.
     pub is_due: bool,
     pub created_at: Timestamp,
 }

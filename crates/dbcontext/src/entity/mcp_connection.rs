@@ -15,7 +15,7 @@ pub struct Model {
     pub is_sealed: bool,
     /// Expiry of the access token.
     pub expires_at: Option<Timestamp>,
-    /// Whether the user must sign in again.
+    /// True if the user must sign in again.
     pub is_expired: bool,
     /// Incremented when the tokens change.
     pub version: i64,
@@ -23,7 +23,7 @@ pub struct Model {
     pub claimed_until: Option<Timestamp>,
     /// Scope requested by the server in addition to the configured one.
     pub extra_scope: Option<String>,
-    /// Whether scope was requested since the last sign-in.
+    /// True if scope was requested since the last sign-in.
     pub lacks_scope: bool,
     pub created_at: Timestamp,
 }

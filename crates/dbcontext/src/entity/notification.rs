@@ -18,7 +18,7 @@ pub struct Model {
     pub actor_id: Option<Uuid>,
     pub detail: Option<String>,
     pub upload_id: Option<UploadId>,
-    /// Only of notifications without a message.
+    /// Set only for notifications without a message.
     pub title: Option<String>,
     pub text: Option<String>,
     /// Event up to which the user must read; in a thread, the number of the reply.

@@ -10,7 +10,7 @@ pub struct Model {
     pub id: PlanId,
     pub name: String,
     pub kind: String,
-    /// Of subscriptions.
+    /// Billing interval of subscriptions.
     pub interval: Option<String>,
     /// JSON.
     pub prices: String,

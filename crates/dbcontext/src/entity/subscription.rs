@@ -31,7 +31,7 @@ pub struct Model {
     pub method_id: Option<PaymentMethodId>,
     /// Charge attempts for the next period.
     pub attempts: i64,
-    /// Whether a charge attempt is in progress.
+    /// True if a charge attempt is in progress.
     pub is_charging: bool,
     /// Last period whose end the payer was reminded of.
     pub reminded_period: i64,

@@ -23,7 +23,7 @@ pub struct Model {
     pub arguments: String,
     pub status: ToolCallStatus,
     pub result: Option<String>,
-    /// Whether the call is idempotent.
+    /// True if the call is idempotent.
     pub is_repeatable: bool,
     pub requested_by: UserId,
     /// Position in the answer, in UTF-16 code units.

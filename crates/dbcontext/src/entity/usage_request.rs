@@ -4,7 +4,7 @@ use appcore::{ApiKeyId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// The gateway journals rows on disk as JSON until they are stored.
+/// One request. The gateway journals rows on disk as JSON until they are stored.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "usage_requests")]
 pub struct Model {
@@ -27,7 +27,7 @@ pub struct Model {
     pub audio_tokens: i64,
     pub cost: MicroCredits,
     pub price_version: String,
-    /// Whether the provider reported no token counts.
+    /// True if the provider reported no token counts.
     pub estimated: bool,
     pub status: i64,
     pub first_token_ms: Option<i64>,

@@ -41,7 +41,7 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Model {
-    /// Whether the address was shown to be its owner's.
+    /// True if the email address is verified.
     #[must_use]
     pub const fn is_verified(&self) -> bool {
         self.email_verified_at.is_some()

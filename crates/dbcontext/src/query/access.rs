@@ -1,4 +1,5 @@
-//! Who may read a conversation, as SQL; and what somebody is to one, for the rules in [`appcore::access`].
+//! Read access to conversations as SQL conditions, and a user's relation to a conversation for the rules in
+//! [`appcore::access`].
 
 use appcore::{
     AppError, ConversationId, UserId, WorkspaceId,
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::constraint::app_error;
 
-/// A condition on the conversation that the statement names `conversation`: whether the person behind the parameter `user` may read it.
+/// Condition that the user bound to the parameter `user` may read the conversation with the alias `conversation`.
 pub(super) fn may_read(conversation: &str, user: &str) -> String {
     let member = format!(
         "EXISTS (SELECT 1 FROM conversation_members am WHERE am.conversation_id = {conversation}.id AND am.user_id = {user} \
@@ -22,7 +23,7 @@ pub(super) fn may_read(conversation: &str, user: &str) -> String {
     format!("({member} OR {})", is_open_to(conversation, user))
 }
 
-/// The condition for those who are no members: whether the conversation is open to the person.
+/// Condition that the conversation is open to a user who is not a member.
 pub(super) fn is_open_to(conversation: &str, user: &str) -> String {
     format!(
         "({} AND EXISTS (SELECT 1 FROM workspace_members aw \
@@ -32,8 +33,8 @@ pub(super) fn is_open_to(conversation: &str, user: &str) -> String {
     )
 }
 
-/// The ids of the conversations that the person behind the parameter `user` may read, as a statement: what [`may_read`] says, found from the person's
-/// side. Deleted ones that the person is in are among them.
+/// Subquery of the ids of the conversations that the user bound to `user` may read: equivalent to [`may_read`], but
+/// starting from the user. Includes deleted conversations of which the user is a member.
 pub(super) fn readable(user: &str) -> String {
     format!(
         "SELECT am.conversation_id FROM conversation_members am WHERE am.user_id = {user} AND NOT am.is_deleted \
@@ -44,8 +45,8 @@ pub(super) fn readable(user: &str) -> String {
     )
 }
 
-/// Whether the member of the workspace in the row `member` sees what is open there: no guest does, and whoever was removed from it only by governing
-/// the workspace.
+/// Condition that the workspace member in the row `member` sees open conversations. Guests never do; a user who was
+/// removed from the conversation does only as a workspace admin.
 fn sees_open(member: &str, conversation: &str, user: &str) -> String {
     let roles = |are_so: fn(WorkspaceRole) -> bool| {
         let roles = WorkspaceRole::ALL.into_iter().filter(|role| are_so(*role));
@@ -59,7 +60,7 @@ fn sees_open(member: &str, conversation: &str, user: &str) -> String {
     )
 }
 
-/// The event after which begins what the person behind the parameter `user` may read of the conversation named `conversation`.
+/// Sequence number of the last event before the history that the user bound to `user` may read in `conversation`.
 pub(super) fn reads_after(conversation: &str, user: &str) -> String {
     format!(
         "COALESCE((SELECT {} FROM conversation_members rm WHERE rm.conversation_id = {conversation}.id AND rm.user_id = {user} \
@@ -68,13 +69,13 @@ pub(super) fn reads_after(conversation: &str, user: &str) -> String {
     )
 }
 
-/// [`reads_after`] for the member whose row the statement names `member`.
+/// [`reads_after`] for the member in the row `member`.
 pub(super) fn member_reads_after(conversation: &str, member: &str) -> String {
     format!("CASE WHEN {} THEN {member}.from_seq ELSE 0 END", hides_history(conversation))
 }
 
-/// The condition that the task named `task` is hidden from the member whose row the statement names `member`: it was created before they joined, or
-/// made from a message that they can't read. Tasks that they created or are assigned to are never hidden from them.
+/// Condition that the task with the alias `task` is hidden from the member in the row `member`: it was created before
+/// they joined, or from a message that they can't read. Tasks that they created or are assigned to are never hidden.
 pub(super) fn hides_task(task: &str, conversation: &str, member: &str) -> String {
     format!(
         "({member}.from_seq > 0 AND {} AND {task}.created_by <> {member}.user_id \
@@ -85,7 +86,8 @@ pub(super) fn hides_task(task: &str, conversation: &str, member: &str) -> String
     )
 }
 
-/// The condition that a person, the parameter `user`, sees the task named `task` of the conversation named `conversation`, which they may read.
+/// Condition that the user bound to `user` sees the task with the alias `task`. The caller checks that the user may
+/// read the conversation.
 pub(super) fn sees_task(task: &str, conversation: &str, user: &str) -> String {
     format!(
         "NOT EXISTS (SELECT 1 FROM conversation_members hm WHERE hm.conversation_id = {conversation}.id AND hm.user_id = {user} \
@@ -94,7 +96,7 @@ pub(super) fn sees_task(task: &str, conversation: &str, user: &str) -> String {
     )
 }
 
-/// The condition that the conversation named `conversation` hides its history from those who join later.
+/// Condition that the conversation hides its history from later members.
 fn hides_history(conversation: &str) -> String {
     format!(
         "{conversation}.history = '{}' AND {conversation}.kind IN ({})",
@@ -103,8 +105,8 @@ fn hides_history(conversation: &str) -> String {
     )
 }
 
-/// The condition that the conversation named `conversation` is of an open kind. Of one kind it is an equation: by a list of one SQLite doesn't see that
-/// what a partial index asks for holds.
+/// Condition that the conversation is of an open kind. For a single kind it is an equation: with a one-element list
+/// SQLite doesn't recognise that the condition of a partial index holds.
 pub(super) fn is_open(conversation: &str) -> String {
     let open = kinds(|kind| kind.capabilities().is_open);
     if open.contains(',') {
@@ -114,13 +116,13 @@ pub(super) fn is_open(conversation: &str) -> String {
     }
 }
 
-/// The kinds that are so, as a list of literals.
+/// List of SQL literals of the kinds that match the predicate.
 pub(super) fn kinds(are_so: impl Fn(ConversationKind) -> bool) -> String {
     let kinds = ConversationKind::ALL.into_iter().filter(|kind| are_so(*kind));
     kinds.map(|kind| format!("'{kind}'")).collect::<Vec<_>>().join(", ")
 }
 
-/// What somebody is to a conversation. None: it is not there.
+/// Relation of a user to a conversation; `None` if the conversation doesn't exist.
 pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<Option<Access>, AppError> {
     #[derive(FromQueryResult)]
     struct AccessRow {
@@ -166,7 +168,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) 
         .transpose()
 }
 
-/// The event after which begins what all members of a conversation may read.
+/// Sequence number of the last event before the history that all members may read.
 pub async fn all_read_after<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
     struct ReadAfter {
@@ -181,7 +183,7 @@ pub async fn all_read_after<C: ConnectionTrait>(db: &C, id: ConversationId) -> R
     Ok(found.map_or(0, |row| row.seq))
 }
 
-/// Who of these people owns or administers the workspace of which of these conversations.
+/// Users among those given who own or administer the conversations' workspaces.
 pub async fn workspace_admins<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, UserId)],
@@ -217,7 +219,7 @@ mod tests {
     use super::*;
     use crate::Database;
 
-    /// Every kind for every caller: the predicate lets in whom the rule lets in.
+    /// Covers every kind and every caller: the predicate admits exactly the users whom the rule admits.
     #[tokio::test]
     async fn the_predicate_and_the_rule_agree() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Conversations as administrators see them: how much is in them, never what.
+//! Conversations as administrators see them: counts, never content.
 
 use appcore::{
     AppError, ConversationId, Timestamp, UserId, WorkspaceId,
@@ -13,15 +13,14 @@ use uuid::Uuid;
 use super::admin_workspaces::{PersonRow, people};
 use super::raw;
 
-/// Which conversations are listed.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// A part of the title, or the whole id.
+    /// Part of the title, or the whole id.
     pub text: String,
     pub kind: Option<ConversationKind>,
     pub workspace: Option<WorkspaceId>,
     pub is_archived: Option<bool>,
-    /// Only those that were made before this one.
+    /// Cursor: lists conversations created before this one.
     pub before: Option<ConversationId>,
 }
 
@@ -70,11 +69,12 @@ impl TryFrom<ConversationRow> for AdminConversation {
     }
 }
 
-/// Channels and groups: people have named them, and somebody owns them. The title of a chat with an assistant is made from what was asked.
+/// Channels and groups: users have named them, and they have an owner. The title of an assistant chat is derived from
+/// its first question and is not shown.
 const CHANNEL_OR_GROUP: &str = "c.kind NOT IN ('single', 'assistant')";
 
-/// At most `most` conversations, the newest first. In the order of their ids, so that a page is read from the primary key; an index by their last activity
-/// would have to be written with every message.
+/// Lists at most `most` conversations, newest first. They are ordered by id so that a page is read from the primary
+/// key; an index on the last activity would have to be updated by every message.
 pub async fn list<C: ConnectionTrait>(db: &C, filter: &Filter, most: u64) -> Result<Vec<AdminConversation>, AppError> {
     let (mut wanted, mut values) = ("NOT c.is_deleted".to_owned(), Vec::<Value>::new());
     let mut and = |condition: &str, value: Value| {
@@ -108,7 +108,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Opti
     Ok(read(db, "NOT c.is_deleted AND c.id = $1", vec![id.into()]).await?.pop())
 }
 
-/// Those that `wanted` finds, the newest first. What is counted is counted for them alone.
+/// Reads the conversations that `wanted` selects, newest first. Counts are computed for these only.
 async fn read<C: ConnectionTrait>(
     db: &C,
     wanted: &str,
@@ -129,7 +129,7 @@ async fn read<C: ConnectionTrait>(
     rows.into_iter().map(AdminConversation::try_from).collect()
 }
 
-/// The members of a conversation by name, all or those that `text` finds.
+/// Members of a conversation by name, optionally filtered by `text`.
 pub async fn members<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,

@@ -1,4 +1,4 @@
-//! Accounts as administrators see them: all of them, whoever has a workspace in common with whom.
+//! Accounts as administrators see them: all of them, regardless of common workspaces.
 
 use appcore::{
     AppError, Timestamp, UserId,
@@ -11,14 +11,13 @@ use uuid::Uuid;
 use super::{page, plans, raw, users};
 use crate::entity::user;
 
-/// Which accounts are listed.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// A part of the name or of the address, or the whole id.
+    /// Part of the name or email address, or the whole id.
     pub text: String,
     pub status: Option<UserStatus>,
     pub role: Option<UserRole>,
-    /// There since before then, and with no device since.
+    /// Created before this time, with no device seen since.
     pub idle_since: Option<Timestamp>,
 }
 
@@ -62,7 +61,7 @@ impl TryFrom<UserRow> for AdminUser {
     }
 }
 
-/// What is counted is counted for the page alone.
+/// Selects the columns of an account. Counts are computed for the page only.
 fn select(now: Timestamp) -> String {
     let (seats, own_first) = (plans::SEATS.replace("$1", "u.id"), plans::OWN_FIRST);
     format!(
@@ -78,7 +77,7 @@ const SELECT: &str = "SELECT u.id, u.display_name, u.email, u.email_verified_at,
           WHERE m.user_id = u.id AND NOT m.is_deleted) AS workspaces, \
        (SELECT MAX(s.last_used_at) FROM user_sessions s WHERE s.user_id = u.id) AS last_active_at";
 
-/// Accounts, the newest first, and how many there are.
+/// Lists accounts, newest first, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     filter: &Filter,
@@ -125,7 +124,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: UserId, now: Timestamp) -> Res
     row.map(AdminUser::try_from).transpose()
 }
 
-/// How much belongs to an account.
+/// Number of things that an account owns.
 #[derive(Debug, FromQueryResult)]
 pub struct Belongings {
     pub sessions: i64,
@@ -150,7 +149,7 @@ pub async fn belongings<C: ConnectionTrait>(db: &C, id: UserId, now: Timestamp) 
     found.ok_or_else(|| AppError::internal(anyhow::anyhow!("a count without a row")))
 }
 
-/// The workspaces that somebody is in, at most a hundred.
+/// Workspaces of a user, at most 100.
 pub async fn workspaces<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Vec<AdminUserWorkspace>, AppError> {
     #[derive(FromQueryResult)]
     struct MembershipRow {
@@ -175,7 +174,8 @@ pub async fn workspaces<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Vec<Ad
         .collect()
 }
 
-/// The administrators who can sign in, held until the transaction ends: two who would take the role from each other take turns.
+/// Locks the administrators who can sign in until the transaction ends, so that two concurrent demotions are
+/// serialised.
 pub async fn lock_admins<C: ConnectionTrait>(db: &C) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Admin {
@@ -190,13 +190,13 @@ pub async fn lock_admins<C: ConnectionTrait>(db: &C) -> Result<Vec<UserId>, AppE
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
-/// How many administrators there are who can sign in.
+/// Number of administrators who can sign in.
 pub async fn count_admins<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     let of = "FROM users WHERE role = 'admin' AND NOT is_deleted AND suspended_at IS NULL";
     page::count(db, of, []).await
 }
 
-/// How many accounts there are.
+/// Number of accounts.
 pub async fn count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     page::count(db, "FROM users WHERE NOT is_deleted", []).await
 }

@@ -1,4 +1,4 @@
-//! Workspaces as administrators see them: how much is in them, never what.
+//! Workspaces as administrators see them: counts, never content.
 
 use appcore::{
     AppError, Timestamp, UserId, WorkspaceId,
@@ -10,12 +10,11 @@ use uuid::Uuid;
 
 use super::{page, raw};
 
-/// Which workspaces are listed.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// A part of the name, or the whole id.
+    /// Part of the name, or the whole id.
     pub text: String,
-    /// All but personal ones, where it is left out.
+    /// `None`: all but personal workspaces.
     pub kind: Option<WorkspaceKind>,
 }
 
@@ -56,7 +55,7 @@ impl TryFrom<WorkspaceRow> for AdminWorkspace {
     }
 }
 
-/// What is counted is counted for the page alone.
+/// Counts are computed for the page only.
 const SELECT: &str = "SELECT w.id, w.name, w.kind, w.created_at, owner.id AS owner_id, owner.display_name AS owner_name, \
        (SELECT COUNT(*) FROM workspace_members m WHERE m.workspace_id = w.id AND NOT m.is_deleted AND m.role <> 'guest') AS members, \
        (SELECT COUNT(*) FROM workspace_members m WHERE m.workspace_id = w.id AND NOT m.is_deleted AND m.role = 'guest') AS guests, \
@@ -69,7 +68,7 @@ const SELECT: &str = "SELECT w.id, w.name, w.kind, w.created_at, owner.id AS own
 const OWNER: &str = "LEFT JOIN workspace_members o ON o.workspace_id = w.id AND o.role = 'owner' AND NOT o.is_deleted \
      LEFT JOIN users owner ON owner.id = o.user_id AND NOT owner.is_deleted";
 
-/// Workspaces, the newest first, and how many there are.
+/// Lists workspaces, newest first, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     filter: &Filter,
@@ -104,7 +103,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Option<
     row.map(AdminWorkspace::try_from).transpose()
 }
 
-/// The members of a workspace by name, all or those that `text` finds.
+/// Members of a workspace by name, optionally filtered by `text`.
 pub async fn members<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -119,7 +118,7 @@ pub async fn members<C: ConnectionTrait>(
     Ok((rows.into_iter().map(view).collect::<Result<_, AppError>>()?, total))
 }
 
-/// Somebody with their role in what they are a member of.
+/// User with their role in a workspace or conversation.
 #[derive(FromQueryResult)]
 pub(super) struct PersonRow {
     pub id: UserId,
@@ -128,7 +127,7 @@ pub(super) struct PersonRow {
     pub role: String,
 }
 
-/// Those that `table` has as members `m` of what `key` names, by name, all or those that `text` finds; and how many.
+/// Members `m` in `table` of the entity identified by `key`, by name and optionally filtered by `text`, with the total.
 pub(super) async fn people<C: ConnectionTrait>(
     db: &C,
     table: &str,

@@ -11,7 +11,7 @@ use crate::{
     entity::ai_provider::{ActiveModel, Column, Entity},
 };
 
-/// All providers, the oldest first: each instance keeps them.
+/// Lists all providers, oldest first. Each instance caches them.
 pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<AiProviderRow>, AppError> {
     Entity::find().order_by_asc(Column::CreatedAt).order_by_asc(Column::Name).all(db).await.map_err(app_error)
 }
@@ -20,12 +20,11 @@ pub async fn find<C: ConnectionTrait>(db: &C, name: &str) -> Result<Option<AiPro
     Entity::find_by_id(name).one(db).await.map_err(app_error)
 }
 
-/// Number of providers.
 pub async fn count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     Entity::find().count(db).await.map_err(app_error)
 }
 
-/// Inserts a provider. Its name must be free.
+/// Inserts a provider; its name must be unused.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: AiProviderRow) -> Result<(), AppError> {
     Entity::insert(row.into_active_model()).exec_without_returning(db).await.map_err(name_taken)?;
     Ok(())

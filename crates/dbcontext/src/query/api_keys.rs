@@ -1,4 +1,4 @@
-//! Keys of programs: seen and ended by their owners, found by their fingerprints.
+//! API keys: listed and revoked by their owners, looked up by their hashes.
 
 use appcore::{ApiKeyId, AppError, Timestamp, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
@@ -21,7 +21,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppErr
     Ok(())
 }
 
-/// What must be known of a key to let a request in.
+/// Attributes of a key that authorise a request.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct KeyStanding {
     pub id: ApiKeyId,
@@ -40,11 +40,11 @@ pub struct KeyStanding {
     pub parallel: Option<i64>,
     pub previous_hash: Option<Vec<u8>>,
     pub previous_until: Option<Timestamp>,
-    /// Which budgets it counts against: 1 of its own, 2 of its owner's, 4 of its workspace's.
+    /// Budgets that the key counts against, as a bit set: 1 key, 2 owner, 4 workspace.
     pub budgets: i64,
 }
 
-/// The keys of these fingerprints that may be used, of accounts that are still there.
+/// Usable keys with these hashes whose owners' accounts are active.
 pub async fn standings<C: ConnectionTrait>(
     db: &C,
     hashes: &[Vec<u8>],
@@ -56,7 +56,6 @@ pub async fn standings<C: ConnectionTrait>(
     read(db, usable(now).filter(named)).await
 }
 
-/// One key that may be used.
 pub async fn standing<C: ConnectionTrait>(
     db: &C,
     id: ApiKeyId,
@@ -100,7 +99,7 @@ pub async fn revoked_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Resu
         .map_err(app_error)
 }
 
-/// Notes that keys were used.
+/// Records the last use of keys.
 pub async fn touch<C: ConnectionTrait>(db: &C, ids: &[ApiKeyId], now: Timestamp) -> Result<(), AppError> {
     Entity::update_many()
         .col_expr(Column::LastUsedAt, Expr::value(now))
@@ -111,7 +110,7 @@ pub async fn touch<C: ConnectionTrait>(db: &C, ids: &[ApiKeyId], now: Timestamp)
     Ok(())
 }
 
-/// Somebody's own keys, the newest first; those that have run out, too.
+/// Lists a user's keys, newest first, including expired ones.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -120,23 +119,22 @@ pub async fn list<C: ConnectionTrait>(
     super::page::select(db, kept(user_id).order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page).await
 }
 
-/// How many keys somebody has.
+/// Number of keys of a user.
 pub async fn count<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, AppError> {
     kept(user_id).count(db).await.map_err(app_error)
 }
 
-/// One of somebody's own keys, which may have run out.
+/// Finds a key of a user, even if it has expired.
 pub async fn find<C: ConnectionTrait>(db: &C, user_id: UserId, id: ApiKeyId) -> Result<Option<Model>, AppError> {
     kept(user_id).filter(Column::Id.eq(id)).one(db).await.map_err(app_error)
 }
 
-/// Writes a changed key back.
 pub async fn update<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
     Entity::update(row.into_active_model().reset_all()).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Ends one of somebody's own keys. False: there is no such one.
+/// Revokes a key of a user; returns `false` if there is none.
 pub async fn revoke<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -154,12 +152,12 @@ pub async fn revoke<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
-/// The keys of somebody that were not revoked.
+/// Ids of a user's keys that are not revoked.
 pub async fn ids<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<ApiKeyId>, AppError> {
     kept(user_id).select_only().column(Column::Id).into_tuple().all(db).await.map_err(app_error)
 }
 
-/// Ends all of somebody's keys, and says which these were.
+/// Revokes all keys of a user and returns their ids.
 pub async fn revoke_all<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -189,7 +187,7 @@ fn usable(now: Timestamp) -> Select<Entity> {
         .filter(Condition::any().add(Column::WorkspaceId.is_null()).add(Expr::cust(IS_MEMBER)))
 }
 
-/// The key of a workspace ends with its owner's membership there.
+/// Condition that the owner is still a member of the key's workspace; otherwise the key is invalid.
 const IS_MEMBER: &str = "EXISTS (SELECT 1 FROM workspace_members m JOIN workspaces w ON w.id = m.workspace_id AND NOT w.is_deleted \
     WHERE m.workspace_id = api_keys.workspace_id AND m.user_id = api_keys.user_id AND NOT m.is_deleted)";
 

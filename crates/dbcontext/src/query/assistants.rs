@@ -1,4 +1,4 @@
-//! Assistants: those of a workspace are seen by its members, the default one by everybody.
+//! Assistants. Members see those of their workspace, everyone sees the default one.
 
 use appcore::{AppError, AssistantId, ConversationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view};
 use sea_orm::{
@@ -17,13 +17,13 @@ use crate::{
     entity::assistant::{self, Model},
 };
 
-/// The assistant that everybody has, made with the table.
+/// Id of the default assistant, which the migration inserts.
 pub const DEFAULT_ID: AssistantId = AssistantId(uuid!("01900000-0000-7000-8000-00000000a551"));
 
 impl TryFrom<Model> for view::Assistant {
     type Error = AppError;
 
-    /// As its maker sees it.
+    /// View for the assistant's creator.
     fn try_from(row: Model) -> Result<Self, AppError> {
         Ok(Self {
             id: row.id,
@@ -56,18 +56,18 @@ impl TryFrom<Model> for view::Assistant {
     }
 }
 
-/// What an assistant looks like.
+/// Avatar of an assistant.
 #[must_use]
 pub fn picture(glyph: Option<String>, hue: Option<i32>) -> Option<view::Picture> {
     glyph.map(|glyph| view::Picture { glyph, hue: hue.and_then(|hue| u16::try_from(hue).ok()) })
 }
 
-/// Stores a new assistant. Its name must be free in its workspace.
+/// Inserts an assistant; its name must be unused in its workspace.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: Model) -> Result<Model, AppError> {
     row.into_active_model().insert(db).await.map_err(name_taken)
 }
 
-/// Stores what has become of an assistant. Its name must be free in its workspace.
+/// Updates an assistant; its name must be unused in its workspace.
 pub async fn update<C: ConnectionTrait>(db: &C, row: Model) -> Result<Model, AppError> {
     row.into_active_model().reset_all().update(db).await.map_err(name_taken)
 }
@@ -80,12 +80,12 @@ fn name_taken(error: DbErr) -> AppError {
     }
 }
 
-/// Takes an assistant out of every answer, and out of the conversations that it was in.
+/// Soft-deletes an assistant and removes it from its conversations.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: AssistantId, now: Timestamp) -> Result<(), AppError> {
     end(db, "id = $1", vec![id.into(), now.into()]).await
 }
 
-/// Deletes a person's own assistants; those that others use stay, without their maker.
+/// Deletes a user's private assistants; shared ones stay without their creator.
 pub async fn forget_maker<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<(), AppError> {
     end(db, "created_by = $1 AND visibility = 'private'", vec![user.into(), now.into()]).await?;
     assistant::Entity::update_many()
@@ -104,18 +104,18 @@ async fn end<C: ConnectionTrait>(db: &C, which: &str, values: Vec<Value>) -> Res
     raw::run(db, &sql, values).await
 }
 
-/// An assistant `a` that the person behind the parameter `user` may talk to, unless they are a guest.
+/// Condition that the user bound to `user`, unless a guest, may talk to the assistant `a`.
 fn usable_by(user: &str) -> String {
     format!("(a.visibility = '{}' OR a.created_by = {user})", view::Visibility::Workspace)
 }
 
-/// Whether an assistant is in a conversation of `$2`: the way in which guests see any.
+/// Condition that an assistant is in a conversation of `$2`: the only way for guests to see one.
 const IN_A_CONVERSATION: &str = "EXISTS (SELECT 1 FROM conversation_assistants p \
     JOIN conversations c ON c.id = p.conversation_id AND NOT c.is_deleted \
     JOIN conversation_members o ON o.conversation_id = p.conversation_id AND o.user_id = $2 AND NOT o.is_deleted \
     WHERE p.assistant_id = a.id)";
 
-/// An assistant that `reader` may see.
+/// Finds an assistant that `reader` may see.
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: AssistantId) -> Result<Option<Model>, AppError> {
     let usable = usable_by("$2");
     let sql = format!(
@@ -127,7 +127,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: AssistantId) -
     one(db, &sql, vec![id.into(), reader.into()]).await
 }
 
-/// An assistant that `user` can make a member of this workspace's conversations.
+/// Finds an assistant that `user` may add to conversations of this workspace.
 pub async fn usable_in<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -141,12 +141,13 @@ pub async fn usable_in<C: ConnectionTrait>(
     one(db, &sql, vec![id.into(), workspace.into(), user.into()]).await
 }
 
-/// An assistant by its id, for those who were checked already.
+/// Finds an assistant by its id, without an access check.
 pub async fn get<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<Option<Model>, AppError> {
     one(db, "SELECT a.* FROM assistants a WHERE a.id = $1 AND NOT a.is_deleted", vec![id.into()]).await
 }
 
-/// The default assistant and those of a workspace that `user` may talk to, and how many they are; for a guest those that they meet there.
+/// Lists the default assistant and those of a workspace that `user` may talk to, with the total; for a guest, those in
+/// the guest's conversations.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -168,14 +169,14 @@ pub async fn list<C: ConnectionTrait>(
     Ok((items, super::page::count(db, &seen, values()).await?))
 }
 
-/// The names that an assistant's instructions may leave open.
+/// Values of the placeholders in an assistant's instructions.
 #[derive(Clone, Debug, Default, FromQueryResult)]
 pub struct Names {
     pub workspace: Option<String>,
     pub user: Option<String>,
 }
 
-/// The name of a conversation's workspace, and that of who asks there.
+/// Names of a conversation's workspace and of the user who asks.
 pub async fn names<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
@@ -188,18 +189,18 @@ pub async fn names<C: ConnectionTrait>(
     Ok(found.one(db).await.map_err(app_error)?.unwrap_or_default())
 }
 
-/// A mention that may mean an assistant: by its name as it is compared, or by its id.
+/// Possible mention of an assistant, by folded name or by id.
 #[derive(Clone, Debug)]
 pub struct Mention {
     pub conversation_id: ConversationId,
-    /// Who mentions it.
+    /// User who wrote the mention.
     pub user_id: UserId,
     pub name: Option<String>,
     pub assistant_id: Option<AssistantId>,
 }
 
-/// The assistants that these mentions mean, though they may be in none of the conversations, and who means them: those of the conversation's
-/// workspace that the person may talk to. Guests may talk to those in their conversations only.
+/// Resolves mentions to assistants of the conversation's workspace that the user may talk to, even if they are not in
+/// the conversation. Guests may only talk to assistants in their conversations.
 pub async fn mentioned<C: ConnectionTrait>(
     db: &C,
     mentions: Vec<Mention>,
@@ -224,7 +225,7 @@ pub async fn mentioned<C: ConnectionTrait>(
              FROM mentioned w JOIN assistants a ON {matches} AND NOT a.is_deleted AND a.answers_mentions"
         )
     };
-    // Each finds its way by an index.
+    // Two queries, so that each can use its index.
     let by_id = meant(&format!(
         "a.id = w.assistant_id AND (a.workspace_id IS NULL OR a.workspace_id = w.workspace_id AND {usable})"
     ));

@@ -1,4 +1,4 @@
-//! The audit log.
+//! Audit log.
 
 use appcore::{AppError, AuditEntryId, Timestamp, UserId, page::PageRequest, view::AuditEntry};
 use sea_orm::{
@@ -12,7 +12,6 @@ use crate::{
     entity::{audit_entry, user},
 };
 
-/// A new line.
 pub struct NewEntry {
     pub action: &'static str,
     pub actor: Option<UserId>,
@@ -21,7 +20,6 @@ pub struct NewEntry {
     pub at: Timestamp,
 }
 
-/// Writes a line.
 pub async fn insert<C: ConnectionTrait>(db: &C, new: NewEntry) -> Result<(), AppError> {
     let row = audit_entry::ActiveModel {
         id: Set(AuditEntryId::new()),
@@ -31,7 +29,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewEntry) -> Result<(), App
         address: Set(new.address),
         created_at: Set(new.at),
     };
-    // Nobody reads it back, so it need not be sent back.
+    // The row isn't read back, so `RETURNING` is not needed.
     audit_entry::Entity::insert(row).exec_without_returning(db).await.map_err(app_error)?;
     Ok(())
 }
@@ -47,21 +45,20 @@ struct EntryRow {
     created_at: Timestamp,
 }
 
-/// Which lines are meant.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub action: Option<String>,
-    /// What the action is about, such as `auth`.
+    /// Prefix of the action, such as `auth`.
     pub subject: Option<String>,
     pub actor: Option<UserId>,
-    /// A part of the target or of the address, or of the name of whoever did it.
+    /// Part of the target, of the address, or of the actor's name.
     pub text: Option<String>,
     pub from: Option<Timestamp>,
-    /// Not included.
+    /// Exclusive.
     pub to: Option<Timestamp>,
 }
 
-/// The lines, the newest first.
+/// Lists entries, newest first, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     filter: &Filter,
@@ -71,7 +68,7 @@ pub async fn list<C: ConnectionTrait>(
     Ok((rows.into_iter().map(AuditEntry::from).collect(), total))
 }
 
-/// At most `most` lines before this one, the newest first.
+/// Lists at most `most` entries before this one, newest first.
 pub async fn before<C: ConnectionTrait>(
     db: &C,
     filter: &Filter,
@@ -131,7 +128,7 @@ fn escaped(text: &str) -> String {
     super::containing(text).trim_matches('%').to_owned()
 }
 
-/// Forgets at most `most` of what is older; how many it were.
+/// Deletes at most `most` entries older than `before`; returns the number of deleted rows.
 pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<u64, AppError> {
     let oldest = Query::select()
         .column(audit_entry::Column::Id)

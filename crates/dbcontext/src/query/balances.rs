@@ -1,4 +1,4 @@
-//! Accounts whose balance is watched, and those that buy credits by themselves.
+//! Accounts with balance alerts and automatic top-ups.
 
 use appcore::{AppError, Timestamp, UserId, WorkspaceId, credits::MicroCredits, view::WorkspaceRole};
 use sea_orm::{
@@ -17,17 +17,17 @@ use crate::{
     },
 };
 
-/// Accounts that somebody has to look at, behind `after`.
+/// Accounts that are due for an examination, with ids after `after`.
 pub async fn due<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Result<Vec<Uuid>, AppError> {
     use ledger_account::Column;
     let query = ledger_account::Entity::find().select_only().column(Column::Id);
-    // As it stands in the index.
+    // A literal, as in the condition of the partial index.
     let is_due = Column::IsDue.into_expr().eq(super::literal(true));
     let query = query.filter(is_due).filter(Column::Id.into_expr().gt(after)).order_by_asc(Column::Id);
     query.limit(most).into_tuple().all(db).await.map_err(app_error)
 }
 
-/// Has somebody look at an account.
+/// Marks an account as due for an examination.
 pub async fn mark_due<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<(), AppError> {
     let due = ledger_account::ActiveModel { is_due: Set(true), ..Default::default() };
     change(db, id, due).await
@@ -39,7 +39,7 @@ async fn change<C: ConnectionTrait>(db: &C, id: Uuid, changed: ledger_account::A
     Ok(())
 }
 
-/// Writes back how a locked account is watched.
+/// Updates the alert columns of a locked account.
 pub async fn store_watch<C: ConnectionTrait>(txn: &C, row: &ledger_account::Model) -> Result<(), AppError> {
     let watched = ledger_account::ActiveModel {
         low_threshold: Set(row.low_threshold),
@@ -51,7 +51,7 @@ pub async fn store_watch<C: ConnectionTrait>(txn: &C, row: &ledger_account::Mode
     change(txn, row.id, watched).await
 }
 
-/// What an account was given or has bought last.
+/// Amount of the last grant or purchase of an account.
 pub async fn last_gain<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<MicroCredits, AppError> {
     use ledger_entry::Column;
     let query = ledger_entry::Entity::find()
@@ -61,7 +61,7 @@ pub async fn last_gain<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<M
     Ok(query.one(db).await.map_err(app_error)?.map_or(MicroCredits::ZERO, |row| row.amount))
 }
 
-/// Those of a workspace who may pay for it.
+/// Members of a workspace who may pay for it.
 pub async fn payers<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Payer {
@@ -77,7 +77,7 @@ pub async fn payers<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Vec<U
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
-/// How an account buys credits by itself.
+/// Automatic top-up settings of an account.
 pub async fn top_up<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
     Entity::find_by_id(account_id).one(db).await.map_err(app_error)
 }
@@ -113,7 +113,7 @@ pub async fn remove_top_up<C: ConnectionTrait>(txn: &C, account_id: Uuid) -> Res
     Ok(())
 }
 
-/// Takes accounts whose purchase by itself is to be asked about; nobody else does so until `next`.
+/// Claims top-ups with a payment in progress that are due for a poll; other workers skip them until `next`.
 pub async fn claim_top_ups<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -123,7 +123,7 @@ pub async fn claim_top_ups<C: ConnectionTrait>(
     super::payments::claim(db, "credit_top_ups", "check_at", now, next, most).await
 }
 
-/// What somebody, or a workspace, has bought by itself since then in a currency, and may be about to.
+/// Amount of automatic purchases in the currency since then, including pending ones.
 pub async fn topped_up<C: ConnectionTrait>(db: &C, row: &Model, since: Timestamp) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
     struct Sum {

@@ -1,4 +1,4 @@
-//! Networks that are kept out.
+//! Bans of networks.
 
 use appcore::{AppError, BanId, Timestamp, UserId, page::PageRequest};
 use sea_orm::{
@@ -9,7 +9,6 @@ use sea_orm::{
 
 use crate::{constraint::app_error, entity::ban};
 
-/// A new ban.
 pub struct NewBan {
     pub network: String,
     pub reason: String,
@@ -19,16 +18,15 @@ pub struct NewBan {
     pub expires_at: Timestamp,
 }
 
-/// Which are listed.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// A part of the network or of the reason.
+    /// Part of the network or of the reason.
     pub text: String,
-    /// Made by the firewall, or by an administrator.
+    /// True for bans by the firewall, false for those by administrators.
     pub is_automatic: Option<bool>,
 }
 
-/// Until when a network is banned, by the firewall or by an administrator.
+/// Expiry of a network's bans by the firewall and by administrators.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct ActiveBan {
     pub network: String,
@@ -50,12 +48,12 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewBan) -> Result<ban::Mode
     row.insert(db).await.map_err(app_error)
 }
 
-/// How many hold now.
+/// Number of bans in force.
 pub async fn count<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<u64, AppError> {
     holding(now).count(db).await.map_err(app_error)
 }
 
-/// Those that hold now, the newest first.
+/// Lists the bans in force, newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -75,7 +73,7 @@ pub async fn list<C: ConnectionTrait>(
     super::page::select(db, query, page).await
 }
 
-/// At most `most` networks that are kept out now, those for the longest time first.
+/// At most `most` networks that are banned now, latest expiry first.
 pub async fn standing<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<ActiveBan>, AppError> {
     let query = holding(now).select_only().column(ban::Column::Network).column(ban::Column::IsAutomatic);
     let latest = ban::Column::ExpiresAt.max();
@@ -91,7 +89,7 @@ pub async fn standing<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> 
         .map_err(app_error)
 }
 
-/// Until when this network is banned by the firewall, or by an administrator, if it is.
+/// Expiry of the network's bans, if any are in force.
 pub async fn standing_of<C: ConnectionTrait>(
     db: &C,
     network: &str,
@@ -110,7 +108,7 @@ pub async fn standing_of<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// How often the firewall has banned this network, as far as that ended after `since` and nobody took it back.
+/// Number of automatic bans of this network that ended after `since` and were not lifted.
 pub async fn count_automatic<C: ConnectionTrait>(db: &C, network: &str, since: Timestamp) -> Result<u64, AppError> {
     ban::Entity::find()
         .filter(ban::Column::Network.eq(network))
@@ -122,7 +120,7 @@ pub async fn count_automatic<C: ConnectionTrait>(db: &C, network: &str, since: T
         .map_err(app_error)
 }
 
-/// Ends a ban in force and returns it. `None`: there is no such ban.
+/// Ends a ban in force and returns it; `None` if there is none.
 pub async fn lift<C: ConnectionTrait>(db: &C, id: BanId, now: Timestamp) -> Result<Option<ban::Model>, AppError> {
     let row = ban::ActiveModel { lifted_at: Set(Some(now)), ..Default::default() };
     let lifted = ban::Entity::update_many()
@@ -136,7 +134,7 @@ pub async fn lift<C: ConnectionTrait>(db: &C, id: BanId, now: Timestamp) -> Resu
     Ok(lifted.into_iter().next())
 }
 
-/// Ends every ban of this network; how many it were.
+/// Ends all bans of this network; returns their number.
 pub async fn lift_all<C: ConnectionTrait>(db: &C, network: &str, now: Timestamp) -> Result<u64, AppError> {
     let row = ban::ActiveModel { lifted_at: Set(Some(now)), ..Default::default() };
     let done = ban::Entity::update_many()
@@ -150,7 +148,7 @@ pub async fn lift_all<C: ConnectionTrait>(db: &C, network: &str, now: Timestamp)
     Ok(done.rows_affected)
 }
 
-/// Removes what ended before.
+/// Deletes bans that ended before then.
 pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<(), AppError> {
     ban::Entity::delete_many().filter(ban::Column::ExpiresAt.lt(before)).exec(db).await.map_err(app_error)?;
     Ok(())

@@ -1,4 +1,5 @@
-//! The statements by which the writer commits a batch of changes: one of each per batch, however many messages it holds.
+//! Statements with which the writer commits a batch of changes: one of each kind per batch, regardless of the number of
+//! messages.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -20,7 +21,7 @@ use crate::{
     sqlite::Stored,
 };
 
-/// What a batch has to know of a conversation.
+/// State of a conversation that a batch depends on.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct ConversationState {
     pub id: ConversationId,
@@ -32,21 +33,21 @@ pub struct ConversationState {
     pub mention_all: String,
     pub history: String,
     pub slow_mode_seconds: i64,
-    /// As JSON.
+    /// JSON.
     pub word_filter: Option<String>,
     pub archived_at: Option<Timestamp>,
     pub is_default: bool,
-    /// The model that was chosen for a chat with an assistant.
+    /// Model chosen for an assistant chat.
     pub model: Option<String>,
     pub last_seq: i64,
-    /// The number of its newest message.
+    /// Number of the newest message.
     pub last_no: i64,
 }
 
 const STATE: &str = "c.id, c.workspace_id, c.kind, c.title, c.topic, c.posting, c.mention_all, c.history, c.slow_mode_seconds, c.word_filter, c.archived_at, \
     c.is_default, c.model,     c.last_seq, c.last_no";
 
-/// A person whose right to act in a conversation was looked up.
+/// User whose permissions in a conversation were looked up.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct MemberState {
     pub conversation_id: ConversationId,
@@ -65,31 +66,31 @@ pub struct NewMessage {
     pub sender_id: Option<Uuid>,
     pub client_id: Option<String>,
     pub content: String,
-    /// As JSON.
+    /// JSON.
     pub mentions: Option<String>,
-    /// As JSON.
+    /// JSON.
     pub attachments: Option<String>,
     pub status: &'static str,
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
-    /// Where it is a reply in a thread.
+    /// Set for a reply in a thread.
     pub thread: Option<ThreadPlace>,
-    /// The message that it passes on, as JSON.
+    /// Forwarded message as JSON.
     pub forwarded: Option<String>,
-    /// What people choose from, as JSON.
+    /// Poll as JSON.
     pub poll: Option<String>,
     pub created_at: Timestamp,
 }
 
 impl NewMessage {
-    /// Whether it belongs to what is shown of a conversation beside its threads.
+    /// True if the message is shown in the conversation itself and not only in a thread.
     #[must_use]
     pub fn is_in_main_line(&self) -> bool {
         self.thread.is_none_or(|thread| thread.also_to_conversation)
     }
 }
 
-/// A reply's place in its thread.
+/// Position of a reply in its thread.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadPlace {
     pub root_id: MessageId,
@@ -105,18 +106,19 @@ pub struct NewEvent {
     pub payload: String,
     pub created_at: Timestamp,
     pub outbox_id: Option<Uuid>,
-    /// The message whose text is in the payload, unless the event is the one that created it.
+    /// Message whose text the payload contains, unless the event created it.
     pub message_id: Option<MessageId>,
 }
 
-/// Locks conversations in the order of their ids, so that the writers of two instances can't deadlock. Deleted ones are left out.
+/// Locks conversations in the order of their ids, so that the writers of two instances can't deadlock. Deleted
+/// conversations are left out.
 pub async fn lock(
     txn: &DatabaseTransaction,
     ids: impl IntoIterator<Item = ConversationId>,
 ) -> Result<Vec<ConversationState>, AppError> {
     let backend = txn.get_database_backend();
     let asked = Rows::ids(backend, ids.into_iter().map(|id| id.0));
-    // SQLite's transaction holds the only write lock there is.
+    // SQLite's transaction holds the only write lock.
     let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE OF c" } else { "" };
     let sql = format!(
         "SELECT {STATE} FROM conversations c \
@@ -126,7 +128,7 @@ pub async fn lock(
     ConversationState::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
-/// A conversation and a person as they are, without a lock. `role` is `None` for somebody who is no member.
+/// Unlocked snapshot of a conversation and a user. `role` is `None` if the user is not a member.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Seen {
     #[sea_orm(nested)]
@@ -136,7 +138,7 @@ pub struct Seen {
     pub display_name: Option<String>,
 }
 
-/// What a batch of messages has to know of its conversations and senders, in one statement. Deleted conversations are left out.
+/// Reads the state of a batch's conversations and senders in one statement. Deleted conversations are left out.
 pub async fn seen<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId)]) -> Result<Vec<Seen>, AppError> {
     let asked = people(db.get_database_backend(), asked);
     let sql = format!(
@@ -149,27 +151,28 @@ pub async fn seen<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId)]
     Seen::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// What became of pieces that were executed on a condition.
+/// Result of a conditional execution of pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
     Executed,
-    /// Somebody else wrote to these conversations first; nothing was changed.
+    /// Write conflict: these conversations were changed since they were read. Nothing was written.
     Moved(Vec<ConversationId>),
-    /// Something that must be unique is there already; nothing was changed.
+    /// A unique constraint was violated. Nothing was written.
     Repeated,
 }
 
-/// A conversation as a batch has seen it.
+/// Version of a conversation that a batch was computed from.
 #[derive(Clone, Debug)]
 pub struct SeenAt {
     pub id: ConversationId,
     pub last_seq: i64,
-    /// Where memberships take no number: who is relied on to be in it, and what they are there.
+    /// Members and roles that the batch relies on, in conversations whose membership changes don't increment the
+    /// sequence number.
     pub members: Vec<(UserId, &'static str)>,
 }
 
-/// Executes `pieces` in a transaction of their own, if nothing was written to these conversations since they were seen at these numbers, and
-/// the members that are relied on are there. On SQLite nobody else writes.
+/// Executes `pieces` in a transaction if the conversations still have these sequence numbers and the required members
+/// are still present (optimistic concurrency). On SQLite there are no concurrent writers.
 pub async fn execute_unless_moved(db: &Database, seen: &[SeenAt], pieces: Vec<Piece>) -> Result<Claim, AppError> {
     if pieces.is_empty() {
         return Ok(Claim::Executed);
@@ -181,7 +184,7 @@ pub async fn execute_unless_moved(db: &Database, seen: &[SeenAt], pieces: Vec<Pi
         });
     }
     let (sql, arguments) = execute_where_seen(seen, pieces)?;
-    // By sqlx itself: arrays of sea-orm hold no NULL.
+    // Uses sqlx directly because sea-orm's arrays cannot contain NULL.
     let cause = |error: sqlx::Error| RuntimeErr::SqlxError(error.into());
     let acquired = db.log().get_postgres_connection_pool().acquire().await;
     let mut connection = acquired.map_err(|error| app_error(DbErr::Conn(cause(error))))?;
@@ -197,8 +200,8 @@ pub async fn execute_unless_moved(db: &Database, seen: &[SeenAt], pieces: Vec<Pi
     }
 }
 
-/// One statement, and so one transaction, of PostgreSQL; it answers which conversations are still as they were seen, and does nothing unless that is
-/// everything.
+/// Builds a single statement, and thus a single transaction, for PostgreSQL. It returns the conversations that are
+/// unchanged, and writes nothing unless all of them are.
 fn execute_where_seen(seen: &[SeenAt], pieces: Vec<Piece>) -> Result<(AssertSqlSafe<String>, PgArguments), AppError> {
     let mut rows = Vec::with_capacity(seen.len());
     for seen in seen {
@@ -208,8 +211,8 @@ fn execute_where_seen(seen: &[SeenAt], pieces: Vec<Piece>) -> Result<(AssertSqlS
     }
     let rows =
         Rows::new(DatabaseBackend::Postgres, [Column::Uuid("id"), Column::Int("seen"), Column::Text("members")], rows);
-    // A row that somebody else changed meanwhile is looked at again once its lock is had, so that a number that moved does not match.
-    // In the order of the ids, as `lock` does.
+    // After waiting for the lock of a row, PostgreSQL re-evaluates the conditions on its new version, so a changed
+    // sequence number doesn't match. Locks are taken in the order of the ids, as in `lock`.
     let claim = format!(
         "SELECT c.id FROM {} JOIN conversations c ON c.id = w.id AND c.last_seq = w.seen AND NOT c.is_deleted \
          WHERE w.members IS NULL OR NOT EXISTS (SELECT 1 FROM json_to_recordset(w.members::json) AS s(user_id uuid, role text) \
@@ -221,7 +224,7 @@ fn execute_where_seen(seen: &[SeenAt], pieces: Vec<Piece>) -> Result<(AssertSqlS
     pieces::execute_if(Piece::new(claim, &rows)?, seen.len(), pieces)
 }
 
-/// Who of these people is a member of which of these conversations.
+/// Memberships of these users in these conversations.
 pub async fn standings<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, UserId)],
@@ -241,7 +244,7 @@ fn people(backend: DatabaseBackend, people: &[(ConversationId, UserId)]) -> Rows
     Rows::new(backend, [Column::Uuid("conversation_id"), Column::Uuid("user_id")], people)
 }
 
-/// Messages that were sent before with the same `client_id`.
+/// Messages that were already sent with the same `client_id`.
 pub async fn repeated<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, UserId, &str)],
@@ -260,7 +263,7 @@ pub async fn repeated<C: ConnectionTrait>(
     NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Which of these messages are in which of these conversations and seen by these people: what their replies may point to.
+/// Messages that exist in these conversations and are visible to these users, as targets of replies.
 pub async fn existing<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, MessageId, UserId)],
@@ -286,7 +289,7 @@ pub async fn existing<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.conversation_id, row.id, row.user_id)).collect())
 }
 
-/// Stores messages: plain ones of the main line by a statement that has no columns for threads, forwards and polls, the others by one that has.
+/// Inserts messages. Plain messages use a statement without the columns for threads, forwards and polls.
 pub fn insert_messages(messages: Vec<NewMessage>) -> Vec<Piece> {
     static PLAIN: Change<14> = Change::insert("messages", PLAIN_COLUMNS);
     static PLACED: Change<19> = Change::insert("messages", {
@@ -359,7 +362,7 @@ fn plain_fields(message: NewMessage) -> [Field; 14] {
     ]
 }
 
-/// Appends to the log.
+/// Appends events to the log.
 pub fn insert(events: Vec<NewEvent>) -> Piece {
     static INSERT: Change<7> = Change::insert(
         "conversation_events",
@@ -387,17 +390,17 @@ pub fn insert(events: Vec<NewEvent>) -> Piece {
     INSERT.piece(rows)
 }
 
-/// How far a conversation's numbers have come.
+/// Last numbers of a conversation.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
     pub id: ConversationId,
     pub last_seq: i64,
     pub last_no: i64,
-    /// Whether something was said in it.
+    /// True if messages were added.
     pub has_talked: bool,
 }
 
-/// Writes back how far each conversation's numbers have come.
+/// Updates the last numbers of conversations.
 pub fn advance(backend: DatabaseBackend, heads: &[Head], now: Timestamp) -> Piece {
     const COLUMNS: [Column; 5] =
         [Column::Int("last_seq"), Column::Int("last_no"), Column::Int("at"), Column::Int("talked"), Column::Uuid("id")];
@@ -421,16 +424,16 @@ pub fn advance(backend: DatabaseBackend, heads: &[Head], now: Timestamp) -> Piec
     update.piece(rows)
 }
 
-/// The last message that somebody has written in a conversation.
+/// Last message of a sender in a conversation.
 #[derive(Clone, Copy, Debug)]
 pub struct Written {
     pub seq: i64,
     pub no: i64,
 }
 
-/// Whoever has written something has received and read what is before it. In the order in which readers' positions are written.
+/// Advances the senders' read positions to their own messages, in the same lock order as readers' positions.
 pub fn read_by_writing(backend: DatabaseBackend, written: &BTreeMap<(ConversationId, UserId), Written>) -> Piece {
-    // Numbered parameters of SQLite would count across statements: the place in the log is there twice.
+    // SQLite's numbered parameters would count across statements, so the sequence number is passed twice.
     const COLUMNS: [Column; 5] = [
         Column::Int("no"),
         Column::Int("read"),
@@ -459,13 +462,13 @@ pub fn read_by_writing(backend: DatabaseBackend, written: &BTreeMap<(Conversatio
     update.piece(rows)
 }
 
-/// The outbox entry of a batch: its events have to be published.
+/// Inserts the outbox entry of a batch whose events must be published.
 pub fn insert_outbox_entry(id: Uuid, now: Timestamp) -> Piece {
     static INSERT: Change<2> = Change::insert("event_outbox", [Column::Uuid("id"), Column::Int("created_at")]);
     INSERT.piece([[id.into(), now.0.into()]])
 }
 
-/// The bus has taken the events of these batches.
+/// Removes the outbox entries of batches that the bus has accepted.
 pub fn remove_outbox_entries(ids: &[Uuid]) -> Piece {
     static DELETE: Change<1> = Change::new(
         [Column::Uuid("id")],

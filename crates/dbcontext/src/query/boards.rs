@@ -1,4 +1,4 @@
-//! Boards of conversations and their columns.
+//! Task boards of conversations and their columns.
 
 use appcore::{AppError, BoardColumnId, ConversationId, Timestamp, view::BoardColumn};
 use sea_orm::{
@@ -24,7 +24,7 @@ impl From<board_column::Model> for BoardColumn {
     }
 }
 
-/// Counts one change of a board. Until the transaction ends nobody else changes it.
+/// Increments a board's version and locks the board until the transaction ends.
 pub async fn begin_change<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<i64, AppError> {
     let sql = "INSERT INTO boards (conversation_id, version) VALUES ($1, 1) \
                ON CONFLICT (conversation_id) DO UPDATE SET version = boards.version + 1 RETURNING version";
@@ -32,7 +32,7 @@ pub async fn begin_change<C: ConnectionTrait>(db: &C, id: ConversationId) -> Res
     row.map(|row| row.version).ok_or_else(|| AppError::internal(NoVersion))
 }
 
-/// Counts `more` changes of a board besides the one that has begun.
+/// Adds `more` to a board's version, in addition to the increment of the started change.
 pub async fn count_changes<C: ConnectionTrait>(db: &C, id: ConversationId, more: i64) -> Result<(), AppError> {
     board::Entity::update_many()
         .col_expr(board::Column::Version, Expr::col(board::Column::Version).add(more))
@@ -47,13 +47,13 @@ pub async fn count_changes<C: ConnectionTrait>(db: &C, id: ConversationId, more:
 #[error("the statement returned no version")]
 struct NoVersion;
 
-/// How often a board has changed.
+/// Version of a board.
 pub async fn version<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<i64, AppError> {
     let found = board::Entity::find_by_id(id).one(db).await.map_err(app_error)?;
     Ok(found.map_or(0, |board| board.version))
 }
 
-/// The columns of a board, in their order.
+/// Columns of a board, in order.
 pub async fn columns<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Vec<BoardColumn>, AppError> {
     let rows = board_column::Entity::find()
         .filter(board_column::Column::ConversationId.eq(id))
@@ -104,12 +104,12 @@ pub async fn delete_column<C: ConnectionTrait>(db: &C, id: BoardColumnId) -> Res
     Ok(())
 }
 
-/// How many tasks stand in a column, archived ones among them.
+/// Number of tasks in a column, including archived ones.
 pub async fn count_in_column<C: ConnectionTrait>(db: &C, id: BoardColumnId) -> Result<u64, AppError> {
     task::Entity::find().filter(task::Column::ColumnId.eq(id)).count(db).await.map_err(app_error)
 }
 
-/// Deletes the boards of conversations; `conversations` is the condition on their ids.
+/// Deletes the boards of conversations that match the condition `conversations` on their ids.
 pub async fn purge<C: ConnectionTrait>(db: &C, conversations: &str, values: &[Value]) -> Result<(), AppError> {
     let due = format!(
         "DELETE FROM jobs WHERE due_at IS NOT NULL AND status = 'waiting' \

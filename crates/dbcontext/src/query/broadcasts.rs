@@ -1,7 +1,7 @@
-//! Announcements: what they are, whom they concern, and what has become of each with whom.
+//! Announcements, their audiences and delivery receipts.
 //!
-//! Whom one concerns is a condition on `users u` ([`concerns`]): it is counted, read page by page, or asked of some people, and never kept as
-//! a list.
+//! An audience is a condition on `users u` ([`concerns`]): it is counted, read in pages or tested for given users, and
+//! never stored as a list.
 
 use std::collections::{HashMap, HashSet};
 
@@ -24,7 +24,7 @@ use super::{
 pub use crate::entity::broadcast::Model as BroadcastRow;
 use crate::{constraint::app_error, entity::broadcast};
 
-/// What has become of an announcement.
+/// Delivery counts of an announcement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
 pub struct Counts {
     pub delivered: i64,
@@ -32,12 +32,12 @@ pub struct Counts {
     pub dismissed: i64,
 }
 
-/// What is looked for among the announcements.
+/// Filter of announcements.
 #[derive(Clone, Debug, Default)]
 pub struct Sought {
     pub status: Option<BroadcastStatus>,
     pub severity: Option<Severity>,
-    /// Part of the title, in small letters.
+    /// Part of the title, in lower case.
     pub title: Option<String>,
 }
 
@@ -45,7 +45,6 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: BroadcastRow) -> Result<(),
     single::insert(db, row.into_active_model()).await
 }
 
-/// Stores what an administrator has made of it.
 pub async fn update<C: ConnectionTrait>(db: &C, row: BroadcastRow) -> Result<(), AppError> {
     let id = row.id;
     let changed = broadcast::ActiveModel { id: NotSet, ..row.into_active_model().reset_all() };
@@ -67,7 +66,7 @@ pub async fn lock<C: ConnectionTrait>(db: &C, id: BroadcastId) -> Result<Option<
     broadcast::Entity::find_by_id(id).lock_exclusive().one(db).await.map_err(app_error)
 }
 
-/// Announcements, the newest first, and how many there are.
+/// Lists announcements, newest first, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     sought: Sought,
@@ -109,7 +108,7 @@ fn has_status(status: BroadcastStatus, now: Timestamp) -> String {
     }
 }
 
-/// Those that hold now, the earliest first.
+/// Lists announcements in force, earliest first.
 pub async fn active<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<BroadcastRow>, AppError> {
     let sql = format!(
         "SELECT b.* FROM broadcasts b WHERE {} ORDER BY b.starts_at, b.id",
@@ -118,13 +117,13 @@ pub async fn active<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<Br
     raw::find::<_, BroadcastRow>(db, sql, []).await
 }
 
-/// Those of which something was told since then.
+/// Announcements whose state was published since then.
 pub async fn told_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<BroadcastRow>, AppError> {
     let announced = broadcast::Entity::find().filter(broadcast::Column::AnnouncedAt.gte(since));
     announced.order_by_asc(broadcast::Column::AnnouncedAt).all(db).await.map_err(app_error)
 }
 
-/// Notes what was told of it, and how many it concerned then.
+/// Records the published state and the size of the audience at that time.
 pub async fn note_told<C: ConnectionTrait>(
     db: &C,
     id: BroadcastId,
@@ -147,7 +146,7 @@ pub async fn note_told<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Notes how far it has come, person by person.
+/// Records the progress of the emails.
 pub async fn note_mailed<C: ConnectionTrait>(
     db: &C,
     id: BroadcastId,
@@ -168,13 +167,13 @@ pub async fn note_mailed<C: ConnectionTrait>(
     Ok(())
 }
 
-/// How many an audience has.
+/// Number of users in an audience.
 pub async fn count_concerned<C: ConnectionTrait>(db: &C, audience: &Audience, now: Timestamp) -> Result<u64, AppError> {
     let of = format!("FROM users u WHERE {}", concerns(db.get_database_backend(), audience, now));
     super::page::count(db, &of, []).await
 }
 
-/// Those of these people whom an audience has.
+/// Users among those given who are in the audience.
 pub async fn concerned<C: ConnectionTrait>(
     db: &C,
     audience: &Audience,
@@ -191,7 +190,7 @@ pub async fn concerned<C: ConnectionTrait>(
     ids(db, asked.statement(sql)?).await
 }
 
-/// People whom an audience has, in the order of their ids.
+/// Users in an audience, ordered by id, after a given id.
 pub async fn concerned_after<C: ConnectionTrait>(
     db: &C,
     audience: &Audience,
@@ -215,7 +214,7 @@ async fn ids<C: ConnectionTrait>(db: &C, statement: Statement) -> Result<Vec<Use
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
-/// Whether an audience has `u`.
+/// Condition that the user `u` is in the audience.
 fn concerns(backend: DatabaseBackend, audience: &Audience, now: Timestamp) -> String {
     let mut conditions = vec!["NOT u.is_deleted".to_owned()];
     if !audience.workspace_ids.is_empty() {
@@ -256,7 +255,7 @@ fn literal(backend: DatabaseBackend, id: Uuid) -> String {
     }
 }
 
-/// Writes down whom it got to.
+/// Records deliveries.
 pub async fn note_delivered<C: ConnectionTrait>(
     db: &C,
     id: BroadcastId,
@@ -269,7 +268,7 @@ pub async fn note_delivered<C: ConnectionTrait>(
     let columns = [Column::Uuid("broadcast_id"), Column::Uuid("user_id"), Column::Int("delivered_at")];
     let rows = people.iter().map(|user| [id.0.into(), user.0.into(), at.0.into()]);
     let rows = Rows::new(db.get_database_backend(), columns, rows);
-    // `WHERE TRUE` tells SQLite that what follows is not a join's condition.
+    // `WHERE TRUE` tells SQLite's parser that `ON CONFLICT` doesn't belong to a join.
     let sql = format!(
         "INSERT INTO broadcast_receipts (broadcast_id, user_id, delivered_at) \
          SELECT w.broadcast_id, w.user_id, w.delivered_at FROM {} WHERE TRUE ON CONFLICT (broadcast_id, user_id) DO NOTHING",
@@ -279,7 +278,7 @@ pub async fn note_delivered<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Writes down that somebody has had it before their eyes.
+/// Records that a user has seen the announcement.
 pub async fn note_seen<C: ConnectionTrait>(
     db: &C,
     id: BroadcastId,
@@ -291,7 +290,7 @@ pub async fn note_seen<C: ConnectionTrait>(
     raw::run(db, sql, vec![id.into(), user.into(), at.into()]).await
 }
 
-/// Writes down that somebody has put it away.
+/// Records that a user has dismissed the announcement.
 pub async fn note_dismissed<C: ConnectionTrait>(
     db: &C,
     id: BroadcastId,
@@ -304,7 +303,7 @@ pub async fn note_dismissed<C: ConnectionTrait>(
     raw::run(db, sql, vec![id.into(), user.into(), at.into()]).await
 }
 
-/// What has become of these with somebody: those that got to them, and those that they have put away.
+/// Announcements among these that were delivered to the user, and those that the user has dismissed.
 pub async fn receipts_of<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -327,7 +326,7 @@ pub async fn receipts_of<C: ConnectionTrait>(
     Ok((rows.into_iter().map(|row| row.broadcast_id).collect(), dismissed))
 }
 
-/// What has become of these; those that got to nobody are left out.
+/// Delivery counts; announcements without deliveries are left out.
 pub async fn counts<C: ConnectionTrait>(db: &C, ids: &[BroadcastId]) -> Result<HashMap<BroadcastId, Counts>, AppError> {
     #[derive(FromQueryResult)]
     struct CountsRow {

@@ -1,6 +1,7 @@
-//! Budgets and the quotas of plans: what was used, and what is held for requests that are under way.
+//! Budgets and plan quotas: spent amounts and reservations for requests in progress.
 //!
-//! Whoever changes budgets locks their rows first, in one order, and only then touches holds; so no two transactions can deadlock.
+//! Transactions lock budget rows first, in a fixed order, and only then touch reservations, so that they can't
+//! deadlock.
 
 use appcore::{
     AppError, Timestamp, UserId,
@@ -27,17 +28,16 @@ use crate::{
     },
 };
 
-/// The budgets that administrators set.
+/// Scopes of the budgets that administrators set.
 const SCOPED: [&str; 2] = ["user", "workspace"];
 
-/// Which budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BudgetId {
     pub scope: BudgetScope,
     pub id: Uuid,
 }
 
-/// What has a row here: a budget, or a quota of somebody's plan.
+/// Key of a counter: a budget, or a quota of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CounterId {
     Budget(BudgetId),
@@ -51,7 +51,7 @@ impl From<BudgetId> for CounterId {
 }
 
 impl CounterId {
-    /// The name that a row has in `scope`.
+    /// Value of the column `scope`.
     #[must_use]
     pub fn scope(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl CounterId {
         }
     }
 
-    /// The key's, person's or workspace's.
+    /// Id of the API key, user or workspace.
     #[must_use]
     pub fn id(self) -> Uuid {
         match self {
@@ -69,7 +69,7 @@ impl CounterId {
         }
     }
 
-    /// What a row is about.
+    /// Parses the key of a row.
     pub fn of(scope: &str, id: Uuid) -> Result<Self, AppError> {
         match scope.parse::<BudgetScope>() {
             Ok(scope) => Ok(Self::Budget(BudgetId { scope, id })),
@@ -78,7 +78,7 @@ impl CounterId {
     }
 }
 
-/// An amount that is kept back in one of them.
+/// Amount reserved against one counter.
 #[derive(Clone, Copy, Debug)]
 pub struct NewHold {
     pub id: Uuid,
@@ -87,7 +87,7 @@ pub struct NewHold {
     pub expires_at: Timestamp,
 }
 
-/// A hold that was removed.
+/// Removed reservation.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Hold {
     pub id: Uuid,
@@ -97,10 +97,10 @@ pub struct Hold {
     pub expires_at: Timestamp,
 }
 
-/// These budgets, where there are such, locked until the transaction ends.
+/// Locks the existing counters among these until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[CounterId]) -> Result<Vec<Model>, AppError> {
     let backend = txn.get_database_backend();
-    // SQLite's transaction holds the only write lock there is.
+    // SQLite's transaction holds the only write lock.
     let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE OF b" } else { "" };
     let rows = ids.iter().map(|counter| [counter.scope().into(), counter.id().into()]);
     let asked = Rows::new(backend, [Field::Text("scope"), Field::Uuid("scope_id")], rows);
@@ -112,7 +112,7 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[CounterId]) -> Result<Vec<
     Model::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
-/// Begins to count what nothing was counted of yet.
+/// Inserts counters that don't exist yet.
 pub async fn open<C: ConnectionTrait>(db: &C, new: Vec<Model>) -> Result<(), AppError> {
     if new.is_empty() {
         return Ok(());
@@ -123,7 +123,7 @@ pub async fn open<C: ConnectionTrait>(db: &C, new: Vec<Model>) -> Result<(), App
     Ok(())
 }
 
-/// Writes locked budgets back.
+/// Updates locked counters.
 pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&Model]) -> Result<(), AppError> {
     static UPDATE: Change<6> = Change::new(
         [
@@ -154,7 +154,7 @@ pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&Model]) -> Result<()
     execute(txn, vec![UPDATE.piece(rows)]).await
 }
 
-/// Keeps amounts back. The budgets count them already.
+/// Inserts reservations that the counters already include.
 pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewHold]) -> Result<(), AppError> {
     static INSERT: Change<5> = Change::insert(
         "budget_holds",
@@ -181,7 +181,7 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewHold]) -> Res
     execute(txn, vec![INSERT.piece(rows)]).await
 }
 
-/// Removes holds, where they are still there: one that has expired is not.
+/// Removes reservations; expired ones may be gone already.
 pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<Hold>, AppError> {
     let asked = Rows::ids(txn.get_database_backend(), ids.iter().copied());
     let sql = format!(
@@ -191,7 +191,7 @@ pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<V
     Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
-/// Holds that nobody has settled or renewed in time, behind the one that `after` names by when it expired.
+/// Expired reservations that were neither settled nor renewed, after the cursor `after` (by expiry).
 pub async fn expired<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -204,7 +204,7 @@ pub async fn expired<C: ConnectionTrait>(
     raw::find::<_, Hold>(db, sql, values).await
 }
 
-/// Those of these holds that are still expired, removed.
+/// Removes those of these reservations that are still expired.
 pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Vec<Hold>, AppError> {
     let backend = txn.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
@@ -215,7 +215,7 @@ pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Time
     raw::find::<_, Hold>(txn, sql, [asked.parameter()?.into(), now.0.into()]).await
 }
 
-/// What is held under these names.
+/// Reservations with these ids.
 pub async fn holds<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Hold>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!(
@@ -225,7 +225,7 @@ pub async fn holds<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Hold>
     Hold::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Requests that are still under way keep their holds until then.
+/// Extends the reservations of requests in progress.
 pub fn renew(ids: &[Uuid], expires_at: Timestamp) -> Piece {
     static UPDATE: Change<2> = Change::new(
         [Field::Int("expires_at"), Field::Uuid("id")],
@@ -235,7 +235,7 @@ pub fn renew(ids: &[Uuid], expires_at: Timestamp) -> Piece {
     UPDATE.piece(ids.iter().map(|id| [expires_at.0.into(), (*id).into()]))
 }
 
-/// Sets a budget, or sets it anew.
+/// Inserts or replaces a budget.
 pub async fn put<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
     let again = OnConflict::columns([Column::Scope, Column::ScopeId])
         .update_columns([Column::SpendingLimit, Column::Period, Column::PeriodStart, Column::Spent])
@@ -244,7 +244,7 @@ pub async fn put<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError>
     Ok(())
 }
 
-/// Lifts a budget with what is held in it. False: there is no such one.
+/// Deletes a budget and its reservations; returns `false` if there is none.
 pub async fn remove<C: ConnectionTrait>(txn: &C, budget: BudgetId) -> Result<bool, AppError> {
     let done = Entity::delete_many().filter(named(budget.into())).exec(txn).await.map_err(app_error)?;
     let holds = budget_hold::Entity::delete_many()
@@ -258,7 +258,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, counter: impl Into<CounterId>) -> 
     Entity::find().filter(named(counter.into())).one(db).await.map_err(app_error)
 }
 
-/// What was counted of these quotas of somebody.
+/// Counters of an account for these quotas.
 pub async fn quotas_of<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -272,7 +272,6 @@ pub async fn quotas_of<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// The budgets of these keys.
 pub async fn of_keys<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Model>, AppError> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -285,14 +284,14 @@ pub async fn of_keys<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Mod
         .map_err(app_error)
 }
 
-/// The budgets of people and workspaces, which administrators set.
+/// Lists the budgets of users and workspaces, which administrators set.
 pub async fn list<C: ConnectionTrait>(db: &C, page: appcore::page::PageRequest) -> Result<(Vec<Model>, u64), AppError> {
     let select: Select<Entity> =
         Entity::find().filter(Column::Scope.is_in(SCOPED)).order_by_asc(Column::Scope).order_by_asc(Column::ScopeId);
     page::select(db, select, page).await
 }
 
-/// The budgets of people and workspaces that there are.
+/// Keys of all budgets of users and workspaces.
 pub async fn scoped<C: ConnectionTrait>(db: &C) -> Result<Vec<BudgetId>, AppError> {
     let rows: Vec<(String, Uuid)> = Entity::find()
         .select_only()

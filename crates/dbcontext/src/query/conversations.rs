@@ -1,4 +1,4 @@
-//! Conversations: seen by those who may read them.
+//! Conversations, limited to those that the user may read.
 
 use appcore::{
     AppError, AssistantId, Code, ConversationId, SectionId, Timestamp, UserId, WorkspaceId,
@@ -17,7 +17,7 @@ use crate::{
     entity::{conversation, conversation_assistant, conversation_count},
 };
 
-/// A conversation as somebody sees it who may read it. What is their own is none where they are no member.
+/// Conversation as seen by a user who may read it. Membership fields are `None` if the user is not a member.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct SeenConversation {
     pub id: ConversationId,
@@ -35,7 +35,7 @@ pub struct SeenConversation {
     pub mention_all: String,
     pub history: String,
     pub slow_mode_seconds: i64,
-    /// What the reader may see begins after this event.
+    /// Last event before the history that the reader may see.
     pub reads_after: i64,
     pub member_count: i64,
     pub role: Option<String>,
@@ -50,7 +50,7 @@ pub struct SeenConversation {
 }
 
 impl SeenConversation {
-    /// What the reader is in it.
+    /// The reader's membership.
     pub fn own(&self) -> Result<Option<view::OwnMembership>, AppError> {
         let (Some(role), Some(notify)) = (&self.role, &self.notify) else { return Ok(None) };
         Ok(Some(view::OwnMembership {
@@ -69,24 +69,23 @@ impl SeenConversation {
     }
 }
 
-/// Mentions are counted up to here; past it nobody cares how many.
+/// Upper bound of counted mentions; larger numbers are not shown.
 const MOST_MENTIONS: u32 = 1_000;
 
-/// Which conversations are listed.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub workspace_id: Option<WorkspaceId>,
     pub kind: Option<ConversationKind>,
-    /// What the title contains, in any case.
+    /// Text that the title contains, in any case.
     pub text: String,
-    /// Only archived ones; otherwise only the others.
+    /// If true, lists only archived conversations, otherwise only the others.
     pub archived: bool,
-    /// Only those that one is in, or only the others.
+    /// If set, lists only conversations of which the user is a member (`true`) or is not (`false`).
     pub joined: Option<bool>,
 }
 
 impl Filter {
-    /// As conditions on `c`, whose values are appended.
+    /// Conditions on `c`; appends their values.
     fn conditions(&self, values: &mut Vec<Value>) -> String {
         let mut sql = format!(" AND c.archived_at IS {}NULL", if self.archived { "NOT " } else { "" });
         if let Some(joined) = self.joined {
@@ -110,7 +109,7 @@ impl Filter {
     }
 }
 
-/// What is seen of a conversation `c` with its count `n` by a person who is its member `m`, or not.
+/// Columns of a conversation `c` with its counts `n` for a user with the membership `m`, if any.
 fn seen(backend: DatabaseBackend) -> String {
     let everybody = mentions::everybody(backend);
     let reads_after = access::member_reads_after("c", "m");
@@ -123,14 +122,15 @@ fn seen(backend: DatabaseBackend) -> String {
     )
 }
 
-/// SQLite reads the tables of a `CROSS JOIN` in their order; of its own it may begin with all conversations of a workspace that is asked for.
+/// SQLite joins the tables of a `CROSS JOIN` in this order; otherwise it may start with all conversations of the
+/// workspace.
 const OWN: &str = "FROM conversation_members m CROSS JOIN conversations c LEFT JOIN conversation_counts n ON n.conversation_id = c.id \
     WHERE m.user_id = $1 AND NOT m.is_deleted AND c.id = m.conversation_id AND NOT c.is_deleted";
 
 const ANY: &str = "FROM conversations c LEFT JOIN conversation_counts n ON n.conversation_id = c.id \
     LEFT JOIN conversation_members m ON m.conversation_id = c.id AND m.user_id = $1 AND NOT m.is_deleted WHERE NOT c.is_deleted";
 
-/// A person's own conversations, the one in which something was said last first, and how many there are.
+/// Lists a user's conversations by last activity, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -142,7 +142,8 @@ pub async fn list<C: ConnectionTrait>(
     select(db, &rows, values, "c.last_message_at DESC, c.id DESC", page).await
 }
 
-/// The open conversations of a workspace, those with most members first, and how many there are. The caller is no guest there.
+/// Lists the open conversations of a workspace by number of members, with the total. The caller must not be a guest
+/// there.
 pub async fn browse<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -162,7 +163,8 @@ async fn select<C: ConnectionTrait>(
     page: PageRequest,
 ) -> Result<(Vec<SeenConversation>, u64), AppError> {
     let backend = db.get_database_backend();
-    // What is seen of them is read for those of the page: SQLite would read it for those before the page, too.
+    // The subquery limits the columns to the rows of the page; otherwise SQLite would also compute them for the rows
+    // before the page.
     let sql = format!(
         "{} {ANY} AND c.id IN (SELECT c.id {rows} ORDER BY {order} LIMIT {} OFFSET {}) ORDER BY {order}",
         seen(backend),
@@ -173,7 +175,7 @@ async fn select<C: ConnectionTrait>(
     Ok((items, super::page::count(db, rows, values).await?))
 }
 
-/// A conversation that `user` may read.
+/// Finds a conversation that `user` may read.
 pub async fn find<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -191,7 +193,7 @@ pub async fn find<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Whether another open conversation of the workspace has this title, whatever its case.
+/// True if another open conversation of the workspace has this title, ignoring case.
 pub async fn is_title_taken<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -207,7 +209,7 @@ pub async fn is_title_taken<C: ConnectionTrait>(
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
-/// The conversation of a pair, or the one that somebody has begun by an id of theirs.
+/// Finds the conversation with this key: of a pair, or of an id that the creator has chosen.
 pub async fn of_pair<C: ConnectionTrait>(db: &C, pair_key: &str) -> Result<Option<ConversationId>, AppError> {
     let found = conversation::Entity::find()
         .filter(conversation::Column::PairKey.eq(pair_key))
@@ -217,7 +219,7 @@ pub async fn of_pair<C: ConnectionTrait>(db: &C, pair_key: &str) -> Result<Optio
     Ok(found.map(|row| row.id))
 }
 
-/// Conversations of a workspace, those that `member` is in or all, in the order of their ids after `last`.
+/// Conversations of a workspace, optionally only those of `member`, ordered by id after `last`.
 pub async fn of_workspace<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -243,11 +245,11 @@ pub async fn of_workspace<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| row.id).collect())
 }
 
-/// Stores a new conversation; `false` when its key (of a pair, or of who begins it) already has one, when an open one of the workspace has its
-/// title, or when this very one is there: a commit of unknown outcome was tried again.
+/// Inserts a conversation. Returns `false` if its pair key or its title is taken, or if the row itself exists because a
+/// commit with unknown outcome is retried.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: conversation::Model) -> Result<bool, AppError> {
     let id = row.id;
-    // Not an error that is caught: that would end a transaction in PostgreSQL.
+    // A conflict clause instead of a caught error, which would abort the transaction in PostgreSQL.
     let nothing = OnConflict::new().do_nothing().to_owned();
     let new = conversation::Entity::insert(row.into_active_model()).on_conflict(nothing);
     if new.exec_without_returning(db).await.map_err(app_error)? == 0 {
@@ -257,7 +259,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: conversation::Model) -> Res
     Ok(true)
 }
 
-/// The channel that everybody in a workspace is in.
+/// Default channel of a workspace.
 pub async fn default_of<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -270,7 +272,7 @@ pub async fn default_of<C: ConnectionTrait>(
     Ok(raw::find_one::<_, Found>(db, sql, [workspace.into()]).await?.map(|row| row.id))
 }
 
-/// Makes that channel for a new workspace. Where somebody else was quicker, theirs is the one.
+/// Inserts the default channel of a new workspace; returns the existing one if another instance was faster.
 pub async fn insert_default<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -306,29 +308,30 @@ pub async fn insert_default<C: ConnectionTrait>(
     Ok(())
 }
 
-/// The words that are not wanted in a conversation, as JSON.
+/// Inserts the default channel of a new workspace, unless another instance was faster.
 pub async fn word_filter<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<String>, AppError> {
     let found = conversation::Entity::find_by_id(id).one(db).await.map_err(app_error)?;
     Ok(found.and_then(|row| row.word_filter))
 }
 
-/// What its managers change of a conversation.
+/// Settings that the managers of a conversation can change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub kind: ConversationKind,
     pub title: Option<String>,
     pub topic: Option<String>,
     pub posting: view::Posting,
-    /// The model that was chosen for a chat with an assistant.
+    /// Model chosen for an assistant chat.
     pub model: Option<String>,
     pub mention_all: view::MentionAll,
     pub history: view::HistoryScope,
     pub slow_mode_seconds: i64,
-    /// As JSON.
+    /// JSON.
     pub word_filter: Option<String>,
 }
 
-/// Refused where an open conversation of the workspace has the title. One that keeps its title keeps its folded form, which may have a number.
+/// Updates the settings. Returns `false` if another open conversation of the workspace has the title. An unchanged
+/// title keeps its folded form, which may end with a number.
 pub async fn set<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -357,7 +360,8 @@ pub async fn set<C: ConnectionTrait>(
     }
 }
 
-/// From when on it can only be read; none: it is used again.
+/// Updates the settings. Fails if another open conversation of the workspace has the title. An unchanged title keeps
+/// its folded form, which may end with a number.
 pub async fn set_archived<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -370,7 +374,7 @@ pub async fn set_archived<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Lets a pair begin another conversation.
+/// Clears the pair key so that the pair can start another conversation.
 pub async fn release_pair<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
     conversation::ActiveModel { id: Set(id), pair_key: Set(None), ..Default::default() }
         .update(db)
@@ -379,7 +383,7 @@ pub async fn release_pair<C: ConnectionTrait>(db: &C, id: ConversationId) -> Res
     Ok(())
 }
 
-/// Takes a conversation out of every answer. A pair may then begin another one.
+/// Soft-deletes a conversation and clears its pair key.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
     conversation::ActiveModel { id: Set(id), is_deleted: Set(true), pair_key: Set(None), ..Default::default() }
         .update(db)
@@ -388,7 +392,7 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<()
     Ok(())
 }
 
-/// The workspace that it belongs to. None: it is not there.
+/// Workspace of a conversation; `None` if the conversation doesn't exist.
 pub async fn workspace<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<WorkspaceId>, AppError> {
     conversation::Entity::find_by_id(id)
         .select_only()
@@ -399,7 +403,7 @@ pub async fn workspace<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result
         .map_err(app_error)
 }
 
-/// The model that was chosen for a chat with an assistant.
+/// Model chosen for an assistant chat.
 pub async fn model<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<String>, AppError> {
     let chosen: Option<Option<String>> = conversation::Entity::find_by_id(id)
         .select_only()
@@ -411,7 +415,7 @@ pub async fn model<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Opt
     Ok(chosen.flatten())
 }
 
-/// An assistant of a conversation, with its name and model.
+/// Assistant that is a member of a conversation.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct MemberAssistant {
     pub conversation_id: ConversationId,
@@ -426,7 +430,7 @@ pub struct MemberAssistant {
 }
 
 impl MemberAssistant {
-    /// Whether this person may ask it.
+    /// True if the user may address the assistant.
     #[must_use]
     pub fn is_usable_by(&self, user: UserId) -> bool {
         self.visibility == view::Visibility::Workspace.as_str() || self.created_by == Some(user)
@@ -440,7 +444,6 @@ impl From<MemberAssistant> for AssistantMember {
     }
 }
 
-/// The assistants of these conversations.
 pub async fn assistants<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<MemberAssistant>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
@@ -451,7 +454,7 @@ pub async fn assistants<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> R
     MemberAssistant::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Makes an assistant a member; `false` when it is one already.
+/// Adds an assistant to a conversation; returns `false` if it is a member already.
 pub async fn add_assistant<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,

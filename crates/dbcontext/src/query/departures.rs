@@ -1,4 +1,4 @@
-//! What somebody leaves behind whose account has ended.
+//! Erasure of the data of deleted accounts.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId};
 use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult};
@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult};
 use super::{boards, events::StoredEvent, raw};
 use crate::{constraint::app_error, entity::disabled_preview};
 
-/// Tables whose rows belong to one person, told by `user_id`. They go with the account.
+/// Tables whose rows belong to the user in `user_id` and are deleted with the account.
 pub const PERSONAL: &[&str] = &[
     "user_sessions",
     "known_devices",
@@ -36,7 +36,7 @@ pub const PERSONAL: &[&str] = &[
     "chat_shares",
 ];
 
-/// Takes everything out of an account that tells of the person, and gives the address free.
+/// Anonymises an account and frees its email address.
 pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Timestamp) -> Result<(), AppError> {
     let sql =
         "DELETE FROM scheduled_uploads WHERE scheduled_id IN (SELECT id FROM scheduled_messages WHERE user_id = $1)";
@@ -54,7 +54,7 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
                language = 'en', role = 'user', second_factor = FALSE, suspended_at = NULL, suspended_reason = NULL, suspended_by = NULL, \
                status_emoji = NULL, status_text = NULL, status_until = NULL, timezone = NULL, show_timezone = TRUE, chosen_presence = NULL, \
                updated_at = $5, is_deleted = TRUE WHERE id = $1";
-    // No address, and of no other account.
+    // Not deliverable, and unique per account.
     let email = format!("{id}@deleted.invalid");
     let values = vec![id.into(), email.into(), name.into(), ::search::folded_line(name).into(), now.into()];
     raw::run(db, sql, values).await?;
@@ -62,7 +62,7 @@ pub async fn erase<C: ConnectionTrait>(db: &C, id: UserId, name: &str, now: Time
     raw::run(db, sql, vec![id.into(), ::search::folded_line(name).into()]).await
 }
 
-/// The conversations that somebody is in.
+/// Conversations of a user.
 pub async fn conversations<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<ConversationId>, AppError> {
     #[derive(FromQueryResult)]
     struct MemberOf {
@@ -74,7 +74,7 @@ pub async fn conversations<C: ConnectionTrait>(db: &C, user_id: UserId) -> Resul
     Ok(found.into_iter().map(|row| row.conversation_id).collect())
 }
 
-/// The workspaces that somebody is in.
+/// Workspaces of a user.
 pub async fn workspaces<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<WorkspaceId>, AppError> {
     #[derive(FromQueryResult)]
     struct MemberOf {
@@ -85,9 +85,9 @@ pub async fn workspaces<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<V
     Ok(found.into_iter().map(|row| row.workspace_id).collect())
 }
 
-/// Ends a membership in a workspace that the caller holds. An owner's goes to the longest-standing administrator, else member, else
-/// guest; where nobody is left the workspace ends, unless it is the one that everybody joins. Answers who owns it now, where that is
-/// another.
+/// Ends a workspace membership that the caller has locked. The ownership passes to the longest-standing administrator,
+/// else member, else guest. If nobody is left the workspace is deleted, unless it is the shared one. Returns the new
+/// owner, if it has changed.
 pub async fn leave<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -116,7 +116,7 @@ pub async fn leave<C: ConnectionTrait>(
     Ok(heir.map(|heir| heir.user_id))
 }
 
-/// Empties the chats with assistants of somebody who is gone: nobody else has ever read them.
+/// Deletes the content of a deleted user's assistant chats, which nobody else has read.
 pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), AppError> {
     let theirs = "IN (SELECT id FROM conversations WHERE created_by = $1 AND kind = 'assistant' AND is_deleted)";
     let versions = format!(
@@ -142,7 +142,7 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
     }
     boards::purge(db, theirs, &[user_id.into()]).await?;
     raw::run(db, &format!("DELETE FROM messages WHERE conversation_id {theirs}"), vec![user_id.into()]).await?;
-    // The news of the end itself may still have to be told.
+    // The event of the deletion may not be published yet.
     let sql =
         format!("DELETE FROM conversation_events WHERE kind <> 'conversation.deleted' AND conversation_id {theirs}");
     raw::run(db, &sql, vec![user_id.into()]).await?;
@@ -150,7 +150,7 @@ pub async fn purge_chats<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
     raw::run(db, sql, vec![user_id.into()]).await
 }
 
-/// The conversations that somebody is or was in, deleted ones too, and where their logs end.
+/// Current and former conversations of a user, including deleted ones, with the last sequence numbers of their logs.
 pub async fn logs<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<(ConversationId, i64)>, AppError> {
     #[derive(FromQueryResult)]
     struct LogEnd {
@@ -162,7 +162,7 @@ pub async fn logs<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<(Co
     Ok(found.into_iter().map(|row| (row.id, row.last_seq)).collect())
 }
 
-/// Events of a conversation that speak of somebody, among those whose numbers come after `after` and not after `up_to`.
+/// Events of a conversation that refer to a user, with sequence numbers after `after` and up to `up_to`.
 pub async fn events<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,

@@ -1,4 +1,4 @@
-//! What people have begun to write: one draft for each conversation and thread, of which the newest counts.
+//! Drafts of messages: one per conversation or thread; the newest wins.
 
 use appcore::{AppError, MessageId, UserId, page::PageRequest, view::Draft};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, Value};
@@ -19,12 +19,12 @@ impl From<draft::Model> for Draft {
     }
 }
 
-/// The key of a main line, which has no thread.
+/// Thread id, or the nil id of the main conversation.
 fn place(draft: &Draft) -> Uuid {
     draft.thread_id.map_or(Uuid::nil(), |id| id.0)
 }
 
-/// Stores a draft; `false` where a newer one is stored already.
+/// Stores a draft; returns `false` if a newer one is stored.
 pub async fn put<C: ConnectionTrait>(db: &C, user: UserId, draft: &Draft) -> Result<bool, AppError> {
     let sql = "INSERT INTO drafts (user_id, conversation_id, thread_id, content, reply_to, updated_at) VALUES ($1, $2, $3, $4, $5, $6) \
                ON CONFLICT (user_id, conversation_id, thread_id) DO UPDATE SET content = excluded.content, reply_to = excluded.reply_to, \
@@ -40,13 +40,13 @@ pub async fn put<C: ConnectionTrait>(db: &C, user: UserId, draft: &Draft) -> Res
     Ok(raw::execute(db, sql, values).await? > 0)
 }
 
-/// What is stored in the place of a draft.
+/// Stored draft for the conversation or thread of `like`.
 pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, like: &Draft) -> Result<Option<Draft>, AppError> {
     let found = draft::Entity::find_by_id((user, like.conversation_id, place(like))).one(db).await;
     Ok(found.map_err(app_error)?.map(Draft::from))
 }
 
-/// How many drafts somebody has.
+/// Number of a user's drafts.
 pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
     draft::Entity::find()
         .filter(draft::Column::UserId.eq(user))
@@ -56,7 +56,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppE
         .map_err(app_error)
 }
 
-/// Somebody's drafts where they can still read, the newest first, and how many there are.
+/// Lists a user's drafts in conversations that they can still read, newest first, with the total.
 pub async fn list<C: ConnectionTrait>(db: &C, user: UserId, page: PageRequest) -> Result<(Vec<Draft>, u64), AppError> {
     let rows = format!(
         "FROM drafts d JOIN conversations c ON c.id = d.conversation_id AND NOT c.is_deleted \

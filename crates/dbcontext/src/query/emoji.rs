@@ -1,4 +1,4 @@
-//! Emoji of workspaces.
+//! Custom emoji of workspaces.
 
 use appcore::{AppError, ConversationId, UploadId, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
@@ -13,7 +13,7 @@ use crate::{
     entity::workspace_emoji::{ActiveModel, Column, Entity},
 };
 
-/// An emoji with the name of whoever added it.
+/// Emoji with the name of its creator.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct SeenEmoji {
     #[sea_orm(nested)]
@@ -37,14 +37,14 @@ fn name_taken(error: DbErr) -> AppError {
     }
 }
 
-/// One of a workspace's, by its name.
+/// Finds an emoji of a workspace by its name.
 pub async fn find<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str) -> Result<Option<SeenEmoji>, AppError> {
     let sql = format!("{SEEN} AND e.name = $2");
     let values = vec![id.into(), name.into()];
     raw::find_one(db, &sql, values).await
 }
 
-/// A workspace's, by their names; and how many there are.
+/// Lists a workspace's emoji by name, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -55,12 +55,12 @@ pub async fn list<C: ConnectionTrait>(
     Ok((found, count(db, id).await?))
 }
 
-/// How many a workspace has.
+/// Number of a workspace's emoji.
 pub async fn count<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<u64, AppError> {
     Entity::find().filter(Column::WorkspaceId.eq(id)).count(db).await.map_err(app_error)
 }
 
-/// Whether the workspace of a conversation has one of this name.
+/// True if the conversation's workspace has an emoji of this name.
 pub async fn is_in<C: ConnectionTrait>(db: &C, id: ConversationId, name: &str) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM conversations c JOIN workspace_emoji e ON e.workspace_id = c.workspace_id AND e.name = $2 \
                WHERE c.id = $1";
@@ -73,13 +73,13 @@ struct UploadOf {
     upload_id: UploadId,
 }
 
-/// Removes one; its picture, where it was there.
+/// Deletes an emoji; returns its upload.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str) -> Result<Option<UploadId>, AppError> {
     let removed = Entity::delete_by_id((id, name.to_owned())).exec_with_returning(db).await.map_err(app_error)?;
     Ok(removed.map(|emoji| emoji.upload_id))
 }
 
-/// Removes all of a workspace that is no longer there; their pictures.
+/// Deletes the emoji of a deleted workspace; returns their uploads.
 pub async fn remove_ended<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Vec<UploadId>, AppError> {
     let sql = "DELETE FROM workspace_emoji WHERE workspace_id = $1 \
                AND EXISTS (SELECT 1 FROM workspaces w WHERE w.id = $1 AND w.is_deleted) RETURNING upload_id";
@@ -87,7 +87,7 @@ pub async fn remove_ended<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result
     Ok(removed.into_iter().map(|of| of.upload_id).collect())
 }
 
-/// What somebody has added stays, without their name.
+/// Clears the creator of a user's emoji, which stay.
 pub async fn forget_author<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
     Entity::update_many()
         .set(ActiveModel { created_by: Set(None), ..Default::default() })

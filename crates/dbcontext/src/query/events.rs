@@ -1,4 +1,4 @@
-//! The event log: what happened in each conversation, and the outbox: which of it may not have been published.
+//! Event log of conversations, and the outbox of events that may not be published yet.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult, Statement};
@@ -12,10 +12,10 @@ use super::{
 };
 use crate::{constraint::app_error, entity::conversation_event};
 
-/// How much of a log is read at once, in bytes: unlike characters, they needn't be read to be counted.
+/// Maximum size of a page of the log, in bytes: unlike characters, they can be counted without reading the payloads.
 const PAGE_BYTES: usize = 2_000_000;
 
-/// The log of a conversation after `after_seq`, oldest first: at most `limit` events, and no more once they hold [`PAGE_BYTES`].
+/// Log of a conversation after `after_seq`, oldest first: at most `limit` events and about [`PAGE_BYTES`].
 pub async fn after<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -30,16 +30,17 @@ pub async fn after<C: ConnectionTrait>(
     raw::find::<_, conversation_event::Model>(db, sql, [id.into(), after_seq.into(), raw::limit(limit)]).await
 }
 
-/// The beginnings of what comes after these numbers in their conversations: at most `limit` events of each, and no more in all once they hold
-/// [`PAGE_BYTES`]. A conversation whose log was trimmed may be left out.
+/// First events after the given sequence numbers of each conversation: at most `limit` per conversation and about
+/// [`PAGE_BYTES`] in total. A conversation whose log was trimmed may be left out.
 pub async fn after_each<C: ConnectionTrait>(
     db: &C,
     positions: &[(ConversationId, i64)],
     limit: u32,
 ) -> Result<Vec<conversation_event::Model>, AppError> {
     let asked = behind(db.get_database_backend(), positions);
-    // The numbers have no gaps, so they bound how many there are. What is taken is shared: the first of each conversation, then the second of each.
-    // What the events say is read last: to sort them takes their lengths alone.
+    // Sequence numbers have no gaps, so they bound the number of events. The page is shared fairly: the first event of
+    // each conversation, then the second of each, and so on. Payloads are read last, because sorting needs only their
+    // lengths.
     let sql = format!(
         "SELECT e.* FROM (SELECT e.conversation_id, e.seq, \
              SUM(OCTET_LENGTH(e.payload)) OVER (ORDER BY e.seq - w.seen, e.conversation_id) - OCTET_LENGTH(e.payload) AS bulk FROM {} \
@@ -53,14 +54,14 @@ pub async fn after_each<C: ConnectionTrait>(
     Ok(events)
 }
 
-/// Conversations (`id`) and the numbers of the last events that are known of them (`seen`).
+/// Conversations (`id`) with the last known sequence number of each (`seen`).
 fn behind(backend: DatabaseBackend, positions: &[(ConversationId, i64)]) -> Rows<2> {
     let columns = [Column::Uuid("id"), Column::Int("seen")];
     Rows::new(backend, columns, positions.iter().map(|(id, seq)| [id.0.into(), (*seq).into()]))
 }
 
-/// [`after_each`] for those who work through the logs, whom an event that can't be read would keep from all that comes after it. Whoever asks for one
-/// conversation alone gets what stands before it, and the next time another event in its place.
+/// [`after_each`] for log consumers, which an unreadable event would otherwise block. For a single conversation, it
+/// returns the events before the unreadable one, and on the next call a substitute for it.
 pub async fn next_of_each<C: ConnectionTrait>(
     db: &C,
     positions: &[(ConversationId, i64)],
@@ -71,7 +72,7 @@ pub async fn next_of_each<C: ConnectionTrait>(
         match (after_each(db, positions, limit).await, positions) {
             (Err(AppError::Internal(_)), [_]) if limit > 1 => limit /= 2,
             (Err(error @ AppError::Internal(_)), [(id, seen)]) => {
-                // Fails where nothing of the log can be read: that isn't the fault of this event.
+                // Fails if the whole log is unreadable, which is not caused by this event.
                 let event = in_place_of(db, *id, seen + 1).await?;
                 tracing::warn!(%error, conversation = %id, seq = event.seq, "an event of the log can't be read and is passed over");
                 return Ok(vec![event]);
@@ -81,7 +82,7 @@ pub async fn next_of_each<C: ConnectionTrait>(
     }
 }
 
-/// What stands in the place of an event that can't be read: its message has changed, where it was about the text of one.
+/// Substitute for an unreadable event: a change of its message, if the event was about a message's text.
 async fn in_place_of<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -107,19 +108,19 @@ async fn in_place_of<C: ConnectionTrait>(
     })
 }
 
-/// An event of the log without what it says.
+/// Event of the log without its payload.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct EventAbout {
     pub conversation_id: ConversationId,
     pub seq: i64,
     pub kind: String,
-    /// The message that it is about, where that is known without what it says.
+    /// Message that the event is about, if known without the payload.
     pub message_id: Option<MessageId>,
-    /// What it says of a message otherwise: a JSON text, or bytes that are none.
+    /// Payload, if it is needed to determine the message: JSON, or invalid bytes.
     pub payload: Option<Vec<u8>>,
 }
 
-/// What the events after these numbers are about, as [`after_each`] gives them: at most `limit` in all.
+/// Subjects of the events that [`after_each`] returns: at most `limit` in total.
 pub async fn about_each<C: ConnectionTrait>(
     db: &C,
     positions: &[(ConversationId, i64)],
@@ -144,7 +145,7 @@ pub async fn about_each<C: ConnectionTrait>(
     Ok(events)
 }
 
-/// An event of the log, to be written anew.
+/// Event whose payload is rewritten.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct StoredEvent {
     pub conversation_id: ConversationId,
@@ -152,7 +153,7 @@ pub struct StoredEvent {
     pub payload: String,
 }
 
-/// The events that carry a message's text: the one that created it, and the later ones.
+/// Events that contain a message's text: the one that created it, and later ones.
 pub async fn texts<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -165,7 +166,7 @@ pub async fn texts<C: ConnectionTrait>(
     raw::find::<_, StoredEvent>(db, sql, values).await
 }
 
-/// [`texts`] of several messages, by their conversations, the numbers of the events that created them, and their ids.
+/// [`texts`] of several messages, given by conversation, sequence number of the creating event, and id.
 pub async fn texts_of_all<C: ConnectionTrait>(
     db: &C,
     messages: &[(ConversationId, i64, MessageId)],
@@ -184,7 +185,7 @@ pub async fn texts_of_all<C: ConnectionTrait>(
     StoredText::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// An event that carries a message's text.
+/// Event that contains a message's text.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct StoredText {
     pub message_id: MessageId,
@@ -192,7 +193,7 @@ pub struct StoredText {
     pub event: StoredEvent,
 }
 
-/// Puts payloads without a message's later text in place.
+/// Replaces payloads by ones without the message's later text.
 pub fn rewrite_texts(events: Vec<StoredEvent>) -> Piece {
     static UPDATE: Change<3> = Change::new(
         [Column::Text("payload"), Column::Uuid("conversation_id"), Column::Int("seq")],
@@ -204,14 +205,14 @@ pub fn rewrite_texts(events: Vec<StoredEvent>) -> Piece {
     UPDATE.piece(rows)
 }
 
-/// Whether something that this batch wrote is in the log.
+/// True if the log contains an event of this batch.
 pub async fn is_committed<C: ConnectionTrait>(db: &C, batch: Uuid) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM conversation_events WHERE outbox_id = $1 LIMIT 1";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [batch.into()]);
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
-/// Puts other payloads in place. With `without_text` none of them carries a message's later text any more.
+/// Replaces payloads. With `without_text`, none of them contains a message's later text any more.
 pub async fn rewrite<C: ConnectionTrait>(db: &C, events: Vec<StoredEvent>, without_text: bool) -> Result<(), AppError> {
     if events.is_empty() {
         return Ok(());
@@ -229,7 +230,7 @@ pub async fn rewrite<C: ConnectionTrait>(db: &C, events: Vec<StoredEvent>, witho
     Ok(())
 }
 
-/// For each of a person's conversations with events after `moment`: the number before the first of them.
+/// For each of the user's conversations with events after `moment`: the sequence number before the first of them.
 pub async fn positions_at<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -240,10 +241,10 @@ pub async fn positions_at<C: ConnectionTrait>(
         id: ConversationId,
         last_seq: i64,
         reads_after: i64,
-        /// None: its log is empty.
+        /// `None` if the log is empty.
         seq: Option<i64>,
     }
-    // From the newest event back to the last one before: of a log that holds very much only what came since is read.
+    // Scans backwards from the newest event, so only the recent part of a long log is read.
     let sql = format!(
         "SELECT c.id, c.last_seq, {} AS reads_after, COALESCE( \
            (SELECT e.seq FROM conversation_events e WHERE e.conversation_id = c.id AND e.created_at <= $2 ORDER BY e.seq DESC LIMIT 1), \
@@ -267,7 +268,7 @@ struct Head {
     last_seq: i64,
 }
 
-/// How far these conversations have come. Deleted ones are in it too: their last event may still have to be told.
+/// Last sequence numbers of these conversations. Includes deleted ones, whose last event may not be published yet.
 pub async fn heads<C: ConnectionTrait>(
     db: &C,
     ids: impl IntoIterator<Item = ConversationId>,
@@ -278,7 +279,7 @@ pub async fn heads<C: ConnectionTrait>(
     Ok(heads.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
-/// How far those conversations have come in which something has happened since `since`, by the log: it names no others.
+/// Last sequence numbers of the conversations with events since `since`, found by the log.
 pub async fn heads_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<(ConversationId, i64)>, AppError> {
     let sql = "SELECT c.id, c.last_seq FROM conversations c \
                WHERE c.id IN (SELECT e.conversation_id FROM conversation_events e WHERE e.created_at >= $1) AND c.last_seq > 0";
@@ -286,8 +287,8 @@ pub async fn heads_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result
     Ok(heads.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
-/// Claims outbox entries from before `before`: from now on they are as old as `now`, so that no other instance takes them until they are too
-/// old again.
+/// Claims outbox entries older than `before` by setting their time to `now`, so that other instances skip them until
+/// they are overdue again.
 pub async fn claim_unpublished<C: ConnectionTrait>(
     db: &C,
     before: Timestamp,
@@ -312,7 +313,7 @@ pub async fn claim_unpublished<C: ConnectionTrait>(
     Ok(claimed.into_iter().map(|entry| entry.id).collect())
 }
 
-/// The events of these outbox entries, in their order.
+/// Events of these outbox entries, in order.
 pub async fn of_outbox_entries<C: ConnectionTrait>(
     db: &C,
     entries: &[Uuid],
@@ -325,7 +326,7 @@ pub async fn of_outbox_entries<C: ConnectionTrait>(
     conversation_event::Model::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Whether any outbox entry waits for the relay; cheap, so that a quiet relay changes nothing.
+/// True if any outbox entry is overdue; a cheap check, so that an idle publisher writes nothing.
 pub async fn any_unpublished<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<bool, AppError> {
     let statement = Statement::from_sql_and_values(
         db.get_database_backend(),
@@ -335,7 +336,8 @@ pub async fn any_unpublished<C: ConnectionTrait>(db: &C, before: Timestamp) -> R
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
-/// Removes events from before `before`, at most `limit`, but never a conversation's creation. Answers how many.
+/// Deletes at most `limit` events older than `before`, except the creation of conversations; returns the number of
+/// deleted rows.
 pub async fn trim<C: ConnectionTrait>(db: &C, before: Timestamp, limit: u32) -> Result<u64, AppError> {
     raw::execute(db, "DELETE FROM conversation_events WHERE (conversation_id, seq) IN \
          (SELECT conversation_id, seq FROM conversation_events WHERE created_at < $1 AND seq > 0 ORDER BY created_at, seq LIMIT $2)", [before.into(), i64::from(limit).into()]).await

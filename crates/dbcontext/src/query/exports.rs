@@ -1,4 +1,4 @@
-//! Everything that an account holds, in parts that are small enough to be held.
+//! Data export of an account, in chunks that fit into memory.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, view::ExportedConversation};
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
@@ -8,10 +8,10 @@ use super::{
     page, raw,
 };
 
-/// Rows of one part.
+/// Rows per chunk.
 const PART: u64 = 200;
 
-/// The conversations that somebody is or was in, from `after` on, in the order of their ids.
+/// Current and former conversations of a user after the id `after`, ordered by id.
 pub async fn conversations<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -46,7 +46,7 @@ pub async fn conversations<C: ConnectionTrait>(
         .collect()
 }
 
-/// Messages that somebody wrote in a conversation, after `after_seq`, the oldest first.
+/// Messages of a user in a conversation after `after_seq`, oldest first.
 pub async fn messages<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -61,7 +61,7 @@ pub async fn messages<C: ConnectionTrait>(
     raw::find::<_, NamedMessage>(db, sql, values).await
 }
 
-/// How many messages `of_conversation` has in all its parts.
+/// Total number of messages that [`of_conversation`] returns.
 pub async fn count_of_conversation<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -73,7 +73,7 @@ pub async fn count_of_conversation<C: ConnectionTrait>(
     page::count(db, &format!("FROM messages m WHERE {meant}"), values).await
 }
 
-/// The condition on messages `m`, and its values.
+/// Condition on messages `m`, and its values.
 fn meant(id: ConversationId, after_seq: i64, from: Option<Timestamp>, to: Option<Timestamp>) -> (String, Vec<Value>) {
     let mut meant = "m.conversation_id = $1 AND m.seq > $2 AND m.hidden_by IS NULL".to_owned();
     let mut values: Vec<Value> = vec![id.into(), after_seq.into()];
@@ -86,7 +86,7 @@ fn meant(id: ConversationId, after_seq: i64, from: Option<Timestamp>, to: Option
     (meant, values)
 }
 
-/// Messages of a conversation after `after_seq`, those in threads among them, the oldest first.
+/// Messages of a conversation after `after_seq`, including replies in threads, oldest first.
 pub async fn of_conversation<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,

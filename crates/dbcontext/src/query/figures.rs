@@ -1,4 +1,4 @@
-//! What the console shows: figures by minute and by day, the instances, and what was wrong.
+//! Data of the admin console: metrics per minute and day, instances and incidents.
 
 use appcore::{AppError, InstanceId, Timestamp};
 use sea_orm::{
@@ -14,10 +14,11 @@ use crate::{
 };
 
 const MINUTE: i64 = 60_000;
-/// The id of a message is made shortly before the time is taken that is stored with it: by the same machine.
+/// Tolerance between the time in a message's id and its stored time, in milliseconds: the same machine creates the id
+/// shortly before.
 const SLACK: i64 = 10 * MINUTE;
 
-/// How long a figure is of.
+/// Period of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     Minute,
@@ -33,14 +34,14 @@ impl Step {
     }
 }
 
-/// How the values of several instances, or of several minutes, become one.
+/// Aggregation of the values of several instances or minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Union {
     Sum,
     Most,
 }
 
-/// One figure of one minute or day.
+/// Value of a metric for one minute or day.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Figure {
     pub at: Timestamp,
@@ -59,7 +60,7 @@ struct Number {
     value: i64,
 }
 
-/// Puts figures to those that are there.
+/// Merges values into the stored ones.
 pub async fn put<C: ConnectionTrait>(db: &C, step: Step, union: Union, figures: &[Figure]) -> Result<(), AppError> {
     if figures.is_empty() {
         return Ok(());
@@ -85,13 +86,13 @@ pub async fn put<C: ConnectionTrait>(db: &C, step: Step, union: Union, figures: 
     raw::run(db, &sql, values).await
 }
 
-/// The figures from then on, the earliest first.
+/// Values since `from`, earliest first.
 pub async fn since<C: ConnectionTrait>(db: &C, step: Step, from: Timestamp) -> Result<Vec<Figure>, AppError> {
     let sql = "SELECT at, name, value FROM figures WHERE step = $1 AND at >= $2 ORDER BY at";
     raw::find(db, sql, vec![step.as_str().into(), from.0.into()]).await
 }
 
-/// Forgets what is older.
+/// Deletes older values.
 pub async fn forget<C: ConnectionTrait>(db: &C, step: Step, before: Timestamp) -> Result<u64, AppError> {
     let old = figure::Entity::delete_many()
         .filter(figure::Column::Step.eq(step.as_str()))
@@ -99,25 +100,25 @@ pub async fn forget<C: ConnectionTrait>(db: &C, step: Step, before: Timestamp) -
     Ok(old.exec(db).await.map_err(app_error)?.rows_affected)
 }
 
-/// Messages that were written, by minute. Their ids begin with their time, so only those of that time are read.
+/// Number of messages per minute. Ids start with the time, so only the messages of the period are read.
 pub async fn messages<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<(i64, i64)>, AppError> {
     let (after, before) = ids_between(Timestamp(from.0 - SLACK), Timestamp(to.0 + SLACK));
     let made_then = ("id > $3 AND id < $4", vec![after.into(), before.into()]);
     counted(db, "messages", "COUNT(*)", made_then, from, to).await
 }
 
-/// Tokens of questions and answers, by minute.
+/// Number of input and output tokens per minute.
 pub async fn tokens<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<(i64, i64)>, AppError> {
     let tokens = "CAST(SUM(input_tokens + output_tokens) AS BIGINT)";
     counted(db, "usage_requests", tokens, ("TRUE", Vec::new()), from, to).await
 }
 
-/// What models cost, in micro-credits, by minute.
+/// Cost of models per minute, in micro-credits.
 pub async fn costs<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<(i64, i64)>, AppError> {
     counted(db, "usage_requests", "CAST(SUM(cost) AS BIGINT)", ("TRUE", Vec::new()), from, to).await
 }
 
-/// Lines of the audit log of one action, by minute.
+/// Number of audit log entries with an action, per minute.
 pub async fn audited<C: ConnectionTrait>(
     db: &C,
     action: &'static str,
@@ -145,31 +146,31 @@ async fn counted<C: ConnectionTrait>(
     Ok(rows.into_iter().map(|row| (row.minute, row.value)).collect())
 }
 
-/// How many people's devices were there since then.
+/// Number of users whose devices were active since then.
 pub async fn people_since<C: ConnectionTrait>(db: &C, from: Timestamp) -> Result<i64, AppError> {
     let sql = "SELECT COUNT(DISTINCT user_id) AS value FROM user_sessions WHERE last_used_at >= $1";
     number(db, sql, vec![from.0.into()]).await
 }
 
-/// How many people have an account.
+/// Number of accounts.
 pub async fn people<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     number(db, "SELECT COUNT(*) AS value FROM users WHERE is_deleted = FALSE", Vec::new()).await
 }
 
-/// How many people are guests in a workspace.
+/// Number of guests.
 pub async fn guests<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     let sql = "SELECT COUNT(DISTINCT m.user_id) AS value FROM workspace_members m JOIN users u ON u.id = m.user_id \
                WHERE m.role = 'guest' AND NOT m.is_deleted AND NOT u.is_deleted";
     number(db, sql, Vec::new()).await
 }
 
-/// How many bytes people's files have.
+/// Total size of uploads, in bytes.
 pub async fn stored<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) AS value FROM uploads WHERE removed_at IS NULL";
     number(db, sql, Vec::new()).await
 }
 
-/// The most that a figure was in one of these minutes. None: nothing was written down then.
+/// Maximum of a metric over these minutes; `None` if nothing was recorded.
 pub async fn most<C: ConnectionTrait>(
     db: &C,
     name: &str,
@@ -186,7 +187,7 @@ pub async fn most<C: ConnectionTrait>(
     Ok(most.one(db).await.map_err(app_error)?.flatten())
 }
 
-/// How many people's questions to models failed.
+/// Number of users whose AI requests failed.
 pub async fn people_failed<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<i64, AppError> {
     let sql = "SELECT COUNT(DISTINCT user_id) AS value FROM usage_requests \
                WHERE created_at >= $1 AND created_at <= $2 AND status >= 500";
@@ -198,37 +199,37 @@ async fn number<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Re
     Ok(row.map_or(0, |row| row.value))
 }
 
-/// Says that an instance is there.
+/// Upserts the state of an instance.
 pub async fn see<C: ConnectionTrait>(db: &C, row: InstanceRow) -> Result<(), AppError> {
     let changed = [instance::Column::SeenAt, instance::Column::State];
     single::upsert(db, row.into_active_model(), [instance::Column::Id], changed).await
 }
 
-/// Says that an instance has ended as it should.
+/// Deletes an instance that has shut down.
 pub async fn leave<C: ConnectionTrait>(db: &C, id: InstanceId) -> Result<(), AppError> {
     instance::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Takes those away that were not seen since then, and answers which.
+/// Deletes and returns the instances that were not seen since `before`.
 pub async fn take_gone<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<Vec<InstanceRow>, AppError> {
     let gone = instance::Entity::delete_many().filter(instance::Column::SeenAt.lt(before));
     gone.exec_with_returning(db).await.map_err(app_error)
 }
 
-/// The eldest first.
+/// Lists instances, oldest first.
 pub async fn instances<C: ConnectionTrait>(db: &C) -> Result<Vec<InstanceRow>, AppError> {
     let instances = instance::Entity::find().order_by_asc(instance::Column::StartedAt);
     instances.order_by_asc(instance::Column::Id).all(db).await.map_err(app_error)
 }
 
-/// Writes down what was noticed, or that it is over.
+/// Upserts an incident, when it is detected and when it ends.
 pub async fn notice<C: ConnectionTrait>(db: &C, row: IncidentRow) -> Result<(), AppError> {
     let changed = [incident::Column::EndedAt, incident::Column::Impact, incident::Column::AffectedUsers];
     single::upsert(db, row.into_active_model(), [incident::Column::Id], changed).await
 }
 
-/// What this instance can't end any more.
+/// Ends the open incidents of an instance that is gone.
 pub async fn end_of<C: ConnectionTrait>(db: &C, instance: InstanceId, at: Timestamp) -> Result<(), AppError> {
     incident::Entity::update_many()
         .set(incident::ActiveModel { ended_at: Set(Some(at)), ..Default::default() })
@@ -240,7 +241,7 @@ pub async fn end_of<C: ConnectionTrait>(db: &C, instance: InstanceId, at: Timest
     Ok(())
 }
 
-/// What was wrong since then, the earliest first.
+/// Incidents since `from`, earliest first.
 pub async fn incidents<C: ConnectionTrait>(db: &C, from: Timestamp, most: u64) -> Result<Vec<IncidentRow>, AppError> {
     let is_recent = Condition::any()
         .add(incident::Column::BeganAt.gte(from))
@@ -252,7 +253,7 @@ pub async fn incidents<C: ConnectionTrait>(db: &C, from: Timestamp, most: u64) -
     Ok(rows)
 }
 
-/// Forgets what began before.
+/// Deletes incidents that began before then.
 pub async fn forget_incidents<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<u64, AppError> {
     let old = incident::Entity::delete_many()
         .filter(incident::Column::BeganAt.lt(before))

@@ -1,4 +1,4 @@
-//! Which conversations and workspaces somebody's connections follow.
+//! Conversations and workspaces to which a user's connections subscribe.
 
 use std::collections::HashMap;
 
@@ -9,33 +9,33 @@ use uuid::Uuid;
 use super::{access, members::count_of, rows::Rows};
 use crate::constraint::app_error;
 
-/// A conversation that somebody is in.
+/// Conversation of a user.
 #[derive(Clone, Copy, Debug)]
 pub struct Followed {
     pub conversation_id: ConversationId,
     pub last_seq: i64,
-    /// What the person may see of it begins after this event.
+    /// Last event before the history that the user may see.
     pub reads_after: i64,
     pub member_count: u32,
 }
 
-/// What somebody's connections follow.
+/// Subscriptions of a user's connections.
 #[derive(Clone, Debug, Default)]
 pub struct Following {
-    /// Newest activity first.
+    /// By last activity, newest first.
     pub conversations: Vec<Followed>,
     pub workspaces: Vec<WorkspaceId>,
-    /// How often the boards of these conversations have changed, of those that have one.
+    /// Versions of the boards of these conversations.
     pub boards: HashMap<ConversationId, i64>,
 }
 
-/// Which conversations and workspaces these people are in. Whoever is in none is left out.
+/// Conversations and workspaces of these users. Users without any are left out.
 pub async fn of<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<UserId, Following>, AppError> {
     #[derive(FromQueryResult)]
     struct FollowedSubject {
         user_id: UserId,
         id: Uuid,
-        /// None: it is a workspace.
+        /// `None` for a workspace.
         last_seq: Option<i64>,
         reads_after: i64,
         member_count: i64,
@@ -77,7 +77,7 @@ pub async fn of<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<
     Ok(found)
 }
 
-/// The conversations of up to `small` members that these people are in.
+/// Conversations of these users with at most `small` members.
 pub async fn small_conversations<C: ConnectionTrait>(
     db: &C,
     users: &[UserId],

@@ -1,4 +1,4 @@
-//! Who people are at providers of identities.
+//! Accounts of users at OpenID Connect providers.
 
 use appcore::{AppError, Code, IdentityId, Timestamp, UserId, page::PageRequest};
 use sea_orm::{
@@ -10,7 +10,6 @@ use crate::{
     entity::{identity, used_id_token},
 };
 
-/// Somebody as a provider knows them.
 pub struct NewIdentity {
     pub user_id: UserId,
     pub provider: String,
@@ -20,7 +19,7 @@ pub struct NewIdentity {
     pub at: Timestamp,
 }
 
-/// Links it. `Conflict`: it belongs to somebody already.
+/// Links an identity. Returns `Conflict` if it is already linked to a user.
 pub async fn insert<C: ConnectionTrait>(db: &C, new: NewIdentity) -> Result<IdentityId, AppError> {
     let id = IdentityId::new();
     let row = identity::ActiveModel {
@@ -40,7 +39,6 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewIdentity) -> Result<Iden
     }
 }
 
-/// Whose it is.
 pub async fn by_subject<C: ConnectionTrait>(
     db: &C,
     issuer: &str,
@@ -54,7 +52,7 @@ pub async fn by_subject<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Notes that it was signed in with, and what the provider says of its address now.
+/// Records a sign-in and the email address that the provider reports.
 pub async fn touch<C: ConnectionTrait>(
     db: &C,
     id: IdentityId,
@@ -66,7 +64,7 @@ pub async fn touch<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Somebody's own, in the order in which they were linked.
+/// Lists a user's identities in the order of their linking.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -79,7 +77,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, A
     of(user_id).count(db).await.map_err(app_error)
 }
 
-/// Unlinks one of somebody's own. False: there is no such one.
+/// Unlinks an identity of a user; returns `false` if there is none.
 pub async fn remove<C: ConnectionTrait>(db: &C, user_id: UserId, id: IdentityId) -> Result<bool, AppError> {
     let done = identity::Entity::delete_many()
         .filter(identity::Column::Id.eq(id))
@@ -90,13 +88,13 @@ pub async fn remove<C: ConnectionTrait>(db: &C, user_id: UserId, id: IdentityId)
     Ok(done.rows_affected > 0)
 }
 
-/// Unlinks all of somebody's.
+/// Unlinks all identities of a user.
 pub async fn remove_all<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), AppError> {
     identity::Entity::delete_many().filter(identity::Column::UserId.eq(user_id)).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Uses an ID token up, and forgets those that have run out. False: it was used before.
+/// Marks an ID token as used, and deletes expired marks; returns `false` if it was used before.
 pub async fn use_id_token<C: ConnectionTrait>(
     db: &C,
     hash: Vec<u8>,

@@ -31,7 +31,6 @@ pub async fn note<C: ConnectionTrait>(db: &C, name: &str, now: Timestamp) -> Res
     single::upsert(db, row, [Column::Name], [Column::UpdatedAt]).await
 }
 
-/// Deletes a milestone.
 pub async fn forget<C: ConnectionTrait>(db: &C, name: &str) -> Result<(), AppError> {
     Entity::delete_by_id(name).exec(db).await.map_err(app_error)?;
     Ok(())

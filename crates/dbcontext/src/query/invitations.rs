@@ -1,4 +1,4 @@
-//! Invitations: seen by those who manage a workspace, found by whoever has the token.
+//! Invitations: listed by a workspace's managers, looked up by token.
 
 use appcore::{AppError, InvitationId, Timestamp, UserId, WorkspaceId, page::PageRequest, view::WorkspaceRole};
 use sea_orm::{
@@ -16,7 +16,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppErr
     Ok(())
 }
 
-/// A workspace's invitations that still stand, the newest first.
+/// Lists a workspace's valid invitations, newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -26,22 +26,22 @@ pub async fn list<C: ConnectionTrait>(
     super::page::select(db, open(id, now).order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page).await
 }
 
-/// How many invitations of a workspace still stand.
+/// Number of a workspace's valid invitations.
 pub async fn count<C: ConnectionTrait>(db: &C, id: WorkspaceId, now: Timestamp) -> Result<u64, AppError> {
     open(id, now).count(db).await.map_err(app_error)
 }
 
-/// The invitation of a token that its maker was told, whatever has become of it.
+/// Finds the invitation with this token of its link, even if it is no longer valid.
 pub async fn by_token<C: ConnectionTrait>(db: &C, token_hash: &[u8]) -> Result<Option<Model>, AppError> {
     Entity::find().filter(Column::TokenHash.eq(token_hash)).one(db).await.map_err(app_error)
 }
 
-/// An invitation, whatever has become of it.
+/// Finds an invitation, even if it is no longer valid.
 pub async fn by_id<C: ConnectionTrait>(db: &C, id: InvitationId) -> Result<Option<Model>, AppError> {
     Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-/// Takes one use of an invitation. False: there is none left. The statement is the judge between those who come at the same time.
+/// Consumes one use of an invitation; returns `false` if none is left. The statement decides between concurrent uses.
 pub async fn take<C: ConnectionTrait>(db: &C, id: InvitationId, now: Timestamp) -> Result<bool, AppError> {
     let done = Entity::update_many()
         .col_expr(Column::Uses, Expr::col(Column::Uses).add(1))
@@ -55,7 +55,7 @@ pub async fn take<C: ConnectionTrait>(db: &C, id: InvitationId, now: Timestamp) 
     Ok(done.rows_affected > 0)
 }
 
-/// Withdraws an invitation to this workspace. False: there is no such one.
+/// Revokes an invitation to this workspace; returns `false` if there is none.
 pub async fn revoke<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -73,7 +73,7 @@ pub async fn revoke<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
-/// Withdraws the invitations to this workspace that somebody has made, but for those to roles that they still may give.
+/// Revokes a user's invitations to this workspace, except those to roles that the user may still grant.
 pub async fn revoke_made_by<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -93,7 +93,8 @@ pub async fn revoke_made_by<C: ConnectionTrait>(
     Ok(())
 }
 
-/// When somebody mailed invitations after `since`, whatever has become of them: the newest so many, the newest first.
+/// Times at which the user emailed invitations after `since`, newest first, including invitations that are no longer
+/// valid.
 pub async fn mailed_since<C: ConnectionTrait>(
     db: &C,
     maker: UserId,

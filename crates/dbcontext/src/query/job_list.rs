@@ -1,4 +1,4 @@
-//! Jobs as administrators see them, and what they do with those that ended as dead letters.
+//! Jobs as administrators see them, and actions on dead letters.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,8 @@ impl From<JobRow> for view::Job {
     }
 }
 
-/// What of a job's payload an operator may see: ids by their names, and which letter it is. Texts, addresses and tokens stay where they are.
+/// Part of a job's payload that operators may see: ids by name, and the kind of email. Texts, addresses and tokens are
+/// left out.
 fn about(payload: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let Ok(payload) = serde_json::from_str::<Json>(payload) else { return found };
@@ -82,7 +83,7 @@ fn collect_ids(path: &str, value: &Json, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// How a status is stored.
+/// Value of the column `status`.
 const fn stored(status: JobStatus) -> &'static str {
     match status {
         JobStatus::Queued => "waiting",
@@ -91,7 +92,7 @@ const fn stored(status: JobStatus) -> &'static str {
     }
 }
 
-/// Jobs, the newest first, and how many there are.
+/// Lists jobs, newest first, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     status: Option<JobStatus>,
@@ -100,7 +101,7 @@ pub async fn list<C: ConnectionTrait>(
 ) -> Result<(Vec<view::Job>, u64), AppError> {
     let (mut of, mut values) = ("FROM jobs j WHERE TRUE".to_owned(), Vec::<Value>::new());
     if let Some(status) = status {
-        // In the statement itself, so that a partial index can be used.
+        // A literal, so that a partial index can be used.
         of.push_str(&format!(" AND j.status = '{}'", stored(status)));
     }
     if let Some(kind) = kind {
@@ -114,19 +115,19 @@ pub async fn list<C: ConnectionTrait>(
     Ok((rows.into_iter().map(view::Job::from).collect(), super::page::count(db, &of, values).await?))
 }
 
-/// The jobs of a kind.
+/// Statistics of the jobs of a kind.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Census {
     pub kind: String,
-    /// Those that somebody could work on now.
+    /// Jobs that can be claimed now.
     pub due: i64,
     pub running: i64,
     pub dead: i64,
-    /// How long one of those has been due at most, in milliseconds.
+    /// Age of the longest due job, in milliseconds.
     pub longest_wait: i64,
 }
 
-/// How many jobs of each kind there are.
+/// Statistics by kind.
 pub async fn census<C: ConnectionTrait>(db: &C) -> Result<Vec<Census>, AppError> {
     let now = now(db.get_database_backend());
     let is_due = format!("status = 'waiting' AND due_at <= {now}");
@@ -148,7 +149,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: JobId) -> Result<Option<view::
     Ok(row.one(db).await.map_err(app_error)?.map(view::Job::from))
 }
 
-/// Puts dead letters back among the waiting: one, those of a kind, or all. Answers how many.
+/// Requeues dead letters: one, those of a kind, or all. Returns their number.
 pub async fn requeue<C: ConnectionTrait>(db: &C, id: Option<JobId>, kind: Option<&str>) -> Result<u64, AppError> {
     let now = now(db.get_database_backend());
     let set = format!(
@@ -158,12 +159,12 @@ pub async fn requeue<C: ConnectionTrait>(db: &C, id: Option<JobId>, kind: Option
     dead_letters(db, &set, id, kind).await
 }
 
-/// Deletes a dead letter; `false` where there is none.
+/// Deletes a dead letter; returns `false` if there is none.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: JobId) -> Result<bool, AppError> {
     Ok(dead_letters(db, "DELETE FROM jobs WHERE", Some(id), None).await? > 0)
 }
 
-/// Deletes the dead letters of a kind, or all. Answers how many.
+/// Deletes the dead letters of a kind, or all. Returns their number.
 pub async fn delete_all<C: ConnectionTrait>(db: &C, kind: Option<&str>) -> Result<u64, AppError> {
     dead_letters(db, "DELETE FROM jobs WHERE", None, kind).await
 }

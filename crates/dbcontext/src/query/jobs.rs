@@ -1,20 +1,21 @@
-//! Durable jobs: claimed with a lease by one worker, and by another one when the lease has run out.
+//! Durable jobs: claimed with a lease by one worker, and by another one after the lease has expired.
 //!
-//! A claim is known by the job's id and the number of the attempt; whoever acts for a claim names both, so a worker that was
-//! taken for dead changes nothing any more. Times are the database's, because the clocks of two instances differ.
+//! A claim is identified by the job's id and the attempt number. Every change names both, so a worker that was presumed
+//! dead can no longer change anything. Times are the database's, because the clocks of two instances differ.
 //!
-//! Jobs that somebody asked for are claimed *in turn*: first everybody's first, then everybody's second, and among those of one round
-//! each workspace's first before any workspace's second. A job's place is fixed when it is inserted (`turn`, `scope_turn`): behind its
-//! owner's last one, and never before the round that is being claimed, so a queue of thousands delays its owner only. One that was asked for at a
-//! later time gets its place when it is due ([`give_turns`]). Jobs without an owner, and those that are tried again, have no `turn` and are claimed when
-//! they are due.
+//! Jobs that were requested by users are claimed *in turn* (fair queueing): first the first job of everyone, then the
+//! second of everyone, and within a round the first job of each workspace before the second of any workspace. A job's
+//! position is fixed on insertion (`turn`, `scope_turn`): after its owner's last one, and not before the round that is
+//! being claimed, so a queue of thousands delays only its owner. A job with a later start time gets its position when
+//! it is due ([`give_turns`]). Jobs without an owner, and retried jobs, have no `turn` and are claimed when they are
+//! due.
 //!
-//! A claim leaves out the jobs of people who have as many running on the claiming instance as they may: with all places taken by one person's, everybody
-//! else would wait until one of these ends, however the turns are.
+//! A claim skips the jobs of users who have reached their limit of running jobs on the claiming instance: otherwise one
+//! user's jobs could occupy all places and everyone else would wait, despite the turns.
 //!
-//! Of the jobs with one concurrency key one runs at a time; a unique index sees to it. A claim that meets a job whose key is taken sets it
-//! aside (`is_blocked`), so that the next claim doesn't meet it again; whatever ends the running job lets one of them back in. So a claim
-//! reads a few rows of an index, however long the queue is.
+//! At most one job per concurrency key runs at a time, enforced by a unique index. A claim that meets a job whose key
+//! is taken blocks the job (`is_blocked`) so that the next claim skips it. The end of the running job unblocks one of
+//! them. So a claim reads a few rows of an index, regardless of the length of the queue.
 
 use std::time::Duration;
 
@@ -33,24 +34,23 @@ use crate::{
     entity::job::Model,
 };
 
-/// Jobs that get their places in the queue in one statement.
+/// Maximum number of jobs that get their positions in one statement.
 const TURNS: usize = 1_000;
 
-/// A job that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
     pub kind: &'static str,
-    /// Of the jobs with the same key one runs at a time.
+    /// Jobs with the same key run one at a time.
     pub concurrency_key: String,
-    /// What it works on: by this it is found again.
+    /// Id of the entity the job is about; indexed for look-ups.
     pub subject: Uuid,
-    /// What its kind needs, as JSON.
+    /// Parameters of the job as JSON.
     pub payload: String,
-    /// On whose behalf it is done: they are served in turn.
+    /// User who requested the job; owners are served in turn.
     pub owner: Option<JobOwner>,
 }
 
-/// The person on whose behalf a job is done, and the workspace that it belongs to, if any.
+/// User who requested a job, and the workspace that it belongs to, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobOwner {
     pub user: UserId,
@@ -69,24 +69,24 @@ impl From<(UserId, WorkspaceId)> for JobOwner {
     }
 }
 
-/// What a worker hears when it renews its lease.
+/// State that a worker reads when it renews its lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renewed {
     pub stop_requested: bool,
 }
 
-/// How many jobs with this concurrency key wait or run.
+/// Number of waiting or running jobs with this concurrency key.
 pub async fn unfinished<C: ConnectionTrait>(db: &C, concurrency_key: &str) -> Result<u64, AppError> {
     let rows = "FROM jobs WHERE concurrency_key = $1 AND due_at IS NOT NULL AND status IN ('waiting', 'running')";
     super::page::count(db, rows, [concurrency_key.to_owned().into()]).await
 }
 
-/// Asks for jobs, to be done at once.
+/// Enqueues jobs that are due at once.
 pub fn insert(backend: DatabaseBackend, jobs: Vec<NewJob>, asked_at: Timestamp) -> Result<Piece, AppError> {
     insert_after(backend, jobs, asked_at, Duration::ZERO)
 }
 
-/// Asks for jobs, to be done when `wait` has passed.
+/// Enqueues jobs that are due after `wait`.
 pub fn insert_after(
     backend: DatabaseBackend,
     jobs: Vec<NewJob>,
@@ -130,8 +130,8 @@ pub fn insert_after(
     Piece::new(sql, &rows)
 }
 
-/// The rows of `jobs`, a table named `w`, and `turn` and `scope_turn`: where those that are `claimed_in_turn` stand in the queue. Of one owner's, they
-/// are in this `order`.
+/// The rows of `jobs`, a table expression named `w`, with `turn` and `scope_turn`: the queue positions of those that
+/// match `claimed_in_turn`. Jobs of one owner are in this `order`.
 fn with_turns(backend: DatabaseBackend, jobs: &str, claimed_in_turn: &str, order: &str) -> String {
     let (greatest, least) = if backend == DatabaseBackend::Postgres { ("GREATEST", "LEAST") } else { ("MAX", "MIN") };
     let round = |is_blocked| {
@@ -139,7 +139,7 @@ fn with_turns(backend: DatabaseBackend, jobs: &str, claimed_in_turn: &str, order
             "(SELECT MIN(v.turn) FROM jobs v WHERE v.kind = w.kind AND v.is_blocked = {is_blocked} AND v.turn IS NOT NULL)"
         )
     };
-    // The round that is being claimed, as far as there are any to claim; where there are none, it is the first.
+    // The round that is being claimed; 1 if the queue is empty.
     let rounds = format!("COALESCE({0}, {1}, 1), COALESCE({1}, {0}, 1)", round("FALSE"), round("TRUE"));
     format!(
         "SELECT t.*, \
@@ -155,7 +155,7 @@ fn with_turns(backend: DatabaseBackend, jobs: &str, claimed_in_turn: &str, order
     )
 }
 
-/// Gives the jobs of people that have become due their places in the queue, up to [`TURNS`] of a kind at a time.
+/// Assigns queue positions to users' jobs that have become due, up to [`TURNS`] of a kind at a time.
 pub async fn give_turns<C: ConnectionTrait>(db: &C, kind: &str) -> Result<(), AppError> {
     let backend = db.get_database_backend();
     let due = format!(
@@ -169,7 +169,7 @@ pub async fn give_turns<C: ConnectionTrait>(db: &C, kind: &str) -> Result<(), Ap
     execute(db, sql, vec![kind.into()]).await.map(drop)
 }
 
-/// The jobs `j` of people that are due and have no place in the queue yet; an index has them.
+/// Condition that a user's job `j` is due and has no queue position yet; covered by an index.
 fn awaits_turn(backend: DatabaseBackend) -> String {
     format!(
         "j.owner IS NOT NULL AND j.turn IS NULL AND j.attempt = 0 AND j.is_blocked = FALSE AND j.due_at IS NOT NULL AND j.due_at <= {}",
@@ -177,7 +177,7 @@ fn awaits_turn(backend: DatabaseBackend) -> String {
     )
 }
 
-/// How many jobs of a kind these people have asked for that have not ended; people without any are left out.
+/// Number of unfinished jobs of a kind per user; users without any are left out.
 pub async fn open_of<C: ConnectionTrait>(
     db: &C,
     kind: &str,
@@ -199,19 +199,19 @@ pub async fn open_of<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.owner, row.open.unsigned_abs())).collect())
 }
 
-/// In which of the two ways a job comes to be claimed.
+/// Order in which a job is claimed.
 #[derive(Clone, Copy)]
 enum Way {
-    /// Its time has come, or its lease has run out.
+    /// Its start time has come, or its lease has expired.
     Due,
-    /// It is its owner's turn.
+    /// The job is next in the owner's turn.
     InTurn,
 }
 
 impl Way {
     const ALL: [Self; 2] = [Self::Due, Self::InTurn];
 
-    /// The jobs `j` that wait in this way; each is the beginning of an index.
+    /// Condition that the job `j` waits in this order; each is a prefix of an index.
     fn waiting(self, backend: DatabaseBackend) -> String {
         match self {
             Self::Due => {
@@ -232,15 +232,15 @@ impl Way {
     }
 }
 
-/// A kind of which a job waits to be claimed.
+/// Kind with at least one claimable job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DueKind<'k> {
     pub kind: &'k str,
-    /// Whether jobs of people have become due, for [`give_turns`] to be called before the claim.
+    /// True if users' jobs have become due, so that [`give_turns`] must be called before the claim.
     pub awaits_turns: bool,
 }
 
-/// Those of the kinds of which a job waits to be claimed, in their order; cheap, so that an idle worker takes no lock.
+/// Kinds with claimable jobs, in the order of `kinds`; a cheap check, so that an idle worker takes no lock.
 pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Vec<DueKind<'k>>, AppError> {
     #[derive(FromQueryResult)]
     struct DuePlace {
@@ -264,7 +264,7 @@ pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Ve
     Ok(found.into_iter().filter_map(due).collect())
 }
 
-/// Claims the job of this kind that is next, if there is one, until `lease` has passed. Jobs of `busy` people are left out.
+/// Claims the next job of this kind, if any, for the duration of `lease`. Skips the jobs of `busy` users.
 pub async fn claim<C: ConnectionTrait>(
     db: &C,
     (kind, busy): (&str, &[UserId]),
@@ -286,7 +286,7 @@ pub async fn claim<C: ConnectionTrait>(
 enum Attempt {
     Claimed(Box<Model>),
     None,
-    /// The first one's key is taken: it is set aside now, or another instance was faster.
+    /// The concurrency key of the first job is taken: the job is now blocked, or another instance was faster.
     KeyTaken,
 }
 
@@ -298,8 +298,8 @@ async fn claim_first<C: ConnectionTrait>(
     lease: Duration,
 ) -> Result<Attempt, AppError> {
     let backend = db.get_database_backend();
-    // SQLite's statement holds the only write lock there is. On PostgreSQL the job that holds the key is locked while another is set aside
-    // for it: either it ends afterwards and lets that one back in, or it has ended and is not found here.
+    // SQLite's statement holds the only write lock. On PostgreSQL the job that holds the key is locked while another
+    // one is blocked: either it ends later and unblocks that one, or it has ended and is not found here.
     let (skip_locked, share) =
         if backend == DatabaseBackend::Postgres { ("FOR UPDATE SKIP LOCKED", "FOR SHARE") } else { ("", "") };
     let (now, waiting, order) = (now(backend), way.waiting(backend), way.order());
@@ -337,7 +337,7 @@ async fn claim_first<C: ConnectionTrait>(
     }
 }
 
-/// Extends a claim; `None` when it is lost.
+/// Extends a lease; returns `None` if the claim is lost.
 pub async fn renew<C: ConnectionTrait>(
     db: &C,
     id: JobId,
@@ -357,26 +357,26 @@ pub async fn renew<C: ConnectionTrait>(
     Ok(row.map(|row| Renewed { stop_requested: row.stop_requested }))
 }
 
-/// Ends a job, of which nothing is left: what was done stands elsewhere. `false` when the claim is lost.
+/// Deletes a finished job; returns `false` if the claim is lost.
 pub async fn finish(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
     end(db, "DELETE FROM jobs WHERE {claim} RETURNING concurrency_key", id, attempt, vec![]).await
 }
 
-/// Gives a job back so that another worker takes it at once. That it was claimed this time counts as no failure.
+/// Requeues a job for an immediate claim. The current claim doesn't count as a failure.
 pub async fn release(db: &Database, id: JobId, attempt: i32) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'waiting', due_at = {now}, leased_by = NULL, attempts_before = attempts_before + 1, \
                   updated_at = {now} WHERE {claim} RETURNING concurrency_key";
     end(db, change, id, attempt, vec![]).await
 }
 
-/// Gives a job back to be tried again after `wait`.
+/// Requeues a job for a retry after `wait`.
 pub async fn postpone(db: &Database, id: JobId, attempt: i32, wait: Duration, error: &str) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'waiting', due_at = {now} + $3, leased_by = NULL, error = $4, updated_at = {now} \
                   WHERE {claim} RETURNING concurrency_key";
     end(db, change, id, attempt, vec![millis(wait), error.into()]).await
 }
 
-/// Puts a job aside until `wait` has passed or somebody [hastens](hasten) it. That it was claimed so far counts as no failure.
+/// Suspends a job until `wait` has passed or it is [hastened](hasten). Claims so far don't count as failures.
 pub async fn put_aside(db: &Database, id: JobId, attempt: i32, wait: Duration) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'waiting', due_at = CASE WHEN stop_requested THEN {now} ELSE {now} + $3 END, leased_by = NULL, \
                   attempts_before = attempt, updated_at = {now} \
@@ -384,14 +384,14 @@ pub async fn put_aside(db: &Database, id: JobId, attempt: i32, wait: Duration) -
     end(db, change, id, attempt, vec![millis(wait)]).await
 }
 
-/// Puts a job among the dead letters.
+/// Moves a job to the dead letters.
 pub async fn dead_letter(db: &Database, id: JobId, attempt: i32, error: &str) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'dead', due_at = NULL, leased_by = NULL, error = $3, updated_at = {now} \
                   WHERE {claim} RETURNING concurrency_key";
     end(db, change, id, attempt, vec![error.into()]).await
 }
 
-/// Ends a claim and lets the next job with its concurrency key back in; `false` when the claim is lost.
+/// Ends a claim and unblocks the next job with the same concurrency key; returns `false` if the claim is lost.
 async fn end(db: &Database, change: &str, id: JobId, attempt: i32, values: Vec<Value>) -> Result<bool, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     let backend = tx.get_database_backend();
@@ -401,7 +401,7 @@ async fn end(db: &Database, change: &str, id: JobId, attempt: i32, values: Vec<V
     let ended = FreedKey::find_by_statement(Statement::from_sql_and_values(backend, sql, values));
     let ended = ended.one(&tx).await.map_err(app_error)?;
     if let Some(FreedKey { concurrency_key }) = &ended {
-        // In a statement of its own, so that it sees what was set aside until the first one had its lock.
+        // A separate statement, so that it sees jobs that were blocked until the first one got its lock.
         let next = "UPDATE jobs SET is_blocked = FALSE \
                     WHERE id = (SELECT b.id FROM jobs b WHERE b.concurrency_key = $1 AND b.is_blocked = TRUE ORDER BY b.id LIMIT 1)";
         execute(&tx, next.to_owned(), vec![concurrency_key.as_str().into()]).await?;
@@ -415,27 +415,27 @@ struct FreedKey {
     concurrency_key: String,
 }
 
-/// Lets everything back in that was set aside; claims set it aside again where its key is taken. For a start, whatever a crash has left.
+/// Unblocks all jobs; claims block them again if their key is taken. Called at the start, to clean up after a crash.
 pub async fn line_up<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
     change(db, "is_blocked = FALSE WHERE is_blocked = TRUE", vec![]).await
 }
 
-/// Lets a job begin that was to wait; `false` where there is none.
+/// Makes a waiting job due now; returns `false` if there is none.
 pub async fn hasten<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<bool, AppError> {
     let set = "due_at = {now} WHERE kind = $1 AND subject = $2 AND due_at IS NOT NULL AND status = 'waiting'";
     change(db, set, vec![kind.into(), subject.into()]).await
 }
 
-/// Removes the jobs of a kind that wait to work on `subject`. One that runs is left to its worker.
+/// Deletes the waiting jobs of a kind with this `subject`. A running job is left to its worker.
 pub async fn remove_waiting<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<(), AppError> {
     let sql = "DELETE FROM jobs WHERE kind = $1 AND subject = $2 AND due_at IS NOT NULL AND status = 'waiting'";
     execute(db, sql.to_owned(), vec![kind.into(), subject.into()]).await.map(drop)
 }
 
-/// Removes all jobs that work on `subject`, whatever has become of them; `false` where there was none.
+/// Deletes all jobs with this `subject` in any state; returns `false` if there was none.
 pub async fn remove_all<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<bool, AppError> {
     let mut removed = Vec::new();
-    // Those that wait or run have an index, those that failed another.
+    // Waiting and running jobs have one index, dead ones another.
     for which in ["due_at IS NOT NULL", "status = 'dead'"] {
         let sql = format!("DELETE FROM jobs WHERE kind = $1 AND subject = $2 AND {which} RETURNING concurrency_key");
         let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, [kind.into(), subject.into()]);
@@ -452,7 +452,7 @@ pub async fn remove_all<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -
     Ok(!removed.is_empty())
 }
 
-/// Gives back every job that is being worked on: for a start that finds no other process alive.
+/// Releases all running jobs. Called at the start if no other process is alive.
 pub async fn release_all<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
     change(
         db,
@@ -462,7 +462,8 @@ pub async fn release_all<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
     .await
 }
 
-/// Says of the instances that work on jobs, but for `own`, whether they are gone: each that lives has its [`Sign`](crate::Sign). PostgreSQL only.
+/// Instances other than `own` that run jobs but don't hold their liveness lock ([`Sign`](crate::Sign)). PostgreSQL
+/// only.
 pub async fn workers_without_sign<C: ConnectionTrait>(db: &C, own: InstanceId) -> Result<Vec<InstanceId>, AppError> {
     #[derive(FromQueryResult)]
     struct Worker {
@@ -477,18 +478,18 @@ pub async fn workers_without_sign<C: ConnectionTrait>(db: &C, own: InstanceId) -
     Ok(found.into_iter().filter(|row| row.is_gone).map(|row| row.leased_by).collect())
 }
 
-/// Lets the leases of an instance that is gone run out now; `false` where it had none.
+/// Expires the leases of an instance that is gone; returns `false` if it had none.
 pub async fn expire_leases<C: ConnectionTrait>(db: &C, worker: InstanceId) -> Result<bool, AppError> {
     change(db, "due_at = {now} WHERE status = 'running' AND leased_by = $1 AND due_at > {now}", vec![worker.into()])
         .await
 }
 
-/// Asks whoever works on `subject`, now or later, to stop; `false` when nobody will.
+/// Requests that the job with this `subject` stops, now or when it is claimed; returns `false` if there is none.
 pub async fn request_stop<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<bool, AppError> {
     change(db, "stop_requested = TRUE WHERE subject = $1 AND due_at IS NOT NULL", vec![subject.into()]).await
 }
 
-/// The statement `UPDATE jobs SET …`, and whether it found a job. `{now}` stands for the database's time.
+/// Executes `UPDATE jobs SET …`; returns `false` if no job matched. `{now}` stands for the database's time.
 async fn change<C: ConnectionTrait>(db: &C, set: &str, values: Vec<Value>) -> Result<bool, AppError> {
     let sql = format!("UPDATE jobs SET {}", set.replace("{now}", now(db.get_database_backend())));
     execute(db, sql, values).await
@@ -500,7 +501,7 @@ async fn execute<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) ->
     Ok(done.rows_affected() > 0)
 }
 
-/// What time the database has, in milliseconds.
+/// Time of the database, in milliseconds.
 pub async fn time<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     let backend = db.get_database_backend();
     let statement = Statement::from_string(backend, format!("SELECT {} AS now", now(backend)));
@@ -509,7 +510,7 @@ pub async fn time<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     row.try_get("", "now").map_err(app_error)
 }
 
-/// The database's time in milliseconds.
+/// SQL expression for the database's time, in milliseconds.
 pub(super) const fn now(backend: DatabaseBackend) -> &'static str {
     match backend {
         DatabaseBackend::Postgres => "(EXTRACT(EPOCH FROM statement_timestamp()) * 1000)::bigint",

@@ -1,7 +1,7 @@
-//! Files that assistants know, and sections and workspaces have, their pieces and vectors.
+//! Knowledge files of assistants, sections and workspaces, with their chunks and embeddings.
 //!
-//! Whoever adds to a file changes its row first, in the same transaction, and whoever removes a file removes that row first: so nothing is left of a
-//! file that was removed meanwhile, and what two workers do at the same time is there once.
+//! A transaction that adds to a file updates its row first, and one that removes the file deletes its row first. So
+//! nothing remains of a file that is removed concurrently, and the work of two concurrent workers is stored once.
 
 use appcore::{
     AppError, AssistantId, ConversationId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId,
@@ -30,18 +30,18 @@ use crate::{
     entity::{knowledge_chunk, knowledge_file, knowledge_vectors, knowledge_words},
 };
 
-/// Pieces that are written in one statement.
+/// Maximum number of chunks per insert statement.
 const WRITTEN_AT_ONCE: usize = 200;
 
 impl FileRow {
-    /// All assistants answer from it in this workspace.
+    /// True if all assistants of the workspace use the file.
     #[must_use]
     pub fn is_of_workspace(&self) -> bool {
         self.assistant_id.0 == self.workspace_id.0
     }
 }
 
-/// A file with the name of who gave it.
+/// File with the name of the user who added it.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct ShownFile {
     #[sea_orm(nested)]
@@ -78,13 +78,14 @@ impl TryFrom<ShownFile> for KnowledgeFile {
 const SHOWN: &str = "SELECT f.*, u.display_name AS giver_name FROM knowledge_files f \
     LEFT JOIN users u ON u.id = f.added_by AND NOT u.is_deleted";
 
-/// Keeps others from giving files to an assistant until the transaction ends; `false` where it is gone.
+/// Locks an assistant against concurrent additions of files until the transaction ends; returns `false` if it doesn't
+/// exist.
 pub async fn lock_assistant<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<bool, AppError> {
     let sql = "UPDATE assistants SET is_deleted = is_deleted WHERE id = $1 AND NOT is_deleted";
     Ok(raw::execute(db, sql, vec![id.into()]).await? > 0)
 }
 
-/// [`lock_assistant`] for a section of one's own.
+/// [`lock_assistant`] for a section of the user.
 pub async fn lock_section<C: ConnectionTrait>(db: &C, id: SectionId, user: UserId) -> Result<bool, AppError> {
     let sql = "UPDATE sections SET name = name WHERE id = $1 AND user_id = $2";
     Ok(raw::execute(db, sql, vec![id.into(), user.into()]).await? > 0)
@@ -96,7 +97,7 @@ pub async fn lock_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Resu
     Ok(raw::execute(db, sql, vec![id.into()]).await? > 0)
 }
 
-/// Who owns a workspace; none where it is gone, or nobody's.
+/// Owner of a workspace; `None` if the workspace doesn't exist or has no owner.
 pub async fn workspace_owner<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Option<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Owner {
@@ -111,7 +112,7 @@ pub async fn workspace_owner<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Res
     Ok(owner.map(|owner| owner.user_id))
 }
 
-/// Stores a new file; `false` where the assistant, or the section, has it already.
+/// Inserts a file; returns `false` if the assistant or section already has it.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: &FileRow) -> Result<bool, AppError> {
     let absent = OnConflict::columns([knowledge_file::Column::AssistantId, knowledge_file::Column::UploadId])
         .do_nothing()
@@ -130,7 +131,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: &FileRow) -> Result<bool, A
     Ok(inserted.exec_without_returning(db).await.map_err(app_error)? > 0)
 }
 
-/// The files of an assistant, or of a section, in a workspace, the newest first.
+/// Lists the files of an assistant or section in a workspace, newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     id: AssistantId,
@@ -149,7 +150,7 @@ pub async fn find<C: ConnectionTrait>(
     raw::find_one(db, &sql, vec![id.into(), assistant.into()]).await
 }
 
-/// The file that was made of this upload.
+/// Finds the file created from this upload.
 pub async fn of_upload<C: ConnectionTrait>(
     db: &C,
     assistant: AssistantId,
@@ -159,19 +160,20 @@ pub async fn of_upload<C: ConnectionTrait>(
     raw::find_one(db, &sql, vec![assistant.into(), upload.into()]).await
 }
 
-/// A file by its id, for workers.
+/// Finds a file by its id, without an access check.
 pub async fn get<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<Option<FileRow>, AppError> {
     knowledge_file::Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-/// How many files an assistant, or a section, has in all.
+/// Total number of files of an assistant or section.
 pub async fn count<C: ConnectionTrait>(db: &C, id: AssistantId) -> Result<u64, AppError> {
     let files = knowledge_file::Entity::find().filter(knowledge_file::Column::AssistantId.eq(id));
     files.count(db).await.map_err(app_error)
 }
 
-/// The files that an answer is given from: the assistant's, and, where somebody talks with it alone, those of the section in which they have the chat.
-/// A section's files stay in their workspace. To these come those of the conversation's workspace, where no guest reads the answer.
+/// Files that an answer may retrieve from: the assistant's; in a private chat with the assistant, those of the user's
+/// section with the chat, if it is of the same workspace; and those of the conversation's workspace, unless a guest
+/// reads the answer.
 pub async fn of_answer<C: ConnectionTrait>(
     db: &C,
     assistant: AssistantId,
@@ -194,7 +196,7 @@ pub async fn of_answer<C: ConnectionTrait>(
     raw::find(db, &sql, vec![assistant.into(), conversation.into(), asker.into()]).await
 }
 
-/// How a file stands. `false` where it is gone.
+/// Sets the processing state of a file; returns `false` if the file doesn't exist.
 pub async fn set_state<C: ConnectionTrait>(
     db: &C,
     id: KnowledgeFileId,
@@ -212,7 +214,7 @@ pub async fn set_state<C: ConnectionTrait>(
     Ok(done.await.map_err(app_error)?.rows_affected > 0)
 }
 
-/// Tells by which model a file is embedded from now on, and forgets the vectors of another one. `false` where it is gone.
+/// Sets the embedding model of a file and deletes its vectors; returns `false` if the file doesn't exist.
 pub async fn begin_space<C: ConnectionTrait>(
     db: &C,
     id: KnowledgeFileId,
@@ -240,7 +242,7 @@ async fn remove_vectors<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Resu
     Ok(())
 }
 
-/// Stores the pieces of a file that is not cut yet, with their words. `false` where it is, or where it is gone.
+/// Inserts the chunks and word hashes of a file. Returns `false` if it already has chunks or doesn't exist.
 pub async fn cut<C: ConnectionTrait>(
     db: &C,
     id: KnowledgeFileId,
@@ -290,7 +292,7 @@ pub async fn cut<C: ConnectionTrait>(
     Ok(true)
 }
 
-/// Stores the words of a file that was cut without them.
+/// Inserts the word hashes of a file that has only chunks.
 pub async fn add_words<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, words: Vec<WordsRow>) -> Result<(), AppError> {
     let sql = "UPDATE knowledge_files SET pieces = pieces WHERE id = $1";
     if raw::execute(db, sql, vec![id.into()]).await? == 0 {
@@ -306,7 +308,7 @@ async fn insert_words<C: ConnectionTrait>(db: &C, words: Vec<WordsRow>) -> Resul
     Ok(())
 }
 
-/// Pieces of the other files of the assistant, or of the section.
+/// Number of chunks in the other files of the assistant or section.
 pub async fn pieces_beside<C: ConnectionTrait>(
     db: &C,
     assistant: AssistantId,
@@ -316,7 +318,7 @@ pub async fn pieces_beside<C: ConnectionTrait>(
     number(db, sql, vec![assistant.into(), id.into()]).await
 }
 
-/// The next pieces that have no vector.
+/// Next chunks without an embedding.
 pub async fn not_embedded<C: ConnectionTrait>(
     db: &C,
     id: KnowledgeFileId,
@@ -330,7 +332,8 @@ pub async fn not_embedded<C: ConnectionTrait>(
     raw::find(db, &sql, vec![id.into()]).await
 }
 
-/// Stores the vectors of the next pieces, made by the model with this space. `false` where the file is gone, or embedded by another model now.
+/// Inserts embeddings of the next chunks, made by the model with this `space`. Returns `false` if the file doesn't
+/// exist or now has another model.
 pub async fn add_vectors<C: ConnectionTrait>(
     db: &C,
     row: VectorsRow,
@@ -357,7 +360,7 @@ pub async fn add_vectors<C: ConnectionTrait>(
     Ok(true)
 }
 
-/// Adds to what embedding a file has cost.
+/// Adds to the embedding cost of a file.
 pub async fn add_cost<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, cost: MicroCredits) -> Result<(), AppError> {
     knowledge_file::Entity::update_many()
         .col_expr(knowledge_file::Column::Cost, Expr::col(knowledge_file::Column::Cost).add(cost.0))
@@ -368,10 +371,10 @@ pub async fn add_cost<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, cost: Mic
     Ok(())
 }
 
-/// A piece by its file and its number there.
+/// File and index of a chunk.
 pub type PieceId = (KnowledgeFileId, i32);
 
-/// All vectors of these files, as far as the model with this space made them.
+/// All embeddings of these files made by the model with this `space`.
 pub async fn vectors<C: ConnectionTrait>(
     db: &C,
     files: &[KnowledgeFileId],
@@ -387,7 +390,7 @@ pub async fn vectors<C: ConnectionTrait>(
     VectorsRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Some vectors of a file, from this piece on.
+/// A page of a file's embeddings, starting at this chunk.
 pub async fn vectors_from<C: ConnectionTrait>(
     db: &C,
     (file, first): PieceId,
@@ -401,14 +404,14 @@ pub async fn vectors_from<C: ConnectionTrait>(
     raw::find(db, &sql, vec![file.into(), first.into(), space.into()]).await
 }
 
-/// The words of all pieces of these files.
+/// Word hashes of all chunks of these files.
 pub async fn words<C: ConnectionTrait>(db: &C, files: &[KnowledgeFileId]) -> Result<Vec<WordsRow>, AppError> {
     let rows = Rows::ids(db.get_database_backend(), files.iter().map(|file| file.0));
     let sql = format!("SELECT k.* FROM {} JOIN knowledge_words k ON k.file_id = w.id", rows.table());
     WordsRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Some words of a file, from this piece on.
+/// A page of a file's word hashes, starting at this chunk.
 pub async fn words_from<C: ConnectionTrait>(
     db: &C,
     (file, first): PieceId,
@@ -424,7 +427,7 @@ pub async fn words_from<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Files behind this one whose words aren't there, though they are cut.
+/// Files after this id that have chunks but no word hashes.
 pub async fn without_words<C: ConnectionTrait>(
     db: &C,
     after: Option<KnowledgeFileId>,
@@ -437,7 +440,7 @@ pub async fn without_words<C: ConnectionTrait>(
     raw::find(db, &sql, vec![after.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
-/// Some pieces of a file, from this one on.
+/// A page of a file's chunks, starting at this one.
 pub async fn pieces_from<C: ConnectionTrait>(
     db: &C,
     (file, first): PieceId,
@@ -453,7 +456,7 @@ pub async fn pieces_from<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// These pieces, in no order.
+/// Chunks by their ids, in no particular order.
 pub async fn pieces<C: ConnectionTrait>(db: &C, wanted: &[PieceId]) -> Result<Vec<PieceRow>, AppError> {
     let columns = [Column::Uuid("id"), Column::Int("number")];
     let rows = wanted.iter().map(|(file, number)| [file.0.into(), i64::from(*number).into()]);
@@ -463,7 +466,7 @@ pub async fn pieces<C: ConnectionTrait>(db: &C, wanted: &[PieceId]) -> Result<Ve
     PieceRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Removes a file with all that was made of it.
+/// Deletes a file with its chunks, embeddings and word hashes.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<Option<FileRow>, AppError> {
     let removed = knowledge_file::Entity::delete_by_id(id).exec_with_returning(db).await.map_err(app_error)?;
     remove_vectors(db, id).await?;
@@ -474,7 +477,7 @@ pub async fn remove<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<O
     Ok(removed)
 }
 
-/// Files behind this one that nobody can ask any more: their assistant, their section or their workspace was deleted.
+/// Files after this id whose assistant, section or workspace was deleted.
 pub async fn forgotten<C: ConnectionTrait>(
     db: &C,
     after: Option<KnowledgeFileId>,
@@ -490,7 +493,7 @@ pub async fn forgotten<C: ConnectionTrait>(
     raw::find(db, &sql, vec![after.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
-/// Files behind this one whose vectors are of another model than this one.
+/// Files after this id with embeddings of another model.
 pub async fn of_other_space<C: ConnectionTrait>(
     db: &C,
     space: &str,
@@ -504,7 +507,7 @@ pub async fn of_other_space<C: ConnectionTrait>(
     raw::find(db, &sql, vec![space.into(), after.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
-/// Has a file be embedded anew; `false` where somebody else was faster.
+/// Resets a file so that it is embedded again; returns `false` if another worker was faster.
 pub async fn outdate<C: ConnectionTrait>(
     db: &C,
     id: KnowledgeFileId,
@@ -529,7 +532,7 @@ pub async fn outdate<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
-/// What a statement counts, as `n`.
+/// Executes a statement that selects a count as `n`.
 async fn number<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Result<u64, AppError> {
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     let row = db.query_one_raw(statement).await.map_err(app_error)?;

@@ -1,4 +1,4 @@
-//! From where people have signed in before.
+//! Devices from which users have signed in.
 
 use appcore::{AppError, UserId};
 use sea_orm::{
@@ -7,10 +7,10 @@ use sea_orm::{
 
 use crate::{constraint::app_error, entity::known_device};
 
-/// How many are kept of each person, those that were there last.
+/// Maximum number of devices per user; the most recent ones are kept.
 const MOST: u64 = 50;
 
-/// What is known of somebody, the last one first.
+/// Lists a user's devices, most recent first.
 pub async fn of_user<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<known_device::Model>, AppError> {
     known_device::Entity::find()
         .filter(known_device::Column::UserId.eq(user_id))
@@ -21,7 +21,7 @@ pub async fn of_user<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<
         .map_err(app_error)
 }
 
-/// Notes that somebody has signed in from there.
+/// Records a sign-in from a device.
 pub async fn note<C: ConnectionTrait>(db: &C, seen: known_device::Model) -> Result<(), AppError> {
     let row = known_device::ActiveModel {
         user_id: Set(seen.user_id),
@@ -37,7 +37,7 @@ pub async fn note<C: ConnectionTrait>(db: &C, seen: known_device::Model) -> Resu
     Ok(())
 }
 
-/// Forgets what was there longest ago, beyond the number that is kept.
+/// Deletes the oldest devices above the limit.
 pub async fn trim<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), AppError> {
     let oldest_kept = known_device::Entity::find()
         .filter(known_device::Column::UserId.eq(user_id))

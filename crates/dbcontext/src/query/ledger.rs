@@ -1,7 +1,7 @@
-//! The ledger of credits: accounts, entries, grants and holds.
+//! Credit ledger: accounts, entries, grants and reservations.
 //!
-//! Whoever changes an account locks its row first, in the order of the ids, so no two transactions can deadlock. That there is enough is
-//! checked once more by the statement that holds it: a constraint of the table refuses one that holds more than there is.
+//! Transactions lock account rows first, in the order of their ids, so that they can't deadlock. A check constraint of
+//! the table additionally rejects reservations above the balance.
 
 use appcore::{AppError, Timestamp, credits::MicroCredits, page::PageRequest};
 use sea_orm::{
@@ -21,7 +21,7 @@ use crate::{
     entity::{credit_grant, ledger_account, ledger_entry},
 };
 
-/// An amount that is kept back on an account.
+/// Amount to reserve on an account.
 #[derive(Clone, Copy, Debug)]
 pub struct NewHold {
     pub id: Uuid,
@@ -38,7 +38,7 @@ pub struct Hold {
     pub expires_at: Timestamp,
 }
 
-/// An account whose figures are not what its entries come to.
+/// Account whose balances differ from the sums of its entries.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Difference {
     pub id: Uuid,
@@ -52,14 +52,14 @@ pub struct Difference {
     pub granted: i64,
 }
 
-/// How much there is of what.
+/// Row counts of the ledger.
 #[derive(Clone, Copy, Debug, FromQueryResult)]
 pub struct Extent {
     pub accounts: i64,
     pub entries: i64,
 }
 
-/// Opens accounts that are not there yet.
+/// Inserts accounts that don't exist yet.
 pub async fn open<C: ConnectionTrait>(
     db: &C,
     ids: &[Uuid],
@@ -80,7 +80,7 @@ pub async fn account<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Option<ledg
     ledger_account::Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-/// These accounts, where they are there, locked until the transaction ends.
+/// Locks the existing accounts among these until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<ledger_account::Model>, AppError> {
     let backend = txn.get_database_backend();
     let suffix = if backend == DatabaseBackend::Postgres { " FOR UPDATE OF a" } else { "" };
@@ -92,7 +92,7 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<ledge
     ledger_account::Model::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
-/// Writes locked accounts back.
+/// Updates locked accounts.
 pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&ledger_account::Model]) -> Result<(), AppError> {
     static UPDATE: Change<5> = Change::new(
         [Field::Int("balance"), Field::Int("held"), Field::Int("owed"), Field::Bool("is_due"), Field::Uuid("id")],
@@ -109,7 +109,7 @@ pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&ledger_account::Mode
     execute(txn, vec![UPDATE.piece(rows)]).await
 }
 
-/// Entries are only ever added.
+/// Appends entries, which are never changed.
 pub async fn insert_entries<C: ConnectionTrait>(txn: &C, entries: Vec<ledger_entry::Model>) -> Result<(), AppError> {
     static INSERT: Change<11> = Change::insert(
         "ledger_entries",
@@ -148,7 +148,7 @@ pub async fn insert_entries<C: ConnectionTrait>(txn: &C, entries: Vec<ledger_ent
     execute(txn, vec![INSERT.piece(rows)]).await
 }
 
-/// What is left of the credits of locked accounts: what expires first comes first.
+/// Grants with remaining credits of locked accounts, earliest expiry first.
 pub async fn grants<C: ConnectionTrait>(txn: &C, accounts: &[Uuid]) -> Result<Vec<credit_grant::Model>, AppError> {
     let asked = Rows::ids(txn.get_database_backend(), accounts.iter().copied());
     let sql = format!(
@@ -204,7 +204,7 @@ pub async fn store_grants<C: ConnectionTrait>(txn: &C, changed: &[(Uuid, MicroCr
     execute(txn, vec![UPDATE.piece(rows)]).await
 }
 
-/// What the credits of an account came to of which something is left.
+/// Original amount of an account's grants with remaining credits.
 pub async fn granted<C: ConnectionTrait>(db: &C, account: Uuid) -> Result<MicroCredits, AppError> {
     #[derive(FromQueryResult)]
     struct Granted {
@@ -216,7 +216,7 @@ pub async fn granted<C: ConnectionTrait>(db: &C, account: Uuid) -> Result<MicroC
     Ok(row.and_then(|row| row.granted).unwrap_or(MicroCredits::ZERO))
 }
 
-/// What expires of an account's credits at one time.
+/// Credits of an account that expire at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Expiring {
     pub account_id: Uuid,
@@ -224,7 +224,7 @@ pub struct Expiring {
     pub expires_at: Timestamp,
 }
 
-/// Credits that expire from one moment on and before another, the earliest first.
+/// Credits that expire in a period, earliest first.
 pub async fn expiring<C: ConnectionTrait>(
     db: &C,
     (from, to): (Timestamp, Timestamp),
@@ -237,7 +237,7 @@ pub async fn expiring<C: ConnectionTrait>(
     raw::find::<_, Expiring>(db, sql, values).await
 }
 
-/// Accounts with credits that have expired, behind `after`.
+/// Accounts with expired credits, after the id `after`.
 pub async fn with_expired<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -248,7 +248,7 @@ pub async fn with_expired<C: ConnectionTrait>(
     struct AccountWithExpired {
         account_id: Uuid,
     }
-    // They are found by when they expire: in the order of accounts all grants would be read.
+    // Starts with the index on the expiry: in the order of accounts, all grants would be read.
     let sql = "WITH expired AS MATERIALIZED (SELECT DISTINCT g.account_id FROM credit_grants g JOIN ledger_accounts a ON a.id = g.account_id \
                  WHERE g.remaining > 0 AND g.expires_at IS NOT NULL AND g.expires_at <= $1 AND a.balance > a.held) \
                SELECT account_id FROM expired WHERE account_id > $2 ORDER BY account_id LIMIT $3";
@@ -271,7 +271,7 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewHold]) -> Res
     execute(txn, vec![INSERT.piece(rows)]).await
 }
 
-/// Removes holds, where they are still there: one that has expired is not.
+/// Removes reservations; expired ones may be gone already.
 pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<Hold>, AppError> {
     let asked = Rows::ids(txn.get_database_backend(), ids.iter().copied());
     let sql = format!(
@@ -281,7 +281,7 @@ pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<V
     Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
-/// Holds that nobody has settled or renewed in time, behind the one that `after` names by when it expired.
+/// Expired reservations that were neither settled nor renewed, after the cursor `after` (by expiry).
 pub async fn expired_holds<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -294,7 +294,7 @@ pub async fn expired_holds<C: ConnectionTrait>(
     raw::find::<_, Hold>(db, sql, values).await
 }
 
-/// Those of these holds that are still expired, removed.
+/// Removes those of these reservations that are still expired.
 pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Vec<Hold>, AppError> {
     let backend = txn.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
@@ -305,7 +305,7 @@ pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Time
     raw::find::<_, Hold>(txn, sql, [asked.parameter()?.into(), now.0.into()]).await
 }
 
-/// What is held under these names.
+/// Reservations with these ids.
 pub async fn holds<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Hold>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!(
@@ -315,7 +315,7 @@ pub async fn holds<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Hold>
     Hold::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// What is under way keeps its holds until then.
+/// Extends the reservations of requests in progress.
 pub fn renew(ids: &[Uuid], expires_at: Timestamp) -> Piece {
     static UPDATE: Change<2> = Change::new(
         [Field::Int("expires_at"), Field::Uuid("id")],
@@ -325,7 +325,7 @@ pub fn renew(ids: &[Uuid], expires_at: Timestamp) -> Piece {
     UPDATE.piece(ids.iter().map(|id| [expires_at.0.into(), (*id).into()]))
 }
 
-/// What was taken back from an account for refunds and disputes, and what of that was given back.
+/// Amount that refunds and disputes clawed back from an account, and the amount restored of it.
 pub async fn taken_back<C: ConnectionTrait>(
     txn: &C,
     account_id: Uuid,
@@ -342,7 +342,7 @@ pub async fn taken_back<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// An account's entries, the newest first.
+/// Lists an account's entries, newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     account_id: Uuid,
@@ -354,31 +354,31 @@ pub async fn list<C: ConnectionTrait>(
     page::select(db, query, page).await
 }
 
-/// Between which ids the entries of a time are: ids begin with the milliseconds in which they were made, and a day on both sides is more than
-/// clocks differ.
+/// Range of ids that contains the entries of a period: ids start with a time in milliseconds, and a day on both sides
+/// exceeds any clock difference.
 pub fn id_at(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
     const DAY: i64 = 86_400_000;
     ids_between(Timestamp(from.0.saturating_sub(DAY)), Timestamp(to.0.saturating_add(DAY)))
 }
 
-/// Between which ids those are that were made from one moment to another.
+/// Range of ids created in a period.
 pub(super) fn ids_between(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
     let id = |at: i64| Uuid::from_u128(u128::from(at.clamp(0, (1 << 48) - 1).unsigned_abs()) << 80);
     (id(from.0), id(to.0))
 }
 
-/// Which entries are meant.
+/// Filter of entries.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
-    /// None: everybody's.
+    /// `None`: all accounts.
     pub account_id: Option<Uuid>,
     pub from: Timestamp,
-    /// Not included.
+    /// Exclusive.
     pub to: Timestamp,
     pub before: Uuid,
 }
 
-/// Entries after one of them, the earliest first.
+/// Entries after a given one, earliest first.
 pub async fn after<C: ConnectionTrait>(
     db: &C,
     wanted: Wanted,
@@ -398,7 +398,7 @@ pub async fn after<C: ConnectionTrait>(
     query.limit(most).all(db).await.map_err(app_error)
 }
 
-/// Recomputes every account from its entries, in one statement: what changes meanwhile is seen as a whole or not at all.
+/// Recomputes every account from its entries. A single statement, so that it reads a consistent snapshot.
 pub async fn differences<C: ConnectionTrait>(db: &C) -> Result<Vec<Difference>, AppError> {
     let sql = "SELECT * FROM (SELECT k.id, COALESCE(a.balance, 0) AS balance, COALESCE(e.booked, 0) AS booked, \
          COALESCE(a.held, 0) AS held, COALESCE(e.booked_held, 0) AS booked_held, COALESCE(h.holds, 0) AS holds, \
@@ -425,7 +425,7 @@ pub async fn extent<C: ConnectionTrait>(db: &C) -> Result<Extent, AppError> {
     Ok(extent.unwrap_or(Extent { accounts: 0, entries: 0 }))
 }
 
-/// The workspaces that have accounts.
+/// Workspaces with an account.
 pub async fn workspaces<C: ConnectionTrait>(db: &C) -> Result<Vec<Uuid>, AppError> {
     let query = ledger_account::Entity::find().select_only().column(ledger_account::Column::Id);
     query.filter(ledger_account::Column::Kind.eq("workspace")).into_tuple().all(db).await.map_err(app_error)

@@ -1,4 +1,4 @@
-//! Tokens of links in mails: kept as a hash, good once and for a time.
+//! Tokens of links in emails: stored as hashes, single-use and with an expiry.
 
 use appcore::{AppError, Timestamp};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, sea_query::OnConflict};
@@ -6,16 +6,16 @@ use uuid::Uuid;
 
 use crate::{constraint::app_error, entity::mail_token};
 
-/// What a token is good for.
+/// Purpose of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// The address of an account is its owner's. The subject is the account.
+    /// Verifies the email address of the account in `subject`.
     Verification,
-    /// Another password. The subject is the account.
+    /// Resets the password of the account in `subject`.
     PasswordReset,
-    /// An invitation that was sent by mail.
+    /// Invitation sent by email.
     Invitation,
-    /// An account that nobody has proven to own is claimed by whoever reads its mail.
+    /// Claims an account with an unverified address for the user who reads its email.
     Claim,
 }
 
@@ -32,7 +32,7 @@ impl Purpose {
     }
 }
 
-/// Stores what is kept of a token; it takes the place of the one before.
+/// Stores a token's hash; it replaces the previous token.
 pub async fn put<C: ConnectionTrait>(
     db: &C,
     purpose: Purpose,
@@ -61,7 +61,7 @@ pub async fn put<C: ConnectionTrait>(
     Ok(())
 }
 
-/// What a token is about, while it is good.
+/// Subject of a valid token.
 pub async fn find<C: ConnectionTrait>(
     db: &C,
     purpose: Purpose,
@@ -78,7 +78,7 @@ pub async fn find<C: ConnectionTrait>(
     Ok(found.map(|token| token.subject))
 }
 
-/// Uses a token up, and says what it was about. None: it was never one, it has run out, or somebody was quicker.
+/// Consumes a token and returns its subject. Returns `None` if it is unknown, expired or already used.
 pub async fn take<C: ConnectionTrait>(
     db: &C,
     purpose: Purpose,
@@ -94,7 +94,7 @@ pub async fn take<C: ConnectionTrait>(
     Ok(taken.into_iter().find(|token| token.expires_at > now).map(|token| token.subject))
 }
 
-/// Makes worthless what was sent about `subject`.
+/// Deletes the tokens about `subject`.
 pub async fn remove<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<(), AppError> {
     mail_token::Entity::delete_many()
         .filter(mail_token::Column::Purpose.is_in(Purpose::ALL.map(Purpose::as_str)))

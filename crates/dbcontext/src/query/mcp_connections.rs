@@ -1,4 +1,4 @@
-//! Accounts of people that are connected with servers of tools, and what Natter is to the authorization servers of these.
+//! OAuth connections of users to MCP servers, and Natter's client registrations at their authorization servers.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Tokens that are kept.
+/// Tokens to store.
 #[derive(Clone, Debug)]
 pub struct NewTokens {
     pub tokens: Vec<u8>,
@@ -26,18 +26,19 @@ pub struct NewTokens {
     pub expires_at: Option<Timestamp>,
 }
 
-/// A server that somebody can connect an account with.
+/// MCP server that a user can connect an account to.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct ConnectableRow {
     pub id: McpServerId,
     pub name: String,
     pub description: Option<String>,
-    /// One has to sign in anew, for all or for a part of what it has. None: nothing is connected.
+    /// True if the user must sign in again, for all or for additional scopes; `None` if not connected.
     pub is_expired: Option<bool>,
     pub connected_at: Option<Timestamp>,
 }
 
-/// Keeps a connection, in place of the one before. The first version is the time: none is given twice, though one was removed meanwhile.
+/// Inserts or replaces a connection. Its first version is the current time, so that versions stay unique after a
+/// deletion.
 pub async fn put<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -54,7 +55,6 @@ pub async fn put<C: ConnectionTrait>(
     raw::run(db, sql, values).await
 }
 
-/// Somebody's connection with a server.
 pub async fn find<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -63,7 +63,8 @@ pub async fn find<C: ConnectionTrait>(
     Entity::find_by_id((user, server)).one(db).await.map_err(app_error)
 }
 
-/// Begins to renew the tokens of this version; `false`: another worker does, or has. A refresh token may be good once.
+/// Claims the renewal of tokens of this version, because a refresh token may be single-use; returns `false` if another
+/// worker has claimed or renewed them.
 pub async fn claim<C: ConnectionTrait>(
     db: &C,
     row: &ConnectionRow,
@@ -77,7 +78,7 @@ pub async fn claim<C: ConnectionTrait>(
     Ok(claimed.exec(db).await.map_err(app_error)?.rows_affected > 0)
 }
 
-/// Keeps tokens that were renewed; `false`: the connection is another one by now, or gone.
+/// Stores renewed tokens; returns `false` if the connection was replaced or deleted.
 pub async fn renew<C: ConnectionTrait>(db: &C, row: &ConnectionRow, new: NewTokens) -> Result<bool, AppError> {
     let NewTokens { tokens, is_sealed, expires_at } = new;
     let renewed = ActiveModel {
@@ -100,21 +101,21 @@ fn unchanged(row: &ConnectionRow) -> UpdateMany<Entity> {
         .filter(Column::Version.eq(row.version))
 }
 
-/// Leaves the tokens as they are for whoever needs them next.
+/// Releases the claim without changing the tokens.
 pub async fn release<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<(), AppError> {
     let released = ActiveModel { claimed_until: Set(None), ..Default::default() };
     unchanged(row).set(released).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// The tokens of this version are good for nothing: the person has to sign in anew.
+/// Marks the tokens of this version as invalid, so that the user must sign in again.
 pub async fn expire<C: ConnectionTrait>(db: &C, row: &ConnectionRow) -> Result<(), AppError> {
     let expired = ActiveModel { is_expired: Set(true), claimed_until: Set(None), ..Default::default() };
     unchanged(row).set(expired).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// What is asked for as well when somebody signs in at a server.
+/// Additional scope to request at the next sign-in at a server.
 pub async fn extra_scope<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -137,7 +138,7 @@ async fn extra<C: ConnectionTrait>(db: &C, connection: Select<Entity>) -> Result
     Ok(scope.one(db).await.map_err(app_error)?.flatten())
 }
 
-/// Has it be asked for; none: no more than at first. The tokens are good for everything else meanwhile.
+/// Sets the additional scope; `None` clears it. The tokens stay valid for other calls meanwhile.
 pub async fn want<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -155,24 +156,25 @@ pub async fn want<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Removes a connection; `false`: there is none.
+/// Deletes a connection; returns `false` if there is none.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, server: McpServerId) -> Result<bool, AppError> {
     Ok(Entity::delete_by_id((user, server)).exec(db).await.map_err(app_error)?.rows_affected > 0)
 }
 
-/// Forgets what somebody has connected.
+/// Deletes all connections of a user.
 pub async fn forget_user<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
     Entity::delete_many().filter(Column::UserId.eq(user)).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Forgets what was connected with a server, and what Natter is to its authorization server.
+/// Deletes all connections to a server, and the client registration.
 pub async fn forget_server<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
     Entity::delete_many().filter(Column::ServerId.eq(server)).exec(db).await.map_err(app_error)?;
     remove_client(db, server).await
 }
 
-/// The enabled servers that somebody can connect an account with, or has: those that are offered to them, by name.
+/// Lists the enabled servers that are offered to the user and that accept accounts, with the state of the connection,
+/// by name.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -192,7 +194,7 @@ pub async fn list<C: ConnectionTrait>(
     Ok((rows, super::page::count(db, from, values).await?))
 }
 
-/// What somebody has connected, for their export, by the servers' names. Tokens are no part of it.
+/// Connections of a user for the data export, by the servers' names, without tokens.
 pub async fn exported<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<ExportedToolConnection>, AppError> {
     #[derive(FromQueryResult)]
     struct ExportedConnection {
@@ -211,12 +213,12 @@ pub async fn exported<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Ex
     Ok(rows.into_iter().map(view).collect())
 }
 
-/// What Natter is to the authorization server of a server.
+/// Client registration at the authorization server of an MCP server.
 pub async fn client<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<Option<ClientRow>, AppError> {
     mcp_client::Entity::find_by_id(server).one(db).await.map_err(app_error)
 }
 
-/// What administrators have entered as the client of these servers.
+/// Client registrations entered by administrators for these servers.
 pub async fn entered_clients<C: ConnectionTrait>(
     db: &C,
     servers: &[McpServerId],
@@ -235,7 +237,7 @@ pub async fn entered_clients<C: ConnectionTrait>(
     Ok(found.into_iter().map(|one| (one.server_id, one.client_id)).collect())
 }
 
-/// Keeps it, in place of what was.
+/// Inserts or replaces a client registration.
 pub async fn put_client<C: ConnectionTrait>(db: &C, row: ClientRow) -> Result<(), AppError> {
     let changed = [
         mcp_client::Column::Issuer,
@@ -248,7 +250,6 @@ pub async fn put_client<C: ConnectionTrait>(db: &C, row: ClientRow) -> Result<()
     single::upsert(db, row.into_active_model(), [mcp_client::Column::ServerId], changed).await
 }
 
-/// Forgets it.
 pub async fn remove_client<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
     mcp_client::Entity::delete_by_id(server).exec(db).await.map_err(app_error)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Servers of tools.
+//! MCP servers.
 
 use appcore::{AppError, McpServerId, Timestamp, page::PageRequest, view::OfferedTo};
 use sea_orm::{
@@ -13,13 +13,13 @@ use crate::{
     entity::mcp_server::{ActiveModel, Column, Entity},
 };
 
-/// Stores a new server. Its name must be free.
+/// Inserts a server; its name must be unused.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: McpServerRow) -> Result<(), AppError> {
     Entity::insert(row.into_active_model()).exec_without_returning(db).await.map_err(name_taken)?;
     Ok(())
 }
 
-/// Stores what has become of a server; `false`: it is gone. Its name must be free.
+/// Updates a server; returns `false` if it doesn't exist. Its name must be unused.
 pub async fn update<C: ConnectionTrait>(db: &C, row: McpServerRow) -> Result<bool, AppError> {
     let id = row.id;
     let changed = ActiveModel { id: NotSet, ..row.into_active_model().reset_all() };
@@ -27,7 +27,7 @@ pub async fn update<C: ConnectionTrait>(db: &C, row: McpServerRow) -> Result<boo
     Ok(done.rows_affected > 0)
 }
 
-/// Notes what a server has told of its tools and of its prompts, unless it was changed meanwhile.
+/// Stores the tools and prompts that a server reported, unless the server was changed meanwhile.
 pub async fn note_tools<C: ConnectionTrait>(
     db: &C,
     id: McpServerId,
@@ -56,19 +56,18 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: McpServerId) -> Result<Option<
     Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-/// Those of these that are there.
 pub async fn find_all<C: ConnectionTrait>(db: &C, ids: &[McpServerId]) -> Result<Vec<McpServerRow>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!("SELECT s.* FROM mcp_servers s JOIN {} ON s.id = w.id", asked.table());
     McpServerRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// How many there are.
+/// Number of servers.
 pub async fn count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     Entity::find().count(db).await.map_err(app_error)
 }
 
-/// All of them by name, or those that are enabled, and of these only what is offered to everyone.
+/// Lists servers by name: all, the enabled ones, or those that are offered to everyone.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     which: Which,
@@ -85,7 +84,7 @@ pub async fn list<C: ConnectionTrait>(
     page::select(db, servers, page).await
 }
 
-/// Which servers are listed.
+/// Servers to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
     All,

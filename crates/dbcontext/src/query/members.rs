@@ -1,4 +1,4 @@
-//! Who is in which conversation.
+//! Members of conversations.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, page::PageRequest, view};
 use sea_orm::{
@@ -12,14 +12,14 @@ use super::{
 };
 use crate::{constraint::app_error, entity::conversation_count};
 
-/// A member with their name.
+/// Member with their name.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct NamedMember {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
     pub display_name: String,
     pub role: String,
-    /// As others see it: it does not go back where something is marked as unread.
+    /// Read position shown to others: unlike the member's own, it doesn't move back when messages are marked as unread.
     pub read_seq: i64,
     pub delivered_seq: i64,
     pub joined_at: Timestamp,
@@ -46,17 +46,17 @@ const SHOWN: &str = "SELECT m.conversation_id, m.user_id, u.display_name, m.role
     CASE WHEN m.receipt_seq > m.read_seq THEN m.receipt_seq ELSE m.read_seq END AS read_seq, m.delivered_seq, m.joined_at";
 const MEMBERS: &str = "FROM conversation_members m JOIN users u ON u.id = m.user_id";
 
-/// All members of a small conversation, in the order of their joining.
+/// All members of a small conversation, in the order in which they joined.
 pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Vec<NamedMember>, AppError> {
     let sql =
         format!("{SHOWN} {MEMBERS} WHERE m.conversation_id = $1 AND NOT m.is_deleted ORDER BY m.joined_at, m.user_id");
     raw::find::<_, NamedMember>(db, sql, [id.into()]).await
 }
 
-/// Where somebody stands among the members: owners first, then by name. An index has them in this order.
+/// Order of members: owners first, then by name; covered by an index.
 const LISTED: &str = "(CASE m.role WHEN 'owner' THEN 0 ELSE 1 END), m.search_name, m.user_id";
 
-/// The first `most` members of several conversations at once, as they are listed.
+/// First `most` members of several conversations, in the order of lists.
 pub async fn of_conversations<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
@@ -71,7 +71,7 @@ pub async fn of_conversations<C: ConnectionTrait>(
              ORDER BY {LISTED} LIMIT {most}"
         )
     };
-    // SQLite has no LATERAL; and PostgreSQL would execute the other form once per member.
+    // SQLite has no LATERAL, and PostgreSQL would execute the other form once per member.
     let from = if backend == DatabaseBackend::Postgres {
         format!(
             "{table} CROSS JOIN LATERAL ({}) AS f JOIN conversation_members m ON m.conversation_id = w.id AND m.user_id = f.user_id",
@@ -84,7 +84,8 @@ pub async fn of_conversations<C: ConnectionTrait>(
     NamedMember::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// A page of a conversation's members, as they are listed; all, or those of a role, or whose name contains `text`. Beside it how many there are.
+/// Page of a conversation's members in the order of lists, optionally filtered by role and by part of the name, with
+/// the total.
 pub async fn page<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -114,18 +115,18 @@ pub async fn page<C: ConnectionTrait>(
     Ok((NamedMember::find_by_statement(statement).all(db).await.map_err(app_error)?, total))
 }
 
-/// A pattern for what contains `text`, with `\` before what means something in patterns.
+/// `LIKE` pattern for values that contain `text`, with wildcards escaped by `\`.
 pub(super) fn contains(text: &str) -> String {
     format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }
 
-/// How many are in a conversation.
+/// Number of members.
 pub async fn count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<u64, AppError> {
     let count = conversation_count::Entity::find_by_id(id).one(db).await.map_err(app_error)?;
     Ok(count.map_or(0, |count| u64::try_from(count.members).unwrap_or(0)))
 }
 
-/// All members but one.
+/// All members except one.
 pub async fn others<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Other {
@@ -137,7 +138,7 @@ pub async fn others<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId
     Ok(others.into_iter().map(|other| other.user_id).collect())
 }
 
-/// Who owns a conversation.
+/// Owner of a conversation.
 pub async fn owner<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Owner {
@@ -148,7 +149,7 @@ pub async fn owner<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Opt
     Ok(raw::find_one::<_, Owner>(db, sql, [id.into()]).await?.map(|owner| owner.user_id))
 }
 
-/// Of those who stay when `leaver` goes: the admin who has been there longest, else the member.
+/// Successor of the owner `leaver`: the longest-standing admin, else the longest-standing member.
 pub async fn heir<C: ConnectionTrait>(db: &C, id: ConversationId, leaver: UserId) -> Result<Option<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Heir {
@@ -159,7 +160,6 @@ pub async fn heir<C: ConnectionTrait>(db: &C, id: ConversationId, leaver: UserId
     Ok(raw::find_one::<_, Heir>(db, sql, [id.into(), leaver.into()]).await?.map(|heir| heir.user_id))
 }
 
-/// One member, if that is what they are.
 pub async fn find<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -172,7 +172,7 @@ pub async fn find<C: ConnectionTrait>(
     raw::find_one::<_, NamedMember>(db, sql, [id.into(), user.into()]).await
 }
 
-/// Makes people members; those who had left come back as what they are now.
+/// Inserts members; former members return with their new role.
 pub async fn insert<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -194,7 +194,7 @@ pub async fn insert<C: ConnectionTrait>(
     change_count(db, id, i64::try_from(done.rows_affected()).unwrap_or(0)).await
 }
 
-/// What is said up to here is not for this member, and counts as read.
+/// Hides the history up to this event from a member, and marks it as read.
 pub async fn begin_after<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -207,7 +207,7 @@ pub async fn begin_after<C: ConnectionTrait>(
     raw::run(db, sql, values).await
 }
 
-/// Whoever had left comes back as what they are now, with these columns too; whoever is there stays as they are.
+/// Conflict clause: a former member returns, with these columns updated too; a current member stays unchanged.
 fn comes_back(columns: &[&str]) -> String {
     let columns: String = columns.iter().map(|column| format!(", {column} = excluded.{column}")).collect();
     format!(
@@ -216,10 +216,11 @@ fn comes_back(columns: &[&str]) -> String {
     )
 }
 
-/// Brings somebody into a channel, in a transaction that the caller rolls back where the answer is no: they are in it, it is archived, or they were removed
-/// and nobody lets them in again. What was said before counts as read. Whoever comes into a channel that nobody owns owns it, unless it is a default channel.
+/// Adds a user to a channel. The caller rolls the transaction back if the result is negative: the user is a member
+/// already, the channel is archived, or the user was removed and not added again since. Earlier messages count as read.
+/// The user becomes the owner of a channel without one, unless it is a default channel.
 ///
-/// Nothing that messages lock is touched, and the cost does not depend on how many are in the channel.
+/// Doesn't touch rows that messages lock, and the cost doesn't depend on the number of members.
 pub async fn join<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -227,7 +228,7 @@ pub async fn join<C: ConnectionTrait>(
     now: Timestamp,
     is_let_in: bool,
 ) -> Result<bool, AppError> {
-    // First, so that of two who come and go one waits for the other, and sees what they did.
+    // First, so that concurrent joins and departures are serialised and see each other's changes.
     change_count(db, id, 1).await?;
     let values = [id.into(), user.into(), now.into()];
     let done = db
@@ -249,7 +250,8 @@ fn join_sql(is_let_in: bool) -> String {
     )
 }
 
-/// Ends a membership; with a time, whoever had it is kept out from then on until somebody adds them. False: there was none.
+/// Ends a membership; with a time, the user is kept out from then on until someone adds them. Returns `false` if there
+/// was no membership.
 pub async fn remove<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -268,7 +270,7 @@ pub async fn remove<C: ConnectionTrait>(
     Ok(gone > 0)
 }
 
-/// Whoever else comes into the conversation or goes waits until this transaction ends.
+/// Serialises joins and departures of the conversation until this transaction ends.
 pub async fn hold_count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<(), AppError> {
     change_count(db, id, 0).await
 }
@@ -283,8 +285,9 @@ async fn change_count<C: ConnectionTrait>(db: &C, id: ConversationId, by: i64) -
     Ok(())
 }
 
-/// Changes what a member has chosen for a conversation; `chooses_notify` says whether they choose what they are told of, or leave that to their settings
-/// from now on, or neither. False: they are no member.
+/// Updates a member's own settings of a conversation. `chooses_notify` says if `notify` overrides the general settings
+/// (`Some(true)`), follows them from now on (`Some(false)`) or stays unchanged. Returns `false` if the user is not a
+/// member.
 pub async fn set_own<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -292,7 +295,7 @@ pub async fn set_own<C: ConnectionTrait>(
     own: view::OwnSettings,
     chooses_notify: Option<bool>,
 ) -> Result<bool, AppError> {
-    // What nobody has chosen goes on following from their settings.
+    // A value that was not chosen keeps following the member's general settings.
     let sql = "UPDATE conversation_members SET notify = CASE WHEN COALESCE($7, notify_chosen) THEN $3 ELSE notify END, \
                notify_chosen = COALESCE($7, notify_chosen), muted_until = $4, pinned = $5, section_id = $6 \
                WHERE conversation_id = $1 AND user_id = $2 AND NOT is_deleted";
@@ -322,7 +325,7 @@ pub async fn set_role<C: ConnectionTrait>(
     raw::run(db, sql, [id.into(), user.into(), role.as_str().into()]).await
 }
 
-/// How many members the conversation of this id has, as an SQL expression.
+/// SQL expression for the number of members of the conversation with this id.
 pub(super) fn count_of(id: &str) -> String {
     format!("COALESCE((SELECT o.members FROM conversation_counts o WHERE o.conversation_id = {id}), 0)")
 }
@@ -334,7 +337,7 @@ mod tests {
     use super::*;
     use crate::Database;
 
-    /// Coming in and the first page of members look at a few rows of an index, however many members there are.
+    /// Joining and the first page of members read a few rows of an index, regardless of the number of members.
     #[tokio::test]
     async fn no_statement_of_a_channel_reads_all_its_members() {
         let folder = tempfile::tempdir().unwrap();

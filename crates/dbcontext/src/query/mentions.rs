@@ -1,4 +1,4 @@
-//! Who is mentioned by which message: rows that are counted above what somebody has read.
+//! Mentions in messages, as rows so that those after a read position can be counted.
 
 use appcore::{ConversationId, UserId};
 use sea_orm::DatabaseBackend;
@@ -9,14 +9,13 @@ use super::{
     rows::{Column, Field},
 };
 
-/// Whom a message mentions.
+/// Target of a mention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mentioned {
     Everybody,
     Person(UserId),
 }
 
-/// A mention, as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NewMention {
     pub conversation_id: ConversationId,
@@ -24,7 +23,7 @@ pub struct NewMention {
     pub no: i64,
 }
 
-/// What stands for everybody in place of a person, as a literal.
+/// SQL literal that stands for everyone in place of a user id.
 pub(super) const fn everybody(backend: DatabaseBackend) -> &'static str {
     match backend {
         DatabaseBackend::Postgres => "'00000000-0000-0000-0000-000000000000'::uuid",
@@ -42,7 +41,7 @@ pub fn insert(mentions: Vec<NewMention>) -> Piece {
     INSERT.piece(mentions.into_iter().map(fields))
 }
 
-/// Takes back what a message does not say any more.
+/// Deletes mentions that a message no longer contains.
 pub fn remove(mentions: Vec<NewMention>) -> Piece {
     static REMOVE: Change<3> = Change::new(
         COLUMNS,

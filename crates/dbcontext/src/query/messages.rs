@@ -1,4 +1,4 @@
-//! Messages: read by the members of their conversation only.
+//! Messages, limited to those in conversations that the user may read.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, view};
 use sea_orm::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{constraint::app_error, entity::message};
 
-/// A message with its sender's name as it is now.
+/// Message with the current name of its sender.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct NamedMessage {
     pub id: MessageId,
@@ -26,15 +26,15 @@ pub struct NamedMessage {
     pub sender_kind: String,
     pub sender_id: Option<Uuid>,
     pub sender_name: Option<String>,
-    /// An assistant's picture.
+    /// Icon of the assistant.
     pub sender_glyph: Option<String>,
     pub sender_hue: Option<i32>,
     pub client_id: Option<String>,
     pub content: String,
     pub mentions: Option<String>,
-    /// As JSON.
+    /// JSON.
     pub attachments: Option<String>,
-    /// As JSON.
+    /// JSON.
     pub previews: Option<String>,
     pub status: String,
     pub reply_to: Option<MessageId>,
@@ -42,48 +42,49 @@ pub struct NamedMessage {
     pub reason: Option<String>,
     pub version: i64,
     pub version_count: i64,
-    /// The message whose other version this one follows; such a message is not shown.
+    /// Message to whose hidden version this one is a continuation; such a message is not shown.
     pub hidden_by: Option<MessageId>,
     pub hidden_version: Option<i64>,
-    /// What is shown of the calls of an answer, as JSON.
+    /// Public view of an answer's tool calls as JSON.
     pub tool_calls: Option<String>,
-    /// What is known of an answer, as JSON.
+    /// Metadata of an answer as JSON.
     pub answer: Option<String>,
-    /// Of a reply: the message that it belongs to, and its number there.
+    /// Root message of a reply's thread. `thread_no` is the reply's number in it.
     pub thread_id: Option<MessageId>,
     pub thread_no: Option<i64>,
     pub also_to_conversation: bool,
-    /// What is shown of the replies to it, as JSON.
+    /// Summary of the message's own thread as JSON.
     pub thread: Option<String>,
-    /// As JSON.
+    /// JSON.
     pub reactions: Option<String>,
     pub pinned_at: Option<Timestamp>,
-    /// The message that it passes on, as JSON.
+    /// Forwarded message as JSON.
     pub forwarded: Option<String>,
-    /// What people choose from, as JSON.
+    /// Poll as JSON.
     pub poll: Option<String>,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
-    /// Since when a moderator hides it.
+    /// Time since which a moderator hides the message.
     pub hidden_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }
 
 impl NamedMessage {
-    /// Whether it belongs to what is shown of a conversation beside its threads.
+    /// True if the message is shown in the conversation itself and not only in a thread.
     #[must_use]
     pub const fn is_in_main_line(&self) -> bool {
         self.thread_id.is_none() || self.also_to_conversation
     }
 
-    /// The answer that another model's is written beside, where this is the other one: it is not shown, and will be a version of the first.
+    /// Answer next to which this one is written by a second model. Until it has become a version of that answer it is
+    /// not shown.
     #[must_use]
     pub fn beside(&self) -> Option<MessageId> {
         self.hidden_by.filter(|_| self.hidden_version == Some(BESIDE))
     }
 }
 
-/// What is stored as JSON; nothing where there is nothing, or where the message was deleted.
+/// Parses a JSON column; returns the default if it is empty or the message was deleted.
 fn read<T: DeserializeOwned + Default>(stored: Option<&str>, is_there: bool) -> Result<T, AppError> {
     match stored {
         Some(text) if is_there => serde_json::from_str(text).map_err(AppError::internal),
@@ -128,7 +129,7 @@ impl TryFrom<NamedMessage> for view::Message {
             reactions: read(row.reactions.as_deref(), is_there)?,
             thread_id: row.thread_id,
             also_to_conversation: row.also_to_conversation,
-            // What others have replied stays readable.
+            // Replies of others stay readable.
             thread: read(row.thread.as_deref(), true)?,
             pinned_at: row.pinned_at.filter(|_| is_there),
             forwarded: read(row.forwarded.as_deref(), is_there)?,
@@ -145,13 +146,13 @@ impl TryFrom<NamedMessage> for view::Message {
     }
 }
 
-/// What is read of messages `m`: with their senders as they are now.
+/// Columns and joins of messages `m` with the current names of their senders.
 pub(super) const NAMED: &str = "SELECT m.*, COALESCE(u.display_name, a.name) AS sender_name, \
     a.glyph AS sender_glyph, a.hue AS sender_hue FROM messages m \
     LEFT JOIN users u ON m.sender_kind = 'user' AND u.id = m.sender_id AND NOT u.is_deleted \
     LEFT JOIN assistants a ON m.sender_kind = 'assistant' AND a.id = m.sender_id";
 
-/// A message that `reader` may see.
+/// Finds a message that `reader` may see.
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: MessageId) -> Result<Option<NamedMessage>, AppError> {
     let (readable, begins) = (access::may_read("c", "$1"), access::reads_after("c", "$1"));
     let sql = format!(
@@ -160,19 +161,19 @@ pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: MessageId) -> 
     one(db, sql, vec![reader.into(), id.into()]).await
 }
 
-/// A message by its id, for those who were checked already.
+/// Finds a message by its id, without an access check.
 pub async fn get<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<NamedMessage>, AppError> {
     one(db, format!("{NAMED} WHERE m.id = $1"), vec![id.into()]).await
 }
 
-/// Messages by their ids, for those who were checked already.
+/// Finds messages by their ids, without an access check.
 pub async fn get_all<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Vec<NamedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!("{NAMED} JOIN {} ON m.id = w.id", asked.table());
     NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// The message that a sender sent with this `client_id`.
+/// Finds the message with this `client_id` of a sender.
 pub async fn sent<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -187,16 +188,16 @@ async fn one<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) -> Res
     raw::find_one::<_, NamedMessage>(db, sql, values).await
 }
 
-/// What one page holds at most, but for its last entry, in characters: prompts and answers may be long.
+/// Maximum size of a page, in characters, apart from its last entry: prompts and answers may be long.
 pub(super) const PAGE_CHARS: usize = 2_000_000;
 
-/// How far the clocks of instances are apart at most, for finding numbers by times.
+/// Maximum clock difference between instances, in milliseconds, for finding sequence numbers by time.
 const CLOCK_SKEW_MS: i64 = 60_000;
 
-/// Which part of a conversation's history is wanted.
+/// Range of a conversation's history.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct History {
-    /// Nothing up to here: what the reader may see begins after it.
+    /// Last event before the history that the reader may see.
     pub begins_after: i64,
     pub before_seq: Option<i64>,
     pub after_seq: Option<i64>,
@@ -206,17 +207,18 @@ pub struct History {
 }
 
 impl History {
-    /// From the start of a range forwards, or from its end backwards.
+    /// True if the range is read from its start, false if it is read backwards from its end.
     #[must_use]
     pub const fn forwards(&self) -> bool {
         self.after_seq.is_some() || (self.from.is_some() && self.before_seq.is_none())
     }
 }
 
-/// A condition on messages `m`: they belong to what is shown of a conversation beside its threads.
+/// Condition that the message `m` is shown in the conversation itself and not only in a thread.
 pub(super) const IN_MAIN_LINE: &str = "(m.thread_id IS NULL OR m.also_to_conversation)";
 
-/// Messages of a conversation's main line, oldest first, and whether there are more in the direction of reading. Deleted ones keep their place.
+/// Messages of the main conversation, oldest first, and a flag that is true if more follow in the reading direction.
+/// Includes deleted messages as placeholders.
 pub async fn history<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -239,7 +241,7 @@ pub async fn history<C: ConnectionTrait>(
     }
     if let Some(from) = part.from {
         condition("m.created_at >= {}", from.into());
-        // Where reading begins in the order of numbers.
+        // Sequence number at which the range starts.
         condition(
             "m.seq >= (SELECT x.seq FROM messages x WHERE x.conversation_id = $1 AND x.created_at >= {} \
              ORDER BY x.created_at, x.seq LIMIT 1)",
@@ -271,7 +273,7 @@ pub async fn history<C: ConnectionTrait>(
     Ok((found, more))
 }
 
-/// The newest message of each of these conversations.
+/// Newest message of each of these conversations.
 pub async fn last_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<NamedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
@@ -282,7 +284,7 @@ pub async fn last_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Resu
     NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// The newest messages after `begins_after`, up to and including `up_to_seq`, oldest first: what an assistant is given to read.
+/// Newest messages after `begins_after`, up to and including `up_to_seq`, oldest first, as context of an assistant.
 pub async fn context<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -293,15 +295,15 @@ pub async fn context<C: ConnectionTrait>(
     Ok(history(db, id, part).await?.0)
 }
 
-/// What a message says from now on.
+/// New text of an edited message.
 #[derive(Clone, Debug)]
 pub struct Words {
     pub content: String,
-    /// As JSON.
+    /// JSON.
     pub mentions: Option<String>,
 }
 
-/// Gives messages another text, and lets them mention others.
+/// Updates the texts and mentions of messages.
 pub fn edit(edited: Vec<(MessageId, Words)>, now: Timestamp) -> Piece {
     static UPDATE: Change<4> = Change::new(
         [Column::Text("content"), Column::Text("mentions"), Column::Int("at"), Column::Uuid("id")],
@@ -313,20 +315,20 @@ pub fn edit(edited: Vec<(MessageId, Words)>, now: Timestamp) -> Piece {
     UPDATE.piece(rows)
 }
 
-/// What is shown of a message beside its text.
+/// Columns shown with a message besides its text.
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
-    /// As JSON.
+    /// JSON.
     pub reactions: Option<String>,
     pub pinned_at: Option<Timestamp>,
-    /// As JSON.
+    /// JSON.
     pub thread: Option<String>,
     pub thread_last_no: Option<i64>,
     pub thread_at: Option<Timestamp>,
     pub solved_at: Option<Timestamp>,
 }
 
-/// Gives messages other marks.
+/// Updates the marks of messages.
 pub fn mark(marked: Vec<(MessageId, Marks)>) -> Piece {
     static UPDATE: Change<7> = Change::new(
         [
@@ -349,7 +351,7 @@ pub fn mark(marked: Vec<(MessageId, Marks)>) -> Piece {
     UPDATE.piece(rows)
 }
 
-/// Gives messages another text and other marks: of one message there is one statement.
+/// Updates texts and marks together, because a message may occur in one statement only.
 pub fn edit_marked(edited: Vec<(MessageId, Words, Marks)>, now: Timestamp) -> Piece {
     static UPDATE: Change<10> = Change::new(
         [
@@ -400,7 +402,7 @@ fn fields(marks: Marks) -> [Field; 6] {
     ]
 }
 
-/// Takes the texts away and leaves the places, with the replies to them.
+/// Clears the content of deleted messages; the rows and the replies stay.
 pub fn delete_all(ids: Vec<(MessageId, Marks)>, now: Timestamp) -> Piece {
     static UPDATE: Change<6> = Change::new(
         [
@@ -423,7 +425,7 @@ pub fn delete_all(ids: Vec<(MessageId, Marks)>, now: Timestamp) -> Piece {
     UPDATE.piece(rows)
 }
 
-/// Takes the text away and leaves the place.
+/// Clears the content of a deleted message; the row stays.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -> Result<(), AppError> {
     let sql = "UPDATE messages SET content = '', answer = NULL, tool_calls = NULL, attachments = NULL, previews = NULL, reactions = NULL, \
                pinned_at = NULL, forwarded = NULL, poll = NULL, hidden_at = NULL, deleted_at = $2 WHERE id = $1";
@@ -434,7 +436,7 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: MessageId, now: Timestamp) -
     Ok(())
 }
 
-/// Takes away what people have kept of deleted messages.
+/// Deletes the reactions to deleted messages and their bookmarks.
 pub fn remove_kept(ids: &[MessageId]) -> [Piece; 2] {
     static REACTIONS: Change<1> = Change::new(
         [Column::Uuid("id")],
@@ -449,7 +451,7 @@ pub fn remove_kept(ids: &[MessageId]) -> [Piece; 2] {
     [&REACTIONS, &SAVED].map(|change| change.piece(ids.iter().map(|id| [id.0.into()])))
 }
 
-/// Puts an assistant's message into the state `status`.
+/// Sets the status of an assistant's message.
 pub async fn set_answer<C: ConnectionTrait>(
     db: &C,
     id: MessageId,
@@ -472,7 +474,7 @@ pub async fn set_answer<C: ConnectionTrait>(
     done.map(drop).map_err(app_error)
 }
 
-/// Keeps what an assistant has written so far; `false` when the message is not being written any more.
+/// Stores the partial text of an answer; returns `false` if the answer is no longer being written.
 pub async fn store_partial<C: ConnectionTrait>(db: &C, id: MessageId, content: &str) -> Result<bool, AppError> {
     let done = message::Entity::update_many()
         .set(message::ActiveModel { content: Set(content.to_owned()), ..Default::default() })

@@ -1,6 +1,7 @@
-//! Queries, one file per noun. Queries of a tenant's data take the user who asks and return only what that user may see.
+//! Queries, one file per entity. Queries of a tenant's data take the user who asks and return only what that user may
+//! see.
 //!
-//! Single rows go through entities; the rest is SQL in the layer of `raw`.
+//! Single rows go through entities; everything else is SQL in the layer `raw`.
 
 pub mod access;
 pub mod admin_conversations;
@@ -90,13 +91,13 @@ pub mod workspaces;
 pub use crate::statement::{Piece, execute};
 use crate::statement::{pieces, rows};
 
-/// A value that stands in the statement itself. A partial index is used only where the plan can see that its condition holds, and plans don't
-/// know what parameters hold.
+/// Inlines a value into the statement. A partial index is used only if the planner can see that its condition holds,
+/// and plans don't know the values of parameters.
 fn literal(value: impl Into<sea_orm::Value>) -> sea_orm::sea_query::Expr {
     sea_orm::sea_query::Expr::Constant(value.into())
 }
 
-/// The pattern of `LIKE … ESCAPE '\'` for what contains this text.
+/// Pattern of `LIKE … ESCAPE '\'` that matches values containing `text`.
 pub(crate) fn containing(text: &str) -> String {
     format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }

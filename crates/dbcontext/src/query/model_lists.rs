@@ -1,4 +1,4 @@
-//! The models that people and workspaces may use, where administrators limit them.
+//! Models that users and workspaces are restricted to by administrators.
 
 use appcore::{AppError, page::PageRequest};
 use sea_orm::{ConnectionTrait, EntityTrait, IntoActiveModel, QueryOrder, Select, sea_query::OnConflict};
@@ -9,17 +9,16 @@ use crate::{
     entity::model_list::{Column, Entity, Model},
 };
 
-/// All of them: each instance keeps them beside its routing table.
+/// Returns all lists. Each instance caches them with its routing table.
 pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<Model>, AppError> {
     in_order().all(db).await.map_err(app_error)
 }
 
-/// A page of them.
 pub async fn list<C: ConnectionTrait>(db: &C, page: PageRequest) -> Result<(Vec<Model>, u64), AppError> {
     page::select(db, in_order(), page).await
 }
 
-/// Sets a list, or sets it anew.
+/// Inserts or replaces a list.
 pub async fn put<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
     let again = OnConflict::columns([Column::Scope, Column::ScopeId])
         .update_columns([Column::Models, Column::UpdatedAt])
@@ -28,7 +27,7 @@ pub async fn put<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError>
     Ok(())
 }
 
-/// False: there is no such one.
+/// Deletes a list; returns `false` if there is none.
 pub async fn remove<C: ConnectionTrait>(db: &C, of: BudgetId) -> Result<bool, AppError> {
     let key = (of.scope.as_str().to_owned(), of.id);
     let done = Entity::delete_by_id(key).exec(db).await.map_err(app_error)?;

@@ -1,4 +1,4 @@
-//! Reports of messages, what is hidden, who was warned, and who wrote when where there is slow mode.
+//! Moderation: reports, hidden messages, warnings, and the last posts in conversations with slow mode.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,6 @@ use crate::{
     entity::{hidden_message, message_report},
 };
 
-/// A report that is to be written.
 #[derive(Clone, Debug)]
 pub struct NewReport {
     pub id: ReportId,
@@ -37,7 +36,7 @@ pub struct NewReport {
     pub created_at: Timestamp,
 }
 
-/// Writes a report; `false` where the person has reported the message already, and that is not closed.
+/// Inserts a report; returns `false` if the user has an open report of the message.
 pub async fn insert<C: ConnectionTrait>(db: &C, new: NewReport) -> Result<bool, AppError> {
     let row = message_report::ActiveModel {
         id: Set(new.id),
@@ -57,7 +56,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewReport) -> Result<bool, 
     single::insert_if_absent(db, row).await
 }
 
-/// What somebody has reported of a message that is not closed.
+/// Open report of a message by a user.
 pub async fn unclosed<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -74,24 +73,23 @@ pub async fn unclosed<C: ConnectionTrait>(
     Ok(found.map(|row| view::ReportReceipt { id: row.id, created_at: row.created_at }))
 }
 
-/// How many reports of somebody nobody has closed yet.
+/// Number of a user's open reports.
 pub async fn count_unclosed<C: ConnectionTrait>(db: &C, reporter: UserId) -> Result<u64, AppError> {
     page::count(db, "FROM message_reports WHERE reporter_id = $1 AND status <> 'closed'", [reporter.into()]).await
 }
 
-/// Whether somebody has ever reported a message.
+/// True if the message was ever reported.
 pub async fn is_reported<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<bool, AppError> {
     let reports = message_report::Entity::find().filter(message_report::Column::MessageId.eq(message));
     Ok(reports.one(db).await.map_err(app_error)?.is_some())
 }
 
-/// Which reports are listed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter {
     pub status: Option<ReportStatus>,
     pub reason: Option<ReportReason>,
     pub author: Option<Uuid>,
-    /// Not those of this message.
+    /// Leaves out the reports of this message.
     pub except: Option<MessageId>,
 }
 
@@ -181,7 +179,7 @@ impl TryFrom<ReportRow> for view::Report {
     }
 }
 
-/// What is read of reports `r` by the person behind `$1`.
+/// Columns of reports `r` as seen by the user bound to `$1`.
 fn shown() -> String {
     let may_read = access::may_read("c", "$1");
     format!(
@@ -202,7 +200,7 @@ fn shown() -> String {
     )
 }
 
-/// Reports, the newest first, and how many there are.
+/// Lists reports, newest first, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     reader: UserId,
@@ -243,14 +241,13 @@ pub async fn list<C: ConnectionTrait>(
     Ok((found.into_iter().map(TryInto::try_into).collect::<Result<_, AppError>>()?, total))
 }
 
-/// A report by its id.
 pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: ReportId) -> Result<Option<view::Report>, AppError> {
     let sql = format!("{} WHERE r.id = $2", shown());
     let found: Option<ReportRow> = raw::find_one(db, &sql, vec![reader.into(), id.into()]).await?;
     found.map(TryInto::try_into).transpose()
 }
 
-/// Somebody looks after a report from now on, or nobody does; `false` where it is closed.
+/// Assigns an open report to a moderator or to nobody; returns `false` if it is closed.
 pub async fn take<C: ConnectionTrait>(
     db: &C,
     id: ReportId,
@@ -263,7 +260,7 @@ pub async fn take<C: ConnectionTrait>(
     Ok(raw::execute(db, sql, values).await? > 0)
 }
 
-/// Closes all reports of a message; how many it were. What it said is not kept with them any longer.
+/// Closes all reports of a message and clears their excerpts; returns their number.
 pub async fn close<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -277,7 +274,7 @@ pub async fn close<C: ConnectionTrait>(
     raw::execute(db, sql, vec![message.into(), by.into(), now.into(), deeds.into()]).await
 }
 
-/// Puts aside what a message says.
+/// Moves the content of a message to `hidden_messages`.
 pub async fn hide<C: ConnectionTrait>(db: &C, id: MessageId, by: UserId, now: Timestamp) -> Result<(), AppError> {
     let sql = "INSERT INTO hidden_messages (message_id, hidden_by, content, attachments, forwarded, tool_calls, answer) \
                SELECT id, $2, content, attachments, forwarded, tool_calls, answer FROM messages WHERE id = $1";
@@ -287,7 +284,7 @@ pub async fn hide<C: ConnectionTrait>(db: &C, id: MessageId, by: UserId, now: Ti
     raw::run(db, sql, vec![id.into(), now.into()]).await
 }
 
-/// Lets a message say again what it said.
+/// Restores the content of a hidden message.
 pub async fn restore<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
     let sql = "UPDATE messages SET hidden_at = NULL, content = h.content, attachments = h.attachments, forwarded = h.forwarded, \
                  tool_calls = h.tool_calls, answer = h.answer FROM hidden_messages h WHERE messages.id = $1 AND h.message_id = $1";
@@ -296,14 +293,14 @@ pub async fn restore<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), Ap
     Ok(())
 }
 
-/// What was put aside of a message.
+/// Content of a hidden message.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Hidden {
     pub sender_kind: String,
     pub sender_id: Option<Uuid>,
     pub hidden_at: Timestamp,
     pub content: String,
-    /// As JSON.
+    /// JSON.
     pub attachments: Option<String>,
 }
 
@@ -313,7 +310,7 @@ pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<
     raw::find_one(db, sql, vec![id.into()]).await
 }
 
-/// What a moderator tells somebody.
+/// Warning of a moderator to a user.
 #[derive(Clone, Debug)]
 pub struct NewWarning {
     pub user_id: UserId,
@@ -359,7 +356,7 @@ impl TryFrom<WarningRow> for view::Warning {
     }
 }
 
-/// What somebody was told, the newest first, and how much it is.
+/// Lists a user's warnings, newest first, with the total.
 pub async fn warnings<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -383,7 +380,7 @@ pub async fn count_warnings<C: ConnectionTrait>(db: &C, user: UserId) -> Result<
     page::count(db, "FROM user_warnings WHERE user_id = $1", [user.into()]).await
 }
 
-/// Notes that somebody has read what they were told. None: there is no such warning.
+/// Marks a warning as seen by the user; returns `None` if there is none.
 pub async fn see<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -396,7 +393,7 @@ pub async fn see<C: ConnectionTrait>(
     found.map(TryInto::try_into).transpose()
 }
 
-/// When people wrote last in conversations with slow mode.
+/// Times of the users' last posts in conversations with slow mode.
 pub async fn turns<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, UserId)],
@@ -420,7 +417,7 @@ pub async fn turns<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| ((row.conversation_id, row.user_id), row.at)).collect())
 }
 
-/// Notes when people wrote.
+/// Records the times of posts.
 pub fn take_turns(turns: &BTreeMap<(ConversationId, UserId), Timestamp>) -> Piece {
     static UPSERT: Change<3> = Change::new(
         [Column::Uuid("conversation_id"), Column::Uuid("user_id"), Column::Int("posted_at")],

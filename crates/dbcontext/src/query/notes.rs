@@ -1,4 +1,4 @@
-//! Notes: only their owner sees them.
+//! Private notes of users.
 
 use appcore::{AppError, NoteId, Timestamp, UserId, view::Note};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Set};
@@ -17,13 +17,12 @@ impl From<Model> for Note {
     }
 }
 
-/// A note, also one that is deleted.
+/// Finds a note, even if it is deleted.
 pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: NoteId) -> Result<Option<Note>, AppError> {
     Ok(Entity::find_by_id((user, id)).one(db).await.map_err(app_error)?.map(Into::into))
 }
 
-/// Some notes that were stored after `since`, in the order in which that was, and how many there are. Without `since` those that are deleted
-/// are left out.
+/// Lists notes stored after `since` in that order, with the total. Without `since`, deleted notes are left out.
 pub async fn since<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -42,7 +41,7 @@ pub async fn since<C: ConnectionTrait>(
     Ok((found.into_iter().map(Into::into).collect(), total))
 }
 
-/// How many notes somebody has.
+/// Number of a user's notes.
 pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
     Entity::find()
         .filter(Column::UserId.eq(user))
@@ -52,7 +51,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppE
         .map_err(app_error)
 }
 
-/// When the last change of somebody's notes was stored.
+/// Time at which the last change of a user's notes was stored.
 pub async fn last_change<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<Timestamp>, AppError> {
     let last = Entity::find()
         .filter(Column::UserId.eq(user))
@@ -65,7 +64,7 @@ pub async fn last_change<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Opt
     Ok(last.flatten())
 }
 
-/// Stores a note in place of what there is of it.
+/// Inserts or replaces a note.
 pub async fn put<C: ConnectionTrait>(db: &C, user: UserId, note: &Note) -> Result<(), AppError> {
     let row = ActiveModel {
         user_id: Set(user),
@@ -91,7 +90,7 @@ pub async fn put<C: ConnectionTrait>(db: &C, user: UserId, note: &Note) -> Resul
     single::upsert(db, row, [Column::UserId, Column::Id], changed).await
 }
 
-/// Forgets what was deleted before then.
+/// Purges notes that were deleted before then.
 pub async fn forget<C: ConnectionTrait>(db: &C, user: UserId, before: Timestamp) -> Result<(), AppError> {
     Entity::delete_many()
         .filter(Column::UserId.eq(user))

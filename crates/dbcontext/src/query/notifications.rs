@@ -1,4 +1,4 @@
-//! What people are told of: listed, read, withdrawn.
+//! Notifications of users: inserting, listing, reading and withdrawing.
 
 use appcore::{
     AppError, ConversationId, MessageId, NotificationId, Timestamp, UploadId, UserId,
@@ -21,7 +21,7 @@ use crate::{
     entity::{notification_keyword, notification_settings},
 };
 
-/// As it is stored.
+/// Row of the table `notifications`.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct NotificationRow {
     pub user_id: UserId,
@@ -44,7 +44,7 @@ pub struct NotificationRow {
 }
 
 impl NotificationRow {
-    /// An unread notification about nothing but its kind.
+    /// Creates an unread notification with only a kind.
     #[must_use]
     pub fn new(
         user_id: UserId,
@@ -79,7 +79,7 @@ impl NotificationRow {
     }
 }
 
-/// One that is taken back, and whether a device was woken for it.
+/// Withdrawn notification, and if it was pushed to a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Withdrawn {
     pub user_id: UserId,
@@ -96,7 +96,7 @@ impl From<&Withdrawn> for Told {
 
 const WITHDRAWN: &str = "RETURNING user_id, id, conversation_id, pushed";
 
-/// One notification of somebody.
+/// Key of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromQueryResult)]
 pub struct Told {
     pub user_id: UserId,
@@ -123,7 +123,8 @@ const COLUMNS: [Column; 17] = [
     Column::Int("read_at"),
 ];
 
-/// Stores them: what is there already stays as it is; what is of a group of which one is unread is added to that one, which is answered instead.
+/// Inserts notifications; existing ones stay as they are. If an unread one of the same group exists, it is updated and
+/// returned instead.
 pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<NotificationRow>) -> Result<Vec<NotificationRow>, AppError> {
     let (grouped, single): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.group_id.is_some());
     let mut stored = Vec::new();
@@ -174,17 +175,17 @@ pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<NotificationRow>) -> R
     Ok(stored)
 }
 
-/// Which of somebody's notifications are listed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter {
     pub is_unread: bool,
     pub kind: Option<NotificationKind>,
 }
 
-/// Whether the message `s` of a notification `n` is still there: it may be gone before its notification is taken back.
+/// Condition that the message `s` of a notification `n` still exists: it may be deleted before its notification is
+/// withdrawn.
 const IS_SHOWN: &str = "(n.message_id IS NULL OR n.text IS NOT NULL OR (s.deleted_at IS NULL AND s.hidden_by IS NULL AND s.id IS NOT NULL))";
 
-/// What somebody is told of and may still read, newest first, and how much there is.
+/// Lists a user's notifications of conversations that they may still read, newest first, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -203,8 +204,8 @@ pub async fn list<C: ConnectionTrait>(
     if let Some(kind) = filter.kind {
         which.push_str(&format!(" AND n.kind = '{kind}'"));
     }
-    // Unread ones are few and have an index, but not in this order. By the sign SQLite doesn't know that there is one of all in this order, which it
-    // would go through.
+    // Unread notifications are few and have an index, but not in this order. The `+` keeps SQLite from scanning the
+    // index of all notifications in this order.
     let at = if filter.is_unread { "+n.created_at" } else { "n.created_at" };
     let sql =
         format!("SELECT n.* {which} ORDER BY {at} DESC, n.id DESC LIMIT {} OFFSET {}", page.page_size, page.offset());
@@ -214,7 +215,7 @@ pub async fn list<C: ConnectionTrait>(
     Ok((found, total))
 }
 
-/// One of somebody's that is not read.
+/// Finds an unread notification of a user.
 pub async fn unread<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -225,7 +226,7 @@ pub async fn unread<C: ConnectionTrait>(
     NotificationRow::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)
 }
 
-/// Marks some of somebody's as read, or all; answers which were not.
+/// Marks the given notifications of a user, or all, as read; returns those that were unread.
 pub async fn mark_read<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -253,7 +254,7 @@ pub async fn mark_read<C: ConnectionTrait>(
     Ok(found.into_iter().map(|told| told.id).collect())
 }
 
-/// How far somebody has read a conversation or, by its root, a thread.
+/// Read position of a user in a conversation or, by its root message, in a thread.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadTo {
     pub user_id: UserId,
@@ -267,7 +268,7 @@ pub enum Place {
     Thread(MessageId),
 }
 
-/// Those that are read by having read so far.
+/// Unread notifications at or before these read positions.
 pub async fn passed<C: ConnectionTrait>(db: &C, reads: &[ReadTo]) -> Result<Vec<Told>, AppError> {
     let backend = db.get_database_backend();
     let mut found = Vec::new();
@@ -293,7 +294,7 @@ pub async fn passed<C: ConnectionTrait>(db: &C, reads: &[ReadTo]) -> Result<Vec<
     Ok(found)
 }
 
-/// Marks these as read; answers those that were not.
+/// Marks notifications as read; returns those that were unread.
 pub async fn mark_told_read<C: ConnectionTrait>(db: &C, told: &[Told], at: Timestamp) -> Result<Vec<Told>, AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows =
@@ -307,7 +308,7 @@ pub async fn mark_told_read<C: ConnectionTrait>(db: &C, told: &[Told], at: Times
     raw::find::<_, Told>(db, sql, values).await
 }
 
-/// Takes back what these messages were about, which are gone. What stands for more of them stands for the others now.
+/// Withdraws the notifications of deleted messages. A grouped notification is updated to its other messages.
 pub async fn withdraw_messages<C: ConnectionTrait>(db: &C, messages: &[MessageId]) -> Result<Vec<Withdrawn>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), messages.iter().map(|id| id.0));
     let those = format!("message_id IN (SELECT w.id FROM {})", asked.table());
@@ -316,7 +317,7 @@ pub async fn withdraw_messages<C: ConnectionTrait>(db: &C, messages: &[MessageId
            OR (kind = 'reminder' AND detail IS NULL) OR (kind IN ('message', 'thread') AND count <= 1)) {WITHDRAWN}"
     );
     let mut gone = Withdrawn::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
-    // Each by an index from its end: a thread may have been silent for very long in its conversation.
+    // Each is read backwards by an index: in a long conversation, a thread may have been silent for a long time.
     let earlier = "SELECT m.id FROM messages m WHERE m.deleted_at IS NULL AND m.hidden_by IS NULL";
     let sql = format!(
         "UPDATE notifications SET count = count - 1, message_id = CASE WHEN kind = 'thread' \
@@ -331,7 +332,7 @@ pub async fn withdraw_messages<C: ConnectionTrait>(db: &C, messages: &[MessageId
     Ok(gone)
 }
 
-/// Takes back everything about conversations that are gone.
+/// Withdraws all notifications about deleted conversations.
 pub async fn withdraw_conversations<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
@@ -342,7 +343,7 @@ pub async fn withdraw_conversations<C: ConnectionTrait>(
     Withdrawn::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Takes these back.
+/// Withdraws these notifications.
 pub async fn withdraw<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<Vec<Withdrawn>, AppError> {
     if told.is_empty() {
         return Ok(Vec::new());
@@ -357,7 +358,7 @@ pub async fn withdraw<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<Vec<W
     Withdrawn::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Takes back that somebody has reacted: of several one less.
+/// Withdraws reactions: removes one from a grouped notification.
 pub async fn withdraw_reactions<C: ConnectionTrait>(
     db: &C,
     reactions: &[(MessageId, i64)],
@@ -379,7 +380,7 @@ pub async fn withdraw_reactions<C: ConnectionTrait>(
     Withdrawn::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Those that say that a message mentions somebody or has a word of theirs.
+/// Notifications that these messages mention a user or contain a user's keyword.
 pub async fn of_words<C: ConnectionTrait>(db: &C, messages: &[MessageId]) -> Result<Vec<NotificationRow>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), messages.iter().map(|id| id.0));
     let sql = format!(
@@ -389,7 +390,7 @@ pub async fn of_words<C: ConnectionTrait>(db: &C, messages: &[MessageId]) -> Res
     NotificationRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Those of these people who want a mail about what they miss, none of whom has asked for one already; and after how many minutes.
+/// Users among these who want digest emails and have none scheduled, with the delay in minutes.
 pub async fn mailed_after<C: ConnectionTrait>(
     db: &C,
     people: &[UserId],
@@ -411,7 +412,7 @@ pub async fn mailed_after<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.user_id, row.minutes)).collect())
 }
 
-/// What somebody has not read, in conversations that they may read and have not muted, and was in no mail; newest first.
+/// A user's unread notifications that were in no email yet, from readable and unmuted conversations, newest first.
 pub async fn missed<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -431,7 +432,7 @@ pub async fn missed<C: ConnectionTrait>(
     NotificationRow::find_by_statement(statement).all(db).await.map_err(app_error)
 }
 
-/// These were in a mail.
+/// Marks notifications as emailed.
 pub async fn note_mailed<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<(), AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
@@ -444,7 +445,7 @@ pub async fn note_mailed<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<()
     Ok(())
 }
 
-/// The token by which somebody is sent no more mails: the one that they have, else this one.
+/// Token of a user's unsubscribe link; stores `fresh` if there is none.
 pub async fn mail_token<C: ConnectionTrait>(db: &C, user: UserId, fresh: &str) -> Result<String, AppError> {
     #[derive(FromQueryResult)]
     struct MailToken {
@@ -456,7 +457,7 @@ pub async fn mail_token<C: ConnectionTrait>(db: &C, user: UserId, fresh: &str) -
     Ok(row.map_or_else(|| fresh.to_owned(), |row| row.mail_token))
 }
 
-/// Sends whoever has this token no more mails.
+/// Disables emails for the user with this token.
 pub async fn stop_mails<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), AppError> {
     notification_settings::Entity::update_many()
         .set(notification_settings::ActiveModel { mail_after_minutes: Set(None), ..Default::default() })
@@ -467,7 +468,7 @@ pub async fn stop_mails<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), A
     Ok(())
 }
 
-/// Some of those that are older than that, the oldest first.
+/// Some of the notifications older than `before`, oldest first.
 pub async fn older<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<Vec<Told>, AppError> {
     let sql = format!(
         "SELECT n.user_id, n.id FROM notifications n WHERE n.created_at < $1 ORDER BY n.created_at LIMIT {most}"
@@ -475,7 +476,7 @@ pub async fn older<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> 
     Told::find_by_statement(statement(db, sql, vec![before.into()])).all(db).await.map_err(app_error)
 }
 
-/// What somebody wants to be told of.
+/// Notification settings of a user.
 pub async fn settings<C: ConnectionTrait>(db: &C, user: UserId) -> Result<NotificationSettings, AppError> {
     let row = notification_settings::Entity::find_by_id(user).one(db).await.map_err(app_error)?;
     let keywords = notification_keyword::Entity::find()
@@ -497,7 +498,7 @@ pub async fn settings<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Notifi
     })
 }
 
-/// Stores what somebody wants to be told of; each keyword with its first word, folded.
+/// Stores the notification settings of a user; each keyword with its folded first word.
 pub async fn set_settings<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -544,8 +545,9 @@ pub async fn set_settings<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Of what a member `m` (null: who is none) of the conversation `c` with its count `n` is told: what they have chosen for it, else what their
-/// settings say, and everything in direct ones.
+/// SQL expression for the notification level of a member `m` (null if not a member) of the conversation `c` with the
+/// counts `n`: the level chosen for the conversation, else the general one. If the general one is `mentions` or not
+/// set, it is `all` in direct conversations with at most `small` members.
 pub(super) fn level(small: u32) -> String {
     let usual = format!(
         "CASE WHEN c.kind IN ({}) AND COALESCE(n.members, 0) <= {small} THEN '{}' ELSE '{}' END",

@@ -1,5 +1,5 @@
-//! What whoever looks through the log asks, to find those who are to be told: about all that is new at once, and never of all members of a
-//! channel but where a message mentions everybody.
+//! Queries of the notifier, which resolves the recipients of log events: in batches over all new events, and reading
+//! all members of a channel only if a message mentions everyone.
 
 use std::collections::HashMap;
 
@@ -15,14 +15,14 @@ use super::{
 };
 use crate::{constraint::app_error, entity::notification_settings};
 
-/// The key of the lock that whoever looks through the log holds to the end of the transaction.
+/// Key of the advisory lock that the notifier holds until the transaction ends.
 const NOTIFYING: i64 = 0x6e61_7474_6572_0002;
-/// Up to so many members a conversation that is no channel counts as a direct one.
+/// Maximum number of members up to which a conversation other than a channel counts as direct.
 pub const SMALL: u32 = 20;
-/// Up to so many members are looked at one by one.
+/// Maximum number of members up to which they are examined one by one.
 const FEW: u32 = 200;
 
-/// Takes the task for this transaction: one instance has it at a time. `false`: another one. PostgreSQL only.
+/// Acquires the notifier's lock for this transaction; returns `false` if another instance holds it. PostgreSQL only.
 pub async fn try_lock<C: ConnectionTrait>(tx: &C) -> Result<bool, AppError> {
     #[derive(FromQueryResult)]
     struct Locked {
@@ -39,7 +39,7 @@ struct Position {
     seq: i64,
 }
 
-/// How far these conversations were looked through; those that never were are left out.
+/// Notifier's positions in the logs of these conversations; those without a position are left out.
 pub async fn positions<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
@@ -53,8 +53,7 @@ pub async fn positions<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
 }
 
-/// Conversations that have come farther than they were looked through, among those in which something has happened since. All conversations are read
-/// for it.
+/// Conversations with events since `since` beyond the notifier's position. Reads all conversations.
 pub async fn waiting<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<(ConversationId, i64)>, AppError> {
     let sql = "SELECT c.id, c.last_seq AS seq FROM conversations c LEFT JOIN notification_positions p ON p.conversation_id = c.id \
                WHERE c.last_activity_at >= $1 AND c.last_seq > COALESCE(p.seq, 0)";
@@ -78,7 +77,7 @@ pub async fn set_positions<C: ConnectionTrait>(db: &C, positions: &[(Conversatio
     Ok(())
 }
 
-/// A conversation, as far as it matters to those who are told of something in it.
+/// Attributes of a conversation that affect its notifications.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Where {
     pub id: ConversationId,
@@ -101,15 +100,16 @@ struct Member {
     user_id: UserId,
 }
 
-/// The members of these conversations who want to be told of everything in them.
+/// Members of these conversations who are notified of every message.
 pub async fn told_of_everything<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
 ) -> Result<Vec<(ConversationId, UserId)>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().map(|id| id.0));
-    // Each part is found by an index: of a channel's members only those who asked for it are looked at. Whoever wants everything everywhere is looked
-    // for among few members, and few members among those. SQLite reads the tables of a `CROSS JOIN` in their order; of its own it begins with all members.
+    // Each part uses an index: of a channel's members only those with the level "all" are read. Users with that level
+    // everywhere are looked up among few members, and few members among those users. SQLite joins the tables of a
+    // `CROSS JOIN` in this order; otherwise it starts with all members.
     let sql = format!(
         "WITH asked AS (SELECT w.id FROM {}), everywhere AS MATERIALIZED (SELECT s.user_id FROM notification_settings s WHERE s.level = 'all') \
          SELECT m.conversation_id, m.user_id FROM asked a JOIN conversation_members m ON m.conversation_id = a.id \
@@ -129,7 +129,7 @@ pub async fn told_of_everything<C: ConnectionTrait>(
     members(db, asked.statement(sql)?).await
 }
 
-/// All members of conversations in which a message mentions everybody.
+/// All members of conversations in which a message mentions everyone.
 pub async fn everybody<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
@@ -147,7 +147,7 @@ async fn members<C: ConnectionTrait>(db: &C, sql: Statement) -> Result<Vec<(Conv
     Ok(found.into_iter().map(|row| (row.conversation_id, row.user_id)).collect())
 }
 
-/// The people whom messages mention, by the messages' numbers in their conversations: those, too, who were online for `@here`.
+/// Users mentioned by messages, which are given by their sequence numbers; includes those who were online for `@here`.
 pub async fn mentioned<C: ConnectionTrait>(
     db: &C,
     messages: &[(ConversationId, i64)],
@@ -172,7 +172,7 @@ pub async fn mentioned<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.conversation_id, row.no, row.user_id)).collect())
 }
 
-/// Who follows these threads, and how far each has read.
+/// Followers of these threads and their read positions.
 pub async fn followers<C: ConnectionTrait>(
     db: &C,
     roots: &[MessageId],
@@ -192,7 +192,7 @@ pub async fn followers<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.root_id, row.user_id, row.read_no)).collect())
 }
 
-/// A keyword of a member, of which a message may have the first word.
+/// Keyword of a member whose first word a message may contain.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Keyword {
     pub conversation_id: ConversationId,
@@ -201,14 +201,14 @@ pub struct Keyword {
     pub word: String,
 }
 
-/// Whether anybody has a keyword.
+/// True if any user has a keyword.
 pub async fn any_keywords<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM notification_keywords LIMIT 1";
     let found = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await.map_err(app_error)?;
     Ok(found.is_some())
 }
 
-/// The keywords of members that begin with one of these words, by conversation.
+/// Keywords of members that start with one of these words, by conversation.
 pub async fn keywords<C: ConnectionTrait>(
     db: &C,
     words: &[(ConversationId, String)],
@@ -227,7 +227,7 @@ pub async fn keywords<C: ConnectionTrait>(
     Keyword::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// A member who may be told, and what they have chosen.
+/// Member who may be notified, with their settings.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Candidate {
     pub conversation_id: ConversationId,
@@ -241,7 +241,7 @@ pub struct Candidate {
     pub dnd_until: Option<Timestamp>,
 }
 
-/// Those of these people who are members, and what they have chosen.
+/// Memberships of these users, with their settings.
 pub async fn candidates<C: ConnectionTrait>(
     db: &C,
     asked: &[(ConversationId, UserId)],
@@ -261,7 +261,7 @@ pub async fn candidates<C: ConnectionTrait>(
     Candidate::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Who wrote a message that somebody reacts to.
+/// Author of a message that received a reaction.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Author {
     pub id: MessageId,
@@ -273,7 +273,7 @@ pub struct Author {
     pub content: String,
 }
 
-/// Who wrote these messages that are shown.
+/// Authors of these messages, if the messages are shown.
 pub async fn authors<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Vec<Author>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
@@ -284,27 +284,27 @@ pub async fn authors<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Ve
     Author::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Messages with their senders, for those who were checked already.
+/// Messages with their senders, without an access check.
 pub async fn messages<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Vec<NamedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!("{NAMED} JOIN {} ON w.id = m.id", asked.table());
     NamedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// When somebody is not to be disturbed.
+/// Do-not-disturb state of a user.
 #[derive(Clone, Debug)]
 pub struct Disturbance {
     pub quiet: Option<String>,
     pub dnd_until: Option<Timestamp>,
 }
 
-/// When one person is not to be disturbed, outside of any conversation; none where they have said nothing.
+/// Do-not-disturb state of one user, independent of conversations; `None` if nothing is set.
 pub async fn disturbance<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<Disturbance>, AppError> {
     let found = notification_settings::Entity::find_by_id(user).one(db).await.map_err(app_error)?;
     Ok(found.map(|settings| Disturbance { quiet: settings.quiet, dnd_until: settings.dnd_until }))
 }
 
-/// When several people are not to be disturbed, of those who have said something.
+/// Do-not-disturb states of those of these users who have set one.
 pub async fn disturbances<C: ConnectionTrait>(
     db: &C,
     people: &[UserId],

@@ -1,4 +1,4 @@
-//! Lists are read page by page, with how many there are in all.
+//! Pages of lists, with the total number of rows.
 
 use appcore::{AppError, page::PageRequest};
 use sea_orm::{
@@ -7,7 +7,7 @@ use sea_orm::{
 
 use crate::constraint::app_error;
 
-/// One page of what `query` selects.
+/// Reads one page of `query`.
 pub(super) async fn select<C: ConnectionTrait, E: EntityTrait, M: FromQueryResult + Send + Sync>(
     db: &C,
     query: Select<E>,
@@ -21,7 +21,7 @@ where
     Ok((rows, total))
 }
 
-/// How many `rows` (from its `FROM` on) there are.
+/// Counts `rows`, a query from its `FROM` on.
 pub(super) async fn count<C: ConnectionTrait>(
     db: &C,
     rows: &str,

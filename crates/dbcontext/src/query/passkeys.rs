@@ -10,7 +10,6 @@ use crate::{
     entity::passkey,
 };
 
-/// A passkey that was just made.
 pub struct NewPasskey {
     pub user_id: UserId,
     pub credential_id: Vec<u8>,
@@ -19,7 +18,7 @@ pub struct NewPasskey {
     pub at: Timestamp,
 }
 
-/// Stores it. `Conflict`: the same one is there already.
+/// Inserts a passkey. Returns `Conflict` if it is already registered.
 pub async fn insert<C: ConnectionTrait>(db: &C, new: NewPasskey) -> Result<passkey::Model, AppError> {
     let model = passkey::Model {
         id: PasskeyId::new(),
@@ -37,7 +36,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewPasskey) -> Result<passk
     }
 }
 
-/// The passkey that an authenticator calls so, held against changes until the transaction ends.
+/// Finds a passkey by its credential id and locks it until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -51,7 +50,7 @@ pub async fn lock<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Notes a sign-in: the counter has gone on.
+/// Records a sign-in and the new signature counter.
 pub async fn used<C: ConnectionTrait>(
     db: &C,
     id: PasskeyId,
@@ -63,7 +62,7 @@ pub async fn used<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Somebody's own, in the order in which they were made.
+/// Lists a user's passkeys in the order of their creation.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -72,7 +71,7 @@ pub async fn list<C: ConnectionTrait>(
     super::page::select(db, of(user_id).order_by_asc(passkey::Column::Id), page).await
 }
 
-/// What authenticators call somebody's passkeys.
+/// Credential ids of a user's passkeys.
 pub async fn credential_ids<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Vec<Vec<u8>>, AppError> {
     of(user_id).select_only().column(passkey::Column::CredentialId).into_tuple().all(db).await.map_err(app_error)
 }
@@ -81,7 +80,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, A
     of(user_id).count(db).await.map_err(app_error)
 }
 
-/// Gives one of somebody's own another name. None: there is no such one.
+/// Renames a passkey of a user; returns `None` if there is none.
 pub async fn rename<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -99,7 +98,7 @@ pub async fn rename<C: ConnectionTrait>(
     Ok(renamed.into_iter().next())
 }
 
-/// Takes one of somebody's own away. False: there is no such one.
+/// Deletes a passkey of a user; returns `false` if there is none.
 pub async fn remove<C: ConnectionTrait>(db: &C, user_id: UserId, id: PasskeyId) -> Result<bool, AppError> {
     let done = passkey::Entity::delete_many()
         .filter(passkey::Column::Id.eq(id))
@@ -110,7 +109,7 @@ pub async fn remove<C: ConnectionTrait>(db: &C, user_id: UserId, id: PasskeyId) 
     Ok(done.rows_affected > 0)
 }
 
-/// Takes all of somebody's away.
+/// Deletes all passkeys of a user.
 pub async fn remove_all<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), AppError> {
     passkey::Entity::delete_many().filter(passkey::Column::UserId.eq(user_id)).exec(db).await.map_err(app_error)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! What payers have saved, and what they are about to save.
+//! Saved payment methods, and those that are being saved.
 
 use appcore::{AppError, PaymentMethodId, PaymentMethodSetupId, Timestamp, page::PageRequest};
 use sea_orm::{
@@ -28,7 +28,7 @@ pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: Vec<PaymentMethodId>) -> Re
     query.all(db).await.map_err(app_error)
 }
 
-/// What was kept for an account, the newest first.
+/// Lists an account's payment methods, newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     account_id: Uuid,
@@ -38,7 +38,7 @@ pub async fn list<C: ConnectionTrait>(
     page::select(db, query.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id), page).await
 }
 
-/// The newest that a gateway keeps for an account.
+/// Newest payment method of an account at a gateway.
 pub async fn newest<C: ConnectionTrait>(db: &C, account_id: Uuid, gateway: &str) -> Result<Option<Model>, AppError> {
     Entity::find()
         .filter(Column::AccountId.eq(account_id))
@@ -49,7 +49,7 @@ pub async fn newest<C: ConnectionTrait>(db: &C, account_id: Uuid, gateway: &str)
         .map_err(app_error)
 }
 
-/// Keeps a method, unless it was kept before. Answers what is kept.
+/// Inserts a payment method unless it exists; returns the stored one.
 pub async fn put<C: ConnectionTrait>(txn: &C, row: Model) -> Result<Option<Model>, AppError> {
     let (gateway, reference, account) = (row.gateway.clone(), row.reference.clone(), row.account_id);
     let again = OnConflict::columns([Column::Gateway, Column::Reference, Column::AccountId]).do_nothing().to_owned();
@@ -69,20 +69,20 @@ pub async fn remove<C: ConnectionTrait>(txn: &C, id: PaymentMethodId) -> Result<
     Ok(())
 }
 
-/// The one of an account that is charged.
+/// Default payment method of an account.
 pub async fn default_of<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
     let query = Entity::find().filter(Column::AccountId.eq(account_id)).filter(Column::IsDefault.eq(true));
     query.order_by_desc(Column::CreatedAt).one(db).await.map_err(app_error)
 }
 
-/// Has an account charged by this one.
+/// Sets the default payment method of an account.
 pub async fn make_default<C: ConnectionTrait>(txn: &C, account_id: Uuid, id: PaymentMethodId) -> Result<(), AppError> {
     let sql = "UPDATE payment_methods SET is_default = (id = $1) WHERE account_id = $2";
     let values = [id.into(), account_id.into()];
     raw::run(txn, sql, values).await
 }
 
-/// The newest of an account's but this one.
+/// Newest payment method of an account other than this one.
 pub async fn another<C: ConnectionTrait>(
     db: &C,
     account_id: Uuid,
@@ -117,14 +117,14 @@ pub async fn lock_setup<C: ConnectionTrait>(
     payment_method_setup::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// Writes a locked one back.
+/// Updates a locked setup.
 pub async fn store_setup<C: ConnectionTrait>(txn: &C, row: payment_method_setup::Model) -> Result<(), AppError> {
     let row = row.into_active_model().reset_all();
     payment_method_setup::Entity::update(row).exec(txn).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Takes those that are to be asked about; nobody else does so until `next`.
+/// Claims setups that are due for a poll of the gateway; other workers skip them until `next`.
 pub async fn claim_due_setups<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,

@@ -1,4 +1,4 @@
-//! Payments, what gateways have told of them, refunds and disputes.
+//! Payments, gateway events, refunds and disputes.
 
 use appcore::{AppError, PaymentRefundId, Timestamp, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Adds a payment. False: the payer has begun one by this key already.
+/// Inserts a payment; returns `false` if the payer already has one with this idempotency key.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: Model) -> Result<bool, AppError> {
     let again = OnConflict::columns([Column::UserId, Column::IdempotencyKey]).do_nothing().to_owned();
     let done = Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(db);
@@ -46,29 +46,29 @@ pub async fn by_charge<C: ConnectionTrait>(db: &C, gateway: &str, charge: &str) 
     query.one(db).await.map_err(app_error)
 }
 
-/// A payment, locked until the transaction ends.
+/// Locks a payment until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<Model>, AppError> {
     Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// Writes a locked payment back.
+/// Updates a locked payment.
 pub async fn store<C: ConnectionTrait>(txn: &C, row: Model) -> Result<(), AppError> {
     Entity::update(row.into_active_model().reset_all()).exec(txn).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Which payments are meant; none: all.
+/// Filter of payments; empty fields match all.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter<'a> {
     pub user_id: Option<UserId>,
     pub workspace_id: Option<WorkspaceId>,
     pub status: Option<&'a str>,
     pub gateway: Option<&'a str>,
-    /// Those with a refund that nobody asks about any more, though it hasn't ended.
+    /// Payments with an unfinished refund that is no longer polled.
     pub is_refund_stuck: bool,
 }
 
-/// These payments, the newest first.
+/// Lists payments, newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     filter: Filter<'_>,
@@ -96,7 +96,7 @@ pub async fn list<C: ConnectionTrait>(
     page::select(db, query, page).await
 }
 
-/// Takes payments that a gateway is to be asked about; nobody else does so until `next`.
+/// Claims payments that are due for a poll of the gateway; other workers skip them until `next`.
 pub async fn claim_due<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
@@ -164,7 +164,7 @@ pub(super) async fn claim<C: ConnectionTrait>(
     ids(db, &sql, values).await
 }
 
-/// The next number of a year's receipts.
+/// Increments and returns the receipt number of a year.
 pub async fn next_receipt<C: ConnectionTrait>(txn: &C, year: i64) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
     struct ReceiptNumber {
@@ -176,7 +176,7 @@ pub async fn next_receipt<C: ConnectionTrait>(txn: &C, year: i64) -> Result<i64,
     Ok(row.map_or(1, |row| row.last))
 }
 
-/// Keeps an event. False: it came before.
+/// Inserts an event; returns `false` if it was received before.
 pub async fn insert_event<C: ConnectionTrait>(txn: &C, row: payment_event::Model) -> Result<bool, AppError> {
     use payment_event::Column;
     let again = OnConflict::columns([Column::Gateway, Column::EventId]).do_nothing().to_owned();
@@ -184,7 +184,7 @@ pub async fn insert_event<C: ConnectionTrait>(txn: &C, row: payment_event::Model
     Ok(done.await.map_err(app_error)? > 0)
 }
 
-/// Says what became of an event.
+/// Records the outcome of an event.
 pub async fn mark_event<C: ConnectionTrait>(
     txn: &C,
     gateway: &str,
@@ -207,7 +207,7 @@ pub async fn mark_event<C: ConnectionTrait>(
     raw::run(txn, sql, values).await
 }
 
-/// What a gateway has told of a payment, the oldest first.
+/// Gateway events of a payment, oldest first.
 pub async fn events_of<C: ConnectionTrait>(
     db: &C,
     payment_id: Uuid,
@@ -218,7 +218,7 @@ pub async fn events_of<C: ConnectionTrait>(
     query.order_by_asc(Column::VerifiedAt).limit(most).all(db).await.map_err(app_error)
 }
 
-/// Events that wait for one of these, the oldest first.
+/// Events that wait for one of these subjects, oldest first.
 pub async fn waiting<C: ConnectionTrait>(
     txn: &C,
     gateway: &str,
@@ -235,9 +235,9 @@ pub async fn waiting<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Payments behind `after` for which an event waits, though what it waits for is there.
+/// Payments after the id `after` for which an event waits although its subject exists now.
 pub async fn awaited<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Result<Vec<Uuid>, AppError> {
-    // They are found by the few events that wait: in the order of payments all of them would be read.
+    // Starts with the few waiting events: in the order of payments, all of them would be read.
     let sql = "WITH awaited AS MATERIALIZED (SELECT DISTINCT p.id FROM payment_events e \
                  JOIN payments p ON p.gateway = e.gateway AND p.charge = e.charge AND p.stage = 'paid' \
                  WHERE e.applied_at IS NULL AND e.charge IS NOT NULL) \
@@ -245,7 +245,8 @@ pub async fn awaited<C: ConnectionTrait>(db: &C, after: Uuid, most: u64) -> Resu
     ids(db, sql, [after.into(), raw::limit(most)]).await
 }
 
-/// Events that have waited since `before` for a charge that no payment has wait no longer, and what was sent is no longer kept. Says how many.
+/// Discards events that have waited since `before` for a charge without a payment, and clears their content; returns
+/// their number.
 pub async fn forget_foreign<C: ConnectionTrait>(db: &C, now: Timestamp, before: Timestamp) -> Result<u64, AppError> {
     let sql = "UPDATE payment_events SET applied_at = $1, charge = NULL, raw = '' WHERE applied_at IS NULL AND charge IS NOT NULL \
                AND verified_at <= $2 AND NOT EXISTS (SELECT 1 FROM payments p \
@@ -254,7 +255,7 @@ pub async fn forget_foreign<C: ConnectionTrait>(db: &C, now: Timestamp, before: 
     raw::execute(db, sql, values).await
 }
 
-/// Removes events that came `before`, so many of them at most.
+/// Deletes at most `most` events received before `before`.
 pub async fn remove_events<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<(), AppError> {
     let sql = "DELETE FROM payment_events WHERE (gateway, event_id) IN \
                (SELECT gateway, event_id FROM payment_events WHERE verified_at <= $1 ORDER BY verified_at LIMIT $2)";
@@ -271,7 +272,7 @@ pub async fn refunds<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Vec
         .map_err(app_error)
 }
 
-/// The refunds of these payments that are done.
+/// Completed refunds of these payments.
 pub async fn refunds_done<C: ConnectionTrait>(
     db: &C,
     payments: Vec<Uuid>,
@@ -291,7 +292,7 @@ pub async fn refund<C: ConnectionTrait>(
     payment_refund::Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-/// Adds a refund, or writes one back.
+/// Inserts or updates a refund.
 pub async fn put_refund<C: ConnectionTrait>(txn: &C, row: payment_refund::Model) -> Result<(), AppError> {
     use payment_refund::Column;
     let again = OnConflict::column(Column::Id)
@@ -320,7 +321,7 @@ pub async fn disputes<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Ve
     query.all(db).await.map_err(app_error)
 }
 
-/// Adds a dispute, or writes one back.
+/// Inserts or updates a dispute.
 pub async fn put_dispute<C: ConnectionTrait>(txn: &C, row: payment_dispute::Model) -> Result<(), AppError> {
     use payment_dispute::Column;
     let again = OnConflict::columns([Column::PaymentId, Column::Reference])
@@ -331,20 +332,20 @@ pub async fn put_dispute<C: ConnectionTrait>(txn: &C, row: payment_dispute::Mode
     Ok(())
 }
 
-/// What was heard of a gateway.
+/// Health of a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct Heard {
     pub last_event_at: Option<Timestamp>,
     pub last_paid_at: Option<Timestamp>,
-    /// Payments that are open for long.
+    /// Payments that have been pending for long.
     pub waiting: i64,
-    /// Refunds that it has not answered.
+    /// Refunds without a response from the gateway.
     pub refunds_waiting: i64,
-    /// Refunds that nobody asks about any more, though they haven't ended.
+    /// Unfinished refunds that are no longer polled.
     pub refunds_stuck: i64,
 }
 
-/// What was heard of a gateway. Payments wait that were begun `before` and are still asked about.
+/// Health of a gateway. A payment counts as waiting if it was created before `before` and is still polled.
 pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp) -> Result<Heard, AppError> {
     let sql = "SELECT (SELECT MAX(verified_at) FROM payment_events WHERE gateway = $1) AS last_event_at, \
                (SELECT MAX(paid_at) FROM payments WHERE gateway = $2 AND paid_at IS NOT NULL) AS last_paid_at, \
@@ -364,7 +365,7 @@ pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp)
     }))
 }
 
-/// Payment methods that an administrator has switched on or off.
+/// Gateways that an administrator has switched on or off.
 pub async fn switches<C: ConnectionTrait>(db: &C) -> Result<Vec<(String, bool)>, AppError> {
     let rows = payment_toggle::Entity::find().all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| (row.gateway, row.enabled)).collect())

@@ -1,4 +1,4 @@
-//! What was begun and waits for its other half. Each is found by the fingerprint of a handle that only the caller has.
+//! Multi-step sign-ins in progress, keyed by the hash of a handle that only the client has.
 
 use appcore::{AppError, Timestamp, UserId};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait as _, QueryFilter, Set, sea_query::Expr};
@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use crate::{constraint::app_error, entity::pending_sign_in};
 
-/// Something that is begun.
 pub struct NewPending {
     pub kind: &'static str,
     pub user_id: Option<UserId>,
@@ -16,7 +15,7 @@ pub struct NewPending {
     pub expires_at: Timestamp,
 }
 
-/// Stores it, and removes what nobody came back for.
+/// Inserts a pending sign-in and deletes expired ones.
 pub async fn insert<C: ConnectionTrait>(db: &C, new: NewPending) -> Result<Uuid, AppError> {
     pending_sign_in::Entity::delete_many()
         .filter(pending_sign_in::Column::ExpiresAt.lt(new.at))
@@ -38,7 +37,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewPending) -> Result<Uuid,
     Ok(id)
 }
 
-/// What waits under this handle and has not run out.
+/// Finds an unexpired sign-in by its handle's hash.
 pub async fn find<C: ConnectionTrait>(
     db: &C,
     kind: &str,
@@ -54,7 +53,7 @@ pub async fn find<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// What waits under this id and has not run out: for what no caller has a handle to.
+/// Finds an unexpired entry by its id, for entries whose handle no client has.
 pub async fn by_id<C: ConnectionTrait>(
     db: &C,
     kind: &str,
@@ -69,7 +68,7 @@ pub async fn by_id<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Whether something of this kind was begun for somebody after `since`.
+/// True if the user has a sign-in of this kind that was started after `since`.
 pub async fn any_since<C: ConnectionTrait>(
     db: &C,
     kind: &str,
@@ -86,13 +85,13 @@ pub async fn any_since<C: ConnectionTrait>(
     Ok(found.is_some())
 }
 
-/// Takes it away. False: somebody was quicker.
+/// Deletes a pending sign-in; returns `false` if it was deleted before.
 pub async fn take<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, AppError> {
     let done = pending_sign_in::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
     Ok(done.rows_affected > 0)
 }
 
-/// Counts a wrong answer; the last that is allowed ends it.
+/// Counts a failed attempt; deletes the sign-in at the maximum.
 pub async fn count_failure<C: ConnectionTrait>(db: &C, id: Uuid, most: i32) -> Result<(), AppError> {
     pending_sign_in::Entity::update_many()
         .col_expr(pending_sign_in::Column::Failures, Expr::col(pending_sign_in::Column::Failures).add(1))
@@ -109,7 +108,7 @@ pub async fn count_failure<C: ConnectionTrait>(db: &C, id: Uuid, most: i32) -> R
     Ok(())
 }
 
-/// Ends all that somebody has begun.
+/// Deletes all pending sign-ins of a user.
 pub async fn drop_all<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), AppError> {
     pending_sign_in::Entity::delete_many()
         .filter(pending_sign_in::Column::UserId.eq(user_id))

@@ -1,4 +1,4 @@
-//! What people look like. The picture is an upload that is kept as long as it is theirs.
+//! Profile pictures of users. The upload is kept as long as the picture is used.
 
 use appcore::{AppError, Timestamp, UploadId, UserId, view::UserPicture};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, Set, Value};
@@ -9,7 +9,7 @@ use crate::{
     entity::user_picture::{ActiveModel, Column, Entity, Model},
 };
 
-/// Gives somebody a picture; the one that they had before. Asked within a transaction that holds the person.
+/// Sets a user's picture and returns the previous one. The transaction must hold a lock on the user.
 pub async fn set<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -22,13 +22,13 @@ pub async fn set<C: ConnectionTrait>(
     Ok(before)
 }
 
-/// Takes somebody's picture away; which it was, where there was one.
+/// Deletes a user's picture and returns it.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<UploadId>, AppError> {
     let removed = Entity::delete_by_id(user).exec_with_returning(db).await.map_err(app_error)?;
     Ok(removed.map(|picture| picture.upload_id))
 }
 
-/// The pictures of those of these people whom `by` may see.
+/// Pictures of those of these users whom `by` may see.
 pub async fn of<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Result<Vec<UserPicture>, AppError> {
     let visible = users::visible(db, by, ids).await?;
     if visible.is_empty() {
@@ -41,7 +41,7 @@ pub async fn of<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Resul
     Ok(found.into_iter().map(|Model { user_id, upload_id, .. }| UserPicture { user_id, upload_id }).collect())
 }
 
-/// Whose picture a file is.
+/// User whose picture an upload is.
 pub async fn owner<C: ConnectionTrait>(db: &C, upload: UploadId) -> Result<Option<UserId>, AppError> {
     let found = Entity::find().filter(Column::UploadId.eq(upload)).one(db).await.map_err(app_error)?;
     Ok(found.map(|picture| picture.user_id))

@@ -1,4 +1,4 @@
-//! What can be bought, and what somebody has bought until when.
+//! Pricing plans, and the quotas of users who have one.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::{
     entity::{payment, pricing_plan, subscription},
 };
 
-/// Plans in the order in which they are shown.
+/// Lists plans in display order.
 pub async fn list<C: ConnectionTrait>(db: &C, inactive_too: bool) -> Result<Vec<pricing_plan::Model>, AppError> {
     let mut query = pricing_plan::Entity::find();
     if !inactive_too {
@@ -37,17 +37,17 @@ pub async fn by_ids<C: ConnectionTrait>(db: &C, ids: Vec<PlanId>) -> Result<Vec<
     pricing_plan::Entity::find().filter(pricing_plan::Column::Id.is_in(ids)).all(db).await.map_err(app_error)
 }
 
-/// A plan, locked until the transaction ends: nobody buys it meanwhile.
+/// Locks a plan exclusively until the transaction ends, so that it isn't bought meanwhile.
 pub async fn lock<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<Option<pricing_plan::Model>, AppError> {
     pricing_plan::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// A plan, locked for those who buy it until the transaction ends: nobody changes it meanwhile.
+/// Locks a plan for a purchase until the transaction ends, so that it isn't changed meanwhile.
 pub async fn lock_shared<C: ConnectionTrait>(txn: &C, id: PlanId) -> Result<Option<pricing_plan::Model>, AppError> {
     pricing_plan::Entity::find_by_id(id).lock_shared().one(txn).await.map_err(app_error)
 }
 
-/// The version of a plan that is offered, the newest one.
+/// Newest version of a plan, which is the one on offer.
 pub async fn offered<C: ConnectionTrait>(db: &C, family: PlanId) -> Result<Option<pricing_plan::Model>, AppError> {
     use pricing_plan::Column;
     let is_of = Condition::any().add(Column::Id.eq(family)).add(Column::Family.eq(family));
@@ -55,7 +55,7 @@ pub async fn offered<C: ConnectionTrait>(db: &C, family: PlanId) -> Result<Optio
     query.order_by_desc(Column::CreatedAt).one(db).await.map_err(app_error)
 }
 
-/// Whether somebody has bought it, has begun to, has it in a trial or gets it with the next period.
+/// True if the plan was bought, or is part of a pending payment, a trial or a scheduled change.
 pub async fn is_sold<C: ConnectionTrait>(db: &C, id: PlanId) -> Result<bool, AppError> {
     let bought = payment::Entity::find().filter(payment::Column::PlanId.eq(id)).one(db).await.map_err(app_error)?;
     let is_held =
@@ -64,7 +64,7 @@ pub async fn is_sold<C: ConnectionTrait>(db: &C, id: PlanId) -> Result<bool, App
     Ok(bought.is_some() || held.map_err(app_error)?.is_some())
 }
 
-/// Adds plans; those that are there stay as they are.
+/// Inserts plans; existing ones stay unchanged.
 pub async fn add<C: ConnectionTrait>(db: &C, plans: Vec<pricing_plan::Model>) -> Result<(), AppError> {
     let rows = plans.into_iter().map(IntoActiveModel::into_active_model);
     let again = OnConflict::column(pricing_plan::Column::Id).do_nothing().to_owned();
@@ -80,7 +80,7 @@ pub async fn store<C: ConnectionTrait>(db: &C, plan: pricing_plan::Model) -> Res
     Ok(())
 }
 
-/// What somebody has: their own subscription, or else the seat that they have in a workspace's. One that has ended may be among them.
+/// Subscription of a user: their own, or else that of a workspace in which they have a seat. It may have ended.
 pub async fn subscription<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -90,7 +90,7 @@ pub async fn subscription<C: ConnectionTrait>(
     raw::find_one::<_, subscription::Model>(db, sql, [user_id.into(), now.0.into()]).await
 }
 
-/// What the plan allows that somebody has, as JSON.
+/// Quotas of a user's plan as JSON.
 pub async fn quotas_of<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -99,7 +99,7 @@ pub async fn quotas_of<C: ConnectionTrait>(
     Ok(quotas_of_all(db, &[user_id], now).await?.pop().map(|(_, quotas)| quotas))
 }
 
-/// What the plan allows that an account has of its own, as JSON.
+/// Quotas of an account's own plan as JSON.
 pub async fn quotas_held<C: ConnectionTrait>(
     db: &C,
     account: Uuid,
@@ -113,7 +113,7 @@ pub async fn quotas_held<C: ConnectionTrait>(
     Ok(raw::find_one::<_, PlanQuotas>(db, sql, [account.into(), now.0.into()]).await?.map(|row| row.quotas))
 }
 
-/// What is allowed to several people, of those who have a plan.
+/// Quotas of several users; users without a plan are left out.
 pub async fn quotas_of_all<C: ConnectionTrait>(
     db: &C,
     users: &[UserId],
@@ -141,7 +141,7 @@ pub async fn quotas_of_all<C: ConnectionTrait>(
     Ok(rows.into_iter().filter(|row| seen.insert(row.user_id)).map(|row| (row.user_id, row.quotas)).collect())
 }
 
-/// The subscriptions of a person, `$1`: their own, and those of workspaces in which they have a seat and still are.
+/// Subscriptions of the user `$1`: their own, and those of workspaces in which they have a seat and are still members.
 pub(super) const SEATS: &str = "(SELECT id AS seat FROM subscriptions WHERE account_id = $1 UNION ALL \
     SELECT w.id FROM payment_credits c JOIN subscriptions w ON w.payment_id = c.payment_id AND w.workspace_id IS NOT NULL \
     JOIN workspace_members m ON m.workspace_id = w.workspace_id AND m.user_id = c.account_id AND m.is_deleted = FALSE \

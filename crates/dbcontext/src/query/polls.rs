@@ -1,4 +1,4 @@
-//! Who has chosen what in polls. What is shown of it stands with the message, as JSON.
+//! Votes in polls. The summary is stored with the message as JSON.
 
 use appcore::{AppError, MessageId, UserId, view::Poll};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// What somebody has chosen, by the places of the options.
+/// Indices of the options that a user has chosen.
 pub async fn chosen<C: ConnectionTrait>(db: &C, message: MessageId, user: UserId) -> Result<Vec<u8>, AppError> {
     let choices = Entity::find()
         .filter(Column::MessageId.eq(message))
@@ -27,7 +27,7 @@ pub async fn chosen<C: ConnectionTrait>(db: &C, message: MessageId, user: UserId
     choices.into_iter().map(|choice| choice.try_into().map_err(AppError::internal)).collect()
 }
 
-/// Puts these in the place of what somebody had chosen.
+/// Replaces a user's votes.
 pub async fn choose<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -54,7 +54,7 @@ pub async fn choose<C: ConnectionTrait>(
     Ok(())
 }
 
-/// The first `most` who have chosen an option, in their order.
+/// First `most` voters of an option, in order.
 pub async fn first<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -74,7 +74,7 @@ pub async fn first<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Stores what is shown of a poll.
+/// Stores the summary of a poll.
 pub async fn set<C: ConnectionTrait>(db: &C, message: MessageId, poll: &Poll) -> Result<(), AppError> {
     let poll = serde_json::to_string(poll).map_err(AppError::internal)?;
     message::Entity::update_many()

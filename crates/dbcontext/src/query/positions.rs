@@ -1,4 +1,4 @@
-//! How far members have received and read.
+//! Delivery and read positions of members.
 
 use appcore::{AppError, ConversationId, UserId};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement};
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::constraint::app_error;
 
-/// How far somebody says they have received and read.
+/// Position reported by a member's client.
 #[derive(Clone, Copy, Debug)]
 pub struct Reach {
     pub conversation_id: ConversationId,
@@ -18,20 +18,20 @@ pub struct Reach {
     pub read_seq: i64,
 }
 
-/// A position that has moved.
+/// Changed position.
 #[derive(Clone, Copy, Debug, FromQueryResult)]
 pub struct Reached {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
     pub delivered_seq: i64,
     pub read_seq: i64,
-    /// What others know already, where some of it was marked as unread.
+    /// Read position shown to others, which may be ahead of the member's own after marking messages as unread.
     pub receipt_seq: i64,
     pub member_count: i64,
 }
 
-/// Moves positions forward, never back and never past the conversation's end; returns those that moved, as they stand now. In conversations
-/// of more than `small` members only what was read counts.
+/// Advances positions, never backwards and never past the end of the conversation; returns the changed ones. In
+/// conversations with more than `small` members only read positions are stored.
 pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach], small: u32) -> Result<Vec<Reached>, AppError> {
     let backend = db.get_database_backend();
     let (least, most) =
@@ -68,14 +68,15 @@ pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach], small: u32) ->
     Reached::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// The number of the last message up to a place in the log; 0: there is none.
+/// SQL expression for the number of the last message up to a sequence number; 0 if there is none.
 fn no_at(conversation: &str, seq: &str) -> String {
     format!(
         "COALESCE((SELECT n.no FROM messages n WHERE n.conversation_id = {conversation} AND n.seq <= {seq} ORDER BY n.seq DESC LIMIT 1), 0)"
     )
 }
 
-/// Moves a reader's own position back to `seq`, so that what follows is unread again. What others were told stays. False: they had not come further.
+/// Moves a member's own position back to `seq`, so that later messages are unread again. The position shown to others
+/// stays. Returns `false` if the position was not beyond `seq`.
 pub async fn back<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId, seq: i64) -> Result<bool, AppError> {
     let sql = format!(
         "UPDATE conversation_members SET receipt_seq = CASE WHEN receipt_seq > read_seq THEN receipt_seq ELSE read_seq END, \

@@ -1,4 +1,4 @@
-//! What links in messages lead to, and who doesn't want that to be shown.
+//! Link previews of messages, and opt-outs from them.
 
 use appcore::{AppError, ConversationId, MessageId, UploadId, UserId};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement};
@@ -10,7 +10,7 @@ use crate::{
     entity::{disabled_preview, message, message_upload},
 };
 
-/// Whether the links of somebody's messages are previewed in a conversation: neither they nor its workspace have turned that off.
+/// True if neither the user nor the conversation's workspace has disabled link previews.
 pub async fn are_on<C: ConnectionTrait>(
     db: &C,
     author: UserId,
@@ -23,12 +23,12 @@ pub async fn are_on<C: ConnectionTrait>(
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_none())
 }
 
-/// Whether a person or a workspace has them turned on.
+/// True if the user or workspace has not disabled link previews.
 pub async fn is_on<C: ConnectionTrait>(db: &C, subject: Uuid) -> Result<bool, AppError> {
     Ok(disabled_preview::Entity::find_by_id(subject).one(db).await.map_err(app_error)?.is_none())
 }
 
-/// Turns them on or off for a person or a workspace.
+/// Enables or disables link previews for a user or workspace.
 pub async fn turn<C: ConnectionTrait>(db: &C, subject: Uuid, is_on: bool) -> Result<(), AppError> {
     if is_on {
         disabled_preview::Entity::delete_by_id(subject).exec(db).await.map_err(app_error)?;
@@ -38,7 +38,7 @@ pub async fn turn<C: ConnectionTrait>(db: &C, subject: Uuid, is_on: bool) -> Res
     Ok(())
 }
 
-/// Puts other previews with a message.
+/// Replaces the previews of a message.
 pub async fn set<C: ConnectionTrait>(db: &C, message: MessageId, previews: Option<String>) -> Result<(), AppError> {
     message::Entity::update_many()
         .set(message::ActiveModel { previews: Set(previews), ..Default::default() })
@@ -49,7 +49,7 @@ pub async fn set<C: ConnectionTrait>(db: &C, message: MessageId, previews: Optio
     Ok(())
 }
 
-/// Takes a picture from a message.
+/// Detaches a preview image from a message.
 pub async fn detach<C: ConnectionTrait>(db: &C, message: MessageId, upload: UploadId) -> Result<(), AppError> {
     message_upload::Entity::delete_by_id((message, upload)).exec(db).await.map_err(app_error)?;
     Ok(())
@@ -60,7 +60,7 @@ struct Picture {
     upload_id: UploadId,
 }
 
-/// The pictures that previews have put with a message.
+/// Preview images attached to a message.
 pub async fn pictures<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec<UploadId>, AppError> {
     let sql = "SELECT f.upload_id FROM message_uploads f JOIN uploads u ON u.id = f.upload_id \
                WHERE f.message_id = $1 AND u.kind = 'preview'";

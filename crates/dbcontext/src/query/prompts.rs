@@ -1,4 +1,4 @@
-//! Prompt templates: one's own, and those that a workspace shares.
+//! Prompt templates: private ones, and those shared with a workspace.
 
 use appcore::{
     AppError, PromptId, UserId, WorkspaceId,
@@ -17,7 +17,7 @@ use crate::{
     entity::prompt::{ActiveModel, Column, Entity},
 };
 
-/// A prompt that somebody may use.
+/// Prompt that the reader may use.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct SeenPrompt {
     #[sea_orm(nested)]
@@ -57,8 +57,8 @@ pub async fn find<C: ConnectionTrait>(db: &C, reader: UserId, id: PromptId) -> R
     raw::find_one::<_, SeenPrompt>(db, sql, [id.into(), reader.into()]).await
 }
 
-/// Somebody's own prompts in a workspace that they are in, and those that it shares, by their commands; and how many there are. `text` in
-/// small letters is how the command begins, or in the title.
+/// Lists a user's own prompts in a workspace and those shared there, by command, with the total. `text`, in lower case,
+/// matches the start of the command or part of the title.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     workspace: WorkspaceId,
@@ -85,7 +85,7 @@ pub async fn list<C: ConnectionTrait>(
     Ok((found.all(db).await.map_err(app_error)?, super::page::count(db, &of, values).await?))
 }
 
-/// How many a workspace shares, or how many `owner` keeps there.
+/// Number of prompts shared in a workspace, or of the private prompts of `owner` there.
 pub async fn count<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, owner: Option<UserId>) -> Result<u64, AppError> {
     let prompts = Entity::find().filter(Column::WorkspaceId.eq(workspace));
     let prompts = match owner {
@@ -95,7 +95,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, owner: Op
     prompts.count(db).await.map_err(app_error)
 }
 
-/// Removes what a person kept to themselves; what they shared stays, without their name.
+/// Deletes a user's private prompts; shared ones stay without their creator.
 pub async fn forget_author<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
     let own = Entity::delete_many().filter(Column::CreatedBy.eq(user));
     own.filter(Column::Visibility.eq(Visibility::Private)).exec(db).await.map_err(app_error)?;

@@ -1,4 +1,4 @@
-//! Devices that are woken, and the key by which push services know this server.
+//! Web push subscriptions and the VAPID key of the installation.
 
 use appcore::{AppError, ConversationId, NotificationId, SessionId, Timestamp, UserId};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set};
@@ -18,7 +18,6 @@ use crate::{
 /// Id of the only row of `push_keys`.
 const KEY_ID: i32 = 1;
 
-/// A device that asked to be woken.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Subscription {
     pub id: Uuid,
@@ -27,7 +26,7 @@ pub struct Subscription {
     pub auth: Vec<u8>,
 }
 
-/// Stores a device; the same one again is what it is now. Of one person's the newest `most` stay.
+/// Inserts or updates a subscription. Only the newest `most` of a user are kept.
 pub async fn subscribe<C: ConnectionTrait>(
     db: &C,
     (user, session): (UserId, SessionId),
@@ -59,7 +58,7 @@ pub async fn subscribe<C: ConnectionTrait>(
     raw::run(db, &sql, vec![user.into()]).await
 }
 
-/// `false` when somebody has no such device.
+/// Deletes a subscription; returns `false` if the user has none with this endpoint.
 pub async fn unsubscribe<C: ConnectionTrait>(db: &C, user: UserId, endpoint: &str) -> Result<bool, AppError> {
     let done = push_subscription::Entity::delete_many()
         .filter(push_subscription::Column::UserId.eq(user))
@@ -70,20 +69,20 @@ pub async fn unsubscribe<C: ConnectionTrait>(db: &C, user: UserId, endpoint: &st
     Ok(done.rows_affected > 0)
 }
 
-/// Forgets a device that is no longer there.
+/// Deletes a subscription that the push service has dropped.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<(), AppError> {
     push_subscription::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Somebody's devices that are signed in.
+/// Subscriptions of a user's active sessions.
 pub async fn of<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<Vec<Subscription>, AppError> {
     let sql = "SELECT p.id, p.endpoint, p.p256dh, p.auth FROM push_subscriptions p \
                JOIN user_sessions s ON s.id = p.session_id AND s.ended_at IS NULL AND s.expires_at > $2 WHERE p.user_id = $1";
     raw::find::<_, Subscription>(db, sql, vec![user.into(), now.into()]).await
 }
 
-/// Those of these people who have a device.
+/// Users among these who have a subscription.
 pub async fn who<C: ConnectionTrait>(db: &C, people: &[UserId]) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Subscriber {
@@ -95,7 +94,7 @@ pub async fn who<C: ConnectionTrait>(db: &C, people: &[UserId]) -> Result<Vec<Us
     Ok(found.into_iter().map(|row| row.user_id).collect())
 }
 
-/// Notes that a notification has woken somebody; `false` where it is read or gone.
+/// Marks a notification as pushed; returns `false` if it is read or withdrawn.
 pub async fn note_pushed<C: ConnectionTrait>(db: &C, user: UserId, id: NotificationId) -> Result<bool, AppError> {
     let done = notification::Entity::update_many()
         .set(notification::ActiveModel { pushed: Set(true), ..Default::default() })
@@ -108,14 +107,14 @@ pub async fn note_pushed<C: ConnectionTrait>(db: &C, user: UserId, id: Notificat
     Ok(done.rows_affected > 0)
 }
 
-/// A conversation of which something has woken somebody that is read by now, or gone.
+/// User and conversation of a pushed notification that was read or withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, FromQueryResult)]
 pub struct Woken {
     pub user_id: UserId,
     pub conversation_id: Option<ConversationId>,
 }
 
-/// Of these, which have woken somebody.
+/// Those of these notifications that were pushed.
 pub async fn woken<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<Vec<Woken>, AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
@@ -127,7 +126,7 @@ pub async fn woken<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<Vec<Woke
     Woken::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// The key by which push services know this server.
+/// VAPID key as stored.
 #[derive(Clone, Debug)]
 pub struct StoredKey {
     pub private_key: Vec<u8>,
@@ -139,7 +138,7 @@ pub async fn key<C: ConnectionTrait>(db: &C) -> Result<Option<StoredKey>, AppErr
     Ok(found.map(|key| StoredKey { private_key: key.private_key, is_sealed: key.is_sealed }))
 }
 
-/// Stores the key, unless there is one.
+/// Stores the key unless one exists.
 pub async fn store_key<C: ConnectionTrait>(db: &C, key: StoredKey, public_key: &str) -> Result<(), AppError> {
     let row = push_key::ActiveModel {
         id: Set(KEY_ID),
@@ -151,7 +150,7 @@ pub async fn store_key<C: ConnectionTrait>(db: &C, key: StoredKey, public_key: &
     Ok(())
 }
 
-/// Puts the sealed form of the key in the place of the clear one.
+/// Replaces the plain key by its sealed form.
 pub async fn seal_key<C: ConnectionTrait>(db: &C, sealed: Vec<u8>) -> Result<(), AppError> {
     push_key::Entity::update_many()
         .set(push_key::ActiveModel { private_key: Set(sealed), is_sealed: Set(true), ..Default::default() })

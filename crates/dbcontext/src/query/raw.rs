@@ -1,9 +1,10 @@
 //! Hand-written SQL with typed parameters and rows.
 //!
-//! Single rows are created, read, updated and deleted by their entities ([`single`](super::single) has the inserts). Everything else is SQL in this layer:
-//! batches, joins, windows, upserts with conditions, and search. A statement takes its parameters as values and returns rows as structs
-//! ([`find`], [`find_one`]), the number of changed rows ([`execute`]), or nothing ([`run`]). Many rows travel as one parameter
-//! ([`rows`](super::rows)), and changes of many rows as [pieces](crate::statement) that go to the database in one call.
+//! Single rows are created, read, updated and deleted by their entities ([`single`](super::single) has the inserts).
+//! Everything else is SQL in this layer: batches, joins, windows, upserts with conditions, and search. A statement
+//! takes its parameters as values and returns rows as structs ([`find`], [`find_one`]), the number of changed rows
+//! ([`execute`]), or nothing ([`run`]). Many rows travel as one parameter ([`rows`](super::rows)), and changes of many
+//! rows as [pieces](crate::statement) that go to the database in one call.
 
 use std::marker::PhantomData;
 
@@ -22,12 +23,12 @@ pub(super) fn statement<C: ConnectionTrait>(
     Statement::from_sql_and_values(db.get_database_backend(), sql, values)
 }
 
-/// The parameter of a `LIMIT` or an `OFFSET`: the database counts in signed numbers.
+/// Parameter of `LIMIT` or `OFFSET`; the database uses signed numbers.
 pub(super) fn limit(rows: u64) -> Value {
     i64::try_from(rows).unwrap_or(i64::MAX).into()
 }
 
-/// Runs one, and answers how many rows it has changed.
+/// Executes a statement and returns the number of changed rows.
 pub(super) async fn execute<C: ConnectionTrait>(
     db: &C,
     sql: impl Into<String>,
@@ -36,7 +37,7 @@ pub(super) async fn execute<C: ConnectionTrait>(
     Ok(db.execute_raw(statement(db, sql, values)).await.map_err(app_error)?.rows_affected())
 }
 
-/// Runs one of which it doesn't matter how many rows it changes.
+/// Executes a statement and ignores the number of changed rows.
 pub(super) async fn run<C: ConnectionTrait>(
     db: &C,
     sql: impl Into<String>,
@@ -45,7 +46,7 @@ pub(super) async fn run<C: ConnectionTrait>(
     execute(db, sql, values).await.map(drop)
 }
 
-/// The rows that one finds.
+/// Executes a query and returns all rows.
 pub(super) async fn find<C: ConnectionTrait, T: FromQueryResult>(
     db: &C,
     sql: impl Into<String>,
@@ -54,7 +55,7 @@ pub(super) async fn find<C: ConnectionTrait, T: FromQueryResult>(
     T::find_by_statement(statement(db, sql, values)).all(db).await.map_err(app_error)
 }
 
-/// The row that one finds, if any.
+/// Executes a query and returns the first row, if any.
 pub(super) async fn find_one<C: ConnectionTrait, T: FromQueryResult>(
     db: &C,
     sql: impl Into<String>,
@@ -63,7 +64,7 @@ pub(super) async fn find_one<C: ConnectionTrait, T: FromQueryResult>(
     T::find_by_statement(statement(db, sql, values)).one(db).await.map_err(app_error)
 }
 
-/// Rows that came as one text.
+/// Rows aggregated into one JSON text.
 #[derive(Clone, Debug)]
 pub struct Gathered<T> {
     text: String,
@@ -71,14 +72,15 @@ pub struct Gathered<T> {
 }
 
 impl<T: DeserializeOwned> Gathered<T> {
-    /// Takes as long as there is text.
+    /// Parses the rows; the time is proportional to the length of the text.
     pub fn rows(&self) -> Result<Vec<T>, AppError> {
         serde_json::from_str(&self.text).map_err(AppError::internal)
     }
 }
 
-/// The rows that one finds, of which there may be hundreds: the database puts them into one, as JSON. Each row that SQLite finds is handed from its thread to
-/// the one that waits for it, which costs more than the row. The columns are the fields of `T` in their order; an id must be there.
+/// Executes a query with possibly hundreds of rows, which the database aggregates into one row of JSON: SQLite's thread
+/// hands over each row separately, which costs more than reading it. The columns are the fields of `T`, in order; an id
+/// must not be null.
 pub(super) async fn gather<C: ConnectionTrait, T: DeserializeOwned>(
     db: &C,
     columns: &[Column],

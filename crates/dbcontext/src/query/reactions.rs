@@ -1,4 +1,4 @@
-//! Who has reacted to a message with what. What is shown of it stands with the message, as JSON.
+//! Reactions to messages. The summary is stored with the message as JSON.
 
 use appcore::{AppError, MessageId, UserId};
 use sea_orm::{ConnectionTrait, DatabaseBackend, FromQueryResult};
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::constraint::app_error;
 
-/// One person's emoji under a message.
+/// Emoji of a user under a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, FromQueryResult)]
 pub struct Reacted {
     pub message_id: MessageId,
@@ -19,7 +19,6 @@ pub struct Reacted {
 
 const KEY: [Column; 3] = [Column::Uuid("message_id"), Column::Text("emoji"), Column::Uuid("user_id")];
 
-/// Which of these are there.
 pub async fn existing<C: ConnectionTrait>(db: &C, asked: Vec<Reacted>) -> Result<Vec<Reacted>, AppError> {
     let rows = asked.into_iter().map(|key| [key.message_id.0.into(), key.emoji.into(), key.user_id.0.into()]);
     let asked = Rows::new(db.get_database_backend(), KEY, rows);
@@ -31,7 +30,7 @@ pub async fn existing<C: ConnectionTrait>(db: &C, asked: Vec<Reacted>) -> Result
     Reacted::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// The first `most` who have reacted with each of these, in their order.
+/// First `most` users for each of these reactions, in order.
 pub async fn first<C: ConnectionTrait>(
     db: &C,
     asked: Vec<(MessageId, String)>,
@@ -40,7 +39,7 @@ pub async fn first<C: ConnectionTrait>(
     let rows = asked.into_iter().map(|(message, emoji)| [message.0.into(), emoji.into()]);
     let backend = db.get_database_backend();
     let asked = Rows::new(backend, [Column::Uuid("message_id"), Column::Text("emoji")], rows);
-    // Thousands may have reacted: only the beginning of an index is read of each.
+    // Thousands of users may have reacted: for each emoji only the start of an index is read.
     let first = format!(
         "SELECT r.user_id FROM reactions r WHERE r.message_id = w.message_id AND r.emoji = w.emoji ORDER BY r.seq LIMIT {most}"
     );

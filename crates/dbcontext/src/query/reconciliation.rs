@@ -1,4 +1,4 @@
-//! The daily comparison with the gateways, and where it found that they say something else.
+//! Daily comparison of payments with the gateways, and the differences it found.
 
 use appcore::{AppError, PaymentDifferenceId, Timestamp, page::PageRequest};
 use sea_orm::{
@@ -14,7 +14,7 @@ use crate::{
     entity::{payment, payment_comparison, payment_difference},
 };
 
-/// Takes the comparison of a day. False: it was made, or somebody else makes it.
+/// Claims the comparison of a day; returns `false` if it was done or claimed before.
 pub async fn claim<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
@@ -39,7 +39,7 @@ pub async fn end<C: ConnectionTrait>(db: &C, gateway: &str, day: Timestamp, now:
     Ok(())
 }
 
-/// A gateway's payments with one of these ids or charges.
+/// Payments at a gateway with one of these ids or charges.
 pub async fn payments<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
@@ -52,7 +52,7 @@ pub async fn payments<C: ConnectionTrait>(
     query.all(db).await.map_err(app_error)
 }
 
-/// What was paid in a time.
+/// Payments paid in a period.
 pub async fn paid_between<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
@@ -71,7 +71,7 @@ pub async fn paid_between<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// What was begun in a time, and is known to the gateway.
+/// Payments created in a period that the gateway knows.
 pub async fn begun_between<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
@@ -91,7 +91,7 @@ pub async fn begun_between<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Writes a difference down, unless it is already.
+/// Inserts a difference unless it exists.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: payment_difference::Model) -> Result<(), AppError> {
     use payment_difference::Column;
     let again = OnConflict::columns([Column::Gateway, Column::Kind, Column::Subject]).do_nothing().to_owned();
@@ -100,7 +100,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: payment_difference::Model) 
     Ok(())
 }
 
-/// Both sides say the same of these payments now.
+/// Resolves the differences of these payments, which are now equal on both sides.
 pub async fn heal<C: ConnectionTrait>(
     db: &C,
     gateway: &str,
@@ -120,7 +120,7 @@ pub async fn heal<C: ConnectionTrait>(
     Ok(())
 }
 
-/// What was found, the newest first.
+/// Lists differences, newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     state: Option<&str>,
@@ -134,7 +134,7 @@ pub async fn list<C: ConnectionTrait>(
     page::select(db, query, page).await
 }
 
-/// One of them, locked until the transaction ends.
+/// Locks a difference until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(
     txn: &C,
     id: PaymentDifferenceId,
@@ -142,7 +142,7 @@ pub async fn lock<C: ConnectionTrait>(
     payment_difference::Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// Writes a locked one back.
+/// Updates a locked difference.
 pub async fn store<C: ConnectionTrait>(txn: &C, row: payment_difference::Model) -> Result<(), AppError> {
     payment_difference::Entity::update(row.into_active_model().reset_all()).exec(txn).await.map_err(app_error)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Reminders of messages: only those who asked for them see them.
+//! Reminders of messages, visible only to their owners.
 
 use appcore::{AppError, ReminderId, Timestamp, UserId, page::PageRequest, view};
 use sea_orm::{
@@ -24,7 +24,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ReminderId) -> Result<Option<R
     Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-/// `false` where somebody has no such reminder.
+/// Deletes a reminder; returns `false` if the user has none with this id.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ReminderId) -> Result<bool, AppError> {
     let done = Entity::delete_many()
         .filter(Column::Id.eq(id))
@@ -35,7 +35,7 @@ pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ReminderId) ->
     Ok(done.rows_affected > 0)
 }
 
-/// How many somebody has.
+/// Number of a user's reminders.
 pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
     Entity::find().filter(Column::UserId.eq(user)).count(db).await.map_err(app_error)
 }
@@ -50,7 +50,7 @@ struct Listed {
     asked_at: Timestamp,
 }
 
-/// Somebody's reminders of what they may still read, the next one first, and how many there are.
+/// Lists a user's reminders of messages that they may still read, next due first, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,

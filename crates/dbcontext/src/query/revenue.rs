@@ -1,21 +1,21 @@
-//! What an installation has earned, in days of UTC.
+//! Revenue of the installation per day (UTC).
 
 use appcore::{AppError, PlanId, Timestamp, credits::MicroCredits};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::{ledger::id_at, raw};
 
-/// Money of one day in one currency.
+/// Amount of one day in one currency.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct DayOfMoney {
-    /// Since 1970.
+    /// Days since 1970-01-01.
     pub day: i64,
     pub currency: String,
     pub amount: i64,
     pub count: i64,
 }
 
-/// Credits of one day that were booked as one kind.
+/// Credits of one day per kind of ledger entry.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct DayOfCredits {
     pub day: i64,
@@ -23,7 +23,7 @@ pub struct DayOfCredits {
     pub amount: MicroCredits,
 }
 
-/// Subscriptions of one plan.
+/// Number of subscriptions per plan.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Subscribed {
     pub state: String,
@@ -33,21 +33,21 @@ pub struct Subscribed {
     pub seats: i64,
 }
 
-/// What is on all accounts.
+/// Total balance of all accounts.
 #[derive(Clone, Copy, Debug, Default, FromQueryResult)]
 pub struct Outstanding {
     pub balance: MicroCredits,
     pub owed: MicroCredits,
 }
 
-/// What was paid.
+/// Paid amounts.
 pub async fn paid<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DayOfMoney>, AppError> {
     let sql = "SELECT paid_at / 86400000 AS day, currency, CAST(SUM(amount) AS BIGINT) AS amount, COUNT(*) AS count FROM payments \
                WHERE paid_at >= $1 AND paid_at < $2 AND stage = 'paid' GROUP BY 1, 2";
     raw::find(db, sql, vec![from.0.into(), to.0.into()]).await
 }
 
-/// What went back.
+/// Refunded amounts.
 pub async fn refunded<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DayOfMoney>, AppError> {
     let sql = "SELECT r.refunded_at / 86400000 AS day, p.currency, CAST(SUM(r.amount) AS BIGINT) AS amount, COUNT(*) AS count \
                FROM payment_refunds r JOIN payments p ON p.id = r.payment_id \
@@ -55,7 +55,7 @@ pub async fn refunded<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp
     raw::find(db, sql, vec![from.0.into(), to.0.into()]).await
 }
 
-/// What disputes took that were not won.
+/// Disputed amounts, except those of won disputes.
 pub async fn disputed<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DayOfMoney>, AppError> {
     let sql = "SELECT d.created_at / 86400000 AS day, p.currency, CAST(SUM(d.amount) AS BIGINT) AS amount, COUNT(*) AS count \
                FROM payment_disputes d JOIN payments p ON p.id = d.payment_id \
@@ -63,7 +63,8 @@ pub async fn disputed<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp
     raw::find(db, sql, vec![from.0.into(), to.0.into()]).await
 }
 
-/// What was booked, but for what was held and freed. Ids begin with their time, so only the entries of that time are read.
+/// Ledger entries other than reservations and their releases. Ids start with the time, so only the entries of the
+/// period are read.
 pub async fn booked<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DayOfCredits>, AppError> {
     let (after, before) = id_at(from, to);
     let sql = "SELECT created_at / 86400000 AS day, kind, CAST(SUM(amount) AS BIGINT) AS amount FROM ledger_entries \
@@ -71,7 +72,7 @@ pub async fn booked<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) 
     raw::find(db, sql, vec![after.into(), before.into(), from.0.into(), to.0.into()]).await
 }
 
-/// Subscriptions that hold.
+/// Subscriptions in force.
 pub async fn subscribed<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<Subscribed>, AppError> {
     let sql = "SELECT state, plan_id, currency, COUNT(*) AS count, CAST(SUM(seats) AS BIGINT) AS seats FROM subscriptions \
                WHERE state <> 'ended' AND ends_at > $1 GROUP BY state, plan_id, currency";

@@ -1,4 +1,4 @@
-//! Messages that people keep for themselves: only they see which.
+//! Messages that users have saved (bookmarks), visible only to them.
 
 use appcore::{AppError, MessageId, Timestamp, UserId, page::PageRequest, view};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, Set};
@@ -13,7 +13,7 @@ use crate::{
     entity::saved_message::{ActiveModel, Column, Entity},
 };
 
-/// Saves a message; `false` when it is saved already.
+/// Saves a message; returns `false` if it is already saved.
 pub async fn insert<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -24,18 +24,17 @@ pub async fn insert<C: ConnectionTrait>(
     single::insert_if_absent(db, row).await
 }
 
-/// `false` when it was not saved.
+/// Deletes a bookmark; returns `false` if there is none.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, message: MessageId) -> Result<bool, AppError> {
     let done = Entity::delete_by_id((user, message)).exec(db).await.map_err(app_error)?;
     Ok(done.rows_affected > 0)
 }
 
-/// Whether somebody has saved a message.
 pub async fn is_saved<C: ConnectionTrait>(db: &C, user: UserId, message: MessageId) -> Result<bool, AppError> {
     Ok(Entity::find_by_id((user, message)).one(db).await.map_err(app_error)?.is_some())
 }
 
-/// How many messages somebody has saved.
+/// Number of a user's saved messages.
 pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
     Entity::find().filter(Column::UserId.eq(user)).count(db).await.map_err(app_error)
 }
@@ -47,7 +46,7 @@ struct Saved {
     saved_at: Timestamp,
 }
 
-/// What somebody has saved and may still read, newest first, and how much there is.
+/// Lists the saved messages that a user may still read, newest first, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,

@@ -1,4 +1,4 @@
-//! Messages that are sent later: only their senders see them.
+//! Scheduled messages, visible only to their senders.
 
 use appcore::{AppError, ConversationId, ScheduledId, Timestamp, UploadId, UserId, page::PageRequest};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, Set, Value};
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// Stores a message; `false` where that sender has one with the same `client_id` there.
+/// Inserts a message; returns `false` if the sender has one with the same `client_id` in the conversation.
 pub async fn insert<C: ConnectionTrait>(db: &C, row: ScheduledRow, uploads: &[UploadId]) -> Result<bool, AppError> {
     let id = row.id;
     if !single::insert_if_absent(db, row.into_active_model()).await? {
@@ -30,7 +30,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<Option<
     Entity::find_by_id(id).one(db).await.map_err(app_error)
 }
 
-/// The one with that `client_id`.
+/// Finds the message with this `client_id`.
 pub async fn find_same<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -46,12 +46,12 @@ pub async fn find_same<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// How many somebody has.
+/// Number of a user's scheduled messages.
 pub async fn count<C: ConnectionTrait>(db: &C, user: UserId) -> Result<u64, AppError> {
     Entity::find().filter(Column::UserId.eq(user)).count(db).await.map_err(app_error)
 }
 
-/// Somebody's, where they can still read, those that are sent first before the others; and how many there are.
+/// Lists a user's scheduled messages in conversations that they can still read, earliest first, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -73,7 +73,7 @@ pub async fn list<C: ConnectionTrait>(
     Ok((found, page::count(db, &rows, values).await?))
 }
 
-/// Gives a message another text and another time, unless it is on its way; `None` then. It has not failed any more.
+/// Changes the text and time of a message and clears its failure; returns `None` if the message is being sent.
 pub async fn change<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -99,7 +99,8 @@ pub async fn change<C: ConnectionTrait>(
     Ok(found.into_iter().next())
 }
 
-/// Takes one whose time has come, so that it can't be changed any more. One that was taken before is taken again: whoever had it died.
+/// Claims a message whose time has come, so that it can't be changed any more. A claimed message can be claimed again,
+/// because its worker must have died.
 pub async fn take<C: ConnectionTrait>(
     db: &C,
     id: ScheduledId,
@@ -110,7 +111,7 @@ pub async fn take<C: ConnectionTrait>(
     raw::find_one(db, sql, [id.into(), now.into()]).await
 }
 
-/// It waits again, so it can be changed.
+/// Releases the send claim; the message is pending and editable again.
 pub async fn release<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<(), AppError> {
     Entity::update_many()
         .set(ActiveModel { sending_at: Set(None), ..Default::default() })
@@ -121,7 +122,7 @@ pub async fn release<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<(), 
     Ok(())
 }
 
-/// It was not sent, and says why.
+/// Records that sending the message failed, with the error code and message.
 pub async fn fail<C: ConnectionTrait>(
     db: &C,
     id: ScheduledId,
@@ -138,7 +139,7 @@ pub async fn fail<C: ConnectionTrait>(
     Ok(found.map_err(app_error)?.into_iter().next())
 }
 
-/// Removes one that is not on its way; `false` where it is, or is not there.
+/// Deletes a message; returns `false` if it is being sent or doesn't exist.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ScheduledId) -> Result<bool, AppError> {
     let done = Entity::delete_many()
         .filter(Column::Id.eq(id))
@@ -153,7 +154,7 @@ pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ScheduledId) -
     release_uploads(db, id).await.map(|()| true)
 }
 
-/// It was sent, or can't be sent any more.
+/// Deletes a message that was sent or can no longer be sent.
 pub async fn forget<C: ConnectionTrait>(db: &C, id: ScheduledId) -> Result<(), AppError> {
     Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
     release_uploads(db, id).await

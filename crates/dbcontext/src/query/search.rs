@@ -1,4 +1,5 @@
-//! What searching reads of messages, conversations and people. What somebody may not read now is not in it, whatever the index says.
+//! Queries of the search about messages, conversations and users. They check current read access, regardless of the
+//! content of the index.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId};
 use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, QuerySelect, Set, Statement};
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{constraint::app_error, entity::upload_text};
 
-/// A message, to be indexed.
+/// Message to be indexed.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Indexed {
     pub id: MessageId,
@@ -22,7 +23,7 @@ pub struct Indexed {
     pub sender_kind: String,
     pub sender_id: Option<Uuid>,
     pub content: String,
-    /// As JSON.
+    /// JSON.
     pub attachments: Option<String>,
     pub status: String,
     pub deleted_at: Option<Timestamp>,
@@ -32,14 +33,14 @@ pub struct Indexed {
 const INDEXED: &str = "SELECT m.id, m.conversation_id, m.sender_kind, m.sender_id, m.content, m.attachments, m.status, m.deleted_at, \
                        m.created_at FROM messages m";
 
-/// Messages by their ids, as they are now.
+/// Current messages by their ids.
 pub async fn indexed<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Indexed>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!("{INDEXED} JOIN {} ON m.id = w.id", asked.table());
     Indexed::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// The newest messages with ids below this one: their ids alone, which can be read whatever they say.
+/// Ids of the newest messages below an id; unlike messages, they can be read even if the content can't.
 pub async fn ids_below<C: ConnectionTrait>(db: &C, below: Uuid, limit: u32) -> Result<Vec<Uuid>, AppError> {
     #[derive(FromQueryResult)]
     struct Found {
@@ -50,7 +51,7 @@ pub async fn ids_below<C: ConnectionTrait>(db: &C, below: Uuid, limit: u32) -> R
     Ok(found.into_iter().map(|row| row.id.0).collect())
 }
 
-/// What a file of a message says.
+/// Text of a message's file.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct FileText {
     pub message_id: MessageId,
@@ -58,7 +59,7 @@ pub struct FileText {
     pub text: String,
 }
 
-/// What the files of these messages say, in any order.
+/// Texts of these messages' files, in no particular order.
 pub async fn file_texts<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Result<Vec<FileText>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), messages.iter().copied());
     let sql = format!(
@@ -69,7 +70,7 @@ pub async fn file_texts<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Result
     FileText::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// What the files of those of these messages say that somebody may read now and that are shown, in any order.
+/// Texts of these messages' files, in no particular order, if the messages are shown and the user may read them.
 pub async fn shown_file_texts<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -85,18 +86,18 @@ pub async fn shown_file_texts<C: ConnectionTrait>(
     raw::find::<_, FileText>(db, sql, [asked.parameter()?.into(), user.into()]).await
 }
 
-/// A file of a message that nobody has read.
+/// File of a message from which no text was extracted yet.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct UnreadFile {
     pub id: UploadId,
     pub name: String,
     pub media_type: String,
     pub owner_id: Option<UserId>,
-    /// Of the conversation in which it was sent; one of them where there are several.
+    /// Workspace of a conversation in which the file was sent.
     pub workspace_id: WorkspaceId,
 }
 
-/// The files of these messages that nobody has read, pictures and voice notes aside.
+/// Files of these messages from which no text was extracted yet, except images and voice notes.
 pub async fn unread_files<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Result<Vec<UnreadFile>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), messages.iter().copied());
     let sql = format!(
@@ -109,13 +110,13 @@ pub async fn unread_files<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Resu
     UnreadFile::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// Whether a file was read.
+/// True if the text of a file was extracted.
 pub async fn is_file_read<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let found = upload_text::Entity::find_by_id(id).select_only().column(upload_text::Column::UploadId);
     Ok(found.into_tuple::<UploadId>().one(db).await.map_err(app_error)?.is_some())
 }
 
-/// Stores what a file says; nothing where it has no text. Asked within a transaction that keeps the file from being removed.
+/// Stores the extracted text of a file, which may be empty. The transaction must keep the file from being removed.
 pub async fn set_file_text<C: ConnectionTrait>(
     tx: &C,
     id: UploadId,
@@ -133,27 +134,27 @@ pub async fn set_file_text<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Has the index read the messages again that carry a file.
+/// Queues the messages with a file for indexing.
 pub async fn touch_messages_of<C: ConnectionTrait>(tx: &C, id: UploadId) -> Result<(), AppError> {
     let sql = "INSERT INTO search_reindex_queue (message_id, revision) SELECT message_id, $2 FROM message_uploads WHERE upload_id = $1 \
                ON CONFLICT (message_id) DO UPDATE SET revision = excluded.revision";
     raw::run(tx, sql, vec![id.into(), Uuid::now_v7().into()]).await
 }
 
-/// A message that the index is to read again.
+/// Message in the reindex queue.
 #[derive(Clone, Copy, Debug, FromQueryResult)]
 pub struct Touched {
     pub message_id: MessageId,
     pub revision: Uuid,
 }
 
-/// Some of the messages that the index is to read again.
+/// Some of the messages in the reindex queue.
 pub async fn touched<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<Touched>, AppError> {
     let sql = format!("SELECT message_id, revision FROM search_reindex_queue LIMIT {limit}");
     raw::find::<_, Touched>(db, sql, []).await
 }
 
-/// The index has read them; those that were touched again meanwhile stay.
+/// Removes indexed messages from the queue, except those that were queued again meanwhile.
 pub async fn forget_touched<C: ConnectionTrait>(db: &C, touched: &[Touched]) -> Result<(), AppError> {
     let backend = db.get_database_backend();
     let columns = [Column::Uuid("id"), Column::Uuid("revision")];
@@ -166,7 +167,7 @@ pub async fn forget_touched<C: ConnectionTrait>(db: &C, touched: &[Touched]) -> 
     Ok(())
 }
 
-/// How far all conversations have come.
+/// Last sequence numbers of all conversations.
 pub async fn all_heads<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, AppError> {
     #[derive(FromQueryResult)]
     struct Head {
@@ -178,7 +179,7 @@ pub async fn all_heads<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, A
     Ok(found.into_iter().map(|head| (head.id, head.last_seq)).collect())
 }
 
-/// About how many messages there are: what was deleted counts as well.
+/// Approximate number of messages; includes deleted ones.
 pub async fn about_all<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     let sql = "SELECT CAST(COALESCE(SUM(last_no), 0) AS BIGINT) AS count FROM conversations WHERE NOT is_deleted";
     let statement = Statement::from_string(db.get_database_backend(), sql.to_owned());
@@ -187,7 +188,7 @@ pub async fn about_all<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     Ok(count.unsigned_abs())
 }
 
-/// A conversation that somebody may read.
+/// Conversation that a user may read.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Readable {
     pub id: ConversationId,
@@ -200,12 +201,12 @@ pub struct Readable {
     pub last_activity_at: Timestamp,
 }
 
-/// A moment as it is stored.
+/// Deserialises a timestamp in its stored form.
 fn stored<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     i64::deserialize(deserializer).map(Timestamp)
 }
 
-/// What somebody may read now: their own conversations and those that are open to them.
+/// Conversations that a user may read: their own, and those that are open to them.
 pub async fn readable<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Readable>, AppError> {
     let sql = format!(
         "SELECT c.id, c.workspace_id, c.kind, c.title, c.archived_at IS NOT NULL AS is_archived, c.last_activity_at, \
@@ -225,15 +226,15 @@ pub async fn readable<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Re
     raw::gather(db, &columns, &sql, [user.into()]).await?.rows()
 }
 
-/// Somebody by name.
+/// Id and name.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Named {
     pub id: Uuid,
     pub name: String,
 }
 
-/// The people with whom somebody shares a workspace or a conversation, and oneself. Whoever is in a channel is in its workspace, so its members are
-/// looked at only for guests, who don't see the workspace's.
+/// Users who share a workspace or a conversation with the user, and the user. Members of a channel are in its
+/// workspace, so conversations are searched only for guests, who don't see the workspace's members.
 pub async fn acquaintances<C: ConnectionTrait>(db: &C, user: UserId, limit: u32) -> Result<Vec<Named>, AppError> {
     let sql = format!(
         "SELECT u.id, u.display_name AS name FROM users u WHERE NOT u.is_deleted AND u.id IN (\
@@ -249,14 +250,14 @@ pub async fn acquaintances<C: ConnectionTrait>(db: &C, user: UserId, limit: u32)
     raw::find::<_, Named>(db, sql, [user.into()]).await
 }
 
-/// The assistants in somebody's conversations.
+/// Assistants in the user's conversations.
 pub async fn known_assistants<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Named>, AppError> {
     let sql = "SELECT a.id, a.name FROM assistants a WHERE a.id IN (SELECT ca.assistant_id FROM conversation_assistants ca \
                JOIN conversation_members am ON am.conversation_id = ca.conversation_id AND am.user_id = $1 AND NOT am.is_deleted) LIMIT 1000";
     raw::find::<_, Named>(db, sql, [user.into()]).await
 }
 
-/// The names of these people and assistants.
+/// Names of these users and assistants.
 pub async fn names<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Named>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!(
@@ -267,7 +268,7 @@ pub async fn names<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Named
     Named::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-/// The conversations without a title that somebody is in, with the names of the others there.
+/// The user's conversations without a title, with the names of the other members.
 pub async fn partners<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Named>, AppError> {
     let sql = "SELECT c.id, u.display_name AS name FROM conversation_members am \
                JOIN conversations c ON c.id = am.conversation_id AND NOT c.is_deleted AND c.title IS NULL \
@@ -276,24 +277,24 @@ pub async fn partners<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Na
     raw::find::<_, Named>(db, sql, [user.into()]).await
 }
 
-/// What is compared with a query.
+/// Message content that is matched against a query.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Compared {
     pub id: MessageId,
-    /// Its beginning.
+    /// Start of the text.
     pub content: String,
     pub is_cut: bool,
-    /// As JSON.
+    /// JSON.
     pub attachments: Option<String>,
-    /// Its files say something.
+    /// True if its files contain text.
     pub has_file_text: bool,
     pub is_in_thread: bool,
     pub is_pinned: bool,
     pub is_saved: bool,
 }
 
-/// Those of these messages that somebody may read now, that are shown and that were said after this event of their conversation, in any order, with at
-/// most `chars` of their texts.
+/// Those of these messages that are shown, that the user may read and that come after the given event of their
+/// conversation, in no particular order; texts are cut after `chars` characters.
 pub async fn compared<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -323,7 +324,7 @@ pub async fn compared<C: ConnectionTrait>(
     raw::gather(db, &columns, &sql, [asked.parameter()?.into(), user.into(), after_seq.into()]).await
 }
 
-/// Those of these messages that somebody may read now and that are shown, in any order.
+/// Those of these messages that are shown and that the user may read, in no particular order.
 pub async fn found<C: ConnectionTrait>(db: &C, user: UserId, ids: &[Uuid]) -> Result<Vec<NamedMessage>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
@@ -338,7 +339,7 @@ fn shown(asked: &str) -> String {
     format!("{from} WHERE {condition}")
 }
 
-/// Messages `m` of what is asked for, as far as the person behind `$2` may read them and they are shown.
+/// Join and condition for the requested messages `m` that are shown and that the user bound to `$2` may read.
 fn shown_parts(asked: &str) -> (String, String) {
     (
         format!(

@@ -1,4 +1,4 @@
-//! The index of messages' words on PostgreSQL. It answers as the one in a SQLite file does.
+//! Full-text index of messages in PostgreSQL. Its results equal those of the index in a SQLite file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,24 +13,25 @@ use super::{
 };
 use crate::constraint::app_error;
 
-/// Numbers of messages begin here; below it is room for older ones.
+/// First document number; lower numbers are left for older messages.
 const FIRST: i64 = 1 << 40;
-/// Hits up to which all of them are read, whatever they are a part of.
+/// Number of hits up to which all of them are read, regardless of the number of messages.
 const RARE: i64 = 10_000;
-/// Hits up to which all of them are read, as a part of all messages: one in so many.
+/// Reciprocal of the share of all messages up to which all hits are read.
 const RARE_PART: i64 = 100;
-/// Messages of the conversations that are asked about up to which each conversation is named; and how many of the newest are looked at else.
+/// Number of visible messages up to which the query filters by conversation; above it, only about as many of the newest
+/// are searched first.
 const WINDOW: i64 = 10_000;
-/// Hits that those must have for it to be enough.
+/// Minimum number of hits among those newest messages for the search to stop there.
 const ENOUGH: usize = 100;
-/// The numbers of the conversations that are asked about, the first parameter. Within a `SELECT` they are read once, and not for each row.
+/// Numbers of the searched conversations, the first parameter. As a subquery they are parsed once and not per row.
 const NUMBERS: &str = "(SELECT unnest(CAST($1 AS text)::bigint[]))";
-/// The words of a removed message `d`, each on a line of its own; what narrows a search down is no word.
+/// Words of a removed document `d`, one per line, without the lexemes that encode filters.
 const LEXEMES: &str = "array_to_string(ARRAY(SELECT lexeme FROM unnest(tsvector_to_array(d.words)) AS lexeme WHERE lexeme NOT LIKE '=%'), E'\\n')";
-/// The key of the lock that whoever writes holds to the end of the transaction.
+/// Key of the advisory lock that the writer holds until the transaction ends.
 const WRITING: i64 = 0x6e61_7474_6572_0001;
 
-/// Takes the index for this transaction: one instance writes at a time. `false`: another one does.
+/// Acquires the write lock of the index for this transaction; returns `false` if another instance holds it.
 pub async fn try_lock<C: ConnectionTrait>(tx: &C) -> Result<bool, AppError> {
     #[derive(FromQueryResult)]
     struct Locked {
@@ -47,7 +48,7 @@ struct Position {
     seq: i64,
 }
 
-/// How far these conversations were read; those that never were are left out.
+/// Indexed positions in the logs of these conversations; conversations that were never indexed are left out.
 pub async fn positions<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<(Uuid, i64)>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!("SELECT s.id, s.seq FROM {} JOIN search_conversations s ON s.id = w.id", asked.table());
@@ -55,7 +56,7 @@ pub async fn positions<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<(
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
 }
 
-/// Conversations that were read less far, or farther, than they have come, and their last events.
+/// Conversations whose indexed position differs from the end of their log, with the sequence number of the last event.
 pub async fn waiting<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, AppError> {
     let sql = "SELECT c.id, c.last_seq AS seq FROM conversations c LEFT JOIN search_conversations s ON s.id = c.id \
                WHERE c.last_seq <> COALESCE(s.seq, 0)";
@@ -63,7 +64,7 @@ pub async fn waiting<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, App
     Ok(found.into_iter().map(|row| (row.id, row.seq)).collect())
 }
 
-/// How far it is filled; none where nobody has begun.
+/// Progress of the initial fill; `None` if it has not started.
 pub async fn fill<C: ConnectionTrait>(db: &C) -> Result<Option<Fill>, AppError> {
     #[derive(FromQueryResult)]
     struct FillRow {
@@ -74,28 +75,30 @@ pub async fn fill<C: ConnectionTrait>(db: &C) -> Result<Option<Fill>, AppError> 
     Ok(found.one(db).await.map_err(app_error)?.map(|FillRow { below, is_done }| Fill { below, is_done }))
 }
 
-/// How many messages it knows.
+/// Number of indexed messages.
 pub async fn messages<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
     let sql = "SELECT COALESCE(SUM(messages), 0)::bigint AS count FROM search_conversations";
     Ok(count(db, sql, []).await?.unsigned_abs())
 }
 
-/// Forgets everything, so that it is filled anew. Numbers of words go on, so that whoever knows the words so far learns the others.
+/// Clears the index so that it is filled again. Term numbers continue, so that caches of the vocabulary learn the new
+/// terms.
 pub async fn clear<C: ConnectionTrait>(tx: &C) -> Result<(), AppError> {
     execute(tx, format!("SELECT pg_advisory_xact_lock({WRITING})"), []).await?;
     let sql = "TRUNCATE search_documents, search_conversations, search_authors, search_terms, search_fill";
     execute(tx, sql, []).await
 }
 
-/// Frees the space of removed messages and words, so that PostgreSQL writes over it. Not within a transaction.
+/// Makes the space of removed messages and terms reusable. Can't run in a transaction.
 pub async fn vacuum<C: ConnectionTrait>(db: &C) -> Result<(), AppError> {
-    // Where another instance does so, or autovacuum, it need not be done twice.
+    // Skips the tables if another instance or autovacuum is already processing them.
     let sql = "VACUUM (SKIP_LOCKED) search_documents, search_terms";
     db.execute_unprepared(sql).await.map_err(app_error)?;
     Ok(())
 }
 
-/// How many words have been deleted so far, as PostgreSQL counts them: within seconds, and from 0 where its counters are reset.
+/// Number of deleted terms according to PostgreSQL's statistics, which lag by seconds and restart at 0 when they are
+/// reset.
 pub async fn deleted_terms<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
     struct DeletedTerms {
@@ -106,7 +109,7 @@ pub async fn deleted_terms<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> 
     Ok(found.map_or(0, |row| row.deleted))
 }
 
-/// The first [`TERMS`] words that came after the one with this number.
+/// First [`TERMS`] terms with numbers above this one.
 pub async fn terms_after<C: ConnectionTrait>(db: &C, number: i64) -> Result<Vec<Term>, AppError> {
     #[derive(FromQueryResult)]
     struct TermRow {
@@ -119,9 +122,9 @@ pub async fn terms_after<C: ConnectionTrait>(db: &C, number: i64) -> Result<Vec<
     Ok(found.into_iter().map(|row| Term { number: row.number, text: row.term, count: row.df.unsigned_abs() }).collect())
 }
 
-/// Writes what is in the batch, in the transaction that holds the lock.
+/// Writes a batch in the transaction that holds the lock.
 pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppError> {
-    // What comes last of a message counts.
+    // The last operation on a message wins.
     let mut documents: BTreeMap<Uuid, Option<&Document>> = BTreeMap::new();
     let mut order = Vec::new();
     for change in &batch.changes {
@@ -144,7 +147,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
     let ids = put.iter().filter_map(|document| document.author).collect();
     let authors = numbers(tx, "search_authors", "author", &ids).await?;
     let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
-    // Before any is taken out: the places of those are kept for them.
+    // Read before the removal, so that the numbers of removed documents stay reserved for them.
     let mut next = edge(tx, batch.is_older).await?;
     let (kept, mut gone) = remove(tx, documents.keys().copied(), &mut counts).await?;
     let mut terms: BTreeMap<&str, i64> = BTreeMap::new();
@@ -152,7 +155,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
     for document in &put {
         let Some(&conv) = conversations.get(&document.conversation) else { continue };
         let author = document.author.and_then(|id| authors.get(&id).copied());
-        // An edited message keeps its place.
+        // An edited message keeps its document number.
         let doc = kept.get(&document.message).copied().unwrap_or_else(|| {
             let free = next;
             next += if batch.is_older { -1 } else { 1 };
@@ -190,7 +193,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
         let columns = [Column::Text("term"), Column::Int("df")];
         let rows = terms.into_iter().map(|(term, df)| [term.to_owned().into(), df.into()]);
         let rows = Rows::new(backend, columns, rows);
-        // A number is taken for those words only that are new.
+        // Only new terms consume a number.
         let sql = format!(
             "WITH counted AS (SELECT w.term, w.df FROM {}), known AS \
                (UPDATE search_terms t SET df = t.df + c.df FROM counted c WHERE t.term = c.term RETURNING t.term) \
@@ -228,7 +231,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
     Ok(())
 }
 
-/// The numbers of these; those that have none get one.
+/// Numbers of these ids; assigns numbers to new ones.
 async fn numbers<C: ConnectionTrait>(
     tx: &C,
     table: &str,
@@ -265,7 +268,7 @@ async fn known<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.id, row.number)).collect())
 }
 
-/// The places of the messages that were there, and the words that they had.
+/// Removes messages; returns their document numbers and words.
 async fn remove<C: ConnectionTrait>(
     tx: &C,
     messages: impl Iterator<Item = Uuid>,
@@ -291,7 +294,7 @@ async fn remove<C: ConnectionTrait>(
     Ok((places, removed.into_iter().map(|one| one.terms).collect()))
 }
 
-/// Removes words from the counts of how many messages each is in, and those that no message has any more.
+/// Decrements the document frequencies of terms, and deletes terms without documents.
 async fn forget_terms<C: ConnectionTrait>(tx: &C, documents: Vec<String>) -> Result<(), AppError> {
     let mut gone: BTreeMap<String, i64> = BTreeMap::new();
     for term in documents.iter().flat_map(|words| words.lines()) {
@@ -310,7 +313,7 @@ async fn forget_terms<C: ConnectionTrait>(tx: &C, documents: Vec<String>) -> Res
     Ok(())
 }
 
-/// The first free place at one of both ends.
+/// First free document number at the older or newer end.
 async fn edge<C: ConnectionTrait>(tx: &C, is_older: bool) -> Result<i64, AppError> {
     let sql = if is_older {
         format!("SELECT COALESCE(MIN(doc), {FIRST}) - 1 AS count FROM search_documents")
@@ -320,7 +323,7 @@ async fn edge<C: ConnectionTrait>(tx: &C, is_older: bool) -> Result<i64, AppErro
     count(tx, &sql, []).await
 }
 
-/// Removes all messages of these conversations; the words that they had.
+/// Removes all messages of these conversations; returns their words.
 async fn forget<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]) -> Result<Vec<String>, AppError> {
     #[derive(FromQueryResult)]
     struct Removed {
@@ -339,7 +342,7 @@ async fn forget<C: ConnectionTrait>(tx: &C, conversations: &[Uuid]) -> Result<Ve
     Ok(gone)
 }
 
-/// The newest messages that may answer, the newest first.
+/// Newest messages that may match, newest first.
 pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<Candidate>, AppError> {
     let authors = async {
         let Some(authors) = &plan.authors else { return Ok::<_, AppError>(None) };
@@ -366,12 +369,14 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
         return search.read(db, &Way::Words).await;
     }
     if visible <= WINDOW {
-        // For a beginning the index gathers the messages with such words from all conversations: to read all messages of these few is faster.
+        // For a prefix, the index collects matching messages from all conversations, which is slower than reading all
+        // messages of these few conversations.
         let has_beginning = plan.all.iter().flatten().any(|atom| matches!(atom, Atom::Beginning(_)));
         return search.read(db, if has_beginning { &Way::Since(0) } else { &Way::Named }).await;
     }
     let top = plan.below.unwrap_or(newest + 1);
-    // Of so many messages enough have words that are as common in the conversations as everywhere, twice over.
+    // Number of messages that contain enough hits if the terms are as frequent in these conversations as overall,
+    // doubled for safety.
     let needed = (search.wanted.len() == most.len()).then(|| {
         let more = |needed: i64, hits: Option<i64>| Some(needed.saturating_mul(all) / hits?.max(1));
         most.into_iter().try_fold(limit.saturating_mul(2), more)
@@ -390,15 +395,15 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
     search.read(db, &Way::Words).await
 }
 
-/// The conversations that are asked about, and how much there is.
+/// Searched conversations and their sizes.
 struct Extent {
-    /// By their numbers.
+    /// Numbers of the conversations.
     conversations: Vec<i64>,
-    /// Messages of them.
+    /// Number of messages in these conversations.
     visible: i64,
-    /// About how many messages there are at all.
+    /// Approximate total number of messages.
     all: i64,
-    /// The number of the newest.
+    /// Number of the newest document.
     newest: i64,
 }
 
@@ -429,7 +434,7 @@ impl Extent {
     }
 }
 
-/// In how many messages each of these words is.
+/// Document frequencies of these terms.
 async fn counts<C: ConnectionTrait>(db: &C, terms: &BTreeSet<&str>) -> Result<HashMap<String, i64>, AppError> {
     #[derive(FromQueryResult)]
     struct TermCount {
@@ -452,15 +457,16 @@ struct CandidateSearch<'a> {
     wanted: Vec<String>,
 }
 
-/// How hits are come by.
+/// Access path of a query.
 enum Way {
-    /// No words are asked for: the newest messages are read, of all conversations until there are enough, or of those that are asked about.
+    /// Without terms: reads the newest messages, either of all conversations until there are enough hits, or of the
+    /// searched conversations only.
     Newest { goes_by_time: bool },
-    /// All messages with the words are read.
+    /// Reads all messages with the terms.
     Words,
-    /// The conversations are among the words.
+    /// Includes the conversations in the full-text query.
     Named,
-    /// The messages from this number on are read, and their words compared.
+    /// Reads the messages from this number on and matches their terms.
     Since(i64),
 }
 
@@ -477,11 +483,12 @@ impl CandidateSearch<'_> {
         let plan = self.plan;
         let mut values: Vec<Value> = vec![array(&self.conversations).into()];
         let mut conditions = vec![match way {
-            // The planner doesn't see that there is an index, and goes by the numbers of the messages.
+            // The `+ 0` hides the index from the planner, which then scans by document number.
             Way::Newest { goes_by_time: true } => format!("conv + 0 = ANY(ARRAY{NUMBERS})"),
-            // By the index on both, also where most messages are new enough and the planner would read them all.
+            // Uses the index on conversation and number, even if most messages are recent enough that the planner would
+            // scan all of them.
             Way::Newest { goes_by_time: false } | Way::Since(_) => format!("conv = ANY(ARRAY{NUMBERS})"),
-            // Of messages that are there: each is looked up.
+            // Looks up each of the found messages.
             Way::Words | Way::Named => format!("conv IN {NUMBERS}"),
         }];
         let mut wanted = self.wanted.clone();
@@ -508,7 +515,7 @@ impl CandidateSearch<'_> {
         let end = format!("ORDER BY doc DESC LIMIT {}", plan.limit);
         let columns = "doc, message, conv, author, created_at";
         let conditions = conditions.join(" AND ");
-        // What stands before `OFFSET 0` is read as it says, and not by what comes after: the planner would choose another index.
+        // `OFFSET 0` keeps the planner from flattening the subquery and choosing another index.
         let hits = match way {
             Way::Newest { .. } => format!("SELECT {columns} FROM search_documents WHERE {conditions} {end}"),
             Way::Words | Way::Named => {
@@ -567,7 +574,7 @@ async fn execute<C: ConnectionTrait>(
     Ok(())
 }
 
-/// As PostgreSQL writes an array.
+/// Encodes an array literal of PostgreSQL.
 fn array(numbers: &[i64]) -> String {
     let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
     format!("{{{}}}", numbers.join(","))

@@ -1,4 +1,4 @@
-//! Authenticators' secrets and the codes that stand in for them.
+//! TOTP secrets and recovery codes.
 
 use appcore::{AppError, Timestamp, UserId};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait as _, QueryFilter, QuerySelect, Set};
@@ -9,12 +9,12 @@ use crate::{
     entity::{recovery_code, totp},
 };
 
-/// Somebody's authenticator, held against changes until the transaction ends.
+/// Finds a user's authenticator and locks it until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<Option<totp::Model>, AppError> {
     totp::Entity::find_by_id(user_id).lock_exclusive().one(db).await.map_err(app_error)
 }
 
-/// Begins with a new secret, in the place of one that was never confirmed.
+/// Stores a new secret, which replaces an unconfirmed one.
 pub async fn begin<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -38,12 +38,12 @@ pub async fn begin<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Authenticators whose secrets lie in clear.
+/// Authenticators whose secrets are not sealed.
 pub async fn unsealed<C: ConnectionTrait>(db: &C) -> Result<Vec<totp::Model>, AppError> {
     totp::Entity::find().filter(totp::Column::IsSealed.eq(false)).all(db).await.map_err(app_error)
 }
 
-/// Puts a sealed secret in the place of the same one in clear.
+/// Replaces a plain secret by its sealed form.
 pub async fn seal<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -62,7 +62,7 @@ pub async fn seal<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Stores what a code has changed.
+/// Updates an authenticator after a code was used.
 pub async fn update<C: ConnectionTrait>(db: &C, changed: totp::Model) -> Result<(), AppError> {
     let row = totp::ActiveModel {
         newest_step: Set(changed.newest_step),
@@ -80,20 +80,20 @@ pub async fn update<C: ConnectionTrait>(db: &C, changed: totp::Model) -> Result<
     Ok(())
 }
 
-/// The secret counts from now on.
+/// Marks the secret as confirmed.
 pub async fn confirm<C: ConnectionTrait>(db: &C, user_id: UserId, at: Timestamp) -> Result<(), AppError> {
     let row = totp::ActiveModel { confirmed_at: Set(Some(at)), ..Default::default() };
     totp::Entity::update_many().set(row).filter(totp::Column::UserId.eq(user_id)).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Takes the authenticator and all its recovery codes away.
+/// Deletes a user's authenticator and recovery codes.
 pub async fn remove<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<(), AppError> {
     drop_totp(db, user_id).await?;
     drop_codes(db, user_id).await
 }
 
-/// Puts these recovery codes in the place of all earlier ones.
+/// Replaces all recovery codes of a user.
 pub async fn replace_codes<C: ConnectionTrait>(db: &C, user_id: UserId, hashes: Vec<Vec<u8>>) -> Result<(), AppError> {
     drop_codes(db, user_id).await?;
     let rows = hashes.into_iter().map(|hash| recovery_code::ActiveModel {
@@ -106,12 +106,12 @@ pub async fn replace_codes<C: ConnectionTrait>(db: &C, user_id: UserId, hashes: 
     Ok(())
 }
 
-/// How many recovery codes are left.
+/// Number of unused recovery codes.
 pub async fn codes_left<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, AppError> {
     unused(user_id).count(db).await.map_err(app_error)
 }
 
-/// Uses a recovery code up. False: there is no such one, or it was used before.
+/// Consumes a recovery code; returns `false` if it is unknown or already used.
 pub async fn use_code<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,

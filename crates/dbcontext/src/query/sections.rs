@@ -1,4 +1,4 @@
-//! Folders of a person's sidebar: only they see them.
+//! Sidebar sections of users, visible only to their owners.
 
 use appcore::{
     AppError, ConversationId, SectionId, UserId,
@@ -17,14 +17,14 @@ use crate::{
     },
 };
 
-/// A person's sections, in their order.
+/// A user's sections, in order.
 pub async fn of<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Section>, AppError> {
     let columns = in_order(user).select_only().columns([Column::Id, Column::Name, Column::Position]);
     let rows: Vec<(SectionId, String, i64)> = columns.into_tuple().all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|(id, name, position)| Section { id, name, position }).collect())
 }
 
-/// A person's sections for their export, in their order.
+/// A user's sections for the data export, in order.
 pub async fn exported<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<ExportedSection>, AppError> {
     let rows = in_order(user).all(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| ExportedSection { name: row.name, instructions: row.instructions }).collect())
@@ -34,19 +34,18 @@ fn in_order(user: UserId) -> Select<Entity> {
     Entity::find().filter(Column::UserId.eq(user)).order_by_asc(Column::Position).order_by_asc(Column::Id)
 }
 
-/// Whose section it is.
 pub async fn owner<C: ConnectionTrait>(db: &C, id: SectionId) -> Result<Option<UserId>, AppError> {
     let owner = Entity::find_by_id(id).select_only().column(Column::UserId).into_tuple();
     owner.one(db).await.map_err(app_error)
 }
 
-/// What assistants keep to in a person's section; `None` where they have no such section.
+/// Instructions for assistants in a section of the user; `None` if the user has no such section.
 pub async fn instructions<C: ConnectionTrait>(db: &C, user: UserId, id: SectionId) -> Result<Option<String>, AppError> {
     let own = Entity::find_by_id(id).filter(Column::UserId.eq(user));
     own.select_only().column(Column::Instructions).into_tuple().one(db).await.map_err(app_error)
 }
 
-/// What assistants keep to in the section in which a person has this conversation; empty where there is nothing.
+/// Instructions for assistants in the section to which the user has assigned this conversation; may be empty.
 pub async fn instructions_in<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -62,7 +61,7 @@ pub async fn instructions_in<C: ConnectionTrait>(
     Ok(found.map(|section| section.instructions).unwrap_or_default())
 }
 
-/// `false` where they have no such section.
+/// Sets the instructions of a section; returns `false` if the user has no such section.
 pub async fn set_instructions<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -102,7 +101,7 @@ pub async fn update<C: ConnectionTrait>(db: &C, user: UserId, section: &Section)
     Ok(())
 }
 
-/// Removes a section; what was in it is in none.
+/// Deletes a section; its conversations are in no section afterwards.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: SectionId) -> Result<(), AppError> {
     conversation_member::Entity::update_many()
         .set(conversation_member::ActiveModel { section_id: Set(None), ..Default::default() })

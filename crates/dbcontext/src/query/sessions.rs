@@ -1,4 +1,4 @@
-//! Sign-ins and their refresh tokens.
+//! Sessions and their refresh tokens.
 
 use appcore::{AppError, Place, SessionId, Timestamp, UserId, page::PageRequest};
 use sea_orm::{
@@ -13,7 +13,6 @@ use crate::{
     entity::{refresh_token, user, user_session},
 };
 
-/// A new sign-in.
 pub struct NewSession {
     pub id: SessionId,
     pub user_id: UserId,
@@ -21,7 +20,7 @@ pub struct NewSession {
     pub expires_at: Timestamp,
 }
 
-/// What a device is at the moment.
+/// Current attributes of a device.
 pub struct Seen {
     pub user_agent: Option<String>,
     pub address: Option<String>,
@@ -48,7 +47,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewSession) -> Result<(), A
     Ok(())
 }
 
-/// What must be known of a sign-in to let a request in.
+/// Attributes of a session that authorise a request.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct LiveSession {
     pub id: SessionId,
@@ -58,7 +57,7 @@ pub struct LiveSession {
     pub expires_at: Timestamp,
 }
 
-/// Of these sign-ins those that have not ended, of accounts that are still there.
+/// Active sessions among these, of accounts that still exist.
 pub async fn standings<C: ConnectionTrait>(
     db: &C,
     ids: &[SessionId],
@@ -81,7 +80,7 @@ pub async fn standings<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// Sign-ins that were ended since then.
+/// Sessions that ended since then.
 pub async fn ended_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<Vec<SessionId>, AppError> {
     user_session::Entity::find()
         .filter(user_session::Column::EndedAt.gte(since))
@@ -93,7 +92,7 @@ pub async fn ended_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result
         .map_err(app_error)
 }
 
-/// When somebody last showed that it is them: by signing in, or once more since.
+/// Time of the user's last authentication in the session: the sign-in, or a later confirmation.
 pub async fn proved_at<C: ConnectionTrait>(db: &C, id: SessionId) -> Result<Option<Timestamp>, AppError> {
     let times: Option<(Timestamp, Option<Timestamp>)> = user_session::Entity::find_by_id(id)
         .select_only()
@@ -106,7 +105,7 @@ pub async fn proved_at<C: ConnectionTrait>(db: &C, id: SessionId) -> Result<Opti
     Ok(times.map(|(created_at, confirmed_at)| confirmed_at.unwrap_or(created_at)))
 }
 
-/// Notes that it was shown once more. False: the sign-in has ended.
+/// Records a confirmation; returns `false` if the session has ended.
 pub async fn confirm<C: ConnectionTrait>(db: &C, id: SessionId, now: Timestamp) -> Result<bool, AppError> {
     let row = user_session::ActiveModel { confirmed_at: Set(Some(now)), ..Default::default() };
     let done = user_session::Entity::update_many()
@@ -119,7 +118,7 @@ pub async fn confirm<C: ConnectionTrait>(db: &C, id: SessionId, now: Timestamp) 
     Ok(done.rows_affected > 0)
 }
 
-/// Somebody's own devices, the one used last first.
+/// Lists a user's active sessions, most recently used first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -133,7 +132,7 @@ pub async fn list<C: ConnectionTrait>(
     super::page::select(db, query, page).await
 }
 
-/// Ends one of somebody's own sign-ins. False: there is no such one.
+/// Ends a session of a user; returns `false` if there is none.
 pub async fn end<C: ConnectionTrait>(db: &C, user_id: UserId, id: SessionId, now: Timestamp) -> Result<bool, AppError> {
     let done = user_session::Entity::update_many()
         .col_expr(user_session::Column::EndedAt, Expr::value(now))
@@ -146,7 +145,7 @@ pub async fn end<C: ConnectionTrait>(db: &C, user_id: UserId, id: SessionId, now
     Ok(done.rows_affected > 0)
 }
 
-/// Ends all of somebody's sign-ins but `kept`, those that are half done too, and says which these were.
+/// Ends all of a user's sessions except `kept`, including pending sign-ins; returns the ids of the ended sessions.
 pub async fn end_all<C: ConnectionTrait>(
     db: &C,
     user_id: UserId,
@@ -165,7 +164,7 @@ pub async fn end_all<C: ConnectionTrait>(
     Ok(ended.into_iter().map(|session| session.id).collect())
 }
 
-/// Notes that a device was there.
+/// Records the last use of sessions.
 pub async fn touch<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Timestamp) -> Result<(), AppError> {
     user_session::Entity::update_many()
         .col_expr(user_session::Column::LastUsedAt, Expr::value(now))
@@ -177,7 +176,7 @@ pub async fn touch<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Timestamp
     Ok(())
 }
 
-/// Notes what a device is now: browsers are updated, laptops are carried about.
+/// Updates the attributes of a session's device, which change with browser updates and locations.
 pub async fn seen_as<C: ConnectionTrait>(db: &C, id: SessionId, seen: Seen) -> Result<(), AppError> {
     let (country, city) = columns(seen.place);
     let row = user_session::ActiveModel {
@@ -197,7 +196,7 @@ pub async fn seen_as<C: ConnectionTrait>(db: &C, id: SessionId, seen: Seen) -> R
     Ok(())
 }
 
-/// Removes somebody's sign-ins that have run out, with their tokens.
+/// Deletes a user's expired sessions and their tokens.
 pub async fn sweep<C: ConnectionTrait>(db: &C, user_id: UserId, now: Timestamp) -> Result<(), AppError> {
     user_session::Entity::delete_many()
         .filter(user_session::Column::UserId.eq(user_id))
@@ -208,7 +207,6 @@ pub async fn sweep<C: ConnectionTrait>(db: &C, user_id: UserId, now: Timestamp) 
     Ok(())
 }
 
-/// Stores the hash of a new refresh token.
 pub async fn insert_token<C: ConnectionTrait>(
     db: &C,
     session_id: SessionId,
@@ -227,7 +225,7 @@ pub async fn insert_token<C: ConnectionTrait>(
     Ok(())
 }
 
-/// A refresh token and the sign-in that it belongs to, whatever has become of either.
+/// Finds a refresh token and its session, in any state.
 pub async fn token<C: ConnectionTrait>(
     db: &C,
     hash: &[u8],
@@ -244,7 +242,7 @@ pub async fn token<C: ConnectionTrait>(
     Ok(session.map(|session| (token, session)))
 }
 
-/// Uses a refresh token up. False: somebody was quicker.
+/// Consumes a refresh token; returns `false` if it was already used.
 pub async fn use_token<C: ConnectionTrait>(
     db: &C,
     id: Uuid,
@@ -262,7 +260,7 @@ pub async fn use_token<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
-/// Forgets the sealed answers to a family's rotations before `before`, which nobody can ask for any more.
+/// Deletes the sealed responses to a session's rotations before `before`, which can no longer be requested.
 pub async fn forget_successors<C: ConnectionTrait>(
     db: &C,
     session_id: SessionId,
@@ -280,7 +278,7 @@ pub async fn forget_successors<C: ConnectionTrait>(
     Ok(())
 }
 
-/// A place as it is stored.
+/// Columns of a location.
 fn columns(place: Option<Place>) -> (Option<String>, Option<String>) {
     place.map_or((None, None), |Place { country, city }| (Some(country.as_str().to_owned()), city))
 }

@@ -1,4 +1,4 @@
-//! Chats with assistants that are shown to others of their workspace.
+//! Assistant chats shared with a workspace.
 
 use appcore::{
     AppError, ConversationId, MessageId, ShareId, Timestamp, UserId, WorkspaceId,
@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{constraint::app_error, entity::chat_share};
 
-/// A message as it was when it was shared: which one, and its version.
+/// Shared message and its version at the time of sharing.
 pub type SharedVersion = (MessageId, i64);
 
-/// A chat that is shared, for who shares it.
+/// Share as seen by its owner.
 #[derive(Clone, Debug)]
 pub struct ShareRow {
     pub id: ShareId,
@@ -27,7 +27,7 @@ pub struct ShareRow {
     pub updated_at: Timestamp,
 }
 
-/// A chat that is shared, for who may read it.
+/// Share as seen by its readers.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct SharedRow {
     pub id: ShareId,
@@ -39,7 +39,7 @@ pub struct SharedRow {
     pub updated_at: Timestamp,
 }
 
-/// What a version that is not shown says.
+/// Content of a version that is not the current one.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct SaidRow {
     pub message_id: MessageId,
@@ -47,7 +47,7 @@ pub struct SaidRow {
     pub model: Option<String>,
 }
 
-/// The newest messages that a chat shows, as far as they have ended and say something, the oldest first.
+/// Newest shown messages of a chat that are complete and not empty, oldest first.
 pub async fn shown<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
@@ -70,7 +70,7 @@ pub async fn shown<C: ConnectionTrait>(
     Ok(rows.into_iter().map(|row| (row.id, row.version)).collect())
 }
 
-/// How a chat is shared; `None`: it isn't.
+/// Share of a chat, if any.
 pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<Option<ShareRow>, AppError> {
     let found = chat_share::Entity::find_by_id(id).one(db).await.map_err(app_error)?;
     Ok(found.map(|chat_share::Model { id, messages, created_at, updated_at, .. }| ShareRow {
@@ -81,7 +81,7 @@ pub async fn of_conversation<C: ConnectionTrait>(db: &C, id: ConversationId) -> 
     }))
 }
 
-/// Shares a chat by this link, or, where it has one, shows these messages by that.
+/// Inserts the share of a chat with this link, or updates the messages of the existing one, which keeps its link.
 pub async fn put<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
@@ -101,13 +101,14 @@ pub async fn put<C: ConnectionTrait>(
     single::upsert(db, row, [chat_share::Column::ConversationId], changed).await
 }
 
-/// Nobody reads it by its link any more.
+/// Deletes the share of a chat, so that its link stops working.
 pub async fn remove<C: ConnectionTrait>(db: &C, conversation: ConversationId) -> Result<(), AppError> {
     chat_share::Entity::delete_by_id(conversation).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// A chat that is shared, for a member of its workspace who is no guest there. It goes with the chat, and with its owner's part in the workspace.
+/// Finds a share for a member of its workspace who is not a guest. A share ends with its chat and with its owner's
+/// membership in the workspace.
 pub async fn readable<C: ConnectionTrait>(db: &C, reader: UserId, id: ShareId) -> Result<Option<SharedRow>, AppError> {
     let insiders = WorkspaceRole::ALL.into_iter().filter(|role| is_insider(*role));
     let insiders = insiders.map(|role| format!("'{role}'")).collect::<Vec<_>>().join(", ");
@@ -123,7 +124,7 @@ pub async fn readable<C: ConnectionTrait>(db: &C, reader: UserId, id: ShareId) -
     raw::find_one(db, &sql, vec![id.into(), reader.into()]).await
 }
 
-/// What these versions say, as far as they are kept beside the ones that are shown.
+/// Contents of those of these versions that are not the current ones.
 pub async fn said<C: ConnectionTrait>(db: &C, versions: &[SharedVersion]) -> Result<Vec<SaidRow>, AppError> {
     let columns = [Column::Uuid("id"), Column::Int("version")];
     let rows = versions.iter().map(|(id, version)| [id.0.into(), (*version).into()]);

@@ -1,4 +1,4 @@
-//! The keys that sign access tokens.
+//! Keys that sign access tokens.
 
 use appcore::{AppError, Timestamp};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, Set};
@@ -8,7 +8,7 @@ use crate::{
     entity::signing_key,
 };
 
-/// All keys, the one that signs first.
+/// All keys, the signing one first.
 pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<signing_key::Model>, AppError> {
     signing_key::Entity::find()
         .order_by_desc(signing_key::Column::IsActive)
@@ -18,7 +18,7 @@ pub async fn all<C: ConnectionTrait>(db: &C) -> Result<Vec<signing_key::Model>, 
         .map_err(app_error)
 }
 
-/// Stores the key that signs from now on. False: another instance has just stored one.
+/// Inserts a new signing key; returns `false` if another instance was faster.
 pub async fn insert<C: ConnectionTrait>(
     db: &C,
     kid: &str,
@@ -41,7 +41,7 @@ pub async fn insert<C: ConnectionTrait>(
     }
 }
 
-/// Lets the key that signs only verify from now on.
+/// Retires the signing key, which only verifies from now on.
 pub async fn retire<C: ConnectionTrait>(db: &C, at: Timestamp) -> Result<(), AppError> {
     let row = signing_key::ActiveModel { is_active: Set(false), retired_at: Set(Some(at)), ..Default::default() };
     signing_key::Entity::update_many()
@@ -53,7 +53,7 @@ pub async fn retire<C: ConnectionTrait>(db: &C, at: Timestamp) -> Result<(), App
     Ok(())
 }
 
-/// Forgets keys that have not signed since.
+/// Deletes keys that were retired before then.
 pub async fn remove_retired_before<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<(), AppError> {
     signing_key::Entity::delete_many()
         .filter(signing_key::Column::RetiredAt.lt(before))
@@ -63,7 +63,7 @@ pub async fn remove_retired_before<C: ConnectionTrait>(db: &C, before: Timestamp
     Ok(())
 }
 
-/// Puts the sealed form of a key in the place of the clear one.
+/// Replaces a plain key by its sealed form.
 pub async fn seal<C: ConnectionTrait>(db: &C, kid: &str, sealed: Vec<u8>) -> Result<(), AppError> {
     let row = signing_key::ActiveModel { private_key: Set(sealed), is_sealed: Set(true), ..Default::default() };
     signing_key::Entity::update_many()

@@ -1,4 +1,4 @@
-//! Subscriptions, who has their seats, and who had a trial.
+//! Subscriptions, seats and trials.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// That of a person or a workspace.
+/// Subscription of a user or workspace.
 pub async fn of<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<Model>, AppError> {
     Entity::find().filter(Column::AccountId.eq(account_id)).one(db).await.map_err(app_error)
 }
@@ -37,20 +37,20 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, id: Uuid) -> Result<Option<Model>
     Entity::find_by_id(id).lock_exclusive().one(txn).await.map_err(app_error)
 }
 
-/// Begins a subscription. False: the account has one.
+/// Inserts a subscription; returns `false` if the account has one.
 pub async fn insert<C: ConnectionTrait>(txn: &C, row: Model) -> Result<bool, AppError> {
     let again = OnConflict::column(Column::AccountId).do_nothing().to_owned();
     let done = Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(txn);
     Ok(done.await.map_err(app_error)? > 0)
 }
 
-/// Writes a locked subscription back.
+/// Updates a locked subscription.
 pub async fn store<C: ConnectionTrait>(txn: &C, row: Model) -> Result<(), AppError> {
     Entity::update(row.into_active_model().reset_all()).exec(txn).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Everybody's, the one that changed last first.
+/// Lists all subscriptions, most recently changed first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     states: &[&str],
@@ -63,7 +63,7 @@ pub async fn list<C: ConnectionTrait>(
     page::select(db, query, page).await
 }
 
-/// Takes subscriptions that there is something to do about; nobody else does so until `next`.
+/// Claims subscriptions that are due for processing; other workers skip them until `next`.
 pub async fn claim_due<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -73,7 +73,7 @@ pub async fn claim_due<C: ConnectionTrait>(
     super::payments::claim(db, "subscriptions", "due_at", now, next, most).await
 }
 
-/// A payment of the next period that its payer may be about to make.
+/// Pending payment of the next period by the payer.
 pub async fn open_payment<C: ConnectionTrait>(
     db: &C,
     id: Uuid,
@@ -91,7 +91,7 @@ pub async fn open_payment<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// The payment that was made for a period by itself.
+/// Automatic payment of a period.
 pub async fn renewal<C: ConnectionTrait>(db: &C, id: Uuid, period: i64) -> Result<Option<payment::Model>, AppError> {
     use payment::Column;
     payment::Entity::find()
@@ -103,7 +103,7 @@ pub async fn renewal<C: ConnectionTrait>(db: &C, id: Uuid, period: i64) -> Resul
         .map_err(app_error)
 }
 
-/// The paid payments of a subscription, in the order in which they were paid.
+/// Paid payments of a subscription, in the order of payment.
 pub async fn paid<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Vec<payment::Model>, AppError> {
     use payment::Column;
     payment::Entity::find()
@@ -116,7 +116,7 @@ pub async fn paid<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<Vec<payment::M
         .map_err(app_error)
 }
 
-/// The members of a workspace who take a seat, those who came first at first.
+/// Members of a workspace who occupy a seat, in the order in which they joined.
 pub async fn seated<C: ConnectionTrait>(db: &C, id: WorkspaceId, most: i64) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Seated {
@@ -131,17 +131,17 @@ pub async fn seated<C: ConnectionTrait>(db: &C, id: WorkspaceId, most: i64) -> R
     Ok(rows.into_iter().map(|row| row.user_id).collect())
 }
 
-/// A workspace that has a seat for a member who has none: its subscription, and the member.
+/// Subscription of a workspace with a free seat, and a member without one.
 #[derive(Clone, Copy, Debug, FromQueryResult)]
 pub struct Unseated {
     pub id: Uuid,
     pub user_id: UserId,
-    /// Since when they are a member.
+    /// Time at which the member joined.
     pub since: Timestamp,
 }
 
-/// Members without a seat who could have one, in their order, behind the one that `after` names: by since when they are a member, by themselves, and by the
-/// subscription, since somebody may have come into two workspaces at one time.
+/// Members without a seat who could have one, ordered after the cursor `after`: by the time of joining, by user, and by
+/// subscription, since a user may have joined two workspaces at the same time.
 pub async fn unseated<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -163,13 +163,13 @@ pub async fn unseated<C: ConnectionTrait>(
     rows.all(db).await.map_err(app_error)
 }
 
-/// What each account got by a payment.
+/// Credits per account granted by a payment.
 pub async fn credits_of<C: ConnectionTrait>(db: &C, payment_id: Uuid) -> Result<Vec<payment_credit::Model>, AppError> {
     let query = payment_credit::Entity::find().filter(payment_credit::Column::PaymentId.eq(payment_id));
     query.order_by_asc(payment_credit::Column::AccountId).all(db).await.map_err(app_error)
 }
 
-/// How many accounts got something by each of these payments; those by which none did are left out.
+/// Number of accounts with credits from each of these payments; payments without any are left out.
 pub async fn seats_taken<C: ConnectionTrait>(db: &C, payments: &[Uuid]) -> Result<HashMap<Uuid, i64>, AppError> {
     #[derive(FromQueryResult)]
     struct PaidSeats {
@@ -188,7 +188,7 @@ pub async fn seats_taken<C: ConnectionTrait>(db: &C, payments: &[Uuid]) -> Resul
     Ok(found.into_iter().map(|row| (row.payment_id, row.seats)).collect())
 }
 
-/// Says what accounts get by a payment.
+/// Inserts or updates the credits per account of a payment.
 pub async fn put_credits<C: ConnectionTrait>(txn: &C, rows: Vec<payment_credit::Model>) -> Result<(), AppError> {
     for part in rows.chunks(200) {
         let rows = part.iter().cloned().map(IntoActiveModel::into_active_model);
@@ -197,7 +197,7 @@ pub async fn put_credits<C: ConnectionTrait>(txn: &C, rows: Vec<payment_credit::
     Ok(())
 }
 
-/// Records a trial of an account or of a mailbox. Returns false if it had one before.
+/// Records a trial of an account or of a mailbox; returns `false` if it had one before.
 pub async fn begin_trial<C: ConnectionTrait>(
     txn: &C,
     account_id: Uuid,
@@ -209,7 +209,7 @@ pub async fn begin_trial<C: ConnectionTrait>(
     single::insert_if_absent(txn, row).await
 }
 
-/// Who pays, as JSON.
+/// Billing details as JSON.
 pub async fn billing_details<C: ConnectionTrait>(db: &C, account_id: Uuid) -> Result<Option<String>, AppError> {
     let found = billing_details::Entity::find_by_id(account_id).one(db).await.map_err(app_error)?;
     Ok(found.map(|row| row.details))

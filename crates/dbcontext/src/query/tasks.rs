@@ -45,18 +45,17 @@ impl task::Model {
     }
 }
 
-/// Which tasks of a board are listed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TaskFilter {
     pub column_id: Option<BoardColumnId>,
     pub assignee: Option<UserId>,
-    /// Those that are put away, in place of the others.
+    /// If true, lists only archived tasks, otherwise only the others.
     pub is_archived: bool,
-    /// Only those that were made from a message.
+    /// If true, lists only tasks created from a message.
     pub is_from_message: bool,
 }
 
-/// Which of one's own tasks are listed.
+/// Filter of a user's own tasks.
 #[derive(Clone, Debug, Default)]
 pub struct OwnTaskFilter {
     pub is_done: Option<bool>,
@@ -65,7 +64,8 @@ pub struct OwnTaskFilter {
     pub due_before: Option<Timestamp>,
 }
 
-/// The tasks of a board that `reader` sees, column by column, and how many there are. What is archived is listed by when it was.
+/// Lists the tasks of a board that `reader` sees, by column, with the total. Archived tasks are ordered by the time of
+/// archiving.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -109,7 +109,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<Option<Task>
     Ok(with_assignees(db, row.into_iter().collect()).await?.pop())
 }
 
-/// Whether somebody who may read a task's conversation sees the task.
+/// True if a user who may read a task's conversation sees the task.
 pub async fn is_seen_by<C: ConnectionTrait>(db: &C, reader: UserId, id: TaskId) -> Result<bool, AppError> {
     let rows = format!(
         "FROM tasks t JOIN conversations c ON c.id = t.conversation_id WHERE t.id = $1 AND {}",
@@ -118,7 +118,7 @@ pub async fn is_seen_by<C: ConnectionTrait>(db: &C, reader: UserId, id: TaskId) 
     Ok(page::count(db, &rows, [id.into(), reader.into()]).await? > 0)
 }
 
-/// The members who see a task, where it is hidden from others; `None` where every member sees it.
+/// Members who see a task that is hidden from others; `None` if every member sees it.
 pub async fn viewers<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<Option<Vec<UserId>>, AppError> {
     #[derive(FromQueryResult)]
     struct Member {
@@ -135,10 +135,10 @@ pub async fn viewers<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<Option<Ve
     Ok(Some(found.into_iter().map(|member| member.user_id).collect()))
 }
 
-/// Whether there is nothing left to do.
+/// Condition that the task is done.
 const IS_DONE: &str = "(b.is_done OR t.archived_at IS NOT NULL)";
 
-/// What somebody is to do, on all boards that they may read: what is due first comes first. And how much there is.
+/// Lists a user's tasks on all boards that they may read, earliest due date first, with the total.
 pub async fn of_user<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -163,7 +163,7 @@ pub async fn of_user<C: ConnectionTrait>(
     let backend = db.get_database_backend();
     let label = filter.label.map(|label| serde_json::to_string(&label).map_err(AppError::internal)).transpose()?;
     let is_done = format!("{IS_DONE} = {{}}");
-    // A label stands in its list as JSON writes it.
+    // A label occurs in the list as JSON encodes it.
     let has_label =
         if backend == DatabaseBackend::Postgres { "STRPOS(t.labels, {}) > 0" } else { "INSTR(t.labels, {}) > 0" };
     let wanted: [(&str, Option<Value>); 4] = [
@@ -207,12 +207,12 @@ pub async fn of_user<C: ConnectionTrait>(
     Ok((items, total))
 }
 
-/// How many tasks a board shows.
+/// Number of tasks that a board shows.
 pub async fn count<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<u64, AppError> {
     page::count(db, "FROM tasks WHERE conversation_id = $1 AND archived_at IS NULL", [id.into()]).await
 }
 
-/// The first tasks that a column shows to `reader`, in their order.
+/// First tasks of a column that `reader` sees, in order.
 pub async fn in_column<C: ConnectionTrait>(
     db: &C,
     id: BoardColumnId,
@@ -228,7 +228,6 @@ pub async fn in_column<C: ConnectionTrait>(
     with_assignees(db, rows).await
 }
 
-/// Archives tasks.
 pub async fn archive<C: ConnectionTrait>(db: &C, ids: &[TaskId], now: Timestamp) -> Result<(), AppError> {
     let rows = Rows::new(
         db.get_database_backend(),
@@ -248,14 +247,13 @@ struct Place {
     position: Option<String>,
 }
 
-/// The last position of a column.
 pub async fn last_position<C: ConnectionTrait>(db: &C, column: BoardColumnId) -> Result<Option<String>, AppError> {
     let sql = "SELECT MAX(position) AS position FROM tasks WHERE column_id = $1";
     let row: Option<Place> = raw::find_one(db, sql, [column.into()]).await?;
     Ok(row.and_then(|row| row.position))
 }
 
-/// The first position of a column from `from` on that another task than `except` has.
+/// First position in a column from `from` on that is used by a task other than `except`.
 pub async fn position_from<C: ConnectionTrait>(
     db: &C,
     column: BoardColumnId,
@@ -265,7 +263,7 @@ pub async fn position_from<C: ConnectionTrait>(
     next_position(db, ">=", (column, from), except).await
 }
 
-/// The first position of a column behind `after` that another task than `except` has.
+/// First position in a column after `after` that is used by a task other than `except`.
 pub async fn position_after<C: ConnectionTrait>(
     db: &C,
     column: BoardColumnId,
@@ -330,7 +328,7 @@ fn labels(task: &Task) -> Result<String, AppError> {
     serde_json::to_string(&task.labels).map_err(AppError::internal)
 }
 
-/// Says who is to do a task, in place of those who were.
+/// Replaces the assignees of a task.
 pub async fn set_assignees<C: ConnectionTrait>(db: &C, id: TaskId, people: &[UserId]) -> Result<(), AppError> {
     remove_assignees(db, id).await?;
     if people.is_empty() {
@@ -359,7 +357,7 @@ async fn remove_assignees<C: ConnectionTrait>(db: &C, id: TaskId) -> Result<(), 
     Ok(())
 }
 
-/// Those of these people who are members of the conversation, with their names.
+/// Members of the conversation among these users, with their names.
 pub async fn members_among<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -397,7 +395,7 @@ async fn with_assignees<C: ConnectionTrait>(db: &C, rows: Vec<task::Model>) -> R
         .collect()
 }
 
-/// Who is to do these tasks.
+/// Assignees of these tasks.
 async fn assignees<C: ConnectionTrait>(db: &C, ids: &[TaskId]) -> Result<HashMap<TaskId, Vec<TaskPerson>>, AppError> {
     #[derive(FromQueryResult)]
     struct Assignee {

@@ -1,4 +1,5 @@
-//! What SQLite does for statements, whose tables may be large. It knows nothing of how large they are: it plans as here, where they are empty.
+//! Query plans of SQLite for statements on tables that may be large. SQLite has no statistics about them, so it chooses
+//! the same plans here, where they are empty.
 
 use std::sync::Mutex;
 
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use super::*;
 use crate::Database;
 
-/// A database that says of each statement how it is executed.
+/// Database that records the query plan of each statement.
 struct Planned {
     db: Database,
     steps: Mutex<Vec<String>>,
@@ -41,12 +42,12 @@ impl Planned {
         Ok(())
     }
 
-    /// The steps of what was executed since this was last asked.
+    /// Returns the plan steps of the statements since the last call.
     fn take(&self) -> String {
         std::mem::take(&mut *self.steps.lock().unwrap()).join("; ")
     }
 
-    /// One of the steps since this was last asked is so.
+    /// Asserts that the plans since the last call contain this step.
     fn has(&self, step: &str) {
         let steps = self.take();
         assert!(steps.contains(step), "{steps}");
@@ -97,7 +98,8 @@ async fn partial_indexes_are_used_though_plans_do_not_know_what_parameters_hold(
     assert!(shared.contains("USING INDEX workspaces_shared"), "{shared}");
 }
 
-/// `.cargo/config.toml` has SQLite built so. Otherwise it plans a statement again each time that its parameters hold something else.
+/// Depends on SQLite's build options in `.cargo/config.toml`. Otherwise it plans a statement again whenever its
+/// parameters change.
 #[tokio::test]
 async fn a_statement_is_planned_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -133,7 +135,7 @@ async fn rows_that_are_gathered_stay_what_they_are() {
     assert!(found.is_empty());
 }
 
-/// Most conversations of a workspace are between two people.
+/// Most conversations of a workspace are direct ones.
 #[tokio::test]
 async fn what_is_open_in_a_workspace_is_found_without_its_other_conversations() {
     let db = Planned::new().await;
@@ -159,7 +161,7 @@ async fn a_page_of_conversations_is_chosen_from_the_persons_own_before_what_is_s
     ] {
         conversations::list(&db, user, &filter, PageRequest::new(None, None)).await.unwrap();
         let steps = db.take();
-        // The page, and how many there are.
+        // The page and the total.
         assert_eq!(steps.matches("SEARCH m USING INDEX conversation_members_user (user_id=?)").count(), 2, "{steps}");
         assert!(steps.contains("LIST SUBQUERY"), "{steps}");
     }
@@ -177,7 +179,7 @@ async fn the_conversations_of_a_workspace_are_gone_through_in_the_order_of_an_in
     }
 }
 
-/// The notifier asks this of each conversation in which something is new.
+/// The notifier asks this for each conversation with new events.
 #[tokio::test]
 async fn who_wants_to_be_told_of_everything_is_found_without_all_members_of_a_channel() {
     let db = Planned::new().await;
@@ -215,7 +217,7 @@ async fn a_log_is_resumed_before_the_first_event_after_a_moment() {
            VALUES ({id}, {nobody}, 'group', 14, 140, {nobody}, 0); \
          INSERT INTO conversation_members (conversation_id, user_id, role, joined_at) VALUES ({id}, {user_id}, 'member', 0);"
     );
-    // What came first is trimmed.
+    // The start of the log is trimmed.
     for seq in 11..=14 {
         sql.push_str(&format!(
             "INSERT INTO conversation_events (conversation_id, seq, kind, payload, created_at) VALUES ({id}, {seq}, 'x', '', {seq}0);"
@@ -283,7 +285,7 @@ async fn notifications_are_removed_without_a_look_at_all_of_them() {
     db.has("INDEX notifications_created (created_at<?)");
     notifications::withdraw_conversations(&db, &[ConversationId::new()]).await.unwrap();
     db.has("INDEX notifications_conversation (conversation_id=?)");
-    // The others are found as before.
+    // The other kinds of read positions use the same index.
     let read = |place| notifications::ReadTo { user_id: UserId::new(), place, seq: 5 };
     notifications::passed(&db, &[read(notifications::Place::MainLine(ConversationId::new()))]).await.unwrap();
     db.has("INDEX notifications_unread (user_id=? AND conversation_id=? AND seq<?)");
@@ -302,7 +304,7 @@ async fn what_stands_before_a_deleted_message_is_found_in_its_thread() {
     assert!(!steps.contains("B-TREE"), "{steps}");
 }
 
-/// A dozen statements name them, under the lock of the writer.
+/// A dozen statements use this condition under the writer's lock.
 #[tokio::test]
 async fn the_chats_of_a_deleted_account_are_found_without_all_conversations() {
     let db = Planned::new().await;
@@ -312,7 +314,7 @@ async fn the_chats_of_a_deleted_account_are_found_without_all_conversations() {
     assert!(!steps.contains("SCAN"), "{steps}");
 }
 
-/// Each reminder and each message that is sent later waits as a job.
+/// Each reminder and each scheduled message waits as a job.
 #[tokio::test]
 async fn the_jobs_of_something_are_found_without_all_that_wait() {
     let db = Planned::new().await;
@@ -348,7 +350,7 @@ async fn what_is_removed_is_found_by_its_key() {
     db.has("SEARCH mail_tokens USING INDEX mail_tokens_subject (purpose=? AND subject=?)");
 }
 
-/// Each message with a file asks for it where a workspace may not have any number of bytes.
+/// Computed for each message with a file if the workspace has a storage quota.
 #[tokio::test]
 async fn the_bytes_of_a_workspace_are_added_up_in_an_index() {
     let db = Planned::new().await;
@@ -378,7 +380,8 @@ async fn people_are_found_by_their_workspaces_and_not_by_their_channels() {
              VALUES (x'{n:032}', '{n}@example.org', 'n{n}', 'n{n}', 'user', 0, 0);"
         ));
     }
-    // The first two are in one workspace and its channel, the others in another, of which one is a guest; and a pair is across.
+    // The first two users are in one workspace and its channel, the others in another one, one of them as a guest. A
+    // direct conversation spans both.
     for (workspace, user, role) in [(8, 1, "member"), (8, 2, "member"), (9, 3, "guest"), (9, 4, "member")] {
         sql.push_str(&format!(
             "INSERT INTO workspace_members (workspace_id, user_id, role, created_at, updated_at) \
@@ -445,7 +448,7 @@ async fn a_page_of_members_without_a_seat_ends_between_two_workspaces_of_one_of_
              0, 100, 100, 0);",
             1
         ));
-        // All come at one time, as by an import.
+        // All of them join at the same time, as in an import.
         for user in [1, 2] {
             sql.push_str(&format!(
                 "INSERT INTO workspace_members (workspace_id, user_id, role, created_at, updated_at) \
@@ -490,7 +493,7 @@ async fn whoever_works_through_a_log_comes_past_an_event_that_can_not_be_read() 
     let message = |seq: u128| MessageId(Uuid::from_u128(seq));
     for seq in 1..=9 {
         let payload = if seq == 4 || seq == 5 { "CAST(x'ff' AS TEXT)" } else { "'{}'" };
-        // The fifth is a later one about the message of the first.
+        // The fifth event is a later one about the message of the first.
         let about = if seq == 5 { format!("x'{:032}'", 1) } else { "NULL".to_owned() };
         let sql = format!(
             "INSERT INTO messages (id, conversation_id, seq, sender_kind, content, status, created_at) \
@@ -501,7 +504,7 @@ async fn whoever_works_through_a_log_comes_past_an_event_that_can_not_be_read() 
         );
         db.execute_unprepared(&sql).await.unwrap();
     }
-    // Of several it isn't known in whose way it stands.
+    // With several conversations, the unreadable event can't be attributed to one.
     assert!(events::next_of_each(&db, &[(id, 0), (whole, 0)], 500).await.is_err());
     assert_eq!(events::next_of_each(&db, &[(whole, 0)], 500).await.unwrap().len(), 9);
     let (mut seen, mut found) = (0, Vec::new());
@@ -577,7 +580,7 @@ async fn what_events_are_about_is_known_without_what_they_say() {
     let steps = db.take();
     let bounded = "USING COVERING INDEX sqlite_autoindex_conversation_events_1 (conversation_id=? AND seq>? AND seq<?)";
     assert!(steps.contains(bounded), "{steps}");
-    // What is taken is shared, and bounded in all.
+    // The page is shared between conversations and limited in total.
     let shared = [expected[0].clone(), expected[1].clone(), (other, 1, None, Some(b"{}".to_vec()))];
     assert_eq!(about(&[(id, 0), (other, 0)], 3).await, shared);
 }
@@ -597,7 +600,7 @@ async fn figures_are_counted_in_what_is_new() {
         );
         db.execute_unprepared(&sql).await.unwrap();
     }
-    // One whose id is of the day before is not looked at.
+    // A message whose id is of the day before is not read.
     assert_eq!(figures::messages(&db, from, to).await.unwrap(), [(from.0, 2)]);
     db.has("INDEX sqlite_autoindex_messages_1 (id>? AND id<?)");
     figures::tokens(&db, from, to).await.unwrap();
@@ -606,14 +609,14 @@ async fn figures_are_counted_in_what_is_new() {
     db.has("INDEX audit_log_action (action=? AND created_at>? AND created_at<?)");
 }
 
-/// The app asks for them each time that it begins.
+/// The app requests them on every start.
 #[tokio::test]
 async fn unread_notifications_are_found_without_those_that_were_read() {
     let db = Planned::new().await;
     let unread = notifications::Filter { is_unread: true, kind: None };
     notifications::list(&db, UserId::new(), unread, PageRequest::new(None, None)).await.unwrap();
     let steps = db.take();
-    // The page, and how many there are.
+    // The page and the total.
     assert_eq!(steps.matches("SEARCH n USING INDEX notifications_unread (user_id=?)").count(), 2, "{steps}");
 }
 
@@ -635,7 +638,7 @@ async fn the_first_who_have_reacted_are_read_without_the_others() {
     db.has("SEARCH r USING INDEX reactions_shown (message_id=? AND emoji=?)");
 }
 
-/// Each answer of an assistant asks for it.
+/// Each answer of an assistant requests it.
 #[tokio::test]
 async fn whether_a_guest_is_there_is_found_without_all_members() {
     let db = Planned::new().await;

@@ -1,18 +1,18 @@
-//! Size of the texts that people store besides messages and files, which count against their quotas.
+//! Size of the texts that users store besides messages and files, which count against their quotas.
 //!
-//! The size is a sum over the person's rows, found by an index and bounded by the quota, and not a counter: a counter would have to be kept by every
-//! statement that stores or deletes such a row, and would be wrong for good after one that doesn't. `OCTET_LENGTH` reads no text that is stored apart
-//! from its row, on either database.
+//! The size is a sum over the user's rows, found by an index and bounded by the quota, instead of a counter: every
+//! statement that inserts or deletes such a row would have to update the counter, and a single omission would make it
+//! wrong permanently. `OCTET_LENGTH` doesn't read texts that are stored outside of their row, on either database.
 
 use appcore::{AppError, UserId};
 use sea_orm::{ConnectionTrait, FromQueryResult};
 
 use super::raw;
 
-/// Bytes that each row counts for besides its texts, so that empty rows count too.
+/// Bytes that each row counts in addition to its texts, so that empty rows count too.
 const ROW_BYTES: i64 = 200;
 
-/// Table, column of the owner, and columns with texts.
+/// Table, column of the owner, and text columns.
 const TABLES: &[(&str, &str, &[&str])] = &[
     ("notes", "user_id", &["title", "content"]),
     ("drafts", "user_id", &["content"]),
@@ -25,14 +25,14 @@ const TABLES: &[(&str, &str, &[&str])] = &[
     ("tasks", "created_by", &["title", "description", "labels"]),
 ];
 
-/// Bytes that a row with these texts counts for.
+/// Bytes that a row with these texts counts.
 #[must_use]
 pub fn row_bytes(texts: &[&str]) -> i64 {
     let bytes: usize = texts.iter().map(|text| text.len()).sum();
     i64::try_from(bytes).unwrap_or(i64::MAX).saturating_add(ROW_BYTES)
 }
 
-/// Bytes of all texts of a person.
+/// Bytes of all texts of a user.
 pub async fn bytes_of<C: ConnectionTrait>(db: &C, owner: UserId) -> Result<i64, AppError> {
     #[derive(FromQueryResult)]
     struct Size {

@@ -1,4 +1,4 @@
-//! Replies in threads, and who follows which thread. How a thread stands is told by the row of the message that it belongs to.
+//! Replies in threads, and thread followers. The summary of a thread is stored with its root message.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp, UserId, page::PageRequest, view};
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, Set, Value};
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{constraint::app_error, entity::thread_follower};
 
-/// Which part of a thread is wanted.
+/// Range of a thread.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Part {
     pub after_no: Option<i64>,
@@ -23,7 +23,8 @@ pub struct Part {
     pub limit: u64,
 }
 
-/// Replies, oldest first, and whether there are more in the direction of reading. Without a number they are the newest.
+/// Replies, oldest first, and a flag that is true if more follow in the reading direction. Without a number they are
+/// the newest.
 pub async fn replies<C: ConnectionTrait>(
     db: &C,
     root: MessageId,
@@ -50,7 +51,8 @@ pub async fn replies<C: ConnectionTrait>(
     Ok((found, has_more))
 }
 
-/// The message that a thread belongs to and its newest replies up to and including `up_to_seq`, oldest first: what an assistant is given to read.
+/// Root message of a thread and its newest replies up to and including `up_to_seq`, oldest first, as context of an
+/// assistant.
 pub async fn context<C: ConnectionTrait>(
     db: &C,
     root: MessageId,
@@ -67,18 +69,18 @@ pub async fn context<C: ConnectionTrait>(
     Ok(found)
 }
 
-/// Replies of a thread that one deletion reads at most, from either end.
+/// Maximum number of replies that a deletion reads from either end of a thread.
 const WINDOW: u64 = 1_000;
 
-/// Sender of replies that are there.
+/// Sender of existing replies.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Replier {
     pub sender_kind: String,
     pub sender_id: Option<Uuid>,
 }
 
-/// Senders of the first replies of a thread but for one reply, those who replied first come first. At most [`WINDOW`] replies are read, so that
-/// deleting from a long thread doesn't hold up the writer.
+/// Senders of the first replies of a thread except one reply, in the order of their first replies. At most [`WINDOW`]
+/// replies are read, so that deleting from a long thread doesn't block the writer.
 pub async fn first_repliers<C: ConnectionTrait>(
     db: &C,
     root: MessageId,
@@ -92,7 +94,7 @@ pub async fn first_repliers<C: ConnectionTrait>(
     raw::find(db, &sql, [root.into(), but.into()]).await
 }
 
-/// Time of the newest of a thread's last replies that are there, but for one reply. At most [`WINDOW`] replies are read.
+/// Time of the newest existing reply except one. At most [`WINDOW`] replies are read.
 pub async fn last_reply_at<C: ConnectionTrait>(
     db: &C,
     root: MessageId,
@@ -110,7 +112,7 @@ pub async fn last_reply_at<C: ConnectionTrait>(
     Ok(row.and_then(|row| row.at))
 }
 
-/// Somebody begins to follow a thread; who follows it already goes on as before.
+/// New follower of a thread; an existing follower stays unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewFollower {
     pub root_id: MessageId,
@@ -128,7 +130,7 @@ pub fn follow(new: &[NewFollower]) -> Piece {
     INSERT.piece(new.iter().map(|one| [one.user_id.0.into(), one.root_id.0.into(), one.read_no.into()]))
 }
 
-/// Whoever has replied has read what is before.
+/// Advances the read positions of users who have replied to their replies.
 pub fn read_by_replying(backend: DatabaseBackend, read: &[NewFollower]) -> Piece {
     static POSTGRES: Change<3> = Change::new(
         [Column::Int("no"), Column::Uuid("user_id"), Column::Uuid("root_id")],
@@ -146,13 +148,13 @@ pub fn read_by_replying(backend: DatabaseBackend, read: &[NewFollower]) -> Piece
     update.piece(read.iter().map(|one| [one.read_no.into(), one.user_id.0.into(), one.root_id.0.into()]))
 }
 
-/// How far a follower has read.
+/// Read position of a follower.
 pub async fn position<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId) -> Result<Option<i64>, AppError> {
     let found = thread_follower::Entity::find_by_id((user, root)).one(db).await.map_err(app_error)?;
     Ok(found.map(|follower| follower.read_no))
 }
 
-/// Lets somebody follow a thread from its end on.
+/// Adds a follower whose read position is the end of the thread.
 pub async fn begin_to_follow<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -169,7 +171,7 @@ pub async fn unfollow<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId)
     Ok(())
 }
 
-/// Moves how far a follower has read forward, never back.
+/// Advances a follower's read position, never backwards.
 pub async fn read<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId, no: i64) -> Result<(), AppError> {
     thread_follower::Entity::update_many()
         .set(thread_follower::ActiveModel { read_no: Set(no), ..Default::default() })
@@ -182,7 +184,7 @@ pub async fn read<C: ConnectionTrait>(db: &C, user: UserId, root: MessageId, no:
     Ok(())
 }
 
-/// Who follows a thread: at most `most`.
+/// Followers of a thread, at most `most`.
 pub async fn followers<C: ConnectionTrait>(db: &C, root: MessageId, most: u64) -> Result<Vec<UserId>, AppError> {
     #[derive(FromQueryResult)]
     struct Follower {
@@ -192,7 +194,7 @@ pub async fn followers<C: ConnectionTrait>(db: &C, root: MessageId, most: u64) -
     Ok(raw::find::<_, Follower>(db, sql, [root.into()]).await?.into_iter().map(|row| row.user_id).collect())
 }
 
-/// Which of one's threads are wanted.
+/// Filter of a user's threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
     All,
@@ -207,7 +209,7 @@ struct Followed {
     read_no: i64,
 }
 
-/// The threads that somebody follows in conversations that they are in, newest reply first, and how many there are.
+/// Lists the threads that a user follows in their conversations, newest reply first, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -249,7 +251,7 @@ pub async fn list<C: ConnectionTrait>(
     Ok((threads, total))
 }
 
-/// The newest messages of a conversation's main line that are pinned, newest pin first, and how many there are.
+/// Lists the pinned messages of the main conversation, newest pin first, with the total.
 pub async fn pinned<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -267,7 +269,7 @@ pub async fn pinned<C: ConnectionTrait>(
     Ok((found, page::count(db, &format!("FROM messages m {condition}"), values).await?))
 }
 
-/// How many messages are pinned in each of these conversations.
+/// Number of pinned messages per conversation.
 pub async fn pin_counts<C: ConnectionTrait>(
     db: &C,
     ids: &[ConversationId],
@@ -287,7 +289,7 @@ pub async fn pin_counts<C: ConnectionTrait>(
     Ok(found.into_iter().map(|row| (row.conversation_id, row.pins)).collect())
 }
 
-/// The messages of the main line before or after a number, nearest first: at most `limit`.
+/// Messages of the main conversation before or after a sequence number, nearest first, at most `limit`.
 pub async fn beside<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,

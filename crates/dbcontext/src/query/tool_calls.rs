@@ -1,4 +1,4 @@
-//! Calls of tools in answers. Each change says which state it expects, so that of two who want to change a call one does.
+//! Tool calls of answers. Each change states the expected status, so that only one of two concurrent changes succeeds.
 
 use appcore::{
     AppError, McpServerId, MessageId, Timestamp, ToolCallId, UserId,
@@ -13,7 +13,7 @@ use crate::{
     entity::{message, tool_call},
 };
 
-/// A call, as it is stored.
+/// Row of a tool call without the images of its result.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct ToolCallRow {
     pub id: ToolCallId,
@@ -33,7 +33,7 @@ pub struct ToolCallRow {
     pub model_arguments: Option<String>,
     pub status: String,
     pub result: Option<String>,
-    /// Of the result.
+    /// Number of images in the result.
     pub picture_count: i32,
     pub is_repeatable: bool,
     pub requested_by: UserId,
@@ -45,12 +45,12 @@ pub struct ToolCallRow {
     pub ended_at: Option<Timestamp>,
 }
 
-/// Without the pictures of results, which are many bytes.
+/// Leaves out the images of results, which are large.
 const COLUMNS: &str = "t.id, t.message_id, t.version, t.round, t.place, t.call_id, t.function, t.signature, t.server_id, t.server, t.tool, \
     t.title, t.arguments, t.model_arguments, t.status, t.result, t.picture_count, t.is_repeatable, t.requested_by, t.text_offset, t.attempt, t.asked_at, t.expires_at, \
     t.started_at, t.ended_at";
 
-/// The pictures of a result, as JSON.
+/// Images of a result as JSON.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Pictures {
     pub id: ToolCallId,
@@ -83,7 +83,7 @@ impl TryFrom<ToolCallRow> for view::ToolCall {
     }
 }
 
-/// Stores the calls of a round, unless they are there already.
+/// Inserts the calls of a round, unless they exist.
 pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<ToolCallRow>) -> Result<(), AppError> {
     let columns = [
         Column::Uuid("id"),
@@ -146,7 +146,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, rows: Vec<ToolCallRow>) -> Resul
     Ok(())
 }
 
-/// The calls of a version of an answer, in their order.
+/// Calls of a version of an answer, in order.
 pub async fn of_version<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -158,7 +158,7 @@ pub async fn of_version<C: ConnectionTrait>(
     all(db, &sql, vec![message.into(), version.into()]).await
 }
 
-/// The pictures of the results of a version, those of the last call first.
+/// Images in the results of a version, those of the last call first.
 pub async fn pictures<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -172,7 +172,7 @@ pub async fn pictures<C: ConnectionTrait>(
     raw::find::<_, Pictures>(db, &sql, [message.into(), version.into()]).await
 }
 
-/// The pictures of one result, as JSON.
+/// Images of one result as JSON.
 pub async fn pictures_of<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -184,7 +184,7 @@ pub async fn pictures_of<C: ConnectionTrait>(
     Ok(found.map(|found| found.pictures))
 }
 
-/// The calls of the version of an answer that is shown, in their order.
+/// Calls of the current version of an answer, in order.
 pub async fn shown<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec<ToolCallRow>, AppError> {
     let sql = format!(
         "SELECT {COLUMNS} FROM tool_calls t JOIN messages m ON m.id = t.message_id AND m.version = t.version \
@@ -193,7 +193,7 @@ pub async fn shown<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec
     all(db, &sql, vec![message.into()]).await
 }
 
-/// A call of the version that is shown.
+/// Finds a call of the current version.
 pub async fn find<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -202,7 +202,8 @@ pub async fn find<C: ConnectionTrait>(
     Ok(shown(db, message).await?.into_iter().find(|call| call.id == id))
 }
 
-/// Says what somebody decided of a call that waits, with these arguments where they changed them; `false`: it waits no more.
+/// Records the decision about a waiting call, and the arguments if the user edited them; returns `false` if it no
+/// longer waits.
 pub async fn decide<C: ConnectionTrait>(
     db: &C,
     id: ToolCallId,
@@ -220,7 +221,7 @@ pub async fn decide<C: ConnectionTrait>(
     change(db, sql, vec![id.into(), status.as_str().into(), result.into(), now.into()]).await
 }
 
-/// A call begins, by the claim `attempt` of the job; `false`: somebody else has begun it.
+/// Starts a call under the claim `attempt` of the job; returns `false` if it was already started.
 pub async fn start<C: ConnectionTrait>(db: &C, id: ToolCallId, attempt: i32, now: Timestamp) -> Result<bool, AppError> {
     let started = tool_call::ActiveModel {
         status: Set(ToolCallStatus::Running),
@@ -238,7 +239,7 @@ pub async fn start<C: ConnectionTrait>(db: &C, id: ToolCallId, attempt: i32, now
     Ok(done.rows_affected > 0)
 }
 
-/// A call has ended, with the pictures of its result and how many these are; `false`: it is not this claim's any more.
+/// Finishes a call with the images of its result; returns `false` if the call no longer belongs to this claim.
 pub async fn end<C: ConnectionTrait>(
     db: &C,
     id: ToolCallId,
@@ -267,7 +268,8 @@ pub async fn end<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
-/// What earlier claims of the job have left running: what does no harm begins again, the rest was interrupted.
+/// Takes over the running calls of earlier claims of the job: idempotent ones are queued again, the others are marked
+/// as interrupted.
 pub async fn take_over<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -282,7 +284,7 @@ pub async fn take_over<C: ConnectionTrait>(
     change(db, sql, vec![message.into(), version.into(), attempt.into(), told.into(), now.into()]).await
 }
 
-/// The calls that nobody has decided in time.
+/// Expires calls without a decision in time.
 pub async fn expire<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -294,7 +296,7 @@ pub async fn expire<C: ConnectionTrait>(
     change(db, sql, vec![message.into(), told.into(), now.into()]).await
 }
 
-/// Ends what is open of an answer that has ended. What runs may take effect all the same.
+/// Ends the open calls of a finished answer. A running call may still take effect.
 pub async fn stop<C: ConnectionTrait>(db: &C, message: MessageId, now: Timestamp) -> Result<bool, AppError> {
     let sql = "UPDATE tool_calls SET ended_at = $2, \
                  status = CASE WHEN status = 'running' AND NOT is_repeatable THEN 'interrupted' ELSE 'stopped' END \
@@ -302,14 +304,14 @@ pub async fn stop<C: ConnectionTrait>(db: &C, message: MessageId, now: Timestamp
     change(db, sql, vec![message.into(), now.into()]).await
 }
 
-/// Removes the calls of the version that is shown, which is given again.
+/// Deletes the calls of the current version before the answer is generated again.
 pub async fn remove_shown<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<(), AppError> {
     let sql = "DELETE FROM tool_calls WHERE message_id = $1 AND version = (SELECT version FROM messages WHERE id = $1)";
     change(db, sql, vec![message.into()]).await?;
     show(db, message, None).await
 }
 
-/// What readers are shown of the calls with the message, as JSON.
+/// Stores the public view of the calls with the message, as JSON.
 pub async fn show<C: ConnectionTrait>(db: &C, message: MessageId, calls: Option<&str>) -> Result<(), AppError> {
     message::Entity::update_many()
         .set(message::ActiveModel { tool_calls: Set(calls.map(str::to_owned)), ..Default::default() })

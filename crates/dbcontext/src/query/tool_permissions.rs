@@ -1,4 +1,4 @@
-//! Which tools somebody lets an assistant call without being asked again.
+//! Tools that users allow assistants to call without asking.
 
 use appcore::{AppError, AssistantId, McpServerId, Timestamp, ToolPermissionId, UserId, page::PageRequest, view};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Value};
@@ -9,7 +9,6 @@ use crate::{
     entity::tool_permission::{ActiveModel, Column, Entity, Model},
 };
 
-/// A permission that is given.
 #[derive(Clone, Debug)]
 pub struct NewPermission {
     pub user_id: UserId,
@@ -17,11 +16,11 @@ pub struct NewPermission {
     pub server_id: McpServerId,
     pub tool: String,
     pub title: Option<String>,
-    /// Of the tool as it is.
+    /// Digest of the current tool definition.
     pub digest: String,
 }
 
-/// A tool that may be called.
+/// Tool that may be called without asking.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Permitted {
     pub server_id: McpServerId,
@@ -41,7 +40,7 @@ struct Shown {
     created_at: Timestamp,
 }
 
-/// Gives it, or gives it anew for a tool that was changed.
+/// Inserts a permission, or replaces it after the tool has changed.
 pub async fn put<C: ConnectionTrait>(db: &C, new: &NewPermission, now: Timestamp) -> Result<(), AppError> {
     let row = ActiveModel {
         id: Set(ToolPermissionId::new()),
@@ -57,14 +56,14 @@ pub async fn put<C: ConnectionTrait>(db: &C, new: &NewPermission, now: Timestamp
     single::upsert(db, row, key, [Column::Title, Column::Digest, Column::CreatedAt]).await
 }
 
-/// What an assistant may call for somebody.
+/// Permissions of an assistant granted by a user.
 pub async fn of<C: ConnectionTrait>(db: &C, user: UserId, assistant: AssistantId) -> Result<Vec<Permitted>, AppError> {
     let given = Entity::find().filter(Column::UserId.eq(user)).filter(Column::AssistantId.eq(assistant));
     let found = given.all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|Model { server_id, tool, digest, .. }| Permitted { server_id, tool, digest }).collect())
 }
 
-/// Somebody's permissions, the newest first.
+/// Lists a user's permissions, newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -100,19 +99,19 @@ pub async fn list<C: ConnectionTrait>(
     Ok((found.into_iter().map(shown).collect(), super::page::count(db, &of, values).await?))
 }
 
-/// Takes one of somebody's back; `false`: there is none.
+/// Deletes a permission of a user; returns `false` if there is none.
 pub async fn remove<C: ConnectionTrait>(db: &C, user: UserId, id: ToolPermissionId) -> Result<bool, AppError> {
     let own = Entity::delete_many().filter(Column::Id.eq(id)).filter(Column::UserId.eq(user));
     Ok(own.exec(db).await.map_err(app_error)?.rows_affected > 0)
 }
 
-/// Forgets what somebody has allowed.
+/// Deletes all permissions of a user.
 pub async fn forget_user<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
     Entity::delete_many().filter(Column::UserId.eq(user)).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Forgets what was allowed of a server.
+/// Deletes all permissions for a server.
 pub async fn forget_server<C: ConnectionTrait>(db: &C, server: McpServerId) -> Result<(), AppError> {
     Entity::delete_many().filter(Column::ServerId.eq(server)).exec(db).await.map_err(app_error)?;
     Ok(())

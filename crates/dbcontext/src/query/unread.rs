@@ -1,4 +1,4 @@
-//! What somebody has not read.
+//! Unread messages of users.
 
 use appcore::{AppError, ConversationId, Timestamp, UserId, WorkspaceId, view::ConversationKind};
 use sea_orm::{ConnectionTrait, FromQueryResult, Statement, Value};
@@ -10,12 +10,12 @@ use super::{
 };
 use crate::constraint::app_error;
 
-/// A conversation in which somebody is behind.
+/// Conversation with unread messages.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Behind {
     pub id: ConversationId,
     pub title: Option<String>,
-    /// How far they have read it, or where what they may read begins.
+    /// Read position, or the start of the history that the user may see if that is later.
     pub after_seq: i64,
 }
 
@@ -27,13 +27,13 @@ fn columns() -> String {
     format!("SELECT c.id, c.title, CASE WHEN m.read_seq < {begins} THEN {begins} ELSE m.read_seq END AS after_seq")
 }
 
-/// How far somebody has read one of their conversations.
+/// Read position of a user in one of their conversations.
 pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: ConversationId) -> Result<Option<Behind>, AppError> {
     let sql = format!("{} {BEHIND} AND c.id = $2", columns());
     raw::find_one::<_, Behind>(db, sql, [user.into(), id.into()]).await
 }
 
-/// Those of a workspace with something that somebody has not read, the last active first; without muted ones and chats with assistants.
+/// Conversations of a workspace with unread messages, last active first; without muted ones and assistant chats.
 pub async fn in_workspace<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -52,7 +52,7 @@ pub async fn in_workspace<C: ConnectionTrait>(
     Behind::find_by_statement(statement).all(db).await.map_err(app_error)
 }
 
-/// What others have said there since, the newest first: at most so many messages of each conversation.
+/// Unread messages of other senders, newest first, with a limit per conversation.
 pub async fn messages<C: ConnectionTrait>(
     db: &C,
     user: UserId,

@@ -1,4 +1,4 @@
-//! Files: who uploaded them, what they are, and which messages carry them.
+//! Uploads: ownership, metadata, attachment to messages and removal.
 
 use appcore::{
     AppError, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId,
@@ -22,7 +22,7 @@ use crate::{
     entity::{knowledge_file, message, message_upload, upload, upload_part, workspace_emoji},
 };
 
-/// A file as it is stored.
+/// Upload with its metadata.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct StoredUpload {
     pub id: UploadId,
@@ -72,18 +72,18 @@ impl TryFrom<StoredUpload> for Upload {
 }
 
 impl StoredUpload {
-    /// Whether somebody may send it: their own, and all there.
+    /// True if the user may send the file: it is complete and their own.
     #[must_use]
     pub fn is_usable_by(&self, user: UserId) -> bool {
         self.owner_id == Some(user) && self.status == UploadStatus::Ready.as_str()
     }
 }
 
-/// A file that begins to come in.
+/// New upload before its content arrives.
 #[derive(Clone, Debug)]
 pub struct NewUpload {
     pub id: UploadId,
-    /// None: nobody.
+    /// `None` for an upload without an owner.
     pub owner: Option<UserId>,
     pub name: String,
     pub kind: UploadKind,
@@ -91,7 +91,7 @@ pub struct NewUpload {
     pub size: Option<i64>,
     /// Bytes reserved while the size is unknown.
     pub reserved_bytes: Option<i64>,
-    /// As JSON.
+    /// JSON.
     pub peaks: Option<String>,
     pub duration_ms: Option<i64>,
     pub transcript_state: Option<TranscriptState>,
@@ -118,7 +118,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: &NewUpload) -> Result<(), A
     single::insert(db, row).await
 }
 
-/// Keeps what a client of tus says of its file.
+/// Stores the metadata sent by a tus client.
 pub async fn set_metadata<C: ConnectionTrait>(db: &C, id: UploadId, metadata: &str) -> Result<(), AppError> {
     change(db, id, upload::ActiveModel { tus_metadata: Set(Some(metadata.to_owned())), ..Default::default() }).await
 }
@@ -128,13 +128,13 @@ async fn change<C: ConnectionTrait>(db: &C, id: UploadId, changed: upload::Activ
     Ok(())
 }
 
-/// What [`set_metadata`] has kept.
+/// Metadata stored by [`set_metadata`].
 pub async fn metadata<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<Option<String>, AppError> {
     let metadata = upload::Entity::find_by_id(id).select_only().column(upload::Column::TusMetadata);
     Ok(metadata.into_tuple::<Option<String>>().one(db).await.map_err(app_error)?.flatten())
 }
 
-/// Says how much space a file takes that is still coming; `false` where it does not come any more.
+/// Sets the bytes reserved for an incomplete upload; returns `false` if the upload is complete or being removed.
 pub async fn reserve<C: ConnectionTrait>(db: &C, id: UploadId, bytes: i64) -> Result<bool, AppError> {
     let sql = format!(
         "UPDATE uploads SET reserved_bytes = $2 WHERE id = $1 AND status = '{}' AND removed_at IS NULL",
@@ -143,7 +143,7 @@ pub async fn reserve<C: ConnectionTrait>(db: &C, id: UploadId, bytes: i64) -> Re
     Ok(raw::execute(db, &sql, vec![id.into(), bytes.into()]).await? > 0)
 }
 
-/// What is known of a file once all of it is there.
+/// Metadata known once an upload is complete.
 #[derive(Clone, Debug, Default)]
 pub struct Finished {
     pub media_type: String,
@@ -154,7 +154,7 @@ pub struct Finished {
     pub thumbnail_type: Option<&'static str>,
 }
 
-/// Makes it one that can be used; `false` where it is one already, or is being removed.
+/// Completes an upload; returns `false` if it is complete already or being removed.
 pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &Finished) -> Result<bool, AppError> {
     let sql = format!(
         "UPDATE uploads SET media_type = $2, size = $3, sha256 = $4, width = $5, height = $6, thumbhash = $7, \
@@ -176,8 +176,8 @@ pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &Finished) -
     Ok(raw::execute(db, &sql, values).await? > 0)
 }
 
-/// Bytes of what somebody has uploaded, or announced, since then, and of what waits to be sent, but for one file; sent in no message, given to no
-/// assistant, shown by no emoji and nobody's picture.
+/// Bytes of a user's uploads, except one, that were created since then or are attached to scheduled messages, and that
+/// are not used by a message, knowledge file, emoji or profile picture. Includes announced sizes.
 pub async fn unsent<C: ConnectionTrait>(
     db: &C,
     owner: UserId,
@@ -194,23 +194,23 @@ pub async fn unsent<C: ConnectionTrait>(
     bytes(db, sql, vec![owner.into(), since.into(), but.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
-/// Bytes of all files of somebody's that are there or were announced, but for one.
+/// Bytes of all uploads of a user, except one, including announced sizes.
 pub async fn bytes_of<C: ConnectionTrait>(db: &C, owner: UserId, but: Option<UploadId>) -> Result<i64, AppError> {
     let sql = "SELECT CAST(COALESCE(SUM(COALESCE(size, reserved_bytes)), 0) AS BIGINT) AS bytes FROM uploads \
                WHERE owner_id = $1 AND removed_at IS NULL AND id <> $2";
     bytes(db, sql, vec![owner.into(), but.map_or(Uuid::nil(), |id| id.0).into()]).await
 }
 
-/// Bytes of the files in a workspace's messages, and of those that its assistants know.
+/// Bytes of the files in a workspace's messages and knowledge files.
 pub async fn in_workspace<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<i64, AppError> {
     let sql = "SELECT CAST(COALESCE((SELECT SUM(size) FROM message_uploads WHERE workspace_id = $1), 0) \
                  + COALESCE((SELECT SUM(size) FROM knowledge_files WHERE workspace_id = $1), 0) AS BIGINT) AS bytes";
     bytes(db, sql, vec![id.into()]).await
 }
 
-/// Lets nobody else take space in a workspace until the transaction ends.
+/// Locks a workspace's storage quota until the transaction ends.
 pub async fn lock_space<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<(), AppError> {
-    // SQLite has one writer at a time.
+    // SQLite has a single writer.
     if db.get_database_backend() == DatabaseBackend::Postgres {
         let (_, low) = id.0.as_u64_pair();
         raw::execute(db, "SELECT pg_advisory_xact_lock($1)", vec![low.cast_signed().into()]).await?;
@@ -224,8 +224,9 @@ async fn bytes<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Res
     row.map_or(Ok(0), |row| row.try_get("", "bytes").map_err(app_error))
 }
 
-/// A file that `reader` may see: their own until it is sent, afterwards what a message carries that they may read; of a hidden message its owner,
-/// and of a reported one administrators. An emoji's picture is there for all members of its workspace.
+/// Finds an upload that `reader` may see: before it is sent, their own; afterwards, one in a message that they may
+/// read. A hidden message's file is visible to its owner, and a reported message's file to administrators. An emoji's
+/// image is visible to all members of its workspace.
 pub async fn readable<C: ConnectionTrait>(
     db: &C,
     reader: UserId,
@@ -247,7 +248,7 @@ pub async fn readable<C: ConnectionTrait>(
     raw::find_one::<_, StoredUpload>(db, sql, [reader.into(), id.into()]).await
 }
 
-/// Somebody's own file, as long as no message carries it.
+/// Finds a user's upload that is not attached to a message.
 pub async fn own_unsent<C: ConnectionTrait>(
     db: &C,
     owner: UserId,
@@ -258,7 +259,7 @@ pub async fn own_unsent<C: ConnectionTrait>(
     raw::find_one::<_, StoredUpload>(db, sql, [owner.into(), id.into()]).await
 }
 
-/// Files by their ids, for those who were checked already.
+/// Finds uploads by their ids, without an access check.
 pub async fn get_all<C: ConnectionTrait>(
     db: &C,
     ids: impl IntoIterator<Item = UploadId>,
@@ -266,13 +267,13 @@ pub async fn get_all<C: ConnectionTrait>(
     by_ids(db, ids, "").await
 }
 
-/// Files that a message of this transaction is to carry: until its end nobody marks them as removed. Those that are marked are
+/// Finds uploads to attach to a message, and locks them against removal until the transaction ends. Removed ones are
 /// left out.
 pub async fn get_to_send<C: ConnectionTrait>(
     db: &C,
     ids: impl IntoIterator<Item = UploadId>,
 ) -> Result<Vec<StoredUpload>, AppError> {
-    // SQLite has one writer at a time.
+    // SQLite has a single writer.
     let is_postgres = db.get_database_backend() == DatabaseBackend::Postgres;
     let lock = if is_postgres { "ORDER BY u.id FOR SHARE OF u" } else { "" };
     by_ids(db, ids, &format!("WHERE u.removed_at IS NULL {lock}")).await
@@ -294,21 +295,21 @@ const DOCUMENT: &str = "(u.media_type LIKE 'text/%' OR u.media_type LIKE 'applic
 const AUDIO: &str = "u.media_type LIKE 'audio/%'";
 const VIDEO: &str = "u.media_type LIKE 'video/%'";
 
-/// Which files of a conversation are wanted.
+/// Filter of a conversation's files.
 #[derive(Clone, Debug)]
 pub struct FileFilter {
-    /// Nothing up to here: what the reader may see begins after it.
+    /// Last event before the history that the reader may see.
     pub begins_after: i64,
     pub before_seq: Option<i64>,
     pub kind: Option<FileKind>,
     pub author: Option<UserId>,
-    /// What the name contains, whatever its case and marks.
+    /// Part of the file name, ignoring case and diacritics.
     pub text: String,
-    /// So many messages.
+    /// Maximum number of messages.
     pub limit: u64,
 }
 
-/// A file with its message.
+/// Upload with the id of its message.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct SentUpload {
     #[sea_orm(nested)]
@@ -316,7 +317,7 @@ pub struct SentUpload {
     pub message_id: MessageId,
 }
 
-/// The files of a conversation's newest messages that have any, the newest first.
+/// Files of the newest messages of a conversation that have any, newest first.
 pub async fn of_conversation<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
@@ -353,7 +354,7 @@ pub async fn of_conversation<C: ConnectionTrait>(
         values.push(super::containing(&text).into());
         is_meant.push_str(&format!(" AND u.search_name LIKE ${} ESCAPE '\\'", values.len()));
     }
-    // From the newest message on, as far as it takes: a conversation may have ten thousand files.
+    // Scans backwards from the newest message until the limit: a conversation may have ten thousand files.
     let sql = format!(
         "SELECT u.*, p.id AS message_id FROM ( \
            SELECT m.id, m.seq FROM messages m WHERE m.conversation_id = $1 AND m.attachments IS NOT NULL AND m.seq > $2 \
@@ -366,7 +367,7 @@ pub async fn of_conversation<C: ConnectionTrait>(
     raw::find::<_, SentUpload>(db, sql, values).await
 }
 
-/// A file that a message carries.
+/// Attachment of an upload to a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Attachment {
     pub message_id: MessageId,
@@ -376,7 +377,7 @@ pub struct Attachment {
     pub size: i64,
 }
 
-/// Has messages carry files.
+/// Attaches uploads to messages.
 pub fn attach(attachments: Vec<Attachment>) -> Piece {
     static INSERT: Change<5> = Change::insert(
         "message_uploads",
@@ -405,14 +406,14 @@ struct UploadOf {
     upload_id: UploadId,
 }
 
-/// Takes the files from a message; which they were.
+/// Detaches all uploads from a message and returns their ids.
 pub async fn detach<C: ConnectionTrait>(db: &C, message: MessageId) -> Result<Vec<UploadId>, AppError> {
     let attached = message_upload::Entity::delete_many().filter(message_upload::Column::MessageId.eq(message));
     let rows = attached.exec_with_returning(db).await.map_err(app_error)?;
     Ok(rows.into_iter().map(|row| row.upload_id).collect())
 }
 
-/// Some of the files of a conversation's messages.
+/// Some of the uploads attached to a conversation's messages.
 pub async fn some_of<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
@@ -423,7 +424,7 @@ pub async fn some_of<C: ConnectionTrait>(
     Ok(rows.into_iter().map(|row| row.upload_id).collect())
 }
 
-/// Takes a file from all messages of a conversation.
+/// Detaches an upload from all messages of a conversation.
 pub async fn detach_from<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
@@ -438,14 +439,15 @@ pub async fn detach_from<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Marks files that no message carries, no assistant knows, no emoji shows and nobody has for their picture as removed: from then on nobody reads or sends them. Asked within a transaction.
+/// Marks uploads as removed that are not used by a message, knowledge file, emoji or profile picture, so that they can
+/// no longer be read or sent. Must run in a transaction.
 pub async fn mark_removed<C: ConnectionTrait>(db: &C, ids: &[UploadId], now: Timestamp) -> Result<(), AppError> {
     let mut ids = ids.to_vec();
-    // Whoever locks several does it in the same order.
+    // A fixed lock order prevents deadlocks.
     ids.sort_unstable();
     for id in ids {
         if db.get_database_backend() == DatabaseBackend::Postgres {
-            // What is being sent is waited for; the statement after this one sees it.
+            // Waits for concurrent sends, which the next statement then sees.
             let lock = "SELECT id FROM uploads WHERE id = $1 FOR UPDATE";
             let lock = Statement::from_sql_and_values(DatabaseBackend::Postgres, lock, [id.into()]);
             db.query_one_raw(lock).await.map_err(app_error)?;
@@ -461,7 +463,7 @@ pub async fn mark_removed<C: ConnectionTrait>(db: &C, ids: &[UploadId], now: Tim
     Ok(())
 }
 
-/// Whether a message carries it or will do so, an assistant knows it, an emoji shows it or it is somebody's picture.
+/// True if the upload is used by a message, scheduled message, knowledge file, emoji or profile picture.
 pub async fn is_kept<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM message_uploads WHERE upload_id = $1 \
                UNION ALL SELECT 1 AS one FROM scheduled_uploads WHERE upload_id = $1 UNION ALL SELECT 1 AS one FROM knowledge_files WHERE upload_id = $1 \
@@ -471,19 +473,20 @@ pub async fn is_kept<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, A
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
-/// Whether an assistant knows it.
+/// True if the upload is used by a knowledge file.
 pub async fn is_known<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let known = knowledge_file::Entity::find().filter(knowledge_file::Column::UploadId.eq(id));
     Ok(known.one(db).await.map_err(app_error)?.is_some())
 }
 
-/// Whether an emoji shows it.
+/// True if the upload is used by an emoji.
 pub async fn is_emoji<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let emoji = workspace_emoji::Entity::find().filter(workspace_emoji::Column::UploadId.eq(id));
     Ok(emoji.one(db).await.map_err(app_error)?.is_some())
 }
 
-/// Forgets a file that no message carries or will carry, no assistant knows, no emoji shows and nobody has for their picture; `false` where one does.
+/// Deletes an upload that is not used by a message, scheduled message, knowledge file, emoji or profile picture;
+/// returns `false` if it is used.
 pub async fn forget<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, AppError> {
     let sql = "DELETE FROM uploads WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM message_uploads f WHERE f.upload_id = uploads.id) \
                AND NOT EXISTS (SELECT 1 FROM scheduled_uploads s WHERE s.upload_id = uploads.id) \
@@ -491,13 +494,13 @@ pub async fn forget<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<bool, Ap
                AND NOT EXISTS (SELECT 1 FROM workspace_emoji e WHERE e.upload_id = uploads.id) \
                AND NOT EXISTS (SELECT 1 FROM user_pictures p WHERE p.upload_id = uploads.id)";
     let is_forgotten = raw::execute(db, sql, vec![id.into()]).await? > 0;
-    // What it says goes with it. Where this breaks off, it is done again.
+    // Deletes the extracted text as well. If this is interrupted, it is repeated.
     let sql = "DELETE FROM upload_texts WHERE upload_id = $1 AND NOT EXISTS (SELECT 1 FROM uploads u WHERE u.id = $1)";
     raw::execute(db, sql, vec![id.into()]).await?;
     Ok(is_forgotten)
 }
 
-/// The workspace of a message that carries a file.
+/// Workspace of a message that the upload is attached to.
 pub async fn workspace_of<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
@@ -507,7 +510,7 @@ pub async fn workspace_of<C: ConnectionTrait>(
     Ok(found.map(|attached| attached.workspace_id))
 }
 
-/// Stores what is said in a voice note, or that nobody could tell, with the message as it carries it from now on.
+/// Stores the transcript of a voice note, or that transcription failed, together with the attachments of the message.
 pub async fn set_transcript<C: ConnectionTrait>(
     db: &C,
     (message, attachments): (MessageId, Option<String>),
@@ -529,7 +532,7 @@ pub async fn set_transcript<C: ConnectionTrait>(
     change(db, id, changed).await
 }
 
-/// A piece of a file that comes in several.
+/// Stored part of an upload.
 #[derive(Clone, Copy, Debug)]
 pub struct Part {
     pub position: i64,
@@ -537,7 +540,7 @@ pub struct Part {
     pub part_id: Uuid,
 }
 
-/// What is there of a file that comes in pieces, in their order.
+/// Stored parts of an upload, in order.
 pub async fn parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<Vec<Part>, AppError> {
     let parts = upload_part::Entity::find().filter(upload_part::Column::UploadId.eq(id));
     let found = parts.order_by_asc(upload_part::Column::Position).all(db).await.map_err(app_error)?;
@@ -545,7 +548,7 @@ pub async fn parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<Vec<Part>
     Ok(found.into_iter().map(part).collect())
 }
 
-/// Adds a piece; `false` where another one came first.
+/// Inserts a part; returns `false` if a concurrent one was faster.
 pub async fn add_part<C: ConnectionTrait>(db: &C, id: UploadId, part: Part) -> Result<bool, AppError> {
     let row = upload_part::ActiveModel {
         upload_id: Set(id),
@@ -556,7 +559,7 @@ pub async fn add_part<C: ConnectionTrait>(db: &C, id: UploadId, part: Part) -> R
     single::insert_if_absent(db, row).await
 }
 
-/// Claims to put a file's pieces together until then; `false` where somebody does so now, or has done it.
+/// Claims the assembly of an upload's parts until then; returns `false` if it is claimed or done.
 pub async fn claim_joining<C: ConnectionTrait>(
     db: &C,
     id: UploadId,
@@ -571,7 +574,7 @@ pub async fn claim_joining<C: ConnectionTrait>(
     Ok(raw::execute(db, &sql, vec![id.into(), now.into(), until.into()]).await? > 0)
 }
 
-/// Holds a claim for longer; none: gives it up. Only whoever has it does so.
+/// Extends the claim of an assembly; `None` releases it. Called by its holder only.
 pub async fn hold_joining<C: ConnectionTrait>(db: &C, id: UploadId, until: Option<Timestamp>) -> Result<(), AppError> {
     upload::Entity::update_many()
         .set(upload::ActiveModel { assembly_lease_until: Set(until), ..Default::default() })

@@ -1,4 +1,4 @@
-//! What was asked of models: a row for each request, and sums for each day.
+//! Usage of AI models: one row per request, and daily aggregates.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -20,25 +20,26 @@ use crate::{
     entity::usage_request::{self, Entity, Model},
 };
 
-/// Milliseconds of a day.
+/// A day in milliseconds.
 const DAY: i64 = 86_400_000;
-/// Ids of one statement.
+/// Maximum number of ids per statement.
 const IDS: usize = 512;
-/// The status from which a request came to nothing, and the one of those that their client has left: they did not fail.
+/// Minimum status of unsuccessful requests; [`LEFT`] is the status of requests that the client cancelled, which don't
+/// count as failed.
 const FAILED: i64 = 400;
 const CLIENT_LEFT: i64 = 499;
 
-/// Whose usage is meant, and when it was. Nobody named: everybody's.
+/// Filter by owner and period; without an owner, all usage.
 #[derive(Clone, Copy, Debug)]
 pub struct UsageFilter {
     pub user_id: Option<UserId>,
     pub key_id: Option<ApiKeyId>,
     pub from: Timestamp,
-    /// Not included.
+    /// Exclusive.
     pub to: Timestamp,
 }
 
-/// Stores requests.
+/// Inserts requests.
 pub fn insert(requests: &[Model]) -> Piece {
     static INSERT: Change<23> = Change::insert(
         "usage_requests",
@@ -98,7 +99,7 @@ pub fn insert(requests: &[Model]) -> Piece {
     INSERT.piece(rows)
 }
 
-/// What one model was used for on one day by one key of one person.
+/// Usage of one model on one day by one key of one user.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     requests: i64,
@@ -109,7 +110,8 @@ struct Sum {
     cost: MicroCredits,
 }
 
-/// Adds requests to the sums of their days, under the names that their models have here. In one order, so that two instances can't deadlock.
+/// Adds requests to the daily aggregates, under the public names of their models. Rows are updated in a fixed order, so
+/// that two instances can't deadlock.
 pub fn add_up<'a>(requests: impl IntoIterator<Item = (&'a Model, &'a str)>) -> Piece {
     static UPSERT: Change<10> = Change::new(
         [
@@ -166,12 +168,12 @@ pub fn add_up<'a>(requests: impl IntoIterator<Item = (&'a Model, &'a str)>) -> P
     UPSERT.piece(rows)
 }
 
-/// Whether a request was stored: a commit whose answer got lost may have succeeded.
+/// True if the request was stored: a commit without a response may have succeeded.
 pub async fn is_stored<C: ConnectionTrait>(db: &C, id: Uuid) -> Result<bool, AppError> {
     Ok(Entity::find_by_id(id).one(db).await.map_err(app_error)?.is_some())
 }
 
-/// Which of these requests are stored.
+/// Stored requests among these.
 pub async fn stored<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<HashSet<Uuid>, AppError> {
     let mut found = HashSet::new();
     for ids in ids.chunks(IDS) {
@@ -182,7 +184,7 @@ pub async fn stored<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<HashSet<
     Ok(found)
 }
 
-/// Requests, the newest first.
+/// Lists requests, newest first.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     filter: UsageFilter,
@@ -201,12 +203,12 @@ pub async fn list<C: ConnectionTrait>(
     page::select(db, query, page).await
 }
 
-/// Sums of one day, model, key or person.
+/// Aggregate of one day, model, key or user.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct Group {
-    /// Of a day.
+    /// Set for a day.
     pub day: Option<i64>,
-    /// Of a key or a person.
+    /// Set for a key or user.
     pub id: Option<Uuid>,
     pub model: Option<String>,
     pub requests: i64,
@@ -217,7 +219,7 @@ pub struct Group {
     pub cost: MicroCredits,
 }
 
-/// Days in their order; models, keys and people with what cost the most first.
+/// Aggregates: days in order; models, keys and users by cost, highest first.
 pub async fn grouped<C: ConnectionTrait>(
     db: &C,
     filter: UsageFilter,
@@ -249,13 +251,13 @@ pub async fn grouped<C: ConnectionTrait>(
         UsageGrouping::Model => "CAST(NULL AS BIGINT) AS day, NULL AS id",
         UsageGrouping::Key | UsageGrouping::User => "CAST(NULL AS BIGINT) AS day, CAST(NULL AS TEXT) AS model",
     };
-    // On PostgreSQL a null of no type is a text.
+    // PostgreSQL treats an untyped null as text.
     let missing = if backend == DatabaseBackend::Postgres {
         missing.replace("NULL AS id", "NULL::uuid AS id")
     } else {
         missing.to_owned()
     };
-    // On PostgreSQL sums of integers are numerics.
+    // PostgreSQL returns sums of integers as numerics.
     let sums: String = ["requests", "failed", "input_tokens", "cached_tokens", "output_tokens", "cost"]
         .map(|name| format!("CAST(SUM({name}) AS BIGINT) AS {name}"))
         .join(", ");
@@ -272,7 +274,7 @@ pub async fn grouped<C: ConnectionTrait>(
     Ok((groups, total))
 }
 
-/// What was spent from a day on by a key or a person; by a workspace, as far as requests tell.
+/// Amount spent since a day by a key or user; for a workspace, by the requests that name it.
 pub async fn spent_since<C: ConnectionTrait>(
     db: &C,
     budget: super::budgets::BudgetId,
@@ -293,7 +295,7 @@ pub async fn spent_since<C: ConnectionTrait>(
     Ok(spent.map_or(MicroCredits::ZERO, |spent| spent.cost))
 }
 
-/// Forgets requests from before; the sums of days stay. At most so many at once.
+/// Deletes at most `most` requests from before then; daily aggregates stay.
 pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<u64, AppError> {
     let sql = "DELETE FROM usage_requests WHERE id IN (SELECT id FROM usage_requests WHERE created_at < $1 LIMIT $2)";
     let values = [before.0.into(), raw::limit(most)];

@@ -1,4 +1,4 @@
-//! People. Who asks for somebody else sees them only where the two have a workspace in common.
+//! Users. Queries on behalf of another user return only users with whom they share a workspace.
 
 use appcore::{
     AppError, Code, Language, Timestamp, UploadId, UserId, WorkspaceId,
@@ -19,21 +19,20 @@ use crate::{
     entity::{conversation, conversation_member, user, workspace_member},
 };
 
-/// A new account.
 pub struct NewUser {
     pub id: UserId,
     pub email: String,
     pub display_name: String,
-    /// None: this account is opened in another way.
+    /// `None` if the account has no password.
     pub password_hash: Option<String>,
     pub role: UserRole,
-    /// When the address was proven, where it is.
+    /// Time at which the email address was verified.
     pub verified_at: Option<Timestamp>,
     pub language: Language,
     pub at: Timestamp,
 }
 
-/// Stores an account; one address is one account.
+/// Inserts an account; its email address must be unused.
 pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Model, AppError> {
     let row = user::ActiveModel {
         id: Set(new.id),
@@ -63,13 +62,12 @@ pub async fn insert<C: ConnectionTrait>(db: &C, new: NewUser) -> Result<user::Mo
         .map_err(|error| if unique_violation(&error) { Code::EmailTaken.into() } else { app_error(error) })
 }
 
-/// Whether nobody has ever signed up.
+/// True if no account was ever created.
 pub async fn is_empty<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
     let any = user::Entity::find().select_only().column(user::Column::Id).into_tuple::<UserId>().one(db).await;
     Ok(any.map_err(app_error)?.is_none())
 }
 
-/// The account of an address.
 pub async fn by_email<C: ConnectionTrait>(db: &C, email: &str) -> Result<Option<user::Model>, AppError> {
     find_by_email(email).one(db).await.map_err(app_error)
 }
@@ -78,45 +76,45 @@ pub(super) fn find_by_email(email: &str) -> sea_orm::Select<user::Entity> {
     present().filter(user::Column::Email.eq(email))
 }
 
-/// An account, whoever asks: for its owner and for services that act for the owner.
+/// Finds an account without an access check, for its owner and for internal services.
 pub async fn by_id<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user::Model>, AppError> {
     present().filter(user::Column::Id.eq(id)).one(db).await.map_err(app_error)
 }
 
-/// What others know somebody by.
+/// Public profile of a user.
 #[derive(FromQueryResult)]
 pub struct Appearance {
     pub display_name: String,
     pub picture: Option<UploadId>,
-    /// Whether the account is no longer there.
     pub is_deleted: bool,
 }
 
-/// What others know somebody by, also of an account that was deleted.
+/// Public profile of a user, including deleted accounts.
 pub async fn appearance<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<Appearance>, AppError> {
     let sql = "SELECT u.display_name, p.upload_id AS picture, u.is_deleted \
                FROM users u LEFT JOIN user_pictures p ON p.user_id = u.id WHERE u.id = $1";
     super::raw::find_one(db, sql, vec![id.into()]).await
 }
 
-/// [`by_id`], held against changes until the transaction ends.
+/// [`by_id`], locked until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user::Model>, AppError> {
     present().filter(user::Column::Id.eq(id)).lock_exclusive().one(db).await.map_err(app_error)
 }
 
-/// Somebody as `by` may see them: oneself, or a member of a common workspace. A guest sees only whom they share a conversation with.
+/// Finds a user whom `by` may see: themselves, or a member of a common workspace. A guest sees only users with whom
+/// they share a conversation.
 pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: UserId) -> Result<Option<user::Model>, AppError> {
     present().filter(user::Column::Id.eq(id)).filter(visible_to(by)).one(db).await.map_err(app_error)
 }
 
-/// Those of these people whom `by` may see (see [`find`]).
+/// Users among these whom `by` may see (see [`find`]).
 pub async fn visible<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> Result<Vec<UserId>, AppError> {
     let asked = super::rows::rounded(ids);
     let query = present().filter(user::Column::Id.is_in(asked)).filter(visible_to(by));
     query.select_only().column(user::Column::Id).into_tuple().all(db).await.map_err(app_error)
 }
 
-/// A condition on the person of a row. It looks at that person's own memberships, not at all members of what `by` is in.
+/// Condition on the user of a row. It reads that user's memberships, not all members of the workspaces of `by`.
 fn visible_to(by: UserId) -> Condition {
     let is_theirs = |column: Expr| column.equals((user::Entity, user::Column::Id));
     let in_workspace = workspaces_of(by, Seeing::Everybody);
@@ -137,7 +135,8 @@ fn visible_to(by: UserId) -> Condition {
     Condition::any().add(user::Column::Id.eq(by)).add(Expr::exists(colleague)).add(Expr::exists(fellow))
 }
 
-/// Members of a workspace that `by` is in and may see there, whose name contains `text`, or whose address is exactly that; by name.
+/// Lists members of a workspace whom `by` may see and whose name contains `text` or whose email address equals it, by
+/// name.
 pub async fn search<C: ConnectionTrait>(
     db: &C,
     by: UserId,
@@ -155,7 +154,7 @@ pub async fn search<C: ConnectionTrait>(
     super::page::select(db, query, page).await
 }
 
-/// People whose name contains `text`, or whose address is exactly that; everybody where it is blank.
+/// Condition that the name contains `text` or the email address equals it; matches everyone if `text` is blank.
 pub(super) fn found_by(text: &str) -> Condition {
     let text = text.trim().to_lowercase();
     if text.is_empty() {
@@ -166,7 +165,8 @@ pub(super) fn found_by(text: &str) -> Condition {
     Condition::any().add(name).add(user::Column::Email.eq(text))
 }
 
-/// People whom `by` may see in a workspace: everybody, for its members; for a guest those with whom they share one of its conversations.
+/// Condition that `by` may see the user in a workspace: all members, for a guest only those with whom they share one of
+/// its conversations.
 pub(super) fn seen_in(workspace_id: WorkspaceId, by: UserId) -> Condition {
     let in_it = |seeing| Expr::val(workspace_id).in_subquery(workspaces_of(by, seeing));
     let as_guest =
@@ -174,7 +174,7 @@ pub(super) fn seen_in(workspace_id: WorkspaceId, by: UserId) -> Condition {
     Condition::any().add(in_it(Seeing::Everybody)).add(Condition::all().add(in_it(Seeing::Fellows)).add(as_guest))
 }
 
-/// Changes the name that others see.
+/// Changes the display name.
 pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, at: Timestamp) -> Result<(), AppError> {
     let row = user::ActiveModel {
         display_name: Set(display_name.to_owned()),
@@ -183,7 +183,7 @@ pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, 
         ..Default::default()
     };
     update(db, id, row).await?;
-    // Members are listed by it.
+    // Members are ordered by it.
     conversation_member::Entity::update_many()
         .set(conversation_member::ActiveModel {
             search_name: Set(::search::folded_line(display_name)),
@@ -196,7 +196,7 @@ pub async fn rename<C: ConnectionTrait>(db: &C, id: UserId, display_name: &str, 
     Ok(())
 }
 
-/// Chooses what mail is written in.
+/// Sets the language of emails.
 pub async fn set_language<C: ConnectionTrait>(
     db: &C,
     id: UserId,
@@ -208,7 +208,7 @@ pub async fn set_language<C: ConnectionTrait>(
     update(db, id, row).await
 }
 
-/// Stores in which time zone somebody is, and whether others are told; what is None stays as it is.
+/// Sets the time zone and if it is shown to others; `None` leaves a value unchanged.
 pub async fn set_timezone<C: ConnectionTrait>(
     db: &C,
     id: UserId,
@@ -225,7 +225,7 @@ pub async fn set_timezone<C: ConnectionTrait>(
     update(db, id, row).await
 }
 
-/// Stores what somebody is to be shown as.
+/// Sets the presence chosen by the user.
 pub async fn set_chosen_presence<C: ConnectionTrait>(
     db: &C,
     id: UserId,
@@ -237,20 +237,20 @@ pub async fn set_chosen_presence<C: ConnectionTrait>(
     update(db, id, row).await
 }
 
-/// Puts another hash of a password in place.
+/// Replaces the password hash.
 pub async fn set_password<C: ConnectionTrait>(db: &C, id: UserId, hash: &str, at: Timestamp) -> Result<(), AppError> {
     let row =
         user::ActiveModel { password_hash: Set(Some(hash.to_owned())), updated_at: Set(at), ..Default::default() };
     update(db, id, row).await
 }
 
-/// Takes the password away: the account is opened in another way from here on.
+/// Removes the password; the account needs another sign-in method.
 pub async fn drop_password<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Result<(), AppError> {
     let row = user::ActiveModel { password_hash: Set(None), updated_at: Set(at), ..Default::default() };
     update(db, id, row).await
 }
 
-/// Notes that the address is proven. False: it was already.
+/// Marks the email address as verified; returns `false` if it was already.
 pub async fn verify<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Result<bool, AppError> {
     let row = user::ActiveModel { email_verified_at: Set(Some(at)), updated_at: Set(at), ..Default::default() };
     let done = user::Entity::update_many()
@@ -264,7 +264,7 @@ pub async fn verify<C: ConnectionTrait>(db: &C, id: UserId, at: Timestamp) -> Re
     Ok(done.rows_affected > 0)
 }
 
-/// Whether a code of an authenticator is asked for at sign-in.
+/// Sets if a sign-in requires a code of an authenticator app.
 pub async fn set_second_factor<C: ConnectionTrait>(
     db: &C,
     id: UserId,
@@ -283,15 +283,15 @@ fn present() -> sea_orm::Select<user::Entity> {
     user::Entity::find().filter(user::Column::IsDeleted.into_expr().eq(literal(false)))
 }
 
-/// Whom somebody sees in a workspace because of their role there.
+/// Users whom a role in a workspace lets a user see.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seeing {
     Everybody,
-    /// As a guest.
+    /// For guests: members of common conversations.
     Fellows,
 }
 
-/// The ids of the workspaces in which somebody is of this kind.
+/// Subquery of the ids of the workspaces in which the user has such a role.
 fn workspaces_of(user_id: UserId, seeing: Seeing) -> SelectStatement {
     let is_guest = workspace_member::Column::Role.eq(WorkspaceRole::Guest.as_str());
     Query::select()
@@ -303,7 +303,7 @@ fn workspaces_of(user_id: UserId, seeing: Seeing) -> SelectStatement {
         .to_owned()
 }
 
-/// The ids of the conversations that somebody is in, in this workspace or in any.
+/// Subquery of the ids of the user's conversations, in one workspace or in all.
 fn conversations_of(user_id: UserId, workspace_id: Option<WorkspaceId>) -> SelectStatement {
     let mut own = Query::select();
     own.column((conversation_member::Entity, conversation_member::Column::ConversationId))
@@ -322,7 +322,7 @@ fn conversations_of(user_id: UserId, workspace_id: Option<WorkspaceId>) -> Selec
     own
 }
 
-/// The ids of the people who share a conversation of this workspace with somebody.
+/// Subquery of the ids of the users who share a conversation of this workspace with the user.
 fn fellows_of(user_id: UserId, workspace_id: WorkspaceId) -> SelectStatement {
     Query::select()
         .column(conversation_member::Column::UserId)
@@ -343,16 +343,16 @@ fn members_of(which: Condition) -> SelectStatement {
         .to_owned()
 }
 
-/// How somebody wants to be seen.
+/// Presence and status that a user has set.
 pub struct Wish {
     pub id: UserId,
-    /// What they say of themselves.
+    /// Custom status.
     pub custom_status: Option<CustomStatus>,
-    /// What they chose to be shown as while they are here; none: as they are.
+    /// Presence chosen by hand while the user is online; `None`: automatic.
     pub chosen: Option<PresenceStatus>,
 }
 
-/// How these people want to be seen now; those who say and choose nothing may be left out.
+/// Presences and statuses set by these users; users without any may be left out.
 pub async fn wishes<C: ConnectionTrait>(db: &C, people: &[UserId], now: Timestamp) -> Result<Vec<Wish>, AppError> {
     #[derive(FromQueryResult)]
     struct ChosenStatus {
@@ -387,7 +387,7 @@ pub async fn wishes<C: ConnectionTrait>(db: &C, people: &[UserId], now: Timestam
         .collect()
 }
 
-/// Stores what somebody says of themselves, or that they say nothing.
+/// Sets or clears the custom status.
 pub async fn set_custom_status<C: ConnectionTrait>(
     db: &C,
     id: UserId,

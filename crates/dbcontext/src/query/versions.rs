@@ -1,8 +1,8 @@
-//! Versions of a message: the one that is shown is the message, the others are kept beside it.
+//! Versions of messages: the current one is the row of the message, the others are stored separately.
 //!
-//! What follows a version belongs to it. When another one is shown, the messages after it that are shown now are hidden and remember behind
-//! which version they stand; those of the version that is shown come back. What another message hides stays hidden, so versions can be
-//! chosen anywhere in a conversation and each remembers its own continuation.
+//! Later messages belong to the version that they follow. Selecting another version hides the messages that follow the
+//! current one and records their version, and shows those of the selected one again. Messages hidden by another message
+//! stay hidden, so versions can be selected anywhere in a conversation and each keeps its own continuation.
 
 use appcore::{AppError, ConversationId, MessageId, Timestamp};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Statement};
@@ -17,22 +17,22 @@ use crate::{
     entity::{message, message_version},
 };
 
-/// The version behind which an answer stands that another model writes beside the one that is shown. No message has it.
+/// Pseudo version that hides an answer written by a second model next to the current one. No message has this version.
 pub const BESIDE: i64 = 0;
 
-/// Keeps what a message is now as a version of it.
+/// Copies the current content of a message to its versions.
 pub async fn keep<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
     let sql = "INSERT INTO message_versions (message_id, version, content, status, reason, model, answer, tool_calls) \
                SELECT id, version, content, status, reason, model, answer, tool_calls FROM messages WHERE id = $1";
     raw::run(db, sql, vec![id.into()]).await
 }
 
-/// Takes out a version that was kept.
+/// Deletes a stored version and returns it.
 pub async fn take<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Result<Option<KeptVersion>, AppError> {
     message_version::Entity::delete_by_id((id, version)).exec_with_returning(db).await.map_err(app_error)
 }
 
-/// Begins an answer of another model beside the answer `first`, as a message that is not shown.
+/// Inserts an answer of a second model next to the answer `first`, as a hidden message.
 pub async fn begin_beside<C: ConnectionTrait>(
     db: &C,
     id: MessageId,
@@ -50,14 +50,14 @@ pub async fn begin_beside<C: ConnectionTrait>(
     raw::run(db, &sql, vec![id.into(), first.into(), seq.into(), model.into(), now.into()]).await
 }
 
-/// The answer of another model that was begun beside this one and is no version of it yet.
+/// Answer of a second model next to this one that has not become a version yet.
 pub async fn beside<C: ConnectionTrait>(db: &C, first: MessageId) -> Result<Option<NamedMessage>, AppError> {
     let sql =
         format!("{NAMED} WHERE m.hidden_by = $1 AND m.hidden_version = {BESIDE} AND m.deleted_at IS NULL LIMIT 1");
     raw::find_one(db, &sql, vec![first.into()]).await
 }
 
-/// Keeps what was written beside an answer as its version of this number, with what belongs to it.
+/// Stores the answer of the second model as this version of the first answer, with its tool calls and reasoning.
 pub async fn keep_beside<C: ConnectionTrait>(
     db: &C,
     first: MessageId,
@@ -75,7 +75,7 @@ pub async fn keep_beside<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Removes all that was kept of a message.
+/// Deletes all stored versions of a message.
 pub async fn remove<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), AppError> {
     message_version::Entity::delete_many()
         .filter(message_version::Column::MessageId.eq(id))
@@ -85,13 +85,13 @@ pub async fn remove<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), App
     Ok(())
 }
 
-/// Says which version a message is, of how many.
+/// Sets the version number of a message and the number of its versions.
 pub async fn set<C: ConnectionTrait>(db: &C, id: MessageId, version: i64, count: i64) -> Result<(), AppError> {
     let numbered = message::ActiveModel { version: Set(version), version_count: Set(count), ..Default::default() };
     change(db, id, numbered).await
 }
 
-/// Puts a prompt's text in place.
+/// Replaces the text of a prompt.
 pub async fn set_text<C: ConnectionTrait>(db: &C, id: MessageId, content: &str) -> Result<(), AppError> {
     change(db, id, message::ActiveModel { content: Set(content.to_owned()), ..Default::default() }).await
 }
@@ -102,7 +102,7 @@ async fn change<C: ConnectionTrait>(db: &C, id: MessageId, changed: message::Act
     Ok(())
 }
 
-/// Keeps what the model thought before the version of an answer that is shown; nothing is kept of none.
+/// Stores the reasoning of the current version of an answer; `None` stores nothing.
 pub async fn keep_thoughts<C: ConnectionTrait>(db: &C, id: MessageId, thoughts: Option<&str>) -> Result<(), AppError> {
     let sql = "DELETE FROM message_reasoning WHERE message_id = $1 AND version = (SELECT version FROM messages WHERE id = $1)";
     raw::run(db, sql, vec![id.into()]).await?;
@@ -111,7 +111,7 @@ pub async fn keep_thoughts<C: ConnectionTrait>(db: &C, id: MessageId, thoughts: 
     raw::run(db, sql, vec![id.into(), thoughts.into()]).await
 }
 
-/// What the model thought before the version of an answer that is shown.
+/// Reasoning of the current version of an answer.
 pub async fn thoughts<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<String>, AppError> {
     #[derive(FromQueryResult)]
     struct Reasoning {
@@ -121,7 +121,7 @@ pub async fn thoughts<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Optio
     Ok(raw::find_one::<_, Reasoning>(db, sql, [id.into()]).await?.map(|row| row.content))
 }
 
-/// Whether an answer with this concurrency key is waited for: its job has not ended, and neither has its message.
+/// True if an answer with this concurrency key is pending: neither its job nor its message has ended.
 pub async fn is_answering<C: ConnectionTrait>(db: &C, concurrency_key: &str) -> Result<bool, AppError> {
     let sql = "SELECT 1 AS one FROM jobs j LEFT JOIN messages m ON m.id = j.subject \
                WHERE j.concurrency_key = $1 AND j.due_at IS NOT NULL AND (m.id IS NULL OR m.status = 'streaming') LIMIT 1";
@@ -129,7 +129,7 @@ pub async fn is_answering<C: ConnectionTrait>(db: &C, concurrency_key: &str) -> 
     Ok(db.query_one_raw(statement).await.map_err(app_error)?.is_some())
 }
 
-/// Hides what follows a version of the message numbered `seq`.
+/// Hides the messages that follow a version of the message with the sequence number `seq`.
 pub async fn hide<C: ConnectionTrait>(
     db: &C,
     conversation: ConversationId,
@@ -150,7 +150,7 @@ pub async fn hide<C: ConnectionTrait>(
     Ok(())
 }
 
-/// Shows what follows a version again.
+/// Shows the messages that follow a version again.
 pub async fn unhide<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> Result<(), AppError> {
     message::Entity::update_many()
         .set(message::ActiveModel { hidden_by: Set(None), hidden_version: Set(None), ..Default::default() })
@@ -162,7 +162,7 @@ pub async fn unhide<C: ConnectionTrait>(db: &C, id: MessageId, version: i64) -> 
     Ok(())
 }
 
-/// What stands behind the versions of a message that are not shown.
+/// Messages hidden behind the other versions of a message.
 pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Vec<NamedMessage>, AppError> {
     let sql = "SELECT m.*, NULL AS sender_name, NULL AS sender_glyph, NULL AS sender_hue FROM messages m WHERE m.hidden_by = $1 AND m.deleted_at IS NULL";
     raw::find::<_, NamedMessage>(db, sql, [id.into()]).await

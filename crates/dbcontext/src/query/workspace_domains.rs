@@ -1,4 +1,4 @@
-//! Mail domains whose people may join a workspace.
+//! Email domains whose users may join a workspace.
 
 use appcore::{AppError, UserId, WorkspaceId, page::PageRequest};
 use sea_orm::{
@@ -11,7 +11,7 @@ use crate::{
     entity::{workspace, workspace_domain, workspace_member},
 };
 
-/// The domains of these workspaces, in their alphabetical order.
+/// Domains of these workspaces, in alphabetical order.
 pub async fn of<C: ConnectionTrait>(db: &C, ids: &[WorkspaceId]) -> Result<Vec<(WorkspaceId, String)>, AppError> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -25,7 +25,7 @@ pub async fn of<C: ConnectionTrait>(db: &C, ids: &[WorkspaceId]) -> Result<Vec<(
     Ok(rows.into_iter().map(|row| (row.workspace_id, row.domain)).collect())
 }
 
-/// Puts these in the place of all that a workspace has.
+/// Replaces the domains of a workspace.
 pub async fn replace<C: ConnectionTrait>(db: &C, id: WorkspaceId, domains: &[String]) -> Result<(), AppError> {
     workspace_domain::Entity::delete_many()
         .filter(workspace_domain::Column::WorkspaceId.eq(id))
@@ -42,7 +42,7 @@ pub async fn replace<C: ConnectionTrait>(db: &C, id: WorkspaceId, domains: &[Str
     Ok(())
 }
 
-/// Workspaces that people of this domain may join, and that `by` is not in and was not removed from, by name.
+/// Workspaces that users of this domain may join, except those that `by` is in or was removed from, by name.
 pub async fn offered<C: ConnectionTrait>(
     db: &C,
     by: UserId,
@@ -64,7 +64,7 @@ pub async fn offered<C: ConnectionTrait>(
     super::page::select(db, query, page).await
 }
 
-/// Whether people of this domain may join a workspace.
+/// True if users of this domain may join a workspace.
 pub async fn lets_in<C: ConnectionTrait>(db: &C, id: WorkspaceId, domain: &str) -> Result<bool, AppError> {
     let row = workspace_domain::Entity::find_by_id((id, domain.to_owned())).one(db).await.map_err(app_error)?;
     Ok(row.is_some())

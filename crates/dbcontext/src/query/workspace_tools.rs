@@ -11,7 +11,7 @@ use crate::{
     entity::workspace_tool::{ActiveModel, Column, Entity},
 };
 
-/// Name of the server that has the built-in tools, which is in no table.
+/// Name of the server of the built-in tools, which has no row.
 pub const SERVER_NAME: &str = "Natter";
 
 /// Mode of each tool that is allowed in a workspace.

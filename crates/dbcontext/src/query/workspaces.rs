@@ -1,4 +1,4 @@
-//! Tenants and their members. Whoever is not a member sees nothing of a workspace.
+//! Workspaces and their members. Non-members see nothing of a workspace.
 
 use appcore::{
     AppError, Timestamp, UserId, WorkspaceId,
@@ -19,7 +19,7 @@ use crate::{
     entity::{user, workspace, workspace_member},
 };
 
-/// A workspace as one of its members sees it.
+/// Workspace as seen by a member.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct SeenWorkspace {
     pub id: WorkspaceId,
@@ -30,12 +30,12 @@ pub struct SeenWorkspace {
 }
 
 impl SeenWorkspace {
-    /// What they are in it.
+    /// The member's role.
     pub fn role(&self) -> Result<WorkspaceRole, AppError> {
         self.role.parse().map_err(|error: view::UnknownName| AppError::internal(error))
     }
 
-    /// As `by`, its member, is told of it.
+    /// View of the workspace for the member `by`.
     pub fn view(self, by: UserId) -> Result<view::Workspace, AppError> {
         Ok(view::Workspace {
             id: self.id,
@@ -48,7 +48,7 @@ impl SeenWorkspace {
     }
 }
 
-/// Makes a workspace without members, unless there is one of its kind already and there can be only one.
+/// Inserts a workspace without members, unless only one of its kind may exist and does.
 pub async fn insert<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -66,13 +66,13 @@ pub async fn insert<C: ConnectionTrait>(
         updated_at: Set(at),
         is_deleted: Set(false),
     };
-    // Not an error that is caught: that would end a transaction in PostgreSQL.
+    // A conflict clause instead of a caught error, which would abort the transaction in PostgreSQL.
     let nothing = OnConflict::new().do_nothing().to_owned();
     workspace::Entity::insert(row).on_conflict(nothing).exec_without_returning(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// The workspace that everybody joins, whoever asks.
+/// Shared workspace of the installation, without an access check.
 pub async fn shared<C: ConnectionTrait>(db: &C) -> Result<Option<workspace::Model>, AppError> {
     find_shared().one(db).await.map_err(app_error)
 }
@@ -83,7 +83,7 @@ pub(super) fn find_shared() -> sea_orm::Select<workspace::Entity> {
         .filter(workspace::Column::IsDeleted.into_expr().eq(literal(false)))
 }
 
-/// How many members take a seat: guests don't.
+/// Number of members who occupy a seat, which guests don't.
 pub async fn count_seated<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<i64, AppError> {
     let query = workspace_member::Entity::find()
         .join(JoinType::InnerJoin, to_user())
@@ -95,15 +95,16 @@ pub async fn count_seated<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-/// Holds a workspace against other changes until the transaction ends.
+/// Locks a workspace against other changes until the transaction ends.
 pub async fn lock<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<(), AppError> {
     workspace::Entity::find_by_id(id).lock_exclusive().one(db).await.map_err(app_error)?;
     Ok(())
 }
 
-/// Holds a workspace and these members of it against their end until the transaction does. False: one of them is not there.
+/// Locks a workspace and these members of it against removal until the transaction ends; returns `false` if one of them
+/// doesn't exist.
 ///
-/// Whoever ends a membership looks for what is left of it after that is committed; what was begun under this hold is there by then.
+/// The end of a membership cleans up after its commit, so it also finds what was created under this lock.
 pub async fn hold<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &[UserId]) -> Result<bool, AppError> {
     let there = workspace::Entity::find_by_id(id)
         .filter(workspace::Column::IsDeleted.eq(false))
@@ -126,13 +127,13 @@ pub async fn hold<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &[UserId])
     Ok(held.len() == users.len())
 }
 
-/// The name of a workspace, whoever asks. None: it is not there.
+/// Name of a workspace, without an access check; `None` if it doesn't exist.
 pub async fn name<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result<Option<String>, AppError> {
     let found = workspace::Entity::find_by_id(id).filter(workspace::Column::IsDeleted.eq(false));
     found.select_only().column(workspace::Column::Name).into_tuple().one(db).await.map_err(app_error)
 }
 
-/// Takes a workspace and its memberships out of every answer.
+/// Soft-deletes a workspace and its memberships.
 pub async fn delete<C: ConnectionTrait>(db: &C, id: WorkspaceId, at: Timestamp) -> Result<(), AppError> {
     let row = workspace::ActiveModel { is_deleted: Set(true), updated_at: Set(at), ..Default::default() };
     workspace::Entity::update_many().set(row).filter(workspace::Column::Id.eq(id)).exec(db).await.map_err(app_error)?;
@@ -153,7 +154,7 @@ pub async fn rename<C: ConnectionTrait>(db: &C, id: WorkspaceId, name: &str, at:
     Ok(())
 }
 
-/// A person's workspaces: the shared one, then the personal one, then the others by name.
+/// Lists a user's workspaces: the shared one, then the personal one, then the others by name.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     by: UserId,
@@ -169,23 +170,23 @@ pub async fn list<C: ConnectionTrait>(
     super::page::select(db, query, page).await
 }
 
-/// A workspace that `by` is in.
+/// Finds a workspace of which `by` is a member.
 pub async fn find<C: ConnectionTrait>(db: &C, by: UserId, id: WorkspaceId) -> Result<Option<SeenWorkspace>, AppError> {
     seen_by(by).filter(workspace::Column::Id.eq(id)).into_model().one(db).await.map_err(app_error)
 }
 
-/// The workspace that is meant where none is named: the shared one, else one's own.
+/// Default workspace of a user: the shared one, else the personal one.
 pub async fn usual<C: ConnectionTrait>(db: &C, by: UserId) -> Result<Option<SeenWorkspace>, AppError> {
     let named = [WorkspaceKind::Shared.as_str(), WorkspaceKind::Personal.as_str()];
     let mut rows: Vec<SeenWorkspace> =
         seen_by(by).filter(workspace::Column::Kind.is_in(named)).into_model().all(db).await.map_err(app_error)?;
-    // Somebody may be in another's personal workspace too.
+    // A user may also be a member of another user's personal workspace.
     rows.retain(|row| row.kind == WorkspaceKind::Shared.as_str() || row.created_by == Some(by));
     rows.sort_by_key(|row| row.kind != WorkspaceKind::Shared.as_str());
     Ok(rows.into_iter().next())
 }
 
-/// A member with what others may know of them.
+/// Member with the profile that others may see.
 #[derive(Clone, Debug, FromQueryResult)]
 pub struct MemberRow {
     pub id: UserId,
@@ -197,7 +198,7 @@ pub struct MemberRow {
     pub member_role: String,
 }
 
-/// The members of a workspace that `by` is in and may see there, by name; all, or those that `text` finds.
+/// Lists the members of a workspace whom `by` may see, by name, optionally filtered by `text`.
 pub async fn members<C: ConnectionTrait>(
     db: &C,
     by: UserId,
@@ -210,7 +211,7 @@ pub async fn members<C: ConnectionTrait>(
     super::page::select(db, query, page).await
 }
 
-/// One member, whoever asks.
+/// Finds a member without an access check.
 pub async fn member<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -223,7 +224,7 @@ pub async fn member<C: ConnectionTrait>(
         .map_err(app_error)
 }
 
-/// What somebody is in a workspace. None: it is not there for them.
+/// Role of a user in a workspace; `None` if the user is not a member.
 pub async fn role<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -240,7 +241,7 @@ pub async fn role<C: ConnectionTrait>(
     role.map(|role| role.parse().map_err(|error: view::UnknownName| AppError::internal(error))).transpose()
 }
 
-/// How many workspaces somebody owns.
+/// Number of workspaces that a user owns.
 pub async fn count_owned<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<u64, AppError> {
     seen_by(user_id)
         .filter(workspace_member::Column::Role.eq(WorkspaceRole::Owner.as_str()))
@@ -249,16 +250,16 @@ pub async fn count_owned<C: ConnectionTrait>(db: &C, user_id: UserId) -> Result<
         .map_err(app_error)
 }
 
-/// How a membership ends.
+/// Reason for the end of a membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MembershipEnd {
-    /// By the member.
+    /// The member left.
     Left,
-    /// By somebody else: remembered until they are invited anew.
+    /// Removed by someone else; stored until the user is invited again.
     Removed,
 }
 
-/// Ends a membership. False: there is none.
+/// Ends a membership; returns `false` if there is none.
 pub async fn end_membership<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -284,7 +285,7 @@ pub async fn end_membership<C: ConnectionTrait>(
     Ok(done.rows_affected > 0)
 }
 
-/// When somebody was removed from a workspace that they have not come back to since.
+/// Time at which a user was removed from a workspace, unless they have returned.
 pub async fn removed_at<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -294,7 +295,7 @@ pub async fn removed_at<C: ConnectionTrait>(
     Ok(row.filter(|row| row.is_deleted).and_then(|row| row.removed_at))
 }
 
-/// How many of these people are members.
+/// Number of members among these users.
 pub async fn count_members<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &[UserId]) -> Result<u64, AppError> {
     memberships(id)
         .filter(workspace_member::Column::UserId.is_in(users.iter().copied()))
@@ -303,13 +304,13 @@ pub async fn count_members<C: ConnectionTrait>(db: &C, id: WorkspaceId, users: &
         .map_err(app_error)
 }
 
-/// Whether a workspace has a member of this role.
+/// True if a workspace has a member with this role.
 pub async fn has_role<C: ConnectionTrait>(db: &C, id: WorkspaceId, role: WorkspaceRole) -> Result<bool, AppError> {
     let count = memberships(id).filter(workspace_member::Column::Role.eq(role.as_str())).count(db).await;
     Ok(count.map_err(app_error)? > 0)
 }
 
-/// Makes somebody a member, again if they have been one before. False: they are one.
+/// Adds a member or restores a former one; returns `false` if the user is a member.
 pub async fn add<C: ConnectionTrait>(
     db: &C,
     id: WorkspaceId,
@@ -368,7 +369,7 @@ fn seen_by(by: UserId) -> Select<workspace::Entity> {
         .column(workspace_member::Column::Role)
 }
 
-/// The living members of a living workspace.
+/// Query of the current members of an existing workspace.
 fn memberships(id: WorkspaceId) -> Select<workspace_member::Entity> {
     workspace_member::Entity::find()
         .join(JoinType::InnerJoin, to_user())

@@ -1,9 +1,9 @@
-//! Checkpoints the write-ahead log incrementally, off the commit path.
+//! Checkpoints SQLite's write-ahead log incrementally, off the commit path.
 //!
-//! SQLite's own checkpoint writes the log's pages and syncs them at once, and the writer's next commit waits behind hundreds of pages: ten times as
-//! long as otherwise. Here it is done in parts ([`take_over`]): SQLite writes the pages without a sync, then the file is synced a piece at a time,
-//! and commits go between the pieces. A read transaction is held meanwhile, so that SQLite keeps the log: until the file is on the disk, the log
-//! has all of it.
+//! SQLite's own checkpoint writes the log's pages and syncs them at once, and the writer's next commit waits for
+//! hundreds of pages, ten times as long as otherwise. Here it is done in steps ([`take_over`]): SQLite writes the pages
+//! without a sync, then the file is synced in chunks, and commits run between the chunks. Meanwhile a read transaction
+//! keeps SQLite from overwriting the log, which holds all pages until the file is on disk.
 
 use std::{
     fs::File,
@@ -21,27 +21,29 @@ use tokio::time::MissedTickBehavior;
 
 use super::{BUSY_TIMEOUT, WriteLock};
 
-/// How often the log's length is checked.
+/// Interval between checks of the log's length.
 const PERIOD: Duration = Duration::from_millis(300);
-/// The fewest pages (of 4 KiB) in the log and not in the file that are worth a checkpoint. A page that is written often is then copied once.
+/// Minimum number of pages (4 KiB) that are in the log but not in the file for a checkpoint. Waiting for more copies a
+/// frequently written page once.
 const WORTHWHILE: i64 = 2_000;
-/// Pages from which the log is restarted. That needs all of them in the file, and a busy writer always adds some.
+/// Number of pages above which the log is restarted. A restart needs all pages in the file, and a busy writer always
+/// adds some.
 const LONG_LOG: i64 = 16_000;
-/// The most pages that are copied while the writer waits.
+/// Maximum number of pages that are copied while the writer waits.
 const REMAINDER: i64 = 64;
-/// How many checkpoints are tried to get there.
+/// Maximum number of checkpoints to get below [`REMAINDER`].
 const PASSES: usize = 6;
-/// The shortest time between two truncations of a log that holds removed text.
+/// Minimum interval between two truncations of a log that contains removed text.
 const EMPTY_EVERY: Duration = Duration::from_secs(10);
-/// How often the log of the program says that it fails.
+/// Minimum interval between two log messages about failed checkpoints.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(30);
-/// Bytes that are synced at a time, and the most pieces: a large file is synced in larger ones.
+/// Bytes per sync, and the maximum number of chunks: a large file is synced in larger chunks.
 const PIECE: u64 = 1024 * 1024;
 const PIECES: u64 = 4_096;
 
 /// Checkpoints until the database is closed.
 ///
-/// The file stays open until then: closing any descriptor of it in this process would drop SQLite's locks (POSIX).
+/// The file stays open until then: closing any descriptor of it in this process would release SQLite's locks (POSIX).
 pub(super) async fn run(
     beside: SqlitePool,
     writer: (SqlitePool, WriteLock),
@@ -58,7 +60,7 @@ pub(super) async fn run(
         }
         match shorten_log(&beside, &writer, &file).await {
             Ok(()) => complained = None,
-            // As on a full disk, where it is tried all the while.
+            // Such as on a full disk, where checkpoints are retried continuously.
             Err(error) if complained.is_none_or(|at: Instant| at.elapsed() >= COMPLAIN_EVERY) => {
                 complained = Some(Instant::now());
                 tracing::warn!(%error, "SQLite's log could not be taken into its file");
@@ -69,7 +71,7 @@ pub(super) async fn run(
             emptied = Some(Instant::now());
             match empty_log(&beside, &writer, &file).await {
                 Ok(true) => {}
-                // A reader still needs it: try again.
+                // A reader still needs the log; retry later.
                 Ok(false) => removed.store(true, Ordering::Relaxed),
                 Err(error) => {
                     removed.store(true, Ordering::Relaxed);
@@ -80,7 +82,7 @@ pub(super) async fn run(
     }
 }
 
-/// Checkpoints, and restarts a long log. The writer waits only while the last few pages are copied.
+/// Checkpoints the log, and restarts it if it is long. The writer waits only while the last few pages are copied.
 async fn shorten_log(
     beside: &SqlitePool,
     (writer, write_lock): &(SqlitePool, WriteLock),
@@ -99,7 +101,7 @@ async fn shorten_log(
         }
         log = take_over(beside, file).await?;
     }
-    // With nothing left the writer restarts the log by itself.
+    // If no pages are left, the writer restarts the log by itself.
     if log.left > 0 {
         let _turn = write_lock.take().await?;
         sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(writer).await?;
@@ -107,8 +109,8 @@ async fn shorten_log(
     Ok(())
 }
 
-/// Truncates the log, so that removed text is in no file any more; false if a reader still needs it. The writer waits only while the last few
-/// pages are copied.
+/// Truncates the log so that no file contains removed text any more; returns `false` if a reader still needs it. The
+/// writer waits only while the last few pages are copied.
 async fn empty_log(
     beside: &SqlitePool,
     (writer, write_lock): &(SqlitePool, WriteLock),
@@ -130,7 +132,7 @@ async fn empty_log(
     Ok(busy == 0)
 }
 
-/// Pages in the log, and how many of them are not in the file yet.
+/// Pages in the log, and those that are not in the file yet.
 #[derive(Debug)]
 pub(super) struct Log {
     pub length: i64,
@@ -143,22 +145,22 @@ pub(super) async fn look(connections: &SqlitePool) -> Result<Log, sqlx::Error> {
     Ok(Log { length, left: length - taken })
 }
 
-/// Copies the log's pages into the file and syncs it; returns the log after that.
+/// Copies the log's pages into the file and syncs it; returns the state of the log after that.
 async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<Log, sqlx::Error> {
     let reader = hold(beside).await?;
     let mut connection = beside.acquire().await?;
     let copied = copy_pages(&mut connection).await;
     if copied.is_err() {
-        // With `synchronous = OFF` it must neither be used again nor be the last to close the file.
+        // With `synchronous = OFF` the connection must not be reused or be the last one to close the file.
         connection.close_on_drop();
     }
     drop(connection);
-    // Also after a failure: some pages may be in the file already.
+    // Also after a failure, because some pages may be in the file already.
     let file = Arc::clone(file);
     let written = tokio::task::spawn_blocking(move || write_out(&file)).await;
     if let Err(error) = written.map_err(io::Error::from).flatten() {
-        // The kernel drops pages that it failed to write, while SQLite counts them as written. Only the log still has them, and the next
-        // start reads all of it. PostgreSQL does the same (`data_sync_retry`).
+        // The kernel drops pages that it failed to write, while SQLite counts them as written. Only the log still has
+        // them, and the next start reads all of it. PostgreSQL does the same (`data_sync_retry`).
         tracing::error!(%error, "the database file can't be written; the server ends, and will read its log again");
         std::process::abort();
     }
@@ -167,20 +169,20 @@ async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<Log, sqlx::E
     look(beside).await
 }
 
-/// Holds a read transaction, so that SQLite does not overwrite the log.
+/// Opens a read transaction so that SQLite doesn't overwrite the log.
 async fn hold(beside: &SqlitePool) -> Result<Transaction<'static, sqlx::Sqlite>, sqlx::Error> {
     let mut reader = beside.begin().await?;
     sqlx::query("SELECT 1 FROM sqlite_schema LIMIT 1").execute(&mut *reader).await?;
     Ok(reader)
 }
 
-/// SQLite copies the pages without a sync.
+/// Lets SQLite copy the pages without a sync.
 async fn copy_pages(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     const COPY: &str = "PRAGMA synchronous = OFF; PRAGMA wal_checkpoint(PASSIVE); PRAGMA synchronous = FULL";
     sqlx::raw_sql(COPY).execute(connection).await.map(drop)
 }
 
-/// Syncs the file a piece at a time: a commit that comes meanwhile waits for one piece.
+/// Syncs the file in chunks: a concurrent commit waits for one chunk at most.
 fn write_out(file: &File) -> io::Result<()> {
     let length = file.metadata()?.len();
     let piece = PIECE.max(length / PIECES);
@@ -226,7 +228,7 @@ mod tests {
         let writing = tokio::spawn(async move {
             for number in 0.. {
                 write(&writer, number).await;
-                // On a busy machine the checkpoints would not keep up with a writer that never pauses.
+                // On a busy machine, checkpoints might not keep up with a writer that never pauses.
                 if seen.load(Ordering::Relaxed) > overlong / 4 {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }

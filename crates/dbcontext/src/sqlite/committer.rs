@@ -1,7 +1,7 @@
 //! Commits batches of messages on a dedicated thread with a dedicated connection.
 //!
-//! A pooled connection has a thread too, but hands over each statement's result separately: a single message woke the writer four times, twice
-//! only to wait for a lock. Here a whole transaction is one request and one response.
+//! A pooled connection has a thread too, but returns each statement's result separately: a single message woke the
+//! writer four times, twice only to wait for a lock. Here a whole transaction is one request and one response.
 
 use std::{
     path::PathBuf,
@@ -22,17 +22,17 @@ use tokio::sync::oneshot;
 use super::write_lock::Turn;
 use crate::statement::{Field, Piece};
 
-/// Statements that are kept prepared: more than there are kinds.
+/// Capacity of the statement cache; exceeds the number of distinct statements.
 const PREPARED: usize = 100;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Committer {
     opener: Opener,
-    /// `None` once it is closed.
+    /// `None` once the committer is closed.
     orders: Arc<Mutex<Option<Sender<Order>>>>,
 }
 
-/// How a connection is opened.
+/// Parameters for opening a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Opener {
     pub file: PathBuf,
@@ -50,7 +50,7 @@ impl Opener {
         Ok(connection)
     }
 
-    /// Opens a connection and gives it a thread. The thread ends when the sender is dropped.
+    /// Opens a connection and starts its thread, which ends when the sender is dropped.
     fn start(&self) -> anyhow::Result<Sender<Order>> {
         let (connection, opener) = (self.open()?, self.clone());
         let (orders, taken) = mpsc::channel();
@@ -78,7 +78,7 @@ impl Committer {
         Ok(Self { opener, orders: Arc::new(Mutex::new(Some(orders))) })
     }
 
-    /// Executes all of `pieces` or none of them. What has begun is brought to an end also when nobody waits for it any more.
+    /// Executes all of `pieces` or none of them. A started commit runs to completion even if the caller is dropped.
     pub async fn commit(&self, pieces: Vec<Piece>, turn: Turn) -> anyhow::Result<Result<()>> {
         let (done, outcome) = oneshot::channel();
         self.send(Order::Commit { pieces, turn, done })?;
@@ -89,12 +89,12 @@ impl Committer {
         let (done, closed) = oneshot::channel();
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner).take();
         if orders.is_some_and(|orders| orders.send(Order::Close { done }).is_ok()) {
-            // It says nothing where it has ended already.
+            // The sender is dropped without a message if the thread has already ended.
             let _ = closed.await;
         }
     }
 
-    /// A thread that has died gets a successor.
+    /// Sends an order to the thread; replaces the thread if it has died.
     fn send(&self, order: Order) -> anyhow::Result<()> {
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = orders.as_mut().ok_or(Closed)?;
@@ -115,7 +115,7 @@ fn work(mut connection: Connection, opener: &Opener, orders: &Receiver<Order>) {
             Order::Commit { pieces, turn, done } => {
                 let result = commit(&mut connection, opener, &pieces);
                 drop(turn);
-                // Whoever gave up waiting finds out by asking again.
+                // The receiver is gone if the caller was dropped.
                 let _ = done.send(result);
             }
             Order::Close { done } => {
@@ -131,7 +131,8 @@ fn work(mut connection: Connection, opener: &Opener, orders: &Receiver<Order>) {
 
 fn commit(connection: &mut Connection, opener: &Opener, pieces: &[Piece]) -> Result<()> {
     if !connection.is_autocommit() {
-        // A transaction that could not be rolled back would refuse every later one; SQLite rolls it back when its connection is closed.
+        // A transaction that cannot be rolled back would block every later one; SQLite rolls it back when its
+        // connection is closed.
         tracing::error!("a transaction of SQLite was left open; its connection is replaced");
         *connection = opener.open()?;
     }
@@ -191,7 +192,7 @@ mod tests {
 
     static INSERT: Change<1> = Change::insert("things", [Column::Int("id")]);
 
-    /// A database with a table of things.
+    /// Opens a database with the table `things`.
     async fn open(folder: &tempfile::TempDir) -> (Database, PathBuf) {
         let file = folder.path().join("natter.db");
         let db = Database::connect(&format!("sqlite://{}", file.display()), 1).await.unwrap();
@@ -220,7 +221,7 @@ mod tests {
         let (db, _) = open(&folder).await;
         assert_eq!(insert(&db, &[1]).await, Stored::Executed);
         db.sqlite().unwrap().committer.send(Order::Run(|_| panic!("as a defect would"))).unwrap();
-        // The order that finds out may be lost with the thread; none after it is.
+        // The order that detects the dead thread may be lost with it; later ones are not.
         let piece = || INSERT.piece([[2.into()]]);
         let first = db.sqlite().unwrap().commit(vec![piece()]).await;
         if first.is_err() {

@@ -1,4 +1,4 @@
-//! SQLite's files for whoever backs them up or restores them.
+//! Backup and restore of SQLite's files.
 
 use std::{
     fs::File,
@@ -12,14 +12,14 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteConnection},
 };
 
-/// The file that a `sqlite://` address names.
+/// Path of the file that a `sqlite://` address names.
 pub fn sqlite_file(url: &str) -> anyhow::Result<PathBuf> {
     let options = SqliteConnectOptions::from_str(url).context("database.url is not a valid SQLite address")?;
     Ok(options.get_filename().to_owned())
 }
 
-/// Writes the database as it is at one moment to a file that is not there yet, beside whoever works on it. A writer does not wait for it; the
-/// log grows until it is done. Returns the steps of the schema that are applied there.
+/// Writes a consistent snapshot of the database to a new file. Doesn't block writers; the write-ahead log grows until
+/// it is done. Returns the migrations that are applied in the snapshot.
 pub async fn copy_sqlite(from: &Path, to: &Path) -> anyhow::Result<Vec<String>> {
     let mut connection = open(from).await?;
     let target = to.to_str().context("the path of the copy is not UTF-8")?;
@@ -33,7 +33,7 @@ pub async fn copy_sqlite(from: &Path, to: &Path) -> anyhow::Result<Vec<String>> 
     steps.context("it is no database of Natter's")
 }
 
-/// Whether a database is whole and every reference in it leads somewhere.
+/// Checks the integrity of a database and its foreign keys.
 pub async fn check_sqlite(file: &Path) -> anyhow::Result<()> {
     let mut connection = open(file).await?;
     let said: Vec<(String,)> = sqlx::query_as("PRAGMA integrity_check(3)").fetch_all(&mut connection).await?;

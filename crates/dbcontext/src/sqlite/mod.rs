@@ -1,5 +1,5 @@
-//! SQLite: two connections write in turn, one of them only batches of messages; several read; and two checkpoint the write-ahead log beside
-//! them.
+//! SQLite connections: two write in turn, one of them only batches of messages; several read; and two checkpoint the
+//! write-ahead log in the background.
 
 mod checkpoint;
 mod committer;
@@ -36,36 +36,38 @@ pub(crate) use write_lock::{Turn, WriteLock};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
-/// One holds a read transaction so that SQLite keeps the log, one checkpoints it.
+/// One holds a read transaction so that SQLite keeps the log, the other one checkpoints it.
 const CHECKPOINTERS: u32 = 2;
-/// Pages in the log from which a writer checkpoints by itself: only if the checkpoints beside it fall behind.
+/// Length of the log, in pages, at which a writer checkpoints by itself; reached only if the background checkpoints
+/// fall behind.
 const OVERLONG_LOG: &str = "128000";
-/// What holds for every connection.
+/// Pragmas of every connection.
 const SETTINGS: [(&str, &str); 5] = [
     // An acknowledged message must survive a power cut; group commit makes the fsync cheap.
     ("synchronous", "FULL"),
     ("foreign_keys", "ON"),
-    // What is deleted is overwritten, in pages that are given free too.
+    // Overwrites deleted content, including in freed pages.
     ("secure_delete", "ON"),
     ("temp_store", "memory"),
-    // KiB of pages, kept for each connection. A reader's are worth little: what another connection commits empties them.
+    // Page cache in KiB per connection. Readers gain little from it because every other connection's commit invalidates
+    // the cache.
     ("cache_size", "-2000"),
 ];
-/// Of the connection that commits: what it writes itself leaves its pages as they are.
+/// Page cache of the committing connection, whose own commits don't invalidate it.
 const COMMITTER_CACHE: &str = "-8000";
 
-/// What became of a batch.
+/// Result of committing a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
     Executed,
-    /// Something that must be unique is there already; nothing was changed.
+    /// A unique constraint was violated; nothing was changed.
     Repeated,
 }
 
-/// The connections that [`Database`](crate::Database) has on SQLite and not elsewhere. Cheap to clone.
+/// SQLite's own connections of [`Database`](crate::Database). Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Sqlite {
-    /// One connection, for whoever's turn it is.
+    /// A single connection, used in turns.
     pub writer: SqlitePool,
     pub write_lock: WriteLock,
     committer: Committer,
@@ -74,7 +76,8 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the file at `url`, and creates it and its folder if they are missing. Also returns the read-only connections.
+    /// Opens the file at `url`, and creates it and its folder if they are missing. Also returns the read-only
+    /// connections.
     pub async fn open(url: &str) -> anyhow::Result<(Self, SqlitePool)> {
         let (sqlite, reader, file) = Self::connect(url).await?;
         tokio::spawn(checkpoint::run(
@@ -86,7 +89,7 @@ impl Sqlite {
         Ok((sqlite, reader))
     }
 
-    /// As [`open`](Self::open), with the file, and without the checkpoints.
+    /// Like [`open`](Self::open), but without the checkpoints; also returns the file.
     async fn connect(url: &str) -> anyhow::Result<(Self, SqlitePool, Arc<File>)> {
         let options = SqliteConnectOptions::from_str(url)
             .context("database.url is not a valid SQLite address")?
@@ -102,11 +105,12 @@ impl Sqlite {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .idle_timeout(None)
                 .max_lifetime(None)
-                // A file does not hang up, and each test wakes a thread.
+                // A local file doesn't disconnect, and each test wakes a thread.
                 .test_before_acquire(false)
         };
         let writing = options.clone().pragma("wal_autocheckpoint", OVERLONG_LOG);
-        // SQLite may undo a transaction by itself, as on a full disk. sqlx takes it for open then, and could begin no other.
+        // SQLite may roll back a transaction by itself, such as on a full disk. sqlx considers it open then and can't
+        // begin another one.
         let unless_stuck = pool(1).before_acquire(|connection, _| {
             let is_stuck = connection.is_in_transaction();
             Box::pin(async move { Ok(!is_stuck) })
@@ -120,7 +124,7 @@ impl Sqlite {
         let write_lock = WriteLock::default();
         let checkpoints =
             pool(CHECKPOINTERS).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
-        // A program that was killed may have left what it had removed in the log.
+        // A killed process may have left removed content in the log.
         let removed = Arc::new(AtomicBool::new(true));
         let reader = pool(READERS)
             .connect_with(options.read_only(true))
@@ -129,7 +133,7 @@ impl Sqlite {
         Ok((Self { writer, write_lock, committer, checkpoints, removed }, reader, file))
     }
 
-    /// Executes all of `pieces`, or none of them.
+    /// Executes all of `pieces` or none of them.
     pub async fn commit(&self, pieces: Vec<Piece>) -> Result<Stored, AppError> {
         let turn = self.write_lock.take().await.map_err(app_error)?;
         match self.committer.commit(pieces, turn).await.map_err(AppError::unavailable)? {
@@ -139,7 +143,7 @@ impl Sqlite {
         }
     }
 
-    /// Something was removed that is still in the log: it is emptied soon.
+    /// Requests a truncation of the log, which still contains removed content.
     pub fn forget_removed(&self) {
         self.removed.store(true, Ordering::Relaxed);
     }
@@ -150,7 +154,8 @@ impl Sqlite {
     }
 }
 
-/// The file holds password hashes and signing keys, so nobody else on the machine may read it. SQLite gives the files beside it the same mode.
+/// Opens the file with permissions for its owner only, because it contains password hashes and signing keys. SQLite
+/// gives the same mode to the files next to it.
 fn open_private(file: &Path) -> anyhow::Result<File> {
     if let Some(folder) = file.parent().filter(|folder| *folder != Path::new("")) {
         DirBuilder::new()

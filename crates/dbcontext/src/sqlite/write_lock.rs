@@ -1,7 +1,7 @@
-//! The right to write, in the order of the requests.
+//! Fair write lock: grants writes in the order of the requests.
 //!
-//! SQLite has one writer at a time and lets the others poll every few milliseconds, in no order: beside batches that are committed without a
-//! pause, a writer could poll in vain for seconds.
+//! SQLite has one writer at a time and lets the others poll every few milliseconds, in no order: next to batches that
+//! are committed without a pause, a writer could starve for seconds.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::availability::ACQUIRE_TIMEOUT;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WriteLock(Arc<Mutex<()>>);
 
-/// The right to write, until it is dropped.
+/// Guard of the write lock.
 pub(crate) type Turn = OwnedMutexGuard<()>;
 
 impl WriteLock {

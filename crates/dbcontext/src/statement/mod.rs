@@ -1,4 +1,5 @@
-//! Statements about many rows at once: rows as one parameter, and changes (pieces) that are sent together or run by SQLite's committing thread.
+//! Statements about many rows at once: rows as one parameter, and writes (pieces) that are sent together or run by
+//! SQLite's committing thread.
 
 pub(crate) mod pieces;
 pub(crate) mod rows;

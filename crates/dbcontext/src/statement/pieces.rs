@@ -1,5 +1,5 @@
-//! Statements that change something and go to the database in one call: PostgreSQL gets them as one statement, because each one is a round
-//! trip, and SQLite as statements that follow each other, because each call wakes a thread.
+//! Writes that are sent to the database in one call: PostgreSQL gets them as one statement because each statement is a
+//! round trip, and SQLite as consecutive statements because each call wakes a thread.
 
 use std::{borrow::Cow, mem, sync::OnceLock};
 
@@ -11,7 +11,7 @@ use sqlx::{Arguments as _, AssertSqlSafe, postgres::PgArguments};
 use super::rows::{self, Column, Field, Rows};
 use crate::constraint::app_error;
 
-/// A statement that changes something, and what it is about.
+/// Statement that writes, with its rows or parameters.
 #[derive(Debug)]
 pub struct Piece(Form);
 
@@ -24,7 +24,7 @@ enum Form {
     Rows {
         texts: &'static Texts,
         columns: &'static [Column],
-        /// Of each row, one row after the other.
+        /// Fields of all rows, row by row.
         fields: Vec<Field>,
     },
 }
@@ -34,8 +34,8 @@ impl Piece {
         Ok(Self(Form::Whole { sql, values: vec![rows.parameter()?.into()] }))
     }
 
-    /// What SQLite executes for it: a statement, and the parameters of each time. Rows go one by one, for there no row costs a call, and JSON costs more than
-    /// storing.
+    /// SQLite's form of the piece: a statement and the parameters of each execution. Rows are executed one by one
+    /// because a row costs no call there, and JSON is more expensive than storing.
     pub(crate) fn steps(&self) -> (&str, impl Iterator<Item = &[Field]>) {
         let (sql, fields, width) = match &self.0 {
             Form::Whole { sql, values } => (sql.as_str(), values, values.len()),
@@ -44,13 +44,13 @@ impl Piece {
         (sql, fields.chunks(width.max(1)))
     }
 
-    /// It as one statement with its parameters.
+    /// The piece as a single statement with its parameters.
     fn whole(self, backend: DatabaseBackend) -> Result<(Cow<'static, str>, Vec<Field>), AppError> {
         let (texts, columns, fields) = match self.0 {
             Form::Whole { sql, values } => return Ok((sql.into(), values)),
             Form::Rows { texts, columns, fields } => (texts, columns, fields),
         };
-        // A lone row, which is all there is while little is written.
+        // A single row, which is the usual case under low load.
         if backend == DatabaseBackend::Sqlite && fields.len() == columns.len() {
             return Ok((texts.lone.as_str().into(), fields));
         }
@@ -60,7 +60,7 @@ impl Piece {
     }
 }
 
-/// A kind of pieces. Its texts are put together once.
+/// Kind of pieces; its SQL is built once.
 pub(crate) struct Change<const N: usize> {
     columns: [Column; N],
     sql: Sql,
@@ -68,17 +68,18 @@ pub(crate) struct Change<const N: usize> {
 }
 
 enum Sql {
-    /// Into this table.
+    /// Insert into this table.
     Insert(&'static str),
-    /// `{}` stands for the table that the rows are. `lone` has a row's fields as its parameters, in their order.
+    /// `{}` is replaced by the table expression of the rows. `lone` takes the fields of one row as its parameters, in
+    /// their order.
     Other { rows: &'static str, lone: &'static str },
 }
 
 #[derive(Debug)]
 struct Texts {
-    /// `{}` stands for the table that the rows are.
+    /// `{}` is replaced by the table expression of the rows.
     rows: String,
-    /// Takes one row, field by field. Only SQLite does.
+    /// Takes the fields of one row as parameters. Used by SQLite only.
     lone: String,
 }
 
@@ -121,7 +122,7 @@ pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(
     let mut values = Vec::new();
     for piece in pieces {
         let (sql, parameters) = piece.whole(backend)?;
-        // Statements of SQLite follow each other, and take one parameter after the other.
+        // SQLite's statements are consecutive and use positional parameters.
         let is_numbered = backend == DatabaseBackend::Postgres;
         texts.push(if is_numbered { sql.replace("$1", &format!("${}", values.len() + 1)).into() } else { sql });
         values.extend(parameters.into_iter().map(Value::from));
@@ -136,8 +137,8 @@ pub async fn execute<C: ConnectionTrait>(db: &C, pieces: Vec<Piece>) -> Result<(
     Ok(())
 }
 
-/// For PostgreSQL, one statement: if `claim`, which takes one parameter, yields as many rows as are asked for, all of `pieces` are executed, otherwise none
-/// of them. It answers what `claim` yields.
+/// Builds one statement for PostgreSQL: if `claim`, which takes one parameter, yields the expected number of rows, all
+/// of `pieces` are executed, otherwise none. The statement returns the rows of `claim`.
 pub(crate) fn execute_if(
     claim: Piece,
     count: usize,
@@ -154,7 +155,7 @@ pub(crate) fn execute_if(
         texts.push(match piece.0 {
             Form::Whole { sql, values } => {
                 add(&mut arguments, values)?;
-                // A piece whose rows are none changes nothing.
+                // A piece without rows changes nothing.
                 sql.replace("$1", &format!("(CASE WHEN {HOLDS} THEN ${first} ELSE '[]' END)")).into()
             }
             Form::Rows { texts, columns, fields } => {
@@ -181,7 +182,7 @@ fn add(arguments: &mut PgArguments, values: Vec<Field>) -> Result<(), AppError> 
     Ok(())
 }
 
-/// Statements as common table expressions of PostgreSQL.
+/// Joins statements as common table expressions of PostgreSQL.
 fn expressions(texts: &[Cow<'static, str>]) -> String {
     texts.iter().enumerate().map(|(place, text)| format!("p{place} AS ({text})")).collect::<Vec<_>>().join(", ")
 }
@@ -196,7 +197,8 @@ mod tests {
 
     type Kept = (Vec<u8>, Option<Vec<u8>>, String, Option<String>, i64, String);
 
-    /// What `count` rows look like to SQLite, each with its number, and the types of its columns. In one call they are JSON.
+    /// Stores `count` rows in SQLite and reads them back with the types of their columns, either in one call as JSON or
+    /// row by row.
     async fn stored(count: i64, in_one_call: bool) -> Vec<Kept> {
         static INSERT: Change<5> = Change::insert(
             "things",

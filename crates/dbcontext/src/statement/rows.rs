@@ -1,8 +1,9 @@
-//! Many rows in one parameter: the text of a statement stays the same however many there are, so it is prepared once.
+//! Many rows in one parameter: the text of the statement doesn't depend on their number, so it is prepared once.
 //!
-//! The rows travel as a JSON array. PostgreSQL unfolds objects by `json_to_recordset`, SQLite arrays by `json_each`, which finds a place
-//! faster than a name. Ids stand in it as 32 hexadecimal digits, which both can read. What the writer of the event log stores goes without JSON: as arrays
-//! ([`unfold_arrays`]), and to SQLite row by row.
+//! The rows are encoded as a JSON array. PostgreSQL expands objects with `json_to_recordset`, SQLite arrays with
+//! `json_each`, which finds an index faster than a name. Ids are encoded as 32 hexadecimal digits, which both can
+//! parse. The writer of the event log doesn't use JSON: it sends arrays to PostgreSQL ([`unfold_arrays`]), and single
+//! rows to SQLite.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,7 @@ use serde::{Serialize, Serializer};
 use sqlx::{Arguments as _, postgres::PgArguments};
 use uuid::Uuid;
 
-/// What a column of the rows holds.
+/// Name and type of a column.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Column {
     Uuid(&'static str),
@@ -29,7 +30,7 @@ impl Column {
         }
     }
 
-    /// PostgreSQL's type of it.
+    /// PostgreSQL's type of the column.
     const fn kind(self) -> &'static str {
         match self {
             Self::Uuid(_) => "uuid",
@@ -40,7 +41,7 @@ impl Column {
     }
 }
 
-/// What stands in a column of one row.
+/// Value of one column of one row.
 #[derive(Clone, Debug)]
 pub(crate) enum Field {
     Null,
@@ -110,7 +111,7 @@ impl Serialize for Field {
     }
 }
 
-/// The table expression named `w` into which a statement's only parameter unfolds.
+/// Table expression named `w` that expands a statement's only parameter into rows.
 pub(crate) fn unfold(backend: DatabaseBackend, columns: &[Column]) -> String {
     if backend == DatabaseBackend::Postgres {
         let fields: Vec<String> = columns.iter().map(|column| format!("{} {}", column.name(), column.kind())).collect();
@@ -124,13 +125,14 @@ pub(crate) fn unfold(backend: DatabaseBackend, columns: &[Column]) -> String {
                 Column::Text(name) | Column::Int(name) | Column::Bool(name) => format!("value->>{place} AS {name}"),
             })
             .collect();
-        // Read once: `value` is written out anew wherever it stands, which was half of what an insertion cost.
+        // Materialised because `value` would otherwise be serialised again at each use, which was half of the cost of
+        // an insert.
         let rows = "WITH r AS MATERIALIZED (SELECT value FROM json_each(?))";
         format!("({rows} SELECT {} FROM r) AS w", fields.join(", "))
     }
 }
 
-/// Rows that a statement asks about or takes over.
+/// Rows that are a statement's input.
 pub(crate) struct Rows<const N: usize> {
     backend: DatabaseBackend,
     columns: [Column; N],
@@ -142,30 +144,30 @@ impl<const N: usize> Rows<N> {
         Self { backend, columns, rows: rows.into_iter().collect() }
     }
 
-    /// What they are in the text of the statement: a table expression named `w`.
+    /// Table expression named `w` of the rows, for the text of the statement.
     pub fn table(&self) -> String {
         unfold(self.backend, &self.columns)
     }
 
-    /// What they are as its parameter.
+    /// Parameter that contains the rows.
     pub fn parameter(&self) -> Result<String, AppError> {
         json(self.backend, &self.columns, self.rows.iter().map(<[Field; N]>::as_slice))
     }
 
-    /// A statement that has no other parameter.
+    /// Builds a statement that has no other parameter.
     pub fn statement(&self, sql: impl Into<String>) -> Result<Statement, AppError> {
         Ok(Statement::from_sql_and_values(self.backend, sql, [self.parameter()?.into()]))
     }
 }
 
 impl Rows<1> {
-    /// Rows with the one field `id`.
+    /// Rows with a single column `id`.
     pub fn ids(backend: DatabaseBackend, ids: impl IntoIterator<Item = Uuid>) -> Self {
         Self::new(backend, [Column::Uuid("id")], ids.into_iter().map(|id| [id.into()]))
     }
 }
 
-/// Rows as the parameter that [`unfold`] takes.
+/// Encodes rows as the parameter that [`unfold`] expands.
 pub(crate) fn json<'a>(
     backend: DatabaseBackend,
     columns: &[Column],
@@ -191,8 +193,8 @@ impl Serialize for JsonRow<'_> {
     }
 }
 
-/// The table expression named `w` into which PostgreSQL unfolds what [`bind`] binds, where the first of it is parameter `first`; no row of it is there
-/// unless `condition` holds. It reads arrays six times as fast as JSON.
+/// Table expression named `w` that expands the arrays bound by [`bind`], starting at parameter `first`; it is empty
+/// unless `condition` holds. PostgreSQL reads arrays six times as fast as JSON.
 pub(crate) fn unfold_arrays(columns: &[Column], first: usize, condition: &str) -> String {
     let array = |(place, column): (usize, &Column)| format!("${}::{}[]", first + place, column.kind());
     let arrays: Vec<String> = columns.iter().enumerate().map(array).collect();
@@ -200,7 +202,7 @@ pub(crate) fn unfold_arrays(columns: &[Column], first: usize, condition: &str) -
     format!("(SELECT * FROM unnest({}) AS u({1}) WHERE {condition}) AS w({1})", arrays.join(", "), names.join(", "))
 }
 
-/// Binds rows, whose fields follow each other, as an array for each column.
+/// Binds the fields of all rows, row by row, as one array per column.
 pub(crate) fn bind(arguments: &mut PgArguments, columns: &[Column], fields: &[Field]) -> Result<(), AppError> {
     for (place, column) in columns.iter().enumerate() {
         let cells = fields.iter().skip(place).step_by(columns.len());
@@ -238,7 +240,7 @@ fn array<'a, T>(
         .collect()
 }
 
-/// Some of them again, so that their number is a power of two: each number is another statement for the database to prepare.
+/// Pads the values with repetitions to a power of two, because each count is a separate statement to prepare.
 pub(crate) fn rounded<T: Clone>(values: &[T]) -> impl Iterator<Item = T> {
     values.iter().cloned().cycle().take(if values.is_empty() { 0 } else { values.len().next_power_of_two() })
 }
