@@ -31,7 +31,7 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
     }
 }
 
-/// Where a field comes from.
+/// Part of the request that a field is read from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Path,
@@ -39,9 +39,9 @@ enum Source {
     Header,
     Page,
     Body,
-    /// The whole body, as it came.
+    /// The whole body, unparsed.
     Bytes,
-    /// The body, as it arrives.
+    /// The body as a stream.
     Stream,
 }
 
@@ -90,7 +90,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
                 finds.push(quote!(#ident));
             }
             Source::Body => {
-                // An optional value that may also be null tells "not said" from "nothing": `Option<Option<T>>`.
+                // `Option<Option<T>>` distinguishes a missing value from null.
                 let read = match (required, inner(plain, "Option").is_some()) {
                     (true, _) => quote!(source.body::<#ty>(#text).required()),
                     (false, true) => quote!(source.body::<#plain>(#text).stated()),
@@ -164,7 +164,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
     })
 }
 
-/// Where a field comes from, and what a body is written in.
+/// Source of a field, and the media type if it is the body.
 struct Origin {
     place: Source,
     content_type: String,
@@ -202,7 +202,7 @@ fn origin(field: &Field) -> Result<Origin> {
     }
 }
 
-/// The field as the description shows it: with its bounds.
+/// Field of the OpenAPI schema, with its bounds.
 fn schema_field(field: &Field) -> Result<TokenStream> {
     let (ident, ty) = (&field.ident, &field.ty);
     let ty = inner(ty, "Option").filter(|plain| inner(plain, "Option").is_some()).unwrap_or(ty);
@@ -214,7 +214,7 @@ fn schema_field(field: &Field) -> Result<TokenStream> {
     Ok(quote!(#(#docs)* #(#schema)* #limits #ident: #ty))
 }
 
-/// One rule of `#[validate(…)]`: `length(…)` or `range(…)`.
+/// Rule of `#[validate(…)]`: `length(…)` or `range(…)`.
 struct Rule {
     kind: Ident,
     min: Option<Expr>,
@@ -253,7 +253,7 @@ impl Parse for Rule {
 }
 
 impl Rule {
-    /// The value of type `endpoint::Bounds`.
+    /// Expression of type `endpoint::Bounds`.
     fn bounds(&self) -> TokenStream {
         let [min, max, message] = [&self.min, &self.max, &self.message].map(|value| match value {
             Some(value) => quote!(Some(#value)),
@@ -262,7 +262,7 @@ impl Rule {
         quote!(::endpoint::Bounds { min: #min, max: #max, message: #message })
     }
 
-    /// The bounds as utoipa's attribute `schema` states them.
+    /// Bounds as arguments of utoipa's attribute `schema`.
     fn limits(&self, is_list: bool) -> Vec<TokenStream> {
         let (least, most) = match (self.kind == "range", is_list) {
             (true, _) => ("minimum", "maximum"),

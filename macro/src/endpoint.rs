@@ -23,11 +23,11 @@ struct Arguments {
     errors: Vec<Ident>,
     content: Vec<LitStr>,
     requires: Option<Requirement>,
-    /// Constants of the trait that have a default, and what they are to be instead.
+    /// Overridden defaults of the trait's constants.
     chosen: Vec<(Ident, Expr)>,
 }
 
-/// The proof that is asked for before anything is done, and the field of the request that it is asked about.
+/// Precondition that is checked before the handler, and the field of the request that it applies to.
 struct Requirement {
     proof: Path,
     about: Option<Ident>,
@@ -47,7 +47,7 @@ impl Parse for Requirement {
     }
 }
 
-/// What may be chosen by `name = value`, and the constant that it is.
+/// Names of optional arguments, and the constants that they set.
 const CHOICES: [(&str, &str); 5] = [
     ("deadline", "DEADLINE"),
     ("max_body", "MAX_BODY"),
@@ -185,8 +185,8 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
     })
 }
 
-/// The first phase, as far as the block doesn't write it: what is required is asked for. `handle` is given a parameter where it leaves out the one
-/// that has nothing to tell.
+/// Generates `handle_before`, which checks the precondition, unless the block contains it. Adds the third parameter of
+/// `handle` if it is omitted.
 fn before(block: &mut ItemImpl, requires: Option<Requirement>) -> Result<TokenStream> {
     let own_facts = block.items.iter().any(|item| matches!(item, ImplItem::Type(ty) if ty.ident == "Facts"));
     let own_before =
@@ -266,7 +266,7 @@ fn type_name(ty: &Type) -> Result<&Ident> {
     }
 }
 
-/// The first paragraph of the doc comment, and the rest of it.
+/// First paragraph of the doc comment, and the rest of it.
 fn documentation(attributes: &[Attribute], name: &Ident) -> Result<(String, String)> {
     let text = doc_text(attributes);
     let (summary, description) = text.split_once("\n\n").unwrap_or((&text, ""));
@@ -280,7 +280,7 @@ fn documentation(attributes: &[Attribute], name: &Ident) -> Result<(String, Stri
     Ok((summary, description.trim().to_owned()))
 }
 
-/// A doc comment, without the space that each line begins with.
+/// Text of a doc comment without the leading space of each line.
 pub fn doc_text(attributes: &[Attribute]) -> String {
     let lines: Vec<String> = attributes
         .iter()

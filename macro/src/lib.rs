@@ -1,8 +1,9 @@
-//! Macros for endpoints and settings. Everything that they generate can be written by hand.
+//! Macros for endpoints and settings. All generated code can also be written by hand.
 //!
-//! `#[endpoint]` stands on an `impl Endpoint for Name`: it makes the unit struct `Name`, fills in the constants of the trait
-//! from its arguments and from the doc comment, and checks when it compiles that the path's fields are those of the request.
-//! `#[dto(request)]` and `#[dto(response)]` stand on the structs that come in and go out.
+//! `#[endpoint]` is applied to an `impl Endpoint for Name`. It generates the unit struct `Name`, sets the constants of
+//! the trait from its arguments and from the doc comment, and checks at compile time that the path parameters are
+//! fields of the request. `#[dto(request)]` and `#[dto(response)]` are applied to the structs of requests and
+//! responses.
 
 mod dto;
 mod endpoint;
@@ -10,32 +11,38 @@ mod settings;
 
 use proc_macro::TokenStream;
 
-/// `#[endpoint(METHOD "/path/{id}", tag = "…", access = Access::…, rate = RateGroup::…, status = 201, errors(NotFound))]`
+/// `#[endpoint(METHOD "/path/{id}", tag = "…", access = Access::…, rate = RateGroup::…, status = 201,
+/// errors(NotFound))]`
 ///
-/// `status` (200; `status(201, 200)` where a call has two, the usual one first) and `errors` (none beyond those that the rest implies) may be left out,
-/// as may what most endpoints have in common: `deadline = Bound::Fixed(…)`, `max_body = Bound::Setting(|config| …)`, `body_idle = Duration::…`,
-/// `failure = FailureForm::…`, `ends_with_client = true`, and for answers without an envelope `content("text/event-stream")`. Nothing else may.
+/// Optional arguments: `status` (default 200; `status(201, 200)` for two statuses, the usual one first), `errors`
+/// (default: those implied by the other arguments), `deadline = Bound::Fixed(…)`, `max_body = Bound::Setting(|config|
+/// …)`, `body_idle = Duration::…`, `failure = FailureForm::…`, `ends_with_client = true`, and for responses without an
+/// envelope `content("text/event-stream")`. All others are required.
 ///
-/// `requires = Confirmed`, or `requires = Payer(workspace_id)` about a field of the request, is the endpoint's `handle_before`: it asks for a proof, which
-/// `handle` takes as its third parameter. Without it that parameter, `&()`, is left out.
+/// `requires = Confirmed`, or `requires = Payer(workspace_id)` for a field of the request, generates the endpoint's
+/// `handle_before`. It checks the precondition and yields a witness, which is the third parameter of `handle`. Without
+/// `requires` that parameter, `&()`, is omitted.
 #[proc_macro_attribute]
 pub fn endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
     endpoint::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
 }
 
-/// `#[dto(request)]`: what a caller sends, each field `#[from(path)]`, `#[from(query)]`, `#[from(header)]`, `#[from(page)]` or,
-/// without one, from the body's fields. `#[from(bytes)]` and `#[from(stream)]`, with the body's type behind a comma where it is not
-/// `application/octet-stream`, take the body as it comes: whole, or as it arrives. `#[dto(response)]`: what a caller gets.
+/// `#[dto(request)]`: struct of a request. Each field is read from `#[from(path)]`, `#[from(query)]`,
+/// `#[from(header)]`, `#[from(page)]` or, by default, from the fields of the body. `#[from(bytes)]` and
+/// `#[from(stream)]` take the unparsed body, whole or as a stream; a media type other than `application/octet-stream`
+/// follows after a comma. `#[dto(response)]`: struct of a response.
 #[proc_macro_attribute]
 pub fn dto(arguments: TokenStream, item: TokenStream) -> TokenStream {
     dto::expand(arguments.into(), item.into()).unwrap_or_else(|error| error.into_compile_error()).into()
 }
 
-/// `#[derive(Settings)]` on the struct of a section of the configuration, which also has `#[settings("section.path")]`, and
-/// `#[settings("section.path", enabled = "…")]` where the section has a switch that its owner reads. It makes `Self::SETTINGS`, the section's rows of the table
-/// of settings: one for each field with `#[setting(Kind, default = …)]`, or `example = …` where the setting has no default. The doc comment explains the
-/// setting to operators. `each` before the default: the operator chooses the keys below the field's name; `needed`: the setting is required where the section is
-/// switched on. `#[limit(strategy, limit, window)]` makes the three rows of a rate limit.
+/// `#[derive(Settings)]` for the struct of a configuration section, together with `#[settings("section.path")]`, or
+/// `#[settings("section.path", enabled = "…")]` if the section has a switch, which is read elsewhere. Generates
+/// `Self::SETTINGS`, the section's rows in the table of settings: one for each field with `#[setting(Kind, default =
+/// …)]`, or `example = …` if the setting has no default. The field's doc comment describes the setting to operators.
+/// Flags before the default: `each` if the operator chooses the keys below the field's name, and `needed` if the
+/// setting is required when the section is enabled. `#[limit(strategy, limit, window)]` generates the three rows of a
+/// rate limit.
 #[proc_macro_derive(Settings, attributes(settings, setting, limit))]
 pub fn settings(item: TokenStream) -> TokenStream {
     settings::expand(item.into()).unwrap_or_else(|error| error.into_compile_error()).into()

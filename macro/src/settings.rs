@@ -33,7 +33,8 @@ pub fn expand(item: TokenStream) -> Result<TokenStream> {
     })
 }
 
-/// `#[settings("payment.stripe", enabled = "…")]`: path of the section, and the explanation of its switch if it has one.
+/// `#[settings("payment.stripe", enabled = "…")]`: path of the section, and the description of its switch if it has
+/// one.
 struct Section {
     path: LitStr,
     enabled: Option<LitStr>,
@@ -57,11 +58,11 @@ impl Parse for Section {
 
 /// `#[setting(Number(1, 20), default = 5)]`.
 struct Setting {
-    /// A variant of `Kind`, or a constant.
+    /// Variant of `Kind`, or a constant.
     kind: Expr,
-    /// Keys below the field's name are chosen by the operator.
+    /// True if the operator chooses the keys below the field's name.
     is_each: bool,
-    /// It has to be set where the section is switched on.
+    /// True if the setting is required when the section is enabled.
     is_needed: bool,
     value: TokenStream,
 }
@@ -88,7 +89,7 @@ impl Parse for Setting {
     }
 }
 
-/// `#[limit("token_bucket", 60, 60)]`: strategy, limit and window of a group of calls.
+/// `#[limit("token_bucket", 60, 60)]`: strategy, limit and window of a rate limit.
 struct RateLimit(LitStr, Lit, Lit);
 
 impl Parse for RateLimit {
@@ -137,12 +138,12 @@ fn row(pattern: &str, kind: &TokenStream, value: &TokenStream, about: &TokenStre
     }
 }
 
-/// The argument of the attribute with this name.
+/// Parses the argument of the attribute with this name.
 fn argument<T: Parse>(attributes: &[Attribute], name: &str) -> Result<Option<T>> {
     attributes.iter().find(|attribute| attribute.path().is_ident(name)).map(Attribute::parse_args).transpose()
 }
 
-/// The key that `#[serde(rename = "…")]` gives the field.
+/// Key that `#[serde(rename = "…")]` gives the field.
 fn renamed(attributes: &[Attribute]) -> Result<Option<String>> {
     let mut name = None;
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {

@@ -19,7 +19,6 @@ mod m0009_jobs_awaiting_turn;
 
 pub use migrator::{MigrationTrait, MigratorTrait, NamedMigration, SchemaManager, is_unreleased};
 
-/// The migrations of Natter's schema.
 pub struct Migrator;
 
 /// Lists the migrations of these modules, each named after its module.

@@ -106,11 +106,11 @@ fn ledger_accounts() -> TableCreateStatement {
         .col(big_integer("owed").default(0))
         // Balance below which the owner is warned; NULL: a fraction of the last grant.
         .col(big_integer_null("low_threshold"))
-        // Whether the owner was warned.
+        // True if the owner was warned.
         .col(boolean("is_low").default(false))
         // Balance below which the account is examined.
         .col(big_integer_null("check_threshold"))
-        // Whether the account is to be examined.
+        // True if the account is to be examined.
         .col(boolean("is_due").default(false))
         .col(big_integer("created_at"))
         .check(Expr::cust("held >= 0 AND balance >= held AND owed >= 0"))
@@ -195,7 +195,7 @@ fn pricing_plans() -> TableCreateStatement {
         .col(string("name"))
         // `subscription` or `credits`.
         .col(string("kind"))
-        // `month` or `year`, of subscriptions.
+        // `month` or `year`; set only for subscriptions.
         .col(string_null("interval"))
         // JSON.
         .col(text("prices"))
@@ -464,7 +464,7 @@ fn subscriptions() -> TableCreateStatement {
         .col(uuid_null("method_id"))
         // Charge attempts for the next period.
         .col(big_integer("attempts").default(0))
-        // Whether a charge attempt is in progress.
+        // True if a charge attempt is in progress.
         .col(boolean("is_charging").default(false))
         // Last period whose end the payer was reminded of.
         .col(big_integer("reminded_period").default(0))

@@ -63,7 +63,7 @@ fn api_keys() -> TableCreateStatement {
         .col(big_integer_null("last_used_at"))
         .col(big_integer_null("revoked_at"))
         .col(uuid_null("workspace_id"))
-        // JSON; the limits of a key are NULL where those of its owner apply.
+        // JSON; if a limit of the key is NULL, its owner's limit applies.
         .col(text_null("models"))
         .col(string_null("endpoints"))
         .col(big_integer_null("rpm"))

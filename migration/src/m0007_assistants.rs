@@ -201,7 +201,7 @@ fn mcp_connections() -> TableCreateStatement {
         .col(boolean("is_sealed"))
         // Expiry of the access token.
         .col(big_integer_null("expires_at"))
-        // Whether the user must sign in again.
+        // True if the user must sign in again.
         .col(boolean("is_expired"))
         // Incremented when the tokens change.
         .col(big_integer("version"))
@@ -209,7 +209,7 @@ fn mcp_connections() -> TableCreateStatement {
         .col(big_integer_null("claimed_until"))
         // Scope requested by the server in addition to the configured one.
         .col(text_null("extra_scope"))
-        // Whether scope was requested since the last sign-in.
+        // True if scope was requested since the last sign-in.
         .col(boolean("lacks_scope").default(false))
         .col(big_integer("created_at"))
         .primary_key(Index::create().col("user_id").col("server_id"))
@@ -236,7 +236,7 @@ fn tool_calls() -> TableCreateStatement {
         .col(text("arguments"))
         .col(string("status"))
         .col(text_null("result"))
-        // Whether the call is idempotent.
+        // True if the call is idempotent.
         .col(boolean("is_repeatable"))
         .col(uuid("requested_by"))
         // Position in the answer, in UTF-16 code units.

@@ -81,7 +81,7 @@ fn jobs() -> TableCreateStatement {
         .col(big_integer_null("turn"))
         // Position among the jobs of its workspace in that round.
         .col(big_integer_null("scope_turn"))
-        // Whether it waits for another job with the same concurrency key.
+        // True if it waits for another job with the same concurrency key.
         .col(boolean("is_blocked").default(false))
         // Value of `attempt` when the job was last put back, so that it is retried as often again.
         .col(integer("attempts_before").default(0))

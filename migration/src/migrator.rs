@@ -20,7 +20,7 @@ use sea_orm::{
 
 use crate::schema::{big_integer, string};
 
-/// One row per applied migration: its name, and when it was applied, in seconds since 1970.
+/// Table with one row per applied migration: its name, and when it was applied, in seconds since 1970.
 const TABLE: &str = "seaql_migrations";
 const VERSION: &str = "version";
 const APPLIED_AT: &str = "applied_at";
@@ -28,13 +28,13 @@ const APPLIED_AT: &str = "applied_at";
 /// First migration of unreleased builds, whose history the baseline replaced.
 const UNRELEASED: &str = "m0001_accounts";
 
-/// Whether an unreleased build created the database with these applied migrations. No migration leads from there to this schema.
+/// True if an unreleased build created the database with these applied migrations. No migration leads from there to this schema.
 #[must_use]
 pub fn is_unreleased(applied: &[String]) -> bool {
     applied.iter().any(|name| name == UNRELEASED)
 }
 
-/// One change of the schema.
+/// Change of the schema.
 #[async_trait]
 pub trait MigrationTrait: Send + Sync {
     /// Applies the change.
@@ -43,14 +43,14 @@ pub trait MigrationTrait: Send + Sync {
     /// Reverts the change.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr>;
 
-    /// Whether the change and its record share a transaction. `None` means yes on PostgreSQL and no on SQLite: without a transaction, a change
+    /// True if the change and its record share a transaction. `None` means yes on PostgreSQL and no on SQLite: without a transaction, a change
     /// that fails halfway is not recorded and leaves its completed statements behind.
     fn use_transaction(&self) -> Option<bool> {
         None
     }
 }
 
-/// A migration with the name that is recorded for it.
+/// Migration with its recorded name.
 pub struct NamedMigration {
     name: &'static str,
     migration: Box<dyn MigrationTrait>,
@@ -190,7 +190,7 @@ fn unix_seconds() -> i64 {
     elapsed.as_secs().try_into().unwrap_or(i64::MAX)
 }
 
-/// Executes the statements of a migration, in the migration's transaction where it has one.
+/// Executes the statements of a migration, in the migration's transaction if it has one.
 pub struct SchemaManager<'c> {
     connection: DatabaseExecutor<'c>,
 }
@@ -230,7 +230,7 @@ impl<'c> SchemaManager<'c> {
         Ok(())
     }
 
-    /// Drops what [`Self::create_tables`] created, in reverse order, so that referring tables go first.
+    /// Drops the tables that [`Self::create_tables`] created, in reverse order, so that referring tables go first.
     pub async fn drop_tables(&self, tables: Vec<TableCreateStatement>) -> Result<(), DbErr> {
         for table in tables.iter().rev().filter_map(TableCreateStatement::get_table_name) {
             self.execute(Table::drop().table(table.clone()).to_owned()).await?;

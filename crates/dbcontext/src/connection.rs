@@ -51,7 +51,7 @@ pub struct Database {
 #[derive(Clone, Copy)]
 enum Limits {
     Usual,
-    /// For connections that change the schema.
+    /// Limits of connections that change the schema.
     Schema,
 }
 

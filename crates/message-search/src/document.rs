@@ -1,4 +1,4 @@
-//! A message as the index knows it.
+//! Conversion of messages to index documents.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -12,10 +12,10 @@ use appcore::{
 };
 use dbcontext::query::search::Indexed;
 
-/// What the files of one message say.
+/// Texts of the files of one message.
 pub(super) type Texts = HashMap<UploadId, String>;
 
-/// What is to be done with a message in the index. One that is still being written comes when it has ended; what Natter itself says is not searched.
+/// Index change for a message. An unfinished answer is indexed when it is complete; system messages are not searchable.
 pub(super) fn change(row: Indexed, texts: &Texts) -> Change {
     let is_shown = row.deleted_at.is_none()
         && row.status != MessageStatus::Streaming.as_str()
@@ -35,7 +35,7 @@ pub(super) fn change(row: Indexed, texts: &Texts) -> Change {
     })
 }
 
-/// What is searched of a message: its text, then the names of its files and what was said in voice notes.
+/// Searchable text of a message: its content, then the names of its files and the transcripts of voice notes.
 pub(super) fn text(content: &str, files: &[Upload]) -> String {
     let mut text = content.to_owned();
     for file in files {
@@ -47,7 +47,7 @@ pub(super) fn text(content: &str, files: &[Upload]) -> String {
     text
 }
 
-/// The [`text`] of a message, and then what its files say: where in it that of each file stands, by the file's number.
+/// [`text`] of a message followed by the texts of its files, with the range of each file's text by the file's index.
 pub(super) fn whole(content: &str, files: &[Upload], texts: &Texts) -> (String, Vec<(usize, Range<usize>)>) {
     let mut text = text(content, files);
     let mut places = Vec::new();
@@ -62,7 +62,7 @@ pub(super) fn whole(content: &str, files: &[Upload], texts: &Texts) -> (String, 
     (text, places)
 }
 
-/// The files that a message carries. What can't be read is none.
+/// Files of a message; empty if the stored JSON is unreadable.
 pub(super) fn files(stored: Option<&str>) -> Vec<Upload> {
     stored.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! How what was found is spread: over people, conversations, kinds, days.
+//! Facets of search results: people, conversations, kinds and days.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,10 +15,10 @@ use uuid::Uuid;
 use crate::SearchService;
 use crate::{plan::PlannedSearch, window::Hit};
 
-/// Of each kind of facets.
+/// Maximum number of values per facet.
 const MOST: usize = 20;
 
-/// With nobody's name.
+/// Counts facets; names are not filled in.
 pub(super) fn counted(asked: &PlannedSearch, hits: &[Hit]) -> SearchFacets {
     let author = most(hits.iter().filter_map(|hit| hit.candidate.author));
     let author = author.into_iter().map(|(id, count)| SearchFacet { id, name: None, count });
@@ -30,7 +30,7 @@ pub(super) fn counted(asked: &PlannedSearch, hits: &[Hit]) -> SearchFacets {
     SearchFacets { author: author.collect(), conversation: conversation.collect(), has: has(hits), day }
 }
 
-/// Says who the people in it are.
+/// Fills in the names of people.
 pub(super) async fn named(service: &SearchService, mut facets: SearchFacets) -> Result<SearchFacets, AppError> {
     let ids: Vec<Uuid> = facets.author.iter().map(|facet| facet.id).collect();
     if ids.is_empty() {

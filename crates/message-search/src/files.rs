@@ -1,8 +1,8 @@
-//! What files say is searched with the messages that carry them.
+//! Full-text extraction: the texts of files are searched with the messages that they are attached to.
 //!
-//! The indexer asks for the text of each file that it meets and nobody has read; the job is stored before the indexer's position is, so none
-//! is forgotten. The text is taken out by a process of its own, cut, and stored beside the file; then the file's messages are marked, so that
-//! the index reads them again. With the file its text goes.
+//! The indexer enqueues a job for each file without an extracted text. The job is stored before the indexer's position,
+//! so none is lost. A separate process extracts the text, which is truncated and stored with the upload; then the
+//! file's messages are queued for indexing again. Deleting the file deletes its text.
 
 use std::collections::HashMap;
 
@@ -29,16 +29,16 @@ use uuid::Uuid;
 use crate::SearchService;
 use crate::document::Texts;
 
-/// The largest file that is read, in bytes.
+/// Maximum size of a processed file, in bytes.
 const MAX_FILE: i64 = 64 * 1024 * 1024;
-/// So much of a file's text is searched, in bytes: about as many words as are indexed of a message.
+/// Maximum size of a stored text, in bytes: about as many words as are indexed per message.
 const MAX_TEXT: usize = 64 * 1024;
-/// Files of which this instance takes the text out at the same time.
+/// Maximum number of files that this instance processes concurrently.
 const PLACES: usize = 2;
-/// A file whose workers died so often has no text: it may be what kills them.
+/// Number of crashed attempts after which a file counts as having no text, because it may cause the crashes.
 const MOST_ATTEMPTS: i32 = 4;
 
-/// Takes the text out of a file, for searching.
+/// Extracts the text of a file for the search.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct FileTextJob {
     pub upload_id: UploadId,
@@ -57,7 +57,7 @@ impl Stored for FileTextJob {
 }
 
 impl Job<SearchService> for FileTextJob {
-    /// As many as may parse files: each waits for its slot.
+    /// Number of places: one per slot of the file parsers, because each job waits for a slot.
     fn places(_config: &Config) -> usize {
         PLACES
     }
@@ -79,7 +79,7 @@ impl FileTextJob {
         let is_read = rows::is_file_read(service.db.reader(), id).await?;
         let mut text = String::new();
         if !is_read && !is_hopeless {
-            // What was removed meanwhile is nobody's any more.
+            // The file was removed meanwhile.
             let Some(file) = uploads::get_all(service.db.reader(), [id]).await?.pop() else { return Ok(()) };
             let size = file.size.unwrap_or_default();
             if file.status == UploadStatus::Ready.as_str() && size <= MAX_FILE {
@@ -106,7 +106,7 @@ impl FileTextJob {
     }
 }
 
-/// The beginning of a file's text.
+/// Start of a file's text.
 fn joined(sections: &[Section]) -> String {
     let mut text = String::new();
     for section in sections {
@@ -122,7 +122,7 @@ fn joined(sections: &[Section]) -> String {
     text
 }
 
-/// What the files of these messages say. Those that nobody has read are asked for.
+/// Texts of these messages' files. Enqueues jobs for files without an extracted text.
 pub(super) async fn texts(service: &SearchService, found: &[Indexed]) -> Result<HashMap<Uuid, Texts>, AppError> {
     let carrying: Vec<Uuid> =
         found.iter().filter(|row| row.deleted_at.is_none() && row.attachments.is_some()).map(|row| row.id.0).collect();

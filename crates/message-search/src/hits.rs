@@ -1,4 +1,4 @@
-//! Hits as they are shown: the messages as they may be read now, with the places of what was found.
+//! Hits as they are shown: current messages that the user may read, with highlights.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -12,11 +12,11 @@ use uuid::Uuid;
 
 use crate::{SearchService, document, files, off_loop, plan::PlannedSearch, window::Hit};
 
-/// So much of a file is shown, in bytes, and so much of that before the first word that was found.
+/// Maximum length of a file excerpt in bytes, and of its part before the first highlight.
 const EXCERPT: usize = 240;
 const EXCERPT_BEFORE: usize = 60;
 
-/// The messages themselves, as they may be read now.
+/// Current messages of the hits that the user may read.
 pub(super) async fn shown_hits(
     service: &SearchService,
     asked: &PlannedSearch,
@@ -40,7 +40,7 @@ pub(super) async fn shown_hits(
         let message = match Message::try_from(row) {
             Ok(message) => message,
             Err(error) => {
-                // The others are found all the same.
+                // The other hits are returned.
                 tracing::warn!(%error, id = %hit.candidate.message, "a message that was found can't be read");
                 continue;
             }
@@ -62,7 +62,7 @@ pub(super) async fn shown_hits(
     Ok(shown)
 }
 
-/// A message with the places of what was found: in its own text, or in the `texts` of its files. `None` where these don't say it any more.
+/// Message with highlights in its own text or in the `texts` of its files; `None` if they no longer match.
 fn located(
     matcher: &Matcher<'_>,
     message: Message,
@@ -82,7 +82,7 @@ fn located(
     Some(SearchHit { message: Some(message), highlights, file, ..SearchHit::default() })
 }
 
-/// What the first of a message's files says around the words that were found.
+/// Excerpt of a message's first matching file around the highlights.
 fn in_file(message: &Message, text: &str, parts: &[(usize, Range<usize>)], found: &Match) -> Option<FoundInFile> {
     let (first, (number, part)) = found.highlights.iter().find_map(|place| {
         let part = parts.iter().find(|(_, part)| part.start <= place.start && place.end <= part.end)?;
@@ -97,7 +97,7 @@ fn in_file(message: &Message, text: &str, parts: &[(usize, Range<usize>)], found
         .filter(|place| start <= place.start && place.end <= end)
         .map(|place| place.start - start..place.end - start)
         .collect();
-    // One line, in which everything stays where it is.
+    // Replaces line breaks by single bytes, so that offsets stay valid.
     let excerpt = text.get(start..end)?.replace(['\n', '\t'], " ");
     let highlights = utf16(&excerpt, &within);
     Some(FoundInFile { upload_id: file.id, name: file.name.clone(), excerpt, highlights })

@@ -1,8 +1,8 @@
-//! Reads the log into the index: behind everything that is sent, so no sender waits for it.
+//! Indexer: a log consumer that updates the index asynchronously, so senders don't wait for it.
 //!
-//! The bus says which conversations have something new; what it doesn't say is found by a sweep. How far a conversation was read is written together with
-//! the words of its messages, so whatever breaks off is repeated, and what is repeated changes nothing: the log says which messages have changed, and what
-//! they are now is read from where they lie. One instance writes at a time.
+//! The bus announces conversations with new events; a sweep finds those that the bus has missed. Positions are written
+//! together with the words, so an interrupted batch is repeated, and repetitions are idempotent: the log says which
+//! messages have changed, and their current content is read from the messages. One instance writes at a time.
 
 #[cfg(test)]
 mod tests;
@@ -42,36 +42,36 @@ use crate::{
     index::{self, SearchIndex, Writing},
 };
 
-/// How long it rests after it has read what was new, as many times as long as it took, so that what people send goes before; and long enough for more to
-/// come.
+/// Pause after a batch, as a multiple of its duration, so that sending messages has priority and larger batches
+/// accumulate.
 const REST: u32 = 1;
-/// While something waits to be written.
+/// Pause while writes are queued, as a multiple of the batch's duration.
 const REST_WHILE_BUSY: u32 = 4;
 const SHORTEST_REST: Duration = Duration::from_millis(250);
 const LONGEST_REST: Duration = Duration::from_millis(500);
-/// How soon it is looked again while another instance writes.
+/// Delay before the next attempt while another instance writes.
 const AGAIN: Duration = Duration::from_millis(250);
-/// How soon after a failure.
+/// Delay after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
-/// How often it is looked for what the bus has not said.
+/// Interval of sweeps for events that the bus has missed.
 const SWEEP: Duration = Duration::from_secs(30);
-/// How often it is looked whether somebody has emptied the index.
+/// Interval of checks if the index was cleared.
 const LOOK: Duration = Duration::from_secs(3);
-/// How often the words of removed messages are taken out of the index.
+/// Interval of purges of the words of removed messages.
 const PURGE_INTERVAL: Duration = Duration::from_secs(3_600);
-/// Conversations that are read at once, and events of all of them.
+/// Maximum number of conversations per batch, and of their events in total.
 const CONVERSATIONS: usize = 200;
 const EVENTS: u32 = 1_000;
-/// Old messages that are read at once, and messages that were touched.
+/// Maximum number of old messages per batch, and of messages in the reindex queue.
 const OLD: u32 = 500;
 const TOUCHED: u32 = 100;
 
-/// What is known to be new: conversations and the numbers of their last events.
+/// Pending work: conversations with the sequence numbers of their last events.
 #[derive(Default)]
 pub(super) struct News {
     heads: Mutex<Heads>,
     is_incomplete: AtomicBool,
-    /// Messages were touched that are in the index already.
+    /// True if indexed messages were queued for indexing again.
     is_touched: AtomicBool,
     is_filling: AtomicBool,
     arrived: Notify,
@@ -80,26 +80,26 @@ pub(super) struct News {
 #[derive(Default)]
 struct Heads {
     waiting: HashMap<Uuid, Head>,
-    /// How many are being read, and since when the first of them waits.
+    /// Number of conversations in the current batch, and the time since which the first of them waits.
     taken: Option<(usize, Instant)>,
 }
 
-/// The last event of a conversation that was heard of.
+/// Last announced event of a conversation.
 #[derive(Clone, Copy)]
 struct Head {
     seq: i64,
-    /// When the first was heard of that is not read yet.
+    /// Time at which the first pending event was announced.
     since: Instant,
 }
 
-/// How far the index is behind, as this instance has heard.
+/// Lag of the index, as known to this instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lag {
-    /// Conversations of which something is not in it yet.
+    /// Number of conversations with pending events.
     pub waiting: usize,
-    /// How long what waits longest has waited.
+    /// Age of the oldest pending event.
     pub longest: Duration,
-    /// Old messages are being read.
+    /// True during the initial fill.
     pub is_filling: bool,
 }
 
@@ -122,7 +122,7 @@ impl News {
         all
     }
 
-    /// What was taken is read, or waits again.
+    /// Ends the current batch, whose conversations are done or pending again.
     fn end_taking(&self) {
         self.heads().taken = None;
     }
@@ -147,7 +147,7 @@ impl News {
     }
 }
 
-/// Keeps the index up to date until the instance stops.
+/// Runs the indexer until the instance stops.
 pub(crate) fn start(service: &Arc<SearchService>) {
     let news = &service.news;
     tokio::spawn(listen(service.bus.listen(), Arc::clone(news)));
@@ -228,11 +228,11 @@ async fn keep(service: Weak<SearchService>, news: Arc<News>) {
 }
 
 struct Turn {
-    /// There are old messages left to be read.
+    /// True if old messages are left to index.
     fills: bool,
 }
 
-/// Reads what is new, and some of what is old.
+/// Indexes pending events, and some old messages.
 async fn turn(service: &SearchService, news: &News, lookout: &mut Lookout) -> Result<Turn, AppError> {
     let index = service.index.as_ref();
     let fill = index.fill().await?;
@@ -246,10 +246,11 @@ async fn turn(service: &SearchService, news: &News, lookout: &mut Lookout) -> Re
         for (id, head) in waiting(service, index, look).await? {
             news.hear(id, head);
         }
-        // What is heard of stays until it is read.
+        // Announced events stay pending until they are indexed.
         lookout.looked(look);
     }
-    // What comes meanwhile is for the next turn: otherwise nothing else would be read while people write, and some conversations would get no turn.
+    // Later events are left for the next batch; otherwise old messages and some conversations would starve while users
+    // write.
     let all = news.take();
     let read = read_all(service, index, news, &all).await;
     news.end_taking();
@@ -260,18 +261,18 @@ async fn turn(service: &SearchService, news: &News, lookout: &mut Lookout) -> Re
         news.is_touched.store(true, Relaxed);
         return Err(error);
     }
-    // It may have been forgotten meanwhile.
+    // The index may have been cleared meanwhile.
     let fills = match index.fill().await? {
         None => true,
         Some(Fill { is_done: false, .. }) => read_old(service, index).await?,
         Some(_) => false,
     };
-    // Also where something could not be read: it may stay so for long.
+    // Set also after failures, which may last for long.
     news.is_filling.store(fills, Relaxed);
     failed.map_or(Ok(Turn { fills }), Err)
 }
 
-/// The conversations that a look finds not to be in the index as they are.
+/// Conversations that a sweep finds to be indexed incompletely.
 async fn waiting(service: &SearchService, index: &dyn SearchIndex, look: Look) -> Result<Vec<(Uuid, i64)>, AppError> {
     let Some(since) = look.since else { return index.waiting(&service.db).await };
     let heads = events::heads_since(service.db.reader(), since).await?;
@@ -284,7 +285,8 @@ async fn waiting(service: &SearchService, index: &dyn SearchIndex, look: Look) -
     Ok(waiting)
 }
 
-/// From here on what is new comes from the log, and what was there before is read from the newest to the oldest.
+/// Starts the initial fill: new events come from the log, and existing messages are indexed from the newest to the
+/// oldest.
 async fn begin_filling(service: &SearchService, index: &dyn SearchIndex) -> Result<(), AppError> {
     let Some(writing) = index.begin().await? else {
         tokio::time::sleep(AGAIN).await;
@@ -298,7 +300,7 @@ async fn begin_filling(service: &SearchService, index: &dyn SearchIndex) -> Resu
     writing.commit(Batch { positions, fill, ..Batch::default() }).await
 }
 
-/// Reads some old messages; `false` when there are none left.
+/// Indexes some old messages; returns `false` if none are left.
 async fn read_old(service: &SearchService, index: &dyn SearchIndex) -> Result<bool, AppError> {
     let Some(writing) = index.begin().await? else {
         tokio::time::sleep(AGAIN).await;
@@ -315,8 +317,8 @@ async fn read_old(service: &SearchService, index: &dyn SearchIndex) -> Result<bo
     Ok(!is_done)
 }
 
-/// Reads what is new in all of these conversations, some at a time; what isn't read waits again. Answers why, where something of one of them can't be
-/// read: the others are.
+/// Indexes the pending events of these conversations in batches; the remaining ones become pending again. Returns the
+/// error of a conversation that can't be read; the others are indexed.
 async fn read_all(
     service: &SearchService,
     index: &dyn SearchIndex,
@@ -324,7 +326,7 @@ async fn read_all(
     all: &[(Uuid, Head)],
 ) -> Result<Option<AppError>, AppError> {
     let work = |some: Vec<(Uuid, Head)>| async move {
-        // Another instance may write for long.
+        // Another instance may hold the write access for long.
         if service.stopping.is_cancelled() {
             return Ok(None);
         }
@@ -338,7 +340,7 @@ async fn read_all(
     }
 }
 
-/// Reads what is new in these conversations.
+/// Indexes the pending events of these conversations.
 async fn read(
     service: &SearchService,
     index: &dyn SearchIndex,
@@ -353,7 +355,7 @@ async fn read(
         return Ok(());
     }
     let Some(writing) = index.begin().await? else {
-        // Whoever writes may be reading just these.
+        // The current writer may be indexing the same conversations.
         for (id, head) in some {
             news.put(id, head);
         }
@@ -362,7 +364,7 @@ async fn read(
     };
     let ids: Vec<Uuid> = some.iter().map(|(id, _)| *id).collect();
     let mut read: HashMap<Uuid, i64> = writing.positions(ids).await?.into_iter().collect();
-    // What was heard may be older than what another instance has read since.
+    // Announced numbers may be older than the position that another instance has reached.
     let heads: HashMap<ConversationId, i64> =
         events::heads(service.db.reader(), some.iter().map(|(id, _)| ConversationId(*id))).await?.into_iter().collect();
     let mut behind = Vec::new();
@@ -418,7 +420,7 @@ async fn commit(writing: Box<dyn Writing>, batch: Batch) -> Result<(), AppError>
     Ok(())
 }
 
-/// Reads messages again that have changed without an event: their files were read.
+/// Indexes messages again that have changed without an event, because their files' texts were extracted.
 async fn read_touched(service: &SearchService, index: &dyn SearchIndex, news: &News) -> Result<(), AppError> {
     let again = || {
         news.is_touched.store(true, Relaxed);
@@ -435,7 +437,7 @@ async fn read_touched(service: &SearchService, index: &dyn SearchIndex, news: &N
         return Ok(());
     };
     let Some(fill) = writing.fill().await? else { return Ok(()) };
-    // Those that are not in it yet are read with what they say now.
+    // Messages that are not indexed yet will be indexed with their current content.
     let is_in_it = |id: &Uuid| fill.is_done || *id >= fill.below;
     let ids: Vec<Uuid> = touched.iter().map(|one| one.message_id.0).filter(is_in_it).collect();
     let changes = changes(service, ids).await?;
@@ -447,16 +449,17 @@ async fn read_touched(service: &SearchService, index: &dyn SearchIndex, news: &N
     Ok(())
 }
 
-/// What can't be read from the log any more is read from the messages.
+/// Clears the index if the log no longer contains the needed events, so that it is filled from the messages.
 async fn lost(service: &SearchService, writing: Box<dyn Writing>, why: &str) -> Result<(), AppError> {
     tracing::warn!(why, "the search index is filled anew");
     writing.give_up().await?;
     service.index.clear().await
 }
 
-/// What is to be done with these messages, in the order of their ids. One that can't be read is set aside: it is not found, and what comes after it is.
+/// Index changes of these messages, ordered by id. An unreadable message is skipped: it can't be found, but later ones
+/// can.
 async fn changes(service: &SearchService, mut ids: Vec<Uuid>) -> Result<Vec<Change>, AppError> {
-    // Ids rise with time, and so do the places of what is new.
+    // Ids increase with time, and so must the document numbers of new messages.
     ids.sort_unstable();
     let work = |some: Vec<Uuid>| async move {
         match (caught(changes_of(service, &some)).await, some.as_slice()) {
@@ -473,15 +476,15 @@ async fn changes(service: &SearchService, mut ids: Vec<Uuid>) -> Result<Vec<Chan
     Ok(changes)
 }
 
-/// What is done with a message that can't be read.
+/// Index change for an unreadable message.
 async fn set_aside(service: &SearchService, id: Uuid, error: &AppError) -> Result<Vec<Change>, AppError> {
-    // Where no message at all can be read, it isn't the fault of this one, and others would fare no better.
+    // Fails if no message is readable at all: then this message is not the cause, and others would be skipped as well.
     rows::indexed(service.db.reader(), &[Uuid::max()]).await.map_err(AppError::unavailable)?;
     tracing::warn!(%error, %id, "a message can't be read into the search index: nobody will find it");
     Ok(vec![Change::Remove(id)])
 }
 
-/// Words are taken apart beside what else this thread does.
+/// Tokenizes messages; yields to the other tasks of the thread in between.
 async fn changes_of(service: &SearchService, ids: &[Uuid]) -> Result<Vec<Change>, AppError> {
     let mut found = rows::indexed(service.db.reader(), ids).await?;
     found.sort_by_key(|row| row.id.0);
@@ -503,7 +506,7 @@ async fn changes_of(service: &SearchService, ids: &[Uuid]) -> Result<Vec<Change>
     Ok(changes)
 }
 
-/// The message that an event is about.
+/// Message that an event is about.
 fn message(event: &EventAbout) -> Option<Uuid> {
     #[derive(Deserialize)]
     struct About {

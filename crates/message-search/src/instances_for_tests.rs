@@ -1,4 +1,4 @@
-//! Instances of the search on a [`Stage`].
+//! Search instances on a [`Stage`].
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use stage::Stage;
 
 use crate::SearchService;
 
-/// One more instance on a stage, which keeps its index up to date.
+/// Starts another instance on a stage, with its indexer.
 pub(crate) async fn instance(stage: &Stage) -> Arc<SearchService> {
     let core = stage.core(stage.config(&Table::default(), &[])).await.unwrap();
     let identity = IdentityService::build(core).await.unwrap();

@@ -1,14 +1,15 @@
-//! Searching what one may read: messages, what their files say, names; and answers and summaries that a model gives out of them.
+//! Message search: messages, the texts of their files, and names; and answers and summaries that a model writes from
+//! them.
 //!
-//! Owns the search index and its upkeep. Words, queries and the index on SQLite are the crate `search`. Uses `event-log` for what is new, `files` for
-//! texts, and `gateway` for models.
+//! Owns the search index and its maintenance. The crate `search` contains the tokenizer, the queries and the index on
+//! SQLite. Uses `event-log` for new events, `files` for text extraction, and `gateway` for models.
 //!
-//! An [index](SearchIndex) says which messages have which words; what it says is a guess. Each message is read from where it lies, by a statement that has the
-//! conditions on who may read it, and compared with the query again, so what was deleted, edited, or can't be read any more is never found.
+//! An [index](SearchIndex) returns candidates only. Each message is read from the database by a statement that checks
+//! read access, and matched with the query again, so deleted, edited and unreadable content is never found.
 //!
-//! [What files say](files) is searched with the messages that carry them.
+//! [Texts of files](files) are searched with the messages that they are attached to.
 //!
-//! What is asked for is looked for among the newest messages with the words, [`window::WINDOW`] at a time; [`Cursor`]s say where it goes on.
+//! A search scans the newest candidates, [`window::WINDOW`] at a time; [`Cursor`]s store its position.
 
 mod answer;
 mod catch_up;
@@ -65,16 +66,16 @@ use self::{
     window::{Hit, candidates, similar, window},
 };
 
-/// Windows that one call may look through.
+/// Maximum number of windows that one call scans.
 const WINDOWS: usize = 5;
-/// With fewer hits, similar words are looked for as well.
+/// Minimum number of hits; with fewer, similar words are searched as well.
 const FEW: usize = 10;
-/// How long one search works; then it answers with what it has.
+/// Time limit of a search, after which it returns its partial result.
 const TIME_LIMIT: Duration = Duration::from_secs(2);
 const USUAL_LIMIT: u64 = 20;
 const MAX_LIMIT: u64 = 50;
 
-/// State of the search for messages of an instance. Dereferences to [`Core`].
+/// State of the message search of an instance. Dereferences to [`Core`].
 pub struct SearchService {
     pub core: Arc<Core>,
     pub identity: Arc<IdentityService>,
@@ -83,7 +84,7 @@ pub struct SearchService {
     pub gateway: Arc<GatewayService>,
     index: Box<dyn SearchIndex>,
     words: RwLock<Dictionary>,
-    /// One at a time reads new words.
+    /// Serialises updates of the vocabulary.
     reading_words: tokio::sync::Mutex<()>,
     news: Arc<News>,
 }
@@ -105,17 +106,16 @@ impl SearchService {
         }))
     }
 
-    /// Keeps the index up to date until the instance stops.
+    /// Starts the indexer, which runs until the instance stops.
     pub fn start(self: &Arc<Self>) {
         indexer::start(self);
     }
 
-    /// How far the index is behind what was said.
     pub fn lag(&self) -> Lag {
         self.news.lag()
     }
 
-    /// All words that are written anywhere, up to now; past the deadline, those that were read so far.
+    /// Current vocabulary; after the deadline, the part that was read so far.
     async fn words(&self, deadline: Deadline) -> Result<Dictionary, AppError> {
         let known = || self.words.read().unwrap_or_else(PoisonError::into_inner).clone();
         let turn = timeout(deadline.remaining().unwrap_or(Duration::MAX), self.reading_words.lock()).await;
@@ -134,7 +134,7 @@ impl SearchService {
         }
     }
 
-    /// Takes the words of removed messages out of the index's storage and this instance's memory.
+    /// Removes the words of removed messages from the index's storage and from this instance's memory.
     pub(crate) async fn purge(&self) -> Result<(), AppError> {
         if self.index.purge().await? {
             self.forget_words().await;
@@ -156,12 +156,12 @@ impl Deref for SearchService {
     }
 }
 
-/// Searches what the caller may read now.
+/// Searches messages that the caller may read.
 pub async fn search(service: &SearchService, by: &Principal, ask: Ask) -> Result<SearchResults, AppError> {
     search_for(service, by.user_id, ask).await
 }
 
-/// Searches what somebody may read who has asked an assistant.
+/// Searches messages that a user may read, on behalf of an assistant.
 pub async fn search_for(service: &SearchService, user: UserId, ask: Ask) -> Result<SearchResults, AppError> {
     let begun = Instant::now();
     if ask.text.chars().count() > MAX_QUERY_CHARS {
@@ -252,7 +252,7 @@ async fn messages(
             shown += part.len();
             items.extend(shown_hits(service, &asked, &window.reading, &part).await?);
             if shown < window.hits.len() {
-                // What comes meanwhile moves nothing.
+                // New messages don't shift the results.
                 let top = window.hits.iter().map(|hit| hit.candidate.number).max().unwrap_or(below);
                 let next = Cursor { is_wide, shown, below: below.min(top.saturating_add(1)) };
                 return Ok::<_, AppError>((items, Some(next), None));
@@ -284,7 +284,7 @@ async fn messages(
     })
 }
 
-/// Runs what takes more than a moment on a blocking thread.
+/// Runs work that takes more than a moment on a blocking thread.
 async fn off_loop<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, AppError> {
     tokio::task::spawn_blocking(work).await.map_err(AppError::internal)
 }

@@ -1,4 +1,4 @@
-//! Who and what is meant by the names after `from:` and `in:`.
+//! Resolves the names of `from:` and `in:` operators.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use crate::off_loop;
 
-/// People whose names are looked at.
+/// Maximum number of people whose names are examined.
 pub(super) const PEOPLE: u32 = 20_000;
 
-/// Those whose names are so or begin so; `me` is oneself.
+/// People with one of these names or prefixes; `me` is the caller.
 pub(super) async fn authors<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -29,7 +29,7 @@ pub(super) async fn authors<C: ConnectionTrait>(
     Ok(meant)
 }
 
-/// The conversations whose titles, or whose others' names, are so or begin so.
+/// Conversations whose title, or whose other members' names, have one of these names or prefixes.
 pub(super) async fn places<'a, C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -43,7 +43,7 @@ pub(super) async fn places<'a, C: ConnectionTrait>(
     folded_and_meant(names, known).await
 }
 
-/// [`meant`] of names as they are written, on a blocking thread: there may be thousands.
+/// [`meant`] with unfolded names, on a blocking thread because there may be thousands.
 async fn folded_and_meant(names: &[String], known: Vec<(Uuid, String)>) -> Result<BTreeSet<Uuid>, AppError> {
     let names = names.to_vec();
     off_loop(move || {
@@ -53,7 +53,7 @@ async fn folded_and_meant(names: &[String], known: Vec<(Uuid, String)>) -> Resul
     .await
 }
 
-/// What goes by just one of the names; where nothing does, what fits one.
+/// Exact matches of the names; if there are none, prefix matches.
 fn meant(names: &[String], known: &[(Uuid, String)]) -> BTreeSet<Uuid> {
     let mut meant = BTreeSet::new();
     for name in names {
@@ -71,7 +71,7 @@ fn is_exactly(known: &str, name: &str) -> bool {
     known == name || known.chars().filter(|letter| !letter.is_whitespace()).eq(name.chars())
 }
 
-/// Whether a name, or a word in it, begins so. Both are folded.
+/// True if a name, or a word in it, has this prefix. Both are folded.
 pub(super) fn fits(known: &str, name: &str) -> bool {
     let words = known
         .char_indices()

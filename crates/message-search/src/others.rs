@@ -1,4 +1,4 @@
-//! Conversations and people, found by their names.
+//! Search of conversations and people by name.
 
 use ::search::folded;
 use appcore::{
@@ -10,7 +10,7 @@ use dbcontext::query::search::{self as rows, Readable};
 use crate::SearchService;
 use crate::{Ask, count, hits::place, names, off_loop};
 
-/// Conversations by their titles, those with the newest activity first.
+/// Conversations by title, those with the latest activity first.
 pub(super) async fn conversations(
     service: &SearchService,
     user: UserId,
@@ -34,7 +34,6 @@ pub(super) async fn conversations(
     Ok(SearchResults { items, total, ..SearchResults::default() })
 }
 
-/// People by their names.
 pub(super) async fn people(
     service: &SearchService,
     user: UserId,

@@ -1,4 +1,4 @@
-//! Reads what is asked for: the query, where it is looked for, and where a search goes on.
+//! Plans a search: parses the query, and resolves its scope and cursor.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,40 +14,40 @@ use uuid::Uuid;
 
 use crate::{SearchService, names, window::WINDOW};
 
-/// What somebody asks for.
+/// Search request.
 #[derive(Clone, Debug, Default)]
 pub struct Ask {
     pub text: String,
     pub kind_of_hit: SearchType,
     pub workspace_id: Option<WorkspaceId>,
-    /// People and assistants, by one of whom it is; anybody where they are none.
+    /// Required authors (users or assistants), any of them; empty: no restriction.
     pub authors: Vec<UserId>,
-    /// In one of these; anywhere where they are none.
+    /// Searched conversations; empty: all.
     pub conversations: Vec<ConversationId>,
-    /// Of the one conversation, what was said after this event; 0 for all of it.
+    /// Event of the single conversation after which messages are searched; 0: all.
     pub after_seq: i64,
     pub kind: Option<ConversationKind>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
-    /// Of which days are; where it is left out, the one that they have chosen, else UTC.
+    /// Time zone of dates; `None`: the user's own, or UTC.
     pub timezone: Option<String>,
-    /// All of these.
+    /// Required content, all of them.
     pub has: Vec<SearchHas>,
     pub sort: SearchSort,
-    /// Words are looked for as they were typed, whatever is found.
+    /// True to search the words exactly as typed, regardless of the number of hits.
     pub is_exact: bool,
     pub limit: Option<u64>,
     pub cursor: Option<String>,
 }
 
-/// Where a search goes on.
+/// Position of a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cursor {
-    /// Similar words are looked for as well.
+    /// True if similar words are searched as well.
     pub(super) is_wide: bool,
-    /// Hits of the window that were shown.
+    /// Number of hits of the window that were returned.
     pub(super) shown: usize,
-    /// The window begins below this number.
+    /// Document number below which the window starts.
     pub(super) below: i64,
 }
 
@@ -68,7 +68,7 @@ impl Cursor {
     }
 }
 
-/// What a search is made of, read.
+/// Parsed and resolved search.
 pub(super) struct PlannedSearch {
     pub(super) user: UserId,
     pub(super) after_seq: i64,
@@ -80,7 +80,7 @@ pub(super) struct PlannedSearch {
     pub(super) deadline: Deadline,
 }
 
-/// Days as they are now for whoever asks.
+/// Days in the user's time zone at the current time.
 struct LocalDays<'a> {
     zone: &'a TimeZone,
     now: Timestamp,
@@ -109,7 +109,7 @@ pub(super) fn parsed(service: &SearchService, ask: &Ask, zone: &TimeZone) -> Res
         .map_err(|_| AppError::field("q", "too_long", "The search has too many words."))
 }
 
-/// What is asked for and where; none where there can be nothing.
+/// Parses and resolves a search; `None` if it can't have results.
 pub(super) async fn planned(
     service: &SearchService,
     user: UserId,

@@ -1,4 +1,4 @@
-//! The order of hits, and what was meant by a typo.
+//! Ranking of hits, and spelling corrections.
 
 use std::{cmp::Reverse, collections::HashMap};
 
@@ -7,8 +7,8 @@ use appcore::view::SearchCorrection;
 
 use crate::window::Hit;
 
-/// The best first, of those that are as good the newest. Words that may be meant by a typo take turns, the commonest of what was found first: otherwise what
-/// was said much lately hides what else may be meant.
+/// Sorts hits by score, then by age, newest first. Alternatives of a mistyped word take turns, the most frequent one
+/// first; otherwise a word that is frequent in recent messages would hide the others.
 pub(super) fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_by_key(|hit| Reverse(hit.candidate.number));
     let mut of_word: HashMap<(u32, &[Option<String>]), usize> = HashMap::new();
@@ -25,7 +25,7 @@ pub(super) fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
         .zip(turns)
         .map(|(hit, turn)| {
             let of_word = of_word.get(&(hit.score, hit.found.instead.as_slice())).copied().unwrap_or_default();
-            // What wasn't mistyped stays in the order of time.
+            // Without a correction, hits stay in the order of time.
             let of_word = if turn == 0 { 0 } else { of_word };
             (Reverse(hit.score), turn, Reverse(of_word), Reverse(hit.candidate.number))
         })
@@ -35,7 +35,7 @@ pub(super) fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
     placed.into_iter().map(|(_, hit)| hit).collect()
 }
 
-/// The words that most of what was found has in the place of one that nothing has.
+/// Spelling corrections: for words without exact hits, the words that most hits contain instead.
 pub(super) fn corrections(query: &Query, hits: &[Hit]) -> Vec<SearchCorrection> {
     let of = |(at, wanted): (usize, &Wanted)| {
         let mut counts: HashMap<&str, usize> = HashMap::new();

@@ -1,4 +1,4 @@
-//! An assistant that reads messages for somebody, and says what stands in them with the numbers of those that it has it from.
+//! Lets an assistant read messages for a user and answer with citations.
 
 use std::{
     collections::BTreeSet,
@@ -19,17 +19,17 @@ use uuid::Uuid;
 
 use crate::SearchService;
 
-/// So much of a message is read, in characters.
+/// Maximum length of a message, in characters; the rest is cut off.
 const READ_CHARS: usize = 1_200;
-/// So much of all messages together, in characters.
+/// Maximum length of all messages together, in characters.
 pub(super) const READ_ALL: usize = 30_000;
-/// The longest answer, in tokens, and in characters where the model doesn't keep to it.
+/// Maximum length of an answer in tokens, and in characters if the model exceeds it.
 const ANSWER_TOKENS: u32 = 700;
 const ANSWER_CHARS: usize = 6_000;
-/// How long the model may take.
+/// Timeout of the model.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What of a message is read; nothing where it says nothing.
+/// Text of a message for the model; `None` if it has none.
 pub(super) fn said(message: &Message) -> Option<String> {
     let names = message.attachments.iter().map(|file| file.transcript.as_ref().unwrap_or(&file.name));
     let said: Vec<&str> = std::iter::once(&message.content).chain(names).map(String::as_str).collect();
@@ -37,7 +37,7 @@ pub(super) fn said(message: &Message) -> Option<String> {
     (!said.trim().is_empty()).then(|| said.chars().take(READ_CHARS).collect())
 }
 
-/// What the assistant reads, and which message has which number.
+/// Messages for the model, and their citation numbers.
 #[derive(Default)]
 pub(super) struct Material {
     sources: Vec<SearchSource>,
@@ -50,7 +50,8 @@ impl Material {
         self.sources.is_empty()
     }
 
-    /// Adds a message of the conversation with this title, with what was found in its files; `false` where there is no more room.
+    /// Adds a message of the conversation with this title and the excerpts of its files; returns `false` if it doesn't
+    /// fit.
     pub fn add(&mut self, message: &Message, title: Option<&str>, in_files: Option<&str>) -> bool {
         let Some(mut part) = said(message) else { return true };
         if let Some(more) = in_files {
@@ -79,20 +80,20 @@ impl Material {
     }
 }
 
-/// The assistant that reads.
+/// Assistant that reads messages.
 pub(super) struct Reader {
     assistant: assistant::Model,
 }
 
 impl Reader {
-    /// The one that is named, else the default one.
+    /// Finds the given assistant, or the default one.
     pub async fn find(service: &SearchService, by: &Principal, id: Option<AssistantId>) -> Result<Self, AppError> {
         let id = id.unwrap_or(query::assistants::DEFAULT_ID);
         let assistant = query::assistants::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
         Ok(Self { assistant })
     }
 
-    /// What it says about this; in a workspace of the caller's that pays for it.
+    /// Answers from the material, billed to a workspace of the caller.
     pub async fn answer(
         self,
         service: &SearchService,
@@ -127,7 +128,7 @@ impl Reader {
     }
 }
 
-/// A call of a model. However it ends, also where nobody waits for it any more, it is written down and paid for.
+/// Model call. It is recorded and charged however it ends, including when the caller is gone.
 struct Call<'a> {
     service: &'a SearchService,
     asker: Asker,
@@ -137,7 +138,7 @@ struct Call<'a> {
     held: Option<SideCall>,
     meter: Arc<Meter>,
     begun: Instant,
-    /// As an HTTP status.
+    /// HTTP status.
     status: u16,
 }
 
@@ -165,7 +166,7 @@ impl Drop for Call<'_> {
     }
 }
 
-/// Asks the model: what it says, and what that costs.
+/// Calls the model; returns its answer and the cost.
 async fn told(
     service: &SearchService,
     asker: Asker,
@@ -193,7 +194,8 @@ async fn told(
     Ok((written.map_err(unavailable)?.trim().to_owned(), call.cost()))
 }
 
-/// Whether the model has written more than is shown. (No character is shorter than a byte, so that they are seldom counted.)
+/// True if the answer exceeds the maximum length. (A character has at least one byte, so characters are rarely
+/// counted.)
 fn is_enough(text: &str) -> bool {
     text.len() > ANSWER_CHARS && text.chars().count() > ANSWER_CHARS
 }
@@ -202,7 +204,7 @@ fn unavailable(error: AiError) -> AppError {
     AppError::unavailable(anyhow::anyhow!("no model answers: {}", error.code()))
 }
 
-/// The numbers in square brackets.
+/// Citation numbers in square brackets.
 fn cited(text: &str) -> BTreeSet<u64> {
     let parts = text.split('[').skip(1).filter_map(|part| part.split_once(']'));
     parts.flat_map(|(numbers, _)| numbers.split(',').filter_map(|number| number.trim().parse().ok())).collect()

@@ -1,4 +1,4 @@
-//! The index of an installation from outside of the server.
+//! Maintenance of an installation's index from outside of the server.
 
 use std::path::Path;
 
@@ -7,18 +7,18 @@ use dbcontext::{Database, query::search as rows};
 
 use crate::index;
 
-/// How the index is.
+/// State of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     pub messages: u64,
-    /// About how many it has when it has all of them.
+    /// Approximate number of messages of a complete index.
     pub of: u64,
-    /// Conversations of which something is not in it yet.
+    /// Number of conversations that are indexed incompletely.
     pub waiting: usize,
     pub is_filling: bool,
 }
 
-/// How the index of an installation is, from outside of the server.
+/// Reads the state of an installation's index.
 pub async fn state(config: &Config, db: &Database) -> anyhow::Result<Option<State>> {
     if config.search.url.is_none() && db.is_sqlite() && !exists(&config.server.data_dir) {
         return Ok(None);
@@ -31,12 +31,13 @@ pub async fn state(config: &Config, db: &Database) -> anyhow::Result<Option<Stat
     Ok(Some(State { messages, of, waiting, is_filling: !fill.is_done }))
 }
 
-/// Empties the index: the server fills it anew, also one that is running.
+/// Clears the index, so that the server, even a running one, fills it again.
 pub async fn rebuild(config: &Config, db: &Database) -> anyhow::Result<()> {
     Ok(index::open(config, db)?.clear().await?)
 }
 
-/// Takes the words of removed messages out of the index, of which a running server has read everything. Returns `false` where it has not.
+/// Removes the words of removed messages from the index. Returns `false` if the running server has not indexed all
+/// events yet.
 pub async fn purge(config: &Config, db: &Database) -> anyhow::Result<bool> {
     let index = index::open(config, db)?;
     if index.fill().await?.is_none() || !index.waiting(db).await?.is_empty() {
@@ -46,7 +47,7 @@ pub async fn purge(config: &Config, db: &Database) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// Removes the index of an installation on SQLite that doesn't run; the next start fills it anew.
+/// Deletes the index of a stopped installation on SQLite; the next start fills it again.
 pub fn remove_file(data_dir: &Path) -> std::io::Result<()> {
     for end in ["", "-wal", "-shm"] {
         let mut file = index::file(data_dir).into_os_string();

@@ -1,4 +1,4 @@
-//! Looks through the newest messages that may answer, a window at a time: reads them as far as they may be read, and compares them with the query.
+//! Scans the newest candidates in windows: reads the messages that the user may read, and matches them with the query.
 
 use std::{
     cmp::Reverse,
@@ -15,37 +15,38 @@ use uuid::Uuid;
 
 use crate::{SearchService, document, files, off_loop, plan::PlannedSearch, rank::ranked};
 
-/// Messages that are compared at once.
+/// Maximum number of messages matched at once.
 pub(super) const WINDOW: u32 = 500;
-/// Characters of a message that are compared.
+/// Maximum number of characters per message that are matched.
 const CHARS: u32 = 16_000;
-/// Messages of a window whose files are compared as well; of the others it is believed that they say it, until they are shown.
+/// Maximum number of messages per window whose files are matched as well; the others count as matches until they are
+/// shown.
 const FILES: usize = 20;
-/// For a message of a conversation that one is in.
+/// Bonus for a message in a conversation of the user.
 const OWN: u32 = 1;
 
-/// A message that answers.
+/// Matching message.
 pub(super) struct Hit {
     pub(super) candidate: Candidate,
     pub(super) found: Match,
     pub(super) score: u32,
     pub(super) has: BTreeSet<Has>,
-    /// What is asked for is not in what the message says alone, but in its files.
+    /// True if the match needs the texts of the message's files.
     pub(super) is_in_files: bool,
 }
 
-/// A part of what answers, in its order.
+/// Part of the results, in order.
 pub(super) struct Window {
     pub(super) hits: Vec<Hit>,
-    /// There may be more below this number.
+    /// Document number below which there may be more.
     pub(super) next: Option<i64>,
-    /// When the last message that was looked at, and that may be read, was sent.
+    /// Time of the last readable message that was examined.
     pub(super) end: Option<i64>,
-    /// How the words were understood.
+    /// Interpretation of the words.
     pub(super) reading: Reading,
 }
 
-/// Those of these messages that answer with these words.
+/// Scans messages that match with this interpretation.
 pub(super) async fn window(
     service: &SearchService,
     asked: &PlannedSearch,
@@ -59,7 +60,7 @@ pub(super) async fn window(
     Ok(Window { hits, next, end: end.filter(|_| next.is_some()), reading })
 }
 
-/// The newest messages that answer with similar words, and those of `exact` that answer with what was typed.
+/// Scans messages that match with similar words, together with the exact matches in `exact`.
 pub(super) async fn similar(
     service: &SearchService,
     asked: &PlannedSearch,
@@ -94,7 +95,8 @@ pub(super) async fn candidates(
     }
 }
 
-/// How the words are understood where the index knows by itself which are like others: by the words of what it has found.
+/// Interpretation of the words if the index determines similar words itself: derived from the words of the found
+/// messages.
 fn understood(
     query: &Query,
     (is_wide, deadline): (bool, Deadline),
@@ -108,19 +110,19 @@ fn understood(
     if is_wide { Reading::wide(query, &words, deadline) } else { Reading::exact(query, &words) }
 }
 
-/// What was read and compared.
+/// Result of matching a window.
 struct Compared {
-    /// The best first.
+    /// Best first.
     hits: Vec<Hit>,
-    /// When the last of what may be read was sent: when others were tells of what may not be.
+    /// Time of the last readable message; the times of unreadable ones must not be disclosed.
     end: Option<i64>,
-    /// How the words were understood.
+    /// Interpretation of the words.
     reading: Reading,
-    /// The number of the last message that was compared before the deadline, where there were more.
+    /// Number of the last message that was matched before the deadline, if there were more.
     stopped_at: Option<i64>,
 }
 
-/// Reads what may answer, as far as it may be read, and compares it.
+/// Reads the candidates that the user may read, and matches them.
 async fn compare(
     service: &SearchService,
     asked: &PlannedSearch,
@@ -166,7 +168,7 @@ async fn compare(
             }
             let files = document::files(text.attachments.as_deref());
             let found = matcher.matches(&document::text(&text.content, &files));
-            // What is behind the part that was read is believed.
+            // Content after the cut is assumed to match.
             let is_in_files = found.is_none() && text.has_file_text && !text.is_cut;
             let Some(found) = found.or_else(|| (text.is_cut || is_in_files).then(Match::default)) else { continue };
             let score = found.score + if own.contains(&candidate.conversation) { OWN } else { 0 };

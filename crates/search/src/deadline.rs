@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The time at which work on a query stops with what it has. The default has no limit.
+/// Time at which the work on a query stops and returns its partial result. The default has no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deadline(Option<Instant>);
 
@@ -12,7 +12,7 @@ impl Deadline {
         Self(Instant::now().checked_add(limit))
     }
 
-    /// `None`: there is no limit.
+    /// Remaining time; `None` if there is no limit.
     #[must_use]
     pub fn remaining(self) -> Option<Duration> {
         Some(self.0?.saturating_duration_since(Instant::now()))

@@ -1,6 +1,6 @@
-//! All words that are written anywhere, in memory: which are like one that was typed, begin so, or have it in them.
+//! In-memory vocabulary of all indexed words, for look-ups by similarity, prefix and substring.
 //!
-//! Words with digits and those of scripts without spaces are not in it: nobody mistypes a number so that another one is meant.
+//! Words with digits and words of scripts without spaces are left out, because a mistyped number is not a similar one.
 
 use std::{
     cmp::Reverse,
@@ -14,30 +14,32 @@ use memchr::memmem;
 
 use crate::token::is_unspaced;
 
-/// Letters from which on a word may be one edit away from what was typed, and two: of whichever of both is longer, so that a letter may be missing.
+/// Minimum number of letters for one edit and for two. The longer of the two words counts, so that a letter may be
+/// missing.
 const ONE_EDIT: usize = 4;
 const TWO_EDITS: usize = 8;
-/// Letters that a part of a word has at least.
+/// Minimum number of letters of a substring.
 const PART: usize = 4;
 const LONGEST: usize = 40;
-/// New words that are kept beside the others; past it all are put together.
+/// Maximum number of words in the second, small map of new words; above it the maps are merged.
 const FRESH: usize = 5_000;
-/// Words that are kept at most, for a bounded memory and time: about 20 MB. Words that are first met later are found only as they are typed.
+/// Maximum number of words, which bounds memory (about 20 MB) and time. Later words are found only by exact matches.
 const MAX_WORDS: usize = 1_000_000;
-/// Words that fit which one look-up examines, in the order of the alphabet: somebody may have written millions that fit.
+/// Maximum number of matching words that a look-up examines, in alphabetical order, because users may have written
+/// millions of matching words.
 const MAX_EXAMINED: usize = 100_000;
 
-/// A word of the texts.
+/// Indexed word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Term {
-    /// Numbers rise in the order in which words were first met.
+    /// Numbers increase in the order of first occurrence.
     pub number: i64,
     pub text: String,
-    /// In how many messages it is.
+    /// Number of messages that contain the word.
     pub count: u64,
 }
 
-/// Cheap to clone and extend.
+/// Vocabulary; cheap to clone and extend.
 #[derive(Clone, Debug, Default)]
 pub struct Dictionary {
     settled: Arc<Settled>,
@@ -45,16 +47,16 @@ pub struct Dictionary {
     last: i64,
 }
 
-/// Words in their order, and in how many messages each was when they were put together.
+/// Sorted words, and the number of messages of each at the time of the merge.
 #[derive(Debug, Default)]
 struct Settled {
     map: Map<Vec<u8>>,
-    /// The words of `map`, each on a line of its own.
+    /// Words of `map`, one per line.
     lines: Vec<u8>,
 }
 
 impl Dictionary {
-    /// The number of the last word that was added.
+    /// Number of the last added word.
     #[must_use]
     pub fn last(&self) -> i64 {
         self.last
@@ -70,7 +72,7 @@ impl Dictionary {
         self.len() == 0
     }
 
-    /// With these words as well. May take a tenth of a second.
+    /// Returns the vocabulary extended by `terms`. May take a tenth of a second.
     #[must_use]
     pub fn with(&self, terms: Vec<Term>) -> Self {
         let mut extended = self.clone();
@@ -90,12 +92,12 @@ impl Dictionary {
         let fresh = std::mem::take(&mut self.fresh);
         let mut lines = Vec::new();
         let mut together = || {
-            // They come in their order, each once.
+            // The iterator is sorted and without duplicates.
             let fresh = Map::from_iter(fresh.iter().map(|(word, count)| (word, *count)))?;
             let mut union = OpBuilder::new().add(&self.settled.map).add(&fresh).union();
             let mut builder = MapBuilder::memory();
             while let Some((word, counts)) = union.next() {
-                // The fresh one knows better.
+                // The map of new words has the current count.
                 let count = counts.iter().max_by_key(|count| count.index).map_or(0, |count| count.value);
                 builder.insert(word, count)?;
                 lines.extend_from_slice(word);
@@ -110,8 +112,8 @@ impl Dictionary {
         }
     }
 
-    /// Words that may be meant by one with a typo, with the number of edits: the nearest first, then those with the same first letter, then the
-    /// commonest. Not the word itself.
+    /// Similar words, without the word itself, and their edit distances: nearest first, then those with the same first
+    /// letter, then the most frequent.
     #[must_use]
     pub fn near(&self, word: &str, most: usize) -> Vec<(String, u8)> {
         let Some(dfa) = automaton(word) else { return Vec::new() };
@@ -146,7 +148,7 @@ impl Dictionary {
         found.into_iter().take(most).map(|(distance, _, _, near)| (near, distance)).collect()
     }
 
-    /// The commonest words that begin so.
+    /// Most frequent words with this prefix.
     #[must_use]
     pub fn beginning(&self, word: &str, most: usize) -> Vec<String> {
         let mut found = Commonest::new(most);
@@ -160,7 +162,7 @@ impl Dictionary {
         found.words()
     }
 
-    /// The commonest words that have it in them, but not at their beginning.
+    /// Most frequent words that contain `part`, but not as a prefix.
     #[must_use]
     pub fn holding(&self, part: &str, most: usize) -> Vec<String> {
         if part.chars().count() < PART || !is_kept(part) {
@@ -172,7 +174,7 @@ impl Dictionary {
             let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
             let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |length| at + length);
             let word = &lines[start..end];
-            // Where a word has it twice, the first one says where it is.
+            // If a word contains the part twice, the first occurrence counts.
             if start < at && memmem::find(word, part.as_bytes()) == Some(at - start) {
                 found.offer(word, self.settled.map.get(word).unwrap_or(0));
             }
@@ -183,10 +185,10 @@ impl Dictionary {
     }
 }
 
-/// The commonest of the words that it is offered, in memory for these alone.
+/// Keeps the most frequent of the offered words, in memory for these only.
 struct Commonest {
     most: usize,
-    /// The rarest first. Twice as many as are wanted: a word may be among the settled and among the fresh ones.
+    /// Rarest first. Twice the wanted number, because a word may be in both maps.
     kept: BinaryHeap<(Reverse<u64>, Vec<u8>)>,
 }
 
@@ -222,14 +224,14 @@ fn is_kept(word: &str) -> bool {
         && !word.chars().any(|letter| letter.is_numeric() || is_unspaced(letter) || letter == '\n')
 }
 
-/// Accepts what is as few edits away from `word` as a word of its length may have. Two letters that have changed places are one edit.
+/// Levenshtein automaton with the maximum edit distance for the length of `word`. A transposition is one edit.
 fn automaton(word: &str) -> Option<DFA> {
     static BUILDERS: OnceLock<[LevenshteinAutomatonBuilder; 2]> = OnceLock::new();
     let [one, two] = BUILDERS.get_or_init(|| [1, 2].map(|edits| LevenshteinAutomatonBuilder::new(edits, true)));
     if !is_kept(word) {
         return None;
     }
-    // As many letters may be missing as there are edits.
+    // The other word may be longer by as many letters as there are edits.
     match word.chars().count() {
         letters if letters + 1 < ONE_EDIT => None,
         letters if letters + 2 < TWO_EDITS => Some(one.build_dfa(word)),
@@ -278,7 +280,7 @@ mod tests {
             let near: Vec<(String, u8)> = dictionary.near("massages", 20);
             let near: Vec<(&str, u8)> = near.iter().map(|(word, distance)| (word.as_str(), *distance)).collect();
             assert_eq!(near, [("messages", 1), ("massage", 1), ("message", 2), ("passage", 2)]);
-            // Where a letter is missing, the word that is meant counts.
+            // With a missing letter, the length of the intended word counts.
             assert_eq!(dictionary.near("fro", 20), [("from".to_owned(), 1)]);
             assert_eq!(dictionary.near("frm", 20), [("from".to_owned(), 1), ("form".to_owned(), 1)]);
             assert!(dictionary.near("fo", 20).is_empty() && dictionary.near("orm", 20) == [("form".to_owned(), 1)]);
@@ -308,7 +310,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is fresh and whatever is settled: the answers are the same.
+        /// Results don't depend on the distribution of the words over both maps.
         #[test]
         fn settling_changes_no_answer(words in proptest::collection::btree_map("[a-c]{2,9}", 1_u64..50, 1..60), asked in "[a-c]{3,9}") {
             let words: Vec<(&str, u64)> = words.iter().map(|(word, count)| (word.as_str(), *count)).collect();

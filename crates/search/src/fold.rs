@@ -1,10 +1,11 @@
-//! Letters without case, marks, width and form: by these words are found, and names are found, sorted and told apart.
+//! Folding of letters: removes case, diacritics, width and compatibility forms, for searching words and for finding,
+//! sorting and comparing names.
 
 use unicode_normalization::{UnicodeNormalization as _, char::is_combining_mark};
 
 use crate::token::is_unspaced;
 
-/// A text in which words are looked for. Of what is neither a letter nor in ASCII nothing stays.
+/// Folds a text for searching. Drops characters outside of ASCII that are not letters or digits.
 #[must_use]
 pub fn folded(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
@@ -14,7 +15,7 @@ pub fn folded(text: &str) -> String {
     folded
 }
 
-/// A name or a title. What is no letter stays, but for what can't be seen: one may consist of an emoji.
+/// Folds a name or title. Keeps signs, except invisible ones, because a name may consist of an emoji.
 #[must_use]
 pub fn folded_line(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
@@ -46,18 +47,19 @@ fn fold(letter: char, into: &mut String) {
     }
 }
 
-/// A small letter or a mark that doesn't fall into parts. What stands beside letters in compatibility forms is left out: `⑴`, `ﹸ`.
+/// Folds a lower-case letter or a decomposed mark. Drops the other characters of compatibility forms, such as `⑴` and
+/// `ﹸ`.
 fn fold_part(part: char, into: &mut String) {
     match plain(part) {
         Some(plain) => into.push_str(plain),
         None if is_accent(part) => {}
-        // The other marks are vowel signs of Indian scripts and the like: letters of the word.
+        // Other combining marks, such as vowel signs of Indian scripts, are letters of the word.
         None if is_combining_mark(part) || part.is_alphanumeric() => into.push(part),
         None => {}
     }
 }
 
-/// [`fold_part`] of a name, where signs stay: those for which keyboards have another in one form.
+/// [`fold_part`] for names, which keeps signs and unifies those that keyboards write in different forms.
 fn fold_sign(part: char, into: &mut String) {
     match part {
         '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2bc}' | '\u{2032}' => into.push('\''),
@@ -71,7 +73,7 @@ fn fold_sign(part: char, into: &mut String) {
     }
 }
 
-/// What is written for a letter where it is missing on the keyboard.
+/// ASCII substitute for a letter that is missing on a keyboard.
 const fn plain(letter: char) -> Option<&'static str> {
     Some(match letter {
         'đ' | 'ð' => "d",
@@ -94,7 +96,7 @@ fn is_accent(mark: char) -> bool {
     )
 }
 
-/// Joiners, marks of direction and the like. The letters of a flag tell it from others.
+/// Matches joiners, directional marks and other invisible characters, except those that distinguish flags.
 fn is_unseen(sign: char) -> bool {
     matches!(u32::from(sign),
         0x00AD | 0x061C | 0x180E | 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0xFEFF | 0xE0100..=0xE01EF
@@ -109,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    /// The app's test has the same cases: a line is a folded name, and how it may be written.
+    /// The frontend's test uses the same cases: each line is a folded name and its spellings.
     #[test]
     fn names_that_are_the_same_are_told_from_others() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/util/folded.txt");

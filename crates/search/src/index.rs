@@ -1,4 +1,5 @@
-//! What an index of messages is told and asked. It holds words, no texts, and it never decides what somebody may read.
+//! Interface of a message index: its updates and queries. An index contains words but no texts, and never decides on
+//! read access.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,17 +11,18 @@ use crate::{
     token::Tokens,
 };
 
-/// Words that an index tells at once: of all words of a large installation copies would take as much memory as everything else.
+/// Maximum number of words that an index returns at once: copies of the whole vocabulary of a large installation would
+/// use as much memory as everything else.
 pub const TERMS: usize = 50_000;
 
-/// A message, to be found.
+/// Message to be indexed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     pub message: Uuid,
     pub conversation: Uuid,
-    /// None: nobody that can be searched for.
+    /// `None` if the author is not searchable.
     pub author: Option<Uuid>,
-    /// In milliseconds since 1970.
+    /// Milliseconds since 1970-01-01 UTC.
     pub created_at: i64,
     pub has: BTreeSet<Has>,
     pub tokens: Tokens,
@@ -28,14 +30,13 @@ pub struct Document {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It is new, or has other words now.
+    /// Inserts or replaces a message.
     Put(Document),
-    /// The message with this id is gone.
+    /// Removes the message with this id.
     Remove(Uuid),
 }
 
 impl Change {
-    /// The message's id.
     #[must_use]
     pub fn id(&self) -> Uuid {
         match self {
@@ -45,83 +46,84 @@ impl Change {
     }
 }
 
-/// What is written at once.
+/// Changes that are written in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     pub changes: Vec<Change>,
-    /// Conversations that are gone, with all of their messages.
+    /// Conversations whose messages are all removed.
     pub gone: Vec<Uuid>,
-    /// How far these conversations are read then: the numbers of their last events.
+    /// New positions in the logs: conversations and the sequence numbers of their last indexed events.
     pub positions: Vec<(Uuid, i64)>,
-    /// The messages are older than all that are there, the newest of them first.
+    /// True if the messages are older than all indexed ones; they are ordered newest first.
     pub is_older: bool,
-    /// How far it is filled then.
+    /// New state of the initial fill.
     pub fill: Option<Fill>,
 }
 
-/// How far a new index is filled with what was there before it, from the newest message to the oldest.
+/// State of the initial fill of a new index with the existing messages, from the newest to the oldest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fill {
-    /// The messages with ids below this one are missing.
+    /// Messages with ids below this one are not indexed yet.
     pub below: Uuid,
     pub is_done: bool,
 }
 
-/// What an index is asked.
+/// Query of an index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Of each of these lists one.
+    /// Each list requires a match of at least one of its atoms.
     pub all: Vec<Vec<Atom>>,
     pub none: Vec<Atom>,
-    /// By one of these; anybody where it is none.
+    /// Required authors, any of them; `None`: no restriction.
     pub authors: Option<Vec<Uuid>>,
     pub has: BTreeSet<Has>,
-    /// In one of these. Who asks may read them all.
+    /// Searched conversations. The caller has checked that the user may read them.
     pub conversations: Vec<Uuid>,
-    /// From this moment on.
+    /// Start of the period, inclusive.
     pub from: Option<i64>,
-    /// Before this moment.
+    /// End of the period, exclusive.
     pub until: Option<i64>,
-    /// Words that are like these answer as well, for an index that knows by itself which those are.
+    /// Also matches similar words, if the index determines these itself.
     pub is_wide: bool,
-    /// Only what is numbered below it.
+    /// Cursor: only messages with lower numbers.
     pub below: Option<i64>,
     pub limit: u32,
-    /// An index that can stops then, and finds nothing.
+    /// Time at which an index that supports it stops and returns nothing.
     pub deadline: Deadline,
 }
 
 impl Plan {
-    /// The words whose counts [`Self::most`] goes by.
+    /// Words whose document frequencies [`Self::most`] uses.
     pub fn terms(&self) -> BTreeSet<&str> {
         self.all.iter().flatten().flat_map(Atom::terms).map(String::as_str).collect()
     }
 
-    /// About how many of `all` messages are gone through from the newest on until there are enough of the `visible` ones that are asked about, as far as
-    /// these are spread evenly.
+    /// Estimated number of messages, of `all`, that are scanned from the newest on until `limit` of the `visible` ones
+    /// are found, assuming an even distribution.
     #[must_use]
     pub fn looked_at(&self, all: i64, visible: i64) -> i64 {
         all.min(i64::from(self.limit).saturating_mul(all) / visible.max(1))
     }
 
-    /// Where no words are asked for: whether all messages are gone through by time, rather than those of the conversations read and put in order, which
-    /// takes twice as long for each.
+    /// True if, for a query without words, scanning all messages by time is cheaper than reading and sorting those of
+    /// the conversations, which takes twice as long per message.
     #[must_use]
     pub fn goes_by_time(&self, all: i64, visible: i64) -> bool {
         self.looked_at(all, visible) / 2 <= visible
     }
 
-    /// In how many messages each of `all` is at most, by how many each word is in; none where that can't be told.
+    /// Upper bounds of the number of matches of each list of `all`, from the document frequencies of words; `None` if
+    /// unknown.
     #[must_use]
     pub fn most(&self, counts: &HashMap<String, i64>) -> Vec<Option<i64>> {
         self.all.iter().map(|any| any.iter().map(|atom| atom.most(counts)).sum()).collect()
     }
 }
 
-/// A message that may answer.
+/// Message that may match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// Newer messages have higher ones.
+    /// Document number; newer messages have higher ones.
     pub number: i64,
     pub message: Uuid,
     pub conversation: Uuid,

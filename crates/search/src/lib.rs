@@ -1,15 +1,14 @@
-//! What is needed to search messages: how texts become words, what a query means, which words may be meant by those that were
-//! typed, and how well a text answers.
+//! Search of messages: tokenization, query parsing, spelling tolerance and matching.
 //!
-//! One tokenizer ([`tokens`]) makes the words of texts and of queries. The [`Dictionary`] knows all words that are written anywhere: by it a
-//! [`Reading`] puts beside a word those that begin so, those that are a typo away, and those that have it in them. A [`Matcher`] then scores texts and says
-//! where in them the words are.
+//! A single tokenizer ([`tokens`]) splits texts and queries into words. The [`Dictionary`] contains all indexed words:
+//! from it a [`Reading`] adds words with the typed prefix, words a typo away, and words that contain the typed one. A
+//! [`Matcher`] then scores texts and locates the words in them.
 //!
-//! A [`SqliteIndex`] says which messages have which words; it holds no texts.
+//! A [`SqliteIndex`] maps words to messages and contains no texts.
 //!
-//! On PostgreSQL the index is a table; [`postgres`] writes words and questions as that reads them.
+//! On PostgreSQL the index is a table; [`postgres`] encodes words and queries for it.
 //!
-//! Nothing here knows who may read what, nor where messages lie.
+//! The crate knows nothing about read access or the storage of messages.
 
 mod deadline;
 mod dictionary;

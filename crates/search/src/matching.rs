@@ -1,4 +1,4 @@
-//! How well a text answers a query, and where in it.
+//! Scores a text against a query and locates the matches.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -8,25 +8,25 @@ use crate::{
     token::{Token, Tokens, tokens},
 };
 
-/// For two wanted words that stand side by side, in the order in which they were typed.
+/// Bonus for two adjacent words in the order of the query.
 const SIDE_BY_SIDE: u32 = 3;
-/// For a word with the marks with which it was typed.
+/// Bonus for a word with the typed diacritics.
 const AS_TYPED: u32 = 1;
 
-/// A text that answers a query.
+/// Match of a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Match {
-    /// The higher the better. Comparable among texts that were matched with the same query and reading.
+    /// Higher is better. Comparable among texts that were matched with the same query and reading.
     pub score: u32,
-    /// What was found, in bytes, in its order and without overlaps.
+    /// Byte ranges of the matches, sorted and without overlaps.
     pub highlights: Vec<Range<usize>>,
-    /// For each wanted word, the word of the text that it may be a typo of, where the text has nothing nearer.
+    /// Word of the text that each wanted word may be a typo of, if the text contains nothing closer.
     pub instead: Vec<Option<String>>,
 }
 
-/// A wanted word or phrase that was found.
+/// Occurrence of a wanted word or phrase.
 struct Hit {
-    /// The numbers of its first and last word.
+    /// Indices of its first and last word.
     from: usize,
     to: usize,
     range: Range<usize>,
@@ -34,7 +34,7 @@ struct Hit {
     likeness: Likeness,
 }
 
-/// Compares texts with a query.
+/// Matches texts against a query.
 #[derive(Clone, Copy, Debug)]
 pub struct Matcher<'a> {
     query: &'a Query,
@@ -47,7 +47,7 @@ impl<'a> Matcher<'a> {
         Self { query, reading }
     }
 
-    /// None: something that is wanted isn't there, or something is that must not be.
+    /// Returns `None` if a wanted word is missing or an excluded one is present.
     #[must_use]
     pub fn matches(&self, text: &str) -> Option<Match> {
         let found = tokens(text);
@@ -76,7 +76,8 @@ impl<'a> Matcher<'a> {
     }
 }
 
-/// What a text has of a wanted word: as it was typed, or what may stand in its place (`others`, or whatever begins so).
+/// Occurrences of a wanted word: as it was typed, or as one of its alternatives (`others`, or any word with its
+/// prefix).
 fn hits(
     wanted: &Wanted,
     (others, beginning): (Option<&HashMap<String, Likeness>>, Option<&str>),
@@ -110,7 +111,7 @@ const fn points(likeness: Likeness) -> u32 {
     }
 }
 
-/// Where something is among the words: the numbers of its first and last word, and where it stands in the text.
+/// Occurrences of an atom: the indices of its first and last word, and its range in the text.
 fn places(atom: &Atom, found: &Tokens) -> Vec<(usize, usize, Range<usize>)> {
     let single = |is_it: &dyn Fn(&str) -> bool| {
         let tokens = found.words.iter().chain(&found.others).filter(|token| is_it(&token.term));
@@ -131,13 +132,13 @@ fn places(atom: &Atom, found: &Tokens) -> Vec<(usize, usize, Range<usize>)> {
     }
 }
 
-/// The places among `words` at which `terms` follow each other, in time that is linear in both (Knuth, Morris and Pratt, "Fast Pattern Matching in
-/// Strings"): a text and a phrase may repeat one word hundreds of times.
+/// Indices in `words` at which `terms` occur in sequence, in time that is linear in both (Knuth, Morris and Pratt,
+/// "Fast Pattern Matching in Strings"): a text and a phrase may repeat one word hundreds of times.
 fn runs(terms: &[String], words: &[Token]) -> Vec<usize> {
     if terms.is_empty() {
         return (0..words.len()).collect();
     }
-    // For each term: how many of the first terms stand before it as well, it included.
+    // For each position: length of the longest proper prefix of `terms` that also ends there.
     let mut borders = vec![0; terms.len()];
     let mut border = 0;
     for (at, term) in terms.iter().enumerate().skip(1) {
@@ -173,7 +174,7 @@ fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     merged
 }
 
-/// Ranges of bytes, in their order and without overlaps, as beginnings and lengths in UTF-16 units.
+/// Converts sorted byte ranges without overlaps to offsets and lengths in UTF-16 code units.
 #[must_use]
 pub fn utf16(text: &str, ranges: &[Range<usize>]) -> Vec<[usize; 2]> {
     let length = |range: Range<usize>| text.get(range).map_or(0, |part| part.encode_utf16().count());
@@ -204,7 +205,7 @@ mod tests {
         Dictionary::default().with(terms.collect())
     }
 
-    /// The texts that answer, the best first, with what is found in them.
+    /// Matching texts, best first, with their highlights.
     fn ranked<'a>(query: &str, texts: &[&'a str]) -> Vec<(&'a str, Vec<&'a str>)> {
         let query = Query::parse(query, NOW).unwrap();
         let reading = Reading::wide(&query, &dictionary(texts), Deadline::default());
@@ -273,7 +274,7 @@ mod tests {
     }
 
     proptest! {
-        /// A phrase is found wherever its words follow each other, also where the places overlap.
+        /// A phrase is found at every occurrence of its word sequence, including overlapping ones.
         #[test]
         fn phrases_are_found_wherever_their_words_follow_each_other(text in "([ab] ){0,30}", terms in proptest::collection::vec("[ab]", 1..5)) {
             let words = tokens(&text).words;
@@ -282,7 +283,7 @@ mod tests {
             prop_assert_eq!(runs(&terms, &words), expected);
         }
 
-        /// Whatever is searched in whatever text: highlights stand in it, in their order, counted as JavaScript counts.
+        /// Highlights of any query and text lie within the text, are sorted, and count like JavaScript.
         #[test]
         fn highlights_stand_in_the_text(text in "([a-c今天đ🐋\u{301}]{1,4} ?){0,8}", asked in "([a-c今天đ\"*-]{1,3} ?){1,4}") {
             let query = Query::parse(&asked, NOW).unwrap();
@@ -298,7 +299,7 @@ mod tests {
             }
         }
 
-        /// Each word of a text finds it.
+        /// Each word of a text matches it.
         #[test]
         fn every_word_finds_its_text(text in "\\PC{1,40}") {
             for token in tokens(&text).words {

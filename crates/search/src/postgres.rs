@@ -1,7 +1,8 @@
-//! Words and questions as PostgreSQL's `tsvector` and `tsquery` are written.
+//! Encoding of words and queries as PostgreSQL's `tsvector` and `tsquery`.
 //!
-//! The words of a text have the weight `D`, what can be found beside them has `A`, so that phrases are made of the text's own words alone. What narrows a search
-//! down stands among the words as well, with a sign that no word has: `=c12` is a conversation, `=a7` an author, `=hf` a file.
+//! Words of the text have the weight `D` and additional tokens the weight `A`, so that phrases match only the text's
+//! own words. Filters are encoded as lexemes with a character that no word contains: `=c12` is a conversation, `=a7` an
+//! author, `=hf` a file.
 
 use std::fmt::Write as _;
 
@@ -10,10 +11,10 @@ use crate::{
     token::Tokens,
 };
 
-/// A `tsvector` has less than a mebibyte.
+/// Maximum size in bytes; a `tsvector` is limited to 1 MiB.
 const MAX_BYTES: usize = 900_000;
 
-/// The words of a message, and where it belongs.
+/// `tsvector` of a message, including its filters.
 #[must_use]
 pub fn vector(tokens: &Tokens, conversation: i64, author: Option<i64>, has: impl IntoIterator<Item = Has>) -> String {
     let mut vector = quoted(&of_conversation(conversation));
@@ -23,7 +24,7 @@ pub fn vector(tokens: &Tokens, conversation: i64, author: Option<i64>, has: impl
     for has in has {
         let _ = write!(vector, " {}", quoted(flag(has)));
     }
-    // Positions begin at 1.
+    // Positions start at 1.
     for token in &tokens.words {
         if vector.len() < MAX_BYTES {
             let _ = write!(vector, " {}:{}", quoted(&token.term), token.position + 1);
@@ -37,19 +38,19 @@ pub fn vector(tokens: &Tokens, conversation: i64, author: Option<i64>, has: impl
     vector
 }
 
-/// One of these.
+/// `tsquery` that matches any of the atoms.
 #[must_use]
 pub fn any(atoms: &[Atom]) -> String {
     joined(atoms.iter().map(written), " | ")
 }
 
-/// One of these conversations.
+/// `tsquery` that matches any of the conversations.
 #[must_use]
 pub fn conversations(numbers: &[i64]) -> String {
     joined(numbers.iter().map(|number| quoted(&of_conversation(*number))), " | ")
 }
 
-/// By one of these.
+/// `tsquery` that matches any of the authors.
 #[must_use]
 pub fn authors(numbers: &[i64]) -> String {
     joined(numbers.iter().map(|number| quoted(&of_author(*number))), " | ")
@@ -60,7 +61,7 @@ pub fn has(has: Has) -> String {
     quoted(flag(has))
 }
 
-/// All of these.
+/// Conjunction of the parts.
 #[must_use]
 pub fn all(parts: &[String]) -> String {
     joined(parts.iter().cloned(), " & ")

@@ -1,4 +1,4 @@
-//! What somebody has typed into the search field.
+//! Parser of search queries.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,20 +7,20 @@ use crate::{
     token::{is_unspaced, tokens},
 };
 
-/// The longest query, in characters.
+/// Maximum length of a query, in characters.
 pub const MAX_QUERY_CHARS: usize = 512;
-/// The most words, phrases and operators of a query together.
+/// Maximum number of words, phrases and operators in a query.
 pub const MAX_WORDS: usize = 24;
 const DAY: i64 = 86_400_000;
 
-/// Days as they are where somebody is, by their numbers since 1970.
+/// Days in the user's time zone, numbered since 1970-01-01.
 pub trait Days {
     fn today(&self) -> i64;
-    /// The first moment of a day, in milliseconds since 1970.
+    /// Start of a day, in milliseconds since 1970-01-01 UTC.
     fn begins_at(&self, day: i64) -> i64;
 }
 
-/// Days of UTC, at this moment.
+/// Days in UTC; the field is the current time.
 struct Utc(i64);
 
 impl Days for Utc {
@@ -33,7 +33,7 @@ impl Days for Utc {
     }
 }
 
-/// What a message must have.
+/// Filter on the content of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Has {
     File,
@@ -55,13 +55,13 @@ impl Has {
     }
 }
 
-/// What a message must be.
+/// Filter on the state of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Is {
-    /// It is a reply in a thread, or has replies.
+    /// The message is a reply in a thread, or has replies.
     Thread,
     Pinned,
-    /// Who asks has saved it.
+    /// The user has saved the message.
     Saved,
 }
 
@@ -76,13 +76,13 @@ impl Is {
     }
 }
 
-/// One thing that a text can have.
+/// Elementary condition on a text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Atom {
     Word(String),
-    /// A word that begins so.
+    /// Any word with this prefix.
     Beginning(String),
-    /// Words that follow each other; the last one may go on where it is open.
+    /// Sequence of words; if it is open, the last one may be a prefix.
     Phrase {
         terms: Vec<String>,
         is_open: bool,
@@ -90,7 +90,7 @@ pub enum Atom {
 }
 
 impl Atom {
-    /// The whole words that it has.
+    /// Words of the atom, without prefixes.
     pub(crate) fn terms(&self) -> &[String] {
         match self {
             Self::Word(word) => std::slice::from_ref(word),
@@ -99,39 +99,39 @@ impl Atom {
         }
     }
 
-    /// In how many messages it is at most, by how many each word is in; none where that can't be told.
+    /// Upper bound of the number of matching messages, from the document frequencies of words; `None` if unknown.
     pub(crate) fn most(&self, counts: &HashMap<String, i64>) -> Option<i64> {
         self.terms().iter().map(|term| counts.get(term).copied().unwrap_or_default()).min()
     }
 }
 
-/// A word or a phrase that must be there.
+/// Required word or phrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Any of these.
+    /// Alternatives, one of which must match.
     pub any: Vec<Atom>,
-    /// The one word that it is, where it may have been typed wrongly or not to its end: whole, if it has humps.
+    /// The word, if it is a single one that may be mistyped or incomplete; camel-case words are not split.
     pub word: Option<String>,
-    /// As it was typed, in small letters.
+    /// Typed form in lower case.
     pub typed: String,
-    /// It may be the beginning of a word: it was typed last.
+    /// True if it may be a prefix because it was typed last.
     pub is_open: bool,
 }
 
-/// A query, read.
+/// Parsed query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     pub wanted: Vec<Wanted>,
     pub unwanted: Vec<Atom>,
-    /// Names after `from:`, folded; the message is by one of them.
+    /// Folded names from `from:` operators; the author matches any of them.
     pub authors: Vec<String>,
-    /// Names after `in:`, folded; it is in one of these.
+    /// Folded names from `in:` operators; the conversation matches any of them.
     pub places: Vec<String>,
     pub has: BTreeSet<Has>,
     pub is: BTreeSet<Is>,
-    /// From this moment on, in milliseconds since 1970.
+    /// Start of the period, inclusive, in milliseconds since 1970-01-01 UTC.
     pub from: Option<i64>,
-    /// Before this moment.
+    /// End of the period, exclusive.
     pub until: Option<i64>,
 }
 
@@ -140,12 +140,12 @@ pub struct Query {
 pub struct TooManyWords;
 
 impl Query {
-    /// Reads a query, with the days of UTC. What looks like an operator and is none is words.
+    /// Parses a query with days in UTC. Unknown operators are parsed as words.
     pub fn parse(text: &str, now: i64) -> Result<Self, TooManyWords> {
         Self::parse_by(text, &Utc(now))
     }
 
-    /// Reads a query, with these days.
+    /// Parses a query with the given days.
     pub fn parse_by(text: &str, days: &dyn Days) -> Result<Self, TooManyWords> {
         let mut query = Self::default();
         let text = plain_marks(text);
@@ -157,7 +157,7 @@ impl Query {
                 return Err(TooManyWords);
             }
             let (part, after) = cut(rest);
-            // Nothing was typed behind it.
+            // Nothing was typed after it.
             let is_last = after.is_empty();
             rest = after.trim_start();
             query.take(part, is_last, days);
@@ -165,7 +165,7 @@ impl Query {
         Ok(query)
     }
 
-    /// Whether nothing is asked for.
+    /// True if the query has no conditions.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -220,23 +220,23 @@ impl Query {
         Some(())
     }
 
-    /// Leaves out what is older.
+    /// Restricts the period to start at `moment` or later.
     pub fn begin_at(&mut self, moment: i64) {
         self.from = Some(self.from.map_or(moment, |from| from.max(moment)));
     }
 
-    /// Leaves out what is from then or younger.
+    /// Restricts the period to end before `moment`.
     pub fn end_at(&mut self, moment: i64) {
         self.until = Some(self.until.map_or(moment, |until| until.min(moment)));
     }
 }
 
-/// The first part of `text`, up to a space that doesn't stand between quotation marks, and the rest with that space.
+/// Splits `text` at the first space outside of quotation marks; the second part starts with that space.
 fn cut(text: &str) -> (&str, &str) {
     let mut is_quoted = false;
     let mut before = None;
     for (at, letter) in text.char_indices() {
-        // A quotation mark within a word is no beginning: `5"`.
+        // A quotation mark within a word doesn't open a phrase: `5"`.
         let may_open = before.is_none_or(|before| before == '-' || before == ':');
         if is_quote(letter) && (is_quoted || may_open) {
             if is_quoted {
@@ -251,8 +251,8 @@ fn cut(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-/// The text with the marks that mean something as they are on every keyboard: phones write `“` by themselves, and input methods of Chinese and Japanese
-/// write wide ones.
+/// Replaces typographic quotation marks and full-width signs by the ASCII ones: phones insert `“` automatically, and
+/// Chinese and Japanese input methods write full-width signs.
 fn plain_marks(text: &str) -> String {
     let plain = |letter| match letter {
         '“' | '”' | '„' | '‟' | '«' | '»' | '＂' => '"',
@@ -271,16 +271,17 @@ fn name_in(value: &str) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// How a word or a phrase was typed.
+/// Context of a typed word or phrase.
 #[derive(Clone, Copy)]
 struct Typed {
-    /// Behind a quotation mark.
+    /// True after a quotation mark.
     is_phrase: bool,
-    /// Perhaps not to its end.
+    /// True if it may be incomplete.
     goes_on: bool,
 }
 
-/// What finds a word, or a phrase, as it is typed. Of one word that may go on, the [`Dictionary`](crate::Dictionary) knows how.
+/// Atoms that match a word or phrase as it was typed. Prefixes of a single incomplete word are expanded with the
+/// [`Dictionary`](crate::Dictionary).
 fn exact(text: &str, Typed { is_phrase, goes_on }: Typed) -> Vec<Atom> {
     let (text, is_beginning) = match text.strip_suffix('*') {
         Some(text) if !is_phrase => (text, true),
@@ -292,7 +293,7 @@ fn exact(text: &str, Typed { is_phrase, goes_on }: Typed) -> Vec<Atom> {
         0 => Vec::new(),
         1 => {
             let term = terms.remove(0);
-            // A lone character of a script without spaces stands at the beginning of pairs.
+            // A single character of a script without spaces is a prefix of bigrams.
             let is_letter = is_letter(&term);
             let is_part = is_letter && term.chars().all(is_unspaced);
             vec![if is_beginning && !is_letter || is_part { Atom::Beginning(term) } else { Atom::Word(term) }]
@@ -307,12 +308,13 @@ fn exact(text: &str, Typed { is_phrase, goes_on }: Typed) -> Vec<Atom> {
     }
 }
 
-/// So many words begin with one letter that a query of several such would read most of the index.
+/// A single letter is the prefix of so many words that a query with several of them would read most of the index.
 fn is_letter(term: &str) -> bool {
     term.chars().count() == 1
 }
 
-/// The days that a date means, from the first moment to the first one after it: `2026-11-23`, `2026-11`, `2026`, `today`, `yesterday`.
+/// Period of a date, from its start (inclusive) to its end (exclusive): `2026-11-23`, `2026-11`, `2026`, `today`,
+/// `yesterday`.
 fn span(value: &str, days: &dyn Days) -> Option<(i64, i64)> {
     let today = days.today();
     let (first, next) = match value.to_ascii_lowercase().as_str() {
@@ -337,7 +339,7 @@ fn number(text: &str) -> Option<i64> {
         .then(|| text.parse().ok())?
 }
 
-/// Days since 1970 (Hinnant, "chrono-compatible low-level date algorithms").
+/// Days since 1970-01-01 (Hinnant, "chrono-compatible low-level date algorithms").
 fn day(year: i64, month: i64, day: i64) -> Option<i64> {
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
@@ -449,7 +451,7 @@ mod tests {
         assert_eq!(parse("on:today").from, Some(NOW.div_euclid(DAY) * DAY));
     }
 
-    /// Seven hours ahead of UTC.
+    /// Time zone of UTC+7.
     struct Hanoi(i64);
 
     impl Days for Hanoi {
@@ -465,7 +467,7 @@ mod tests {
     #[test]
     fn days_are_those_of_whoever_asks() {
         let midnight = day(2026, 11, 24).unwrap() * DAY;
-        // Half past one in Hanoi, half past six in the evening before at Greenwich.
+        // 01:30 in Hanoi is 18:30 UTC on the day before.
         let now = Hanoi(midnight - 7 * HOUR + HOUR * 3 / 2);
         let today = Query::parse_by("on:today", &now).unwrap();
         let there = (Some(midnight - 7 * HOUR), Some(midnight + 17 * HOUR));

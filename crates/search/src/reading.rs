@@ -1,4 +1,4 @@
-//! How the words of a query are understood: as they were typed, or as what may be meant by them.
+//! Interpretation of the words of a query: exact, or with similar words.
 
 use std::collections::HashMap;
 
@@ -8,43 +8,44 @@ use crate::{
     query::{Atom, Query, Wanted},
 };
 
-/// Words that stand for one that was typed.
+/// Maximum number of alternatives of a word.
 const ALTERNATIVES: usize = 20;
-/// Letters from which on everything that begins so may be looked for.
+/// Minimum number of letters of a prefix that is searched as such.
 const BEGINNING: usize = 3;
 
-/// How a word is like the one that was typed.
+/// Similarity of a word to the typed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Likeness {
-    /// What was typed is a part of it.
+    /// The word contains the typed one.
     Part,
-    /// So many edits away.
+    /// Edit distance to the typed one.
     Near(u8),
-    /// It begins so.
+    /// The word starts with the typed one.
     Beginning,
     Exact,
 }
 
-/// How the words of a query are understood.
+/// Interpretation of the words of a query.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
-    /// For each wanted word, what may stand in its place.
+    /// Alternatives of each wanted word.
     pub alternatives: Vec<HashMap<String, Likeness>>,
-    /// For each wanted word, what any word may begin with, where not all that do are among its alternatives. Words behind the end have none.
+    /// Prefix of each wanted word that matches any word, if the alternatives don't include all words with it.
+    /// Missing entries mean none.
     pub beginnings: Vec<Option<String>>,
 }
 
 impl Reading {
-    /// As it was typed; what was typed last may be a beginning.
+    /// Interprets the words as typed; the last one may be a prefix.
     #[must_use]
     pub fn exact(query: &Query, words: &Dictionary) -> Self {
         let alternatives = query.wanted.iter().map(|wanted| beginnings(wanted, words)).collect();
         Self { alternatives, ..Self::default() }
     }
 
-    /// With what may be meant: words with a typo, parts of words, and whatever begins so. The commonest words that begin so may all be others': what
-    /// somebody may read is found all the same.
-    /// Each word is looked up once, and none after the deadline: those are taken as they were typed.
+    /// Also considers typos, substrings and prefixes. The most frequent words with a prefix may all be in messages that
+    /// the user can't read, so the prefix itself is searched too. Each word is looked up once, and none after the
+    /// deadline; the remaining ones are interpreted as typed.
     #[must_use]
     pub fn wide(query: &Query, words: &Dictionary, deadline: Deadline) -> Self {
         let mut known: HashMap<(Option<String>, bool), HashMap<String, Likeness>> = HashMap::new();
@@ -73,7 +74,7 @@ impl Reading {
         Self { alternatives, beginnings }
     }
 
-    /// Also as another reading of the same query understands them.
+    /// Adds another interpretation of the same query.
     pub fn add(&mut self, other: Self) {
         self.alternatives.resize_with(self.alternatives.len().max(other.alternatives.len()), HashMap::new);
         for (mine, others) in self.alternatives.iter_mut().zip(other.alternatives) {
@@ -87,12 +88,12 @@ impl Reading {
         }
     }
 
-    /// What any word may begin with in the place of the wanted word with this number.
+    /// Prefix that matches any word in place of the wanted word with this index.
     pub(crate) fn beginning(&self, number: usize) -> Option<&str> {
         self.beginnings.get(number)?.as_deref()
     }
 
-    /// What the index is asked for.
+    /// Conditions for the index.
     #[must_use]
     pub fn atoms(&self, query: &Query) -> Vec<Vec<Atom>> {
         let of = |(number, wanted): (usize, &Wanted)| {
@@ -112,10 +113,11 @@ fn beginnings(wanted: &Wanted, words: &Dictionary) -> HashMap<String, Likeness> 
     begun.map(|begun| (begun, Likeness::Beginning)).collect()
 }
 
-/// What a word begins with of whose ends the words that are known don't tell all: there are more than are named, or it has digits.
+/// Prefix of a word whose completions in the vocabulary are incomplete: there are more than the maximum, or the word
+/// has digits.
 fn beginning_of_more(wanted: &Wanted, found: &HashMap<String, Likeness>) -> Option<String> {
     let word = wanted.word.as_ref().filter(|word| wanted.is_open && word.chars().count() >= BEGINNING)?;
-    // The word itself may be one of those that were looked up, and is left out.
+    // The word itself may be one of the completions, and is left out.
     let is_cut = || found.values().filter(|likeness| **likeness == Likeness::Beginning).count() + 1 >= ALTERNATIVES;
     (word.chars().any(char::is_numeric) || is_cut()).then(|| word.clone())
 }
@@ -179,7 +181,7 @@ mod tests {
             assert_eq!(Matcher::new(&query, &wide).matches(text).unwrap().highlights.len(), 1);
             assert!(Matcher::new(&query, &wide).matches("projec, invoice").is_none());
         }
-        // Of few all are named, and what was not typed last is whole.
+        // With few completions all are listed, and only the last word may be incomplete.
         for asked in ["projectz", "project plan"] {
             let query = Query::parse(asked, 0).unwrap();
             assert!(Reading::wide(&query, &dictionary, Deadline::default()).beginnings.iter().all(Option::is_none));

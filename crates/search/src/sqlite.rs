@@ -1,6 +1,7 @@
-//! An index in a SQLite file of its own: FTS5 with the words of [`tokens`](crate::tokens), and beside it which message has which number.
+//! Index in a separate SQLite file: an FTS5 table with the words from [`tokens`](crate::tokens), and the document
+//! numbers of messages.
 //!
-//! The file can be lost: it is made anew when it is missing or of another version, and filled from the log.
+//! The file can be deleted: it is rebuilt if it is missing or has another version, and filled from the log.
 
 #[cfg(test)]
 mod tests;
@@ -18,19 +19,19 @@ use crate::{
     query::{Atom, Has},
 };
 
-/// What an index must have been built by. Raise it with every change of the tokenizer or of what is indexed.
+/// Version of the index file. Increment it with every change of the tokenizer or of the indexed content.
 const VERSION: i64 = 4;
-/// Numbers of messages begin here; below it is room for older ones that are brought in later.
+/// First document number; lower numbers are left for older messages that are indexed later.
 const FIRST: i64 = 1 << 40;
-/// What it costs to have the conversations among the words, in messages that are looked at otherwise: for each conversation, and for so many messages
-/// of them one. Measured with a million messages.
+/// Cost of including the conversations in the full-text query, in scanned messages: one per conversation, and one per
+/// `NAMED` of its messages. Measured with a million messages.
 const NAMED: i64 = 64;
 const NAMED_MESSAGES: i64 = 4;
 
-/// Steps of SQLite's virtual machine between two looks at the clock.
+/// Steps of SQLite's virtual machine between two checks of the deadline.
 const STEPS: i32 = 1_000;
 
-/// A statement and its parameters.
+/// Statement and its parameters.
 type Question = (String, Vec<Box<dyn ToSql>>);
 
 const SCHEMA: &str = "
@@ -43,7 +44,7 @@ const SCHEMA: &str = "
     CREATE TABLE removed(one INTEGER PRIMARY KEY CHECK (one = 1), documents INTEGER NOT NULL);
     CREATE INDEX documents_conv ON documents(conv, doc);";
 const TABLES: [&str; 6] = ["documents", "conversations", "authors", "terms", "fill", "removed"];
-/// Pages of the full-text index that are merged in one transaction of a purge.
+/// Pages of the full-text index that a purge merges per transaction.
 const PURGE_PAGES: i32 = 500;
 
 #[derive(Debug, thiserror::Error)]
@@ -55,26 +56,26 @@ pub enum Error {
 }
 
 impl Error {
-    /// The file is there and can be read, but what is in it can't.
+    /// True if the file is readable but its content is invalid.
     fn is_about_content(&self) -> bool {
         let Self::Database(error) = self else { return false };
         !matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
     }
 }
 
-/// Its calls block.
+/// Index in a SQLite file. Its calls block.
 #[derive(Debug)]
 pub struct SqliteIndex {
     connection: Connection,
 }
 
 impl SqliteIndex {
-    /// Opens the file, or makes it where it is missing, of another version or broken.
+    /// Opens the file; creates it if it is missing, has another version or is corrupt.
     pub fn open(file: &Path) -> Result<Self, Error> {
         match existing(file) {
             Ok(Some(connection)) => return Ok(Self { connection }),
             Ok(None) => {}
-            // Where somebody else has it, it isn't broken.
+            // A file that is in use by another process is not corrupt.
             Err(error) if !error.is_about_content() => return Err(error),
             Err(error) => tracing::warn!(%error, "the search index is made anew"),
         }
@@ -94,12 +95,13 @@ impl SqliteIndex {
         Ok(index)
     }
 
-    /// Waits until nobody else writes. One that reads before it writes is refused at once where somebody has written in between.
+    /// Begins a transaction with the write lock. A transaction that reads before it writes would fail if another
+    /// connection has written in between.
     fn begin(&mut self) -> Result<Transaction<'_>, Error> {
         Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 
-    /// Writes all of it, or nothing.
+    /// Writes a batch atomically.
     pub fn apply(&mut self, batch: &Batch) -> Result<(), Error> {
         let tx = self.begin()?;
         for change in &batch.changes {
@@ -128,7 +130,7 @@ impl SqliteIndex {
         Ok(())
     }
 
-    /// Forgets everything, so that it is filled anew.
+    /// Clears the index so that it is filled again.
     pub fn clear(&mut self) -> Result<(), Error> {
         let tx = self.begin()?;
         tx.execute("INSERT INTO words (words) VALUES ('delete-all')", [])?;
@@ -139,27 +141,29 @@ impl SqliteIndex {
         Ok(())
     }
 
-    /// How many messages were removed or changed since the last [purge](Self::purge_terms).
+    /// Number of messages removed or changed since the last [purge](Self::purge_terms).
     pub fn removed(&self) -> Result<i64, Error> {
         let mut read = self.connection.prepare_cached("SELECT documents FROM removed")?;
         Ok(read.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// Merges some of the full-text index, so that the words of removed messages go from it: until then FTS5 only marks the messages as removed. Returns
-    /// `false` when there is nothing left to merge. The first step of a purge asks for all of it to be merged.
+    /// Merges part of the full-text index, which removes the words of removed messages: until then FTS5 only marks the
+    /// messages as removed. Returns `false` if nothing is left to merge. The first step of a purge requests a merge of
+    /// the whole index.
     pub fn purge_step(&mut self, is_first: bool) -> Result<bool, Error> {
         let pages = if is_first { -PURGE_PAGES } else { PURGE_PAGES };
         let tx = self.begin()?;
         let before = tx.total_changes();
         tx.execute("INSERT INTO words (words, rank) VALUES ('merge', ?1)", [pages])?;
-        // As FTS5's documentation has it: fewer than two changes mean that nothing was merged.
+        // According to FTS5's documentation, fewer than two changes mean that nothing was merged.
         let is_merged = tx.total_changes() - before >= 2;
         tx.commit()?;
         Ok(is_merged)
     }
 
-    /// Ends a purge: removes words that no message has, corrects how many messages each word is in, and takes the log of the database's changes off the
-    /// disk. `removed` is what [`removed`](Self::removed) said before the first step: where more have been removed since, the next purge has work.
+    /// Finishes a purge: removes words without messages, corrects the document frequencies, and truncates the
+    /// write-ahead log. `removed` is the result of [`removed`](Self::removed) before the first step; if more messages
+    /// were removed since, the next purge has work.
     pub fn purge_terms(&mut self, removed: i64) -> Result<(), Error> {
         self.connection
             .execute_batch("CREATE VIRTUAL TABLE IF NOT EXISTS temp.vocabulary USING fts5vocab(main, words, row)")?;
@@ -169,39 +173,39 @@ impl SqliteIndex {
         tx.execute(sql, [])?;
         tx.execute("DELETE FROM removed WHERE documents = ?1", [removed])?;
         tx.commit()?;
-        // A reader may hold it up: the next checkpoint does it then.
+        // A reader may block it; the next checkpoint does it then.
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
     }
 
-    /// How far it is filled; none where nobody has begun.
+    /// State of the initial fill; `None` if it has not started.
     pub fn fill(&self) -> Result<Option<Fill>, Error> {
         let mut read = self.connection.prepare_cached("SELECT below, is_done FROM fill")?;
         let fill = |row: &rusqlite::Row<'_>| Ok(Fill { below: Uuid::from_bytes(row.get(0)?), is_done: row.get(1)? });
         Ok(read.query_row([], fill).optional()?)
     }
 
-    /// How many messages it knows.
+    /// Number of indexed messages.
     pub fn messages(&self) -> Result<u64, Error> {
         let sql = "SELECT COALESCE(SUM(messages), 0) FROM conversations";
         let count: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
 
-    /// How far a conversation was read.
+    /// Indexed position in the log of a conversation.
     pub fn position(&self, conversation: Uuid) -> Result<i64, Error> {
         let mut read = self.connection.prepare_cached("SELECT seq FROM conversations WHERE id = ?1")?;
         Ok(read.query_row([conversation.as_bytes()], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// How far all conversations were read.
+    /// Indexed positions in the logs of all conversations.
     pub fn positions(&self) -> Result<Vec<(Uuid, i64)>, Error> {
         let mut read = self.connection.prepare_cached("SELECT id, seq FROM conversations")?;
         let rows = read.query_map([], |row| Ok((Uuid::from_bytes(row.get(0)?), row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The first [`TERMS`] words that came after the one with this number.
+    /// First [`TERMS`] words with numbers above this one.
     pub fn terms_after(&self, number: i64) -> Result<Vec<Term>, Error> {
         let sql = format!("SELECT number, term, df FROM terms WHERE number > ?1 ORDER BY number LIMIT {TERMS}");
         let mut read = self.connection.prepare_cached(&sql)?;
@@ -212,7 +216,7 @@ impl SqliteIndex {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The newest messages that may answer, the newest first; none where they were not found by the plan's deadline.
+    /// Newest messages that may match, newest first; empty if the plan's deadline passes.
     pub fn candidates(&self, plan: &Plan) -> Result<Vec<Candidate>, Error> {
         let deadline = plan.deadline;
         self.connection.progress_handler(STEPS, Some(move || deadline.is_over()))?;
@@ -241,7 +245,7 @@ impl SqliteIndex {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The statement that finds them; none where none can be.
+    /// Statement that finds the candidates; `None` if there can't be any.
     fn question(&self, plan: &Plan) -> Result<Option<Question>, Error> {
         let conversations = self.numbers("conversations", "conv", &plan.conversations)?;
         let authors = plan.authors.as_ref().map(|authors| self.numbers("authors", "author", authors)).transpose()?;
@@ -254,12 +258,12 @@ impl SqliteIndex {
         let extent = self.extent(&conversations)?;
         let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(list(&conversations))];
         let (from, conv) = if wanted.is_empty() {
-            // Of an expression SQLite doesn't know that there is an index, by which it would read the conversations.
+            // The `+` hides the index on the column, so that SQLite doesn't read by conversation.
             let conv = if plan.goes_by_time(extent.all, extent.named) { "+d.conv" } else { "d.conv" };
             ("documents d JOIN conversations c ON c.conv = d.conv", conv)
         } else {
-            // FTS5 gives them from the newest on, so it stops when there are enough. Where it stands in a condition, or the planner may choose, all that
-            // have the words are gathered first.
+            // FTS5 yields matches from the newest on, so the query stops when there are enough. In a subquery, or if
+            // the planner may choose the order, all matches would be collected first.
             let from =
                 "words CROSS JOIN documents d ON d.doc = words.rowid CROSS JOIN conversations c ON c.conv = d.conv";
             (from, "d.conv")
@@ -308,7 +312,8 @@ impl SqliteIndex {
         Ok(read.query_row([list(conversations)], extent)?)
     }
 
-    /// Whether fewer messages with the words are looked at everywhere than it costs to name each conversation.
+    /// True if scanning the matches of all conversations is cheaper than including the conversations in the full-text
+    /// query.
     fn is_found_everywhere(&self, plan: &Plan, extent: &Extent) -> Result<bool, Error> {
         let most = extent.conversations.saturating_mul(NAMED).saturating_add(extent.named / NAMED_MESSAGES);
         if plan.looked_at(extent.all, extent.named) <= most {
@@ -333,29 +338,29 @@ impl SqliteIndex {
     }
 }
 
-/// How many messages there are.
+/// Numbers of messages.
 struct Extent {
-    /// About, and not fewer.
+    /// Estimate that is never too low.
     all: i64,
-    /// In the conversations that are asked about.
+    /// Messages in the searched conversations.
     named: i64,
     conversations: i64,
 }
 
-/// The index in the file, if it is one of this version.
+/// Opens the index file if it has the current version.
 fn existing(file: &Path) -> Result<Option<Connection>, Error> {
     let connection = connect(file)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     Ok((version == VERSION).then_some(connection))
 }
 
-/// The file has the words of private messages, so nobody else on the machine may read it.
+/// Opens the file with permissions for its owner only, because it contains words of private messages.
 fn connect(file: &Path) -> Result<Connection, Error> {
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
     let connection = Connection::open(file)?;
-    // Of a command beside the server.
+    // A command-line tool may write at the same time as the server.
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
-    // What a power cut takes away is read from the log again.
+    // Changes lost in a power cut are read from the event log again.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA temp_store = memory",
     )?;
@@ -363,7 +368,7 @@ fn connect(file: &Path) -> Result<Connection, Error> {
 }
 
 fn put(tx: &Transaction<'_>, document: &Document, is_older: bool) -> Result<(), Error> {
-    // An edited message keeps its place.
+    // An edited message keeps its document number.
     let number = match remove(tx, document.message)? {
         Some(number) => number,
         None => tx
@@ -403,7 +408,7 @@ fn put(tx: &Transaction<'_>, document: &Document, is_older: bool) -> Result<(), 
     Ok(())
 }
 
-/// The number that the message had.
+/// Removes a message; returns its document number.
 fn remove(tx: &Transaction<'_>, message: Uuid) -> Result<Option<i64>, Error> {
     let mut delete = tx.prepare_cached("DELETE FROM documents WHERE message = ?1 RETURNING doc, conv")?;
     let found = delete.query_row([message.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -446,8 +451,8 @@ fn in_scope(terms: impl Iterator<Item = String>) -> String {
     format!("(scope : ({}))", terms.join(" OR "))
 }
 
-/// Terms are letters and digits, so between quotation marks nothing is an operator of FTS5. Phrases are made of `body` alone: what follows
-/// each other in `others` does not do so in the text.
+/// Encodes an atom for FTS5. Terms consist of letters and digits, so they are quoted safely. Phrases match the column
+/// `body` only, because adjacent tokens in `others` are not adjacent in the text.
 fn written(atom: &Atom) -> String {
     match atom {
         Atom::Word(word) => format!("({{body others}} : \"{word}\")"),

@@ -1,7 +1,7 @@
-//! How a text becomes words.
+//! Tokenizer.
 //!
-//! Letters lose their marks and their case, and what is neither letter nor digit parts words. `getUserName` is three words, and beside them
-//! one. Scripts that put no spaces between words are cut into pairs of characters.
+//! Letters lose their case and diacritics, and characters other than letters and digits separate words. `getUserName`
+//! is three words, and also the whole one. Text in scripts without spaces between words is split into bigrams.
 
 use std::ops::Range;
 
@@ -9,29 +9,29 @@ use unicode_normalization::char::is_combining_mark;
 
 use crate::fold::folded;
 
-/// Words of a text that are looked at; what comes after them isn't found. PostgreSQL has no positions above 16,383.
+/// Maximum number of words per text; later ones are not indexed. PostgreSQL supports positions up to 16,383.
 pub const MAX_TOKENS: usize = 10_000;
-/// Characters of a word that count.
+/// Maximum number of characters of a word; the rest is cut off.
 const MAX_CHARS: usize = 64;
 
-/// A word of a text.
+/// Token of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// As it is indexed.
+    /// Indexed form.
     pub term: String,
-    /// Where it stands in the text, in bytes.
+    /// Byte range in the text.
     pub range: Range<usize>,
-    /// Its number among the words.
+    /// Index among the words.
     pub position: usize,
 }
 
-/// The words of a text.
+/// Tokens of a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
-    /// In their order: phrases are made of these.
+    /// Words in order; phrases consist of these.
     pub words: Vec<Token>,
-    /// What can be found beside them: words that were split, whole; and the last character of a run without spaces. They have the position of
-    /// their first part.
+    /// Additional searchable tokens: whole words that were split, and the last character of a run without spaces. They
+    /// have the position of their first part.
     pub others: Vec<Token>,
 }
 
@@ -49,7 +49,7 @@ impl Tokens {
     }
 }
 
-/// The words of `text`.
+/// Splits `text` into tokens.
 #[must_use]
 pub fn tokens(text: &str) -> Tokens {
     let mut found = Tokens::default();
@@ -62,7 +62,7 @@ pub fn tokens(text: &str) -> Tokens {
             let mut run = vec![start];
             let mut end = start + first.len_utf8();
             while let Some(&(at, next)) = chars.peek().filter(|(_, next)| is_unspaced(*next)) {
-                // A vowel sign belongs to what stands before it.
+                // A vowel sign belongs to the preceding character.
                 if !is_combining_mark(next) {
                     run.push(at);
                 }
@@ -86,7 +86,7 @@ fn continues(next: char) -> bool {
     !is_unspaced(next) && (next.is_alphanumeric() || is_combining_mark(next))
 }
 
-/// A word, and its parts where it has humps.
+/// Adds a word, and its parts if it is in camel case.
 fn word(text: &str, range: Range<usize>, found: &mut Tokens) {
     let position = found.words.len();
     let mut start = range.start;
@@ -101,7 +101,7 @@ fn word(text: &str, range: Range<usize>, found: &mut Tokens) {
     }
 }
 
-/// Where the parts of `getUserName` or `HTTPServer` begin, but for the first.
+/// Offsets at which the parts of `getUserName` or `HTTPServer` start, except the first.
 fn humps(word: &str) -> Vec<usize> {
     let mut found = Vec::new();
     let letters: Vec<(usize, char)> = word.char_indices().filter(|(_, c)| !is_combining_mark(*c)).collect();
@@ -117,7 +117,7 @@ fn humps(word: &str) -> Vec<usize> {
     found
 }
 
-/// A run without spaces: each two characters that follow each other.
+/// Adds the bigrams of a run without spaces.
 fn pairs(text: &str, run: &[usize], end: usize, found: &mut Tokens) {
     let ends = |place: usize| run.get(place).copied().unwrap_or(end);
     if run.len() < 2 {
@@ -136,7 +136,7 @@ fn pairs(text: &str, run: &[usize], end: usize, found: &mut Tokens) {
     }
 }
 
-/// Whether the script of a letter has no spaces between words.
+/// True if the script of a letter has no spaces between words.
 #[must_use]
 pub fn is_unspaced(letter: char) -> bool {
     matches!(u32::from(letter),

@@ -1,4 +1,5 @@
-//! What is missing is said where it is missing. After a change of words: `TRYBUILD=overwrite cargo test -p macro-refusals`.
+//! Checks that missing or wrong attributes cause understandable compile errors. After a change of the messages:
+//! `TRYBUILD=overwrite cargo test -p macro-refusals`.
 
 #[test]
 fn a_wrong_declaration_is_told_what_to_write() {

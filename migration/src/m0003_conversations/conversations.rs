@@ -92,7 +92,7 @@ fn conversation_members() -> TableCreateStatement {
         .col(uuid_null("section_id"))
         // Last event before the visible history begins.
         .col(big_integer("from_seq").default(0))
-        // Whether `notify` overrides the member's general settings.
+        // True if `notify` overrides the member's general settings.
         .col(boolean("notify_chosen").default(false))
         .col(big_integer_null("removed_at"))
         .col(big_integer("receipt_seq").default(0))

@@ -46,7 +46,7 @@ fn notifications() -> TableCreateStatement {
         .col(uuid_null("actor_id"))
         .col(string_null("detail"))
         .col(uuid_null("upload_id"))
-        // Only of notifications without a message.
+        // Set only for notifications without a message.
         .col(string_null("title"))
         .col(text_null("text"))
         // Event up to which the user must read; in a thread, the number of the reply.

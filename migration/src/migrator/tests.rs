@@ -1,4 +1,4 @@
-//! The migrator on SQLite, and on PostgreSQL where `NATTER_TEST_POSTGRES` names a server.
+//! The migrator on SQLite, and on PostgreSQL if `NATTER_TEST_POSTGRES` names a server.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -15,7 +15,7 @@ use crate::Migrator;
 #[derive(Clone, Copy)]
 struct Step {
     table: &'static str,
-    /// Whether `up` fails after the table is created.
+    /// True if `up` fails after the table is created.
     fails: bool,
     use_transaction: Option<bool>,
 }
@@ -50,7 +50,7 @@ struct Fixture {
     _folder: Option<TempDir>,
 }
 
-/// An empty database of each kind.
+/// Creates an empty database of each kind.
 async fn each() -> Vec<Fixture> {
     let folder = tempfile::tempdir().unwrap();
     let file = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
@@ -98,7 +98,7 @@ impl Fixture {
         self.count(&format!("{catalog} WHERE {column} = '{name}'")).await == 1
     }
 
-    /// The tables but that of the records.
+    /// Tables except that of the records.
     async fn tables(&self) -> Vec<String> {
         let sql = if self.is_postgres() {
             "SELECT CAST(tablename AS text) AS name FROM pg_tables WHERE schemaname = CURRENT_SCHEMA() ORDER BY 1"
@@ -114,7 +114,7 @@ impl Fixture {
         self.db.execute_unprepared(&format!("SELECT 1 FROM {name}")).await.is_ok()
     }
 
-    /// The records, with their times.
+    /// Records with their times.
     async fn records(&self) -> Vec<(String, i64)> {
         let sql = format!("SELECT {VERSION}, {APPLIED_AT} FROM {TABLE} ORDER BY {VERSION}");
         let rows = self.db.query_all_raw(Statement::from_string(self.db.get_database_backend(), sql)).await.unwrap();

@@ -4,7 +4,7 @@ use appcore::{ApiKeyId, Timestamp, UserId, WorkspaceId, credits::MicroCredits};
 use sea_orm::entity::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// One request. The gateway journals rows on disk as JSON until they are stored.
+/// The gateway journals rows on disk as JSON until they are stored.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Serialize, Deserialize)]
 #[sea_orm(table_name = "usage_requests")]
 pub struct Model {

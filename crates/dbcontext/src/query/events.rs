@@ -230,7 +230,7 @@ pub async fn rewrite<C: ConnectionTrait>(db: &C, events: Vec<StoredEvent>, witho
     Ok(())
 }
 
-/// For each of the user's conversations with events after `moment`: the sequence number before the first of them.
+/// Sequence number before the first event after `moment`, for each of the user's conversations with such events.
 pub async fn positions_at<C: ConnectionTrait>(
     db: &C,
     user: UserId,

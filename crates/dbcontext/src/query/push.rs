@@ -114,7 +114,7 @@ pub struct Woken {
     pub conversation_id: Option<ConversationId>,
 }
 
-/// Those of these notifications that were pushed.
+/// Pushed notifications among these.
 pub async fn woken<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<Vec<Woken>, AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);

@@ -293,8 +293,8 @@ pub struct Compared {
     pub is_saved: bool,
 }
 
-/// Those of these messages that are shown, that the user may read and that come after the given event of their
-/// conversation, in no particular order; texts are cut after `chars` characters.
+/// Shown messages among these that the user may read and that come after the given event of their conversation, in no
+/// particular order; texts are cut after `chars` characters.
 pub async fn compared<C: ConnectionTrait>(
     db: &C,
     user: UserId,
@@ -324,7 +324,7 @@ pub async fn compared<C: ConnectionTrait>(
     raw::gather(db, &columns, &sql, [asked.parameter()?.into(), user.into(), after_seq.into()]).await
 }
 
-/// Those of these messages that are shown and that the user may read, in no particular order.
+/// Shown messages among these that the user may read, in no particular order.
 pub async fn found<C: ConnectionTrait>(db: &C, user: UserId, ids: &[Uuid]) -> Result<Vec<NamedMessage>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());

@@ -193,7 +193,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
         let columns = [Column::Text("term"), Column::Int("df")];
         let rows = terms.into_iter().map(|(term, df)| [term.to_owned().into(), df.into()]);
         let rows = Rows::new(backend, columns, rows);
-        // Only new terms consume a number.
+        // Numbers are consumed by new terms only.
         let sql = format!(
             "WITH counted AS (SELECT w.term, w.df FROM {}), known AS \
                (UPDATE search_terms t SET df = t.df + c.df FROM counted c WHERE t.term = c.term RETURNING t.term) \

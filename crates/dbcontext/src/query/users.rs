@@ -287,7 +287,7 @@ fn present() -> sea_orm::Select<user::Entity> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seeing {
     Everybody,
-    /// For guests: members of common conversations.
+    /// Members of common conversations; the visibility of guests.
     Fellows,
 }
 

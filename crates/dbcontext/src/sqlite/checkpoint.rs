@@ -60,7 +60,7 @@ pub(super) async fn run(
         }
         match shorten_log(&beside, &writer, &file).await {
             Ok(()) => complained = None,
-            // Such as on a full disk, where checkpoints are retried continuously.
+            // Checkpoints are retried continuously, for example on a full disk.
             Err(error) if complained.is_none_or(|at: Instant| at.elapsed() >= COMPLAIN_EVERY) => {
                 complained = Some(Instant::now());
                 tracing::warn!(%error, "SQLite's log could not be taken into its file");

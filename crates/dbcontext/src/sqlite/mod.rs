@@ -36,7 +36,7 @@ pub(crate) use write_lock::{Turn, WriteLock};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
-/// One holds a read transaction so that SQLite keeps the log, the other one checkpoints it.
+/// Connections of the checkpoints: the first holds a read transaction so that SQLite keeps the log, the second checkpoints.
 const CHECKPOINTERS: u32 = 2;
 /// Length of the log, in pages, at which a writer checkpoints by itself; reached only if the background checkpoints
 /// fall behind.

@@ -1,4 +1,4 @@
-//! The index in a SQLite file of its own.
+//! Index in a separate SQLite file.
 
 use std::{
     path::Path,
@@ -16,17 +16,17 @@ use uuid::Uuid;
 
 use super::{SearchIndex, Writing};
 
-/// Connections that read beside each other.
+/// Number of concurrent readers.
 const READERS: usize = 4;
 
 #[derive(Clone)]
 pub(super) struct FileIndex(Arc<Files>);
 
-/// Whoever asks doesn't wait for what is being written, and seldom for others who ask.
+/// Connections: queries don't wait for writes, and rarely for other queries.
 struct Files {
     writer: Mutex<SqliteIndex>,
     readers: Vec<Mutex<SqliteIndex>>,
-    /// The reader that is waited for where none is free.
+    /// Reader to wait for if none is free.
     next: AtomicUsize,
 }
 
@@ -106,7 +106,7 @@ impl SearchIndex for FileIndex {
         self.writing(SqliteIndex::clear).await
     }
 
-    /// In steps, between which messages are written.
+    /// Runs in steps, so that messages are written in between.
     async fn purge(&self) -> Result<bool, AppError> {
         let removed = self.reading(SqliteIndex::removed).await?;
         if removed == 0 {

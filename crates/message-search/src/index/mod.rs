@@ -1,6 +1,7 @@
-//! Where the words of messages are kept: in a file beside the SQLite database, in tables of PostgreSQL, or in a search engine of the operator's.
+//! Storage of the message index: a file next to the SQLite database, tables of PostgreSQL, or the operator's search
+//! engine.
 //!
-//! Whichever it is, what it says is a guess: it never decides what somebody may read.
+//! In each case its results are candidates only: it never decides on read access.
 
 mod engine;
 mod file;
@@ -19,54 +20,55 @@ use uuid::Uuid;
 
 use self::{engine::Engine, file::FileIndex, tables::Tables};
 
-/// In `server.data_dir`.
+/// File name in `server.data_dir`.
 const FILE: &str = "search.db";
 
-/// Where the index of an installation on SQLite lies.
+/// Path of the index of an installation on SQLite.
 #[must_use]
 pub fn file(data_dir: &Path) -> PathBuf {
     data_dir.join(FILE)
 }
 
-/// An index of messages' words.
 #[async_trait]
 pub(super) trait SearchIndex: Send + Sync {
-    /// The newest messages that may answer, the newest first.
+    /// Newest messages that may match, newest first.
     async fn candidates(&self, plan: Plan) -> Result<Vec<Candidate>, AppError>;
 
-    /// Whether it knows by itself which words are like others. It has no words to tell then.
+    /// True if the index determines similar words itself. It has no vocabulary to read then.
     fn has_own_words(&self) -> bool {
         false
     }
 
-    /// The first [`TERMS`](::search::TERMS) words that came after the one with this number.
+    /// First [`TERMS`](::search::TERMS) words with numbers above this one.
     async fn terms_after(&self, number: i64) -> Result<Vec<Term>, AppError>;
 
-    /// How far it is filled; none where nobody has begun.
+    /// State of the initial fill; `None` if it has not started.
     async fn fill(&self) -> Result<Option<Fill>, AppError>;
 
-    /// How many messages it knows.
+    /// Number of indexed messages.
     async fn messages(&self) -> Result<u64, AppError>;
 
-    /// How far these conversations were read; those that never were may be left out.
+    /// Indexed positions in the logs of these conversations; conversations that were never indexed may be left out.
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError>;
 
-    /// Conversations that were read less far, or farther, than they have come, and their last events. All are looked at.
+    /// Conversations whose indexed position differs from the end of their log, with the sequence number of the last
+    /// event. Examines all conversations.
     async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError>;
 
-    /// The right to write, until what is written is committed. None: another instance has it.
+    /// Acquires the write access until the commit; returns `None` if another instance has it.
     async fn begin(&self) -> Result<Option<Box<dyn Writing>>, AppError>;
 
-    /// Forgets everything, so that it is filled anew.
+    /// Clears the index so that it is filled again.
     async fn clear(&self) -> Result<(), AppError>;
 
-    /// Takes the words of removed messages out of its storage, where these don't go with them. Returns whether words have gone since the last purge.
+    /// Removes the words of removed messages from the storage, if that doesn't happen immediately. Returns `true` if
+    /// words were removed since the last purge.
     async fn purge(&self) -> Result<bool, AppError> {
         Ok(false)
     }
 }
 
-/// The right to write an index.
+/// Write access to an index.
 #[async_trait]
 pub(super) trait Writing: Send + Sync {
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError>;
@@ -75,11 +77,11 @@ pub(super) trait Writing: Send + Sync {
 
     async fn give_up(self: Box<Self>) -> Result<(), AppError>;
 
-    /// Writes all of it; where it breaks off, it is as if nothing had been read, and is repeated.
+    /// Writes the whole batch. If it is interrupted, the positions are not advanced and the batch is repeated.
     async fn commit(self: Box<Self>, batch: Batch) -> Result<(), AppError>;
 }
 
-/// The index of this installation.
+/// Opens the configured index.
 pub(super) fn open(config: &Config, db: &Database) -> anyhow::Result<Box<dyn SearchIndex>> {
     if let Some(engine) = Engine::of(config, db)? {
         return Ok(Box::new(engine));
@@ -90,12 +92,12 @@ pub(super) fn open(config: &Config, db: &Database) -> anyhow::Result<Box<dyn Sea
     Ok(Box::new(FileIndex::open(&file(&config.server.data_dir))?))
 }
 
-/// Conversations that have come less far than they were read, or farther, and how far they have come.
+/// Conversations whose indexed position differs from the end of their log, with the sequence number of the last event.
 async fn behind(db: &Database, read: Vec<(Uuid, i64)>) -> Result<Vec<(Uuid, i64)>, AppError> {
     Ok(unequal(rows::all_heads(db.reader()).await?, read))
 }
 
-/// Those of these conversations that have come less far than they were read, or farther.
+/// Conversations among these whose indexed position differs from the end of their log.
 pub(super) fn unequal(heads: Vec<(Uuid, i64)>, read: Vec<(Uuid, i64)>) -> Vec<(Uuid, i64)> {
     let read: HashMap<Uuid, i64> = read.into_iter().collect();
     let is_waiting = |(id, head): &(Uuid, i64)| read.get(id).copied().unwrap_or(0) != *head;

@@ -1,4 +1,4 @@
-//! The index in tables of PostgreSQL.
+//! Index in tables of PostgreSQL.
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
@@ -12,7 +12,7 @@ use super::{SearchIndex, Writing};
 
 pub(super) struct Tables {
     db: Database,
-    /// What PostgreSQL had counted at the last purge.
+    /// PostgreSQL's counter at the last purge.
     deleted_terms: AtomicI64,
 }
 
@@ -66,7 +66,7 @@ impl SearchIndex for Tables {
     }
 }
 
-/// A transaction that holds the lock of whoever writes; none where another instance does.
+/// Begins a transaction with the writer's lock; returns `None` if another instance holds it.
 pub(super) async fn held(db: &Database) -> Result<Option<Transaction>, AppError> {
     let tx = db.begin().await.map_err(app_error)?;
     if rows::try_lock(&tx).await? {

@@ -1,4 +1,4 @@
-//! Reading what is new where some of it can't be read.
+//! Indexing of events while some of them are unreadable.
 
 use ::search::{Atom, Candidate, Plan, Term};
 use async_trait::async_trait;
@@ -9,7 +9,7 @@ use stage::{Stage, stages, until};
 use super::*;
 use crate::instances_for_tests::instance;
 
-/// An index that has read all conversations, and panics where it is asked about this one.
+/// Index that has read all conversations, and panics if it is asked about this one.
 struct Broken(Uuid);
 
 fn unused<T>() -> Result<T, AppError> {
@@ -67,7 +67,7 @@ async fn a_conversation_that_can_not_be_read_keeps_no_other_out() {
     }
 }
 
-/// A group with so many events, written past the writer.
+/// Inserts a group with this number of events, bypassing the writer.
 fn group(id: Uuid, events: usize) -> String {
     format!(
         "PRAGMA foreign_keys = OFF; \
@@ -77,10 +77,10 @@ fn group(id: Uuid, events: usize) -> String {
     )
 }
 
-/// What can't be read as a text. PostgreSQL takes none.
+/// Invalid UTF-8 as text, which PostgreSQL doesn't accept.
 const DAMAGED: &str = "CAST(x'ff' AS TEXT)";
 
-/// A message that says this, and its event; both may be [`DAMAGED`].
+/// Inserts a message with this content, and its event; both may be [`DAMAGED`].
 fn put_message(id: Uuid, of: Uuid, seq: usize, content: &str, payload: Option<&str>) -> String {
     let whole = format!("'{{\"message\":{{\"id\":\"{id}\"}}}}'");
     let (id, of, payload) = (id.simple(), of.simple(), payload.unwrap_or(&whole));
@@ -92,7 +92,7 @@ fn put_message(id: Uuid, of: Uuid, seq: usize, content: &str, payload: Option<&s
     )
 }
 
-/// The messages of a conversation that speak of a heron, the newest first.
+/// Messages of a conversation that contain "heron", newest first.
 async fn herons(index: &dyn SearchIndex, conversation: Uuid) -> Vec<Uuid> {
     let all = vec![vec![Atom::Word("heron".to_owned())]];
     let plan = Plan { all, conversations: vec![conversation], limit: 10, ..Plan::default() };
@@ -115,7 +115,7 @@ async fn a_message_that_can_not_be_read_is_set_aside_whether_it_is_old_or_new() 
     service.db.writer().execute_unprepared(&old).await.unwrap();
     service.index.clear().await.unwrap();
 
-    // It fills the index as soon as it starts.
+    // Fills the index on start.
     let service = instance(&stage).await;
     let index = service.index.as_ref();
     until(async || index.fill().await.unwrap().is_some_and(|fill| fill.is_done)).await;

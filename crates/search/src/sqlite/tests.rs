@@ -56,7 +56,7 @@ fn edited_and_deleted_texts_are_not_found_any_more() {
     assert_eq!([10, 30, 40].map(|one| index.position(id(one)).unwrap()), [4, 1, 0]);
 }
 
-/// The last characters of two runs lie side by side in the index, but not in the text.
+/// The last characters of two runs are adjacent in the index but not in the text.
 #[test]
 fn a_phrase_is_looked_for_in_the_text_alone() {
     let (_folder, index) = index([document(1, 10, "天天a天今"), document(2, 10, "天 今")]);
@@ -74,7 +74,7 @@ fn authors_files_and_times_narrow_it_down() {
     assert_eq!(found(&index, &Plan { from: Some(2_000), until: Some(3_000), ..plan("plan", &[10]) }), [2]);
 }
 
-/// A small conversation beside large ones: its name is among what is looked for, and nothing else changes.
+/// A small conversation next to large ones is included in the full-text query, with the same results.
 #[test]
 fn a_common_word_is_looked_for_by_conversation() {
     let many = (0..600).map(|number| document(number + 100, 10, "common"));
@@ -89,7 +89,7 @@ fn a_common_word_is_looked_for_by_conversation() {
     assert_eq!(found(&index, &plan("common", &[10])).len(), 500);
 }
 
-/// However many have the words: FTS5 goes from the newest on, and stops.
+/// FTS5 reads from the newest match on and stops, regardless of the number of matches.
 #[test]
 fn messages_with_words_are_not_gathered_to_be_put_in_order() {
     let many = (0..300).map(|number| document(number + 100, 10, "word"));
@@ -111,7 +111,7 @@ fn steps(index: &SqliteIndex, plan: &Plan) -> String {
     steps.unwrap().map(Result::unwrap).collect::<Vec<_>>().join("; ")
 }
 
-/// What is meant without a word: the newest of all one may read.
+/// A query without words finds the newest readable messages.
 #[test]
 fn messages_without_words_are_read_from_the_newest_on_and_not_put_in_order() {
     let many = (0..300).map(|number| document(number + 100, 10, "word"));
@@ -122,7 +122,7 @@ fn messages_without_words_are_read_from_the_newest_on_and_not_put_in_order() {
     let below = Plan { below: Some(FIRST + 2), ..of_large };
     assert_eq!(found(&index, &below), [101, 100]);
     assert!(!steps(&index, &below).contains("B-TREE"), "{}", steps(&index, &below));
-    // Of a small conversation by its own index.
+    // A small conversation is read by its own index.
     let of_small = plan("", &[20]);
     assert_eq!(found(&index, &of_small), [1]);
     assert!(steps(&index, &of_small).contains("documents_conv"), "{}", steps(&index, &of_small));
@@ -157,7 +157,7 @@ fn what_was_there_before_comes_below_and_everything_can_be_forgotten() {
     assert!(index.terms_after(0).unwrap().is_empty());
 }
 
-/// A command beside the server: whoever writes waits for the other one, who may have written since.
+/// A command-line tool may write at the same time as the server: each waits for the other and sees its changes.
 #[test]
 fn two_write_in_turn() {
     let (folder, mut index) = index([document(1, 10, "here")]);
@@ -191,7 +191,7 @@ fn a_broken_file_is_made_anew() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// The index finds just the texts that the matcher says answer, whatever is asked.
+    /// The index finds exactly the texts that the matcher accepts, for any query.
     #[test]
     fn the_index_and_the_matcher_agree(texts in proptest::collection::vec("([a-cB今天đ]{1,3}[ -]?){0,5}", 1..8), asked in "([a-cB今天\"*-]{1,3} ?){1,4}") {
         let documents = texts.iter().zip(1..).map(|(text, number)| document(number, 10, text));

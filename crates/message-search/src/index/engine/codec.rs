@@ -1,14 +1,14 @@
-//! What is said to Meilisearch, and what it says, as JSON.
+//! JSON of Meilisearch requests and responses.
 
 use ::search::{Atom, Candidate, Document, Fill, Has, Plan};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Letters from which on a word may have one typo, and two.
+/// Minimum number of letters of a word for one typo, and for two.
 const ONE_TYPO: u8 = 4;
 const TWO_TYPOS: u8 = 8;
 
-/// Where words stand as they are, and where typos of them are found too.
+/// Attribute without typo tolerance, and the one with it.
 const EXACT: &str = "exact";
 const SIMILAR: &str = "similar";
 
@@ -17,7 +17,7 @@ pub(super) fn settings_of_messages() -> Value {
         "searchableAttributes": [EXACT, SIMILAR],
         "filterableAttributes": ["conversation", "author", "has", "created_at", "number"],
         "sortableAttributes": ["number"],
-        // The newest first: how well they answer is compared with their texts.
+        // Newest first; the ranking by relevance is computed from the texts.
         "rankingRules": ["sort", "words", "typo", "proximity", "attribute", "exactness"],
         "typoTolerance": {
             "minWordSizeForTypos": { "oneTypo": ONE_TYPO, "twoTypos": TWO_TYPOS },
@@ -47,7 +47,8 @@ pub(super) fn document(document: &Document) -> Value {
     })
 }
 
-/// Its place among all messages: by the milliseconds of its id, and within one by what follows them. It fits into the numbers of JSON.
+/// Document number that orders messages: from the milliseconds of the id and the bits after them. Fits into JSON's
+/// exact integers.
 pub(super) fn number(message: Uuid) -> i64 {
     let (high, _) = message.as_u64_pair();
     let (millis, within) = (high >> 16, (high >> 7) & 0x1f);
@@ -72,8 +73,8 @@ pub(super) fn question(plan: &Plan) -> Value {
     })
 }
 
-/// Of what may stand in the place of a word the first, which is as it was typed: it finds those that are like it by itself. It takes the last word for a
-/// beginning, so one that is meant so stands there. What it gives is compared, so too much is no harm.
+/// First alternative of each word, which is the typed one, since Meilisearch finds similar words itself. It treats the
+/// last word as a prefix, so an open word is placed last. Extra hits are harmless because they are matched again.
 fn words(plan: &Plan) -> String {
     let (mut words, mut beginnings) = (Vec::new(), Vec::new());
     for atom in plan.all.iter().filter_map(|any| any.first()) {

@@ -1,10 +1,11 @@
-//! The index in a Meilisearch of the operator's (`search.url`).
+//! Index in the operator's Meilisearch (`search.url`).
 //!
-//! It gets the same words as the other indexes, and no texts. It knows by itself which words are like others, so words are indexed twice: once
-//! where typos count, once where they don't. How far conversations were read lies there too, in an index of its own: when its data are lost, it
-//! is filled anew.
+//! Meilisearch receives the same words as the other indexes, and no texts. It determines similar words by itself, so words are
+//! indexed twice: in an attribute with typo tolerance and in one without. Positions in the logs are also stored there,
+//! in a separate index: if its data are lost, it is filled again.
 //!
-//! It does what it is asked later, task after task. What is read is moved on only when the tasks before it are done.
+//! Meilisearch executes requests asynchronously, as a queue of tasks. Positions are advanced only after the preceding tasks are
+//! done.
 
 mod codec;
 
@@ -28,22 +29,22 @@ use uuid::Uuid;
 
 use super::{SearchIndex, Writing, tables};
 
-/// How long it may take to answer, and to do what it was asked.
+/// Timeout of a response, and of a task.
 const PATIENCE: Duration = Duration::from_secs(10);
 const TASK_PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_millis(30);
-/// Positions that are read at once.
+/// Positions per page.
 const PAGE: usize = 1_000;
-/// Raise it with every change of the tokenizer or of what is indexed.
+/// Name of the index; increment the number with every change of the tokenizer or of the indexed content.
 const MESSAGES: &str = "natter_messages_1";
 const STATE: &str = "natter_state_1";
-/// The document of [`STATE`] that says how far the index is filled.
+/// Document in [`STATE`] with the state of the initial fill.
 const FILL: &str = "fill";
 
 #[derive(Clone)]
 pub(super) struct Engine {
     client: Client,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     url: String,
     key: Option<Secret>,
     db: Database,
@@ -51,7 +52,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// None: the operator has none.
+    /// `None` if no Meilisearch is configured.
     pub fn of(config: &Config, db: &Database) -> anyhow::Result<Option<Self>> {
         let Some(url) = &config.search.url else { return Ok(None) };
         let client = Client::builder().no_proxy().timeout(PATIENCE).build()?;
@@ -60,7 +61,7 @@ impl Engine {
         Ok(Some(Self { client, url, key, db: db.clone(), is_prepared: Arc::default() }))
     }
 
-    /// What it answers; none where there is no such thing.
+    /// Sends a request; returns `None` for 404.
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Option<Value>, AppError> {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         if let Some(key) = &self.key {
@@ -82,7 +83,7 @@ impl Engine {
         Err(AppError::unavailable(anyhow!("the search engine answers {status}: {why}")))
     }
 
-    /// Has it do something, and waits until that is done; the code of what went wrong.
+    /// Starts a task and waits until it is done; the inner error is the task's error code.
     async fn attempt(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Result<(), String>, AppError> {
         let asked = self.call(method, path, body).await?;
         let task = asked.as_ref().and_then(|asked| asked["taskUid"].as_u64());
@@ -106,7 +107,7 @@ impl Engine {
         done.map_err(|code| AppError::unavailable(anyhow!("the search engine failed at {path}: {code}")))
     }
 
-    /// Makes its indexes, unless they are there.
+    /// Creates the indexes unless they exist.
     async fn prepare(&self) -> Result<(), AppError> {
         if self.is_prepared.load(Relaxed) && self.read_fill().await?.is_some() {
             return Ok(());
@@ -233,7 +234,7 @@ impl SearchIndex for Engine {
 
     async fn clear(&self) -> Result<(), AppError> {
         self.prepare().await?;
-        // Without the state it is filled anew, so that goes last.
+        // Without the state the index is filled again, so the state is deleted last.
         for index in [MESSAGES, STATE] {
             self.task(Method::DELETE, &format!("/indexes/{index}/documents"), None).await?;
         }
@@ -241,7 +242,7 @@ impl SearchIndex for Engine {
     }
 }
 
-/// In a cluster whoever writes holds a lock of the database's.
+/// Write access. In a cluster the writer holds a lock in the database.
 struct EngineWriting {
     engine: Engine,
     lock: Option<Transaction>,
