@@ -15,11 +15,11 @@ use crate::endpoint::doc_text;
 
 pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let direction: Ident = parse2(arguments.clone())
-        .map_err(|_| Error::new_spanned(&arguments, "say which way it goes: #[dto(request)] or #[dto(response)]"))?;
+        .map_err(|_| Error::new_spanned(&arguments, "missing direction: #[dto(request)] or #[dto(response)]"))?;
     let item: ItemStruct =
-        parse2(item).map_err(|error| Error::new(error.span(), "#[dto] stands on a struct with named fields"))?;
+        parse2(item).map_err(|error| Error::new(error.span(), "#[dto] requires a struct with named fields"))?;
     if !matches!(item.fields, Fields::Named(_)) {
-        return Err(Error::new_spanned(&item.ident, "#[dto] stands on a struct with named fields"));
+        return Err(Error::new_spanned(&item.ident, "#[dto] requires a struct with named fields"));
     }
     match direction.to_string().as_str() {
         "request" => request(item),
@@ -27,7 +27,7 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
             #[derive(Debug, ::serde::Serialize, ::utoipa::ToSchema)]
             #item
         }),
-        _ => Err(Error::new(direction.span(), "say which way it goes: #[dto(request)] or #[dto(response)]")),
+        _ => Err(Error::new(direction.span(), "missing direction: #[dto(request)] or #[dto(response)]")),
     }
 }
 
@@ -82,7 +82,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
             }
             Source::Bytes | Source::Stream => {
                 if raw.replace(place).is_some() {
-                    return Err(Error::new(ident.span(), "a request has one body"));
+                    return Err(Error::new(ident.span(), "a request can have only one body"));
                 }
                 let read = if place == Source::Bytes { quote!(bytes) } else { quote!(stream) };
                 reads.push(quote!(let #ident = source.#read();));
@@ -112,7 +112,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
     let has_fields = !body.is_empty();
     let form = match raw {
         Some(_) if has_fields => {
-            return Err(Error::new(name.span(), "a body is fields, or it is from(bytes) or from(stream)"));
+            return Err(Error::new(name.span(), "a body consists either of fields or of from(bytes) or from(stream)"));
         }
         Some(Source::Bytes) => quote!(Bytes),
         Some(_) => quote!(Stream),
@@ -126,7 +126,7 @@ fn request(mut item: ItemStruct) -> Result<TokenStream> {
         (
             Some(quote! {
                 #documentation
-                #[allow(dead_code, reason = "its fields are only described")]
+                #[allow(dead_code, reason = "the fields are only used for the OpenAPI schema")]
                 #[derive(::utoipa::ToSchema)]
                 #[schema(as = #name)]
                 struct #schema { #(#body),* }
@@ -184,7 +184,7 @@ impl Parse for Origin {
             _ => {
                 return Err(Error::new(
                     place.span(),
-                    "a field comes from(path), from(query), from(header), from(page), from(bytes), from(stream) or, with none of these, from the body",
+                    "unknown source: use from(path), from(query), from(header), from(page), from(bytes) or from(stream), or omit it for a field of the body",
                 ));
             }
         };
@@ -235,7 +235,7 @@ impl Parse for Rule {
         let list: MetaList = input.parse()?;
         let kind = list.path.require_ident()?.clone();
         if kind != "length" && kind != "range" {
-            return Err(Error::new(kind.span(), "a field has a length or a range"));
+            return Err(Error::new(kind.span(), "expected `length` or `range`"));
         }
         let mut rule = Self { kind, min: None, max: None, message: None };
         for bound in list.parse_args_with(Punctuated::<MetaNameValue, Token![,]>::parse_terminated)? {
@@ -244,7 +244,7 @@ impl Parse for Rule {
                 "min" => &mut rule.min,
                 "max" => &mut rule.max,
                 "message" => &mut rule.message,
-                _ => return Err(Error::new(name.span(), "a bound is min, max or message")),
+                _ => return Err(Error::new(name.span(), "expected `min`, `max` or `message`")),
             };
             *place = Some(bound.value);
         }

@@ -58,17 +58,16 @@ const CHOICES: [(&str, &str); 5] = [
 
 impl Parse for Arguments {
     fn parse(input: ParseStream) -> Result<Self> {
-        let method: Ident = input
-            .parse()
-            .map_err(|error| Error::new(error.span(), "begin with the method: #[endpoint(GET \"/r1/…\", …)]"))?;
+        let method: Ident =
+            input.parse().map_err(|error| Error::new(error.span(), "missing method: #[endpoint(GET \"/r1/…\", …)]"))?;
         if !METHODS.iter().any(|known| method == known) {
-            return Err(Error::new(method.span(), format!("the method is one of {}", METHODS.join(", "))));
+            return Err(Error::new(method.span(), format!("unknown method: use one of {}", METHODS.join(", "))));
         }
         let path: LitStr = input
             .parse()
-            .map_err(|error| Error::new(error.span(), "after the method comes the path: \"/r1/things/{id}\""))?;
+            .map_err(|error| Error::new(error.span(), "missing path after the method: \"/r1/things/{id}\""))?;
         if !path.value().starts_with('/') {
-            return Err(Error::new(path.span(), "a path begins with a slash"));
+            return Err(Error::new(path.span(), "a path must start with a slash"));
         }
         let (mut tag, mut access, mut rate, mut statuses, mut errors) = (None, None, None, Vec::new(), Vec::new());
         let (mut content, mut requires, mut chosen) = (Vec::new(), None, Vec::new());
@@ -85,7 +84,7 @@ impl Parse for Arguments {
                     "errors" => errors.extend(Punctuated::<Ident, Token![,]>::parse_terminated(&list)?),
                     "status" => statuses.extend(Punctuated::<LitInt, Token![,]>::parse_terminated(&list)?),
                     "content" => content.extend(Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?),
-                    _ => return Err(Error::new(key.span(), "unknown: a list is errors(…), status(…) or content(…)")),
+                    _ => return Err(Error::new(key.span(), "unknown list: use errors(…), status(…) or content(…)")),
                 }
                 continue;
             }
@@ -103,18 +102,17 @@ impl Parse for Arguments {
                 _ => {
                     return Err(Error::new(
                         key.span(),
-                        "unknown: an endpoint has tag, access, rate, status, errors(…), content(…), requires, deadline, max_body, body_idle, failure and ends_with_client",
+                        "unknown argument: use tag, access, rate, status, errors(…), content(…), requires, deadline, max_body, body_idle, failure or ends_with_client",
                     ));
                 }
             }
         }
         let missing = |what: &str| Error::new(Span::call_site(), what);
         Ok(Self {
-            tag: tag.ok_or_else(|| missing("say which part of the API it belongs to: tag = \"messages\""))?,
-            access: access.ok_or_else(|| missing("say who may call it: access = Access::User (or Public, Admin)"))?,
-            rate: rate.ok_or_else(|| {
-                missing("say which limit it counts against: rate = RateGroup::Read (or Write, Auth, MessageSend)")
-            })?,
+            tag: tag.ok_or_else(|| missing("missing part of the API: tag = \"messages\""))?,
+            access: access.ok_or_else(|| missing("missing access: access = Access::User (or Public, Admin)"))?,
+            rate: rate
+                .ok_or_else(|| missing("missing rate limit: rate = RateGroup::Read (or Write, Auth, MessageSend)"))?,
             method,
             path,
             statuses,
@@ -129,16 +127,16 @@ impl Parse for Arguments {
 pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let arguments: Arguments = parse2(arguments)?;
     let mut block: ItemImpl = parse2(item)
-        .map_err(|error| Error::new(error.span(), "#[endpoint] stands on `impl Endpoint for Name { … }`"))?;
+        .map_err(|error| Error::new(error.span(), "#[endpoint] requires `impl Endpoint for Name { … }`"))?;
     let trait_name = block.trait_.as_ref().and_then(|(_, path, _)| path.segments.last());
     if trait_name.is_none_or(|last| last.ident != "Endpoint") {
-        return Err(Error::new_spanned(&block.self_ty, "#[endpoint] stands on `impl Endpoint for Name { … }`"));
+        return Err(Error::new_spanned(&block.self_ty, "#[endpoint] requires `impl Endpoint for Name { … }`"));
     }
     let name = type_name(&block.self_ty)?.clone();
     let (summary, description) = documentation(&block.attrs, &name)?;
     for (wanted, hint) in [("Request", "type Request = NoInput;"), ("Response", "type Response = NoData;")] {
         if !block.items.iter().any(|item| matches!(item, ImplItem::Type(ty) if ty.ident == wanted)) {
-            return Err(Error::new(name.span(), format!("say what goes in and out; where that is nothing: `{hint}`")));
+            return Err(Error::new(name.span(), format!("missing associated type; if it has no data: `{hint}`")));
         }
     }
     let Arguments { method, path, tag, access, rate, statuses, errors, content, requires, chosen } = arguments;
@@ -192,10 +190,10 @@ fn before(block: &mut ItemImpl, requires: Option<Requirement>) -> Result<TokenSt
     let own_before =
         block.items.iter().any(|item| matches!(item, ImplItem::Fn(function) if function.sig.ident == "handle_before"));
     if let Some(Requirement { proof, .. }) = requires.as_ref().filter(|_| own_facts || own_before) {
-        return Err(Error::new_spanned(proof, "`requires` is the whole of handle_before: write one of the two"));
+        return Err(Error::new_spanned(proof, "`requires` generates handle_before: use only one of the two"));
     }
     if own_facts && !own_before {
-        return Err(Error::new_spanned(&block.self_ty, "say in handle_before where its Facts come from"));
+        return Err(Error::new_spanned(&block.self_ty, "missing handle_before, which loads the type Facts"));
     }
     if let Some(handle) = block.items.iter_mut().find_map(handle_of)
         && handle.sig.inputs.len() == 2
@@ -203,7 +201,7 @@ fn before(block: &mut ItemImpl, requires: Option<Requirement>) -> Result<TokenSt
         if own_facts || requires.is_some() {
             return Err(Error::new(
                 handle.sig.ident.span(),
-                "take what was asked for before: `handle(ctx: &Ctx, request: …, proof: &…)`",
+                "missing parameter for the result of handle_before: `handle(ctx: &Ctx, request: …, proof: &…)`",
             ));
         }
         handle.sig.inputs.push(parse_quote!(_: &()));
@@ -260,9 +258,9 @@ fn type_of(constant: &Ident) -> TokenStream {
 fn type_name(ty: &Type) -> Result<&Ident> {
     match ty {
         Type::Path(path) => {
-            path.path.get_ident().ok_or_else(|| Error::new_spanned(ty, "give the endpoint a plain name"))
+            path.path.get_ident().ok_or_else(|| Error::new_spanned(ty, "the endpoint's type must be a plain name"))
         }
-        other => Err(Error::new_spanned(other, "give the endpoint a plain name")),
+        other => Err(Error::new_spanned(other, "the endpoint's type must be a plain name")),
     }
 }
 
@@ -274,7 +272,7 @@ fn documentation(attributes: &[Attribute], name: &Ident) -> Result<(String, Stri
     if summary.is_empty() {
         return Err(Error::new(
             name.span(),
-            "describe it: the first line of its doc comment is its title in the API's description",
+            "missing doc comment: its first paragraph is the title in the API's description",
         ));
     }
     Ok((summary, description.trim().to_owned()))

@@ -14,7 +14,7 @@ use crate::endpoint::doc_text;
 pub fn expand(item: TokenStream) -> Result<TokenStream> {
     let item: ItemStruct = parse2(item)?;
     let Section { path, enabled } = argument(&item.attrs, "settings")?
-        .ok_or_else(|| Error::new_spanned(&item.ident, "name the section: #[settings(\"server\")]"))?;
+        .ok_or_else(|| Error::new_spanned(&item.ident, "missing path of the section: #[settings(\"server\")]"))?;
     let mut rows: Vec<TokenStream> = Vec::new();
     if let Some(about) = enabled {
         let pattern = format!("{}.enabled", path.value());

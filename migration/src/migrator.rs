@@ -28,7 +28,8 @@ const APPLIED_AT: &str = "applied_at";
 /// First migration of unreleased builds, whose history the baseline replaced.
 const UNRELEASED: &str = "m0001_accounts";
 
-/// True if an unreleased build created the database with these applied migrations. No migration leads from there to this schema.
+/// True if an unreleased build created the database with these applied migrations. No migration leads from there to
+/// this schema.
 #[must_use]
 pub fn is_unreleased(applied: &[String]) -> bool {
     applied.iter().any(|name| name == UNRELEASED)
@@ -43,8 +44,8 @@ pub trait MigrationTrait: Send + Sync {
     /// Reverts the change.
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr>;
 
-    /// True if the change and its record share a transaction. `None` means yes on PostgreSQL and no on SQLite: without a transaction, a change
-    /// that fails halfway is not recorded and leaves its completed statements behind.
+    /// True if the change and its record share a transaction. `None` means yes on PostgreSQL and no on SQLite: without
+    /// a transaction, a change that fails halfway is not recorded and leaves its completed statements behind.
     fn use_transaction(&self) -> Option<bool> {
         None
     }
@@ -57,7 +58,8 @@ pub struct NamedMigration {
 }
 
 impl NamedMigration {
-    /// Names a migration. The name is unique in the list of [`MigratorTrait::migrations`] and never changes after a release.
+    /// Names a migration. The name is unique in the list of [`MigratorTrait::migrations`] and never changes after a
+    /// release.
     pub fn new(name: &'static str, migration: impl MigrationTrait + 'static) -> Self {
         Self { name, migration: Box::new(migration) }
     }
@@ -120,13 +122,14 @@ pub trait MigratorTrait {
         up(db, Self::migrations(), steps)
     }
 
-    /// Reverts applied migrations, the newest first: at most `steps` of them, or all if `None`. Errors as in [`Self::up`].
+    /// Reverts applied migrations, the newest first: at most `steps` of them, or all if `None`. Errors as in
+    /// [`Self::up`].
     fn down(db: &DatabaseConnection, steps: Option<u32>) -> impl Future<Output = Result<(), DbErr>> + Send {
         down(db, Self::migrations(), steps)
     }
 
-    /// Names of the applied migrations in ascending order, including those that are not in the list. Empty if the table doesn't exist.
-    /// Changes nothing, so it also works on a read-only replica.
+    /// Names of the applied migrations in ascending order, including those that are not in the list. Empty if the table
+    /// doesn't exist. Changes nothing, so it also works on a read-only replica.
     fn applied(db: &DatabaseConnection) -> impl Future<Output = Result<Vec<String>, DbErr>> + Send {
         applied(db)
     }

@@ -34,7 +34,8 @@ const SLOW: Duration = Duration::from_millis(300);
 const CONNECT: Duration = Duration::from_secs(3);
 /// Minimum time between two probes while the breaker is closed.
 const BETWEEN_PROBES: Duration = Duration::from_millis(500);
-/// Circuit breaker policy: a single failed probe opens the breaker. Probes are frequent while it is open because a refused connection is cheap.
+/// Circuit breaker policy: a single failed probe opens the breaker. Probes are frequent while it is open because a
+/// refused connection is cheap.
 const POLICY: Policy =
     Policy { failures: 1, pause: Duration::from_millis(100), longest_pause: Duration::from_millis(250) };
 
@@ -208,8 +209,8 @@ impl Probing {
     }
 }
 
-const AWAY: &str = "the database can't be reached";
-const TOO_LATE: &str = "the database did not answer in time";
+const AWAY: &str = "database unreachable";
+const TOO_LATE: &str = "database request timed out";
 
 /// Errors that may be caused by the connection rather than by the statement.
 pub(crate) trait Failure {

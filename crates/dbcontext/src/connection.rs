@@ -170,7 +170,7 @@ impl Database {
         let mut for_log = options.clone();
         for_log.max_connections(LOG_CONNECTIONS);
         let connect = async |options| {
-            sea_orm::Database::connect(options).await.context("cannot reach PostgreSQL at database.url")
+            sea_orm::Database::connect(options).await.context("failed to connect to PostgreSQL at database.url")
         };
         let (pool, log) = (connect(options).await?, connect(for_log).await?);
         let pool = Connections { pool, availability: availability.clone(), write_lock: None };

@@ -28,7 +28,7 @@ pub fn is_read_only(error: &AppError) -> bool {
 }
 
 fn found_read_only(cause: &dyn std::error::Error) -> AppError {
-    tracing::warn!(cause = %cause, "the database can only be read");
+    tracing::warn!(cause = %cause, "database is read-only");
     read_only()
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn sqlite_error(error: rusqlite::Error) -> AppError {
 }
 
 fn full(cause: &dyn std::error::Error) -> AppError {
-    tracing::warn!(cause = %cause, "the disk of the database is full");
+    tracing::warn!(cause = %cause, "database disk is full");
     Code::StorageFull.into()
 }
 

@@ -34,7 +34,7 @@ impl Sign {
     /// Acquires the lock or confirms that it is held; returns an error if it is not.
     pub async fn renew(&mut self, db: &Database) -> anyhow::Result<()> {
         if let Some(mut connection) = self.held.take() {
-            timeout(PATIENCE, connection.ping()).await.context("no answer")??;
+            timeout(PATIENCE, connection.ping()).await.context("no response")??;
             self.held = Some(connection);
             return Ok(());
         }
@@ -42,8 +42,8 @@ impl Sign {
         // A dedicated connection: the lock lasts as long as it does, and no query waits behind it.
         let mut connection = pool.acquire().await?.detach();
         let locking = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(self.key).fetch_one(&mut connection);
-        let is_held: bool = timeout(PATIENCE, locking).await.context("no answer")??;
-        anyhow::ensure!(is_held, "somebody looks at it");
+        let is_held: bool = timeout(PATIENCE, locking).await.context("no response")??;
+        anyhow::ensure!(is_held, "liveness lock is held by a liveness check");
         self.held = Some(connection);
         Ok(())
     }

@@ -107,7 +107,7 @@ mod tests {
     use crate::Database;
 
     #[test]
-    fn a_transaction_that_is_dropped_where_there_is_no_runtime_lets_the_next_one_begin() {
+    fn dropping_a_transaction_outside_of_a_runtime_releases_it() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("natter.db").display());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -49,7 +49,7 @@ fn taken_away(before: &Columns, after: &Columns) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn steps_only_add() {
+async fn migrations_only_add() {
     let folder = tempfile::tempdir().unwrap();
     let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
     let steps: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
@@ -66,7 +66,7 @@ async fn steps_only_add() {
 }
 
 #[tokio::test]
-async fn what_is_taken_away_is_seen() {
+async fn detects_removed_and_tightened_columns() {
     let folder = tempfile::tempdir().unwrap();
     let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
     let run = async |sql: &str| db.schema().execute_unprepared(sql).await.map(drop).unwrap();

@@ -99,7 +99,7 @@ impl Fixture {
 }
 
 #[tokio::test]
-async fn a_job_is_claimed_once_and_ends_once() {
+async fn claims_and_finishes_a_job_once() {
     for fixture in each().await {
         assert_eq!(fixture.claim(LONG).await, None);
         let subject = fixture.ask("a").await;
@@ -113,7 +113,7 @@ async fn a_job_is_claimed_once_and_ends_once() {
 }
 
 #[tokio::test]
-async fn a_lease_that_ran_out_is_taken_over_and_the_first_worker_changes_nothing_more() {
+async fn expired_lease_is_taken_over_and_first_claim_is_lost() {
     for fixture in each().await {
         let db = fixture.db.writer();
         fixture.ask("a").await;
@@ -131,7 +131,7 @@ async fn a_lease_that_ran_out_is_taken_over_and_the_first_worker_changes_nothing
 }
 
 #[tokio::test]
-async fn one_lane_does_one_job_at_a_time_in_the_order_in_which_they_were_asked_for() {
+async fn runs_jobs_of_one_key_one_at_a_time_in_order() {
     for fixture in each().await {
         let first = fixture.ask("key").await;
         let second = fixture.ask("key").await;
@@ -146,7 +146,7 @@ async fn one_lane_does_one_job_at_a_time_in_the_order_in_which_they_were_asked_f
 }
 
 #[tokio::test]
-async fn a_job_that_is_given_back_waits_as_long_as_it_is_told() {
+async fn postponed_job_waits_for_its_delay() {
     for fixture in each().await {
         fixture.ask("a").await;
         let claim = fixture.claim(LONG).await.unwrap();
@@ -159,7 +159,7 @@ async fn a_job_that_is_given_back_waits_as_long_as_it_is_told() {
 }
 
 #[tokio::test]
-async fn a_buried_job_is_left_alone() {
+async fn dead_letters_are_not_claimed() {
     for fixture in each().await {
         fixture.ask("a").await;
         let claim = fixture.claim(NONE).await.unwrap();
@@ -169,7 +169,7 @@ async fn a_buried_job_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_wish_to_stop_reaches_whoever_works_on_the_job_now_or_later() {
+async fn stop_request_reaches_current_and_later_workers() {
     for fixture in each().await {
         let db = fixture.db.writer();
         let subject = fixture.ask("a").await;
@@ -183,7 +183,7 @@ async fn a_wish_to_stop_reaches_whoever_works_on_the_job_now_or_later() {
 }
 
 #[tokio::test]
-async fn workers_that_race_get_each_job_once() {
+async fn concurrent_workers_claim_each_job_once() {
     for fixture in each().await {
         for key in 0..40 {
             fixture.ask(&key.to_string()).await;
@@ -206,7 +206,7 @@ async fn workers_that_race_get_each_job_once() {
 }
 
 #[tokio::test]
-async fn a_start_that_finds_nobody_alive_takes_everything_back() {
+async fn release_all_requeues_running_jobs() {
     for fixture in each().await {
         let db = fixture.db.writer();
         fixture.ask("a").await;
@@ -218,7 +218,7 @@ async fn a_start_that_finds_nobody_alive_takes_everything_back() {
 }
 
 #[tokio::test]
-async fn a_worker_claims_only_the_kinds_that_it_has_a_place_for() {
+async fn claims_only_requested_kinds() {
     for fixture in each().await {
         let subject = fixture.ask("a").await;
         let due = async |kinds: &[&'static str]| {
@@ -238,7 +238,7 @@ fn somebody_in(workspace: WorkspaceId) -> (UserId, WorkspaceId) {
 }
 
 #[tokio::test]
-async fn behind_thousands_of_one_persons_jobs_another_persons_is_claimed_next() {
+async fn long_queue_of_one_user_does_not_delay_others() {
     for fixture in each().await {
         let workspace = WorkspaceId::new();
         let (many, one) = (somebody_in(workspace), somebody_in(workspace));
@@ -252,7 +252,7 @@ async fn behind_thousands_of_one_persons_jobs_another_persons_is_claimed_next() 
 }
 
 #[tokio::test]
-async fn jobs_that_were_asked_for_at_a_time_take_turns_once_they_are_due() {
+async fn delayed_jobs_take_turns_once_due() {
     for fixture in each().await {
         let workspace = WorkspaceId::new();
         let (many, one, later) = (somebody_in(workspace), somebody_in(workspace), somebody_in(workspace));
@@ -271,7 +271,7 @@ async fn jobs_that_were_asked_for_at_a_time_take_turns_once_they_are_due() {
 }
 
 #[tokio::test]
-async fn in_a_round_each_workspace_has_its_turn() {
+async fn each_workspace_gets_its_turn_in_a_round() {
     for fixture in each().await {
         let (crowded, small) = (WorkspaceId::new(), WorkspaceId::new());
         for _ in 0..50 {
@@ -285,7 +285,7 @@ async fn in_a_round_each_workspace_has_its_turn() {
 }
 
 #[tokio::test]
-async fn whoever_asks_again_after_a_long_queue_has_not_lost_their_turn() {
+async fn owner_keeps_turn_after_a_long_queue() {
     for fixture in each().await {
         let (first, second) = (somebody_in(WorkspaceId::new()), somebody_in(WorkspaceId::new()));
         fixture.ask_for(first, 30).await;
@@ -301,7 +301,7 @@ async fn whoever_asks_again_after_a_long_queue_has_not_lost_their_turn() {
 }
 
 #[tokio::test]
-async fn jobs_whose_key_is_taken_are_set_aside_and_come_back_in_their_order() {
+async fn jobs_with_a_taken_key_are_blocked_and_unblocked_in_order() {
     for fixture in each().await {
         let mut asked = Vec::new();
         for _ in 0..50 {
@@ -321,7 +321,7 @@ async fn jobs_whose_key_is_taken_are_set_aside_and_come_back_in_their_order() {
 }
 
 #[tokio::test]
-async fn of_one_key_a_single_job_runs_however_many_claim_at_once() {
+async fn concurrent_claims_run_one_job_per_key() {
     for fixture in each().await {
         for round in 0..20 {
             let key = round.to_string();
@@ -342,7 +342,7 @@ async fn of_one_key_a_single_job_runs_however_many_claim_at_once() {
 }
 
 #[tokio::test]
-async fn a_key_whose_lease_ran_out_is_taken_over_before_the_next_job_runs() {
+async fn expired_lease_of_a_key_is_taken_over_before_the_next_job() {
     for fixture in each().await {
         let first = fixture.ask("key").await;
         let second = fixture.ask("key").await;
@@ -357,7 +357,7 @@ async fn a_key_whose_lease_ran_out_is_taken_over_before_the_next_job_runs() {
 }
 
 #[tokio::test]
-async fn a_claim_reads_the_beginning_of_an_index_and_not_the_queue() {
+async fn claim_reads_a_few_index_rows() {
     for fixture in each().await {
         let db = fixture.db.writer();
         let backend = db.get_database_backend();

@@ -1,6 +1,7 @@
 //! Answers questions about search results: an assistant reads the found messages and answers with citations of them.
 //!
-//! The assistant reads only what the search returns to the user. The answer is returned to that user only and not stored.
+//! The assistant reads only what the search returns to the user. The answer is returned to that user only and not
+//! stored.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! Catch-up summaries: an assistant summarises unread messages with links to them.
 //!
-//! The assistant reads only messages that the user may read. The summary is returned to that user only and not stored, and doesn't
-//! mark anything as read.
+//! The assistant reads only messages that the user may read. The summary is returned to that user only and not stored,
+//! and doesn't mark anything as read.
 
 use std::{collections::HashMap, time::Instant};
 

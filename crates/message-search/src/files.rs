@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_ends_between_two_letters() {
+    fn truncates_text_at_a_character_boundary() {
         let section = |text: &str| Section { text: text.to_owned(), ..Section::default() };
         assert_eq!(joined(&[section("one"), section("two")]), "one\ntwo");
         let long = joined(&[section("x"), section(&"đ".repeat(MAX_TEXT)), section("more")]);

@@ -41,7 +41,7 @@ pub(super) async fn shown_hits(
             Ok(message) => message,
             Err(error) => {
                 // The other hits are returned.
-                tracing::warn!(%error, id = %hit.candidate.message, "a message that was found can't be read");
+                tracing::warn!(%error, id = %hit.candidate.message, "failed to read found message");
                 continue;
             }
         };

@@ -207,7 +207,7 @@ async fn keep(service: Weak<SearchService>, news: Arc<News>) {
                 news.is_filling.store(fills, Relaxed);
             }
             Err(error) => {
-                tracing::warn!(%error, "messages could not be read into the search index");
+                tracing::warn!(%error, "failed to index messages");
                 drop(service);
                 tokio::time::sleep(AFTER_FAILURE).await;
                 continue;
@@ -451,7 +451,7 @@ async fn read_touched(service: &SearchService, index: &dyn SearchIndex, news: &N
 
 /// Clears the index if the log no longer contains the needed events, so that it is filled from the messages.
 async fn lost(service: &SearchService, writing: Box<dyn Writing>, why: &str) -> Result<(), AppError> {
-    tracing::warn!(why, "the search index is filled anew");
+    tracing::warn!(why, "search index cleared, filling it again");
     writing.give_up().await?;
     service.index.clear().await
 }
@@ -480,7 +480,7 @@ async fn changes(service: &SearchService, mut ids: Vec<Uuid>) -> Result<Vec<Chan
 async fn set_aside(service: &SearchService, id: Uuid, error: &AppError) -> Result<Vec<Change>, AppError> {
     // Fails if no message is readable at all: then this message is not the cause, and others would be skipped as well.
     rows::indexed(service.db.reader(), &[Uuid::max()]).await.map_err(AppError::unavailable)?;
-    tracing::warn!(%error, %id, "a message can't be read into the search index: nobody will find it");
+    tracing::warn!(%error, %id, "unreadable message left out of the search index");
     Ok(vec![Change::Remove(id)])
 }
 

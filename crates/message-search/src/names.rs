@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_known_by_its_words() {
+    fn names_match_by_their_words() {
         assert!(fits("anna berg", "anna") && fits("anna berg", "ber") && fits("design-review", "review"));
         assert!(!fits("anna berg", "erg") && is_exactly("anna berg", "annaberg") && fits("x", ""));
         let known = [(Uuid::from_u128(1), "general".to_owned()), (Uuid::from_u128(2), "general talk".to_owned())];

@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cursors_are_read_as_they_are_written() {
+    fn cursors_round_trip() {
         let cursor = Cursor { is_wide: true, shown: 40, below: (1 << 40) + 7 };
         assert_eq!(Cursor::parse(&cursor.text()), Some(cursor));
         for wrong in ["", "e", "e1", "x1-2", "e1-", "e-1-5", "ee1-1", "é1-1", "e1--4"] {

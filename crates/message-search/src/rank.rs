@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_meant_by_a_typo_takes_turns() {
+    fn alternatives_of_a_typo_take_turns() {
         let form = |number| hit(number, 6, Some("form"));
         let hits = vec![hit(1, 12, None), hit(2, 6, Some("foam")), form(3), form(4), hit(5, 12, None), form(6)];
         let order: Vec<i64> = ranked(hits).iter().map(|hit| hit.candidate.number).collect();

@@ -201,7 +201,7 @@ fn is_enough(text: &str) -> bool {
 }
 
 fn unavailable(error: AiError) -> AppError {
-    AppError::unavailable(anyhow::anyhow!("no model answers: {}", error.code()))
+    AppError::unavailable(anyhow::anyhow!("model call failed: {}", error.code()))
 }
 
 /// Citation numbers in square brackets.
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_cited_stands_in_brackets() {
+    fn parses_citations_in_brackets() {
         assert_eq!(cited("It is late.[2] So they say [1][3], [4, 5]. [x] [ [6"), BTreeSet::from([1, 2, 3, 4, 5]));
     }
 }

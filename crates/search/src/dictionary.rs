@@ -108,7 +108,7 @@ impl Dictionary {
         let map = together();
         match map {
             Ok(map) => self.settled = Arc::new(Settled { map, lines }),
-            Err(error) => tracing::error!(%error, "the words could not be put together"),
+            Err(error) => tracing::error!(%error, "failed to merge search vocabulary"),
         }
     }
 
@@ -273,7 +273,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_typo_finds_the_nearest_words_first() {
+    fn typo_finds_nearest_words_first() {
         for dictionary in [dictionary(&WORDS), settled(&WORDS)] {
             assert_eq!(dictionary.near("mesage", 20), [("message".to_owned(), 1), ("messages".to_owned(), 2)]);
             assert_eq!(dictionary.near("fomr", 20), [("form".to_owned(), 1)]);
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn beginnings_and_parts_are_found_the_commonest_first() {
+    fn finds_prefixes_and_substrings_most_frequent_first() {
         for dictionary in [dictionary(&WORDS), settled(&WORDS)] {
             assert_eq!(dictionary.beginning("mess", 20), ["message", "messages"]);
             assert_eq!(dictionary.beginning("mess", 1), ["message"]);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_pairs_are_left_out() {
+    fn leaves_out_numbers_and_bigrams() {
         let dictionary = dictionary(&[("nat1234", 1), ("今天", 4), ("x", 9), ("ok", 2)]);
         assert_eq!((dictionary.len(), dictionary.last()), (1, 4));
     }
@@ -312,7 +312,7 @@ mod tests {
     proptest! {
         /// Results don't depend on the distribution of the words over both maps.
         #[test]
-        fn settling_changes_no_answer(words in proptest::collection::btree_map("[a-c]{2,9}", 1_u64..50, 1..60), asked in "[a-c]{3,9}") {
+        fn merging_changes_no_result(words in proptest::collection::btree_map("[a-c]{2,9}", 1_u64..50, 1..60), asked in "[a-c]{3,9}") {
             let words: Vec<(&str, u64)> = words.iter().map(|(word, count)| (word.as_str(), *count)).collect();
             let (fresh, settled) = (dictionary(&words), settled(&words));
             prop_assert_eq!(fresh.near(&asked, 20), settled.near(&asked, 20));

@@ -113,7 +113,7 @@ mod tests {
 
     /// The frontend's test uses the same cases: each line is a folded name and its spellings.
     #[test]
-    fn names_that_are_the_same_are_told_from_others() {
+    fn folds_equal_names_equally() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/util/folded.txt");
         let cases = std::fs::read_to_string(file).unwrap();
         assert!(cases.lines().count() > 10);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_of_the_same_letters_are_one() {
+    fn folds_forms_of_letters_equally() {
         assert_eq!(folded_line("Trần"), folded_line("Tra\u{302}\u{300}n"));
         assert_eq!(folded_line("한국"), folded_line("\u{1112}\u{1161}\u{11ab}\u{1100}\u{116e}\u{11a8}"));
         assert_eq!(folded_line("がぎ"), folded_line("か\u{3099}き\u{3099}"));
@@ -143,7 +143,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_folded_stays_so(text in "[a-zA-ZÀ-ỹĐđŁŒßẞİıΑ-ωА-яא-תا-ي一-十か-ゴ가-힣ก-๙Ａ-ｚ0-9’“–_ .,🎉\u{301}\u{303}\u{323}\u{200d}]{0,30}") {
+        fn folding_is_idempotent(text in "[a-zA-ZÀ-ỹĐđŁŒßẞİıΑ-ωА-яא-תا-ي一-十か-ゴ가-힣ก-๙Ａ-ｚ0-9’“–_ .,🎉\u{301}\u{303}\u{323}\u{200d}]{0,30}") {
             prop_assert_eq!(folded_line(&folded_line(&text)), folded_line(&text));
             prop_assert_eq!(folded_line(&text.nfd().collect::<String>()), folded_line(&text));
             prop_assert_eq!(folded_line(&text.nfc().collect::<String>()), folded_line(&text));

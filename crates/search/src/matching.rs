@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_word_itself_comes_before_what_is_like_it() {
+    fn exact_words_rank_above_similar_ones() {
         let texts = ["a rearrangement", "arrangement2 arrangementsandmore", "arangement", "the Arrangement", "nothing"];
         assert_eq!(
             order("arrangement", &texts),
@@ -235,14 +235,14 @@ mod tests {
     }
 
     #[test]
-    fn words_side_by_side_and_marks_as_typed_come_first() {
+    fn adjacent_words_and_typed_diacritics_rank_first() {
         assert_eq!(order("blue whale", &["a whale, blue", "the blue whale"]), ["the blue whale", "a whale, blue"]);
         assert_eq!(order("Trần", &["tran", "Trần"]), ["Trần", "tran"]);
         assert_eq!(order("tran", &["Trần", "tran"]), ["tran", "Trần"]);
     }
 
     #[test]
-    fn phrases_stand_together_and_what_is_unwanted_is_nowhere() {
+    fn matches_phrases_and_excludes_unwanted_words() {
         let texts = ["see NAT-1234", "nat 99 1234", "see nat/1234 again"];
         assert_eq!(
             ranked("NAT-1234", &texts),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typo_is_named_by_the_word_that_stands_there() {
+    fn reports_the_word_behind_a_typo() {
         let query = Query::parse("dashbord late", NOW).unwrap();
         let texts = ["The Dashboard is late", "a dashbord, late"];
         let reading = Reading::wide(&query, &dictionary(&texts), Deadline::default());
@@ -276,7 +276,7 @@ mod tests {
     proptest! {
         /// A phrase is found at every occurrence of its word sequence, including overlapping ones.
         #[test]
-        fn phrases_are_found_wherever_their_words_follow_each_other(text in "([ab] ){0,30}", terms in proptest::collection::vec("[ab]", 1..5)) {
+        fn finds_phrases_at_every_occurrence(text in "([ab] ){0,30}", terms in proptest::collection::vec("[ab]", 1..5)) {
             let words = tokens(&text).words;
             let is_there = |run: &[Token]| run.iter().zip(&terms).all(|(token, term)| token.term == *term);
             let expected: Vec<usize> = words.windows(terms.len()).enumerate().filter(|(_, run)| is_there(run)).map(|(at, _)| at).collect();
@@ -285,7 +285,7 @@ mod tests {
 
         /// Highlights of any query and text lie within the text, are sorted, and count like JavaScript.
         #[test]
-        fn highlights_stand_in_the_text(text in "([a-c今天đ🐋\u{301}]{1,4} ?){0,8}", asked in "([a-c今天đ\"*-]{1,3} ?){1,4}") {
+        fn highlights_lie_within_the_text(text in "([a-c今天đ🐋\u{301}]{1,4} ?){0,8}", asked in "([a-c今天đ\"*-]{1,3} ?){1,4}") {
             let query = Query::parse(&asked, NOW).unwrap();
             let reading = Reading::wide(&query, &dictionary(&[&text]), Deadline::default());
             if let Some(found) = Matcher::new(&query, &reading).matches(&text) {

@@ -112,7 +112,7 @@ mod tests {
     use crate::{Query, Reading, tokens};
 
     #[test]
-    fn texts_and_questions_are_written() {
+    fn encodes_texts_and_queries() {
         let text = tokens("getName it");
         assert_eq!(vector(&text, 3, Some(4), [Has::Link]), "'=c3' '=a4' '=hl' 'get':1 'name':2 'it':3 'getname':1A");
         let query = Query::parse("plain be* \"one two\" ", 0).unwrap();

@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn words_phrases_and_what_must_not_be_there() {
+    fn parses_words_phrases_and_exclusions() {
         let query = parse("Trần \"good morning\" -spam -\"bad luck\" plan*");
         let beginning = Atom::Beginning("plan".to_owned());
         assert_eq!(any(&query), [vec![word("tran")], vec![phrase(&["good", "morning"])], vec![beginning]]);
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_typed_last_may_be_a_beginning() {
+    fn only_the_last_word_may_be_a_prefix() {
         let open = |text| parse(text).wanted.iter().map(|wanted| wanted.is_open).collect::<Vec<_>>();
         assert_eq!(open("two words"), [false, true]);
         assert_eq!(open("two words "), [false, false]);
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn phrases_are_found_while_they_are_typed() {
+    fn matches_incomplete_phrases() {
         assert_eq!(any(&parse("NAT-12")), [vec![open(&["nat", "12"])]]);
         assert_eq!(
             any(&parse("see src/main.rs now")),
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn operators_say_where_and_when() {
+    fn parses_operators_for_scope_and_time() {
         let query =
             parse("from:@Đặng in:#General from:\"Anna Berg\" HAS:file has:link after:2026-01-31 before:2026-03-01 x");
         assert_eq!(query.authors, ["dang", "anna berg"]);
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_those_of_whoever_asks() {
+    fn uses_days_of_the_users_time_zone() {
         let midnight = day(2026, 11, 24).unwrap() * DAY;
         // 01:30 in Hanoi is 18:30 UTC on the day before.
         let now = Hanoi(midnight - 7 * HOUR + HOUR * 3 / 2);
@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_read_as_any_keyboard_writes_them() {
+    fn accepts_typographic_and_full_width_signs() {
         for text in [
             "“good morning” from:“Anna Berg”",
             "„good morning“ from：«Anna Berg»",
@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_operator_is_words() {
+    fn parses_unknown_operators_as_words() {
         assert_eq!(parse("IS:pinned is:saved").is, [Is::Pinned, Is::Saved].into());
         for text in ["is:fun", "before:lunch", "note:this", "on:2026-02-30", "has:fun", "12:30"] {
             let query = parse(text);
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn days_are_counted_as_the_calendar_does() {
+    fn counts_days_like_the_calendar() {
         assert_eq!(day(1970, 1, 1), Some(0));
         assert_eq!(day(2000, 3, 1), Some(11_017));
         assert_eq!(day(2026, 11, 23), Some(20_780));
@@ -512,19 +512,19 @@ mod tests {
     }
 
     #[test]
-    fn a_query_ends_somewhere() {
+    fn limits_the_length_of_a_query() {
         assert!(Query::parse(&"word ".repeat(MAX_WORDS), NOW).is_ok());
         assert_eq!(Query::parse(&"word ".repeat(MAX_WORDS + 1), NOW), Err(TooManyWords));
     }
 
     proptest! {
         #[test]
-        fn anything_can_be_read(text in "\\PC{0,100}") {
+        fn parses_any_text(text in "\\PC{0,100}") {
             let _ = Query::parse(&text, NOW);
         }
 
         #[test]
-        fn any_mixture_of_operators_can_be_read(text in "((from|in|has|before|after|on|is|-|\"|\\*|:|@|#|2026-[0-9]{1,2}|[a-zđ今]{1,3}| ){0,3}){0,20}") {
+        fn parses_any_mixture_of_operators(text in "((from|in|has|before|after|on|is|-|\"|\\*|:|@|#|2026-[0-9]{1,2}|[a-zđ今]{1,3}| ){0,3}){0,20}") {
             let _ = Query::parse(&text, NOW);
         }
     }

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_typed_last_may_be_a_beginning() {
+    fn only_the_last_word_may_be_a_prefix() {
         let query = Query::parse("whal whal", 0).unwrap();
         let reading = Reading::exact(&query, &dictionary());
         assert!(reading.alternatives[0].is_empty());
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn typos_and_parts_stand_beside_what_was_typed() {
+    fn adds_typos_and_substrings_to_typed_words() {
         let query = Query::parse("\"blue whale\" whale plum", 0).unwrap();
         let reading = Reading::wide(&query, &dictionary(), Deadline::default());
         assert!(reading.alternatives[0].is_empty(), "a phrase is meant as it is");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_deadline_words_are_taken_as_they_were_typed() {
+    fn interprets_words_as_typed_after_the_deadline() {
         let query = Query::parse("whale plun", 0).unwrap();
         let reading = Reading::wide(&query, &dictionary(), Deadline::after(std::time::Duration::ZERO));
         assert!(reading.alternatives.iter().all(HashMap::is_empty));
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_finds_all_that_begin_so_however_many_words_do() {
+    fn prefix_matches_all_words_regardless_of_their_number() {
         let words: Vec<String> = (b'a'..=b'z').map(|letter| format!("project{}", char::from(letter))).collect();
         let terms = words.iter().zip(1..).map(|(text, number)| Term { number, text: text.clone(), count: 1 });
         let dictionary = Dictionary::default().with(terms.collect());

@@ -49,9 +49,9 @@ const PURGE_PAGES: i32 = 500;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the search index can't be opened: {0}")]
+    #[error("failed to open search index: {0}")]
     File(#[from] io::Error),
-    #[error("the search index failed: {0}")]
+    #[error("search index failed: {0}")]
     Database(#[from] rusqlite::Error),
 }
 
@@ -77,7 +77,7 @@ impl SqliteIndex {
             Ok(None) => {}
             // A file that is in use by another process is not corrupt.
             Err(error) if !error.is_about_content() => return Err(error),
-            Err(error) => tracing::warn!(%error, "the search index is made anew"),
+            Err(error) => tracing::warn!(%error, "search index file corrupt, rebuilding it"),
         }
         for end in ["", "-wal", "-shm"] {
             let mut name = file.as_os_str().to_owned();

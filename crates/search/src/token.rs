@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_without_spaces_become_pairs() {
+    fn splits_scripts_without_spaces_into_bigrams() {
         assert_eq!(words("今天天气 ok"), ["今天", "天天", "天气", "ok"]);
         assert_eq!(others("今天天气"), ["气"]);
         assert_eq!(words("猫"), ["猫"]);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_follow_each_other_and_ranges_point_at_the_words() {
+    fn positions_are_consecutive_and_ranges_cover_the_words() {
         let text = "x getUserName — Đặng";
         for (place, token) in tokens(text).words.iter().enumerate() {
             assert_eq!(token.position, place);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_ends_somewhere() {
+    fn limits_the_number_of_words() {
         let found = tokens(&"word ".repeat(50_000));
         assert_eq!(found.words.len(), MAX_TOKENS);
         assert_eq!(words(&"x".repeat(1_000))[0].len(), MAX_CHARS);
@@ -214,7 +214,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_has_words_that_stand_in_it(text in "\\PC{0,80}") {
+        fn tokens_lie_within_any_text(text in "\\PC{0,80}") {
             let found = tokens(&text);
             for token in found.words.iter().chain(&found.others) {
                 prop_assert!(text.get(token.range.clone()).is_some());
@@ -223,7 +223,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_folded_stays_so(text in "\\PC{0,40}") {
+        fn folding_is_idempotent(text in "\\PC{0,40}") {
             prop_assert_eq!(folded(&folded(&text)), folded(&text));
         }
     }

@@ -2,6 +2,6 @@
 //! `TRYBUILD=overwrite cargo test -p macro-refusals`.
 
 #[test]
-fn a_wrong_declaration_is_told_what_to_write() {
+fn wrong_declarations_fail_with_helpful_errors() {
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }

@@ -47,7 +47,7 @@ async fn a_database_that_can_only_be_read_is_read_and_written_again_once_it_can_
     assert_eq!(anna.history(&chat).await.len(), 1);
     let (status, reasons) = health(&anna).await;
     assert!(status == "degraded" && reasons.contains("database can only be read"), "{status}: {reasons}");
-    assert!(app.instances[0].log().iter().any(|line| line.contains("the database can only be read")));
+    assert!(app.instances[0].log().iter().any(|line| line.contains("database is read-only")));
     postgres.promote();
     let client_id = new_id();
     wait_until("messages are taken again", || async {

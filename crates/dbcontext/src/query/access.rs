@@ -221,7 +221,7 @@ mod tests {
 
     /// Covers every kind and every caller: the predicate admits exactly the users whom the rule admits.
     #[tokio::test]
-    async fn the_predicate_and_the_rule_agree() {
+    async fn access_predicate_matches_access_rule() {
         let folder = tempfile::tempdir().unwrap();
         let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
         Migrator::up(db.schema(), None).await.unwrap();

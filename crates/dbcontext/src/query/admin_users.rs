@@ -146,7 +146,7 @@ pub async fn belongings<C: ConnectionTrait>(db: &C, id: UserId, now: Timestamp) 
                  (SELECT a.display_name FROM users u JOIN users a ON a.id = u.suspended_by AND NOT a.is_deleted WHERE u.id = $1) \
                    AS suspended_by_name";
     let found = raw::find_one(db, sql, vec![id.into(), now.into()]).await?;
-    found.ok_or_else(|| AppError::internal(anyhow::anyhow!("a count without a row")))
+    found.ok_or_else(|| AppError::internal(anyhow::anyhow!("count returned no row")))
 }
 
 /// Workspaces of a user, at most 100.

@@ -44,7 +44,7 @@ pub async fn count_changes<C: ConnectionTrait>(db: &C, id: ConversationId, more:
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the statement returned no version")]
+#[error("statement returned no version")]
 struct NoVersion;
 
 /// Version of a board.

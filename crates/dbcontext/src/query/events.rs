@@ -74,7 +74,7 @@ pub async fn next_of_each<C: ConnectionTrait>(
             (Err(error @ AppError::Internal(_)), [(id, seen)]) => {
                 // Fails if the whole log is unreadable, which is not caused by this event.
                 let event = in_place_of(db, *id, seen + 1).await?;
-                tracing::warn!(%error, conversation = %id, seq = event.seq, "an event of the log can't be read and is passed over");
+                tracing::warn!(%error, conversation = %id, seq = event.seq, "unreadable log event skipped");
                 return Ok(vec![event]);
             }
             (found, _) => return found,

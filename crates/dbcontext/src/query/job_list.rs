@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_operator_sees_ids_and_nothing_that_somebody_wrote() {
+    fn shows_ids_but_no_content_of_payloads() {
         let id = Uuid::now_v7().to_string();
         let payload = serde_json::json!({
             "to": { "user": id, "account": "anna@example.test" },

@@ -506,7 +506,7 @@ pub async fn time<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     let backend = db.get_database_backend();
     let statement = Statement::from_string(backend, format!("SELECT {} AS now", now(backend)));
     let row = db.query_one_raw(statement).await.map_err(app_error)?;
-    let row = row.ok_or_else(|| AppError::internal(anyhow::anyhow!("no time came")))?;
+    let row = row.ok_or_else(|| AppError::internal(anyhow::anyhow!("database returned no time")))?;
     row.try_get("", "now").map_err(app_error)
 }
 

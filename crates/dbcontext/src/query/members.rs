@@ -339,7 +339,7 @@ mod tests {
 
     /// Joining and the first page of members read a few rows of an index, regardless of the number of members.
     #[tokio::test]
-    async fn no_statement_of_a_channel_reads_all_its_members() {
+    async fn joining_and_listing_read_a_few_members_only() {
         let folder = tempfile::tempdir().unwrap();
         let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
         Migrator::up(db.schema(), None).await.unwrap();

@@ -88,7 +88,7 @@ async fn plan<E: EntityTrait>(db: &Database, select: Select<E>) -> String {
 }
 
 #[tokio::test]
-async fn partial_indexes_are_used_though_plans_do_not_know_what_parameters_hold() {
+async fn partial_indexes_are_used_with_bound_parameters() {
     let folder = tempfile::tempdir().unwrap();
     let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 2).await.unwrap();
     Migrator::up(db.schema(), None).await.unwrap();
@@ -101,7 +101,7 @@ async fn partial_indexes_are_used_though_plans_do_not_know_what_parameters_hold(
 /// Depends on SQLite's build options in `.cargo/config.toml`. Otherwise it plans a statement again whenever its
 /// parameters change.
 #[tokio::test]
-async fn a_statement_is_planned_once() {
+async fn plans_a_statement_once() {
     let folder = tempfile::tempdir().unwrap();
     let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
     let asked =
@@ -111,7 +111,7 @@ async fn a_statement_is_planned_once() {
 }
 
 #[tokio::test]
-async fn rows_that_are_gathered_stay_what_they_are() {
+async fn json_aggregation_preserves_rows() {
     type GatheredRow = (Uuid, String, Option<String>, bool, bool, i64);
     let db = Planned::new().await;
     let columns = [
@@ -137,7 +137,7 @@ async fn rows_that_are_gathered_stay_what_they_are() {
 
 /// Most conversations of a workspace are direct ones.
 #[tokio::test]
-async fn what_is_open_in_a_workspace_is_found_without_its_other_conversations() {
+async fn finds_open_conversations_of_a_workspace_by_index() {
     let db = Planned::new().await;
     let (user, workspace) = (UserId::new(), WorkspaceId::new());
     super::search::readable(&db, user).await.unwrap();
@@ -150,7 +150,7 @@ async fn what_is_open_in_a_workspace_is_found_without_its_other_conversations() 
 }
 
 #[tokio::test]
-async fn a_page_of_conversations_is_chosen_from_the_persons_own_before_what_is_shown_of_them_is_read() {
+async fn selects_the_page_of_own_conversations_before_reading_columns() {
     let db = Planned::new().await;
     let (user, workspace) = (UserId::new(), WorkspaceId::new());
     let kind = Some(ConversationKind::Group);
@@ -168,7 +168,7 @@ async fn a_page_of_conversations_is_chosen_from_the_persons_own_before_what_is_s
 }
 
 #[tokio::test]
-async fn the_conversations_of_a_workspace_are_gone_through_in_the_order_of_an_index() {
+async fn pages_through_conversations_of_a_workspace_by_index() {
     let db = Planned::new().await;
     let (user, workspace) = (UserId::new(), WorkspaceId::new());
     for last in [None, Some(ConversationId::new())] {
@@ -181,7 +181,7 @@ async fn the_conversations_of_a_workspace_are_gone_through_in_the_order_of_an_in
 
 /// The notifier asks this for each conversation with new events.
 #[tokio::test]
-async fn who_wants_to_be_told_of_everything_is_found_without_all_members_of_a_channel() {
+async fn finds_members_notified_of_everything_without_reading_all_members() {
     let db = Planned::new().await;
     notifying::told_of_everything(&db, &[ConversationId::new()]).await.unwrap();
     let steps = db.take();
@@ -193,7 +193,7 @@ async fn who_wants_to_be_told_of_everything_is_found_without_all_members_of_a_ch
 }
 
 #[tokio::test]
-async fn where_a_log_stood_at_a_moment_is_read_from_its_end() {
+async fn finds_the_position_at_a_time_by_scanning_backwards() {
     let db = Planned::new().await;
     events::positions_at(&db, UserId::new(), Timestamp(5)).await.unwrap();
     let steps = db.take();
@@ -206,7 +206,7 @@ async fn where_a_log_stood_at_a_moment_is_read_from_its_end() {
 }
 
 #[tokio::test]
-async fn a_log_is_resumed_before_the_first_event_after_a_moment() {
+async fn resumes_a_log_before_the_first_event_after_a_time() {
     let db = Planned::new().await;
     let (user, conversation) = (UserId::new(), ConversationId::new());
     let literal = |id: Uuid| format!("x'{}'", id.simple());
@@ -237,7 +237,7 @@ async fn a_log_is_resumed_before_the_first_event_after_a_moment() {
 }
 
 #[tokio::test]
-async fn what_has_happened_since_a_moment_is_found_by_the_log() {
+async fn finds_conversations_changed_since_a_time_by_the_log() {
     let db = Planned::new().await;
     let literal = |id: Uuid| format!("x'{}'", id.simple());
     let nobody = literal(Uuid::nil());
@@ -266,7 +266,7 @@ async fn what_has_happened_since_a_moment_is_found_by_the_log() {
 }
 
 #[tokio::test]
-async fn what_has_expired_is_found_by_its_time() {
+async fn finds_expired_rows_by_time_index() {
     let db = Planned::new().await;
     ledger::with_expired(&db, Timestamp(5), Uuid::nil(), 10).await.unwrap();
     db.has("SEARCH g USING INDEX credit_grants_expiry (expires_at>? AND expires_at<?)");
@@ -279,7 +279,7 @@ async fn what_has_expired_is_found_by_its_time() {
 }
 
 #[tokio::test]
-async fn notifications_are_removed_without_a_look_at_all_of_them() {
+async fn deletes_notifications_by_index() {
     let db = Planned::new().await;
     notifications::older(&db, Timestamp(5), 1_000).await.unwrap();
     db.has("INDEX notifications_created (created_at<?)");
@@ -295,7 +295,7 @@ async fn notifications_are_removed_without_a_look_at_all_of_them() {
 }
 
 #[tokio::test]
-async fn what_stands_before_a_deleted_message_is_found_in_its_thread() {
+async fn finds_the_message_before_a_deleted_one_in_its_thread() {
     let db = Planned::new().await;
     notifications::withdraw_messages(&db, &[MessageId::new()]).await.unwrap();
     let steps = db.take();
@@ -306,7 +306,7 @@ async fn what_stands_before_a_deleted_message_is_found_in_its_thread() {
 
 /// A dozen statements use this condition under the writer's lock.
 #[tokio::test]
-async fn the_chats_of_a_deleted_account_are_found_without_all_conversations() {
+async fn finds_chats_of_a_deleted_account_by_index() {
     let db = Planned::new().await;
     departures::purge_chats(&db, UserId::new()).await.unwrap();
     let steps = db.take();
@@ -316,7 +316,7 @@ async fn the_chats_of_a_deleted_account_are_found_without_all_conversations() {
 
 /// Each reminder and each scheduled message waits as a job.
 #[tokio::test]
-async fn the_jobs_of_something_are_found_without_all_that_wait() {
+async fn finds_jobs_of_a_subject_by_index() {
     let db = Planned::new().await;
     jobs::hasten(&db, "answer", Uuid::now_v7()).await.unwrap();
     db.has("jobs USING INDEX jobs_subject (subject=?)");
@@ -328,14 +328,14 @@ async fn the_jobs_of_something_are_found_without_all_that_wait() {
 }
 
 #[tokio::test]
-async fn what_somebody_has_used_of_their_quotas_is_found_without_those_of_others() {
+async fn finds_quota_usage_of_a_user_by_index() {
     let db = Planned::new().await;
     budgets::quotas_of(&db, UserId::new(), &[QuotaMetric::Answers, QuotaMetric::Tokens]).await.unwrap();
     db.has("INDEX sqlite_autoindex_budgets_1 (scope=? AND scope_id=?)");
 }
 
 #[tokio::test]
-async fn what_is_removed_is_found_by_its_key() {
+async fn deletes_by_key() {
     let db = Planned::new().await;
     let id = Uuid::now_v7();
     ledger::remove_expired(&db, &[id], Timestamp(5)).await.unwrap();
@@ -352,14 +352,14 @@ async fn what_is_removed_is_found_by_its_key() {
 
 /// Computed for each message with a file if the workspace has a storage quota.
 #[tokio::test]
-async fn the_bytes_of_a_workspace_are_added_up_in_an_index() {
+async fn sums_bytes_of_a_workspace_from_an_index() {
     let db = Planned::new().await;
     uploads::in_workspace(&db, WorkspaceId::new()).await.unwrap();
     db.has("SEARCH message_uploads USING COVERING INDEX message_uploads_space (workspace_id=?)");
 }
 
 #[tokio::test]
-async fn the_reports_of_a_message_are_found_without_those_of_others() {
+async fn finds_reports_of_a_message_by_index() {
     let db = Planned::new().await;
     let all = moderation::Filter::default();
     moderation::list(&db, UserId::new(), all, PageRequest::new(None, None)).await.unwrap();
@@ -370,7 +370,7 @@ async fn the_reports_of_a_message_are_found_without_those_of_others() {
 }
 
 #[tokio::test]
-async fn people_are_found_by_their_workspaces_and_not_by_their_channels() {
+async fn finds_people_by_workspace_membership() {
     let db = Planned::new().await;
     let [me, colleague, guest, stranger] = [1, 2, 3, 4].map(|n| UserId(Uuid::from_u128(n)));
     let mut sql = "PRAGMA foreign_keys = OFF;".to_owned();
@@ -416,7 +416,7 @@ async fn people_are_found_by_their_workspaces_and_not_by_their_channels() {
 }
 
 #[tokio::test]
-async fn the_seats_of_a_page_of_subscriptions_are_counted_at_once() {
+async fn counts_seats_of_a_page_of_subscriptions_in_one_statement() {
     let db = Planned::new().await;
     let (two, one, none) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
     for (payment, account) in [(1, 11), (1, 12), (2, 11)] {
@@ -431,7 +431,7 @@ async fn the_seats_of_a_page_of_subscriptions_are_counted_at_once() {
 }
 
 #[tokio::test]
-async fn a_page_of_members_without_a_seat_ends_between_two_workspaces_of_one_of_them() {
+async fn pages_members_without_a_seat_across_workspaces_of_one_user() {
     let db = Planned::new().await;
     let mut sql = "PRAGMA foreign_keys = OFF;".to_owned();
     for user in [1, 2] {
@@ -468,7 +468,7 @@ async fn a_page_of_members_without_a_seat_ends_between_two_workspaces_of_one_of_
 }
 
 #[tokio::test]
-async fn the_events_that_speak_of_somebody_are_found_log_by_log() {
+async fn finds_events_about_a_user_log_by_log() {
     let db = Planned::new().await;
     let (user, other) = (UserId::new(), UserId::new());
     let id = ConversationId::new();
@@ -487,7 +487,7 @@ async fn the_events_that_speak_of_somebody_are_found_log_by_log() {
 }
 
 #[tokio::test]
-async fn whoever_works_through_a_log_comes_past_an_event_that_can_not_be_read() {
+async fn log_consumers_skip_an_unreadable_event() {
     let db = Planned::new().await;
     let (id, whole) = (ConversationId(Uuid::from_u128(1)), ConversationId(Uuid::from_u128(2)));
     let message = |seq: u128| MessageId(Uuid::from_u128(seq));
@@ -535,7 +535,7 @@ async fn whoever_works_through_a_log_comes_past_an_event_that_can_not_be_read() 
 }
 
 #[tokio::test]
-async fn what_events_are_about_is_known_without_what_they_say() {
+async fn reads_event_subjects_without_payloads() {
     let db = Planned::new().await;
     let (id, other) = (ConversationId(Uuid::from_u128(1)), ConversationId(Uuid::from_u128(2)));
     let message = |id: u128| Some(MessageId(Uuid::from_u128(id)));
@@ -587,7 +587,7 @@ async fn what_events_are_about_is_known_without_what_they_say() {
 
 /// Each instance counts them every ten seconds.
 #[tokio::test]
-async fn figures_are_counted_in_what_is_new() {
+async fn counts_metrics_from_recent_rows_only() {
     let db = Planned::new().await;
     let (from, to) = (Timestamp(1_800_000_000_000), Timestamp(1_800_000_060_000));
     let id = |at: i64| format!("x'{:012x}{}'", at, "70008000000000000000");
@@ -611,7 +611,7 @@ async fn figures_are_counted_in_what_is_new() {
 
 /// The app requests them on every start.
 #[tokio::test]
-async fn unread_notifications_are_found_without_those_that_were_read() {
+async fn finds_unread_notifications_by_index() {
     let db = Planned::new().await;
     let unread = notifications::Filter { is_unread: true, kind: None };
     notifications::list(&db, UserId::new(), unread, PageRequest::new(None, None)).await.unwrap();
@@ -621,7 +621,7 @@ async fn unread_notifications_are_found_without_those_that_were_read() {
 }
 
 #[tokio::test]
-async fn the_first_who_have_reacted_are_read_without_the_others() {
+async fn reads_only_the_first_users_per_reaction() {
     let db = Planned::new().await;
     let message = MessageId(Uuid::from_u128(1));
     for (emoji, user, seq) in [("a", 11, 3), ("a", 12, 1), ("a", 13, 2), ("b", 11, 5), ("c", 12, 4)] {
@@ -640,7 +640,7 @@ async fn the_first_who_have_reacted_are_read_without_the_others() {
 
 /// Each answer of an assistant requests it.
 #[tokio::test]
-async fn whether_a_guest_is_there_is_found_without_all_members() {
+async fn detects_guests_without_reading_all_members() {
     let db = Planned::new().await;
     knowledge::of_answer(&db, AssistantId::new(), ConversationId::new(), None).await.unwrap();
     let steps = db.take();

@@ -63,7 +63,7 @@ pub(super) async fn run(
             // Checkpoints are retried continuously, for example on a full disk.
             Err(error) if complained.is_none_or(|at: Instant| at.elapsed() >= COMPLAIN_EVERY) => {
                 complained = Some(Instant::now());
-                tracing::warn!(%error, "SQLite's log could not be taken into its file");
+                tracing::warn!(%error, "failed to checkpoint SQLite write-ahead log");
             }
             Err(_) => {}
         }
@@ -75,7 +75,7 @@ pub(super) async fn run(
                 Ok(false) => removed.store(true, Ordering::Relaxed),
                 Err(error) => {
                     removed.store(true, Ordering::Relaxed);
-                    tracing::warn!(%error, "SQLite's log still has what was removed, and could not be emptied");
+                    tracing::warn!(%error, "failed to truncate SQLite write-ahead log containing removed text");
                 }
             }
         }
@@ -161,7 +161,7 @@ async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<Log, sqlx::E
     if let Err(error) = written.map_err(io::Error::from).flatten() {
         // The kernel drops pages that it failed to write, while SQLite counts them as written. Only the log still has
         // them, and the next start reads all of it. PostgreSQL does the same (`data_sync_retry`).
-        tracing::error!(%error, "the database file can't be written; the server ends, and will read its log again");
+        tracing::error!(%error, "failed to write database file, aborting; the next start recovers from the write-ahead log");
         std::process::abort();
     }
     reader.rollback().await?;
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_log_is_restarted_beside_a_busy_writer() {
+    async fn restarts_the_log_under_a_busy_writer() {
         const TIMES: usize = 3;
         let overlong: i64 = OVERLONG_LOG.parse().unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_log_is_kept_until_the_file_is_synced_and_restarted_after() {
+    async fn keeps_the_log_until_the_file_is_synced_then_restarts_it() {
         let folder = tempfile::tempdir().unwrap();
         let (sqlite, _reader, file) = Sqlite::connect(&url(&folder)).await.unwrap();
         make_table(&sqlite).await;

@@ -99,14 +99,14 @@ impl Committer {
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = orders.as_mut().ok_or(Closed)?;
         let Err(SendError(order)) = sender.send(order) else { return Ok(()) };
-        tracing::error!("the thread that commits to SQLite has died; another one takes its place");
+        tracing::error!("SQLite commit thread died, starting a new one");
         *sender = self.opener.start()?;
         Ok(sender.send(order).map_err(|_| Closed)?)
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the connection by which SQLite commits is closed")]
+#[error("SQLite commit connection is closed")]
 struct Closed;
 
 fn work(mut connection: Connection, opener: &Opener, orders: &Receiver<Order>) {
@@ -133,7 +133,7 @@ fn commit(connection: &mut Connection, opener: &Opener, pieces: &[Piece]) -> Res
     if !connection.is_autocommit() {
         // A transaction that cannot be rolled back would block every later one; SQLite rolls it back when its
         // connection is closed.
-        tracing::error!("a transaction of SQLite was left open; its connection is replaced");
+        tracing::error!("SQLite transaction left open, replacing the connection");
         *connection = opener.open()?;
     }
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -142,7 +142,7 @@ fn commit(connection: &mut Connection, opener: &Opener, pieces: &[Piece]) -> Res
         && !connection.is_autocommit()
         && let Err(error) = connection.execute_batch("ROLLBACK")
     {
-        tracing::error!(%error, "a transaction of SQLite could not be rolled back");
+        tracing::error!(%error, "failed to roll back SQLite transaction");
     }
     executed
 }
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_group_that_can_not_be_stored_leaves_nothing_and_keeps_nobody_else_from_it() {
+    async fn a_failed_batch_writes_nothing_and_does_not_block_others() {
         let folder = tempfile::tempdir().unwrap();
         let (db, _) = open(&folder).await;
         assert_eq!(insert(&db, &[1, 2]).await, Stored::Executed);
@@ -216,11 +216,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_committing_thread_that_died_has_a_successor() {
+    async fn replaces_a_dead_commit_thread() {
         let folder = tempfile::tempdir().unwrap();
         let (db, _) = open(&folder).await;
         assert_eq!(insert(&db, &[1]).await, Stored::Executed);
-        db.sqlite().unwrap().committer.send(Order::Run(|_| panic!("as a defect would"))).unwrap();
+        db.sqlite().unwrap().committer.send(Order::Run(|_| panic!("simulated defect"))).unwrap();
         // The order that detects the dead thread may be lost with it; later ones are not.
         let piece = || INSERT.piece([[2.into()]]);
         let first = db.sqlite().unwrap().commit(vec![piece()]).await;
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_transaction_that_was_left_open_refuses_nobody() {
+    async fn recovers_from_a_transaction_left_open() {
         let folder = tempfile::tempdir().unwrap();
         let (db, _) = open(&folder).await;
         let leave_open = |connection: &Connection| connection.execute_batch("BEGIN").unwrap();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn beside_groups_without_a_pause_others_come_to_their_turn() {
+    async fn continuous_batches_do_not_starve_other_writers() {
         const OTHERS: usize = 50;
         let folder = tempfile::tempdir().unwrap();
         let (db, _) = open(&folder).await;
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn when_all_is_closed_the_log_is_in_the_file() {
+    async fn closing_checkpoints_the_log_into_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let (db, file) = open(&folder).await;
         insert(&db, &[1]).await;

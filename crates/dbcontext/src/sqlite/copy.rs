@@ -22,15 +22,15 @@ pub fn sqlite_file(url: &str) -> anyhow::Result<PathBuf> {
 /// it is done. Returns the migrations that are applied in the snapshot.
 pub async fn copy_sqlite(from: &Path, to: &Path) -> anyhow::Result<Vec<String>> {
     let mut connection = open(from).await?;
-    let target = to.to_str().context("the path of the copy is not UTF-8")?;
-    sqlx::query("VACUUM INTO ?").bind(target).execute(&mut connection).await.context("the database can't be copied")?;
+    let target = to.to_str().context("path of the copy is not UTF-8")?;
+    sqlx::query("VACUUM INTO ?").bind(target).execute(&mut connection).await.context("failed to copy database")?;
     connection.close().await?;
     let mut copy = open(to).await?;
     let steps = sqlx::query_scalar("SELECT version FROM seaql_migrations ORDER BY version").fetch_all(&mut copy).await;
     copy.close().await?;
     let written = to.to_owned();
     tokio::task::spawn_blocking(move || File::open(written)?.sync_all()).await??;
-    steps.context("it is no database of Natter's")
+    steps.context("not a Natter database")
 }
 
 /// Checks the integrity of a database and its foreign keys.
@@ -40,12 +40,12 @@ pub async fn check_sqlite(file: &Path) -> anyhow::Result<()> {
     let said: Vec<&str> = said.iter().map(|(line,)| line.as_str()).collect();
     ensure!(said == ["ok"], "{}", said.join("; "));
     let lost = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut connection).await?.len();
-    ensure!(lost == 0, "{lost} rows refer to others that are not there");
+    ensure!(lost == 0, "{lost} rows violate foreign keys");
     connection.close().await?;
     Ok(())
 }
 
 async fn open(file: &Path) -> anyhow::Result<SqliteConnection> {
     let options = SqliteConnectOptions::new().filename(file).create_if_missing(false);
-    options.connect().await.with_context(|| format!("cannot open {}", file.display()))
+    options.connect().await.with_context(|| format!("failed to open {}", file.display()))
 }

@@ -36,7 +36,8 @@ pub(crate) use write_lock::{Turn, WriteLock};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;
-/// Connections of the checkpoints: the first holds a read transaction so that SQLite keeps the log, the second checkpoints.
+/// Connections of the checkpoints: the first holds a read transaction so that SQLite keeps the log, the second
+/// checkpoints.
 const CHECKPOINTERS: u32 = 2;
 /// Length of the log, in pages, at which a writer checkpoints by itself; reached only if the background checkpoints
 /// fall behind.
@@ -115,21 +116,21 @@ impl Sqlite {
             let is_stuck = connection.is_in_transaction();
             Box::pin(async move { Ok(!is_stuck) })
         });
-        let writer = unless_stuck.connect_with(writing).await.context("cannot open the SQLite database")?;
+        let writer = unless_stuck.connect_with(writing).await.context("failed to open SQLite database")?;
         let settings =
             SETTINGS.into_iter().chain([("wal_autocheckpoint", OVERLONG_LOG), ("cache_size", COMMITTER_CACHE)]);
         let settings: String = settings.map(|(name, value)| format!("PRAGMA {name} = {value};")).collect();
         let opener = Opener { file: options.get_filename().to_owned(), busy_timeout: BUSY_TIMEOUT, settings };
-        let committer = Committer::open(opener).context("cannot open the SQLite database")?;
+        let committer = Committer::open(opener).context("failed to open SQLite database")?;
         let write_lock = WriteLock::default();
         let checkpoints =
-            pool(CHECKPOINTERS).connect_with(options.clone()).await.context("cannot open the SQLite database")?;
+            pool(CHECKPOINTERS).connect_with(options.clone()).await.context("failed to open SQLite database")?;
         // A killed process may have left removed content in the log.
         let removed = Arc::new(AtomicBool::new(true));
         let reader = pool(READERS)
             .connect_with(options.read_only(true))
             .await
-            .context("cannot open the SQLite database for reading")?;
+            .context("failed to open SQLite database for reading")?;
         Ok((Self { writer, write_lock, committer, checkpoints, removed }, reader, file))
     }
 
@@ -162,10 +163,10 @@ fn open_private(file: &Path) -> anyhow::Result<File> {
             .recursive(true)
             .mode(0o700)
             .create(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            .with_context(|| format!("failed to create folder {}", folder.display()))?;
     }
     let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(file);
     opened
         .and_then(|opened| opened.set_permissions(Permissions::from_mode(0o600)).map(|()| opened))
-        .with_context(|| format!("cannot open the database file {}", file.display()))
+        .with_context(|| format!("failed to open database file {}", file.display()))
 }

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rows_are_stored_the_same_one_by_one_and_together() {
+    async fn rows_are_stored_equally_one_by_one_and_as_json() {
         let many = stored(3, true).await;
         assert_eq!(stored(3, false).await, many);
         for in_one_call in [false, true] {

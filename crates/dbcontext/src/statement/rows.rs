@@ -206,7 +206,7 @@ pub(crate) fn unfold_arrays(columns: &[Column], first: usize, condition: &str) -
 pub(crate) fn bind(arguments: &mut PgArguments, columns: &[Column], fields: &[Field]) -> Result<(), AppError> {
     for (place, column) in columns.iter().enumerate() {
         let cells = fields.iter().skip(place).step_by(columns.len());
-        let wrong = || AppError::internal(anyhow!("{} holds something else", column.name()));
+        let wrong = || AppError::internal(anyhow!("value of column {} has another type", column.name()));
         let bound = match column {
             Column::Uuid(_) => arguments.add(array(cells, wrong, |field| match field {
                 Field::Uuid(id) => Some(*id),

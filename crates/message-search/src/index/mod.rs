@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_is_changed_beside_one_that_is_new() {
+    async fn updates_a_message_together_with_a_new_one() {
         for stage in stages().await {
             let service = instance(&stage).await;
             let index = service.index.as_ref();

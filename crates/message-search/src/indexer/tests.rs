@@ -53,7 +53,7 @@ impl SearchIndex for Broken {
 }
 
 #[tokio::test]
-async fn a_conversation_that_can_not_be_read_keeps_no_other_out() {
+async fn unreadable_conversation_does_not_block_others() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let news = News::default();
@@ -101,7 +101,7 @@ async fn herons(index: &dyn SearchIndex, conversation: Uuid) -> Vec<Uuid> {
 }
 
 #[tokio::test]
-async fn a_message_that_can_not_be_read_is_set_aside_whether_it_is_old_or_new() {
+async fn skips_unreadable_messages_old_and_new() {
     let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
     let service = instance(&stage).await;
     let conversation = Uuid::from_u128(1);
@@ -130,7 +130,7 @@ async fn a_message_that_can_not_be_read_is_set_aside_whether_it_is_old_or_new() 
 }
 
 #[tokio::test]
-async fn an_event_that_can_not_be_read_keeps_nothing_out() {
+async fn unreadable_event_does_not_block_others() {
     let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
     let service = instance(&stage).await;
     let index = service.index.as_ref();

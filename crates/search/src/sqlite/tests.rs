@@ -36,7 +36,7 @@ fn found(index: &SqliteIndex, plan: &Plan) -> Vec<u128> {
 }
 
 #[test]
-fn only_the_conversations_that_are_named_are_looked_into() {
+fn searches_only_given_conversations() {
     let (_folder, index) = index([document(1, 10, "a blue whale"), document(2, 20, "Blue"), document(3, 10, "red")]);
     assert_eq!(found(&index, &plan("blue", &[10, 20])), [2, 1]);
     assert_eq!(found(&index, &plan("blue", &[20])), [2]);
@@ -47,7 +47,7 @@ fn only_the_conversations_that_are_named_are_looked_into() {
 }
 
 #[test]
-fn edited_and_deleted_texts_are_not_found_any_more() {
+fn edited_and_deleted_texts_are_not_found() {
     let (_folder, mut index) = index([document(1, 10, "secret"), document(2, 10, "other secret")]);
     let changes = vec![Change::Put(document(1, 10, "edited")), Change::Remove(id(2)), Change::Remove(id(9))];
     index.apply(&Batch { changes, positions: vec![(id(10), 4), (id(30), 1)], ..Batch::default() }).unwrap();
@@ -58,13 +58,13 @@ fn edited_and_deleted_texts_are_not_found_any_more() {
 
 /// The last characters of two runs are adjacent in the index but not in the text.
 #[test]
-fn a_phrase_is_looked_for_in_the_text_alone() {
+fn phrases_match_text_words_only() {
     let (_folder, index) = index([document(1, 10, "天天a天今"), document(2, 10, "天 今")]);
     assert_eq!(found(&index, &plan("\"天 今", &[10])), [2]);
 }
 
 #[test]
-fn authors_files_and_times_narrow_it_down() {
+fn filters_by_author_file_and_time() {
     let file = Document { has: [Has::File].into(), author: Some(id(78)), ..document(1, 10, "plan") };
     let (_folder, index) = index([file, document(2, 10, "plan"), Document { author: None, ..document(3, 10, "plan") }]);
     assert_eq!(found(&index, &plan("has:file", &[10])), [1]);
@@ -76,7 +76,7 @@ fn authors_files_and_times_narrow_it_down() {
 
 /// A small conversation next to large ones is included in the full-text query, with the same results.
 #[test]
-fn a_common_word_is_looked_for_by_conversation() {
+fn searches_frequent_words_by_conversation() {
     let many = (0..600).map(|number| document(number + 100, 10, "common"));
     let (_folder, index) = index(many.chain([document(1, 20, "common word"), document(2, 20, "word")]));
     let conversations = index.numbers("conversations", "conv", &[id(20)]).unwrap();
@@ -91,7 +91,7 @@ fn a_common_word_is_looked_for_by_conversation() {
 
 /// FTS5 reads from the newest match on and stops, regardless of the number of matches.
 #[test]
-fn messages_with_words_are_not_gathered_to_be_put_in_order() {
+fn reads_matches_without_sorting() {
     let many = (0..300).map(|number| document(number + 100, 10, "word"));
     let (_folder, index) = index(many.chain([document(1, 20, "word other"), document(2, 30, "word")]));
     for conversations in [[10, 20].as_slice(), &[20]] {
@@ -113,7 +113,7 @@ fn steps(index: &SqliteIndex, plan: &Plan) -> String {
 
 /// A query without words finds the newest readable messages.
 #[test]
-fn messages_without_words_are_read_from_the_newest_on_and_not_put_in_order() {
+fn reads_newest_messages_without_sorting() {
     let many = (0..300).map(|number| document(number + 100, 10, "word"));
     let (_folder, index) = index(many.chain([document(1, 20, "word"), document(2, 30, "word")]));
     let of_large = plan("", &[10, 20]);
@@ -129,7 +129,7 @@ fn messages_without_words_are_read_from_the_newest_on_and_not_put_in_order() {
 }
 
 #[test]
-fn the_file_is_kept_unless_it_is_of_another_version() {
+fn keeps_the_file_unless_its_version_differs() {
     let (folder, index) = index([document(1, 10, "here")]);
     drop(index);
     let file = folder.path().join("search.db");
@@ -143,7 +143,7 @@ fn the_file_is_kept_unless_it_is_of_another_version() {
 }
 
 #[test]
-fn what_was_there_before_comes_below_and_everything_can_be_forgotten() {
+fn old_messages_get_lower_numbers_and_clear_empties_the_index() {
     let (_folder, mut index) = index([document(5, 10, "new word")]);
     let changes = [4, 3].map(|number| Change::Put(document(number, 20, "old word"))).into();
     let fill = Some(Fill { below: id(3), is_done: false });
@@ -159,7 +159,7 @@ fn what_was_there_before_comes_below_and_everything_can_be_forgotten() {
 
 /// A command-line tool may write at the same time as the server: each waits for the other and sees its changes.
 #[test]
-fn two_write_in_turn() {
+fn concurrent_writers_take_turns() {
     let (folder, mut index) = index([document(1, 10, "here")]);
     let mut beside = SqliteIndex::open(&folder.path().join("search.db")).unwrap();
     std::thread::scope(|scope| {
@@ -179,7 +179,7 @@ fn two_write_in_turn() {
 }
 
 #[test]
-fn a_broken_file_is_made_anew() {
+fn rebuilds_a_corrupt_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("search.db");
     fs::write(&file, "no database at all, however long this text may be: ".repeat(100)).unwrap();
@@ -193,7 +193,7 @@ proptest! {
 
     /// The index finds exactly the texts that the matcher accepts, for any query.
     #[test]
-    fn the_index_and_the_matcher_agree(texts in proptest::collection::vec("([a-cB今天đ]{1,3}[ -]?){0,5}", 1..8), asked in "([a-cB今天\"*-]{1,3} ?){1,4}") {
+    fn index_finds_what_the_matcher_accepts(texts in proptest::collection::vec("([a-cB今天đ]{1,3}[ -]?){0,5}", 1..8), asked in "([a-cB今天\"*-]{1,3} ?){1,4}") {
         let documents = texts.iter().zip(1..).map(|(text, number)| document(number, 10, text));
         let (_folder, index) = index(documents);
         let query = Query::parse(&asked, 0).unwrap();
@@ -207,7 +207,7 @@ proptest! {
 }
 
 #[test]
-fn a_search_past_its_deadline_finds_nothing_and_the_next_one_is_answered() {
+fn search_past_its_deadline_is_empty_and_the_next_one_works() {
     let documents = (1..=400).map(|number| document(number, 10, &format!("word{number} common")));
     let (_folder, index) = index(documents);
     let late = Plan { deadline: Deadline::after(std::time::Duration::ZERO), ..plan("common", &[10]) };
@@ -216,7 +216,7 @@ fn a_search_past_its_deadline_finds_nothing_and_the_next_one_is_answered() {
 }
 
 #[test]
-fn words_of_removed_messages_are_in_no_file_after_a_purge() {
+fn purge_removes_words_of_removed_messages_from_files() {
     let texts = (1..=300).map(|number| document(number, 10, &format!("kept{number} zanzibar")));
     let (folder, mut index) =
         index(texts.chain([document(900, 10, "removed quokka"), document(901, 20, "forgotten wombat")]));
@@ -247,7 +247,7 @@ fn words_of_removed_messages_are_in_no_file_after_a_purge() {
 }
 
 #[test]
-fn a_message_removed_during_a_purge_is_left_to_the_next_one() {
+fn message_removed_during_a_purge_is_left_to_the_next_purge() {
     let (_folder, mut index) = index((1..=20).map(|number| document(number, 10, &format!("word{number}"))));
     let remove = |number| Batch { changes: vec![Change::Remove(id(number))], ..Batch::default() };
     index.apply(&remove(1)).unwrap();

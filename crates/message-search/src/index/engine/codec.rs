@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn questions_are_written_as_it_reads_them() {
+    fn encodes_queries() {
         let plan = Plan {
             all: vec![
                 vec![Atom::Beginning("pla".to_owned())],
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_and_answers_are_told_as_they_are() {
+    fn encodes_documents_and_decodes_hits() {
         let written = document(&Document {
             message: id(MESSAGE),
             conversation: id(CONVERSATION),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_rise_with_time_and_fit_into_json() {
+    fn numbers_increase_with_time_and_fit_into_json() {
         let numbers: Vec<i64> = [
             "0199f3c2-7b01-7000-8000-000000000000",
             "0199f3c2-7b01-7f00-8000-000000000000",

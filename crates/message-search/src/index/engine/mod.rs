@@ -1,11 +1,11 @@
 //! Index in the operator's Meilisearch (`search.url`).
 //!
-//! Meilisearch receives the same words as the other indexes, and no texts. It determines similar words by itself, so words are
-//! indexed twice: in an attribute with typo tolerance and in one without. Positions in the logs are also stored there,
-//! in a separate index: if its data are lost, it is filled again.
+//! Meilisearch receives the same words as the other indexes, and no texts. It determines similar words by itself, so
+//! words are indexed twice: in an attribute with typo tolerance and in one without. Positions in the logs are also
+//! stored there, in a separate index: if its data are lost, it is filled again.
 //!
-//! Meilisearch executes requests asynchronously, as a queue of tasks. Positions are advanced only after the preceding tasks are
-//! done.
+//! Meilisearch executes requests asynchronously, as a queue of tasks. Positions are advanced only after the preceding
+//! tasks are done.
 
 mod codec;
 
@@ -80,14 +80,14 @@ impl Engine {
             return Ok(Some(answer));
         }
         let why = answer["message"].as_str().unwrap_or_default();
-        Err(AppError::unavailable(anyhow!("the search engine answers {status}: {why}")))
+        Err(AppError::unavailable(anyhow!("search engine returned {status}: {why}")))
     }
 
     /// Starts a task and waits until it is done; the inner error is the task's error code.
     async fn attempt(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Result<(), String>, AppError> {
         let asked = self.call(method, path, body).await?;
         let task = asked.as_ref().and_then(|asked| asked["taskUid"].as_u64());
-        let task = task.ok_or_else(|| AppError::unavailable(anyhow!("the search engine takes no task at {path}")))?;
+        let task = task.ok_or_else(|| AppError::unavailable(anyhow!("search engine returned no task for {path}")))?;
         let begun = Instant::now();
         while begun.elapsed() < TASK_PATIENCE {
             let looked = self.call(Method::GET, &format!("/tasks/{task}"), None).await?.unwrap_or_default();
@@ -99,12 +99,12 @@ impl Engine {
                 _ => sleep(LOOK_AGAIN).await,
             }
         }
-        Err(AppError::unavailable(anyhow!("the search engine has not done task {task} in time")))
+        Err(AppError::unavailable(anyhow!("search engine task {task} timed out")))
     }
 
     async fn task(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(), AppError> {
         let done = self.attempt(method, path, body).await?;
-        done.map_err(|code| AppError::unavailable(anyhow!("the search engine failed at {path}: {code}")))
+        done.map_err(|code| AppError::unavailable(anyhow!("search engine task for {path} failed: {code}")))
     }
 
     /// Creates the indexes unless they exist.
@@ -116,7 +116,7 @@ impl Engine {
             let made = json!({ "uid": index, "primaryKey": "id" });
             match self.attempt(Method::POST, "/indexes", Some(&made)).await? {
                 Err(code) if code != "index_already_exists" => {
-                    return Err(AppError::unavailable(anyhow!("the search engine makes no index: {code}")));
+                    return Err(AppError::unavailable(anyhow!("failed to create search engine index: {code}")));
                 }
                 _ => {}
             }
