@@ -23,8 +23,8 @@ use crate::{
 const VERSION: i64 = 4;
 /// First document number; lower numbers are left for older messages that are indexed later.
 const FIRST: i64 = 1 << 40;
-/// Cost of including the conversations in the full-text query, in scanned messages: one per conversation, and one per
-/// `NAMED` of its messages. Measured with a million messages.
+/// Cost of including the conversations in the full-text query, in scanned messages: [`NAMED`] per conversation, and one
+/// per [`NAMED_MESSAGES`] of its messages. Measured with a million messages.
 const NAMED: i64 = 64;
 const NAMED_MESSAGES: i64 = 4;
 

@@ -24,7 +24,7 @@ use crate::{
 const DAY: i64 = 86_400_000;
 /// Maximum number of ids per statement.
 const IDS: usize = 512;
-/// Minimum status of unsuccessful requests; [`LEFT`] is the status of requests that the client cancelled, which don't
+/// Minimum status of unsuccessful requests; [`CLIENT_LEFT`] is the status of requests that the client cancelled, which don't
 /// count as failed.
 const FAILED: i64 = 400;
 const CLIENT_LEFT: i64 = 499;
