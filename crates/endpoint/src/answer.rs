@@ -1,4 +1,4 @@
-//! From a result to an answer: the envelope, its form, and the headers that belong to it.
+//! Converts handler results into HTTP responses: envelope, wire form and common headers.
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder, body,
@@ -23,7 +23,7 @@ pub(crate) fn finish(mut ctx: Ctx, def: &EndpointDef, result: Result<Encoded, Ap
         Err(error) => def.failure.answer(ctx.http(), &error),
     };
     for cookie in ctx.cookies.take() {
-        // Ours are made of tokens and fixed names, which a header can carry.
+        // Cookies consist of tokens and fixed names, which are valid header values.
         if let Err(error) = response.add_cookie(&cookie) {
             return def.failure.answer(ctx.http(), &AppError::internal(error));
         }
@@ -36,7 +36,7 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
     let declared = def.statuses.first().and_then(|status| StatusCode::from_u16(*status).ok()).unwrap_or(StatusCode::OK);
     let status = encoded.status.unwrap_or(declared);
     if let Some(location) = encoded.location {
-        // A path of ours is one below the path of the server; anything else is a whole address.
+        // Paths are relative to the server's base path; anything else is an absolute URL.
         let below = if location.starts_with('/') { ctx.app().config.server.path() } else { "" };
         let location = format!("{below}{location}");
         let mut response = HttpResponse::build(status);
@@ -44,7 +44,7 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
         return response
             .insert_header((header::LOCATION, location))
             .insert_header((header::CACHE_CONTROL, "no-store"))
-            // What is in our own address, such as a code, is nobody else's business.
+            // The URL of this request may contain secrets such as an authorization code.
             .insert_header((header::REFERRER_POLICY, "no-referrer"))
             .finish();
     }
@@ -68,7 +68,7 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
                     let pieces = Streamed { pieces, id, _held }.until(None);
                     response.body(body::SizedStream::new(length, Box::pin(pieces)))
                 }
-                // Whoever asks for the head alone waits for no end.
+                // A HEAD request must not wait for the end of the stream.
                 RawBody::Pieces(_) if *http.method() == Method::HEAD => response.body(body::None::new()),
                 RawBody::Pieces(pieces) => {
                     let client = def.ends_with_client.then(|| Client::of(http));
@@ -98,16 +98,17 @@ fn whole(http: &HttpRequest, def: &EndpointDef, mut response: HttpResponseBuilde
     }
 }
 
-/// A body on its way. What goes wrong breaks it off.
+/// A response body in progress. An error aborts it.
 struct Streamed {
     pieces: Pieces,
     id: String,
-    /// The call is under way until its answer is.
+    /// Counts as a concurrent request until the body is sent.
     _held: Option<platform::rate_limits::ConcurrencyPermit>,
 }
 
 impl Streamed {
-    /// Ends when the client leaves, where that is asked for: what the pieces come from is dropped then, not at the next write.
+    /// Ends the stream when the client disconnects, if `client` is given. The source is then dropped at once and not at
+    /// the next write.
     fn until(self, client: Option<Client>) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
         let Self { pieces, id, _held } = self;
         let left = async move {
@@ -119,14 +120,14 @@ impl Streamed {
         pieces.take_until(Box::pin(left)).map(move |piece| {
             let _held = &_held;
             piece.map_err(|error| {
-                tracing::error!(request_id = id, error = format!("{error:#}"), "an answer broke off");
-                actix_web::error::ErrorInternalServerError("broken off")
+                tracing::error!(request_id = id, error = format!("{error:#}"), "response stream aborted");
+                actix_web::error::ErrorInternalServerError("stream aborted")
             })
         })
     }
 }
 
-/// What a path that exists says to a method that it does not take.
+/// Response to a method that the path doesn't support.
 pub(crate) fn wrong_method(http: &HttpRequest, allowed: &str) -> HttpResponse {
     let mut response = crate::failure(http, &Code::MethodNotAllowed.into());
     if let Ok(allowed) = header::HeaderValue::from_str(allowed) {

@@ -1,4 +1,4 @@
-//! Reading a body: never more than the limit, never for longer than the time, never more memory than there is for all of them.
+//! Reads request bodies within limits on size, time, and total memory of all bodies.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,32 +13,33 @@ use platform::rate_limits::BodyLease;
 use tokio::time::{Instant, timeout, timeout_at};
 
 const FORM: &str = "application/x-www-form-urlencoded";
-/// How long a body that is read as a whole may take to arrive, however small it is.
+/// Minimum time limit for a body that is buffered completely.
 const LEAST_TIME: Duration = Duration::from_secs(30);
-/// Bytes a second of a larger one.
+/// Minimum transfer rate of larger buffered bodies, in bytes per second.
 const LEAST_PACE: u64 = 64 * 1024;
-/// What is gathered at first of a body that is read as a whole.
+/// Initial buffer capacity, in bytes.
 const FIRST: usize = 4 * 1024;
-/// What whoever reads a body as it arrives gathers of it at most before it is put away.
+/// Maximum number of bytes that a streamed body is accounted with, since its reader buffers no more before writing it
+/// out.
 const GATHERED: usize = 1024 * 1024;
 
-/// What an endpoint takes as its body.
+/// Body that an endpoint accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyForm {
-    /// None; what is sent all the same is not read.
+    /// No body; if one is sent, it is ignored.
     Nothing,
-    /// A map of fields, in JSON or MessagePack.
+    /// Map of fields, in JSON or MessagePack.
     Fields,
-    /// Bytes that the endpoint reads itself, all of them in memory.
+    /// Raw bytes, buffered in memory.
     Bytes,
-    /// Bytes that the endpoint reads itself as they arrive.
+    /// Raw bytes, streamed.
     Stream,
 }
 
-/// A body that is read as it arrives, up to its limit. Between two pieces only so much time may pass.
+/// Streamed body, limited in size and in the time between two chunks.
 pub struct BodyStream {
     payload: Payload,
-    /// As its head says.
+    /// Value of `Content-Length`.
     declared: Option<usize>,
     read: usize,
     limit: usize,
@@ -47,7 +48,7 @@ pub struct BodyStream {
     counted: usize,
 }
 
-/// A body that is all there; it counts as long as anybody holds it.
+/// Completely buffered body. Its memory lease is held until the last reference is dropped.
 pub(crate) struct WholeBody {
     bytes: Vec<u8>,
     lease: Arc<BodyLease>,
@@ -70,7 +71,7 @@ impl WholeBody {
 }
 
 impl BodyStream {
-    /// Refuses a body that says beforehand that it is too large: nobody need wait for the rest of it.
+    /// Refuses a body whose declared length exceeds the limit before reading it.
     pub(crate) fn open(
         headers: &HeaderMap,
         payload: Payload,
@@ -83,7 +84,7 @@ impl BodyStream {
         Self { payload, declared, read: 0, limit, idle, lease, counted: 0 }.up_to(limit)
     }
 
-    /// The body, of which no more than this is taken.
+    /// Lowers the limit. Returns `TooLarge` if the declared length exceeds it.
     fn up_to(mut self, limit: usize) -> Result<Self, AppError> {
         self.limit = self.limit.min(limit);
         if self.declared.is_some_and(|length| length > self.limit) {
@@ -92,7 +93,7 @@ impl BodyStream {
         Ok(self)
     }
 
-    /// The next piece; `None` at the end. What was handed out counts up to what its reader gathers.
+    /// The next chunk; `None` at the end. Chunks are charged to the memory lease up to the reader's buffer size.
     pub async fn next(&mut self) -> Option<Result<Bytes, AppError>> {
         let piece = self.piece().await?;
         Some(piece.and_then(|piece| {
@@ -118,12 +119,13 @@ impl BodyStream {
         })
     }
 
-    /// All of it, where it is no more than that.
+    /// Buffers the body, up to `limit` bytes.
     pub async fn whole_up_to(self, limit: usize) -> Result<Bytes, AppError> {
         Ok(self.up_to(limit)?.whole().await?.into_bytes())
     }
 
-    /// All of it. It must keep a pace, or pieces that are small enough could take for ever.
+    /// Buffers the body. The total time is limited by a minimum transfer rate, so that tiny chunks can't keep a request
+    /// open indefinitely.
     pub(crate) async fn whole(self) -> Result<WholeBody, AppError> {
         let limit = self.lease.largest();
         let mut body = self.up_to(limit)?;
@@ -142,7 +144,7 @@ impl BodyStream {
         }
     }
 
-    /// Memory grows with what came, not with what is promised.
+    /// Grows the buffer with the bytes received and not with the declared length.
     fn make_room(&mut self, bytes: &mut Vec<u8>, more: usize) -> Result<(), AppError> {
         let (needed, had) = (bytes.len() + more, bytes.capacity());
         if needed <= had {
@@ -155,7 +157,7 @@ impl BodyStream {
         Ok(())
     }
 
-    /// A form that a browser sends; nothing where there is none.
+    /// URL-encoded form; empty if there is no body.
     pub(crate) async fn form(self, headers: &HeaderMap) -> Result<(String, Arc<BodyLease>), AppError> {
         let body = self.whole().await?;
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();

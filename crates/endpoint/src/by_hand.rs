@@ -1,5 +1,5 @@
-//! The parts of the description that are no [`Endpoint`](crate::Endpoint): the WebSocket, whose connection is taken over before, and what load
-//! balancers ask, which no limit may refuse.
+//! OpenAPI operations that have no [`Endpoint`](crate::Endpoint): the WebSocket, whose connection is taken over before
+//! routing, and the health checks for load balancers, which are exempt from all limits.
 
 use utoipa::{
     PartialSchema, ToSchema,
@@ -21,7 +21,7 @@ pub(crate) fn paths() -> Vec<(&'static str, PathItem)> {
     vec![("/r1/websocket", get(websocket())), ("/health", get(health())), ("/health/simple", get(liveness()))]
 }
 
-/// What they answer with.
+/// Response schemas of these operations.
 pub(crate) fn schemas() -> Vec<(String, RefOr<Schema>)> {
     let mut schemas =
         vec![(Health::name().into_owned(), Health::schema()), (Liveness::name().into_owned(), Liveness::schema())];
@@ -41,13 +41,13 @@ fn websocket() -> OperationBuilder {
         .summary(Some("Open a WebSocket"))
         .description(Some(
             "Every frame, both ways, is `{\"id\",\"type\",\"timestamp\",\"payload\"}`. Subprotocol `natter.json` (text, the default) or `natter.msgpack` \
-             (binary). Credentials: bearer token, cookie (from our own pages), or `ticket`. The first frame is `hello`. `GET /frames.json` has \
+             (binary). Credentials: bearer token, cookie (from pages of this server), or `ticket`. The first frame is `hello`. `GET /frames.json` has \
              the schemas of all frames.",
         ))
         .securities(Some(securities(Access::User, Some(Scope::Read))))
-        .parameter(parameter("ticket", ParameterIn::Query, "From `POST /r1/websocket/ticket`: works once, for 30 seconds."))
-        .response("101", plain("The connection is a WebSocket now."))
-        .response("400", failure("The request is no WebSocket handshake."))
+        .parameter(parameter("ticket", ParameterIn::Query, "Ticket from `POST /r1/websocket/ticket`, valid once, for 30 seconds."))
+        .response("101", plain("Switching to the WebSocket protocol."))
+        .response("400", failure("The request is not a WebSocket handshake."))
         .response("401", failure("`unauthenticated`: Sign in first."))
         .response("403", failure("`cross_site`: This request was blocked because it came from another site. `scope_missing`: This API key doesn't have permission for this. `address_banned`: Too many attempts from your network. Try again later."))
         .response("429", failure("`too_many_connections`: Too many connections are open."))
@@ -58,13 +58,13 @@ fn health() -> OperationBuilder {
     OperationBuilder::new()
         .operation_id(Some("health"))
         .tag("operations")
-        .summary(Some("Whether this instance can serve, and what it depends on"))
+        .summary(Some("Readiness of this instance, with its dependencies"))
         .securities(Some(securities(Access::Public, None)))
-        .response("200", ResponseBuilder::new().description("It can.").content("application/json", body()))
+        .response("200", ResponseBuilder::new().description("Ready.").content("application/json", body()))
         .response(
             "503",
             ResponseBuilder::new()
-                .description("It can't: the database is away, or it was told to stop.")
+                .description("Not ready: the database is unavailable, or the instance is shutting down.")
                 .content("application/json", body()),
         )
 }
@@ -74,10 +74,10 @@ fn liveness() -> OperationBuilder {
     OperationBuilder::new()
         .operation_id(Some("liveness"))
         .tag("operations")
-        .summary(Some("Whether the process lives"))
+        .summary(Some("Liveness of the process"))
         .securities(Some(securities(Access::Public, None)))
-        .response("200", ResponseBuilder::new().description("It does.").content("application/json", body()))
-        .response("503", ResponseBuilder::new().description("It was told to stop.").content("application/json", body()))
+        .response("200", ResponseBuilder::new().description("Alive.").content("application/json", body()))
+        .response("503", ResponseBuilder::new().description("Shutting down.").content("application/json", body()))
 }
 
 fn parameter(name: &str, place: ParameterIn, description: &str) -> ParameterBuilder {

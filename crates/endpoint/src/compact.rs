@@ -1,5 +1,5 @@
-//! Compaction of the OpenAPI document: repeated parameters become components, a response that one operation has stands in that operation, and
-//! keys that say what holds without them are dropped.
+//! Compaction of the OpenAPI document: shares repeated parameters as components, inlines responses that are used once,
+//! and drops keys that state a default.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -66,8 +66,8 @@ fn children(value: &Value) -> Vec<&Value> {
     }
 }
 
-/// Drops `required: false`, the type beside an enumeration of strings, the type of an `allOf`'s part beside the schema that it extends, and the
-/// format of unsigned numbers: OpenAPI's integer formats are signed.
+/// Drops `required: false`, the type beside an enumeration of strings, the type of an `allOf` part that extends a
+/// reference, and the format of unsigned numbers, since OpenAPI's integer formats are signed.
 fn drop_defaults(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -101,7 +101,7 @@ fn has(fields: &Map<String, Value>, name: &str, text: &str) -> bool {
     fields.get(name).and_then(Value::as_str) == Some(text)
 }
 
-/// Puts each response that is used once into the operation that uses it.
+/// Inlines each response that only one operation uses.
 fn inline_single_use_responses(document: &mut Value) {
     let mut uses: HashMap<String, usize> = HashMap::new();
     let mut open = vec![&*document];
@@ -135,7 +135,7 @@ fn share_parameters(document: &mut Value) {
             *parameter = reference.clone();
             continue;
         }
-        // One that refers to a component has no name.
+        // A reference to a component has no name.
         let Some(name) = parameter.get("name").and_then(Value::as_str) else { continue };
         let name = free_name(&components, name);
         let reference = json!({ "$ref": format!("{PARAMETERS}{name}") });
@@ -148,7 +148,7 @@ fn share_parameters(document: &mut Value) {
     put(document, "parameters", components);
 }
 
-/// The name itself, or with a number if another component has it.
+/// The name, with a number appended if another component has it.
 fn free_name(components: &Components, name: &str) -> String {
     let mut free = name.to_owned();
     let mut number = 1;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn default_keys_are_dropped() {
+    fn drops_keys_with_default_values() {
         let schemas = json!({ "schemas": {
             "Kind": { "type": "string", "enum": ["one"] },
             "Count": { "type": "integer", "format": "int64", "minimum": 0 },
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_parameters_become_components() {
+    fn shares_repeated_parameters() {
         let parameter =
             |text: &str| json!({ "name": "to", "in": "query", "description": text, "schema": { "type": "string" } });
         let (long, other) = (parameter(&"x".repeat(200)), parameter(&"y".repeat(200)));
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn single_use_responses_move_into_their_operations() {
+    fn inlines_single_use_responses() {
         let reference = |name: &str| json!({ "$ref": format!("{RESPONSES}{name}") });
         let (once, often) = (json!({ "description": "Once." }), json!({ "description": "Often." }));
         let compacted = compacted(json!({
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn schemas_are_mentioned_by_others_too() {
+    fn finds_transitively_mentioned_schemas() {
         let reference = |name: &str| json!({ "$ref": format!("{SCHEMAS}{name}") });
         let schemas = Components::from([
             ("A".to_owned(), json!({ "properties": { "b": reference("B") } })),

@@ -1,4 +1,4 @@
-//! Answers over a slow line: JSON shrinks to an eighth.
+//! Gzip compression of responses; JSON shrinks to about an eighth.
 
 use std::io::Write as _;
 
@@ -8,13 +8,13 @@ use actix_web::{
 };
 use flate2::{Compression, write::GzEncoder};
 
-/// Below this the headers weigh more than what is saved.
+/// Minimum body size, in bytes. Below it, the headers outweigh the savings.
 const WORTH_IT: usize = 1_024;
-/// Answers of these hold credentials. With something of an attacker's choice beside it, the length of a compressed answer
-/// would give a credential away piece by piece (BREACH).
+/// Paths whose responses contain credentials. Compressing them together with attacker-controlled data would reveal the
+/// credentials by the compressed length (BREACH).
 const SECRET: [&str; 2] = ["/r1/auth", "/r1/api_keys"];
 
-/// The body as gzip, where that is worth it and the caller can read it.
+/// Compresses the body with gzip if it is large enough and the client accepts it.
 pub(crate) fn compressed(http: &HttpRequest, path: &str, body: &[u8]) -> Option<Vec<u8>> {
     if body.len() < WORTH_IT || SECRET.iter().any(|secret| path.starts_with(secret)) || !reads_gzip(http) {
         return None;
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_answer_is_compressed_and_reads_the_same() {
+    fn compresses_long_bodies() {
         let body = b"{\"a\":\"so it goes\"}".repeat(200);
         let small = compressed(&asked("gzip, deflate, br"), "/r1/conversations", &body).unwrap();
         assert!(small.len() * 8 < body.len());
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_short_holds_credentials_or_was_not_asked_for_stays_as_it_is() {
+    fn skips_short_secret_and_unrequested_bodies() {
         let body = vec![b'a'; 5_000];
         assert!(compressed(&asked("gzip"), "/r1/users", &body).is_some());
         assert!(compressed(&asked("gzip"), "/r1/users", &body[..1_000]).is_none());

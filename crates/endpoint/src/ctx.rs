@@ -1,4 +1,4 @@
-//! What a handler knows about the request beside its input.
+//! Context of a request: caller, client and application state.
 
 use std::{cell::RefCell, net::IpAddr, sync::Arc};
 
@@ -24,7 +24,7 @@ pub struct Ctx {
     pub(crate) http: HttpRequest,
     pub(crate) principal: Option<Principal>,
     pub(crate) cookies: RefCell<Vec<Cookie<'static>>>,
-    /// Where calls at the same time are counted: this one, until its answer is there.
+    /// Permit of the concurrency limit, held until the response is sent.
     pub(crate) lease: Option<ConcurrencyPermit>,
 }
 
@@ -34,55 +34,55 @@ impl Ctx {
         &self.app
     }
 
-    /// State of accounts, memberships and presence.
+    /// Accounts, memberships and presence.
     #[must_use]
     pub fn identity(&self) -> &IdentityService {
         &self.app.identity
     }
 
-    /// State of credits, payments and subscriptions.
+    /// Credits, payments and subscriptions.
     #[must_use]
     pub fn billing(&self) -> &Arc<BillingService> {
         &self.app.billing
     }
 
-    /// State of uploads.
+    /// Uploads.
     #[must_use]
     pub fn files(&self) -> &FilesService {
         &self.app.files
     }
 
-    /// State of models, budgets and usage.
+    /// Models, budgets and usage.
     #[must_use]
     pub fn gateway(&self) -> &Arc<GatewayService> {
         &self.app.gateway
     }
 
-    /// State of the search.
+    /// Search.
     #[must_use]
     pub fn search(&self) -> &SearchService {
         &self.app.search
     }
 
-    /// State of assistants.
+    /// Assistants.
     #[must_use]
     pub fn assistants(&self) -> &AssistantsService {
         &self.app.assistants
     }
 
-    /// State of conversations and workspaces.
+    /// Conversations and workspaces.
     #[must_use]
     pub fn conversations(&self) -> &Arc<ConversationsService> {
         &self.app.conversations
     }
 
-    /// State of what operators look at.
+    /// Operations and administration of the installation.
     #[must_use]
     pub fn ops(&self) -> &OpsService {
         &self.app.ops
     }
 
-    /// The app for what goes on after the handler has answered.
+    /// Shared application, for work that continues after the response.
     #[must_use]
     pub fn shared_app(&self) -> Arc<App> {
         Arc::clone(&self.app)
@@ -93,12 +93,12 @@ impl Ctx {
         &self.http
     }
 
-    /// The caller. Always there where the access is not `Public`.
+    /// The authenticated caller. Returns `Unauthenticated` only for endpoints with `Access::Public`.
     pub fn user(&self) -> Result<&Principal, AppError> {
         self.principal.as_ref().ok_or_else(|| Code::Unauthenticated.into())
     }
 
-    /// The caller of an endpoint that is open to everybody, for what no other site may make a browser do.
+    /// Authenticates the caller of a public endpoint, and refuses cross-site requests with cookies.
     pub async fn identify_own_page(&self) -> Result<Principal, AppError> {
         let credentials = auth::Credentials::find(self.http.headers(), &self.app.config);
         if credentials.as_ref().is_some_and(|credentials| credentials.by_cookie) {
@@ -107,56 +107,56 @@ impl Ctx {
         Ok(auth::authenticate(&self.app, credentials.as_ref()).await?.calling_from(self.address()))
     }
 
-    /// Writes in the audit log what the caller has done: in `handle_after`, where no transaction changes anything. That it could not be written is
-    /// only logged.
+    /// Records an action of the caller in the audit log. Called from `handle_after`, outside of transactions; a failure
+    /// is only logged.
     pub async fn note(&self, action: Action, target: Option<String>) {
         if let Some(by) = &self.principal {
             audit::note(&self.app, Entry::by(by, action, target)).await;
         }
     }
 
-    /// Whoever shows credentials where nobody has to.
+    /// The caller of a public endpoint, if the request has valid credentials.
     pub async fn caller(&self) -> Option<Principal> {
         let credentials = auth::Credentials::find(self.http.headers(), &self.app.config);
         auth::authenticate(&self.app, credentials.as_ref()).await.ok()
     }
 
-    /// What the caller calls from, for the list of signed-in devices.
+    /// Client device, for the list of sessions.
     #[must_use]
     pub fn device(&self) -> Device {
         middleware::auth::device(&self.http, &self.app.config)
     }
 
-    /// Where the call comes from.
+    /// Client IP address.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.source().address
     }
 
-    /// Where the call comes from, and whose page made it.
+    /// Client address and origin of the request.
     #[must_use]
     pub fn source(&self) -> RequestSource {
         address::source(&self.http, &self.app.config)
     }
 
-    /// The address that the caller reaches this server by, for links that are shown to them.
+    /// Base URL by which the client reached this server, for links in responses.
     #[must_use]
     pub fn own_url(&self) -> String {
         origin::own_url(self.http.headers(), &self.app.config)
     }
 
-    /// The refresh token of a browser.
+    /// Refresh token from the cookie.
     #[must_use]
     pub fn refresh_cookie(&self) -> Option<String> {
         middleware::auth::refresh_cookie(self.http.headers(), &self.app.config)
     }
 
-    /// Sends cookies with the answer, whatever it will be.
+    /// Sets cookies on the response, whether it succeeds or fails.
     pub fn set_cookies(&self, cookies: impl IntoIterator<Item = Cookie<'static>>) {
         self.cookies.borrow_mut().extend(cookies);
     }
 
-    /// Takes the tokens away from a browser that has any.
+    /// Removes the token cookies from a browser that has any.
     pub fn clear_cookies(&self) {
         let server = &self.app.config.server;
         if [cookies::access_name(server), cookies::refresh_name(server)]

@@ -1,4 +1,4 @@
-//! How an endpoint looks in the API's description.
+//! OpenAPI description of an endpoint.
 
 use std::{
     any::TypeId,
@@ -28,56 +28,57 @@ use crate::{
     reply::{NoData, Raw, Redirect},
 };
 
-/// The names of the ways to show who one is.
+/// Names of the security schemes.
 pub(crate) const BEARER: &str = "bearer";
 pub(crate) const COOKIE: &str = "cookie";
 pub(crate) const API_KEY: &str = "api_key";
-/// The schema of every refusal.
+/// Name of the schema of error responses.
 pub(crate) const FAILURE: &str = "Failure";
-/// The schema of what all successful answers have in common.
+/// Name of the schema that all success responses extend.
 pub(crate) const SUCCESS: &str = "Success";
 
-/// The response that stands for all that calls are refused with because of what they are.
+/// Name of the shared `default` response for refusals.
 pub(crate) const REFUSED: &str = "refused";
 
-/// What calls are refused with because of what they are. It is said once, of the `default` response, and not with each of them.
+/// Errors that follow from general properties of a call. They are described once in the `default` response instead of
+/// in each operation.
 const GENERAL: [(&str, &[Code]); 7] = [
     ("Any call", &[Code::AddressBanned, Code::NotAcceptable, Code::RateLimited, Code::Unavailable]),
-    ("One that needs credentials", &[Code::Unauthenticated, Code::ScopeMissing]),
-    ("One with parameters or a body", &[Code::Invalid]),
-    ("One with a body", &[Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]),
-    ("One that is no `GET`", &[Code::CrossSite, Code::StorageFull]),
-    ("One whose path names something", &[Code::NotFound]),
-    ("One for administrators", &[Code::Forbidden]),
+    ("Calls that need credentials", &[Code::Unauthenticated, Code::ScopeMissing]),
+    ("Calls with parameters or a body", &[Code::Invalid]),
+    ("Calls with a body", &[Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]),
+    ("Calls other than `GET`", &[Code::CrossSite, Code::StorageFull]),
+    ("Calls with an id or name in the path", &[Code::NotFound]),
+    ("Calls for administrators", &[Code::Forbidden]),
 ];
 
-/// Extension of an operation: the codes that it is refused with beside the [`GENERAL`] ones. All have the `default` response, whose
-/// description has their statuses and sentences.
+/// Extension of an operation with its error codes other than the [`GENERAL`] ones. The `default` response describes
+/// them with status and sentence.
 const CODES: &str = "x-codes";
 
-/// An operation, and the components that it mentions.
+/// An operation with the components that it references.
 pub(crate) struct Operation {
     pub operation: utoipa::openapi::path::Operation,
     pub schemas: Vec<(String, RefOr<Schema>)>,
     pub responses: Vec<(String, Response)>,
     pub parameters: Vec<(String, Parameter)>,
-    /// Codes that the operation names in [`CODES`].
+    /// Error codes for the [`CODES`] extension.
     pub codes: Vec<Code>,
 }
 
 enum BodySchema {
     Fields {
         name: String,
-        /// Whether something must be in it.
+        /// True if the body has a required field.
         required: bool,
     },
     Raw(&'static str),
 }
 
-/// What a request tells about itself.
+/// Collects the parameters, body and schemas of a request.
 #[derive(Default)]
 pub struct Description {
-    /// Each with its name among the components, where it is the same wherever it stands.
+    /// Parameters; those with a name are shared as components.
     parameters: Vec<(Option<String>, Parameter)>,
     body: Option<BodySchema>,
     schemas: Vec<(String, RefOr<Schema>)>,
@@ -86,7 +87,7 @@ pub struct Description {
 impl Description {
     pub fn path<T: ToSchema>(&mut self, name: &str, documentation: &str) {
         let schema = self.schema_of::<T>();
-        // Without words of its own it says what its type says.
+        // A parameter without its own description is described by its type.
         let is_shared = documentation.is_empty() && matches!(schema, RefOr::Ref(_));
         let component = is_shared.then(|| format!("{name}.{}", T::name()));
         self.put(component, described(name, ParameterIn::Path, documentation, true, schema));
@@ -97,7 +98,7 @@ impl Description {
         self.put(None, described(name, ParameterIn::Query, documentation, required, schema));
     }
 
-    /// `idempotency_key` is the header `Idempotency-Key`.
+    /// Adds a header; `idempotency_key` becomes `Idempotency-Key`.
     pub fn header<T: ToSchema>(&mut self, name: &str, documentation: &str, required: bool) {
         let words = name.split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
         let schema = self.schema_of::<T>();
@@ -108,7 +109,7 @@ impl Description {
     pub fn page(&mut self) {
         let size = format!("Items of a page, at most {MAX_PAGE_SIZE}.");
         for (name, documentation) in [("page", "Which page, from 1."), ("page_size", size.as_str())] {
-            // What is out of bounds is brought within them.
+            // No maximum, since values out of range are clamped.
             let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).into();
             self.put(Some(name.to_owned()), described(name, ParameterIn::Query, documentation, false, number));
         }
@@ -118,7 +119,7 @@ impl Description {
         self.parameters.push((component, parameter));
     }
 
-    /// A type that says what it is stands among the components, any other where it is used.
+    /// Reference to the type's component, or an inline schema for types without one.
     fn schema_of<T: ToSchema>(&mut self) -> RefOr<Schema> {
         match T::schema() {
             RefOr::T(Schema::Object(object)) if object.description.is_some() => {
@@ -143,7 +144,7 @@ impl Description {
         self.body = Some(BodySchema::Fields { name, required });
     }
 
-    /// A body that the endpoint reads itself.
+    /// Adds a body that the endpoint reads itself.
     pub fn raw_body(&mut self, content_type: &'static str) {
         self.body = Some(BodySchema::Raw(content_type));
     }
@@ -193,7 +194,7 @@ impl Description {
                     RefOr::Ref(Ref::from_response_name(SUCCESS))
                 }
                 (false, true) => {
-                    // A list stands in full: its name says no more than that of its items.
+                    // Lists are inlined, since a name would add nothing to that of the items.
                     let data = if is_list { T::schema() } else { Ref::from_schema_name(&name).into() };
                     responses.push((name.clone(), success(enveloped(data))));
                     RefOr::Ref(Ref::from_response_name(&name))
@@ -255,12 +256,12 @@ fn raw(def: &EndpointDef) -> Response {
     response.build()
 }
 
-/// Of an operation that says nothing else.
+/// Default security requirements of the document.
 pub(crate) fn usual_security() -> Vec<SecurityRequirement> {
     securities(Access::User, Some(Scope::Write))
 }
 
-/// An empty list says that anybody may; where it is left out, the usual one holds.
+/// Security requirements of an operation; empty for public ones.
 pub(crate) fn securities(access: Access, scope: Option<Scope>) -> Vec<SecurityRequirement> {
     if access == Access::Public {
         return Vec::new();
@@ -271,7 +272,7 @@ pub(crate) fn securities(access: Access, scope: Option<Scope>) -> Vec<SecurityRe
     signed_in.chain(key).collect()
 }
 
-/// What all successful answers have in common. `data` is null where there is nothing to tell.
+/// Common part of all success responses. `data` is null if there is nothing to return.
 pub(crate) fn success_schema() -> RefOr<Schema> {
     ObjectBuilder::new()
         .property("status", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["success"])))
@@ -283,26 +284,26 @@ pub(crate) fn success_schema() -> RefOr<Schema> {
         .into()
 }
 
-/// A successful answer with this schema as its `data`.
+/// Success schema with the given schema as `data`.
 fn enveloped(data: RefOr<Schema>) -> RefOr<Schema> {
     AllOfBuilder::new().item(Ref::from_schema_name(SUCCESS)).item(ObjectBuilder::new().property("data", data)).into()
 }
 
-/// A successful answer with this envelope.
+/// Success response with the given envelope.
 fn success(envelope: RefOr<Schema>) -> Response {
     ResponseBuilder::new().description("Success.").content("application/json", Content::new(Some(envelope))).build()
 }
 
 fn redirect() -> Response {
     let location = Header::new(ObjectBuilder::new().schema_type(Type::String).build());
-    ResponseBuilder::new().description("The browser goes on there.").header("Location", location).build()
+    ResponseBuilder::new().description("Redirects the browser.").header("Location", location).build()
 }
 
 pub(crate) fn failure(sentences: &str) -> Response {
     refusal(FailureForm::Envelope, 400, sentences)
 }
 
-/// Response of every refused call, with the headers that some refusals have. Its description has the [`GENERAL`] codes, and those that
+/// Shared error response with the headers of all errors. Its description lists the [`GENERAL`] codes and those that
 /// operations name in [`CODES`].
 pub(crate) fn refused(named: &[Code]) -> Response {
     let line = |code: &Code| format!("{} `{code}`: {}", code.status(), code.sentence());
@@ -313,14 +314,14 @@ pub(crate) fn refused(named: &[Code]) -> Response {
     let lines: BTreeSet<(String, String)> = named.iter().map(|code| (code.to_string(), line(code))).collect();
     let lines: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
     let sentences = format!(
-        "A call can be refused with:\n\n- {}\n\nOne whose operation names it in `{CODES}` also with:\n\n- {}",
+        "Error codes of calls:\n\n- {}\n\nAdditional codes of operations that list them in `{CODES}`:\n\n- {}",
         groups.join("\n- "),
         lines.join("\n- ")
     );
     refusal(FailureForm::Envelope, 429, &sentences)
 }
 
-/// A failure with the headers that belong to its status.
+/// Error response with the headers of its status.
 fn refusal(form: FailureForm, status: u16, sentences: &str) -> Response {
     let content = match form {
         FailureForm::Envelope => Content::new(Some(Ref::from_schema_name(FAILURE))),
@@ -332,13 +333,16 @@ fn refusal(form: FailureForm, status: u16, sentences: &str) -> Response {
     };
     let mut response = ResponseBuilder::new();
     if matches!(status, 429 | 503) {
-        response = response.header("Retry-After", number("Seconds to wait before trying again, at least 1."));
+        response = response.header("Retry-After", number("Seconds to wait before retrying, at least 1."));
     }
     if status == 429 {
         for (name, about) in [
-            ("RateLimit-Limit", "How many are allowed."),
-            ("RateLimit-Remaining", "How many are left; not where calls at the same time are counted."),
-            ("RateLimit-Reset", "Seconds until all are there again; not where calls at the same time are counted."),
+            ("RateLimit-Limit", "Maximum number of calls."),
+            ("RateLimit-Remaining", "Remaining calls; not sent for limits on concurrent calls."),
+            (
+                "RateLimit-Reset",
+                "Seconds until the limit is fully replenished; not sent for limits on concurrent calls.",
+            ),
         ] {
             response = response.header(name, number(about));
         }
@@ -346,7 +350,7 @@ fn refusal(form: FailureForm, status: u16, sentences: &str) -> Response {
     response.description(sentences).content("application/json", content).build()
 }
 
-/// Component name such as `v1.403.address_banned.forbidden`; responses of the same codes are the same.
+/// Component name, such as `v1.403.address_banned.forbidden`. Responses with the same codes share it.
 fn refusal_name(status: u16, codes: &[Code]) -> String {
     let codes: Vec<String> = codes.iter().map(Code::to_string).collect();
     format!("v1.{status}.{}", codes.join("."))
@@ -357,8 +361,8 @@ fn sentences(codes: &[Code]) -> String {
     sentences.join(" ")
 }
 
-/// What can be refused, by status and name: the endpoint's own codes, and those of what it requires. What is [`GENERAL`] is among them only
-/// where it has another form.
+/// Error codes of an endpoint, ordered by status and name: its own and those of its precondition. [`GENERAL`] codes are
+/// included only for error formats other than the envelope.
 fn refusals(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     let mut codes = Vec::new();
     if let Access::Member(_) = def.access {
@@ -371,7 +375,7 @@ fn refusals(def: &EndpointDef, has_input: bool) -> Vec<Code> {
         FailureForm::Envelope => codes.retain(|code| !general.contains(code)),
         FailureForm::Gateway => codes.extend(general),
     }
-    // In one order, so that equal ones are one.
+    // Sorted, so that equal sets have the same component name.
     codes.sort_by_key(|code| (def.failure.status(def.path, *code), code.to_string()));
     codes.dedup();
     codes
@@ -385,7 +389,7 @@ fn by_status(def: &EndpointDef, codes: &[Code]) -> BTreeMap<u16, Vec<Code>> {
     by_status
 }
 
-/// What it is refused with because of what it is.
+/// [`GENERAL`] codes that apply to the endpoint.
 fn general(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     let mut codes = vec![Code::AddressBanned, Code::RateLimited, Code::Unavailable];
     if !matches!(def.method, Method::GET | Method::HEAD) {
@@ -415,17 +419,17 @@ fn general(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     codes
 }
 
-/// The type's name; `Page<User>` is a `UserPage`.
+/// Schema name of a type; `Page<User>` becomes `UserPage`.
 fn schema_name<T: ToSchema>() -> String {
     generic::<T>().map_or_else(|| T::name().into_owned(), |(outer, inner)| format!("{inner}{outer}"))
 }
 
-/// Whether the type is a part of a list.
+/// True if the type is a page of a list.
 fn is_list<T>() -> bool {
     matches!(generic::<T>(), Some(("Page" | "Slice", _)))
 }
 
-/// Names of a generic type and of what it is made of.
+/// Names of a generic type and its type argument.
 fn generic<T>() -> Option<(&'static str, &'static str)> {
     fn last(path: &'static str) -> &'static str {
         path.rsplit("::").next().unwrap_or_default()
@@ -443,7 +447,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_calls_are_refused_with_because_of_what_they_are_is_said() {
+    fn general_codes_are_described() {
         let said: Vec<Code> = GENERAL.iter().flat_map(|(_, codes)| codes.iter().copied()).collect();
         for def in crate::all() {
             for code in general(def, true) {
@@ -453,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_the_components_means_one_thing() {
+    fn parameter_component_names_are_unique() {
         let mut parameters: BTreeMap<String, Parameter> = BTreeMap::new();
         for def in crate::all() {
             for (name, parameter) in (def.describe)(def).parameters {

@@ -1,4 +1,4 @@
-//! The trait, and its erased form that the router, the description and the tests read.
+//! Declaration of an endpoint, and its type-erased form for the router, the OpenAPI document and tests.
 
 use std::{cell::OnceCell, future::Future, pin::pin, time::Duration};
 
@@ -23,17 +23,17 @@ use crate::{
     reply::Reply,
 };
 
-/// The `data` of an answer.
+/// `data` of a response.
 pub trait Output: Serialize + ToSchema + 'static {}
 impl<T: Serialize + ToSchema + 'static> Output for T {}
 
-/// One HTTP endpoint: the only place where its route, documentation, access and limits are written.
+/// Declaration of an HTTP endpoint: route, documentation, access and limits.
 pub trait Endpoint: 'static {
-    /// Path, query, headers and body in one struct; `NoInput` where there is none.
+    /// Path, query, headers and body in one struct; `NoInput` if there are none.
     type Request: Input;
-    /// The `data` of the envelope; `NoData` where there is none.
+    /// `data` of the envelope; `NoData` if there is none.
     type Response: Output;
-    /// What `handle_before` finds out, which the other two phases are shown: the proof that `requires` has asked for. `()` where it is nothing.
+    /// Result of `handle_before`, passed to the other two phases: the witness required by `requires`, or `()`.
     type Facts: 'static;
 
     const NAME: &'static str;
@@ -42,32 +42,32 @@ pub trait Endpoint: 'static {
     const SUMMARY: &'static str;
     const DESCRIPTION: &'static str = "";
     const TAG: &'static str;
-    /// There is no default: who may call it is a decision.
+    /// Access to the endpoint. Without a default, so that it is always decided explicitly.
     const ACCESS: Access;
-    /// There is no default: which limit it counts against is a decision.
+    /// Rate limit of the endpoint. Without a default, so that it is always decided explicitly.
     const RATE: RateGroup;
-    /// What success answers with; the first one, unless the reply says otherwise.
+    /// Success statuses. The first one is used unless the reply sets another.
     const STATUSES: &'static [u16] = &[200];
-    /// Beyond those that the method, the request and the access imply.
+    /// Error codes, other than those implied by method, request and access.
     const ERRORS: &'static [Code] = &[];
-    /// Those of the [`Requirement`](crate::Requirement) that it has.
+    /// Error codes of its [`Requirement`](crate::Requirement).
     const REFUSALS: &'static [Code] = &[];
-    /// Whether pages of other sites send it, as a form whose fields count like those of the query.
+    /// True if pages of other sites may post a form to it. Form fields are then read like query parameters.
     const FORM_OF_ANOTHER_SITE: bool = false;
-    /// How long a request may wait for what it needs, most of all for a database that says nothing. A streamed answer begins within it.
+    /// Deadline of the handler, mainly against an unresponsive database. A streamed response must start within it.
     const DEADLINE: Bound<Duration> = Bound::Fixed(Duration::from_secs(14));
-    /// The largest body, in bytes.
+    /// Maximum body size, in bytes.
     const MAX_BODY: Bound<usize> = Bound::Fixed(1024 * 1024);
-    /// How long the next piece of a body may take to arrive.
+    /// Maximum time between two chunks of a body.
     const BODY_IDLE: Duration = Duration::from_secs(30);
-    /// The types of what it answers with, where it writes that itself as [`Raw`](crate::Raw); none: JSON or MessagePack in the envelope.
+    /// Media types of a [`Raw`](crate::Raw) response. If empty, the response is JSON or MessagePack in the envelope.
     const CONTENT_TYPES: &'static [&'static str] = &[];
-    /// How it writes what it refuses.
+    /// Format of error responses.
     const FAILURE: FailureForm = FailureForm::Envelope;
-    /// Whether it is given up when the client leaves. What can't be left half done goes on by itself.
+    /// If true, the handler is cancelled when the client disconnects. Work that must complete has to be spawned.
     const ENDS_WITH_CLIENT: bool = false;
 
-    /// Whatever must hold beyond the shape of the request and the caller's role: ownership, entitlement.
+    /// Checks conditions beyond the shape of the request and the caller's role, such as ownership and entitlement.
     fn handle_before(ctx: &Ctx, request: &mut Self::Request) -> impl Future<Output = Result<Self::Facts, AppError>>;
 
     fn handle(
@@ -76,8 +76,8 @@ pub trait Endpoint: 'static {
         facts: &Self::Facts,
     ) -> impl Future<Output = Result<Reply<Self::Response>, AppError>>;
 
-    /// Runs after everyone who got past the gates, whether it went well or not: what is noted, and what others remember of what has changed.
-    /// There are no facts where it ended before they were known.
+    /// Runs for every request that was admitted, after success and failure: audit log, cache updates. `_facts` is
+    /// `None` if the request failed before they were known.
     fn handle_after(
         _ctx: &Ctx,
         _facts: Option<&Self::Facts>,
@@ -87,7 +87,7 @@ pub trait Endpoint: 'static {
     }
 }
 
-/// What an endpoint may take of something: always the same, or as the operator has set it.
+/// Limit of an endpoint: fixed, or read from a setting.
 #[derive(Clone, Copy)]
 pub enum Bound<T> {
     Fixed(T),
@@ -103,7 +103,7 @@ impl<T: Copy> Bound<T> {
     }
 }
 
-/// An endpoint without its types: what it is, and two functions.
+/// Type-erased endpoint.
 pub struct EndpointDef {
     pub name: &'static str,
     pub method: Method,
@@ -158,27 +158,27 @@ impl EndpointDef {
         }
     }
 
-    /// Whether it sends the browser elsewhere, with nothing to read in the answer.
+    /// True if the endpoint redirects the browser and has no response body.
     #[must_use]
     pub fn redirects(&self) -> bool {
         self.statuses.iter().all(|status| (300..400).contains(status))
     }
 
-    /// Whether its answers are in the envelope.
+    /// True if responses use the envelope.
     #[must_use]
     pub const fn is_enveloped(&self) -> bool {
         self.content_types.is_empty()
     }
 
-    /// What an API key must be allowed to call it; `None`: no key may, or none is asked for.
+    /// Scope that an API key needs; `None` if keys are not accepted or the endpoint is public.
     #[must_use]
     pub fn scope(&self) -> Option<Scope> {
         if self.access == Access::Public { None } else { guard::scope(self.access, &self.method, self.path) }
     }
 }
 
-/// The life of one request. All that does not depend on the types is in [`gate::enter`] and in [`answer`], so that it is
-/// compiled once.
+/// Processes a request. Everything that doesn't depend on the types is in [`gate::enter`] and in [`answer`], so that it
+/// is compiled once.
 fn run<E: Endpoint>(
     def: &'static EndpointDef,
     http: HttpRequest,
@@ -189,8 +189,8 @@ fn run<E: Endpoint>(
             Ok(entered) => entered,
             Err(refusal) => return refusal,
         };
-        // On the heap, and made when the request has come: otherwise a request that comes slowly takes room for all that is to be done with it, several
-        // times over, since each future around this one has a copy.
+        // Boxed and created only when the request is complete. Otherwise a slow request would occupy memory for the
+        // whole handler, several times over, since each surrounding future contains a copy.
         let facts = OnceCell::new();
         let handled = async {
             let mut request = E::Request::read(&mut source)?;
@@ -208,12 +208,12 @@ fn run<E: Endpoint>(
     .boxed_local()
 }
 
-/// Waits until the deadline, and where that is asked for no longer than the client does.
+/// Limits the handler by the deadline and, if configured, by the client's connection.
 async fn within<T>(def: &EndpointDef, ctx: &Ctx, handled: LocalBoxFuture<'_, T>) -> Result<T, AppError> {
     let in_time = async {
         let deadline = def.deadline.of(&ctx.app().config);
         let result = actix_web::rt::time::timeout(deadline, handled).await;
-        result.map_err(|_| AppError::unavailable(anyhow::anyhow!("it took too long")))
+        result.map_err(|_| AppError::unavailable(anyhow::anyhow!("handler exceeded its deadline")))
     };
     if !def.ends_with_client {
         return in_time.await;
@@ -231,11 +231,12 @@ fn describe<E: Endpoint>(def: &'static EndpointDef) -> Operation {
     description.finish::<E::Response>(def)
 }
 
-/// Every `{field}` of the path is a path field of the request, and the other way round. `#[endpoint]` has it checked when the
-/// program compiles.
+/// Checks that the `{field}`s of the path are exactly the path fields of the request. `#[endpoint]` calls it at compile
+/// time.
 ///
 /// # Panics
-/// When they differ.
+///
+/// If they differ.
 pub const fn assert_path(path: &str, fields: &[&str]) {
     let path = path.as_bytes();
     let (mut at, mut count) = (0, 0);
@@ -281,11 +282,11 @@ mod tests {
 
     use super::*;
 
-    /// What a request may take until all of it has come, in bytes.
+    /// Maximum size of the future of a request that is still being received, in bytes.
     const WAITING: usize = 9 << 10;
 
     #[test]
-    fn a_request_that_comes_slowly_takes_little() {
+    fn pending_requests_use_little_memory() {
         let sizes = crate::all().map(|def| {
             let (http, payload) = TestRequest::default().to_http_parts();
             (size_of_val(&*(def.call)(def, http, payload)), def.name)
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_has_exactly_the_fields_of_the_request() {
+    fn path_fields_must_match_the_request() {
         let holds = |path: &'static str, fields: &'static [&'static str]| {
             std::panic::catch_unwind(|| assert_path(path, fields)).is_ok()
         };

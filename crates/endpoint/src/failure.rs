@@ -1,4 +1,4 @@
-//! How a refusal is written.
+//! Formats of error responses.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,28 +12,28 @@ use middleware::tracing::request_id;
 
 use crate::{answer::start, r1, v1, wire_form::WireForm};
 
-/// The form of an endpoint's refusals.
+/// Format of an endpoint's error responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureForm {
-    /// Our own, in JSON or MessagePack.
+    /// Envelope, in JSON or MessagePack.
     Envelope,
-    /// Those of OpenAI and Anthropic, whichever the caller speaks.
+    /// Format of OpenAI or Anthropic, depending on the client.
     Gateway,
 }
 
-/// The answer to whatever could not be done.
+/// Error response in the format of the requested path.
 pub fn failure(http: &HttpRequest, error: &AppError) -> HttpResponse {
     FailureForm::of_path(http.path()).answer(http, error)
 }
 
 impl FailureForm {
-    /// For what is refused before it is known which endpoint was meant, if any.
+    /// Format for errors that occur before the endpoint is known.
     pub(crate) fn of_path(path: &str) -> Self {
         let is_gateway = path.strip_prefix(v1::ROOT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         if is_gateway { Self::Gateway } else { Self::Envelope }
     }
 
-    /// The status of a refusal of what stands at this path.
+    /// HTTP status of an error code at this path.
     pub(crate) fn status(self, path: &str, code: Code) -> u16 {
         match self {
             Self::Envelope => code.status(),
@@ -41,13 +41,13 @@ impl FailureForm {
         }
     }
 
-    /// What is our own fault is logged, and not shown.
+    /// Builds the response. Internal errors are logged and not shown to the client.
     pub(crate) fn answer(self, http: &HttpRequest, error: &AppError) -> HttpResponse {
         let request_id = request_id(http);
         match error {
-            AppError::Internal(cause) => tracing::error!(request_id, error = format!("{cause:#}"), "a request failed"),
+            AppError::Internal(cause) => tracing::error!(request_id, error = format!("{cause:#}"), "request failed"),
             AppError::Unavailable(cause) => {
-                tracing::warn!(request_id, error = format!("{cause:#}"), "a request could not be served");
+                tracing::warn!(request_id, error = format!("{cause:#}"), "request unavailable");
             }
             AppError::Refused { .. } | AppError::Detailed { .. } | AppError::Invalid(_) => {}
         }
@@ -70,7 +70,7 @@ fn envelope(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpRespo
         errors: error.fields(),
     };
     let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
-    // A failure is made of strings: that it can't be written is not possible, and an empty body is what would be left.
+    // Serialising strings can't fail; an empty body is the fallback.
     let body =
         serde_json::to_vec(&body).map_err(AppError::internal).and_then(|json| form.transcode(json)).unwrap_or_default();
     let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,9 +1,9 @@
-//! What a file is called: browsers, mail programs and scripts each write names beyond ASCII in a header in a way of their own.
+//! Parses file names from headers. Browsers, mail programs and scripts encode non-ASCII names differently.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::percent_decode_str;
 
-/// The text of a header: UTF-8, or else Latin-1, as HTTP had it.
+/// Decodes a header as UTF-8, or else as Latin-1, the historical encoding of HTTP headers.
 pub(crate) fn header_text(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(|_| latin(bytes), str::to_owned)
 }
@@ -12,14 +12,14 @@ fn latin(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
-/// A name as it stands in a header of its own: percent-encoded, or in one of the other ways.
+/// Decodes a file name that is the value of a header of its own: percent-encoded, or in one of the other encodings.
 pub(crate) fn decoded(name: &str) -> String {
     let other = extended(name).or_else(|| words(name));
     other.unwrap_or_else(|| percent_decode_str(name).decode_utf8_lossy().into_owned())
 }
 
-/// The name of a form's file. Of a plain one browsers write three characters in a way of their own; some programs write a second one, of any letters
-/// (RFC 5987), or words as mail has them (RFC 2047). `plain` is the name where none is found here.
+/// File name of a form field. In the plain parameter, browsers escape three characters. Some programs send an extended
+/// parameter (RFC 5987) or an encoded word (RFC 2047). `plain` is the fallback.
 pub(crate) fn of_form(disposition: &[u8], plain: Option<&str>) -> Option<String> {
     let disposition = header_text(disposition);
     let all = parameters(&disposition);
@@ -29,7 +29,7 @@ pub(crate) fn of_form(disposition: &[u8], plain: Option<&str>) -> Option<String>
     value("filename*").and_then(extended).or_else(|| value("filename").or(plain).map(usual))
 }
 
-/// What stands behind the first `;`, by its names in small letters.
+/// Parameters after the first `;`, with lower-case names.
 fn parameters(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -49,7 +49,8 @@ fn parameters(text: &str) -> Vec<(String, String)> {
     found
 }
 
-/// A text up to the quotation mark that ends it, and what stands behind that. Other backslashes are those of folders.
+/// Splits at the closing quotation mark. A backslash escapes only a quotation mark, since others belong to Windows
+/// paths.
 fn unquoted(quoted: &str) -> (String, &str) {
     let mut text = String::new();
     let mut letters = quoted.char_indices().peekable();
@@ -66,14 +67,14 @@ fn unquoted(quoted: &str) -> (String, &str) {
     (text, "")
 }
 
-/// `UTF-8'en'na%C3%AFve.txt`.
+/// Decodes an RFC 5987 value such as `UTF-8'en'na%C3%AFve.txt`.
 fn extended(value: &str) -> Option<String> {
     let (charset, rest) = value.trim().split_once('\'')?;
     let (_, written) = rest.split_once('\'')?;
     read(charset, percent_decode_str(written).collect()).filter(|name| !name.is_empty())
 }
 
-/// `=?UTF-8?B?bmHDr3ZlLnR4dA==?=`, several of them in a row, and nothing else.
+/// Decodes one or more RFC 2047 encoded words, such as `=?UTF-8?B?bmHDr3ZlLnR4dA==?=`, without other text.
 fn words(name: &str) -> Option<String> {
     let words: Option<String> = name.split_ascii_whitespace().map(word).collect();
     words.filter(|name| !name.is_empty())
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_forms_file_has_the_name_that_its_program_gave_it() {
+    fn decodes_form_file_names() {
         for (disposition, plain, name) in [
             ("form-data; name=file; filename=\"a.csv\"", Some("a.csv"), Some("a.csv")),
             // https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_a_header_of_its_own_is_read() {
+    fn decodes_file_name_headers() {
         for (text, name) in [
             ("k%E1%BA%BF.csv", "kế.csv"),
             ("100%.csv", "100%.csv"),

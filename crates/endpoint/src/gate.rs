@@ -1,4 +1,4 @@
-//! What every request passes before its endpoint sees it.
+//! Checks that every request passes before it reaches its endpoint.
 
 use std::cell::RefCell;
 
@@ -22,12 +22,14 @@ use crate::{
     wire_form::WireForm,
 };
 
-/// Lets the request in, read and with its caller known, or answers it.
+/// Admits the request with its caller and input, or returns the error response.
 ///
-/// The whole order, from the outside: log line and request id → flood guard → security headers → host → firewall → CORS (actix middleware, in
-/// the program's `app.rs`) → the steps below → the endpoint's own `handle_before`, `handle`, `handle_after`.
+/// Complete order, from the outside: log line and request id → flood guard → security headers → host → firewall → CORS
+/// (actix middleware, in the program's `app.rs`) → the steps below → the endpoint's own `handle_before`, `handle`,
+/// `handle_after`.
 ///
-/// Steps that may ask a database are on the heap: a body may take half a minute to come, and until then the request would take room for them.
+/// Steps that may query a database are boxed: a body may take half a minute to arrive, and the request would occupy
+/// memory for them until then.
 pub(crate) async fn enter(
     def: &'static EndpointDef,
     http: HttpRequest,
@@ -43,7 +45,7 @@ pub(crate) async fn enter(
 async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -> Result<(Ctx, Source), AppError> {
     let app = http
         .app_data::<Data<App>>()
-        .ok_or_else(|| AppError::internal(anyhow::anyhow!("the application is not in the actix app")))?
+        .ok_or_else(|| AppError::internal(anyhow::anyhow!("App missing from actix app data")))?
         .clone()
         .into_inner();
 
@@ -72,7 +74,7 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
                 Ok(principal) => Some(principal.calling_from(address::source(http, &app.config).address)),
                 Err(refusal) => {
                     firewall::note_refused(&app, http, credentials.as_ref(), &refusal).boxed_local().await?;
-                    // Who guesses credentials is counted by address.
+                    // Failed authentication attempts are counted by address.
                     if credentials.is_some() {
                         rate_limit::count_refused(&app, http, def.rate).boxed_local().await?;
                     } else {
@@ -89,7 +91,7 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     }
     guard::check(&app, http, def.access, def.path, principal.as_ref()).await?;
 
-    // Only what is in an envelope comes in the form that the caller likes best.
+    // Content negotiation applies only to enveloped responses.
     if def.is_enveloped() && !def.redirects() {
         WireForm::accepted(http.headers())?;
     }
@@ -119,7 +121,7 @@ async fn read(
         BodyForm::Fields => {
             let body = stream(payload)?.whole().await?;
             let bytes = body.as_ref();
-            // Without a body there is no type to ask for.
+            // An empty body needs no content type.
             let fields =
                 if bytes.is_empty() { serde_json::Map::new() } else { WireForm::of_body(headers)?.parse(bytes)? };
             return Ok(Source::new(http.clone(), RequestBody::Fields(fields)).holding(body.lease()));
@@ -138,10 +140,10 @@ async fn read(
     Ok(Source::new(http.clone(), body))
 }
 
-/// Whose credentials these are, if they are of the kind that the endpoint takes.
+/// Authenticates the credentials, if they are of the kind that the endpoint accepts.
 async fn identify(access: Access, app: &App, credentials: Option<&auth::Credentials>) -> Result<Principal, AppError> {
     let principal = auth::authenticate(app, credentials).await?;
-    // A person is no program.
+    // Sessions are not accepted where an API key is required.
     if access == Access::Key && principal.session_id().is_some() {
         return Err(AppError::refused(Code::Unauthenticated, "Use an API key for this."));
     }

@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it can serve. For load balancers and operators: without an envelope.
+//! Liveness and readiness checks for load balancers and operators, without an envelope.
 
 use actix_web::{
     HttpResponse,
@@ -23,22 +23,22 @@ pub(crate) struct Health {
     status: HealthStatus,
     instance_id: String,
     version: &'static str,
-    /// Why it is not ok, in a sentence each.
+    /// Reasons for a status other than `ok`, one sentence each.
     reasons: Vec<String>,
     database: Dependency,
     redis: Dependency,
-    /// The providers of the assistants: down when none of them can be asked.
+    /// AI providers: down if none of them is available.
     ai: Dependency,
-    /// The disks that this instance and its database write to: down when they are full or can only be read.
+    /// Disks of this instance and its database: down if they are full or read-only.
     storage: Dependency,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Dependency {
     status: DependencyStatus,
-    /// How long it took to answer; none where it did not, or was not asked.
+    /// Response time; null if there was no response or no request.
     latency_ms: Option<f64>,
-    /// What its circuit breaker does with the next call; none where there is none.
+    /// State of the circuit breaker; null if there is none.
     circuit: Option<Circuit>,
 }
 
@@ -46,11 +46,11 @@ struct Dependency {
 #[serde(rename_all = "lowercase")]
 enum HealthStatus {
     Ok,
-    /// It serves, but not everything works; `reasons` says what.
+    /// The instance serves requests, but with reduced functionality; see `reasons`.
     Degraded,
-    /// It can't serve.
+    /// The instance can't serve requests.
     Down,
-    /// It was told to stop, and takes nothing new.
+    /// The instance is shutting down and accepts no new requests.
     Stopping,
 }
 
@@ -59,7 +59,7 @@ enum HealthStatus {
 enum DependencyStatus {
     Up,
     Down,
-    /// Not configured: this instance is alone.
+    /// Not configured: this is the only instance.
     Off,
 }
 

@@ -1,4 +1,4 @@
-//! What comes in: from the path, the query, the headers and the body into one struct, with every wrong field named.
+//! Request input: collects path, query, headers and body into one struct, and reports every invalid field.
 
 mod bounds;
 
@@ -31,10 +31,10 @@ use crate::{
 
 pub use bounds::{BoundChecks, Bounds};
 
-/// At most so many wrong fields are named.
+/// Maximum number of reported field errors.
 const MAX_ERRORS: usize = 20;
 
-/// The request of an endpoint. `#[dto(request)]` writes it.
+/// Request of an endpoint. Implemented by `#[dto(request)]`.
 pub trait Input: Sized + 'static {
     const PATH_FIELDS: &'static [&'static str];
     const BODY: BodyForm;
@@ -45,7 +45,7 @@ pub trait Input: Sized + 'static {
     fn describe(description: &mut Description);
 }
 
-/// For endpoints that need to know nothing.
+/// Request of endpoints without input.
 pub struct NoInput;
 
 impl Input for NoInput {
@@ -59,7 +59,7 @@ impl Input for NoInput {
     fn describe(_description: &mut Description) {}
 }
 
-/// A value that is written as text in a path, a query or a header.
+/// Value that is parsed from text in a path, a query or a header.
 pub trait FromText: Sized + PartialSchema {
     fn from_text(text: &str) -> Option<Self>;
 }
@@ -137,30 +137,30 @@ from_text!(
 
 impl FromText for String {
     fn from_text(text: &str) -> Option<Self> {
-        // Databases can't keep it.
+        // Databases can't store NUL characters.
         (!text.contains('\0')).then(|| text.to_owned())
     }
 }
 
 impl FromText for Timestamp {
     fn from_text(text: &str) -> Option<Self> {
-        // A plus that was not escaped in a query arrives as a space.
+        // An unescaped plus sign in a query is decoded as a space.
         Self::parse(&text.replace(' ', "+")).ok()
     }
 }
 
-/// A request that is being read. Each field that is taken and wrong leaves an error; [`Source::finish`] tells them all at once.
+/// Request that is being parsed. Invalid fields are collected, and [`Source::finish`] reports them together.
 pub struct Source {
     http: HttpRequest,
     query: Vec<(String, String)>,
     body: RequestBody,
     errors: Vec<FieldError>,
-    /// What the body is made into takes memory until the request is answered.
-    #[expect(dead_code, reason = "it is there to be dropped")]
+    /// Accounts for the parsed body's memory until the request is answered.
+    #[expect(dead_code, reason = "held for its Drop")]
     lease: Option<Arc<BodyLease>>,
 }
 
-/// A body as far as it is read before the request is.
+/// Body as read before parsing.
 pub(crate) enum RequestBody {
     Fields(Map<String, Value>),
     Bytes(Bytes),
@@ -179,7 +179,7 @@ impl Source {
         Self { http, query, body, errors: Vec::new(), lease: None }
     }
 
-    /// The fields of a form go before those of the query.
+    /// Form fields take precedence over query parameters.
     pub(crate) fn of_form(http: HttpRequest, form: &str) -> Self {
         let mut query = url_query(form);
         query.extend(url_query(http.query_string()));
@@ -190,13 +190,13 @@ impl Source {
         Self { lease: Some(lease), ..self }
     }
 
-    /// A part of the path. One that can't be read names nothing that exists.
+    /// Path parameter. Returns `NotFound` if it can't be parsed, since it identifies nothing.
     pub fn path<T: FromText>(&self, name: &str) -> Result<T, AppError> {
         self.http.match_info().get(name).and_then(T::from_text).ok_or_else(|| Code::NotFound.into())
     }
 
     pub fn query<T: FromText>(&mut self, name: &'static str) -> Text<'_, T> {
-        // `?q=` says as much as no `q` at all.
+        // An empty parameter counts as absent.
         let text = self
             .query
             .iter()
@@ -224,7 +224,7 @@ impl Source {
         Body { name, value, errors: &mut self.errors, what: PhantomData }
     }
 
-    /// The body as it came, of an endpoint whose [`Input::BODY`] says so.
+    /// Raw body of an endpoint with [`Input::BODY`] `Bytes`.
     pub fn bytes(&mut self) -> Option<Bytes> {
         match std::mem::take(&mut self.body) {
             RequestBody::Bytes(bytes) => Some(bytes),
@@ -232,7 +232,7 @@ impl Source {
         }
     }
 
-    /// The body that is still to come, of an endpoint whose [`Input::BODY`] says so.
+    /// Body stream of an endpoint with [`Input::BODY`] `Stream`.
     pub fn stream(&mut self) -> Option<BodyStream> {
         match std::mem::take(&mut self.body) {
             RequestBody::Stream(stream) => Some(stream),
@@ -240,7 +240,7 @@ impl Source {
         }
     }
 
-    /// The request, when all of it is right and nothing is left over.
+    /// The request, if all fields are valid and no unknown ones remain.
     pub fn finish<T: Input>(&mut self, whole: Option<T>) -> Result<T, AppError> {
         let mut errors = std::mem::take(&mut self.errors);
         if let RequestBody::Fields(fields) = &self.body {
@@ -261,7 +261,7 @@ impl Source {
     }
 }
 
-/// A field that is text on the wire.
+/// Field that is text on the wire.
 pub struct Text<'a, T> {
     name: &'static str,
     text: Option<Cow<'a, str>>,
@@ -288,7 +288,7 @@ impl<T: FromText> Text<'_, T> {
     }
 }
 
-/// A field of the body.
+/// Field of the body.
 pub struct Body<'a, T> {
     name: &'static str,
     value: Option<Value>,
@@ -307,7 +307,7 @@ impl<T: DeserializeOwned> Body<'_, T> {
         }
     }
 
-    /// Null says as much as nothing.
+    /// Null counts as absent.
     pub fn optional(mut self) -> Option<Option<T>> {
         match self.value.take().filter(|value| !value.is_null()) {
             Some(value) => self.read(value).map(Some),
@@ -315,7 +315,7 @@ impl<T: DeserializeOwned> Body<'_, T> {
         }
     }
 
-    /// Null is a value of its own: it takes away what was there.
+    /// Null is a value, which removes the current one.
     pub fn stated(mut self) -> Option<Option<T>> {
         match self.value.take() {
             Some(value) => self.read(value).map(Some),
@@ -351,9 +351,10 @@ fn required(name: &'static str) -> FieldError {
     FieldError::new(name, "required", format!("The field {name} is missing."))
 }
 
-/// `3.0` is an integer to JSON, and some MessagePack libraries write large integers so.
+/// Converts integral floats to integers: JSON allows `3.0` for an integer, and some MessagePack libraries encode large
+/// integers as floats.
 fn make_whole(value: &mut Value) {
-    /// Up to here a double tells each integer from its neighbours.
+    /// Up to this value a double represents every integer exactly.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value {
         Value::Number(number) => {
@@ -369,7 +370,7 @@ fn make_whole(value: &mut Value) {
     }
 }
 
-/// Depth is bounded by the parsers.
+/// True if any text contains a NUL character. The recursion depth is bounded by the parsers.
 fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -379,7 +380,7 @@ fn holds_nul(value: &Value) -> bool {
     }
 }
 
-/// Errors may repeat what was sent; nobody needs a megabyte of it.
+/// Truncates text for error messages that quote the input.
 pub(crate) fn shortened(text: &str) -> String {
     const MOST: usize = 160;
     match text.char_indices().nth(MOST) {
@@ -394,7 +395,7 @@ fn url_query(text: &str) -> Vec<(String, String)> {
         .unwrap_or_default()
 }
 
-/// A name from a path. The router leaves an escaped slash as it is.
+/// Decodes slashes in a name from a path, which the router leaves escaped.
 pub(crate) fn with_slashes(name: &str) -> String {
     name.replace("%2F", "/").replace("%2f", "/")
 }

@@ -1,11 +1,11 @@
-//! The REST API: one declaration per endpoint, and everything that is derived from it.
+//! REST API: the declarations of all endpoints, and everything that is derived from them.
 //!
-//! An [`Endpoint`] names its route, its request, its answer, who may call it and what it counts against. [`EndpointDef`] is the
-//! same without its types, and the lists of those under `r1` and `v1` are what the routes ([`configure`]), the API's description
-//! ([`openapi`]) and the access-matrix test are made of. A request goes through `gate`, into an [`Input`], to the endpoint, and
-//! out through `answer`.
+//! An [`Endpoint`] declares its route, request, response, access and rate limit. [`EndpointDef`] is its type-erased
+//! form. The lists of those under `r1` and `v1` are the source of the routes ([`configure`]), the OpenAPI document
+//! ([`openapi`]) and the access-matrix test. A request passes through `gate`, is parsed into an [`Input`], reaches the
+//! endpoint, and its result leaves through `answer`.
 
-// The macros name this crate from inside as from outside.
+// The macros refer to this crate by name, also from within it.
 extern crate self as endpoint;
 
 mod answer;

@@ -1,4 +1,4 @@
-//! The API's description, from the same list as the routes.
+//! OpenAPI document, generated from the same list as the routes.
 
 use appcore::{Code, FieldError};
 use serde_json::{Value, json};
@@ -20,13 +20,13 @@ use crate::{
     endpoint_trait::EndpointDef,
 };
 
-/// How long a line of the committed document may be, unless a sentence is longer.
+/// Maximum line length of the committed document, unless a single string is longer.
 const LINE: usize = 160;
 
-/// The schemas that the frames' document is about.
+/// Root schemas of the frames document.
 const FRAMES: [&str; 3] = ["ServerFrame", "DurableFrame", "ClientFrame"];
 
-/// The whole document: operations, and frames of the real-time protocol.
+/// Complete document: operations and frames of the real-time protocol.
 pub fn document() -> Result<Value, serde_json::Error> {
     let mut document = serde_json::to_value(described())?;
     compact::compact(&mut document);
@@ -38,13 +38,13 @@ fn described() -> OpenApi {
     let mut components = ComponentsBuilder::new()
         .security_scheme(
             BEARER,
-            SecurityScheme::Http(Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some("The access token of `Tokens`.")).build()),
+            SecurityScheme::Http(Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some("Access token from `Tokens`.")).build()),
         )
         .security_scheme(
             COOKIE,
             SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
                 middleware::cookies::ACCESS,
-                "For browsers: ask for it with the header `X-Natter-Transport: cookie`. On https its name is `__Host-natter_access`.",
+                "For browsers: requested by the header `X-Natter-Transport: cookie`. Named `__Host-natter_access` on https.",
             ))),
         )
         .security_scheme(
@@ -53,7 +53,7 @@ fn described() -> OpenApi {
                 Http::builder()
                     .scheme(HttpAuthScheme::Bearer)
                     .bearer_format("nk_…")
-                    .description(Some("An API key. What it must be allowed stands beside it: `read`, `write` or `gateway`."))
+                    .description(Some("API key. The listed scope is required: `read`, `write` or `gateway`."))
                     .build(),
             ),
         )
@@ -83,9 +83,9 @@ fn described() -> OpenApi {
                 .title("Natter")
                 .version(env!("CARGO_PKG_VERSION"))
                 .description(Some(
-                    "People and AI assistants in the same conversations.\n\nEvery answer under `/r1` is an envelope: `{\"status\":\"success\",\"data\":…}` or \
+                    "People and AI assistants in the same conversations.\n\nEvery response under `/r1` is an envelope: `{\"status\":\"success\",\"data\":…}` or \
                      `{\"status\":\"error\",\"code\":…,\"message\":…,\"request_id\":…}`. Wherever a \
-                     body or an envelope is described as JSON, MessagePack (`application/msgpack`) of the same schema goes too.",
+                     body or an envelope is described as JSON, MessagePack (`application/msgpack`) with the same schema is supported as well.",
                 )),
         )
         .paths(paths)
@@ -94,7 +94,8 @@ fn described() -> OpenApi {
         .build()
 }
 
-/// The operations' document as served by an instance below this path of its host: compact, without the schemas that only frames mention.
+/// Operations document as served by an instance under the given base path: compacted, without schemas used only by
+/// frames.
 pub fn served(path: &str) -> Result<String, serde_json::Error> {
     let mut document = document()?;
     let mut schemas = compact::take(&mut document, "schemas");
@@ -109,7 +110,7 @@ pub fn served(path: &str) -> Result<String, serde_json::Error> {
     serde_json::to_string(&document)
 }
 
-/// The frames' schemas as served, a document without operations: OpenAPI has no operation that frames belong to.
+/// Frames document as served: schemas without operations, since OpenAPI has no operation for frames.
 pub fn frames() -> Result<String, serde_json::Error> {
     let mut document = document()?;
     let mut schemas = compact::take(&mut document, "schemas");
@@ -122,20 +123,20 @@ pub fn frames() -> Result<String, serde_json::Error> {
     )
 }
 
-/// The document as `natter openapi` prints it.
+/// Document as printed by `natter openapi`.
 pub fn text() -> Result<String, serde_json::Error> {
     pretty(&document()?)
 }
 
-/// JSON as it is committed, for readable diffs: indented, with what is short on one line.
+/// Committed JSON, formatted for readable diffs: indented, with short values on one line.
 pub fn pretty(value: &Value) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(value).map(|text| gathered(&text))
 }
 
-/// JSON that stands on as many lines as it can, with each object and each list that fits into a line on one. No string of it has a line break in it.
+/// Joins each object and each list that fits into a line. Strings contain no line breaks.
 fn gathered(pretty: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
-    // Where what is not closed yet begins.
+    // Start offsets of unclosed brackets.
     let mut open = Vec::new();
     for line in pretty.lines() {
         if line.ends_with(['{', '[']) {
@@ -177,18 +178,18 @@ fn failure() -> RefOr<Schema> {
     let properties: [(&str, RefOr<Schema>); 6] = [
         ("status", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["error"])).into()),
         ("data", Object::with_type(Type::Null).into()),
-        ("message", text("A sentence that a person can act on.").into()),
-        ("code", text("Why, for programs.").into()),
-        ("request_id", text("Under which the operator finds this request in the log.").into()),
+        ("message", text("Error message for the user.").into()),
+        ("code", text("Error code for programs.").into()),
+        ("request_id", text("Id of the request in the server's log.").into()),
         (
             "errors",
             ArrayBuilder::new()
                 .items(Ref::from_schema_name(FieldError::name()))
-                .description(Some("The wrong fields, for 422."))
+                .description(Some("Invalid fields, for status 422."))
                 .into(),
         ),
     ];
-    let mut object = ObjectBuilder::new().description(Some("A refusal or a failure."));
+    let mut object = ObjectBuilder::new().description(Some("Error response."));
     for (name, schema) in properties {
         object = object.property(name, schema);
         if name != "errors" {
@@ -203,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_short_stands_on_one_line() {
+    fn joins_short_values() {
         let long = "x".repeat(LINE);
         let value = json!({ "a": { "b": [1, "two ]"], "c": {} }, "d": [{ "e": long }, []], "f": [[[]], "{"] });
         let text = gathered(&serde_json::to_string_pretty(&value).unwrap());

@@ -1,4 +1,4 @@
-//! What a handler answers with.
+//! Replies of handlers.
 
 use actix_web::http::{
     StatusCode,
@@ -13,7 +13,7 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat, Type, schema::Schema},
 };
 
-/// The data of a successful answer, with its status.
+/// Data of a success response, with its status.
 pub struct Reply<T> {
     status: Option<StatusCode>,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -21,19 +21,19 @@ pub struct Reply<T> {
     data: Data<T>,
 }
 
-/// A body that is sent as it comes into being.
+/// Chunks of a streamed body.
 pub(crate) type Pieces = LocalBoxStream<'static, Result<Bytes, AppError>>;
 
 enum Data<T> {
     Whole(T),
-    /// The body as it goes out, and what it is written in.
+    /// Body with its media type.
     Raw(&'static str, RawBody),
 }
 
 pub(crate) enum RawBody {
     Whole(Bytes),
     Pieces(Pieces),
-    /// So many bytes, as they come into being.
+    /// Stream of known length, in bytes.
     Sized(u64, Pieces),
 }
 
@@ -42,22 +42,22 @@ impl<T> Reply<T> {
         Self { status: None, headers: Vec::new(), location: None, data }
     }
 
-    /// With the status that the endpoint declares.
+    /// Reply with the first status that the endpoint declares.
     pub fn of(data: T) -> Self {
         Self::with(Data::Whole(data))
     }
 
-    /// With 200, where the endpoint declares another one first.
+    /// Reply with status 200, for endpoints that declare another status first.
     pub fn ok(data: T) -> Self {
         Self { status: Some(StatusCode::OK), ..Self::with(Data::Whole(data)) }
     }
 
-    /// With 202: more is asked for first.
+    /// Reply with status 202, for an operation that needs a further step.
     pub fn accepted(data: T) -> Self {
         Self { status: Some(StatusCode::ACCEPTED), ..Self::with(Data::Whole(data)) }
     }
 
-    /// With data that is too much to be held: its JSON, piece by piece, within the envelope.
+    /// Streamed JSON within the envelope, for data too large to buffer.
     pub fn pieces(pieces: impl Stream<Item = Result<Vec<u8>, AppError>> + 'static) -> Self {
         let text = |text: &'static str| stream::once(async move { Ok(Bytes::from_static(text.as_bytes())) });
         let data = pieces.map(|piece| piece.map(Bytes::from));
@@ -65,14 +65,14 @@ impl<T> Reply<T> {
         Self::with(Data::Raw("application/json", RawBody::Pieces(whole.boxed_local())))
     }
 
-    /// One more header.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// With another status than those that the endpoint declares.
+    /// Sets a status other than the declared ones.
     #[must_use]
     pub fn status(mut self, status: StatusCode) -> Self {
         self.status = Some(status);
@@ -81,7 +81,7 @@ impl<T> Reply<T> {
 }
 
 impl Reply<Redirect> {
-    /// Sends the browser there.
+    /// Redirects the browser.
     #[must_use]
     pub fn to(location: String) -> Self {
         Self { location: Some(location), ..Self::with(Data::Whole(Redirect)) }
@@ -89,19 +89,19 @@ impl Reply<Redirect> {
 }
 
 impl Reply<Raw> {
-    /// These bytes, as they are.
+    /// Replies with raw bytes.
     #[must_use]
     pub fn bytes(content_type: &'static str, bytes: Bytes) -> Self {
         Self::with(Data::Raw(content_type, RawBody::Whole(bytes)))
     }
 
-    /// Bytes as they come into being. An error breaks the answer off. How long it takes is nobody's concern: the endpoint's deadline is that
-    /// of the handler.
+    /// Replies with a stream. An error aborts the response. The endpoint's deadline doesn't apply to the stream, only
+    /// to the handler.
     pub fn stream(content_type: &'static str, pieces: impl Stream<Item = Result<Bytes, AppError>> + 'static) -> Self {
         Self::with(Data::Raw(content_type, RawBody::Pieces(pieces.boxed_local())))
     }
 
-    /// [`Self::stream`], where it is known how many bytes they are.
+    /// [`Self::stream`] with a known length, in bytes.
     pub fn sized(
         content_type: &'static str,
         length: u64,
@@ -123,22 +123,22 @@ impl<T: Serialize> Reply<T> {
     }
 }
 
-/// A reply without its type.
+/// Type-erased reply.
 pub(crate) struct Encoded {
     pub status: Option<StatusCode>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub body: EncodedBody,
-    /// Where a browser is sent; then there is no body.
+    /// Redirect target. Such a reply has no body.
     pub location: Option<String>,
 }
 
 pub(crate) enum EncodedBody {
-    /// JSON with the envelope around it, to be written in the form that the caller wants.
+    /// JSON with the envelope, to be encoded in the wire form that the client accepts.
     Enveloped(Vec<u8>),
     Raw(&'static str, RawBody),
 }
 
-/// For endpoints that have nothing to say but that it went well: `null`.
+/// Response data of endpoints that return none: `null`.
 #[derive(Debug, Serialize)]
 pub struct NoData;
 
@@ -150,7 +150,7 @@ impl PartialSchema for NoData {
 
 impl ToSchema for NoData {}
 
-/// For endpoints that send a browser elsewhere: no body.
+/// Response of endpoints that redirect the browser: no body.
 #[derive(Debug, Serialize)]
 pub struct Redirect;
 
@@ -162,12 +162,12 @@ impl PartialSchema for Redirect {
 
 impl ToSchema for Redirect {}
 
-/// For endpoints that write their answers themselves, without an envelope; `content(…)` says what in.
+/// Response that an endpoint writes itself, without an envelope, with the media types of `content(…)`.
 #[derive(Debug, Serialize)]
 pub struct Raw;
 
 impl Raw {
-    /// How a body of this type is described.
+    /// Schema of a body with this media type.
     pub(crate) fn schema_of(content_type: &str) -> RefOr<Schema> {
         let text = ObjectBuilder::new().schema_type(Type::String);
         match content_type {

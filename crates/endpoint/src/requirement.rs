@@ -1,7 +1,7 @@
-//! What an endpoint asks before it does anything, and the proofs that come of it.
+//! Preconditions of endpoints, and the witnesses that they produce.
 //!
-//! A proof is a type of `service` that only asking makes. What needs the answer takes the proof in place of the caller, so that it can't be
-//! called without having asked.
+//! A witness is a type of a service crate that can be created only by checking the condition. Functions that depend on
+//! the condition take the witness instead of the caller, so that they can't be called without the check.
 
 use std::future::Future;
 
@@ -13,11 +13,11 @@ use identity::accounts::{Confirmed, passkeys::Enrolling};
 
 use crate::Ctx;
 
-/// What must hold for `#[endpoint(…, requires = Proof(field))]`, beyond the shape of the request and the caller's role.
+/// Precondition for `#[endpoint(…, requires = Witness(field))]`, beyond the shape of the request and the caller's role.
 pub trait Requirement: Sized + 'static {
-    /// The field of the request that it is asked about; `()` where it is about the caller alone.
+    /// Field of the request that the condition is about; `()` if it is about the caller only.
     type About: 'static;
-    /// What it may refuse, beyond what the access implies.
+    /// Error codes of the check, other than those implied by the access.
     const REFUSALS: &'static [Code];
 
     fn ask(ctx: &Ctx, by: &Principal, about: &Self::About) -> impl Future<Output = Result<Self, AppError>>;
@@ -41,7 +41,7 @@ impl Requirement for Enrolling {
     }
 }
 
-/// For the workspace that is named, or for themselves.
+/// For the given workspace, or for the caller if there is none.
 impl Requirement for Payer {
     type About = Option<WorkspaceId>;
     const REFUSALS: &'static [Code] = &[Code::NotFound];

@@ -1,4 +1,4 @@
-//! From the list of endpoints to the routes of the server.
+//! Routes of the server, built from the list of endpoints.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -14,22 +14,22 @@ use middleware::tracing::note_route;
 
 use crate::{all, answer, endpoint_trait::EndpointDef, r1, streams, v1};
 
-/// The endpoints by their paths, in a tree: actix would try a hundred patterns one after the other.
+/// Path tree of endpoints, since actix would match hundreds of patterns one after the other.
 pub struct Routes {
     root: &'static str,
     paths: matchit::Router<Endpoints>,
 }
 
-/// Those of one path.
+/// Endpoints of one path.
 struct Endpoints {
     path: &'static str,
     fields: ResourceDef,
     defs: Vec<&'static EndpointDef>,
-    /// Their methods, as a header lists them.
+    /// Their methods, as listed in the `Allow` header.
     allowed: String,
 }
 
-/// Everything under `/r1`, `/files` and `/v1`, and Socket.IO.
+/// Registers everything under `/r1`, `/files` and `/v1`, and Socket.IO.
 pub fn configure(config: &mut ServiceConfig) {
     static R1: LazyLock<Routes> = LazyLock::new(|| Routes::new(r1::ROOT, all()));
     static FILES: LazyLock<Routes> = LazyLock::new(|| Routes::new(r1::FILES, all()));
@@ -41,7 +41,7 @@ pub fn configure(config: &mut ServiceConfig) {
 }
 
 impl Routes {
-    /// Of those endpoints whose paths begin with `root`.
+    /// Routes of the endpoints below `root`.
     pub fn new(root: &'static str, defs: impl Iterator<Item = &'static EndpointDef>) -> Self {
         let mut by_path: BTreeMap<&str, Vec<&'static EndpointDef>> = BTreeMap::new();
         for def in defs {
@@ -54,7 +54,7 @@ impl Routes {
             let path = defs[0].path;
             let endpoints = Endpoints { path, fields: ResourceDef::new(rest), allowed: allowed(&defs), defs };
             if let Err(error) = paths.insert(rest, endpoints) {
-                tracing::error!(path, %error, "endpoints can't be told from others");
+                tracing::error!(path, %error, "conflicting endpoint paths");
             }
         }
         Self { root, paths }
@@ -75,7 +75,7 @@ impl Routes {
             endpoints.fields.capture_match_info(&mut request);
         }
         let method = r1::tus::method(request.request(), endpoints.path);
-        // Whoever may read may ask for the head alone; actix leaves the body out.
+        // GET endpoints accept HEAD as well; actix omits the body.
         let takes = |def: &&&EndpointDef| def.method == method || (def.method == Method::GET && method == Method::HEAD);
         let def = endpoints.defs.iter().find(takes);
         let (http, payload) = request.into_parts();
@@ -91,7 +91,7 @@ impl Routes {
     }
 }
 
-/// An address that is only read. For what is no [`Endpoint`](crate::Endpoint).
+/// Read-only resource, for handlers that are not an [`Endpoint`](crate::Endpoint).
 pub fn only_get<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
@@ -118,10 +118,10 @@ mod tests {
     use crate::failure::FailureForm;
 
     #[test]
-    fn each_endpoint_is_found_by_its_path() {
+    fn finds_each_endpoint_by_path() {
         let roots = [r1::ROOT, r1::FILES, v1::ROOT].map(|root| Routes::new(root, all()));
         for def in all() {
-            // A field takes anything, so also its own name.
+            // A path field matches any text, including its own name in braces.
             let found = roots.iter().find_map(|routes| routes.paths.at(def.path.strip_prefix(routes.root)?).ok());
             let found = found.unwrap().value;
             assert_eq!(found.path, def.path);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_before_the_endpoint_is_known_looks_like_what_it_refuses() {
+    fn early_errors_use_the_format_of_the_endpoint() {
         for def in all() {
             assert_eq!(FailureForm::of_path(def.path), def.failure, "{}", def.path);
         }

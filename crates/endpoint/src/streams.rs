@@ -1,4 +1,4 @@
-//! The ways into the event stream that are no endpoints. What happens then is the realtime crate's.
+//! Routes of the event stream that are not endpoints. The protocol is implemented in the realtime crate.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -15,18 +15,18 @@ use crate::answer;
 pub fn configure(config: &mut ServiceConfig) {
     let only_get = || web::to(|http: HttpRequest| async move { answer::wrong_method(&http, "GET") });
     config.service(web::resource("/r1/websocket").route(web::get().to(no_handshake)).default_service(only_get()));
-    // Each by itself is compared; both together would be a pattern that every request is matched with.
+    // Two literal paths are compared; a combined resource would be a pattern matched against every request.
     for path in ["/socket.io", "/socket.io/"] {
         config.service(web::resource(path).to(socket_io));
     }
 }
 
-/// A handshake never comes here: its connection is taken over before.
+/// Response to requests that are not a handshake. Connections of handshakes are taken over before routing.
 async fn no_handshake(http: HttpRequest) -> HttpResponse {
     crate::failure(&http, &AppError::refused(Code::MalformedRequest, "Connect to this endpoint with a WebSocket."))
 }
 
-/// Long-polling; whose session it is is said within it.
+/// Socket.IO long polling. The protocol itself identifies the session.
 async fn socket_io(http: HttpRequest, payload: web::Payload, app: Data<App>) -> HttpResponse {
     let caller = || Caller {
         token: Credentials::find(http.headers(), &app.config)

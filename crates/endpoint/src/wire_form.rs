@@ -1,10 +1,10 @@
-//! JSON or MessagePack: what a body is written in, and what the caller wants to read.
+//! Content negotiation between JSON and MessagePack, for request and response bodies.
 
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use appcore::{AppError, Code};
 use serde_json::{Map, Value};
 
-/// How deep what comes in may be nested. Deeper has no meaning in this API, and costs stack.
+/// Maximum nesting depth of request bodies. Deeper values have no meaning in this API and consume stack.
 const MAX_DEPTH: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ impl WireForm {
         }
     }
 
-    /// What the body is written in, as `Content-Type` says.
+    /// Form of the request body, from `Content-Type`.
     pub fn of_body(headers: &HeaderMap) -> Result<Self, AppError> {
         Self::refuse_compression(headers)?;
         let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -45,7 +45,7 @@ impl WireForm {
         }
     }
 
-    /// What the caller wants to read, as `Accept` says; JSON where it does not care.
+    /// Form of the response, from `Accept`; JSON by default.
     pub fn accepted(headers: &HeaderMap) -> Result<Self, AppError> {
         let mut best: Option<(Self, f32)> = None;
         let mut asked = false;
@@ -81,7 +81,7 @@ impl WireForm {
         }
     }
 
-    /// The fields of a body. No body at all has none.
+    /// Fields of a body. An empty body has none.
     pub fn parse(self, body: &[u8]) -> Result<Map<String, Value>, AppError> {
         if body.is_empty() {
             return Ok(Map::new());
@@ -96,7 +96,7 @@ impl WireForm {
         }
     }
 
-    /// Turns JSON of our own making into this form.
+    /// Converts serialised JSON into this form.
     pub fn transcode(self, json: Vec<u8>) -> Result<Vec<u8>, AppError> {
         match self {
             Self::Json => Ok(json),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_in_the_form_that_the_caller_likes_best() {
+    fn negotiates_the_response_form() {
         let accepted = |value| WireForm::accepted(&headers("accept", value)).map_err(|error| error.code());
         assert_eq!(WireForm::accepted(&HeaderMap::new()).unwrap(), WireForm::Json);
         assert_eq!(accepted("application/msgpack"), Ok(WireForm::MessagePack));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_must_be_json_or_message_pack_in_utf_8() {
+    fn accepts_json_and_message_pack_in_utf_8() {
         let of_body = |value| WireForm::of_body(&headers("content-type", value)).map_err(|error| error.code());
         assert_eq!(of_body("application/json; charset=UTF-8"), Ok(WireForm::Json));
         assert_eq!(of_body("application/x-msgpack"), Ok(WireForm::MessagePack));
@@ -161,11 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_map_is_malformed() {
+    fn rejects_bodies_that_are_not_maps() {
         for wrong in [&b"["[..], b"[]", b"null", b"{\"a\":1} {}", b"\xff", b"{\"a\":}"] {
             assert_eq!(WireForm::Json.parse(wrong).unwrap_err().code(), Code::MalformedBody, "{wrong:?}");
         }
-        // An array, a length that is not there, a binary where text is due, something behind the end, endless nesting.
+        // An array, a missing length, binary instead of text, trailing bytes, an invalid marker, unbounded nesting.
         let deep: Vec<u8> =
             std::iter::once(0x81).chain([0xa1, b'a']).chain(std::iter::repeat_n(0x91, 100_000)).collect();
         for wrong in [&b"\x90"[..], b"\xdf\xff\xff\xff\xff", b"\x81\xa1a\xc4\x01\x00", b"\x80\x80", b"\xc1", &deep] {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_carry_the_same() {
+    fn both_forms_are_equivalent() {
         let json = br#"{"a":[1,-2,0.5,null,true],"b":{"c":"\u00e9"}}"#.to_vec();
         let packed = WireForm::MessagePack.transcode(json.clone()).unwrap();
         assert_eq!(WireForm::MessagePack.parse(&packed).unwrap(), WireForm::Json.parse(&json).unwrap());

@@ -1,4 +1,4 @@
-//! Endpoints that read and write their bodies themselves, over real HTTP.
+//! Endpoints that read and write raw bodies, over real HTTP.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -44,7 +44,7 @@ pub struct EchoBytesRequest {
     pub body: Bytes,
 }
 
-/// Say the same
+/// Echo the body
 #[endpoint(POST "/t/bytes", tag = "t", access = Access::Public, rate = RateGroup::Write, content("application/octet-stream"), max_body = Bound::Fixed(LIMIT))]
 impl Endpoint for EchoBytes {
     type Request = EchoBytesRequest;
@@ -62,7 +62,7 @@ pub struct CountStreamRequest {
     pub body: BodyStream,
 }
 
-/// Say how much it was
+/// Count the bytes of a stream
 #[endpoint(POST "/t/stream", tag = "t", access = Access::Public, rate = RateGroup::Write, content("text/plain"), max_body = Bound::Setting(|config| config.server.port as usize), body_idle = Duration::from_millis(300), deadline = Bound::Fixed(Duration::from_secs(60)))]
 impl Endpoint for CountStream {
     type Request = CountStreamRequest;
@@ -77,7 +77,7 @@ impl Endpoint for CountStream {
     }
 }
 
-/// Never answer
+/// Exceed the deadline
 #[endpoint(GET "/t/late", tag = "t", access = Access::Public, rate = RateGroup::Read, content("text/plain"), deadline = Bound::Fixed(Duration::from_millis(100)))]
 impl Endpoint for AnswerLate {
     type Request = NoInput;
@@ -88,7 +88,7 @@ impl Endpoint for AnswerLate {
     }
 }
 
-/// Take longer than the deadline
+/// Stream for longer than the deadline
 #[endpoint(GET "/t/long", tag = "t", access = Access::Public, rate = RateGroup::Read, content("text/plain"), deadline = Bound::Fixed(DEADLINE))]
 impl Endpoint for StreamLong {
     type Request = NoInput;
@@ -153,7 +153,7 @@ impl Server {
         Self { address, app, _folder: folder }
     }
 
-    /// Sends a body but for its last byte, and waits until the server has it, or its refusal.
+    /// Sends a body except for its last byte, and waits until the server has buffered it or refused it.
     async fn begin_body(&self, from: [u8; 4], length: usize) -> Result<TcpStream, String> {
         let before = self.app.bodies.held();
         let socket = TcpSocket::new_v4().unwrap();
@@ -174,14 +174,14 @@ impl Server {
                 read = socket.read_buf(&mut answer) => assert!(matches!(read, Ok(1..)), "{read:?}"),
                 () = sleep(Duration::from_millis(1)) => {}
             }
-            // Closing takes the server longer: it reads on for a while.
+            // The server closes the connection later, after draining the request.
             if answer.ends_with(b"}") {
                 return Err(String::from_utf8(answer).unwrap());
             }
         }
     }
 
-    /// The whole answer to these bytes, after which nothing more is sent.
+    /// Sends a request and returns the complete response.
     async fn ask(&self, head: &str, body: &[u8]) -> String {
         let mut socket = TcpStream::connect(self.address).await.unwrap();
         let head = format!("{}\r\nhost: a\r\nconnection: close\r\n\r\n", head.replace('\n', "\r\n"));
@@ -194,12 +194,12 @@ impl Server {
 }
 
 #[actix_web::test]
-async fn a_raw_body_is_what_was_sent_and_no_longer_than_it_may_be() {
+async fn raw_bodies_are_unchanged_and_limited() {
     let server = Server::start().await;
     let answer = server.ask("POST /t/bytes?again=true HTTP/1.1\ncontent-length: 3", b"\x00{,").await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\x00{,\x00{,"), "{answer}");
     assert!(answer.contains("content-type: application/octet-stream"), "{answer}");
-    // It is refused by its head: nothing of it is ever sent.
+    // Refused by its headers, before any body is sent.
     let answer = server.ask("POST /t/bytes HTTP/1.1\ncontent-length: 4097", b"").await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("4 KiB or smaller"), "{answer}");
     let chunk = format!("1001\r\n{}\r\n0\r\n\r\n", "x".repeat(LIMIT + 1));
@@ -209,12 +209,12 @@ async fn a_raw_body_is_what_was_sent_and_no_longer_than_it_may_be() {
     assert!(answer.starts_with("HTTP/1.1 415"), "{answer}");
 }
 
-/// For the test below: what the instance, and what each address, may have in memory.
+/// Memory limits of the test below, for the instance and for each address.
 const MOST: usize = 96 * 1024;
 const MOST_OF_ADDRESS: usize = 64 * 1024;
 
 #[actix_web::test]
-async fn a_thousand_slow_bodies_take_no_more_than_their_budget() {
+async fn slow_bodies_stay_within_the_memory_budget() {
     let (most, of_address) = (MOST.to_string(), MOST_OF_ADDRESS.to_string());
     let server = Server::start_with(&[
         ("NATTER__SERVER__BODY_BYTES", &most),
@@ -233,14 +233,14 @@ async fn a_thousand_slow_bodies_take_no_more_than_their_budget() {
     for answer in refused {
         assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("\r\nretry-after: 2\r\n"), "{answer}");
     }
-    // Another address is served until the instance has no more.
+    // Another address is served until the limit of the instance is reached.
     while let Ok(socket) = server.begin_body([127, 0, 0, 2], LIMIT).await {
         held.push(socket);
     }
     assert_eq!((held.len(), server.app.bodies.held()), (MOST / LIMIT, MOST));
     let answer = server.begin_body([127, 0, 0, 3], LIMIT).await.unwrap_err();
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\r\nretry-after: 2\r\n"), "{answer}");
-    // Those that were held end as if they had been alone.
+    // Pending requests complete normally.
     for mut socket in held {
         socket.write_all(b"x").await.unwrap();
         let mut answer = Vec::new();
@@ -252,7 +252,7 @@ async fn a_thousand_slow_bodies_take_no_more_than_their_budget() {
 }
 
 #[actix_web::test]
-async fn a_streamed_body_is_read_as_it_arrives_and_may_not_stand_still() {
+async fn streamed_bodies_are_limited_in_size_and_idle_time() {
     let server = Server::start().await;
     let answer = server.ask("POST /t/stream HTTP/1.1\ncontent-length: 5000", &[b'x'; 5_000]).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("5000"), "{answer}");
@@ -263,7 +263,7 @@ async fn a_streamed_body_is_read_as_it_arrives_and_may_not_stand_still() {
 }
 
 #[actix_web::test]
-async fn the_deadline_is_for_the_beginning_of_an_answer() {
+async fn the_deadline_ends_when_the_response_starts() {
     let server = Server::start().await;
     let answer = server.ask("GET /t/late HTTP/1.1", b"").await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\"code\":\"unavailable\""), "{answer}");
@@ -275,19 +275,19 @@ async fn the_deadline_is_for_the_beginning_of_an_answer() {
 }
 
 #[actix_web::test]
-async fn an_endpoint_refuses_in_the_form_that_it_has_chosen() {
+async fn errors_use_the_format_of_the_endpoint() {
     let server = Server::start().await;
     let answer = server.ask("POST /t/refuse HTTP/1.1\ncontent-length: 1", b"x").await;
     assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("\"type\":\"insufficient_quota\""), "{answer}");
     let answer = server.ask("POST /t/refuse HTTP/1.1\ncontent-length: 1\nanthropic-version: 1", b"x").await;
     assert!(answer.starts_with("HTTP/1.1 402") && answer.contains("\"type\":\"billing_error\""), "{answer}");
-    // What the gate refuses, too.
+    // Errors before the endpoint is reached have the same format.
     let answer = server.ask("POST /t/refuse HTTP/1.1\ncontent-length: 9999999", b"").await;
     assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("\"type\":\"invalid_request_error\""), "{answer}");
 }
 
 #[test]
-fn bodies_are_known_without_their_types() {
+fn definitions_contain_the_body_form() {
     let forms: Vec<BodyForm> = ENDPOINTS.iter().map(|def| def.body).collect();
     assert_eq!(forms, [BodyForm::Bytes, BodyForm::Stream, BodyForm::Nothing, BodyForm::Nothing, BodyForm::Bytes]);
 }

@@ -1,4 +1,4 @@
-//! The three phases of an endpoint: what the first finds out the others are shown, and the last one always runs.
+//! Phases of an endpoint: the result of the first is passed to the others, and the last one always runs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -15,7 +15,7 @@ use migration::{Migrator, MigratorTrait as _};
 use natter_macro::{dto, endpoint};
 
 static ENDPOINTS: [EndpointDef; 1] = [EndpointDef::of::<CountLetters>()];
-/// What the last phase was shown.
+/// Arguments of the last phase.
 static SHOWN: Mutex<Vec<(Option<usize>, Option<Code>)>> = Mutex::new(Vec::new());
 
 #[dto(request)]
@@ -45,7 +45,7 @@ impl Endpoint for CountLetters {
 }
 
 #[actix_web::test]
-async fn what_is_found_out_before_is_shown_to_the_other_phases() {
+async fn passes_the_result_of_the_first_phase_on() {
     static ROUTES: LazyLock<Routes> = LazyLock::new(|| Routes::new("/t", ENDPOINTS.iter()));
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/natter.db", folder.path().display());

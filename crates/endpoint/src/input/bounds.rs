@@ -6,13 +6,13 @@ use appcore::FieldError;
 pub struct Bounds {
     pub min: Option<i64>,
     pub max: Option<i64>,
-    /// Replaces the sentence that says which bound was exceeded.
+    /// Error message that replaces the default one.
     pub message: Option<&'static str>,
 }
 
-/// A text, measured in characters, or a list, measured in items.
+/// Text, measured in characters, or a list, measured in items.
 pub trait HasLength {
-    /// `" characters"` or `" items"`.
+    /// Unit in error messages: `" characters"` or `" items"`.
     const UNIT: &'static str;
 
     /// Returns `None` if the field is missing or null.
@@ -43,7 +43,7 @@ impl<T: HasLength> HasLength for Option<T> {
     }
 }
 
-/// An integer.
+/// Integer field.
 pub trait Number: Copy {
     /// Returns `None` if the field is missing or null.
     fn value(self) -> Option<i128>;
@@ -101,7 +101,7 @@ impl<'a> BoundChecks<'a> {
     }
 }
 
-/// The bound that a field exceeds, with the sentence that says so.
+/// Violated bound, with the error message.
 enum Exceeded {
     Min(String),
     Max(String),

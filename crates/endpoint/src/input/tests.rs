@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-/// One of everything.
+/// Request with every kind of field.
 #[dto(request)]
 struct Everything {
     #[from(path)]
@@ -27,12 +27,12 @@ const ID: &str = "0190a5a0-0000-7000-8000-000000000001";
 fn read(id: &str, uri: &str, body: Value) -> Result<Everything, AppError> {
     let http =
         TestRequest::with_uri(uri).param("id", id.to_owned()).insert_header(("idempotency-key", "k")).to_http_request();
-    let Value::Object(fields) = body else { panic!("a body is a map") };
+    let Value::Object(fields) = body else { panic!("the body must be a map") };
     Everything::read(&mut Source::new(http, RequestBody::Fields(fields)))
 }
 
 fn refused(uri: &str, body: Value) -> Vec<(String, String)> {
-    let Err(AppError::Invalid(errors)) = read(ID, uri, body) else { panic!("it was taken") };
+    let Err(AppError::Invalid(errors)) = read(ID, uri, body) else { panic!("the request was accepted") };
     errors.into_iter().map(|error| (error.field.into_owned(), error.code.into_owned())).collect()
 }
 
@@ -41,7 +41,7 @@ fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_request_is_gathered_from_all_its_places() {
+fn reads_fields_from_all_sources() {
     let request = read(ID, "/?after=7&page=3&page_size=1000", json!({"name": "ơơ", "topic": null, "ids": [ID]}))
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(request.id.to_string(), ID);
@@ -53,7 +53,7 @@ fn a_request_is_gathered_from_all_its_places() {
 }
 
 #[test]
-fn every_wrong_field_is_named_at_once() {
+fn reports_all_invalid_fields() {
     assert_eq!(
         refused("/?after=-1&page=x", json!({"topic": 5, "ids": ["x"], "nmae": "abc"})),
         pairs(&[
@@ -71,7 +71,7 @@ fn every_wrong_field_is_named_at_once() {
 }
 
 #[test]
-fn a_whole_number_is_an_integer_however_it_is_written() {
+fn accepts_integral_floats_as_integers() {
     let count =
         |value: Value| read(ID, "/", json!({"name": "abc", "count": value})).ok().and_then(|request| request.count);
     assert_eq!(count(json!(3.0)), Some(3));
@@ -83,15 +83,15 @@ fn a_whole_number_is_an_integer_however_it_is_written() {
 }
 
 #[test]
-fn a_path_that_can_not_be_read_names_nothing() {
+fn unparsable_path_is_not_found() {
     assert_eq!(read("not-an-id", "/", json!({"name": "abc"})).err().map(|error| error.code()), Some(Code::NotFound));
 }
 
 #[test]
-fn errors_stay_small_whatever_was_sent() {
+fn error_size_is_bounded() {
     let many: Map<String, Value> =
         (0..1000).map(|index| (format!("{index}{}", "x".repeat(10_000)), Value::Null)).collect();
-    let Err(AppError::Invalid(errors)) = read(ID, "/", Value::Object(many)) else { panic!("it was taken") };
+    let Err(AppError::Invalid(errors)) = read(ID, "/", Value::Object(many)) else { panic!("the request was accepted") };
     assert_eq!(errors.len(), MAX_ERRORS);
     assert!(errors.iter().all(|error| error.field.len() < 200));
 }

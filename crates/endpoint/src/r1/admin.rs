@@ -1,4 +1,4 @@
-//! For the administrators of the installation: who is kept out, and what was done.
+//! Administration of address bans and the audit log.
 
 use std::sync::Arc;
 
@@ -27,19 +27,19 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListBansRequest {
-    /// A part of the network or of the reason.
+    /// Substring of the network or the reason.
     #[from(query)]
     pub q: Option<String>,
-    /// Only those that the firewall has made, or only those of administrators.
+    /// If `true`, only bans set by the firewall; if `false`, only bans set by administrators.
     #[from(query)]
     pub automatic: Option<bool>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List the addresses that are kept out
+/// List banned addresses
 ///
-/// The bans that hold now, the newest first.
+/// Active bans, newest first.
 #[endpoint(GET "/r1/admin/bans", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListBans {
     type Request = ListBansRequest;
@@ -54,7 +54,7 @@ impl Endpoint for ListBans {
 
 #[dto(request)]
 pub struct AddBanRequest {
-    /// A network in CIDR notation, or one address; of IPv6 its /64 is meant then.
+    /// Network in CIDR notation, or a single address. A single IPv6 address bans its /64.
     pub address: String,
     #[schema(minimum = 1, maximum = 315_360_000)]
     pub seconds: u64,
@@ -62,9 +62,10 @@ pub struct AddBanRequest {
     pub reason: String,
 }
 
-/// Keep an address or a network out
+/// Ban an address or network
 ///
-/// Its requests are refused with `address_banned` and its connections closed, on every instance. Trusted proxies can't be banned.
+/// On every instance, its requests are refused with `address_banned` and its open connections are closed. Trusted
+/// proxies can't be banned.
 #[endpoint(POST "/r1/admin/bans", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed)]
 impl Endpoint for AddBan {
     type Request = AddBanRequest;
@@ -83,7 +84,7 @@ pub struct LiftBanRequest {
     pub id: BanId,
 }
 
-/// Let an address in again
+/// Lift a ban
 #[endpoint(DELETE "/r1/admin/bans/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for LiftBan {
     type Request = LiftBanRequest;
@@ -97,30 +98,30 @@ impl Endpoint for LiftBan {
 
 #[dto(request)]
 pub struct ListAuditLogRequest {
-    /// Only these, such as `auth.signin`.
+    /// Only entries with this action, such as `auth.signin`.
     #[from(query)]
     pub action: Option<String>,
-    /// Only what is about this, such as `auth`.
+    /// Only actions with this subject, such as `auth`.
     #[from(query)]
     pub subject: Option<String>,
-    /// Only what this person has done.
+    /// Only actions of this user.
     #[from(query)]
     pub actor: Option<UserId>,
-    /// A part of the target, of the address, or of the name of whoever did it.
+    /// Substring of the target, the address or the actor's name.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// Not included.
+    /// End of the period, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// Read the audit log
+/// List audit log entries
 ///
-/// What was done to accounts, workspaces and the installation, the newest first.
+/// Actions on accounts, workspaces and the installation, newest first.
 #[endpoint(GET "/r1/admin/audit_log", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListAuditLog {
     type Request = ListAuditLogRequest;
@@ -135,28 +136,29 @@ impl Endpoint for ListAuditLog {
 
 #[dto(request)]
 pub struct ExportAuditLogRequest {
-    /// Only these, such as `auth.signin`.
+    /// Only entries with this action, such as `auth.signin`.
     #[from(query)]
     pub action: Option<String>,
-    /// Only what is about this, such as `auth`.
+    /// Only actions with this subject, such as `auth`.
     #[from(query)]
     pub subject: Option<String>,
-    /// Only what this person has done.
+    /// Only actions of this user.
     #[from(query)]
     pub actor: Option<UserId>,
-    /// A part of the target, of the address, or of the name of whoever did it.
+    /// Substring of the target, the address or the actor's name.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// Not included.
+    /// End of the period, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
 }
 
-/// Read the audit log as a table
+/// Export the audit log as CSV
 ///
-/// CSV, the newest first: `time`, `action`, `actor`, `actor_name`, `target`, `address` and `id`. That it was read so is written down in it.
+/// Newest first, with the columns `time`, `action`, `actor`, `actor_name`, `target`, `address` and `id`. The export
+/// itself is recorded in the audit log.
 #[endpoint(GET "/r1/admin/audit_log/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, content("text/csv"))]
 impl Endpoint for ExportAuditLog {
     type Request = ExportAuditLogRequest;

@@ -1,4 +1,4 @@
-//! Conversations, for the administrators of the installation: where they are and how much is in them, never what.
+//! Administration of conversations. Exposes metadata and sizes, never content.
 
 use appcore::{
     AppError, ConversationId, UserId, WorkspaceId,
@@ -22,28 +22,28 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAllConversationsRequest {
-    /// A part of the title of a channel or group, or the whole id.
+    /// Substring of the title of a channel or group, or the complete id.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
     pub kind: Option<ConversationKind>,
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
-    /// Only those that are archived, or only those that are not.
+    /// If `true`, only archived conversations; if `false`, only those that are not archived.
     #[from(query)]
     pub archived: Option<bool>,
-    /// Only those that were made before this one: the `id` of the last item.
+    /// Cursor: only conversations created before this one (the `id` of the last item).
     #[from(query)]
     pub before: Option<ConversationId>,
-    /// So many, at most 200.
+    /// Page size, at most 200.
     #[from(query)]
     pub limit: Option<u64>,
 }
 
 /// List all conversations
 ///
-/// The newest first, with how much is in them. What is said in them is shown to nobody, nor who says it; chats with assistants have no title here, since it
-/// tells what was asked.
+/// Newest first, with sizes. Neither messages nor their authors are included. Chats with assistants have no title here,
+/// since it reveals what was asked.
 #[endpoint(GET "/r1/admin/conversations", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListAllConversations {
     type Request = ListAllConversationsRequest;
@@ -73,7 +73,7 @@ pub struct AnyConversationRequest {
 
 /// Show any conversation
 ///
-/// How much is in it.
+/// Metadata and sizes, without content.
 #[endpoint(GET "/r1/admin/conversations/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ShowAnyConversation {
     type Request = AnyConversationRequest;
@@ -88,7 +88,7 @@ impl Endpoint for ShowAnyConversation {
 pub struct ListAnyConversationMembersRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// A part of the name or of the address.
+    /// Substring of the name or e-mail address.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -97,7 +97,7 @@ pub struct ListAnyConversationMembersRequest {
 
 /// List the members of any channel or group
 ///
-/// By name. Who is in a direct message or a chat with an assistant is not shown.
+/// Ordered by name. Members of direct messages and of chats with an assistant are not listed.
 #[endpoint(GET "/r1/admin/conversations/{id}/members", tag = "admin", access = Access::Admin, rate = RateGroup::Read, errors(WrongState))]
 impl Endpoint for ListAnyConversationMembers {
     type Request = ListAnyConversationMembersRequest;
@@ -116,13 +116,13 @@ impl Endpoint for ListAnyConversationMembers {
 pub struct ChangeConversationOwnerRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// A member of it.
+    /// A member of the conversation.
     pub owner_id: UserId,
 }
 
-/// Give a channel or group another owner
+/// Transfer the ownership of a channel or group
 ///
-/// The former one becomes an administrator of it. It needs a fresh sign-in.
+/// The previous owner becomes an admin of it. Requires a fresh sign-in.
 #[endpoint(PATCH "/r1/admin/conversations/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for ChangeConversationOwner {
     type Request = ChangeConversationOwnerRequest;
@@ -141,13 +141,14 @@ impl Endpoint for ChangeConversationOwner {
 pub struct DeleteAnyConversationRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Its title as it is listed here, exactly as it is, or its id where it has none: so that it is no other one.
+    /// The exact title as listed here, or the id of a conversation without a title. Protects against deleting the wrong
+    /// conversation.
     pub name: String,
 }
 
 /// Delete any conversation
 ///
-/// For everybody in it. It needs a fresh sign-in. A workspace's default channel can't be deleted.
+/// Deletes it for all members. Requires a fresh sign-in. The default channel of a workspace can't be deleted.
 #[endpoint(DELETE "/r1/admin/conversations/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(DefaultChannel))]
 impl Endpoint for DeleteAnyConversation {
     type Request = DeleteAnyConversationRequest;

@@ -1,4 +1,4 @@
-//! Durable jobs, for the administrators of the installation: what waits, and what has failed for good.
+//! Administration of durable jobs: pending and dead-lettered ones.
 
 use appcore::{
     AppError, JobId,
@@ -22,10 +22,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListJobsRequest {
-    /// Only these. `dead`: those that failed too often.
+    /// Only jobs with this status. `dead`: jobs that exhausted their attempts.
     #[from(query)]
     pub status: Option<JobStatus>,
-    /// Only these, such as `mail`.
+    /// Only jobs of this kind, such as `mail`.
     #[from(query)]
     pub kind: Option<String>,
     #[from(page)]
@@ -34,7 +34,7 @@ pub struct ListJobsRequest {
 
 /// List durable jobs
 ///
-/// The newest first. What was done is not kept.
+/// Newest first. Completed jobs are not stored.
 #[endpoint(GET "/r1/admin/jobs", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListJobs {
     type Request = ListJobsRequest;
@@ -47,7 +47,7 @@ impl Endpoint for ListJobs {
 
 /// List the kinds of durable jobs
 ///
-/// Those of which there are any now, with how many of each.
+/// Kinds that currently have jobs, with their counts.
 #[endpoint(GET "/r1/admin/job_kinds", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListJobKinds {
     type Request = NoInput;
@@ -60,19 +60,19 @@ impl Endpoint for ListJobKinds {
 
 #[dto(request)]
 pub struct RequeueJobsRequest {
-    /// Left out, all.
+    /// Kind of the jobs; all kinds if omitted.
     pub kind: Option<String>,
 }
 
 #[dto(response)]
 pub struct RequeuedJobs {
-    /// How many were put back.
+    /// Number of jobs requeued.
     pub requeued: u64,
 }
 
-/// Try the failed jobs of a kind again
+/// Retry the dead jobs of a kind
 ///
-/// They are tried at once, and as often as new ones.
+/// They run at once, with the full number of attempts.
 #[endpoint(POST "/r1/admin/jobs/requeue", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for RequeueJobs {
     type Request = RequeueJobsRequest;
@@ -86,19 +86,19 @@ impl Endpoint for RequeueJobs {
 
 #[dto(request)]
 pub struct DeleteJobsRequest {
-    /// Left out, all.
+    /// Kind of the jobs; all kinds if omitted.
     pub kind: Option<String>,
 }
 
 #[dto(response)]
 pub struct DeletedJobs {
-    /// How many are gone.
+    /// Number of jobs deleted.
     pub deleted: u64,
 }
 
-/// Delete the failed jobs of a kind
+/// Delete the dead jobs of a kind
 ///
-/// It needs a fresh sign-in.
+/// Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/jobs", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for DeleteJobs {
     type Request = DeleteJobsRequest;
@@ -116,9 +116,9 @@ pub struct JobRequest {
     pub id: JobId,
 }
 
-/// Try a failed job again
+/// Retry a dead job
 ///
-/// It is tried at once, and as often as a new one.
+/// It runs at once, with the full number of attempts.
 #[endpoint(POST "/r1/admin/jobs/{id}/requeue", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for RequeueJob {
     type Request = JobRequest;
@@ -129,9 +129,9 @@ impl Endpoint for RequeueJob {
     }
 }
 
-/// Delete a failed job
+/// Delete a dead job
 ///
-/// It needs a fresh sign-in.
+/// Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/jobs/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for DeleteJob {
     type Request = JobRequest;

@@ -1,4 +1,4 @@
-//! Payments, for the administrators of the installation.
+//! Administration of payments.
 
 use appcore::{
     AppError, Code, PaymentDifferenceId, PaymentId, PaymentRefundId, UserId, WorkspaceId,
@@ -40,25 +40,25 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAllPaymentsRequest {
-    /// Only these, such as `quarantined`.
+    /// Only payments with this status, such as `quarantined`.
     #[from(query)]
     pub status: Option<PaymentStatus>,
-    /// Only those by this one.
+    /// Only payments through this gateway.
     #[from(query)]
     pub gateway: Option<String>,
-    /// Only this payer's.
+    /// Only payments by this user.
     #[from(query)]
     pub user_id: Option<UserId>,
-    /// Only those with such a refund: `stuck` ones wait for an administrator.
+    /// Only payments with a refund in this state; `stuck` refunds wait for an administrator.
     #[from(query)]
     pub refund: Option<RefundFilter>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List everybody's payments
+/// List all payments
 ///
-/// The newest first.
+/// Newest first.
 #[endpoint(GET "/r1/admin/payments", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListAllPayments {
     type Request = ListAllPaymentsRequest;
@@ -80,9 +80,9 @@ pub struct ListSubscriptionsRequest {
     pub page: PageRequest,
 }
 
-/// List everybody's subscriptions
+/// List all subscriptions
 ///
-/// The one that changed last first.
+/// Most recently changed first.
 #[endpoint(GET "/r1/admin/subscriptions", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListSubscriptions {
     type Request = ListSubscriptionsRequest;
@@ -99,7 +99,7 @@ pub struct ReadAnyPaymentRequest {
     pub id: PaymentId,
 }
 
-/// Read a payment, with what its gateway has told
+/// Show a payment, with the events received from its gateway
 #[endpoint(GET "/r1/admin/payments/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ReadAnyPayment {
     type Request = ReadAnyPaymentRequest;
@@ -119,9 +119,10 @@ pub struct ReleasePaymentRequest {
     pub reason: String,
 }
 
-/// Take a payment out of quarantine
+/// Release a payment from quarantine
 ///
-/// As what was asked for, as what was really paid, or not at all: then what was paid goes back. It needs a fresh sign-in.
+/// Accepts it as requested, accepts the amount that was paid, or rejects it and refunds the amount. Requires a fresh
+/// sign-in.
 #[endpoint(POST "/r1/admin/payments/{id}/release", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for ReleasePayment {
     type Request = ReleasePaymentRequest;
@@ -137,16 +138,16 @@ impl Endpoint for ReleasePayment {
 pub struct RefundPaymentRequest {
     #[from(path)]
     pub id: PaymentId,
-    /// In the currency's smallest unit. Left out: all that is left.
+    /// Amount in the currency's smallest unit. If omitted, the remaining amount.
     pub amount: Option<i64>,
     #[validate(length(min = 1, max = 500))]
     pub reason: String,
 }
 
-/// Give money back
+/// Refund a payment
 ///
-/// The credits that go with it are taken back: what is unspent of them at once, the rest is owed. Where it is not certain what became of it the gateway is
-/// asked for a week, and then an administrator.
+/// The corresponding credits are clawed back: unspent credits at once, the rest becomes debt. If the outcome is
+/// uncertain, the gateway is polled for a week; after that an administrator decides.
 #[endpoint(POST "/r1/admin/payments/{id}/refund", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for RefundPayment {
     type Request = RefundPaymentRequest;
@@ -169,10 +170,10 @@ pub struct DecideRefundRequest {
     pub reason: String,
 }
 
-/// End a refund that is under way
+/// Resolve a pending refund
 ///
-/// Have the gateway asked again, or say what became of it, as the gateway's own page shows it. Should the gateway say something else afterwards, that counts.
-/// It needs a fresh sign-in.
+/// Polls the gateway again, or records the outcome as shown in the gateway's dashboard. A later answer of the gateway
+/// takes precedence. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/payments/{id}/refunds/{refund_id}/decide", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for DecideRefund {
     type Request = DecideRefundRequest;
@@ -195,7 +196,7 @@ pub struct ReconcilePaymentRequest {
     pub id: PaymentId,
 }
 
-/// Ask the gateway about a payment
+/// Reconcile a payment with its gateway
 #[endpoint(POST "/r1/admin/payments/{id}/reconcile", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for ReconcilePayment {
     type Request = ReconcilePaymentRequest;
@@ -215,9 +216,9 @@ pub struct ListPaymentDifferencesRequest {
     pub page: PageRequest,
 }
 
-/// List where gateways and the ledger differ
+/// List differences between gateways and the ledger
 ///
-/// Once a day the last two days are compared. The newest first.
+/// The last two days are compared once a day. Newest first.
 #[endpoint(GET "/r1/admin/payment_differences", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListPaymentDifferences {
     type Request = ListPaymentDifferencesRequest;
@@ -239,7 +240,7 @@ pub struct ClosePaymentDifferenceRequest {
     pub note: String,
 }
 
-/// Say that a difference was seen to
+/// Close a payment difference
 #[endpoint(POST "/r1/admin/payment_differences/{id}/close", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for ClosePaymentDifference {
     type Request = ClosePaymentDifferenceRequest;
@@ -255,7 +256,7 @@ impl Endpoint for ClosePaymentDifference {
     }
 }
 
-/// List the payment methods, with what was heard of them
+/// List the payment gateways with their health
 #[endpoint(GET "/r1/admin/gateways", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListAdminGateways {
     type Request = NoInput;
@@ -272,9 +273,9 @@ pub struct TestGatewayRequest {
     pub name: String,
 }
 
-/// Test a payment method
+/// Test a payment gateway
 ///
-/// Its gateway is asked for something that changes nothing.
+/// Sends a request without side effects.
 #[endpoint(POST "/r1/admin/gateways/{name}/test", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for TestGateway {
     type Request = TestGatewayRequest;
@@ -293,9 +294,9 @@ pub struct SwitchGatewayRequest {
     pub enabled: bool,
 }
 
-/// Switch a payment method on or off
+/// Enable or disable a payment gateway
 ///
-/// For new payments, at once and on every instance. What was begun goes on.
+/// Applies to new payments, at once and on every instance. Payments in progress continue.
 #[endpoint(PATCH "/r1/admin/gateways/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for SwitchGateway {
     type Request = SwitchGatewayRequest;
@@ -315,16 +316,16 @@ impl Endpoint for SwitchGateway {
 pub struct ListLedgerOfRequest {
     #[from(query)]
     pub user_id: Option<UserId>,
-    /// Instead of a person.
+    /// Workspace instead of a user.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List the entries of anybody's account of credits
+/// List the ledger entries of any credit account
 ///
-/// That of a person or of a workspace.
+/// Of a user or a workspace.
 #[endpoint(GET "/r1/admin/ledger", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListLedgerOf {
     type Request = ListLedgerOfRequest;
@@ -339,17 +340,17 @@ impl Endpoint for ListLedgerOf {
 #[dto(request)]
 pub struct GiveCreditsRequest {
     pub user_id: Option<UserId>,
-    /// Instead of a person.
+    /// Workspace instead of a user.
     pub workspace_id: Option<WorkspaceId>,
-    /// In micro-credits; less than nothing takes them away.
+    /// Amount in micro-credits; a negative amount removes credits.
     pub amount: MicroCredits,
     #[validate(length(min = 1, max = 500))]
     pub reason: String,
 }
 
-/// Give somebody, or a workspace, credits by hand, or take some away
+/// Adjust the credits of a user or workspace
 ///
-/// The reason stands in their account. What is taken away and isn't there any more is owed.
+/// The reason is recorded in the ledger. If more credits are removed than available, the rest becomes debt.
 #[endpoint(POST "/r1/admin/credits", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(NotFound, WrongState))]
 impl Endpoint for GiveCredits {
     type Request = GiveCreditsRequest;

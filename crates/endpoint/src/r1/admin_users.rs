@@ -1,4 +1,4 @@
-//! Accounts, for the administrators of the installation.
+//! Administration of accounts.
 
 use std::sync::Arc;
 
@@ -38,14 +38,14 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAccountsRequest {
-    /// A part of the name or of the address, or the whole id.
+    /// Substring of the name or e-mail address, or the complete id.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
     pub status: Option<UserStatus>,
     #[from(query)]
     pub role: Option<UserRole>,
-    /// Accounts that were there before then, and had no device there since.
+    /// Only accounts created before this time without an active device since.
     #[from(query)]
     pub idle_since: Option<Timestamp>,
     #[from(page)]
@@ -54,7 +54,7 @@ pub struct ListAccountsRequest {
 
 /// List all accounts
 ///
-/// The newest first, whatever workspaces they are in.
+/// Newest first, across all workspaces.
 #[endpoint(GET "/r1/admin/users", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListAccounts {
     type Request = ListAccountsRequest;
@@ -71,18 +71,18 @@ impl Endpoint for ListAccounts {
 pub struct InviteAccountRequest {
     #[schema(format = Email)]
     pub email: String,
-    /// The first part of the address, where it is left out.
+    /// If omitted, the local part of the e-mail address.
     pub display_name: Option<String>,
-    /// `user`, where nothing is said.
+    /// If omitted, `user`.
     pub role: Option<UserRole>,
-    /// What mail to them is written in.
+    /// Language of e-mails to the user.
     pub language: Option<Language>,
 }
 
-/// Make an account for somebody
+/// Create an account for another person
 ///
-/// They are mailed a link by which they choose their password; where no mail server is set, it is in the answer. It works for seven days, also
-/// where sign-up is closed. It needs a fresh sign-in.
+/// E-mails a link for choosing a password. If no mail server is configured, the link is in the response. The link is
+/// valid for seven days, even if sign-up is closed. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/users", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed, errors(EmailTaken))]
 impl Endpoint for InviteAccount {
     type Request = InviteAccountRequest;
@@ -96,13 +96,13 @@ impl Endpoint for InviteAccount {
     }
 }
 
-/// What is done to several accounts.
+/// Action applied to several accounts.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountsAction {
     Suspend,
     Restore,
-    /// Ends all their sessions.
+    /// Ends all sessions.
     SignOut,
 }
 
@@ -111,15 +111,15 @@ pub struct ChangeAccountsRequest {
     pub action: AccountsAction,
     #[validate(length(min = 1, max = 100))]
     pub ids: Vec<UserId>,
-    /// Why they are suspended, for the other administrators.
+    /// Reason for the suspension, visible to administrators.
     #[schema(max_length = 200)]
     pub reason: Option<String>,
 }
 
 /// Suspend, restore or sign out several accounts
 ///
-/// Each as if it were done to that one alone. What is refused, as for one's own account or the last administrator, holds no other back; the answer says
-/// which. It needs a fresh sign-in.
+/// Each account is processed independently: a refusal, such as for the caller's own account or the last administrator,
+/// doesn't affect the others and is listed in the response. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/users/batch", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangeAccounts {
     type Request = ChangeAccountsRequest;
@@ -162,15 +162,16 @@ pub struct ChangeAccountRequest {
     pub id: UserId,
     pub role: Option<UserRole>,
     pub status: Option<UserStatus>,
-    /// Why it is suspended, for the other administrators.
+    /// Reason for the suspension, visible to administrators.
     #[schema(max_length = 200)]
     pub reason: Option<String>,
 }
 
-/// Change an account's role, suspend or restore it
+/// Change the role of an account, suspend or restore it
 ///
-/// A suspended account keeps everything, but nobody comes in by it: its sessions end and its connections are closed at once on every instance, and its API
-/// keys are refused until it is restored. The last administrator stays one. It needs a fresh sign-in.
+/// A suspended account keeps its data but can't be used: its sessions end and its connections are closed at once on
+/// every instance, and its API keys are refused until it is restored. The last administrator can be neither demoted nor
+/// suspended. Requires a fresh sign-in.
 #[endpoint(PATCH "/r1/admin/users/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(LastAdmin, WrongState))]
 impl Endpoint for ChangeAccount {
     type Request = ChangeAccountRequest;
@@ -183,9 +184,10 @@ impl Endpoint for ChangeAccount {
     }
 }
 
-/// Delete somebody's account
+/// Delete an account
 ///
-/// As they would delete it themselves. The last administrator's can't be deleted. It needs a fresh sign-in.
+/// Same effect as when users delete their own account. The last administrator's account can't be deleted. Requires a
+/// fresh sign-in.
 #[endpoint(DELETE "/r1/admin/users/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(LastAdmin, WrongState))]
 impl Endpoint for DeleteAccount {
     type Request = AccountRequest;
@@ -197,9 +199,9 @@ impl Endpoint for DeleteAccount {
     }
 }
 
-/// Export somebody's data
+/// Export the data of an account
 ///
-/// What they would get themselves, for a person who asks for it and can't sign in. It needs a fresh sign-in.
+/// Same content as the user's own export, for users who request it and can't sign in. Requires a fresh sign-in.
 #[endpoint(GET "/r1/admin/users/{id}/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, requires = Confirmed)]
 impl Endpoint for ExportAccount {
     type Request = AccountRequest;
@@ -218,7 +220,7 @@ pub struct ListAccountSessionsRequest {
     pub page: PageRequest,
 }
 
-/// List the devices that somebody is signed in on
+/// List the sessions of an account
 #[endpoint(GET "/r1/admin/users/{id}/sessions", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListAccountSessions {
     type Request = ListAccountSessionsRequest;
@@ -229,9 +231,9 @@ impl Endpoint for ListAccountSessions {
     }
 }
 
-/// Sign somebody out on all devices
+/// Sign an account out on all devices
 ///
-/// At once, on every instance. It needs a fresh sign-in.
+/// At once, on every instance. Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/users/{id}/sessions", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for EndAccountSessions {
     type Request = AccountRequest;
@@ -251,9 +253,9 @@ pub struct EndAccountSessionRequest {
     pub session_id: SessionId,
 }
 
-/// Sign somebody out on one device
+/// Sign an account out on one device
 ///
-/// It needs a fresh sign-in.
+/// Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/users/{id}/sessions/{session_id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for EndAccountSession {
     type Request = EndAccountSessionRequest;
@@ -265,9 +267,10 @@ impl Endpoint for EndAccountSession {
     }
 }
 
-/// Send somebody a link by which they choose another password
+/// Send a password reset link
 ///
-/// By mail; where no mail server is set, it is in the answer. Their password works until then. It needs a fresh sign-in.
+/// Sent by e-mail. If no mail server is configured, the link is in the response. The current password remains valid
+/// until a new one is chosen. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/users/{id}/password-reset", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ResetAccountPassword {
     type Request = AccountRequest;
@@ -278,9 +281,9 @@ impl Endpoint for ResetAccountPassword {
     }
 }
 
-/// Take somebody's authenticator away
+/// Remove the second factor of an account
 ///
-/// With their recovery codes, for a person who has lost both. It needs a fresh sign-in.
+/// Removes the authenticator and the recovery codes, for users who have lost both. Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/users/{id}/second-factor", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for RemoveAccountSecondFactor {
     type Request = AccountRequest;

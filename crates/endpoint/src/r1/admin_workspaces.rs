@@ -1,4 +1,4 @@
-//! Workspaces, for the administrators of the installation: who owns them and how much is in them, never what.
+//! Administration of workspaces. Exposes metadata and sizes, never content.
 
 use appcore::{
     AppError, UserId, WorkspaceId,
@@ -21,10 +21,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAllWorkspacesRequest {
-    /// A part of the name, or the whole id.
+    /// Substring of the name, or the complete id.
     #[from(query)]
     pub q: Option<String>,
-    /// All but personal ones, where it is left out.
+    /// If omitted, all but personal workspaces.
     #[from(query)]
     pub kind: Option<WorkspaceKind>,
     #[from(page)]
@@ -33,7 +33,7 @@ pub struct ListAllWorkspacesRequest {
 
 /// List all workspaces
 ///
-/// The newest first, with how much is in them.
+/// Newest first, with sizes.
 #[endpoint(GET "/r1/admin/workspaces", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListAllWorkspaces {
     type Request = ListAllWorkspacesRequest;
@@ -53,7 +53,7 @@ pub struct AnyWorkspaceRequest {
 
 /// Show any workspace
 ///
-/// How much is in it.
+/// Metadata and sizes, without content.
 #[endpoint(GET "/r1/admin/workspaces/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ShowAnyWorkspace {
     type Request = AnyWorkspaceRequest;
@@ -68,7 +68,7 @@ impl Endpoint for ShowAnyWorkspace {
 pub struct ListAnyMembersRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// A part of the name or of the address.
+    /// Substring of the name or e-mail address.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -77,7 +77,7 @@ pub struct ListAnyMembersRequest {
 
 /// List the members of any workspace
 ///
-/// By name.
+/// Ordered by name.
 #[endpoint(GET "/r1/admin/workspaces/{id}/members", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListAnyMembers {
     type Request = ListAnyMembersRequest;
@@ -93,13 +93,13 @@ impl Endpoint for ListAnyMembers {
 pub struct ChangeOwnerRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// A member who is no guest.
+    /// A member who is not a guest.
     pub owner_id: UserId,
 }
 
-/// Give a workspace another owner
+/// Transfer the ownership of a workspace
 ///
-/// The former one becomes an administrator of it. It needs a fresh sign-in.
+/// The previous owner becomes an admin of it. Requires a fresh sign-in.
 #[endpoint(PATCH "/r1/admin/workspaces/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for ChangeOwner {
     type Request = ChangeOwnerRequest;
@@ -114,13 +114,13 @@ impl Endpoint for ChangeOwner {
 pub struct DeleteAnyWorkspaceRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Its name, exactly as it is: so that it is no other one.
+    /// The exact name of the workspace. Protects against deleting the wrong one.
     pub name: String,
 }
 
 /// Delete any workspace
 ///
-/// With all its conversations, for everybody. It needs a fresh sign-in.
+/// Deletes it and all its conversations for all members. Requires a fresh sign-in.
 #[endpoint(DELETE "/r1/admin/workspaces/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for DeleteAnyWorkspace {
     type Request = DeleteAnyWorkspaceRequest;

@@ -1,4 +1,4 @@
-//! Keys for one's own programs.
+//! API keys of users.
 
 use std::time::Duration;
 
@@ -33,9 +33,9 @@ pub struct ListApiKeysRequest {
     pub page: PageRequest,
 }
 
-/// List one's API keys
+/// List your API keys
 ///
-/// Without the keys themselves: those are shown once.
+/// Without their secrets, which are shown only once.
 #[endpoint(GET "/r1/api_keys", tag = "api_keys", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListApiKeys {
     type Request = ListApiKeysRequest;
@@ -48,51 +48,53 @@ impl Endpoint for ListApiKeys {
 
 #[dto(request)]
 pub struct CreateApiKeyRequest {
-    /// What it is for.
+    /// Label of the key.
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
-    /// `read`: GET requests and events; `write`: other requests; `gateway`: `/v1`; `admin`: administration of the installation, reading included. Only
-    /// administrators can give `admin`. No key reaches the sign-in, keys and devices, or deletes the account.
+    /// `read`: GET requests and events; `write`: other requests; `gateway`: `/v1`; `admin`: administration of the
+    /// installation, including reads. Only administrators can grant `admin`. No key can call sign-in, API key or
+    /// session endpoints, or delete the account.
     #[validate(length(min = 1, max = 10, message = "Choose at least one permission."))]
     pub scopes: Vec<Scope>,
-    /// Left out: it is good until it is revoked.
+    /// If omitted, the key is valid until it is revoked.
     pub expires_at: Option<Timestamp>,
-    /// Whose budget its use counts against, too. It ends with the caller's membership there.
+    /// Workspace whose budget the usage counts against as well. The key stops working when the caller's membership ends.
     pub workspace_id: Option<WorkspaceId>,
-    /// Models that it may ask for, by name or alias. Left out or empty: every model.
+    /// Models that the key may call, by name or alias. If omitted or empty, all models.
     #[validate(length(max = 200))]
     pub models: Option<Vec<String>>,
-    /// Parts of `/v1` that it may call. Left out or empty: all.
+    /// Endpoints of `/v1` that the key may call. If omitted or empty, all endpoints.
     #[validate(length(max = 20))]
     pub endpoints: Option<Vec<GatewayEndpoint>>,
-    /// Restricted parameters that are passed through to the provider, as far as its settings allow. Left out: all that these allow; empty: none.
+    /// Restricted parameters that are passed through to the provider, as far as its settings allow. If omitted,
+    /// everything that the settings allow; if empty, none.
     #[validate(length(max = 20))]
     pub passthrough: Option<Vec<GatewayPass>>,
-    /// Requests in a minute.
+    /// Requests per minute.
     #[validate(range(min = 1, max = 1_000_000_000))]
     pub rpm: Option<u32>,
-    /// Tokens in a minute.
+    /// Tokens per minute.
     #[validate(range(min = 1, max = 1_000_000_000))]
     pub tpm: Option<u32>,
-    /// Requests at the same time.
+    /// Concurrent requests.
     #[validate(range(min = 1, max = 100_000))]
     pub parallel: Option<u32>,
-    /// Left out: no limit but those of its owner and workspace.
+    /// If omitted, only the limits of the owner and the workspace apply.
     pub budget: Option<BudgetLimit>,
 }
 
-/// A key, just made.
+/// A newly created API key, with its secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewKey {
     #[serde(flatten)]
     pub api_key: ApiKey,
-    /// For `Authorization: Bearer`. It is not shown again.
+    /// Secret for `Authorization: Bearer`. It is shown only once.
     pub key: String,
 }
 
 /// Create an API key
 ///
-/// Asked for by somebody who has shown a moment ago that it is them: see `POST /r1/auth/confirm`.
+/// Requires a fresh sign-in (see `POST /r1/auth/confirm`).
 #[endpoint(POST "/r1/api_keys", tag = "api_keys", access = Access::User, rate = RateGroup::Write, status = 201, requires = Confirmed, errors(WrongState, NotFound))]
 impl Endpoint for CreateApiKey {
     type Request = CreateApiKeyRequest;
@@ -124,30 +126,30 @@ pub struct ChangeApiKeyRequest {
     pub name: Option<String>,
     #[validate(length(min = 1, max = 10, message = "Choose at least one permission."))]
     pub scopes: Option<Vec<Scope>>,
-    /// Null: it is good until it is revoked.
+    /// If null, the key is valid until it is revoked.
     pub expires_at: Option<Option<Timestamp>>,
-    /// Null: none.
+    /// If null, no workspace.
     pub workspace_id: Option<Option<WorkspaceId>>,
-    /// Null or empty: every model.
+    /// If null or empty, all models.
     pub models: Option<Option<Vec<String>>>,
-    /// Null or empty: all of `/v1`.
+    /// If null or empty, all endpoints of `/v1`.
     pub endpoints: Option<Option<Vec<GatewayEndpoint>>>,
-    /// Null: all that the provider's settings allow; empty: none.
+    /// If null, everything that the provider's settings allow; if empty, none.
     pub passthrough: Option<Option<Vec<GatewayPass>>>,
-    /// Null: no limit.
+    /// If null, no limit.
     pub rpm: Option<Option<u32>>,
-    /// Null: no limit.
+    /// If null, no limit.
     pub tpm: Option<Option<u32>>,
-    /// Null: no limit.
+    /// If null, no limit.
     pub parallel: Option<Option<u32>>,
-    /// Null lifts it.
+    /// If null, the budget is removed.
     pub budget: Option<Option<BudgetLimit>>,
 }
 
 /// Change an API key
 ///
-/// What is left out stays as it is. What it may do is another at once, on every instance. Asked for by somebody who has shown a moment ago
-/// that it is them.
+/// Omitted fields stay unchanged. Changes apply at once on every instance. Requires a fresh sign-in (see `POST
+/// /r1/auth/confirm`).
 #[endpoint(PATCH "/r1/api_keys/{id}", tag = "api_keys", access = Access::User, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangeApiKey {
     type Request = ChangeApiKeyRequest;
@@ -174,14 +176,14 @@ impl Endpoint for ChangeApiKey {
 pub struct RotateApiKeyRequest {
     #[from(path)]
     pub id: ApiKeyId,
-    /// How long the secret from before is accepted beside the new one. Left out: not at all.
+    /// Time for which the previous secret remains valid, in seconds. If omitted, it is invalid at once.
     #[validate(range(max = 2_592_000))]
     pub grace_seconds: Option<u32>,
 }
 
-/// Give an API key another secret
+/// Rotate the secret of an API key
 ///
-/// The key stays the same, with its usage, limits and budget. Asked for by somebody who has shown a moment ago that it is them.
+/// The key keeps its usage, limits and budget. Requires a fresh sign-in (see `POST /r1/auth/confirm`).
 #[endpoint(POST "/r1/api_keys/{id}/rotate", tag = "api_keys", access = Access::User, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for RotateApiKey {
     type Request = RotateApiKeyRequest;
@@ -202,7 +204,7 @@ pub struct RevokeApiKeyRequest {
 
 /// Revoke an API key
 ///
-/// It is refused at once, on every instance, and the connections that were opened with it are closed.
+/// It is refused at once on every instance, and connections opened with it are closed.
 #[endpoint(DELETE "/r1/api_keys/{id}", tag = "api_keys", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for RevokeApiKey {
     type Request = RevokeApiKeyRequest;

@@ -1,4 +1,4 @@
-//! Assistants that one can talk to.
+//! Assistants of workspaces.
 
 use appcore::{
     AppError, AssistantId, WorkspaceId,
@@ -20,7 +20,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAssistantsRequest {
-    /// Left out, the shared workspace, else one's own.
+    /// If omitted, the shared workspace, or the caller's personal one if there is none.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
@@ -29,7 +29,7 @@ pub struct ListAssistantsRequest {
 
 /// List the assistants of a workspace
 ///
-/// The default one is among them.
+/// Includes the default assistant.
 #[endpoint(GET "/r1/assistants", tag = "assistants", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ListAssistants {
     type Request = ListAssistantsRequest;
@@ -44,36 +44,37 @@ impl Endpoint for ListAssistants {
 pub struct CreateAssistantRequest {
     #[schema(min_length = 1, max_length = 60)]
     pub name: String,
-    /// What it is for, in one line.
+    /// Purpose of the assistant, in one line.
     #[schema(max_length = 200)]
     pub description: Option<String>,
-    /// Left out, the installation's default.
+    /// If omitted, the installation's default model.
     pub model: Option<String>,
-    /// Who it is and how it answers. `{{user.name}}`, `{{date}}` and `{{workspace}}` are filled in for each answer.
+    /// Role and behaviour of the assistant. `{{user.name}}`, `{{date}}` and `{{workspace}}` are replaced for each
+    /// answer.
     #[schema(max_length = 8_000)]
     pub system_prompt: Option<String>,
-    /// From 0 to 2. Left out, the model's own.
+    /// Between 0 and 2. If omitted, the model's default.
     #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<f64>,
-    /// Left out, the model's own.
+    /// If omitted, the model's default.
     #[schema(minimum = 1, maximum = 100_000)]
     pub max_answer_tokens: Option<u32>,
     pub picture: Option<Picture>,
-    /// Whether it may use its tools.
+    /// If true, the assistant may use its tools.
     pub tools_enabled: Option<bool>,
-    /// Which tools it has, of the servers that `GET /r1/mcp_servers` lists.
+    /// Tools of the assistant, from the servers that `GET /r1/mcp_servers` lists.
     #[schema(max_items = 20)]
     pub tools: Option<Vec<AssistantTools>>,
-    /// Left out, everybody in the workspace.
+    /// If omitted, visible to all members of the workspace.
     pub visibility: Option<Visibility>,
-    /// Left out, it answers where it is mentioned.
+    /// If omitted, `true`: the assistant answers messages that mention it.
     pub answers_mentions: Option<bool>,
-    /// Left out, people may choose another model.
+    /// If omitted, `true`: users may choose another model.
     pub model_choice: Option<bool>,
-    /// Questions to begin with, at most 8, each one line.
+    /// Suggested first questions, at most 8, each one line.
     #[schema(max_items = 8)]
     pub starters: Option<Vec<String>>,
-    /// Left out, the shared workspace, else one's own.
+    /// If omitted, the shared workspace, or the caller's personal one if there is none.
     pub workspace_id: Option<WorkspaceId>,
 }
 
@@ -126,25 +127,25 @@ pub struct ChangeAssistantRequest {
     pub id: AssistantId,
     #[schema(min_length = 1, max_length = 60)]
     pub name: Option<String>,
-    /// Null takes it away.
+    /// If null, the description is removed.
     #[schema(max_length = 200)]
     pub description: Option<Option<String>>,
-    /// Null: the installation's default.
+    /// If null, the installation's default model.
     pub model: Option<Option<String>>,
-    /// Null takes it away.
+    /// If null, the system prompt is removed.
     #[schema(max_length = 8_000)]
     pub system_prompt: Option<Option<String>>,
-    /// Null: the model's own.
+    /// If null, the model's default.
     #[schema(minimum = 0, maximum = 2)]
     pub temperature: Option<Option<f64>>,
-    /// Null: the model's own.
+    /// If null, the model's default.
     #[schema(minimum = 1, maximum = 100_000)]
     pub max_answer_tokens: Option<Option<u32>>,
-    /// Null takes it away.
+    /// If null, the picture is removed.
     pub picture: Option<Option<Picture>>,
-    /// Whether it may use its tools.
+    /// If true, the assistant may use its tools.
     pub tools_enabled: Option<bool>,
-    /// Which tools it has, of the servers that `GET /r1/mcp_servers` lists.
+    /// Tools of the assistant, from the servers that `GET /r1/mcp_servers` lists.
     #[schema(max_items = 20)]
     pub tools: Option<Vec<AssistantTools>>,
     pub visibility: Option<Visibility>,
@@ -156,8 +157,8 @@ pub struct ChangeAssistantRequest {
 
 /// Change an assistant
 ///
-/// For its maker, and for the workspace's owner and admins. What is left out stays as it is. Answers that begin later are given so; those who see
-/// it are told by `assistants.changed`.
+/// For its creator and for the workspace's owner and admins. Omitted fields stay unchanged. Changes apply to answers
+/// that start later; users who can see the assistant receive `assistants.changed`.
 #[endpoint(PATCH "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id), errors(QuotaExceeded))]
 impl Endpoint for ChangeAssistant {
     type Request = ChangeAssistantRequest;
@@ -189,7 +190,8 @@ impl Endpoint for ChangeAssistant {
 
 /// Delete an assistant
 ///
-/// For its maker, and for the workspace's owner and admins. Its chats stay and can be read; nothing new is answered in them.
+/// For its creator and for the workspace's owner and admins. Its chats remain readable, but new messages in them are
+/// not answered.
 #[endpoint(DELETE "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id))]
 impl Endpoint for DeleteAssistant {
     type Request = ShowAssistantRequest;

@@ -1,4 +1,4 @@
-//! Signing up, in and out.
+//! Sign-up, sign-in and sign-out.
 
 use appcore::{AppError, Code, Language, SessionId, Timestamp, view::User};
 use identity::accounts::{self, Method, PasswordChange, ProfileChange, SignUp as NewAccount, SignedIn, TokenPair};
@@ -16,7 +16,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ChangePassword>(),
 ];
 
-/// What shows who one is. Whoever asked for cookies gets the tokens only there.
+/// Access and refresh token. With `X-Natter-Transport: cookie` the tokens are sent only as cookies.
 #[dto(response)]
 pub struct Tokens {
     pub user: User,
@@ -28,7 +28,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// In the body, or by `Set-Cookie` for `X-Natter-Transport: cookie`.
+    /// Returns the tokens in the body, or by `Set-Cookie` for `X-Natter-Transport: cookie`.
     pub(super) fn reply(ctx: &Ctx, pair: TokenPair, transport: Option<&str>) -> Reply<Self> {
         Reply::of(Self::give(ctx, pair, transport))
     }
@@ -52,7 +52,7 @@ impl Tokens {
     }
 }
 
-/// Gives a browser its tokens as cookies.
+/// Sends the tokens to a browser as cookies.
 pub(super) fn keep_tokens(ctx: &Ctx, pair: &TokenPair) {
     let (access, refresh) = (pair.access_token.expose().to_owned(), pair.refresh_token.expose().to_owned());
     keep(ctx, (access, pair.access_expires_at), (refresh, pair.refresh_expires_at));
@@ -62,17 +62,17 @@ fn keep(ctx: &Ctx, access: (String, Timestamp), refresh: (String, Timestamp)) {
     ctx.set_cookies(cookies::session(access, refresh, ctx.app().clock.now(), &ctx.app().config.server));
 }
 
-/// What must be answered before there are tokens.
+/// Second-factor challenge that must be answered before tokens are issued.
 #[dto(response)]
 pub struct SecondFactorChallenge {
-    /// For `POST /r1/auth/signin/challenge`. As secret as a token.
+    /// Handle for `POST /r1/auth/signin/challenge`. As secret as a token.
     pub challenge: String,
-    /// `passkey`: a sign-in by passkey would do as well.
+    /// Accepted methods. `passkey`: signing in by passkey is accepted as well.
     pub methods: Vec<ChallengeMethod>,
     pub expires_at: Timestamp,
 }
 
-/// What a challenge can be answered with.
+/// Method of answering a challenge.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChallengeMethod {
@@ -91,7 +91,7 @@ impl From<Method> for ChallengeMethod {
     }
 }
 
-/// What a sign-in comes to: tokens, or with 202 the question for a second factor.
+/// Result of a sign-in: tokens, or with status 202 a second-factor challenge.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub enum SignInResult {
@@ -114,10 +114,10 @@ impl SignInResult {
 
 #[dto(request)]
 pub struct SignUpRequest {
-    /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
+    /// `cookie`: the tokens are sent as cookies that scripts can't read, and not in the body.
     #[from(header)]
     pub x_natter_transport: Option<String>,
-    /// Mail is written in the one of these languages that there are texts in.
+    /// Preferred languages, of which the first available one is used for e-mails.
     #[from(header)]
     pub accept_language: Option<String>,
     #[schema(format = Email)]
@@ -126,15 +126,15 @@ pub struct SignUpRequest {
     pub password: String,
     #[schema(min_length = 1)]
     pub display_name: String,
-    /// The token of an invitation to a workspace: needed where accounts are made by invitation only.
+    /// Token of an invitation to a workspace; required if sign-up is by invitation only.
     pub invitation: Option<String>,
-    /// From the server's log: needed for the first account where `GET /r1/auth/policy` says so.
+    /// Setup token from the server's log; required for the first account if `GET /r1/auth/policy` says so.
     pub setup_token: Option<String>,
 }
 
 /// Create an account
 ///
-/// And sign in with it. A weak password is refused with the reason.
+/// Signs in with the new account. A weak password is refused with the reason.
 #[endpoint(POST "/r1/auth/signup", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 201, errors(EmailTaken, SignupClosed, InvitationMismatch, InvitationExpired))]
 impl Endpoint for SignUp {
     type Request = SignUpRequest;
@@ -156,7 +156,7 @@ impl Endpoint for SignUp {
 
 #[dto(request)]
 pub struct SignInRequest {
-    /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
+    /// `cookie`: the tokens are sent as cookies that scripts can't read, and not in the body.
     #[from(header)]
     pub x_natter_transport: Option<String>,
     #[schema(format = Email)]
@@ -167,7 +167,7 @@ pub struct SignInRequest {
 
 /// Sign in
 ///
-/// 202 where a second factor is asked for: `POST /r1/auth/signin/challenge` goes on with it.
+/// Status 202 means that a second factor is required: continue with `POST /r1/auth/signin/challenge`.
 #[endpoint(POST "/r1/auth/signin", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status(200, 202), errors(InvalidCredentials, TooManySignins))]
 impl Endpoint for SignIn {
     type Request = SignInRequest;
@@ -181,19 +181,20 @@ impl Endpoint for SignIn {
 
 #[dto(request)]
 pub struct RefreshRequest {
-    /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
+    /// `cookie`: the tokens are sent as cookies that scripts can't read, and not in the body.
     #[from(header)]
     pub x_natter_transport: Option<String>,
-    /// The same one again, soon after, gives the same tokens: for when an answer got lost.
+    /// A retry with the same key within a short time returns the same tokens, in case the response was lost.
     #[from(header)]
     pub idempotency_key: Option<String>,
-    /// Left out, the cookie counts.
+    /// If omitted, the cookie is used.
     pub refresh_token: Option<String>,
 }
 
-/// Get new tokens for a refresh token
+/// Exchange a refresh token for new tokens
 ///
-/// The old one is dead then. Whoever uses it again ends the session, because one of the two must have stolen it.
+/// The old refresh token becomes invalid. Using it again ends the session, since one of the two copies must have been
+/// stolen.
 #[endpoint(POST "/r1/auth/refresh", tag = "auth", access = Access::Public, rate = RateGroup::Refresh, errors(MalformedRequest, Unauthenticated, RefreshReused))]
 impl Endpoint for Refresh {
     type Request = RefreshRequest;
@@ -219,7 +220,7 @@ impl Endpoint for Refresh {
 
 /// Sign out
 ///
-/// The access token stops working at once, on every instance, and its connections are closed.
+/// The access token becomes invalid at once on every instance, and its connections are closed.
 #[endpoint(POST "/r1/auth/logout", tag = "auth", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for LogOut {
     type Request = NoInput;
@@ -240,9 +241,9 @@ pub struct ChangePasswordRequest {
     pub password: String,
 }
 
-/// Change one's password
+/// Change your password
 ///
-/// All other devices are signed out.
+/// Signs out all other devices.
 #[endpoint(POST "/r1/auth/change-password", tag = "auth", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, TooManySignins))]
 impl Endpoint for ChangePassword {
     type Request = ChangePasswordRequest;

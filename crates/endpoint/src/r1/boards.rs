@@ -1,4 +1,4 @@
-//! Boards of conversations: columns and tasks.
+//! Task boards of conversations: columns and tasks.
 
 use appcore::{
     AppError, BoardColumnId, ConversationId, MessageId, TaskId, Timestamp, UserId,
@@ -35,7 +35,7 @@ pub struct BoardRequest {
 
 /// Show the board of a conversation
 ///
-/// Its columns and its version. The tasks are a list of their own.
+/// Its columns and its version. Tasks are listed separately.
 #[endpoint(GET "/r1/conversations/{id}/board", tag = "boards", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowBoard {
     type Request = BoardRequest;
@@ -56,7 +56,7 @@ pub struct ListColumnsRequest {
 
 /// List the columns of a board
 ///
-/// In their order.
+/// In board order.
 #[endpoint(GET "/r1/conversations/{id}/board/columns", tag = "boards", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListColumns {
     type Request = ListColumnsRequest;
@@ -67,7 +67,7 @@ impl Endpoint for ListColumns {
     }
 }
 
-/// Where a column is to stand: a string by which columns are ordered, or its place, from 0.
+/// Position of a column: an ordering key (string), or a zero-based index.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum ColumnPosition {
@@ -90,15 +90,15 @@ pub struct CreateColumnRequest {
     pub id: ConversationId,
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
-    /// Left out, it is the last one.
+    /// If omitted, the column is appended.
     pub position: Option<ColumnPosition>,
-    /// What stands in it is done.
+    /// If true, tasks in this column count as done.
     pub done: Option<bool>,
 }
 
 /// Add a column to a board
 ///
-/// For those who may send messages there. A board can have 30 columns.
+/// For members who may send messages in the conversation. A board has at most 30 columns.
 #[endpoint(POST "/r1/conversations/{id}/board/columns", tag = "boards", access = Access::User, rate = RateGroup::Write, status = 201, errors(Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for CreateColumn {
     type Request = CreateColumnRequest;
@@ -143,7 +143,7 @@ pub struct DeleteColumnRequest {
 
 /// Delete a column
 ///
-/// One in which tasks stand is refused with `wrong_state`.
+/// A column that contains tasks is refused with `wrong_state`.
 #[endpoint(DELETE "/r1/columns/{id}", tag = "boards", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, WrongState))]
 impl Endpoint for DeleteColumn {
     type Request = DeleteColumnRequest;
@@ -166,9 +166,9 @@ pub struct ArchivedTasks {
     pub count: u64,
 }
 
-/// Archive what stands in a column
+/// Archive the tasks of a column
 ///
-/// The first 500 tasks: where that was the `count`, ask again.
+/// Archives the first 500 tasks. Repeat the request while `count` is 500.
 #[endpoint(POST "/r1/columns/{id}/archive", tag = "boards", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived))]
 impl Endpoint for ArchiveColumnTasks {
     type Request = ArchiveColumnTasksRequest;
@@ -187,13 +187,13 @@ pub struct ListTasksRequest {
     pub id: ConversationId,
     #[from(query)]
     pub column_id: Option<BoardColumnId>,
-    /// Only what this person is to do.
+    /// Only tasks assigned to this user.
     #[from(query)]
     pub assignee: Option<UserId>,
-    /// Those that are put away, in place of the others; what was archived last comes first.
+    /// If true, archived tasks instead of the others, most recently archived first.
     #[from(query)]
     pub archived: Option<bool>,
-    /// Only those that were made from a message.
+    /// If true, only tasks created from a message.
     #[from(query)]
     pub from_message: Option<bool>,
     #[from(page)]
@@ -202,7 +202,7 @@ pub struct ListTasksRequest {
 
 /// List the tasks of a board
 ///
-/// Column by column, each in its order.
+/// Grouped by column, in column order.
 #[endpoint(GET "/r1/conversations/{id}/tasks", tag = "boards", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListTasks {
     type Request = ListTasksRequest;
@@ -226,26 +226,26 @@ pub struct CreateTaskRequest {
     #[schema(min_length = 1, max_length = 200)]
     pub title: String,
     pub column_id: BoardColumnId,
-    /// Markdown.
+    /// Description in Markdown.
     #[schema(max_length = 10_000)]
     pub description: Option<String>,
-    /// Members of the conversation, up to 20.
+    /// Members of the conversation, at most 20.
     #[schema(max_items = 20)]
     pub assignee_ids: Option<Vec<UserId>>,
     pub due_at: Option<Timestamp>,
-    /// Up to 10, of up to 40 characters.
+    /// At most 10 labels of up to 40 characters each.
     #[schema(max_items = 10)]
     pub labels: Option<Vec<String>>,
-    /// The message of this conversation that it is made from.
+    /// Message of this conversation that the task is created from.
     pub message_id: Option<MessageId>,
-    /// Left out, it is the last one of its column.
+    /// If omitted, the task is appended to its column.
     #[schema(min_length = 1, max_length = 1_000, pattern = "^[0-9A-Za-z]+$")]
     pub position: Option<String>,
 }
 
 /// Add a task to a board
 ///
-/// For those who may send messages there. A board can have 5,000 tasks.
+/// For members who may send messages in the conversation. A board has at most 5,000 tasks.
 #[endpoint(POST "/r1/conversations/{id}/tasks", tag = "boards", access = Access::User, rate = RateGroup::Write, status = 201, errors(QuotaExceeded, Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for CreateTask {
     type Request = CreateTaskRequest;
@@ -266,7 +266,7 @@ impl Endpoint for CreateTask {
     }
 }
 
-/// Whose tasks are listed.
+/// Assignee whose tasks are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Assignee {
@@ -284,32 +284,32 @@ impl FromText for Assignee {
 pub struct ListOwnTasksRequest {
     #[from(query)]
     pub assignee: Option<Assignee>,
-    /// Only what stands in a column of what is done or is archived, or only the others.
+    /// If true, only archived tasks and tasks in a `done` column; if false, only the others.
     #[from(query)]
     pub done: Option<bool>,
-    /// On the board of this conversation.
+    /// Only tasks on the board of this conversation.
     #[from(query)]
     pub conversation_id: Option<ConversationId>,
-    /// With exactly this label.
+    /// Only tasks with exactly this label.
     #[from(query)]
     pub label: Option<String>,
-    /// Due before that moment.
+    /// Only tasks due before this time.
     #[from(query)]
     pub due_before: Option<Timestamp>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List one's own tasks
+/// List your tasks
 ///
-/// Of all boards that one may read. What is due first comes first, what is due at no time last.
+/// From all boards that the caller can read. Ordered by due date, tasks without one last.
 #[endpoint(GET "/r1/tasks", tag = "boards", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListOwnTasks {
     type Request = ListOwnTasksRequest;
     type Response = Page<OwnTask>;
 
     async fn handle(ctx: &Ctx, request: ListOwnTasksRequest) -> Result<Reply<Page<OwnTask>>, AppError> {
-        // Nobody's but one's own can be asked for.
+        // `me` is the only assignee that can be requested.
         let Assignee::Me = request.assignee.unwrap_or_default();
         let filter = OwnTaskFilter {
             is_done: request.done,
@@ -342,8 +342,8 @@ impl Endpoint for ShowTask {
 pub struct ChangeTaskRequest {
     #[from(path)]
     pub id: TaskId,
-    /// The version that the change was made on: at another one it is refused with `stale`, and the task as it is in `details`. Left out, the
-    /// last one who writes is right.
+    /// Version that the change is based on. If the task has another version, the request is refused with `stale` and
+    /// the current task in `details`. If omitted, the last write wins.
     pub version: Option<i64>,
     #[schema(min_length = 1, max_length = 200)]
     pub title: Option<String>,
@@ -353,14 +353,16 @@ pub struct ChangeTaskRequest {
     pub description: Option<String>,
     #[schema(max_items = 20)]
     pub assignee_ids: Option<Vec<UserId>>,
-    /// Null: at no time.
+    /// If null, no due date.
     pub due_at: Option<Option<Timestamp>>,
     #[schema(max_items = 10)]
     pub labels: Option<Vec<String>>,
-    /// Left out, a task that comes into another column is the last one there. Where another task has this position it becomes one right after.
+    /// If omitted, a task moved to another column is appended to it. If another task already has this position, the
+    /// task is placed directly after it.
     #[schema(min_length = 1, max_length = 1_000, pattern = "^[0-9A-Za-z]+$")]
     pub position: Option<String>,
-    /// Put away, or brought back to where it was: what is archived isn't on the board, and nobody is reminded of it.
+    /// If true, archives the task: it leaves the board and its reminders stop. If false, returns it to its former
+    /// place.
     pub archived: Option<bool>,
 }
 
@@ -390,7 +392,7 @@ impl Endpoint for ChangeTask {
 pub struct DeleteTaskRequest {
     #[from(path)]
     pub id: TaskId,
-    /// The version that one has seen; at another one it is refused with `stale`.
+    /// Version that was last seen. If the task has another version, the request is refused with `stale`.
     #[from(query)]
     pub version: Option<i64>,
 }

@@ -1,4 +1,4 @@
-//! Announcements of the administrators.
+//! Announcements by administrators.
 
 use appcore::{
     AppError, BroadcastId, Timestamp,
@@ -24,13 +24,13 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListBroadcastsRequest {
-    /// Only these.
+    /// Only announcements with this status.
     #[from(query)]
     pub status: Option<BroadcastStatus>,
-    /// Only these.
+    /// Only announcements with this severity.
     #[from(query)]
     pub severity: Option<Severity>,
-    /// A part of the title.
+    /// Substring of the title.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -39,7 +39,7 @@ pub struct ListBroadcastsRequest {
 
 /// List announcements
 ///
-/// All of them, the newest first, with what has become of each.
+/// All announcements, newest first, with their delivery status.
 #[endpoint(GET "/r1/broadcasts", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListBroadcasts {
     type Request = ListBroadcastsRequest;
@@ -55,26 +55,26 @@ impl Endpoint for ListBroadcasts {
 pub struct CreateBroadcastRequest {
     #[schema(min_length = 1, max_length = 120)]
     pub title: String,
-    /// Markdown.
+    /// Body in Markdown.
     #[schema(max_length = 2_000)]
     pub body: String,
-    /// Left out, `info`.
+    /// If omitted, `info`.
     pub severity: Option<Severity>,
     pub audience: Audience,
-    /// Left out, or past: now.
+    /// Start of the announcement. If omitted or in the past, now.
     pub starts_at: Option<Timestamp>,
-    /// Left out: until it is withdrawn.
+    /// End of the announcement. If omitted, it is shown until it is withdrawn.
     pub ends_at: Option<Timestamp>,
-    /// Whether people can put it away. Left out, unless it is critical.
+    /// If true, users can dismiss it. If omitted, true unless the severity is critical.
     pub dismissible: Option<bool>,
-    /// Left out, `banner`.
+    /// If omitted, `banner`.
     pub channels: Option<Vec<BroadcastChannel>>,
 }
 
-/// Announce something
+/// Create an announcement
 ///
-/// Those concerned who are here are told (`broadcast`) within a second of its beginning, on every instance; who comes later reads
-/// `GET /r1/broadcasts/active`. What goes out by `mail` can't be taken back, and needs a fresh sign-in.
+/// Connected users of the audience receive `broadcast` within a second of its start, on every instance; others read
+/// `GET /r1/broadcasts/active` later. Delivery by `mail` can't be undone and requires a fresh sign-in.
 #[endpoint(POST "/r1/broadcasts", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, status = 201, errors(FreshSignInRequired))]
 impl Endpoint for CreateBroadcast {
     type Request = CreateBroadcastRequest;
@@ -100,9 +100,9 @@ pub struct PreviewBroadcastRequest {
     pub audience: Audience,
 }
 
-/// Count whom an announcement would reach
+/// Preview the audience of an announcement
 ///
-/// People with an account whom the audience has, and those of them who are here now.
+/// Number of accounts in the audience, and how many of them are online.
 #[endpoint(POST "/r1/broadcasts/preview", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for PreviewBroadcast {
     type Request = PreviewBroadcastRequest;
@@ -113,9 +113,9 @@ impl Endpoint for PreviewBroadcast {
     }
 }
 
-/// List the announcements that are shown to the caller
+/// List the announcements shown to you
 ///
-/// Those that hold now, concern the caller, and were not put away by them; the earliest first.
+/// Active announcements for the caller that they have not dismissed, earliest first.
 #[endpoint(GET "/r1/broadcasts/active", tag = "broadcasts", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListShownBroadcasts {
     type Request = NoInput;
@@ -136,7 +136,7 @@ pub struct BroadcastRequest {
 
 /// Show an announcement
 ///
-/// With how many it got to, had it before their eyes, and put it away.
+/// With the number of users it was delivered to, who saw it and who dismissed it.
 #[endpoint(GET "/r1/broadcasts/{id}", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ReadBroadcast {
     type Request = BroadcastRequest;
@@ -153,24 +153,25 @@ pub struct ChangeBroadcastRequest {
     pub id: BroadcastId,
     #[schema(min_length = 1, max_length = 120)]
     pub title: Option<String>,
-    /// Markdown.
+    /// Body in Markdown.
     #[schema(max_length = 2_000)]
     pub body: Option<String>,
     pub severity: Option<Severity>,
-    /// Only before it begins.
+    /// Can be changed only before the announcement starts.
     pub audience: Option<Audience>,
-    /// Only before it begins.
+    /// Can be changed only before the announcement starts.
     pub starts_at: Option<Timestamp>,
-    /// Null: until it is withdrawn.
+    /// If null, it is shown until it is withdrawn.
     pub ends_at: Option<Option<Timestamp>>,
     pub dismissible: Option<bool>,
-    /// Only before it begins.
+    /// Can be changed only before the announcement starts.
     pub channels: Option<Vec<BroadcastChannel>>,
 }
 
 /// Change an announcement
 ///
-/// One that is not over. Those who have it are told at once. Where it has yet to go out by `mail` it needs a fresh sign-in.
+/// Only before it ends. Users who have received it get the update at once. Requires a fresh sign-in if it has yet to be
+/// sent by `mail`.
 #[endpoint(PATCH "/r1/broadcasts/{id}", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
 impl Endpoint for ChangeBroadcast {
     type Request = ChangeBroadcastRequest;
@@ -193,7 +194,7 @@ impl Endpoint for ChangeBroadcast {
 
 /// Withdraw an announcement
 ///
-/// It is taken away wherever it is shown: those who have it are told with `withdrawn_at`. Again, it stays withdrawn.
+/// Removes it wherever it is shown: users who have received it get an update with `withdrawn_at`. Idempotent.
 #[endpoint(POST "/r1/broadcasts/{id}/withdraw", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for WithdrawBroadcast {
     type Request = BroadcastRequest;
@@ -204,7 +205,7 @@ impl Endpoint for WithdrawBroadcast {
     }
 }
 
-/// Say that one has had an announcement before one's eyes
+/// Mark an announcement as seen
 #[endpoint(POST "/r1/broadcasts/{id}/seen", tag = "broadcasts", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for SeeBroadcast {
     type Request = BroadcastRequest;
@@ -216,9 +217,9 @@ impl Endpoint for SeeBroadcast {
     }
 }
 
-/// Put an announcement away
+/// Dismiss an announcement
 ///
-/// It is remembered for the person: their other devices are told (`broadcast.dismissed`).
+/// Applies to the user: their other connections receive `broadcast.dismissed`.
 #[endpoint(POST "/r1/broadcasts/{id}/dismiss", tag = "broadcasts", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for DismissBroadcast {
     type Request = BroadcastRequest;

@@ -1,4 +1,4 @@
-//! Budgets of people and workspaces. Keys have theirs from their owners.
+//! Budgets of users and workspaces. API keys get theirs from their owners.
 
 use appcore::{
     AppError, Code,
@@ -22,7 +22,7 @@ pub struct ListBudgetsRequest {
     pub page: PageRequest,
 }
 
-/// List the budgets of people and workspaces
+/// List the budgets of users and workspaces
 #[endpoint(GET "/r1/admin/budgets", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListBudgets {
     type Request = ListBudgetsRequest;
@@ -40,14 +40,14 @@ pub struct PutBudgetRequest {
     pub scope: BudgetScope,
     #[from(path)]
     pub id: String,
-    /// In micro-credits.
+    /// Limit in micro-credits.
     pub limit: MicroCredits,
     pub period: BudgetPeriod,
 }
 
-/// Set the budget of a person or a workspace
+/// Set the budget of a user or workspace
 ///
-/// It holds at once, on every instance. What was spent in the period before counts.
+/// Applies at once on every instance. Amounts already spent in the current period count.
 #[endpoint(PUT "/r1/admin/budgets/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for PutBudget {
     type Request = PutBudgetRequest;
@@ -69,7 +69,7 @@ pub struct LiftBudgetRequest {
     pub id: String,
 }
 
-/// Lift the budget of a person or a workspace
+/// Remove the budget of a user or workspace
 #[endpoint(DELETE "/r1/admin/budgets/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for LiftBudget {
     type Request = LiftBudgetRequest;
@@ -81,7 +81,7 @@ impl Endpoint for LiftBudget {
     }
 }
 
-/// Whose budget is meant.
+/// Parses the id of the user or workspace that the budget belongs to.
 fn holder(id: &str) -> Result<Uuid, AppError> {
     id.parse().map_err(|_| Code::NotFound.into())
 }

@@ -1,4 +1,4 @@
-//! What there is in channels only: joining, archiving; and becoming one.
+//! Channel operations: join, archive, unarchive, and conversion of conversations into channels.
 
 use appcore::{
     AppError, ConversationId,
@@ -18,7 +18,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 /// Join a public channel
 ///
-/// 200 also for those who are in it already.
+/// Returns 200 for existing members as well.
 #[endpoint(POST "/r1/conversations/{id}/join", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Archived, Removed))]
 impl Endpoint for JoinConversation {
     type Request = ConversationRequest;
@@ -31,7 +31,7 @@ impl Endpoint for JoinConversation {
 
 /// Archive a channel
 ///
-/// From then on it can only be read: sending and editing are refused with `archived`. For those who manage it.
+/// An archived channel is read-only: sending and editing are refused with `archived`. For users who manage the channel.
 #[endpoint(POST "/r1/conversations/{id}/archive", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, WrongState))]
 impl Endpoint for ArchiveConversation {
     type Request = ConversationRequest;
@@ -42,7 +42,7 @@ impl Endpoint for ArchiveConversation {
     }
 }
 
-/// Use an archived channel again
+/// Unarchive a channel
 #[endpoint(POST "/r1/conversations/{id}/unarchive", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, WrongState))]
 impl Endpoint for UnarchiveConversation {
     type Request = ConversationRequest;
@@ -62,8 +62,8 @@ pub struct ConvertConversationRequest {
 
 /// Convert a conversation
 ///
-/// A group becomes a private channel, a private channel a public one, a public channel a private one. For its owner, and for admins of the
-/// workspace who may see the channel. A message in it says so.
+/// A group becomes a private channel, a private channel a public one, a public channel a private one. For its owner,
+/// and for admins of the workspace who can see the channel. A system message records the change.
 #[endpoint(POST "/r1/conversations/{id}/convert", tag = "channels", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel, NameTaken, Archived, WrongState))]
 impl Endpoint for ConvertConversation {
     type Request = ConvertConversationRequest;

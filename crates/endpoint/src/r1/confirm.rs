@@ -1,4 +1,5 @@
-//! Showing once more that it is oneself, before something is changed that would let a thief stay.
+//! Re-authentication before security-sensitive changes, so that a stolen session can't be used to gain permanent
+//! access.
 
 use appcore::{AppError, Timestamp};
 use identity::accounts::{self, Means, Proof, second_factor::SecondFactor};
@@ -11,7 +12,7 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ShowFreshness>(), EndpointDef::of::<ConfirmSignIn>()];
 
-/// By what one can show it.
+/// Method of re-authentication.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConfirmationMethod {
@@ -32,12 +33,13 @@ impl From<Means> for ConfirmationMethod {
     }
 }
 
-/// Whether one's sign-in is fresh.
+/// State of the fresh sign-in.
 #[dto(response)]
 pub struct Freshness {
-    /// Null: it is not, and what asks for it is refused with `fresh_sign_in_required`.
+    /// Time until which the sign-in counts as fresh. If null, it is not fresh, and operations that need it are refused
+    /// with `fresh_sign_in_required`.
     pub fresh_until: Option<Timestamp>,
-    /// What `POST /r1/auth/confirm` takes from this account; where it is empty, only a new sign-in helps.
+    /// Methods that `POST /r1/auth/confirm` accepts for this account. If empty, the user must sign in again.
     pub methods: Vec<ConfirmationMethod>,
 }
 
@@ -48,10 +50,10 @@ impl From<accounts::Freshness> for Freshness {
     }
 }
 
-/// See whether one's sign-in is fresh
+/// Show whether your sign-in is fresh
 ///
-/// As it must be to add or remove what one signs in with, and to make API keys. It is for a time after the sign-in, and again after
-/// `POST /r1/auth/confirm`.
+/// A fresh sign-in is required to add or remove sign-in methods and to create API keys. A sign-in is fresh for a
+/// limited time after signing in and after `POST /r1/auth/confirm`.
 #[endpoint(GET "/r1/auth/confirm", tag = "auth", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowFreshness {
     type Request = NoInput;
@@ -66,12 +68,12 @@ impl Endpoint for ShowFreshness {
 pub struct ConfirmSignInRequest {
     #[schema(format = Password)]
     pub password: Option<String>,
-    /// What the authenticator shows.
+    /// Code shown by the authenticator.
     pub code: Option<String>,
     pub recovery_code: Option<String>,
-    /// Of a passkey, with `credential`: what `POST /r1/auth/passkeys/signin/start` gave.
+    /// For a passkey, together with `credential`: the id returned by `POST /r1/auth/passkeys/signin/start`.
     pub challenge_id: Option<String>,
-    /// `PublicKeyCredential.toJSON()` of what the authenticator has signed.
+    /// `PublicKeyCredential.toJSON()` of the assertion signed by the authenticator.
     #[schema(value_type = Option<Object>)]
     pub credential: Option<Value>,
 }
@@ -93,9 +95,9 @@ impl ConfirmSignInRequest {
     }
 }
 
-/// Show once more that it is oneself
+/// Confirm your identity
 ///
-/// By one proof: the password, a code, a recovery code or a passkey. What is wrong counts like a failed sign-in.
+/// With one credential: password, authenticator code, recovery code or passkey. A wrong one counts as a failed sign-in.
 #[endpoint(POST "/r1/auth/confirm", tag = "auth", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, MfaInvalid, InvalidCredentials, TooManySignins, WrongState))]
 impl Endpoint for ConfirmSignIn {
     type Request = ConfirmSignInRequest;

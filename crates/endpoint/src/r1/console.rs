@@ -1,4 +1,4 @@
-//! What the console tells of the installation, for its administrators.
+//! Figures, health and diagnostics for the administration console.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<TakeProfile>(),
 ];
 
-/// What is looked at for half a minute takes as long again to be written.
+/// Deadline of a profile: writing a 30-second profile takes about as long as recording it.
 const PROFILE: Duration = Duration::from_secs(60);
 
 #[dto(request)]
@@ -28,10 +28,10 @@ pub struct ReadFiguresRequest {
     pub range: Option<FiguresRange>,
 }
 
-/// Read the installation's figures
+/// Show key figures of the installation
 ///
-/// Ten figures of all instances together over an hour (where nothing is said), a day or thirty days, what holds now, and what was wrong in
-/// that time. The last value is of a time that is not over.
+/// Ten figures aggregated over all instances for the last hour (default), day or thirty days, with current values and
+/// problems in that period. The last value is of an incomplete interval.
 #[endpoint(GET "/r1/admin/figures", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ReadFigures {
     type Request = ReadFiguresRequest;
@@ -42,9 +42,9 @@ impl Endpoint for ReadFigures {
     }
 }
 
-/// List the instances
+/// List the running instances
 ///
-/// Those that run, the eldest first, as each has said of itself in the last minute.
+/// Longest running first, as reported by each instance within the last minute.
 #[endpoint(GET "/r1/admin/instances", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListInstances {
     type Request = NoInput;
@@ -55,10 +55,11 @@ impl Endpoint for ListInstances {
     }
 }
 
-/// Check what the installation needs
+/// Run the installation's health checks
 ///
-/// What `natter doctor` says, as the instance that answers sees it: configuration, disk, key, database, clock, search, Redis, mail server, AI providers,
-/// public address, backups, open files, jobs. The list is kept for ten seconds. Faults among what it depends on stand in `/health` too.
+/// Same checks as `natter doctor`, from the instance that handles the request: configuration, disk, key, database,
+/// clock, search, Redis, mail server, AI providers, public address, backups, open files, jobs. The result is cached for
+/// ten seconds. Failures of dependencies also appear in `/health`.
 #[endpoint(GET "/r1/admin/checks", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for RunChecks {
     type Request = NoInput;
@@ -73,16 +74,17 @@ impl Endpoint for RunChecks {
 pub struct TakeProfileRequest {
     #[from(query)]
     pub kind: Option<ProfileKind>,
-    /// How long is looked; 10 where nothing is said.
+    /// Duration of the profile in seconds; 10 if omitted.
     #[from(query)]
     #[validate(range(min = 1, max = 30))]
     pub seconds: Option<u64>,
 }
 
-/// Take a profile
+/// Record a profile
 ///
-/// Of the instance that answers, in pprof's format: what its processors do (99 times a second), or who allocates what stays in use. Only where the program
-/// was built with the feature `profiling` (404 otherwise), one at a time (409), and it stands in the audit log.
+/// From the instance that handles the request, in pprof format: CPU (99 samples a second), or heap allocations in use.
+/// Available only in builds with the feature `profiling` (404 otherwise), one at a time (409), and recorded in the
+/// audit log.
 #[endpoint(GET "/r1/admin/profile", tag = "admin", access = Access::Admin, rate = RateGroup::Read, deadline = Bound::Fixed(PROFILE), errors(NotFound, WrongState), content("application/octet-stream"))]
 impl Endpoint for TakeProfile {
     type Request = TakeProfileRequest;

@@ -1,4 +1,4 @@
-//! Conversations, and who is in them.
+//! Conversations and their members.
 
 use appcore::{
     AppError, AssistantId, ConversationId, SectionId, Timestamp, UserId, WorkspaceId,
@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 
 use crate::{Access, Ctx, Endpoint, EndpointDef, FromText, NoData, RateGroup, Reply};
 
-/// How much of a history or of an event log comes where the caller does not say.
+/// Default page size of histories and event logs.
 pub(super) const USUAL_LIMIT: u64 = 50;
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
@@ -41,14 +41,14 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<RemoveMember>(),
 ];
 
-/// Which conversations are listed.
+/// Selection of conversations to list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ConversationScope {
-    /// One's own.
+    /// Conversations of the caller.
     #[default]
     Own,
-    /// The public channels of a workspace, joined or not.
+    /// Public channels of a workspace, joined or not.
     Browse,
 }
 
@@ -66,18 +66,18 @@ impl FromText for ConversationScope {
 pub struct ListConversationsRequest {
     #[from(query)]
     pub scope: Option<ConversationScope>,
-    /// For `browse`, left out: the shared workspace, else one's own.
+    /// For `browse`: if omitted, the shared workspace, or the caller's personal one if there is none.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(query)]
     pub kind: Option<ConversationKind>,
-    /// What the title contains.
+    /// Substring of the title.
     #[from(query)]
     pub q: Option<String>,
-    /// Archived channels instead of the others.
+    /// If true, archived channels instead of the others.
     #[from(query)]
     pub archived: Option<bool>,
-    /// Only those that one is in, or only the others.
+    /// If true, only channels that the caller has joined; if false, only the others.
     #[from(query)]
     pub joined: Option<bool>,
     #[from(page)]
@@ -86,8 +86,8 @@ pub struct ListConversationsRequest {
 
 /// List conversations
 ///
-/// One's own, newest activity first; or, with `scope=browse`, the public channels of a workspace, whether or not one is in them, those with most
-/// members first. Guests can't browse.
+/// The caller's conversations, newest activity first; or, with `scope=browse`, the public channels of a workspace,
+/// joined or not, those with most members first. Guests can't browse.
 #[endpoint(GET "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Read, errors(Forbidden, NotFound))]
 impl Endpoint for ListConversations {
     type Request = ListConversationsRequest;
@@ -112,31 +112,31 @@ impl Endpoint for ListConversations {
 #[dto(request)]
 pub struct CreateConversationRequest {
     pub kind: ConversationKind,
-    /// A channel must have one, a public channel one that no other public channel of the workspace has.
+    /// Required for channels. Titles of public channels are unique within the workspace.
     pub title: Option<String>,
     pub topic: Option<String>,
-    /// Who may write in a channel; left out, everyone.
+    /// Members who may post in a channel; if omitted, everyone.
     pub posting: Option<Posting>,
-    /// Who may mention everybody in a channel; left out, everyone.
+    /// Members who may mention everybody in a channel; if omitted, everyone.
     pub mention_all: Option<MentionAll>,
-    /// In groups and private channels: what people who join later see of what was said before; left out, all of it. It stays so, unless the channel
-    /// is made public.
+    /// For groups and private channels: history visible to members who join later; if omitted, all of it. Can't be
+    /// changed later, except by making the channel public.
     pub history: Option<HistoryScope>,
-    /// Left out, the shared workspace, else one's own.
+    /// If omitted, the shared workspace, or the caller's personal one if there is none.
     pub workspace_id: Option<WorkspaceId>,
-    /// The others. For `single` exactly one, for `group` at least two; at most 1,000.
+    /// The other members. Exactly one for `single`, at least two for `group`; at most 1,000.
     pub member_ids: Option<Vec<UserId>>,
-    /// For `assistant`: left out, the default one. In a `group` it becomes a member.
+    /// For `assistant`: if omitted, the default assistant. In a `group`, the assistant becomes a member.
     pub assistant_id: Option<AssistantId>,
-    /// Chosen by the client: the same one again is answered with the first conversation.
+    /// Idempotency key chosen by the client: a request with the same id returns the conversation created first.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
     pub client_id: Option<String>,
 }
 
-/// Begin a conversation
+/// Create a conversation
 ///
-/// Two people have one `single` conversation in a workspace: where it is there already, the answer is 200 with it. So it is for a `client_id` by
-/// which one has begun one.
+/// Two users have one `single` conversation in a workspace: if it exists, it is returned with status 200. The same
+/// applies to a `client_id` that was used before.
 #[endpoint(POST "/r1/conversations", tag = "conversations", access = Access::User, rate = RateGroup::Conversation, status(201, 200), errors(Forbidden, NotFound, NameTaken))]
 impl Endpoint for CreateConversation {
     type Request = CreateConversationRequest;
@@ -168,7 +168,8 @@ pub struct ConversationRequest {
 
 /// Show a conversation
 ///
-/// With up to 20 of its members: owners first, then by name. Whoever may join a public channel can read it, its history and its events.
+/// With up to 20 of its members: owners first, then by name. Users who may join a public channel can read it, its
+/// history and its events.
 #[endpoint(GET "/r1/conversations/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowConversation {
     type Request = ConversationRequest;
@@ -183,22 +184,23 @@ impl Endpoint for ShowConversation {
 pub struct ChangeConversationRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Null takes it away.
+    /// If null, the title is removed.
     pub title: Option<Option<String>>,
-    /// Null takes it away.
+    /// If null, the topic is removed.
     pub topic: Option<Option<String>>,
-    /// Who may write in a channel.
+    /// Members who may post in a channel.
     pub posting: Option<Posting>,
-    /// The model that answers in a chat with an assistant that lets people choose. Null: the assistant's own.
+    /// Model for a chat with an assistant that allows the choice. If null, the assistant's own model.
     pub model: Option<Option<String>>,
-    /// Who may mention everybody in a channel, by `@all` or `@here`.
+    /// Members who may mention everybody in a channel by `@all` or `@here`.
     pub mention_all: Option<MentionAll>,
-    /// How long a member of a channel waits between two messages; 0: not at all. Those who manage it never do.
+    /// Minimum interval between two messages of a member in a channel, in seconds; 0 disables it. Users who manage the
+    /// channel are exempt.
     #[schema(minimum = 0, maximum = 21_600)]
     pub slow_mode_seconds: Option<i64>,
 }
 
-/// Rename a conversation, say what it is about, or choose its model
+/// Change the title, topic, model or channel settings of a conversation
 #[endpoint(PATCH "/r1/conversations/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState, NameTaken, Archived))]
 impl Endpoint for ChangeConversation {
     type Request = ChangeConversationRequest;
@@ -219,7 +221,7 @@ impl Endpoint for ChangeConversation {
 
 /// Delete a conversation
 ///
-/// For all its members.
+/// Deletes it for all members.
 #[endpoint(DELETE "/r1/conversations/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, DefaultChannel))]
 impl Endpoint for DeleteConversation {
     type Request = ConversationRequest;
@@ -235,18 +237,18 @@ impl Endpoint for DeleteConversation {
 pub struct ChangeOwnRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Null: what follows from one's settings (`level`).
+    /// If null, the default from the notification settings (`level`).
     pub notify: Option<Option<Notify>>,
-    /// Null: not muted.
+    /// If null, not muted.
     pub muted_until: Option<Option<Timestamp>>,
     pub pinned: Option<bool>,
-    /// One of one's own sections; null: none.
+    /// One of the caller's sections; if null, none.
     pub section_id: Option<Option<SectionId>>,
 }
 
-/// Choose one's own settings for a conversation
+/// Change your settings of a conversation
 ///
-/// Nobody else sees them. One's own connections are told by `conversation.own`.
+/// Visible to the caller only. The caller's other connections receive `conversation.own`.
 #[endpoint(PATCH "/r1/conversations/{id}/own", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
 impl Endpoint for ChangeOwn {
     type Request = ChangeOwnRequest;
@@ -265,8 +267,8 @@ impl Endpoint for ChangeOwn {
 
 /// Leave a conversation
 ///
-/// The owner of a group hands it over first; a channel is owned by somebody who stays. A conversation in which nobody else is ends with it,
-/// unless it is a public channel.
+/// The owner of a group transfers the ownership first; a channel gets a remaining member as owner. If no member
+/// remains, the conversation is deleted, unless it is a public channel.
 #[endpoint(POST "/r1/conversations/{id}/leave", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, DefaultChannel, OwnerMustTransfer, WrongState))]
 impl Endpoint for LeaveConversation {
     type Request = ConversationRequest;
@@ -282,12 +284,12 @@ impl Endpoint for LeaveConversation {
 pub struct ReadConversationRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Up to and with this number.
+    /// Sequence number of the last message read.
     #[validate(range(min = 0))]
     pub seq: i64,
 }
 
-/// Say how far one has read
+/// Mark a conversation as read up to a message
 #[endpoint(POST "/r1/conversations/{id}/read", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
 impl Endpoint for ReadConversation {
     type Request = ReadConversationRequest;
@@ -303,14 +305,15 @@ impl Endpoint for ReadConversation {
 pub struct MarkUnreadRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Of the first message that is to be unread.
+    /// Sequence number of the first message to mark as unread.
     #[validate(range(min = 1))]
     pub seq: i64,
 }
 
-/// Mark a message and all behind it as unread
+/// Mark a message and all later ones as unread
 ///
-/// For the caller alone: what others were told that they have read stays. One's own connections are told by `conversation.unread`.
+/// For the caller only: read receipts already sent to others stay. The caller's other connections receive
+/// `conversation.unread`.
 #[endpoint(POST "/r1/conversations/{id}/unread", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
 impl Endpoint for MarkUnread {
     type Request = MarkUnreadRequest;
@@ -325,7 +328,7 @@ impl Endpoint for MarkUnread {
 pub struct ListEventsRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// The last number that one has.
+    /// Sequence number of the last event received.
     #[from(query)]
     #[validate(range(min = 0))]
     pub after_seq: Option<i64>,
@@ -334,9 +337,9 @@ pub struct ListEventsRequest {
     pub limit: Option<u64>,
 }
 
-/// Read a conversation's event log
+/// List the events of a conversation
 ///
-/// Every durable event, in order and without a gap: what one missed while away.
+/// All durable events in order and without gaps, for catching up after a disconnect.
 #[endpoint(GET "/r1/conversations/{id}/events", tag = "conversations", access = Access::User, rate = RateGroup::Read, errors(CursorExpired))]
 impl Endpoint for ListEvents {
     type Request = ListEventsRequest;
@@ -352,7 +355,7 @@ impl Endpoint for ListEvents {
 pub struct ListMembersRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// What the name contains.
+    /// Substring of the name.
     #[from(query)]
     pub q: Option<String>,
     #[from(query)]
@@ -361,7 +364,7 @@ pub struct ListMembersRequest {
     pub page: PageRequest,
 }
 
-/// List the people of a conversation
+/// List the members of a conversation
 ///
 /// Owners first, then by name.
 #[endpoint(GET "/r1/conversations/{id}/members", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
@@ -386,7 +389,7 @@ pub struct MemberRequest {
     pub user_id: UserId,
 }
 
-/// Show one of the people of a conversation
+/// Show a member of a conversation
 #[endpoint(GET "/r1/conversations/{id}/members/{user_id}", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowMember {
     type Request = MemberRequest;
@@ -406,7 +409,7 @@ pub struct AddMemberRequest {
     pub assistant_id: Option<AssistantId>,
 }
 
-/// Who was added: a person or an assistant.
+/// The added member: a user or an assistant.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum AddedMember {
@@ -414,7 +417,7 @@ pub enum AddedMember {
     Assistant(AssistantMember),
 }
 
-/// Add a person or an assistant to a conversation
+/// Add a user or an assistant to a conversation
 #[endpoint(POST "/r1/conversations/{id}/members", tag = "conversations", access = Access::User, rate = RateGroup::Conversation, status = 201, errors(Forbidden, AlreadyMember, Archived, WrongState))]
 impl Endpoint for AddMember {
     type Request = AddMemberRequest;
@@ -439,11 +442,11 @@ pub struct ChangeMemberRequest {
     pub id: ConversationId,
     #[from(path)]
     pub user_id: UserId,
-    /// `owner` hands the ownership over.
+    /// `owner` transfers the ownership.
     pub role: MemberRole,
 }
 
-/// Give a member another role, or the ownership
+/// Change the role of a member or transfer the ownership
 #[endpoint(PATCH "/r1/conversations/{id}/members/{user_id}", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(Forbidden, OwnerMustTransfer, WrongState))]
 impl Endpoint for ChangeMember {
     type Request = ChangeMemberRequest;

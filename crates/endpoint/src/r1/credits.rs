@@ -1,4 +1,4 @@
-//! How accounts of credits are watched and filled, their entries as tables, and what an installation earns.
+//! Credit settings (low-balance warning, auto top-up), ledger exports and revenue figures.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderValue};
 use std::sync::Arc;
@@ -42,18 +42,18 @@ fn table(pieces: impl Stream<Item = Result<Bytes, AppError>> + 'static) -> Reply
 pub struct ExportLedgerRequest {
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// Not included.
+    /// End of the period, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// That of a workspace whose owner or administrator one is. Left out: one's own.
+    /// A workspace that the caller owns or administers. If omitted, the caller's own account.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Read an account of credits as a table
+/// Export the ledger of a credit account as CSV
 ///
-/// CSV, the earliest entries first: `time`, `account`, `kind`, `credits` (less than nothing where the account loses them), `balance` after it,
-/// `source`, `note` and `id`.
+/// Oldest first, with the columns `time`, `account`, `kind`, `credits` (negative for debits), `balance` after the
+/// entry, `source`, `note` and `id`.
 #[endpoint(GET "/r1/ledger/export", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id), content("text/csv"))]
 impl Endpoint for ExportLedger {
     type Request = ExportLedgerRequest;
@@ -72,7 +72,7 @@ pub struct ReadCreditSettingsRequest {
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Read how one's credits are watched and filled
+/// Show your credit settings
 #[endpoint(GET "/r1/credit_settings", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ReadCreditSettings {
     type Request = ReadCreditSettingsRequest;
@@ -89,12 +89,13 @@ impl Endpoint for ReadCreditSettings {
 
 #[dto(request)]
 pub struct SetLowBalanceRequest {
-    /// Below which balance one is warned: once for each fall, by a frame and a mail. Null: a tenth of what was bought or given last. 0: never.
+    /// Balance below which the user is warned, once each time it is crossed, by a frame and an e-mail. If null, a tenth
+    /// of the last purchase or grant. 0 disables the warning.
     pub threshold: Option<MicroCredits>,
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Choose when one's credits are low
+/// Set the threshold of the low-balance warning
 #[endpoint(PUT "/r1/credit_settings/low_balance", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id))]
 impl Endpoint for SetLowBalance {
     type Request = SetLowBalanceRequest;
@@ -111,23 +112,23 @@ impl Endpoint for SetLowBalance {
 
 #[dto(request)]
 pub struct SetTopUpRequest {
-    /// Of kind `credits`.
+    /// Plan of kind `credits`.
     pub plan_id: PlanId,
-    /// What was saved for this account.
+    /// Payment method saved for this account.
     pub method_id: PaymentMethodId,
-    /// The plan's first that can be paid so, where it is left out.
+    /// If omitted, the plan's first currency that the payment method supports.
     pub currency: Option<String>,
-    /// Below which balance they are bought.
+    /// Balance below which credits are bought.
     pub threshold: MicroCredits,
-    /// The most that is charged in a month of UTC, in the currency's smallest unit.
+    /// Maximum total charge per UTC month, in the currency's smallest unit.
     pub monthly_limit: i64,
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Have credits bought when they are low
+/// Enable auto top-up
 ///
-/// One purchase at a time. It stops, with a mail, where the charge is declined, what was chosen isn't there any more, or the month's limit is reached;
-/// this begins it again.
+/// One purchase at a time. It is suspended, with an e-mail, if the charge is declined, the plan or payment method no
+/// longer exists, or the monthly limit is reached; this request enables it again.
 #[endpoint(PUT "/r1/credit_settings/top_up", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound))]
 impl Endpoint for SetTopUp {
     type Request = SetTopUpRequest;
@@ -148,7 +149,7 @@ pub struct RemoveTopUpRequest {
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Have no credits bought any more
+/// Disable auto top-up
 #[endpoint(DELETE "/r1/credit_settings/top_up", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id))]
 impl Endpoint for RemoveTopUp {
     type Request = RemoveTopUpRequest;
@@ -163,20 +164,20 @@ impl Endpoint for RemoveTopUp {
 pub struct ExportAnyLedgerRequest {
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// Not included.
+    /// End of the period, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// Only this person's.
+    /// Only entries of this user.
     #[from(query)]
     pub user_id: Option<UserId>,
-    /// Only this workspace's.
+    /// Only entries of this workspace.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Read accounts of credits as a table
+/// Export the ledgers of all credit accounts as CSV
 ///
-/// CSV: everybody's entries, a person's or a workspace's.
+/// Of all accounts, one user or one workspace.
 #[endpoint(GET "/r1/admin/ledger/export", tag = "admin", access = Access::Admin, rate = RateGroup::Read, content("text/csv"))]
 impl Endpoint for ExportAnyLedger {
     type Request = ExportAnyLedgerRequest;
@@ -194,20 +195,20 @@ impl Endpoint for ExportAnyLedger {
 
 #[dto(request)]
 pub struct ReadRevenueRequest {
-    /// A day or month that was begun counts as a whole.
+    /// Start of the period. A day or month that has started counts as a whole.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// Not included.
+    /// End of the period, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
     #[from(query)]
     pub group: Option<RevenueGrouping>,
 }
 
-/// Read what was earned
+/// Show the revenue
 ///
-/// By days (30 where nothing is said, at most 366) or by months (12, at most 60) of UTC: money by currency, and credits. With the subscriptions that
-/// hold now, what they come to in a month, and the credits that people and workspaces have.
+/// By UTC day (30 by default, at most 366) or month (12 by default, at most 60): amounts by currency, and credits.
+/// Includes the active subscriptions, the recurring revenue per month, and the total credits of users and workspaces.
 #[endpoint(GET "/r1/admin/revenue", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ReadRevenue {
     type Request = ReadRevenueRequest;

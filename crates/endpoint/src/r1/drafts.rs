@@ -1,4 +1,4 @@
-//! Drafts, and messages that are sent later.
+//! Drafts and scheduled messages.
 
 use appcore::{
     AppError, ConversationId, MessageId, ScheduledId, Timestamp,
@@ -27,19 +27,20 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 pub struct PutDraftRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// At most as long as a message. Empty: there is no draft any more.
+    /// At most as long as a message. An empty text deletes the draft.
     pub content: String,
-    /// The message in whose thread it is written.
+    /// Root message of the thread that the draft belongs to.
     pub thread_id: Option<MessageId>,
-    /// The message that it answers.
+    /// Message that the draft replies to.
     pub reply_to: Option<MessageId>,
-    /// When it was written, where that is told later. Left out, or ahead of the server's time: now.
+    /// Time of the last edit, for drafts synchronised later. If omitted or in the future, the server's time.
     pub updated_at: Option<Timestamp>,
 }
 
-/// Store what one has begun to write
+/// Store a draft
 ///
-/// One's own other connections hear `draft.updated`. Where another device has written later nothing is stored, and what that one wrote is answered.
+/// The caller's other connections receive `draft.updated`. If another device has stored a later edit, nothing is
+/// changed and that draft is returned.
 #[endpoint(PUT "/r1/conversations/{id}/draft", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, TooMany))]
 impl Endpoint for PutDraft {
     type Request = PutDraftRequest;
@@ -58,9 +59,9 @@ pub struct ListDraftsRequest {
     pub page: PageRequest,
 }
 
-/// List one's drafts
+/// List your drafts
 ///
-/// The newest first.
+/// Newest first.
 #[endpoint(GET "/r1/drafts", tag = "drafts", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListDrafts {
     type Request = ListDraftsRequest;
@@ -73,16 +74,16 @@ impl Endpoint for ListDrafts {
 
 #[dto(request)]
 pub struct ListScheduledRequest {
-    /// Only those of this conversation.
+    /// Only messages in this conversation.
     #[from(query)]
     pub conversation_id: Option<ConversationId>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List one's messages that are sent later
+/// List your scheduled messages
 ///
-/// Those that are sent first before the others. They are written by `POST /r1/conversations/{id}/messages` with `send_at`.
+/// Earliest send time first. They are created by `POST /r1/conversations/{id}/messages` with `send_at`.
 #[endpoint(GET "/r1/scheduled", tag = "drafts", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListScheduled {
     type Request = ListScheduledRequest;
@@ -99,7 +100,7 @@ pub struct ScheduledRequest {
     pub id: ScheduledId,
 }
 
-/// Show a message that is sent later
+/// Show a scheduled message
 #[endpoint(GET "/r1/scheduled/{id}", tag = "drafts", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowScheduled {
     type Request = ScheduledRequest;
@@ -117,13 +118,13 @@ pub struct ChangeScheduledRequest {
     pub content: Option<String>,
     #[validate(length(max = 100))]
     pub mentions: Option<Vec<Mention>>,
-    /// From 10 seconds to a year from now.
+    /// Between 10 seconds and a year from now.
     pub send_at: Option<Timestamp>,
 }
 
-/// Change a message that is sent later
+/// Change a scheduled message
 ///
-/// One that was refused at its time is tried again. While it is being sent this is refused.
+/// A message that failed at its send time is scheduled again. Refused while the message is being sent.
 #[endpoint(PATCH "/r1/scheduled/{id}", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, WrongState, NotAMember))]
 impl Endpoint for ChangeScheduled {
     type Request = ChangeScheduledRequest;
@@ -135,7 +136,7 @@ impl Endpoint for ChangeScheduled {
     }
 }
 
-/// Send a message at once that is sent later
+/// Send a scheduled message now
 #[endpoint(POST "/r1/scheduled/{id}/send", tag = "drafts", access = Access::User, rate = RateGroup::MessageSend, status = 201, errors(Forbidden, NotAMember, Archived, TooManyAnswers, QuotaExceeded, SlowMode, WordRefused))]
 impl Endpoint for SendScheduled {
     type Request = ScheduledRequest;
@@ -146,9 +147,9 @@ impl Endpoint for SendScheduled {
     }
 }
 
-/// Delete a message that is sent later
+/// Delete a scheduled message
 ///
-/// While it is being sent this is refused.
+/// Refused while the message is being sent.
 #[endpoint(DELETE "/r1/scheduled/{id}", tag = "drafts", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for DeleteScheduled {
     type Request = ScheduledRequest;

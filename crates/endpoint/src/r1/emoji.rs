@@ -1,4 +1,4 @@
-//! Emoji of workspaces.
+//! Custom emoji of workspaces.
 
 use appcore::{
     AppError, UploadId, WorkspaceId,
@@ -21,9 +21,9 @@ pub struct ListEmojiRequest {
     pub page: PageRequest,
 }
 
-/// List a workspace's own emoji
+/// List the custom emoji of a workspace
 ///
-/// By their names. `emoji.changed` tells members when there are others.
+/// Ordered by name. Members receive `emoji.changed` when the list changes.
 #[endpoint(GET "/r1/workspaces/{id}/emoji", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Read)]
 impl Endpoint for ListEmoji {
     type Request = ListEmojiRequest;
@@ -38,16 +38,16 @@ impl Endpoint for ListEmoji {
 pub struct AddEmojiRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// Letters from a to z, digits, `-` and `_`; none that an emoji of Unicode has.
+    /// Letters from a to z, digits, `-` and `_`; not the name of a Unicode emoji.
     #[schema(min_length = 2, max_length = 32)]
     pub name: String,
-    /// A PNG, GIF or WebP picture of one's own: at most 256 KiB, and 512 pixels wide and high.
+    /// An uploaded PNG, GIF or WebP image of the caller: at most 256 KiB and 512 pixels wide and high.
     pub upload_id: UploadId,
 }
 
-/// Add an emoji to a workspace
+/// Add a custom emoji to a workspace
 ///
-/// In its conversations one can react with `:name:` and write it in texts. A workspace can have 500.
+/// Usable as `:name:` in reactions and texts of its conversations. A workspace has at most 500.
 #[endpoint(POST "/r1/workspaces/{id}/emoji", tag = "workspaces", access = Access::Member(Permission::Begin), rate = RateGroup::Write, status = 201, errors(TypeRefused, TooLarge, WrongState, TooMany))]
 impl Endpoint for AddEmoji {
     type Request = AddEmojiRequest;
@@ -67,9 +67,9 @@ pub struct RemoveEmojiRequest {
     pub name: String,
 }
 
-/// Remove an emoji from a workspace
+/// Remove a custom emoji from a workspace
 ///
-/// For whoever added it, and for the workspace's owner and admins. Where it was used, `:name:` stays.
+/// For the user who added it and for the workspace's owner and admins. Existing texts and reactions keep `:name:`.
 #[endpoint(DELETE "/r1/workspaces/{id}/emoji/{name}", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Write, errors(Forbidden))]
 impl Endpoint for RemoveEmoji {
     type Request = RemoveEmojiRequest;

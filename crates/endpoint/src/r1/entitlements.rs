@@ -1,4 +1,4 @@
-//! What one may use, and the account of one's credits.
+//! Entitlements and the credit ledger.
 
 use appcore::{
     AppError, WorkspaceId,
@@ -16,10 +16,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListLedgerEntries>(),
 ];
 
-/// Read what one may use
+/// Show your entitlements
 ///
-/// The plan, the credits in micro-credits, and what is left of quotas. `credits` is null where nothing is charged. The frame
-/// `quota.updated` brings the same.
+/// The plan, the credits in micro-credits, and the remaining quotas. `credits` is null if billing is disabled. The
+/// frame `quota.updated` has the same content.
 #[endpoint(GET "/r1/entitlements/me", tag = "payments", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ReadEntitlements {
     type Request = NoInput;
@@ -36,9 +36,9 @@ pub struct ReadWorkspaceEntitlementsRequest {
     pub id: WorkspaceId,
 }
 
-/// Read what a workspace has
+/// Show the entitlements of a workspace
 ///
-/// For its members. What is on its account is shown to its owner and administrators.
+/// For its members. The balance is visible to its owner and admins only.
 #[endpoint(GET "/r1/entitlements/workspaces/{id}", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ReadWorkspaceEntitlements {
     type Request = ReadWorkspaceEntitlementsRequest;
@@ -54,16 +54,17 @@ impl Endpoint for ReadWorkspaceEntitlements {
 
 #[dto(request)]
 pub struct ListLedgerEntriesRequest {
-    /// That of a workspace whose owner or administrator one is. Left out: one's own.
+    /// A workspace that the caller owns or administers. If omitted, the caller's own account.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List the entries of an account of credits
+/// List the ledger entries of a credit account
 ///
-/// One's own, or a workspace's; the newest first. Without those of kind `hold` and `release`, the amounts come to the balance.
+/// Of the caller or a workspace, newest first. The amounts add up to the balance, not counting entries of kind `hold`
+/// and `release`.
 #[endpoint(GET "/r1/ledger", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ListLedgerEntries {
     type Request = ListLedgerEntriesRequest;

@@ -1,4 +1,4 @@
-//! The events of all one's conversations, as an answer that doesn't end.
+//! Events of all conversations of a user, as Server-Sent Events or long polling.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<StreamEvents>()];
 
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// Proxies give up on what says nothing for longer.
+/// Maximum wait in seconds. Proxies close connections that stay silent longer.
 const LONGEST_WAIT: u64 = 25;
 
 #[dto(request)]
 pub struct StreamEventsRequest {
-    /// The conversations that are shown, with commas: at most 8.
+    /// Conversations currently shown, separated by commas: at most 8.
     #[from(query)]
     pub view: Option<String>,
-    /// Seconds, up to 25: the answer ends as soon as it has told something, or when it has waited so long. For who is behind a proxy that hands answers on only when
-    /// they are whole.
+    /// Long polling: seconds to wait, up to 25. The response ends after the first events or after this time. For
+    /// clients behind a proxy that buffers responses.
     #[from(query)]
     pub wait: Option<u64>,
-    /// The `id` of the last event that arrived: what came after it is sent first.
+    /// `id` of the last event received: later events are sent first.
     #[from(header)]
     pub last_event_id: Option<String>,
 }
@@ -43,7 +43,7 @@ impl Endpoint for StreamEvents {
         let events = realtime::sse::follow(ctx.http(), ctx.user()?, shown, last_event_id, wait).await?;
         Ok(Reply::stream("text/event-stream", events)
             .header(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"))
-            // Compression would hold events back, and so would a buffering proxy.
+            // Compression and buffering proxies would delay events.
             .header(CONTENT_ENCODING, HeaderValue::from_static("identity"))
             .header(BUFFERING, HeaderValue::from_static("no")))
     }

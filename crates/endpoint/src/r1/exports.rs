@@ -1,4 +1,4 @@
-//! Conversations as files.
+//! Exports of conversations as files.
 
 use appcore::{
     AppError, ConversationId, Timestamp,
@@ -16,18 +16,19 @@ pub struct ExportConversationRequest {
     #[from(path)]
     pub id: ConversationId,
     pub format: ExportFormat,
-    /// Only what was sent from then on.
+    /// Only messages sent at or after this time.
     pub from: Option<Timestamp>,
-    /// Only what was sent until then.
+    /// Only messages sent before this time.
     pub to: Option<Timestamp>,
-    /// With the files that messages carry.
+    /// If true, includes the attachments of messages.
     pub files: Option<bool>,
 }
 
 /// Export a conversation
 ///
-/// As a zip file that is written behind: the answer is the upload that it will be, `pending` until then. One's own connections are told by
-/// `export.ended`. It is kept for 7 days. A channel, and a group that is not small, is exported by its owner and admins.
+/// Creates a zip file in the background: the response is its upload, which is `pending` until the export finishes. The
+/// caller's other connections receive `export.ended`. The file is stored for 7 days. A channel, or a group that is not
+/// small, can be exported by its owner and admins only.
 #[endpoint(POST "/r1/conversations/{id}/export", tag = "conversations", access = Access::User, rate = RateGroup::Write, status = 202, requires = ExportableConversation(id), errors(TooMany))]
 impl Endpoint for ExportConversation {
     type Request = ExportConversationRequest;

@@ -1,4 +1,4 @@
-//! The bytes of files.
+//! File downloads.
 
 use std::ops::Range;
 
@@ -20,37 +20,40 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, RateGroup, Raw, Reply};
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ReadFile>()];
 
 const UNKNOWN: &str = "application/octet-stream";
-/// Whatever it is, it can do nothing in our origin.
+/// Content security policy under which a file can't run anything in this origin.
 const SANDBOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox");
 const PDF: &str = "application/pdf";
-/// Viewers of PDFs don't start in a sandbox everywhere; what stands in a PDF is theirs to run, apart from our origin.
+/// Policy for PDF viewers, which don't start in a sandbox in every browser. Scripts in a PDF run in the viewer,
+/// isolated from this origin.
 const VIEWER: HeaderValue =
     HeaderValue::from_static("default-src 'none'; object-src 'self'; style-src 'unsafe-inline'");
-/// A file never changes, but who may read it does.
+/// Files are immutable, but access to them can be revoked, so only private caches may store them.
 const CACHED: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
-/// What stands in a name as it is (RFC 5987).
+/// Characters of a file name that are not percent-encoded (RFC 5987).
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 #[dto(request)]
 pub struct ReadFileRequest {
     #[from(path)]
     pub id: UploadId,
-    /// Any: the file is found by its id.
+    /// Any name: the file is looked up by its id.
     #[from(path)]
     #[allow(dead_code, reason = "browsers name what they store by it")]
     pub name: String,
-    /// A picture's thumbnail, by its longer side: 320 or 1280.
+    /// Thumbnail of an image with this length of the longer side: 320 or 1280.
     #[from(query)]
     pub size: Option<u64>,
-    /// A PDF is to be shown by the browser, where `#page=3` opens it at that page; Markdown, code and other texts are, too, as they are written.
+    /// If true, the browser shows the file: a PDF in its viewer, where `#page=3` opens that page; Markdown, code and
+    /// other text as plain text.
     #[from(query)]
     pub view: Option<bool>,
 }
 
-/// Read a file
+/// Download a file
 ///
-/// For its uploader until it is sent, afterwards for whoever may read a message that carries it; what somebody looks like for whoever may see them. Pictures, recordings, films and plain text can be shown, with `view=true` a PDF and what else is written as text;
-/// everything else is only for downloading. With `Range` a part of it.
+/// Accessible to its uploader until it is sent, then to everyone who can read a message that contains it; pictures of
+/// users to everyone who can see the user. Images, audio, video and plain text are shown inline, as are PDF and other
+/// text files with `view=true`; all other types are sent as attachments. `Range` requests are supported.
 #[endpoint(GET "/files/{id}/{name}", tag = "uploads", access = Access::User, rate = RateGroup::Read, status(200, 206, 304, 416), content("application/octet-stream"))]
 impl Endpoint for ReadFile {
     type Request = ReadFileRequest;
@@ -102,7 +105,7 @@ fn with_headers(reply: Reply<Raw>, file: &Readable, shown: Option<&str>, tag: &s
         .header(ACCEPT_RANGES, HeaderValue::from_static("bytes"))
 }
 
-/// One more header, made of what a header can carry.
+/// Adds a header if its value is valid.
 fn with(reply: Reply<Raw>, name: HeaderName, value: &str) -> Reply<Raw> {
     match HeaderValue::from_str(value) {
         Ok(value) => reply.header(name, value),
@@ -110,13 +113,14 @@ fn with(reply: Reply<Raw>, name: HeaderName, value: &str) -> Reply<Raw> {
     }
 }
 
-/// Whether a list of tags has this one.
+/// True if an entity-tag list contains the tag.
 fn names(list: &HeaderValue, tag: &str) -> bool {
     let list = list.to_str().unwrap_or_default();
     list.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == "*" || one == tag)
 }
 
-/// The one part that is asked for; an inner `None`: there is no such part. Several parts are answered with the whole.
+/// The requested byte range; the inner `None` means that it is not satisfiable. Multiple ranges are answered with the
+/// whole file.
 fn range(headers: &HeaderMap, size: u64) -> Option<Option<Range<u64>>> {
     let asked = headers.get(RANGE)?.to_str().ok()?.strip_prefix("bytes=")?;
     let (first, last) = asked.split_once('-').filter(|_| !asked.contains(','))?;
@@ -135,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_read_as_they_are_meant() {
+    fn parses_byte_ranges() {
         let read = |text: &'static str| {
             let headers = HeaderMap::from_iter([(RANGE, HeaderValue::from_static(text))]);
             range(&headers, 10)

@@ -1,4 +1,4 @@
-//! Models: what people may use, and what administrators define.
+//! Models available to users, and model definitions by administrators.
 
 use appcore::{
     AppError, WorkspaceId,
@@ -24,16 +24,16 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListModelsRequest {
-    /// Those that may be used there; left out: by the caller anywhere.
+    /// Models usable in this workspace. If omitted, models that the caller can use anywhere.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List the models that one may use
+/// List the models that you can use
 ///
-/// With what each can do.
+/// With their capabilities.
 #[endpoint(GET "/r1/models", tag = "assistants", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ListModels {
     type Request = ListModelsRequest;
@@ -46,7 +46,7 @@ impl Endpoint for ListModels {
 
 #[dto(request)]
 pub struct ListGatewayModelsRequest {
-    /// A part of a name, or of where it is had: the provider's name, or the model's there.
+    /// Substring of the model's name, of its provider's name, or of its name at the provider.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -55,7 +55,7 @@ pub struct ListGatewayModelsRequest {
 
 /// List all models
 ///
-/// Those that follow from the configuration, and those that administrators have defined.
+/// Models from the configuration, and models defined by administrators.
 #[endpoint(GET "/r1/admin/models", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListGatewayModels {
     type Request = ListGatewayModelsRequest;
@@ -68,12 +68,12 @@ impl Endpoint for ListGatewayModels {
 
 #[dto(request)]
 pub struct FindGatewayModelRequest {
-    /// A slash in it is written `%2F`.
+    /// Slashes are written as `%2F`.
     #[from(path)]
     pub name: String,
 }
 
-/// Read a model
+/// Show a model
 #[endpoint(GET "/r1/admin/models/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for FindGatewayModel {
     type Request = FindGatewayModelRequest;
@@ -86,26 +86,26 @@ impl Endpoint for FindGatewayModel {
 
 #[dto(request)]
 pub struct PutGatewayModelRequest {
-    /// A slash in it is written `%2F`.
+    /// Slashes are written as `%2F`.
     #[from(path)]
     pub name: String,
-    /// Other names for it.
+    /// Alternative names.
     #[validate(length(max = 50))]
     pub aliases: Option<Vec<String>>,
-    /// Where it can be had. May be left out where the configuration knows the model.
+    /// Provider deployments of the model. Optional if the configuration defines the model.
     #[validate(length(max = 50))]
     pub deployments: Option<Vec<ModelDeployment>>,
     pub fallbacks: Option<ModelFallbacks>,
-    /// In micro-credits for a million tokens. Left out: the price of the shipped table.
+    /// Prices in micro-credits per million tokens. If omitted, the built-in price table applies.
     pub price: Option<ModelPrice>,
     pub capabilities: Option<ModelCapabilities>,
-    /// Limits on request parameters. Left out: what Natter knows of the model.
+    /// Limits on request parameters. If omitted, the built-in limits of the model apply.
     pub parameters: Option<ModelTakes>,
 }
 
 /// Define a model
 ///
-/// It takes the place of what was defined before, and of what the configuration says of this name, at once and on every instance.
+/// Replaces an earlier definition and the configuration's entry of this name, at once and on every instance.
 #[endpoint(PUT "/r1/admin/models/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for PutGatewayModel {
     type Request = PutGatewayModelRequest;
@@ -130,14 +130,14 @@ impl Endpoint for PutGatewayModel {
 
 #[dto(request)]
 pub struct RemoveGatewayModelRequest {
-    /// A slash in it is written `%2F`.
+    /// Slashes are written as `%2F`.
     #[from(path)]
     pub name: String,
 }
 
-/// Remove a model's definition
+/// Remove a model definition
 ///
-/// Where the configuration knows the model, that counts again.
+/// If the configuration defines the model, that entry applies again.
 #[endpoint(DELETE "/r1/admin/models/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for RemoveGatewayModel {
     type Request = RemoveGatewayModelRequest;

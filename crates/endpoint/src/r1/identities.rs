@@ -1,4 +1,4 @@
-//! Signing in by a provider of identities, and one's own identities.
+//! Sign-in by OAuth and OpenID Connect providers, and linked identities.
 
 use appcore::{
     AppError, Code, IdentityId, Language, Timestamp,
@@ -26,21 +26,21 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<UnlinkIdentity>(),
 ];
 
-/// Where a browser signs in.
+/// Path of the sign-in page.
 const LOGIN: &str = "/login";
-/// The longest form of a provider, in bytes.
+/// Maximum size of a form posted by a provider, in bytes.
 const MAX_FORM: usize = 64 * 1024;
 
-/// A provider of identities.
+/// An identity provider.
 #[dto(response)]
 pub struct OauthProvider {
-    /// For the address of `start`.
+    /// Name for the path of `start`.
     pub name: String,
-    /// Which button to show.
+    /// Kind of the provider, which determines its button.
     pub kind: OauthKind,
 }
 
-/// List the providers that one can sign in by
+/// List the identity providers
 #[endpoint(GET "/r1/auth/oauth/providers", tag = "auth", access = Access::Public, rate = RateGroup::Read)]
 impl Endpoint for ListOauthProviders {
     type Request = NoInput;
@@ -54,28 +54,28 @@ impl Endpoint for ListOauthProviders {
 
 #[dto(request)]
 pub struct StartOauthRequest {
-    /// The provider's name.
+    /// Name of the provider.
     #[from(path)]
     pub p: String,
-    /// A path on this server to come back to; `/` where it is anything else.
+    /// Path on this server to return to; anything else is replaced by `/`.
     #[from(query)]
     pub next: Option<String>,
-    /// `true`: link the identity to the account that one is signed in to.
+    /// `true`: link the identity to the account that is signed in.
     #[from(query)]
     pub link: Option<bool>,
 }
 
-/// Send a browser to a provider
+/// Start an OAuth sign-in
 ///
-/// Or to `/login?error=`, where that can't be: `unavailable`, or with `link`, where the sign-in is not fresh (see
-/// `POST /r1/auth/confirm`), `fresh_sign_in_required`.
+/// Redirects the browser to the provider. On failure it redirects to `/login?error=` with `unavailable`, or, if `link`
+/// is set and the sign-in is not fresh (see `POST /r1/auth/confirm`), with `fresh_sign_in_required`.
 #[endpoint(GET "/r1/auth/oauth/{p}/start", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 302, errors(Unauthenticated, CrossSite))]
 impl Endpoint for StartOauth {
     type Request = StartOauthRequest;
     type Response = Redirect;
 
     async fn handle(ctx: &Ctx, request: StartOauthRequest) -> Result<Reply<Redirect>, AppError> {
-        // No other site may send somebody off to have their account linked.
+        // Cross-site requests must not be able to start linking.
         let by = if request.link == Some(true) { Some(ctx.identify_own_page().await?) } else { None };
         let begun = identities::depart(ctx.identity(), &request.p, request.next.as_deref(), by.as_ref()).await;
         let departure = match begun {
@@ -94,7 +94,7 @@ impl Endpoint for StartOauth {
 
 #[dto(request)]
 pub struct FinishOauthRequest {
-    /// The provider's name.
+    /// Name of the provider.
     #[from(path)]
     pub p: String,
     #[from(query)]
@@ -103,21 +103,22 @@ pub struct FinishOauthRequest {
     pub code: Option<String>,
     #[from(query)]
     pub error: Option<String>,
-    /// Who sends the browser back (RFC 9207).
+    /// Issuer of the response (RFC 9207).
     #[from(query)]
     pub iss: Option<String>,
-    /// Apple: the name, once.
+    /// Apple only: the user's name, sent at the first sign-in.
     #[from(query)]
     pub user: Option<String>,
-    /// Mail to somebody new is written in the one of these languages that there are texts in.
+    /// Preferred languages, of which the first available one is used for e-mails to a new account.
     #[from(header)]
     pub accept_language: Option<String>,
 }
 
-/// Take a browser in that comes back from a provider
+/// Finish an OAuth sign-in
 ///
-/// It goes on to where it wanted to, with its tokens as cookies; or to `/login?error=` with `oauth_state`, `oauth_denied`,
-/// `oauth_invalid`, `link_required`, `signup_closed` or `unavailable`; or to `/login?challenge=`, where a second factor is asked for.
+/// Redirects to the requested page with the tokens as cookies; to `/login?error=` with `oauth_state`, `oauth_denied`,
+/// `oauth_invalid`, `link_required`, `signup_closed` or `unavailable`; or to `/login?challenge=` if a second factor is
+/// required.
 #[endpoint(GET "/r1/auth/oauth/{p}/callback", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 303)]
 impl Endpoint for FinishOauth {
     type Request = FinishOauthRequest;
@@ -128,15 +129,16 @@ impl Endpoint for FinishOauth {
     }
 }
 
-/// Take a browser in that comes back from a provider with a form
+/// Finish an OAuth sign-in by form
 ///
-/// As Apple does it. The fields may stand in an `application/x-www-form-urlencoded` body.
+/// For providers that post the response, such as Apple. The fields may be in an `application/x-www-form-urlencoded`
+/// body.
 #[endpoint(POST "/r1/auth/oauth/{p}/callback", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 303, max_body = Bound::Fixed(MAX_FORM))]
 impl Endpoint for FinishOauthByForm {
     type Request = FinishOauthRequest;
     type Response = Redirect;
 
-    /// The provider's page sends it; that it was asked for is said by `state`.
+    /// The provider's page sends the form. `state` proves that the sign-in was started by this browser.
     const FORM_OF_ANOTHER_SITE: bool = true;
 
     async fn handle(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect>, AppError> {
@@ -147,7 +149,7 @@ impl Endpoint for FinishOauthByForm {
 async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect>, AppError> {
     let server = &ctx.app().config.server;
     let name = request.state.as_deref().and_then(|state| cookies::oauth_name(state, server));
-    // The sign-in that this state belongs to: others may be under way in other tabs.
+    // Cookie of the sign-in that this state belongs to. Other tabs may have sign-ins of their own.
     let kept = name.and_then(|name| Some((cookies::find(ctx.http().headers(), &name)?, name)));
     let handle = kept.as_ref().map(|(handle, _)| handle.as_str());
     let returned = Returned {
@@ -184,7 +186,8 @@ async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect
     }
 }
 
-/// A person in a browser is told by the page, not by JSON. What is our own fault is logged all the same.
+/// Redirects to the sign-in page, since the user sees a page and not the JSON response. Internal errors are still
+/// logged.
 fn back_to_login(ctx: &Ctx, error: AppError) -> Result<Reply<Redirect>, AppError> {
     match &error {
         AppError::Internal(_) => return Err(error),
@@ -192,7 +195,7 @@ fn back_to_login(ctx: &Ctx, error: AppError) -> Result<Reply<Redirect>, AppError
         AppError::Unavailable(cause) => tracing::warn!(
             request_id = middleware::tracing::request_id(ctx.http()),
             error = format!("{cause:#}"),
-            "a sign-in by a provider had to be broken off"
+            "failed to sign in by identity provider"
         ),
         AppError::Refused { .. } | AppError::Detailed { .. } | AppError::Invalid(_) => {}
     }
@@ -201,24 +204,24 @@ fn back_to_login(ctx: &Ctx, error: AppError) -> Result<Reply<Redirect>, AppError
 
 #[dto(request)]
 pub struct SignInByIdTokenRequest {
-    /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
+    /// `cookie`: the tokens are sent as cookies that scripts can't read, and not in the body.
     #[from(header)]
     pub x_natter_transport: Option<String>,
-    /// Mail to somebody new is written in the one of these languages that there are texts in.
+    /// Preferred languages, of which the first available one is used for e-mails to a new account.
     #[from(header)]
     pub accept_language: Option<String>,
-    /// The provider's name.
+    /// Name of the provider.
     #[from(path)]
     pub p: String,
-    /// Made for this server, not more than ten minutes ago, and not shown before.
+    /// ID token issued for this server, at most ten minutes old, and not used before.
     pub id_token: String,
-    /// The token's nonce. A token that holds one is refused without it.
+    /// Nonce of the ID token. Required if the token contains one.
     pub nonce: Option<String>,
 }
 
-/// Sign in with an ID token that one has already
+/// Sign in with an ID token
 ///
-/// For programs on telephones, whose system asks the provider itself.
+/// For mobile apps whose system obtains the token from the provider.
 #[endpoint(POST "/r1/auth/oauth/{p}/token", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status(200, 202), errors(OauthInvalid, LinkRequired, SignupClosed))]
 impl Endpoint for SignInByIdToken {
     type Request = SignInByIdTokenRequest;
@@ -233,13 +236,13 @@ impl Endpoint for SignInByIdToken {
     }
 }
 
-/// Who one is at a provider.
+/// Identity of a user at a provider.
 #[dto(response)]
 pub struct Identity {
     pub id: IdentityId,
-    /// Its name in the settings.
+    /// Name of the provider in the configuration.
     pub provider: String,
-    /// Null: the settings don't name it any more.
+    /// If null, the configuration no longer contains the provider.
     pub kind: Option<OauthKind>,
     pub email: Option<String>,
     pub created_at: Timestamp,
@@ -252,7 +255,7 @@ pub struct ListIdentitiesRequest {
     pub page: PageRequest,
 }
 
-/// List one's identities at providers
+/// List your linked identities
 #[endpoint(GET "/r1/auth/identities", tag = "auth", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListIdentities {
     type Request = ListIdentitiesRequest;

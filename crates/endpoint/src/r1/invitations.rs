@@ -28,9 +28,9 @@ pub struct ListInvitationsRequest {
     pub page: PageRequest,
 }
 
-/// List a workspace's invitations
+/// List the invitations of a workspace
 ///
-/// Those that still stand, without their tokens.
+/// Valid invitations, without their tokens.
 #[endpoint(GET "/r1/workspaces/{id}/invitations", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Read)]
 impl Endpoint for ListInvitations {
     type Request = ListInvitationsRequest;
@@ -45,32 +45,32 @@ impl Endpoint for ListInvitations {
 pub struct CreateInvitationRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// For this address only, to which it is sent. Either this or `max_uses`.
+    /// Restricts the invitation to this address, to which it is sent. Either this or `max_uses`.
     #[schema(format = Email)]
     pub email: Option<String>,
-    /// For so many people who have the link.
+    /// Number of times that the link can be used.
     #[schema(minimum = 1, maximum = 10000)]
     pub max_uses: Option<i64>,
-    /// `member`, where nothing is said.
+    /// If omitted, `member`.
     pub role: Option<WorkspaceRole>,
-    /// In a week, where nothing is said; within a year.
+    /// If omitted, in one week; at most one year from now.
     pub expires_at: Option<Timestamp>,
 }
 
-/// An invitation, just made.
+/// A newly created invitation, with its token.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NewInvitation {
     #[serde(flatten)]
     pub invitation: Invitation,
-    /// It is not shown again.
+    /// Shown only once.
     pub token: String,
-    /// Where to accept it.
+    /// Link for accepting the invitation.
     pub url: String,
 }
 
-/// Invite somebody to a workspace
+/// Create an invitation to a workspace
 ///
-/// By mail, or by a link.
+/// Sent by e-mail, or shared as a link.
 #[endpoint(POST "/r1/workspaces/{id}/invitations", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write, status = 201, errors(AlreadyMember, WrongState))]
 impl Endpoint for CreateInvitation {
     type Request = CreateInvitationRequest;
@@ -102,7 +102,7 @@ pub struct RevokeInvitationRequest {
 
 /// Revoke an invitation
 ///
-/// Whoever has come by it stays.
+/// Members who joined by it stay.
 #[endpoint(DELETE "/r1/workspaces/{id}/invitations/{invitation_id}", tag = "invitations", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write)]
 impl Endpoint for RevokeInvitation {
     type Request = RevokeInvitationRequest;
@@ -119,7 +119,7 @@ pub struct InvitationTokenRequest {
     pub token: String,
 }
 
-/// See what an invitation leads to
+/// Preview an invitation
 #[endpoint(POST "/r1/invitations/preview", tag = "invitations", access = Access::Public, rate = RateGroup::Write, errors(NotFound, InvitationExpired))]
 impl Endpoint for PreviewInvitation {
     type Request = InvitationTokenRequest;
@@ -132,7 +132,7 @@ impl Endpoint for PreviewInvitation {
 
 /// Accept an invitation
 ///
-/// Whoever is a member already stays what they are.
+/// Existing members keep their role.
 #[endpoint(POST "/r1/invitations/accept", tag = "invitations", access = Access::User, rate = RateGroup::Write, errors(NotFound, InvitationMismatch, InvitationExpired))]
 impl Endpoint for AcceptInvitation {
     type Request = InvitationTokenRequest;

@@ -1,4 +1,4 @@
-//! Files that assistants know, those of one's own sections, and those of a workspace.
+//! Knowledge files of assistants, sections and workspaces.
 
 use appcore::{
     AppError, AssistantId, KnowledgeFileId, MessageId, SectionId, UploadId, WorkspaceId,
@@ -35,9 +35,9 @@ pub struct ListKnowledgeRequest {
     pub id: AssistantId,
 }
 
-/// List the files that an assistant knows
+/// List the knowledge files of an assistant
 ///
-/// For those who may change it, with how far each file is. `knowledge.changed` says when to read again.
+/// For users who may change it, with the processing state of each file. `knowledge.changed` announces changes.
 #[endpoint(GET "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Read, requires = EditableAssistant(id))]
 impl Endpoint for ListKnowledge {
     type Request = ListKnowledgeRequest;
@@ -56,14 +56,15 @@ impl Endpoint for ListKnowledge {
 pub struct GiveKnowledgeRequest {
     #[from(path)]
     pub id: AssistantId,
-    /// A file that the caller has uploaded.
+    /// A file uploaded by the caller.
     pub upload_id: UploadId,
 }
 
-/// Give a file to an assistant
+/// Add a knowledge file to an assistant
 ///
-/// It is cut into pieces and embedded, which the assistant's owner pays for; then answers are given from it and cite it. 200 with the same file where
-/// the assistant has it already. Texts, Markdown, code, web pages, CSV, PDF, Office (.docx, .xlsx, .xls, .pptx) and OpenDocument files can be read.
+/// The file is split into chunks and embedded at the expense of the assistant's owner; then the assistant uses and
+/// cites it in answers. Returns 200 with the existing entry if the assistant already has the file. Supported are text,
+/// Markdown, code, web pages, CSV, PDF, Office (.docx, .xlsx, .xls, .pptx) and OpenDocument files.
 #[endpoint(POST "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Write, status(201, 200), requires = EditableAssistant(id), errors(WrongState, TooLarge, QuotaExceeded, TypeRefused))]
 impl Endpoint for GiveKnowledge {
     type Request = GiveKnowledgeRequest;
@@ -87,9 +88,9 @@ pub struct KnowledgeFileRequest {
     pub file_id: KnowledgeFileId,
 }
 
-/// Try a file again
+/// Retry a knowledge file
 ///
-/// One that failed, or that waits to be tried again by itself.
+/// Applies to a file that failed or that waits for an automatic retry.
 #[endpoint(POST "/r1/assistants/{id}/knowledge/{file_id}/retry", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id), errors(WrongState))]
 impl Endpoint for RetryKnowledge {
     type Request = KnowledgeFileRequest;
@@ -104,9 +105,9 @@ impl Endpoint for RetryKnowledge {
     }
 }
 
-/// Take a file from an assistant
+/// Remove a knowledge file from an assistant
 ///
-/// With its pieces; answers that cite it keep their excerpts.
+/// Deletes its chunks as well; answers that cite it keep their excerpts.
 #[endpoint(DELETE "/r1/assistants/{id}/knowledge/{file_id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id))]
 impl Endpoint for RemoveKnowledge {
     type Request = KnowledgeFileRequest;
@@ -126,15 +127,15 @@ impl Endpoint for RemoveKnowledge {
 pub struct ListSectionKnowledgeRequest {
     #[from(path)]
     pub id: SectionId,
-    /// Left out, the shared workspace, else one's own.
+    /// If omitted, the shared workspace, or the caller's personal one if there is none.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// List the files of a section
+/// List the knowledge files of a section
 ///
-/// One's own, with how far each file is. Assistants answer one from them in the chats with them alone that one has in the section, in the same workspace.
-/// `knowledge.changed` says when to read again.
+/// The caller's files, with the processing state of each. Assistants use them in the caller's one-to-one chats in the
+/// section, within the same workspace. `knowledge.changed` announces changes.
 #[endpoint(GET "/r1/sections/{id}/knowledge", tag = "conversations", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ListSectionKnowledge {
     type Request = ListSectionKnowledgeRequest;
@@ -150,15 +151,16 @@ impl Endpoint for ListSectionKnowledge {
 pub struct GiveSectionKnowledgeRequest {
     #[from(path)]
     pub id: SectionId,
-    /// A file that the caller has uploaded.
+    /// A file uploaded by the caller.
     pub upload_id: UploadId,
-    /// Left out, the shared workspace, else one's own.
+    /// If omitted, the shared workspace, or the caller's personal one if there is none.
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Give a file to a section
+/// Add a knowledge file to a section
 ///
-/// As to an assistant; whose section it is pays for its embedding. 200 with the same file where the section has it already.
+/// Processed as for assistants, at the expense of the section's owner. Returns 200 with the existing entry if the
+/// section already has the file.
 #[endpoint(POST "/r1/sections/{id}/knowledge", tag = "conversations", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(Forbidden, WrongState, TooLarge, QuotaExceeded, TypeRefused))]
 impl Endpoint for GiveSectionKnowledge {
     type Request = GiveSectionKnowledgeRequest;
@@ -179,9 +181,9 @@ pub struct SectionKnowledgeFileRequest {
     pub file_id: KnowledgeFileId,
 }
 
-/// Try a file of a section again
+/// Retry a knowledge file of a section
 ///
-/// One that failed, or that waits to be tried again by itself.
+/// Applies to a file that failed or that waits for an automatic retry.
 #[endpoint(POST "/r1/sections/{id}/knowledge/{file_id}/retry", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for RetrySectionKnowledge {
     type Request = SectionKnowledgeFileRequest;
@@ -193,9 +195,9 @@ impl Endpoint for RetrySectionKnowledge {
     }
 }
 
-/// Take a file from a section
+/// Remove a knowledge file from a section
 ///
-/// With its pieces; answers that cite it keep their excerpts.
+/// Deletes its chunks as well; answers that cite it keep their excerpts.
 #[endpoint(DELETE "/r1/sections/{id}/knowledge/{file_id}", tag = "conversations", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for RemoveSectionKnowledge {
     type Request = SectionKnowledgeFileRequest;
@@ -214,10 +216,10 @@ pub struct ListWorkspaceKnowledgeRequest {
     pub id: WorkspaceId,
 }
 
-/// List the files of a workspace
+/// List the knowledge files of a workspace
 ///
-/// With how far each file is. All assistants answer from them in the workspace's conversations, except where a guest is a member of the conversation.
-/// `knowledge.changed` says when to read again.
+/// With the processing state of each file. All assistants use them in the workspace's conversations, except in
+/// conversations with a guest. `knowledge.changed` announces changes.
 #[endpoint(GET "/r1/workspaces/{id}/knowledge", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Read)]
 impl Endpoint for ListWorkspaceKnowledge {
     type Request = ListWorkspaceKnowledgeRequest;
@@ -233,13 +235,14 @@ impl Endpoint for ListWorkspaceKnowledge {
 pub struct GiveWorkspaceKnowledgeRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// A file that the caller has uploaded.
+    /// A file uploaded by the caller.
     pub upload_id: UploadId,
 }
 
-/// Give a file to a workspace
+/// Add a knowledge file to a workspace
 ///
-/// As to an assistant; the workspace's owner pays for its embedding. 200 with the same file where the workspace has it already.
+/// Processed as for assistants, at the expense of the workspace's owner. Returns 200 with the existing entry if the
+/// workspace already has the file.
 #[endpoint(POST "/r1/workspaces/{id}/knowledge", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write, status(201, 200), errors(WrongState, TooLarge, QuotaExceeded, TypeRefused))]
 impl Endpoint for GiveWorkspaceKnowledge {
     type Request = GiveWorkspaceKnowledgeRequest;
@@ -260,9 +263,9 @@ pub struct WorkspaceKnowledgeFileRequest {
     pub file_id: KnowledgeFileId,
 }
 
-/// Try a file of a workspace again
+/// Retry a knowledge file of a workspace
 ///
-/// One that failed, or that waits to be tried again by itself.
+/// Applies to a file that failed or that waits for an automatic retry.
 #[endpoint(POST "/r1/workspaces/{id}/knowledge/{file_id}/retry", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for RetryWorkspaceKnowledge {
     type Request = WorkspaceKnowledgeFileRequest;
@@ -274,9 +277,9 @@ impl Endpoint for RetryWorkspaceKnowledge {
     }
 }
 
-/// Take a file from a workspace
+/// Remove a knowledge file from a workspace
 ///
-/// With its pieces; answers that cite it keep their excerpts.
+/// Deletes its chunks as well; answers that cite it keep their excerpts.
 #[endpoint(DELETE "/r1/workspaces/{id}/knowledge/{file_id}", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write)]
 impl Endpoint for RemoveWorkspaceKnowledge {
     type Request = WorkspaceKnowledgeFileRequest;
@@ -293,14 +296,15 @@ impl Endpoint for RemoveWorkspaceKnowledge {
 pub struct ShowCitationRequest {
     #[from(path)]
     pub id: MessageId,
-    /// As it stands in the answer, in brackets.
+    /// Number of the citation, as shown in brackets in the answer.
     #[from(path)]
     pub n: u64,
 }
 
-/// Show a place that an answer cites
+/// Show a cited passage
 ///
-/// The whole piece, and those before and after it, for whoever may read the answer. 404 once the file is not the assistant's any more.
+/// The complete chunk and its neighbours, for users who can read the answer. 404 if the assistant no longer has the
+/// file.
 #[endpoint(GET "/r1/messages/{id}/citations/{n}", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowCitation {
     type Request = ShowCitationRequest;

@@ -1,4 +1,4 @@
-//! What is done by the links that come by mail.
+//! Actions of e-mailed links: address verification and password reset.
 
 use appcore::AppError;
 use identity::accounts;
@@ -15,16 +15,17 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct VerifyEmailRequest {
-    /// From the link in the mail: good once, for 24 hours.
+    /// Token from the e-mailed link: valid once, for 24 hours.
     pub token: String,
-    /// Of the account that the mail is about: needed where the caller is not signed in to it.
+    /// Password of the account; required if the caller is not signed in to it.
     #[schema(format = Password)]
     pub password: Option<String>,
 }
 
-/// Confirm one's e-mail address
+/// Verify your e-mail address
 ///
-/// Signed in to the account, or with its password (403 `password_required` without). Nobody is signed out by it.
+/// Requires a session of the account or its password (403 `password_required` otherwise). Existing sessions stay signed
+/// in.
 #[endpoint(POST "/r1/auth/verify-email", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(TokenInvalid, Forbidden, PasswordRequired, PasswordWrong, TooManySignins))]
 impl Endpoint for VerifyEmail {
     type Request = VerifyEmailRequest;
@@ -43,9 +44,9 @@ pub struct ResendVerificationRequest {
     pub email: String,
 }
 
-/// Ask for the mail that confirms one's address again
+/// Resend the verification e-mail
 ///
-/// The answer is the same whether there is such an account or not.
+/// The response doesn't reveal whether the account exists.
 #[endpoint(POST "/r1/auth/resend-verification", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 202)]
 impl Endpoint for ResendVerification {
     type Request = ResendVerificationRequest;
@@ -63,9 +64,9 @@ pub struct ForgotPasswordRequest {
     pub email: String,
 }
 
-/// Ask for a mail to choose another password
+/// Request a password reset e-mail
 ///
-/// The answer is the same whether there is such an account or not.
+/// The response doesn't reveal whether the account exists.
 #[endpoint(POST "/r1/auth/forgot-password", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 202)]
 impl Endpoint for ForgotPassword {
     type Request = ForgotPasswordRequest;
@@ -79,15 +80,15 @@ impl Endpoint for ForgotPassword {
 
 #[dto(request)]
 pub struct ResetPasswordRequest {
-    /// From the link in the mail: good once, for an hour.
+    /// Token from the e-mailed link: valid once, for one hour.
     pub token: String,
     #[schema(format = Password, min_length = 8)]
     pub password: String,
 }
 
-/// Choose another password
+/// Reset a password
 ///
-/// All devices are signed out.
+/// Signs out all devices.
 #[endpoint(POST "/r1/auth/reset-password", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(TokenInvalid))]
 impl Endpoint for ResetPassword {
     type Request = ResetPasswordRequest;

@@ -1,4 +1,4 @@
-//! Servers of tools for assistants.
+//! MCP servers, which provide tools to assistants.
 
 use std::collections::BTreeMap;
 
@@ -43,9 +43,9 @@ pub struct ListMcpServersRequest {
     pub page: PageRequest,
 }
 
-/// List the servers of tools that one may give to assistants
+/// List the MCP servers whose tools you can give to assistants
 ///
-/// Those that are offered to everyone; for administrators of the installation all that are enabled.
+/// Servers offered to everyone; for administrators of the installation, all enabled servers.
 #[endpoint(GET "/r1/mcp_servers", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListOfferedServers {
     type Request = ListMcpServersRequest;
@@ -62,13 +62,13 @@ pub struct UseServerPromptRequest {
     pub id: McpServerId,
     /// One of the server's `prompts`.
     pub name: String,
-    /// By the names of its arguments, each up to 2,000 characters.
+    /// Arguments by name, each value up to 2,000 characters.
     pub arguments: Option<BTreeMap<String, String>>,
 }
 
-/// Have a server make the text of one of its prompts
+/// Render a prompt of an MCP server
 ///
-/// Nothing is sent with it: it is for whoever asks, to be looked at first.
+/// Returns the text to the caller for review. No message is sent.
 #[endpoint(POST "/r1/mcp_servers/{id}/prompts", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(WrongState), deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
 impl Endpoint for UseServerPrompt {
     type Request = UseServerPromptRequest;
@@ -82,9 +82,10 @@ impl Endpoint for UseServerPrompt {
     }
 }
 
-/// List the servers of tools that one can connect an account with
+/// List the MCP servers that you can connect an account with
 ///
-/// Those that are offered to the caller, and those that they have connected. Where `state` is `expired` one signs in anew.
+/// Servers offered to the caller, and servers that they have connected. If `state` is `expired`, the user must connect
+/// again.
 #[endpoint(GET "/r1/mcp_connections", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListToolConnections {
     type Request = ListMcpServersRequest;
@@ -99,16 +100,17 @@ impl Endpoint for ListToolConnections {
 pub struct SignInToToolServerRequest {
     #[from(path)]
     pub id: McpServerId,
-    /// The page of the app to go on at.
+    /// Page of the app to return to.
     #[schema(max_length = 2_000)]
     pub next: Option<String>,
 }
 
-/// Begin to connect an account with a server of tools
+/// Start connecting an account with an MCP server
 ///
-/// Finds out where that server is signed in to (RFC 9728, RFC 8414), registers Natter there where that is needed (RFC 7591), and answers with the
-/// address for the browser (OAuth 2.1 with PKCE, RFC 8707). It comes back to `/tools/connected/{id}` of the app (to `/tools/connected` where an
-/// administrator has registered the client by hand) with what `POST /r1/mcp_connections` takes.
+/// Discovers the server's authorization server (RFC 9728, RFC 8414), registers a client there if needed (RFC 7591), and
+/// returns the authorization URL for the browser (OAuth 2.1 with PKCE, RFC 8707). The browser returns to
+/// `/tools/connected/{id}` of the app (to `/tools/connected` if an administrator registered the client manually) with
+/// the parameters of `POST /r1/mcp_connections`.
 #[endpoint(POST "/r1/mcp_servers/{id}/connection", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(WrongState), deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
 impl Endpoint for SignInToToolServer {
     type Request = SignInToToolServerRequest;
@@ -122,19 +124,20 @@ impl Endpoint for SignInToToolServer {
 
 #[dto(request)]
 pub struct ConnectToolServerRequest {
-    /// The server in the path that the browser came back to; left out where that was `/tools/connected`.
+    /// Server id from the path that the browser returned to. Omitted for `/tools/connected`.
     pub server_id: Option<McpServerId>,
     pub state: String,
     pub code: Option<String>,
-    /// Where the authorization server has refused, or the person has.
+    /// Error code if the authorization server or the user refused.
     pub error: Option<String>,
-    /// Who answers (RFC 9207).
+    /// Issuer of the response (RFC 9207).
     pub iss: Option<String>,
 }
 
-/// Connect an account with a server of tools
+/// Connect an account with an MCP server
 ///
-/// With what the browser has brought back from the authorization server. It is good once, within ten minutes, for whoever began.
+/// Takes the parameters that the browser returned with from the authorization server. Valid once, within ten minutes,
+/// for the user who started.
 #[endpoint(POST "/r1/mcp_connections", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(OauthState, OauthDenied, WrongState, NotFound), deadline = Bound::Fixed(std::time::Duration::from_secs(30)))]
 impl Endpoint for ConnectToolServer {
     type Request = ConnectToolServerRequest;
@@ -147,9 +150,9 @@ impl Endpoint for ConnectToolServer {
     }
 }
 
-/// Disconnect one's account from a server of tools
+/// Disconnect your account from an MCP server
 ///
-/// Its tokens are forgotten, and revoked where the authorization server takes that (RFC 7009).
+/// Deletes its tokens, and revokes them if the authorization server supports that (RFC 7009).
 #[endpoint(DELETE "/r1/mcp_servers/{id}/connection", tag = "assistants", access = Access::User, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(30)))]
 impl Endpoint for DisconnectToolServer {
     type Request = McpServerRequest;
@@ -161,9 +164,9 @@ impl Endpoint for DisconnectToolServer {
     }
 }
 
-/// List the programs that have tools
+/// List the commands of local MCP servers
 ///
-/// They stand in the configuration (`mcp.commands`) and nowhere else: no request can name a program to be run.
+/// They are defined only in the configuration (`mcp.commands`): no request can specify a program to run.
 #[endpoint(GET "/r1/admin/mcp_commands", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListMcpCommands {
     type Request = ListMcpServersRequest;
@@ -174,7 +177,7 @@ impl Endpoint for ListMcpCommands {
     }
 }
 
-/// List the servers of tools
+/// List all MCP servers
 #[endpoint(GET "/r1/admin/mcp_servers", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListMcpServers {
     type Request = ListMcpServersRequest;
@@ -192,30 +195,31 @@ pub struct AddMcpServerRequest {
     #[schema(max_length = 300)]
     pub description: Option<String>,
     pub transport: McpTransport,
-    /// For `http`: https, or what `outgoing.allow` names.
+    /// For `http`: an https URL, or one that `outgoing.allow` contains.
     #[schema(max_length = 2_000)]
     pub url: Option<String>,
     /// For `stdio`: one of `GET /r1/admin/mcp_commands`.
     pub command: Option<String>,
-    /// Headers for `http`, variables for `stdio`. Kept encrypted, and never shown again.
+    /// Headers for `http`, environment variables for `stdio`. Stored encrypted and never returned.
     pub secrets: Option<BTreeMap<String, String>>,
-    /// Left out, `secrets`.
+    /// If omitted, `secrets`.
     pub auth: Option<McpAuth>,
-    /// For `oauth`: by which the authorization server knows Natter. Left out, Natter registers itself there, where it may.
+    /// For `oauth`: Natter's client id at the authorization server. If omitted, Natter registers itself where the
+    /// server supports it.
     #[schema(max_length = 500)]
     pub client_id: Option<String>,
-    /// Kept encrypted, and never shown again.
+    /// Stored encrypted and never returned.
     #[schema(max_length = 2_000)]
     pub client_secret: Option<String>,
-    /// Left out, true.
+    /// If omitted, true.
     pub is_enabled: Option<bool>,
-    /// Left out, administrators.
+    /// If omitted, administrators.
     pub visible_to: Option<OfferedTo>,
 }
 
-/// Add a server of tools
+/// Add an MCP server
 ///
-/// Its tools are asked for with `POST …/refresh`.
+/// Load its tools with `POST …/refresh`.
 #[endpoint(POST "/r1/admin/mcp_servers", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed, errors(WrongState))]
 impl Endpoint for AddMcpServer {
     type Request = AddMcpServerRequest;
@@ -245,7 +249,7 @@ pub struct McpServerRequest {
     pub id: McpServerId,
 }
 
-/// Show a server of tools
+/// Show an MCP server
 #[endpoint(GET "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ShowMcpServer {
     type Request = McpServerRequest;
@@ -262,33 +266,33 @@ pub struct ChangeMcpServerRequest {
     pub id: McpServerId,
     #[schema(min_length = 1, max_length = 60)]
     pub name: Option<String>,
-    /// Null takes it away.
+    /// If null, the description is removed.
     #[schema(max_length = 300)]
     pub description: Option<Option<String>>,
-    /// Another place forgets the secrets.
+    /// Changing it deletes the stored secrets.
     #[schema(max_length = 2_000)]
     pub url: Option<String>,
-    /// Another program forgets the secrets.
+    /// Changing it deletes the stored secrets.
     pub command: Option<String>,
-    /// Those that are named are changed; null removes one.
+    /// Secrets to set by name; null removes one.
     pub secrets: Option<BTreeMap<String, Option<String>>>,
-    /// Another way, or another address, forgets the accounts that people have connected.
+    /// Changing the authentication or the URL deletes the accounts that users have connected.
     pub auth: Option<McpAuth>,
-    /// Null takes it away. Another one forgets the secret.
+    /// If null, the client id is removed. Changing it deletes the client secret.
     #[schema(max_length = 500)]
     pub client_id: Option<Option<String>>,
-    /// Null takes it away.
+    /// If null, the client secret is removed.
     #[schema(max_length = 2_000)]
     pub client_secret: Option<Option<String>>,
     pub is_enabled: Option<bool>,
     pub visible_to: Option<OfferedTo>,
-    /// What is done with tools, by their names. Those that are left out stay as they are.
+    /// Modes by tool name. Omitted tools stay unchanged.
     pub modes: Option<BTreeMap<String, ToolMode>>,
 }
 
-/// Change a server of tools
+/// Change an MCP server
 ///
-/// Calls that begin later are made so. What is left out stays as it is.
+/// Applies to calls that start later. Omitted fields stay unchanged.
 #[endpoint(PATCH "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangeMcpServer {
     type Request = ChangeMcpServerRequest;
@@ -311,9 +315,9 @@ impl Endpoint for ChangeMcpServer {
     }
 }
 
-/// Remove a server of tools
+/// Remove an MCP server
 ///
-/// Assistants that have its tools do without them.
+/// Assistants lose its tools.
 #[endpoint(DELETE "/r1/admin/mcp_servers/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for RemoveMcpServer {
     type Request = McpServerRequest;
@@ -325,10 +329,11 @@ impl Endpoint for RemoveMcpServer {
     }
 }
 
-/// Ask a server for its tools
+/// Refresh the tools of an MCP server
 ///
-/// They are kept, and offered as they are until somebody asks again. Where the server can't be reached, `error` says why. A tool that is new is
-/// called without asking (`auto`) where the server says that it changes nothing, else whoever asked the assistant is asked (`ask`).
+/// The list is stored and used until the next refresh. If the server can't be reached, `error` contains the reason. A
+/// new tool is called without confirmation (`auto`) if the server declares it read-only; otherwise the user who asked
+/// the assistant must confirm each call (`ask`).
 #[endpoint(POST "/r1/admin/mcp_servers/{id}/refresh", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(90)))]
 impl Endpoint for RefreshMcpServer {
     type Request = McpServerRequest;

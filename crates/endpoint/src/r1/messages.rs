@@ -45,38 +45,41 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 pub struct SendMessageRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Chosen by the client: the same one again is answered with the first message.
+    /// Idempotency key chosen by the client: a request with the same id returns the message sent first.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
     pub client_id: String,
-    /// May be empty where there are files. At most 5,000 characters, in an `assistant` conversation 100,000, unless the operator says otherwise (see `GET /r1/auth/policy`).
-    /// Control characters but line breaks and tabs are left out; CR LF becomes LF.
+    /// May be empty if there are attachments. At most 5,000 characters, in an `assistant` conversation 100,000, unless
+    /// the operator has configured other limits (see `GET /r1/auth/policy`). Control characters other than line breaks
+    /// and tabs are removed; CR LF becomes LF.
     pub content: String,
     pub reply_to: Option<MessageId>,
-    /// Whom it mentions. `user` and `assistant` with an `id`; `all`: every member; `here`: those who are online. At most 100.
+    /// Mentions. `user` and `assistant` with an `id`; `all`: every member; `here`: members who are online. At most 100.
     #[validate(length(max = 100))]
     pub mentions: Option<Vec<Mention>>,
-    /// To mention more than 20 people by `all` or `here`.
+    /// Confirms that `all` or `here` mentions more than 20 users.
     pub confirm: Option<bool>,
-    /// One's files (`POST /r1/uploads`), in the order in which they are shown.
+    /// Uploads of the caller (`POST /r1/uploads`), in display order.
     #[validate(length(max = 10))]
     pub attachment_ids: Option<Vec<UploadId>>,
-    /// The model that is to answer, where an assistant is asked and lets people choose. Left out, the chat's or the assistant's.
+    /// Model for the answer, if an assistant is addressed that allows the choice. If omitted, the model of the chat or
+    /// the assistant.
     pub model: Option<String>,
-    /// The message of the main line that it replies to in its thread. There are no threads in chats with an assistant.
+    /// Root message of the thread to reply in. Chats with assistants have no threads.
     pub thread_id: Option<MessageId>,
-    /// A reply in a thread that is shown in the main line too.
+    /// If true, the thread reply is shown in the main conversation as well.
     pub also_to_conversation: Option<bool>,
-    /// A message that the sender can read and passes on.
+    /// Message to forward, which the sender can read.
     pub forward_of: Option<MessageId>,
-    /// What its links lead to is shown unless it is `false`, or the sender or the workspace has turned that off.
+    /// If `false`, links are not previewed. Otherwise they are, unless the sender or the workspace has disabled
+    /// previews.
     pub previews: Option<bool>,
-    /// What people are to choose from: the message is a poll, and its text the question. Not in a chat with an assistant, and not with `send_at`.
+    /// Options of a poll; the content is the question. Not available in chats with assistants or with `send_at`.
     pub poll: Option<NewPoll>,
-    /// When it is to be sent: from 10 seconds to a year from now. Left out: at once.
+    /// Send time: between 10 seconds and a year from now. If omitted, the message is sent at once.
     pub send_at: Option<Timestamp>,
 }
 
-/// The message, or with 202 one that waits for its time.
+/// The message, or with status 202 the scheduled message.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum SentMessage {
@@ -86,9 +89,10 @@ pub enum SentMessage {
 
 /// Send a message
 ///
-/// 201 the first time, 200 with the same message when `client_id` was seen before. In an `assistant` conversation every message is answered,
-/// elsewhere those that mention an assistant of the workspace (`@name`, or by `mentions`): the first three that are mentioned answer. While 20 answers are open for somebody, a
-/// message that asks for one more is refused. With `send_at` it waits (202): see `GET /r1/scheduled`.
+/// Returns 201 the first time, 200 with the same message for a `client_id` that was used before. In an `assistant`
+/// conversation every message is answered; elsewhere the first three assistants of the workspace that are mentioned
+/// (`@name` or `mentions`) answer. A message that needs another answer is refused while the caller has 20 unfinished
+/// answers. With `send_at` the message is scheduled (202): see `GET /r1/scheduled`.
 #[endpoint(POST "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status(201, 200, 202), errors(Forbidden, NotAMember, Archived, ConfirmMention, TooMany, TooManyAnswers, QuotaExceeded, SlowMode, WordRefused))]
 impl Endpoint for SendMessage {
     type Request = SendMessageRequest;
@@ -134,16 +138,16 @@ impl Endpoint for SendMessage {
 pub struct ListMessagesRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// The newest ones before this number.
+    /// The newest messages before this sequence number.
     #[from(query)]
     pub before_seq: Option<i64>,
-    /// The oldest ones after this number.
+    /// The oldest messages after this sequence number.
     #[from(query)]
     pub after_seq: Option<i64>,
-    /// Sent at this time or later.
+    /// Only messages sent at or after this time.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// Sent before this time.
+    /// Only messages sent before this time.
     #[from(query)]
     pub to: Option<Timestamp>,
     /// At most 200.
@@ -151,9 +155,9 @@ pub struct ListMessagesRequest {
     pub limit: Option<u64>,
 }
 
-/// Read a conversation's history
+/// List the messages of a conversation
 ///
-/// Oldest first. Without a cursor it is the newest part.
+/// Oldest first. Without a cursor, the newest messages.
 #[endpoint(GET "/r1/conversations/{id}/messages", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListMessages {
     type Request = ListMessagesRequest;
@@ -182,12 +186,12 @@ pub struct MessageRequest {
 pub struct ShowMessageRequest {
     #[from(path)]
     pub id: MessageId,
-    /// With so many before it and after it: 1 to 100. Left out: the message alone.
+    /// Number of messages before and after it to include: 1 to 100. If omitted, only the message.
     #[from(query)]
     pub around: Option<u64>,
 }
 
-/// The message, or with `around` the message among those around it.
+/// The message, or with `around` the message with its neighbours.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum ShownMessage {
@@ -197,7 +201,7 @@ pub enum ShownMessage {
 
 /// Show a message
 ///
-/// With `around` it is what `GET /r1/messages/{id}/around` answers.
+/// With `around`, returns the same as `GET /r1/messages/{id}/around`.
 #[endpoint(GET "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowMessage {
     type Request = ShowMessageRequest;
@@ -220,16 +224,17 @@ pub struct EditMessageRequest {
     pub id: MessageId,
     #[schema(min_length = 1)]
     pub content: String,
-    /// Whom it mentions from now on, as when it is sent. Left out: those whom it does.
+    /// New mentions, as when sending. If omitted, the mentions stay unchanged.
     #[validate(length(max = 100))]
     pub mentions: Option<Vec<Mention>>,
-    /// To mention more than 20 people by an `all` or `here` that was not there before.
+    /// Confirms that a newly added `all` or `here` mentions more than 20 users.
     pub confirm: Option<bool>,
 }
 
-/// Edit one's message
+/// Edit your message
 ///
-/// Whoever is mentioned now and was not before is told, and mentions that are gone are taken back. No assistant is asked again.
+/// Newly mentioned users are notified, and notifications for removed mentions are withdrawn. Assistants don't answer
+/// again.
 #[endpoint(PATCH "/r1/messages/{id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, ConfirmMention, WrongState, WordRefused))]
 impl Endpoint for EditMessage {
     type Request = EditMessageRequest;
@@ -249,14 +254,15 @@ pub struct AskAgainRequest {
     pub id: MessageId,
     #[schema(min_length = 1)]
     pub content: String,
-    /// The model that is to answer. Left out, the chat's or the assistant's.
+    /// Model for the answer. If omitted, the model of the chat or the assistant.
     pub model: Option<String>,
 }
 
-/// Edit one's prompt and have it answered again
+/// Edit your prompt and regenerate the answer
 ///
-/// In an `assistant` conversation. The message keeps its id and number; its text so far becomes a version of it, and what followed leaves the
-/// conversation as it is shown, until that version is shown again. While the assistant is answering, this is refused.
+/// In an `assistant` conversation. The message keeps its id and sequence number; the previous text becomes a version of
+/// it. The messages that follow it are hidden until that version is shown again. Refused while the assistant is
+/// answering.
 #[endpoint(POST "/r1/messages/{id}/versions", tag = "messages", access = Access::User, rate = RateGroup::MessageSend, status = 201, errors(Forbidden, WrongState, TooManyAnswers))]
 impl Endpoint for AskAgain {
     type Request = AskAgainRequest;
@@ -280,7 +286,7 @@ pub struct ShowVersionRequest {
 
 /// Show another version of a prompt or an answer
 ///
-/// What followed it then is shown again. While the assistant is answering, this is refused.
+/// The messages that followed that version are shown again. Refused while the assistant is answering.
 #[endpoint(PUT "/r1/messages/{id}/version", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for ShowVersion {
     type Request = ShowVersionRequest;
@@ -305,7 +311,7 @@ impl Endpoint for DeleteMessage {
 
 /// Stop an assistant's answer
 ///
-/// What it has said so far stays.
+/// The partial answer stays.
 #[endpoint(POST "/r1/messages/{id}/stop", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for StopMessage {
     type Request = MessageRequest;
@@ -320,14 +326,14 @@ impl Endpoint for StopMessage {
 pub struct RegenerateMessageRequest {
     #[from(path)]
     pub id: MessageId,
-    /// The model that is to answer. Left out, the chat's or the assistant's.
+    /// Model for the answer. If omitted, the model of the chat or the assistant.
     pub model: Option<String>,
 }
 
-/// Have an assistant answer again
+/// Regenerate an assistant's answer
 ///
-/// The same message goes back to its beginning, and its events tell the rest. In an `assistant` conversation the answer so far is kept as a
-/// version of it, and what followed leaves the conversation as it is shown.
+/// The same message is reset, and events deliver the new answer. In an `assistant` conversation the previous answer
+/// becomes a version of it, and the messages that follow it are hidden.
 #[endpoint(POST "/r1/messages/{id}/regenerate", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(WrongState, TooManyAnswers))]
 impl Endpoint for RegenerateMessage {
     type Request = RegenerateMessageRequest;
@@ -347,12 +353,13 @@ pub struct CompareAnswerRequest {
     pub model: String,
 }
 
-/// Have another model answer the same question
+/// Answer the same prompt with another model
 ///
-/// In an `assistant` conversation, beside an answer that is being written or has ended. What comes back is the other model's answer, a message that no
-/// list shows: viewers hear of it by `message.delta`, `message.thought` and `message.tool_call` with its id and by `message.compared`, and it is
-/// stopped like any other. Once both have ended it is a version of the answer, which `PUT /r1/messages/{id}/version` shows, and its own id is that
-/// of a deleted message. One at a time.
+/// In an `assistant` conversation, alongside an answer that is in progress or complete. Returns the other model's
+/// answer, a message that isn't listed: viewers receive `message.delta`, `message.thought` and `message.tool_call` with
+/// its id, and `message.compared`. It can be stopped like any other answer. When both are complete, it becomes a
+/// version of the first answer, which `PUT /r1/messages/{id}/version` shows, and its own id refers to a deleted
+/// message. One comparison at a time.
 #[endpoint(POST "/r1/messages/{id}/compare", tag = "messages", access = Access::User, rate = RateGroup::Write, status = 201, errors(WrongState, TooManyAnswers))]
 impl Endpoint for CompareAnswer {
     type Request = CompareAnswerRequest;
@@ -372,16 +379,18 @@ pub struct DecideToolCallRequest {
     #[from(path)]
     pub call_id: ToolCallId,
     pub decision: ToolDecision,
-    /// Instead of the arguments that the model wanted, with `allow`: they have to fit the tool's schema. `ToolCall.is_edited` says so then.
+    /// Replaces the model's arguments, with `allow`. They must match the tool's schema. `ToolCall.is_edited` is set in
+    /// this case.
     #[schema(value_type = Option<Object>)]
     pub arguments: Option<serde_json::Map<String, serde_json::Value>>,
-    /// With `allow`: this assistant may call this tool for the caller from now on without asking.
+    /// With `allow`: the assistant may call this tool for the caller without confirmation from now on.
     pub remember: Option<bool>,
 }
 
-/// Allow or deny a call of a tool
+/// Allow or deny a tool call
 ///
-/// For whoever asked, while the call waits (`status` `waiting`). The answer goes on when all of its calls are decided.
+/// For the user who asked the assistant, while the call is pending (`status` `waiting`). The answer continues when all
+/// its calls are decided.
 #[endpoint(POST "/r1/messages/{id}/tool_calls/{call_id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
 impl Endpoint for DecideToolCall {
     type Request = DecideToolCallRequest;
@@ -402,9 +411,9 @@ pub struct ToolCallRequest {
     pub call_id: ToolCallId,
 }
 
-/// Show a call of a tool
+/// Show a tool call
 ///
-/// For whoever asked: its whole arguments, and the schema of what they may be.
+/// For the user who asked the assistant: the complete arguments and their schema.
 #[endpoint(GET "/r1/messages/{id}/tool_calls/{call_id}", tag = "messages", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ShowToolCall {
     type Request = ToolCallRequest;
@@ -426,9 +435,9 @@ pub struct ShowToolPictureRequest {
     pub number: u64,
 }
 
-/// Show a picture of a tool's result
+/// Show an image of a tool result
 ///
-/// As small as models are shown it, for whoever may read the answer.
+/// Downscaled as sent to models, for users who can read the answer.
 #[endpoint(GET "/r1/messages/{id}/tool_calls/{call_id}/pictures/{number}", tag = "messages", access = Access::User, rate = RateGroup::Read, content("application/octet-stream"))]
 impl Endpoint for ShowToolPicture {
     type Request = ShowToolPictureRequest;
@@ -437,7 +446,7 @@ impl Endpoint for ShowToolPicture {
     async fn handle(ctx: &Ctx, request: ShowToolPictureRequest) -> Result<Reply<Raw>, AppError> {
         let ShowToolPictureRequest { id, call_id, number } = request;
         let Picture { media_type, bytes } = pictures::find(ctx.assistants(), ctx.user()?, id, call_id, number).await?;
-        // A result never changes.
+        // Tool results are immutable.
         let kept = HeaderValue::from_static("private, max-age=86400, immutable");
         Ok(Reply::bytes(media_type, bytes).header(CACHE_CONTROL, kept))
     }
@@ -445,7 +454,7 @@ impl Endpoint for ShowToolPicture {
 
 /// Show the details of an answer
 ///
-/// How long it took, what it used, and what the model thought before it. Of the version that is shown.
+/// Duration, usage and the model's reasoning, for the version that is shown.
 #[endpoint(GET "/r1/messages/{id}/details", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowAnswerDetails {
     type Request = MessageRequest;

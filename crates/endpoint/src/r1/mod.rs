@@ -1,4 +1,4 @@
-//! The endpoints, one file per resource. The list is written by hand: what is not in it is not there.
+//! Endpoints under `/r1` and `/files`, one file per resource. An endpoint exists only if it is in this list.
 
 mod admin;
 mod admin_conversations;
@@ -67,9 +67,9 @@ mod workspaces;
 
 use crate::EndpointDef;
 
-/// What every path of it begins with but those of files.
+/// Prefix of all paths except those of files.
 pub(crate) const ROOT: &str = "/r1";
-/// Where the bytes of files are.
+/// Prefix of file downloads.
 pub(crate) const FILES: &str = "/files";
 
 const RESOURCES: &[&[EndpointDef]] = &[

@@ -1,4 +1,4 @@
-//! The models that people and workspaces may use. Keys have their lists from their owners.
+//! Allowed models of users and workspaces. API keys get theirs from their owners.
 
 use appcore::{
     AppError, Code,
@@ -21,7 +21,7 @@ pub struct ListModelListsRequest {
     pub page: PageRequest,
 }
 
-/// List who is limited to some models
+/// List the model restrictions of users and workspaces
 #[endpoint(GET "/r1/admin/model_lists", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListModelLists {
     type Request = ListModelListsRequest;
@@ -39,14 +39,15 @@ pub struct PutModelListRequest {
     pub scope: BudgetScope,
     #[from(path)]
     pub id: String,
-    /// By name or alias.
+    /// Models by name or alias.
     #[validate(length(min = 1, max = 200))]
     pub models: Vec<String>,
 }
 
-/// Limit a person or a workspace to some models
+/// Restrict a user or workspace to some models
 ///
-/// Their keys and their chats, at once and on every instance. A key may call what its own list, its owner's and its workspace's have in common.
+/// Applies to their API keys and chats, at once and on every instance. A key may call the models that its own list, its
+/// owner's list and its workspace's list have in common.
 #[endpoint(PUT "/r1/admin/model_lists/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for PutModelList {
     type Request = PutModelListRequest;
@@ -67,7 +68,7 @@ pub struct LiftModelListRequest {
     pub id: String,
 }
 
-/// Let a person or a workspace use every model again
+/// Remove the model restriction of a user or workspace
 #[endpoint(DELETE "/r1/admin/model_lists/{scope}/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for LiftModelList {
     type Request = LiftModelListRequest;
@@ -79,7 +80,7 @@ impl Endpoint for LiftModelList {
     }
 }
 
-/// Who is meant.
+/// Parses the id of the restricted user or workspace.
 fn holder(id: &str) -> Result<Uuid, AppError> {
     id.parse().map_err(|_| Code::NotFound.into())
 }

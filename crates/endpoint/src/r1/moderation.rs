@@ -1,4 +1,4 @@
-//! Reports of messages, what administrators do about them, and the words that are not wanted in a channel.
+//! Message reports, moderation by administrators, and word filters of channels.
 
 use std::collections::BTreeSet;
 
@@ -37,14 +37,14 @@ pub struct ReportMessageRequest {
     #[from(path)]
     pub id: MessageId,
     pub reason: ReportReason,
-    /// What there is to add. At most 1,000 characters.
+    /// Comment by the reporter. At most 1,000 characters.
     pub words: Option<String>,
 }
 
 /// Report a message
 ///
-/// To the administrators of the installation, who see what it says then. 201 the first time, 200 while an earlier report of the same message by
-/// the caller is not closed.
+/// Sends a report with the current content of the message to the administrators of the installation. Returns 201 the
+/// first time, 200 while an earlier report of the same message by the caller is open.
 #[endpoint(POST "/r1/messages/{id}/report", tag = "moderation", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(WrongState, TooMany))]
 impl Endpoint for ReportMessage {
     type Request = ReportMessageRequest;
@@ -64,10 +64,11 @@ pub struct MessageRequest {
     pub id: MessageId,
 }
 
-/// Read what a hidden message says
+/// Show the content of a hidden message
 ///
-/// For its author, and for administrators in a session: with a fresh sign-in where the message was never reported and they are not in its
-/// conversation. The audit log says that they have read it. To others it is not there.
+/// For its author, and for administrators in a session. A fresh sign-in is required if the message was never reported
+/// and the administrator is not a member of the conversation. The access is recorded in the audit log. Returns 404 to
+/// everyone else.
 #[endpoint(GET "/r1/messages/{id}/hidden", tag = "moderation", access = Access::User, rate = RateGroup::Read, errors(ScopeMissing, FreshSignInRequired))]
 impl Endpoint for ShowHiddenMessage {
     type Request = MessageRequest;
@@ -80,16 +81,16 @@ impl Endpoint for ShowHiddenMessage {
 
 #[dto(request)]
 pub struct ListWarningsRequest {
-    /// Only those that one has not read.
+    /// If true, only unread warnings.
     #[from(query)]
     pub unseen: Option<bool>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List what moderators have told one
+/// List your warnings from moderators
 ///
-/// The newest first.
+/// Newest first.
 #[endpoint(GET "/r1/users/me/warnings", tag = "moderation", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListWarnings {
     type Request = ListWarningsRequest;
@@ -107,7 +108,7 @@ pub struct SeeWarningRequest {
     pub id: WarningId,
 }
 
-/// Say that one has read what a moderator has told one
+/// Mark a warning as read
 #[endpoint(POST "/r1/users/me/warnings/{id}/seen", tag = "moderation", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for SeeWarning {
     type Request = SeeWarningRequest;
@@ -124,9 +125,9 @@ pub struct ChannelRequest {
     pub id: ConversationId,
 }
 
-/// Show the words that are not wanted in a channel
+/// Show the word filter of a channel
 ///
-/// For those who manage it.
+/// For users who manage the channel.
 #[endpoint(GET "/r1/conversations/{id}/word_filter", tag = "moderation", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ShowWordFilter {
     type Request = ChannelRequest;
@@ -142,15 +143,16 @@ pub struct SetWordFilterRequest {
     #[from(path)]
     pub id: ConversationId,
     pub action: WordAction,
-    /// At most 200, each of at most 60 characters. None: nothing is looked for.
+    /// At most 200 words or phrases of up to 60 characters each. An empty list disables the filter.
     #[validate(length(max = 1000))]
     pub words: Vec<String>,
 }
 
-/// Say which words are not wanted in a channel
+/// Set the word filter of a channel
 ///
-/// Whole words and phrases, whatever their case and accents, in what people send or edit from now on; a message with one is refused with
-/// `word_refused` and `details.word`, or sent with the word masked. For those who manage the channel.
+/// Matches whole words and phrases, ignoring case and accents, in messages sent or edited from now on. A matching
+/// message is refused with `word_refused` and `details.word`, or sent with the word masked. For users who manage the
+/// channel.
 #[endpoint(PUT "/r1/conversations/{id}/word_filter", tag = "moderation", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState, Archived))]
 impl Endpoint for SetWordFilter {
     type Request = SetWordFilterRequest;
@@ -169,16 +171,16 @@ pub struct ListReportsRequest {
     pub status: Option<ReportStatus>,
     #[from(query)]
     pub reason: Option<ReportReason>,
-    /// Only reports on this person.
+    /// Only reports about messages of this user.
     #[from(query)]
     pub author_id: Option<UserId>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List the reports of messages
+/// List message reports
 ///
-/// The newest first.
+/// Newest first.
 #[endpoint(GET "/r1/admin/reports", tag = "moderation", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListReports {
     type Request = ListReportsRequest;
@@ -199,7 +201,7 @@ pub struct ReportRequest {
 
 /// Show a report
 ///
-/// With the message's files, the other reports on its author, and how often they were warned.
+/// With the attachments of the message, other reports about its author, and the number of warnings they have received.
 #[endpoint(GET "/r1/admin/reports/{id}", tag = "moderation", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ShowReport {
     type Request = ReportRequest;
@@ -212,7 +214,7 @@ impl Endpoint for ShowReport {
 
 /// Take a report
 ///
-/// The others see who looks after it. Somebody else may take it over.
+/// Shows the other administrators who is handling it. Another administrator may take it over.
 #[endpoint(POST "/r1/admin/reports/{id}/take", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for TakeReport {
     type Request = ReportRequest;
@@ -223,7 +225,7 @@ impl Endpoint for TakeReport {
     }
 }
 
-/// Put a report back into the queue
+/// Return a report to the queue
 #[endpoint(POST "/r1/admin/reports/{id}/release", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for ReleaseReport {
     type Request = ReportRequest;
@@ -238,15 +240,15 @@ impl Endpoint for ReleaseReport {
 pub struct ResolveReportRequest {
     #[from(path)]
     pub id: ReportId,
-    /// Actions to take. Empty: the report is dismissed.
+    /// Actions to take. If empty, the report is dismissed.
     pub actions: Vec<ReportDeed>,
-    /// What the author is told with a warning. At most 1,000 characters.
+    /// Text of the warning to the author. At most 1,000 characters.
     pub words: Option<String>,
 }
 
-/// Close a report
+/// Resolve a report
 ///
-/// With all others of the same message. What the message said is not kept with them any longer.
+/// Also resolves all other reports of the same message, and deletes their copies of its content.
 #[endpoint(POST "/r1/admin/reports/{id}/resolve", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for ResolveReport {
     type Request = ResolveReportRequest;
@@ -259,17 +261,17 @@ impl Endpoint for ResolveReport {
     }
 }
 
-/// Whether a message is hidden.
+/// Visibility of a message.
 #[dto(response)]
 pub struct MessageHidden {
     pub id: MessageId,
-    /// Since when; null: it is not.
+    /// Time at which it was hidden; null if it is visible.
     pub hidden_at: Option<Timestamp>,
 }
 
 /// Hide a message
 ///
-/// Its place stays, with `hidden_at`; what it says only its author and administrators can read.
+/// It remains in the conversation with `hidden_at`; only its author and administrators can read the content.
 #[endpoint(POST "/r1/admin/messages/{id}/hide", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for HideMessage {
     type Request = MessageRequest;
@@ -281,7 +283,7 @@ impl Endpoint for HideMessage {
     }
 }
 
-/// Show a hidden message again
+/// Unhide a message
 #[endpoint(POST "/r1/admin/messages/{id}/restore", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for RestoreMessage {
     type Request = MessageRequest;

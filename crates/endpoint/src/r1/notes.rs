@@ -1,4 +1,4 @@
-//! Notes that somebody keeps for themselves.
+//! Personal notes.
 
 use appcore::{
     AppError, NoteId, Timestamp,
@@ -19,17 +19,17 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListNotesRequest {
-    /// The `updated_at` of the last note that one has: only what was stored after it, deleted notes among it.
+    /// Sync cursor, the `updated_at` of the last note received: only notes stored later, including deleted ones.
     #[from(query)]
     pub since: Option<Timestamp>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List one's notes
+/// List your notes
 ///
-/// In the order in which they were stored, 25 a page at most. With `since` those that were deleted come too, for 90 days (`deleted_at`); after
-/// that it is refused with `cursor_expired`, and all are to be read anew.
+/// In the order in which they were stored, at most 25 per page. With `since`, deleted notes are included for 90 days
+/// (`deleted_at`); an older cursor is refused with `cursor_expired`, and the client must list all notes again.
 #[endpoint(GET "/r1/notes", tag = "notes", access = Access::User, rate = RateGroup::Read, errors(CursorExpired))]
 impl Endpoint for ListNotes {
     type Request = ListNotesRequest;
@@ -59,26 +59,27 @@ impl Endpoint for ShowNote {
 
 #[dto(request)]
 pub struct PutNoteRequest {
-    /// Chosen by the client, for a new note too.
+    /// Id chosen by the client, also for a new note.
     #[from(path)]
     pub id: NoteId,
     #[schema(max_length = 200)]
     pub title: Option<String>,
-    /// Markdown.
+    /// Content in Markdown.
     #[schema(max_length = 100_000)]
     pub content: Option<String>,
     pub pinned: Option<bool>,
-    /// The version that it was written on; 0, or left out: it is new.
+    /// Version that the change is based on; 0 or omitted for a new note.
     #[validate(range(min = 0))]
     pub version: Option<i64>,
-    /// When it was written.
+    /// Time of the edit.
     pub updated_at: Option<Timestamp>,
 }
 
 /// Store a note
 ///
-/// 201 the first time. Where it has another version meanwhile it is refused with `stale` and the note as it is in `details`: keep both, the other
-/// one under a new id. What was deleted elsewhere comes back by its present version. The same again changes nothing.
+/// Returns 201 the first time. If the note has another version by now, the request is refused with `stale` and the
+/// current note in `details`: keep both, with the other one under a new id. A note deleted on another device is
+/// restored by a change based on its current version. Repeating a request has no effect.
 #[endpoint(PUT "/r1/notes/{id}", tag = "notes", access = Access::User, rate = RateGroup::Write, status(201, 200), errors(QuotaExceeded, NotFound, Stale, TooMany))]
 impl Endpoint for PutNote {
     type Request = PutNoteRequest;
@@ -101,14 +102,14 @@ impl Endpoint for PutNote {
 pub struct DeleteNoteRequest {
     #[from(path)]
     pub id: NoteId,
-    /// The version that one has seen; at another one it is refused with `stale`.
+    /// Version that was last seen. If the note has another version, the request is refused with `stale`.
     #[from(query)]
     pub version: Option<i64>,
 }
 
 /// Delete a note
 ///
-/// On all devices.
+/// Deletes it on all devices.
 #[endpoint(DELETE "/r1/notes/{id}", tag = "notes", access = Access::User, rate = RateGroup::Write, errors(Stale))]
 impl Endpoint for DeleteNote {
     type Request = DeleteNoteRequest;

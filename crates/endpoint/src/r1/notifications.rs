@@ -1,4 +1,4 @@
-//! What one is told of, and what one wants to be told of.
+//! Notifications and notification settings.
 
 use appcore::{
     AppError, NotificationId, Timestamp,
@@ -19,7 +19,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<UnsubscribeFromMails>(),
 ];
 
-/// Notifications that are marked as read in one request.
+/// Maximum number of notifications marked as read per request.
 const MAX_READ: usize = 500;
 
 impl FromText for NotificationKind {
@@ -30,7 +30,7 @@ impl FromText for NotificationKind {
 
 #[dto(request)]
 pub struct ListNotificationsRequest {
-    /// Only those that are not read.
+    /// If true, only unread notifications.
     #[from(query)]
     pub unread: Option<bool>,
     #[from(query)]
@@ -39,10 +39,10 @@ pub struct ListNotificationsRequest {
     pub page: PageRequest,
 }
 
-/// List what one is told of
+/// List your notifications
 ///
-/// Newest first. What was about a message that is gone is gone as well; unread messages of a conversation, replies in a thread and reactions to
-/// a message are one each. They are kept for 90 days.
+/// Newest first. Notifications about deleted messages are removed. Unread messages of a conversation, replies in a
+/// thread and reactions to a message are grouped into one notification each. Stored for 90 days.
 #[endpoint(GET "/r1/notifications", tag = "notifications", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListNotifications {
     type Request = ListNotificationsRequest;
@@ -58,13 +58,14 @@ impl Endpoint for ListNotifications {
 pub struct ReadNotificationsRequest {
     /// At most 500.
     pub ids: Option<Vec<NotificationId>>,
-    /// All of them, instead of some.
+    /// If true, marks all notifications as read, instead of `ids`.
     pub all: Option<bool>,
 }
 
 /// Mark notifications as read
 ///
-/// Those about messages are read, too, by reading the conversation or the thread as far. One's own connections are told (`notifications.read`).
+/// Notifications about messages are also marked as read when the conversation or thread is read that far. The caller's
+/// other connections receive `notifications.read`.
 #[endpoint(POST "/r1/notifications/read", tag = "notifications", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for ReadNotifications {
     type Request = ReadNotificationsRequest;
@@ -84,7 +85,7 @@ impl Endpoint for ReadNotifications {
     }
 }
 
-/// Show what one wants to be told of
+/// Show your notification settings
 #[endpoint(GET "/r1/notifications/settings", tag = "notifications", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowNotificationSettings {
     type Request = NoInput;
@@ -97,24 +98,25 @@ impl Endpoint for ShowNotificationSettings {
 
 #[dto(request)]
 pub struct ChangeNotificationSettingsRequest {
-    /// Of which messages, in conversations for which one has chosen nothing else (`PATCH /r1/conversations/{id}/own`).
+    /// Messages to be notified of, in conversations without a setting of their own (`PATCH
+    /// /r1/conversations/{id}/own`).
     pub level: Option<Notify>,
-    /// All of them, at most 50. Case and accents don't matter.
+    /// Complete list of keywords, at most 50. Case and accents are ignored.
     #[schema(max_items = 50)]
     pub keywords: Option<Vec<String>>,
-    /// Null: none.
+    /// If null, no quiet hours.
     pub quiet: Option<Option<QuietHours>>,
-    /// Null: from now on one may be disturbed.
+    /// If null, do not disturb ends.
     pub dnd_until: Option<Option<Timestamp>>,
-    /// From 5 to 10,080. Null: no mail.
+    /// Between 5 and 10,080. If null, no e-mails.
     pub mail_after_minutes: Option<Option<i64>>,
     pub push: Option<bool>,
     pub show_text: Option<bool>,
 }
 
-/// Change what one wants to be told of
+/// Change your notification settings
 ///
-/// What is left out stays as it is.
+/// Omitted fields stay unchanged.
 #[endpoint(PATCH "/r1/notifications/settings", tag = "notifications", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for ChangeNotificationSettings {
     type Request = ChangeNotificationSettingsRequest;
@@ -139,24 +141,24 @@ impl Endpoint for ChangeNotificationSettings {
 
 #[dto(request)]
 pub struct UnsubscribeFromMailsRequest {
-    /// As it stands in the mail.
+    /// Token from the e-mail.
     #[from(query)]
     pub token: String,
-    /// What mail programs send (RFC 8058); it says nothing more.
+    /// Body sent by mail programs (RFC 8058); it is ignored.
     #[from(bytes, "application/x-www-form-urlencoded")]
     pub body: Bytes,
 }
 
-/// Get no more mails about what one has missed
+/// Unsubscribe from notification e-mails
 ///
-/// For mail programs, without signing in. A token that nobody has changes nothing.
+/// For mail programs, without signing in. An unknown token has no effect.
 #[endpoint(POST "/r1/notifications/unsubscribe", tag = "notifications", access = Access::Public, rate = RateGroup::Write)]
 impl Endpoint for UnsubscribeFromMails {
     type Request = UnsubscribeFromMailsRequest;
     type Response = NoData;
 
     async fn handle(ctx: &Ctx, request: UnsubscribeFromMailsRequest) -> Result<Reply<NoData>, AppError> {
-        tracing::debug!(bytes = request.body.len(), "a mail program unsubscribes somebody");
+        tracing::debug!(bytes = request.body.len(), "one-click unsubscribe received");
         notifications::unsubscribe(&ctx.app().events, &request.token).await?;
         Ok(Reply::of(NoData))
     }

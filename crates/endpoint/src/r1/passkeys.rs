@@ -1,4 +1,4 @@
-//! Passkeys.
+//! Passkeys: registration, sign-in and management.
 
 use appcore::{
     AppError, PasskeyId, Timestamp,
@@ -24,12 +24,13 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<RemovePasskey>(),
 ];
 
-/// What a browser asks an authenticator.
+/// Request for the browser's authenticator (WebAuthn).
 #[dto(response)]
 pub struct PasskeyChallenge {
-    /// For `finish`, once.
+    /// Id to pass to `finish`; valid once.
     pub challenge_id: String,
-    /// For `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON` (WebAuthn Level 3).
+    /// Options for `PublicKeyCredential.parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON` (WebAuthn Level
+    /// 3).
     #[serde(rename = "publicKey")]
     #[schema(value_type = Object)]
     pub public_key: Value,
@@ -41,7 +42,7 @@ impl PasskeyChallenge {
     }
 }
 
-/// A passkey, as its owner sees it.
+/// A passkey of the caller.
 #[dto(response)]
 pub struct Passkey {
     pub id: PasskeyId,
@@ -56,7 +57,7 @@ impl From<OwnPasskey> for Passkey {
     }
 }
 
-/// Begin to make a passkey
+/// Start registering a passkey
 #[endpoint(POST "/r1/auth/passkeys/register/start", tag = "auth", access = Access::User, rate = RateGroup::Write, requires = Enrolling, errors(Conflict))]
 impl Endpoint for StartPasskeyRegistration {
     type Request = NoInput;
@@ -70,15 +71,15 @@ impl Endpoint for StartPasskeyRegistration {
 #[dto(request)]
 pub struct FinishPasskeyRegistrationRequest {
     pub challenge_id: String,
-    /// `PublicKeyCredential.toJSON()` of what the authenticator made.
+    /// `PublicKeyCredential.toJSON()` of the credential created by the authenticator.
     #[schema(value_type = Object)]
     pub credential: Value,
-    /// What its owner calls it.
+    /// Label chosen by the user.
     #[schema(min_length = 1)]
     pub name: Option<String>,
 }
 
-/// Keep a passkey that was made
+/// Finish registering a passkey
 #[endpoint(POST "/r1/auth/passkeys/register/finish", tag = "auth", access = Access::User, rate = RateGroup::Write, status = 201, errors(InvalidCredentials, WrongState, Conflict))]
 impl Endpoint for FinishPasskeyRegistration {
     type Request = FinishPasskeyRegistrationRequest;
@@ -93,9 +94,9 @@ impl Endpoint for FinishPasskeyRegistration {
     }
 }
 
-/// Begin to sign in by passkey
+/// Start signing in by passkey
 ///
-/// No name is needed: the authenticator knows whose passkeys it has.
+/// No user name is needed: the authenticator selects the account.
 #[endpoint(POST "/r1/auth/passkeys/signin/start", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(WrongState))]
 impl Endpoint for StartPasskeySignIn {
     type Request = NoInput;
@@ -108,18 +109,18 @@ impl Endpoint for StartPasskeySignIn {
 
 #[dto(request)]
 pub struct FinishPasskeySignInRequest {
-    /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
+    /// `cookie`: the tokens are sent as cookies that scripts can't read, and not in the body.
     #[from(header)]
     pub x_natter_transport: Option<String>,
     pub challenge_id: String,
-    /// `PublicKeyCredential.toJSON()` of what the authenticator has signed.
+    /// `PublicKeyCredential.toJSON()` of the assertion signed by the authenticator.
     #[schema(value_type = Object)]
     pub credential: Value,
 }
 
 /// Sign in by passkey
 ///
-/// It has seen the person, so no second factor is asked for.
+/// The authenticator verifies the user, so no second factor is required.
 #[endpoint(POST "/r1/auth/passkeys/signin/finish", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(InvalidCredentials, WrongState))]
 impl Endpoint for FinishPasskeySignIn {
     type Request = FinishPasskeySignInRequest;
@@ -138,7 +139,7 @@ pub struct ListPasskeysRequest {
     pub page: PageRequest,
 }
 
-/// List one's passkeys
+/// List your passkeys
 #[endpoint(GET "/r1/auth/passkeys", tag = "auth", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListPasskeys {
     type Request = ListPasskeysRequest;
@@ -153,12 +154,12 @@ impl Endpoint for ListPasskeys {
 pub struct RenamePasskeyRequest {
     #[from(path)]
     pub id: PasskeyId,
-    /// What its owner calls it.
+    /// Label chosen by the user.
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
 }
 
-/// Give a passkey another name
+/// Rename a passkey
 #[endpoint(PATCH "/r1/auth/passkeys/{id}", tag = "auth", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for RenamePasskey {
     type Request = RenamePasskeyRequest;

@@ -1,4 +1,4 @@
-//! Saved payment methods: what is there, and saving one without buying anything.
+//! Saved payment methods, and saving one without a purchase.
 
 use appcore::{
     AppError, Code, PaymentMethodId, PaymentMethodSetupId, Timestamp, WorkspaceId,
@@ -35,7 +35,7 @@ pub struct ListPaymentMethodsRequest {
 
 /// List the saved payment methods
 ///
-/// No more is known here of a card than its brand, its last digits and when it expires.
+/// For cards, only the brand, the last digits and the expiry date are stored.
 #[endpoint(GET "/r1/payment_methods", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ListPaymentMethods {
     type Request = ListPaymentMethodsRequest;
@@ -57,9 +57,9 @@ pub struct UsePaymentMethodRequest {
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Have what comes next charged to a saved payment method
+/// Make a saved payment method the default
 ///
-/// The next periods of a plan that goes on too.
+/// Future charges use it, including renewals of the current plan.
 #[endpoint(POST "/r1/payment_methods/{id}/default", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for UsePaymentMethod {
     type Request = UsePaymentMethodRequest;
@@ -84,7 +84,8 @@ pub struct RemovePaymentMethodRequest {
 
 /// Remove a saved payment method
 ///
-/// The gateway forgets it too. Another saved one takes its place. The only one stays while a plan renews with it.
+/// Also removed at the gateway. Another saved one becomes the default. The last one can't be removed while a plan
+/// renews with it.
 #[endpoint(DELETE "/r1/payment_methods/{id}", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for RemovePaymentMethod {
     type Request = RemovePaymentMethodRequest;
@@ -99,7 +100,7 @@ impl Endpoint for RemovePaymentMethod {
 #[dto(request)]
 pub struct OpenPaymentPortalRequest {
     pub workspace_id: Option<WorkspaceId>,
-    /// The page of this server to which its link back leads. Left out: `/plans/billing`.
+    /// Page of this server that the portal links back to. If omitted, `/plans/billing`.
     pub return_url: Option<String>,
 }
 
@@ -108,7 +109,7 @@ pub struct PaymentPortal {
     pub url: String,
 }
 
-/// Open the gateway's own page about one's saved payment methods
+/// Open the gateway's portal for saved payment methods
 #[endpoint(POST "/r1/payment_methods/portal", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for OpenPaymentPortal {
     type Request = OpenPaymentPortalRequest;
@@ -125,25 +126,26 @@ impl Endpoint for OpenPaymentPortal {
 
 #[dto(request)]
 pub struct BeginPaymentMethodSetupRequest {
-    /// One with `saves_methods`, by `GET /r1/payment_gateways`.
+    /// A gateway with `saves_methods`, from `GET /r1/payment_gateways`.
     pub gateway: String,
     pub workspace_id: Option<WorkspaceId>,
-    /// The page of this server to which the browser goes in the end, with `setup` in its query. Left out: `/plans/billing`.
+    /// Page of this server that the browser finally returns to, with `setup` in its query. If omitted,
+    /// `/plans/billing`.
     pub return_url: Option<String>,
 }
 
 #[dto(response)]
 pub struct BegunPaymentMethodSetup {
     pub setup_id: PaymentMethodSetupId,
-    /// Where the payer gives it.
+    /// Page on which the payer enters the payment method.
     pub redirect_url: String,
-    /// How long that can be.
+    /// Time at which `redirect_url` expires.
     pub expires_at: Timestamp,
 }
 
-/// Save a payment method without buying anything
+/// Save a payment method without a purchase
 ///
-/// Send the browser to `redirect_url`. That it comes back proves nothing: what was saved stands in the setup.
+/// Redirect the browser to `redirect_url`. Its return doesn't prove success: read the setup for the result.
 #[endpoint(POST "/r1/payment_methods/setups", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for BeginPaymentMethodSetup {
     type Request = BeginPaymentMethodSetupRequest;
@@ -172,7 +174,7 @@ pub struct PaymentMethodSetupRequest {
     pub id: PaymentMethodSetupId,
 }
 
-/// Read what became of saving a payment method
+/// Show the result of a payment method setup
 #[endpoint(GET "/r1/payment_methods/setups/{id}", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ReadPaymentMethodSetup {
     type Request = PaymentMethodSetupRequest;
@@ -187,13 +189,14 @@ impl Endpoint for ReadPaymentMethodSetup {
 pub struct EndDemoPaymentMethodSetupRequest {
     #[from(path)]
     pub id: PaymentMethodSetupId,
-    /// `saved`, `failed`, `saved_declined`: a card whose charges are declined, or `saved_confirm`: one whose charges the payer confirms.
+    /// `saved`, `failed`, `saved_declined`: a card whose charges are declined, or `saved_confirm`: a card whose charges
+    /// the payer must confirm.
     pub outcome: String,
 }
 
-/// Choose which demo card is saved
+/// Complete a demo payment method setup
 ///
-/// No real money: only where the demo gateway is on, and only one's own.
+/// No real money. Available only if the demo gateway is enabled, for the caller's own setups.
 #[endpoint(POST "/r1/payment_methods/setups/{id}/demo", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(NotFound, GatewayOff, WrongState))]
 impl Endpoint for EndDemoPaymentMethodSetup {
     type Request = EndDemoPaymentMethodSetupRequest;
@@ -221,14 +224,15 @@ impl Endpoint for EndDemoPaymentMethodSetup {
 pub struct FinishPaymentMethodSetupRequest {
     #[from(path)]
     pub gateway: String,
-    /// Which one; gateways may add more.
+    /// Id of the setup; gateways may append parameters.
     #[from(query)]
     pub setup: Option<String>,
 }
 
-/// Come back from saving a payment method
+/// Return from a payment method setup
 ///
-/// The browser's way back. It proves nothing: the gateway is asked, and the browser goes on.
+/// Target of the browser's redirect. The result is read from the gateway, not from the request; then the browser is
+/// redirected.
 #[endpoint(GET "/r1/payment_methods/callback/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Read, status = 303, deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for FinishPaymentMethodSetup {
     type Request = FinishPaymentMethodSetupRequest;

@@ -1,4 +1,4 @@
-//! Payments: buying, coming back from a gateway, and what gateways tell.
+//! Payments: checkout, return from a gateway, and webhooks.
 
 use actix_web::http::StatusCode;
 use appcore::{
@@ -25,34 +25,36 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct BeginPaymentRequest {
-    /// The same key again is the same payment.
+    /// A request with the same key returns the same payment.
     #[from(header)]
     pub idempotency_key: Option<String>,
     pub plan_id: PlanId,
-    /// As `GET /r1/payment_gateways` names it. Left out: that of `payment_method_id`.
+    /// Name from `GET /r1/payment_gateways`. If omitted, the gateway of `payment_method_id`.
     pub gateway: Option<String>,
-    /// A saved payment method, which is charged at once.
+    /// Saved payment method, which is charged at once.
     pub payment_method_id: Option<PaymentMethodId>,
-    /// Left out: the plan's first that the gateway takes.
+    /// If omitted, the plan's first currency that the gateway supports.
     pub currency: Option<String>,
-    /// What it costs as the payer was shown, seats counted. Where that is something else now: 409 `plan_changed`, with the plan as it is in `details.plan`.
+    /// Price shown to the payer, for all seats. If the price has changed since: 409 `plan_changed` with the current
+    /// plan in `details.plan`.
     pub price: Option<Price>,
-    /// The page of this server to which the browser goes in the end, with `payment` in its query. Left out: `/plans/result`.
+    /// Page of this server that the browser finally returns to, with `payment` in its query. If omitted,
+    /// `/plans/result`.
     pub return_url: Option<String>,
-    /// For a workspace whose owner or administrator one is, not for oneself.
+    /// Buys for a workspace that the caller owns or administers, instead of for the caller.
     pub workspace_id: Option<WorkspaceId>,
-    /// Of a workspace: no fewer than it has members.
+    /// For a workspace: at least its number of members.
     pub seats: Option<i64>,
 }
 
 #[dto(response)]
 pub struct BegunPayment {
     pub payment_id: PaymentId,
-    /// Where it is paid or confirmed. Where nothing is left to do: the page of this server that tells what became of it.
+    /// Page for payment or confirmation. If no action is left, the page of this server that shows the result.
     pub redirect_url: String,
-    /// How long it can be.
+    /// Time at which `redirect_url` expires.
     pub expires_at: Timestamp,
-    /// `pending`, or at once `paid` or `failed` where a saved payment method was charged.
+    /// `pending`, or immediately `paid` or `failed` if a saved payment method was charged.
     pub status: PaymentStatus,
 }
 
@@ -63,10 +65,11 @@ impl From<Begun> for BegunPayment {
     }
 }
 
-/// Begin a payment
+/// Start a payment
 ///
-/// Send the browser to `redirect_url`. That it comes back proves nothing: what became of the payment stands in it, and `quota.updated` tells when it
-/// has changed. With `payment_method_id` it is charged at once; where the payer's bank wants that they confirm it, that is done at `redirect_url`.
+/// Redirect the browser to `redirect_url`. Its return doesn't prove success: read the payment for the result;
+/// `quota.updated` announces changes. With `payment_method_id` the method is charged at once; if the payer's bank
+/// requires confirmation, it takes place at `redirect_url`.
 #[endpoint(POST "/r1/payments/checkout", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, Conflict, PlanChanged, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for BeginPayment {
     type Request = BeginPaymentRequest;
@@ -105,16 +108,16 @@ impl Endpoint for BeginPayment {
 
 #[dto(request)]
 pub struct ListPaymentsRequest {
-    /// Those of a workspace whose owner or administrator one is. Left out: one's own.
+    /// Payments of a workspace that the caller owns or administers. If omitted, the caller's own.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List one's payments
+/// List your payments
 ///
-/// The newest first.
+/// Newest first.
 #[endpoint(GET "/r1/payments", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ListPayments {
     type Request = ListPaymentsRequest;
@@ -131,7 +134,7 @@ pub struct PaymentRequest {
     pub id: PaymentId,
 }
 
-/// Read a payment of one's own
+/// Show a payment
 #[endpoint(GET "/r1/payments/{id}", tag = "payments", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ReadPayment {
     type Request = PaymentRequest;
@@ -146,13 +149,14 @@ impl Endpoint for ReadPayment {
 pub struct EndDemoPaymentRequest {
     #[from(path)]
     pub id: PaymentId,
-    /// `paid`, `failed`, or `paid_once`: paid now, and declined when it is to be charged again.
+    /// `paid`, `failed`, or `paid_once`: paid now, but declined at the next charge.
     pub outcome: String,
 }
 
-/// Choose how a demo payment ends
+/// Complete a demo payment
 ///
-/// No real money: only where the demo gateway is on, and only one's own payments. What follows takes the way of a real payment.
+/// No real money. Available only if the demo gateway is enabled, for the caller's own payments. Processed like a real
+/// payment from here on.
 #[endpoint(POST "/r1/payments/{id}/demo", tag = "payments", access = Access::User, rate = RateGroup::Write, errors(GatewayOff, WrongState))]
 impl Endpoint for EndDemoPayment {
     type Request = EndDemoPaymentRequest;
@@ -173,21 +177,22 @@ impl Endpoint for EndDemoPayment {
 pub struct FinishPaymentRequest {
     #[from(path)]
     pub gateway: String,
-    /// Which payment; gateways add more.
+    /// Id of the payment; gateways append parameters.
     #[from(query)]
     pub payment: Option<String>,
 }
 
-/// Come back from a gateway
+/// Return from a payment gateway
 ///
-/// The browser's way back. It proves nothing: the gateway is asked, and the browser goes on to a page that waits for the truth.
+/// Target of the browser's redirect. The result is read from the gateway, not from the request; then the browser is
+/// redirected to a page that waits for the result.
 #[endpoint(GET "/r1/payments/callback/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Read, status = 303, deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for FinishPayment {
     type Request = FinishPaymentRequest;
     type Response = Redirect;
 
     async fn handle(ctx: &Ctx, request: FinishPaymentRequest) -> Result<Reply<Redirect>, AppError> {
-        // Some gateways add their own fields with a second question mark.
+        // Some gateways append their own parameters with a second question mark.
         let id = request.payment.as_deref().and_then(|id| id.split('?').next()).and_then(|id| id.parse().ok());
         Ok(Reply::to(payments::finish(ctx.billing(), named(&request.gateway)?, id).await?))
     }
@@ -201,9 +206,9 @@ pub struct ReceivePaymentEventRequest {
     pub body: Bytes,
 }
 
-/// Take an event of a gateway
+/// Receive a gateway's webhook
 ///
-/// For gateways: what is not signed by them is refused and not kept; the same event again changes nothing.
+/// For gateways: an event without a valid signature is refused and not stored; a repeated event has no effect.
 #[endpoint(POST "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)), max_body = crate::endpoint_trait::Bound::Fixed(inbox::MAX_EVENT))]
 impl Endpoint for ReceivePaymentEvent {
     type Request = ReceivePaymentEventRequest;
@@ -220,9 +225,9 @@ pub struct ReceivePaymentEventByQueryRequest {
     pub gateway: String,
 }
 
-/// Take an event of a gateway that tells by a query
+/// Receive a gateway's webhook by query
 ///
-/// VNPay does, and is answered 200 with a code, whatever is wrong.
+/// For VNPay, which always gets status 200 with a code, even on errors.
 #[endpoint(GET "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound))]
 impl Endpoint for ReceivePaymentEventByQuery {
     type Request = ReceivePaymentEventByQueryRequest;
@@ -242,7 +247,7 @@ async fn receive(ctx: &Ctx, gateway: &str, by: Telling, body: &[u8]) -> Result<R
     if inbox::telling(ctx.billing(), gateway)? != by {
         return Err(Code::NotFound.into());
     }
-    // A request of actix stays on its thread, and this is awaited elsewhere.
+    // Copied because actix requests are bound to their thread, and this future is awaited elsewhere.
     let headers: Vec<(String, String)> = ctx
         .http()
         .headers()

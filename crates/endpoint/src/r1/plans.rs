@@ -1,4 +1,4 @@
-//! What can be bought.
+//! Plans and payment gateways.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ChangePlan>(),
 ];
 
-/// All of them on one page: there are a few.
+/// Wraps a short list into a single page.
 pub(super) fn whole<T>(items: Vec<T>) -> Page<T> {
     let total = items.len() as u64;
     Page::new(items, PageRequest::new(None, Some(total.max(1))), total)
@@ -33,7 +33,7 @@ pub(super) fn whole<T>(items: Vec<T>) -> Page<T> {
 
 /// List the plans
 ///
-/// What is offered, in the order in which it is shown. None where nothing is charged.
+/// Active plans in display order. Empty if billing is disabled.
 #[endpoint(GET "/r1/pricing_plans", tag = "payments", access = Access::Public, rate = RateGroup::Read)]
 impl Endpoint for ListPlans {
     type Request = NoInput;
@@ -45,7 +45,7 @@ impl Endpoint for ListPlans {
     }
 }
 
-/// List the payment methods
+/// List the payment gateways
 #[endpoint(GET "/r1/payment_gateways", tag = "payments", access = Access::Public, rate = RateGroup::Read)]
 impl Endpoint for ListPaymentGateways {
     type Request = NoInput;
@@ -56,7 +56,7 @@ impl Endpoint for ListPaymentGateways {
     }
 }
 
-/// List all plans, those that are no longer offered too
+/// List all plans, including inactive ones
 #[endpoint(GET "/r1/admin/pricing_plans", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListAllPlans {
     type Request = NoInput;
@@ -71,22 +71,22 @@ impl Endpoint for ListAllPlans {
 pub struct CreatePlanRequest {
     pub name: String,
     pub kind: PlanKind,
-    /// Of subscriptions.
+    /// For subscriptions.
     pub interval: Option<PlanInterval>,
-    /// One for each currency.
+    /// One price per currency.
     pub prices: Vec<Price>,
-    /// Micro-credits: once, or for each period.
+    /// Credits in micro-credits, granted once or in each period.
     pub credits: MicroCredits,
-    /// What is not in it has no limit.
+    /// Quotas by metric. A metric without an entry is unlimited.
     pub quotas: Option<BTreeMap<QuotaMetric, i64>>,
     pub features: Option<Vec<String>>,
-    /// Days for which a subscription can be tried. Left out: none.
+    /// Length of the trial of a subscription, in days. If omitted, no trial.
     pub trial_days: Option<u32>,
-    /// Left out: true.
+    /// If omitted, true.
     pub is_active: Option<bool>,
 }
 
-/// Add a plan
+/// Create a plan
 #[endpoint(POST "/r1/admin/pricing_plans", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed)]
 impl Endpoint for CreatePlan {
     type Request = CreatePlanRequest;
@@ -125,7 +125,7 @@ pub struct ChangePlanRequest {
 
 /// Change a plan
 ///
-/// One that was sold stays as it is, inactive; the answer is the plan that takes its place, with an id of its own.
+/// A plan that was sold is deactivated instead; the response is the plan that replaces it, with a new id.
 #[endpoint(PATCH "/r1/admin/pricing_plans/{id}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed)]
 impl Endpoint for ChangePlan {
     type Request = ChangePlanRequest;

@@ -1,4 +1,4 @@
-//! What a form has to know before anybody is signed in.
+//! Public policies that forms need before sign-in.
 
 use appcore::{
     AppError,
@@ -12,57 +12,58 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, NoInput, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ShowPolicy>()];
 
-/// Who may create an account, and what a password has to be.
+/// Policies for sign-up, passwords, messages and uploads.
 #[dto(response)]
 pub struct EntryPolicy {
-    /// Who may create an account.
+    /// Accounts that may be created.
     pub signup: SignUp,
-    /// Whether there is no account yet, and the first one, an administrator's, is made with the setup token from the server's log.
+    /// True if there is no account yet, and the first account, an administrator, is created with the setup token from
+    /// the server's log.
     pub setup_token: bool,
     pub password: PasswordPolicy,
     pub messages: MessagePolicy,
     pub uploads: UploadPolicy,
-    /// Whether what somebody says can be written down (`POST /r1/transcriptions`).
+    /// True if dictation is available (`POST /r1/transcriptions`).
     pub transcriptions: bool,
     pub mail: MailDelivery,
 }
 
-/// How long messages may be, in characters.
+/// Maximum length of messages, in characters.
 #[dto(response)]
 pub struct MessagePolicy {
-    /// To people.
+    /// In conversations between users.
     pub max_chars: usize,
     /// In an `assistant` conversation.
     pub max_prompt_chars: usize,
 }
 
-/// Which files may be uploaded.
+/// Restrictions on uploads.
 #[dto(response)]
 pub struct UploadPolicy {
-    /// Bytes of one file.
+    /// Maximum size of a file, in bytes.
     pub max_bytes: usize,
-    /// Types that nobody may upload; `video/*` stands for all of a family.
+    /// Media types that are refused; `video/*` stands for a whole family.
     pub refused_types: Vec<String>,
 }
 
-/// What becomes of mail.
+/// Delivery of e-mails.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MailDelivery {
-    /// It is sent.
+    /// Sent by a mail server.
     Smtp,
-    /// No mail server is set: it is written to files of the server, and reaches nobody.
+    /// No mail server is configured: e-mails are written to files on the server and not delivered.
     Outbox,
 }
 
-/// What a password has to be. It is not the address, whatever else is asked of it.
+/// Requirements for passwords. The e-mail address is never accepted as password.
 #[dto(response)]
 pub struct PasswordPolicy {
     pub min_length: usize,
     pub upper: bool,
     pub lower: bool,
     pub digit: bool,
-    /// Whether those are refused that attackers try first.
+    /// True if common passwords are refused.
     pub common: bool,
 }
 
@@ -90,9 +91,9 @@ impl EntryPolicy {
     }
 }
 
-/// Read who may create an account
+/// Show the public policies
 ///
-/// And what a password and a message have to be, so that a form can say so while it is typed, and whether mail is sent.
+/// Sign-up, passwords, messages, uploads and e-mail delivery, so that forms can validate input while it is typed.
 #[endpoint(GET "/r1/auth/policy", tag = "auth", access = Access::Public, rate = RateGroup::Read)]
 impl Endpoint for ShowPolicy {
     type Request = NoInput;

@@ -1,4 +1,4 @@
-//! Polls. One begins with `poll` in a message.
+//! Polls, which are created by `poll` in a message.
 
 use appcore::{
     AppError, MessageId,
@@ -18,7 +18,7 @@ pub struct PollRequest {
     pub id: MessageId,
 }
 
-/// What one has chosen in a poll
+/// Show your vote in a poll
 #[endpoint(GET "/r1/messages/{id}/vote", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for GetOwnVote {
     type Request = PollRequest;
@@ -33,14 +33,15 @@ impl Endpoint for GetOwnVote {
 pub struct CastVoteRequest {
     #[from(path)]
     pub id: MessageId,
-    /// The places of the options, from 0; one where the poll is no `multiple`. None takes the vote back.
+    /// Zero-based indices of the options; a single one unless the poll is `multiple`. An empty list withdraws the vote.
     #[validate(length(max = 10))]
     pub choices: Vec<u8>,
 }
 
 /// Vote in a poll
 ///
-/// In the place of what one had chosen there. 409 `wrong_state` once it is closed. Who has chosen what is told to nobody where the poll is `anonymous`.
+/// Replaces the caller's earlier vote. 409 `wrong_state` if the poll is closed. If the poll is `anonymous`, votes are
+/// not revealed to anyone.
 #[endpoint(PUT "/r1/messages/{id}/vote", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, WrongState))]
 impl Endpoint for CastVote {
     type Request = CastVoteRequest;
@@ -53,7 +54,7 @@ impl Endpoint for CastVote {
 
 /// Close a poll
 ///
-/// For its author. What is closed stays closed.
+/// For its author. A closed poll can't be reopened.
 #[endpoint(PUT "/r1/messages/{id}/closed", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, WrongState))]
 impl Endpoint for ClosePoll {
     type Request = PollRequest;

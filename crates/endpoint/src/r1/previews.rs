@@ -1,4 +1,4 @@
-//! What links in messages lead to: taken away from a message, turned off for oneself or a workspace.
+//! Link previews: removal from a message, and settings of users and workspaces.
 
 use appcore::{AppError, MessageId, WorkspaceId, auth::Permission};
 use conversations::messages::previews;
@@ -20,9 +20,9 @@ pub struct RemovePreviewsRequest {
     pub id: MessageId,
 }
 
-/// Take the previews from one's message
+/// Remove the link previews of your message
 ///
-/// For everybody. They don't come back unless the message is edited and gets its first link then.
+/// For everybody. They return only if an edit adds the first link to the message.
 #[endpoint(DELETE "/r1/messages/{id}/previews", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
 impl Endpoint for RemovePreviews {
     type Request = RemovePreviewsRequest;
@@ -34,13 +34,13 @@ impl Endpoint for RemovePreviews {
     }
 }
 
-/// Whether links are previewed.
+/// State of link previews.
 #[dto(response)]
 pub struct PreviewChoice {
     pub is_on: bool,
 }
 
-/// Show whether links in one's messages are previewed
+/// Show whether links in your messages are previewed
 #[endpoint(GET "/r1/users/me/previews", tag = "users", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowOwnPreviews {
     type Request = NoInput;
@@ -56,7 +56,7 @@ pub struct TurnOwnPreviewsRequest {
     pub is_on: bool,
 }
 
-/// Turn previews of links in one's messages on or off
+/// Enable or disable link previews in your messages
 #[endpoint(PUT "/r1/users/me/previews", tag = "users", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for TurnOwnPreviews {
     type Request = TurnOwnPreviewsRequest;
@@ -93,7 +93,7 @@ pub struct TurnWorkspacePreviewsRequest {
     pub is_on: bool,
 }
 
-/// Turn previews of links in a workspace on or off
+/// Enable or disable link previews in a workspace
 #[endpoint(PUT "/r1/workspaces/{id}/previews", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write)]
 impl Endpoint for TurnWorkspacePreviews {
     type Request = TurnWorkspacePreviewsRequest;

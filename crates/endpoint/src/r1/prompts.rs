@@ -20,10 +20,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListPromptsRequest {
-    /// Left out, the shared workspace, else one's own.
+    /// If omitted, the shared workspace, or the caller's personal one if there is none.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
-    /// How the command begins, or part of the title.
+    /// Prefix of the command, or substring of the title.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
@@ -32,7 +32,7 @@ pub struct ListPromptsRequest {
 
 /// List prompts
 ///
-/// One's own in a workspace and those that it shares, by their commands. Guests see their own.
+/// The caller's own prompts in a workspace and those shared in it, ordered by command. Guests see only their own.
 #[endpoint(GET "/r1/prompts", tag = "assistants", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ListPrompts {
     type Request = ListPromptsRequest;
@@ -46,21 +46,22 @@ impl Endpoint for ListPrompts {
 
 #[dto(request)]
 pub struct CreatePromptRequest {
-    /// What is typed after the slash: letters, digits, `-` and `_`. One's own commands are each there once, and so are the workspace's.
+    /// Command typed after the slash: letters, digits, `-` and `_`. Unique among the caller's own prompts, and among
+    /// those of the workspace.
     #[schema(min_length = 1, max_length = 32)]
     pub command: String,
     #[schema(min_length = 1, max_length = 120)]
     pub title: String,
-    /// With `{{name}}` where something is filled in.
+    /// Text with `{{name}}` placeholders.
     #[schema(min_length = 1, max_length = 20_000)]
     pub content: String,
-    /// Left out, for oneself.
+    /// If omitted, visible to the caller only.
     pub visibility: Option<Visibility>,
-    /// Left out, the shared workspace, else one's own.
+    /// If omitted, the shared workspace, or the caller's personal one if there is none.
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Write a prompt
+/// Create a prompt
 #[endpoint(POST "/r1/prompts", tag = "assistants", access = Access::User, rate = RateGroup::Write, status = 201, errors(QuotaExceeded, NotFound, Forbidden, WrongState))]
 impl Endpoint for CreatePrompt {
     type Request = CreatePromptRequest;
@@ -110,7 +111,7 @@ pub struct ChangePromptRequest {
 
 /// Change a prompt
 ///
-/// For its author; where it is shared, for the workspace's owner and admins, too.
+/// For its author; a shared one also for the workspace's owner and admins.
 #[endpoint(PATCH "/r1/prompts/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, Forbidden, WrongState))]
 impl Endpoint for ChangePrompt {
     type Request = ChangePromptRequest;

@@ -1,4 +1,4 @@
-//! The providers of AI models, for administrators.
+//! AI providers, for administrators.
 
 use std::time::Duration;
 
@@ -26,9 +26,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<TestProvider>(),
 ];
 
-/// List the providers of models
+/// List the AI providers
 ///
-/// Those of the configuration, then those that were added, with how their keys fare on the instance that answers.
+/// Providers from the configuration, then those added by administrators, with the state of their keys on the instance
+/// that handles the request.
 #[endpoint(GET "/r1/admin/providers", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListProviders {
     type Request = NoInput;
@@ -41,28 +42,29 @@ impl Endpoint for ListProviders {
 
 #[dto(request)]
 pub struct AddProviderRequest {
-    /// Small letters, digits, `-` and `_`. It can't be changed.
+    /// Lower-case letters, digits, `-` and `_`. Can't be changed.
     #[schema(min_length = 1, max_length = 40)]
     pub name: String,
-    /// `openai` (and every server that speaks its protocol), `anthropic`, `gemini` or `mistral`.
+    /// `openai` (and every server with its protocol), `anthropic`, `gemini` or `mistral`.
     pub kind: String,
-    /// With the version segment: https, or what `outgoing.allow` names. Left out, the kind's public service.
+    /// Base URL with the version segment: https, or a URL that `outgoing.allow` contains. If omitted, the public
+    /// service of the kind.
     #[schema(max_length = 500)]
     pub base_url: Option<String>,
-    /// Kept encrypted, and never shown again. `project=key` names the project whose quota the key shares.
+    /// Stored encrypted and never returned. `project=key` names the project whose quota the key shares.
     #[schema(max_items = 50)]
     pub keys: Option<Vec<String>>,
-    /// What may be asked of it.
+    /// Models available at the provider.
     #[schema(min_items = 1, max_items = 200)]
     pub models: Vec<String>,
-    /// Of each instance.
+    /// Limit per instance.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub requests_per_minute: Option<u32>,
 }
 
-/// Add a provider of models
+/// Add an AI provider
 ///
-/// Beside those of the configuration, on all instances and without a restart. It needs a fresh sign-in.
+/// In addition to those in the configuration, on all instances and without a restart. Requires a fresh sign-in.
 #[endpoint(POST "/r1/admin/providers", tag = "admin", access = Access::Admin, rate = RateGroup::Write, status = 201, requires = Confirmed, errors(WrongState))]
 impl Endpoint for AddProvider {
     type Request = AddProviderRequest;
@@ -80,25 +82,26 @@ impl Endpoint for AddProvider {
 pub struct ChangeProviderRequest {
     #[from(path)]
     pub name: String,
-    /// Null: its kind's public service. Another scheme, host or port removes the stored keys: send the new address's keys with it.
+    /// If null, the public service of the kind. Changing the scheme, host or port removes the stored keys: send the
+    /// keys of the new address along.
     #[schema(max_length = 500)]
     pub base_url: Option<Option<String>>,
-    /// Beside those that it has.
+    /// Keys to add to the existing ones.
     #[schema(max_items = 50)]
     pub add_keys: Option<Vec<String>>,
-    /// The `id` of each that is to go.
+    /// Ids of the keys to remove.
     #[schema(max_items = 50)]
     pub remove_keys: Option<Vec<String>>,
     #[schema(min_items = 1, max_items = 200)]
     pub models: Option<Vec<String>>,
-    /// Null: no limit.
+    /// If null, no limit.
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub requests_per_minute: Option<Option<u32>>,
 }
 
-/// Change a provider that was added
+/// Change an added AI provider
 ///
-/// Those of the configuration are changed there (409). It needs a fresh sign-in.
+/// Providers from the configuration can be changed only there (409). Requires a fresh sign-in.
 #[endpoint(PATCH "/r1/admin/providers/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState, Stale))]
 impl Endpoint for ChangeProvider {
     type Request = ChangeProviderRequest;
@@ -118,9 +121,10 @@ pub struct RemoveProviderRequest {
     pub name: String,
 }
 
-/// Remove a provider that was added
+/// Remove an added AI provider
 ///
-/// With its keys, on all instances. Refused (409) while models that were defined here are had from it. It needs a fresh sign-in.
+/// Deletes it and its keys on all instances. Refused (409) while models defined by administrators use it. Requires a
+/// fresh sign-in.
 #[endpoint(DELETE "/r1/admin/providers/{name}", tag = "admin", access = Access::Admin, rate = RateGroup::Write, requires = Confirmed, errors(WrongState))]
 impl Endpoint for RemoveProvider {
     type Request = RemoveProviderRequest;
@@ -142,14 +146,14 @@ pub struct RestProviderKeyRequest {
     pub seconds: u32,
 }
 
-/// Let a provider's key rest
+/// Pause a provider's key
 ///
 /// On all instances.
 #[endpoint(POST "/r1/admin/providers/{name}/keys/{id}/rest", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for RestProviderKey {
     type Request = RestProviderKeyRequest;
     type Response = NoData;
-    /// The provider and the key, as they are noted.
+    /// Target for the audit log: the provider and the key.
     type Facts = String;
 
     async fn handle_before(_: &Ctx, request: &mut RestProviderKeyRequest) -> Result<String, AppError> {
@@ -177,14 +181,14 @@ pub struct ReviveProviderKeyRequest {
     pub id: String,
 }
 
-/// Use a provider's key again
+/// Reactivate a provider's key
 ///
-/// One that rests or is off, at once and on all instances.
+/// For a paused or disabled key, at once and on all instances.
 #[endpoint(POST "/r1/admin/providers/{name}/keys/{id}/revive", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for ReviveProviderKey {
     type Request = ReviveProviderKeyRequest;
     type Response = NoData;
-    /// The provider and the key, as they are noted.
+    /// Target for the audit log: the provider and the key.
     type Facts = String;
 
     async fn handle_before(_: &Ctx, request: &mut ReviveProviderKeyRequest) -> Result<String, AppError> {
@@ -209,9 +213,9 @@ pub struct TestProviderRequest {
     pub name: String,
 }
 
-/// Test a provider
+/// Test an AI provider
 ///
-/// It is asked for its models, which costs nothing.
+/// Requests its list of models, which is free of charge.
 #[endpoint(POST "/r1/admin/providers/{name}/test", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for TestProvider {
     type Request = TestProviderRequest;

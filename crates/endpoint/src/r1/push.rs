@@ -1,4 +1,4 @@
-//! Devices that are woken.
+//! Web Push subscriptions.
 
 use appcore::AppError;
 use event_log::push;
@@ -11,14 +11,14 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Repl
 pub(crate) const ENDPOINTS: &[EndpointDef] =
     &[EndpointDef::of::<ShowPushKey>(), EndpointDef::of::<SubscribeToPush>(), EndpointDef::of::<UnsubscribeFromPush>()];
 
-/// The key by which browsers know this server.
+/// VAPID public key of this server.
 #[dto(response)]
 pub struct PushKey {
-    /// For `applicationServerKey`, in base64url.
+    /// Value for `applicationServerKey`, in base64url.
     pub key: String,
 }
 
-/// Show the key for subscribing
+/// Show the VAPID public key
 #[endpoint(GET "/r1/push/key", tag = "notifications", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowPushKey {
     type Request = NoInput;
@@ -29,29 +29,30 @@ impl Endpoint for ShowPushKey {
     }
 }
 
-/// The keys of a device, as `PushSubscription.toJSON` has them.
+/// Keys of a subscription, as in `PushSubscription.toJSON`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PushKeys {
-    /// Its public key.
+    /// Public key of the device.
     pub p256dh: String,
-    /// A secret that it shares with this server.
+    /// Secret shared with this server.
     pub auth: String,
 }
 
 #[dto(request)]
 pub struct SubscribeToPushRequest {
-    /// Where the device's push service takes messages for it.
+    /// URL of the device's push service.
     #[schema(max_length = 2_000)]
     pub endpoint: String,
     pub keys: PushKeys,
 }
 
-/// Wake this device
+/// Subscribe this device to push messages
 ///
-/// By Web Push, for what is in `notification` frames that aren't silent, while no connection of one's own shows the conversation (`view`). A
-/// message is `{id, kind, conversation_id, message_id, title, text}` in JSON; an empty one says that what the device shows of it may be read by now.
-/// The same endpoint again is one device still; of one person's the last ten are woken, as long as their sign-ins last.
+/// By Web Push, for `notification` frames that aren't silent, while no connection of the caller shows the conversation
+/// (`view`). A message is JSON `{id, kind, conversation_id, message_id, title, text}`; an empty one tells the device
+/// that shown notifications may have been read. Subscribing the same endpoint again replaces the subscription. The last
+/// ten subscriptions of a user are active, as long as their sessions last.
 #[endpoint(POST "/r1/push/subscriptions", tag = "notifications", access = Access::User, rate = RateGroup::Write, status = 201, errors(ScopeMissing))]
 impl Endpoint for SubscribeToPush {
     type Request = SubscribeToPushRequest;
@@ -70,7 +71,7 @@ pub struct UnsubscribeFromPushRequest {
     pub endpoint: String,
 }
 
-/// Let a device sleep
+/// Unsubscribe a device from push messages
 #[endpoint(DELETE "/r1/push/subscriptions", tag = "notifications", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for UnsubscribeFromPush {
     type Request = UnsubscribeFromPushRequest;

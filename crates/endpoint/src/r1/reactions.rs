@@ -26,14 +26,14 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 pub struct ReactionRequest {
     #[from(path)]
     pub id: MessageId,
-    /// One emoji, or `:name:` of the workspace's own, percent-encoded.
+    /// A single emoji, or `:name:` of a custom emoji of the workspace, percent-encoded.
     #[from(path)]
     pub emoji: String,
 }
 
-/// React to a message
+/// Add a reaction to a message
 ///
-/// The same again changes nothing. A message can have 50 different reactions.
+/// Idempotent. A message has at most 50 different reactions.
 #[endpoint(PUT "/r1/messages/{id}/reactions/{emoji}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for AddReaction {
     type Request = ReactionRequest;
@@ -44,7 +44,7 @@ impl Endpoint for AddReaction {
     }
 }
 
-/// Take a reaction back
+/// Remove your reaction from a message
 #[endpoint(DELETE "/r1/messages/{id}/reactions/{emoji}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived))]
 impl Endpoint for RemoveReaction {
     type Request = ReactionRequest;
@@ -63,7 +63,7 @@ pub struct MarkRequest {
 
 /// Pin a message
 ///
-/// For those who may send messages there. A conversation can have 100 pinned messages.
+/// For members who may send messages in the conversation. A conversation has at most 100 pinned messages.
 #[endpoint(PUT "/r1/messages/{id}/pin", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for PinMessage {
     type Request = MarkRequest;
@@ -95,7 +95,7 @@ pub struct ListPinsRequest {
 
 /// List the pinned messages of a conversation
 ///
-/// Those that were pinned last first.
+/// Most recently pinned first.
 #[endpoint(GET "/r1/conversations/{id}/pins", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListPins {
     type Request = ListPinsRequest;
@@ -108,7 +108,7 @@ impl Endpoint for ListPins {
 
 /// Save a message
 ///
-/// For oneself: nobody else sees it. At most 10,000.
+/// Visible to the caller only. At most 10,000 saved messages.
 #[endpoint(PUT "/r1/messages/{id}/saved", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(TooMany))]
 impl Endpoint for SaveMessage {
     type Request = MarkRequest;
@@ -120,7 +120,7 @@ impl Endpoint for SaveMessage {
     }
 }
 
-/// Remove a message from one's saved ones
+/// Remove a message from your saved messages
 #[endpoint(DELETE "/r1/messages/{id}/saved", tag = "messages", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for UnsaveMessage {
     type Request = MarkRequest;
@@ -132,9 +132,9 @@ impl Endpoint for UnsaveMessage {
     }
 }
 
-/// Tell whether one has saved a message
+/// Show whether you have saved a message
 ///
-/// Of those on a page of one's saved messages it is known already.
+/// Not needed for messages from the list of saved messages.
 #[endpoint(GET "/r1/messages/{id}/saved", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for GetSavedState {
     type Request = MarkRequest;
@@ -151,9 +151,9 @@ pub struct ListSavedRequest {
     pub page: PageRequest,
 }
 
-/// List one's saved messages
+/// List your saved messages
 ///
-/// Those that were saved last first, as far as one can still read them.
+/// Most recently saved first, as far as the caller can still read them.
 #[endpoint(GET "/r1/saved", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListSaved {
     type Request = ListSavedRequest;

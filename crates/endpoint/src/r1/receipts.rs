@@ -1,4 +1,4 @@
-//! Receipts, credit notes, and who stands on them.
+//! Receipts, credit notes and billing details.
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderValue};
 use appcore::{AppError, PaymentId, WorkspaceId, view::BillingDetails};
@@ -21,9 +21,10 @@ pub struct ReadReceiptRequest {
     pub id: PaymentId,
 }
 
-/// Read the receipt of a payment
+/// Download the receipt of a payment
 ///
-/// A PDF, for its payer, for those who pay for its workspace, and for administrators; there is none before it is paid.
+/// A PDF, for the payer, for users who manage billing of the workspace, and for administrators. Available once the
+/// payment is paid.
 #[endpoint(GET "/r1/payments/{id}/receipt.pdf", tag = "payments", access = Access::User, rate = RateGroup::Read, content("application/pdf"))]
 impl Endpoint for ReadReceipt {
     type Request = ReadReceiptRequest;
@@ -38,12 +39,12 @@ impl Endpoint for ReadReceipt {
 pub struct ReadCreditNoteRequest {
     #[from(path)]
     pub id: PaymentId,
-    /// Such as `2026-0002`.
+    /// Number of the credit note, such as `2026-0002`.
     #[from(path)]
     pub number: String,
 }
 
-/// Read the credit note of a refund
+/// Download the credit note of a refund
 #[endpoint(GET "/r1/payments/{id}/credit_notes/{number}", tag = "payments", access = Access::User, rate = RateGroup::Read, content("application/pdf"))]
 impl Endpoint for ReadCreditNote {
     type Request = ReadCreditNoteRequest;
@@ -70,7 +71,7 @@ pub struct ReadBillingDetailsRequest {
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Read who stands on one's receipts
+/// Show your billing details
 #[endpoint(GET "/r1/billing_details", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ReadBillingDetails {
     type Request = ReadBillingDetailsRequest;
@@ -89,16 +90,16 @@ impl Endpoint for ReadBillingDetails {
 pub struct ChangeBillingDetailsRequest {
     pub workspace_id: Option<WorkspaceId>,
     pub name: Option<String>,
-    /// Lines.
+    /// Address lines.
     pub address: Option<String>,
-    /// ISO 3166, two letters.
+    /// ISO 3166-1 alpha-2 code.
     pub country: Option<String>,
     pub vat_id: Option<String>,
 }
 
-/// Say who stands on one's receipts
+/// Change your billing details
 ///
-/// From then on: a receipt stays as it was when it was paid.
+/// Applies to future receipts; existing receipts stay unchanged.
 #[endpoint(PUT "/r1/billing_details", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id))]
 impl Endpoint for ChangeBillingDetails {
     type Request = ChangeBillingDetailsRequest;

@@ -17,16 +17,17 @@ pub(crate) const ENDPOINTS: &[EndpointDef] =
 pub struct CreateReminderRequest {
     #[from(path)]
     pub id: MessageId,
-    /// Within the next year.
+    /// At most one year from now.
     pub at: Timestamp,
-    /// One's own words to it: at most 200 characters.
+    /// Note to the reminder: at most 200 characters.
     #[schema(max_length = 200)]
     pub note: Option<String>,
 }
 
-/// Be reminded of a message
+/// Create a reminder of a message
 ///
-/// At that time one's connections hear `notification` with the kind `reminder`. Nobody is reminded of what was deleted meanwhile.
+/// At that time the caller's connections receive `notification` with the kind `reminder`, unless the message has been
+/// deleted.
 #[endpoint(POST "/r1/messages/{id}/reminders", tag = "drafts", access = Access::User, rate = RateGroup::Write, status = 201, errors(QuotaExceeded, TooMany))]
 impl Endpoint for CreateReminder {
     type Request = CreateReminderRequest;
@@ -44,9 +45,9 @@ pub struct ListRemindersRequest {
     pub page: PageRequest,
 }
 
-/// List one's reminders
+/// List your reminders
 ///
-/// The next one first, as far as one can still read what they are of.
+/// Earliest first, as far as the caller can still read the messages.
 #[endpoint(GET "/r1/reminders", tag = "drafts", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListReminders {
     type Request = ListRemindersRequest;

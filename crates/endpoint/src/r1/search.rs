@@ -1,4 +1,4 @@
-//! Searching messages, conversations and people.
+//! Search of messages, conversations and people.
 
 use std::time::Duration;
 
@@ -56,10 +56,10 @@ impl FromText for SearchSort {
     }
 }
 
-/// The most of what can be given with commas between.
+/// Maximum number of values in a comma-separated parameter.
 const SEVERAL: usize = 50;
 
-/// Values with commas between.
+/// Comma-separated values.
 pub struct Several<T>(pub(super) Vec<T>);
 
 impl<T> PartialSchema for Several<T> {
@@ -79,53 +79,55 @@ impl<T: FromText> FromText for Several<T> {
 
 #[dto(request)]
 pub struct SearchRequest {
-    /// Words, and operators: `"a phrase"`, `-without`, `begin*`, `from:name`, `in:title`, `has:file`, `is:thread`, `is:pinned`, `is:saved`, `before:`, `after:`
-    /// and `on:` with a date such as `2026-11-23`, `2026-11`, `today`. At most 512 characters and 24 words. Left out: everything.
+    /// Words and operators: `"a phrase"`, `-without`, `begin*`, `from:name`, `in:title`, `has:file`, `is:thread`,
+    /// `is:pinned`, `is:saved`, and `before:`, `after:` and `on:` with a date such as `2026-11-23`, `2026-11`, `today`.
+    /// At most 512 characters and 24 words. If omitted, everything.
     #[from(query)]
     pub q: Option<String>,
-    /// Left out: messages.
+    /// If omitted, messages.
     #[from(query)]
     pub r#type: Option<SearchType>,
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
-    /// A person or an assistant; several with commas between: any of them.
+    /// A user or an assistant, or several separated by commas, of which any matches.
     #[from(query)]
     pub author: Option<Several<UserId>>,
-    /// One, or several with commas between: any of them.
+    /// A conversation, or several separated by commas, of which any matches.
     #[from(query)]
     pub conversation_id: Option<Several<ConversationId>>,
-    /// In conversations of this kind.
+    /// Only conversations of this kind.
     #[from(query)]
     pub kind: Option<ConversationKind>,
-    /// From this moment on.
+    /// Start of the period.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// Up to this moment.
+    /// End of the period.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// Of which days are, by its name in the IANA database: of those in `q`, and of `facets.day`. Left out: the caller's, or UTC.
+    /// IANA time zone of dates in `q` and of `facets.day`. If omitted, the caller's time zone, or UTC.
     #[from(query)]
     pub timezone: Option<String>,
-    /// `file`, `image`, `link`, `voice`, or several with commas between: all of them.
+    /// `file`, `image`, `link`, `voice`, or several separated by commas, of which all must match.
     #[from(query)]
     pub has: Option<Several<SearchHas>>,
     #[from(query)]
     pub sort: Option<SearchSort>,
-    /// Words are looked for as they were typed, without those that are like them.
+    /// If true, only exact words match, without similar ones.
     #[from(query)]
     pub exact: Option<bool>,
-    /// At most 50; left out, 20.
+    /// At most 50; 20 if omitted.
     #[from(query)]
     pub limit: Option<u64>,
-    /// The `next` of an earlier answer to the same search.
+    /// `next` of the previous response to the same search.
     #[from(query)]
     pub cursor: Option<String>,
 }
 
 /// Search
 ///
-/// In what the caller may read now. Letters are compared without their case and their marks. Where little is found, words with a typo (one from four letters on,
-/// two from eight) and parts of words are found as well, after the others. A message is found within a second of being sent.
+/// Only in content that the caller can read now. Case and diacritics are ignored. If there are few results, words with
+/// typos (one typo from four letters on, two from eight) and parts of words match as well, with a lower rank. A message
+/// can be found within a second after it was sent.
 #[endpoint(GET "/r1/search", tag = "search", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for Search {
     type Request = SearchRequest;
@@ -153,40 +155,40 @@ impl Endpoint for Search {
     }
 }
 
-/// How long a model may take to answer.
+/// Deadline of an answer by a model.
 const ANSWER_WITHIN: Duration = Duration::from_secs(70);
 
 #[dto(request)]
 pub struct AnswerSearchRequest {
-    /// As in a search.
+    /// Query, as in `GET /r1/search`.
     pub q: Option<String>,
     pub workspace_id: Option<WorkspaceId>,
-    /// By any of them.
+    /// Authors, of which any matches.
     #[validate(length(max = 50))]
     pub authors: Option<Vec<UserId>>,
-    /// In any of them.
+    /// Conversations, of which any matches.
     #[validate(length(max = 50))]
     pub conversation_ids: Option<Vec<ConversationId>>,
     pub kind: Option<ConversationKind>,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
-    /// Of which days are, by its name in the IANA database. Left out: the caller's, or UTC.
+    /// IANA time zone of dates in `q`. If omitted, the caller's time zone, or UTC.
     pub timezone: Option<String>,
-    /// All of these.
+    /// Content types, of which all must match.
     #[validate(length(max = 4))]
     pub has: Option<Vec<SearchHas>>,
     pub sort: Option<SearchSort>,
     pub exact: Option<bool>,
-    /// Left out: what the messages say about `q`. At most 500 characters.
+    /// Question about the results. If omitted, what the messages say about `q`. At most 500 characters.
     pub question: Option<String>,
-    /// Left out: the default assistant.
+    /// If omitted, the default assistant.
     pub assistant_id: Option<AssistantId>,
 }
 
-/// Ask about what is found
+/// Answer a question from search results
 ///
-/// An assistant reads what the search finds for the caller, up to 50 messages, and answers with their numbers. Nobody else is told, and nothing of it is kept.
-/// It is paid for like other answers.
+/// An assistant reads up to 50 messages found for the caller and answers with references to them. Nobody else is
+/// notified, and the answer is not stored. Charged like other answers.
 #[endpoint(POST "/r1/search/answer", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_WITHIN),
     errors(NotFound, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for AnswerSearch {
@@ -217,17 +219,18 @@ impl Endpoint for AnswerSearch {
 pub struct CatchUpConversationRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// What came after this event. Left out: what the caller has not read.
+    /// Only messages after this event. If omitted, the caller's unread messages.
     #[schema(minimum = 0)]
     pub since: Option<i64>,
-    /// Left out: the default assistant.
+    /// If omitted, the default assistant.
     pub assistant_id: Option<AssistantId>,
 }
 
-/// Catch up with a conversation
+/// Summarise unread messages of a conversation
 ///
-/// An assistant reads what others have said in its main line since the caller read it last, at most the newest 200 messages and 30,000 characters, and tells what
-/// matters of it with the numbers of messages. Nobody else is told, and nothing of it is kept. It is paid for like other answers.
+/// An assistant reads messages by others in the main conversation since the caller last read it, at most the newest 200
+/// messages and 30,000 characters, and summarises them with references. Nobody else is notified, and the answer is not
+/// stored. Charged like other answers.
 #[endpoint(POST "/r1/conversations/{id}/catch-up", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_WITHIN),
     errors(NotFound, NotAMember, WrongState, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for CatchUpConversation {
@@ -243,16 +246,16 @@ impl Endpoint for CatchUpConversation {
 
 #[dto(request)]
 pub struct CatchUpAllRequest {
-    /// Left out, the shared workspace, else one's own.
+    /// If omitted, the shared workspace, or the caller's personal one if there is none.
     pub workspace_id: Option<WorkspaceId>,
-    /// Left out: the default assistant.
+    /// If omitted, the default assistant.
     pub assistant_id: Option<AssistantId>,
 }
 
-/// Catch up with a workspace
+/// Summarise unread messages of a workspace
 ///
-/// An assistant tells what matters of all conversations of a workspace that the caller has not read, but for muted ones and those with an assistant: the 20 in which somebody has
-/// written last, at most 40 messages of each.
+/// An assistant summarises the caller's unread messages in all conversations of a workspace, except muted ones and
+/// chats with assistants: the 20 most recently active ones, at most 40 messages of each.
 #[endpoint(POST "/r1/catch-up", tag = "search", access = Access::User, rate = RateGroup::MessageSend, deadline = Bound::Fixed(ANSWER_WITHIN),
     errors(NotFound, WrongState, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for CatchUpAll {

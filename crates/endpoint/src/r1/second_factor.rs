@@ -1,4 +1,4 @@
-//! The second factor: setting an authenticator up, and being asked for it.
+//! Second factor: enrolment and verification of an authenticator app.
 
 use appcore::AppError;
 use identity::accounts::second_factor::{self, SecondFactor};
@@ -16,20 +16,20 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct AnswerChallengeRequest {
-    /// `cookie`: the tokens come as cookies that scripts can't read, and not in the body.
+    /// `cookie`: the tokens are sent as cookies that scripts can't read, and not in the body.
     #[from(header)]
     pub x_natter_transport: Option<String>,
-    /// From the sign-in.
+    /// `challenge` from the sign-in.
     pub challenge: String,
-    /// What the authenticator shows.
+    /// Code shown by the authenticator.
     pub code: Option<String>,
-    /// In its place, one of the recovery codes.
+    /// A recovery code, instead of `code`.
     pub recovery_code: Option<String>,
 }
 
-/// Answer the question for a second factor
+/// Answer a second-factor challenge
 ///
-/// Five wrong answers end it. A code works once.
+/// After five wrong answers the challenge becomes invalid. A code is valid once.
 #[endpoint(POST "/r1/auth/signin/challenge", tag = "auth", access = Access::Public, rate = RateGroup::Auth, errors(MfaInvalid, TooManySignins))]
 impl Endpoint for AnswerChallenge {
     type Request = AnswerChallengeRequest;
@@ -53,23 +53,23 @@ impl Endpoint for AnswerChallenge {
 
 #[dto(request)]
 pub struct EnrolAuthenticatorRequest {
-    /// Left out where the account has none; then the sign-in must be fresh: see `POST /r1/auth/confirm`.
+    /// May be omitted if the account has no password; then a fresh sign-in is required (see `POST /r1/auth/confirm`).
     #[schema(format = Password)]
     pub password: Option<String>,
 }
 
-/// What an authenticator app is set up with.
+/// Enrolment data for an authenticator app.
 #[dto(response)]
 pub struct Authenticator {
-    /// In base32, to be typed.
+    /// Secret in base32, for manual entry.
     pub secret: String,
-    /// The secret as an `otpauth:` address, to be shown as a QR code.
+    /// `otpauth:` URI with the secret, for a QR code.
     pub uri: String,
 }
 
-/// Set an authenticator app up
+/// Enrol an authenticator app
 ///
-/// It counts once a code of it is confirmed.
+/// Active once one of its codes is confirmed.
 #[endpoint(POST "/r1/auth/totp", tag = "auth", access = Access::User, rate = RateGroup::Write, status = 201, errors(PasswordWrong, FreshSignInRequired, WrongState))]
 impl Endpoint for EnrolAuthenticator {
     type Request = EnrolAuthenticatorRequest;
@@ -86,19 +86,19 @@ impl Endpoint for EnrolAuthenticator {
 
 #[dto(request)]
 pub struct AuthenticatorCodeRequest {
-    /// What the authenticator shows.
+    /// Code shown by the authenticator.
     pub code: String,
 }
 
-/// The codes that stand in for a lost authenticator, each once.
+/// Recovery codes that replace a lost authenticator, each valid once.
 #[dto(response)]
 pub struct RecoveryCodes {
     pub recovery_codes: Vec<String>,
 }
 
-/// Turn the second factor on
+/// Enable the second factor
 ///
-/// The recovery codes are shown this once.
+/// The recovery codes are shown only once.
 #[endpoint(POST "/r1/auth/totp/confirm", tag = "auth", access = Access::User, rate = RateGroup::Write, errors(MfaInvalid, WrongState, TooManySignins))]
 impl Endpoint for ConfirmAuthenticator {
     type Request = AuthenticatorCodeRequest;
@@ -112,11 +112,11 @@ impl Endpoint for ConfirmAuthenticator {
 
 #[dto(request)]
 pub struct RemoveAuthenticatorRequest {
-    /// What the authenticator shows, or a recovery code.
+    /// Code shown by the authenticator, or a recovery code.
     pub code: String,
 }
 
-/// Turn the second factor off
+/// Disable the second factor
 #[endpoint(DELETE "/r1/auth/totp", tag = "auth", access = Access::User, rate = RateGroup::Write, errors(MfaInvalid, WrongState, TooManySignins))]
 impl Endpoint for RemoveAuthenticator {
     type Request = RemoveAuthenticatorRequest;

@@ -1,4 +1,4 @@
-//! Folders of one's own sidebar.
+//! Sidebar sections of a user.
 
 use appcore::{
     AppError, SectionId,
@@ -25,9 +25,9 @@ pub struct ListSectionsRequest {
     pub page: PageRequest,
 }
 
-/// List one's sections
+/// List your sections
 ///
-/// In their order.
+/// In display order.
 #[endpoint(GET "/r1/sections", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListSections {
     type Request = ListSectionsRequest;
@@ -46,14 +46,14 @@ impl Endpoint for ListSections {
 pub struct CreateSectionRequest {
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
-    /// Its place, from 0; left out, the last one.
+    /// Zero-based position; if omitted, the section is appended.
     #[validate(range(min = 0))]
     pub position: Option<i64>,
 }
 
 /// Create a section
 ///
-/// Conversations are put into it by `PATCH /r1/conversations/{id}/own`.
+/// Assign conversations to it by `PATCH /r1/conversations/{id}/own`.
 #[endpoint(POST "/r1/sections", tag = "conversations", access = Access::User, rate = RateGroup::Write, status = 201, errors(WrongState))]
 impl Endpoint for CreateSection {
     type Request = CreateSectionRequest;
@@ -70,7 +70,7 @@ pub struct ChangeSectionRequest {
     pub id: SectionId,
     #[schema(min_length = 1, max_length = 80)]
     pub name: Option<String>,
-    /// Its place, from 0. The others make room.
+    /// Zero-based position. The other sections move.
     #[validate(range(min = 0))]
     pub position: Option<i64>,
 }
@@ -95,7 +95,7 @@ pub struct DeleteSectionRequest {
 
 /// Delete a section
 ///
-/// What was in it is in none; its files and its instructions are deleted.
+/// Its conversations are left without a section; its files and instructions are deleted.
 #[endpoint(DELETE "/r1/sections/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for DeleteSection {
     type Request = DeleteSectionRequest;
@@ -113,14 +113,14 @@ pub struct ShowSectionInstructionsRequest {
     pub id: SectionId,
 }
 
-/// What assistants keep to in a section.
+/// Instructions for assistants in a section.
 #[dto(response)]
 pub struct SectionInstructions {
-    /// Empty: nothing.
+    /// Empty if there are none.
     pub instructions: String,
 }
 
-/// Show a section's instructions to assistants
+/// Show the instructions of a section
 #[endpoint(GET "/r1/sections/{id}/instructions", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowSectionInstructions {
     type Request = ShowSectionInstructionsRequest;
@@ -139,14 +139,15 @@ impl Endpoint for ShowSectionInstructions {
 pub struct SetSectionInstructionsRequest {
     #[from(path)]
     pub id: SectionId,
-    /// At most 8,000 characters; empty: none.
+    /// At most 8,000 characters; empty for none.
     #[schema(max_length = 8_000)]
     pub instructions: String,
 }
 
-/// Set a section's instructions to assistants
+/// Set the instructions of a section
 ///
-/// Assistants get them with each question in the chats with them alone that one has in the section, behind their own and before those for all assistants.
+/// Sent to assistants with each prompt in the caller's one-to-one chats in the section, after the assistant's own
+/// instructions and before the user's general ones.
 #[endpoint(PUT "/r1/sections/{id}/instructions", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded))]
 impl Endpoint for SetSectionInstructions {
     type Request = SetSectionInstructionsRequest;

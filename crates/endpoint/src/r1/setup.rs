@@ -1,4 +1,4 @@
-//! How the installation is set: its settings, and the steps of its first hour.
+//! Settings and initial set-up of the installation.
 
 use appcore::{
     AppError,
@@ -20,7 +20,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 /// List the settings
 ///
-/// Of the instance that answers, with where each value came from. Secrets stay hidden.
+/// Of the instance that handles the request, with the source of each value. Secrets are masked.
 #[endpoint(GET "/r1/admin/settings", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ListSettings {
     type Request = NoInput;
@@ -31,7 +31,7 @@ impl Endpoint for ListSettings {
     }
 }
 
-/// Show how far the installation is set up
+/// Show the set-up progress of the installation
 #[endpoint(GET "/r1/admin/setup", tag = "admin", access = Access::Admin, rate = RateGroup::Read)]
 impl Endpoint for ShowSetup {
     type Request = NoInput;
@@ -44,13 +44,13 @@ impl Endpoint for ShowSetup {
 
 #[dto(request)]
 pub struct FinishSetupRequest {
-    /// `false`: its steps are offered again.
+    /// `false`: the set-up steps are offered again.
     pub finished: bool,
 }
 
-/// Say that the installation is set up
+/// Mark the set-up as finished
 ///
-/// Its steps are not offered any more then. Nothing else changes by it.
+/// The set-up steps are no longer offered. Has no other effect.
 #[endpoint(PATCH "/r1/admin/setup", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for FinishSetup {
     type Request = FinishSetupRequest;
@@ -62,9 +62,9 @@ impl Endpoint for FinishSetup {
     }
 }
 
-/// Send oneself a message, to see whether mail arrives
+/// Send a test e-mail to yourself
 ///
-/// Answers when the mail server has taken it, or with what it said. At most 20 in an hour.
+/// Returns when the mail server has accepted it, or with the server's error. At most 20 per hour.
 #[endpoint(POST "/r1/admin/setup/mail", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(70)))]
 impl Endpoint for TestMail {
     type Request = NoInput;
@@ -81,9 +81,9 @@ impl Endpoint for TestMail {
     }
 }
 
-/// Ask a model something, to see whether it answers
+/// Send a test prompt to a model
 ///
-/// The one that answers where none is named. At most 20 in an hour.
+/// To the default model. At most 20 per hour.
 #[endpoint(POST "/r1/admin/setup/question", tag = "admin", access = Access::Admin, rate = RateGroup::Write, deadline = Bound::Fixed(std::time::Duration::from_secs(40)))]
 impl Endpoint for TestQuestion {
     type Request = NoInput;

@@ -1,4 +1,4 @@
-//! Chats with assistants that are shown to others of their workspace.
+//! Chats with assistants that are shared with a workspace.
 
 use appcore::{
     AppError, ConversationId, ShareId,
@@ -24,14 +24,14 @@ pub struct ShareRequest {
     pub id: ConversationId,
 }
 
-/// Whether a chat is shared.
+/// Sharing state of a chat.
 #[dto(response)]
 pub struct ConversationShare {
-    /// Null: it isn't.
+    /// Null if the chat isn't shared.
     pub share: Option<Share>,
 }
 
-/// Show how a chat is shared
+/// Show the share of a chat
 #[endpoint(GET "/r1/conversations/{id}/share", tag = "conversations", access = Access::User, rate = RateGroup::Read, errors(NotAMember))]
 impl Endpoint for ShowShare {
     type Request = ShareRequest;
@@ -45,8 +45,9 @@ impl Endpoint for ShowShare {
 
 /// Share a chat with an assistant
 ///
-/// As it is now, by a link that members of its workspace can read it with, no guests. Once more: as it is then, by the same link. At most its newest 1,000
-/// messages. What is deleted or hidden later is shown no longer; files are named, not shared.
+/// Creates a snapshot, readable by members of its workspace (not guests) through a link. Sharing again updates the
+/// snapshot and keeps the link. At most the newest 1,000 messages. Messages deleted or hidden later disappear from it;
+/// attachments are named but not shared.
 #[endpoint(PUT "/r1/conversations/{id}/share", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember, WrongState))]
 impl Endpoint for ShareConversation {
     type Request = ShareRequest;
@@ -59,7 +60,7 @@ impl Endpoint for ShareConversation {
 
 /// Stop sharing a chat
 ///
-/// Its link leads nowhere from then on; shared again it has another one.
+/// The link becomes invalid. Sharing again creates another link.
 #[endpoint(DELETE "/r1/conversations/{id}/share", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
 impl Endpoint for UnshareConversation {
     type Request = ShareRequest;
@@ -77,7 +78,7 @@ pub struct ShowSharedChatRequest {
     pub id: ShareId,
 }
 
-/// Show a chat that is shared
+/// Show a shared chat
 #[endpoint(GET "/r1/shared/{id}", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowSharedChat {
     type Request = ShowSharedChatRequest;
@@ -96,9 +97,9 @@ pub struct ListSharedMessagesRequest {
     pub page: PageRequest,
 }
 
-/// List the messages of a chat that is shared
+/// List the messages of a shared chat
 ///
-/// The oldest first.
+/// Oldest first.
 #[endpoint(GET "/r1/shared/{id}/messages", tag = "conversations", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListSharedMessages {
     type Request = ListSharedMessagesRequest;

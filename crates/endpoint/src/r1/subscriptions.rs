@@ -1,4 +1,4 @@
-//! Subscriptions, and who pays.
+//! Subscriptions of users and workspaces.
 
 use appcore::{
     AppError, PaymentId, PaymentMethodId, PlanId, WorkspaceId,
@@ -23,19 +23,19 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ReadSubscriptionRequest {
-    /// That of a workspace whose owner or administrator one is. Left out: one's own.
+    /// A workspace that the caller owns or administers. If omitted, the caller's own account.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
 }
 
 #[dto(response)]
 pub struct HeldSubscription {
-    /// Null: there never was one.
+    /// Null if there never was one.
     #[schema(required)]
     pub subscription: Option<Subscription>,
 }
 
-/// Read one's subscription
+/// Show your subscription
 #[endpoint(GET "/r1/subscription", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ReadSubscription {
     type Request = ReadSubscriptionRequest;
@@ -55,9 +55,10 @@ pub struct BeginTrialRequest {
     pub plan_id: PlanId,
 }
 
-/// Try a plan without paying
+/// Start a trial of a plan
 ///
-/// Once for each account, and for each mailbox, that has had no plan yet. The account's email address must be verified. Nothing is charged when it ends.
+/// Once per account and per mailbox, if there has been no plan yet. Requires a verified e-mail address. Nothing is
+/// charged when the trial ends.
 #[endpoint(POST "/r1/subscription/trial", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, errors(NotFound, Forbidden, WrongState))]
 impl Endpoint for BeginTrial {
     type Request = BeginTrialRequest;
@@ -73,9 +74,9 @@ pub struct CancelSubscriptionRequest {
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Cancel one's subscription
+/// Cancel your subscription
 ///
-/// It ends with the period that is paid. A trial, or what isn't paid, ends at once.
+/// Takes effect at the end of the paid period. A trial or an unpaid subscription ends at once.
 #[endpoint(POST "/r1/subscription/cancel", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for CancelSubscription {
     type Request = CancelSubscriptionRequest;
@@ -95,7 +96,7 @@ pub struct ResumeSubscriptionRequest {
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// Have a cancelled subscription go on after all
+/// Resume a cancelled subscription
 #[endpoint(POST "/r1/subscription/resume", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for ResumeSubscription {
     type Request = ResumeSubscriptionRequest;
@@ -113,14 +114,15 @@ impl Endpoint for ResumeSubscription {
 #[dto(request)]
 pub struct PreviewSubscriptionChangeRequest {
     pub plan_id: PlanId,
-    /// Of a workspace. Left out: as many as now.
+    /// For a workspace. If omitted, unchanged.
     pub seats: Option<i64>,
     pub workspace_id: Option<WorkspaceId>,
 }
 
-/// See what a change of plan would come to
+/// Preview a change of plan
 ///
-/// The rest of the paid period is worth its part of the price, by the millisecond. What would be less than now waits for the end of the period.
+/// The rest of the paid period is credited pro rata, by the millisecond. A downgrade takes effect at the end of the
+/// period.
 #[endpoint(POST "/r1/subscription/change/preview", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, WrongState))]
 impl Endpoint for PreviewSubscriptionChange {
     type Request = PreviewSubscriptionChangeRequest;
@@ -138,9 +140,9 @@ impl Endpoint for PreviewSubscriptionChange {
 #[dto(request)]
 pub struct ChangeSubscriptionRequest {
     pub plan_id: PlanId,
-    /// Of a workspace. Left out: as many as now.
+    /// For a workspace. If omitted, unchanged.
     pub seats: Option<i64>,
-    /// What a period costs as the payer was shown (`next` of the preview). Where that is something else now: 409 `plan_changed`.
+    /// Price of a period as shown to the payer (`next` of the preview). If it has changed since: 409 `plan_changed`.
     pub price: Option<Price>,
     pub workspace_id: Option<WorkspaceId>,
 }
@@ -148,18 +150,19 @@ pub struct ChangeSubscriptionRequest {
 #[dto(response)]
 pub struct ChangedSubscription {
     pub subscription: Subscription,
-    /// By which the difference is paid.
+    /// Payment for the difference.
     #[schema(required)]
     pub payment_id: Option<PaymentId>,
-    /// Where it has to be paid; null: nothing is left to do.
+    /// Page for the payment; null if no action is left.
     #[schema(required)]
     pub redirect_url: Option<String>,
 }
 
 /// Change the plan or the seats
 ///
-/// What costs more comes at once: the difference is charged to the saved payment method, or paid or confirmed at `redirect_url`. What costs less comes with the next
-/// period. The plan that one has takes back such a change.
+/// An upgrade takes effect at once: the difference is charged to the saved payment method, or paid or confirmed at
+/// `redirect_url`. A downgrade takes effect in the next period. Changing to the current plan cancels a pending
+/// downgrade.
 #[endpoint(POST "/r1/subscription/change", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound, GatewayOff, PlanChanged, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for ChangeSubscription {
     type Request = ChangeSubscriptionRequest;
@@ -182,18 +185,19 @@ impl Endpoint for ChangeSubscription {
 
 #[dto(request)]
 pub struct PaySubscriptionRequest {
-    /// Left out: the one by which it was paid before, or that of `payment_method_id`.
+    /// If omitted, the gateway of the last payment, or that of `payment_method_id`.
     pub gateway: Option<String>,
-    /// A saved payment method, which is charged at once.
+    /// Saved payment method, which is charged at once.
     pub payment_method_id: Option<PaymentMethodId>,
     pub workspace_id: Option<WorkspaceId>,
-    /// The page of this server to which the browser goes in the end. Left out: `/plans/result`.
+    /// Page of this server that the browser finally returns to. If omitted, `/plans/result`.
     pub return_url: Option<String>,
 }
 
-/// Pay the next period by hand
+/// Pay the next period manually
 ///
-/// Where nothing can be charged without the payer, before the end of a period and for a while after it.
+/// For subscriptions that can't be charged automatically, before the end of a period and during the grace period after
+/// it.
 #[endpoint(POST "/r1/subscription/pay", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for PaySubscription {
     type Request = PaySubscriptionRequest;

@@ -1,4 +1,4 @@
-//! Threads, and what is around a message.
+//! Threads, and the neighbours of a message.
 
 use appcore::{
     AppError, MessageId,
@@ -29,13 +29,13 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ShowThreadRequest {
-    /// The message that the thread belongs to.
+    /// Root message of the thread.
     #[from(path)]
     pub id: MessageId,
-    /// The oldest ones after this number.
+    /// The oldest replies after this number.
     #[from(query)]
     pub after_no: Option<i64>,
-    /// The newest ones before this number.
+    /// The newest replies before this number.
     #[from(query)]
     pub before_no: Option<i64>,
     /// At most 200.
@@ -43,9 +43,9 @@ pub struct ShowThreadRequest {
     pub limit: Option<u64>,
 }
 
-/// Read a thread
+/// Show a thread
 ///
-/// Oldest first. Without a number it is the newest part.
+/// Oldest reply first. Without a number, the newest replies.
 #[endpoint(GET "/r1/messages/{id}/thread", tag = "threads", access = Access::User, rate = RateGroup::Read, errors(WrongState))]
 impl Endpoint for ShowThread {
     type Request = ShowThreadRequest;
@@ -58,7 +58,7 @@ impl Endpoint for ShowThread {
     }
 }
 
-/// Which of one's threads are listed.
+/// Selection of the caller's threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ThreadFilter {
@@ -87,9 +87,10 @@ pub struct ListThreadsRequest {
     pub page: PageRequest,
 }
 
-/// List the threads that one follows
+/// List the threads that you follow
 ///
-/// Newest reply first. One follows a thread by writing in it, by being mentioned in it, by having written the message that it belongs to, and by asking for it.
+/// Newest reply first. A user follows a thread by replying in it, by being mentioned in it, by having written its root
+/// message, or by request.
 #[endpoint(GET "/r1/threads", tag = "threads", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListThreads {
     type Request = ListThreadsRequest;
@@ -107,7 +108,7 @@ impl Endpoint for ListThreads {
 
 #[dto(request)]
 pub struct ThreadRequest {
-    /// The message that the thread belongs to.
+    /// Root message of the thread.
     #[from(path)]
     pub id: MessageId,
 }
@@ -136,17 +137,17 @@ impl Endpoint for UnfollowThread {
 
 #[dto(request)]
 pub struct ReadThreadRequest {
-    /// The message that the thread belongs to.
+    /// Root message of the thread.
     #[from(path)]
     pub id: MessageId,
-    /// The number of the last reply that was read.
+    /// Number of the last reply read.
     #[validate(range(min = 0))]
     pub no: i64,
 }
 
 /// Mark a thread as read up to a reply
 ///
-/// It never goes back. For those who don't follow the thread, nothing changes.
+/// The position never moves back. Has no effect for users who don't follow the thread.
 #[endpoint(POST "/r1/messages/{id}/thread/read", tag = "threads", access = Access::User, rate = RateGroup::Write, errors(NotAMember, WrongState))]
 impl Endpoint for ReadThread {
     type Request = ReadThreadRequest;
@@ -183,14 +184,14 @@ impl Endpoint for ReopenThread {
 pub struct ShowNeighboursRequest {
     #[from(path)]
     pub id: MessageId,
-    /// So many before it and after it: 1 to 100. Left out: 20.
+    /// Number of messages before and after it: 1 to 100; 20 if omitted.
     #[from(query)]
     pub count: Option<u64>,
 }
 
-/// Show a message with those around it
+/// Show a message with its neighbours
 ///
-/// Of a reply: those around it in its thread.
+/// For a reply, its neighbours in the thread.
 #[endpoint(GET "/r1/messages/{id}/around", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowNeighbours {
     type Request = ShowNeighboursRequest;

@@ -1,4 +1,4 @@
-//! What people let assistants call without being asked again.
+//! Tools that assistants may call without confirmation.
 
 use appcore::{
     AppError, AssistantId, ToolPermissionId,
@@ -15,16 +15,17 @@ pub(crate) const ENDPOINTS: &[EndpointDef] =
 
 #[dto(request)]
 pub struct ListToolPermissionsRequest {
-    /// Of one assistant only.
+    /// Only permissions of this assistant.
     #[from(query)]
     pub assistant_id: Option<AssistantId>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List the tools that assistants may call without asking
+/// List the tools that assistants may call without confirmation
 ///
-/// The caller has said so with `remember` when they allowed a call. A tool that its server describes otherwise since then is asked about again.
+/// Granted by `remember` when a call was allowed. If the server changes a tool's description, calls need confirmation
+/// again.
 #[endpoint(GET "/r1/tool_permissions", tag = "assistants", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListToolPermissions {
     type Request = ListToolPermissionsRequest;
@@ -41,7 +42,7 @@ pub struct RevokeToolPermissionRequest {
     pub id: ToolPermissionId,
 }
 
-/// Be asked again before a tool is called
+/// Revoke a tool permission
 #[endpoint(DELETE "/r1/tool_permissions/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for RevokeToolPermission {
     type Request = RevokeToolPermissionRequest;

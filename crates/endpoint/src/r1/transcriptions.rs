@@ -1,4 +1,4 @@
-//! Dictation: what somebody says comes back as text.
+//! Dictation: converts speech to text.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,29 +12,29 @@ use crate::{Access, BodyStream, Bound, Ctx, Endpoint, EndpointDef, RateGroup, Re
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<Dictate>()];
 
-/// A long recording comes in over a slow line, and a model listens to it.
+/// Time for a slow upload of a long recording and for the model.
 const DEADLINE: Duration = Duration::from_secs(5 * 60);
 
 #[dto(request)]
 pub struct DictateRequest {
-    /// Where it is said, where the workspace pays.
+    /// Workspace in which the text is used, if the workspace pays.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(stream)]
     pub body: BodyStream,
 }
 
-/// What was said.
+/// Transcript of a recording.
 #[dto(response)]
 pub struct Dictation {
-    /// Empty where no words were heard.
+    /// Empty if no words were recognised.
     pub text: String,
 }
 
-/// Write down what one says
+/// Transcribe a recording
 ///
-/// The body is the recording, up to 25 MiB, `Content-Type` what it is. Nothing of it is kept. 409 `wrong_state` where no model is set for it: see `transcriptions` of
-/// `GET /r1/auth/policy`. It is paid for like a call of the gateway.
+/// The body is the recording, up to 25 MiB, with its media type as `Content-Type`. Nothing is stored. 409 `wrong_state`
+/// if no model is configured: see `transcriptions` of `GET /r1/auth/policy`. Charged like a call of the gateway.
 #[endpoint(POST "/r1/transcriptions", tag = "uploads", access = Access::User, rate = RateGroup::Upload, deadline = Bound::Fixed(DEADLINE), max_body = Bound::Fixed(MAX_RECORDING),
     errors(NotFound, WrongState, TooLarge, TypeRefused, OutOfCredits, BudgetExceeded, QuotaReached, Unavailable))]
 impl Endpoint for Dictate {

@@ -1,4 +1,4 @@
-//! Files that come in several requests, by the protocol tus 1.0.0: creation, creation with upload, termination, expiration.
+//! Resumable uploads by tus 1.0.0 with the extensions creation, creation-with-upload, termination and expiration.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -30,43 +30,44 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<DeleteTusUpload>(),
 ];
 
-/// Where this protocol is spoken.
+/// Path of the protocol.
 const ROOT: &str = "/r1/uploads/tus";
 pub(crate) const VERSION: &str = "1.0.0";
 const EXTENSIONS: &str = "creation,creation-with-upload,termination,expiration";
-/// What pieces of a file are sent as.
+/// Media type of file chunks.
 const PIECES: &str = "application/offset+octet-stream";
 
 #[dto(request)]
 pub struct CreateTusUploadRequest {
     #[from(header)]
     pub tus_resumable: Option<String>,
-    /// Bytes of the whole file.
+    /// Size of the complete file, in bytes.
     #[from(header)]
     pub upload_length: u64,
-    /// `filename` and `filetype`, each with its value in base64, with commas between them.
+    /// `filename` and `filetype`, each with its value in base64, separated by commas.
     #[from(header)]
     pub upload_metadata: Option<String>,
     /// `voice`: a voice note.
     #[from(query)]
     pub kind: Option<UploadKind>,
-    /// A voice note's loudness: 64 numbers from 0 to 255, with commas.
+    /// Waveform of a voice note: 64 numbers from 0 to 255, separated by commas.
     #[from(query)]
     pub peaks: Option<String>,
-    /// How long a voice note is.
+    /// Duration of a voice note, in milliseconds.
     #[from(query)]
     #[validate(range(min = 0, max = 86_400_000))]
     pub duration_ms: Option<i64>,
-    /// Where it is to be sent, so that it is refused at once where there is no space for it.
+    /// Target conversation, so that the upload is refused at once if it exceeds the quota there.
     #[from(query)]
     pub conversation_id: Option<ConversationId>,
     #[from(stream, "application/offset+octet-stream")]
     pub body: BodyStream,
 }
 
-/// Begin a file that comes in several requests (tus)
+/// Start a resumable upload (tus)
 ///
-/// `Location` is where the rest of it goes; it ends with the id of the `Upload`. The body may be the beginning of the file.
+/// `Location` is the URL for the remaining chunks; it ends with the id of the `Upload`. The body may contain the first
+/// chunk.
 #[endpoint(POST "/r1/uploads/tus", tag = "uploads", access = Access::User, rate = RateGroup::Upload, status = 201, content("application/octet-stream"), errors(NotFound, NotAMember, TooLarge, QuotaExceeded, TypeRefused, TusVersion), deadline = Bound::Fixed(DEADLINE), max_body = Bound::Setting(|config| config.uploads.max_bytes))]
 impl Endpoint for CreateTusUpload {
     type Request = CreateTusUploadRequest;
@@ -92,7 +93,7 @@ impl Endpoint for CreateTusUpload {
         if is_pieces(ctx.http().headers()) {
             progress = append(ctx, progress.id, Some(0), request.body).await?;
         } else if progress.length == 0 {
-            // Nothing will follow.
+            // An empty file is complete at once.
             progress = resumable::progress(ctx.files(), ctx.user()?, progress.id).await?;
         }
         let location = format!("{}/r1/uploads/tus/{}", ctx.app().config.server.path(), progress.id);
@@ -109,9 +110,9 @@ pub struct TusUploadRequest {
     pub tus_resumable: Option<String>,
 }
 
-/// Show how far a file has come (tus)
+/// Show the progress of a resumable upload (tus)
 ///
-/// `HEAD` says the same: `Upload-Offset` is where it goes on.
+/// `HEAD` returns the same: `Upload-Offset` is the offset to resume from.
 #[endpoint(GET "/r1/uploads/tus/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Read, content("application/octet-stream"), errors(TusVersion, TypeRefused), deadline = Bound::Fixed(DEADLINE))]
 impl Endpoint for ShowTusUpload {
     type Request = TusUploadRequest;
@@ -133,16 +134,17 @@ pub struct AppendToTusUploadRequest {
     pub id: UploadId,
     #[from(header)]
     pub tus_resumable: Option<String>,
-    /// Where the file ends so far; it must be there.
+    /// Current size of the upload. Required.
     #[from(header)]
     pub upload_offset: Option<u64>,
     #[from(stream, "application/offset+octet-stream")]
     pub body: BodyStream,
 }
 
-/// Add to a file (tus)
+/// Append to a resumable upload (tus)
 ///
-/// What came of it before a connection broke stays. With its last byte the file is looked at, and `GET /r1/uploads/{id}` says what it is.
+/// Data received before a connection loss is kept. After the last byte the file is analysed, and `GET /r1/uploads/{id}`
+/// returns its type.
 #[endpoint(PATCH "/r1/uploads/tus/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Upload, status = 204, content("application/octet-stream"), errors(TusVersion, UploadConflict, TooLarge, TypeRefused, UnsupportedMediaType), deadline = Bound::Fixed(DEADLINE), max_body = Bound::Setting(|config| config.uploads.max_bytes))]
 impl Endpoint for AppendToTusUpload {
     type Request = AppendToTusUploadRequest;
@@ -155,7 +157,7 @@ impl Endpoint for AppendToTusUpload {
     }
 }
 
-/// Give a file up that has not come yet (tus)
+/// Abort a resumable upload (tus)
 #[endpoint(DELETE "/r1/uploads/tus/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Write, status = 204, content("application/octet-stream"), errors(Forbidden, WrongState, TusVersion))]
 impl Endpoint for DeleteTusUpload {
     type Request = TusUploadRequest;
@@ -187,7 +189,7 @@ async fn append(ctx: &Ctx, id: UploadId, offset: Option<u64>, mut body: BodyStre
     broken.map_or(Ok(progress), Err)
 }
 
-/// What a client may ask first, whoever it is: what this server can do. None where something else is asked.
+/// Response to an `OPTIONS` request without credentials: the server's capabilities. `None` for other requests.
 pub(crate) fn options(http: &HttpRequest, path: &str) -> Option<HttpResponse> {
     if *http.method() != Method::OPTIONS || !path.starts_with(ROOT) {
         return None;
@@ -203,7 +205,7 @@ pub(crate) fn options(http: &HttpRequest, path: &str) -> Option<HttpResponse> {
     Some(response.finish())
 }
 
-/// The method that a request stands for: some clients and proxies know no other than `POST`, and name it in a header.
+/// Effective method of a request. Some clients and proxies support only `POST` and send the method in a header.
 pub(crate) fn method(http: &HttpRequest, path: &str) -> Method {
     let named = || http.headers().get("x-http-method-override").map(HeaderValue::as_bytes);
     let is_override = *http.method() == Method::POST && path.starts_with(ROOT);
@@ -223,7 +225,7 @@ fn is_pieces(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes() == PIECES.as_bytes())
 }
 
-/// A value of `Upload-Metadata`.
+/// Value of a key in `Upload-Metadata`.
 fn named(metadata: &str, name: &str) -> Option<String> {
     let mut pairs = metadata.split(',').filter_map(|pair| pair.trim().split_once(' '));
     let (_, value) = pairs.find(|(key, _)| *key == name)?;
@@ -253,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_are_read_by_name() {
+    fn parses_upload_metadata() {
         let metadata = "filename dOG7h3AudHh0, filetype dGV4dC9wbGFpbg==,other";
         assert_eq!(named(metadata, "filename").as_deref(), Some("tệp.txt"));
         assert_eq!(named(metadata, "filetype").as_deref(), Some("text/plain"));

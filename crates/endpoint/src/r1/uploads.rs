@@ -1,4 +1,4 @@
-//! Files that people upload.
+//! Uploads of files.
 
 use std::{convert::Infallible, pin::pin, time::Duration};
 
@@ -24,28 +24,28 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ListFiles>(),
 ];
 
-/// How long a file may take to come in: over a slow line a large one takes its time.
+/// Deadline of an upload, long enough for large files over slow connections.
 pub(super) const DEADLINE: Duration = Duration::from_secs(4 * 60 * 60);
-/// The longest file in a form, and what a form may have around it.
+/// Maximum size of a file in a form, in bytes.
 const MAX_FORM_FILE: usize = 5 * 1024 * 1024;
 const FORM: usize = 64 * 1024;
 
 #[dto(request)]
 pub struct UploadFileRequest {
-    /// The file's name, percent-encoded UTF-8.
+    /// File name, percent-encoded UTF-8.
     #[from(header)]
     pub x_filename: Option<String>,
     /// `voice`: a voice note.
     #[from(query)]
     pub kind: Option<UploadKind>,
-    /// A voice note's loudness: 64 numbers from 0 to 255, with commas.
+    /// Waveform of a voice note: 64 numbers from 0 to 255, separated by commas.
     #[from(query)]
     pub peaks: Option<String>,
-    /// How long a voice note is.
+    /// Duration of a voice note, in milliseconds.
     #[from(query)]
     #[validate(range(min = 0, max = 86_400_000))]
     pub duration_ms: Option<i64>,
-    /// Where it is to be sent, so that it is refused at once where there is no space for it.
+    /// Target conversation, so that the upload is refused at once if it exceeds the quota there.
     #[from(query)]
     pub conversation_id: Option<ConversationId>,
     #[from(stream)]
@@ -54,9 +54,10 @@ pub struct UploadFileRequest {
 
 /// Upload a file
 ///
-/// The body is the file itself, `Content-Type` what it is; or, up to 5 MiB, a form (`multipart/form-data`) with the field `file`. What it is in truth is found
-/// by its content. Pictures lose their metadata (places, cameras, names). A file that is in no message after 24 hours is deleted. For large files over
-/// lines that break there is tus 1.0.0 at `/r1/uploads/tus`.
+/// The body is the file, with its media type as `Content-Type`; or, up to 5 MiB, a form (`multipart/form-data`) with
+/// the field `file`. The actual type is detected from the content. Metadata of images (location, camera, names) is
+/// removed. A file that is not part of a message after 24 hours is deleted. For large files over unreliable connections
+/// use tus 1.0.0 at `/r1/uploads/tus`.
 #[endpoint(POST "/r1/uploads", tag = "uploads", access = Access::User, rate = RateGroup::Upload, status = 201, errors(NotFound, NotAMember, TooLarge, QuotaExceeded, TypeRefused), deadline = Bound::Fixed(DEADLINE), max_body = Bound::Setting(|config| config.uploads.max_bytes))]
 impl Endpoint for UploadFile {
     type Request = UploadFileRequest;
@@ -90,7 +91,7 @@ impl Endpoint for UploadFile {
     }
 }
 
-/// Takes a file in as it comes. Nothing of one that breaks off is left.
+/// Streams a file to storage. An aborted upload leaves nothing behind.
 async fn receive(
     ctx: &Ctx,
     announced: Announced,
@@ -111,7 +112,7 @@ async fn receive(
     Ok(Reply::of(receiving.finish(ctx.files()).await?))
 }
 
-/// The file of a form.
+/// File field of a form.
 struct FormFile {
     name: Option<String>,
     media_type: String,
@@ -149,7 +150,7 @@ pub struct UploadRequest {
     pub id: UploadId,
 }
 
-/// Show a file's details
+/// Show an upload
 #[endpoint(GET "/r1/uploads/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowUpload {
     type Request = UploadRequest;
@@ -160,9 +161,9 @@ impl Endpoint for ShowUpload {
     }
 }
 
-/// Delete one's file before it is sent
+/// Delete your unsent file
 ///
-/// Afterwards it goes with its message.
+/// Sent files are deleted with their message.
 #[endpoint(DELETE "/r1/uploads/{id}", tag = "uploads", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
 impl Endpoint for DeleteUpload {
     type Request = UploadRequest;
@@ -180,23 +181,23 @@ pub struct ListFilesRequest {
     pub id: ConversationId,
     #[from(query)]
     pub kind: Option<FileKind>,
-    /// Sent by this person.
+    /// Only files sent by this user.
     #[from(query)]
     pub author: Option<UserId>,
-    /// What the name contains, whatever its case and marks.
+    /// Substring of the file name, ignoring case and diacritics.
     #[from(query)]
     pub q: Option<String>,
-    /// Only of earlier messages: the `seq` of the last item.
+    /// Cursor: only files of earlier messages (the `seq` of the last item).
     #[from(query)]
     pub before_seq: Option<i64>,
-    /// Of so many messages, at most 200.
+    /// Maximum number of messages, at most 200.
     #[from(query)]
     pub limit: Option<u64>,
 }
 
-/// List a conversation's files
+/// List the files of a conversation
 ///
-/// The newest first. The files of one message are never parted, so there may be more items than `limit`.
+/// Newest first. The files of a message are never split across pages, so there may be more items than `limit`.
 #[endpoint(GET "/r1/conversations/{id}/files", tag = "uploads", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListFiles {
     type Request = ListFilesRequest;

@@ -1,4 +1,4 @@
-//! What was asked of AI models, and what it cost.
+//! AI usage and its cost.
 
 use appcore::{
     ApiKeyId, AppError, Timestamp, UserId,
@@ -14,30 +14,31 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ReadUsage>(), E
 
 #[dto(request)]
 pub struct ReadUsageRequest {
-    /// The first day; left out, thirty days ago.
+    /// First day; thirty days ago if omitted.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// Until then, which is not included.
+    /// End of the period, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// Left out: by day.
+    /// If omitted, by day.
     #[from(query)]
     pub group: Option<UsageGrouping>,
     #[from(query)]
     pub key_id: Option<ApiKeyId>,
-    /// Only this model, by the name that the groups of `model` have.
+    /// Only this model, by its name in groups of `model`.
     #[from(query)]
     pub model: Option<String>,
-    /// Somebody else's is for administrators.
+    /// Usage of this user. Only administrators may name another user.
     #[from(query)]
     pub user_id: Option<UserId>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// Read what was used
+/// Show AI usage
 ///
-/// By whole days of UTC, in micro-credits and tokens. One's own; for administrators everybody's, where they don't name anybody.
+/// By whole UTC days, in micro-credits and tokens. Of the caller; for administrators of all users, unless `user_id` is
+/// set.
 #[endpoint(GET "/r1/usage", tag = "usage", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ReadUsage {
     type Request = ReadUsageRequest;
@@ -54,24 +55,24 @@ impl Endpoint for ReadUsage {
 
 #[dto(request)]
 pub struct ListUsageRequestsRequest {
-    /// Left out: thirty days ago.
+    /// Start of the period; thirty days ago if omitted.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// Until then, which is not included.
+    /// End of the period, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
     #[from(query)]
     pub key_id: Option<ApiKeyId>,
-    /// Somebody else's are for administrators.
+    /// Requests of this user. Only administrators may name another user.
     #[from(query)]
     pub user_id: Option<UserId>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List requests to models
+/// List requests to AI models
 ///
-/// One row each, the newest first. One's own; for administrators everybody's, where they don't name anybody.
+/// One item per request, newest first. Of the caller; for administrators of all users, unless `user_id` is set.
 #[endpoint(GET "/r1/usage/requests", tag = "usage", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ListUsageRequests {
     type Request = ListUsageRequestsRequest;

@@ -1,4 +1,4 @@
-//! People: oneself, and those with whom one has a workspace in common.
+//! Users: the caller, and others who share a workspace with the caller.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
     EndpointDef::of::<ShowUser>(),
 ];
 
-/// Show oneself
+/// Show your account
 #[endpoint(GET "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowMe {
     type Request = NoInput;
@@ -50,25 +50,25 @@ impl Endpoint for ShowMe {
 pub struct ChangeMeRequest {
     #[schema(min_length = 1)]
     pub display_name: Option<String>,
-    /// What mail to oneself is written in.
+    /// Language of e-mails to the caller.
     pub language: Option<Language>,
-    /// Such as `Europe/Berlin`; null: not known.
+    /// IANA name, such as `Europe/Berlin`; null if unknown.
     #[schema(max_length = 64)]
     pub timezone: Option<Option<String>>,
-    /// Whether others are told it, which they are unless one says no.
+    /// If true (the default), the time zone is visible to others.
     pub show_timezone: Option<bool>,
-    /// What one is shown as while one is here, on all one's devices; `online`: as one is.
+    /// Presence shown on all devices while the caller is connected; `online`: the actual presence.
     pub chosen_presence: Option<ChosenPresence>,
-    /// The new one; `current_password` must come with it.
+    /// New password; requires `current_password`.
     #[schema(format = Password, min_length = 8)]
     pub password: Option<String>,
     #[schema(format = Password)]
     pub current_password: Option<String>,
 }
 
-/// Change one's name, language, time zone, presence or password
+/// Change your name, language, time zone, presence or password
 ///
-/// What is left out stays as it is. With a new password all other devices are signed out.
+/// Omitted fields stay unchanged. A new password signs out all other devices.
 #[endpoint(PATCH "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, TooManySignins))]
 impl Endpoint for ChangeMe {
     type Request = ChangeMeRequest;
@@ -98,15 +98,16 @@ impl Endpoint for ChangeMe {
 
 #[dto(request)]
 pub struct DeleteMeRequest {
-    /// Left out only where the account has none; then the sign-in must be fresh: see `POST /r1/auth/confirm`.
+    /// May be omitted if the account has no password; then a fresh sign-in is required (see `POST /r1/auth/confirm`).
     #[schema(format = Password)]
     pub password: Option<String>,
 }
 
-/// Delete one's account
+/// Delete your account
 ///
-/// At once all devices are signed out, and everything personal is gone. Messages stay, as those of a "Deleted user"; what one owned
-/// passes on to whoever has been there longest. The last administrator of the installation makes somebody else one first.
+/// Signs out all devices at once and deletes all personal data. Messages stay, as those of a "Deleted user"; owned
+/// conversations and workspaces pass to their longest-standing member. The last administrator of the installation must
+/// appoint another one first.
 #[endpoint(DELETE "/r1/users/me", tag = "users", access = Access::User, rate = RateGroup::Write, errors(LastAdmin, PasswordWrong, FreshSignInRequired, TooManySignins))]
 impl Endpoint for DeleteMe {
     type Request = DeleteMeRequest;
@@ -119,9 +120,9 @@ impl Endpoint for DeleteMe {
     }
 }
 
-/// Export one's own data
+/// Export your data
 ///
-/// All of it, as one JSON document that comes piece by piece.
+/// All of it, as one streamed JSON document.
 #[endpoint(GET "/r1/users/me/export", tag = "users", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ExportMe {
     type Request = NoInput;
@@ -133,9 +134,10 @@ impl Endpoint for ExportMe {
     }
 }
 
-/// Read how much one stores
+/// Show your storage usage
 ///
-/// The size of one's files and texts together, and its limit. Administrators find the same in `GET /r1/admin/users/{id}`.
+/// Total size of the caller's files and texts, and its limit. Administrators find the same in `GET
+/// /r1/admin/users/{id}`.
 #[endpoint(GET "/r1/users/me/storage", tag = "users", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ReadStorage {
     type Request = NoInput;
@@ -148,18 +150,19 @@ impl Endpoint for ReadStorage {
 
 #[dto(request)]
 pub struct ChangeStatusRequest {
-    /// One emoji; null: none.
+    /// A single emoji; if null, none.
     pub emoji: Option<Option<String>>,
-    /// At most 100 characters; null: none.
+    /// At most 100 characters; if null, none.
     #[schema(max_length = 100)]
     pub text: Option<Option<String>>,
-    /// Null: until it is taken back.
+    /// If null, the status stays until it is removed.
     pub until: Option<Option<Timestamp>>,
 }
 
-/// Say something of oneself for a while
+/// Set your custom status
 ///
-/// What is left out stays as it is. Presences have it (`custom_status`), and those who watch are told.
+/// Omitted fields stay unchanged. It is part of presences (`custom_status`), and users who watch the caller's presence
+/// are notified.
 #[endpoint(PATCH "/r1/users/me/status", tag = "users", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for ChangeStatus {
     type Request = ChangeStatusRequest;
@@ -174,13 +177,13 @@ impl Endpoint for ChangeStatus {
 
 #[dto(request)]
 pub struct SetPictureRequest {
-    /// A PNG, JPEG or WebP picture of one's own: at most 512 KiB, and 1,024 pixels wide and high.
+    /// An uploaded PNG, JPEG or WebP image of the caller: at most 512 KiB and 1,024 pixels wide and high.
     pub upload_id: UploadId,
 }
 
-/// Choose one's picture
+/// Set your picture
 ///
-/// In place of the one before. Whoever may see the person reads it, by `/files/{upload_id}/picture`.
+/// Replaces the previous one. Users who can see the caller read it by `/files/{upload_id}/picture`.
 #[endpoint(PUT "/r1/users/me/picture", tag = "users", access = Access::User, rate = RateGroup::Write, errors(NotFound, TypeRefused, TooLarge, WrongState))]
 impl Endpoint for SetPicture {
     type Request = SetPictureRequest;
@@ -191,7 +194,7 @@ impl Endpoint for SetPicture {
     }
 }
 
-/// Remove one's picture
+/// Remove your picture
 #[endpoint(DELETE "/r1/users/me/picture", tag = "users", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for RemovePicture {
     type Request = NoInput;
@@ -203,14 +206,14 @@ impl Endpoint for RemovePicture {
     }
 }
 
-/// What one wants assistants to keep to.
+/// General instructions of a user for assistants.
 #[dto(response)]
 pub struct Instructions {
-    /// Empty: nothing.
+    /// Empty if there are none.
     pub instructions: String,
 }
 
-/// Show one's instructions to assistants
+/// Show your instructions for assistants
 #[endpoint(GET "/r1/users/me/instructions", tag = "users", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowInstructions {
     type Request = NoInput;
@@ -223,14 +226,15 @@ impl Endpoint for ShowInstructions {
 
 #[dto(request)]
 pub struct SetInstructionsRequest {
-    /// At most 2,000 characters; empty: none.
+    /// At most 2,000 characters; empty for none.
     #[schema(max_length = 2_000)]
     pub instructions: String,
 }
 
-/// Set one's instructions to assistants
+/// Set your instructions for assistants
 ///
-/// All assistants that one talks with alone get them with each question, behind their own. Where others read the answers they don't count.
+/// Sent to assistants with each prompt in the caller's one-to-one chats, after the assistant's own instructions. Not
+/// used where others read the answers.
 #[endpoint(PUT "/r1/users/me/instructions", tag = "users", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded))]
 impl Endpoint for SetInstructions {
     type Request = SetInstructionsRequest;
@@ -244,14 +248,14 @@ impl Endpoint for SetInstructions {
 
 #[dto(request)]
 pub struct ListPicturesRequest {
-    /// Of these people: at most 50, with commas between.
+    /// Users to include: at most 50 ids, separated by commas.
     #[from(query)]
     pub user_id: Option<Several<UserId>>,
 }
 
-/// List the pictures of people
+/// List the pictures of users
 ///
-/// Who has none, or isn't seen by the caller, is left out.
+/// Users without a picture and users that the caller can't see are omitted.
 #[endpoint(GET "/r1/users/pictures", tag = "users", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListPictures {
     type Request = ListPicturesRequest;
@@ -265,17 +269,17 @@ impl Endpoint for ListPictures {
 
 #[dto(request)]
 pub struct ListUsersRequest {
-    /// Left out, the shared workspace, else one's own.
+    /// If omitted, the shared workspace, or the caller's personal one if there is none.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
-    /// A part of the name, or the whole e-mail address.
+    /// Substring of the name, or the complete e-mail address.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// Find people of a workspace
+/// List the users of a workspace
 #[endpoint(GET "/r1/users", tag = "users", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ListUsers {
     type Request = ListUsersRequest;
@@ -293,7 +297,7 @@ pub struct ShowUserRequest {
     pub id: UserId,
 }
 
-/// Show somebody
+/// Show a user
 #[endpoint(GET "/r1/users/{id}", tag = "users", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowUser {
     type Request = ShowUserRequest;

@@ -1,4 +1,4 @@
-//! The devices that one is signed in on.
+//! Sessions of the caller.
 
 use appcore::{
     AppError, SessionId,
@@ -22,7 +22,7 @@ pub struct ListUserSessionsRequest {
     pub page: PageRequest,
 }
 
-/// List the devices that one is signed in on
+/// List your sessions
 #[endpoint(GET "/r1/usersessions", tag = "usersessions", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListUserSessions {
     type Request = ListUserSessionsRequest;
@@ -33,7 +33,7 @@ impl Endpoint for ListUserSessions {
     }
 }
 
-/// Sign all other devices out
+/// Sign out all other devices
 #[endpoint(DELETE "/r1/usersessions", tag = "usersessions", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for EndOtherUserSessions {
     type Request = NoInput;
@@ -51,7 +51,7 @@ pub struct EndUserSessionRequest {
     pub id: SessionId,
 }
 
-/// Sign one device out
+/// Sign out one device
 #[endpoint(DELETE "/r1/usersessions/{id}", tag = "usersessions", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for EndUserSession {
     type Request = EndUserSessionRequest;

@@ -1,4 +1,4 @@
-//! The way into a real-time connection for whoever can send neither a header nor a cookie with it.
+//! WebSocket tickets, for clients that can send neither a header nor a cookie with the handshake.
 
 use appcore::AppError;
 use identity::accounts;
@@ -10,13 +10,13 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<IssueTicket>()]
 
 #[dto(response)]
 pub struct Ticket {
-    /// For `GET /r1/websocket?ticket=`.
+    /// Value for `GET /r1/websocket?ticket=`.
     pub ticket: String,
 }
 
-/// Get a ticket for a WebSocket
+/// Create a ticket for a WebSocket
 ///
-/// It works once, for 30 seconds.
+/// Valid once, for 30 seconds.
 #[endpoint(POST "/r1/websocket/ticket", tag = "realtime", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for IssueTicket {
     type Request = NoInput;

@@ -1,4 +1,4 @@
-//! Natter's own tools for assistants, as a workspace uses them.
+//! Built-in tools for assistants, per workspace.
 
 use std::collections::BTreeMap;
 
@@ -21,9 +21,10 @@ pub struct ShowWorkspaceToolsRequest {
     pub id: WorkspaceId,
 }
 
-/// Show which of Natter's own tools assistants use in a workspace
+/// Show the built-in tools of a workspace
 ///
-/// All are off until its admins allow them. An assistant uses those that it was given, by their `server_id`.
+/// All are off until an admin of the workspace enables them. An assistant uses the tools assigned to it by their
+/// `server_id`.
 #[endpoint(GET "/r1/workspaces/{id}/tools", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Read)]
 impl Endpoint for ShowWorkspaceTools {
     type Request = ShowWorkspaceToolsRequest;
@@ -38,11 +39,11 @@ impl Endpoint for ShowWorkspaceTools {
 pub struct ChangeWorkspaceToolsRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// By the tools' names. Those that are not named stay as they are.
+    /// Modes by tool name. Omitted tools stay unchanged.
     pub modes: BTreeMap<String, ToolMode>,
 }
 
-/// Say which of Natter's own tools assistants use in a workspace
+/// Change the built-in tools of a workspace
 #[endpoint(PATCH "/r1/workspaces/{id}/tools", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write)]
 impl Endpoint for ChangeWorkspaceTools {
     type Request = ChangeWorkspaceToolsRequest;

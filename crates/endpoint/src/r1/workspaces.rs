@@ -1,4 +1,4 @@
-//! Workspaces, and who is in them.
+//! Workspaces and their members.
 
 use appcore::{
     AppError, UserId, WorkspaceId,
@@ -31,7 +31,7 @@ pub struct ListWorkspacesRequest {
     pub page: PageRequest,
 }
 
-/// List one's workspaces
+/// List your workspaces
 #[endpoint(GET "/r1/workspaces", tag = "workspaces", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListWorkspaces {
     type Request = ListWorkspacesRequest;
@@ -46,8 +46,8 @@ impl Endpoint for ListWorkspaces {
 pub struct CreateWorkspaceRequest {
     #[schema(min_length = 1, max_length = 80)]
     pub name: String,
-    /// Whoever has a verified address of one of these domains may join. Only one's own can be named, and none at which anybody can
-    /// have an address.
+    /// Users with a verified address in one of these domains may join. Only the domain of the caller's address is
+    /// accepted, and no public e-mail domain.
     #[schema(max_items = 10)]
     pub join_domains: Option<Vec<String>>,
 }
@@ -71,9 +71,9 @@ pub struct ListJoinableWorkspacesRequest {
     pub page: PageRequest,
 }
 
-/// List the workspaces that one may join
+/// List the workspaces that you may join
 ///
-/// Because they are open to the domain of one's verified address.
+/// Workspaces open to the domain of the caller's verified address.
 #[endpoint(GET "/r1/workspaces/joinable", tag = "workspaces", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ListJoinableWorkspaces {
     type Request = ListJoinableWorkspacesRequest;
@@ -110,12 +110,12 @@ pub struct ChangeWorkspaceRequest {
     pub id: WorkspaceId,
     #[schema(min_length = 1, max_length = 80)]
     pub name: Option<String>,
-    /// All that there are to be. New ones can only be the domain of one's own verified address.
+    /// Complete list of domains. A new one must be the domain of the caller's verified address.
     #[schema(max_items = 10)]
     pub join_domains: Option<Vec<String>>,
 }
 
-/// Rename a workspace, or say whose mail domain lets in
+/// Change the name or join domains of a workspace
 #[endpoint(PATCH "/r1/workspaces/{id}", tag = "workspaces", access = Access::Member(Permission::Configure), rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for ChangeWorkspace {
     type Request = ChangeWorkspaceRequest;
@@ -130,7 +130,7 @@ impl Endpoint for ChangeWorkspace {
 
 /// Delete a workspace
 ///
-/// With all its conversations, for everybody. Personal workspaces and the shared one stay.
+/// Deletes it and all its conversations for all members. Personal workspaces and the shared one can't be deleted.
 #[endpoint(DELETE "/r1/workspaces/{id}", tag = "workspaces", access = Access::Member(Permission::Delete), rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for DeleteWorkspace {
     type Request = WorkspaceRequest;
@@ -142,7 +142,7 @@ impl Endpoint for DeleteWorkspace {
     }
 }
 
-/// Join a workspace that is open to one's mail domain
+/// Join a workspace that is open to your e-mail domain
 #[endpoint(POST "/r1/workspaces/{id}/join", tag = "workspaces", access = Access::User, rate = RateGroup::Write, errors(AlreadyMember))]
 impl Endpoint for JoinWorkspace {
     type Request = WorkspaceRequest;
@@ -156,7 +156,7 @@ impl Endpoint for JoinWorkspace {
 
 /// Leave a workspace
 ///
-/// And all its conversations. An owner hands it over first.
+/// Leaves all its conversations as well. The owner transfers the ownership first.
 #[endpoint(POST "/r1/workspaces/{id}/leave", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Write, errors(OwnerMustTransfer, WrongState))]
 impl Endpoint for LeaveWorkspace {
     type Request = WorkspaceRequest;
@@ -172,16 +172,16 @@ impl Endpoint for LeaveWorkspace {
 pub struct ListWorkspaceMembersRequest {
     #[from(path)]
     pub id: WorkspaceId,
-    /// A part of the name, or the whole e-mail address.
+    /// Substring of the name, or the complete e-mail address.
     #[from(query)]
     pub q: Option<String>,
     #[from(page)]
     pub page: PageRequest,
 }
 
-/// List a workspace's members
+/// List the members of a workspace
 ///
-/// Guests see those with whom they share a conversation.
+/// Guests see only members with whom they share a conversation.
 #[endpoint(GET "/r1/workspaces/{id}/members", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Read)]
 impl Endpoint for ListWorkspaceMembers {
     type Request = ListWorkspaceMembersRequest;
@@ -199,13 +199,13 @@ pub struct AddWorkspaceMemberRequest {
     pub id: WorkspaceId,
     /// Either this or `email`.
     pub user_id: Option<UserId>,
-    /// The whole address of an account.
+    /// Complete e-mail address of an account.
     #[schema(format = Email)]
     pub email: Option<String>,
     pub role: Option<WorkspaceRole>,
 }
 
-/// Add somebody to a workspace
+/// Add a user to a workspace
 #[endpoint(POST "/r1/workspaces/{id}/members", tag = "workspaces", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Conversation, status = 201, errors(AlreadyMember, WrongState))]
 impl Endpoint for AddWorkspaceMember {
     type Request = AddWorkspaceMemberRequest;
@@ -229,11 +229,11 @@ pub struct ChangeWorkspaceMemberRequest {
     pub id: WorkspaceId,
     #[from(path)]
     pub user_id: UserId,
-    /// `owner` hands the ownership over.
+    /// `owner` transfers the ownership.
     pub role: WorkspaceRole,
 }
 
-/// Give a member of a workspace another role
+/// Change the role of a workspace member
 #[endpoint(PATCH "/r1/workspaces/{id}/members/{user_id}", tag = "workspaces", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write, errors(OwnerMustTransfer))]
 impl Endpoint for ChangeWorkspaceMember {
     type Request = ChangeWorkspaceMemberRequest;
@@ -256,7 +256,7 @@ pub struct RemoveWorkspaceMemberRequest {
 
 /// Remove a member from a workspace
 ///
-/// And from all its conversations.
+/// Removes them from all its conversations as well.
 #[endpoint(DELETE "/r1/workspaces/{id}/members/{user_id}", tag = "workspaces", access = Access::Member(Permission::ManageMembers), rate = RateGroup::Write, errors(OwnerMustTransfer))]
 impl Endpoint for RemoveWorkspaceMember {
     type Request = RemoveWorkspaceMemberRequest;

@@ -1,4 +1,4 @@
-//! The way of a question: forwarded along its model's route, and answered in the form that it was asked in.
+//! Processing of a gateway call: admits it, forwards it along its model's route, and answers in the client's format.
 
 use std::{
     future::ready,
@@ -19,22 +19,22 @@ use tokio::time::timeout;
 use super::{failure, settling::Settling, stream::LiveStream};
 use crate::{Ctx, Raw, Reply};
 
-/// The longest list of betas that is passed on, in bytes.
+/// Maximum length of the forwarded list of beta headers, in bytes.
 const MAX_BETAS: usize = 1_000;
 const MODEL: HeaderName = HeaderName::from_static("x-natter-model");
-/// `hit`, or `miss` where an answer that is kept would have done.
+/// `hit`, or `miss` if a cached answer would have been accepted.
 const CACHE: HeaderName = HeaderName::from_static("x-natter-cache");
 const HIT: HeaderValue = HeaderValue::from_static("hit");
 const MISS: HeaderValue = HeaderValue::from_static("miss");
-/// In micro-credits.
+/// Cost in micro-credits.
 const COST: HeaderName = HeaderName::from_static("x-natter-cost");
-/// How often providers were asked until one answered.
+/// Number of provider attempts.
 const TRIES: HeaderName = HeaderName::from_static("x-natter-tries");
-/// How long it took until the answer began: programs know it by OpenAI's name.
+/// Time until the start of the answer, in milliseconds, under OpenAI's header name.
 const PROCESSING: HeaderName = HeaderName::from_static("openai-processing-ms");
 const EVENTS: &str = "text/event-stream";
 
-/// What is left of a limit: how many there are, how many are left, when there are all again.
+/// Rate limit headers: limit, remaining, and time until fully replenished.
 const REQUESTS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-limit-requests"),
     HeaderName::from_static("x-ratelimit-remaining-requests"),
@@ -46,13 +46,13 @@ const TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
-/// The program that calls, with the rules of its key.
+/// Authenticates the API key of the caller and loads its policy.
 pub(super) async fn caller(ctx: &Ctx) -> Result<Caller, AppError> {
     let key = find_key(ctx.http().headers()).ok_or(Code::Unauthenticated)?;
     gateway::authenticate(ctx.gateway(), &key.token).await
 }
 
-/// A call that was let in, and what it wants of the cache.
+/// Admitted call with its cache options.
 struct Entered {
     admission: Admission,
     call: Call,
@@ -60,7 +60,7 @@ struct Entered {
     wish: CacheWish,
 }
 
-/// A call under way, and what is left of its key's limits.
+/// Call in progress with the remaining rate limits of its key.
 pub(super) struct CallContext<'a> {
     ctx: &'a Ctx,
     style: ApiStyle,
@@ -74,12 +74,12 @@ impl<'a> CallContext<'a> {
         Self { ctx, style, request_id: request_id(ctx.http()), figures: Figures::default(), began: Instant::now() }
     }
 
-    /// The providers, for what may go on after the handler has answered.
+    /// Providers, shared with work that continues after the response.
     pub fn ai(&self) -> Arc<Ai> {
         Arc::clone(self.ctx.app().gateway.ai())
     }
 
-    /// The answer, in the form that it was asked in.
+    /// Renders the answer or error in the client's format.
     pub fn reply(self, answer: Result<Reply<Raw>, GatewayError>) -> Reply<Raw> {
         let reply = match answer {
             Ok(reply) => failure::identified(reply, self.style, &self.request_id),
@@ -88,11 +88,11 @@ impl<'a> CallContext<'a> {
         limited(reply, self.figures)
     }
 
-    /// Reads what is asked, and lets it in.
+    /// Parses the request body and admits the call.
     async fn let_in(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<Entered, GatewayError> {
         let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
         let owner = caller.work_owner();
-        // What it only names counts as if it had been sent.
+        // Items that are only referenced count as if they had been sent.
         let filled = match self.style {
             ApiStyle::Responses => self.ctx.app().gateway.ai().fill_in(owner, caller.key_id, &body).await?,
             ApiStyle::Chat | ApiStyle::Messages => None,
@@ -117,7 +117,7 @@ impl<'a> CallContext<'a> {
         Ok(Entered { admission, call, stream, wish })
     }
 
-    /// The answer: one that is kept, or a new one.
+    /// Answers from the cache or from a provider.
     async fn answer<F>(&self, entered: Entered, forward: impl FnOnce(Call) -> F) -> Result<Reply<Raw>, GatewayError>
     where
         F: Future<Output = Result<Forwarded, GatewayError>> + 'static,
@@ -165,7 +165,7 @@ impl<'a> CallContext<'a> {
         Ok(admitted?)
     }
 
-    /// Waits for an answer that was asked for, and has it counted, and kept for its question where there is one.
+    /// Waits for the provider's answer, settles the call, and caches the answer if `question` is given.
     pub async fn serve(
         &self,
         admission: Admission,
@@ -173,13 +173,14 @@ impl<'a> CallContext<'a> {
         answer: impl Future<Output = Result<Forwarded, GatewayError>>,
         question: Option<Question>,
     ) -> Result<Reply<Raw>, GatewayError> {
-        // Here it ends whatever becomes of it; where the client leaves, this is dropped.
+        // The call is settled in any case: if the client disconnects, `settling` is dropped.
         let settling = Settling::new(admission, Arc::clone(&meter));
         self.settled(settling, meter, answer, question).await
     }
 
-    /// [`Self::serve`] for a stream. Where nobody has begun to answer when a sign of life is due, it begins with one: what is in between gives up a
-    /// connection that says nothing. Another provider can still take over, as long as no frame has come.
+    /// [`Self::serve`] for a stream. If no provider has started to answer within the heartbeat interval, the response
+    /// starts with a heartbeat, since proxies close silent connections. Another provider can still take over until the
+    /// first frame arrives.
     pub async fn serve_stream(
         &self,
         admission: Admission,
@@ -228,7 +229,7 @@ impl<'a> CallContext<'a> {
     }
 }
 
-/// Asks a model, by one of the three APIs.
+/// Forwards a prompt to a model through one of the three APIs.
 pub(super) async fn ask(ctx: &Ctx, style: ApiStyle, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let mut asking = CallContext::new(ctx, style);
     let answer = async {
@@ -240,7 +241,7 @@ pub(super) async fn ask(ctx: &Ctx, style: ApiStyle, body: Bytes) -> Result<Reply
     Ok(asking.reply(answer))
 }
 
-/// Asks for the vectors of texts.
+/// Forwards texts for embedding.
 pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let mut asking = CallContext::new(ctx, ApiStyle::Chat);
     let answer = async {
@@ -252,7 +253,7 @@ pub(super) async fn embed(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
     Ok(asking.reply(answer))
 }
 
-/// Counts the tokens of a question.
+/// Counts the tokens of a prompt.
 pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError> {
     let asking = CallContext::new(ctx, ApiStyle::Messages);
     let answer = async {
@@ -272,7 +273,7 @@ pub(super) async fn count(ctx: &Ctx, body: Bytes) -> Result<Reply<Raw>, AppError
     Ok(asking.reply(answer))
 }
 
-/// The betas that an Anthropic library asks for, as one list.
+/// Beta headers of an Anthropic client, joined into one list.
 fn betas(ctx: &Ctx) -> Option<String> {
     let lists = ctx.http().headers().get_all("anthropic-beta").filter_map(|list| list.to_str().ok());
     let mut all = lists.fold(String::new(), |mut all, list| {
@@ -294,7 +295,7 @@ const fn endpoint(style: ApiStyle) -> GatewayEndpoint {
     }
 }
 
-/// With what is left of the key's limits.
+/// Adds the rate limit headers of the key.
 fn limited(reply: Reply<Raw>, figures: Figures) -> Reply<Raw> {
     let named = [(REQUESTS, figures.requests), (TOKENS, figures.tokens)];
     named.into_iter().fold(reply, |reply, (names, figure)| match figure {
@@ -311,14 +312,14 @@ fn figured(reply: Reply<Raw>, [limit, remaining, reset]: [HeaderName; 3], figure
     }
 }
 
-/// As OpenAI writes it: `1s`, `6m0s`.
+/// Duration in OpenAI's format: `1s`, `6m0s`.
 fn spelled(duration: Duration) -> String {
     let seconds = duration.as_millis().div_ceil(1_000);
     let (minutes, seconds) = (seconds / 60, seconds % 60);
     if minutes == 0 { format!("{seconds}s") } else { format!("{minutes}m{seconds}s") }
 }
 
-/// With the upstream's name of the model that answers.
+/// Adds the provider's name of the model that answered.
 fn named(reply: Reply<Raw>, model: &str) -> Reply<Raw> {
     match HeaderValue::from_str(model) {
         Ok(model) => reply.header(MODEL, model),

@@ -1,4 +1,4 @@
-//! Refusals as the callers' libraries know them.
+//! Gateway errors in the formats of OpenAI and Anthropic.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -12,10 +12,10 @@ use appcore::{AppError, Code};
 
 use crate::{Raw, Reply, answer::start};
 
-/// What Anthropic calls `x-request-id`.
+/// Anthropic's name for `x-request-id`.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
-/// The API whose form a refusal has: that of the path, or of the library that asks what both have.
+/// Error format of a request: of the client library if its headers identify it, otherwise of the path.
 pub(crate) fn style_of(http: &HttpRequest) -> ApiStyle {
     if http.headers().contains_key("anthropic-version") { ApiStyle::Messages } else { style_of_path(http.path()) }
 }
@@ -25,12 +25,12 @@ fn style_of_path(path: &str) -> ApiStyle {
     if is_messages { ApiStyle::Messages } else { ApiStyle::Chat }
 }
 
-/// The status of a refusal of what stands at this path.
+/// HTTP status of an error code at this path.
 pub(crate) fn status(path: &str, code: Code) -> u16 {
     told(&code.into()).status(style_of_path(path))
 }
 
-/// The answer of the gate, and of paths that lead nowhere.
+/// Response to errors before the endpoint is reached, and to unknown paths.
 pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpResponse {
     let style = style_of(http);
     let told = match misaddressed(http.path()).filter(|_| error.code() == Code::NotFound) {
@@ -38,7 +38,7 @@ pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> 
         None => told(error),
     };
     let Rendered { status, headers, body } = told.render(style, request_id);
-    // For the log: nobody is there to read it.
+    // For the log only, since the client is gone.
     let status = if error.code() == Code::ClientGone { Code::ClientGone.status() } else { status };
     let mut response = start(http, status_code(status), "application/json");
     headers.into_iter().for_each(|header| _ = response.insert_header(header));
@@ -51,7 +51,7 @@ pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> 
     response.body(body)
 }
 
-/// What is wrong with an address that a program has put together.
+/// Hint about a common mistake in a composed URL.
 fn misaddressed(path: &str) -> Option<&'static str> {
     if path == "/v1/v1" || path.starts_with("/v1/v1/") {
         return Some("The address has `/v1` twice. Leave it out of the base URL, or out of the path.");
@@ -63,7 +63,7 @@ fn misaddressed(path: &str) -> Option<&'static str> {
     model.contains('/').then_some("Write the slashes in a model's name as `%2F`.")
 }
 
-/// What an endpoint itself refuses, in the form of its API.
+/// Error response of an endpoint, in the client's format.
 pub(crate) fn reply(error: &GatewayError, style: ApiStyle, request_id: &str) -> Reply<Raw> {
     let Rendered { status, headers, body } = error.render(style, request_id);
     let mut reply = Reply::bytes("application/json", body.into()).status(status_code(status));
@@ -75,7 +75,7 @@ pub(crate) fn reply(error: &GatewayError, style: ApiStyle, request_id: &str) -> 
     identified(reply, style, request_id)
 }
 
-/// With the request's id under the name that this library looks for.
+/// Adds the request id under the header that the client library reads.
 pub(crate) fn identified(reply: Reply<Raw>, style: ApiStyle, request_id: &str) -> Reply<Raw> {
     match (style, HeaderValue::from_str(request_id)) {
         (ApiStyle::Messages, Ok(id)) => reply.header(REQUEST_ID, id),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn each_library_gets_the_form_that_it_knows() {
+    async fn uses_the_format_of_the_client_library() {
         let (status, body, _) = refusal("/v1/chat/completions", None, Code::Unauthenticated.into()).await;
         assert_eq!((status, &body["error"]["code"]), (401, &json!("invalid_api_key")));
         let (_, body, response) = refusal("/v1/messages/count_tokens", None, Code::Unauthenticated.into()).await;
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn an_address_that_was_put_together_wrongly_is_told_what_is_wrong_with_it() {
+    async fn explains_malformed_urls() {
         for (path, told) in [
             ("/v1/v1/models", "twice"),
             ("/v1//models", "slash too many"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_wrong_field_is_named_and_a_wait_is_said_twice() {
+    async fn includes_the_field_and_both_retry_headers() {
         let (status, body, _) = refusal("/v1/responses", None, AppError::field("tools", "invalid", "Wrong.")).await;
         assert_eq!((status, &body["error"]["param"]), (400, &json!("tools")));
         let wait = Some(Duration::from_millis(1_500));

@@ -1,6 +1,6 @@
-//! The gateway: what programs ask of AI providers, in the forms of OpenAI and Anthropic.
+//! AI gateway: OpenAI- and Anthropic-compatible APIs for programs.
 //!
-//! A question goes to a provider ([`ai::Ai::forward`]), and nothing of it goes on when its client leaves.
+//! A call is forwarded to a provider ([`ai::Ai::forward`]) and cancelled when its client disconnects.
 
 mod call;
 pub(crate) mod failure;
@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use crate::{Bound, EndpointDef};
 
-/// What every path of it begins with.
+/// Prefix of all gateway paths.
 pub(crate) const ROOT: &str = "/v1";
-/// What we need beside the provider.
+/// Time added to the provider's deadline for local processing.
 const OVERHEAD: Duration = Duration::from_secs(10);
 
 const RESOURCES: &[&[EndpointDef]] = &[questions::ENDPOINTS, transcriptions::ENDPOINTS, models::ENDPOINTS];
@@ -26,7 +26,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static EndpointDef> {
     RESOURCES.iter().flat_map(|resource| resource.iter())
 }
 
-/// The provider's deadline comes first, so that what it did is told.
+/// Deadline of a call, later than the provider's, so that the provider's error is reported.
 const fn deadline() -> Bound<Duration> {
     Bound::Setting(|config| config.ai.answer_timeout.saturating_add(OVERHEAD))
 }

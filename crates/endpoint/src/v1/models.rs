@@ -1,4 +1,4 @@
-//! What a key may ask for, as each library lists it.
+//! Models that an API key may call, in the format of each client library.
 
 use ai::{ApiStyle, GatewayError};
 use appcore::AppError;
@@ -12,27 +12,27 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Rep
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ListV1Models>(), EndpointDef::of::<ShowV1Model>()];
 
-/// The most models of one page in Anthropic's form.
+/// Maximum page size in Anthropic's format.
 const MOST: usize = 1_000;
-/// How many there are where nobody says.
+/// Default page size.
 const USUAL: usize = 20;
 
 #[dto(request)]
 pub struct ListV1ModelsRequest {
-    /// In Anthropic's form: how many at most, 20 unless said.
+    /// Anthropic's format only: page size, 20 by default.
     #[from(query)]
     pub limit: Option<u64>,
-    /// In Anthropic's form: those before this one.
+    /// Anthropic's format only: models before this one.
     #[from(query)]
     pub before_id: Option<String>,
-    /// In Anthropic's form: those after this one.
+    /// Anthropic's format only: models after this one.
     #[from(query)]
     pub after_id: Option<String>,
 }
 
-/// List the models that this key may ask
+/// List the models that this key may call
 ///
-/// In OpenAI's form, which has no pages, or in Anthropic's where `anthropic-version` is sent.
+/// In OpenAI's format without pages, or in Anthropic's if `anthropic-version` is sent.
 #[endpoint(GET "/v1/models", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), failure = FailureForm::Gateway)]
 impl Endpoint for ListV1Models {
     type Request = ListV1ModelsRequest;
@@ -53,7 +53,7 @@ impl Endpoint for ListV1Models {
     }
 }
 
-/// The page that is asked for, and whether there is more in its direction.
+/// The requested page, and true if there are more models in its direction.
 fn page<'a>(names: &'a [String], request: &ListV1ModelsRequest) -> Result<(&'a [String], bool), AppError> {
     let limit = request.limit.map_or(USUAL, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     if !(1..=MOST).contains(&limit) {
@@ -63,7 +63,7 @@ fn page<'a>(names: &'a [String], request: &ListV1ModelsRequest) -> Result<(&'a [
     let start = request.after_id.as_ref().map_or(0, |id| place(id).map_or_else(|at| at, |at| at + 1));
     let end = request.before_id.as_ref().map_or(names.len(), |id| place(id).unwrap_or_else(|at| at));
     let between = names.get(start..end).unwrap_or_default();
-    // Whoever goes back wants those that come right before.
+    // Paging backwards returns the models directly before the cursor.
     Ok(if request.before_id.is_some() && request.after_id.is_none() {
         let from = between.len().saturating_sub(limit);
         (&between[from..], from > 0)
@@ -74,12 +74,12 @@ fn page<'a>(names: &'a [String], request: &ListV1ModelsRequest) -> Result<(&'a [
 
 #[dto(request)]
 pub struct ShowV1ModelRequest {
-    /// Slashes as `%2F`.
+    /// Slashes are written as `%2F`.
     #[from(path)]
     pub id: String,
 }
 
-/// Show a model that this key may ask
+/// Show a model that this key may call
 #[endpoint(GET "/v1/models/{id}", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), failure = FailureForm::Gateway)]
 impl Endpoint for ShowV1Model {
     type Request = ShowV1ModelRequest;
@@ -96,7 +96,7 @@ impl Endpoint for ShowV1Model {
     }
 }
 
-/// All names of the models that the key may call.
+/// Names and aliases of the models that the key may call, sorted.
 async fn names(ctx: &Ctx) -> Result<Vec<String>, AppError> {
     let models = gateway::models(ctx.gateway(), &caller(ctx).await?);
     let mut names: Vec<String> =
@@ -105,7 +105,7 @@ async fn names(ctx: &Ctx) -> Result<Vec<String>, AppError> {
     Ok(names)
 }
 
-/// Nobody says when it was made: both forms have a moment for that.
+/// Renders a model. Both formats require a creation time, which is unknown, so the Unix epoch is used.
 fn described(style: ApiStyle, name: &str) -> Value {
     match style {
         ApiStyle::Messages => {
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_go_on_from_either_end() {
+    fn pages_in_both_directions() {
         let names: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
         let page = |limit, before: Option<&str>, after: Option<&str>| {
             let (before_id, after_id) = (before.map(str::to_owned), after.map(str::to_owned));

@@ -1,4 +1,4 @@
-//! What models are asked: by the three APIs, and for vectors.
+//! Chat endpoints of the three APIs, token counting and embeddings.
 
 use ai::ApiStyle;
 use appcore::AppError;
@@ -25,9 +25,9 @@ pub struct Question {
     pub body: Bytes,
 }
 
-/// Ask a model (OpenAI's chat completions)
+/// Create a chat completion (OpenAI)
 ///
-/// Whatever provider has the model. With `stream: true` the answer is Server-Sent Events.
+/// For models of any provider. With `stream: true` the response is Server-Sent Events.
 #[endpoint(POST "/v1/chat/completions", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for CompleteChat {
     type Request = Question;
@@ -38,9 +38,10 @@ impl Endpoint for CompleteChat {
     }
 }
 
-/// Ask a model (OpenAI's responses)
+/// Create a response (OpenAI)
 ///
-/// `previous_response_id` and `item_reference` name answers of the last hour that this server gave without `store: false`. `conversation`, `prompt` and `background` are refused.
+/// `previous_response_id` and `item_reference` may refer to responses of the last hour that this server returned
+/// without `store: false`. `conversation`, `prompt` and `background` are refused.
 #[endpoint(POST "/v1/responses", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for CreateResponse {
     type Request = Question;
@@ -51,7 +52,7 @@ impl Endpoint for CreateResponse {
     }
 }
 
-/// Ask a model (Anthropic's messages)
+/// Create a message (Anthropic)
 #[endpoint(POST "/v1/messages", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for CreateMessage {
     type Request = Question;
@@ -62,9 +63,9 @@ impl Endpoint for CreateMessage {
     }
 }
 
-/// Count the tokens of a question (Anthropic's messages)
+/// Count the tokens of a message (Anthropic)
 ///
-/// As the model's provider counts them, else an estimate.
+/// As counted by the model's provider, or an estimate.
 #[endpoint(POST "/v1/messages/count_tokens", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for CountTokens {
     type Request = Question;
@@ -75,7 +76,7 @@ impl Endpoint for CountTokens {
     }
 }
 
-/// Turn texts into vectors (OpenAI's embeddings)
+/// Create embeddings (OpenAI)
 #[endpoint(POST "/v1/embeddings", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for CreateEmbeddings {
     type Request = Question;

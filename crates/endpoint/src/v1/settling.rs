@@ -1,4 +1,4 @@
-//! A call that is counted when it is over, however that comes about.
+//! Settlement of a call's reservation when the call ends, fails or is dropped.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use gateway::{Admission, Held, Outcome, Refusal};
 
 const DONE: u16 = 200;
-/// The provider broke the answer off.
+/// Status recorded if the provider aborted the answer.
 const BROKEN: u16 = 502;
 
-/// The wait until more is held.
+/// Pending extension of a reservation.
 pub(super) type Growth = BoxFuture<'static, Result<Held, Refusal>>;
 
 pub(super) struct Settling {
-    /// None: it is settled.
+    /// `None` once the call is settled.
     admission: Option<Admission>,
     meter: Arc<Meter>,
 }
@@ -25,17 +25,17 @@ impl Settling {
         Self { admission: Some(admission), meter }
     }
 
-    /// The client gets this status; what the call costs.
+    /// Settles the call with the status sent to the client. Returns its cost.
     pub fn end(mut self, status: u16) -> MicroCredits {
         self.settle(status)
     }
 
-    /// The answer to a stream that has begun is that there is none.
+    /// Settles a stream that has started but got no answer.
     pub fn fail(&mut self, status: u16) {
         self.settle(status);
     }
 
-    /// The last frame of a stream was sent.
+    /// Settles a stream after its last frame.
     pub fn end_stream(&mut self) {
         let status = match (self.meter.cut(), self.meter.finish()) {
             (Some(_), _) => Code::BudgetExceeded.status(),
@@ -45,17 +45,17 @@ impl Settling {
         self.settle(status);
     }
 
-    /// More is to be held for a stream that goes on for longer than was thought.
+    /// Extends the reservation if a stream exceeds the estimate; `None` if no extension is needed.
     pub fn growth(&self) -> Option<Growth> {
         Some(self.admission.as_ref()?.growth(&self.meter.usage())?.boxed())
     }
 
-    /// Nothing more may be passed on before more is held.
+    /// True if the reservation is exhausted, so that no more frames may be sent until it is extended.
     pub fn is_used_up(&self) -> bool {
         self.admission.as_ref().is_some_and(|admission| admission.is_used_up(&self.meter.usage()))
     }
 
-    /// It is held, or the stream ends here.
+    /// Applies the extended reservation. A refusal ends the stream.
     pub fn grown(&mut self, held: Result<Held, Refusal>) {
         match (held, &mut self.admission) {
             (Ok(held), Some(admission)) => admission.grown(held),
@@ -73,7 +73,7 @@ impl Settling {
 impl Drop for Settling {
     fn drop(&mut self) {
         let Some(admission) = self.admission.take() else { return };
-        // Some libraries hang up on the last frame; others before it is told what the answer has cost.
+        // Some libraries disconnect after the last frame, or before the usage is reported.
         let status = if self.meter.finish().is_some() { DONE } else { Code::ClientGone.status() };
         admission.settle_left(&self.meter, status);
     }

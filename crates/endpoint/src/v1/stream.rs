@@ -1,4 +1,4 @@
-//! A streamed answer: the frames of the provider, and a sign of life where it is silent.
+//! Streamed answer: forwards the provider's frames, and sends heartbeats while the provider is silent.
 
 use std::{
     pin::Pin,
@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::settling::{Growth, Settling};
 
-/// What says that it is alive. Frames are whole, so it never stands within one.
+/// Heartbeat frame. Provider frames are complete, so a heartbeat never splits one.
 const fn heartbeat(style: ApiStyle) -> &'static str {
     match style {
         ApiStyle::Chat | ApiStyle::Responses => ": ping\n\n",
@@ -22,12 +22,12 @@ const fn heartbeat(style: ApiStyle) -> &'static str {
     }
 }
 
-/// What the frames come from. Dropped with the stream: then the connection to the provider ends.
+/// Source of the frames. It is dropped with the stream, which closes the connection to the provider.
 enum Coming {
-    /// Nobody has begun to answer yet.
+    /// No provider has started to answer.
     Late(LocalBoxFuture<'static, Result<Forwarded, GatewayError>>),
     Frames(Frames),
-    /// Nobody did.
+    /// No provider answered, or the answer was sent as a whole.
     Over,
 }
 
@@ -47,7 +47,7 @@ impl LiveStream {
         Self::of(style, Coming::Frames(frames), every, (Instant::now(), settling))
     }
 
-    /// Of an answer that should have begun by now: it begins with a sign of life.
+    /// Stream of an answer that has not started in time. It begins with a heartbeat.
     pub fn late(
         style: ApiStyle,
         answer: LocalBoxFuture<'static, Result<Forwarded, GatewayError>>,
@@ -63,7 +63,7 @@ impl LiveStream {
         Self { style, coming, heartbeat: heartbeat(style), every, heard_at, alarm, settling, growth: None }
     }
 
-    /// The next frames of the provider, or what it says instead of an answer.
+    /// The next frames of the provider, or its error as a frame.
     fn poll_frames(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             match &mut self.coming {
@@ -107,7 +107,7 @@ impl Stream for LiveStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         this.poll_growth(context);
-        // The provider may be faster than the database.
+        // A fast provider can exhaust the reservation before the database extends it.
         let waits = this.growth.is_some() && this.settling.is_used_up();
         if !waits && let Poll::Ready(next) = this.poll_frames(context) {
             let Some(frames) = next else {
@@ -123,7 +123,7 @@ impl Stream for LiveStream {
         }
         loop {
             ready!(this.alarm.poll_unpin(context));
-            // The alarm is moved when it rings, not with every frame.
+            // The timer is reset when it fires and not with every frame.
             let due = this.heard_at + this.every;
             let is_silent = Instant::now() >= due;
             if is_silent {

@@ -1,4 +1,4 @@
-//! What is heard in a recording.
+//! Transcription of recordings.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -15,9 +15,9 @@ use crate::{Access, Ctx, Endpoint, EndpointDef, FailureForm, RateGroup, Raw, Rep
 
 pub(super) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<Transcribe>()];
 
-/// Fields of a form beside the recording.
+/// Maximum number of form fields besides the file and the model.
 const MAX_FIELDS: usize = 64;
-/// The longest of them, in bytes.
+/// Maximum length of such a field, in bytes.
 const MAX_FIELD: usize = 64 * 1024;
 
 #[dto(request)]
@@ -26,7 +26,7 @@ pub struct TranscribeRequest {
     pub body: Bytes,
 }
 
-/// Write down what is said in a recording (OpenAI's transcriptions)
+/// Create a transcription (OpenAI)
 #[endpoint(POST "/v1/audio/transcriptions", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/plain", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for Transcribe {
     type Request = TranscribeRequest;
@@ -63,13 +63,13 @@ async fn transcribe(ctx: &Ctx, asking: &mut CallContext<'_>, body: Bytes) -> Res
     asking.serve(admission, meter, answer, None).await
 }
 
-/// The recording, and what is said of it: a model that hears it reads that as well.
+/// Estimated input tokens: the recording and the text fields, which the model reads as well.
 fn tokens(file: &[u8], fields: &[(String, String)]) -> u64 {
     let said: usize = fields.iter().map(|(_, value)| ai::estimate_tokens(value)).sum();
     ai::sound_tokens(file.len() as u64).saturating_add(said as u64)
 }
 
-/// What was sent, in whatever order.
+/// Parsed form, whose fields may arrive in any order.
 #[derive(Default)]
 struct Form {
     model: String,
@@ -114,14 +114,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_of_a_recording_counts_with_it() {
+    fn counts_the_tokens_of_text_fields() {
         let prompt = ("prompt".to_owned(), "Natter! ".repeat(1_000));
         assert_eq!(tokens(&[0; 3_000], &[]), ai::sound_tokens(3_000));
         assert_eq!(tokens(&[0; 3_000], &[prompt]), ai::sound_tokens(3_000) + 2_000);
     }
 
     #[actix_web::test]
-    async fn a_form_is_read_in_any_order() {
+    async fn reads_form_fields_in_any_order() {
         let body = "--b\r\ncontent-disposition: form-data; name=\"language\"\r\n\r\nvi\r\n\
                     --b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\ncontent-type: audio/wav\r\n\r\nRIFF\r\n\
                     --b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\nwhisper\r\n--b--\r\n";
