@@ -1,4 +1,4 @@
-//! Where a request really comes from. Only what a trusted proxy says about it counts.
+//! Client address and country of a request. Headers are trusted only if a trusted proxy sent them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -11,11 +11,11 @@ use appcore::{Country, RequestSource, config::Config};
 use crate::{host, origin};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// Stands for all callers about whom a trusted proxy says what nobody can read. They are limited and banned together: a client that
-/// gets such a thing past its proxy counts neither as the proxy, which is never banned, nor as somebody else.
+/// Stands for all clients whose address a trusted proxy reports in unreadable form. They share limits and bans: such a
+/// client counts neither as the proxy, which is never banned, nor as another client.
 const UNREADABLE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// Where a request comes from: worked out when it is first asked for, and kept with the request.
+/// Source of a request, computed once and cached in the request's extensions.
 #[must_use]
 pub fn source(http: &HttpRequest, config: &Config) -> RequestSource {
     if let Some(known) = http.extensions().get::<RequestSource>() {
@@ -26,7 +26,7 @@ pub fn source(http: &HttpRequest, config: &Config) -> RequestSource {
     source
 }
 
-/// Where a request comes from that keeps nothing.
+/// Source of a request without a cache.
 #[must_use]
 pub fn source_of(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> RequestSource {
     let address = client_address(peer, headers, config);
@@ -38,17 +38,17 @@ pub fn source_of(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config)
     }
 }
 
-/// The address of the caller: the peer's own, unless the peer is a trusted proxy; then the last one in `X-Forwarded-For` that is
-/// no trusted proxy itself.
+/// Client address: the peer's, unless the peer is a trusted proxy; then the last address in `X-Forwarded-For` that is
+/// not a trusted proxy itself.
 fn client_address(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<IpAddr> {
     nearest(own_address(peer), headers, |address| is_trusted(address, config))
 }
 
-/// The country of the caller, where a trusted proxy tells it. Everybody else's word for it is not heard.
+/// Country of the client, if a trusted proxy reports it. The header of other peers is ignored.
 fn client_country(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config) -> Option<Country> {
     let header = config.server.country_header()?;
     own_address(peer).filter(|peer| is_trusted(*peer, config))?;
-    // A proxy that adds its own beside the client's leaves the client's standing first.
+    // A proxy that appends its header keeps the client's forged one before it.
     let told = headers.get_all(header).next_back()?;
     Country::parse(told.to_str().ok()?)
 }
@@ -63,7 +63,8 @@ pub(crate) fn is_trusted(address: IpAddr, config: &Config) -> bool {
 
 fn nearest(peer: Option<IpAddr>, headers: &HeaderMap, trusted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     let mut nearest = peer?;
-    // Each hop is read by itself, from the last one on: what a client wrote further left can't hide what its proxy added.
+    // Hops are parsed one by one, starting from the last, so that invalid text from the client can't hide what its
+    // proxy appended.
     for hop in headers.get_all(FORWARDED_FOR).rev().flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b',')) {
         if !trusted(nearest) {
             break;
@@ -74,7 +75,7 @@ fn nearest(peer: Option<IpAddr>, headers: &HeaderMap, trusted: impl Fn(IpAddr) -
     Some(nearest)
 }
 
-/// Some proxies add the port.
+/// Parses an address with an optional port, which some proxies add.
 fn parse(hop: &[u8]) -> Option<IpAddr> {
     let hop = std::str::from_utf8(hop).ok()?.trim();
     let address = hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|socket| socket.ip()));
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_trusted_proxies_are_believed() {
+    fn trusts_only_configured_proxies() {
         let trusted = |address: IpAddr| address.to_string().starts_with("10.");
         let from = |peer: &str, forwarded: &str| nearest_of(peer, &[forwarded.as_bytes()], trusted);
         assert_eq!(
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn no_byte_of_a_client_makes_it_count_as_the_proxy() {
+    fn client_input_never_counts_as_the_proxy() {
         let trusted = |address: IpAddr| address.to_string().starts_with("10.");
         let from = |lines: &[&[u8]]| nearest_of("10.0.0.1", lines, trusted);
         for hidden in [&b"\xff"[..], b"", b"nonsense", b"10.0.0.300", b"\xc3\x28, \xff"] {
@@ -123,14 +124,14 @@ mod tests {
             assert_eq!(from(&[hidden, b"203.0.113.66"]).as_deref(), Some("203.0.113.66"), "{hidden:?}");
             let behind_another = [hidden, b", 203.0.113.66, 10.0.0.2"].concat();
             assert_eq!(from(&[&behind_another]).as_deref(), Some("203.0.113.66"), "{hidden:?}");
-            // Where it is what the proxy itself says, the caller is nobody in particular, and never the proxy.
+            // An unreadable hop of the proxy itself yields an unknown client, never the proxy.
             assert_eq!(from(&[b"203.0.113.66", hidden]).as_deref(), Some("0.0.0.0"), "{hidden:?}");
         }
         assert_eq!(from(&[]).as_deref(), Some("10.0.0.1"), "a proxy's own request");
     }
 
     #[test]
-    fn a_country_is_read_from_the_last_line_alone() {
+    fn reads_the_country_from_the_last_header() {
         let trusting = [("NATTER__SERVER__TRUSTED_PROXIES".into(), "10.0.0.0/8".into())];
         let config = appcore::config::load_from(None, trusting).unwrap().config;
         let country = |peer: &str, lines: &[&[u8]]| {
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!(country("203.0.113.9:80", &[b"VN"]), None);
     }
 
-    /// What stands behind this key in the compose file, once.
+    /// Value of a key that occurs once in the compose file.
     fn of_compose<'a>(text: &'a str, key: &str) -> &'a str {
         let mut found =
             text.lines().filter_map(|line| line.split_once(key)).filter(|(before, _)| !before.contains('#'));
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_compose_file_trusts_haproxy_alone() {
+    fn compose_file_trusts_only_haproxy() {
         let text = include_str!("../../../deploy/compose.yaml");
         let config = |networks: &str| {
             let setting = ("NATTER__SERVER__TRUSTED_PROXIES".into(), networks.into());
@@ -170,7 +171,7 @@ mod tests {
         let networks = &trusted.server.trusted_proxies;
         assert!(networks.len() == 1 && networks[0].prefix_len() == networks[0].max_prefix_len(), "{networks:?}");
         assert!(!is_trusted(of_compose(text, "gateway:").parse().unwrap(), &trusted));
-        // What Docker gives to others is never HAProxy's.
+        // Addresses that Docker assigns to other containers must never be HAProxy's.
         let (subnet, range) = (config(of_compose(text, "subnet:")), config(of_compose(text, "ip_range:")));
         assert!(is_trusted(address, &subnet) && !is_trusted(address, &range));
     }

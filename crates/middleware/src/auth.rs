@@ -1,4 +1,4 @@
-//! Who is calling: by bearer token, else by cookie.
+//! Credentials of a request: bearer token, otherwise cookie.
 
 use actix_web::{
     HttpRequest,
@@ -12,15 +12,15 @@ use crate::{address::source, cookies};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// The access token that came with a request.
+/// Access token of a request.
 pub struct Credentials {
     pub token: String,
-    /// A browser adds a cookie to whatever any site makes it ask for; a bearer token is put there by the caller.
+    /// True for a cookie, which browsers also add to cross-site requests. A bearer token is always set by the caller.
     pub by_cookie: bool,
 }
 
 impl Credentials {
-    /// Other schemes than `Bearer` are meant for somebody on the way here.
+    /// Finds the token. Other schemes than `Bearer` are ignored, since they may be meant for a proxy.
     #[must_use]
     pub fn find(headers: &HeaderMap, config: &Config) -> Option<Self> {
         match Self::bearer(headers) {
@@ -37,8 +37,8 @@ impl Credentials {
     }
 }
 
-/// An API key as callers of the gateway send it: like any other credentials, or as Anthropic's libraries do. Where both are there, a program may have kept a
-/// provider's key in one of them: what looks like ours counts.
+/// Finds an API key of the gateway: in the headers of other credentials, or in the one of Anthropic's libraries. If
+/// both are present, the one in Natter's format wins, since the other may be a provider's key.
 #[must_use]
 pub fn find_key(headers: &HeaderMap) -> Option<Credentials> {
     let own = headers.get(API_KEY).and_then(|value| value.to_str().ok()).map(|text| text.trim().to_owned());
@@ -48,7 +48,7 @@ pub fn find_key(headers: &HeaderMap) -> Option<Credentials> {
     Some(Credentials { token, by_cookie: false })
 }
 
-/// Whose credentials these are.
+/// Authenticates the credentials.
 pub async fn authenticate(app: &App, credentials: Option<&Credentials>) -> Result<Principal, AppError> {
     match credentials {
         Some(credentials) => accounts::authenticate(&app.identity, &credentials.token).await,
@@ -56,13 +56,13 @@ pub async fn authenticate(app: &App, credentials: Option<&Credentials>) -> Resul
     }
 }
 
-/// The refresh token of a browser.
+/// Refresh token from the cookie.
 #[must_use]
 pub fn refresh_cookie(headers: &HeaderMap, config: &Config) -> Option<String> {
     cookies::find(headers, cookies::refresh_name(&config.server))
 }
 
-/// What the caller calls from, for the list of signed-in devices.
+/// Client device, for the list of sessions.
 #[must_use]
 pub fn device(http: &HttpRequest, config: &Config) -> Device {
     let user_agent = http.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_two_keys_the_one_that_looks_like_ours_counts() {
+    fn prefers_the_key_in_natters_format() {
         let found = |own: Option<&'static str>, bearer: Option<&'static str>| {
             let mut headers = HeaderMap::new();
             if let Some(own) = own {

@@ -1,7 +1,6 @@
-//! Requests to a server that stands below a path of its host.
+//! Base path of a server that is not at the root of its host.
 //!
-//! A proxy may take that path off what it hands on, or leave it there: the server answers to both, and everything behind this knows
-//! addresses without it.
+//! A proxy may strip the base path or forward it: the server accepts both, and all later code sees paths without it.
 
 use actix_web::{
     dev::{ServiceRequest, Url},
@@ -10,7 +9,7 @@ use actix_web::{
 };
 use app::App;
 
-/// Takes the path of `server.public_url` off the address that is asked for.
+/// Strips the path of `server.public_url` from the request URI.
 pub fn take_off(request: &mut ServiceRequest) {
     let Some(uri) = request.app_data::<Data<App>>().and_then(|app| without(request.uri(), app.config.server.path()))
     else {
@@ -20,7 +19,7 @@ pub fn take_off(request: &mut ServiceRequest) {
     request.head_mut().uri = uri;
 }
 
-/// An address without the path that it begins with; none where it does not.
+/// Strips a path prefix from a URI; `None` if the URI doesn't start with it.
 #[must_use]
 pub fn without(uri: &Uri, path: &str) -> Option<Uri> {
     let whole = uri.path_and_query()?.as_str();
@@ -28,7 +27,7 @@ pub fn without(uri: &Uri, path: &str) -> Option<Uri> {
     let rest: PathAndQuery = match rest.bytes().next() {
         None | Some(b'?') => format!("/{rest}").parse().ok()?,
         Some(b'/') => rest.parse().ok()?,
-        // Another word that begins alike.
+        // Longer segment with the same beginning.
         Some(_) => return None,
     };
     let mut parts = uri.clone().into_parts();
@@ -41,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_of_the_server_is_taken_off_where_it_is_there() {
+    fn strips_the_base_path_if_present() {
         for (asked, expected) in [
             ("/chat", Some("/")),
             ("/chat/", Some("/")),

@@ -1,12 +1,13 @@
-//! The client's socket, and whether the client is still at its other end.
+//! Client socket that detects disconnects while a response is being prepared, and limits read-ahead.
 //!
-//! actix reads from the socket while an answer is being made, but an end of the stream that it finds there concerns it only after the
-//! answer: the client may have closed its own direction alone. A handler that works for nobody else wants to know at once. So the socket
-//! notes what is read from it, and a request carries a [`Client`] that can be waited for.
+//! actix reads from the socket while a handler runs, but handles an end of the stream only after the response, since
+//! the client may have closed only its sending direction. Some handlers have to stop as soon as the client is gone.
+//! Therefore the socket records the end of the stream, and each request carries a [`Client`] that can be awaited.
 //!
-//! actix reads all that has come, up to 128 KiB, before it looks whether anybody wants it, and the buffer keeps the room: 1,000 bodies, 872 of them
-//! refused, took 283 MiB. So the socket gives so much, however much room there is, and the next once actix has had a look ([`READ_AT_ONCE`]): what is
-//! read or dropped as it comes needs no more room. A body that its handler leaves unread still fills the buffer.
+//! actix reads everything available, up to 128 KiB, before it checks whether the data is wanted, and its buffer keeps
+//! the capacity: 1,000 bodies, 872 of them refused, took 283 MiB. Therefore the socket returns at most [`READ_AT_ONCE`]
+//! bytes until actix has processed them: bodies that are consumed or dropped on arrival need no more memory. A body
+//! that its handler leaves unread still fills the buffer.
 
 use std::{
     cell::{Cell, RefCell},
@@ -22,34 +23,34 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What one connection reads before others, and its own reader, have their turn, in bytes.
+/// Bytes that a connection may read before it yields to other connections and to its own reader.
 const READ_AT_ONCE: u64 = 16 * 1024;
 
 pub struct ClientSocket {
-    /// Up to what may be read before the reader is told to wait.
+    /// Limits the bytes read before the next yield.
     stream: Take<TcpStream>,
     client: Client,
 }
 
-/// Whoever is at the other end of a connection.
+/// Connection state of a client.
 #[derive(Clone, Default)]
 pub struct Client(Rc<Presence>);
 
 #[derive(Default)]
 struct Presence {
     gone: Cell<bool>,
-    /// One request of a connection is answered at a time, so one waits.
+    /// Waker of the current request. A connection has one request at a time.
     waiting: RefCell<Option<Waker>>,
 }
 
 impl Client {
-    /// The one who sent this request. Requests that came by no socket of ours have one who never leaves.
+    /// Client of a request. A request that did not arrive by a [`ClientSocket`] has a client that never disconnects.
     #[must_use]
     pub fn of(http: &HttpRequest) -> Self {
         http.conn_data::<Self>().cloned().unwrap_or_default()
     }
 
-    /// Returns when the client has closed the connection, or its sending direction.
+    /// Waits until the client has closed the connection or its sending direction.
     pub async fn leaves(&self) {
         std::future::poll_fn(|context| {
             if self.0.gone.get() {
@@ -155,7 +156,7 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
-    async fn a_client_that_closes_its_direction_is_gone_once_that_is_read() {
+    async fn detects_half_closed_connections() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let mut socket = ClientSocket::new(listener.accept().await.unwrap().0);
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_reader_has_its_turn_before_all_that_came_is_read() {
+    async fn limits_bytes_per_read() {
         const TURN: usize = READ_AT_ONCE as usize;
         const ALL: usize = 8 * TURN;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -183,7 +184,7 @@ mod tests {
         let (mut read, mut turns) = (0, 0);
         std::future::poll_fn(|context| {
             let mut in_a_turn = 0;
-            // Buffers that are small, and larger than what is given at once.
+            // Buffers smaller and larger than the read limit.
             let size = if turns % 2 == 0 { 4096 } else { 4 * TURN };
             turns += 1;
             let mut room = vec![0; size];

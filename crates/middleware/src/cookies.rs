@@ -1,10 +1,11 @@
-//! The cookies that carry a browser's tokens.
+//! Cookies with the tokens of a browser.
 //!
-//! On https the access cookie is bound to this host (`__Host-`). The refresh cookie goes only to the calls that need it; with a
-//! path it can be no more than `__Secure-`. Below a path of a host all of them are, and go there alone.
+//! On https the access cookie is bound to the host (`__Host-`). The refresh cookie is sent only to the endpoints that
+//! need it; with a path it can only be `__Secure-`. Under a base path, all cookies are `__Secure-` and restricted to
+//! that path.
 //!
-//! A browser may be on its way to providers in several tabs. Each sign-in has a cookie of its own, with the beginning of its `state` in the name: what comes
-//! back in one tab finds its own, and takes only that away.
+//! A browser may be signing in at identity providers in several tabs. Each sign-in has its own cookie with a prefix of
+//! its `state` in the name, so that a returning tab finds and removes only its own.
 
 use std::borrow::Cow;
 
@@ -19,18 +20,18 @@ pub const REFRESH: &str = "natter_refresh";
 const SECURE_ACCESS: &str = "__Host-natter_access";
 const SECURE_ACCESS_BELOW: &str = "__Secure-natter_access";
 const SECURE_REFRESH: &str = "__Secure-natter_refresh";
-/// Everything of this server.
+/// Path of cookies for the whole server.
 const ROOT: &str = "/";
-/// The only calls that read the refresh token.
+/// Path of the endpoints that read the refresh token.
 const REFRESH_PATH: &str = "/r1/auth";
 
-/// What a browser keeps while it is at a provider of identities; a piece of the `state` follows.
+/// Prefix of the cookies for sign-ins at identity providers, followed by a part of the `state`.
 const OAUTH: &str = "natter_oauth_";
 const SECURE_OAUTH: &str = "__Host-natter_oauth_";
 const SECURE_OAUTH_BELOW: &str = "__Secure-natter_oauth_";
-/// How much of the `state` there is in a name.
+/// Number of bytes of the `state` in the name.
 const STATE_BYTES: usize = 8;
-/// How many sign-ins by providers one browser may be on at once.
+/// Maximum number of concurrent provider sign-ins per browser.
 const MOST_OAUTH: usize = 5;
 
 fn oauth_prefix(server: &Server) -> &'static str {
@@ -41,7 +42,7 @@ fn oauth_prefix(server: &Server) -> &'static str {
     }
 }
 
-/// The name of the cookie that belongs to a `state`; none where it is none of ours.
+/// Cookie name for a `state`; `None` if its format is not Natter's.
 #[must_use]
 pub fn oauth_name(state: &str, server: &Server) -> Option<String> {
     let piece = state.get(..STATE_BYTES).filter(|piece| is_of_state(piece))?;
@@ -66,13 +67,13 @@ pub fn refresh_name(server: &Server) -> &'static str {
     if server.is_https() { SECURE_REFRESH } else { REFRESH }
 }
 
-/// The value of the cookie `name`, where the caller sent one.
+/// Value of the cookie `name`, if the client sent it.
 #[must_use]
 pub fn find(headers: &HeaderMap, name: &str) -> Option<String> {
     pairs(headers).find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
 }
 
-/// Names and values, without those that are empty.
+/// Names and values of all cookies that are not empty.
 fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
     headers
         .get_all(COOKIE)
@@ -82,7 +83,7 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
         .filter(|(_, value)| !value.is_empty())
 }
 
-/// A pair of tokens, as cookies that scripts can't read.
+/// Token cookies, which scripts can't read.
 #[must_use]
 pub fn session(
     access: (String, Timestamp),
@@ -97,8 +98,8 @@ pub fn session(
     ]
 }
 
-/// What a browser keeps while it is at a provider. Where it comes back with a form that the provider's page sends, it must be sent
-/// along from another site, which browsers allow on https alone.
+/// Cookie for a sign-in at a provider. If the provider returns by a form post, the cookie must be sent on a cross-site
+/// request, which browsers allow only on https.
 #[must_use]
 pub fn oauth(
     name: String,
@@ -115,13 +116,13 @@ pub fn oauth(
     cookie
 }
 
-/// Takes one away again.
+/// Removes a provider sign-in cookie.
 #[must_use]
 pub fn no_oauth(name: String, server: &Server) -> Cookie<'static> {
     cookie(name, String::new(), ROOT, time::Duration::ZERO, server)
 }
 
-/// Takes away those that are too many once there is another one: of sign-ins that nobody came back from. Browsers send the oldest first.
+/// Removes the oldest abandoned provider sign-ins to make room for another. Browsers send the oldest cookie first.
 #[must_use]
 pub fn no_older_oauth(headers: &HeaderMap, server: &Server) -> Vec<Cookie<'static>> {
     let is_one = |name: &str| name.strip_prefix(oauth_prefix(server)).is_some_and(is_of_state);
@@ -130,7 +131,7 @@ pub fn no_older_oauth(headers: &HeaderMap, server: &Server) -> Vec<Cookie<'stati
     there.into_iter().take(too_many).map(|name| no_oauth(name.to_owned(), server)).collect()
 }
 
-/// Takes the tokens away again.
+/// Removes the token cookies.
 #[must_use]
 pub fn none(server: &Server) -> [Cookie<'static>; 2] {
     [
@@ -139,7 +140,7 @@ pub fn none(server: &Server) -> [Cookie<'static>; 2] {
     ]
 }
 
-/// With a path below that of the server.
+/// Builds a cookie with a path under the server's base path.
 fn cookie(
     name: impl Into<Cow<'static, str>>,
     value: String,
@@ -162,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    /// A server at this address; none: by plain HTTP.
+    /// Server settings with this public URL; without one, plain HTTP.
     fn server(public_url: &str) -> Server {
         let url = ("NATTER__SERVER__PUBLIC_URL".into(), public_url.into());
         let settings = if public_url.is_empty() { vec![] } else { vec![url] };
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_are_out_of_reach_of_scripts_and_bound_to_the_host_on_https() {
+    fn cookies_are_http_only_and_host_bound_on_https() {
         let (plain, secure) = (server(""), server("https://chat.example"));
         let both = |server: &Server| {
             session(("a".into(), Timestamp(90_000)), ("r".into(), Timestamp(3_600_000)), Timestamp(30_000), server)
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_keeps_five_sign_ins_by_providers() {
+    fn limits_provider_sign_ins_per_browser() {
         for none in ["", "short", "a=b;cdef", "äöüäöüäö", "abcdefg\n", "1234567é"] {
             assert_eq!(oauth_name(none, &server("https://chat.example")), None, "{none}");
         }
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_is_found_by_its_whole_name() {
+    fn finds_cookies_by_exact_name() {
         let mut headers = HeaderMap::new();
         headers.append(COOKIE, HeaderValue::from_static("xnatter_access=no; natter_access=; a"));
         headers.append(COOKIE, HeaderValue::from_static("b=1; natter_access=yes=="));

@@ -1,4 +1,4 @@
-//! Other origins that may use the API from a browser, as `server.cors_origins` lists them.
+//! CORS for other origins that may use the API from a browser, as listed in `server.cors_origins`.
 
 use actix_web::{
     Error, HttpResponse,
@@ -22,19 +22,19 @@ use crate::origin::is_listed;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Accept, Idempotency-Key, X-Natter-Transport, X-Request-Id, Last-Event-ID";
-/// What the libraries of OpenAI and Anthropic, and programs that know gateways, send beside them, and how all others of theirs begin.
+/// Headers and header prefixes sent by the libraries of OpenAI and Anthropic and by gateway clients.
 const OF_LIBRARIES: [&str; 6] =
     ["x-api-key", "x-app", "x-client-request-id", "http-referer", "x-title", "cache-control"];
 const BEGINNINGS: [&str; 3] = ["x-stainless-", "anthropic-", "openai-"];
-/// With those by which these libraries decide when they ask again.
+/// Response headers visible to scripts, including those that control the retries of these libraries.
 const RESPONSE_HEADERS: HeaderValue = HeaderValue::from_static(
     "X-Request-Id, Request-Id, Retry-After, Retry-After-Ms, X-Should-Retry, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset",
 );
-/// How long a browser may remember, in seconds.
+/// Maximum age of a cached preflight response, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 const YES: HeaderValue = HeaderValue::from_static("true");
 
-/// Answers a browser's question beforehand, and tells it afterwards that the page may read the answer.
+/// Answers preflight requests, and adds the CORS headers to responses.
 pub async fn answer<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
@@ -57,7 +57,7 @@ pub async fn answer<B: MessageBody>(
     Ok(response)
 }
 
-/// The headers that a request may have: ours, and of those that are asked for what libraries send.
+/// Allowed request headers: Natter's own, and those requested headers that client libraries send.
 fn allowed_headers(asked: &HeaderMap) -> HeaderValue {
     let asked = asked.get_all(ACCESS_CONTROL_REQUEST_HEADERS).filter_map(|value| value.to_str().ok());
     let names = asked.flat_map(|names| names.split(',')).map(|name| name.trim().to_ascii_lowercase());
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_libraries_send_is_allowed_and_nothing_else() {
+    fn allows_only_headers_of_client_libraries() {
         let allowed = |asked: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCESS_CONTROL_REQUEST_HEADERS, HeaderValue::from_static(asked));

@@ -1,13 +1,13 @@
-//! Refuses banned addresses and counts probes of scanners. The rules are the service's ([`platform::firewall`]).
+//! Refuses banned addresses and counts probes of scanners. The rules are in [`platform::firewall`].
 //!
-//! A ban by an administrator refuses every request. An automatic ban refuses requests without valid credentials, because others may share the
-//! address:
-//!
-//! - [`admit`] refuses probes and public pages such as `/health`. It serves the files of the web app, which a browser needs to renew its session or
-//!   to sign in.
-//! - [`admit_public`] refuses public API calls that change something, except those that verify the caller themselves ([`verifies_caller`]).
-//! - API calls and connections that need credentials answer 401 without them, as always: a client with an expired token must learn that it has to
-//!   renew it. [`note_refused`] refuses forged tokens.
+//! A ban by an administrator refuses every request. An automatic ban refuses requests without valid credentials,
+//! because others may share the address:
+//! - [`admit`] refuses probes and public pages such as `/health`. It serves the files of the web app, which a browser
+//!   needs to renew its session or to sign in.
+//! - [`admit_public`] refuses public API calls that change something, except those that verify the caller themselves
+//!   ([`verifies_caller`]).
+//! - API calls and connections that need credentials answer 401 without them, as always: a client with an expired token
+//!   must learn that it has to renew it. [`note_refused`] refuses forged tokens.
 
 use actix_web::{
     HttpRequest,
@@ -27,10 +27,10 @@ use crate::{
 const CHECKED_LATER: [&str; 4] = ["r1", "v1", "files", "socket.io"];
 /// First segments of public paths that are not files of the web app.
 const PUBLIC: [&str; 6] = ["health", "metrics", "openapi.json", "frames.json", ".well-known", "docs"];
-/// Public calls elsewhere than below `/r1/auth` that verify the caller.
+/// Public calls outside of `/r1/auth` that verify the caller.
 const VERIFYING: [&str; 3] =
     ["/r1/invitations/preview", "/r1/notifications/unsubscribe", "/r1/payments/webhooks/{gateway}"];
-/// Public calls below `/r1/auth` that verify nothing about the caller.
+/// Public calls under `/r1/auth` that verify nothing about the caller.
 const UNVERIFIED: [&str; 3] = ["/r1/auth/signup", "/r1/auth/forgot-password", "/r1/auth/resend-verification"];
 
 /// Admits a request unless its address is banned. Runs before everything but the log line and the flood guard.
@@ -66,7 +66,8 @@ pub async fn admit_public(
     app.firewall.check_automatic(|| address::source(http, &app.config).address)
 }
 
-/// Counts refused credentials as a violation if this installation has not issued them, and refuses them with the ban where there is one.
+/// Counts refused credentials as a violation if this installation has not issued them. Returns the ban as error if the
+/// address is banned.
 pub async fn note_refused(
     app: &App,
     http: &HttpRequest,
@@ -94,8 +95,8 @@ fn is_valid<T>(authenticated: Result<T, AppError>) -> Result<bool, AppError> {
     }
 }
 
-/// Whether a public call verifies the caller itself: by password, passkey, provider, refresh token, a token from an email or a link, or the signature of
-/// a payment provider.
+/// True for public calls that verify the caller themselves: by password, passkey, provider, refresh token, a token from
+/// an e-mail or a link, or the signature of a payment provider.
 fn verifies_caller(path: &str) -> bool {
     let is_sign_in = path.starts_with("/r1/auth/") && !UNVERIFIED.contains(&path);
     is_sign_in || VERIFYING.contains(&path)
@@ -107,7 +108,7 @@ fn is_served_to_strangers(request: &ServiceRequest) -> bool {
     CHECKED_LATER.contains(&first) || (is_read && !PUBLIC.contains(&first))
 }
 
-/// Nothing of ours is at these addresses, and nobody who uses the app asks for them.
+/// True for paths that don't exist in Natter and that only vulnerability scanners request.
 fn is_probe(path: &str) -> bool {
     let ends_in_php = path.len() >= 4 && path.as_bytes()[path.len() - 4..].eq_ignore_ascii_case(b".php");
     path == "/.env" || path.starts_with("/.git/") || path.starts_with("/wp-") || ends_in_php
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn during_an_automatic_ban_public_calls_are_served_that_verify_the_caller() {
+    fn automatic_bans_admit_calls_that_verify_the_caller() {
         for path in [
             "/r1/auth/signin",
             "/r1/auth/refresh",
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn only_scanners_ask_for_these() {
+    fn detects_scanner_probes() {
         for probe in ["/.env", "/.git/config", "/.git/", "/wp-login.php", "/wp-admin/", "/a/b/xmlrpc.PHP", "/.php"] {
             assert!(is_probe(probe), "{probe}");
         }

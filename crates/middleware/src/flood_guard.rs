@@ -1,9 +1,10 @@
-//! The flood guard: how many requests an address may send at all, whatever they ask for.
+//! Flood guard: limits the total number of requests per address.
 //!
-//! It is coarse and stands in front of everything; what each kind of call may cost is counted behind it ([`crate::rate_limit`]). With the
-//! feature `flood-guard` requests are counted by `actix-governor`. Without it, and for handshakes, which actix-web's middleware never sees, we ask
-//! the same kind of counters ourselves. Trusted proxies are not counted, and neither are API calls with credentials that were valid a
-//! moment ago: many people and programs may share an address, and each has limits of its own. Requests with other credentials are counted.
+//! It is a coarse limit in front of everything; the limits of each rate group follow in [`crate::rate_limit`]. With the
+//! feature `flood-guard`, requests are counted by `actix-governor`. Without it, and for handshakes, which bypass
+//! actix-web's middleware, the same kind of counters is used directly. Not counted are trusted proxies and API calls
+//! with recently validated credentials: many users and programs may share an address, and each has limits of its own.
+//! Requests with other credentials are counted.
 
 use std::{
     num::NonZeroU32,
@@ -25,14 +26,14 @@ use crate::{
 
 type Counters = RateLimiter<Subject, DefaultKeyedStateStore<Subject>, DefaultClock>;
 
-/// How often those are forgotten who have not called for a while.
+/// Interval for evicting the counters of inactive addresses.
 const SWEEP: Duration = Duration::from_secs(10);
-/// Calls that count against the limits of their user.
+/// Path prefixes of API calls, which count against the limits of their user.
 const API: [&str; 2] = ["/r1/", GATEWAY];
-/// Calls that take API keys alone, and those in `x-api-key` too.
+/// Path prefix of calls that accept only API keys, including those in `x-api-key`.
 const GATEWAY: &str = "/v1/";
 
-/// The counters of this instance; copies count together.
+/// Request counters of this instance, shared between clones.
 #[derive(Clone)]
 pub struct FloodGuard {
     counters: Arc<Counters>,
@@ -41,11 +42,11 @@ pub struct FloodGuard {
 }
 
 impl FloodGuard {
-    /// Begins to count, and to forget, on the runtime that is there.
-    /// `None`: these limits are no quota.
+    /// Creates the counters and spawns their eviction on the current runtime. Returns `None` if the limits are not a
+    /// valid quota.
     #[must_use]
     pub fn start(config: &Config) -> Option<Self> {
-        // Where it is turned off nobody asks.
+        // Arbitrary if the guard is disabled.
         let rate = NonZeroU32::new(config.rate_limit.flood_per_second).unwrap_or(NonZeroU32::MIN);
         let burst = NonZeroU32::new(config.rate_limit.flood_burst).unwrap_or(NonZeroU32::MIN);
         let guard = Self::with(Quota::per_second(rate).allow_burst(burst))?;
@@ -54,25 +55,25 @@ impl FloodGuard {
     }
 
     #[cfg(not(feature = "flood-guard"))]
-    #[expect(clippy::unnecessary_wraps, reason = "with the feature it may refuse")]
+    #[expect(clippy::unnecessary_wraps, reason = "fallible with the feature")]
     fn with(quota: Quota) -> Option<Self> {
         Some(Self { counters: Arc::new(RateLimiter::keyed(quota)) })
     }
 
-    /// Counts a request, or refuses it where its address sends too many.
+    /// Counts a request. Returns an error if its address exceeds the limit.
     pub fn admit(&self, source: RequestSource, config: &Config) -> Result<(), AppError> {
         let Some(subject) = subject(source, config) else { return Ok(()) };
         let early = self.counters.check_key(&subject);
         early.map_err(|early| refusal(early.wait_time_from(self.counters.clock().now())))
     }
 
-    /// Refuses a request that the middleware has found to be one too many.
+    /// Returns an error if the middleware has counted the request as excess.
     #[cfg(feature = "flood-guard")]
     pub fn check(&self, request: &ServiceRequest, _config: &Config) -> Result<(), AppError> {
         governed::verdict(request)
     }
 
-    /// Counts a request, or refuses it.
+    /// Counts a request. Returns an error if it exceeds the limit.
     #[cfg(not(feature = "flood-guard"))]
     pub fn check(&self, request: &ServiceRequest, config: &Config) -> Result<(), AppError> {
         if has_valid_credentials(request) {
@@ -82,7 +83,7 @@ impl FloodGuard {
         }
     }
 
-    /// What counts requests before anything else sees them.
+    /// Middleware that counts requests; a no-op without `actix-governor`.
     #[cfg(not(feature = "flood-guard"))]
     #[must_use]
     pub fn middleware(&self) -> actix_web::middleware::Identity {
@@ -90,7 +91,7 @@ impl FloodGuard {
     }
 }
 
-/// Records the result of authenticating these credentials. A refusal for another reason than invalid credentials changes nothing.
+/// Records the result of authenticating these credentials. Errors other than invalid credentials are ignored.
 pub fn note_credentials(app: &App, credentials: Option<&Credentials>, refusal: Option<&AppError>) {
     let Some(Credentials { token, .. }) = credentials.filter(|_| is_on(&app.config)) else { return };
     match refusal.map(AppError::code) {
@@ -100,7 +101,7 @@ pub fn note_credentials(app: &App, credentials: Option<&Credentials>, refusal: O
     }
 }
 
-/// Whether this is an API call with credentials that were valid a moment ago. A cookie that a page of another site makes a browser send is not enough.
+/// True for an API call with recently validated credentials. A cookie on a cross-site request doesn't suffice.
 fn has_valid_credentials(request: &ServiceRequest) -> bool {
     let path = request.path();
     if !API.iter().any(|root| path.starts_with(root)) {
@@ -120,7 +121,7 @@ fn is_on(config: &Config) -> bool {
     config.rate_limit.enabled && config.rate_limit.flood_per_second > 0
 }
 
-/// Whose requests these are; none: they are not counted.
+/// Subject that requests are counted for; `None` if they are not counted.
 fn subject(source: RequestSource, config: &Config) -> Option<Subject> {
     Subject::of(source)
         .filter(|_| is_on(config) && !source.address.is_some_and(|address| address::is_trusted(address, config)))
@@ -146,7 +147,7 @@ async fn sweep(counters: Weak<Counters>) {
     }
 }
 
-/// Counting by `actix-governor`. It only says what it finds; the refusal is ours, as everywhere.
+/// Counting by `actix-governor`. It only records its verdict; the error response is generated here as everywhere.
 #[cfg(feature = "flood-guard")]
 mod governed {
     use actix_governor::{Governor, GovernorConfigBuilder, GovernorResult, KeyExtractor};
@@ -159,11 +160,11 @@ mod governed {
     use super::{FloodGuard, has_valid_credentials, refusal, subject};
     use crate::address;
 
-    /// Counts by the address that we work out, not by the peer's.
+    /// Key extractor by client address instead of peer address.
     #[derive(Clone)]
     pub struct BySubject;
 
-    /// Nobody's request in particular, or one that is not counted.
+    /// Key error of a request without a subject, or one that is not counted.
     #[derive(Debug)]
     pub struct NotCounted;
 
@@ -199,7 +200,7 @@ mod governed {
             Some(Self { counters: config.limiter(), config })
         }
 
-        /// What counts requests before anything else sees them.
+        /// Middleware that counts requests.
         #[must_use]
         pub fn middleware(&self) -> Governor<BySubject, NoOpMiddleware> {
             Governor::new(&self.config)
@@ -230,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_may_send_so_many_and_others_as_many_again() {
+    async fn limits_requests_per_address() {
         let config = settings(&[
             ("RATE_LIMIT__FLOOD_PER_SECOND", "1"),
             ("RATE_LIMIT__FLOOD_BURST", "3"),
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_can_be_turned_off() {
+    async fn can_be_disabled() {
         for off in [("RATE_LIMIT__ENABLED", "false"), ("RATE_LIMIT__FLOOD_PER_SECOND", "0")] {
             let config = settings(&[off, ("RATE_LIMIT__FLOOD_BURST", "1")]);
             let guard = FloodGuard::start(&config).unwrap();

@@ -1,4 +1,4 @@
-//! Who may call an endpoint, as far as that follows from who they are and what they have shown.
+//! Access control by role and scope.
 
 use actix_web::{HttpRequest, http::Method};
 use app::App;
@@ -8,19 +8,19 @@ use appcore::{
 };
 use identity::membership;
 
-/// Who may call.
+/// Callers that may call an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody.
+    /// Everybody.
     Public,
-    /// Whoever is signed in, and programs with a key of theirs.
+    /// Signed-in users, and programs with their API keys.
     User,
-    /// Members of the workspace whose id stands as `{id}` in the path, where their role has this permission. For everybody else
-    /// it is not there.
+    /// Members of the workspace with the id `{id}` in the path whose role has this permission. For everybody else the
+    /// workspace doesn't exist.
     Member(Permission),
-    /// Admins of the installation.
+    /// Administrators of the installation.
     Admin,
-    /// Programs with a key, and nobody else.
+    /// Programs with an API key only.
     Key,
 }
 
@@ -37,11 +37,11 @@ impl Access {
     }
 }
 
-/// What no API key reaches: credentials themselves, and what can't be undone. It goes by the path, so that an endpoint that
-/// is added there is out of their reach without anybody having to think of it.
+/// Path prefixes that no API key can call: credentials, and irreversible actions. Prefixes protect endpoints added
+/// later by default.
 const OUT_OF_REACH: [&str; 4] = ["/r1/auth", "/r1/api_keys", "/r1/usersessions", "/r1/users/me/export"];
 
-/// Scope that an API key needs to call an endpoint; `None`: no key may call it.
+/// Scope that an API key needs to call an endpoint; `None` if no key may call it.
 #[must_use]
 pub fn scope(access: Access, method: &Method, path: &str) -> Option<Scope> {
     let is_under = |root: &&str| path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -59,7 +59,7 @@ pub fn scope(access: Access, method: &Method, path: &str) -> Option<Scope> {
     })
 }
 
-/// Lets a caller in who may call. What they may do to the thing in question, its service decides.
+/// Checks whether the caller may call the endpoint. Permissions on the individual resource are checked by its service.
 pub async fn check(
     app: &App,
     http: &HttpRequest,
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_reads_writes_uses_the_gateway_or_administers_and_never_touches_credentials() {
+    fn keys_need_the_scope_and_never_reach_credentials() {
         for (method, path, expected) in [
             (Method::GET, "/r1/users/me", Some(Scope::Read)),
             (Method::PATCH, "/r1/users/me", Some(Scope::Write)),
@@ -111,7 +111,7 @@ mod tests {
         for (access, method, path) in [
             (Access::Admin, Method::GET, "/r1/admin/users"),
             (Access::Admin, Method::DELETE, "/r1/admin/bans/{id}"),
-            // Administration elsewhere, and whatever else is below the path of the console.
+            // Administrator endpoints outside of `/r1/admin`, and other endpoints under it.
             (Access::Admin, Method::GET, "/r1/broadcasts"),
             (Access::Admin, Method::POST, "/r1/broadcasts"),
             (Access::User, Method::GET, "/r1/admin/something"),

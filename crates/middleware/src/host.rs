@@ -1,7 +1,8 @@
-//! Which names the server answers to.
+//! Host header check against DNS rebinding.
 //!
-//! A page elsewhere can have its own name point at a server that only its visitor reaches (DNS rebinding): for the browser it is then the
-//! page's own server. So a request under a name that is not ours is refused. An IP address or `localhost` is nobody's to point anywhere.
+//! A foreign page can resolve its own name to a server that only its visitor can reach; the browser then considers that
+//! server as the page's own origin. Therefore requests with a foreign host name are refused. IP addresses and
+//! `localhost` can't be rebound.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -12,23 +13,24 @@ use appcore::{
 };
 use url::Url;
 
-/// Load balancers and containers ask for these by whatever name they have.
+/// Paths that load balancers and containers request by arbitrary names.
 const FOR_EVERYBODY: [&str; 2] = ["/health", "/health/simple"];
 
-/// Refuses a request under a name that is not ours. Programs that send none mean us.
+/// Refuses a request with a foreign host name. A request without a host name is accepted.
 pub fn check(path: &str, headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
     let Some(host) = headers.get(HOST) else { return Ok(()) };
     let is_ours = || host.to_str().is_ok_and(|host| answers_to(name_of(host), &config.server));
     if FOR_EVERYBODY.contains(&path) || is_ours() { Ok(()) } else { Err(Code::WrongHost.into()) }
 }
 
-/// Whether the request names this machine itself. A proxy in front of us hands on the name that it is called by.
+/// True if the host name is that of this machine. A proxy in front of the server forwards the name that it was called
+/// by.
 pub fn is_of_this_machine(headers: &HeaderMap) -> bool {
     let Some(host) = headers.get(HOST) else { return true };
     host.to_str().ok().and_then(|host| literal(name_of(host))).is_some_and(|address| address.is_loopback())
 }
 
-/// The address that a name is by itself, without anybody to ask: one that is written out, or `localhost`.
+/// Address of a host name that needs no DNS: an IP address or `localhost`.
 fn literal(name: &str) -> Option<IpAddr> {
     if name.eq_ignore_ascii_case("localhost") {
         return Some(Ipv4Addr::LOCALHOST.into());
@@ -41,7 +43,7 @@ fn answers_to(name: &str, server: &Server) -> bool {
         return true;
     }
     let Some(public) = &server.public_url else {
-        // On a network it may have any name; on this machine it has those above.
+        // On a network the server may have any name; on loopback only the names above.
         return !server.is_on_loopback();
     };
     let listed = server.cors_origins.iter().filter_map(|origin| Url::parse(origin).ok());
@@ -53,7 +55,7 @@ fn answers_to(name: &str, server: &Server) -> bool {
         .any(|url| url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(name)))
 }
 
-/// Without the port, and without the dot at a name's end.
+/// Host name without port and without trailing dot.
 fn name_of(host: &str) -> &str {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -93,7 +95,7 @@ mod tests {
     ];
 
     #[test]
-    fn with_a_public_address_only_its_name_is_answered_to() {
+    fn public_url_restricts_the_host_name() {
         let settings = [
             ("PUBLIC_URL", "https://chat.example.org"),
             ("CORS_ORIGINS", "https://app.example.org"),
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn on_loopback_no_name_that_a_page_could_point_there_is_answered_to() {
+    fn loopback_refuses_rebindable_names() {
         for host in ["127.0.0.1", "::1", "localhost"] {
             for local in LOCAL {
                 assert!(answers(&[("HOST", host)], local, "/"), "{local}");

@@ -1,8 +1,9 @@
-//! What stands around the endpoints: one file each.
+//! Middleware around the endpoints, one file per concern.
 //!
-//! What need not know the endpoint ([`below::take_off`], [`tracing::observe`], [`flood_guard::FloodGuard`], [`security_headers::add`], [`host::check`], [`firewall::admit`], [`cors::answer`]) is put into actix middleware, in its
-//! order, by the program's `app.rs`. What must know it ([`auth`], [`origin`], [`rate_limit`], [`guard`]) is a function that the endpoint
-//! crate's gate calls, and the upgrade of a real-time connection too.
+//! Checks that don't depend on the endpoint ([`below::take_off`], [`tracing::observe`], [`flood_guard::FloodGuard`],
+//! [`security_headers::add`], [`host::check`], [`firewall::admit`], [`cors::answer`]) are installed as actix middleware
+//! by the program's `app.rs`. Checks that depend on it ([`auth`], [`origin`], [`rate_limit`], [`guard`]) are functions,
+//! called by the endpoint crate's gate and by the upgrade of real-time connections.
 
 pub mod address;
 pub mod auth;

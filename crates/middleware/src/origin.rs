@@ -1,7 +1,7 @@
-//! Which site a browser was on when it sent a request.
+//! Protection against cross-site request forgery.
 //!
-//! Cookies come with whatever any site makes a browser ask for, so a request that changes something and may rest on them must come
-//! from our own pages. Browsers say so themselves (`Sec-Fetch-Site`, `Origin`); no token in forms is needed.
+//! Browsers add cookies to cross-site requests, so a state-changing request that may rely on cookies must come from a
+//! page of this server. Browsers state the origin themselves (`Sec-Fetch-Site`, `Origin`); no form tokens are needed.
 
 use actix_web::http::{
     Method,
@@ -14,24 +14,24 @@ use crate::cookies;
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
-/// Whether requests with this method may change something.
+/// True if requests with this method may change state.
 #[must_use]
 pub fn changes_state(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Refuses what another site made the browser send. For requests without a bearer token that change something.
+/// Refuses cross-site requests. For state-changing requests without a bearer token.
 pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
     let origin = header(headers, ORIGIN.as_str());
     if origin.is_some_and(|origin| is_trusted(origin, config)) {
         return Ok(());
     }
     let own = match (header(headers, SEC_FETCH_SITE), origin) {
-        // Where the operator has said which address is ours, it and what they have listed are all of ours.
+        // With a configured public URL, only it and the listed origins are trusted.
         (_, Some(_)) if config.server.public_url.is_some() => false,
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => is_host(origin, headers, config),
-        // No browser of today; a program that uses cookies all the same must say where it is.
+        // No current browser. A program that uses cookies must send its origin.
         (None, None) => [cookies::access_name(&config.server), cookies::refresh_name(&config.server)]
             .iter()
             .all(|name| cookies::find(headers, name).is_none()),
@@ -39,12 +39,12 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
     if own { Ok(()) } else { Err(Code::CrossSite.into()) }
 }
 
-/// The address that the caller reaches this server by: `server.public_url`, or what the request itself says where that is not set.
-/// Nobody but the caller may be shown it: whoever asks chooses what `Host` says.
+/// Base URL by which the client reached this server: `server.public_url`, or the URL of the request if it is not set.
+/// It may be shown only to the caller, who controls the `Host` header.
 #[must_use]
 pub fn own_url(headers: &HeaderMap, config: &Config) -> String {
     if config.server.public_url.is_none() {
-        // A browser's `Origin` knows of TLS that ends before us.
+        // A browser's `Origin` reflects TLS that ends at a proxy.
         let origin =
             header(headers, ORIGIN.as_str()).filter(|origin| is_host(origin, headers, config)).map(str::to_owned);
         let host = || header(headers, HOST.as_str()).map(|host| format!("http://{host}"));
@@ -56,11 +56,12 @@ pub fn own_url(headers: &HeaderMap, config: &Config) -> String {
     config.server.public_url()
 }
 
-/// Whether a page of another site sent a request. Programs send none of what tells it; browsers say `Sec-Fetch-Site` where they came by
-/// HTTPS or are on this machine, `Origin` for real-time connections and whatever changes something, else mostly `Referer`.
+/// True if a page of another site sent the request. Programs send none of these headers. Browsers send `Sec-Fetch-Site`
+/// over HTTPS or on this machine, `Origin` for real-time connections and state-changing requests, and otherwise usually
+/// `Referer`.
 #[must_use]
 pub fn is_foreign_page(headers: &HeaderMap, config: &Config) -> bool {
-    // An origin that is no text is nobody's of ours.
+    // An origin that is not valid text is foreign.
     let origin = headers.get(ORIGIN).map(|value| value.to_str().unwrap_or("null"));
     if let Some(origin) = origin {
         return !(is_trusted(origin, config) || is_host(origin, headers, config));
@@ -75,25 +76,25 @@ pub fn is_foreign_page(headers: &HeaderMap, config: &Config) -> bool {
     }
 }
 
-/// The address that browsers use for us, and what the operator adds.
+/// True for the server's own origin and those added by the operator.
 pub(crate) fn is_trusted(origin: &str, config: &Config) -> bool {
     let public = config.server.public_url.as_ref().map(|url| url.origin().ascii_serialization());
     public.is_some_and(|public| public == origin) || is_listed(origin, config)
 }
 
-/// An origin that the operator adds to our own.
+/// True for origins added by the operator.
 pub(crate) fn is_listed(origin: &str, config: &Config) -> bool {
     config.server.cors_origins.iter().any(|listed| listed.trim_end_matches('/').eq_ignore_ascii_case(origin))
 }
 
-/// Whether a page stands at the address that it was asked for by, where nobody has said which address is ours.
+/// True if the origin's host is the requested host, for servers without a public URL.
 fn is_host(origin: &str, headers: &HeaderMap, config: &Config) -> bool {
     let place = origin.split_once("://").map(|(_, place)| place);
     config.server.public_url.is_none()
         && matches!((place, header(headers, HOST.as_str())), (Some(place), Some(host)) if place.eq_ignore_ascii_case(host))
 }
 
-/// The origin of an address, as it is written.
+/// Origin of a URL.
 fn origin_of(address: &str) -> Option<&str> {
     let start = address.find("://")? + 3;
     let end = address[start..].find(['/', '?', '#']).map_or(address.len(), |length| start + length);
@@ -123,12 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn what_another_site_sent_is_refused() {
+    fn refuses_cross_site_requests() {
         let (public, config) = (config(&[PUBLIC_URL, CORS_ORIGINS]), config(&[CORS_ORIGINS]));
         let passes_in =
             |config: &Config, pairs: &[(&'static str, &'static str)]| check(&request(pairs), config).is_ok();
         let passes = |pairs: &[(&'static str, &'static str)]| passes_in(&config, pairs);
-        // As it is named with TLS, and without.
+        // Cookie names with and without TLS.
         let cookie = ("cookie", "__Host-natter_access=x; natter_access=x");
         assert!(passes(&[cookie, ("sec-fetch-site", "same-origin")]));
         assert!(passes(&[cookie, ("sec-fetch-site", "cross-site"), ("origin", "https://app.example")]));
@@ -140,7 +141,7 @@ mod tests {
         assert!(!passes(&[("origin", "https://evil.example"), ("host", "chat.example")]));
         assert!(!passes(&[("origin", "null"), ("host", "chat.example")]));
 
-        // With a public address what a page is asked for by makes it none of ours.
+        // With a public URL, the requested host is not trusted.
         let chat = ("origin", "https://chat.example");
         assert!(passes_in(&public, &[cookie, chat, ("host", "10.0.0.1:8080")]));
         assert!(passes_in(&public, &[cookie, ("origin", "https://app.example"), ("sec-fetch-site", "cross-site")]));
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn links_begin_with_where_the_caller_is() {
+    fn links_use_the_callers_base_url() {
         let told = config(&[PUBLIC_URL, CORS_ORIGINS]);
         let untold = appcore::config::load_from(None, []).unwrap().config;
         let host = ("host", "chat.local:8080");
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_site_is_known_by_what_its_browser_says() {
+    fn detects_foreign_pages_by_browser_headers() {
         let (public, config) = (config(&[PUBLIC_URL, CORS_ORIGINS]), config(&[CORS_ORIGINS]));
         let is_foreign = |pairs: &[(&'static str, &'static str)]| is_foreign_page(&request(pairs), &config);
         let host = ("host", "chat.example");
@@ -199,7 +200,7 @@ mod tests {
             &[host, ("sec-fetch-site", "cross-site")],
             &[host, ("sec-fetch-site", "same-site")],
             &[host, ("sec-fetch-site", "cross-site"), ("referer", "https://evil.example/")],
-            // By plain HTTP browsers say no more than this.
+            // On plain HTTP, browsers send only this.
             &[("host", "chat.lan"), ("referer", "http://evil.example/page")],
         ] {
             assert!(is_foreign(foreign), "{foreign:?}");

@@ -1,4 +1,4 @@
-//! How often a caller may call: by user where that is known, else by address; refreshes by token family.
+//! Rate limits: by user if known, otherwise by address; for refreshes by token family.
 
 use actix_web::{
     HttpMessage as _, HttpRequest,
@@ -17,9 +17,11 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-/// Counts a call by its user, else by its address, and refuses it beyond the limit. The permit is held until the answer is complete.
+/// Counts a call by its user, or by its address, and refuses it beyond the limit. The permit is held until the response
+/// is complete.
 ///
-/// Only a stranger's excess is a violation of the address: the limit of a user or key concerns nobody else there.
+/// Only an excess by an unknown caller is a violation of the address: the limit of a user or key doesn't concern others
+/// at the same address.
 pub async fn count(
     app: &App,
     http: &HttpRequest,
@@ -38,8 +40,8 @@ pub async fn count(
     counted
 }
 
-/// Counts a call with refused credentials by its address. It is no violation: expired and revoked credentials are none, and forged ones are counted as
-/// such.
+/// Counts a call with refused credentials by its address. This is not a violation, since the credentials may have
+/// expired or been revoked; forged ones are counted separately.
 pub async fn count_refused(app: &App, http: &HttpRequest, group: RateGroup) -> Result<(), AppError> {
     take(app, http, group, address::source(http, &app.config), None).await.map(drop)
 }
@@ -61,14 +63,14 @@ async fn take(
     known: Option<Subject>,
 ) -> Result<Option<ConcurrencyPermit>, AppError> {
     let known = known.filter(|_| !app.limits.is_by_address(group));
-    // Without an address it is a request that this program makes to itself.
+    // Requests without an address come from this program itself.
     let Some(subject) = known.or_else(|| Subject::of(source)) else { return Ok(None) };
     let Some((decision, permit)) = app.limits.take(group, subject).await else { return Ok(None) };
     http.extensions_mut().insert(decision);
     decision.check().map(|()| permit)
 }
 
-/// What the answer says of the limit that the call was counted against.
+/// Rate limit headers of the limit that the call was counted against.
 pub fn headers(http: &HttpRequest) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let verdict = http.extensions().get::<RateDecision>().copied();
     let limit = verdict.map(|verdict| (LIMIT, HeaderValue::from(verdict.limit)));

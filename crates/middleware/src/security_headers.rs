@@ -1,4 +1,4 @@
-//! What tells a browser how little it may do with our answers.
+//! Security headers of responses.
 
 use actix_web::http::header::{
     CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
@@ -15,29 +15,29 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
         HeaderValue::from_static("camera=(), geolocation=(), microphone=(self), payment=()"),
     ),
 ];
-/// Where an answer does not say its own.
+/// Defaults for responses that don't set their own.
 const USUALLY: [(HeaderName, HeaderValue); 3] = [
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
-    // Data is never a page.
+    // Data responses are never rendered as a page.
     (
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
     ),
 ];
-/// Two years, as browsers' preload lists ask for.
+/// HSTS for two years, as browsers' preload lists require.
 const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
-/// Below a path of a host, the names below that host are others'.
+/// HSTS under a base path: subdomains belong to others.
 const HTTPS_ONLY_HERE: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
-/// What keeps browsers to https, where the server is reached by it.
+/// HSTS header, if the server is reached over https.
 #[must_use]
 pub fn https_only(server: &Server) -> Option<HeaderValue> {
     let value = if server.path().is_empty() { HTTPS_ONLY } else { HTTPS_ONLY_HERE };
     server.is_https().then_some(value)
 }
 
-/// Adds them to an answer.
+/// Adds the security headers to a response.
 pub fn add(headers: &mut HeaderMap, https_only: Option<HeaderValue>) {
     for (name, value) in ALWAYS {
         headers.insert(name, value);

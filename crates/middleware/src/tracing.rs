@@ -1,6 +1,6 @@
-//! One log line per request, and the id that ties everything together that the log says about it.
+//! Request log: one line per request, and the request id that correlates all log lines of a request.
 //!
-//! The line names the route, not the address: queries and ids stay out of the log, and tokens with them.
+//! The line contains the route instead of the path, so that queries, ids and tokens stay out of the log.
 
 use std::{borrow::Cow, cell::Cell, time::Instant};
 
@@ -17,21 +17,21 @@ use metrics::metrics;
 use telemetry::{Kind, Span};
 use uuid::Uuid;
 
-/// The header that carries the id, both ways.
+/// Request id header, of requests and responses.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 64;
-/// What the log calls a route that is none.
+/// Route name in the log of unknown paths.
 const UNKNOWN: &str = "(unknown)";
-/// W3C Trace Context: what the request is part of.
+/// W3C Trace Context header with the parent span.
 const TRACEPARENT: &str = "traceparent";
 const UNNAMED: HeaderValue = HeaderValue::from_static("-");
 
-/// The name under which a request stands in the log and in its answer.
+/// Request id, for the log and the response.
 #[derive(Clone)]
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    /// The caller's own, when it is sane; else a new one.
+    /// Accepts the client's id if it is well-formed, otherwise generates one.
     #[must_use]
     pub fn choose(headers: &HeaderMap) -> Self {
         let is_sane = |id: &&HeaderValue| {
@@ -50,41 +50,41 @@ impl RequestId {
     }
 }
 
-/// A request on its way, and what is found out on it that its log line tells.
+/// Request in progress, with the fields of its log line collected so far.
 struct Observed {
     id: RequestId,
     route: Cell<Option<&'static str>>,
     caller: Cell<Option<UserId>>,
 }
 
-/// The [`RequestId`] that [`observe`] has given to a request.
+/// [`RequestId`] that [`observe`] assigned to the request.
 #[must_use]
 pub fn request_id(http: &HttpRequest) -> String {
     http.extensions().get::<Observed>().map_or_else(String::new, |observed| observed.id.as_str().to_owned())
 }
 
-/// Spares the log line looking for the route.
+/// Records the route, which spares the log line a look-up.
 pub fn note_route(http: &HttpRequest, route: &'static str) {
     if let Some(observed) = http.extensions().get::<Observed>() {
         observed.route.set(Some(route));
     }
 }
 
-/// Has the log line say who called.
+/// Records the caller for the log line.
 pub fn note_caller(http: &HttpRequest, user_id: UserId) {
     if let Some(observed) = http.extensions().get::<Observed>() {
         observed.caller.set(Some(user_id));
     }
 }
 
-/// Wraps everything, so that refusals are logged too.
+/// Outermost middleware, so that refused requests are logged as well.
 pub async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let (start, id, method) = (Instant::now(), RequestId::choose(request.headers()), request.method().clone());
     request.extensions_mut().insert(Observed { id: id.clone(), route: Cell::default(), caller: Cell::default() });
-    // The line below says all of it; what is logged in between is worth the cost only to whoever looks closely.
+    // Debug level, since the log line has all fields; the span's cost is only justified when debugging.
     let span = debug_span!("request", request_id = id.as_str());
     let parent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
     let traced = Span::within(Kind::Server, "request", parent);
@@ -96,7 +96,7 @@ pub async fn observe(
             Ok(mut response) => {
                 let (route, caller) = found(response.request());
                 let (request_id, status) = (id.as_str(), response.status().as_u16());
-                // Only endpoints have names of their own there.
+                // Only endpoints have metric labels of their own.
                 let label = match route {
                     Cow::Borrowed(route) if route != UNKNOWN => route,
                     _ => metrics::OTHER,
@@ -120,7 +120,7 @@ pub async fn observe(
     traced.around(told).await
 }
 
-/// Says of a span what the log line says, under the names of OpenTelemetry's conventions for HTTP.
+/// Records the fields of the log line in the span, by OpenTelemetry's semantic conventions for HTTP.
 fn describe(span: &Span, method: &str, route: &str, status: u16) {
     if !span.is_on() {
         return;
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_sane_id_is_taken_over() {
+    fn accepts_only_well_formed_ids() {
         let chosen = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, HeaderValue::from_static(text));
