@@ -1,6 +1,6 @@
-//! The composition root: builds the states of all domains, and says which kinds of jobs there are.
+//! Composition root: builds the services of all domains, and registers the job kinds.
 //!
-//! Nothing below it knows of it. The layers of HTTP and real time find the states of the domains in [`App`].
+//! No lower layer depends on it. The HTTP and real-time layers access the services through [`App`].
 
 use std::{ops::Deref, sync::Arc};
 
@@ -42,7 +42,7 @@ use platform::{
     rate_limits::{BodyBudget, Limits, ValidCredentials},
 };
 
-/// Every kind of job that a worker of this program knows.
+/// Job kinds that workers of this program process.
 const JOB_KINDS: &[Kind<App>] = &[
     Kind::of::<AnswerJob, AssistantsService>(),
     Kind::of::<TitleJob, AssistantsService>(),
@@ -74,9 +74,9 @@ pub struct App {
     pub billing: Arc<BillingService>,
     pub files: Arc<FilesService>,
     pub limits: Limits,
-    /// Whose calls need not count against their address.
+    /// Cache of recently validated credentials, whose calls are exempt from the flood guard.
     pub valid_credentials: ValidCredentials,
-    /// Memory for the bodies of requests.
+    /// Memory budget for request bodies.
     pub bodies: Arc<BodyBudget>,
     pub gateway: Arc<GatewayService>,
     pub search: Arc<SearchService>,
@@ -86,7 +86,7 @@ pub struct App {
 }
 
 impl App {
-    /// Puts the instance together and starts its writer.
+    /// Builds the services and starts the instance's writer.
     pub async fn build(core: Arc<Core>) -> anyhow::Result<Arc<Self>> {
         let Core { config, clock, redis, .. } = &*core;
         let (bodies, limits) = (BodyBudget::new(config), Limits::new(&config.rate_limit, clock.clone(), redis.clone()));
@@ -124,7 +124,7 @@ impl App {
         Ok(app)
     }
 
-    /// Starts the workers of this instance; one with the role `web` has none.
+    /// Starts the workers of this instance; an instance with the role `web` has none.
     #[must_use]
     pub fn start_workers(self: &Arc<Self>) -> Workers {
         if self.config.server.role != Role::Web {
@@ -134,7 +134,7 @@ impl App {
     }
 }
 
-/// Functions of lower layers take the [`Core`] only.
+/// Lets an [`App`] be passed to functions of lower layers, which take a [`Core`].
 impl Deref for App {
     type Target = Core;
 
@@ -143,7 +143,7 @@ impl Deref for App {
     }
 }
 
-/// A job runs on the state of its domain.
+/// Provides each job with the service of its domain.
 macro_rules! has_states {
     ($($field:ident: $state:ty,)*) => {
         $(impl AsRef<$state> for App {

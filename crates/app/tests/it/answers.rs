@@ -1,4 +1,4 @@
-//! The workers of two instances in one process, on one database, with the demo as their provider.
+//! Answer workers of two instances in one process, on one database, with the demo provider.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,14 +23,14 @@ use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One database and one bus, as instances share them.
+/// Database and bus shared by several instances.
 struct Cluster {
     folder: TempDir,
     db: Database,
     bus: Arc<MemoryBus>,
 }
 
-/// Somebody with a chat, and what they hear.
+/// A user with a chat and their event stream.
 struct Reader {
     app: Arc<App>,
     by: Principal,
@@ -107,10 +107,11 @@ impl Reader {
         created["message"]["id"].as_str().unwrap().parse().unwrap()
     }
 
-    /// The next news, which must be of this kind; receipts and the like are passed over.
+    /// Returns the next event of this kind; events of other kinds are skipped.
     async fn hear(&mut self, kind: &str) -> Value {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.envelope.recv()).await.expect("an event comes").unwrap();
+            let message =
+                tokio::time::timeout(PATIENCE, self.envelope.recv()).await.expect("event within the timeout").unwrap();
             let BusMessage::Envelope(envelope) = message else { continue };
             if envelope.kind == kind {
                 return serde_json::from_slice(&envelope.payload).unwrap();
@@ -129,7 +130,7 @@ impl Reader {
 }
 
 #[tokio::test]
-async fn an_answer_streams_and_ends_once() {
+async fn streams_an_answer_and_finishes_once() {
     let place = Cluster::new().await;
     let mut reader = place.reader(place.instance().await).await;
     let workers = [place.instance().await.start_workers(), place.instance().await.start_workers()];
@@ -150,7 +151,7 @@ async fn an_answer_streams_and_ends_once() {
 }
 
 #[tokio::test]
-async fn a_stop_keeps_what_was_written() {
+async fn stopping_keeps_the_partial_answer() {
     let place = Cluster::new().await;
     let mut reader = place.reader(place.instance().await).await;
     let _workers = reader.app.start_workers();
@@ -164,7 +165,7 @@ async fn a_stop_keeps_what_was_written() {
 }
 
 #[tokio::test]
-async fn an_instance_that_drains_hands_its_answer_to_the_other() {
+async fn draining_hands_the_answer_to_another_instance() {
     let place = Cluster::new().await;
     let mut reader = place.reader(place.instance().await).await;
     let first = place.instance().await.start_workers();
@@ -174,7 +175,7 @@ async fn an_instance_that_drains_hands_its_answer_to_the_other() {
     let kept = reader.message(answer).await.content;
     assert!(kept.starts_with("Hello. "), "what was streamed is kept");
     let _second = place.instance().await.start_workers();
-    // It stays until the other one's text has overtaken it.
+    // The old text stays until the other instance's text is longer.
     let updated = reader.hear("message.updated").await;
     assert_eq!(updated["message"]["status"], "streaming");
     let overtaken = updated["message"]["content"].as_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! Bans: their duration, who is exempt, and that instances agree on them.
+//! Bans: duration, exemptions, and consistency between instances.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -44,7 +44,7 @@ async fn admin(app: &App) -> Principal {
 }
 
 #[tokio::test]
-async fn each_ban_is_longer_until_a_quiet_week_has_passed() {
+async fn ban_duration_grows_and_resets_after_a_week() {
     for stage in stages().await {
         let app = instance(&stage).await;
         misbehave(&app, "203.0.113.9", 2).await;
@@ -63,7 +63,7 @@ async fn each_ban_is_longer_until_a_quiet_week_has_passed() {
 }
 
 #[tokio::test]
-async fn who_has_one_address_of_ipv6_has_all_of_its_64() {
+async fn bans_ipv6_addresses_by_their_64() {
     for stage in stages().await {
         let app = instance(&stage).await;
         for text in ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:ffff::3"] {
@@ -75,7 +75,7 @@ async fn who_has_one_address_of_ipv6_has_all_of_its_64() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_is_never_banned() {
+async fn never_bans_trusted_proxies() {
     for stage in stages().await {
         let app = instance(&stage).await;
         let admin = admin(&app).await;
@@ -84,14 +84,14 @@ async fn a_trusted_proxy_is_never_banned() {
             assert_eq!(left(&app, proxy), None);
             assert!(app.firewall.ban(&admin, request(proxy, 60)).await.is_err());
         }
-        // One that lies in a banned network all the same.
+        // An address in a banned network, with its own ban.
         app.firewall.ban(&admin, request("2001:db8::/32", 60)).await.unwrap();
         assert_eq!((left(&app, "2001:db8:aaaa::1"), left(&app, "2001:db8:bbbb::1")), (None, Some(60)));
     }
 }
 
 #[tokio::test]
-async fn every_instance_knows_of_a_ban_and_of_its_end_and_so_does_one_that_starts_later() {
+async fn bans_apply_on_all_instances() {
     for stage in stages().await {
         let (one, two) = (instance(&stage).await, instance(&stage).await);
         misbehave(&one, "203.0.113.9", 3).await;
@@ -113,14 +113,14 @@ async fn every_instance_knows_of_a_ban_and_of_its_end_and_so_does_one_that_start
         for app in [&one, &two, &later] {
             until(async || left(app, "203.0.113.9").is_none() && left(app, "198.51.100.1").is_none()).await;
         }
-        // What was taken back does not make the next one longer.
+        // A lifted ban doesn't make the next one longer.
         misbehave(&one, "203.0.113.9", 3).await;
         assert_eq!(left(&one, "203.0.113.9"), Some(60));
     }
 }
 
 #[tokio::test]
-async fn of_two_bans_the_longer_holds_when_the_other_is_lifted() {
+async fn lifting_one_ban_keeps_the_longer_one() {
     for stage in stages().await {
         let app = instance(&stage).await;
         let admin = admin(&app).await;
@@ -135,7 +135,7 @@ async fn of_two_bans_the_longer_holds_when_the_other_is_lifted() {
 }
 
 #[tokio::test]
-async fn every_instance_knows_whether_a_ban_is_automatic() {
+async fn all_instances_know_if_a_ban_is_automatic() {
     for stage in stages().await {
         let (one, two) = (instance(&stage).await, instance(&stage).await);
         let admin = admin(&one).await;
@@ -156,11 +156,11 @@ async fn every_instance_knows_whether_a_ban_is_automatic() {
         };
         assert!(is_known(&one));
         until(async || is_known(&two)).await;
-        // From the table alone.
+        // Reads the ban from the database only.
         let later = instance(&stage).await;
         assert!(is_known(&later));
 
-        // Lifting one of the two leaves the other.
+        // Lifting one of two bans leaves the other.
         let manual = one.firewall.ban(&admin, request("203.0.113.9", 30)).await.unwrap();
         assert_eq!(kinds(&one, "203.0.113.9"), (true, true, true, true));
         one.firewall.lift(&admin, manual.id).await.unwrap();
@@ -169,7 +169,7 @@ async fn every_instance_knows_whether_a_ban_is_automatic() {
 }
 
 #[tokio::test]
-async fn wrong_fields_of_a_ban_are_all_named() {
+async fn reports_all_invalid_fields_of_a_ban() {
     for stage in stages().await {
         let app = instance(&stage).await;
         let admin = admin(&app).await;
@@ -181,7 +181,7 @@ async fn wrong_fields_of_a_ban_are_all_named() {
 }
 
 #[tokio::test]
-async fn where_limits_are_off_nobody_is_kept_out() {
+async fn disabled_limits_ban_nobody() {
     for stage in stages().await {
         let settings = [SETTINGS.as_slice(), &[("rate_limit.enabled", "false")]].concat();
         let app = stage.try_instance(&settings).await.unwrap();

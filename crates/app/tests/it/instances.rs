@@ -1,4 +1,4 @@
-//! Instances of the program on a [`Stage`], and people on them.
+//! Instances of the program on a [`Stage`], and their users.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use app::App;
 use appcore::config::{Config, Table};
 pub(crate) use stage::{PASSWORD, Stage, email, newcomer, principal, sign_in, sign_up, stages, until};
 
-/// Instances of the whole program.
+/// Starts instances of the whole program.
 pub(crate) trait Instances {
     fn configured(&self, settings: &[(&str, &str)]) -> Config;
 
-    /// One more instance on the same database and bus.
+    /// Starts another instance on the same database and bus.
     async fn try_instance(&self, settings: &[(&str, &str)]) -> anyhow::Result<Arc<App>>;
 
     async fn instance(&self) -> Arc<App> {

@@ -1,4 +1,4 @@
-//! Signing keys that all instances share.
+//! Signing keys shared by all instances.
 
 use app::App;
 use appcore::auth::token::{self, SigningKey};
@@ -15,7 +15,7 @@ async fn stored(app: &App) -> Vec<signing_key::Model> {
 }
 
 #[tokio::test]
-async fn instances_that_start_together_have_one_key() {
+async fn concurrent_starts_create_one_key() {
     for stage in stages().await {
         let (one, two, three) = tokio::join!(stage.instance(), stage.instance(), stage.instance());
         assert_eq!(stored(&one).await.len(), 1);
@@ -28,14 +28,14 @@ async fn instances_that_start_together_have_one_key() {
 }
 
 #[tokio::test]
-async fn a_secret_seals_the_key_and_is_asked_for_from_then_on() {
+async fn encrypts_the_key_and_requires_the_secret() {
     for stage in stages().await {
         let open = stage.instance().await;
         let pair = sign_up(&open.identity, "Anna").await;
         let before = stored(&open).await;
         assert!(!before[0].is_sealed);
 
-        // The key is the same; only its keeping changes.
+        // The key is unchanged; only its storage changes.
         let sealed = stage.try_instance(&[SECRET]).await.unwrap();
         principal(&sealed.identity, &pair).await;
         let after = stored(&sealed).await;
@@ -44,19 +44,19 @@ async fn a_secret_seals_the_key_and_is_asked_for_from_then_on() {
 
         principal(&stage.try_instance(&[SECRET]).await.unwrap().identity, &pair).await;
         for wrong in [vec![], vec![("auth.key_encryption_secret", "another secret altogether")]] {
-            let Err(refused) = stage.try_instance(&wrong).await else { panic!("it started") };
+            let Err(refused) = stage.try_instance(&wrong).await else { panic!("the instance started") };
             assert!(refused.to_string().contains("auth.key_encryption_secret"), "{refused}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_key_file_signs_and_what_was_signed_before_stays_good() {
+async fn key_file_signs_and_older_tokens_stay_valid() {
     for stage in stages().await {
         let pair = sign_up(&stage.instance().await.identity, "Anna").await;
         let file = stage.folder().join("key.pem");
         let settings = [("auth.private_key_file", file.to_str().unwrap())];
-        let Err(missing) = stage.try_instance(&settings).await else { panic!("it started") };
+        let Err(missing) = stage.try_instance(&settings).await else { panic!("the instance started") };
         assert!(missing.to_string().contains("auth.private_key_file"), "{missing}");
         std::fs::write(&file, "not a key").unwrap();
         assert!(stage.try_instance(&settings).await.is_err());
@@ -73,7 +73,7 @@ async fn a_key_file_signs_and_what_was_signed_before_stays_good() {
 }
 
 #[tokio::test]
-async fn a_retired_key_is_good_as_long_as_what_it_has_signed() {
+async fn retired_key_is_valid_as_long_as_its_tokens() {
     for stage in stages().await {
         let app = stage.try_instance(&[("auth.access_ttl", "600")]).await.unwrap();
         let pair = sign_up(&app.identity, "Anna").await;
@@ -85,7 +85,7 @@ async fn a_retired_key_is_good_as_long_as_what_it_has_signed() {
             (published["keys"].as_array().unwrap().len(), &published["keys"][0]["kid"]),
             (2, &kid.as_str().into())
         );
-        // The first instance has not looked since, and takes the new key's tokens all the same.
+        // The first instance has not polled since, but accepts tokens of the new key.
         principal(&app.identity, &sign_up(&other.identity, "Ben").await).await;
 
         stage.pass(700);

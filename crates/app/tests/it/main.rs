@@ -1,4 +1,5 @@
-//! Rules that need more than one domain, on each database, with a clock that the tests move; and the workers of several instances.
+//! Tests of rules across domains, on each database and with a controlled clock, and of the workers of several
+//! instances.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! Sign-up, sign-in, one's own account and devices.
+//! Sign-up, sign-in, account settings and devices.
 
 use std::net::IpAddr;
 
@@ -24,7 +24,7 @@ fn change(current: &str, new: &str) -> ProfileChange {
 }
 
 #[tokio::test]
-async fn the_first_account_of_embedded_mode_is_the_administrators() {
+async fn first_account_in_embedded_mode_is_administrator() {
     for stage in stages().await {
         let app = stage.instance().await;
         let (first, second) = (sign_up(&app.identity, "Anna").await, sign_up(&app.identity, "Ben").await);
@@ -36,7 +36,7 @@ async fn the_first_account_of_embedded_mode_is_the_administrators() {
 }
 
 #[tokio::test]
-async fn of_many_sign_ups_with_one_address_at_once_one_succeeds() {
+async fn concurrent_sign_ups_create_one_account() {
     for stage in stages().await {
         let apps = [stage.instance().await, stage.instance().await];
         let tasks: Vec<_> = (0..6)
@@ -59,7 +59,7 @@ async fn of_many_sign_ups_with_one_address_at_once_one_succeeds() {
 }
 
 #[tokio::test]
-async fn all_wrong_fields_are_named_at_once() {
+async fn reports_all_invalid_fields() {
     let stage = stages().await.remove(0);
     let app = stage.instance().await;
     let (email, password, display_name) = ("nobody".to_owned(), "short".to_owned(), "\u{7}".to_owned());
@@ -72,7 +72,7 @@ async fn all_wrong_fields_are_named_at_once() {
 }
 
 #[tokio::test]
-async fn sign_up_can_be_closed() {
+async fn refuses_sign_up_when_closed() {
     let stage = stages().await.remove(0);
     let app = stage.try_instance(&[("auth.signup", "closed")]).await.unwrap();
     let refused = accounts::signup(&app.identity, newcomer("Anna"), Device::default()).await.unwrap_err();
@@ -80,7 +80,7 @@ async fn sign_up_can_be_closed() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_an_unknown_address_and_nonsense_get_one_answer() {
+async fn failed_sign_ins_are_indistinguishable() {
     for stage in stages().await {
         let app = stage.instance().await;
         sign_up(&app.identity, "Anna").await;
@@ -99,7 +99,7 @@ async fn a_wrong_password_an_unknown_address_and_nonsense_get_one_answer() {
     }
 }
 
-/// CPU time of this process, in clock ticks. The time that passes would depend on what else the machine does.
+/// CPU time of this process, in clock ticks. Wall-clock time would depend on the load of the machine.
 fn cpu_ticks() -> u64 {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap();
     let (_, fields) = text.rsplit_once(") ").unwrap();
@@ -107,7 +107,7 @@ fn cpu_ticks() -> u64 {
 }
 
 #[tokio::test]
-async fn an_unknown_address_costs_as_much_time_as_a_wrong_password() {
+async fn unknown_address_takes_as_long_as_wrong_password() {
     let stage = stages().await.remove(0);
     let app = stage.instance().await;
     sign_up(&app.identity, "Anna").await;
@@ -126,7 +126,7 @@ async fn an_unknown_address_costs_as_much_time_as_a_wrong_password() {
 }
 
 #[tokio::test]
-async fn a_hash_of_weaker_settings_is_renewed_at_sign_in() {
+async fn rehashes_weak_passwords_at_sign_in() {
     for stage in stages().await {
         let app = stage.instance().await;
         let user = sign_up(&app.identity, "Anna").await.user;
@@ -142,7 +142,7 @@ async fn a_hash_of_weaker_settings_is_renewed_at_sign_in() {
 }
 
 #[tokio::test]
-async fn changing_the_password_needs_the_current_one_and_signs_the_others_out() {
+async fn password_change_needs_the_old_one_and_ends_other_sessions() {
     for stage in stages().await {
         let app = stage.instance().await;
         let here = sign_up(&app.identity, "Anna").await;
@@ -166,20 +166,20 @@ async fn changing_the_password_needs_the_current_one_and_signs_the_others_out() 
 }
 
 #[tokio::test]
-async fn a_sign_in_does_not_slip_past_a_change_of_the_password() {
+async fn sign_in_cannot_race_a_password_change() {
     for stage in stages().await {
         let app = stage.instance().await;
         let by = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
         let passwords = [PASSWORD, "N3wPassword-x"];
         let mut refused = 0;
-        // Which of them come too late is for the scheduler to say, so it is tried until some do.
+        // The scheduler decides which sign-ins come too late, so the test repeats until some do.
         for attempt in 0..20 {
             let (old, new) = (passwords[attempt % 2], passwords[(attempt + 1) % 2]);
             let changing = tokio::spawn({
                 let (app, by) = (app.clone(), by.clone());
                 async move { accounts::update_me(&app.identity, &by, change(old, new)).await }
             });
-            // Each reads the old hash at once, and has its turn to compare after the change has had its own.
+            // All tasks read the old hash first, and compare it after the password change.
             let mut coming = Vec::new();
             while !changing.is_finished() && coming.len() < 48 {
                 let here = app.clone();
@@ -203,7 +203,7 @@ async fn a_sign_in_does_not_slip_past_a_change_of_the_password() {
 }
 
 #[tokio::test]
-async fn a_name_is_changed_alone_or_not_at_all() {
+async fn invalid_change_leaves_the_name_unchanged() {
     for stage in stages().await {
         let app = stage.instance().await;
         let by = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
@@ -225,7 +225,7 @@ async fn a_name_is_changed_alone_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn devices_are_listed_and_ended_by_their_owner_only_and_at_once_on_all_instances() {
+async fn sessions_are_private_and_end_on_all_instances() {
     for stage in stages().await {
         let (app, other) = (stage.instance().await, stage.instance().await);
         let here = sign_up(&app.identity, "Anna").await;
@@ -247,7 +247,7 @@ async fn devices_are_listed_and_ended_by_their_owner_only_and_at_once_on_all_ins
         principal(&other.identity, &there).await;
         accounts::sessions::end(&app.identity, &by, there.session_id).await.unwrap();
         assert!(accounts::authenticate(&app.identity, there.access_token.expose()).await.is_err());
-        // The other instance has the news, as soon as its listener has had a turn.
+        // The other instance processes the event when its listener is scheduled.
         until(async || accounts::authenticate(&other.identity, there.access_token.expose()).await.is_err()).await;
         assert!(accounts::refresh(&app.identity, there.refresh_token.expose(), None, Device::default()).await.is_err());
         assert_eq!(
@@ -271,7 +271,7 @@ async fn devices_are_listed_and_ended_by_their_owner_only_and_at_once_on_all_ins
 }
 
 #[tokio::test]
-async fn a_device_was_used_when_it_was_last_there() {
+async fn records_when_a_device_was_last_used() {
     for stage in stages().await {
         let app = stage.instance().await;
         let pair = sign_up(&app.identity, "Anna").await;
@@ -284,7 +284,7 @@ async fn a_device_was_used_when_it_was_last_there() {
 }
 
 #[tokio::test]
-async fn a_ticket_lets_in_once_and_not_after_its_session_has_ended() {
+async fn ticket_is_valid_once_and_ends_with_the_session() {
     for stage in stages().await {
         let app = stage.instance().await;
         let by = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;
@@ -300,7 +300,7 @@ async fn a_ticket_lets_in_once_and_not_after_its_session_has_ended() {
 }
 
 #[tokio::test]
-async fn the_operator_makes_an_administrator_and_resets_a_password() {
+async fn operator_creates_administrators_and_resets_passwords() {
     for stage in stages().await {
         let app = stage.instance().await;
         let user = accounts::create_admin(&app.db, &app.config, &app.clock, newcomer("Root")).await.unwrap();
@@ -320,7 +320,7 @@ async fn the_operator_makes_an_administrator_and_resets_a_password() {
 }
 
 #[tokio::test]
-async fn a_passkey_gets_another_name_by_its_owner_only() {
+async fn only_the_owner_renames_a_passkey() {
     for stage in stages().await {
         let app = stage.instance().await;
         let by = principal(&app.identity, &sign_up(&app.identity, "Anna").await).await;

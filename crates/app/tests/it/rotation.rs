@@ -1,4 +1,4 @@
-//! Refresh tokens: used once, their theft noticed, a lost answer given again.
+//! Refresh token rotation: single use, theft detection, and replay of lost responses.
 
 use app::App;
 use appcore::Code;
@@ -20,7 +20,7 @@ fn same(one: &TokenPair, other: &TokenPair) -> bool {
 }
 
 #[tokio::test]
-async fn a_token_works_once_and_its_second_use_ends_the_session() {
+async fn token_reuse_ends_the_session() {
     for stage in stages().await {
         let app = stage.instance().await;
         let first = sign_up(&app.identity, "Anna").await;
@@ -48,7 +48,7 @@ async fn a_token_works_once_and_its_second_use_ends_the_session() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_given_again_for_the_same_key_within_the_grace() {
+async fn replays_a_lost_response_within_the_grace_period() {
     for stage in stages().await {
         let app = stage.instance().await;
         let first = sign_up(&app.identity, "Anna").await;
@@ -57,7 +57,7 @@ async fn a_lost_answer_is_given_again_for_the_same_key_within_the_grace() {
         let again = refresh(&app, &first, Some("k1")).await.unwrap();
         assert!(same(&second, &again));
 
-        // The successor lives on; the key of the one before is of no use to it.
+        // The successor stays valid; it doesn't accept the previous idempotency key.
         let third = refresh(&app, &second, Some("k1")).await.unwrap();
         assert!(!same(&second, &third));
         stage.pass(31);
@@ -81,7 +81,7 @@ async fn a_lost_answer_is_given_again_for_the_same_key_within_the_grace() {
 }
 
 #[tokio::test]
-async fn at_the_same_time_one_key_gets_one_answer_and_no_key_gets_one_winner() {
+async fn concurrent_refreshes_have_one_result() {
     for stage in stages().await {
         let (one, other) = (stage.instance().await, stage.instance().await);
         let first = sign_up(&one.identity, "Anna").await;
@@ -110,7 +110,7 @@ async fn at_the_same_time_one_key_gets_one_answer_and_no_key_gets_one_winner() {
 }
 
 #[tokio::test]
-async fn a_session_ends_when_its_time_has_come_and_takes_no_part_of_it_further() {
+async fn refreshing_does_not_extend_the_session() {
     for stage in stages().await {
         let app = stage.try_instance(&[("auth.access_ttl", "100"), ("auth.refresh_ttl", "150")]).await.unwrap();
         let first = sign_up(&app.identity, "Anna").await;
@@ -131,7 +131,7 @@ async fn a_session_ends_when_its_time_has_come_and_takes_no_part_of_it_further()
 }
 
 #[tokio::test]
-async fn what_is_stored_lets_nobody_in() {
+async fn stored_hashes_are_not_tokens() {
     for stage in stages().await {
         let app = stage.instance().await;
         let first = sign_up(&app.identity, "Anna").await;
@@ -148,12 +148,12 @@ async fn what_is_stored_lets_nobody_in() {
             }
         }
         assert_eq!(rows.iter().filter(|row| row.successor.is_some()).count(), 1);
-        // Once nobody can ask for it any more, not even the sealed answer is kept.
+        // The encrypted response is deleted once it can't be requested any more.
         stage.pass(31);
         refresh(&app, &second, None).await.unwrap();
         let rows = refresh_token::Entity::find().all(app.db.reader()).await.unwrap();
         assert!(rows.iter().all(|row| row.successor.is_none()));
-        // A hash from the table is no token.
+        // A stored hash is not a valid token.
         for row in rows {
             let text: String = row.token_hash.iter().map(|byte| format!("{byte:02x}")).collect();
             assert!(accounts::refresh(&app.identity, &text, None, Device::default()).await.is_err());
@@ -162,7 +162,7 @@ async fn what_is_stored_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn nonsense_is_refused() {
+async fn rejects_malformed_tokens() {
     for stage in stages().await {
         let app = stage.instance().await;
         for bad in ["", "x", "\0", &"x".repeat(200_000), "ơ"] {

@@ -1,4 +1,4 @@
-//! Nothing is seen across workspaces, and roles hold.
+//! Isolation of workspaces, and roles.
 
 use app::App;
 use appcore::{
@@ -47,7 +47,7 @@ fn by_id(id: UserId) -> NewMember {
 }
 
 #[tokio::test]
-async fn everyone_has_a_personal_workspace_and_a_place_in_the_shared_one() {
+async fn users_have_a_personal_and_the_shared_workspace() {
     for stage in stages().await {
         let app = stage.instance().await;
         let (anna, ben) = (person(&app, "Anna").await, person(&app, "Ben").await);
@@ -57,7 +57,7 @@ async fn everyone_has_a_personal_workspace_and_a_place_in_the_shared_one() {
         let shared = resolve(&app, &ben, None).await.unwrap();
         assert_eq!(shared, own.items[0].id);
         assert_eq!(resolve(&app, &anna, None).await.unwrap(), shared);
-        // The administrator, who came first, owns what belongs to everybody.
+        // The first administrator owns the shared workspace.
         let expected = if anna.role == UserRole::Admin { WorkspaceRole::Owner } else { WorkspaceRole::Member };
         assert_eq!(find(&app.conversations, &anna, shared).await.unwrap().role, expected);
         if anna.role == UserRole::User {
@@ -74,7 +74,7 @@ async fn everyone_has_a_personal_workspace_and_a_place_in_the_shared_one() {
 }
 
 #[tokio::test]
-async fn the_shared_workspace_is_made_once_and_follows_its_setting() {
+async fn shared_workspace_is_created_once_by_setting() {
     for stage in stages().await {
         let apps = [stage.instance().await, stage.instance().await];
         let tasks: Vec<_> = (0..6)
@@ -100,7 +100,7 @@ async fn the_shared_workspace_is_made_once_and_follows_its_setting() {
 }
 
 #[tokio::test]
-async fn without_a_common_workspace_people_do_not_exist_for_each_other() {
+async fn users_without_common_workspace_are_invisible() {
     for stage in stages().await {
         let app = apart(&stage).await;
         let (anna, ben) = (person(&app, "Anna").await, person(&app, "Ben").await);
@@ -124,7 +124,7 @@ async fn without_a_common_workspace_people_do_not_exist_for_each_other() {
         assert_eq!(found.total, 0);
         assert!(!are_together(&app.identity, hers, &[anna.user_id, ben.user_id]).await.unwrap());
 
-        // Once they share one they see each other, in it and nowhere else, and without the address.
+        // Users who share a workspace see each other in it and nowhere else, and without the e-mail address.
         let team = create(&app, &anna, " Team ").await.unwrap();
         assert_eq!((team.name.as_str(), team.role, team.personal), ("Team", WorkspaceRole::Owner, false));
         let added =
@@ -141,7 +141,7 @@ async fn without_a_common_workspace_people_do_not_exist_for_each_other() {
 }
 
 #[tokio::test]
-async fn people_are_found_by_a_part_of_their_name_or_by_their_whole_address() {
+async fn finds_users_by_name_part_or_full_address() {
     for stage in stages().await {
         let app = stage.instance().await;
         let anna = person(&app, "Anna").await;
@@ -180,7 +180,7 @@ async fn people_are_found_by_a_part_of_their_name_or_by_their_whole_address() {
 }
 
 #[tokio::test]
-async fn only_those_who_may_add_and_promote_do() {
+async fn only_managers_add_and_promote_members() {
     for stage in stages().await {
         let app = apart(&stage).await;
         let (anna, ben, cleo, dora) = (
@@ -234,7 +234,7 @@ async fn only_those_who_may_add_and_promote_do() {
         let admin = NewMember { who: Who::Id(dora.user_id), role: Some(WorkspaceRole::Admin) };
         assert_eq!(code(add_member(&app.conversations, &ben, team, admin).await), Code::Forbidden);
 
-        // Handing over: at the same time to two, one gets it.
+        // Concurrent transfers of the ownership: only one succeeds.
         let (one, other) = tokio::join!(
             set_role(&app.conversations, &anna, team, ben.user_id, WorkspaceRole::Owner),
             set_role(&app.conversations, &anna, team, cleo.user_id, WorkspaceRole::Owner),
@@ -247,7 +247,7 @@ async fn only_those_who_may_add_and_promote_do() {
 }
 
 #[tokio::test]
-async fn a_name_is_a_line() {
+async fn workspace_names_are_single_line() {
     let stage = stages().await.remove(0);
     let app = stage.instance().await;
     let anna = person(&app, "Anna").await;
