@@ -1,4 +1,4 @@
-//! The HTTP application: what a request passes, and what answers it.
+//! HTTP application: middleware stack and routes.
 
 use std::{
     rc::Rc,
@@ -31,7 +31,7 @@ use crate::{
     pieces::{self, Cut},
 };
 
-/// Built once per worker thread, with that thread's part of the real-time connections.
+/// Builds the application for one worker thread, with that thread's shard of real-time connections.
 pub fn build(
     app: Arc<App>,
     guard: FloodGuard,
@@ -55,7 +55,7 @@ pub fn build(
         .app_data(socket_io)
         .app_data(long_answers)
         .configure(routes)
-        // The last middleware sees a request first.
+        // Middleware added last runs first.
         .wrap(from_fn(protect))
         .wrap(flood_guard)
         .wrap(from_fn(tracing::observe))
@@ -65,8 +65,8 @@ pub fn build(
         })
 }
 
-/// Flood guard, host check, firewall, CORS, security headers and long answers in pieces, as one middleware: each separate one would cost two
-/// allocations and a move of the response.
+/// Flood guard, host check, firewall, CORS, chunking of long responses, and security headers in one middleware, since
+/// each additional one would cost two allocations and a move of the response.
 async fn protect<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -85,7 +85,7 @@ async fn protect<B: MessageBody + 'static>(
     let mut response = pieces::cut(response, long_answer_slot);
     security_headers::add(response.headers_mut(), https_only);
     if is_stopping {
-        // The next request of this client belongs to another instance.
+        // Makes the client's next request go to another instance.
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
@@ -99,7 +99,7 @@ async fn admit(request: &ServiceRequest) -> Result<(), AppError> {
     firewall::admit(request).await
 }
 
-/// One more long answer for the address that asks, if it may have one.
+/// Slot for another long response to the client's address; `None` if the address has too many.
 fn long_answer_slot(http: &HttpRequest) -> Option<AddressSlot> {
     let counter = http.app_data::<Arc<PerAddress>>()?;
     let config = &http.app_data::<Data<App>>()?.config;
@@ -120,27 +120,27 @@ fn routes(config: &mut ServiceConfig) {
     config.service(web::redirect("/docs", "docs/")).service(only_get("/docs/{file:.*}", assets::serve_docs));
 }
 
-/// The public keys of our access tokens (JWKS).
+/// Public keys of access tokens (JWKS).
 async fn published_keys(app: Data<App>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))
         .json(app.identity.accounts.published_keys())
 }
 
-/// What we are to the authorization servers of servers of tools.
+/// OAuth client metadata for the authorization servers of MCP servers.
 async fn oauth_client(app: Data<App>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))
         .json(oauth::client_document(&app.assistants, None))
 }
 
-/// The same for one of these servers.
+/// OAuth client metadata for one MCP server.
 async fn oauth_client_of(app: Data<App>, server: Path<McpServerId>) -> HttpResponse {
     let document = oauth::client_document(&app.assistants, Some(server.into_inner()));
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(document)
 }
 
-/// Description of the operations. Computed once, since it can't change while the program runs.
+/// OpenAPI document, cached since it can't change while the program runs.
 async fn description(http: HttpRequest, app: Data<App>) -> HttpResponse {
     static TEXT: OnceLock<Result<String, serde_json::Error>> = OnceLock::new();
     described(&http, TEXT.get_or_init(|| endpoint::openapi::served(app.config.server.path())))
@@ -158,8 +158,9 @@ fn described(http: &HttpRequest, text: &'static Result<String, serde_json::Error
             .insert_header((CONTENT_TYPE, "application/json"))
             .insert_header((CACHE_CONTROL, "no-cache"))
             .body(text),
-        Err(error) => {
-            endpoint::failure(http, &AppError::internal(anyhow::anyhow!("the description can't be written: {error}")))
-        }
+        Err(error) => endpoint::failure(
+            http,
+            &AppError::internal(anyhow::anyhow!("failed to serialise the OpenAPI document: {error}")),
+        ),
     }
 }

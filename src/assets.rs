@@ -1,8 +1,8 @@
-//! The web app, built into the program.
+//! Web app, embedded in the program.
 //!
-//! Files are compressed at build time, and a client gets the smallest encoding that it accepts. Names under `immutable` contain a
-//! content hash and may be cached for ever; the page itself is revalidated each time. A path that is no file is a view of the app and gets
-//! the page.
+//! Files are compressed at build time, and a client gets the smallest encoding that it accepts. Names under `immutable`
+//! contain a content hash and may be cached forever; the page itself is revalidated each time. A path that is not a
+//! file is a view of the app and gets the page.
 
 use std::{
     fmt::Write as _,
@@ -30,26 +30,27 @@ use sha2::{Digest, Sha256};
 use crate::embedded::{AssetSource, WEB_APP, media_type};
 
 const PAGE: &str = "index.html";
-/// The frame in which the app shows what assistants have made.
+/// Page of the frame in which the app shows artifacts of assistants.
 const ARTIFACT: &str = "artifact.html";
-/// Whatever runs there has an origin of its own, reaches no network, and stands in our own pages only.
+/// Content security policy of artifacts: a separate origin without network access, which only the app's pages can
+/// embed.
 const ARTIFACT_POLICY: &str = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
      img-src data: blob:; media-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 /// Content security policy of Swagger UI, which sets styles by script.
 const DOCS_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
      frame-ancestors 'none'; base-uri 'none'";
-/// The folder of Swagger UI. A program without the feature `swagger` does not serve it.
+/// Folder of Swagger UI. Programs without the feature `swagger` don't serve it.
 const DOCS: &str = "docs/";
-/// Prefixes that are never views of the app, so that unknown paths below them get a 404 and not the page.
+/// Prefixes that are never views of the app: unknown paths below them get a 404 instead of the page.
 const RESERVED: [&str; 8] = ["r1", "v1", "health", "metrics", "socket.io", "docs", ".well-known", "_app"];
 const FOREVER: &str = "public, max-age=31536000, immutable";
 const ASK_EACH_TIME: &str = "no-cache";
 const FOR_AN_HOUR: &str = "public, max-age=3600";
 
-/// The forms of a file, smallest first.
+/// Encodings of a file with their suffixes, smallest first.
 const FORMS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
-/// The fallback for paths without a route.
+/// Fallback for paths without a route.
 pub async fn serve(http: HttpRequest) -> HttpResponse {
     static BELOW: OnceLock<Option<Below>> = OnceLock::new();
     let path = http.app_data::<Data<App>>().map_or("", |app| app.config.server.path());
@@ -99,7 +100,7 @@ fn not_built(http: &HttpRequest) -> HttpResponse {
     endpoint::failure(http, &error)
 }
 
-/// Whether a path names a compressed form of a file, which is served under the file's own path only.
+/// True if a path names a compressed form of a file, which is served only under the file's own path.
 fn is_form(path: &str) -> bool {
     FORMS.iter().any(|(_, ending)| path.ends_with(ending))
 }
@@ -133,7 +134,7 @@ fn file(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
             Err(error) => return endpoint::failure(http, &AppError::internal(error)),
         };
     } else if path.ends_with(".js") {
-        // A worker has the policy of its own script, not that of the page which started it.
+        // A worker has the policy of its own script, not that of the page that started it.
         response.insert_header((CONTENT_SECURITY_POLICY, policy(&[])));
     }
     if known {
@@ -152,7 +153,7 @@ fn file(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
     }
 }
 
-/// Whether the caller has it already.
+/// True if the client's cached version is current.
 fn is_known(http: &HttpRequest, tag: &str) -> bool {
     header(http, &IF_NONE_MATCH).split(',').any(|candidate| {
         let candidate = candidate.trim().trim_start_matches("W/");
@@ -160,7 +161,7 @@ fn is_known(http: &HttpRequest, tag: &str) -> bool {
     })
 }
 
-/// The page of an app that stands below a path of its host: it is built for the root, and written anew once.
+/// Page of an app under a base path. It is built for the root, and rewritten once.
 struct Below {
     plain: Bytes,
     small: Bytes,
@@ -204,7 +205,7 @@ fn smaller(page: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// What the page says of where it stands: to SvelteKit, to its own scripts, and in the addresses of its files.
+/// Rewrites the base path in the page: for SvelteKit, for its scripts, and in URLs of its files.
 fn moved(page: &str, path: &str) -> String {
     page.replace("base: \"\"", &format!("base: \"{path}\""))
         .replace("window.natterBase = '';", &format!("window.natterBase = '{path}';"))
@@ -245,7 +246,7 @@ fn lifetime(path: &str) -> &'static str {
     }
 }
 
-/// The content security policy: our own scripts only; inline ones are allowed by their hash.
+/// Content security policy of a page: own scripts only; inline scripts are allowed by their hash.
 fn policy(page: &[u8]) -> String {
     let mut scripts = String::from("'self'");
     for script in inline_scripts(&String::from_utf8_lossy(page)) {
@@ -272,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_policy_names_each_inline_script_by_its_hash() {
+    fn policy_allows_inline_scripts_by_hash() {
         let page = b"<head><script src=\"/a.js\"></script><script>\n1\n</script></head><script type=\"module\">alert(2)</script>";
         assert_eq!(inline_scripts(std::str::from_utf8(page).unwrap()).collect::<Vec<_>>(), ["\n1\n", "alert(2)"]);
         let policy = policy(page);
@@ -281,7 +282,7 @@ mod tests {
         assert!(!policy.contains("script-src 'self' 'unsafe-inline'"));
     }
 
-    /// A small web app.
+    /// Web app fixture.
     static FIXTURE: AssetSource = AssetSource::Folder(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/web"));
 
     fn get(path: &str, headers: &[(&'static str, &'static str)]) -> HttpResponse {
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn below_a_path_the_page_and_its_policy_are_of_that_path() {
+    async fn rewrites_the_page_for_a_base_path() {
         let built = concat!(
             "<link rel=\"icon\" href=\"/favicon.svg\" /><link href=\"/_app/a.css\" rel=\"stylesheet\">",
             "<script>window.natterBase = '';</script><a href=\"https://example.org/\"></a>",
@@ -328,7 +329,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_file_comes_in_the_smallest_form_that_the_caller_reads() {
+    async fn serves_the_smallest_accepted_encoding() {
         let response = get("/_app/immutable/start.js", &[("accept-encoding", "gzip, br")]);
         assert_eq!((header_of(&response, "content-encoding"), header_of(&response, "cache-control")), ("br", FOREVER));
         assert_eq!(header_of(&response, "content-type"), "text/javascript; charset=utf-8");
@@ -342,18 +343,18 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn what_assistants_make_runs_in_a_frame_that_reaches_nothing() {
+    async fn artifacts_are_sandboxed() {
         let response = get("/artifact.html", &[]);
         let policy = header_of(&response, "content-security-policy");
         assert!(policy.starts_with("sandbox allow-scripts; default-src 'none';"), "{policy}");
         assert!(policy.ends_with("frame-ancestors 'self'") && !policy.contains("allow-same-origin"), "{policy}");
         assert_eq!(header_of(&response, "x-frame-options"), "SAMEORIGIN");
-        // The app's own pages show no frames of others.
+        // Pages of the app can't embed foreign frames.
         assert!(header_of(&get("/", &[]), "content-security-policy").contains("frame-src 'self'"));
     }
 
     #[actix_web::test]
-    async fn what_the_browser_has_is_not_sent_again() {
+    async fn unchanged_files_are_not_modified() {
         let response = get("/", &[]);
         assert_eq!((response.status().as_u16(), header_of(&response, "cache-control")), (200, ASK_EACH_TIME));
         let tag: &'static str = header_of(&response, "etag").to_owned().leak();
@@ -364,7 +365,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_view_of_the_app_gets_the_page_and_nothing_else_does() {
+    async fn only_views_get_the_page() {
         let page = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
         for view in ["/c/0190a5a0-0000-7000-8000-000000000001", "/sign-in", "/a.b/c"] {
             let response = get(view, &[page]);
@@ -391,7 +392,7 @@ mod tests {
 
     #[cfg(feature = "swagger")]
     #[actix_web::test]
-    async fn swagger_ui_is_served_below_docs_by_its_own_route_only() {
+    async fn serves_swagger_ui_only_by_its_route() {
         let get_docs = |path: &str, headers: &[(&'static str, &'static str)]| {
             let request = headers.iter().fold(TestRequest::default(), |request, header| request.insert_header(*header));
             docs(&FIXTURE, &request.to_http_request(), path)
@@ -414,7 +415,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_program_without_the_web_app_says_so() {
+    async fn explains_a_missing_web_app() {
         let nothing = AssetSource::Folder("/nonexistent");
         let response = answer(&nothing, &TestRequest::with_uri("/").to_http_request(), None);
         assert_eq!(response.status().as_u16(), 404);
@@ -426,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_a_hash_is_kept_and_the_page_is_not() {
+    fn caches_hashed_files_but_not_the_page() {
         assert_eq!(lifetime("_app/immutable/entry/start.abc.js"), FOREVER);
         assert_eq!(lifetime("index.html"), ASK_EACH_TIME);
         assert_eq!(lifetime("_app/version.json"), ASK_EACH_TIME);

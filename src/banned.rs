@@ -1,5 +1,5 @@
-//! The page that a banned address gets in a browser, instead of JSON. It has no script and reloads itself, so that it disappears when the ban
-//! ends or is lifted.
+//! Page for browsers at a banned address, instead of JSON. It has no scripts and reloads itself, so that it disappears
+//! when the ban ends or is lifted.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("banned.css");
-/// The longest time (seconds) after which the page asks again: the ban may be lifted.
+/// Maximum reload interval, in seconds, since the ban may be lifted early.
 const ASK_AGAIN: u64 = 20;
 
 static POLICY: LazyLock<String> = LazyLock::new(|| {
@@ -27,7 +27,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The page, for a browser that asks for one.
+/// The page, if the request is from a browser that accepts HTML.
 pub fn page(http: &HttpRequest, refusal: &AppError) -> Option<HttpResponse> {
     let header = |name| http.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if *http.method() != Method::GET || !header(ACCEPT).contains("text/html") {
@@ -55,7 +55,7 @@ pub fn page(http: &HttpRequest, refusal: &AppError) -> Option<HttpResponse> {
     )
 }
 
-/// What the page says, in the reader's language.
+/// Texts of the page in one language.
 struct Words {
     language: &'static str,
     title: &'static str,
@@ -67,7 +67,7 @@ struct Words {
 impl Words {
     fn of(languages: &str, seconds: u64) -> Self {
         let minutes = seconds.div_ceil(60);
-        // Longer bans are given in hours or days.
+        // Longer bans are shown in hours or days.
         let (count, is_hours) = if minutes <= 120 { (minutes, false) } else { (minutes.div_ceil(60), true) };
         if languages.trim_start().to_ascii_lowercase().starts_with("vi") {
             let unit = if is_hours { "giờ" } else { "phút" };
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[actix_web::test]
-    async fn a_browser_gets_a_page_and_a_program_does_not() {
+    async fn only_browsers_get_the_page() {
         let retry_after = Some(Duration::from_secs(300));
         let refusal = AppError::Refused { code: Code::AddressBanned, message: None, retry_after };
         let ask = |accept: &'static str, language: &'static str| {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_told_in_words() {
+    fn formats_the_remaining_time() {
         for (seconds, wait) in
             [(1, "in 1 minute"), (61, "in 2 minutes"), (7_200, "in 120 minutes"), (86_400, "in 24 hours")]
         {

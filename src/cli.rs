@@ -1,4 +1,4 @@
-//! The commands: what the program can be asked to do from a shell.
+//! Command line interface.
 
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::{backup, doctor, logging, probe, schema, serve, tls};
 #[derive(Parser)]
 #[command(name = "natter", version, about = "Chat in real time for people and assistants.")]
 struct Cli {
-    /// The file with the settings, instead of ./config.toml
+    /// Configuration file, instead of ./config.toml
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -29,71 +29,72 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve people, and answer as assistants
+    /// Run the server
     Serve {
-        /// Only one of the two; goes over the setting server.role
+        /// Run only the web server or only the workers; overrides the setting server.role
         #[arg(long)]
         role: Option<Role>,
     },
-    /// Look at everything that an installation needs; ends with 1 where something is at fault
+    /// Check everything that an installation depends on; exits with 1 if a check fails
     Doctor,
-    /// Put everything of an installation on SQLite into one archive, beside a running server; the key that belongs to it comes beside it
+    /// Back up an installation on SQLite to an archive, while the server may be running; the encryption key is written
+    /// beside it
     Backup {
-        /// The archive to be made, such as natter-2026-11-23.tar
+        /// Archive to create, such as natter-2026-11-23.tar
         file: PathBuf,
     },
-    /// Put back what an archive has, where there is no database yet
+    /// Restore an archive into an installation without a database
     Restore {
         file: PathBuf,
-        /// The key that belongs to it, unless it lies beside it
+        /// Key file of the archive, if it is not beside the archive
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
     },
-    /// Tell whether the server on this machine takes requests: ends with 1 where it does not
+    /// Check whether the server on this machine accepts requests; exits with 1 if it does not
     Probe,
-    /// Change the database's schema
+    /// Migrate the database schema
     Migrate {
         #[command(subcommand)]
         direction: Migrate,
     },
-    /// Print every setting, its value and where it came from; secrets stay hidden
+    /// Print every setting with its value and source; secrets are masked
     Config {
-        /// Print a file with all settings, their defaults and what they mean
+        /// Print a configuration file with all settings, their defaults and descriptions
         #[arg(long)]
         reference: bool,
     },
-    /// Make and mend administrators
+    /// Manage administrators, bans, signing keys and the credit ledger
     Admin {
         #[command(subcommand)]
         action: Admin,
     },
-    /// The index that messages are searched by
+    /// Manage the message search index
     Search {
         #[command(subcommand)]
         action: Search,
     },
-    /// Print the description of the API (OpenAPI 3.1, JSON)
+    /// Print the OpenAPI 3.1 document of the API as JSON
     Openapi,
-    /// Read the text of one file from standard input; the server starts it, with little memory and time
+    /// Extract the text of a file from standard input; started by the server with limits on memory and time
     #[command(hide = true)]
     ReadFile,
 }
 
 #[derive(Subcommand)]
 enum Search {
-    /// Empty the index; the server, running or at its next start, fills it anew
+    /// Clear the index; the server rebuilds it, now or at its next start
     Rebuild {
-        /// Say how far a running server is, until it has read everything
+        /// Wait for a running server to finish rebuilding, and show its progress
         #[arg(long)]
         wait: bool,
     },
-    /// Take the words of deleted messages out of the index now; a running server does so every hour
+    /// Remove the words of deleted messages from the index now; a running server does so every hour
     Purge,
 }
 
 #[derive(Subcommand)]
 enum Ledger {
-    /// Recompute every account from its entries; ends with 1 where one differs
+    /// Recompute all accounts from their entries; exits with 1 if one differs
     Verify,
 }
 
@@ -106,14 +107,14 @@ enum Role {
 
 #[derive(Subcommand)]
 enum Migrate {
-    /// Apply what is missing
+    /// Apply the pending migrations
     Up,
-    /// Take back the newest steps
+    /// Revert the newest migrations
     Down {
         #[arg(long, default_value_t = 1)]
         steps: u32,
     },
-    /// Tell which steps are applied
+    /// List the migrations with their status
     Status,
 }
 
@@ -128,19 +129,19 @@ enum Admin {
         #[command(flatten)]
         password: Password,
     },
-    /// Let a banned address or network in again
+    /// Lift the ban of an address or network
     LiftBan {
         #[arg(long)]
         address: String,
     },
-    /// Sign access tokens with a new key from now on; what the old one has signed stays good, so nobody is signed out
+    /// Rotate the signing key of access tokens; existing tokens stay valid, so no user is signed out
     RotateKeys,
-    /// Look after the ledger of credits
+    /// Manage the credit ledger
     Ledger {
         #[command(subcommand)]
         action: Ledger,
     },
-    /// Give an account a new password and end its sessions
+    /// Set a new password for an account and end its sessions
     ResetPassword {
         #[arg(long)]
         email: String,
@@ -149,11 +150,11 @@ enum Admin {
     },
 }
 
-/// Where a password comes from. With none of these one is made up and printed.
+/// Source of a password. If none is given, a password is generated and printed.
 #[derive(Args)]
 #[group(multiple = false)]
 struct Password {
-    /// The password itself; other users of this machine may see it in the list of processes
+    /// Password; visible to other users of this machine in the process list
     #[arg(long)]
     password: Option<String>,
     /// Read the password from standard input
@@ -161,7 +162,7 @@ struct Password {
     password_stdin: bool,
 }
 
-/// Does what the command line asks for.
+/// Runs the command of the command line.
 pub fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let table = config::Table::with(payments::settings());
@@ -198,7 +199,7 @@ impl Role {
 async fn examine(loaded: Loaded) -> anyhow::Result<()> {
     let (text, is_at_fault) = doctor::examine(loaded).await;
     print(&text)?;
-    anyhow::ensure!(!is_at_fault, "Something is at fault.");
+    anyhow::ensure!(!is_at_fault, "At least one check failed.");
     Ok(())
 }
 
@@ -213,7 +214,7 @@ async fn migrate(config: Config, direction: Migrate) -> anyhow::Result<()> {
     Ok(database.close().await?)
 }
 
-/// How often it is looked how far the index is, and after how long without anything new it is given up.
+/// Poll interval for the progress of the index, and time without progress after which the command gives up.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const GIVE_UP: Duration = Duration::from_secs(60);
 
@@ -310,7 +311,7 @@ async fn administer(config: Config, action: Admin) -> anyhow::Result<()> {
     Ok(database.close().await?)
 }
 
-/// What is said of a ledger that is right. A difference is a failure.
+/// Message for a consistent ledger. Returns an error if accounts differ.
 async fn verify_ledger(database: &Database) -> anyhow::Result<String> {
     let (extent, differences) = credits::verify(database).await.map_err(explain)?;
     if differences.is_empty() {
@@ -334,7 +335,7 @@ async fn verify_ledger(database: &Database) -> anyhow::Result<String> {
 }
 
 impl Password {
-    /// The password, and what is to be said about it.
+    /// The password, with a note for the output.
     fn choose(self) -> anyhow::Result<(String, String)> {
         if let Some(password) = self.password {
             return Ok((password, String::new()));
@@ -344,7 +345,7 @@ impl Password {
             std::io::stdin().read_to_string(&mut text).context("The password could not be read from standard input")?;
             return Ok((text.trim_end_matches(['\r', '\n']).to_owned(), String::new()));
         }
-        // The beginning is there for policies that count kinds of characters.
+        // The prefix satisfies policies that require several character classes.
         let password = format!("Aa1-{}", token::random_text()?);
         let note = format!(" The password is {password}");
         Ok((password, note))
@@ -356,7 +357,7 @@ async fn connect(config: &Config) -> anyhow::Result<Database> {
     connecting.await.map_err(tls::advised)
 }
 
-/// A refusal as one sentence for the person at the shell.
+/// Converts an error to one sentence for the operator.
 fn explain(error: AppError) -> anyhow::Error {
     match error {
         AppError::Invalid(fields) => {
@@ -369,7 +370,7 @@ fn explain(error: AppError) -> anyhow::Error {
     }
 }
 
-/// Commands that end by themselves: their log is only what is worth a warning.
+/// Runs a one-off command, which logs only warnings.
 fn in_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     logging::start_quietly();
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)

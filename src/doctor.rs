@@ -1,5 +1,5 @@
-//! `natter doctor`: looks at everything that an installation needs, and says in a line each what is wrong and what to do. What a running server looks
-//! at by itself ([`ops::checks`]) is looked at here without one.
+//! `natter doctor`: checks everything that an installation depends on, and prints one line per check with the problem
+//! and its remedy. Checks that a running server performs itself ([`ops::checks`]) are run here without a server.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -17,10 +17,10 @@ use crate::{
     tls,
 };
 
-/// How long the database may take to close.
+/// Timeout for closing the database.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// One line, whatever a cause has in it.
+/// Formats a check as one line, even if its text has line breaks.
 fn line(check: &Check) -> String {
     let verdict = match check.verdict {
         Verdict::Ok => "ok",
@@ -31,7 +31,7 @@ fn line(check: &Check) -> String {
     format!("{verdict:<8} {}: {}", check.about.title(), says.join(" "))
 }
 
-/// What is to be printed, and whether something is at fault.
+/// Runs all checks. Returns the output, and true if a check failed.
 pub async fn examine(loaded: Loaded) -> (String, bool) {
     let mut checks = configuration(&loaded.notes);
     let config = loaded.config;
@@ -50,13 +50,14 @@ pub async fn examine(loaded: Loaded) -> (String, bool) {
     checks.push(local::most_files());
     let mut text = String::new();
     for check in &checks {
-        // Writing to a text does not fail.
+        // Writing to a `String` can't fail.
         let _ = writeln!(text, "{}", line(check));
     }
     (text, checks.iter().any(Check::is_fault))
 }
 
-/// What secrets in the database are sealed with, as a running server has it. None is made here.
+/// Secret that encrypts values in the database, as a running server would load it. It is not generated if it is
+/// missing.
 fn key_secret(config: &Config) -> Option<Secret> {
     let config = config.clone();
     let is_in_file = config.server.data_dir.join("encryption-key").exists();
@@ -64,7 +65,7 @@ fn key_secret(config: &Config) -> Option<Secret> {
     config.auth.key_encryption_secret
 }
 
-/// With the providers of models that it knows beside those of the configuration.
+/// Checks the database, and the AI providers stored in it beside those of the configuration.
 async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
     const ABOUT: CheckAbout = CheckAbout::Database;
     let url = config.database.url.expose();
@@ -110,7 +111,7 @@ async fn database(config: &Config, ai: Option<&Ai>) -> Vec<Check> {
             }
         }
     }
-    // Nothing was written.
+    // There are no writes to lose.
     let _ = tokio::time::timeout(CLOSING, database.close()).await;
     checks
 }

@@ -1,5 +1,6 @@
-//! Files of the web app: part of the program in release builds, read from the folder at each request in debug builds, so that a new build of
-//! the web app needs no new program. Of a file that is compressed at build time, only the compressed forms are part of the program.
+//! Files of the web app: embedded in release builds; in debug builds read from the folder on each request, so that a
+//! new build of the web app needs no rebuild of the program. Of files compressed at build time, only the compressed
+//! forms are embedded.
 
 #[cfg(any(not(embed_web_app), test))]
 use std::{fs, path::Path};
@@ -15,7 +16,7 @@ use sha2::{Digest, Sha256};
 #[cfg(embed_web_app)]
 include!(concat!(env!("OUT_DIR"), "/web_app.rs"));
 
-/// The files in `frontend/build`. Empty if the program was built without the web app.
+/// Files of `frontend/build`. Empty if the program was built without the web app.
 #[cfg(embed_web_app)]
 pub static WEB_APP: AssetSource = AssetSource::Embedded(&WEB_APP_FILES);
 #[cfg(not(embed_web_app))]
@@ -47,20 +48,20 @@ impl EmbeddedAsset {
 #[derive(Clone)]
 pub struct Asset {
     stored: Bytes,
-    /// Whether only the form that gzip made of it is embedded.
+    /// True if only the gzip form is embedded.
     is_gzipped: bool,
     /// Cached hash; `None` for a file that is read from a folder.
     hash: Option<&'static OnceLock<[u8; 32]>>,
 }
 
 impl Asset {
-    /// The SHA-256 hash of the file as it is stored. Computed once for an embedded file.
+    /// SHA-256 hash of the file as stored. Cached for an embedded file.
     pub fn hash(&self) -> [u8; 32] {
         let digest = || Sha256::digest(&self.stored).into();
         self.hash.map_or_else(digest, |hash| *hash.get_or_init(digest))
     }
 
-    /// The content of the file.
+    /// Content of the file.
     pub fn data(self) -> io::Result<Bytes> {
         if !self.is_gzipped {
             return Ok(self.stored);
@@ -72,7 +73,7 @@ impl Asset {
 }
 
 impl AssetSource {
-    /// Returns the file at a path relative to the folder. `None` for paths that leave it.
+    /// File at a path relative to the folder; `None` for paths that leave it.
     pub fn get(&self, path: &str) -> Option<Asset> {
         match self {
             #[cfg(any(embed_web_app, test))]
@@ -94,7 +95,7 @@ impl AssetSource {
     }
 }
 
-/// The media type of a file, by the ending of its name.
+/// Media type of a file by its extension.
 pub fn media_type(path: &str) -> &'static str {
     match path.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "css" => "text/css; charset=utf-8",
@@ -123,7 +124,7 @@ mod tests {
     static FOLDER: AssetSource = AssetSource::Folder(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/web"));
 
     #[test]
-    fn embedded_files_are_found_by_their_path() {
+    fn finds_embedded_files_by_path() {
         for file in &TABLE {
             let found = EMBEDDED.get(file.path).unwrap();
             assert_eq!(found.hash(), <[u8; 32]>::from(Sha256::digest(file.data)));
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_embedded_only_gzipped_is_found_by_its_own_path() {
+    fn finds_gzipped_files_by_their_own_path() {
         // `printf natter | gzip --no-name`
         static GZIPPED: [EmbeddedAsset; 1] = [EmbeddedAsset::new(
             "_app/a.js.gz",
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_has_its_own_files_only() {
+    fn serves_only_files_of_the_folder() {
         let page = FOLDER.get("index.html").unwrap();
         let hash = page.hash();
         assert_eq!(hash, <[u8; 32]>::from(Sha256::digest(page.data().unwrap())));
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_that_is_shipped_has_a_media_type() {
+    fn every_shipped_file_has_a_media_type() {
         for (path, expected) in [
             ("index.html", "text/html; charset=utf-8"),
             ("_app/immutable/start.1.js", "text/javascript; charset=utf-8"),

@@ -1,7 +1,9 @@
-//! On SQLite a server has its folder to itself: two would both work, but nobody at one would hear of what happens at the other.
+//! Exclusive lock of the data folder on SQLite: two servers could share the database, but neither would receive the
+//! other's events.
 //!
-//! What counts is the system's lock on the file, which ends with the process, however that ends; the file says who has it. Commands that look at
-//! something or change a few rows (`doctor`, `backup`, `admin`, `migrate`) go on beside a server: SQLite keeps their transactions apart.
+//! The lock is the operating system's file lock, which ends with the process in any case; the file's content identifies
+//! the holder. Commands that read or change a few rows (`doctor`, `backup`, `admin`, `migrate`) run without the lock:
+//! SQLite isolates their transactions.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
@@ -13,18 +15,18 @@ use std::{
 use anyhow::{Context as _, bail};
 use appcore::{Clock, config::Config};
 
-/// In `server.data_dir`.
+/// File name in `server.data_dir`.
 const FILE: &str = "lock";
-/// Longer is nothing that we have written there.
+/// Read limit for the lock file, in bytes; we never write more.
 const LONGEST: u64 = 1_000;
 
-/// Held for as long as this is there.
+/// Lock that is held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
-/// Takes the folder for this process; none where instances share a database that is a server's.
+/// Locks the data folder for this process; `None` on PostgreSQL, which instances may share.
 pub fn take(config: &Config) -> anyhow::Result<Option<Lock>> {
     if config.is_embedded() { hold(&config.server.data_dir).map(Some) } else { Ok(None) }
 }
@@ -40,7 +42,7 @@ fn hold(folder: &Path) -> anyhow::Result<Lock> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
-            // Who it is helps, but is not what this is about.
+            // The holder is only informative.
             let _ = file.take(LONGEST).read_to_string(&mut holder);
             let holder = holder.split_whitespace().collect::<Vec<_>>().join(" ");
             bail!(
@@ -50,7 +52,7 @@ fn hold(folder: &Path) -> anyhow::Result<Lock> {
             );
         }
         Err(TryLockError::Error(error)) => {
-            tracing::warn!(%error, file = %path.display(), "this file system has no locks: see to it that only one natter serves from this folder");
+            tracing::warn!(%error, file = %path.display(), "file locks unsupported by this file system: make sure that only one natter serves from this folder");
         }
     }
     let host = rustix::system::uname();
@@ -60,7 +62,7 @@ fn hold(folder: &Path) -> anyhow::Result<Lock> {
         host.nodename().to_string_lossy(),
         Clock::system().now()
     );
-    // A full disk is no reason not to start.
+    // A full disk must not prevent the start.
     let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
     Ok(Lock { _file: file })
 }
@@ -70,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_held_by_one_until_that_ends() {
+    fn allows_one_holder_at_a_time() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("data");
         let held = hold(&folder).unwrap();
@@ -82,7 +84,7 @@ mod tests {
         let said = std::fs::read_to_string(folder.join(FILE)).unwrap();
         assert_eq!(said.lines().count(), 1, "{said}");
         drop(again);
-        // Whatever was there before.
+        // Arbitrary earlier content.
         std::fs::write(folder.join(FILE), "x".repeat(5_000)).unwrap();
         drop(hold(&folder).unwrap());
         assert!(std::fs::read_to_string(folder.join(FILE)).unwrap().starts_with("process "));

@@ -1,4 +1,4 @@
-//! The log: one line per event on standard output, JSON unless a person is watching.
+//! Log: one line per event on standard output, in JSON unless it is a terminal.
 
 mod json;
 mod lines;
@@ -12,13 +12,14 @@ use self::{
     lines::{Lines, LogThread},
 };
 
-/// The default for `RUST_LOG`.
+/// Default of `RUST_LOG`.
 const USUAL: &str = "info";
 
-/// Starts the log. A thread of its own writes it, so that a slow reader delays nobody; it stops when the returned guard is dropped.
+/// Starts logging. A separate thread writes the log, so that a slow reader delays nothing; it stops when the returned
+/// guard is dropped.
 pub fn start() -> io::Result<LogThread> {
     let lines = Lines::default();
-    let thread = lines.write_to(io::stdout(), |count| tracing::warn!("{count} lines were left out"))?;
+    let thread = lines.write_to(io::stdout(), |count| tracing::warn!("{count} log lines dropped"))?;
     let filter = filter();
     if io::stdout().is_terminal() {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_target(false).init();
@@ -28,7 +29,7 @@ pub fn start() -> io::Result<LogThread> {
     Ok(thread)
 }
 
-/// Reads `RUST_LOG`. An invalid value counts as none.
+/// Filter from `RUST_LOG`. An invalid value is ignored.
 fn filter() -> EnvFilter {
     let levels = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|levels| !levels.is_empty());
     levels.and_then(|levels| EnvFilter::try_new(levels).ok()).unwrap_or_else(|| EnvFilter::new(USUAL))

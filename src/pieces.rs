@@ -1,8 +1,9 @@
-//! Long answers, sent piece by piece.
+//! Sends long responses in chunks.
 //!
-//! actix copies a body that is there as a whole into the connection's write buffer, which holds it until the client has read it. So a body
-//! that is longer than a piece is cut up, and the next piece is taken when the one before has gone out: a client that reads nothing costs a
-//! buffer, whatever it asked for. How many such answers an address has under way is counted.
+//! actix copies a buffered body as a whole into the connection's write buffer, which holds it until the client has read
+//! it. Therefore longer bodies are split, and the next chunk is copied when the previous one has been sent: a client
+//! that doesn't read costs one buffer, whatever it requested. The number of concurrent long responses is limited per
+//! address.
 
 use std::{
     convert::Infallible,
@@ -20,15 +21,15 @@ use actix_web::{
 use appcore::{AppError, Code};
 use realtime::per_address::AddressSlot;
 
-/// Bytes of a piece.
+/// Chunk size, in bytes.
 const PIECE: usize = 32 * 1024;
-/// How long an address waits that has too many long answers under way.
+/// Retry delay for an address with too many long responses in progress.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A body as it was, in pieces, or the refusal of one.
+/// The original body, a chunked body, or an error body.
 pub type Cut<B> = EitherBody<B, EitherBody<Pieces>>;
 
-/// A body of which a piece at a time is given to the connection.
+/// Body that is passed to the connection one chunk at a time.
 pub struct Pieces {
     rest: Bytes,
     _slot: AddressSlot,
@@ -48,7 +49,7 @@ impl MessageBody for Pieces {
     }
 }
 
-/// Cuts a long body into pieces. `slot` answers whether the caller may have one more of them.
+/// Splits a long body into chunks. `slot` returns a permit for another long response, or `None` at the limit.
 pub fn cut<B: MessageBody>(
     response: ServiceResponse<B>,
     slot: impl FnOnce(&HttpRequest) -> Option<AddressSlot>,
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_long_body_is_cut_and_whole_and_a_short_one_is_left_alone() {
+    async fn splits_only_long_bodies() {
         let (counter, address) = (PerAddress::new(1), "192.0.2.1".parse().ok());
         let long: Vec<u8> = (0..2 * PIECE + 1).map(|at| at as u8).collect();
         let mut cut_up = cut(response(long.clone()), |_| counter.take(address)).into_body();
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn an_address_has_so_many_long_answers_under_way_and_no_more() {
+    async fn limits_long_responses_per_address() {
         let (counter, address) = (PerAddress::new(1), "192.0.2.1".parse().ok());
         let long = || cut(response(vec![0; PIECE + 1]), |_| counter.take(address));
         let first = long();

@@ -1,4 +1,5 @@
-//! `natter probe`: whether the server that has this configuration takes requests. For the health checks of containers, which have no curl.
+//! `natter probe`: checks whether the server with this configuration accepts requests. For health checks of containers
+//! without curl.
 
 use std::{
     io::{Read as _, Write as _},
@@ -9,12 +10,12 @@ use std::{
 use anyhow::{Context as _, ensure};
 use appcore::config::Config;
 
-/// For connecting, and for each part of the answer.
+/// Timeout for connecting, and for each read.
 const PATIENCE: Duration = Duration::from_secs(2);
 const REQUEST: &[u8] = b"GET /health/simple HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 const GOOD: &[u8] = b"HTTP/1.1 200 ";
 
-/// Asks the server on this machine once.
+/// Sends one request to the server on this machine.
 pub fn run(config: &Config) -> anyhow::Result<()> {
     let address = address(config)?;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)
@@ -30,7 +31,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where the server listens, as this machine reaches it.
+/// Address of the server as reached from this machine.
 fn address(config: &Config) -> anyhow::Result<SocketAddr> {
     let (host, port) = (config.server.host.as_str(), config.server.port);
     let mut address = (host, port)

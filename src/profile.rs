@@ -1,4 +1,4 @@
-//! Profiles of this process, in pprof's format: what its processors do, and who allocated what.
+//! CPU and heap profiles of this process, in pprof format.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use anyhow::{Context as _, anyhow};
 use appcore::view::ProfileKind;
 use pprof::{ProfilerGuardBuilder, protos::Message as _};
 
-/// How often the processors are looked at in a second. No divisor of what timers usually are, so that nothing is always or never seen.
+/// Samples per second. Not a divisor of common timer frequencies, to avoid sampling in lockstep with them.
 const HERTZ: i32 = 99;
-/// Where the walk of a stack would leave what has frame pointers.
+/// Libraries without frame pointers, at which stack unwinding stops.
 const WITHOUT_FRAMES: [&str; 4] = ["libc", "libgcc", "pthread", "vdso"];
 
 pub async fn take(kind: ProfileKind, time: Duration) -> anyhow::Result<Vec<u8>> {
@@ -20,9 +20,9 @@ pub async fn take(kind: ProfileKind, time: Duration) -> anyhow::Result<Vec<u8>> 
 
 async fn of_processors(time: Duration) -> anyhow::Result<Vec<u8>> {
     let looking = ProfilerGuardBuilder::default().frequency(HERTZ).blocklist(&WITHOUT_FRAMES).build();
-    let looking = looking.context("the profiler can't start")?;
+    let looking = looking.context("failed to start the profiler")?;
     tokio::time::sleep(time).await;
-    // Names are looked up in the program's debugging information, which takes its time.
+    // Symbol look-up in the debug information takes a while.
     let naming = tokio::task::spawn_blocking(move || {
         let profile = looking.report().build()?.pprof()?;
         anyhow::Ok(profile.encode_to_vec())
@@ -30,9 +30,9 @@ async fn of_processors(time: Duration) -> anyhow::Result<Vec<u8>> {
     naming.await?
 }
 
-/// What was allocated while this looked and is still in use.
+/// Heap allocations made during `time` that are still in use.
 async fn of_heap(time: Duration) -> anyhow::Result<Vec<u8>> {
-    let control = jemalloc_pprof::PROF_CTL.as_ref().context("the allocator was started without profiling")?;
+    let control = jemalloc_pprof::PROF_CTL.as_ref().context("heap profiling disabled at start")?;
     control.lock().await.activate()?;
     tokio::time::sleep(time).await;
     let naming = tokio::task::spawn_blocking(move || {
@@ -41,7 +41,7 @@ async fn of_heap(time: Duration) -> anyhow::Result<Vec<u8>> {
         control.deactivate()?;
         dumped
     });
-    naming.await?.map_err(|error| anyhow!("the allocator told nothing: {error:#}"))
+    naming.await?.map_err(|error| anyhow!("failed to dump the heap profile: {error:#}"))
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn profiles_tell_what_the_program_does() {
+    async fn records_cpu_and_heap_profiles() {
         let busy = std::thread::spawn(|| {
             let begun = std::time::Instant::now();
             let mut kept = Vec::new();
@@ -64,7 +64,7 @@ mod tests {
         let read = pprof::protos::Profile::decode(&profile[..]).unwrap();
         assert!(!read.sample.is_empty() && !read.function.is_empty(), "{read:?}");
         let profile = take(ProfileKind::Heap, Duration::from_secs(1)).await.unwrap();
-        // Compressed, as pprof reads it.
+        // Compressed, as pprof expects.
         assert!(profile.starts_with(&[0x1f, 0x8b]) && profile.len() > 100, "{} bytes", profile.len());
         busy.join().unwrap();
     }

@@ -1,4 +1,4 @@
-//! What only the program around the services can look at: its schema, its configuration, its backups. For `natter doctor` and for the console.
+//! Checks that only the binary can run: schema, configuration and backups. For `natter doctor` and the console.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use platform::Core;
 
 use crate::{backup::Schedule, schema::Standing};
 
-/// The program of a running server.
+/// Program of a running server.
 pub struct Program {
-    /// What was written in the configuration and does not count.
+    /// Warnings about ignored configuration.
     pub notes: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ pub fn configuration(notes: &[String]) -> Vec<Check> {
     notes.iter().map(|note| Check::warning(ABOUT, note)).collect()
 }
 
-/// Where the database's schema stands.
+/// Checks the database schema.
 pub async fn schema(config: &Config, database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Database;
     match in_time(Standing::of(database)).await {
@@ -74,7 +74,7 @@ pub async fn schema(config: &Config, database: &Database) -> Check {
     }
 }
 
-/// The backups that the server makes by itself.
+/// Checks the scheduled backups; `None` if they are disabled.
 pub async fn backups(config: &Config) -> Option<Check> {
     const ABOUT: CheckAbout = CheckAbout::Backups;
     let schedule = match Schedule::of(config) {

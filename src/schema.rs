@@ -1,4 +1,4 @@
-//! The database's schema: up, down and what is applied, one process at a time.
+//! Database schema: migrates up and down, one process at a time, and lists the migrations.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -8,21 +8,21 @@ use dbcontext::Database;
 use migration::{Migrator, MigratorTrait as _, is_unreleased};
 use sea_orm::{ConnectionTrait as _, DatabaseTransaction, TransactionTrait as _};
 
-/// How often a step is tried that finds its table in use.
+/// Attempts of a migration that finds its table locked.
 const TRIES: u32 = 30;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 const UNREADABLE: &str = "The schema's history could not be read";
-/// Refusal of a database or an archive with the schema of an unreleased build.
+/// Error for a database or an archive with the schema of an unreleased build.
 pub const UNRELEASED: &str = "An unreleased build of Natter created this database, and its schema can't be upgraded. Export the conversations to keep \
     with the build that created it, then start with an empty database.";
-/// Any number that nothing else locks: instances that start together take turns.
+/// Advisory lock by which instances that start together take turns. The number is arbitrary but unique.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7246010417523)";
 
-/// Where a database stands beside this program.
+/// State of a database's schema relative to this program.
 pub struct Standing {
-    /// Steps that it lacks.
+    /// Number of pending migrations.
     pub pending: usize,
-    /// Steps that only a newer program knows, the oldest first.
+    /// Migrations known only to a newer program, oldest first.
     pub newer: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ impl Standing {
         Ok(Self { pending: Migrator::migrations().len().saturating_sub(known), newer })
     }
 
-    /// What is to be said of a database that a newer program has migrated.
+    /// Warning about a database migrated by a newer program.
     pub fn says_newer(&self) -> Option<String> {
         let newest = self.newer.last()?;
         Some(format!(
@@ -44,7 +44,7 @@ impl Standing {
     }
 }
 
-/// Applies what is missing to the database of the settings, which `database` is a connection to.
+/// Applies pending migrations to the configured database, to which `database` is a connection.
 pub async fn bring_up(config: &Config, database: &Database) -> anyhow::Result<()> {
     let Some(patient) = Database::connect_for_schema(config.database.url.expose()).await? else {
         return migrate_up(database).await;
@@ -54,7 +54,7 @@ pub async fn bring_up(config: &Config, database: &Database) -> anyhow::Result<()
     done
 }
 
-/// Applies what is missing. A newer program's steps only add, so this one serves beside it on what is there.
+/// Applies pending migrations. Migrations of a newer program only add to the schema, so this program can run with it.
 async fn migrate_up(database: &Database) -> anyhow::Result<()> {
     let turn = take_turn(database).await?;
     let standing = Standing::of(database).await?;
@@ -67,7 +67,7 @@ async fn migrate_up(database: &Database) -> anyhow::Result<()> {
     end_turn(turn).await
 }
 
-/// Logs one line for all steps. The migrator logs each step at debug level.
+/// Logs one line for all migrations. The migrator logs each one at debug level.
 fn log_steps(applied: usize) {
     if applied == Migrator::migrations().len() {
         tracing::info!(steps = applied, "database schema created");
@@ -76,7 +76,8 @@ fn log_steps(applied: usize) {
     }
 }
 
-/// Step by step, each in a transaction: one that waited too long for a table that is in use is tried again, and nobody waits behind it meanwhile.
+/// Applies migrations one by one, each in its own transaction. One that times out waiting for a table in use is
+/// retried, so that no other query queues behind it meanwhile.
 async fn apply(database: &Database) -> anyhow::Result<()> {
     let mut tries = 0;
     loop {
@@ -85,12 +86,12 @@ async fn apply(database: &Database) -> anyhow::Result<()> {
         if tries == TRIES || !error.to_string().contains("lock timeout") {
             return Err(error.into());
         }
-        tracing::warn!(%error, "a step of the schema waits for a table that is in use, and is tried again");
+        tracing::warn!(%error, "migration blocked by a table in use, retrying");
         tokio::time::sleep(BETWEEN_TRIES).await;
     }
 }
 
-/// Takes back the newest steps, in the same way.
+/// Reverts the newest migrations with the same retries.
 pub async fn take_down(config: &Config, database: &Database, steps: u32) -> anyhow::Result<()> {
     let Some(patient) = Database::connect_for_schema(config.database.url.expose()).await? else {
         return migrate_down(database, steps).await;
@@ -100,7 +101,7 @@ pub async fn take_down(config: &Config, database: &Database, steps: u32) -> anyh
     done
 }
 
-/// Takes back the newest steps.
+/// Reverts the newest migrations.
 async fn migrate_down(database: &Database, steps: u32) -> anyhow::Result<()> {
     let turn = take_turn(database).await?;
     let standing = Standing::of(database).await?;
@@ -114,7 +115,7 @@ async fn migrate_down(database: &Database, steps: u32) -> anyhow::Result<()> {
     end_turn(turn).await
 }
 
-/// One line per step, the oldest first.
+/// One line per migration, oldest first.
 pub async fn describe(database: &Database) -> anyhow::Result<String> {
     let applied = applied(database).await?;
     let status = |name: &str| if applied.iter().any(|step| step == name) { "Applied" } else { "Pending" };
@@ -123,20 +124,21 @@ pub async fn describe(database: &Database) -> anyhow::Result<String> {
     Ok(known.chain(unknown(&applied).into_iter().map(|step| format!("{:<8} {step}\n", "Newer"))).collect())
 }
 
-/// Names of the applied steps, the oldest first. Creates no table, because a replica is asked as well. Fails for an unreleased build's database.
+/// Names of the applied migrations, oldest first. Creates no table, so that it works on a replica. Returns an error for
+/// the database of an unreleased build.
 async fn applied(database: &Database) -> anyhow::Result<Vec<String>> {
     let applied = Migrator::applied(database.schema()).await.context(UNREADABLE)?;
     ensure!(!is_unreleased(&applied), UNRELEASED);
     Ok(applied)
 }
 
-/// Those of these steps that only a newer program knows.
+/// Applied migrations known only to a newer program.
 pub fn unknown(applied: &[String]) -> Vec<&String> {
     let known: BTreeSet<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
     applied.iter().filter(|step| !known.contains(*step)).collect()
 }
 
-/// Refuses a database that is behind this program: nothing would work on it.
+/// Returns an error if the database has pending migrations, since nothing would work with it.
 pub async fn require_current(database: &Database) -> anyhow::Result<()> {
     accept(&Standing::of(database).await?)
 }
@@ -158,12 +160,13 @@ fn accept(standing: &Standing) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// SQLite has one writer anyway; PostgreSQL's lock lives as long as this transaction.
+/// Acquires the migration lock. On PostgreSQL it is held by the returned transaction; on SQLite it isn't needed, since
+/// there is only one writer.
 async fn take_turn(database: &Database) -> anyhow::Result<Option<DatabaseTransaction>> {
     if database.is_sqlite() {
         return Ok(None);
     }
-    // Without the limits of a request's transaction: whoever goes first takes as long as it takes.
+    // Without the lock timeout of request transactions, since migrations may take any time.
     let turn = database.schema().begin().await?;
     turn.execute_unprepared("SET LOCAL lock_timeout = 0").await?;
     turn.execute_unprepared(LOCK).await.context("The lock of the schema could not be taken")?;

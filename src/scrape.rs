@@ -1,4 +1,5 @@
-//! `/metrics`, on an address of its own (`metrics.listen`): what is counted as it happens ([`metrics`]), and what only holds for the moment.
+//! `/metrics`, on a separate address (`metrics.listen`): counters of the [`metrics`] crate, and gauges computed on each
+//! scrape.
 
 use std::{
     fs,
@@ -27,17 +28,18 @@ use prometheus_client::{
     metrics::{family::Family, gauge::ConstGauge},
 };
 
-/// How long the database may take to say what jobs there are.
+/// Timeout for the job statistics from the database.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Ticks of a second in `/proc`, on every Linux.
+/// Clock ticks per second in `/proc`, on every Linux.
 const TICKS: f64 = 100.0;
-/// How long the reader of it all may be idle.
+/// Maximum idle time of a scraper's connection.
 const IDLE: Duration = Duration::from_secs(75);
 
-/// When the process started, or nearly.
+/// Approximate start time of the process.
 static STARTED: LazyLock<SystemTime> = LazyLock::new(SystemTime::now);
 
-/// Serves them beside everything else. Where the address is taken, as by another instance on this machine, the log says so and nothing is served.
+/// Serves the metrics in the background. If the address is in use, such as by another instance on this machine, a
+/// warning is logged and nothing is served.
 pub fn listen(
     app: &Arc<App>,
     builder: ServerBuilder,
@@ -48,7 +50,7 @@ pub fn listen(
     let listener = match open(address) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::warn!(%address, %error, "metrics can't be read from this instance: set metrics.listen to an address that is free, or none");
+            tracing::warn!(%address, %error, "failed to serve metrics: set metrics.listen to a free address, or remove it");
             return Ok(builder);
         }
     };
@@ -67,7 +69,7 @@ async fn answer(app: Data<App>) -> HttpResponse {
     of_instance(&app, &mut moment);
     of_search(&app, &mut moment);
     of_jobs(&app, &mut moment).await;
-    // The folder of open files may be long, and a disk far away.
+    // Listing open files may take long, as may a remote disk.
     let folder = app.config.server.data_dir.clone();
     if let Ok((process, is_full)) =
         web::block(move || (Process::read(), matches!(Room::of(&folder), Ok(Room::Full(_))))).await
@@ -122,10 +124,10 @@ struct Kind {
     kind: String,
 }
 
-/// As many providers have series of their own elsewhere.
+/// Maximum number of providers with their own series, as in other metrics.
 const PROVIDERS: usize = 100;
 
-/// A family of gauges with these values.
+/// Registers a family of gauges with these values.
 fn gauges<L: EncodeLabelSet + Clone + std::hash::Hash + Eq + std::fmt::Debug + Send + Sync + 'static>(
     to: &mut Registry,
     name: &str,
@@ -197,10 +199,10 @@ async fn of_jobs(app: &App, to: &mut Registry) {
     gauge(to, "jobs_longest_wait_seconds", "How long a due job has waited at most", wait.unsigned_abs() / 1_000);
 }
 
-/// What jemalloc says of the memory that it has: a leak is what is allocated, a burst what it has not given back yet.
+/// Memory statistics of jemalloc: allocated memory grows with a leak, resident memory with a burst.
 fn of_allocator(to: &mut Registry) {
     use tikv_jemalloc_ctl::{epoch, stats};
-    // It keeps its figures until it is told that time has passed.
+    // jemalloc caches its statistics until the epoch advances.
     if epoch::advance().is_err() {
         return;
     }
@@ -220,7 +222,7 @@ fn of_allocator(to: &mut Registry) {
     );
 }
 
-/// What the kernel says of this process.
+/// Statistics of this process from the kernel.
 #[derive(Default)]
 struct Process {
     cpu: f64,
@@ -234,7 +236,7 @@ struct Process {
 impl Process {
     fn read() -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        // The second field is the program's name, which may have blanks in it.
+        // The second field is the program's name, which may contain spaces.
         let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
         let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,8 +1,9 @@
-//! The server: connections in, requests to the application, upgrades to the real-time engine; and the way out.
+//! Server: accepts connections, passes requests to the application and upgrades to the real-time engine, and shuts
+//! down.
 //!
-//! `actix_web::HttpServer` has no place for an upgrade, so its parts are put together here: `actix_server` accepts and spreads
-//! connections over the workers, `actix_http` reads requests, and each worker has its own application and its own shard. A request that asks
-//! for an upgrade never reaches the application; its socket is taken over.
+//! `actix_web::HttpServer` has no hook for upgrades, so its parts are assembled here: `actix_server` accepts
+//! connections and distributes them to the workers, `actix_http` parses requests, and each worker has its own
+//! application and its own shard. Upgrade requests bypass the application; their socket is taken over.
 
 use std::{
     io,
@@ -40,29 +41,30 @@ use tokio::{
 
 use crate::{app, ready, scrape};
 
-/// Connections that may wait to be accepted: all clients of another instance may come at once.
+/// Backlog of connections waiting to be accepted, since all clients of another instance may reconnect at once.
 const ACCEPT_QUEUE: i32 = 4_096;
-/// What the kernel keeps for a client that doesn't read; it doubles this. Left to itself it would keep megabytes.
+/// Kernel send buffer per connection, in bytes; the kernel doubles it. Its default would buffer megabytes for a client
+/// that doesn't read.
 const SEND_BUFFER: usize = 64 * 1024;
-/// How long what was sent may go unacknowledged before the kernel ends the connection.
+/// Time that sent data may stay unacknowledged before the kernel closes the connection.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(25);
-/// How long a client may take to send a request's head.
+/// Timeout for receiving the head of a request.
 const REQUEST_HEAD: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept for the next request: longer than load balancers do.
+/// Keep-alive time of idle connections, longer than that of load balancers.
 const IDLE: Duration = Duration::from_secs(75);
-/// How long closing a connection may take.
+/// Timeout for closing a connection.
 const DISCONNECT: Duration = Duration::from_secs(2);
-/// Goodbyes in a second when the instance stops: what others can take in meanwhile.
+/// Rate at which connections are closed at shutdown, limited by what other instances can absorb.
 const GOODBYES_PER_SECOND: f64 = 2_000.0;
 
-/// Serves until SIGTERM or SIGINT, then lets everybody finish within the grace.
+/// Serves until SIGTERM or SIGINT, then drains within the grace period.
 pub async fn run(app: Arc<App>, workers: Workers) -> anyhow::Result<()> {
     raise_file_limit();
     let config = &app.config.server;
     let listener = listen(&config.host, config.port)
-        .with_context(|| format!("can't listen on {}:{}", config.host, config.port))?;
-    let address = listener.local_addr().context("the listener has no address")?;
-    let door = listener.try_clone().context("the listener can't be shared")?;
+        .with_context(|| format!("failed to listen on {}:{}", config.host, config.port))?;
+    let address = listener.local_addr().context("failed to get the listener's address")?;
+    let door = listener.try_clone().context("failed to clone the listener")?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
 
     let shards = WsBroadcaster::start(Arc::clone(&app));
@@ -81,7 +83,7 @@ pub async fn run(app: Arc<App>, workers: Workers) -> anyhow::Result<()> {
     }
     tracing::info!(connections = shards.total(), "stopping");
     stop(&app, &shards, workers, &handle, door).await;
-    serving.await.context("the server has failed")?.context("the server has failed")
+    serving.await.context("server failed")?.context("server failed")
 }
 
 fn builder(app: &App) -> actix_server::ServerBuilder {
@@ -94,7 +96,7 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
     let (app, shards, gateway, builder) = (Arc::clone(app), shards.clone(), gateway.clone(), builder(app));
     let address = listener.local_addr()?;
     let stopping = builder.graceful_shutdown_signal();
-    let guard = FloodGuard::start(&app.config).context("The limits of the flood guard are no quota.")?;
+    let guard = FloodGuard::start(&app.config).context("The limits of the flood guard are not a valid quota.")?;
     let (connections, long_answers) = (per_address(&app), per_address(&app));
     let builder = scrape::listen(&app, builder, listen_on)?;
     let server = builder.listen("natter", listener, move || {
@@ -118,7 +120,7 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            // On the heap: otherwise connections that ask for no upgrade would take room for it, too.
+            // Boxed, so that connections without an upgrade don't reserve memory for it.
             .upgrade(fn_service(move |(request, framed)| {
                 take_over(guard.clone(), Rc::clone(&shard), Rc::clone(&socket_io), request, framed).boxed_local()
             }))
@@ -128,13 +130,14 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
         apply_fn_factory(http, move |socket: TcpStream, http| {
             let slot = connections.take(counted_address(&socket, &app.config));
             if slot.is_none() {
-                tracing::debug!("a connection is closed: its address has as many as it may");
+                tracing::debug!("connection closed, address limit reached");
             }
             let peer = socket.peer_addr().ok();
-            // On the heap: otherwise each future around it takes room for it twice, for as long as the connection is there.
+            // Boxed, since each surrounding future would otherwise contain two copies of it for the connection's
+            // lifetime.
             let served = slot.is_some().then(|| Box::pin(http.call((ClientSocket::new(socket), peer))));
             async move {
-                // A socket that is taken over for WebSocket leaves the count here; people's connections have a limit of their own.
+                // A socket taken over for a WebSocket leaves this count; real-time connections have a limit per user.
                 let _slot = slot;
                 match served {
                     Some(served) => served.await,
@@ -146,20 +149,20 @@ fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: 
     Ok(server.run())
 }
 
-/// Counts something by address, where the limiters are on.
+/// Counter per address, unlimited if limits are disabled.
 fn per_address(app: &App) -> Arc<PerAddress> {
     let config = &app.config;
     PerAddress::new(if config.rate_limit.enabled { config.server.max_connections_per_address } else { 0 })
 }
 
-/// Whose connection it is, unless it is a trusted proxy's: those bring the connections of many.
+/// Address that a connection counts for; `None` for a trusted proxy, which carries connections of many clients.
 fn counted_address(socket: &TcpStream, config: &Config) -> Option<IpAddr> {
     let address = socket.peer_addr().ok()?.ip().to_canonical();
     let is_proxy = config.server.trusted_proxies.iter().any(|network| network.contains(&address));
     (!is_proxy).then_some(address)
 }
 
-/// An instance that only answers as assistants has nothing to show but how it is.
+/// Serves only the health endpoints, for an instance with the role `worker`.
 fn serve_health(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Server> {
     let builder = scrape::listen(app, builder(app).workers(1), listen_on)?;
     let app = Arc::clone(app);
@@ -176,7 +179,7 @@ fn serve_health(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Server>
     Ok(server.run())
 }
 
-/// Gives a request that asks for an upgrade to the real-time engine, with what it needs to know of the request.
+/// Passes an upgrade request with its context to the real-time engine.
 async fn take_over(
     guard: FloodGuard,
     shard: Rc<Shard>,
@@ -190,7 +193,7 @@ async fn take_over(
     let parts = framed.into_parts();
     let mut socket = parts.io.into_stream();
     if !parts.write_buf.is_empty() {
-        // Answers to requests that came before this one.
+        // Responses to earlier requests on the connection.
         socket.write_all(&parts.write_buf).await?;
     }
     leave_socket(&socket);
@@ -204,15 +207,15 @@ async fn take_over(
     Ok(())
 }
 
-/// The task that read the request ends with it, but the socket would keep its waker, and with the waker the whole of the task's memory (7 KB),
-/// until somebody else waits in its place: nobody does.
+/// Replaces the wakers of a socket. The socket would keep the waker of the task that read the request, and thereby the
+/// task's memory (7 KB), until another task polls it, which doesn't happen.
 fn leave_socket(socket: &TcpStream) {
     let mut nobody = Context::from_waker(Waker::noop());
     let _ = socket.poll_read_ready(&mut nobody);
     let _ = socket.poll_write_ready(&mut nobody);
 }
 
-/// The first address of the host that can be listened on. What is set here every accepted socket inherits.
+/// Listens on the first usable address of the host. Accepted sockets inherit the options set here.
 fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
     let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
     for address in (host, port).to_socket_addrs()? {
@@ -239,32 +242,33 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Nobody new comes in; connections get their goodbye, jobs are handed on, requests get their answer. The runtimes of the server's workers
-/// end with it, so it ends last; the database is closed after it.
+/// Shuts down: stops accepting, closes connections with a goodbye, requeues jobs, and finishes requests. The server
+/// ends last, since its workers' runtimes end with it; the database is closed afterwards.
 async fn stop(app: &App, shards: &ShardHandle, workers: Workers, handle: &ServerHandle, door: TcpListener) {
     let grace = app.config.server.shutdown_grace;
     app.stopping.cancel();
     handle.pause().await;
-    // From here on the kernel refuses, and a load balancer goes elsewhere at once.
+    // The kernel refuses connections from here on, so that a load balancer fails over at once.
     if let Err(error) = Socket::from(door).shutdown(std::net::Shutdown::Both) {
-        tracing::debug!(%error, "the listener was closed already");
+        tracing::debug!(%error, "listener already closed");
     }
     let window = Duration::from_secs_f64(shards.total() as f64 / GOODBYES_PER_SECOND).min(grace / 4);
     let goodbyes = async {
         if tokio::time::timeout(grace / 2, shards.drain(window)).await.is_err() {
-            tracing::warn!(connections = shards.total(), "connections that did not end in time are dropped");
+            tracing::warn!(connections = shards.total(), "connections dropped after the shutdown grace period");
         }
     };
     tokio::join!(goodbyes, workers.drain());
     handle.stop(true).await;
 }
 
-/// Each connection is a file; the usual limit of 1,024 is meant for other programs.
+/// Raises the limit of open files to its maximum. Each connection is a file, and the usual soft limit of 1,024 is too
+/// low.
 fn raise_file_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
+        tracing::warn!(%error, "failed to raise the open file limit");
     }
 }

@@ -1,4 +1,4 @@
-//! One instance, put together from its configuration: database, bus, services.
+//! Builds an instance from its configuration: database, bus and services.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,10 +15,11 @@ use realtime::bus::RedisBus;
 
 use crate::{schema, tls};
 
-/// How long a request waits for Redis before it goes on without.
+/// Timeout for Redis, after which a request proceeds without it.
 const REDIS_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Opens what the configuration names and starts the services on it. Redis may be away: the instance then serves what it can, and heals.
+/// Connects to the configured database and bus, and builds the services. Redis may be unavailable: the instance then
+/// runs degraded, and recovers.
 pub async fn build(config: Config, instance_id: InstanceId) -> anyhow::Result<Arc<App>> {
     let config = config.with_key_file()?;
     if config.auth.key_encryption_secret.is_none() {
@@ -45,7 +46,7 @@ pub async fn build(config: Config, instance_id: InstanceId) -> anyhow::Result<Ar
                 .recycle_timeout(Some(REDIS_PATIENCE))
                 .runtime(deadpool_redis::Runtime::Tokio1)
                 .build()
-                .context("the pool of Redis connections can't be made")?;
+                .context("failed to create the Redis connection pool")?;
             (
                 RedisBus::start(url.expose(), instance_id)
                     .context("redis.url is not a valid address of a Redis server")?,

@@ -1,6 +1,6 @@
-//! What an operator can do about a connection that TLS refuses.
+//! Advice for operators on refused TLS connections.
 
-/// What to do, where a certificate is why it failed.
+/// Advice for errors caused by a certificate.
 pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
     let says = format!("{error:#} {error:?}").to_lowercase();
     let is = |words: &[&str]| says.contains("certificate") && words.iter().any(|word| says.contains(word));
@@ -17,7 +17,7 @@ pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
     }
 }
 
-/// The error with what to do in front.
+/// Adds the advice in front of the error.
 pub fn advised(error: anyhow::Error) -> anyhow::Error {
     match advice(&error) {
         Some(advice) => error.context(advice),

@@ -1,8 +1,10 @@
-//! `natter backup` and `natter restore`: one archive with everything that an installation on SQLite has, and its key beside it.
+//! `natter backup` and `natter restore`: an archive with all data of an installation on SQLite, and its encryption key
+//! in a separate file.
 //!
-//! The archive is a tar: the database as it was at one moment, copied beside a running server; the files that people uploaded, read after it, so that
-//! each row's bytes are there; and last the [`Manifest`] with each part's length and digest, so that an archive that was cut off is noticed. The
-//! key that opens the database's secrets is a file of its own: the archive alone opens nothing. Settings are not in it, because they may hold secrets.
+//! The archive is a tar file. It contains a consistent snapshot of the database, copied while the server runs; the
+//! uploaded files, read after the snapshot so that every row's file is included; and finally the [`Manifest`] with the
+//! length and digest of each part, which reveals a truncated archive. The key to the database's secrets is a separate
+//! file, so that the archive alone doesn't reveal them. Settings are not included, because they may contain secrets.
 
 mod restore;
 mod schedule;
@@ -22,27 +24,27 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::{restore::restore, schedule::Schedule, take::take};
 
-/// The parts of an archive.
+/// Names of the archive's parts.
 const DATABASE: &str = "natter.db";
 const UPLOADS: &str = "uploads";
 const MANIFEST: &str = "manifest.json";
-/// The key file in `server.data_dir`.
+/// Name of the key file in `server.data_dir`.
 const KEY: &str = "encryption-key";
-/// The version of all this.
+/// Version of the archive format.
 const FORMAT: u32 = 1;
-/// Bytes that are copied at a time.
+/// Buffer size for copying, in bytes.
 const PIECE: usize = 256 * 1024;
 
-/// What an archive has in it.
+/// Contents of an archive.
 #[derive(Debug, Deserialize, Serialize)]
 struct Manifest {
     format: u32,
-    /// Of the program that made it.
+    /// Version of the program that created it.
     version: String,
     created_at: String,
-    /// The steps of the schema that are applied.
+    /// Applied schema migrations.
     schema: Vec<String>,
-    /// What the secrets in the database are sealed with.
+    /// Location of the key that encrypts the secrets in the database.
     key: KeyPlace,
     parts: BTreeMap<String, Part>,
 }
@@ -50,9 +52,9 @@ struct Manifest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum KeyPlace {
-    /// The file in `server.data_dir`, of which a copy lies beside the archive.
+    /// Key file in `server.data_dir`, copied to a file beside the archive.
     File,
-    /// `auth.key_encryption_secret`.
+    /// Setting `auth.key_encryption_secret`.
     Setting,
 }
 
@@ -62,7 +64,7 @@ struct Part {
     sha256: String,
 }
 
-/// Reads or writes and takes the digest of what passes.
+/// Reader or writer that computes the digest of the data passing through.
 struct Summed<T> {
     inner: T,
     digest: Sha256,
@@ -88,14 +90,14 @@ impl<T: Read> Read for Summed<T> {
     }
 }
 
-/// Copies to the end; the digest of what was copied.
+/// Copies until the end; returns the length and digest.
 fn copy(from: impl Read, to: &mut impl Write) -> io::Result<Part> {
     let mut from = Summed::new(io::BufReader::with_capacity(PIECE, from));
     io::copy(&mut from, to)?;
     Ok(from.part())
 }
 
-/// Where the database lies: only SQLite is backed up by us.
+/// Path of the SQLite database. Returns an error for PostgreSQL, which Natter doesn't back up.
 fn database_file(config: &Config) -> anyhow::Result<PathBuf> {
     ensure!(
         config.is_embedded(),
@@ -104,7 +106,7 @@ fn database_file(config: &Config) -> anyhow::Result<PathBuf> {
     dbcontext::sqlite_file(config.database.url.expose())
 }
 
-/// Where uploaded files lie, where that is a folder.
+/// Folder of uploaded files; `None` if they are in S3.
 fn uploads_folder(config: &Config) -> Option<PathBuf> {
     match config.uploads.url.as_deref() {
         Some(url) if url.starts_with("s3://") => None,
@@ -113,7 +115,7 @@ fn uploads_folder(config: &Config) -> Option<PathBuf> {
     }
 }
 
-/// The key that belongs to this archive.
+/// Path of the key file that belongs to an archive.
 fn key_beside(archive: &Path) -> PathBuf {
     with_ending(archive, ".key")
 }
@@ -124,7 +126,7 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The folder that a file lies in.
+/// Parent folder of a file.
 fn folder_of(file: &Path) -> &Path {
     match file.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -132,7 +134,7 @@ fn folder_of(file: &Path) -> &Path {
     }
 }
 
-/// After this the names in a folder are on the disk.
+/// Flushes a folder's entries to disk.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }

@@ -1,4 +1,4 @@
-//! Reading an archive into an empty place.
+//! Restores an archive into an empty installation.
 
 use std::{
     collections::BTreeMap,
@@ -18,11 +18,11 @@ use super::{
 };
 use crate::schema;
 
-/// No manifest is longer.
+/// Maximum size of the manifest, in bytes.
 const LONGEST_MANIFEST: u64 = 1024 * 1024 * 1024;
 
-/// Puts what an archive has where the configuration says, and returns what is to be said about it. Everything is verified before anything is in its
-/// place, and nothing is ever written over.
+/// Restores an archive to the configured locations, and returns a message for the operator. Everything is verified
+/// before anything is moved to its place, and existing files are never overwritten.
 pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> anyhow::Result<String> {
     let database = database_file(config)?;
     ensure!(
@@ -52,7 +52,7 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
     dbcontext::check_sqlite(&staged.0.join(DATABASE)).await.context("The database in the archive is damaged")?;
     let key = take_key(config, &manifest, archive, key)?;
 
-    // From here on it is in its place, the database last: it is what a server starts on.
+    // Move everything to its place. The database comes last, since it makes the installation startable.
     make_folder(&config.server.data_dir)?;
     if let Some((text, place)) = key {
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&place)?;
@@ -66,13 +66,13 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
                 "The archive has uploaded files, and uploads.url is S3. Restore with uploads.url set to a folder, then copy that to S3."
             );
         };
-        // Empty, as was seen.
+        // Checked to be empty above.
         let _ = fs::remove_dir(&folder);
         make_folder(folder_of(&folder))?;
         move_folder(&staged.0.join(UPLOADS), &folder)?;
         sync_folder(folder_of(&folder))?;
     }
-    // What another database was searched by.
+    // The search index belongs to another database.
     message_search::remove_file(&config.server.data_dir)?;
     fs::rename(staged.0.join(DATABASE), &database)?;
     sync_folder(folder_of(&database))?;
@@ -83,14 +83,14 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
     ))
 }
 
-/// A folder for what is not verified yet, beside where it will be. It goes away with this.
+/// Temporary folder for unverified data, on the target's file system. Removed on drop.
 struct Staged(PathBuf);
 
 impl Staged {
     fn new(database: &Path) -> anyhow::Result<Self> {
         let folder = with_ending(database, ".restoring");
         if folder.exists() {
-            // Of an earlier one that was killed.
+            // Left over from a killed restore.
             fs::remove_dir_all(&folder)?;
         }
         DirBuilder::new().mode(0o700).create(&folder).with_context(|| format!("{} can't be made", folder.display()))?;
@@ -104,7 +104,7 @@ impl Drop for Staged {
     }
 }
 
-/// Unpacks and compares each part with what the manifest says of it.
+/// Unpacks the archive and verifies each part against the manifest.
 fn unpack(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
     let file = File::open(archive)?;
     let mut found: BTreeMap<String, Part> = BTreeMap::new();
@@ -146,7 +146,7 @@ fn unpack(archive: &Path, to: &Path) -> anyhow::Result<Manifest> {
     Ok(manifest)
 }
 
-/// The key to be written, and where. None: it is there, or is set.
+/// Key to write, with its path; `None` if it already exists or is a setting.
 fn take_key(
     config: &Config,
     manifest: &Manifest,
@@ -181,7 +181,7 @@ fn make_folder(folder: &Path) -> anyhow::Result<()> {
     made.with_context(|| format!("The folder {} can't be made", folder.display()))
 }
 
-/// By its name where both lie on one disk, else file by file.
+/// Renames the folder, or copies it file by file across file systems.
 fn move_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}

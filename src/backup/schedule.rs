@@ -1,6 +1,6 @@
-//! Backups that a running server makes by itself: one every so often, of which the newest are kept.
+//! Scheduled backups of a running server, with a limit on the number of archives.
 //!
-//! When the last one was made is read from the names of the archives, so a restart changes nothing.
+//! The time of the last backup is taken from the archive's name, so it survives restarts.
 
 use std::{
     fs,
@@ -19,29 +19,29 @@ use url::Url;
 
 use super::{PIECE, key_beside, take};
 
-/// How often it is looked whether one is due: the clock may jump.
+/// Poll interval for due backups. Polling tolerates clock jumps.
 const LOOK: Duration = Duration::from_secs(60);
-/// After a failure it is tried again after this.
+/// Retry delay after a failed backup.
 const RETRY: Duration = Duration::from_secs(600);
-/// Parts of an archive that go to S3 at the same time.
+/// Concurrent part uploads to S3.
 const PARTS_AT_ONCE: usize = 2;
-/// The moment in the name of an archive, in UTC.
+/// Archive name with its UTC timestamp.
 const NAME: StaticFormatDescription = format_description!("natter-[year]-[month]-[day]T[hour][minute][second]Z.tar");
 const UNFINISHED: &str = ".tar.unfinished";
 
-/// When backups are made, and where they are put.
+/// Interval and destination of backups.
 pub struct Schedule {
     config: Config,
     every: Duration,
     keep: usize,
-    /// Where archives are written, and stay where nothing else is said.
+    /// Folder in which archives are created; also their destination unless it is remote.
     folder: PathBuf,
     store: Arc<dyn ObjectStore>,
     is_remote: bool,
 }
 
 impl Schedule {
-    /// None where the configuration asks for no backups.
+    /// Schedule from the configuration; `None` if backups are disabled.
     pub fn of(config: &Config) -> anyhow::Result<Option<Self>> {
         let settings = &config.backup;
         if settings.every_hours == 0 {
@@ -60,7 +60,7 @@ impl Schedule {
             Some(folder) => (PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)), None),
             None => (here, None),
         };
-        let unusable = || format!("can't use the folder {} for backups", folder.display());
+        let unusable = || format!("failed to open the backup folder {}", folder.display());
         fs::create_dir_all(&folder).with_context(unusable)?;
         let is_remote = remote.is_some();
         let store = match remote {
@@ -71,16 +71,16 @@ impl Schedule {
         Ok(Some(Self { config: config.clone(), every, keep: settings.keep, folder, store, is_remote }))
     }
 
-    /// Makes one whenever it is due.
+    /// Creates backups when they are due, forever.
     pub async fn run(self) {
         if let Err(error) = remove_unfinished(&self.folder) {
-            tracing::warn!(%error, "what an earlier start left of a backup can't be removed");
+            tracing::warn!(%error, "failed to remove unfinished backups");
         }
         loop {
             let wait = match self.tend().await {
                 Ok(()) => LOOK,
                 Err(error) => {
-                    tracing::error!(error = format!("{error:#}"), "the backup that was due could not be made");
+                    tracing::error!(error = format!("{error:#}"), "failed to create scheduled backup");
                     RETRY
                 }
             };
@@ -88,12 +88,12 @@ impl Schedule {
         }
     }
 
-    /// When the last one was made.
+    /// Time of the last backup.
     pub async fn last(&self) -> anyhow::Result<Option<Timestamp>> {
         Ok(self.archives().await?.pop().map(|(made_at, _)| made_at))
     }
 
-    /// Whether one is due that the last one should have been followed by.
+    /// True if the last backup is older than two intervals.
     pub fn is_overdue(&self, last: Option<Timestamp>, now: Timestamp) -> bool {
         last.is_none_or(|last| age(last, now) > self.every * 2)
     }
@@ -109,22 +109,22 @@ impl Schedule {
         archives.truncate(archives.len().saturating_sub(self.keep));
         let mut failed = None;
         for (_, path) in archives {
-            // One that stays must not keep the others, or the disk fills with them.
+            // An archive that can't be deleted must not prevent the deletion of others, or the disk fills up.
             if let Err(error) = self.store.delete(&path).await {
-                failed = Some(anyhow::Error::new(error).context(format!("the old backup {path} can't be deleted")));
+                failed = Some(anyhow::Error::new(error).context(format!("failed to delete the old backup {path}")));
                 continue;
             }
             if !self.is_remote {
-                // The setting may have the key, and then there is none beside it.
+                // Absent if the key is a setting.
                 let _ = fs::remove_file(key_beside(&self.folder.join(path.as_ref())));
             }
         }
         failed.map_or(Ok(()), Err)
     }
 
-    /// The archives that are there, oldest first.
+    /// Existing archives, oldest first.
     async fn archives(&self) -> anyhow::Result<Vec<(Timestamp, Path)>> {
-        let listed = self.store.list_with_delimiter(None).await.context("the backups can't be listed")?;
+        let listed = self.store.list_with_delimiter(None).await.context("failed to list backups")?;
         let named = |path: Path| made_at(path.filename()?).map(|made_at| (made_at, path));
         let mut archives: Vec<_> = listed.objects.into_iter().filter_map(|object| named(object.location)).collect();
         archives.sort();
@@ -139,11 +139,11 @@ impl Schedule {
             return Ok(said);
         }
         let sent = self.send(&archive, &Path::from(name.as_str())).await;
-        // Whoever can read the bucket must not be able to open what lies in it.
+        // The key stays local, so that access to the bucket doesn't reveal the secrets in the archive.
         for file in [key_beside(&archive), archive] {
             let _ = fs::remove_file(file);
         }
-        sent.with_context(|| format!("{name} can't be put into S3"))?;
+        sent.with_context(|| format!("failed to upload {name} to S3"))?;
         Ok(format!("{name} was put into S3. The key that opens it is not there: keep a copy apart from it."))
     }
 
@@ -175,7 +175,7 @@ fn read_piece(mut file: fs::File) -> std::io::Result<(Vec<u8>, fs::File)> {
     Ok((piece, file))
 }
 
-/// A moment in the future is one that a wrong clock has written: what it names counts as old.
+/// Age of an archive. A timestamp in the future was written with a wrong clock, and counts as old.
 fn age(made_at: Timestamp, now: Timestamp) -> Duration {
     u64::try_from(now.millis() - made_at.millis()).map_or(Duration::MAX, Duration::from_millis)
 }
@@ -185,7 +185,7 @@ fn made_at(name: &str) -> Option<Timestamp> {
     Some(Timestamp(moment.assume_utc().unix_timestamp().saturating_mul(1_000)))
 }
 
-/// What a server left that stopped while it made one.
+/// Removes archives that a stopped server left unfinished.
 fn remove_unfinished(folder: &FilePath) -> std::io::Result<()> {
     for entry in fs::read_dir(folder)?.flatten() {
         let name = entry.file_name();
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_tells_when_an_archive_was_made_and_others_are_left_alone() {
+    fn parses_archive_names_and_ignores_others() {
         let made = Timestamp::parse("2026-11-23T14:05:09Z").unwrap();
         assert_eq!(made_at("natter-2026-11-23T140509Z.tar"), Some(made));
         for name in ["natter-2026-11-23.tar", "natter-2026-11-23T140509Z.tar.key", "natter-2026-13-23T140509Z.tar", ""]
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_clock_that_was_ahead_has_written_holds_nothing_up() {
+    fn future_timestamps_do_not_delay_backups() {
         let now = Timestamp(10_000);
         assert_eq!(age(Timestamp(4_000), now), Duration::from_secs(6));
         assert_eq!(age(Timestamp(10_001), now), Duration::MAX);

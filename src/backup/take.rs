@@ -1,4 +1,4 @@
-//! Making an archive, beside a running server.
+//! Creates an archive while the server may be running.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use super::{
     key_beside, sync_folder, uploads_folder, with_ending,
 };
 
-/// Makes the archive and returns what is to be said about it. Nothing is left behind where that fails.
+/// Creates the archive, and returns a message for the operator. A failure leaves nothing behind.
 pub async fn take(config: &Config, archive: &Path) -> anyhow::Result<String> {
     let database = database_file(config)?;
     ensure!(database.exists(), "There is no database at {}.", database.display());
@@ -70,7 +70,7 @@ pub async fn take(config: &Config, archive: &Path) -> anyhow::Result<String> {
     ))
 }
 
-/// A file under another name until it is whole, and what belongs to it.
+/// Temporary files of an archive in progress, removed on drop.
 struct Unfinished {
     path: PathBuf,
 }
@@ -80,7 +80,7 @@ impl Unfinished {
         let folder = folder_of(archive);
         ensure!(folder.is_dir(), "The folder {} is not there.", folder.display());
         let unfinished = Self { path: with_ending(archive, ".unfinished") };
-        // What an earlier one left that was killed.
+        // Left over from a killed backup.
         unfinished.remove();
         Ok(unfinished)
     }
@@ -93,7 +93,7 @@ impl Unfinished {
         for path in
             [self.path.clone(), self.beside("database"), self.beside("database-wal"), self.beside("database-shm")]
         {
-            // Mostly it is not there.
+            // Usually absent.
             let _ = fs::remove_file(path);
         }
     }
@@ -145,7 +145,7 @@ fn write(
     Ok(())
 }
 
-/// Adds a file; none where it has gone meanwhile, as an upload that was deleted.
+/// Adds a file; `None` if it no longer exists, such as a deleted upload.
 fn add(archive: &mut Builder<impl io::Write>, name: &str, path: &Path) -> anyhow::Result<Option<Part>> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -153,7 +153,7 @@ fn add(archive: &mut Builder<impl io::Write>, name: &str, path: &Path) -> anyhow
         Err(error) => return Err(error).with_context(|| format!("{} can't be read", path.display())),
     };
     let length = file.metadata()?.len();
-    // Uploads never change, so their length holds.
+    // Uploads are immutable, so the length can't change.
     let mut summed = Summed::new(file);
     archive.append_data(&mut header(length), name, &mut summed)?;
     let part = summed.part();
@@ -168,7 +168,7 @@ fn header(length: u64) -> Header {
     header
 }
 
-/// All files of a folder and its folders, without what is being received.
+/// Lists the files of a folder recursively, except uploads in progress.
 fn list(folder: &Path, found: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

@@ -1,7 +1,7 @@
-//! Log events as lines of JSON.
+//! Formats log events as JSON lines.
 //!
-//! Written by hand: `tracing_subscriber`'s formatter takes two and a half times as long, a sixth of the pipeline around a small request
-//! (docs/operations.md, *The log*).
+//! Written by hand: `tracing_subscriber`'s formatter takes two and a half times as long, a sixth of the pipeline around
+//! a small request (docs/operations.md, *The log*).
 
 use std::{cell::Cell, fmt, io::Write as _};
 
@@ -60,11 +60,11 @@ impl<S: Subscriber> Layer<S> for JsonLayer {
     }
 }
 
-/// A thread's buffers, reused from line to line.
+/// Buffers of a thread, reused for each line.
 #[derive(Default)]
 struct Kept {
     line: Vec<u8>,
-    /// The formatted timestamp; many lines share a millisecond.
+    /// Time of the formatted timestamp, reused by lines within the same millisecond.
     moment: Option<Timestamp>,
     moment_text: String,
 }
@@ -133,7 +133,7 @@ impl Visit for Object<'_> {
     }
 }
 
-/// Whether a text needs no escaping in JSON. Without an early exit, so that the compiler can vectorise it.
+/// True if a text needs no escaping in JSON. Without an early exit, so that the compiler can vectorise it.
 fn is_plain(text: &[u8]) -> bool {
     text.iter().fold(true, |plain, byte| plain & (*byte >= b' ') & (*byte != b'"') & (*byte != b'\\'))
 }
@@ -148,7 +148,7 @@ fn write_text(line: &mut Vec<u8>, text: &str) {
 }
 
 fn write_value(line: &mut Vec<u8>, value: impl Serialize) {
-    // Can't fail: numbers and strings serialise, and a `Vec` accepts every write.
+    // Serialising numbers and strings can't fail, and a `Vec` accepts every write.
     let _ = serde_json::to_writer(line, &value);
 }
 
@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps the last line instead of logging it.
+    /// Layer that stores the last line instead of logging it.
     struct Last(Arc<Mutex<Kept>>, JsonLayer);
 
     impl<S: Subscriber> Layer<S> for Last {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_logged_is_a_line_of_json() {
+    fn every_event_is_a_line_of_json() {
         let last: Arc<Mutex<Kept>> = Arc::default();
         let layer = Last(Arc::clone(&last), JsonLayer::new(Lines::default()));
         let told = with_default(Registry::default().with(layer), || {

@@ -1,6 +1,6 @@
-//! The log's buffer: threads append lines, and one thread writes many of them at once.
+//! Log buffer: threads append lines, and one thread writes them in batches.
 //!
-//! A channel would cost an allocation and a wake-up per line, which is noticeable beside a small request.
+//! A channel would cost an allocation and a wake-up per line, which is noticeable next to a small request.
 
 use std::{
     io::{self, Write},
@@ -12,16 +12,16 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The most bytes to buffer while the reader is slow. Lines beyond that are dropped and counted.
+/// Maximum number of bytes to buffer while the reader is slow. Further lines are dropped and counted.
 const MOST_WAITING: usize = 8 * 1024 * 1024;
-/// The capacity that the writing thread keeps between two writes.
+/// Buffer capacity that the writing thread retains between two writes, in bytes.
 const KEPT: usize = 64 * 1024;
-/// The pause after a write, in which more lines collect.
+/// Pause after a write, in which more lines collect.
 const REST: Duration = Duration::from_millis(5);
-/// How long shutting down waits for a slow reader.
+/// Maximum wait for a slow reader at shutdown.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The shared buffer.
+/// Shared buffer of log lines.
 #[derive(Clone, Default)]
 pub struct Lines(Arc<Shared>);
 
@@ -35,19 +35,19 @@ struct Shared {
 struct Waiting {
     text: Vec<u8>,
     left_out: u64,
-    /// The thread must be woken for the next line.
+    /// True if the thread must be woken for the next line.
     is_idle: bool,
     is_over: bool,
-    /// The thread has written everything and ended.
+    /// True if the thread has written everything and ended.
     is_done: bool,
 }
 
-/// Keeps the writing thread running. Dropping it writes what is left.
+/// Guard of the writing thread. Dropping it flushes the remaining lines.
 #[must_use]
 pub struct LogThread(Lines);
 
 impl Lines {
-    /// Starts the writing thread. `log_left_out` gets the number of dropped lines.
+    /// Starts the writing thread. `log_left_out` is called with the number of dropped lines.
     pub fn write_to(
         &self,
         out: impl Write + Send + 'static,
@@ -130,7 +130,7 @@ impl Drop for LogThread {
         let mut waiting = self.0.lock();
         waiting.is_over = true;
         shared.come.notify_all();
-        // What isn't written by then is lost.
+        // Lines not written by then are lost.
         let _ = shared.come.wait_timeout_while(waiting, PATIENCE, |waiting| !waiting.is_done);
     }
 }
@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    /// Blocks each write until the test permits it.
+    /// Writer that blocks each write until the test permits it.
     struct Gate {
         permits: Receiver<()>,
         written: SyncSender<Vec<u8>>,
@@ -169,10 +169,10 @@ mod tests {
     }
 
     #[test]
-    fn lines_go_out_in_order_many_at_once_and_all_before_the_end() {
+    fn writes_batches_in_order_and_flushes_on_drop() {
         let (lines, thread, permit, writes) = gated();
         writeln!(&lines, "0").unwrap();
-        // Everything waits for the first write.
+        // All lines queue behind the first write.
         for number in 1..1_000 {
             writeln!(&lines, "{number}").unwrap();
         }
@@ -180,7 +180,7 @@ mod tests {
             permit.send(()).unwrap();
         }
         drop(thread);
-        // Ends with the thread, which a busy machine finishes after the patience of the drop.
+        // The channel ends with the thread, which may take longer than the drop waits on a busy machine.
         let written: Vec<_> = writes.iter().collect();
         let expected: String = (0..1_000).map(|number| format!("{number}\n")).collect();
         assert_eq!(String::from_utf8(written.concat()).unwrap(), expected);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_who_stands_still_holds_nobody_up_and_is_told_how_much_is_missing() {
+    fn slow_reader_blocks_nothing_and_drops_are_counted() {
         let (lines, thread, permit, writes) = gated();
         let line = [b'x'; 1_024];
         for _ in 0..3 * MOST_WAITING / line.len() {
