@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     match cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // One line: the causes follow the sentence, as in `{:#}`.
+            // Single line: the causes follow the sentence, as in `{:#}`.
             let _ = writeln!(std::io::stderr(), "{error:#}");
             ExitCode::FAILURE
         }

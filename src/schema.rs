@@ -115,7 +115,7 @@ async fn migrate_down(database: &Database, steps: u32) -> anyhow::Result<()> {
     end_turn(turn).await
 }
 
-/// One line per migration, oldest first.
+/// Lists the migrations with their status, oldest first.
 pub async fn describe(database: &Database) -> anyhow::Result<String> {
     let applied = applied(database).await?;
     let status = |name: &str| if applied.iter().any(|step| step == name) { "Applied" } else { "Pending" };

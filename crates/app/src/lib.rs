@@ -66,7 +66,7 @@ const JOB_KINDS: &[Kind<App>] = &[
     Kind::of::<KnowledgeSweepJob, AssistantsService>(),
 ];
 
-/// One instance of the program.
+/// Instance of the program with all its services.
 pub struct App {
     pub core: Arc<Core>,
     pub identity: Arc<IdentityService>,

@@ -2,8 +2,8 @@
 //!
 //! An [`Endpoint`] declares its route, request, response, access and rate limit. [`EndpointDef`] is its type-erased
 //! form. The lists of those under `r1` and `v1` are the source of the routes ([`configure`]), the OpenAPI document
-//! ([`openapi`]) and the access-matrix test. A request passes through `gate`, is parsed into an [`Input`], reaches the
-//! endpoint, and its result leaves through `answer`.
+//! ([`openapi`]) and the access-matrix test. A request passes the request guard, is parsed into an [`Input`], reaches
+//! the endpoint, and its result leaves through `answer`.
 
 // The macros refer to this crate by name, also from within it.
 extern crate self as endpoint;

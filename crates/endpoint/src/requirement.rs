@@ -41,7 +41,7 @@ impl Requirement for Enrolling {
     }
 }
 
-/// For the given workspace, or for the caller if there is none.
+/// Witness for the given workspace, or for the caller if there is none.
 impl Requirement for Payer {
     type About = Option<WorkspaceId>;
     const REFUSALS: &'static [Code] = &[Code::NotFound];

@@ -1,7 +1,7 @@
 //! Flood guard: limits the total number of requests per address.
 //!
-//! It is a coarse limit in front of everything; the limits of each rate group follow in [`crate::rate_limit`]. With the
-//! feature `flood-guard`, requests are counted by `actix-governor`. Without it, and for handshakes, which bypass
+//! This is a coarse limit in front of everything; the limits of each rate group follow in [`crate::rate_limit`]. With
+//! the feature `flood-guard`, requests are counted by `actix-governor`. Without it, and for handshakes, which bypass
 //! actix-web's middleware, the same kind of counters is used directly. Not counted are trusted proxies and API calls
 //! with recently validated credentials: many users and programs may share an address, and each has limits of its own.
 //! Requests with other credentials are counted.

@@ -40,7 +40,7 @@ pub fn check(headers: &HeaderMap, config: &Config) -> Result<(), AppError> {
 }
 
 /// Base URL by which the client reached this server: `server.public_url`, or the URL of the request if it is not set.
-/// It may be shown only to the caller, who controls the `Host` header.
+/// The URL may be shown only to the caller, who controls the `Host` header.
 #[must_use]
 pub fn own_url(headers: &HeaderMap, config: &Config) -> String {
     if config.server.public_url.is_none() {

@@ -20,8 +20,8 @@ const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 /// Counts a call by its user, or by its address, and refuses it beyond the limit. The permit is held until the response
 /// is complete.
 ///
-/// Only an excess by an unknown caller is a violation of the address: the limit of a user or key doesn't concern others
-/// at the same address.
+/// An excess is a violation of the address only if the caller is unknown: the limit of a user or key doesn't concern
+/// others at the same address.
 pub async fn count(
     app: &App,
     http: &HttpRequest,

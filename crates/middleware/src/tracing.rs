@@ -96,7 +96,7 @@ pub async fn observe(
             Ok(mut response) => {
                 let (route, caller) = found(response.request());
                 let (request_id, status) = (id.as_str(), response.status().as_u16());
-                // Only endpoints have metric labels of their own.
+                // Paths without an endpoint share one metric label.
                 let label = match route {
                     Cow::Borrowed(route) if route != UNKNOWN => route,
                     _ => metrics::OTHER,

@@ -98,13 +98,13 @@ impl Endpoint for LiftBan {
 
 #[dto(request)]
 pub struct ListAuditLogRequest {
-    /// Only entries with this action, such as `auth.signin`.
+    /// Restricts the list to entries with this action, such as `auth.signin`.
     #[from(query)]
     pub action: Option<String>,
-    /// Only actions with this subject, such as `auth`.
+    /// Restricts the list to actions with this subject, such as `auth`.
     #[from(query)]
     pub subject: Option<String>,
-    /// Only actions of this user.
+    /// Restricts the list to actions of this user.
     #[from(query)]
     pub actor: Option<UserId>,
     /// Substring of the target, the address or the actor's name.
@@ -136,13 +136,13 @@ impl Endpoint for ListAuditLog {
 
 #[dto(request)]
 pub struct ExportAuditLogRequest {
-    /// Only entries with this action, such as `auth.signin`.
+    /// Restricts the list to entries with this action, such as `auth.signin`.
     #[from(query)]
     pub action: Option<String>,
-    /// Only actions with this subject, such as `auth`.
+    /// Restricts the list to actions with this subject, such as `auth`.
     #[from(query)]
     pub subject: Option<String>,
-    /// Only actions of this user.
+    /// Restricts the list to actions of this user.
     #[from(query)]
     pub actor: Option<UserId>,
     /// Substring of the target, the address or the actor's name.

@@ -22,10 +22,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListJobsRequest {
-    /// Only jobs with this status. `dead`: jobs that exhausted their attempts.
+    /// Restricts the list to jobs with this status. `dead`: jobs that exhausted their attempts.
     #[from(query)]
     pub status: Option<JobStatus>,
-    /// Only jobs of this kind, such as `mail`.
+    /// Restricts the list to jobs of this kind, such as `mail`.
     #[from(query)]
     pub kind: Option<String>,
     #[from(page)]
@@ -118,7 +118,7 @@ pub struct JobRequest {
 
 /// Retry a dead job
 ///
-/// It runs at once, with the full number of attempts.
+/// The job runs at once, with the full number of attempts.
 #[endpoint(POST "/r1/admin/jobs/{id}/requeue", tag = "admin", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for RequeueJob {
     type Request = JobRequest;

@@ -40,16 +40,16 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListAllPaymentsRequest {
-    /// Only payments with this status, such as `quarantined`.
+    /// Restricts the list to payments with this status, such as `quarantined`.
     #[from(query)]
     pub status: Option<PaymentStatus>,
-    /// Only payments through this gateway.
+    /// Restricts the list to payments through this gateway.
     #[from(query)]
     pub gateway: Option<String>,
-    /// Only payments by this user.
+    /// Restricts the list to payments by this user.
     #[from(query)]
     pub user_id: Option<UserId>,
-    /// Only payments with a refund in this state; `stuck` refunds wait for an administrator.
+    /// Restricts the list to payments with a refund in this state; `stuck` refunds wait for an administrator.
     #[from(query)]
     pub refund: Option<RefundFilter>,
     #[from(page)]

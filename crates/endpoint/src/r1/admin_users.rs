@@ -45,7 +45,7 @@ pub struct ListAccountsRequest {
     pub status: Option<UserStatus>,
     #[from(query)]
     pub role: Option<UserRole>,
-    /// Only accounts created before this time without an active device since.
+    /// Restricts the list to accounts created before this time without an active device since.
     #[from(query)]
     pub idle_since: Option<Timestamp>,
     #[from(page)]

@@ -204,7 +204,7 @@ pub struct RevokeApiKeyRequest {
 
 /// Revoke an API key
 ///
-/// It is refused at once on every instance, and connections opened with it are closed.
+/// The key is refused at once on every instance, and connections opened with it are closed.
 #[endpoint(DELETE "/r1/api_keys/{id}", tag = "api_keys", access = Access::User, rate = RateGroup::Write)]
 impl Endpoint for RevokeApiKey {
     type Request = RevokeApiKeyRequest;

@@ -157,8 +157,8 @@ pub struct ChangeAssistantRequest {
 
 /// Change an assistant
 ///
-/// For its creator and for the workspace's owner and admins. Omitted fields stay unchanged. Changes apply to answers
-/// that start later; users who can see the assistant receive `assistants.changed`.
+/// Available to its creator and for the workspace's owner and admins. Omitted fields stay unchanged. Changes apply to
+/// answers that start later; users who can see the assistant receive `assistants.changed`.
 #[endpoint(PATCH "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id), errors(QuotaExceeded))]
 impl Endpoint for ChangeAssistant {
     type Request = ChangeAssistantRequest;
@@ -190,8 +190,8 @@ impl Endpoint for ChangeAssistant {
 
 /// Delete an assistant
 ///
-/// For its creator and for the workspace's owner and admins. Its chats remain readable, but new messages in them are
-/// not answered.
+/// Available to its creator and for the workspace's owner and admins. Its chats remain readable, but new messages in
+/// them are not answered.
 #[endpoint(DELETE "/r1/assistants/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, requires = EditableAssistant(id))]
 impl Endpoint for DeleteAssistant {
     type Request = ShowAssistantRequest;

@@ -98,7 +98,7 @@ pub struct CreateColumnRequest {
 
 /// Add a column to a board
 ///
-/// For members who may send messages in the conversation. A board has at most 30 columns.
+/// Available to members who may send messages in the conversation. A board has at most 30 columns.
 #[endpoint(POST "/r1/conversations/{id}/board/columns", tag = "boards", access = Access::User, rate = RateGroup::Write, status = 201, errors(Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for CreateColumn {
     type Request = CreateColumnRequest;
@@ -187,7 +187,7 @@ pub struct ListTasksRequest {
     pub id: ConversationId,
     #[from(query)]
     pub column_id: Option<BoardColumnId>,
-    /// Only tasks assigned to this user.
+    /// Restricts the list to tasks assigned to this user.
     #[from(query)]
     pub assignee: Option<UserId>,
     /// If true, archived tasks instead of the others, most recently archived first.
@@ -245,7 +245,7 @@ pub struct CreateTaskRequest {
 
 /// Add a task to a board
 ///
-/// For members who may send messages in the conversation. A board has at most 5,000 tasks.
+/// Available to members who may send messages in the conversation. A board has at most 5,000 tasks.
 #[endpoint(POST "/r1/conversations/{id}/tasks", tag = "boards", access = Access::User, rate = RateGroup::Write, status = 201, errors(QuotaExceeded, Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for CreateTask {
     type Request = CreateTaskRequest;
@@ -287,13 +287,13 @@ pub struct ListOwnTasksRequest {
     /// If true, only archived tasks and tasks in a `done` column; if false, only the others.
     #[from(query)]
     pub done: Option<bool>,
-    /// Only tasks on the board of this conversation.
+    /// Restricts the list to tasks on the board of this conversation.
     #[from(query)]
     pub conversation_id: Option<ConversationId>,
-    /// Only tasks with exactly this label.
+    /// Restricts the list to tasks with exactly this label.
     #[from(query)]
     pub label: Option<String>,
-    /// Only tasks due before this time.
+    /// Restricts the list to tasks due before this time.
     #[from(query)]
     pub due_before: Option<Timestamp>,
     #[from(page)]

@@ -24,10 +24,10 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[
 
 #[dto(request)]
 pub struct ListBroadcastsRequest {
-    /// Only announcements with this status.
+    /// Restricts the list to announcements with this status.
     #[from(query)]
     pub status: Option<BroadcastStatus>,
-    /// Only announcements with this severity.
+    /// Restricts the list to announcements with this severity.
     #[from(query)]
     pub severity: Option<Severity>,
     /// Substring of the title.
@@ -170,8 +170,8 @@ pub struct ChangeBroadcastRequest {
 
 /// Change an announcement
 ///
-/// Only before it ends. Users who have received it get the update at once. Requires a fresh sign-in if it has yet to be
-/// sent by `mail`.
+/// Possible until it ends. Users who have received it get the update at once. Requires a fresh sign-in if it has yet to
+/// be sent by `mail`.
 #[endpoint(PATCH "/r1/broadcasts/{id}", tag = "broadcasts", access = Access::Admin, rate = RateGroup::Write, errors(FreshSignInRequired, WrongState))]
 impl Endpoint for ChangeBroadcast {
     type Request = ChangeBroadcastRequest;

@@ -71,7 +71,7 @@ pub struct ConfirmSignInRequest {
     /// Code shown by the authenticator.
     pub code: Option<String>,
     pub recovery_code: Option<String>,
-    /// For a passkey, together with `credential`: the id returned by `POST /r1/auth/passkeys/signin/start`.
+    /// Challenge of a passkey, together with `credential`: the id returned by `POST /r1/auth/passkeys/signin/start`.
     pub challenge_id: Option<String>,
     /// `PublicKeyCredential.toJSON()` of the assertion signed by the authenticator.
     #[schema(value_type = Option<Object>)]
@@ -97,7 +97,8 @@ impl ConfirmSignInRequest {
 
 /// Confirm your identity
 ///
-/// With one credential: password, authenticator code, recovery code or passkey. A wrong one counts as a failed sign-in.
+/// Requires one credential: password, authenticator code, recovery code or passkey. A wrong one counts as a failed
+/// sign-in.
 #[endpoint(POST "/r1/auth/confirm", tag = "auth", access = Access::User, rate = RateGroup::Write, errors(PasswordWrong, MfaInvalid, InvalidCredentials, TooManySignins, WrongState))]
 impl Endpoint for ConfirmSignIn {
     type Request = ConfirmSignInRequest;

@@ -66,7 +66,7 @@ impl FromText for ConversationScope {
 pub struct ListConversationsRequest {
     #[from(query)]
     pub scope: Option<ConversationScope>,
-    /// For `browse`: if omitted, the shared workspace, or the caller's personal one if there is none.
+    /// Workspace for `browse`. If omitted, the shared workspace, or the caller's personal one if there is none.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
     #[from(query)]
@@ -119,14 +119,15 @@ pub struct CreateConversationRequest {
     pub posting: Option<Posting>,
     /// Members who may mention everybody in a channel; if omitted, everyone.
     pub mention_all: Option<MentionAll>,
-    /// For groups and private channels: history visible to members who join later; if omitted, all of it. Can't be
-    /// changed later, except by making the channel public.
+    /// History of groups and private channels that is visible to members who join later; if omitted, all of it. Can't
+    /// be changed later, except by making the channel public.
     pub history: Option<HistoryScope>,
     /// If omitted, the shared workspace, or the caller's personal one if there is none.
     pub workspace_id: Option<WorkspaceId>,
     /// The other members. Exactly one for `single`, at least two for `group`; at most 1,000.
     pub member_ids: Option<Vec<UserId>>,
-    /// For `assistant`: if omitted, the default assistant. In a `group`, the assistant becomes a member.
+    /// Assistant of an `assistant` conversation. If omitted, the default assistant. In a `group`, the assistant becomes
+    /// a member.
     pub assistant_id: Option<AssistantId>,
     /// Idempotency key chosen by the client: a request with the same id returns the conversation created first.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$")]
@@ -242,7 +243,7 @@ pub struct ChangeOwnRequest {
     /// If null, not muted.
     pub muted_until: Option<Option<Timestamp>>,
     pub pinned: Option<bool>,
-    /// One of the caller's sections; if null, none.
+    /// Section of the caller; if null, none.
     pub section_id: Option<Option<SectionId>>,
 }
 
@@ -312,7 +313,7 @@ pub struct MarkUnreadRequest {
 
 /// Mark a message and all later ones as unread
 ///
-/// For the caller only: read receipts already sent to others stay. The caller's other connections receive
+/// Affects only the caller: read receipts already sent to others stay. The caller's other connections receive
 /// `conversation.unread`.
 #[endpoint(POST "/r1/conversations/{id}/unread", tag = "conversations", access = Access::User, rate = RateGroup::Write, errors(NotAMember))]
 impl Endpoint for MarkUnread {

@@ -127,8 +127,8 @@ pub struct SetTopUpRequest {
 
 /// Enable auto top-up
 ///
-/// One purchase at a time. It is suspended, with an e-mail, if the charge is declined, the plan or payment method no
-/// longer exists, or the monthly limit is reached; this request enables it again.
+/// Makes one purchase at a time. Auto top-up is suspended, with an e-mail, if the charge is declined, the plan or
+/// payment method no longer exists, or the monthly limit is reached; this request enables it again.
 #[endpoint(PUT "/r1/credit_settings/top_up", tag = "payments", access = Access::User, rate = RateGroup::Write, requires = Payer(workspace_id), errors(NotFound))]
 impl Endpoint for SetTopUp {
     type Request = SetTopUpRequest;
@@ -167,10 +167,10 @@ pub struct ExportAnyLedgerRequest {
     /// End of the period, exclusive.
     #[from(query)]
     pub to: Option<Timestamp>,
-    /// Only entries of this user.
+    /// Restricts the list to entries of this user.
     #[from(query)]
     pub user_id: Option<UserId>,
-    /// Only entries of this workspace.
+    /// Restricts the list to entries of this workspace.
     #[from(query)]
     pub workspace_id: Option<WorkspaceId>,
 }

@@ -74,7 +74,7 @@ impl Endpoint for ListDrafts {
 
 #[dto(request)]
 pub struct ListScheduledRequest {
-    /// Only messages in this conversation.
+    /// Restricts the list to messages in this conversation.
     #[from(query)]
     pub conversation_id: Option<ConversationId>,
     #[from(page)]

@@ -69,7 +69,8 @@ pub struct RemoveEmojiRequest {
 
 /// Remove a custom emoji from a workspace
 ///
-/// For the user who added it and for the workspace's owner and admins. Existing texts and reactions keep `:name:`.
+/// Available to the user who added it and to the workspace's owner and admins. Existing texts and reactions keep
+/// `:name:`.
 #[endpoint(DELETE "/r1/workspaces/{id}/emoji/{name}", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Write, errors(Forbidden))]
 impl Endpoint for RemoveEmoji {
     type Request = RemoveEmojiRequest;

@@ -38,7 +38,7 @@ pub struct ReadWorkspaceEntitlementsRequest {
 
 /// Show the entitlements of a workspace
 ///
-/// For its members. The balance is visible to its owner and admins only.
+/// Available to its members. The balance is visible to its owner and admins only.
 #[endpoint(GET "/r1/entitlements/workspaces/{id}", tag = "payments", access = Access::User, rate = RateGroup::Read, errors(NotFound))]
 impl Endpoint for ReadWorkspaceEntitlements {
     type Request = ReadWorkspaceEntitlementsRequest;

@@ -16,9 +16,9 @@ pub struct ExportConversationRequest {
     #[from(path)]
     pub id: ConversationId,
     pub format: ExportFormat,
-    /// Only messages sent at or after this time.
+    /// Restricts the export to messages sent at or after this time.
     pub from: Option<Timestamp>,
-    /// Only messages sent before this time.
+    /// Restricts the export to messages sent before this time.
     pub to: Option<Timestamp>,
     /// If true, includes the attachments of messages.
     pub files: Option<bool>,

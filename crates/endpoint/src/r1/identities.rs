@@ -131,8 +131,8 @@ impl Endpoint for FinishOauth {
 
 /// Finish an OAuth sign-in by form
 ///
-/// For providers that post the response, such as Apple. The fields may be in an `application/x-www-form-urlencoded`
-/// body.
+/// Called by providers that post the response, such as Apple. The fields may be in an
+/// `application/x-www-form-urlencoded` body.
 #[endpoint(POST "/r1/auth/oauth/{p}/callback", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status = 303, max_body = Bound::Fixed(MAX_FORM))]
 impl Endpoint for FinishOauthByForm {
     type Request = FinishOauthRequest;
@@ -221,7 +221,7 @@ pub struct SignInByIdTokenRequest {
 
 /// Sign in with an ID token
 ///
-/// For mobile apps whose system obtains the token from the provider.
+/// Intended for mobile apps whose system obtains the token from the provider.
 #[endpoint(POST "/r1/auth/oauth/{p}/token", tag = "auth", access = Access::Public, rate = RateGroup::Auth, status(200, 202), errors(OauthInvalid, LinkRequired, SignupClosed))]
 impl Endpoint for SignInByIdToken {
     type Request = SignInByIdTokenRequest;

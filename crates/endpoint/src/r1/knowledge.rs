@@ -37,7 +37,7 @@ pub struct ListKnowledgeRequest {
 
 /// List the knowledge files of an assistant
 ///
-/// For users who may change it, with the processing state of each file. `knowledge.changed` announces changes.
+/// Available to users who may change it, with the processing state of each file. `knowledge.changed` announces changes.
 #[endpoint(GET "/r1/assistants/{id}/knowledge", tag = "assistants", access = Access::User, rate = RateGroup::Read, requires = EditableAssistant(id))]
 impl Endpoint for ListKnowledge {
     type Request = ListKnowledgeRequest;

@@ -60,7 +60,7 @@ impl Endpoint for ListOfferedServers {
 pub struct UseServerPromptRequest {
     #[from(path)]
     pub id: McpServerId,
-    /// One of the server's `prompts`.
+    /// Name of one of the server's `prompts`.
     pub name: String,
     /// Arguments by name, each value up to 2,000 characters.
     pub arguments: Option<BTreeMap<String, String>>,
@@ -195,16 +195,16 @@ pub struct AddMcpServerRequest {
     #[schema(max_length = 300)]
     pub description: Option<String>,
     pub transport: McpTransport,
-    /// For `http`: an https URL, or one that `outgoing.allow` contains.
+    /// URL of an `http` server: an https URL, or one that `outgoing.allow` contains.
     #[schema(max_length = 2_000)]
     pub url: Option<String>,
-    /// For `stdio`: one of `GET /r1/admin/mcp_commands`.
+    /// Command of a `stdio` server, one of `GET /r1/admin/mcp_commands`.
     pub command: Option<String>,
     /// Headers for `http`, environment variables for `stdio`. Stored encrypted and never returned.
     pub secrets: Option<BTreeMap<String, String>>,
     /// If omitted, `secrets`.
     pub auth: Option<McpAuth>,
-    /// For `oauth`: Natter's client id at the authorization server. If omitted, Natter registers itself where the
+    /// Client id of Natter for `oauth`, at the authorization server. If omitted, Natter registers itself where the
     /// server supports it.
     #[schema(max_length = 500)]
     pub client_id: Option<String>,

@@ -144,10 +144,10 @@ pub struct ListMessagesRequest {
     /// The oldest messages after this sequence number.
     #[from(query)]
     pub after_seq: Option<i64>,
-    /// Only messages sent at or after this time.
+    /// Restricts the list to messages sent at or after this time.
     #[from(query)]
     pub from: Option<Timestamp>,
-    /// Only messages sent before this time.
+    /// Restricts the list to messages sent before this time.
     #[from(query)]
     pub to: Option<Timestamp>,
     /// At most 200.
@@ -389,8 +389,8 @@ pub struct DecideToolCallRequest {
 
 /// Allow or deny a tool call
 ///
-/// For the user who asked the assistant, while the call is pending (`status` `waiting`). The answer continues when all
-/// its calls are decided.
+/// Available to the user who asked the assistant, while the call is pending (`status` `waiting`). The answer continues
+/// when all its calls are decided.
 #[endpoint(POST "/r1/messages/{id}/tool_calls/{call_id}", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, WrongState))]
 impl Endpoint for DecideToolCall {
     type Request = DecideToolCallRequest;
@@ -413,7 +413,7 @@ pub struct ToolCallRequest {
 
 /// Show a tool call
 ///
-/// For the user who asked the assistant: the complete arguments and their schema.
+/// Available to the user who asked the assistant: the complete arguments and their schema.
 #[endpoint(GET "/r1/messages/{id}/tool_calls/{call_id}", tag = "messages", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ShowToolCall {
     type Request = ToolCallRequest;

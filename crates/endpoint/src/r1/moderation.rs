@@ -66,9 +66,9 @@ pub struct MessageRequest {
 
 /// Show the content of a hidden message
 ///
-/// For its author, and for administrators in a session. A fresh sign-in is required if the message was never reported
-/// and the administrator is not a member of the conversation. The access is recorded in the audit log. Returns 404 to
-/// everyone else.
+/// Available to its author, and for administrators in a session. A fresh sign-in is required if the message was never
+/// reported and the administrator is not a member of the conversation. The access is recorded in the audit log. Returns
+/// 404 to everyone else.
 #[endpoint(GET "/r1/messages/{id}/hidden", tag = "moderation", access = Access::User, rate = RateGroup::Read, errors(ScopeMissing, FreshSignInRequired))]
 impl Endpoint for ShowHiddenMessage {
     type Request = MessageRequest;
@@ -127,7 +127,7 @@ pub struct ChannelRequest {
 
 /// Show the word filter of a channel
 ///
-/// For users who manage the channel.
+/// Available to users who manage the channel.
 #[endpoint(GET "/r1/conversations/{id}/word_filter", tag = "moderation", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ShowWordFilter {
     type Request = ChannelRequest;
@@ -143,7 +143,7 @@ pub struct SetWordFilterRequest {
     #[from(path)]
     pub id: ConversationId,
     pub action: WordAction,
-    /// At most 200 words or phrases of up to 60 characters each. An empty list disables the filter.
+    /// Up to 200 words or phrases of up to 60 characters each. An empty list disables the filter.
     #[validate(length(max = 1000))]
     pub words: Vec<String>,
 }
@@ -171,7 +171,7 @@ pub struct ListReportsRequest {
     pub status: Option<ReportStatus>,
     #[from(query)]
     pub reason: Option<ReportReason>,
-    /// Only reports about messages of this user.
+    /// Restricts the list to reports about messages of this user.
     #[from(query)]
     pub author_id: Option<UserId>,
     #[from(page)]
@@ -271,7 +271,7 @@ pub struct MessageHidden {
 
 /// Hide a message
 ///
-/// It remains in the conversation with `hidden_at`; only its author and administrators can read the content.
+/// The message remains in the conversation with `hidden_at`; only its author and administrators can read the content.
 #[endpoint(POST "/r1/admin/messages/{id}/hide", tag = "moderation", access = Access::Admin, rate = RateGroup::Write, errors(WrongState))]
 impl Endpoint for HideMessage {
     type Request = MessageRequest;

@@ -151,7 +151,7 @@ pub struct UnsubscribeFromMailsRequest {
 
 /// Unsubscribe from notification e-mails
 ///
-/// For mail programs, without signing in. An unknown token has no effect.
+/// Called by mail programs, without signing in. An unknown token has no effect.
 #[endpoint(POST "/r1/notifications/unsubscribe", tag = "notifications", access = Access::Public, rate = RateGroup::Write)]
 impl Endpoint for UnsubscribeFromMails {
     type Request = UnsubscribeFromMailsRequest;

@@ -35,7 +35,7 @@ pub struct ListPaymentMethodsRequest {
 
 /// List the saved payment methods
 ///
-/// For cards, only the brand, the last digits and the expiry date are stored.
+/// Of cards, only the brand, the last digits and the expiry date are stored.
 #[endpoint(GET "/r1/payment_methods", tag = "payments", access = Access::User, rate = RateGroup::Read, requires = Payer(workspace_id))]
 impl Endpoint for ListPaymentMethods {
     type Request = ListPaymentMethodsRequest;

@@ -43,7 +43,7 @@ pub struct BeginPaymentRequest {
     pub return_url: Option<String>,
     /// Buys for a workspace that the caller owns or administers, instead of for the caller.
     pub workspace_id: Option<WorkspaceId>,
-    /// For a workspace: at least its number of members.
+    /// Number of seats of a workspace: at least its number of members.
     pub seats: Option<i64>,
 }
 
@@ -208,7 +208,7 @@ pub struct ReceivePaymentEventRequest {
 
 /// Receive a gateway's webhook
 ///
-/// For gateways: an event without a valid signature is refused and not stored; a repeated event has no effect.
+/// Called by gateways: an event without a valid signature is refused and not stored; a repeated event has no effect.
 #[endpoint(POST "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)), max_body = crate::endpoint_trait::Bound::Fixed(inbox::MAX_EVENT))]
 impl Endpoint for ReceivePaymentEvent {
     type Request = ReceivePaymentEventRequest;
@@ -227,7 +227,7 @@ pub struct ReceivePaymentEventByQueryRequest {
 
 /// Receive a gateway's webhook by query
 ///
-/// For VNPay, which always gets status 200 with a code, even on errors.
+/// Called by VNPay, which always gets status 200 with a code, even on errors.
 #[endpoint(GET "/r1/payments/webhooks/{gateway}", tag = "payments", access = Access::Public, rate = RateGroup::Write, content("application/json"), errors(NotFound))]
 impl Endpoint for ReceivePaymentEventByQuery {
     type Request = ReceivePaymentEventByQueryRequest;

@@ -71,9 +71,9 @@ impl Endpoint for ListAllPlans {
 pub struct CreatePlanRequest {
     pub name: String,
     pub kind: PlanKind,
-    /// For subscriptions.
+    /// Billing interval of a subscription.
     pub interval: Option<PlanInterval>,
-    /// One price per currency.
+    /// Prices, one per currency.
     pub prices: Vec<Price>,
     /// Credits in micro-credits, granted once or in each period.
     pub credits: MicroCredits,

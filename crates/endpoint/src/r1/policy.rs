@@ -15,7 +15,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ShowPolicy>()];
 /// Policies for sign-up, passwords, messages and uploads.
 #[dto(response)]
 pub struct EntryPolicy {
-    /// Accounts that may be created.
+    /// Users who may create an account.
     pub signup: SignUp,
     /// True if there is no account yet, and the first account, an administrator, is created with the setup token from
     /// the server's log.

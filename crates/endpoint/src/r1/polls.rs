@@ -54,7 +54,7 @@ impl Endpoint for CastVote {
 
 /// Close a poll
 ///
-/// For its author. A closed poll can't be reopened.
+/// Available to its author. A closed poll can't be reopened.
 #[endpoint(PUT "/r1/messages/{id}/closed", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, WrongState))]
 impl Endpoint for ClosePoll {
     type Request = PollRequest;

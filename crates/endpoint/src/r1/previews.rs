@@ -22,7 +22,7 @@ pub struct RemovePreviewsRequest {
 
 /// Remove the link previews of your message
 ///
-/// For everybody. They return only if an edit adds the first link to the message.
+/// Applies to everybody. They return only if an edit adds the first link to the message.
 #[endpoint(DELETE "/r1/messages/{id}/previews", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden))]
 impl Endpoint for RemovePreviews {
     type Request = RemovePreviewsRequest;

@@ -111,7 +111,7 @@ pub struct ChangePromptRequest {
 
 /// Change a prompt
 ///
-/// For its author; a shared one also for the workspace's owner and admins.
+/// Available to its author; a shared one also for the workspace's owner and admins.
 #[endpoint(PATCH "/r1/prompts/{id}", tag = "assistants", access = Access::User, rate = RateGroup::Write, errors(QuotaExceeded, Forbidden, WrongState))]
 impl Endpoint for ChangePrompt {
     type Request = ChangePromptRequest;

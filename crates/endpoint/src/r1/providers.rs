@@ -148,7 +148,7 @@ pub struct RestProviderKeyRequest {
 
 /// Pause a provider's key
 ///
-/// On all instances.
+/// Applies to all instances.
 #[endpoint(POST "/r1/admin/providers/{name}/keys/{id}/rest", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for RestProviderKey {
     type Request = RestProviderKeyRequest;
@@ -183,7 +183,7 @@ pub struct ReviveProviderKeyRequest {
 
 /// Reactivate a provider's key
 ///
-/// For a paused or disabled key, at once and on all instances.
+/// Reactivates a paused or disabled key, at once and on all instances.
 #[endpoint(POST "/r1/admin/providers/{name}/keys/{id}/revive", tag = "admin", access = Access::Admin, rate = RateGroup::Write)]
 impl Endpoint for ReviveProviderKey {
     type Request = ReviveProviderKeyRequest;

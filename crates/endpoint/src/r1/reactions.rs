@@ -63,7 +63,7 @@ pub struct MarkRequest {
 
 /// Pin a message
 ///
-/// For members who may send messages in the conversation. A conversation has at most 100 pinned messages.
+/// Available to members who may send messages in the conversation. A conversation has at most 100 pinned messages.
 #[endpoint(PUT "/r1/messages/{id}/pin", tag = "messages", access = Access::User, rate = RateGroup::Write, errors(Forbidden, NotAMember, Archived, TooMany))]
 impl Endpoint for PinMessage {
     type Request = MarkRequest;
@@ -133,8 +133,6 @@ impl Endpoint for UnsaveMessage {
 }
 
 /// Show whether you have saved a message
-///
-/// Not needed for messages from the list of saved messages.
 #[endpoint(GET "/r1/messages/{id}/saved", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for GetSavedState {
     type Request = MarkRequest;

@@ -95,7 +95,7 @@ pub struct SearchRequest {
     /// A conversation, or several separated by commas, of which any matches.
     #[from(query)]
     pub conversation_id: Option<Several<ConversationId>>,
-    /// Only conversations of this kind.
+    /// Restricts the list to conversations of this kind.
     #[from(query)]
     pub kind: Option<ConversationKind>,
     /// Start of the period.
@@ -125,7 +125,7 @@ pub struct SearchRequest {
 
 /// Search
 ///
-/// Only in content that the caller can read now. Case and diacritics are ignored. If there are few results, words with
+/// Covers content that the caller can read now. Case and diacritics are ignored. If there are few results, words with
 /// typos (one typo from four letters on, two from eight) and parts of words match as well, with a lower rank. A message
 /// can be found within a second after it was sent.
 #[endpoint(GET "/r1/search", tag = "search", access = Access::User, rate = RateGroup::Read)]
@@ -219,7 +219,7 @@ impl Endpoint for AnswerSearch {
 pub struct CatchUpConversationRequest {
     #[from(path)]
     pub id: ConversationId,
-    /// Only messages after this event. If omitted, the caller's unread messages.
+    /// Restricts the summary to messages after this event. If omitted, the caller's unread messages.
     #[schema(minimum = 0)]
     pub since: Option<i64>,
     /// If omitted, the default assistant.

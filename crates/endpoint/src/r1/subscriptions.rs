@@ -114,7 +114,7 @@ impl Endpoint for ResumeSubscription {
 #[dto(request)]
 pub struct PreviewSubscriptionChangeRequest {
     pub plan_id: PlanId,
-    /// For a workspace. If omitted, unchanged.
+    /// Number of seats of a workspace. If omitted, unchanged.
     pub seats: Option<i64>,
     pub workspace_id: Option<WorkspaceId>,
 }
@@ -140,7 +140,7 @@ impl Endpoint for PreviewSubscriptionChange {
 #[dto(request)]
 pub struct ChangeSubscriptionRequest {
     pub plan_id: PlanId,
-    /// For a workspace. If omitted, unchanged.
+    /// Number of seats of a workspace. If omitted, unchanged.
     pub seats: Option<i64>,
     /// Price of a period as shown to the payer (`next` of the preview). If it has changed since: 409 `plan_changed`.
     pub price: Option<Price>,
@@ -196,8 +196,8 @@ pub struct PaySubscriptionRequest {
 
 /// Pay the next period manually
 ///
-/// For subscriptions that can't be charged automatically, before the end of a period and during the grace period after
-/// it.
+/// Applies to subscriptions that can't be charged automatically, before the end of a period and during the grace period
+/// after it.
 #[endpoint(POST "/r1/subscription/pay", tag = "payments", access = Access::User, rate = RateGroup::Write, status = 201, requires = Payer(workspace_id), errors(NotFound, GatewayOff, WrongState), deadline = crate::endpoint_trait::Bound::Fixed(std::time::Duration::from_secs(45)))]
 impl Endpoint for PaySubscription {
     type Request = PaySubscriptionRequest;

@@ -191,7 +191,7 @@ pub struct ShowNeighboursRequest {
 
 /// Show a message with its neighbours
 ///
-/// For a reply, its neighbours in the thread.
+/// The neighbours of a reply are the replies around it in its thread.
 #[endpoint(GET "/r1/messages/{id}/around", tag = "messages", access = Access::User, rate = RateGroup::Read)]
 impl Endpoint for ShowNeighbours {
     type Request = ShowNeighboursRequest;

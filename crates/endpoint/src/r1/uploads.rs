@@ -181,7 +181,7 @@ pub struct ListFilesRequest {
     pub id: ConversationId,
     #[from(query)]
     pub kind: Option<FileKind>,
-    /// Only files sent by this user.
+    /// Restricts the list to files sent by this user.
     #[from(query)]
     pub author: Option<UserId>,
     /// Substring of the file name, ignoring case and diacritics.

@@ -25,7 +25,7 @@ pub struct ReadUsageRequest {
     pub group: Option<UsageGrouping>,
     #[from(query)]
     pub key_id: Option<ApiKeyId>,
-    /// Only this model, by its name in groups of `model`.
+    /// Restricts the usage to this model, by its name in groups of `model`.
     #[from(query)]
     pub model: Option<String>,
     /// Usage of this user. Only administrators may name another user.
@@ -72,7 +72,7 @@ pub struct ListUsageRequestsRequest {
 
 /// List requests to AI models
 ///
-/// One item per request, newest first. Of the caller; for administrators of all users, unless `user_id` is set.
+/// Returns one item per request, newest first. Of the caller; for administrators of all users, unless `user_id` is set.
 #[endpoint(GET "/r1/usage/requests", tag = "usage", access = Access::User, rate = RateGroup::Read, errors(Forbidden))]
 impl Endpoint for ListUsageRequests {
     type Request = ListUsageRequestsRequest;

@@ -38,7 +38,7 @@ pub(crate) fn answer(http: &HttpRequest, error: &AppError, request_id: &str) -> 
         None => told(error),
     };
     let Rendered { status, headers, body } = told.render(style, request_id);
-    // For the log only, since the client is gone.
+    // Used by the log only, since the client is gone.
     let status = if error.code() == Code::ClientGone { Code::ClientGone.status() } else { status };
     let mut response = start(http, status_code(status), "application/json");
     headers.into_iter().for_each(|header| _ = response.insert_header(header));

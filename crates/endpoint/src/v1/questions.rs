@@ -27,7 +27,7 @@ pub struct Question {
 
 /// Create a chat completion (OpenAI)
 ///
-/// For models of any provider. With `stream: true` the response is Server-Sent Events.
+/// Supports models of any provider. With `stream: true` the response is Server-Sent Events.
 #[endpoint(POST "/v1/chat/completions", tag = "gateway", access = Access::Key, rate = RateGroup::Gateway, content("application/json", "text/event-stream"), errors(NotFound, OutOfCredits), deadline = deadline(), max_body = max_body(), failure = FailureForm::Gateway, ends_with_client = true)]
 impl Endpoint for CompleteChat {
     type Request = Question;
