@@ -18,7 +18,7 @@ pub struct ExportConversationRequest {
     pub format: ExportFormat,
     /// Restricts the export to messages sent at or after this time.
     pub from: Option<Timestamp>,
-    /// Restricts the export to messages sent before this time.
+    /// Restricts the export to messages sent at or before this time.
     pub to: Option<Timestamp>,
     /// If true, includes the attachments of messages.
     pub files: Option<bool>,
