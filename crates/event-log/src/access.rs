@@ -1,4 +1,5 @@
-//! What the caller is to a conversation: asked by everything that reads or changes one.
+//! Access checks of the caller against a conversation, used by everything that reads or changes
+//! one.
 
 use appcore::{AppError, Code, ConversationId, UserId, access::Access};
 use dbcontext::query;
@@ -6,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use crate::EventLogService;
 
-/// What somebody is to a conversation: looked up once, when the first of several checks needs it.
+/// Access of a user to a conversation, loaded once, when the first check needs it.
 pub struct Lookup<'a> {
     service: &'a EventLogService,
     pub user: UserId,
@@ -19,7 +20,7 @@ impl<'a> Lookup<'a> {
         Self { service, user, id, found: OnceCell::const_new() }
     }
 
-    /// None: there is no such conversation.
+    /// Returns `None` if the conversation doesn't exist.
     pub async fn find(&self) -> Result<Option<Access>, AppError> {
         let find = || query::access::find(self.service.db.reader(), self.id, self.user);
         Ok(*self.found.get_or_try_init(find).await?)
@@ -30,7 +31,7 @@ impl<'a> Lookup<'a> {
         access.ok_or_else(|| Code::NotFound.into())
     }
 
-    /// For members.
+    /// Returns the access of a member; fails for everybody else.
     pub async fn member(&self) -> Result<Access, AppError> {
         let access = self.reader().await?;
         access.member()?;
@@ -38,24 +39,27 @@ impl<'a> Lookup<'a> {
     }
 }
 
-/// For readers; to others the conversation does not exist.
+/// Returns the access of a user who may read the conversation. Fails with `NotFound` for everybody
+/// else, so that its existence isn't revealed.
 pub async fn reader(service: &EventLogService, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     Lookup::new(service, user, id).reader().await
 }
 
-/// For its members.
+/// Returns the access of a member; a reader who isn't a member gets `NotAMember`, everybody else
+/// `NotFound`.
 pub async fn member(service: &EventLogService, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     Lookup::new(service, user, id).member().await
 }
 
-/// For its managers.
+/// Returns the access of a member who may manage the conversation.
 pub async fn manager(service: &EventLogService, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     let access = reader(service, user, id).await?;
     access.manager()?;
     Ok(access)
 }
 
-/// The writer knows members only. Somebody who may read the conversation is told to join it instead of that it is not there.
+/// Turns the writer's `NotFound` into `NotAMember` for a caller who may read the conversation. The
+/// writer only knows members, so it can't tell the two cases apart.
 pub async fn explain<T>(
     service: &EventLogService,
     user: UserId,

@@ -1,7 +1,9 @@
-//! The log of a conversation and those who follow it: the writer of durable events, receipts, typing, notifications and push.
+//! Event log of conversations and its consumers: the writer of durable events, receipts, typing
+//! indicators, notifications and push.
 //!
-//! Owns the rows of events, messages as they are written, read positions, notifications and push registrations. Every change of a conversation
-//! goes through its [`Writer`](events::Writer). Uses `identity` and what stands below it; nothing here knows why a conversation is changed.
+//! Owns the tables of events, messages, read positions, notifications and push subscriptions. All
+//! changes of a conversation go through its [`Writer`](events::Writer). Depends on `identity` and
+//! the layers below it, and knows nothing of the features that change conversations.
 
 pub mod access;
 pub mod events;
@@ -23,18 +25,18 @@ use crate::{
     receipts::Receipts,
 };
 
-/// State of the event log and of notifications of an instance. Dereferences to [`Core`].
+/// Event log and notification services of an instance. Dereferences to [`Core`].
 pub struct EventLogService {
     pub core: Arc<Core>,
     pub identity: Arc<IdentityService>,
-    /// Commits changes of conversations. Nothing else writes events.
+    /// Commits changes of conversations; the only writer of events.
     pub writer: Writer,
     pub receipts: Receipts,
     pub push: Push,
 }
 
 impl EventLogService {
-    /// Starts the writer, and reads the keys of Web Push, making them if there are none.
+    /// Starts the writer and loads the Web Push keys, generating them on the first start.
     pub async fn build(identity: Arc<IdentityService>) -> anyhow::Result<Arc<Self>> {
         let core = Arc::clone(&identity.core);
         let Core { db, bus, clock, config, .. } = &*core;
@@ -45,7 +47,7 @@ impl EventLogService {
         Ok(Arc::new(Self { core, identity, writer, receipts, push }))
     }
 
-    /// Starts what runs until the instance stops: the relay, retention of events, and the notifier.
+    /// Starts the background tasks: outbox publisher, event retention and notifier.
     pub fn start(self: &Arc<Self>) {
         if Self::has_relay(&self.core) {
             tokio::spawn(Relay::run(Arc::clone(self)));
@@ -57,7 +59,8 @@ impl EventLogService {
         notifications::start(self);
     }
 
-    /// Whether committed events may be unpublished after a crash. On SQLite this process is the only one: nobody was connected then.
+    /// True if committed events may be unpublished after a crash. On SQLite this process is the
+    /// only instance, so no client was connected then.
     fn has_relay(core: &Core) -> bool {
         !core.db.is_sqlite()
     }

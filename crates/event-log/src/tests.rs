@@ -1,4 +1,4 @@
-//! Instances of the event log on a [`Stage`], and people on them.
+//! Test instances of the event log on a [`Stage`], with users.
 
 use std::sync::Arc;
 

@@ -1,41 +1,44 @@
-//! The jobs that follow from a change, stored with it. How they are done is no matter of the log.
+//! Payloads of the jobs that follow from a change. They are stored in the change's transaction; the
+//! crates above execute them.
 
 use appcore::{AssistantId, ConversationId, Country, MessageId, UploadId};
 use jobs::Stored;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What whoever asks an assistant says beside the question, and what is known of them.
+/// Options of a request for an answer, and properties of the requesting user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerOptions {
-    /// The model that is to answer, instead of the assistant's or the chat's.
+    /// Model that answers; overrides the model of the assistant and of the chat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Where they are, for units, prices and the like.
+    /// Country of the user, for units, prices and the like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<Country>,
-    /// What is held for each of the answers until its worker takes it over.
+    /// Credit reservations, one per requested answer. Each is held until the worker of its answer
+    /// takes it over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<Uuid>,
 }
 
 impl AnswerOptions {
-    /// The options of one of several answers, with what is held for it.
+    /// Returns the options of answer `number`, with only the reservation made for it.
     pub(crate) fn of_answer(&self, number: usize) -> Self {
         Self { holds: self.holds.get(number).copied().into_iter().collect(), ..self.clone() }
     }
 }
 
-/// An assistant's answer to a message.
+/// Job that writes an assistant's answer to a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnswerJob {
     pub conversation_id: ConversationId,
-    /// The message that is answered.
+    /// Message to answer.
     pub question_id: MessageId,
     pub assistant_id: AssistantId,
-    /// The assistant's message, chosen with the job: whoever takes the job over writes the same message.
+    /// Id of the assistant's message, chosen when the job is created: a worker that takes the job
+    /// over writes the same message.
     pub answer_id: MessageId,
-    /// The answer that it is written beside, where two models answer one question.
+    /// Answer that this one is compared with, if a second model answers the same question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<MessageId>,
     #[serde(default)]
@@ -43,7 +46,7 @@ pub struct AnswerJob {
 }
 
 impl AnswerJob {
-    /// The concurrency key of an assistant's answers in a conversation.
+    /// Returns the concurrency key of an assistant's answers in a conversation.
     pub(crate) fn key(conversation_id: ConversationId, assistant_id: AssistantId) -> String {
         format!("{}:{conversation_id}:{assistant_id}", Self::KIND)
     }
@@ -52,7 +55,8 @@ impl AnswerJob {
 impl Stored for AnswerJob {
     const KIND: &'static str = "answer";
 
-    /// An assistant gives its answers in one conversation one after the other; a second model's are a line of their own.
+    /// Serialises an assistant's answers within a conversation. Answers of a second model are a
+    /// separate sequence.
     fn concurrency_key(&self) -> String {
         let key = Self::key(self.conversation_id, self.assistant_id);
         if self.beside.is_some() { format!("{key}:2") } else { key }
@@ -63,7 +67,7 @@ impl Stored for AnswerJob {
     }
 }
 
-/// The title of a conversation whose first answer has ended.
+/// Job that names a conversation after its first answer is finished.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct TitleJob {
     pub conversation_id: ConversationId,
@@ -84,7 +88,7 @@ impl Stored for TitleJob {
     }
 }
 
-/// Reads the pages that a message links to.
+/// Job that fetches the pages linked in a message and stores their previews.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct PreviewJob {
     pub conversation_id: ConversationId,
@@ -103,7 +107,7 @@ impl Stored for PreviewJob {
     }
 }
 
-/// Writes down what is said in a voice note.
+/// Job that transcribes a voice note.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct TranscribeJob {
     pub conversation_id: ConversationId,

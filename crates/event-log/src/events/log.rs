@@ -1,4 +1,4 @@
-//! From a row of the log back to news that can be delivered.
+//! Rebuilds publishable envelopes from rows of the event log.
 
 use appcore::{
     AppError, EventId, UserId,
@@ -7,7 +7,8 @@ use appcore::{
 use dbcontext::entity::conversation_event;
 use serde::Deserialize;
 
-/// Seals a row again, as it was when it happened. Whom a conversation's creation is for is not in the log: the relay knows it.
+/// Rebuilds the envelope of a logged event as it was first published. The recipients of
+/// `conversation.created` aren't in the log; the outbox publisher resolves them.
 pub(super) fn envelope(row: conversation_event::Model) -> Result<Envelope, AppError> {
     #[derive(Deserialize)]
     struct Added {
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_seals_into_the_news_that_it_was() {
+    fn rebuilds_the_published_envelope_from_a_row() {
         let (conversation_id, user_id) = (ConversationId::new(), UserId::new());
         let member = Member {
             user_id,

@@ -1,4 +1,5 @@
-//! The event log: written by the writer, told by the bus, repeated by the relay, read by whoever missed something.
+//! Event log: written by the writer, published on the bus, re-published from the outbox, and read
+//! by clients that catch up.
 
 mod jobs;
 mod log;
@@ -35,7 +36,9 @@ use crate::access;
 pub const HIDDEN: &str = "A moderator has hidden this message.";
 pub const KEPT_TO_ADMINS: &str = "Only admins can mention everyone in this channel.";
 
-/// The durable events of a conversation after `after_seq`, for whoever may read it.
+/// Returns a page of a conversation's durable events after `after_seq`. The caller must be allowed
+/// to read the conversation. Fails with `CursorExpired` if events after `after_seq` have been
+/// trimmed.
 pub async fn page(
     service: &EventLogService,
     by: &Principal,
@@ -64,7 +67,8 @@ pub async fn page(
     Ok(Slice { items, has_more })
 }
 
-/// [`page`], ready to be delivered, for parts that have checked the membership themselves.
+/// Returns the events of [`page`] as envelopes ready for delivery. Doesn't check access: callers
+/// have checked the membership.
 pub async fn news_after(
     service: &EventLogService,
     id: ConversationId,
@@ -75,8 +79,9 @@ pub async fn news_after(
     rows.into_iter().map(|row| log::envelope(row).map(Into::into)).collect()
 }
 
-/// The beginnings of several logs, in one query: at most `limit` events of each conversation after its number. Some may be left out, where they
-/// are trimmed or much was asked for.
+/// Loads the next events of several conversations in one query: at most `limit` events per
+/// conversation after its position. Events may be missing from the result if they were trimmed or
+/// the query's total limit was reached.
 pub async fn news_after_each(
     service: &EventLogService,
     positions: &[(ConversationId, i64)],
@@ -92,7 +97,8 @@ pub async fn news_after_each(
     Ok(found)
 }
 
-/// Where a person's conversations stood at a moment, for those in which something has happened since.
+/// Returns the position of each of the user's conversations at `moment`, limited to conversations
+/// with later events.
 pub async fn positions_at(
     service: &EventLogService,
     user: UserId,
@@ -101,7 +107,7 @@ pub async fn positions_at(
     query::events::positions_at(service.db.reader(), user, moment).await
 }
 
-/// How far these conversations have come.
+/// Returns the current head (`last_seq`) of each conversation.
 pub async fn heads(service: &EventLogService, ids: &[ConversationId]) -> Result<Vec<(ConversationId, i64)>, AppError> {
     if ids.is_empty() {
         return Ok(Vec::new());

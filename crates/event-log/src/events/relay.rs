@@ -1,8 +1,9 @@
-//! The relay publishes again what was committed and may not have been published, because the instance that wrote it died in between or
-//! Redis was away.
+//! Outbox publisher: re-publishes committed events whose publication wasn't confirmed, because the
+//! writing instance died or Redis was unavailable.
 //!
-//! Every instance runs one. The writer stores an outbox entry with each batch (`event_outbox`) and removes it once Redis has the events;
-//! what is still there after a little while is published again by whoever finds it first. Receivers drop what they have.
+//! Runs on every instance. The writer stores an outbox entry with each batch (`event_outbox`) and
+//! removes it once Redis has the events. An entry that is still there after a short delay is
+//! claimed and published by the first instance that finds it. Receivers drop duplicates.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,20 +15,21 @@ use metrics::metrics;
 use super::log;
 use crate::EventLogService;
 
-/// How old an outbox entry must be before somebody else than its writer acts on it: well above what an entry lives for where nothing is wrong
-/// (0.2 s and a commit), and well below the two seconds within which everybody online is to have the events. A claim holds for as long.
+/// Age from which other instances may claim an outbox entry, and lifetime of a claim. Well above
+/// the normal lifetime of an entry (0.2 s plus a commit), and well below the two seconds within
+/// which connected clients must receive an event.
 const PATIENCE: Duration = Duration::from_millis(600);
-/// How often the relay looks.
+/// Polling interval.
 const PERIOD: Duration = Duration::from_millis(250);
-/// How long one round may take.
+/// Timeout of one round.
 const ROUND: Duration = Duration::from_secs(10);
-/// Outbox entries of one round.
+/// Maximum number of outbox entries per round.
 const BATCH: u32 = 64;
 
 pub struct Relay;
 
 impl Relay {
-    /// Looks for unpublished events until the task is aborted.
+    /// Polls for unpublished events until the task is aborted.
     pub async fn run(service: Arc<EventLogService>) {
         let mut tick = tokio::time::interval(PERIOD);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -39,11 +41,11 @@ impl Relay {
     }
 }
 
-/// Publishes up to `most` outbox entries again. Whether there may be more of them.
+/// Publishes up to `most` outbox entries. Returns true if there may be more.
 async fn round(service: &EventLogService, most: &mut u32) -> bool {
     let published = match tokio::time::timeout(ROUND, caught(publish_again(service, *most))).await {
         Ok(published) => published,
-        Err(_) => Err(AppError::unavailable(anyhow::anyhow!("the round took too long"))),
+        Err(_) => Err(AppError::unavailable(anyhow::anyhow!("outbox round timed out"))),
     };
     match published {
         Ok(Some(count)) if count >= *most as usize => {
@@ -51,21 +53,24 @@ async fn round(service: &EventLogService, most: &mut u32) -> bool {
             true
         }
         Ok(Some(_)) => false,
-        // The events of a batch would be read in vain, four times a second on each instance: by one it is seen when Redis is back.
+        // While Redis is unavailable, loading a full batch four times a second on each instance
+        // would be wasted work. One entry is enough to detect that Redis is back.
         Ok(None) => {
             *most = 1;
             false
         }
         Err(error) => {
-            tracing::warn!(%error, "the relay could not publish events again");
+            tracing::warn!(%error, "failed to publish outbox entries");
             false
         }
     }
 }
 
-/// Publishes some entries again; returns how many it took care of. None: Redis does not take them.
+/// Publishes due outbox entries and returns the number of entries handled. Returns `None` if Redis
+/// doesn't accept them.
 ///
-/// The entries are claimed, not locked: Redis may take its time, and a writer that removes its own entry must not wait for it.
+/// Entries are claimed, not locked: publishing to Redis may be slow, and a writer that removes its
+/// own entry must not wait for it.
 async fn publish_again(service: &EventLogService, most: u32) -> Result<Option<usize>, AppError> {
     let now = service.clock.now();
     let before = now.minus(PATIENCE);
@@ -92,13 +97,13 @@ async fn publish_again(service: &EventLogService, most: u32) -> Result<Option<us
     let count = messages.len();
     let left = service.bus.publish(messages).await;
     if !matches!(left, Ok(Ok(()))) {
-        // The entries are still there: a later round tries again, here or on another instance.
+        // The entries remain in the outbox; a later round retries, on this or another instance.
         return Ok(None);
     }
     let removal = query::batches::remove_outbox_entries(&entries);
     query::execute(db, vec![removal]).await?;
     metrics().events.relayed(count);
-    tracing::info!(batches = entries.len(), events = count, "published again what had not gone out");
+    tracing::info!(batches = entries.len(), events = count, "outbox entries published");
     Ok(Some(entries.len()))
 }
 
@@ -116,7 +121,7 @@ mod tests {
     use super::*;
     use crate::tests::{instance, on};
 
-    /// A bus by which no other instance is reached.
+    /// Bus that reaches no other instance.
     struct Away(MemoryBus);
 
     impl EventBus for Away {
@@ -133,8 +138,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_redis_is_away_one_entry_is_tried_and_all_go_once_it_is_back() {
-        // On PostgreSQL the instances would have relays of their own.
+    async fn publishes_a_single_entry_while_redis_is_down_and_all_once_it_is_back() {
+        // On PostgreSQL the instances would run outbox publishers of their own.
         let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
         let config = stage.config(&Table::default(), &[]);
         let core = stage.core_on(config, Arc::new(Away(MemoryBus::new()))).await.unwrap();
@@ -148,7 +153,7 @@ mod tests {
         assert_eq!(most, 1);
         stage.pass(1);
         assert!(!round(&cut_off, &mut most).await);
-        assert!(round(&back, &mut most).await, "there may be more, and it takes them");
+        assert!(round(&back, &mut most).await, "a full round reports that there may be more");
         assert_eq!(most, BATCH);
         stage.pass(1);
         assert!(!round(&back, &mut most).await);

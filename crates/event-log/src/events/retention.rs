@@ -1,4 +1,5 @@
-//! How long the event log is kept. Messages stay; a client that was away for longer than the log reaches loads the conversation afresh.
+//! Retention of the event log. Messages aren't affected; a client whose position has been trimmed
+//! reloads the conversation.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,13 +9,13 @@ use platform::batch_delete::in_parts;
 
 use crate::EventLogService;
 
-/// How often old events are looked for.
+/// Interval between clean-up runs.
 const PERIOD: Duration = Duration::from_secs(3_600);
-/// Events removed by one statement, so that the writer never waits long for it.
+/// Events deleted per statement; bounded so that the writer never waits long.
 const BATCH: u32 = 1_000;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// Removes events older than `days` until the task is aborted.
+/// Deletes events older than `days` days, periodically, until the task is aborted.
 pub async fn keep(service: Arc<EventLogService>, days: u32) {
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -23,7 +24,7 @@ pub async fn keep(service: Arc<EventLogService>, days: u32) {
         let before = service.clock.now().minus(DAY * days);
         let trim = || query::events::trim(service.db.writer(), before, BATCH);
         if let Err(error) = caught(in_parts(BATCH.into(), trim)).await {
-            tracing::warn!(%error, "old events could not be removed");
+            tracing::warn!(%error, "failed to delete expired events");
         }
     }
 }

@@ -1,21 +1,21 @@
-//! What readers of a message see of the calls of tools that its answer came to.
+//! Truncated view of an answer's tool calls, as readers of the message see them.
 
 use appcore::{AppError, view::ToolCall};
 use dbcontext::query::tool_calls::ToolCallRow;
 
-/// How much of arguments and of a result stands with a message, in characters, and how much of all of them about. The whole is in the
-/// answer's details.
+/// Limits on the arguments and results stored with a message, in characters: per field,
+/// approximately in total, and the minimum per field. The full texts are in the answer's details.
 const SHOWN: usize = 2_000;
 const SHOWN_IN_ALL: usize = 32_000;
 const LEAST_SHOWN: usize = 100;
 
-/// What readers of a message see of its calls.
+/// Converts the stored tool calls of a message to the truncated form shown to readers.
 pub(crate) fn shown(rows: &[ToolCallRow]) -> Result<Vec<ToolCall>, AppError> {
     let most = (SHOWN_IN_ALL / (2 * rows.len().max(1))).clamp(LEAST_SHOWN, SHOWN);
     rows.iter().map(|row| ToolCall::try_from(row.clone()).map(|call| cut(call, most))).collect()
 }
 
-/// A call as viewers hear of it while it goes on.
+/// Truncates a call in progress for viewers.
 pub fn shown_call(call: ToolCall) -> ToolCall {
     cut(call, SHOWN)
 }
@@ -28,7 +28,7 @@ fn cut(call: ToolCall, most: usize) -> ToolCall {
     ToolCall { arguments: short(call.arguments), result: call.result.map(short), ..call }
 }
 
-/// The calls as they are kept with their message.
+/// Serialises the truncated tool calls for storage with their message; `None` if there are none.
 pub fn shown_json(rows: &[ToolCallRow]) -> Result<Option<String>, AppError> {
     if rows.is_empty() {
         return Ok(None);

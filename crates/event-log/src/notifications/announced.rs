@@ -1,4 +1,4 @@
-//! An announcement of the administrators, among what people are told of.
+//! Broadcasts of administrators, as notifications.
 
 use appcore::{
     AppError, NotificationId, Timestamp, UserId,
@@ -18,7 +18,7 @@ use super::{MAX_TEXT, describe, quiet, tell_of_end};
 use crate::EventLogService;
 use crate::push;
 
-/// What is announced.
+/// Content of a broadcast.
 pub struct Announced<'a> {
     pub id: NotificationId,
     pub title: &'a str,
@@ -27,8 +27,9 @@ pub struct Announced<'a> {
     pub channels: &'a [BroadcastChannel],
 }
 
-/// Stores it for these people, in the caller's transaction; what is answered is to be [told](super::tell) after it. Whoever is not to be
-/// disturbed finds it in the list.
+/// Stores the notification for the given users in the caller's transaction; the caller
+/// [publishes](super::tell) the result afterwards. Users in quiet hours or do-not-disturb get it
+/// silently.
 pub async fn announce<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -58,7 +59,7 @@ pub async fn announce<C: ConnectionTrait>(
     Ok(stored)
 }
 
-/// Takes an announcement back from those of these people who have it, and from their devices.
+/// Withdraws a broadcast from the notifications and devices of the given users.
 pub async fn withdraw(service: &EventLogService, id: NotificationId, people: &[UserId]) -> Result<(), AppError> {
     let now = service.clock.now();
     let told: Vec<Told> = people.iter().map(|user| Told { user_id: *user, id }).collect();

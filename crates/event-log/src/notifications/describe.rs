@@ -1,4 +1,4 @@
-//! Notifications in words: who did what, where, and how it begins.
+//! Renders notifications: actor, place and the start of the text.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,11 +16,11 @@ use uuid::Uuid;
 
 use crate::EventLogService;
 
-/// Characters of a message that are looked at, and that are shown.
+/// Limits for the text of a message, in characters: read from the message, and shown.
 const LOOKED_AT: usize = 2_000;
 const SHOWN: usize = 200;
 
-/// These as they are shown, in three queries.
+/// Renders notifications, with three queries at most.
 pub(super) async fn all(service: &EventLogService, rows: Vec<NotificationRow>) -> Result<Vec<Notification>, AppError> {
     let db = service.db.reader();
     let ids: BTreeSet<MessageId> =
@@ -88,7 +88,7 @@ fn one(
     })
 }
 
-/// How a message begins, or the name of its first file.
+/// Returns the start of a message, or the name of its first file.
 fn said(message: &Message) -> String {
     if message.deleted_at.is_some() || message.hidden_at.is_some() {
         return String::new();
@@ -100,7 +100,7 @@ fn said(message: &Message) -> String {
     text
 }
 
-/// The beginning of a Markdown text, on one line and without its marks.
+/// Returns the start of a Markdown text on one line, without markup.
 pub(super) fn plain(markdown: &str) -> String {
     let end = markdown.char_indices().nth(LOOKED_AT).map_or(markdown.len(), |(at, _)| at);
     let mut text = String::new();
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_shown_without_its_marks() {
+    fn removes_markup() {
         assert_eq!(
             plain("**Code freeze** at [18:00](https://x.test), `main` *only*"),
             "Code freeze at 18:00, main only"

@@ -1,4 +1,4 @@
-//! Whom what has happened concerns.
+//! Resolves the recipients of log events.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry};
 
@@ -20,22 +20,21 @@ use super::{
 };
 use crate::EventLogService;
 
-/// Words of a text that keywords are looked for in.
+/// Number of words of a text that are searched for keywords.
 const MAX_WORDS: usize = 500;
 
-/// Why somebody is to be told of a message, and what of theirs is in it.
+/// Reason for a notification, with its detail: the keyword, or the kind of mention.
 type Reason = (NotificationKind, Option<String>);
-/// By message and person.
 type Reasons = HashMap<(MessageId, UserId), Reason>;
 
-/// What is to be stored, and what is to be taken back.
+/// Notifications to store and to withdraw.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub new: Vec<NotificationRow>,
     pub withdrawn: Vec<Told>,
 }
 
-/// Finds all of it, in a few queries whatever has happened.
+/// Resolves the recipients, with a fixed number of queries per batch.
 pub(super) async fn find(
     service: &EventLogService,
     happenings: &Happenings,
@@ -80,7 +79,7 @@ pub(super) async fn find(
         if is_own || !may_be_told(candidate, *kind, message.seq, now)? {
             continue;
         }
-        // Whoever has the conversation open has read it by now.
+        // Users who have the conversation open have already read the message.
         if message.root().is_none() && candidate.read_seq >= *seq {
             continue;
         }
@@ -90,7 +89,8 @@ pub(super) async fn find(
             _ => None,
         };
         let root_id = if *kind == NotificationKind::Thread { message.thread_id } else { message.root() };
-        // Of the message itself, so that whoever is mentioned by an edit and was told of it before is not told again.
+        // Derived from the message's own position, so that a user who was notified before and is
+        // mentioned again by an edit isn't notified twice.
         let notification =
             notification_id(message.conversation_id, if group_id.is_some() { *seq } else { message.seq });
         rows.add(NotificationRow {
@@ -114,12 +114,12 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// One id for everybody whom the event is about.
+/// Derives the notification id, which is the same for all recipients of the event.
 fn notification_id(conversation_id: ConversationId, seq: i64) -> NotificationId {
     NotificationId(EventId::at(Position { conversation_id, seq }).0)
 }
 
-/// Whether somebody wants to be told of such a thing in a conversation.
+/// True if the user's settings for the conversation allow this kind of notification.
 fn may_be_told(candidate: &Candidate, kind: NotificationKind, seq: i64, now: Timestamp) -> Result<bool, AppError> {
     let level: Notify = candidate.level.parse().map_err(AppError::internal)?;
     let is_muted = candidate.muted_until.is_some_and(|until| until > now);
@@ -127,13 +127,13 @@ fn may_be_told(candidate: &Candidate, kind: NotificationKind, seq: i64, now: Tim
     Ok(level != Notify::None && seq > candidate.from_seq && (is_meant || !is_muted))
 }
 
-/// Whether it is listed and nothing more.
+/// True if the notification is only listed, without a push.
 fn is_silent(candidate: &Candidate, now: Timestamp) -> Result<bool, AppError> {
     let is_muted = candidate.muted_until.is_some_and(|until| until > now);
     Ok(is_muted || quiet::disturbs(candidate.quiet.as_deref(), candidate.dnd_until, now)?)
 }
 
-/// Rows, those of a group as one.
+/// Collects rows and merges those of a group.
 #[derive(Default)]
 struct Gathered {
     single: Vec<NotificationRow>,
@@ -157,7 +157,7 @@ impl Gathered {
         }
     }
 
-    /// In one order on every instance, so that two statements can't deadlock.
+    /// Sorted, so that statements of different instances can't deadlock.
     fn into_rows(self) -> Vec<NotificationRow> {
         let mut rows: Vec<_> = self.single.into_iter().chain(self.grouped.into_values()).collect();
         rows.sort_by_key(|row| (row.user_id, row.id));
@@ -246,7 +246,7 @@ async fn keywords(
     Ok(())
 }
 
-/// What says that somebody is mentioned, or has a word, where that was edited away.
+/// Returns the notifications of mentions and keywords that an edit has removed.
 async fn edited_away(
     service: &EventLogService,
     happenings: &Happenings,
@@ -309,7 +309,7 @@ async fn everything(
     Ok(())
 }
 
-/// A reaction to somebody's message.
+/// Reaction to a message of another user.
 struct Reaction {
     conversation_id: ConversationId,
     message_id: MessageId,
@@ -325,7 +325,7 @@ struct Reaction {
 impl Reaction {
     fn row(self) -> NotificationRow {
         let id = notification_id(self.conversation_id, self.seq);
-        // A reaction interrupts nobody.
+        // Reactions are always silent.
         let silent = true;
         NotificationRow {
             conversation_id: Some(self.conversation_id),

@@ -1,4 +1,4 @@
-//! What stands in the log that somebody may be told of.
+//! Selects the log events that may produce or withdraw notifications.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,7 +9,7 @@ use appcore::{
 use dbcontext::entity::conversation_event;
 use serde::{Deserialize, de::IgnoredAny};
 
-/// The kinds of events that matter.
+/// True for the kinds of events that affect notifications.
 pub(super) fn matters(kind: &str) -> bool {
     matches!(
         kind,
@@ -23,7 +23,7 @@ pub(super) fn matters(kind: &str) -> bool {
     )
 }
 
-/// A message, as far as it matters.
+/// Fields of a message that notifications need.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Written {
     pub id: MessageId,
@@ -50,7 +50,7 @@ impl Written {
         self.thread_id.is_none() || self.also_to_conversation
     }
 
-    /// Its thread, where the main line does not show it.
+    /// Root of its thread, unless the reply is also shown in the main timeline.
     pub fn root(&self) -> Option<MessageId> {
         self.thread_id.filter(|_| !self.also_to_conversation)
     }
@@ -59,7 +59,7 @@ impl Written {
         self.deleted_at.is_none() && self.hidden_at.is_none()
     }
 
-    /// Whether it says something, and somebody says it.
+    /// True for a complete, visible message of a user or an assistant that isn't empty.
     fn says_something(&self) -> bool {
         let is_somebody = matches!(self.sender.kind, SenderKind::User | SenderKind::Assistant);
         let is_whole = self.status != MessageStatus::Streaming && self.status != MessageStatus::Failed;
@@ -67,7 +67,7 @@ impl Written {
     }
 }
 
-/// A message that is new, or an answer that is whole now, with the number of the event that says so.
+/// New message or finished answer, with the sequence number of its event.
 #[derive(Clone, Debug)]
 pub(super) struct Arrived {
     pub message: Written,
@@ -75,7 +75,7 @@ pub(super) struct Arrived {
     pub at: Timestamp,
 }
 
-/// A reaction, with the event that says so.
+/// Reaction, with the position of its event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reacted {
     pub conversation_id: ConversationId,
@@ -83,17 +83,17 @@ pub(super) struct Reacted {
     pub at: Timestamp,
 }
 
-/// What has happened, each thing as it stands at its end.
+/// Net result of a sequence of log events.
 #[derive(Debug, Default)]
 pub(super) struct Happenings {
     pub arrived: BTreeMap<MessageId, Arrived>,
     pub edited: BTreeMap<MessageId, Arrived>,
     pub gone: BTreeSet<MessageId>,
     pub reacted: BTreeMap<(MessageId, UserId, String), Reacted>,
-    /// How many reactions to these are no longer there that were there before.
+    /// Number of removed reactions per message that were added before this sequence.
     pub unreacted: BTreeMap<MessageId, i64>,
     pub ended: BTreeSet<ConversationId>,
-    /// How far people have read by writing.
+    /// Read positions implied by sending messages.
     pub written: HashMap<(UserId, ConversationId), i64>,
 }
 
@@ -106,7 +106,7 @@ struct Payload {
 }
 
 impl Happenings {
-    /// Takes an event of the log. What is older than `since` is told to nobody any more.
+    /// Adds an event of the log. Events before `since` produce no notifications.
     pub fn take(&mut self, row: &conversation_event::Model, since: Timestamp) {
         if row.kind == "conversation.deleted" {
             self.ended.insert(row.conversation_id);
@@ -117,8 +117,8 @@ impl Happenings {
         }
         let payload: Payload = match serde_json::from_str(&row.payload) {
             Ok(payload) => payload,
-            // A later version's: what it is about is told by that one.
-            Err(error) => return tracing::debug!(%error, kind = row.kind, "an event could not be read"),
+            // Written by a later version of the server, which handles the event itself.
+            Err(error) => return tracing::debug!(%error, kind = row.kind, "failed to parse event"),
         };
         match (row.kind.as_str(), payload) {
             ("message.deleted", Payload { message_id: Some(id), .. }) => self.lose(id),

@@ -1,7 +1,8 @@
-//! One mail for everything that somebody has missed.
+//! E-mail digest of unread notifications.
 //!
-//! The first thing that they are told of asks for a [job](MissedJob), due when it has been unread for as long as they say. What is read, taken
-//! back or muted by then is in no mail, and nothing is in two.
+//! The first unread notification enqueues a [job](MissedJob), due after the user's configured
+//! delay. Notifications that are read, withdrawn or muted by then are left out, and none is mailed
+//! twice.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -26,7 +27,8 @@ use uuid::Uuid;
 use super::describe;
 use crate::EventLogService;
 
-/// How many stand in one mail; of the others it says how many there are.
+/// Maximum number of notifications listed in a digest; further ones are only counted, up to
+/// [`MOST`].
 const SHOWN: usize = 20;
 const MOST: u64 = 200;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -58,7 +60,8 @@ impl Job<EventLogService> for MissedJob {
     }
 }
 
-/// Asks for mails to those who want them, in the transaction that stores what they are about. One at a time for each.
+/// Enqueues digest jobs for users who want digests, in the transaction that stores the
+/// notifications. One pending job per user.
 pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[NotificationRow]) -> Result<(), AppError> {
     let mut people: Vec<UserId> = Vec::new();
     for row in new {
@@ -94,7 +97,8 @@ impl MissedJob {
         let patience = MINUTE * u32::try_from(minutes).unwrap_or(u32::MAX);
         let missed = rows::missed(service.db.writer(), self.user_id, now, MOST).await?;
         let Some(oldest) = missed.iter().map(|row| row.created_at).min() else { return Ok(Ended::Done) };
-        // What was there first has been read meanwhile; or somebody is here, and about to look.
+        // Postponed if the oldest notification has been read meanwhile, or if the user is online
+        // and about to see them.
         let left = oldest.plus(patience).0 - now.0;
         let presence = presence::of(&service.identity, &[self.user_id]).await;
         let is_here = presence.first().is_some_and(|presence| presence.status == PresenceStatus::Online);
@@ -124,7 +128,7 @@ impl MissedJob {
     }
 }
 
-/// Sends whoever got a mail with this token no more of them. A token that nobody has changes nothing.
+/// Unsubscribes the user with this token from digests. An unknown token has no effect.
 pub async fn unsubscribe(service: &EventLogService, token: &str) -> Result<(), AppError> {
     rows::stop_mails(service.db.writer(), token).await
 }

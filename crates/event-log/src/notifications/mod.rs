@@ -1,11 +1,12 @@
-//! What people are told of that concerns them: mentions, messages where they want all of them, replies, reactions, keywords, reminders.
+//! Notifications: mentions, subscribed messages, replies, reactions, keywords and reminders.
 //!
-//! Whom a message concerns is found [behind](notifier) what is sent: a task looks through the log, as far as it has not been looked through yet,
-//! and stores a row for each person together with how far it has come. So a sender waits for nothing, a kill costs a repetition that changes
-//! nothing, and what was deleted, edited away or read meanwhile is told to nobody. Rows hold no text: what is shown is read from the
-//! message when it is shown.
+//! Recipients are resolved [asynchronously](notifier): a task reads new log events and stores a row
+//! per recipient together with its position in the log. Senders therefore don't wait, a crash costs
+//! an idempotent repetition, and events that were deleted, edited or read meanwhile produce no
+//! notification. Rows of messages contain no text; it is read from the message when the
+//! notification is shown.
 //!
-//! Other parts say what they have to say by [`notify`].
+//! Other components create notifications with [`notify`].
 
 mod announced;
 mod describe;
@@ -43,32 +44,33 @@ pub use settings::{SettingsChange, change_settings, settings};
 use crate::EventLogService;
 use crate::push;
 
-/// The longest text that is kept of what no message says, in characters.
+/// Maximum length of texts stored with notifications that don't refer to a message, in characters.
 const MAX_TEXT: usize = 300;
 
-/// Something that another part of the program has to tell somebody.
+/// Notification created by another component.
 #[derive(Clone, Debug)]
 pub struct Notice {
-    /// Chosen by whoever tells it: the same one again is told once.
+    /// Idempotency key chosen by the caller.
     pub id: NotificationId,
     pub user_id: UserId,
-    /// A reminder, an export, or the system.
+    /// `Reminder`, `Export` or `System`.
     pub kind: NotificationKind,
     pub conversation_id: Option<ConversationId>,
     pub message_id: Option<MessageId>,
     pub upload_id: Option<UploadId>,
-    /// When what it is about is due, for instance.
+    /// Detail that depends on the kind, for example the due time.
     pub detail: Option<String>,
-    /// Left out, who wrote the message.
+    /// Title; defaults to the author of the message.
     pub title: Option<String>,
-    /// Left out, how the message begins.
+    /// Text; defaults to the start of the message.
     pub text: Option<String>,
 }
 
-/// Tells somebody something, once, wherever they are.
+/// Stores a notification once, publishes it to the user's connections and enqueues pushes and the
+/// digest.
 pub async fn notify(service: &EventLogService, notice: Notice) -> Result<(), AppError> {
     let now = service.clock.now();
-    // Reminders are what they asked for at just this time.
+    // Reminders are never silent: the user has chosen their time.
     let silent = notice.kind != NotificationKind::Reminder && quiet::is_disturbed(service, notice.user_id, now).await?;
     let cut = |text: String| text.chars().take(MAX_TEXT).collect::<String>();
     let row = NotificationRow {
@@ -91,18 +93,18 @@ pub async fn notify(service: &EventLogService, notice: Notice) -> Result<(), App
     tell(service, stored).await
 }
 
-/// One that somebody has, as it is shown.
+/// Renders a single notification.
 async fn describe_one(service: &EventLogService, row: NotificationRow) -> Result<Notification, AppError> {
     let described = describe::all(service, vec![row]).await?.pop();
-    described.ok_or_else(|| AppError::internal(anyhow::anyhow!("a notification went missing")))
+    described.ok_or_else(|| AppError::internal(anyhow::anyhow!("rendered notification is missing")))
 }
 
-/// Tells the connections of those whom these are for.
+/// Publishes notifications to the connections of their recipients.
 pub async fn tell(service: &EventLogService, stored: Vec<NotificationRow>) -> Result<(), AppError> {
     if stored.is_empty() {
         return Ok(());
     }
-    // What is alike for many is put into words once.
+    // Identical notifications of many recipients are rendered once.
     let mut alike = BTreeMap::<_, (NotificationRow, Vec<UserId>)>::new();
     for row in stored {
         let key = (row.id, row.count, row.silent, row.kind.clone());
@@ -123,7 +125,7 @@ pub async fn tell(service: &EventLogService, stored: Vec<NotificationRow>) -> Re
     Ok(())
 }
 
-/// Tells people that some of theirs are read, or gone.
+/// Publishes that notifications have been read or withdrawn.
 fn tell_of_end(
     bus: &dyn EventBus,
     now: Timestamp,
@@ -134,7 +136,8 @@ fn tell_of_end(
     for one in told {
         of_each.entry(one.user_id).or_default().push(one.id);
     }
-    // Many people lose the same one when a message goes that was for all of them.
+    // Recipients of the same notifications share an envelope, for example when a message with
+    // `@all` is deleted.
     let mut alike: BTreeMap<Vec<NotificationId>, Vec<UserId>> = BTreeMap::new();
     for (user, ids) in of_each {
         alike.entry(ids).or_default().push(user);

@@ -1,8 +1,9 @@
-//! Looks through the log for what people are to be told: behind everything that is sent, so no sender waits for it.
+//! Notifier: consumes the log asynchronously and stores notifications, so that senders don't wait.
 //!
-//! The bus says which conversations have something new; what it doesn't say is found by a sweep. How far a conversation was looked through is
-//! written together with what came of it; where that is very much, most of it is stored before, in parts that may be stored again without harm.
-//! One instance does it at a time, and rests for some times as long as it has worked.
+//! The bus announces new events; a periodic sweep finds events missed on the bus. The position
+//! reached in a conversation is stored together with the resulting notifications; very large
+//! results are stored in several transactions before it, which is safe to repeat. One instance
+//! works at a time and pauses for a multiple of its working time.
 
 use std::{
     collections::HashMap,
@@ -42,30 +43,31 @@ use super::{
 use crate::EventLogService;
 use crate::push;
 
-/// How long it is waited for more to come; and how many times as long it rests as it has worked.
+/// Delay for coalescing announcements, and bounds of the pause as a multiple of the working time.
 const GATHER: Duration = Duration::from_millis(100);
 const REST: u32 = 4;
 const SHORTEST_REST: Duration = Duration::from_millis(150);
 const LONGEST_REST: Duration = Duration::from_secs(2);
-/// How soon it is looked again while another instance looks.
+/// Retry interval while another instance holds the lock.
 const AGAIN: Duration = Duration::from_millis(250);
-/// How soon after a failure.
+/// Pause after a failure.
 const AFTER_FAILURE: Duration = Duration::from_secs(2);
-/// How often it is looked for what the bus has not said.
+/// Interval of the sweep for events missed on the bus.
 const SWEEP: Duration = Duration::from_secs(30);
-/// What is older is told to nobody any more: whoever was away for so long has other worries.
+/// Maximum age of events that produce notifications.
 const TOO_OLD: Duration = Duration::from_secs(24 * 3_600);
-/// How long they are kept, how often the older ones are removed, and how many by one statement: the writer never waits long for it.
+/// Retention of notifications, interval of the clean-up, and rows per statement, which is bounded
+/// so that the writer never waits long.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 const REMOVAL: Duration = Duration::from_secs(3_600);
 const REMOVED: u64 = 1_000;
-/// Conversations that are looked through at once, and events of each.
+/// Maximum number of conversations per round, and of events per conversation.
 const CONVERSATIONS: usize = 200;
 const EVENTS: u32 = 500;
-/// Rows that are stored at once: between two parts of what very many are told of, others write.
+/// Rows stored per transaction; other writers get their turn in between.
 const PART: usize = 500;
 
-/// What is known to be new: conversations and the numbers of their last events.
+/// Unprocessed conversations and their newest known sequence numbers.
 #[derive(Default)]
 struct News {
     heads: Mutex<HashMap<ConversationId, i64>>,
@@ -87,7 +89,7 @@ impl News {
     }
 }
 
-/// Does it until the instance stops.
+/// Starts the background tasks, which run until the instance stops.
 pub(crate) fn start(service: &Arc<EventLogService>) {
     let news = Arc::new(News::default());
     tokio::spawn(listen(service.bus.listen(), Arc::clone(&news)));
@@ -127,7 +129,7 @@ async fn keep(service: Weak<EventLogService>, news: Arc<News>) {
         let rest = match caught(turn(&service, &news, &mut lookout)).await {
             Ok(()) => (begun.elapsed() * REST).clamp(SHORTEST_REST, LONGEST_REST),
             Err(error) => {
-                tracing::warn!(%error, "it could not be found out who is to be told of what");
+                tracing::warn!(%error, "failed to resolve notification recipients");
                 AFTER_FAILURE
             }
         };
@@ -141,10 +143,11 @@ async fn turn(service: &EventLogService, news: &News, lookout: &mut Lookout) -> 
         for (id, head) in waiting(service, look).await? {
             news.hear(id, head);
         }
-        // What is heard of stays until it was looked through.
+        // Heads reported by the sweep stay queued until they are processed.
         lookout.looked(look);
     }
-    // What comes meanwhile is for the next turn: otherwise there would be no rest while people write, and some conversations would get no turn.
+    // Announcements that arrive meanwhile are left for the next round; otherwise there would be no
+    // pause under load, and some conversations would starve.
     let all = news.take();
     let work = |some: Vec<(ConversationId, i64)>| async move { caught(look_through(service, news, &some)).await };
     let mut rest = in_halves(&all, CONVERSATIONS, is_of_one, work).await;
@@ -153,13 +156,14 @@ async fn turn(service: &EventLogService, news: &News, lookout: &mut Lookout) -> 
         return Err(error);
     }
     if !rest.left.is_empty() {
-        // Whoever looks may have looked before this came.
+        // The other instance may have read the log before these events were written.
         tokio::time::sleep(AGAIN).await;
     }
     rest.failed.pop().map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// The conversations that a look finds: all that were not looked through, or whatever has come since.
+/// Returns the conversations that a sweep finds: all that are unprocessed, or those with events
+/// since the last sweep.
 async fn waiting(service: &EventLogService, look: Look) -> Result<Vec<(ConversationId, i64)>, AppError> {
     match look.since {
         Some(since) => events::heads_since(service.db.reader(), since).await,
@@ -167,14 +171,15 @@ async fn waiting(service: &EventLogService, look: Look) -> Result<Vec<(Conversat
     }
 }
 
-/// Looks through what is new in these conversations. None: another instance is at it.
+/// Processes new events of these conversations. Returns `None` if another instance holds the lock.
 async fn look_through(
     service: &EventLogService,
     news: &News,
     some: &[(ConversationId, i64)],
 ) -> Result<Option<()>, AppError> {
     let ids: Vec<ConversationId> = some.iter().map(|(id, _)| *id).collect();
-    // Without a lock at first: mostly another instance has been faster, or there is nobody else.
+    // Checked without a lock first: usually another instance has already processed them, or there
+    // is no other instance.
     let seen: HashMap<_, _> = notifying::positions(service.db.reader(), &ids).await?.into_iter().collect();
     if some.iter().all(|(id, head)| seen.get(id).is_some_and(|seen| seen >= head)) {
         return Ok(Some(()));
@@ -201,12 +206,12 @@ async fn look_through(
         happenings.take(&row, now.minus(TOO_OLD));
         reached.insert(row.conversation_id, row.seq);
     }
-    // What one query answers is bounded in all, so that of several some may get nothing.
+    // The query's total result is bounded, so some of several conversations may get no rows.
     let is_alone = reached.is_empty();
     let heads: HashMap<_, _> = heads.into_iter().collect();
     for (id, seen) in &behind {
         let head = heads.get(id).copied().unwrap_or(0);
-        // Where the log no longer has what comes next, that is too old as well.
+        // Events missing from the log were trimmed and are too old for notifications.
         let now = *reached.entry(*id).or_insert(if is_alone { head.min(seen + i64::from(EVENTS)) } else { *seen });
         if now < head {
             news.hear(*id, head);
@@ -215,7 +220,7 @@ async fn look_through(
     let found = match finding::find(service, &happenings, now).await {
         Ok(found) => found,
         Err(error) => {
-            // Now, so that the lock is free for those that are looked through next.
+            // Releases the lock for the other conversations of this round.
             give_up(turn).await?;
             return Err(error);
         }
@@ -224,8 +229,8 @@ async fn look_through(
     Ok(Some(()))
 }
 
-/// The right to do it until the end of the transaction; where there is one process it needs none, and nobody waits for what is read before
-/// anything is written.
+/// Acquires the right to process until the end of the transaction. A single process (SQLite) needs
+/// no lock, so the write transaction is opened only when there is something to write.
 async fn begin(service: &EventLogService) -> Result<Option<Option<Transaction>>, AppError> {
     if service.db.is_sqlite() {
         return Ok(Some(None));
@@ -287,8 +292,9 @@ async fn store(
     tell(service, new).await
 }
 
-/// Of very many rows, stores those that come to no harm by being stored again: a mention of everybody, most of all. What is added to something
-/// that is there is left for the transaction that notes how far it was looked.
+/// Stores parts of a very large result that are safe to store again, such as a mention of
+/// everybody. Rows that are merged into existing ones are left for the transaction that stores the
+/// position.
 async fn store_parts(
     service: &EventLogService,
     new: Vec<NotificationRow>,
@@ -311,7 +317,8 @@ async fn store_parts(
     }
 }
 
-/// Stores rows, and asks for devices and mails for them. What was there already is left as it is, and asks for nothing.
+/// Stores rows and enqueues pushes and digests for them. Existing rows are left unchanged and
+/// enqueue nothing.
 async fn add(tx: &Transaction, new: Vec<NotificationRow>, now: Timestamp) -> Result<Vec<NotificationRow>, AppError> {
     let stored = rows::insert(tx, new).await?;
     push::ask(tx, now, &stored).await?;
@@ -319,14 +326,14 @@ async fn add(tx: &Transaction, new: Vec<NotificationRow>, now: Timestamp) -> Res
     Ok(stored)
 }
 
-/// Removes what is old, now and then.
+/// Deletes expired notifications periodically.
 async fn forget(service: Weak<EventLogService>) {
     loop {
         tokio::time::sleep(REMOVAL).await;
         let Some(service) = service.upgrade() else { return };
         match caught(remove_old(&service)).await {
-            Ok(removed) => tracing::debug!(removed, "old notifications were removed"),
-            Err(error) => tracing::warn!(%error, "old notifications could not be removed"),
+            Ok(removed) => tracing::debug!(removed, "expired notifications deleted"),
+            Err(error) => tracing::warn!(%error, "failed to delete expired notifications"),
         }
     }
 }
@@ -359,7 +366,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_that_is_too_old_is_removed_at_once_however_much_it_is() {
+    async fn deletes_all_expired_notifications_in_one_run() {
         for stage in stages().await {
             let service = instance(&stage).await;
             let anna = sign_up(&service, "Anna").await;
@@ -376,8 +383,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_that_can_not_be_read_holds_up_none_that_comes_after_it() {
-        // PostgreSQL takes no text that can't be read.
+    async fn unreadable_event_does_not_block_later_events() {
+        // PostgreSQL doesn't accept invalid text.
         let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
         let service = instance(&stage).await;
         let id = ConversationId::new();
@@ -395,7 +402,7 @@ mod tests {
             ));
         }
         service.db.writer().execute_unprepared(&sql).await.unwrap();
-        // What stands before it, it, and what stands behind it.
+        // The events before it, itself, and those after it.
         for _ in 0..3 {
             assert!(look_through(&service, &News::default(), &[(id, 3)]).await.unwrap().is_some());
         }

@@ -1,4 +1,4 @@
-//! What somebody sees of their own notifications, and what reading does to them.
+//! Inbox: the caller's own notifications, and marking them as read.
 
 use appcore::{
     AppError, NotificationId, Timestamp,
@@ -16,7 +16,7 @@ use super::{describe, tell_of_end};
 use crate::EventLogService;
 use crate::push;
 
-/// The caller's, newest first.
+/// Returns the caller's notifications, newest first.
 pub async fn list(
     service: &EventLogService,
     by: &Principal,
@@ -27,7 +27,7 @@ pub async fn list(
     Ok(Page::new(describe::all(service, found).await?, page, total))
 }
 
-/// Marks some of the caller's as read, or all.
+/// Marks the given notifications of the caller as read, or all.
 pub async fn read(service: &EventLogService, by: &Principal, ids: Option<&[NotificationId]>) -> Result<(), AppError> {
     let read = rows::mark_read(service.db.writer(), by.user_id, ids, service.clock.now()).await?;
     if !read.is_empty() {
@@ -39,9 +39,9 @@ pub async fn read(service: &EventLogService, by: &Principal, ids: Option<&[Notif
     Ok(())
 }
 
-/// Marks what people have passed by reading conversations and threads.
+/// Marks notifications as read whose messages are covered by the given read positions.
 pub async fn passed(db: &Database, bus: &dyn EventBus, now: Timestamp, reads: &[ReadTo]) -> Result<(), AppError> {
-    // Mostly there is nothing, and nobody need wait for the right to write.
+    // Usually there are none, and then nothing has to wait for the write lock.
     let passed = rows::passed(db.reader(), reads).await?;
     if passed.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Waking somebody's devices, or taking back what they show.
+//! Executes push jobs: sends a notification to the user's devices, or withdraws shown ones.
 
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use super::describe_one;
 use crate::EventLogService;
 use crate::push::{Message, Outcome, PushJob, deliver, is_shown};
 
-/// How often a device is tried that its service can't take anything for now.
+/// Maximum number of attempts per device while its push service is unavailable.
 const TRIES: u32 = 5;
-/// How long it is waited after the first time, where the service doesn't say; twice as long after each other one.
+/// Delay before the first retry if the push service doesn't specify one; doubled on each further
+/// retry.
 const FIRST_WAIT: Duration = Duration::from_secs(15);
 
 impl Job<EventLogService> for PushJob {
@@ -21,7 +22,7 @@ impl Job<EventLogService> for PushJob {
         16
     }
 
-    /// Many are woken by one message.
+    /// One message may notify many users, so one sender may use most of the slots.
     fn per_person(_: &appcore::config::Config) -> usize {
         12
     }
@@ -60,14 +61,15 @@ impl PushJob {
                 Outcome::Later(wait) => self.try_again(service, device.id, wait).await,
             };
             if let Err(error) = noted {
-                tracing::warn!(%error, device = %device.id, "what became of waking a device could not be noted");
+                tracing::warn!(%error, device = %device.id, "failed to record push result");
                 failed = Some(error);
             }
         }
         failed.map_or(Ok(()), Err)
     }
 
-    /// What devices get; none where somebody knows it already, or doesn't want to know.
+    /// Returns the payload for the devices; `None` if the notification has been read or must not be
+    /// pushed.
     async fn message(&self, service: &EventLogService) -> Result<Option<Message>, AppError> {
         let Some(id) = self.notification_id else {
             return Ok(Some(Message::withdrawing(self.conversation_id)));
@@ -79,7 +81,8 @@ impl PushJob {
         }
         let presence = service.identity.presence.of(&[self.user_id]).await;
         let status = presence.first().map_or(PresenceStatus::Offline, |presence| presence.status);
-        // Chosen on one device it holds for the others, also once that one is switched off.
+        // Do-not-disturb chosen on one device applies to all, even after that device has gone
+        // offline.
         let wishes = users::wishes(service.db.reader(), &[self.user_id], service.clock.now()).await?;
         let chosen = wishes.first().and_then(|wish| wish.chosen);
         if [Some(status), chosen].contains(&Some(PresenceStatus::Dnd)) {
@@ -99,7 +102,7 @@ impl PushJob {
     async fn try_again(&self, service: &EventLogService, device: Uuid, wait: Option<Duration>) -> Result<(), AppError> {
         let tries = self.again.map_or(0, |(_, tries)| tries) + 1;
         if tries >= TRIES {
-            tracing::info!(%device, "a device could not be woken");
+            tracing::info!(%device, "push abandoned after repeated failures");
             return Ok(());
         }
         let wait = wait.unwrap_or(FIRST_WAIT * 2_u32.pow(tries - 1));

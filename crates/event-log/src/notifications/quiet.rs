@@ -1,4 +1,4 @@
-//! When somebody is not to be disturbed: quiet hours in their time zone, and until when they said so.
+//! Quiet hours in the user's time zone, and temporary do-not-disturb.
 
 use appcore::{AppError, Timestamp, UserId, view::QuietHours};
 use dbcontext::query::notifying;
@@ -7,13 +7,13 @@ use platform::time_zone;
 
 use crate::EventLogService;
 
-/// Whether somebody is not to be disturbed now.
+/// True if the user must not be disturbed at `now`.
 pub(super) async fn is_disturbed(service: &EventLogService, user: UserId, now: Timestamp) -> Result<bool, AppError> {
     let Some(said) = notifying::disturbance(service.db.reader(), user).await? else { return Ok(false) };
     disturbs(said.quiet.as_deref(), said.dnd_until, now)
 }
 
-/// Whether they are not to be disturbed now, by what is stored of them.
+/// Evaluates stored quiet hours and do-not-disturb at `now`.
 pub(super) fn disturbs(quiet: Option<&str>, dnd_until: Option<Timestamp>, now: Timestamp) -> Result<bool, AppError> {
     if dnd_until.is_some_and(|until| until > now) {
         return Ok(true);
@@ -23,7 +23,7 @@ pub(super) fn disturbs(quiet: Option<&str>, dnd_until: Option<Timestamp>, now: T
     Ok(holds(&quiet, now))
 }
 
-/// Whether the hours hold at this moment. What can't be read holds never.
+/// True if the quiet hours cover the moment. Invalid times or time zones never match.
 fn holds(quiet: &QuietHours, now: Timestamp) -> bool {
     let zone = time_zone::find(&quiet.timezone);
     let (Some(zone), Ok(moment)) = (zone, jiff::Timestamp::from_millisecond(now.0)) else { return false };
@@ -48,7 +48,7 @@ fn time(text: &str) -> Option<Time> {
     Time::new(hours.parse().ok()?, minutes.parse().ok()?, 0, 0).ok()
 }
 
-/// Quiet hours as somebody may have them.
+/// Validates and normalises quiet hours.
 pub(super) fn checked(mut quiet: QuietHours) -> Result<QuietHours, AppError> {
     let refused = |message: &str| AppError::field("quiet", "invalid", message.to_owned());
     let (Some(from), Some(to)) = (time(&quiet.from), time(&quiet.to)) else {
@@ -81,8 +81,8 @@ mod tests {
     }
 
     #[test]
-    fn hours_are_those_of_the_day_where_somebody_lives() {
-        // A Wednesday; Berlin is an hour ahead of UTC, Ho Chi Minh City seven.
+    fn applies_quiet_hours_in_the_users_time_zone() {
+        // A Wednesday; Berlin is one hour ahead of UTC, Ho Chi Minh City seven.
         let night = hours("22:00", "07:00", &[3], "Europe/Berlin");
         assert!(!holds(&night, at("2026-11-25T20:59:00Z")));
         assert!(holds(&night, at("2026-11-25T21:00:00Z")));
@@ -96,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn hours_follow_daylight_saving() {
+    fn quiet_hours_follow_daylight_saving() {
         let night = hours("22:00", "07:00", &[1, 2, 3, 4, 5, 6, 7], "Europe/Berlin");
         assert!(!holds(&night, at("2026-07-01T05:30:00Z")), "half past seven in summer");
         assert!(holds(&night, at("2026-12-01T05:30:00Z")), "half past six in winter");
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn rejects_invalid_quiet_hours() {
         for (from, to, days, zone) in [
             ("25:00", "07:00", &[1][..], "UTC"),
             ("7:00", "08:00", &[1], "UTC"),

@@ -1,4 +1,4 @@
-//! What somebody wants to be told of.
+//! Notification settings of a user.
 
 use std::collections::HashSet;
 
@@ -14,12 +14,12 @@ use super::quiet;
 use crate::EventLogService;
 
 const MAX_KEYWORDS: usize = 50;
-/// The longest keyword, in characters.
+/// Maximum length of a keyword, in characters.
 const MAX_KEYWORD: usize = 60;
-/// After how many minutes there may be a mail.
+/// Range of the digest delay, in minutes.
 const MAIL_AFTER: std::ops::RangeInclusive<i64> = 5..=7 * 24 * 60;
 
-/// What is to be another; `None` leaves it as it is.
+/// Changes of the settings; `None` leaves a setting unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct SettingsChange {
     pub level: Option<Notify>,
@@ -31,12 +31,12 @@ pub struct SettingsChange {
     pub show_text: Option<bool>,
 }
 
-/// The caller's.
+/// Returns the caller's settings.
 pub async fn settings(service: &EventLogService, by: &Principal) -> Result<NotificationSettings, AppError> {
     rows::settings(service.db.reader(), by.user_id).await
 }
 
-/// Changes the caller's.
+/// Changes the caller's settings.
 pub async fn change_settings(
     service: &EventLogService,
     by: &Principal,
@@ -67,7 +67,7 @@ pub async fn change_settings(
     Ok(new)
 }
 
-/// Keywords as somebody may have them, each once and with its first word.
+/// Validates keywords and removes duplicates; returns each with its first word.
 fn checked(keywords: Vec<String>) -> Result<Vec<(String, String)>, AppError> {
     if keywords.len() > MAX_KEYWORDS {
         return Err(AppError::field("keywords", "too_many", format!("You can have up to {MAX_KEYWORDS} keywords.")));

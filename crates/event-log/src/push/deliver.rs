@@ -1,4 +1,4 @@
-//! One message to one device, by its push service: RFC 8030.
+//! Sends one message to one device through its push service (RFC 8030).
 
 use std::time::Duration;
 
@@ -20,34 +20,36 @@ use url::Url;
 use super::encryption::{MAX_TEXT, encrypt};
 use crate::EventLogService;
 
-/// How long a push service keeps what it can't deliver, in seconds: a day.
+/// Time for which the push service keeps an undelivered message (`TTL` header), in seconds: one
+/// day.
 const KEPT: &str = "86400";
-/// The longest topic that push services take.
+/// Maximum length of a topic (RFC 8030), in characters.
 const TOPIC_CHARS: usize = 32;
 const LIMITS: Limits = Limits { max_bytes: 16 * 1024, timeout: Duration::from_secs(10), redirects: 0, is_cut: false };
-/// The longest that a push service may ask us to wait.
+/// Upper bound for `Retry-After` of a push service.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
-/// What a device gets.
+/// Push message.
 pub(crate) struct Message {
-    /// Empty: what it shows of the topic is read.
+    /// JSON payload; empty to make the app close what it shows for the topic.
     text: Vec<u8>,
-    /// The text without what was written, where that is too long for a push service.
+    /// Payload without the text of the message, used if the full one is too large for the push
+    /// service.
     brief: Vec<u8>,
-    /// What is not delivered yet is replaced by what comes later of the same topic.
+    /// Undelivered messages are replaced by later ones with the same topic.
     topic: String,
     is_urgent: bool,
 }
 
-/// What became of it.
+/// Result of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Sent,
-    /// The device is no longer there.
+    /// The subscription no longer exists.
     Gone,
-    /// It may go after that time.
+    /// Temporary failure; retry after the given time.
     Later(Option<Duration>),
-    /// It will never go: our fault, or the service's.
+    /// Permanent failure.
     Refused,
 }
 
@@ -79,7 +81,8 @@ impl Message {
     }
 }
 
-/// One for each conversation. Push services need not know which it is.
+/// Returns the topic of a conversation, hashed so that push services don't learn the conversation
+/// id.
 fn topic(conversation_id: Option<ConversationId>) -> String {
     let name = conversation_id.map_or_else(|| "natter".to_owned(), |id| id.to_string());
     let mut topic = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("topic:{name}").as_bytes()));
@@ -88,7 +91,7 @@ fn topic(conversation_id: Option<ConversationId>) -> String {
 }
 
 pub(crate) async fn deliver(service: &EventLogService, device: &Subscription, message: &Message) -> Outcome {
-    // What it shows is taken back by the app, the next time that it is woken or opened.
+    // The app closes the notification when it is next woken or opened.
     if message.text.is_empty() && must_show(&device.endpoint) {
         return Outcome::Sent;
     }
@@ -99,16 +102,17 @@ pub(crate) async fn deliver(service: &EventLogService, device: &Subscription, me
     answer.outcome()
 }
 
-/// Whether a browser takes away the leave to wake it where a message shows nothing: Apple's do.
+/// True if the browser revokes the push permission after a message that shows nothing, as Apple's
+/// do.
 fn must_show(endpoint: &str) -> bool {
     let url = Url::parse(endpoint);
     let host = url.as_ref().ok().and_then(Url::host_str).unwrap_or_default();
     host == "push.apple.com" || host.ends_with(".push.apple.com")
 }
 
-/// What a push service has answered.
+/// Response of a push service.
 struct Answer {
-    /// None: nothing at all.
+    /// `None` if there was no response.
     status: Option<StatusCode>,
     retry_after: Option<Duration>,
 }
@@ -118,10 +122,10 @@ impl Answer {
         match self.status.map_or(0, |status| status.as_u16()) {
             200..=299 => Outcome::Sent,
             404 | 410 => Outcome::Gone,
-            // 406 is Microsoft's word for too many.
+            // Microsoft's service uses 406 for rate limiting.
             0 | 406 | 408 | 429 | 500..=599 => Outcome::Later(self.retry_after),
             status => {
-                tracing::warn!(status, "a push service refuses what it is sent");
+                tracing::warn!(status, "push message rejected");
                 Outcome::Refused
             }
         }
@@ -133,7 +137,7 @@ async fn send(service: &EventLogService, device: &Subscription, message: &Messag
     let request = match request(service, device, message, text) {
         Ok(request) => request,
         Err(error) => {
-            tracing::warn!(%error, "a push could not be put together");
+            tracing::warn!(%error, "failed to build push request");
             return nothing(Some(StatusCode::BAD_REQUEST));
         }
     };
@@ -143,10 +147,10 @@ async fn send(service: &EventLogService, device: &Subscription, message: &Messag
             let retry_after = seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT));
             Answer { status: Some(answer.status), retry_after }
         }
-        // It can't become right by waiting: the name leads somewhere else by now.
+        // Retrying can't help: the host name now resolves to a forbidden address.
         Err(outgoing::OutgoingError::Forbidden) => nothing(Some(StatusCode::FORBIDDEN)),
         Err(error) => {
-            tracing::debug!(%error, "a push service does not answer");
+            tracing::debug!(%error, "push service unavailable");
             nothing(None)
         }
     }
@@ -181,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn apples_devices_are_known_by_their_service() {
+    fn recognises_apple_push_services() {
         assert!(must_show("https://web.push.apple.com/QGuQyavXutnMH"));
         for other in [
             "https://fcm.googleapis.com/fcm/send/a",

@@ -1,4 +1,4 @@
-//! What is pushed is encrypted for the one device that may read it: RFC 8188 (`aes128gcm`) with keys by RFC 8291.
+//! Message encryption for Web Push: RFC 8188 (`aes128gcm`) with keys by RFC 8291.
 
 use aws_lc_rs::{
     aead::{AES_128_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -8,23 +8,24 @@ use aws_lc_rs::{
     rand,
 };
 
-/// The most that is encrypted into one message: push services take 4,096 bytes.
+/// Maximum plaintext length, in bytes, so that the message fits into the 4,096 bytes that push
+/// services accept.
 pub(super) const MAX_TEXT: usize = 3_993;
-/// Of one record, which is all there is.
+/// Size of the single record, in bytes.
 const RECORD_SIZE: u32 = 4_096;
 const SALT: usize = 16;
-/// An uncompressed point of P-256.
+/// Length of an uncompressed P-256 point, in bytes.
 pub(super) const POINT: usize = 65;
 pub(super) const AUTH: usize = 16;
 
-/// Encrypts for the device with this public key and this secret, with a key that is used once.
+/// Encrypts for a device, given its public key and authentication secret, with an ephemeral key.
 pub(super) fn encrypt(device: &[u8], auth: &[u8], plain: &[u8]) -> Result<Vec<u8>, Unspecified> {
     let mut salt = [0; SALT];
     rand::fill(&mut salt)?;
     encrypt_with(&PrivateKey::generate(&ECDH_P256)?, salt, device, auth, plain)
 }
 
-/// Whether it is a point that a secret can be agreed on with.
+/// True if `device` is a valid P-256 point for key agreement.
 pub(super) fn is_public_key(device: &[u8]) -> bool {
     let agreed = PrivateKey::generate(&ECDH_P256)
         .and_then(|key| agreement::agree(&key, UnparsedPublicKey::new(&ECDH_P256, device), Unspecified, |_| Ok(())));
@@ -49,14 +50,14 @@ fn encrypt_with(
     encode(&key, salt, public.as_ref(), plain)
 }
 
-/// RFC 8188, in one record.
+/// Encodes the content by RFC 8188, in one record.
 fn encode(key: &[u8], salt: [u8; SALT], key_id: &[u8], plain: &[u8]) -> Result<Vec<u8>, Unspecified> {
     let (mut content_key, mut nonce) = ([0; 16], [0; NONCE_LEN]);
     let secret = Salt::new(HKDF_SHA256, &salt).extract(key);
     secret.expand(&[&b"Content-Encoding: aes128gcm\0"[..]], Length(content_key.len()))?.fill(&mut content_key)?;
     secret.expand(&[&b"Content-Encoding: nonce\0"[..]], Length(nonce.len()))?.fill(&mut nonce)?;
     let mut record = plain.to_vec();
-    // The last record.
+    // Delimiter of the last record.
     record.push(2);
     let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, &content_key)?);
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut record)?;
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn is_what_rfc_8291_has_as_its_example() {
+    fn matches_the_example_of_rfc_8291() {
         let own =
             PrivateKey::from_private_key(&ECDH_P256, &bytes("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw")).unwrap();
         let device = bytes("BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4");
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn is_what_rfc_8188_has_as_its_first_example() {
+    fn matches_the_first_example_of_rfc_8188() {
         let salt = bytes("I1BsxtFttlv3u_Oo94xnmw").try_into().unwrap();
         let body = encode(&bytes("yqdlZ-tYemfogSmv7Ws5PQ"), salt, b"", b"I am the walrus").unwrap();
         assert_eq!(
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_text_fits() {
+    fn encrypts_the_longest_text() {
         let device = PrivateKey::generate(&ECDH_P256).unwrap().compute_public_key().unwrap();
         let body = encrypt(device.as_ref(), &[7; AUTH], &[b'x'; MAX_TEXT]).unwrap();
         assert!(body.len() <= 4_096, "{}", body.len());

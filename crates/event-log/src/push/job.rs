@@ -1,4 +1,4 @@
-//! What is stored of waking somebody's devices, or of taking back what they show. It is done by who knows what people are told.
+//! Payload of push jobs. They are executed by the notifications module, which knows what to show.
 
 use appcore::{ConversationId, NotificationId, UserId};
 use jobs::Stored;
@@ -9,9 +9,10 @@ use uuid::Uuid;
 pub struct PushJob {
     pub user_id: UserId,
     pub conversation_id: Option<ConversationId>,
-    /// What for; none: what the devices show of the conversation is read by now.
+    /// Notification to show; `None` if the notifications of the conversation have been read and are
+    /// to be closed.
     pub notification_id: Option<NotificationId>,
-    /// Only this device, which was tried so often already.
+    /// Single device to retry, with the number of attempts so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<(Uuid, u32)>,
 }
@@ -29,7 +30,8 @@ impl PushJob {
 impl Stored for PushJob {
     const KIND: &'static str = "push";
 
-    /// What somebody is woken for keeps its order; a device that hangs makes nobody else wait.
+    /// Keeps a user's pushes in order. Retries of a single device have their own key, so that a
+    /// hanging device blocks no other.
     fn concurrency_key(&self) -> String {
         match self.again {
             Some((device, _)) => format!("{}:{device}", Self::KIND),

@@ -1,8 +1,9 @@
-//! Web Push: devices that are woken for what somebody is told of while nobody looks.
+//! Web Push: notifies the devices of users who aren't looking at the app.
 //!
-//! Of what somebody is to be told a [job](PushJob) is stored with it, for those who have a device. It waits a moment, and wakes nobody for what is
-//! read by then or is before somebody's eyes: it asks all instances whether a connection of theirs shows the conversation. What was pushed and is
-//! read elsewhere is taken from the other devices by an empty message.
+//! A [job](PushJob) is stored with each notification of a user who has a device. It is delayed
+//! briefly and skipped if the notification has been read by then or a connection on any instance
+//! shows the conversation. Notifications that are read elsewhere are closed on the other devices
+//! with an empty message.
 
 mod deliver;
 mod encryption;
@@ -42,19 +43,20 @@ use jobs::Stored as _;
 
 use crate::EventLogService;
 
-/// Devices that one person may have.
+/// Maximum number of devices per user.
 const MAX_DEVICES: u32 = 10;
-/// The longest address of a device.
+/// Maximum length of a push endpoint.
 const MAX_ENDPOINT: usize = 2_000;
-/// How long it is waited for somebody to look by themselves.
+/// Delay of a push, so that a user who is looking at the app can read the message first.
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// How long other instances are waited for. Only who is online and looks at something else waits as long as this.
+/// Timeout for answers of other instances. Only reached for users who are online but don't show the
+/// conversation.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// What is needed to push.
+/// Push keys and pending questions to other instances.
 pub struct Push {
     vapid: vapid::Vapid,
-    /// What is asked of all instances, until one says yes.
+    /// Questions sent to all instances, until one answers yes.
     asked: Mutex<HashMap<Uuid, Arc<Notify>>>,
 }
 
@@ -63,7 +65,7 @@ impl Push {
         Ok(Self { vapid: vapid::Vapid::load(db, config).await?, asked: Mutex::default() })
     }
 
-    /// An instance has a connection that shows what was asked about.
+    /// Records the answer of an instance that has a connection which shows the conversation.
     pub fn answered(&self, question: Uuid) {
         if let Some(asked) = self.asked().get(&question) {
             asked.notify_one();
@@ -75,13 +77,13 @@ impl Push {
     }
 }
 
-/// The key by which browsers know this server.
+/// Returns the public VAPID key of this server.
 #[must_use]
 pub fn key(service: &EventLogService) -> &str {
     &service.push.vapid.public
 }
 
-/// Wakes this device of the caller's from now on.
+/// Registers a device of the caller for pushes.
 pub async fn subscribe(
     service: &EventLogService,
     by: &Principal,
@@ -107,12 +109,12 @@ pub async fn subscribe(
     rows::subscribe(service.db.writer(), (by.user_id, session), &new, service.clock.now(), MAX_DEVICES).await
 }
 
-/// Lets a device of the caller's sleep. Again, it sleeps on.
+/// Removes a device of the caller. Idempotent.
 pub async fn unsubscribe(service: &EventLogService, by: &Principal, endpoint: &str) -> Result<(), AppError> {
     rows::unsubscribe(service.db.writer(), by.user_id, address(endpoint)?.as_str()).await.map(drop)
 }
 
-/// Where a device's push service takes messages for it.
+/// Parses the endpoint URL of a device.
 fn address(endpoint: &str) -> Result<Url, AppError> {
     let url = Url::parse(endpoint).ok().filter(|_| endpoint.len() <= MAX_ENDPOINT);
     url.ok_or_else(|| AppError::field("endpoint", "invalid", "This isn't the address of a push service."))
@@ -123,7 +125,8 @@ fn decoded(field: &'static str, text: &str) -> Result<Vec<u8>, AppError> {
     BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| AppError::field(field, "invalid", "This isn't base64url."))
 }
 
-/// Asks for those to be woken whom these are for, in the transaction that stores them. Answers whether there is anybody.
+/// Enqueues pushes of new notifications, in the transaction that stores them. Returns true if any
+/// recipient has a device.
 pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[NotificationRow]) -> Result<bool, AppError> {
     let people: Vec<UserId> = new.iter().filter(|row| !row.silent).map(|row| row.user_id).collect();
     if people.is_empty() {
@@ -132,14 +135,15 @@ pub(crate) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notif
     let with_device = rows::who(db, &people).await?;
     let jobs = new.iter().filter(|row| !row.silent && with_device.contains(&row.user_id));
     let jobs = jobs.map(|row| {
-        // Whoever wakes a thousand people keeps nobody else's waiting.
+        // Scheduled on behalf of the sender, so that a mention of a thousand users doesn't delay
+        // other senders' pushes.
         let owner = row.actor_id.map_or(row.user_id, UserId);
         PushJob::wake(row.user_id, row.id, row.conversation_id).new_job_for(owner)
     });
     store(db, now, jobs.collect::<Result<_, AppError>>()?, PATIENCE).await
 }
 
-/// Takes from devices what was withdrawn.
+/// Enqueues the removal of withdrawn notifications from devices.
 pub(crate) async fn take_back_gone<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
@@ -151,7 +155,7 @@ pub(crate) async fn take_back_gone<C: ConnectionTrait>(
     store(db, now, jobs.collect::<Result<_, _>>()?, Duration::ZERO).await.map(drop)
 }
 
-/// Takes from devices what is read.
+/// Enqueues the removal of read notifications from devices.
 pub(crate) async fn take_back<C: ConnectionTrait>(db: &C, now: Timestamp, told: &[Told]) -> Result<bool, AppError> {
     if told.is_empty() {
         return Ok(false);
@@ -179,7 +183,7 @@ async fn store<C: ConnectionTrait>(
     Ok(true)
 }
 
-/// Whether a connection of somebody's shows the conversation, on whichever instance.
+/// True if a connection of the user on any instance shows the conversation.
 pub(crate) async fn is_shown(service: &EventLogService, user_id: UserId, conversation_id: ConversationId) -> bool {
     let (question, answered) = (Uuid::now_v7(), Arc::new(Notify::new()));
     service.push.asked().insert(question, Arc::clone(&answered));

@@ -1,4 +1,5 @@
-//! Who pushes: RFC 8292. The key is made at the first start and shared by all instances through the database, sealed where a secret is set.
+//! VAPID: identifies this server to push services (RFC 8292). The key is generated at the first
+//! start and shared by all instances through the database, encrypted if a secret is configured.
 
 use anyhow::Context as _;
 use appcore::{Secret, Timestamp, auth::seal, config::Config};
@@ -14,15 +15,15 @@ use url::Url;
 
 const PURPOSE: &[u8] = b"push key";
 const CONTEXT: &[u8] = b"1";
-/// How long a push service may believe a token, in seconds; at most a day by the standard.
+/// Lifetime of a token, in seconds; RFC 8292 allows at most 24 hours.
 const TTL: i64 = 12 * 3_600;
 
-/// The key by which push services know this server.
+/// VAPID key pair of this server.
 pub(super) struct Vapid {
     signing: EncodingKey,
-    /// As browsers and push services take it.
+    /// Public key as base64url.
     pub public: String,
-    /// Whom a push service may write to.
+    /// Contact address for operators of push services.
     subject: String,
 }
 
@@ -34,13 +35,15 @@ struct Claims<'a> {
 }
 
 impl Vapid {
-    /// Reads the key. The first instance of all makes one; of several first ones, the quickest.
+    /// Loads the key, generating it on the first start. If several instances start first, one of
+    /// their keys is stored and used by all.
     pub async fn load(db: &Database, config: &Config) -> anyhow::Result<Self> {
         let secret = config.auth.key_encryption_secret.as_ref();
         let mut stored = rows::key(db.writer()).await?;
         if stored.is_none() {
-            let made = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).context("making a P-256 key failed")?;
-            let pkcs8 = made.to_pkcs8v1().context("a P-256 key can't be written")?.as_ref().to_vec();
+            let made =
+                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).context("failed to generate a P-256 key")?;
+            let pkcs8 = made.to_pkcs8v1().context("failed to encode the P-256 key")?.as_ref().to_vec();
             let public = BASE64_URL_SAFE_NO_PAD.encode(made.public_key().as_ref());
             let is_sealed = secret.is_some();
             let private_key = secret.map(|secret| sealed(secret, &pkcs8)).transpose()?.unwrap_or(pkcs8);
@@ -72,7 +75,7 @@ impl Vapid {
         Ok(Self { signing: EncodingKey::from_ec_der(pkcs8), public, subject })
     }
 
-    /// What an endpoint's service is shown.
+    /// Returns the `Authorization` header for an endpoint.
     pub fn authorization(&self, endpoint: &Url, now: Timestamp) -> anyhow::Result<String> {
         let audience = endpoint.origin().ascii_serialization();
         let claims = Claims { aud: &audience, exp: now.seconds() + TTL, sub: &self.subject };
@@ -85,7 +88,7 @@ fn sealed(secret: &Secret, pkcs8: &[u8]) -> anyhow::Result<Vec<u8>> {
     Ok(seal::seal(secret.expose().as_bytes(), PURPOSE, CONTEXT, pkcs8)?)
 }
 
-/// Some push services refuse what names nobody.
+/// Returns the contact URI; some push services reject tokens without one.
 fn subject(config: &Config) -> String {
     let from = config.mail.from.as_deref().unwrap_or_default();
     let address = from.rsplit_once('<').map_or(from, |(_, address)| address.trim_end_matches('>')).trim();
@@ -104,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_for_one_push_service_and_verifies_with_the_public_key() {
+    fn token_is_bound_to_one_push_service_and_verifies_with_the_public_key() {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let key = Vapid::from_pkcs8(pair.to_pkcs8v1().unwrap().as_ref(), "mailto:a@example.org".to_owned()).unwrap();
         let now = Timestamp(1_800_000_000_000);

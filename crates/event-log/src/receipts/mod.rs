@@ -1,12 +1,15 @@
-//! Receipts: how far each member has received and read. Positions, not events: the last one wins, and they only move forward. Where a reader marks
-//! something as unread their own goes back, and what others know of it stays.
+//! Receipts: delivered and read positions of each member. They are positions, not events: the last
+//! one wins, and they only move forward. If a reader marks messages as unread, their own position
+//! moves back, but the position shown to others doesn't.
 //!
-//! Reading moves one's own position in every conversation, and one's own connections are told. Others learn of it in small
-//! conversations one by one, and up to [`MAX_READERS_SHOWN`] members gathered and as viewers; in still larger ones they don't. That
-//! something was delivered is kept and told in small conversations only: the rest would be a row per member and message.
+//! Reading moves the reader's position in every conversation and notifies their own connections.
+//! Others see it in small conversations as single events, and in conversations of up to
+//! [`MAX_READERS_SHOWN`] members as coalesced events for viewers; in larger ones they don't see it.
+//! Delivered positions are stored and published in small conversations only, because they would
+//! cost a row per member and message.
 //!
-//! What comes in while one statement runs is gathered and goes into the next one, each member's furthest position once; so a thousand
-//! readers of one message cost a handful of statements.
+//! Receipts that arrive while a statement runs are coalesced into the next one, one position per
+//! member, so a thousand readers of one message cost a handful of statements.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -36,14 +39,15 @@ use crate::{
     notifications::{self, Place, ReadTo},
 };
 
-/// Receipts that may wait. One more is dropped: a later one of the same reader says the same and more.
+/// Capacity of the queue. Excess receipts are dropped: a later receipt of the same reader
+/// supersedes them.
 const QUEUE: usize = 16_384;
-/// Positions stored by one statement.
+/// Maximum number of positions per statement.
 const BATCH: usize = 512;
-/// Up to how many members a conversation's viewers learn how far the others have read.
+/// Maximum number of members up to which viewers see the read positions of others.
 const MAX_READERS_SHOWN: i64 = 100;
 
-/// What a reader says about a conversation up to some event.
+/// State that a receipt reports for a conversation up to a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReceiptState {
@@ -51,14 +55,14 @@ pub enum ReceiptState {
     Read,
 }
 
-/// What waits for the next statement.
+/// Item of the queue.
 enum Waiting {
     Reach(Reach),
-    /// Somebody wants to know when what came before this is stored.
+    /// Request to be notified when all earlier receipts are stored.
     Settling(oneshot::Sender<()>),
 }
 
-/// Takes receipts; cheap to clone.
+/// Handle for recording receipts; cheap to clone.
 #[derive(Clone)]
 pub struct Receipts {
     queue: mpsc::Sender<Waiting>,
@@ -72,14 +76,14 @@ impl Receipts {
         Self { queue }
     }
 
-    /// Notes how far somebody has come. Whoever is no member changes nothing.
+    /// Enqueues a receipt. Receipts of non-members have no effect.
     pub fn record(&self, user_id: UserId, conversation_id: ConversationId, seq: i64, state: ReceiptState) {
         let read_seq = if state == ReceiptState::Read { seq } else { 0 };
         let reach = Reach { conversation_id, user_id, delivered_seq: seq, read_seq };
         let _ = self.queue.try_send(Waiting::Reach(reach));
     }
 
-    /// Waits until what was recorded before is stored, or could not be.
+    /// Waits until earlier receipts are stored or have failed.
     async fn settled(&self) {
         let (settled, stored) = oneshot::channel();
         if self.queue.send(Waiting::Settling(settled)).await.is_ok() {
@@ -88,7 +92,7 @@ impl Receipts {
     }
 }
 
-/// Stores a position and waits for it, for callers that read their own unread counts next.
+/// Stores a position and waits for it, for callers that read their unread counts afterwards.
 pub async fn mark(
     service: &EventLogService,
     user_id: UserId,
@@ -107,7 +111,8 @@ pub async fn mark(
     store.move_to(&[Reach { conversation_id, user_id, delivered_seq: seq, read_seq }]).await
 }
 
-/// Marks a message, by its `seq`, and all behind it as unread for this reader, and tells their own connections. What has already been unread stays so.
+/// Marks the message at `seq` and all later ones as unread for the caller, and notifies their own
+/// connections. Earlier unread messages stay unread.
 pub async fn mark_unread(
     service: &EventLogService,
     by: &Principal,
@@ -116,7 +121,7 @@ pub async fn mark_unread(
 ) -> Result<OwnMembership, AppError> {
     let access = access::member(service, by.user_id, id).await?;
     let before = seq.saturating_sub(1).max(access.reads_after());
-    // What their connection has just said to be read would move it forward again.
+    // A pending receipt of the caller's connection would otherwise move the position forward again.
     service.receipts.settled().await;
     let is_moved = query::positions::back(service.db.writer(), id, by.user_id, before).await?;
     let seen = query::conversations::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
@@ -151,12 +156,12 @@ async fn run(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
                 .or_insert(reach);
         }
         let mut reaches: Vec<Reach> = furthest.into_values().collect();
-        // In one order on every instance, so that two statements can't deadlock.
+        // Sorted, so that statements of different instances can't deadlock.
         reaches.sort_by_key(|reach| (reach.conversation_id, reach.user_id));
         if !reaches.is_empty()
             && let Err(error) = caught(store.move_to(&reaches)).await
         {
-            tracing::warn!(%error, "receipts could not be stored; readers send them again with their next one");
+            tracing::warn!(%error, "failed to store receipts");
         }
         for settled in settling {
             let _ = settled.send(());
@@ -164,7 +169,7 @@ async fn run(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
     }
 }
 
-/// Where positions are kept, and how they are told.
+/// Stores positions and publishes them.
 struct Store {
     db: Database,
     bus: Arc<dyn EventBus>,
@@ -196,7 +201,7 @@ impl Store {
         if !messages.is_empty() {
             drop(self.bus.publish(messages));
         }
-        // Whoever only received something has read nothing by it.
+        // A delivered receipt doesn't imply that notifications were read.
         let has_read = reaches.iter().any(|reach| reach.read_seq > 0);
         if has_read && !reads.is_empty() {
             notifications::passed(&self.db, self.bus.as_ref(), self.clock.now(), &reads).await?;

@@ -1,4 +1,5 @@
-//! Who is writing: passing news, kept nowhere. Clients let it expire after six seconds unless it is repeated.
+//! Typing indicators: ephemeral events that aren't stored. Clients expire an indicator after six
+//! seconds unless it is repeated.
 
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use appcore::{
 
 use crate::EventLogService;
 
-/// Tells a conversation's viewers that somebody writes, or has stopped. The caller has checked that they are a member.
+/// Publishes to a conversation's viewers that the user has started or stopped typing. The caller
+/// has checked the membership.
 pub fn set(
     service: &EventLogService,
     user_id: UserId,

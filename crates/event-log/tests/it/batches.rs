@@ -1,5 +1,6 @@
-//! What is committed together, what is not, and what becomes of a commit whose end nobody heard. On PostgreSQL, where `NATTER_TEST_POSTGRES`
-//! names a server, through a proxy that knows what was asked and can cut the line.
+//! Tests of batching and of commits whose outcome is unknown. On PostgreSQL (if
+//! `NATTER_TEST_POSTGRES` is set) through a proxy that records the queries and can cut the
+//! connection.
 
 use std::{
     sync::{Arc, Mutex},
@@ -23,16 +24,17 @@ use tokio::{
 
 use crate::fixture::{Fixture, each};
 
-/// Passes everything on to PostgreSQL, and remembers what it was asked.
+/// Proxy to PostgreSQL that records the queries.
 #[derive(Clone, Default)]
 struct Line {
     asked: Arc<Mutex<Vec<u8>>>,
-    /// A connection that says this is cut once the server has answered, and the answer is lost.
+    /// A connection that sends this text is cut after the server has answered, and the answer is
+    /// lost.
     cut_after: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Line {
-    /// The address of the database, by way of this line.
+    /// Returns the database URL through this proxy.
     async fn to(&self, url: &str) -> String {
         let (head, database) = url.rsplit_once('/').unwrap();
         let (before, server) = head.rsplit_once(['@', '/']).unwrap();
@@ -73,7 +75,7 @@ impl Line {
         }
     }
 
-    /// Whether the line is to be cut once this is answered.
+    /// True if the connection is to be cut after the answer to this message.
     fn hears(&self, said: &[u8]) -> bool {
         self.asked.lock().unwrap().extend_from_slice(said);
         let mut cut_after = self.cut_after.lock().unwrap();
@@ -92,7 +94,7 @@ impl Line {
         self.cut_after.lock().unwrap().is_none()
     }
 
-    /// What was asked since the last time.
+    /// Returns the queries since the last call.
     fn asked(&self) -> String {
         String::from_utf8_lossy(&std::mem::take(&mut *self.asked.lock().unwrap())).into_owned()
     }
@@ -149,7 +151,7 @@ fn rename(fixture: &Fixture, conversation_id: ConversationId) -> Change {
     update.by(fixture.people[0], conversation_id)
 }
 
-/// All of them wait before the writer looks, so they are one batch.
+/// Submits all changes before the writer runs, so that they form one batch.
 async fn submit_all(fixture: &Fixture, changes: Vec<Change>) -> Vec<Outcome> {
     let all = changes.into_iter().map(|change| fixture.writer.submit(change));
     futures_util::future::join_all(all).await.into_iter().map(Result::unwrap).collect()
@@ -161,7 +163,7 @@ async fn kinds(fixture: &Fixture, id: ConversationId) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn edits_are_committed_with_the_messages_beside_them() {
+async fn commits_edits_together_with_messages() {
     let Some((fixture, line)) = by_line().await else { return };
     let chat = fixture.open(&fixture.people).await;
     let first = fixture.send(chat, fixture.people[0], "first", "one").await.unwrap().message;
@@ -181,7 +183,7 @@ async fn edits_are_committed_with_the_messages_beside_them() {
 }
 
 #[tokio::test]
-async fn deletions_are_committed_with_the_messages_beside_them() {
+async fn commits_deletions_together_with_messages() {
     let Some((fixture, line)) = by_line().await else { return };
     let chat = fixture.open(&fixture.people).await;
     let own = fixture.send(chat, fixture.people[0], "own", "one of one's own").await.unwrap().message;
@@ -215,7 +217,7 @@ async fn deletions_are_committed_with_the_messages_beside_them() {
 }
 
 #[tokio::test]
-async fn an_edited_text_is_gone_and_the_last_of_two_stays() {
+async fn removes_an_edited_text_and_keeps_the_last_of_two_edits() {
     for fixture in each(true).await {
         let chat = fixture.open(&fixture.people).await;
         let message = fixture.send(chat, fixture.people[0], "first", "first words").await.unwrap().message;
@@ -231,7 +233,7 @@ async fn an_edited_text_is_gone_and_the_last_of_two_stays() {
                 assert!(!event.payload.contains(gone), "{}", event.payload);
             }
         }
-        // An edit and a removal of the same message, whichever is first.
+        // An edit and a deletion of the same message, in either order.
         let removal = delete(&fixture, chat, message.id);
         let last = edit(&fixture, chat, message.id, "fifth words");
         let all = [removal, last].map(|change| fixture.writer.submit(change));
@@ -244,12 +246,12 @@ async fn an_edited_text_is_gone_and_the_last_of_two_stays() {
 }
 
 #[tokio::test]
-async fn messages_don_t_wait_for_a_lock_that_another_change_of_their_batch_needs() {
+async fn messages_do_not_wait_for_locks_of_other_changes_in_their_batch() {
     let Some((fixture, _)) = by_line().await else { return };
     let (chat, other) = (fixture.open(&fixture.people).await, fixture.open(&fixture.people).await);
     let sql = format!("UPDATE conversation_members SET role = 'owner' WHERE user_id = '{}'", fixture.people[0]);
     fixture.db.writer().execute_unprepared(&sql).await.unwrap();
-    // Somebody holds the other conversation for as long as the messages take.
+    // The other conversation is locked for as long as the messages take.
     let holder = fixture.db.schema().begin().await.unwrap();
     let hold = format!("SELECT id FROM conversations WHERE id = '{other}' FOR UPDATE");
     holder.execute_unprepared(&hold).await.unwrap();
@@ -260,7 +262,7 @@ async fn messages_don_t_wait_for_a_lock_that_another_change_of_their_batch_needs
     // The rename is first in the queue.
     assert!(futures_util::poll!(&mut renamed).is_pending());
     let sent =
-        tokio::time::timeout(Duration::from_secs(20), &mut sends).await.expect("nobody holds their conversation");
+        tokio::time::timeout(Duration::from_secs(20), &mut sends).await.expect("sends aren't blocked by the lock");
     assert!(sent.iter().all(Result::is_ok));
     assert!(futures_util::poll!(&mut renamed).is_pending(), "the rename still waits for its lock");
     holder.rollback().await.unwrap();
@@ -268,7 +270,7 @@ async fn messages_don_t_wait_for_a_lock_that_another_change_of_their_batch_needs
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_was_lost_is_recognised_and_not_repeated() {
+async fn recognises_a_commit_whose_answer_was_lost_and_does_not_repeat_it() {
     let Some((fixture, line)) = by_line().await else { return };
     let [anna, ben, cleo] = fixture.people[..] else { panic!("three people") };
     let chat = fixture.open(&[anna, ben]).await;
@@ -303,7 +305,7 @@ async fn a_commit_whose_answer_was_lost_is_recognised_and_not_repeated() {
 }
 
 #[tokio::test]
-async fn the_logs_of_many_conversations_are_begun_in_one_query() {
+async fn loads_the_first_events_of_many_conversations_in_one_query() {
     for fixture in each(true).await {
         let mut positions = Vec::new();
         for n in 0..40 {
@@ -322,7 +324,7 @@ async fn the_logs_of_many_conversations_are_begun_in_one_query() {
 }
 
 #[tokio::test]
-async fn a_conversation_with_much_to_read_leaves_room_for_the_others() {
+async fn a_long_log_leaves_room_for_other_conversations() {
     for fixture in each(true).await {
         let mut positions = Vec::new();
         for _ in 0..3 {
@@ -335,20 +337,20 @@ async fn a_conversation_with_much_to_read_leaves_room_for_the_others() {
         fixture.db.writer().execute_unprepared(&long).await.unwrap();
         let read = query::events::after_each(fixture.db.reader(), &positions, 3).await.unwrap();
         let read: Vec<_> = read.iter().map(|event| (event.conversation_id, event.seq)).collect();
-        // By then it is enough.
+        // Enough by then.
         assert_eq!(read, positions.iter().map(|(chat, _)| (*chat, 1)).collect::<Vec<_>>());
     }
 }
 
 #[tokio::test]
-async fn a_refusal_is_not_given_from_memory() {
+async fn never_refuses_based_on_cached_state() {
     for fixture in each(true).await {
         let (chat, ben) = (fixture.open(&fixture.people).await, fixture.people[1]);
         let run = async |sql: &str| fixture.db.writer().execute_unprepared(sql).await.unwrap();
         run("UPDATE conversations SET posting = 'admins', last_seq = last_seq + 1").await;
         let refused = fixture.send(chat, ben, "first", "too soon").await;
         assert_eq!(refused.err().map(|error| error.code()), Some(Code::Forbidden));
-        // As another instance does it, whose news are still on their way.
+        // Simulates a change by another instance whose event hasn't arrived yet.
         run("UPDATE conversation_members SET role = 'admin' WHERE role = 'member'").await;
         fixture.send(chat, ben, "second", "as an admin").await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! The writer on real databases.
+//! Tests of the writer on real databases.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 

@@ -1,4 +1,5 @@
-//! The writer on a real database: SQLite always, PostgreSQL where `NATTER_TEST_POSTGRES` names a server.
+//! Tests of the writer on a real database: always SQLite, and PostgreSQL if `NATTER_TEST_POSTGRES`
+//! is set.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +15,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use crate::fixture::{Fixture, each, limits, postgres, sqlite};
 
 #[tokio::test]
-async fn whoever_links_to_much_keeps_nobody_elses_previews_waiting() {
+async fn previews_of_one_user_do_not_delay_those_of_others() {
     for fixture in each(false).await {
         let (chat, people) = (fixture.open(&fixture.people).await, &fixture.people);
         let mut sent = Vec::new();
@@ -34,7 +35,7 @@ async fn whoever_links_to_much_keeps_nobody_elses_previews_waiting() {
 }
 
 #[tokio::test]
-async fn numbers_are_gapless_and_news_comes_in_their_order() {
+async fn sequence_numbers_are_gapless_and_events_are_published_in_order() {
     for fixture in each(false).await {
         let mut envelope = fixture.bus.listen();
         let conversations = [fixture.open(&fixture.people).await, fixture.open(&fixture.people).await];
@@ -67,7 +68,7 @@ async fn numbers_are_gapless_and_news_comes_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_repeated_client_id_yields_the_first_message_in_the_same_group_and_later() {
+async fn repeated_client_id_returns_the_first_message() {
     for fixture in each(false).await {
         let conversation = fixture.open(&fixture.people).await;
         let racing =
@@ -84,7 +85,7 @@ async fn a_repeated_client_id_yields_the_first_message_in_the_same_group_and_lat
 }
 
 #[tokio::test]
-async fn who_is_no_member_is_refused_and_the_rest_of_the_group_goes_on() {
+async fn refuses_non_members_without_failing_the_batch() {
     for fixture in each(false).await {
         let conversation = fixture.open(&fixture.people[..2]).await;
         let answers = futures_util::future::join_all((0..30).map(|n| {
@@ -106,19 +107,19 @@ async fn who_is_no_member_is_refused_and_the_rest_of_the_group_goes_on() {
 }
 
 #[tokio::test]
-async fn a_group_is_noted_until_its_news_has_gone_out() {
+async fn keeps_an_outbox_entry_until_the_bus_acknowledges_its_events() {
     for fixture in each(true).await {
         let conversation = fixture.open(&fixture.people).await;
         for n in 0..10 {
             fixture.send(conversation, fixture.people[0], &format!("c{n}"), "x").await.unwrap();
         }
-        // The notes go with the next group, or when it grows quiet.
+        // Entries are removed with the next batch, or after a delay.
         stage::until(async || fixture.count("event_outbox").await == 0).await;
         assert_eq!(fixture.count("conversation_events WHERE outbox_id IS NULL").await, 0);
     }
 }
 
-/// A second instance's writer on the same database.
+/// Starts a second instance's writer on the same database.
 fn another_writer(fixture: &Fixture) -> Writer {
     let bus = Arc::new(MemoryBus::new());
     Writer::start(fixture.db.clone(), bus as Arc<dyn EventBus>, Clock::system(), limits(), true)
@@ -142,15 +143,15 @@ fn message(conversation_id: ConversationId, sender: UserId, client_id: &str) -> 
 }
 
 #[tokio::test]
-async fn two_writers_of_the_same_conversations_number_them_gaplessly() {
+async fn concurrent_writers_assign_gapless_sequence_numbers() {
     let Some(fixture) = postgres(true).await else { return };
     let writers = [fixture.writer.clone(), another_writer(&fixture)];
     let conversations = [fixture.open(&fixture.people).await, fixture.open(&fixture.people).await];
-    // In waves: races are lost, remembered, forgotten and lost again.
+    // In waves, so that conflicts occur, expire and occur again.
     for wave in 0..5 {
         let sends = (0..120).map(|n| {
             let client_id = format!("w{wave}c{}", n / 2);
-            // Each message goes to both writers at once.
+            // Each message is submitted to both writers at once.
             writers[n % 2].submit(message(conversations[n / 2 % 2], fixture.people[n / 4 % 3], &client_id))
         });
         let sent: Vec<Sent> = futures_util::future::join_all(sends)
@@ -159,7 +160,8 @@ async fn two_writers_of_the_same_conversations_number_them_gaplessly() {
             .map(|outcome| outcome.unwrap().sent().unwrap())
             .collect();
         assert_eq!(sent.iter().filter(|sent| !sent.duplicate).count(), 60);
-        // The writer goes back to optimistic commits one second after a conflict, by a clock that tests can't move.
+        // The writer returns to optimistic commits one second after a conflict, measured by a clock
+        // that tests can't control.
         tokio::time::sleep(std::time::Duration::from_millis(if wave % 2 == 0 { 0 } else { 1_100 })).await;
     }
     assert_eq!(fixture.count("messages").await, 300);
@@ -171,7 +173,7 @@ async fn two_writers_of_the_same_conversations_number_them_gaplessly() {
 }
 
 #[tokio::test]
-async fn nothing_of_somebody_is_written_after_another_writer_has_removed_them() {
+async fn rejects_messages_of_a_member_removed_by_another_writer() {
     let Some(fixture) = postgres(true).await else { return };
     let other = another_writer(&fixture);
     let (owner, leaver) = (fixture.people[0], fixture.people[1]);
@@ -180,7 +182,7 @@ async fn nothing_of_somebody_is_written_after_another_writer_has_removed_them() 
         let sends = futures_util::future::join_all((0..30).map(|n| {
             let (writer, client_id) = (&fixture.writer, format!("r{round}c{n}"));
             async move {
-                // So that the messages don't all go in one group.
+                // Keeps the messages from all going into one batch.
                 for _ in 0..n * 20 {
                     tokio::task::yield_now().await;
                 }
@@ -196,7 +198,7 @@ async fn nothing_of_somebody_is_written_after_another_writer_has_removed_them() 
 }
 
 #[tokio::test]
-async fn what_waits_together_is_committed_together() {
+async fn commits_waiting_changes_together() {
     for fixture in each(true).await {
         let conversation = fixture.open(&fixture.people).await;
         let sends = (0..512).map(|n| {
@@ -211,7 +213,7 @@ async fn what_waits_together_is_committed_together() {
 }
 
 #[tokio::test]
-async fn a_name_is_remembered_until_the_bus_tells_that_it_changed() {
+async fn caches_a_name_until_the_bus_reports_its_change() {
     for fixture in each(true).await {
         let conversation = fixture.open(&fixture.people).await;
         let sender = fixture.people[0];
@@ -229,7 +231,7 @@ async fn a_name_is_remembered_until_the_bus_tells_that_it_changed() {
 }
 
 #[tokio::test]
-async fn who_goes_for_good_leaves_what_they_owned_to_somebody_who_stays() {
+async fn departing_owner_hands_ownership_to_a_remaining_member() {
     for fixture in each(false).await {
         let [anna, ben, cleo] = fixture.people[..] else { panic!("three people") };
         let group = fixture.open(&[anna, ben, cleo]).await;
@@ -256,7 +258,7 @@ async fn who_goes_for_good_leaves_what_they_owned_to_somebody_who_stays() {
             .collect();
         assert_eq!(kinds, ["message.created", "member.updated", "member.removed"]);
 
-        // Whoever is out of the workspace is not let back in by whoever asks a moment too late.
+        // A user outside the workspace can't be added back by a late request.
         let now = Timestamp(1);
         query::workspaces::end_membership(
             fixture.db.writer(),
@@ -278,9 +280,9 @@ async fn who_goes_for_good_leaves_what_they_owned_to_somebody_who_stays() {
     }
 }
 
-/// Beside a bus that is never quiet.
+/// Runs next to a bus that is never quiet.
 #[tokio::test]
-async fn acknowledged_outbox_entries_are_removed_however_much_the_bus_says() {
+async fn removes_acknowledged_outbox_entries_while_the_bus_is_busy() {
     let fixture = sqlite(true).await;
     let bus = Arc::clone(&fixture.bus);
     let chatter = tokio::spawn(async move {
@@ -296,12 +298,13 @@ async fn acknowledged_outbox_entries_are_removed_however_much_the_bus_says() {
     chatter.abort();
 }
 
-/// The clock jumps to the next timeout whenever everybody waits, and so while SQLite commits.
+/// The paused clock jumps to the next timeout whenever all tasks are idle, and so while SQLite
+/// commits.
 #[tokio::test]
-async fn a_commit_of_sqlite_that_outlasts_every_timeout_is_told() {
+async fn publishes_a_sqlite_commit_that_outlasts_every_timeout() {
     let fixture = sqlite(false).await;
     let chat = fixture.open(&fixture.people).await;
-    // From now on the writer remembers the sender, and has nothing to ask before it commits.
+    // The sender is cached from here on, so the writer reads nothing before it commits.
     fixture.send(chat, fixture.people[0], "zero", "hello").await.unwrap();
     let mut heard = fixture.bus.listen();
     tokio::time::pause();
@@ -321,9 +324,10 @@ async fn a_commit_of_sqlite_that_outlasts_every_timeout_is_told() {
     tokio::time::timeout(Duration::from_secs(20), told).await.expect("the message is told");
 }
 
-/// The relay waits for Redis, which may take seconds; the writer removes what it published itself meanwhile.
+/// The outbox publisher waits for Redis, which may take seconds; meanwhile the writer removes the
+/// entries it has published.
 #[tokio::test]
-async fn an_outbox_entry_that_is_being_published_again_can_be_removed() {
+async fn an_outbox_entry_can_be_removed_while_it_is_being_published_again() {
     for fixture in each(true).await {
         let chat = fixture.open(&fixture.people).await;
         fixture.send(chat, fixture.people[0], "one", "hello").await.unwrap();

@@ -1,4 +1,4 @@
-//! An assistant's message: begun, finished, asked for again.
+//! Assistant messages: start, finish and regeneration.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -22,12 +22,12 @@ use crate::events::{
     tool_calls,
 };
 
-/// How many answers may be open for one person.
+/// Maximum number of unfinished answers per user.
 pub(super) const MAX_OPEN_ANSWERS: usize = 20;
-/// When somebody may ask again to whom so many are owed.
+/// `Retry-After` of a request rejected by [`MAX_OPEN_ANSWERS`].
 pub(super) const ANSWERS_RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// Reads how many answers are open for these people.
+/// Loads the number of unfinished answers of each user.
 pub(super) async fn load_open(batch: &mut Batch<'_>, people: BTreeSet<UserId>) -> Result<(), AppError> {
     let people: Vec<UserId> = people.into_iter().collect();
     for (user, open) in query::jobs::open_of(batch.db, AnswerJob::KIND, &people).await? {
@@ -43,11 +43,11 @@ pub(super) async fn begin(
 ) -> Result<Outcome, AppError> {
     batch.conversation(conversation_id)?;
     if query::messages::get(batch.db, begin.answer_id).await?.is_some() {
-        // Deleted by a reader meanwhile: not found, and the job ends.
+        // Missing if a reader has deleted the message meanwhile; the job ends with `NotFound`.
         let row = target_row(batch, conversation_id, begin.answer_id).await?;
         let beside = row.beside();
         let message = Message::try_from(row)?;
-        // What another worker wrote stays on the screen until the new text has overtaken it.
+        // Text written by the previous worker stays visible until the new text is longer.
         if message.status != MessageStatus::Streaming || !message.content.is_empty() {
             return Ok(Outcome::Message(Box::new(message)));
         }
@@ -122,7 +122,7 @@ pub(super) async fn finish(
         return Ok(Outcome::Message(Box::new(message)));
     }
     comparisons::take_in(batch, &mut message).await?;
-    // Where it was taken over, an event has part of it.
+    // After a takeover, an earlier event may contain a part of the text.
     removed::take_out(batch, &message).await?;
     let ended = Box::new(message.clone());
     let body = match finish.status {
@@ -137,7 +137,7 @@ pub(super) async fn finish(
     Ok(Outcome::Message(Box::new(message)))
 }
 
-/// A chat with an assistant is named once something was said in it.
+/// Enqueues the title job of a chat with an assistant once it has a finished answer and no title.
 fn ask_title(batch: &mut Batch<'_>, answer: &Message) -> Result<(), AppError> {
     let conversation_id = answer.conversation_id;
     let is_said = matches!(answer.status, MessageStatus::Complete | MessageStatus::Stopped);
@@ -194,7 +194,8 @@ pub(super) async fn regenerate(
     restart(batch, message, job.asking.model, (None, is_kept)).await
 }
 
-/// Shows what the worker who took an answer over has written, which is longer by now than what was there.
+/// Stores and publishes the text of a worker that took the answer over, once it is longer than the
+/// previous text.
 pub(super) async fn overtake(
     batch: &mut Batch<'_>,
     conversation_id: ConversationId,
@@ -213,7 +214,7 @@ pub(super) async fn overtake(
     Ok(Outcome::Message(Box::new(message)))
 }
 
-/// Puts an answer back to its beginning.
+/// Resets an answer to an empty streaming message.
 async fn restart(
     batch: &mut Batch<'_>,
     mut message: Message,
@@ -231,7 +232,8 @@ async fn restart(
     Ok(Outcome::Message(Box::new(message)))
 }
 
-/// Tells how an answer is now: in the log, or only those who look where it is written beside another one.
+/// Publishes an answer's state: in the log, or only to viewers if it is compared with another
+/// answer.
 async fn tell(
     batch: &mut Batch<'_>,
     message: &Message,

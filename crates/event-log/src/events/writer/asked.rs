@@ -1,10 +1,14 @@
-//! Whom a message asks: in an assistant's chat the assistant, elsewhere those that it mentions.
+//! Resolves the assistants that a message addresses: the assistant of an assistant chat, elsewhere
+//! the assistants it mentions.
 //!
-//! An assistant of the workspace can be mentioned in any conversation, whether or not it was made a member of it, by whoever may talk to it.
-//! What it is shown of the conversation is what the one who asks may read.
+//! Any assistant of the workspace can be mentioned in any conversation by a user who may use it; it
+//! doesn't have to be a member. It sees only those parts of the conversation that the user who
+//! mentions it may read.
 //!
-//! Names are looked for in a message's plain text: what is code, a link or a quote asks nobody. The app does the same
-//! (`frontend/src/lib/features/conversations/mentions.ts`), and both are held to the cases beside it.
+//! Names are matched in the plain text of the message: code, links and quotes don't address
+//! anybody. The app implements the same rules
+//! (`frontend/src/lib/features/conversations/mentions.ts`); the shared test cases next to it cover
+//! both implementations.
 
 use std::{
     cmp::Ordering,
@@ -24,20 +28,21 @@ use super::{
     messages::sends,
 };
 
-/// How many assistants one message asks.
+/// Maximum number of assistants that one message addresses.
 const MAX_ASKED: usize = 3;
-/// How many `@` of a message are looked at.
+/// Maximum number of `@` signs examined per message.
 const MAX_SIGNS: usize = 20;
-/// How many words after an `@` may be a name.
+/// Maximum number of words after an `@` that may form a name.
 const MAX_WORDS: usize = 6;
-/// The longest name that is looked for, in characters.
+/// Maximum length of a name, in characters.
 const MAX_NAME: usize = 60;
-/// How much before an `@` is looked at for an address, in bytes.
+/// Bytes before an `@` that are examined for a URL.
 const MAX_ADDRESS: usize = 1_000;
-/// What stands before a name; the second is how it is typed among characters of full width.
+/// Signs that introduce a mention; the second is the full-width form.
 const SIGNS: [char; 2] = ['@', '\u{ff20}'];
 
-/// Reads the assistants that messages may be for, and how many answers their senders wait for.
+/// Loads the assistants that the messages may address, and the number of unfinished answers of
+/// their senders.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     let (mut addressed, mut mentions) = (BTreeSet::new(), Vec::new());
     let mut askers: BTreeSet<UserId> = BTreeSet::new();
@@ -65,7 +70,8 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     answers::load_open(batch, askers).await
 }
 
-/// Who answers a message, at most [`MAX_ASKED`] in the order in which they are mentioned.
+/// Returns the assistants that answer a message, in the order of their mentions, at most
+/// [`MAX_ASKED`].
 pub(super) fn assistants(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Result<Vec<AssistantId>, AppError> {
     let (id, sender) = (by.conversation_id, by.user_id);
     let present = batch.assistants.get(&id).map_or(&[][..], Vec::as_slice);
@@ -85,7 +91,7 @@ pub(super) fn assistants(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Re
     let mut named: Vec<(usize, AssistantId)> = Vec::new();
     for (assistant, name) in candidates.iter().zip(&names) {
         let at = found.iter().find(|(_, said)| said == name).map(|(at, _)| *at);
-        // Behind everything that is named stands what is mentioned by its id alone.
+        // Assistants mentioned only by id come after all that are named.
         if let Some(at) = at.or_else(|| is_meant(send, assistant).then_some(text.len()))
             && named.iter().all(|(_, known)| *known != assistant.assistant_id)
         {
@@ -96,38 +102,39 @@ pub(super) fn assistants(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Re
     Ok(named.into_iter().map(|(_, assistant)| assistant).take(MAX_ASKED).collect())
 }
 
-/// In a chat whose assistant is not there any more.
+/// Error for a chat whose assistant no longer exists.
 pub(super) fn nobody_answers() -> AppError {
     AppError::refused(Code::WrongState, "This assistant isn't available any more. Start a chat with another one.")
 }
 
-/// Whether a message mentions an assistant by its id.
+/// True if the message mentions the assistant by id.
 fn is_meant(send: &SendMessage, assistant: &MemberAssistant) -> bool {
     let id = Some(assistant.assistant_id.0);
     send.mentions.iter().any(|mention| mention.kind == MentionKind::Assistant && mention.id == id)
 }
 
-/// What a message may mention, to be looked for.
+/// Collects the assistants that a message may mention, for the lookup.
 fn mentions_of(by: Actor, send: &SendMessage) -> Vec<Mention> {
     let Actor { conversation_id, user_id } = by;
     let mention = |name, assistant_id| Mention { conversation_id, user_id, name, assistant_id };
     let by_id = send.mentions.iter().filter(|mentioned| mentioned.kind == MentionKind::Assistant);
     let mut mentions: Vec<Mention> =
         by_id.filter_map(|mentioned| Some(mention(None, Some(AssistantId(mentioned.id?))))).collect();
-    // As names are kept; beside it as it was said, for one that was kept before another had the same form.
+    // Names in the form in which they are stored. The form as written is looked up too, for names
+    // stored before another name with the same folded form.
     let said = names_in(&said(send.content.as_str()));
     let names: BTreeSet<String> = said.iter().map(|name| ::search::folded_line(name)).collect();
     mentions.extend(names.union(&said).map(|name| mention(Some(name.clone()), None)));
     mentions
 }
 
-/// What a message says to those whom it may ask, folded: its text without code, links and quotes, with a line break wherever marks part it.
-/// No name goes across one.
+/// Returns the folded text in which mentions are matched: without code, links and quotes, and with
+/// a line break wherever markup separates text. A name never spans a line break.
 fn said(markdown: &str) -> String {
     if markdown.contains(SIGNS) { folded(&plain(markdown)).replace(SIGNS, "@") } else { String::new() }
 }
 
-/// The plain text of it.
+/// Extracts the plain text of a Markdown document.
 fn plain(markdown: &str) -> String {
     let mut text = String::new();
     let mut kept_out = 0_usize;
@@ -139,7 +146,7 @@ fn plain(markdown: &str) -> String {
     for (event, range) in parser.into_offset_iter() {
         match event {
             Event::Text(part) | Event::Html(part) | Event::InlineHtml(part) if kept_out == 0 => {
-                // A sign that is escaped is only a sign.
+                // An escaped sign isn't a mention.
                 let is_escaped = part.starts_with(SIGNS) && markdown[..range.start].ends_with('\\');
                 text.push_str(if is_escaped { part.strip_prefix(SIGNS).unwrap_or(&part) } else { &part });
                 continue;
@@ -154,27 +161,28 @@ fn plain(markdown: &str) -> String {
         }
         text.push('\n');
     }
-    // What begins like the address of a link and is none is text: `[INFO]: started`. Behind something else it is read as that.
+    // Text that only looks like a link definition, such as `[INFO]: started`, is plain text. The
+    // prefix keeps the parser from reading it as a definition again.
     for span in unused {
         text.push_str(&plain(&format!(". {}", &markdown[span])));
     }
     text
 }
 
-/// Whether a link may lead there.
+/// True if `text` looks like a link destination.
 fn is_address(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["http://", "https://", "mailto:", "tel:", "/c/"].iter().any(|begin| text.starts_with(begin))
 }
 
-/// Letters in one case, form and width, however they were typed.
+/// Folds case, Unicode form and width, independently of how the text was typed.
 fn folded(text: &str) -> String {
     let letters = text.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     let folded: String = letters.map(plain_sign).collect();
     folded.replace("i\u{307}", "i")
 }
 
-/// What keyboards write for a sign of theirs.
+/// Maps typographic variants of a character to the plain one.
 const fn plain_sign(letter: char) -> char {
     match letter {
         '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2bc}' | '\u{2032}' => '\'',
@@ -184,7 +192,7 @@ const fn plain_sign(letter: char) -> char {
     }
 }
 
-/// What may be a name in a folded text: a few words after each `@`, which some names have in parts and others as one.
+/// Returns the name candidates in a folded text: up to a few words after each `@`.
 fn names_in(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for (at, _) in text.match_indices('@').filter(|(at, _)| may_be_one(&text[..*at])).take(MAX_SIGNS) {
@@ -207,10 +215,10 @@ fn names_in(text: &str) -> BTreeSet<String> {
     names
 }
 
-/// Where which of these names stand in a text, all of it folded: of those that fit at one place the longest. Marks may be left out where only
-/// one name is meant then.
+/// Returns the position and name of each mention in a folded text. The longest name that fits at a
+/// position wins. Combining marks may be omitted if the result is unambiguous.
 fn named_in<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
-    // From the last one on: names may follow each other without a space.
+    // From the end backwards, because names may follow each other without a space.
     let mut whole: BTreeMap<usize, Fit<'a>> = BTreeMap::new();
     let names: Vec<(&'a str, Letters<'a>)> =
         names.iter().filter(|name| !name.is_empty()).map(|name| (name.as_str(), letters_of(name))).collect();
@@ -240,19 +248,19 @@ fn named_in<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
     named
 }
 
-/// A name that stands in a text.
+/// Match of a name in a text.
 #[derive(Clone, Copy)]
 struct Fit<'a> {
     name: &'a str,
     end: usize,
-    /// With its marks.
+    /// True if the combining marks match too.
     is_exact: bool,
-    /// No other name is written so.
+    /// True if no other name is written the same way.
     is_clear: bool,
 }
 
 impl Fit<'_> {
-    /// Which of two at one place is meant.
+    /// Selects the better of two matches at one position.
     fn or_better(self, other: Self) -> Self {
         match (other.end, other.is_exact).cmp(&(self.end, self.is_exact)) {
             Ordering::Greater => other,
@@ -262,7 +270,7 @@ impl Fit<'_> {
     }
 }
 
-/// The letters of a folded name, each with how it may be typed without its marks.
+/// Letters of a folded name, each with its form without combining marks.
 type Letters<'a> = Vec<(&'a str, String)>;
 
 fn letters_of(name: &str) -> Letters<'_> {
@@ -279,41 +287,43 @@ fn letters_of(name: &str) -> Letters<'_> {
     letters
 }
 
-/// What stands in a text behind a name that it begins with.
+/// Returns the text after `letters`, or `None` if the text doesn't start with them.
 fn behind<'t>(text: &'t str, letters: &[(&str, String)]) -> Option<&'t str> {
     letters.iter().try_fold(text, |rest, (letter, plain)| {
         rest.strip_prefix(*letter).or_else(|| rest.strip_prefix(plain.as_str()))
     })
 }
 
-/// Whether a letter belongs to the word that it stands in.
+/// True if the character is part of a word.
 fn is_part(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_' || is_combining_mark(letter)
 }
 
-/// Whether it makes a longer word of what it stands beside. Some scripts put no spaces between words.
+/// True if the character extends the adjacent word. Scripts without spaces between words are
+/// excluded.
 fn joins(letter: char) -> bool {
     is_part(letter) && !::search::is_unspaced(letter)
 }
 
-/// Whether a name may begin behind this: no word, path or address goes on there.
+/// True if a name may start after `before`: it doesn't end within a word, path or URL.
 fn may_begin(before: &str) -> bool {
     let mut letters = before.chars().rev();
     let goes_on = match letters.next() {
         Some('/') => true,
-        // Dots and dashes that follow no word are those of a sentence.
+        // Dots and hyphens that don't follow a word are punctuation.
         Some('.' | '-') => letters.next().is_some_and(joins),
         last => last.is_some_and(joins),
     };
     !goes_on && !ends_in_address(before)
 }
 
-/// Whether a name may begin behind this, or behind the one that this ends with.
+/// True if a name may start after `before`, or after a name at its end.
 fn may_be_one(before: &str) -> bool {
     may_begin(before) || before.chars().rev().take(MAX_NAME).any(|letter| letter == '@')
 }
 
-/// An address has no spaces, and no letters beyond ASCII that would be certain to belong to it.
+/// True if the text ends within a URL. URLs have no spaces; non-ASCII letters aren't counted as
+/// part of one.
 fn ends_in_address(text: &str) -> bool {
     let is_of_it = |byte: &u8| byte.is_ascii() && !byte.is_ascii_whitespace();
     let length = text.bytes().rev().take(MAX_ADDRESS).take_while(is_of_it).count();
@@ -321,7 +331,8 @@ fn ends_in_address(text: &str) -> bool {
     address.contains("://") || address.contains("www.")
 }
 
-/// Whether a name may end before this: it is whole, and no beginning of a path or an address.
+/// True if a name may end before `after`: the word is complete and isn't the start of a path or
+/// URL.
 fn may_end(after: &str) -> bool {
     let mut letters = after.chars();
     match letters.next() {
@@ -347,9 +358,9 @@ mod tests {
         called: Vec<String>,
     }
 
-    /// The app's test has the same.
+    /// The app's tests use the same cases.
     #[test]
-    fn a_mention_is_the_whole_name_in_plain_text() {
+    fn matches_whole_names_in_plain_text() {
         let file =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/features/conversations/mentions.json");
         let cases: Vec<Case> = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
@@ -360,14 +371,14 @@ mod tests {
             let found: BTreeSet<&str> = named_in(&said, &names).into_iter().map(|(_, name)| name).collect();
             let called: Vec<String> = called.iter().map(|name| folded(name)).collect();
             assert_eq!(found, called.iter().map(String::as_str).collect::<BTreeSet<&str>>(), "{text:?}");
-            // What is mentioned has to be looked for first, as names are kept.
+            // Mentioned names must also be found by the lookup, in their stored form.
             let looked: BTreeSet<String> = names_in(&said).iter().map(|name| ::search::folded_line(name)).collect();
             assert!(called.iter().all(|name| looked.contains(&::search::folded_line(name))), "{text:?}: {looked:?}");
         }
     }
 
     #[test]
-    fn names_are_looked_for_where_they_may_end() {
+    fn collects_name_candidates_up_to_word_ends() {
         let names = names_in("mail@x, @ada lovelace, and @c++: go");
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         assert!(names.contains(&"ada") && names.contains(&"ada lovelace") && names.contains(&"c++"), "{names:?}");
@@ -377,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_a_mention_is_looked_for() {
+    fn looks_up_every_name_that_can_match() {
         for name in
             ["ada", "ada lovelace", "c++", "r2-d2", "đặng thị thu", "a.b c", "two  blanks", "x_y", "😀 bot", "小明"]
         {
@@ -398,7 +409,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_written_is_read(text in "(@|＠|[a-zé小ー_`*~>#|\\[\\]()<\\\\./:\n -]|https://|www\\.){0,60}") {
+        fn parses_arbitrary_text(text in "(@|＠|[a-zé小ー_`*~>#|\\[\\]()<\\\\./:\n -]|https://|www\\.){0,60}") {
             let said = said(&text);
             for name in names_in(&said) {
                 prop_assert!(!name.is_empty() && name.chars().count() <= 2 * MAX_NAME);

@@ -1,5 +1,5 @@
-//! One batch: what its changes need is read ([`load`]), each change is made in turn ([`apply`]), and what comes of it is gathered to be stored
-//! together ([`close`]).
+//! One batch of changes: [`load`] reads what the changes need, [`apply`] executes them in order, and
+//! [`close`] collects the statements and events to store and publish.
 
 mod apply;
 mod close;
@@ -35,7 +35,7 @@ use crate::events::jobs::AnswerJob;
 
 pub(super) use close::Closed;
 
-/// A person's standing in a conversation.
+/// Role and name of a member in a conversation.
 #[derive(Clone, Debug)]
 pub(super) struct ActingMember {
     pub role: MemberRole,
@@ -54,35 +54,39 @@ pub(super) struct Batch<'a> {
     pub now: Timestamp,
     id: Option<Uuid>,
     conversations: HashMap<ConversationId, Known>,
-    /// Some of it was not read but remembered.
+    /// True if some of the state came from the cache instead of the database.
     pub is_remembered: bool,
-    /// Messages by `client_id`: sent before, or earlier in this group.
+    /// Messages by `client_id`, sent earlier or in this batch.
     pub sent: HashMap<(ConversationId, UserId, String), Message>,
-    /// What is edited.
+    /// Messages that this batch changes in place.
     pub edits: Edits,
-    /// What replies may point to.
+    /// Messages that replies may refer to.
     pub replied: HashSet<(ConversationId, MessageId, UserId)>,
-    /// The assistants of conversations, and those that somebody mentions there though they are in none.
+    /// Assistants of the conversations, and assistants mentioned by a user in a conversation that
+    /// they aren't members of.
     pub assistants: HashMap<ConversationId, Vec<MemberAssistant>>,
     pub mentioned: HashMap<(ConversationId, UserId), Vec<MemberAssistant>>,
-    /// How many answers are open for those who may ask for more.
+    /// Number of unfinished answers of users who may request more.
     pub open_answers: HashMap<UserId, usize>,
-    /// Who of those who write where only admins may is one because of their role in the workspace.
+    /// Users with admin rights through their workspace role, of those who act where only admins
+    /// may.
     pub workspace_admins: HashSet<(ConversationId, UserId)>,
-    /// When people wrote last where there is slow mode, and who writes there now.
+    /// Time of the last message per user in conversations with slow mode, and the updates made by
+    /// this batch.
     pub turns: HashMap<(ConversationId, UserId), Timestamp>,
     pub new_turns: BTreeMap<(ConversationId, UserId), Timestamp>,
-    /// Something that people wrote was taken out of the database.
+    /// True if the batch has deleted user text from the database.
     pub has_removed_text: bool,
     moved: BTreeSet<ConversationId>,
-    /// How many numbers of events and messages it has given out.
+    /// Number of event and message numbers assigned so far.
     numbers: u64,
-    /// Whose standing was relied on where that takes no number.
+    /// Members whose role was relied on in conversations where role changes don't increment
+    /// `last_seq`.
     relied_on: BTreeSet<(ConversationId, UserId)>,
     pub new_messages: Vec<NewMessage>,
-    /// Whom messages mention from now on (`true`), and whom they don't any more.
+    /// Mentions to add (`true`) or to remove (`false`).
     pub mentions: BTreeMap<NewMention, bool>,
-    /// The files that messages of this batch are to carry.
+    /// Files attached to messages of this batch.
     pub files: Files,
     events: Vec<NewEvent>,
     envelopes: Vec<Envelope>,
@@ -90,7 +94,8 @@ pub(super) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Nothing is known yet: [`Self::lock`] or [`Self::look`] reads what the changes will ask.
+    /// Creates an empty batch; [`Self::lock`] or [`Self::look`] loads the state that the changes
+    /// need.
     pub fn new(db: &'a Statements<'a>, limits: &'a Limits, now: Timestamp, relayed: bool) -> Self {
         Self {
             db,
@@ -121,12 +126,12 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Bytes that a workspace's files may have; 0: no limit.
+    /// Storage limit of a workspace's files, in bytes; 0 means unlimited.
     pub const fn workspace_bytes(&self) -> i64 {
         self.limits.workspace_bytes
     }
 
-    /// A conversation of this group that is there.
+    /// Returns a loaded conversation; `NotFound` if it doesn't exist.
     pub fn conversation(&self, id: ConversationId) -> Result<&ConversationState, AppError> {
         self.conversations.get(&id).map(|known| &known.state).ok_or_else(|| Code::NotFound.into())
     }
@@ -135,12 +140,12 @@ impl<'a> Batch<'a> {
         self.conversations.get_mut(&id).map(|known| &mut known.state).ok_or_else(|| Code::NotFound.into())
     }
 
-    /// What is asked of the words that are written there.
+    /// Word filter of the conversation.
     pub fn filter(&self, id: ConversationId) -> Option<&Filter> {
         self.conversations.get(&id).and_then(|known| known.filter.as_ref())
     }
 
-    /// It was changed.
+    /// Parses the word filter again after a change.
     pub fn reread_filter(&mut self, id: ConversationId) {
         if let Some(known) = self.conversations.get_mut(&id) {
             known.reread_filter();
@@ -155,12 +160,13 @@ impl<'a> Batch<'a> {
         Ok(self.kind(id)?.capabilities())
     }
 
-    /// From now on the conversation is gone for the changes that follow.
+    /// Removes a deleted conversation, so that later changes of the batch get `NotFound`.
     pub fn forget(&mut self, id: ConversationId) {
         self.conversations.remove(&id);
     }
 
-    /// Somebody's standing; whoever is no member learns nothing.
+    /// Returns the user's membership; `NotFound` for everybody else, so that the conversation's
+    /// existence isn't revealed.
     pub fn standing(&self, id: ConversationId, user: UserId) -> Result<&ActingMember, AppError> {
         self.conversations.get(&id).and_then(|known| known.standings.get(&user)).ok_or_else(|| Code::NotFound.into())
     }
@@ -173,12 +179,12 @@ impl<'a> Batch<'a> {
         };
     }
 
-    /// Appends a durable event, and returns the number of the conversation that it takes.
+    /// Appends a durable event and returns the sequence number assigned to it.
     pub fn emit(&mut self, id: ConversationId, body: DurableBody) -> Result<i64, AppError> {
         self.emit_with(id, |_| body)
     }
 
-    /// As [`Self::emit`], for an event that tells its own number.
+    /// Appends a durable event whose body contains its own sequence number; see [`Self::emit`].
     pub fn emit_with(&mut self, id: ConversationId, body: impl FnOnce(i64) -> DurableBody) -> Result<i64, AppError> {
         let conversation = self.conversation_mut(id)?;
         let seq = conversation.last_seq + 1;
@@ -190,7 +196,7 @@ impl<'a> Batch<'a> {
         Ok(seq)
     }
 
-    /// The number of a conversation's next message.
+    /// Assigns the number of the conversation's next message.
     pub fn next_no(&mut self, id: ConversationId) -> Result<i64, AppError> {
         let conversation = self.conversation_mut(id)?;
         conversation.last_no += 1;
@@ -199,20 +205,20 @@ impl<'a> Batch<'a> {
         Ok(no)
     }
 
-    /// Tells something that is not kept, once all this is committed.
+    /// Publishes an ephemeral event after the commit; it isn't stored in the log.
     pub fn tell_passing(&mut self, event: &Event, topic: Topic) -> Result<(), AppError> {
         self.envelopes.push(Envelope::seal(event, topic, self.now).map_err(AppError::internal)?);
         Ok(())
     }
 
-    /// Appends the creation of a conversation, which comes before its first number, and tells its members.
+    /// Appends the creation of a conversation, at position 0, and publishes it to its members.
     pub fn emit_created(&mut self, id: ConversationId, members: &[UserId]) -> Result<(), AppError> {
         let envelope = self.append(id, 0, &Event::ConversationCreated { conversation_id: id })?;
         self.envelopes.extend(envelope.created(members));
         Ok(())
     }
 
-    /// Appends an event to the log, and seals it for everyone who follows the conversation.
+    /// Appends an event to the log and returns its envelope for the conversation's subscribers.
     fn append(&mut self, id: ConversationId, seq: i64, event: &Event) -> Result<Envelope, AppError> {
         let envelope = Envelope::seal(event, Topic::Conversation(id), self.now).map_err(AppError::internal)?;
         self.events.push(NewEvent {
@@ -227,7 +233,7 @@ impl<'a> Batch<'a> {
         Ok(envelope)
     }
 
-    /// Writes anew what carries a message's later text and is not stored yet.
+    /// Rewrites pending events that contain an outdated text of the message.
     pub fn rewrite_pending(
         &mut self,
         id: MessageId,
@@ -240,7 +246,7 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Refuses a text that is too long for this conversation.
+    /// Fails if the text exceeds the maximum length of this conversation.
     pub fn check_length(&self, id: ConversationId, content: &Content) -> Result<(), AppError> {
         content.check_length(self.limits.messages.max_chars_in(self.kind(id)?))
     }
@@ -249,26 +255,26 @@ impl<'a> Batch<'a> {
         self.jobs.push(job);
     }
 
-    /// Asks for a job on somebody's behalf: those are taken in turn.
+    /// Enqueues a job on behalf of a user; such jobs are scheduled fairly across users.
     pub fn ask_for(&mut self, job: &impl Stored, id: ConversationId, by: UserId) -> Result<(), AppError> {
         let workspace_id = self.conversation(id)?.workspace_id;
         self.ask(job.new_job_for((by, workspace_id))?);
         Ok(())
     }
 
-    /// Whether an answer with this concurrency key is asked for in this batch.
+    /// True if this batch has enqueued an answer with this concurrency key.
     pub fn asks(&self, concurrency_key: &str) -> bool {
         self.jobs.iter().any(|job| job.concurrency_key == concurrency_key)
     }
 
-    /// Asks for an assistant's answer on somebody's behalf.
+    /// Enqueues an assistant's answer on behalf of a user.
     pub fn ask_answer(&mut self, job: &AnswerJob, by: UserId) -> Result<(), AppError> {
         self.ask_for(job, job.conversation_id, by)?;
         *self.open_answers.entry(by).or_default() += 1;
         Ok(())
     }
 
-    /// Refuses `more` answers to whom too many are owed already.
+    /// Fails if `more` further answers would exceed the user's limit.
     pub fn check_open_answers(&self, by: UserId, more: usize) -> Result<(), AppError> {
         let open = self.open_answers.get(&by).copied().unwrap_or_default();
         if more > 0 && open + more > MAX_OPEN_ANSWERS {

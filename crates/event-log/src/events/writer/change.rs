@@ -1,4 +1,4 @@
-//! The changes that the writer commits, and their outcomes.
+//! Changes that the writer commits, and their outcomes.
 
 use appcore::{
     AppError, AssistantId, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId,
@@ -12,52 +12,52 @@ use platform::audit::Entry;
 
 use crate::events::jobs::AnswerOptions;
 
-/// A change of one conversation. Whether it is allowed is decided inside the transaction.
+/// Change of one conversation. Authorisation is decided inside the transaction.
 #[derive(Clone, Debug)]
 pub enum Change {
     Create(Box<CreateConversation>),
-    /// Decided by the member's standing in the conversation.
+    /// Change by a member, authorised by the member's role in the conversation.
     Member {
         by: Actor,
         action: MemberAction,
     },
-    /// By the server itself, or by an administrator of the installation, who need not be a member.
+    /// Change by the server, or by an administrator of the installation who need not be a member.
     Server {
         conversation_id: ConversationId,
         action: ServerAction,
     },
 }
 
-/// The author of a change, as a member of the conversation that it is made in.
+/// Author of a change: a member of the conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actor {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
 }
 
-/// An action of a member.
+/// Action of a member.
 #[derive(Clone, Debug)]
 pub enum MemberAction {
     Send(Box<SendMessage>),
     Edit(EditMessage),
     AskAgain(AskAgain),
-    /// Shows another version of a prompt or an answer.
+    /// Switches to another version of a prompt or an answer.
     ShowVersion {
         message_id: MessageId,
         index: i64,
     },
-    /// Has another model answer beside an assistant's message.
+    /// Requests another model's answer for comparison with an assistant's message.
     Compare {
         message_id: MessageId,
         asking: AnswerOptions,
     },
-    /// Asks for an assistant's message again.
+    /// Requests a new version of an assistant's message.
     Regenerate {
         message_id: MessageId,
         asking: AnswerOptions,
     },
     Delete(DeleteMessage),
-    /// Removes the previews of the member's own message.
+    /// Removes the link previews of the member's own message.
     RemovePreviews {
         message_id: MessageId,
     },
@@ -65,16 +65,15 @@ pub enum MemberAction {
     Pin(Pin),
     Solve(Solve),
     Vote(Vote),
-    /// Ends a poll of the member's.
+    /// Closes the member's own poll.
     ClosePoll {
         message_id: MessageId,
     },
     Update(UpdateConversation),
-    /// Makes a channel read-only, or opens it again.
+    /// Makes a channel read-only, or writable again.
     Archive {
         archived: bool,
     },
-    /// Converts the conversation to another kind.
     Convert {
         kind: ConversationKind,
     },
@@ -85,11 +84,11 @@ pub enum MemberAction {
     AddAssistant {
         assistant_id: AssistantId,
     },
-    /// Removes another member, or the member who asks for it.
+    /// Removes another member, or the acting member.
     RemoveMember {
         user_id: UserId,
     },
-    /// Gives a member a role. `Owner` transfers the ownership.
+    /// Changes a member's role. `Owner` transfers the ownership.
     SetRole {
         user_id: UserId,
         role: MemberRole,
@@ -97,49 +96,50 @@ pub enum MemberAction {
 }
 
 impl MemberAction {
-    /// Makes it a change by this member of the conversation.
+    /// Turns the action into a change by this member.
     #[must_use]
     pub const fn by(self, user_id: UserId, conversation_id: ConversationId) -> Change {
         Change::Member { by: Actor { conversation_id, user_id }, action: self }
     }
 }
 
-/// An action that no member's standing decides.
+/// Action that doesn't depend on a member's role.
 #[derive(Clone, Debug)]
 pub enum ServerAction {
     Hide(HideMessage),
-    /// Names a conversation that has no title.
+    /// Sets the title of a conversation that has none.
     SuggestTitle {
         title: String,
     },
-    /// Deletes the conversation, by an administrator of the installation.
+    /// Deletes the conversation on behalf of an administrator of the installation.
     EndConversation {
         entry: Entry,
     },
-    /// Removes somebody who has left the workspace or deleted their account. Their ownership passes to another member.
+    /// Removes a user who has left the workspace or deleted their account. An ownership passes to
+    /// another member.
     Depart {
         user_id: UserId,
     },
-    /// Makes a member the owner, by an administrator of the installation.
+    /// Makes a member the owner, on behalf of an administrator of the installation.
     HandOver {
         user_id: UserId,
         entry: Entry,
     },
     BeginAnswer(BeginAnswer),
     FinishAnswer(Box<FinishAnswer>),
-    /// Replaces the text of an answer that another worker had begun by that of the worker that took it over.
+    /// Replaces the text of an answer with that of the worker that took it over.
     OvertakeAnswer {
         answer_id: MessageId,
         content: String,
     },
     SetTranscript(SetTranscript),
     SetPreviews(SetPreviews),
-    /// Deletes the conversation, because its workspace is gone or its last member leaves.
+    /// Deletes the conversation because its workspace is gone or its last member leaves.
     Dissolve,
 }
 
 impl ServerAction {
-    /// Makes it a change of this conversation.
+    /// Turns the action into a change of this conversation.
     #[must_use]
     pub const fn on(self, conversation_id: ConversationId) -> Change {
         Change::Server { conversation_id, action: self }
@@ -152,37 +152,37 @@ pub struct SendMessage {
     pub content: Content,
     pub reply_to: Option<MessageId>,
     pub mentions: Vec<Mention>,
-    /// Whom `@here` means.
+    /// Recipients of `@here`.
     pub here: Vec<UserId>,
-    /// Files of the sender.
+    /// Uploads of the sender.
     pub attachments: Vec<UploadId>,
-    /// Where it is a reply in a thread.
+    /// Thread that the message replies in.
     pub thread: Option<InThread>,
-    /// The message that it passes on, which the sender may read.
+    /// Origin of a forwarded message, which the sender may read.
     pub forwarded: Option<Forwarded>,
-    /// What its links lead to is shown.
+    /// True if link previews are shown.
     pub has_previews: bool,
-    /// What people are to choose from.
+    /// Poll to create with the message.
     pub poll: Option<NewPoll>,
     pub asking: AnswerOptions,
 }
 
-/// The thread that a message is for.
+/// Thread that a message is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InThread {
-    /// The message that the thread belongs to.
+    /// Root message of the thread.
     pub root_id: MessageId,
-    /// It is shown in the main line too.
+    /// True if the reply is also shown in the main timeline.
     pub also_to_conversation: bool,
 }
 
 impl SendMessage {
-    /// The messages that it belongs to.
+    /// Returns the messages that this one refers to.
     pub(super) fn refers_to(&self) -> impl Iterator<Item = MessageId> + use<> {
         self.reply_to.into_iter().chain(self.thread.map(|thread| thread.root_id))
     }
 
-    /// Whether it mentions everybody, or everybody who is here.
+    /// True if the message mentions `@all` or `@here`.
     pub fn mentions_many(&self) -> bool {
         Reach::of(&self.mentions) != Reach::Named
     }
@@ -192,13 +192,13 @@ impl SendMessage {
 pub struct EditMessage {
     pub message_id: MessageId,
     pub content: Content,
-    /// Whom it mentions from now on; none: those whom it does.
+    /// New mentions; `None` leaves them unchanged.
     pub mentions: Option<Vec<Mention>>,
-    /// Whom `@here` means, where it was not there before.
+    /// Recipients of an `@here` added by the edit.
     pub here: Vec<UserId>,
 }
 
-/// Replaces a prompt's text, keeps the earlier one as a version, and asks the assistant again.
+/// Replaces the text of a prompt, keeps the old text as a version, and requests a new answer.
 #[derive(Clone, Debug)]
 pub struct AskAgain {
     pub message_id: MessageId,
@@ -209,21 +209,22 @@ pub struct AskAgain {
 #[derive(Clone, Copy, Debug)]
 pub struct DeleteMessage {
     pub message_id: MessageId,
-    /// More than its text goes with it, as far as the caller knows: see [`Message::has_more`](appcore::view::Message::has_more).
+    /// True if, as far as the caller knows, there is more to delete than the text: see
+    /// [`Message::has_more`](appcore::view::Message::has_more).
     pub has_more: bool,
 }
 
-/// Hides what a message says, or shows it again.
+/// Hides the content of a message, or shows it again.
 #[derive(Clone, Debug)]
 pub struct HideMessage {
     pub message_id: MessageId,
-    /// The moderator.
+    /// Acting moderator.
     pub by: UserId,
     pub is_hidden: bool,
     pub entry: Entry,
 }
 
-/// Adds a reaction with an emoji, or removes it.
+/// Adds or removes an emoji reaction.
 #[derive(Clone, Debug)]
 pub struct React {
     pub message_id: MessageId,
@@ -231,22 +232,22 @@ pub struct React {
     pub is_added: bool,
 }
 
-/// Pins or unpins a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Pin {
     pub message_id: MessageId,
     pub is_pinned: bool,
 }
 
-/// Marks a thread as solved, or as open again.
+/// Marks a thread as solved, or reopens it.
 #[derive(Clone, Copy, Debug)]
 pub struct Solve {
-    /// The message that the thread belongs to.
+    /// Root message of the thread.
     pub message_id: MessageId,
     pub is_solved: bool,
 }
 
-/// People and assistants were checked against the workspace before.
+/// Creation of a conversation. Members and assistants have been checked against the workspace
+/// before.
 #[derive(Clone, Debug)]
 pub struct CreateConversation {
     pub id: ConversationId,
@@ -260,52 +261,53 @@ pub struct CreateConversation {
     pub created_by: UserId,
     pub members: Vec<(UserId, MemberRole)>,
     pub assistant: Option<AssistantId>,
-    /// What it is the only one for: of a `single` the pair, else who begins it with the id that they have chosen.
+    /// Uniqueness key: the pair of users of a direct message, otherwise the creator and the id that
+    /// they have chosen.
     pub pair_key: Option<String>,
 }
 
-/// `None` leaves a field as it is; an inner `None` takes it away.
+/// Update of a conversation. `None` leaves a field unchanged; an inner `None` clears it.
 #[derive(Clone, Debug)]
 pub struct UpdateConversation {
     pub title: Option<Option<String>>,
     pub topic: Option<Option<String>>,
     pub posting: Option<Posting>,
-    /// For a chat with an assistant.
+    /// Model of an assistant chat.
     pub model: Option<Option<String>>,
     pub mention_all: Option<MentionAll>,
     pub slow_mode_seconds: Option<i64>,
-    /// As JSON.
+    /// JSON.
     pub word_filter: Option<Option<String>>,
-    /// What the audit log says of it, where it says anything.
+    /// Audit log entry, if the update is audited.
     pub entry: Option<Entry>,
 }
 
-/// Creates an assistant's message, or puts it back to its beginning where another worker had begun it.
+/// Creates an assistant's message, or resets it after a takeover by another worker.
 #[derive(Clone, Debug)]
 pub struct BeginAnswer {
     pub answer_id: MessageId,
     pub assistant_id: AssistantId,
     pub reply_to: Option<MessageId>,
-    /// The answer that it is written beside: it was created with its job.
+    /// Answer that this one is compared with; the message was then created together with its job.
     pub beside: Option<MessageId>,
     pub model: Option<String>,
 }
 
-/// Ends an assistant's message, unless it has ended already.
+/// Finishes an assistant's message, unless it has finished already.
 #[derive(Clone, Debug)]
 pub struct FinishAnswer {
     pub answer_id: MessageId,
     pub content: String,
     pub status: MessageStatus,
-    /// Why it failed, for the reader.
+    /// Reason of a failure, shown to the reader.
     pub reason: Option<String>,
     pub model: Option<String>,
     pub figures: Option<AnswerFigures>,
-    /// What the model thought before it.
+    /// Reasoning of the model.
     pub thoughts: Option<String>,
 }
 
-/// Stores the transcript of a voice note. `None`: it could not be transcribed.
+/// Stores the transcript of a voice note. `None` means that the transcription failed.
 #[derive(Clone, Debug)]
 pub struct SetTranscript {
     pub message_id: MessageId,
@@ -313,25 +315,25 @@ pub struct SetTranscript {
     pub transcript: Option<String>,
 }
 
-/// Stores the previews of the links in a message.
+/// Stores the link previews of a message.
 #[derive(Clone, Debug)]
 pub struct SetPreviews {
     pub message_id: MessageId,
-    /// They are of the text since then.
+    /// Version of the text that the previews belong to.
     pub edited_at: Option<Timestamp>,
     pub previews: Vec<Preview>,
 }
 
-/// Votes in a poll. Replaces the member's earlier vote; no choices withdraw it.
+/// Casts a vote in a poll and replaces the member's earlier one. An empty list withdraws the vote.
 #[derive(Clone, Debug)]
 pub struct Vote {
     pub message_id: MessageId,
-    /// By the places of the options, each once, in their order.
+    /// Option indexes, ascending and without duplicates.
     pub choices: Vec<u8>,
 }
 
 impl Change {
-    /// The conversation whose lock it needs; a new one has none yet.
+    /// Returns the conversation to lock; `None` for a conversation that is being created.
     pub(super) const fn conversation_id(&self) -> Option<ConversationId> {
         match self {
             Self::Create(_) => None,
@@ -340,7 +342,8 @@ impl Change {
         }
     }
 
-    /// Whether it asks the database nothing by itself: what it needs is read for all of them together, and so is what it stores.
+    /// True if the change runs no queries of its own: its reads and writes are batched with those
+    /// of the other changes.
     pub(super) const fn is_gathered(&self) -> bool {
         let Self::Member { action, .. } = self else { return false };
         matches!(
@@ -354,12 +357,13 @@ impl Change {
         )
     }
 
-    /// Whether it is a message with files, which are locked while it is stored.
+    /// True for a message with attachments, whose uploads are locked while it is stored.
     pub(super) fn has_files(&self) -> bool {
         matches!(self, Self::Member { action: MemberAction::Send(send), .. } if !send.attachments.is_empty())
     }
 
-    /// The people whose standing in the conversation decides: the actor, and the person whose membership changes.
+    /// Returns the users whose role the change depends on: the actor, and the user whose membership
+    /// changes.
     pub(super) fn people(&self) -> Vec<UserId> {
         let (actor, subject) = match self {
             Self::Create(_) => (None, None),
@@ -371,7 +375,7 @@ impl Change {
 }
 
 impl MemberAction {
-    /// The person whose membership it changes.
+    /// Returns the user whose membership changes.
     const fn subject(&self) -> Option<UserId> {
         match self {
             Self::AddMember { user_id } | Self::RemoveMember { user_id } | Self::SetRole { user_id, .. } => {
@@ -383,7 +387,7 @@ impl MemberAction {
 }
 
 impl ServerAction {
-    /// The person whose membership it changes.
+    /// Returns the user whose membership changes.
     const fn subject(&self) -> Option<UserId> {
         match self {
             Self::Depart { user_id } | Self::HandOver { user_id, .. } => Some(*user_id),
@@ -392,30 +396,30 @@ impl ServerAction {
     }
 }
 
-/// Selects the actions of members, each with its actor.
+/// Returns the member actions with their actors.
 pub(super) fn member_actions(changes: &[Change]) -> impl Iterator<Item = (Actor, &MemberAction)> {
     changes
         .iter()
         .filter_map(|change| if let Change::Member { by, action } = change { Some((*by, action)) } else { None })
 }
 
-/// A message that was sent, now or before.
+/// Result of sending a message.
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub message: Message,
-    /// The same `client_id` had been seen: this is the earlier message.
+    /// True if the `client_id` was already used; `message` is then the earlier message.
     pub duplicate: bool,
 }
 
-/// What became of a new conversation.
+/// Result of creating a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Created {
     New(ConversationId),
-    /// The pair has one already, or this one had been committed before.
+    /// The pair already has a conversation, or this one has already been created.
     Existing,
 }
 
-/// The answer to a change.
+/// Result of a change.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     Sent(Box<Sent>),
@@ -444,6 +448,6 @@ impl Outcome {
     }
 
     fn unexpected(&self) -> AppError {
-        AppError::internal(anyhow::anyhow!("the writer answered something else: {:?}", std::mem::discriminant(self)))
+        AppError::internal(anyhow::anyhow!("unexpected outcome from the writer: {:?}", std::mem::discriminant(self)))
     }
 }

@@ -1,10 +1,11 @@
-//! How a batch is committed: under locks, or, where it is only messages and edits, on the condition that nobody was faster.
+//! Commits batches: optimistically if they contain only messages and edits, otherwise under locks.
 //!
-//! Messages are nearly all that is written, and two instances seldom write to the same conversation within the same few
-//! milliseconds. So a group of messages takes no lock before it knows what it wants to store: one statement reads, one stores
-//! everything if no conversation has moved since. That makes two round trips to PostgreSQL where locks make six, and one where all that
-//! would be read is [remembered](Memory). Where somebody was faster, the group is made again under locks, and so are the next ones for
-//! the same conversations. On SQLite nobody can be faster: this is the only process, and its only writer.
+//! Nearly all writes are messages, and two instances seldom write to the same conversation within a
+//! few milliseconds. A batch of messages therefore takes no lock: one statement reads, and one
+//! stores everything if no conversation has changed since. That takes two round trips to PostgreSQL
+//! instead of six with locks, and one if the state to read is [cached](Memory). After a write
+//! conflict the batch is repeated under locks, and so are the next batches of the same
+//! conversations. SQLite has no conflicts: this process is the only writer.
 
 use std::{
     collections::HashMap,
@@ -30,38 +31,38 @@ use super::{
     statements::Statements,
 };
 
-/// How long a conversation is locked first after somebody else was faster.
+/// Time for which a conversation is committed under locks after a write conflict.
 const CONTENDED: Duration = Duration::from_secs(1);
 
-/// What a committed group hands back.
+/// Result of a committed batch.
 pub(super) struct Committed {
     pub outcomes: Vec<Result<Outcome, AppError>>,
     pub envelopes: Vec<Envelope>,
     pub signals: Vec<Signal>,
-    /// Its note, where other instances have to hear of it.
+    /// Id of the outbox entry, if other instances need the events.
     pub batch: Option<Uuid>,
 }
 
-/// What became of a group without locks.
+/// Result of an optimistic commit.
 enum Attempt {
     Committed(Committed),
-    /// It takes locks: something that must be unique is there already, or a change turned out to be none that is gathered.
+    /// The batch needs locks: a unique value already exists, or a change can't be gathered.
     NeedsLocks,
-    /// What was remembered is no longer so.
+    /// Cached state was outdated.
     Outdated,
-    /// Somebody else was faster in these conversations.
+    /// Write conflict in these conversations.
     Moved(Vec<ConversationId>),
 }
 
 pub(super) struct Committer {
     db: Database,
     limits: Limits,
-    /// With notes for the relay.
+    /// True if batches get outbox entries.
     relayed: bool,
-    /// Conversations that other instances write to just now, and until when that is assumed.
+    /// Conversations with recent write conflicts, and the end of their locking period.
     contended: HashMap<ConversationId, Instant>,
     memory: Memory,
-    /// What is being stored just now. It is still there where the end of that is not known.
+    /// Batch that is being stored. Remains set if the outcome of its commit is unknown.
     storing: Option<Committed>,
 }
 
@@ -70,12 +71,12 @@ impl Committer {
         Self { db, limits, relayed, contended: HashMap::new(), memory: Memory::default(), storing: None }
     }
 
-    /// Takes in what the bus says.
+    /// Invalidates cached state by messages of the bus.
     pub fn on_message(&mut self, message: &BusMessage) {
         self.memory.on_message(message);
     }
 
-    /// Whether the change can be committed without a lock.
+    /// True if the change can be committed without a lock.
     pub fn may_go_unlocked(&mut self, change: &Change) -> bool {
         let now = Instant::now();
         self.contended.retain(|_, until| *until > now);
@@ -84,20 +85,23 @@ impl Committer {
             && change.conversation_id().is_some_and(|id| !self.contended.contains_key(&id))
     }
 
-    /// What may have been committed by an attempt that failed: the connection broke in the commit itself, or it took too long.
+    /// Returns the batch of a failed attempt that may have been committed nevertheless: the
+    /// connection broke during the commit, or the commit timed out.
     pub fn take_unsure(&mut self) -> Option<Committed> {
         self.storing.take().filter(|storing| storing.batch.is_some())
     }
 
-    /// Commits `changes` in one transaction, and takes away the notes of `told` groups with it. An error means that nothing was committed
-    /// or that nobody knows: see [`take_unsure`](Self::take_unsure).
+    /// Commits `changes` in one transaction and removes the acknowledged outbox entries `told` with
+    /// it. After an error, nothing was committed or the outcome is unknown: see
+    /// [`take_unsure`](Self::take_unsure).
     pub async fn commit(&mut self, changes: &[Change], now: Timestamp, told: &[Uuid]) -> Result<Committed, AppError> {
         self.storing = None;
         while changes.iter().all(|change| self.may_go_unlocked(change)) {
             match self.commit_unless_moved(changes, now, told).await? {
                 Attempt::Committed(committed) => return Ok(committed),
                 Attempt::NeedsLocks => break,
-                // What was remembered is forgotten now, so that it is read the next time.
+                // The outdated state has been removed from the cache, so the next attempt reads it
+                // from the database.
                 Attempt::Outdated => {}
                 Attempt::Moved(moved) => {
                     let until = Instant::now() + CONTENDED;
@@ -108,8 +112,8 @@ impl Committer {
         self.commit_locked(changes, now, told, None).await
     }
 
-    /// Commits what may have been committed already. Under the locks that the earlier attempt took it has ended, one way or the other, and
-    /// the log says which.
+    /// Commits changes that an earlier attempt may have committed. Once the locks are acquired,
+    /// that attempt has ended, and the log shows whether it was committed.
     pub async fn commit_again(
         &mut self,
         changes: &[Change],
@@ -133,7 +137,8 @@ impl Committer {
         }
         let is_remembered = batch.is_remembered;
         let outcomes = batch.apply_all(changes).await?;
-        // A commit finds out whether what it relied on still holds; a refusal commits nothing, so it relies on nothing that is remembered.
+        // The commit verifies the state it relied on. A refusal commits nothing, so it must not
+        // rely on cached state.
         if is_remembered && outcomes.iter().any(Result::is_err) {
             return Ok(Attempt::Outdated);
         }
@@ -189,7 +194,7 @@ impl Committer {
         Ok(committed)
     }
 
-    /// What was being stored, once it is known what became of it.
+    /// Returns the batch in progress once its outcome is known.
     fn conclude<T>(&mut self, stored: Result<T, AppError>) -> Result<(T, Committed), AppError> {
         match stored {
             Err(error @ AppError::Unavailable(_)) => Err(error),
@@ -201,7 +206,7 @@ impl Committer {
                 let storing = self.storing.take();
                 storing
                     .map(|committed| (stored, committed))
-                    .ok_or_else(|| AppError::internal(anyhow::anyhow!("what was stored is not known")))
+                    .ok_or_else(|| AppError::internal(anyhow::anyhow!("commit outcome unknown")))
             }
         }
     }

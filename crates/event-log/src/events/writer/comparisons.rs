@@ -1,8 +1,11 @@
-//! Another model's answer to the same question, written while the first one is, or after it.
+//! Comparisons: a second model's answer to the same question, written concurrently with the first
+//! answer or after it.
 //!
-//! Until both have ended it is a message that is not shown, behind the first ([`beside`](query::versions::beside)): its job, its text so far,
-//! its tools and its stop are those of any answer. Then it is kept as a version of the first one, which a reader may show. Its text is never
-//! in the log, which has of an answer the version that is shown; viewers are told of it as it passes.
+//! Until both are finished, the second answer is a hidden message linked to the first
+//! ([`beside`](query::versions::beside)); its job, partial text, tools and cancellation work like
+//! those of any answer. Then it becomes a version of the first answer, which a reader can switch
+//! to. Its text is never in the log, which has only the shown version of an answer; viewers get it
+//! as ephemeral events.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +25,7 @@ use super::{
 };
 use crate::events::jobs::{AnswerJob, AnswerOptions};
 
-/// Has another model answer beside an answer.
+/// Requests another model's answer for comparison with an answer.
 pub(super) async fn begin(
     batch: &mut Batch<'_>,
     by: Actor,
@@ -52,7 +55,7 @@ pub(super) async fn begin(
     answers::load_open(batch, BTreeSet::from([user_id])).await?;
     batch.check_open_answers(user_id, 1)?;
     let question = target(batch, conversation_id, question_id).await?;
-    // The question is asked again, which takes a number: that of the answer, which nobody is shown.
+    // Re-emits the question to obtain a sequence number for the hidden answer.
     removed::take_out(batch, &question).await?;
     let seq = batch
         .emit(conversation_id, DurableBody::MessageUpdated { message: Box::new(question), branch_changed: false })?;
@@ -66,7 +69,8 @@ pub(super) async fn begin(
     Ok(Outcome::Message(Box::new(second)))
 }
 
-/// An answer beside another one has ended. Where the other one has, too, it becomes a version of that.
+/// Finishes a compared answer. If the first answer is finished too, the second becomes a version of
+/// it.
 pub(super) async fn end(batch: &mut Batch<'_>, second: &Message, first_id: MessageId) -> Result<(), AppError> {
     let row = query::messages::get(batch.db, first_id).await?;
     let Some(row) = row.filter(|row| row.deleted_at.is_none()) else {
@@ -85,7 +89,8 @@ pub(super) async fn end(batch: &mut Batch<'_>, second: &Message, first_id: Messa
     Ok(())
 }
 
-/// Keeps what was written beside an answer that has ended as a version of it. False: there is nothing, or it is still written.
+/// Stores a finished second answer as a version of the first. Returns false if there is none or it
+/// is still streaming.
 pub(super) async fn take_in(batch: &mut Batch<'_>, first: &mut Message) -> Result<bool, AppError> {
     if !batch.capabilities(first.conversation_id)?.asks_every_message {
         return Ok(false);
@@ -107,7 +112,7 @@ pub(super) async fn take_in(batch: &mut Batch<'_>, first: &mut Message) -> Resul
     Ok(version.is_some())
 }
 
-/// Tells those who look how an answer beside another one is now.
+/// Publishes the state of a compared answer to the conversation's viewers.
 pub(super) fn tell(
     batch: &mut Batch<'_>,
     second: &Message,

@@ -1,4 +1,4 @@
-//! Conversations themselves: made, renamed, joined, left, deleted.
+//! Changes of conversations: create, update, membership, roles and deletion.
 
 use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId, WorkspaceId,
@@ -23,7 +23,7 @@ use super::{
     messages::{self, not_archived},
 };
 
-/// How many assistants may be in one conversation.
+/// Maximum number of assistants per conversation.
 const MAX_ASSISTANTS: usize = 10;
 
 pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> Result<Outcome, AppError> {
@@ -56,7 +56,7 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
         is_deleted: false,
     };
     if !query::conversations::insert(batch.db, row).await? {
-        // A channel that is begun once more has its own title.
+        // A retried creation conflicts with its own title, which is no error.
         if let Some(key) = &new.pair_key
             && query::conversations::of_pair(batch.db, key).await?.is_some()
         {
@@ -73,7 +73,7 @@ pub(super) async fn create(batch: &mut Batch<'_>, new: &CreateConversation) -> R
     Ok(Outcome::Created(Created::New(new.id)))
 }
 
-/// Refuses a title that an open conversation must not have.
+/// Fails if the title is missing in a channel or taken in an open conversation.
 async fn check_title(
     batch: &Batch<'_>,
     id: ConversationId,
@@ -128,7 +128,7 @@ pub(super) async fn update(batch: &mut Batch<'_>, by: Actor, update: &UpdateConv
     Ok(Outcome::Done)
 }
 
-/// Makes it one of another kind, and says so in it.
+/// Converts the conversation to another kind and posts a system message about it.
 pub(super) async fn convert(batch: &mut Batch<'_>, by: Actor, kind: ConversationKind) -> Result<Outcome, AppError> {
     let id = by.conversation_id;
     let access = access(batch, by).await?;
@@ -151,7 +151,7 @@ pub(super) async fn convert(batch: &mut Batch<'_>, by: Actor, kind: Conversation
     not_archived(batch, id)?;
     check_title(batch, id, access.workspace_id, kind, old.title.as_deref()).await?;
     let is_open = kind.capabilities().is_open;
-    // What was public once is not hidden again.
+    // History that was public once stays visible.
     let history = if is_open { HistoryScope::All } else { old.history };
     set(batch, id, Settings { kind, history, ..old }).await?;
     let name = query::users::by_id(batch.db, by.user_id).await?.map_or_else(String::new, |user| user.display_name);
@@ -215,7 +215,7 @@ async fn set(batch: &mut Batch<'_>, id: ConversationId, new: Settings) -> Result
     Ok(())
 }
 
-/// Names a conversation that nobody has named meanwhile.
+/// Sets the title unless the conversation got one meanwhile.
 pub(super) async fn suggest_title(batch: &mut Batch<'_>, id: ConversationId, title: &str) -> Result<Outcome, AppError> {
     if batch.conversation(id)?.title.is_some() {
         return Ok(Outcome::Done);
@@ -241,10 +241,10 @@ pub(super) async fn end(batch: &mut Batch<'_>, id: ConversationId, entry: &Entry
     dissolve(batch, id).await
 }
 
-/// Ends a conversation for everybody in it.
+/// Deletes a conversation for all members.
 pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: ConversationId) -> Result<Outcome, AppError> {
     batch.emit(conversation_id, DurableBody::ConversationDeleted {})?;
-    // The number is written at once: the conversation is out of the group from here on.
+    // The head is stored immediately, because the conversation is removed from the batch.
     let state = batch.conversation(conversation_id)?;
     let (last_seq, last_no) = (state.last_seq, state.last_no);
     let head = Head { id: conversation_id, last_seq, last_no, has_talked: false };
@@ -315,7 +315,7 @@ pub(super) async fn remove_member(batch: &mut Batch<'_>, by: Actor, user_id: Use
     if leaving {
         let heir = query::members::heir(batch.db, id, user_id).await?;
         match heir {
-            // Nobody could read it, or end it, any more.
+            // Without members, nobody could read or delete the conversation.
             None => return dissolve(batch, id).await,
             Some(_) if own_role == MemberRole::Owner => return Err(Code::OwnerMustTransfer.into()),
             Some(_) => {}
@@ -356,7 +356,7 @@ pub(super) async fn set_role(
     Ok(Outcome::Member(change_role(batch, id, user_id, role).await?))
 }
 
-/// Of conversations whose members are in the log.
+/// Transfers the ownership. Only for conversations whose membership changes are in the log.
 pub(super) async fn hand_over(
     batch: &mut Batch<'_>,
     id: ConversationId,
@@ -393,7 +393,7 @@ async fn member(batch: &Batch<'_>, id: ConversationId, user: UserId) -> Result<M
     query::members::find(batch.db, id, user).await?.ok_or(Code::NotFound)?.try_into()
 }
 
-/// Says how the conversation is named and which assistants are in it.
+/// Emits the conversation's settings and assistants.
 async fn tell_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> Result<Vec<AssistantMember>, AppError> {
     let assistants: Vec<AssistantMember> = query::conversations::assistants(batch.db, &[conversation_id])
         .await?
@@ -419,13 +419,13 @@ async fn tell_update(batch: &mut Batch<'_>, conversation_id: ConversationId) -> 
     Ok(assistants)
 }
 
-/// What somebody who may read the conversation is to it.
+/// Returns the access of a user who may read the conversation.
 async fn access(batch: &Batch<'_>, by: Actor) -> Result<Access, AppError> {
     let access = query::access::find(batch.db, by.conversation_id, by.user_id).await?.filter(Access::may_read);
     access.ok_or_else(|| Code::NotFound.into())
 }
 
-/// Refuses whoever does not manage the conversation, and what nobody manages.
+/// Fails unless the user manages the conversation and its kind can be managed.
 async fn manager(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     let access = access(batch, by).await?;
     if !access.kind.capabilities().is_managed {
@@ -437,7 +437,7 @@ async fn manager(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     not_archived(batch, by.conversation_id)
 }
 
-/// Refuses where members don't come and go by the log.
+/// Fails for kinds whose membership changes aren't in the log.
 fn in_log(batch: &Batch<'_>, id: ConversationId) -> Result<(), AppError> {
     let able = batch.capabilities(id)?;
     if able.members_are_durable && !able.fixed_members {

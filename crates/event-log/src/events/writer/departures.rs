@@ -1,4 +1,5 @@
-//! Somebody goes for good: out of the workspace, or altogether. Nobody is asked, and what they owned goes to somebody who stays.
+//! Departures: removes a user who left the workspace or deleted their account. No permission is
+//! needed; an ownership passes to a remaining member.
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
@@ -18,7 +19,8 @@ pub(super) async fn depart(
     conversation_id: ConversationId,
     user_id: UserId,
 ) -> Result<Outcome, AppError> {
-    // Not by the standings, which leave out whose account has ended; and it may be asked for again.
+    // Loaded membership excludes ended accounts, so the member is read from the database. The
+    // change may be repeated.
     let Some(leaver) = query::members::find(batch.db, conversation_id, user_id).await? else {
         return Ok(Outcome::Done);
     };
@@ -28,10 +30,11 @@ pub(super) async fn depart(
     }
     let heir = query::members::heir(batch.db, conversation_id, user_id).await?;
     match heir {
-        // An open channel stays for those who come later. A chat with an assistant is its person's; of the others nobody is left to read them.
+        // Open channels remain without members. An assistant chat belongs to the leaver alone, and
+        // other conversations have no reader left.
         None if !able.is_open => return dissolve(batch, conversation_id).await,
         Some(_) if able.asks_every_message => return dissolve(batch, conversation_id).await,
-        // The one who stays keeps what was said; should the two meet again, they begin anew.
+        // The remaining user keeps the messages. A later conversation of the same pair starts anew.
         Some(_) if able.is_pair => query::conversations::release_pair(batch.db, conversation_id).await?,
         Some(heir) if able.has_owner && leaver.role == MemberRole::Owner.as_str() => {
             if able.members_are_durable {

@@ -1,5 +1,6 @@
-//! Messages that a batch changes where they are: edited, deleted, reacted to, pinned, replied to in a thread. They are read together, and stored
-//! together with what else the batch stores; of one message there is one statement.
+//! In-place changes of messages by a batch: edits, deletions, reactions, pins, thread replies. They
+//! are loaded together and stored together with the rest of the batch, with one statement per kind
+//! of change.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,28 +26,29 @@ use super::{
 
 #[derive(Default)]
 pub(super) struct Edits {
-    /// The messages that changes are about, as they are by now.
+    /// Messages that the changes refer to, in their current state.
     messages: HashMap<MessageId, Message>,
-    /// Where those of them stand that the main line shows.
+    /// Positions of the messages that are in the main timeline.
     places: HashMap<MessageId, Place>,
-    /// The events that carry their texts.
+    /// Events that contain their texts.
     texts: HashMap<MessageId, Vec<StoredEvent>>,
-    /// Who reacts with what.
+    /// Reactions to the messages.
     pub reactions: Reactions,
-    /// How many messages are pinned in the conversations where some are to be.
+    /// Number of pinned messages in conversations where a message is pinned.
     pub pins: HashMap<ConversationId, i64>,
-    // What is not stored yet.
+    // Changes that aren't stored yet.
     edited: BTreeSet<MessageId>,
     marked: BTreeSet<MessageId>,
     deleted: BTreeSet<MessageId>,
     rewritten: BTreeMap<(ConversationId, i64), StoredEvent>,
-    /// Who begins to follow a thread, and who has read it by replying.
+    /// New followers of threads, and read positions of users who reply.
     pub followers: Vec<NewFollower>,
     pub repliers: BTreeMap<(MessageId, uuid::Uuid), NewFollower>,
 }
 
 impl Edits {
-    /// Reads what is changed or replied to, and which events carry the text of what is edited or deleted.
+    /// Loads the messages that are changed or replied to, and the events that contain the texts of
+    /// edited and deleted messages.
     pub async fn load<C: ConnectionTrait>(&mut self, db: &C, changes: &[Change]) -> Result<(), AppError> {
         let (mut ids, mut rewritten) = (BTreeSet::new(), BTreeSet::new());
         let (mut pinned, mut hidden) = (BTreeSet::new(), BTreeSet::new());
@@ -93,7 +95,7 @@ impl Edits {
         self.reactions.load(db, &self.messages, changes).await
     }
 
-    /// Reads messages as they are stored.
+    /// Loads messages from the database.
     async fn read<C: ConnectionTrait>(&mut self, db: &C, ids: Vec<MessageId>) -> Result<(), AppError> {
         for row in query::messages::get_all(db, &ids).await? {
             if row.is_in_main_line() {
@@ -104,7 +106,7 @@ impl Edits {
         Ok(())
     }
 
-    /// Reads whom those of the messages mention that say `@here`.
+    /// Loads the recipients of `@here` for messages that mention it.
     async fn read_here<C: ConnectionTrait>(&mut self, db: &C, ids: &[MessageId]) -> Result<(), AppError> {
         let says_here =
             |id: &&MessageId| self.messages.get(id).is_some_and(|it| Reach::of(&it.mentions) == Reach::Here);
@@ -123,7 +125,7 @@ impl Edits {
         Ok(())
     }
 
-    /// Where a message that was read stands in the main line.
+    /// Returns the position of a loaded message in the main timeline.
     pub fn place(&self, id: MessageId) -> Option<Place> {
         self.places.get(&id).cloned()
     }
@@ -132,7 +134,7 @@ impl Edits {
         self.places.insert(id, place);
     }
 
-    /// Reads a message that no change names, unless it is known.
+    /// Loads a message that no change refers to, unless it is already loaded.
     pub async fn read_one<C: ConnectionTrait>(&mut self, db: &C, id: MessageId) -> Result<Option<Message>, AppError> {
         if !self.messages.contains_key(&id) {
             self.read(db, vec![id]).await?;
@@ -140,17 +142,17 @@ impl Edits {
         Ok(self.messages.get(&id).cloned())
     }
 
-    /// A message of the conversation that is still there.
+    /// Returns a message of the conversation that isn't deleted.
     pub fn message(&self, conversation_id: ConversationId, id: MessageId) -> Option<Message> {
         self.known(conversation_id, id).filter(|message| message.deleted_at.is_none())
     }
 
-    /// A message of the conversation, deleted or not.
+    /// Returns a message of the conversation, deleted or not.
     pub fn known(&self, conversation_id: ConversationId, id: MessageId) -> Option<Message> {
         self.messages.get(&id).filter(|message| message.conversation_id == conversation_id).cloned()
     }
 
-    /// Takes in a message with its new text; what it said before leaves its events.
+    /// Records a message with a new text and removes its old text from its events.
     pub fn store(&mut self, message: Message) -> Result<(), AppError> {
         self.rewrite(&message)?;
         self.edited.insert(message.id);
@@ -158,13 +160,13 @@ impl Edits {
         Ok(())
     }
 
-    /// Takes in a message with other reactions, another pin or other replies.
+    /// Records a message with changed reactions, pin or replies.
     pub fn mark(&mut self, message: Message) {
         self.marked.insert(message.id);
         self.messages.insert(message.id, message);
     }
 
-    /// Takes in a message that was deleted; what it said leaves its events.
+    /// Records a deleted message and removes its text from its events.
     pub fn delete(&mut self, message: Message) -> Result<(), AppError> {
         self.rewrite(&message)?;
         self.edited.remove(&message.id);
@@ -183,7 +185,7 @@ impl Edits {
         Ok(())
     }
 
-    /// What stores the changes since the last time.
+    /// Returns statements for the changes since the last call.
     pub fn take_pieces(&mut self, backend: DatabaseBackend, now: Timestamp) -> Result<Vec<Piece>, AppError> {
         let mut pieces = self.reactions.take_pieces();
         let (edited, marked) = (std::mem::take(&mut self.edited), std::mem::take(&mut self.marked));
@@ -217,7 +219,8 @@ impl Edits {
             pieces.push(query::events::rewrite_texts(rewritten));
         }
         if !self.followers.is_empty() {
-            // Each once: who replies follows from the reply on, whoever else is named.
+            // One row per follower: a user who replies follows from the reply on, even if they are
+            // mentioned as well.
             let mut new: BTreeMap<_, NewFollower> = BTreeMap::new();
             for one in std::mem::take(&mut self.followers) {
                 let known = new.entry((one.user_id, one.root_id)).or_insert(one);
@@ -233,12 +236,12 @@ impl Edits {
     }
 }
 
-/// What is stored of what a message says.
+/// Returns the columns that store a message's text.
 fn words_of(message: &Message) -> Result<Words, AppError> {
     Ok(Words { content: message.content.clone(), mentions: listed(&message.mentions)? })
 }
 
-/// What is stored of a message beside its text.
+/// Returns the columns that store a message's metadata besides its text.
 fn marks_of(message: &Message) -> Result<Marks, AppError> {
     let thread = message.thread.as_ref();
     Ok(Marks {

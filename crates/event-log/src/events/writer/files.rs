@@ -1,4 +1,4 @@
-//! The files that messages carry: read for all messages of a batch together, and stored with them.
+//! Attachments of messages, loaded for all messages of a batch together and stored with them.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -26,7 +26,7 @@ use crate::events::jobs::TranscribeJob;
 pub(super) struct Files {
     uploads: HashMap<UploadId, StoredUpload>,
     attached: Vec<Attachment>,
-    /// What the files of workspaces take, where that has an end.
+    /// Storage used per workspace, in bytes; only filled if storage is limited.
     taken: HashMap<WorkspaceId, i64>,
 }
 
@@ -40,14 +40,15 @@ impl Files {
     }
 }
 
-/// Reads the files that messages are to carry.
+/// Loads the uploads that messages attach.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     let asked: Vec<UploadId> = sends(changes).flat_map(|(_, send)| send.attachments.iter().copied()).collect();
     if asked.is_empty() {
         return Ok(());
     }
     if batch.workspace_bytes() > 0 {
-        // In one order, before any file is held: nobody waits for each other.
+        // Workspaces are locked in a fixed order and before any upload, so that batches can't
+        // deadlock.
         let places: BTreeSet<WorkspaceId> = sends(changes)
             .filter(|(_, send)| !send.attachments.is_empty())
             .filter_map(|(by, _)| batch.conversation(by.conversation_id).ok().map(|state| state.workspace_id))
@@ -64,7 +65,8 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     Ok(())
 }
 
-/// What the message carries: the sender's own files, all of them there.
+/// Returns the uploads that the message attaches. Fails unless all are complete and belong to the
+/// sender.
 pub(super) fn attachments(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> Result<Vec<Upload>, AppError> {
     let mut found: Vec<Upload> = Vec::with_capacity(send.attachments.len());
     for id in &send.attachments {
@@ -84,12 +86,12 @@ pub(super) fn attachments(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> R
     }
 }
 
-/// What a message was to carry is not its sender's, or is not all there.
+/// Error for an attachment that is missing, incomplete or not the sender's.
 pub fn no_such_file() -> AppError {
     AppError::field("attachment_ids", "not_found", "One of the files doesn't exist or isn't complete. Add it again.")
 }
 
-/// Notes which files a new message carries.
+/// Records the attachments of a new message and enqueues transcriptions of its voice notes.
 pub(super) fn attach(batch: &mut Batch<'_>, message: &Message, sender: UserId) -> Result<(), AppError> {
     if message.attachments.is_empty() {
         return Ok(());
@@ -107,7 +109,7 @@ pub(super) fn attach(batch: &mut Batch<'_>, message: &Message, sender: UserId) -
     Ok(())
 }
 
-/// Says what is said in a voice note to everybody who reads the message.
+/// Stores the transcript of a voice note and emits the updated message.
 pub(super) async fn set_transcript(
     batch: &mut Batch<'_>,
     conversation_id: ConversationId,
@@ -133,7 +135,7 @@ pub(super) async fn set_transcript(
     Ok(Outcome::Done)
 }
 
-/// Shows what links lead to, unless the text has changed since.
+/// Stores link previews, unless the text has changed since they were requested.
 pub(super) async fn set_previews(
     batch: &mut Batch<'_>,
     conversation_id: ConversationId,
@@ -147,7 +149,7 @@ pub(super) async fn set_previews(
     replace_previews(batch, message, &set.previews).await
 }
 
-/// Removes the previews of the member's own message.
+/// Removes the link previews of the member's own message.
 pub(super) async fn remove_previews(
     batch: &mut Batch<'_>,
     by: Actor,
@@ -168,7 +170,7 @@ async fn replace_previews(
 ) -> Result<Outcome, AppError> {
     let (conversation_id, message_id) = (message.conversation_id, message.id);
     let workspace_id = batch.conversation(conversation_id)?.workspace_id;
-    // Those of an earlier text are still there.
+    // Previews of an earlier text may still exist.
     let before = query::previews::pictures(batch.db, message_id).await?;
     let pictures: Vec<UploadId> = previews.iter().filter_map(|preview| preview.image_upload_id).collect();
     for upload in before.into_iter().filter(|upload| !pictures.contains(upload)) {
@@ -190,12 +192,12 @@ async fn replace_previews(
     Ok(Outcome::Done)
 }
 
-/// A message's files go with it.
+/// Detaches the files of a deleted message and marks them for removal.
 pub(super) async fn detach(batch: &mut Batch<'_>, message: MessageId) -> Result<(), AppError> {
     let detached = query::uploads::detach(batch.db, message).await?;
     query::uploads::mark_removed(batch.db, &detached, batch.now).await?;
     for upload in detached {
-        // What was read for this batch may be marked now.
+        // The loaded state is outdated once the upload is marked.
         batch.files.uploads.remove(&upload);
         batch.ask(SweepJob::Upload(upload).new_job()?);
     }

@@ -1,11 +1,11 @@
-//! What of the configuration the writer refuses by.
+//! Configured limits that the writer enforces.
 
 use appcore::config::{self, Config};
 
 #[derive(Clone, Debug)]
 pub struct Limits {
     pub messages: config::Messages,
-    /// Bytes that the files of a workspace's messages may have; 0: no limit.
+    /// Storage limit of the files in a workspace's messages, in bytes; 0 means unlimited.
     pub workspace_bytes: i64,
 }
 

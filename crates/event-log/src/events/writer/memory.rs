@@ -1,10 +1,12 @@
-//! What the writer remembers of the conversations it wrote to a moment ago, so that not every message has to ask again who sends it where.
+//! Write-through cache of recently used conversations, so that not every message has to load its
+//! conversation and sender.
 //!
-//! Whatever is changed in a conversation takes a number, so what is remembered of one is right for as long as its number is. On PostgreSQL
-//! the statement that stores a group asks for that, and on SQLite nobody else writes. Members of channels are the exception: see
-//! [`Memory::on_message`]. What a group needs is taken out of the memory, and put
-//! back once the group is committed: what nobody knows the end of is not remembered. Names are changed elsewhere; the bus tells of it, and
-//! where it can't, an old one is used for [`KEEP`] at most.
+//! Each change of a conversation increments `last_seq`, so cached state is valid as long as
+//! `last_seq` is unchanged. On PostgreSQL the statement that stores a batch checks this; on SQLite
+//! there is no other writer. Channel memberships are the exception: see [`Memory::on_message`]. A
+//! batch takes its conversations out of the cache and puts them back after the commit, so state
+//! with an unknown outcome isn't cached. Names are changed elsewhere; the bus reports that, and if
+//! the report is lost, an old name is used for at most [`KEEP`].
 
 use std::{
     collections::HashMap,
@@ -21,17 +23,17 @@ use platform::word_filter::Filter;
 
 use super::batch::ActingMember;
 
-/// How long what was read may be used.
+/// Time to live of cached state.
 const KEEP: Duration = Duration::from_secs(5);
-/// People in conversations, all in all.
+/// Maximum number of cached members, over all conversations.
 const MOST: usize = 50_000;
 
-/// A conversation as it is, and where some people stand in it.
+/// Cached conversation with some of its members.
 #[derive(Debug)]
 pub(super) struct Known {
     pub state: ConversationState,
     pub standings: HashMap<UserId, ActingMember>,
-    /// What is asked of the words that are written in it.
+    /// Word filter of the conversation.
     pub filter: Option<Filter>,
     since: Instant,
 }
@@ -54,7 +56,7 @@ impl Known {
 #[derive(Default)]
 pub(super) struct Memory {
     conversations: HashMap<ConversationId, Known>,
-    /// How many standings there are in them.
+    /// Total number of cached members.
     people: usize,
 }
 
@@ -75,7 +77,7 @@ impl Memory {
         }
     }
 
-    /// Forgets what is too old; everything, where that is not enough.
+    /// Evicts expired entries, or everything if that isn't enough.
     fn tidy(&mut self) {
         self.conversations.retain(|_, known| known.is_fresh());
         self.people = self.conversations.values().map(|known| known.standings.len()).sum();
@@ -84,10 +86,10 @@ impl Memory {
         }
     }
 
-    /// Takes in what the bus says.
+    /// Invalidates entries by messages of the bus.
     pub fn on_message(&mut self, message: &BusMessage) {
         match message {
-            // Another instance has written there.
+            // Another instance has written to the conversation.
             BusMessage::Envelope(envelopes) => {
                 if let Some(position) = envelopes.position
                     && self
@@ -97,14 +99,16 @@ impl Memory {
                 {
                     drop(self.take(position.conversation_id));
                 }
-                // Who is in a channel, and what they are there, changes without a number. On PostgreSQL the statement that stores a batch
-                // looks for its own senders; on SQLite whoever changes it tells of it before anybody is answered.
+                // Channel memberships and roles change without a sequence number. On PostgreSQL the
+                // statement that stores a batch checks its senders; on SQLite the change is
+                // reported on the bus before it is acknowledged.
                 if let Effect::Join { conversation_id, .. } | Effect::Leave { conversation_id, .. } = &envelopes.effect
                 {
                     drop(self.take(*conversation_id));
                 }
             }
-            // It is seldom, and to look for one person would take longer than to read them again.
+            // User changes are rare, and searching all entries for one user would cost more than
+            // reloading them.
             BusMessage::Signal(Signal::UserChanged(_) | Signal::Gap) => self.clear(),
             BusMessage::Signal(_) | BusMessage::Gathered(_) => {}
         }

@@ -1,4 +1,5 @@
-//! Whom messages of the main line mention: rows that are counted above what somebody has read. They come and go with what a message says.
+//! Mentions by messages of the main timeline, stored as rows that unread mention counts are
+//! computed from. They follow edits of the message.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +11,15 @@ use dbcontext::query::mentions::{Mentioned, NewMention};
 
 use super::batch::Batch;
 
-/// Where a message stands in the main line.
+/// Position of a message in the main timeline.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub no: i64,
-    /// Whom it mentions there, where it says `@here`.
+    /// Recipients of `@here`, if the message mentions it.
     pub here: Vec<UserId>,
 }
 
-/// Notes whom a new message mentions, each once.
+/// Records the mentions of a new message, without duplicates.
 pub(super) fn add(
     batch: &mut Batch<'_>,
     (conversation_id, no): (ConversationId, i64),
@@ -28,8 +29,8 @@ pub(super) fn add(
     set(batch, (conversation_id, no), &BTreeSet::new(), &meant(mentions, here));
 }
 
-/// Lets a message that was read with the batch mention others than it does. `here` are those whom a new `@here` means; one that stays means
-/// whom it has meant.
+/// Replaces the mentions of a loaded message. `here` are the recipients of a new `@here`; an
+/// `@here` that was there before keeps its recipients.
 pub(super) fn replace(batch: &mut Batch<'_>, message: &Message, mentions: &[Mention], here: &[UserId]) {
     let Some(Place { no, here: known }) = batch.edits.place(message.id) else { return };
     let before = meant(&message.mentions, &known);
@@ -39,19 +40,20 @@ pub(super) fn replace(batch: &mut Batch<'_>, message: &Message, mentions: &[Ment
     batch.edits.set_place(message.id, Place { no, here });
 }
 
-/// What is hidden mentions nobody.
+/// Removes the mentions of a hidden message.
 pub(super) fn take_back(batch: &mut Batch<'_>, message: &Message) {
     replace(batch, message, &[], &[]);
 }
 
-/// What is shown again mentions whom it names; who was online when it was sent is not known any more.
+/// Restores the mentions of a message that is shown again, except for `@here`: the users who were
+/// online when it was sent are no longer known.
 pub(super) fn give_back(batch: &mut Batch<'_>, message: &Message) {
     if let Some(Place { no, .. }) = batch.edits.place(message.id) {
         add(batch, (message.conversation_id, no), &message.mentions, &[]);
     }
 }
 
-/// The people whom mentions name that were not named before.
+/// Returns the users mentioned in `now` but not in `before`.
 pub(super) fn newly_named(before: &[Mention], now: &[Mention]) -> BTreeSet<UserId> {
     let before: BTreeSet<UserId> = named(before).collect();
     named(now).filter(|user| !before.contains(user)).collect()
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_takes_the_place_of_all_who_are_named() {
+    fn mention_of_everybody_replaces_single_mentions() {
         let (mai, tom) = (UserId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
         let named = [mention(MentionKind::User, Some(1)), mention(MentionKind::Assistant, Some(9))];
         assert_eq!(meant(&named, &[]), BTreeSet::from([Mentioned::Person(mai)]));
@@ -100,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_named_before_is_not_named_anew() {
+    fn users_mentioned_before_are_not_newly_mentioned() {
         let mai = mention(MentionKind::User, Some(1));
         let tom = mention(MentionKind::User, Some(2));
         assert_eq!(newly_named(&[mai], &[tom, mai]), BTreeSet::from([UserId(Uuid::from_u128(2))]));

@@ -1,4 +1,4 @@
-//! People's messages: send, edit, delete. Sending is the hot path: it asks the database nothing by itself.
+//! User messages: send, edit, delete. Sending is the hot path and runs no queries of its own.
 
 use appcore::{
     AppError, Code, ConversationId, MessageId, UserId,
@@ -24,13 +24,13 @@ use crate::events::{
     jobs::{AnswerJob, PreviewJob},
 };
 
-/// Reads which of the messages were sent before.
+/// Loads those of the messages that were sent before.
 pub(super) async fn load_repeated(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     let asked = sends(changes).map(|(by, send)| (by.conversation_id, by.user_id, send.client_id.as_str())).collect();
     load_sent(batch, asked).await
 }
 
-/// Reads which of these messages were sent before.
+/// Loads those of the given messages that were sent before.
 pub(super) async fn load_sent(
     batch: &mut Batch<'_>,
     asked: Vec<(ConversationId, UserId, &str)>,
@@ -47,7 +47,8 @@ pub(super) async fn load_sent(
     Ok(())
 }
 
-/// Reads what messages refer to: those that they answer, and the assistants that they may be for; and what is edited.
+/// Loads the data that messages depend on: replied-to messages, addressed assistants, and edited
+/// messages.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     batch.edits.load(batch.db, changes).await?;
     let replies: Vec<(ConversationId, MessageId, UserId)> = sends(changes)
@@ -77,7 +78,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     asked::load(batch, changes).await
 }
 
-/// The authors of edits that mention everybody where only admins may.
+/// Returns the authors of edits that mention everybody where only admins may.
 fn doubtful_edits(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.mention_all == MentionAll::Admins.as_str());
     let mentions_many = |edit: &EditMessage| Reach::of(edit.mentions.as_deref().unwrap_or_default()) != Reach::Named;
@@ -86,7 +87,7 @@ fn doubtful_edits(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     edits.filter(|(by, edit)| mentions_many(edit) && is_kept(by.conversation_id)).map(|(by, _)| by).collect()
 }
 
-/// The members who pin a message where only admins may write.
+/// Returns the members who pin messages where only admins may write.
 fn doubtful_pins(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.posting == Posting::Admins.as_str());
     member_actions(changes)
@@ -95,7 +96,7 @@ fn doubtful_pins(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
         .collect()
 }
 
-/// The members who delete a message that only those who manage the conversation may delete.
+/// Returns the members who delete messages that only managers of the conversation may delete.
 fn foreign_deletes(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_allowed = |by: Actor, delete: &DeleteMessage| {
         let message = batch.edits.message(by.conversation_id, delete.message_id);
@@ -107,7 +108,7 @@ fn foreign_deletes(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     deletes.filter(|(by, delete)| !is_allowed(*by, delete)).map(|(by, _)| by).collect()
 }
 
-/// Selects the messages that are sent, each with its sender.
+/// Returns the messages to send with their senders.
 pub(super) fn sends(changes: &[Change]) -> impl Iterator<Item = (Actor, &SendMessage)> {
     member_actions(changes)
         .filter_map(|(by, action)| if let MemberAction::Send(send) = action { Some((by, &**send)) } else { None })
@@ -180,7 +181,7 @@ pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Resu
     Ok(Outcome::Sent(Box::new(Sent { message, duplicate: false })))
 }
 
-/// A list as it is stored; nothing where there is nothing in it.
+/// Serialises a list for storage; `None` if it is empty.
 pub(super) fn listed<T: Serialize>(items: &[T]) -> Result<Option<String>, AppError> {
     if items.is_empty() {
         return Ok(None);
@@ -188,7 +189,7 @@ pub(super) fn listed<T: Serialize>(items: &[T]) -> Result<Option<String>, AppErr
     serde_json::to_string(items).map(Some).map_err(AppError::internal)
 }
 
-/// Says something in the conversation that nobody in it wrote.
+/// Posts a system message.
 pub(super) fn say(batch: &mut Batch<'_>, conversation_id: ConversationId, content: String) -> Result<(), AppError> {
     let sender = Sender { kind: SenderKind::System, id: None, name: "Natter".to_owned(), picture: None };
     let mut message = Message {
@@ -198,7 +199,7 @@ pub(super) fn say(batch: &mut Batch<'_>, conversation_id: ConversationId, conten
     create(batch, &mut message)
 }
 
-/// Gives a new message its `seq`, and writes its event and its row.
+/// Assigns the message's `seq` and records its event and row.
 pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(), AppError> {
     let conversation_id = message.conversation_id;
     batch.emit_with(conversation_id, |seq| {
@@ -210,7 +211,7 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
         id: message.id,
         conversation_id,
         seq: message.seq,
-        // Of a reply: how far the main line had come.
+        // For a reply: the head of the main timeline at that time.
         no: batch.conversation(conversation_id)?.last_no,
         sender_kind: message.sender.kind.as_str(),
         sender_id: message.sender.id,
@@ -233,7 +234,7 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
     Ok(())
 }
 
-/// Refuses what a member writes where nobody, or not everybody, may write.
+/// Fails if the member may not write: the conversation is archived, or only admins may post.
 pub(super) fn may_write(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     batch.standing(by.conversation_id, by.user_id)?;
     let conversation = batch.conversation(by.conversation_id)?;
@@ -253,7 +254,7 @@ fn may_mention_all(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     Ok(())
 }
 
-/// Whether a member is an admin here, or one of the workspace.
+/// True if the member is an admin of the conversation or of its workspace.
 pub(super) fn is_admin(batch: &Batch<'_>, by: Actor) -> Result<bool, AppError> {
     let Actor { conversation_id, user_id } = by;
     let role = batch.standing(conversation_id, user_id)?.role;
@@ -344,7 +345,7 @@ pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor, delete: &DeleteMess
     Ok(Outcome::Done)
 }
 
-/// Owners and admins, and of a channel those of its workspace.
+/// True for owners and admins of the conversation; in channels also for workspace admins.
 fn manages(batch: &Batch<'_>, by: Actor) -> Result<bool, AppError> {
     let Actor { conversation_id, user_id } = by;
     let is_manager = batch.standing(conversation_id, user_id)?.role != MemberRole::Member;
@@ -352,12 +353,12 @@ fn manages(batch: &Batch<'_>, by: Actor) -> Result<bool, AppError> {
     Ok(is_manager || (batch.capabilities(conversation_id)?.is_channel && is_workspace_admin))
 }
 
-/// Refuses what changes a conversation that can only be read.
+/// Fails if the conversation is archived.
 pub(super) fn not_archived(batch: &Batch<'_>, id: ConversationId) -> Result<(), AppError> {
     if batch.conversation(id)?.archived_at.is_some() { Err(Code::Archived.into()) } else { Ok(()) }
 }
 
-/// A message of the conversation that is still there.
+/// Returns a message of the conversation that isn't deleted.
 pub(super) async fn target(
     batch: &Batch<'_>,
     conversation_id: ConversationId,
@@ -366,7 +367,7 @@ pub(super) async fn target(
     target_row(batch, conversation_id, id).await?.try_into()
 }
 
-/// A message of the conversation that is still there, as it is stored.
+/// Returns the row of a message of the conversation that isn't deleted.
 pub(super) async fn target_row(
     batch: &Batch<'_>,
     conversation_id: ConversationId,
@@ -379,7 +380,8 @@ pub(super) async fn target_row(
     Ok(row)
 }
 
-/// Whether a change of a text asks for previews: there is a link where there was none, or those that there were are of another text.
+/// True if an edit needs new previews: it adds the first link, or the existing previews belong to
+/// the old text.
 fn asks_for_previews(before: &Message, text: &str) -> bool {
     !before.previews.is_empty() || (links::may_have(text) && !links::may_have(&before.content))
 }

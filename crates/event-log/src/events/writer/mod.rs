@@ -1,9 +1,10 @@
-//! The writer: the only way to change a conversation.
+//! Writer: the only component that changes conversations.
 //!
-//! Changes queue up while one transaction commits; all that wait then go into the next. No timer is involved, so a lone message
-//! waits for nothing, and under load the cost of a commit is shared. In one transaction: who may do what, the numbers, the messages,
-//! the log and the jobs ([`batch`]; under locks or without: [`commit`]). After the commit each caller gets its answer and the news
-//! goes onto the bus.
+//! Changes queue up while a transaction commits, and all that wait go into the next one. No timer
+//! is involved: a single message isn't delayed, and under load changes share the cost of a commit.
+//! One transaction covers authorisation, numbering, messages, log and jobs ([`batch`]; with or
+//! without locks: [`commit`]). After the commit, callers get their results and the events are
+//! published on the bus.
 
 mod answers;
 mod asked;
@@ -61,37 +62,41 @@ pub use files::no_such_file;
 use jobs::caught;
 pub use limits::Limits;
 
-/// Changes that go into one transaction at most.
+/// Maximum number of changes per transaction.
 const MAX_GROUP: usize = 256;
-/// Changes that may wait; whoever comes then waits for a place.
+/// Capacity of the queue; further submissions wait for a free slot.
 const QUEUE: usize = 8_192;
-/// One transaction, from its first statement to its commit. Two of them fit into what a caller waits: a connection that has gone silent
-/// costs the changes that were on it one attempt.
+/// Timeout of one transaction, from its first statement to its commit. Two attempts fit into
+/// [`SUBMIT_TIMEOUT`], so a connection that went silent costs its changes one attempt.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A writer that has worked on one batch for so long is stuck, and the instance not healthy.
+/// Processing time of one batch after which the writer counts as stuck and the instance as
+/// unhealthy.
 const STUCK: Duration = Duration::from_secs(15);
-/// What a caller waits for at most, queueing included. The change may still be committed; sending it again is safe.
+/// Timeout of a submission, including queueing. The change may still be committed; resending it is
+/// safe.
 const SUBMIT_TIMEOUT: Duration = Duration::from_secs(13);
-/// How long acknowledged outbox entries wait for a transaction that removes them along with what it commits.
+/// Delay after which acknowledged outbox entries are removed on their own if no transaction has
+/// removed them.
 const REMOVAL_DELAY: Duration = Duration::from_millis(200);
 
-/// Takes changes and answers when they are committed. Cheap to clone.
+/// Handle of the writer. Accepts changes and resolves when they are committed. Cheap to clone.
 #[derive(Clone)]
 pub struct Writer {
     queue: mpsc::Sender<Submission>,
-    /// Since when it has worked on the batch in hand.
+    /// Start of the batch in progress.
     busy_since: Arc<Mutex<Option<Instant>>>,
 }
 
 struct Submission {
     change: Change,
-    /// What it came of, for traces.
+    /// Trace context of the caller.
     traceparent: Option<String>,
     reply: oneshot::Sender<Result<Outcome, AppError>>,
 }
 
 impl Writer {
-    /// Starts the writer's task. With `relayed`, each batch has an outbox entry until the bus has taken its events to the other instances.
+    /// Starts the writer's task. With `relayed`, each batch has an outbox entry until the bus has
+    /// delivered its events to the other instances.
     #[must_use]
     pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, limits: Limits, relayed: bool) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE);
@@ -104,20 +109,21 @@ impl Writer {
         Self { queue, busy_since }
     }
 
-    /// Whether changes can be expected to be committed: the writer lives, and has not stood on one batch for too long.
+    /// True if changes can be expected to be committed: the task is running and isn't stuck on a
+    /// batch.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         let busy_since = *self.busy_since.lock().unwrap_or_else(PoisonError::into_inner);
         !self.queue.is_closed() && busy_since.is_none_or(|since| since.elapsed() < STUCK)
     }
 
-    /// Changes that wait for the batch in hand.
+    /// Number of queued changes.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.queue.max_capacity() - self.queue.capacity()
     }
 
-    /// Resolves when `change` is committed, or refused.
+    /// Submits a change and waits until it is committed or refused.
     pub async fn submit(&self, change: Change) -> Result<Outcome, AppError> {
         let (reply, answer) = oneshot::channel();
         let stopped = || AppError::unavailable(anyhow::anyhow!("the writer has stopped"));
@@ -130,7 +136,7 @@ impl Writer {
         };
         match tokio::time::timeout(SUBMIT_TIMEOUT, submitted).await {
             Ok(answer) => answer,
-            Err(_) => Err(AppError::unavailable(anyhow::anyhow!("the writer took too long"))),
+            Err(_) => Err(AppError::unavailable(anyhow::anyhow!("writer timed out"))),
         }
     }
 }
@@ -138,7 +144,7 @@ impl Writer {
 struct Task {
     db: Database,
     bus: Arc<dyn EventBus>,
-    /// What may concern what the committer remembers.
+    /// Bus messages that may invalidate the committer's cache.
     heard: Listener,
     clock: Clock,
     committer: Committer,
@@ -146,12 +152,13 @@ struct Task {
     busy_since: Arc<Mutex<Option<Instant>>>,
 }
 
-/// The outbox entries that the bus has acknowledged and that are still in the database.
+/// Outbox entries that the bus has acknowledged and that are still in the database.
 struct Outbox {
     acknowledge: mpsc::UnboundedSender<Uuid>,
     acknowledged: mpsc::UnboundedReceiver<Uuid>,
     entries: Vec<Uuid>,
-    /// When they are removed if no transaction has taken them along: set by the first, and not put off by what comes after it.
+    /// Time at which the entries are removed if no transaction has done it before. Set by the first
+    /// entry and not postponed by later ones.
     remove_at: Option<Instant>,
 }
 
@@ -190,7 +197,7 @@ impl Task {
                     self.commit(mem::take(&mut waiting)).await;
                     self.set_busy_since(None);
                 }
-                // Before what the bus says, which may never pause.
+                // Handled before bus messages, which may never pause.
                 () = sleep_until(self.outbox.remove_at) => self.remove_acknowledged().await,
                 Some(entry) = self.outbox.acknowledged.recv() => self.outbox.add(entry),
                 Some(message) = self.heard.recv() => self.committer.on_message(&message),
@@ -209,7 +216,8 @@ impl Task {
         while let Ok(message) = self.heard.try_recv() {
             self.committer.on_message(&message);
         }
-        // What needs locks is committed by itself, so that messages don't wait for them; but those of a conversation stay in their order.
+        // Changes that need locks are committed separately so that messages don't wait for them.
+        // The order within a conversation is preserved.
         let with_files: BTreeSet<ConversationId> = batch
             .iter()
             .filter(|submission| submission.change.has_files())
@@ -230,7 +238,7 @@ impl Task {
     async fn commit_part(&mut self, part: Vec<Submission>) {
         let (changes, replies): (Vec<_>, Vec<_>) =
             part.into_iter().map(|submission| (submission.change, submission.reply)).unzip();
-        // A deadlock or a lost connection is worth one more try before anybody hears of it.
+        // Deadlocks and lost connections are retried once before callers see an error.
         let begun = Instant::now();
         let mut result = self.attempt(&changes, None).await;
         if matches!(result, Err(AppError::Unavailable(_))) {
@@ -241,12 +249,12 @@ impl Task {
         match result {
             Ok(committed) => self.conclude(committed, replies),
             Err(AppError::Unavailable(cause)) => {
-                tracing::warn!(error = format!("{cause:#}"), changes = changes.len(), "a batch could not be committed");
+                tracing::warn!(error = format!("{cause:#}"), changes = changes.len(), "failed to commit batch");
                 for reply in replies {
-                    let _ = reply.send(Err(AppError::unavailable(anyhow::anyhow!("the database is away"))));
+                    let _ = reply.send(Err(AppError::unavailable(anyhow::anyhow!("database unavailable"))));
                 }
             }
-            // Each by itself would fare no better.
+            // Committing the changes one by one would fail as well.
             Err(error) if error.code() == Code::StorageFull => {
                 for reply in replies {
                     let _ = reply.send(Err(Code::StorageFull.into()));
@@ -262,9 +270,10 @@ impl Task {
                     let _ = reply.send(Err(error));
                 }
             }
-            // One change has made the database refuse the batch; the others must not suffer for it.
+            // One change made the database reject the batch; the others must not fail because of
+            // it.
             Err(error) => {
-                tracing::warn!(%error, changes = changes.len(), "a batch was refused; its changes are committed one by one");
+                tracing::warn!(%error, changes = changes.len(), "batch rejected, committing its changes one by one");
                 for (change, reply) in changes.into_iter().zip(replies) {
                     match self.attempt(std::slice::from_ref(&change), None).await {
                         Ok(committed) => self.conclude(committed, vec![reply]),
@@ -277,7 +286,8 @@ impl Task {
         }
     }
 
-    /// Commits `changes` in one transaction; `unsure` is what an earlier attempt may have committed.
+    /// Commits `changes` in one transaction; `unsure` is the result of an earlier attempt that may
+    /// have been committed.
     async fn attempt(&mut self, changes: &[Change], unsure: Option<Committed>) -> Result<Committed, AppError> {
         let acknowledged = self.outbox.take();
         let now = self.clock.now();
@@ -287,7 +297,8 @@ impl Task {
                 Some(unsure) => self.committer.commit_again(changes, now, &acknowledged, unsure).await,
             }
         };
-        // A change that panics is refused like one that the database refuses: nothing more would ever be committed here.
+        // A panicking change is handled like one that the database rejects; otherwise the writer's
+        // task would end.
         let result = caught(self.db.commit_within(COMMIT_TIMEOUT, committing)).await;
         if result.is_err() {
             self.outbox.put_back(acknowledged);
@@ -295,7 +306,7 @@ impl Task {
         result
     }
 
-    /// Answers the callers and tells everyone.
+    /// Answers the callers and publishes the events.
     fn conclude(&self, committed: Committed, replies: Vec<oneshot::Sender<Result<Outcome, AppError>>>) {
         let Committed { outcomes, envelopes, signals, batch } = committed;
         for (reply, outcome) in replies.into_iter().zip(outcomes) {
@@ -323,16 +334,16 @@ impl Task {
     async fn remove_acknowledged(&mut self) {
         let entries = self.outbox.take();
         let removal = vec![query::batches::remove_outbox_entries(&entries)];
-        // Whoever has something to commit waits behind this.
+        // Submitted changes wait until this statement is done.
         let removed = self.db.commit_within(COMMIT_TIMEOUT, query::execute(self.db.log(), removal)).await;
         if let Err(error) = removed {
-            // The relay publishes them again; receivers drop what they have.
-            tracing::warn!(%error, "acknowledged outbox entries could not be removed");
+            // The outbox publisher publishes them again; receivers drop duplicates.
+            tracing::warn!(%error, "failed to remove acknowledged outbox entries");
         }
     }
 }
 
-/// A lone change is committed within what it came of; a transaction of several is linked to each.
+/// A single change is traced within its caller's span; a transaction of several is linked to each.
 fn trace(part: &[Submission]) -> Span {
     let [only] = part else {
         let span = Span::begin(Kind::Internal, "commit");
@@ -345,7 +356,7 @@ fn trace(part: &[Submission]) -> Span {
     Span::within(Kind::Internal, "commit", only.traceparent.as_deref())
 }
 
-/// Never, where there is no moment.
+/// Sleeps until `moment`; never resolves if there is none.
 async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment).await,

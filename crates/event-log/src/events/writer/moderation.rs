@@ -1,5 +1,5 @@
-//! What moderators do with messages, and what channels ask of those who write: slow mode and unwanted words. A conversation without either costs a
-//! look at two fields of what is remembered of it.
+//! Moderation of messages, slow mode and word filters. A conversation without slow mode and word
+//! filter costs two field checks on cached state.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -21,7 +21,8 @@ use super::{
 };
 use crate::events::jobs::PreviewJob;
 
-/// Reads who wrote when in conversations with slow mode, and what of it is sent again.
+/// Loads the last message times of senders in conversations with slow mode, and messages that are
+/// resent there.
 pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<(), AppError> {
     let slow: Vec<(Actor, &SendMessage)> =
         sends(changes).filter(|(by, _)| is_slow(batch, by.conversation_id)).collect();
@@ -32,7 +33,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
         slow.iter().map(|(by, _)| (by.conversation_id, by.user_id)).collect();
     let people: Vec<_> = people.into_iter().collect();
     batch.turns.extend(query::moderation::turns(batch.db, &people).await?);
-    // Whoever sends the same again, because no answer came, waits for nothing.
+    // A resend after a lost response isn't subject to slow mode.
     let asked = slow.iter().map(|(by, send)| (by.conversation_id, by.user_id, send.client_id.as_str())).collect();
     messages::load_sent(batch, asked).await
 }
@@ -41,7 +42,7 @@ fn is_slow(batch: &Batch<'_>, id: ConversationId) -> bool {
     batch.conversation(id).is_ok_and(|state| state.slow_mode_seconds > 0)
 }
 
-/// Refuses whoever wrote a moment ago where there is slow mode.
+/// Fails if the member has written within the slow-mode interval.
 pub(super) fn check_turn(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     let (id, user) = (by.conversation_id, by.user_id);
     if !is_slow(batch, id) || messages::is_admin(batch, by)? {
@@ -49,7 +50,7 @@ pub(super) fn check_turn(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     }
     let Some(last) = batch.turns.get(&(id, user)) else { return Ok(()) };
     let pause = batch.conversation(id)?.slow_mode_seconds.saturating_mul(1_000);
-    // Of a clock that is ahead nobody waits longer than the pause.
+    // Bounded by the interval, in case another instance's clock is ahead.
     let left = last.0.saturating_add(pause).saturating_sub(batch.now.0).min(pause);
     if left <= 0 {
         return Ok(());
@@ -58,7 +59,7 @@ pub(super) fn check_turn(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     Err(AppError::Refused { code: Code::SlowMode, message: None, retry_after: Some(Duration::from_secs(seconds)) })
 }
 
-/// Notes that somebody has written where there is slow mode.
+/// Records the time of a message in a conversation with slow mode.
 pub(super) fn take_turn(batch: &mut Batch<'_>, by: Actor) -> Result<(), AppError> {
     let (id, user) = (by.conversation_id, by.user_id);
     if is_slow(batch, id) && !messages::is_admin(batch, by)? {
@@ -68,7 +69,7 @@ pub(super) fn take_turn(batch: &mut Batch<'_>, by: Actor) -> Result<(), AppError
     Ok(())
 }
 
-/// A text as it may stand in the conversation: refused, or made unreadable where it has a word that is not wanted there.
+/// Applies the word filter: returns the text, possibly masked, or fails.
 pub(super) fn filtered(batch: &Batch<'_>, id: ConversationId, text: &str) -> Result<String, AppError> {
     let Some(filter) = batch.filter(id) else { return Ok(text.to_owned()) };
     match filter.check(text) {
@@ -78,7 +79,7 @@ pub(super) fn filtered(batch: &Batch<'_>, id: ConversationId, text: &str) -> Res
     }
 }
 
-/// Hides what a message says, or shows it again.
+/// Hides the content of a message, or shows it again.
 pub(super) async fn hide(
     batch: &mut Batch<'_>,
     conversation_id: ConversationId,

@@ -1,5 +1,5 @@
-//! Polls: what people choose from, who has chosen what, and their end. A poll is a message; votes and the end are events of their own, without
-//! a word of it, so that a message that is deleted leaves nothing of itself in them.
+//! Polls: creation, votes and closing. A poll is a message. Votes and the closing are separate
+//! events without any text of the message, so deleting it leaves none behind.
 
 use appcore::{
     AppError, Code, ConversationId, MessageId,
@@ -16,10 +16,10 @@ use super::{
 };
 use crate::events::HIDDEN;
 
-/// Of those who have chosen an option, so many are told of.
+/// Maximum number of voters listed per option.
 const SHOWN: usize = 20;
 
-/// The poll that a message begins with, if it is one.
+/// Creates the poll of a message, if it has one.
 pub(super) fn begun(batch: &Batch<'_>, id: ConversationId, send: &SendMessage) -> Result<Option<Poll>, AppError> {
     let Some(new) = &send.poll else { return Ok(None) };
     if batch.capabilities(id)?.asks_every_message {
@@ -52,7 +52,7 @@ pub(super) async fn vote(batch: &mut Batch<'_>, by: Actor, vote: &Vote) -> Resul
     if before == vote.choices {
         return Ok(Outcome::Message(Box::new(message)));
     }
-    // The event is made with what its own number is needed for.
+    // The vote is stored with the sequence number of its event, which follows the head.
     let seq = batch.conversation(conversation_id)?.last_seq + 1;
     query::polls::choose(batch.db, message_id, user_id, &vote.choices, seq).await?;
     let results = &mut poll.results;
@@ -73,7 +73,7 @@ pub(super) async fn vote(batch: &mut Batch<'_>, by: Actor, vote: &Vote) -> Resul
                 let had_more = result.votes > SHOWN as u64;
                 result.votes = result.votes.saturating_sub(1);
                 result.user_ids.retain(|user| *user != user_id);
-                // Others move up where there are more than are told of.
+                // Further voters are listed if there were more than the maximum.
                 if !poll.anonymous && had_more && result.user_ids.len() < SHOWN {
                     result.user_ids = query::polls::first(batch.db, message_id, choice, SHOWN).await?;
                 }
@@ -87,7 +87,7 @@ pub(super) async fn vote(batch: &mut Batch<'_>, by: Actor, vote: &Vote) -> Resul
     Ok(Outcome::Message(Box::new(message)))
 }
 
-/// Ends a poll before its time. What is closed stays so.
+/// Closes a poll early and permanently.
 pub(super) async fn close(batch: &mut Batch<'_>, by: Actor, message_id: MessageId) -> Result<Outcome, AppError> {
     batch.standing(by.conversation_id, by.user_id)?;
     not_archived(batch, by.conversation_id)?;
@@ -113,7 +113,7 @@ fn poll_of(message: &mut Message) -> Result<&mut Poll, AppError> {
     message.poll.as_mut().ok_or_else(|| AppError::refused(Code::NotFound, "This message is no poll."))
 }
 
-/// Stores what is shown of the poll, and tells everyone.
+/// Stores the poll's results and emits them.
 async fn tell(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     let (conversation_id, message_id) = (message.conversation_id, message.id);
     let Some(poll) = &message.poll else { return Ok(()) };

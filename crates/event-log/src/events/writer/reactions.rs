@@ -1,4 +1,4 @@
-//! Reactions and pins: gathered as messages are.
+//! Reactions and pins, batched like messages.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,27 +16,29 @@ use super::{
     messages::{may_write, not_archived},
 };
 
-/// Different emoji that one message may have.
+/// Maximum number of different emoji per message.
 const MAX_EMOJI: usize = 50;
-/// Of those who have reacted with an emoji, so many are told of.
+/// Maximum number of users listed per reaction.
 const SHOWN: usize = 20;
-/// So many are read where some of those who are told of may go.
+/// Number of users loaded if listed ones may be removed.
 const SPARE: usize = 2 * SHOWN;
-/// Messages that may be pinned in one conversation.
+/// Maximum number of pinned messages per conversation.
 const MAX_PINS: i64 = 100;
 
-/// The reactions that a batch is about.
+/// Reactions that a batch changes.
 #[derive(Default)]
 pub(super) struct Reactions {
     stored: HashSet<Reacted>,
-    /// What is there by now, where it is another than what is stored, and the number of the event.
+    /// Reactions whose current state differs from the stored one, with the sequence number of the
+    /// event.
     changed: BTreeMap<Reacted, (bool, i64)>,
-    /// The first who have reacted, where there are more than are told of and somebody takes theirs back.
+    /// First users of a reaction, loaded if more have reacted than are listed and one of them is
+    /// removed.
     first: HashMap<(MessageId, String), Vec<UserId>>,
 }
 
 impl Reactions {
-    /// Reads which of the reactions in question are there.
+    /// Loads which of the affected reactions exist.
     pub async fn load<C: ConnectionTrait>(
         &mut self,
         db: &C,
@@ -75,7 +77,7 @@ impl Reactions {
         self.changed.get(reacted).map_or_else(|| self.stored.contains(reacted), |(is_there, _)| *is_there)
     }
 
-    /// Forgets what was to be stored of a message that is gone.
+    /// Drops pending changes of a deleted message.
     pub fn forget(&mut self, message: MessageId) {
         self.changed.retain(|reacted, _| reacted.message_id != message);
     }
@@ -142,7 +144,7 @@ pub(super) fn react(batch: &mut Batch<'_>, by: Actor, react: &React) -> Result<O
         add(&mut message.reactions, by.user_id, react);
     } else {
         let others = reactions.first.get(&(react.message_id, react.emoji.clone())).cloned().unwrap_or_default();
-        // Nothing has changed about those whom no change of this batch is about.
+        // Users without a change in this batch are in their stored state.
         let is_there = |user: &UserId| reactions.changed.get(&key(*user, react)).is_none_or(|(is_there, _)| *is_there);
         remove(&mut message.reactions, by.user_id, react, others.into_iter().filter(is_there));
     }
@@ -162,7 +164,7 @@ fn add(reactions: &mut Vec<Reaction>, user_id: UserId, react: &React) {
     }
 }
 
-/// `others` move up where there are more than are told of.
+/// Removes a user's reaction. `others` fill up the list if more users have reacted than are listed.
 fn remove(reactions: &mut Vec<Reaction>, user_id: UserId, react: &React, others: impl Iterator<Item = UserId>) {
     let Some(at) = reactions.iter().position(|reaction| reaction.emoji == react.emoji) else { return };
     let reaction = &mut reactions[at];
@@ -182,7 +184,7 @@ fn remove(reactions: &mut Vec<Reaction>, user_id: UserId, react: &React, others:
     }
 }
 
-/// Pins a message, or takes its pin away.
+/// Pins or unpins a message.
 pub(super) fn pin(batch: &mut Batch<'_>, by: Actor, pin: &Pin) -> Result<Outcome, AppError> {
     may_write(batch, by)?;
     let Actor { conversation_id, user_id } = by;

@@ -1,7 +1,9 @@
-//! Text that is edited or deleted leaves the log with the change itself: what is read from the log later never has it.
+//! Redaction: removes edited and deleted text from the log in the same transaction, so later
+//! readers of the log never see it.
 //!
-//! A message's text stands in the event that created it and in the newest of its later ones. When it changes, the first is given what the
-//! message has now, and the other loses what it has; the event of the change itself carries the new text.
+//! A message's text is in the event that created it and in the newest of its later events. On a
+//! change, the former gets the new content and the latter loses its content; the event of the
+//! change itself has the new text.
 
 use appcore::{AppError, view::Message};
 use dbcontext::query;
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::batch::Batch;
 
-/// Takes what `message` said before out of its events. It is as it will be from now on.
+/// Removes the previous content of `message`, given in its new state, from its events.
 pub(super) async fn take_out(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     let found = query::events::texts(batch.db, message.conversation_id, message.seq, message.id).await?;
     let mut changed = Vec::with_capacity(found.len());
@@ -24,13 +26,14 @@ pub(super) async fn take_out(batch: &mut Batch<'_>, message: &Message) -> Result
     take_out_pending(batch, message)
 }
 
-/// Whether an event tells of this message. An answer that is written beside another one has the number of an event about its question.
+/// True if the event is about this message. A compared answer shares the sequence number of an
+/// event about its question.
 fn is_about(payload: &str, message: &Message) -> Result<bool, AppError> {
     let payload: Value = serde_json::from_str(payload).map_err(AppError::internal)?;
     Ok(payload.pointer("/message/id") == Some(&json!(message.id)))
 }
 
-/// Takes what was said of a message's links out of its events; its text stays where it is.
+/// Removes the link previews from a message's events; the text stays.
 pub(super) async fn take_out_previews(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     let events = query::events::texts(batch.db, message.conversation_id, message.seq, message.id).await?;
     let mut changed = Vec::new();
@@ -47,7 +50,7 @@ pub(super) async fn take_out_previews(batch: &mut Batch<'_>, message: &Message) 
     query::events::rewrite(batch.db, changed, false).await
 }
 
-/// Of two changes of one message in a batch, the first one's event is not stored yet.
+/// Redacts events of this batch that aren't stored yet, for a message that is changed twice.
 pub(super) fn take_out_pending(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     batch.rewrite_pending(message.id, |payload| rewritten(payload, message, false))?;
     batch.has_removed_text = true;
@@ -60,7 +63,7 @@ pub(super) fn rewritten(payload: &str, message: &Message, is_creation: bool) -> 
         *previews = json!([]);
     }
     if let Some(told) = payload.get_mut("message").and_then(Value::as_object_mut) {
-        // An answer is created empty, and says so until it ends.
+        // An answer's creation event has no content until the answer ends.
         let had_text = told.get("content").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
         let had_files = told.get("attachments").and_then(Value::as_array).is_some_and(|files| !files.is_empty());
         let had_calls = told.shift_remove("tool_calls").is_some();

@@ -1,10 +1,10 @@
-//! What a batch asks of the database, and how much it has changed there.
+//! Database executor of a batch that counts changed rows.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sea_orm::{ConnectionTrait, DatabaseExecutor, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
-/// A connection or a transaction that counts the rows which its statements have changed.
+/// Connection or transaction that counts the rows changed by its statements.
 pub(super) struct Statements<'a> {
     db: DatabaseExecutor<'a>,
     changed: AtomicU64,
@@ -15,7 +15,7 @@ impl<'a> Statements<'a> {
         Self { db: db.into(), changed: AtomicU64::new(0) }
     }
 
-    /// Rows that were changed so far.
+    /// Number of rows changed so far.
     pub fn changed(&self) -> u64 {
         self.changed.load(Ordering::Relaxed)
     }
@@ -25,7 +25,7 @@ impl<'a> Statements<'a> {
     }
 }
 
-/// Whether a statement that answers rows changes those that it answers.
+/// True if a statement that returns rows modifies them.
 fn is_change(statement: &Statement) -> bool {
     ["INSERT", "UPDATE", "DELETE"].iter().any(|verb| statement.sql.trim_start().starts_with(verb))
 }

@@ -1,5 +1,6 @@
-//! Threads: a thread is the replies to one message of the main line. They are messages of the conversation's log as all others, with numbers of
-//! their own; what is shown of them stands with the message that they belong to.
+//! Threads: the replies to one message of the main timeline. Replies are messages of the
+//! conversation's log with their own numbering; the thread's summary is stored with its root
+//! message.
 
 use std::collections::BTreeSet;
 
@@ -17,10 +18,10 @@ use super::{
     messages::not_archived,
 };
 
-/// Of those who have replied, so many are told of.
+/// Maximum number of participants listed per thread.
 const SHOWN: usize = 5;
 
-/// The message that a reply is for.
+/// Returns the root message of a reply.
 pub(super) fn root(batch: &Batch<'_>, by: Actor, id: MessageId) -> Result<Message, AppError> {
     let Actor { conversation_id, user_id } = by;
     if batch.capabilities(conversation_id)?.asks_every_message {
@@ -33,12 +34,12 @@ pub(super) fn root(batch: &Batch<'_>, by: Actor, id: MessageId) -> Result<Messag
     })
 }
 
-/// The number of a thread's next reply.
+/// Returns the number of a thread's next reply.
 pub(super) fn next_no(root: &Message) -> i64 {
     root.thread.as_ref().map_or(0, |thread| thread.last_no) + 1
 }
 
-/// Takes in a new reply: how the thread stands now, and who follows it from here on.
+/// Records a new reply: updates the thread's summary and its followers.
 pub(super) fn add(batch: &mut Batch<'_>, mut root: Message, reply: &Message) -> Result<(), AppError> {
     let participant = reply.sender.id.map(|id| Participant { kind: reply.sender.kind, id });
     let is_first = root.thread.is_none();
@@ -71,21 +72,22 @@ pub(super) fn add(batch: &mut Batch<'_>, mut root: Message, reply: &Message) -> 
     tell(batch, root)
 }
 
-/// Whoever is mentioned in a thread follows it from there on.
+/// Makes mentioned users follow the thread from this reply on.
 pub(super) fn follow(batch: &mut Batch<'_>, reply: &Message, mentioned: BTreeSet<UserId>) {
     let Some(root_id) = reply.thread_id else { return };
     let read_no = reply.no - 1;
     batch.edits.followers.extend(mentioned.into_iter().map(|user_id| NewFollower { root_id, user_id, read_no }));
 }
 
-/// Takes a deleted reply out of its thread and returns the thread's new summary.
+/// Removes a deleted reply from its thread and returns the thread's new summary.
 ///
-/// The summary is changed and not counted anew, and what is read of the thread is bounded: a deletion costs the same in a thread of any length.
+/// The summary is adjusted instead of recomputed, and the reads are bounded, so the cost of a
+/// deletion doesn't depend on the length of the thread.
 pub(super) async fn take_out(batch: &mut Batch<'_>, reply: &Message) -> Result<Option<ThreadSummary>, AppError> {
     let Some(root_id) = reply.thread_id else { return Ok(None) };
     let Some(mut root) = batch.edits.read_one(batch.db, root_id).await? else { return Ok(None) };
     let Some(mut thread) = root.thread.take() else { return Ok(None) };
-    // Its numbers go on where they were, so that nobody's position is ahead of it.
+    // `last_no` isn't decremented, so that no read position exceeds it.
     thread.reply_count = thread.reply_count.saturating_sub(1);
     let is_new = |message: &&NewMessage| message.thread.is_some_and(|thread| thread.root_id == root_id);
     if reply.created_at >= thread.last_reply_at {
@@ -94,14 +96,15 @@ pub(super) async fn take_out(batch: &mut Batch<'_>, reply: &Message) -> Result<O
         thread.last_reply_at = stored.max(new).unwrap_or(thread.last_reply_at);
     }
     let author = reply.sender.id.map(|id| Participant { kind: reply.sender.kind, id });
-    // A deleted account has no id here: which of those who are shown it was is not known.
+    // A reply of a deleted account has no sender id, so it is unknown which listed participant
+    // wrote it.
     if author.is_none_or(|author| thread.participants.contains(&author)) {
         let mut repliers = Vec::new();
         for one in query::threads::first_repliers(batch.db, root_id, reply.id).await? {
             let kind: SenderKind = one.sender_kind.parse().map_err(AppError::internal)?;
             repliers.extend(one.sender_id.map(|id| Participant { kind, id }));
         }
-        // Others who were shown have replies that are there, though perhaps later ones than were read.
+        // Other listed participants still have replies, which may be later than the loaded ones.
         let shown = std::mem::take(&mut thread.participants);
         repliers.extend(shown.into_iter().filter(|shown| author.is_some_and(|author| *shown != author)));
         for new in batch.new_messages.iter().filter(is_new) {
@@ -126,7 +129,7 @@ fn tell(batch: &mut Batch<'_>, root: Message) -> Result<(), AppError> {
     batch.tell_passing(&event, Topic::Viewers(conversation_id))
 }
 
-/// Marks a thread as solved, or as open again.
+/// Marks a thread as solved, or reopens it.
 pub(super) fn solve(batch: &mut Batch<'_>, by: Actor, solve: &Solve) -> Result<Outcome, AppError> {
     let conversation_id = by.conversation_id;
     batch.standing(conversation_id, by.user_id)?;
@@ -148,7 +151,7 @@ pub(super) fn solve(batch: &mut Batch<'_>, by: Actor, solve: &Solve) -> Result<O
     Ok(Outcome::Message(Box::new(message)))
 }
 
-/// The thread that an assistant answers in, where it is asked in one.
+/// Returns the root of the thread that the question is in, if any.
 pub(super) async fn of_question(
     batch: &mut Batch<'_>,
     conversation_id: ConversationId,

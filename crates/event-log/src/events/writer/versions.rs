@@ -1,4 +1,5 @@
-//! Versions in a chat with an assistant: a prompt that is asked again, an answer that is given again, and which of them are shown.
+//! Versions in assistant chats: edited prompts, regenerated answers, and the selection of the shown
+//! version.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +20,11 @@ use super::{
 };
 use crate::events::jobs::AnswerJob;
 
-/// How many versions a message may have.
+/// Maximum number of versions per message.
 const MAX_VERSIONS: i64 = 50;
 
-/// Gives a prompt another text and has it answered; what was said after the earlier one is kept behind it.
+/// Replaces the text of a prompt and requests a new answer; the messages after the old text are
+/// kept with the old version.
 pub(super) async fn ask_again(batch: &mut Batch<'_>, by: Actor, again: &AskAgain) -> Result<Outcome, AppError> {
     let Actor { conversation_id, user_id } = by;
     batch.standing(conversation_id, user_id)?;
@@ -49,7 +51,7 @@ pub(super) async fn ask_again(batch: &mut Batch<'_>, by: Actor, again: &AskAgain
     Ok(Outcome::Message(Box::new(message)))
 }
 
-/// Shows another version of a prompt or an answer, and what followed it.
+/// Shows another version of a prompt or an answer, and the messages that followed it.
 pub(super) async fn show(
     batch: &mut Batch<'_>,
     by: Actor,
@@ -92,7 +94,8 @@ pub(super) async fn show(
     Ok(Outcome::Message(Box::new(message)))
 }
 
-/// Keeps an answer that is about to be given again, where it was one. False: it is replaced.
+/// Keeps an answer as a version before it is regenerated. Returns false if it is to be overwritten
+/// instead.
 pub(super) async fn keep_answer(batch: &mut Batch<'_>, message: &mut Message) -> Result<bool, AppError> {
     let is_answer = matches!(message.status, MessageStatus::Complete | MessageStatus::Stopped);
     if !batch.capabilities(message.conversation_id)?.asks_every_message || !is_answer || message.content.is_empty() {
@@ -103,7 +106,7 @@ pub(super) async fn keep_answer(batch: &mut Batch<'_>, message: &mut Message) ->
     Ok(true)
 }
 
-/// What stands behind a message's other versions goes with it.
+/// Deletes the hidden versions of a deleted message and the messages that follow them.
 pub(super) async fn remove(batch: &mut Batch<'_>, message: &Message) -> Result<(), AppError> {
     query::versions::remove(batch.db, message.id).await?;
     let mut behind = vec![message.id];
@@ -123,7 +126,7 @@ pub(super) async fn remove(batch: &mut Batch<'_>, message: &Message) -> Result<(
     Ok(())
 }
 
-/// Refuses one more version of a message that has as many as it may have.
+/// Fails if the message has the maximum number of versions.
 pub(super) fn check_room(versions: Versions) -> Result<(), AppError> {
     if versions.count < MAX_VERSIONS {
         return Ok(());
@@ -134,7 +137,8 @@ pub(super) fn check_room(versions: Versions) -> Result<(), AppError> {
     ))
 }
 
-/// Keeps what the message is as a version, and makes it the next one, with nothing after it.
+/// Stores the current state of the message as a version and starts the next one, with no messages
+/// after it.
 async fn begin_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<(), AppError> {
     let old = message.versions.unwrap_or(Versions { index: 1, count: 1 });
     check_room(old)?;
@@ -146,7 +150,7 @@ async fn begin_version(batch: &mut Batch<'_>, message: &mut Message) -> Result<(
     Ok(())
 }
 
-/// The assistants of a chat with one, while none of them has an answer to give.
+/// Returns the assistants of an assistant chat. Fails while one of them is answering.
 async fn quiet_assistants(batch: &Batch<'_>, id: ConversationId) -> Result<Vec<AssistantId>, AppError> {
     if !batch.capabilities(id)?.asks_every_message {
         return Err(AppError::refused(

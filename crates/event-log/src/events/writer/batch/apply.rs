@@ -1,4 +1,4 @@
-//! The changes of a batch, made one after the other.
+//! Executes the changes of a batch in order.
 
 use appcore::{AppError, ConversationId};
 use dbcontext::query;
@@ -13,7 +13,7 @@ use super::{
     Batch,
 };
 
-/// How much a batch has changed so far.
+/// Counters of what a batch has changed so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Progress {
     rows: u64,
@@ -25,7 +25,7 @@ struct Progress {
 }
 
 impl Batch<'_> {
-    /// Makes the changes one after the other, those that are gathered first; each has an outcome of its own.
+    /// Executes the changes, gathered ones first. Each has its own outcome.
     pub async fn apply_all(&mut self, changes: &[Change]) -> Result<Vec<Result<Outcome, AppError>>, AppError> {
         let mut order: Vec<usize> = (0..changes.len()).collect();
         order.sort_by_key(|place| !self.is_gathered(&changes[*place]));
@@ -33,7 +33,8 @@ impl Batch<'_> {
         for place in order {
             let change = &changes[place];
             if !self.is_gathered(change) {
-                // The others read and change the same messages where they are stored.
+                // Other changes read and modify the same messages in the database, so pending edits
+                // are stored first.
                 query::execute(self.db, self.edits.take_pieces(self.db.get_database_backend(), self.now)?).await?;
             }
             let before = self.progress();
@@ -47,7 +48,7 @@ impl Batch<'_> {
         Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
     }
 
-    /// Whether all of them ask the database nothing by themselves, now that what they are about was read.
+    /// True if none of the changes needs further queries after loading.
     pub fn are_gathered(&self, changes: &[Change]) -> bool {
         changes.iter().all(|change| self.is_gathered(change))
     }
@@ -74,7 +75,8 @@ impl Batch<'_> {
         }
     }
 
-    /// What a change has done before it was refused would be committed with the rest of the batch. So the batch must not be.
+    /// Fails the batch if a refused change has modified anything: its partial effects would be
+    /// committed with the other changes.
     fn check_unchanged(&self, before: Progress, refusal: AppError) -> Result<AppError, AppError> {
         if self.progress() == before {
             return Ok(refusal);
@@ -154,9 +156,10 @@ mod tests {
         *,
     };
 
-    /// What a change has stored or given out before it was refused would be committed with the others: the batch fails instead.
+    /// Partial effects of a refused change would be committed with the other changes, so the whole
+    /// batch fails.
     #[tokio::test]
-    async fn a_change_that_is_refused_halfway_takes_its_batch_with_it() {
+    async fn refusal_after_a_modification_fails_the_batch() {
         let folder = tempfile::tempdir().unwrap();
         let db = Database::connect(&format!("sqlite://{}/test.db", folder.path().display()), 1).await.unwrap();
         Migrator::up(db.schema(), None).await.unwrap();
@@ -174,7 +177,7 @@ mod tests {
 
         let before = batch.progress();
         assert!(is_refused(batch.check_unchanged(before, refusal())));
-        // Something that is read, and a change of nothing.
+        // A statement that only reads, and an update that affects no row.
         batch.db.query_all_raw(statement("SELECT 1 AS one")).await.unwrap();
         batch.db.execute_raw(statement("UPDATE users SET role = 'admin'")).await.unwrap();
         assert!(is_refused(batch.check_unchanged(before, refusal())));

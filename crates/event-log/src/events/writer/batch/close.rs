@@ -1,4 +1,4 @@
-//! What has gathered in a batch, as what is to be stored and told.
+//! Turns an applied batch into statements to execute and messages to publish.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -17,21 +17,22 @@ use uuid::Uuid;
 
 use super::{super::memory::Known, Batch};
 
-/// A group to which nothing is added any more.
+/// Applied batch, ready to be stored and published.
 pub(in super::super) struct Closed {
-    /// The conversations that get events, as they were before.
+    /// Conversations that get events, with the state that the batch is based on.
     pub seen: Vec<SeenAt>,
     pub pieces: Vec<Piece>,
     pub envelopes: Vec<Envelope>,
     pub signals: Vec<Signal>,
-    /// Its note, where other instances have to hear of it.
+    /// Id of the outbox entry, if other instances need the events.
     pub batch: Option<Uuid>,
-    /// The conversations as they are once all this is stored.
+    /// State of the conversations after the batch is stored.
     pub conversations: HashMap<ConversationId, Known>,
 }
 
 impl Batch<'_> {
-    /// What has gathered, as what is to be executed, told, and said to this process.
+    /// Collects the statements, envelopes and signals of the batch. `told` are acknowledged outbox
+    /// entries to remove in the same transaction.
     pub fn close(mut self, told: &[Uuid]) -> Result<Closed, AppError> {
         let backend = self.db.get_database_backend();
         let talked: HashSet<ConversationId> = self

@@ -1,4 +1,4 @@
-//! What the changes of a batch will ask, read before any of them is made.
+//! Loads the state that the changes of a batch need, before any of them is applied.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -16,7 +16,8 @@ use super::{
 };
 
 impl Batch<'_> {
-    /// Locks the conversations and reads what the changes will ask, in as many statements as there are kinds of questions.
+    /// Locks the conversations and loads the state that the changes need, with one statement per
+    /// kind of state.
     pub async fn lock(mut self, txn: &DatabaseTransaction, changes: &[Change]) -> Result<Self, AppError> {
         let ids: BTreeSet<ConversationId> = changes.iter().filter_map(Change::conversation_id).collect();
         if ids.is_empty() {
@@ -36,7 +37,7 @@ impl Batch<'_> {
         Ok(self)
     }
 
-    /// Reads what messages will ask and is not remembered, without a lock.
+    /// Loads the state that messages need and that isn't cached, without locks.
     pub async fn look(mut self, changes: &[Change], memory: &mut Memory) -> Result<Self, AppError> {
         let mut unknown = Vec::new();
         let mut half_known = HashMap::new();
@@ -74,7 +75,7 @@ impl Batch<'_> {
     }
 }
 
-/// The people whose standing the changes ask for.
+/// Returns the members whose role the changes depend on.
 fn people(changes: &[Change]) -> Vec<(ConversationId, UserId)> {
     let people: BTreeSet<(ConversationId, UserId)> = changes
         .iter()
