@@ -1,5 +1,6 @@
-//! The engine and the Socket.IO codec without the product, as the public test suites of Engine.IO (protocol 4) and Socket.IO (protocol 5)
-//! expect a server to be: on port 3000, `/engine.io/` says everything back, `/socket.io/` has the namespaces `/` and `/custom`.
+//! Conformance server: the Engine.IO and Socket.IO implementation without the product, as the
+//! public test suites of Engine.IO (protocol 4) and Socket.IO (protocol 5) expect it. Listens on
+//! port 3000; `/engine.io/` echoes messages, `/socket.io/` has the namespaces `/` and `/custom`.
 //!
 //! `cargo run -p realtime --example socketio_conformance`
 
@@ -27,8 +28,8 @@ use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use uuid::Uuid;
 
 const PORT: u16 = 3000;
-/// Between the answer to a connect and the event after it: the suites listen anew for each message, and would miss the second of two that
-/// come in one piece.
+/// Delay between the response to a connect and the following event. The suites install a new
+/// listener for each message and would miss the second of two that arrive together.
 const PAUSE: Duration = Duration::from_millis(10);
 
 fn settings() -> Settings {
@@ -42,7 +43,7 @@ fn settings() -> Settings {
     }
 }
 
-/// Sends what there is for a client, and ends the connection of one that does not read.
+/// Sends frames to a client and fails for a client that doesn't read.
 fn send(sender: &Sender, frames: impl IntoIterator<Item = Bytes>) -> Result<(), Close> {
     for frame in frames {
         if !sender.push(frame) {
@@ -53,7 +54,7 @@ fn send(sender: &Sender, frames: impl IntoIterator<Item = Bytes>) -> Result<(), 
     Ok(())
 }
 
-/// Says everything back.
+/// Echoes every message.
 struct Echo;
 
 struct Echoing(Rc<Sender>);
@@ -81,7 +82,7 @@ impl Guest for Echoing {
     }
 }
 
-/// Has the namespaces `/` and `/custom`.
+/// Serves the namespaces `/` and `/custom`.
 struct Namespaces;
 
 struct Visitor {
@@ -163,7 +164,7 @@ impl Guest for Visitor {
     }
 }
 
-/// Both, on one thread.
+/// Both engines of a thread.
 struct Engines {
     echo: Rc<Engine<Echo>>,
     namespaces: Rc<Engine<Namespaces>>,
@@ -186,7 +187,7 @@ async fn poll(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     }
 }
 
-/// Opens a session, or brings the client to its own. What is refused comes back.
+/// Opens a session, or upgrades an existing one. Returns the socket if the request is refused.
 async fn take_over<H: Host<Caller = ()>>(
     engine: &Rc<Engine<H>>,
     sid: Option<Sid>,
@@ -223,7 +224,7 @@ async fn upgrade(engines: Rc<Engines>, request: Request, framed: Framed<TcpStrea
     Ok(())
 }
 
-/// Serves on this listener.
+/// Starts the server on this listener.
 pub fn serve(listener: TcpListener) -> io::Result<Server> {
     let (echo, namespaces) = (SessionRouter::new(Uuid::new_v4()), SessionRouter::new(Uuid::new_v4()));
     let server = Server::build().workers(1).shutdown_timeout(1).listen("conformance", listener, move || {
@@ -246,7 +247,7 @@ pub fn serve(listener: TcpListener) -> io::Result<Server> {
 #[allow(dead_code, reason = "the tests include this file and serve elsewhere")]
 fn main() -> io::Result<()> {
     actix_rt::System::new().block_on(async {
-        // Both, where there are both: `localhost` may mean either.
+        // Both address families if available, because `localhost` may resolve to either.
         let listener = TcpListener::bind(("::", PORT)).or_else(|_| TcpListener::bind(("0.0.0.0", PORT)))?;
         listener.set_nonblocking(true)?;
         serve(listener)?.await

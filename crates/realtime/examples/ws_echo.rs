@@ -1,7 +1,9 @@
-//! Our WebSocket stack as a server that sends back what it gets, for conformance suites: `ws_echo [ADDRESS]`, by default 127.0.0.1:9001.
+//! Echo server on our WebSocket stack for conformance suites: `ws_echo [ADDRESS]`, by default on
+//! 127.0.0.1:9001.
 //!
-//! Handshake, reading, joining, inflating, writing, compressing and closing are the product's own. Otherwise than there, nobody has to say
-//! who they are, messages may have [`MAX_MESSAGE`] bytes, and all of them are compressed where that was agreed on.
+//! Handshake, framing, reassembly, compression and closing are those of the product. Unlike the
+//! product, it requires no authentication, accepts messages of up to [`MAX_MESSAGE`] bytes, and
+//! compresses every message if compression was negotiated.
 
 use std::{net::TcpListener, rc::Rc, sync::Arc};
 
@@ -20,11 +22,11 @@ use realtime::{
 };
 use tokio::net::TcpStream;
 
-/// What Autobahn's largest message has.
+/// Size of Autobahn's largest message, in bytes.
 const MAX_MESSAGE: usize = 16 * 1024 * 1024;
-/// What may wait for a client: room for such a message in either direction.
+/// Limit on queued bytes per client; two of the largest messages fit.
 const BACKLOG: usize = 2 * MAX_MESSAGE;
-/// While so much waits, nothing more is read.
+/// Number of queued bytes above which reading pauses.
 const ENOUGH: usize = 1024 * 1024;
 
 struct Echo {

@@ -1,8 +1,9 @@
-//! How many bytes may wait for clients that read slowly.
+//! Limits on the bytes queued for slow clients.
 //!
-//! Up to [`Backlog::free`] bytes may wait for any connection. What goes beyond that is allowed for a connection whose client takes some of it
-//! at least every [`STALL`], up to a hard cap, and as long as what waits beyond on all connections of the instance is within a budget.
-//! So memory is bounded, and a client that reads is not cut off for a burst.
+//! Up to [`Backlog::free`] bytes may be queued for any connection. More are allowed up to a hard
+//! cap for a connection whose client reads some of them at least every [`STALL`], as long as the
+//! excess of all connections of the instance stays within a budget. This bounds memory without
+//! disconnecting a reading client because of a burst.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -11,10 +12,11 @@ use std::{
 
 use appcore::config::Realtime;
 
-/// How long a client may take nothing while more waits for it than [`Backlog::free`].
+/// Time without progress after which a client with more than [`Backlog::free`] queued bytes is
+/// disconnected.
 pub const STALL: Duration = Duration::from_secs(1);
 
-/// The limits, and what waits beyond the free bytes of each connection; shared by all connections of an instance.
+/// Limits and total excess of queued bytes; shared by all connections of an instance.
 #[derive(Debug)]
 pub struct Backlog {
     free: usize,
@@ -24,43 +26,45 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// `free` bytes for each connection, `cap` for one that reads, `budget` beyond the free ones for all of them.
+    /// Creates limits, in bytes: `free` per connection, `cap` per connection that makes progress,
+    /// and `budget` for the excess over `free` of all connections.
     #[must_use]
     pub fn new(free: usize, cap: usize, budget: usize) -> Self {
         Self { free, cap: cap.max(free), budget, beyond: AtomicUsize::new(0) }
     }
 
-    /// So many bytes for each connection, no more for one that reads.
+    /// Creates a fixed limit of `bytes` per connection.
     #[must_use]
     pub fn fixed(bytes: usize) -> Self {
         Self::new(bytes, bytes, 0)
     }
 
-    /// As the settings say.
+    /// Reads the limits from the configuration.
     #[must_use]
     pub fn of(settings: &Realtime) -> Self {
         Self::new(settings.backlog_bytes, settings.max_backlog_bytes, settings.backlog_budget_bytes)
     }
 
-    /// Bytes that may wait for a connection whatever its client does.
+    /// Bytes that may be queued for any connection.
     #[must_use]
     pub fn free(&self) -> usize {
         self.free
     }
 
-    /// Bytes that may wait for a connection whose client reads.
+    /// Bytes that may be queued for a connection whose client makes progress.
     #[must_use]
     pub fn cap(&self) -> usize {
         self.cap
     }
 
-    /// Whether more waits for any connection than its free bytes.
+    /// True if any connection has more queued bytes than its free ones.
     #[must_use]
     pub fn is_exceeded(&self) -> bool {
         self.beyond.load(Ordering::Relaxed) > 0
     }
 
-    /// A connection has so many bytes waiting, where it had `before`. False: all of them together have more than the budget.
+    /// Updates the total when a connection's queued bytes change from `before` to `waiting`.
+    /// Returns false if the total exceeds the budget.
     pub(crate) fn recount(&self, before: usize, waiting: usize) -> bool {
         let beyond = |waiting: usize| waiting.saturating_sub(self.free);
         let (before, now) = (beyond(before), beyond(waiting));

@@ -1,8 +1,8 @@
-//! [`WsBroadcaster`], the actor that every connection of this instance registers with: who is online, on how many connections, and their
-//! presence.
+//! [`WsBroadcaster`], the actor that all connections of this instance register with. Tracks online
+//! users, their connection counts and their presence.
 //!
-//! Events don't pass through it (see [`crate::shard`]). It does what concerns all threads at once: the limit of connections per person,
-//! presence, and the goodbye when the instance stops.
+//! Events don't pass through it (see [`crate::shard`]). It handles cross-thread concerns: the
+//! connection limit per user, presence, and closing all connections on shutdown.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -14,12 +14,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{backlog::Backlog, instruction::Instruction, per_address::PerAddress, sync_pace::SyncPace};
 
-/// Changes of presence that go to the store together.
+/// Maximum number of presence changes per write to the store.
 const NOTES: usize = 500;
-/// How often it is looked who is gone.
+/// Interval of the check for users who have gone offline.
 const SETTLEMENT: Duration = Duration::from_secs(1);
 
-/// Knows the connections of this instance.
+/// Registry of the connections of this instance.
 pub struct WsBroadcaster {
     app: Arc<App>,
     shards: Vec<mpsc::UnboundedSender<Instruction>>,
@@ -29,16 +29,16 @@ pub struct WsBroadcaster {
     is_draining: bool,
 }
 
-/// What is to be written into the store.
+/// Command for the presence task.
 enum Note {
-    /// The person is here for so long, unless something else is said.
+    /// The user stays online for this time unless it is renewed.
     Hold(UserId, Duration),
-    /// Answered when all that came before is written.
+    /// Answered after all earlier commands are written.
     Flush(oneshot::Sender<()>),
 }
 
 impl WsBroadcaster {
-    /// Starts it on the thread of the caller.
+    /// Starts the actor on the caller's thread.
     #[must_use]
     pub fn start(app: Arc<App>) -> ShardHandle {
         let (total, counted) = watch::channel(0);
@@ -60,12 +60,13 @@ impl WsBroadcaster {
     }
 
     fn hold(&self, user: UserId, how_long: Duration) {
-        // The other end lives as long as this one.
+        // The receiver lives as long as this sender.
         let _ = self.notes.send(Note::Hold(user, how_long));
     }
 }
 
-/// Keeps the store up to date: one change of a person after the other, so that a page that is loaded again does not end as gone.
+/// Writes presence changes to the store in order, so that reloading a page doesn't leave the user
+/// offline.
 async fn keep_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<Note>) {
     let mut received = Vec::new();
     while notes.recv_many(&mut received, NOTES).await > 0 {
@@ -93,7 +94,7 @@ async fn keep_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<Note>) 
     }
 }
 
-/// Tells who went.
+/// Announces users who have gone offline.
 async fn settle_presence(app: Arc<App>) {
     let mut tick = tokio::time::interval(SETTLEMENT);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -106,7 +107,7 @@ async fn settle_presence(app: Arc<App>) {
 
 async fn announce(app: &App, changes: &[Presence]) {
     if let Err(error) = presence::announce(&app.identity, changes).await {
-        tracing::debug!(%error, "changes of presence could not be told");
+        tracing::debug!(%error, "failed to announce presence changes");
     }
 }
 
@@ -122,7 +123,8 @@ impl Actor for WsBroadcaster {
     }
 }
 
-/// A connection wants in. The answer is its permit, so that one for which nobody waits any more is given back by being dropped.
+/// Registers a connection. The answer is its permit, which is returned by being dropped if the
+/// requester is gone.
 #[derive(Message)]
 #[rtype(result = "Result<Permit, AppError>")]
 struct Arrive(UserId);
@@ -152,7 +154,7 @@ impl Handler<Arrive> for WsBroadcaster {
 #[error("this instance is about to stop")]
 struct Stopping;
 
-/// A connection is over.
+/// Unregisters a connection.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Depart(UserId);
@@ -184,7 +186,7 @@ impl Handler<AddShard> for WsBroadcaster {
     }
 }
 
-/// The instance stops: everybody is told, and nobody comes in any more.
+/// Starts draining: all connections are closed and new ones are refused.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Drain(Duration);
@@ -200,7 +202,7 @@ impl Handler<Drain> for WsBroadcaster {
     }
 }
 
-/// The way to the broadcaster, from any thread.
+/// Handle of the broadcaster, usable from any thread.
 #[derive(Clone)]
 pub struct ShardHandle {
     broadcaster: Addr<WsBroadcaster>,
@@ -212,7 +214,8 @@ pub struct ShardHandle {
 }
 
 impl ShardHandle {
-    /// Registers a connection of this person.
+    /// Registers a connection of this user. Fails if the user has too many connections or the
+    /// instance is draining.
     pub async fn admit(&self, user: UserId) -> Result<Permit, AppError> {
         match self.broadcaster.send(Arrive(user)).await {
             Ok(answer) => answer,
@@ -224,31 +227,32 @@ impl ShardHandle {
         self.broadcaster.do_send(AddShard(shard));
     }
 
-    /// What may wait for the connections of this instance.
+    /// Limits on queued bytes, shared by all connections of this instance.
     #[must_use]
     pub fn backlog(&self) -> &Arc<Backlog> {
         &self.backlog
     }
 
-    /// How fast people may read the log.
+    /// Rate limit for reading the log.
     #[must_use]
     pub(crate) fn sync_pace(&self) -> &SyncPace {
         &self.sync_pace
     }
 
-    /// Socket.IO sessions whose client has not said who it is.
+    /// Counter of unauthenticated Socket.IO sessions per address.
     #[must_use]
     pub(crate) fn anonymous(&self) -> &Arc<PerAddress> {
         &self.anonymous
     }
 
-    /// Connections that are open.
+    /// Number of open connections.
     #[must_use]
     pub fn total(&self) -> usize {
         *self.total.borrow()
     }
 
-    /// Says goodbye to all connections, spread over the window, and waits until they are gone and the store knows it.
+    /// Closes all connections, spread over the window, and waits until they are gone and the
+    /// presence store is updated.
     pub async fn drain(&self, window: Duration) {
         self.broadcaster.do_send(Drain(window));
         let mut total = self.total.clone();
@@ -259,7 +263,7 @@ impl ShardHandle {
     }
 }
 
-/// The right to one connection; it ends when this is dropped.
+/// Permit for one connection; released on drop.
 pub struct Permit {
     broadcaster: Addr<WsBroadcaster>,
     user: UserId,
@@ -282,7 +286,7 @@ mod tests {
     use super::*;
 
     #[actix_rt::test]
-    async fn a_connection_that_nobody_waits_for_any_more_is_not_counted_for_ever() {
+    async fn counts_no_connection_whose_requester_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/natter.db", folder.path().display());
         let database = Database::connect(&url, 2).await.unwrap();
@@ -305,7 +309,7 @@ mod tests {
         {
             let mut admitted = Box::pin(shards.admit(user));
             assert!(futures_util::poll!(&mut admitted).is_pending());
-            // The client goes away before the answer comes.
+            // The client disconnects before the answer arrives.
         }
         let mut total = shards.total.clone();
         let permit = loop {

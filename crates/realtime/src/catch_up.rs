@@ -1,9 +1,10 @@
-//! What a client missed, from the log.
+//! Catch-up from the log: sends a client the events that it missed.
 //!
-//! While a conversation is read for a connection its live events are held back from that connection; once the log was read to
-//! where it ended when that began, and as far as the thread has passed events on, they go on from there. So the client sees each
-//! event once and in order, whatever happens meanwhile, and nothing has to be kept for it. Each event waits until the client has
-//! taken enough of those before it.
+//! While a conversation is read for a connection, its live events are withheld from that
+//! connection. Live delivery resumes from the end of the read, once the log was read up to its head
+//! at the start of the catch-up and up to the point that the thread has delivered. The client thus
+//! gets each event once and in order, and nothing has to be buffered. Each event is sent only when
+//! the client has read enough of the earlier ones.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -22,14 +23,14 @@ use crate::{
     sync_pace::LOOK,
 };
 
-/// How soon a wait notices that the connection has ended.
+/// Interval at which a paced read checks whether the connection is still open.
 const PACE_LOOK: Duration = Duration::from_secs(1);
-/// Conversations whose logs are begun in one query.
+/// Maximum number of conversations whose first events are loaded in one query.
 const TOGETHER: usize = 64;
-/// Events of each of them that are read so: most have missed no more.
+/// Events per conversation in that query; most clients have missed no more.
 const BEGINNING: u32 = 32;
 
-/// Answers a `sync`: the missed events of each conversation in order, then `sync.done`.
+/// Answers `sync`: sends the missed events of each conversation in order, then `sync.done`.
 pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
     pace(client, LOOK).await;
     let followed: HashMap<ConversationId, Followed> =
@@ -42,7 +43,8 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
     let mut done = SyncDone::default();
     let refuse = |done: &mut SyncDone, id, error: &AppError| {
         done.refused.push(RefusedConversation { id, code: error.code() });
-        // An acknowledgement is given once, at the end; a native client can be told about each.
+        // A Socket.IO acknowledgement is sent once, at the end; native clients get an error per
+        // conversation.
         if !matches!(answer_to, AnswerTo::Acknowledgement(_)) {
             client.refuse_about(error, Some(id), answer_to);
         }
@@ -55,7 +57,7 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
         };
         let (cursor, last) = (cursor.max(followed.reads_after), followed.last_seq);
         if cursor >= last {
-            // Nothing was missed, and what comes now comes live.
+            // Nothing was missed; further events arrive live.
             done.conversations.push(ReachedConversation { id, last_seq: cursor, board_version: None });
         } else {
             behind.push((id, cursor, last));
@@ -87,8 +89,8 @@ pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>,
     client.answer(&done, answer_to);
 }
 
-/// Counts bytes of the log that were read for the client's user, and waits where that was too fast. What waits meanwhile is the log itself, so
-/// nothing is lost by it.
+/// Charges `bytes` of log data to the client's user and waits if the user reads too fast. Unread
+/// events stay in the log, so nothing is lost.
 async fn pace(client: &ClientContext, bytes: usize) {
     let user = client.principal.user_id;
     let deadline = Instant::now() + client.shard.shards().sync_pace().charge(user, bytes);
@@ -97,7 +99,7 @@ async fn pace(client: &ClientContext, bytes: usize) {
     }
 }
 
-/// Sends a stream what came after its cursor, up to the numbers that its greeting named.
+/// Sends a resumed stream the events after its cursor, up to the heads announced in `hello`.
 pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<ConversationId, i64>) {
     let user = client.principal.user_id;
     let since = cursor.moment.minus(sse::MARGIN);
@@ -117,11 +119,12 @@ pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<
     for (id, seq) in positions {
         let head = heads.get(&id).copied().unwrap_or(seq);
         if let Err(error) = catch_up(client, id, (seq, head), None, Some(cursor)).await {
-            tracing::debug!(%error, conversation = %id, "a stream could not be resumed");
+            tracing::debug!(%error, conversation = %id, "failed to resume stream");
             client.answer(&Resync { conversation_ids: Some(&[id]) }, &AnswerTo::Nobody);
         }
     }
-    // From here on the reader's cursor is now, and not where it was when it left.
+    // From here on the stream's cursor is the current time instead of the position it was resumed
+    // from.
     let now = client.app().clock.now();
     let done = serde_json::to_vec(&SyncDone::default()).unwrap_or_default();
     let chunk = sse::encode(
@@ -131,9 +134,10 @@ pub async fn resume(client: &ClientContext, cursor: sse::Cursor, heads: HashMap<
     client.shard.push(&client.out, chunk);
 }
 
-/// Sends the conversation's events after `cursor`, up to `head` at least, then lets the live ones go on. Answers the last number that was sent.
-/// `beginning` was read of the log already.
-/// Until all is sent, a stream stays at `resumed_from`: other conversations are still to come.
+/// Sends the conversation's events after `cursor`, at least up to `head`, then resumes live
+/// delivery. Returns the last sequence number sent. `beginning` are events that are already loaded.
+/// If given, `resumed_from` is sent as the cursor of each event, because other conversations of the
+/// stream are still to be caught up.
 async fn catch_up(
     client: &ClientContext,
     id: ConversationId,
@@ -161,7 +165,7 @@ async fn catch_up(
         if let Some(first) = page.first().and_then(|envelope| envelope.position)
             && first.seq > at + 1
         {
-            // Trimmed: the client loads the conversation afresh, and goes on live.
+            // Trimmed: the client has to reload the conversation and continues live.
             out.pass_no_more(id);
             return Err(Code::CursorExpired.into());
         }
@@ -180,18 +184,19 @@ async fn catch_up(
                 return Ok(at);
             }
         }
-        // This thread may be behind the log itself, and would tell live what the client was told to expect from here.
+        // The thread may lag behind the log and would deliver events live that belong to the
+        // catch-up.
         if at < head && !is_last {
             continue;
         }
         match shard.release(out, id, at) {
             CatchUp::Up | CatchUp::Out => return Ok(at),
             CatchUp::Behind if is_last && was_behind => {
-                // What has passed by before is not in the log, so it was trimmed just now.
+                // Events that have passed aren't in the log, so they have just been trimmed.
                 out.pass_no_more(id);
                 return Err(Code::CursorExpired.into());
             }
-            // What passed by after an empty page was read is on the next one.
+            // Events that passed after an empty page was read are on the next page.
             CatchUp::Behind => was_behind = true,
         }
     }

@@ -1,4 +1,4 @@
-//! The client of one connection: who it is, and how its requests are answered.
+//! Context of a connection's client: identity, and how its requests are answered.
 
 use std::{rc::Rc, sync::Arc};
 
@@ -12,12 +12,12 @@ use crate::{
     shard::Shard,
 };
 
-/// Who speaks on a connection, and how they are answered.
+/// Client of a connection and the means to answer it.
 pub struct ClientContext {
     pub shard: Rc<Shard>,
     pub out: Rc<Outbound>,
     pub principal: Principal,
-    /// Where they are, where a trusted proxy tells it.
+    /// Country of the client, if a trusted proxy reports it.
     pub country: Option<Country>,
 }
 
@@ -28,7 +28,7 @@ impl ClientContext {
     }
 
     pub fn answer<T: ControlFrame>(&self, payload: &T, answer_to: &AnswerTo) {
-        // Answers are made of names and numbers, which always have a JSON form.
+        // Answers consist of ids and numbers, which always serialise to JSON.
         let payload = serde_json::to_vec(payload).unwrap_or_default();
         let frame = codec::encode_answer(self.out.wire, T::KIND, self.app().clock.now(), &payload, answer_to);
         self.shard.push(&self.out, frame);
@@ -38,10 +38,10 @@ impl ClientContext {
         self.refuse_about(error, None, answer_to);
     }
 
-    /// Says what is wrong; `conversation` where the refusal is about one of several.
+    /// Sends an error; `conversation` is set if it concerns one of several conversations.
     pub fn refuse_about(&self, error: &AppError, conversation: Option<ConversationId>, answer_to: &AnswerTo) {
         if matches!(error, AppError::Internal(_) | AppError::Unavailable(_)) {
-            tracing::error!(error = %cause(error), user_id = %self.principal.user_id, "a command failed");
+            tracing::error!(error = %cause(error), user_id = %self.principal.user_id, "command failed");
         }
         let message = error.sentence();
         let refusal = ErrorPayload {

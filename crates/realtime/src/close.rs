@@ -1,55 +1,56 @@
-//! Every reason for which the server ends a connection: the only place where close codes are born.
+//! Reasons for which the server closes a connection; the only place that defines close codes.
 //!
-//! Codes below 3000 are those of RFC 6455, those from 4000 on are ours. Each says what the client should do next, so that
-//! nobody hammers a server that will refuse again, and nobody stays away who was only asked to move.
+//! Codes below 3000 are those of RFC 6455, codes from 4000 on are ours. Each tells the client
+//! whether to reconnect, so that clients don't retry in vain and don't stay away after a restart.
 
-/// Why a connection ends, as it stands in the WebSocket close frame.
+/// Close code and reason of a WebSocket close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Close {
     pub code: u16,
-    /// For people who read logs; at most 123 bytes, the room that a control frame has.
+    /// Human-readable reason; at most 123 bytes, the limit of a control frame.
     pub reason: &'static str,
     pub reconnect: Reconnect,
 }
 
-/// What the client should do after a close.
+/// Reconnect behaviour expected of the client after a close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reconnect {
-    /// It would be refused again until something about it changes.
+    /// Don't reconnect: the connection would be refused again until something changes.
     No,
-    /// After a short, growing pause.
+    /// Reconnect after a backoff.
     Yes,
-    /// Everybody was told at about the same time: spread out first.
+    /// Reconnect after a random delay, because many clients are disconnected at about the same
+    /// time.
     WithJitter,
 }
 
 impl Close {
-    /// The client said goodbye.
+    /// The client has closed the connection.
     pub const NORMAL: Self = Self::new(1000, "bye", Reconnect::No);
-    /// The bytes are not WebSocket frames as RFC 6455 has them, or not Engine.IO packets.
+    /// Invalid WebSocket frames (RFC 6455) or Engine.IO packets.
     pub const PROTOCOL: Self = Self::new(1002, "protocol error", Reconnect::Yes);
-    /// A text frame was not UTF-8.
+    /// Text that isn't valid UTF-8.
     pub const NOT_UTF8: Self = Self::new(1007, "text is not UTF-8", Reconnect::Yes);
-    /// A message was over 64 KiB, in one frame or in several.
+    /// Message over 64 KiB, in one frame or in fragments.
     pub const TOO_LARGE: Self = Self::new(1009, "frame too large", Reconnect::Yes);
-    /// The address was banned.
+    /// The client's address is banned.
     pub const BANNED: Self = Self::new(1008, "address banned", Reconnect::WithJitter);
-    /// This instance is about to stop.
+    /// This instance is shutting down.
     pub const RESTARTING: Self = Self::new(1012, "restarting", Reconnect::WithJitter);
-    /// Something that the connection needs is away, such as the database.
+    /// A dependency such as the database is unavailable.
     pub const TRY_LATER: Self = Self::new(1013, "try again later", Reconnect::WithJitter);
-    /// The credentials were revoked or ran out, or never came.
+    /// Credentials revoked, expired or never sent.
     pub const CREDENTIALS: Self = Self::new(4401, "credentials ended", Reconnect::No);
-    /// A cookie was shown from a page of another site.
+    /// Cookie authentication from a page of another origin.
     pub const ORIGIN: Self = Self::new(4403, "origin not allowed", Reconnect::No);
-    /// No sign of life.
+    /// Heartbeat timeout.
     pub const HEARTBEAT: Self = Self::new(4408, "heartbeat missed", Reconnect::Yes);
-    /// Too many frames in a second, or too many connections.
+    /// Too many frames per second, or too many connections.
     pub const FLOOD: Self = Self::new(4429, "too many frames", Reconnect::WithJitter);
-    /// The client reads more slowly than its conversations are written.
+    /// The client reads more slowly than its events arrive.
     pub const TOO_SLOW: Self = Self::new(4508, "too slow", Reconnect::Yes);
 
-    /// All of them, for the documentation and the tests.
+    /// All reasons, for the documentation and tests.
     pub const ALL: &'static [Self] = &[
         Self::NORMAL,
         Self::PROTOCOL,
@@ -65,7 +66,7 @@ impl Close {
         Self::TOO_SLOW,
     ];
 
-    /// What a goodbye of the client is answered with: its own code.
+    /// Answers a client's close frame with its own code.
     #[must_use]
     pub fn answer(code: Option<u16>) -> Self {
         Self { code: code.unwrap_or(Self::NORMAL.code), reason: "", reconnect: Reconnect::Yes }
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_stands_once_and_fits_a_control_frame() {
+    fn close_codes_are_unique_and_reasons_fit_a_control_frame() {
         let mut seen = std::collections::HashSet::new();
         for close in Close::ALL {
             assert!(seen.insert(close.code), "{} stands twice", close.code);

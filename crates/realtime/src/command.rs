@@ -1,4 +1,4 @@
-//! What a client can ask for over a connection: frames parsed into commands, before anybody knows who asks.
+//! Commands of clients: frames parsed into commands, independently of the client's identity.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -20,10 +20,10 @@ use crate::{
     shard::{MAX_SHOWN, MAX_WATCHED},
 };
 
-/// Conversations that one `sync` may name. A client with more sends several.
+/// Maximum number of conversations per `sync`. Clients with more send several.
 pub const SYNC_CONVERSATIONS: usize = 1_000;
 
-/// Characters of a parser's complaint that are passed on.
+/// Maximum length of a parser error that is passed on, in characters.
 const COMPLAINT: usize = 200;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,18 +39,18 @@ pub enum Command {
         active: bool,
     },
     Presence(PresenceStatus),
-    /// The conversations that the client shows.
+    /// Conversations that the client displays.
     View(Vec<ConversationId>),
-    /// The people whose presence the client wants to know.
+    /// Users whose presence the client watches.
     WatchPresence(Vec<UserId>),
-    /// What the client has, by conversation.
+    /// Last sequence number that the client has, by conversation.
     Sync(HashMap<ConversationId, i64>),
     StopGeneration(MessageId),
     Ping,
 }
 
 impl Command {
-    /// What a trace calls it.
+    /// Span name in traces.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl Command {
         }
     }
 
-    /// Whether it only asks for something, and changes nothing.
+    /// True if the command only reads.
     #[must_use]
     pub const fn only_reads(&self) -> bool {
         match self {
@@ -80,7 +80,7 @@ impl Command {
     }
 }
 
-/// A message to be sent; its text is measured where the limit is known.
+/// Message to send. The length of its text is checked later, where the limit is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {
     pub conversation_id: ConversationId,
@@ -88,18 +88,18 @@ pub struct Send {
     pub content: String,
     pub reply_to: Option<MessageId>,
     pub mentions: Vec<Mention>,
-    /// The sender's files.
+    /// Uploads of the sender.
     pub attachments: Vec<UploadId>,
-    /// It may mention many.
+    /// Confirmation that the message may mention many users.
     pub confirm: bool,
-    /// The model that is to answer.
+    /// Model that answers.
     pub model: Option<String>,
     pub thread_id: Option<MessageId>,
     pub also_to_conversation: bool,
     pub has_previews: bool,
 }
 
-/// The payload of one type of frame that a client may send.
+/// Payload of one type of client frame.
 trait CommandPayload: DeserializeOwned + ToSchema {
     /// The frame's `type`.
     const KIND: &'static str;
@@ -107,7 +107,7 @@ trait CommandPayload: DeserializeOwned + ToSchema {
     fn into_command(self) -> Result<Command, AppError>;
 }
 
-/// A [`CommandPayload`] without its type.
+/// [`CommandPayload`] with its type erased.
 struct Known {
     kind: &'static str,
     parse: fn(Payload<'_>) -> Result<Command, AppError>,
@@ -120,7 +120,7 @@ impl Known {
     }
 }
 
-/// Everything that a client may send.
+/// All client frames.
 const KNOWN: &[Known] = &[
     Known::of::<SendPayload>(),
     Known::of::<ReceiptPayload>(),
@@ -130,16 +130,16 @@ const KNOWN: &[Known] = &[
     Known::of::<WatchPayload>(),
     Known::of::<SyncPayload>(),
     Known::of::<StopPayload>(),
-    // Clients may send any payload with it.
+    // `ping` accepts any payload.
     Known { parse: |_| Ok(Command::Ping), ..Known::of::<PingPayload>() },
 ];
 
-/// What frames are counted by, in the order of [`KNOWN`]; at the end, those of no known type.
+/// Counters of received frames in the order of [`KNOWN`], followed by the one for unknown types.
 static RECEIVED: LazyLock<Vec<Counter>> = LazyLock::new(|| {
     KNOWN.iter().map(|known| known.kind).chain(["unknown"]).map(|kind| metrics().realtime.received(kind)).collect()
 });
 
-/// Reads a command of this type.
+/// Parses a command of this type.
 pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
     let place = KNOWN.iter().position(|known| known.kind == kind);
     if let Some(counter) = RECEIVED.get(place.unwrap_or(KNOWN.len())) {
@@ -149,38 +149,39 @@ pub fn parse(kind: &str, payload: Payload<'_>) -> Result<Command, AppError> {
     (known.parse)(payload)
 }
 
-/// The payloads' schemas by type. What they refer to is added to `components`.
+/// Returns the payload schemas by type. Referenced schemas are added to `components`.
 pub(crate) fn schemas(components: &mut Components) -> Vec<(&'static str, RefOr<Schema>)> {
     KNOWN.iter().map(|known| (known.kind, (known.schema)(components))).collect()
 }
 
-/// Sends a message; answered by `ack` once it is committed.
+/// Sends a message. Answered by `ack` once it is stored.
 #[derive(Deserialize, ToSchema)]
 struct SendPayload {
     conversation_id: ConversationId,
-    /// Chosen by the client: the same one again is answered with the first message.
+    /// Idempotency key chosen by the client. A repeated key returns the first message.
     client_id: String,
     content: String,
     #[serde(default)]
     reply_to: Option<MessageId>,
     #[serde(default)]
     mentions: Vec<Mention>,
-    /// One's files, at most 10. With files `content` may be empty.
+    /// Uploads of the sender, at most 10. With uploads, `content` may be empty.
     #[serde(default)]
     attachment_ids: Vec<UploadId>,
-    /// It may mention many.
+    /// Confirms that the message may mention many users.
     #[serde(default)]
     confirm: bool,
-    /// The model that is to answer, where an assistant is asked. Left out, the chat's or the assistant's.
+    /// Model that answers, if the message addresses an assistant. Defaults to the model of the chat
+    /// or the assistant.
     #[serde(default)]
     model: Option<String>,
-    /// The message of the main line that it replies to in its thread.
+    /// Root message of the thread that this message replies in.
     #[serde(default)]
     thread_id: Option<MessageId>,
-    /// A reply in a thread that is shown in the main line too.
+    /// Also shows a thread reply in the main timeline.
     #[serde(default)]
     also_to_conversation: bool,
-    /// What its links lead to is shown unless it is `false`, or the sender or the workspace has turned that off.
+    /// Shows link previews unless `false`, or unless the sender or the workspace has disabled them.
     previews: Option<bool>,
 }
 
@@ -218,7 +219,7 @@ impl CommandPayload for SendPayload {
     }
 }
 
-/// Says how far one has got or read. There is no answer.
+/// Reports the delivered or read position. Not answered.
 #[derive(Deserialize, ToSchema)]
 struct ReceiptPayload {
     conversation_id: ConversationId,
@@ -243,7 +244,7 @@ impl CommandPayload for ReceiptPayload {
     }
 }
 
-/// Says that one types, or no longer does. There is no answer.
+/// Reports that the user has started or stopped typing. Not answered.
 #[derive(Deserialize, ToSchema)]
 struct TypingPayload {
     conversation_id: ConversationId,
@@ -258,7 +259,7 @@ impl CommandPayload for TypingPayload {
     }
 }
 
-/// Chooses one's own presence; `offline` is set automatically. There is no answer.
+/// Sets the user's own presence. `offline` is set automatically. Not answered.
 #[derive(Deserialize, ToSchema)]
 struct PresencePayload {
     status: PresenceStatus,
@@ -277,7 +278,7 @@ impl CommandPayload for PresencePayload {
     }
 }
 
-/// Says which conversations one shows, in place of those before. There is no answer.
+/// Sets the conversations that the client displays, replacing the previous list. Not answered.
 #[derive(Deserialize, ToSchema)]
 struct ViewPayload {
     #[schema(max_items = 8)]
@@ -293,7 +294,8 @@ impl CommandPayload for ViewPayload {
     }
 }
 
-/// Says whose presence one wants to know, in place of those before; answered by `presences`.
+/// Sets the users whose presence the client watches, replacing the previous list. Answered by
+/// `presences`.
 #[derive(Deserialize, ToSchema)]
 struct WatchPayload {
     #[schema(max_items = 500)]
@@ -311,7 +313,7 @@ impl CommandPayload for WatchPayload {
     }
 }
 
-/// Asks for what was missed after these places in the log; answered by the events, then `sync.done`.
+/// Requests the events after these log positions. Answered by the events, then `sync.done`.
 #[derive(Deserialize, ToSchema)]
 struct SyncPayload {
     #[schema(value_type = HashMap<String, i64>)]
@@ -333,7 +335,7 @@ impl CommandPayload for SyncPayload {
     }
 }
 
-/// Stops an answer that is being written; answered by `ack`.
+/// Stops an answer in progress. Answered by `ack`.
 #[derive(Deserialize, ToSchema)]
 struct StopPayload {
     message_id: MessageId,
@@ -359,7 +361,7 @@ impl CommandPayload for PingPayload {
     }
 }
 
-/// Refuses more conversations than a client can show at once.
+/// Fails if there are more conversations than a client may display at once.
 pub(crate) fn check_shown(ids: &[ConversationId]) -> Result<(), AppError> {
     if ids.len() > MAX_SHOWN {
         return Err(too_many(format!("View up to {MAX_SHOWN} conversations at a time.")));
@@ -374,7 +376,7 @@ fn too_many(sentence: String) -> AppError {
 fn read<T: DeserializeOwned>(payload: Payload<'_>) -> Result<T, AppError> {
     payload.read().map_err(|error| {
         let complaint = error.to_string();
-        // Where in the payload it is says nothing to whoever wrote it as an object.
+        // The position within the payload is meaningless to a client that built it as an object.
         let complaint: String =
             complaint.split(" at line ").next().unwrap_or_default().chars().take(COMPLAINT).collect();
         AppError::refused(Code::Invalid, format!("The payload isn't valid: {complaint}."))
@@ -394,7 +396,7 @@ mod tests {
     const ID: &str = "01890000-0000-7000-8000-000000000001";
 
     #[test]
-    fn every_type_of_the_contract_is_known() {
+    fn accepts_every_type_of_the_contract() {
         let conversation_id: ConversationId = ID.parse().unwrap();
         assert!(matches!(
             parsed("message.send", json!({"conversation_id": ID, "client_id": "c1", "content": "hi", "attachment_ids": []})),
@@ -420,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_a_client_can_show_is_refused() {
+    fn rejects_more_items_than_allowed() {
         assert!(parsed("view", json!({"conversation_ids": vec![ID; MAX_SHOWN]})).is_ok());
         let error = parsed("view", json!({"conversation_ids": vec![ID; MAX_SHOWN + 1]})).unwrap_err();
         assert_eq!(error.code(), Code::TooMany);
@@ -430,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_named() {
+    fn names_missing_and_invalid_fields() {
         let error = parsed("typing", json!({"active": true})).unwrap_err();
         assert_eq!(error.code(), Code::Invalid);
         assert!(error.sentence().contains("conversation_id"), "{}", error.sentence());

@@ -1,4 +1,5 @@
-//! The task of one connection: gives what the client sends to its session, in the form that the connection speaks.
+//! Task of one connection: passes the client's frames to its session, in the connection's wire
+//! format.
 
 use std::rc::Rc;
 
@@ -22,7 +23,7 @@ use crate::{
     socket::{self, Handler, Inbound},
 };
 
-/// Everything that a connection needs to go live.
+/// State needed to open a connection.
 pub(crate) struct Opening {
     pub shard: Rc<Shard>,
     pub principal: Principal,
@@ -30,12 +31,12 @@ pub(crate) struct Opening {
     pub arrival: Arrival,
     pub following: Following,
     pub wire: Wire,
-    /// Where the client is, and whose page it is on.
+    /// Address, country and page origin of the client.
     pub source: RequestSource,
 }
 
 impl Opening {
-    /// Goes live: the greeting comes first, after `preface`, and everything that happens from here on behind it.
+    /// Opens the connection: sends `preface`, then `hello`, then all later events.
     pub(crate) fn open(self, sender: Rc<Sender>, preface: Bytes) -> Live {
         let Self { shard, principal, permit, arrival, following, wire, source } = self;
         let app = shard.app();
@@ -61,7 +62,7 @@ impl Opening {
     }
 }
 
-/// A connection that is live.
+/// Open connection.
 pub(crate) struct Live {
     shard: Rc<Shard>,
     out: Rc<Outbound>,
@@ -70,12 +71,12 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Whether its session takes another command now.
+    /// True if the session accepts another command.
     pub(crate) fn has_slot(&self) -> bool {
         self.inbox.has_slot()
     }
 
-    /// Gives what the client asks for to its session.
+    /// Passes a request to the session.
     pub(crate) fn ask(&self, request: Request) {
         self.inbox.put(request, &self.out);
     }
@@ -88,14 +89,14 @@ impl Live {
         self.out.close(close);
     }
 
-    /// Nothing is told any more, and nothing is asked.
+    /// Unregisters the connection and closes its inbox.
     pub(crate) fn leave(&self) {
         self.shard.leave(&self.out);
         self.inbox.close();
     }
 }
 
-/// Serves a native connection to its end.
+/// Serves a native connection until it is closed.
 pub(crate) async fn serve(live: Live, mut inbound: Inbound) {
     let out = Rc::clone(&live.out);
     let mut handler = FrameHandler(live);
@@ -108,7 +109,7 @@ pub(crate) async fn serve(live: Live, mut inbound: Inbound) {
     out.give_up();
 }
 
-/// Reads what a native client asks for.
+/// Decodes frames of native clients.
 struct FrameHandler(Live);
 
 impl Handler for FrameHandler {
@@ -155,9 +156,10 @@ mod tests {
         socket::Inbound,
     };
 
-    /// `docs/connections.md` lists what a connection holds. It may be less, and not much.
+    /// `docs/connections.md` documents the memory per connection. The actual sizes may be somewhat
+    /// smaller.
     #[test]
-    fn what_a_connection_holds_is_as_it_is_written() {
+    fn connection_sizes_match_the_documentation() {
         fn future<A, B, F>(_: fn(A, B) -> F) -> usize {
             size_of::<F>()
         }

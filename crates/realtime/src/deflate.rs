@@ -1,9 +1,11 @@
-//! permessage-deflate (RFC 7692), in a form that costs an idle connection nothing.
+//! permessage-deflate (RFC 7692) without per-connection state.
 //!
-//! Neither side keeps its window from one message to the next (`no_context_takeover`), so a compressed event is the same bytes for every
-//! reader and is made once, and one compressor and one decompressor for each thread serve all its connections. What ratio that
-//! costs is little: without it each connection would hold a window of its own, some 100 KB, and each event would be compressed for each
-//! reader. The window of what is sent is small (see [`WINDOW_BITS`]); an offer that asks for a smaller one still is declined.
+//! Neither side keeps its window between messages (`no_context_takeover`). A compressed event
+//! therefore has the same bytes for all readers and is compressed once, and one compressor and
+//! decompressor per thread serve all its connections. The loss in compression ratio is small; with
+//! context takeover each connection would hold a window of some 100 KB, and each event would be
+//! compressed for each reader. The send window is small (see [`WINDOW_BITS`]); offers of an even
+//! smaller one are declined.
 
 use std::cell::RefCell;
 
@@ -13,14 +15,14 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 use crate::close::Close;
 
-/// The window of what the server compresses, as a power of two: 4 KiB, which is what a message has at most, and what clients
-/// that ask for a limit ask for.
+/// Window size of the server's compressor, as a power of two: 4 KiB, the maximum length of a
+/// message and the limit that clients commonly request.
 const WINDOW_BITS: u8 = 12;
-/// What a flush ends with; it is left out on the wire.
+/// End of a sync flush, which is omitted on the wire.
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
-/// What is compressed may at first be longer than it was by an eighth, and by this.
+/// Slack of the output buffer in bytes, in addition to an eighth of the input length.
 const ROOM: usize = 1024;
-/// The first guess at an inflated message.
+/// Initial estimate of the inflation ratio.
 const FIRST_GUESS: usize = 4;
 
 thread_local! {
@@ -32,15 +34,15 @@ fn compressor() -> Compress {
     Compress::new_with_window_bits(Compression::fast(), false, WINDOW_BITS)
 }
 
-/// permessage-deflate as it was agreed on with a client.
+/// Negotiated permessage-deflate parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreement {
-    /// The largest window that the client has for what it is sent, where it said so.
+    /// Maximum window of the client for received messages, if specified.
     window: Option<u8>,
 }
 
 impl Agreement {
-    /// Takes the first offer that can be kept.
+    /// Accepts the first offer that can be satisfied.
     #[must_use]
     pub fn negotiate(headers: &HeaderMap) -> Option<Self> {
         headers
@@ -67,9 +69,9 @@ impl Agreement {
             }
             seen.push(name);
             match (name, value) {
-                // Both are kept in any case.
+                // Always satisfied.
                 ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
-                // What clients send may have any window.
+                // Clients may use any window for what they send.
                 ("client_max_window_bits", None) => {}
                 ("client_max_window_bits", Some(bits)) => drop(window_bits(bits)?),
                 ("server_max_window_bits", Some(bits)) => {
@@ -81,7 +83,7 @@ impl Agreement {
         Some(Self { window })
     }
 
-    /// What the answer to the handshake says.
+    /// Returns the value of the `Sec-WebSocket-Extensions` response header.
     #[must_use]
     pub fn header(self) -> String {
         let base = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
@@ -92,16 +94,17 @@ impl Agreement {
     }
 }
 
-/// A window as the RFC writes it: no sign, no leading zero.
+/// Parses a window size as RFC 7692 specifies it: without sign or leading zeros.
 fn window_bits(text: &str) -> Option<u8> {
     let bits = text.parse().ok()?;
     ((8..=15).contains(&bits) && !text.starts_with(['0', '+'])).then_some(bits)
 }
 
-/// A message's payload, compressed.
+/// Compresses a message's payload. Returns `None` if compression fails.
 #[must_use]
 pub fn compress(payload: &[u8]) -> Option<Vec<u8>> {
-    // So much that it is always done in one go: zlib-rs 0.6.8 keeps what it could not write across a reset, and then writes garbage.
+    // Large enough to compress in one call: zlib-rs 0.6.8 keeps unwritten output across a reset and
+    // then produces garbage.
     let mut out = vec![0; payload.len() + payload.len() / 8 + ROOM];
     let written = COMPRESS.with_borrow_mut(|compress| {
         compress.reset();
@@ -123,7 +126,7 @@ pub fn compress(payload: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// What a client compressed. Over the limit nothing more is inflated.
+/// Decompresses a client's payload. Fails as soon as the output exceeds `limit` bytes.
 pub fn inflate(compressed: &[u8], limit: usize) -> Result<Bytes, Close> {
     DECOMPRESS.with_borrow_mut(|decompress| {
         decompress.reset(false);
@@ -141,7 +144,7 @@ pub fn inflate(compressed: &[u8], limit: usize) -> Result<Bytes, Close> {
                     return Err(Close::TOO_LARGE);
                 }
                 match status {
-                    // A last block may be followed by more: by what pads it at least.
+                    // A final block may be followed by more data, at least by padding.
                     Ok(Status::StreamEnd) => decompress.reset(false),
                     Ok(_) if taken > 0 || out.len() > given => {}
                     Ok(_) if rest.is_empty() => {}
@@ -172,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_offer_that_can_be_kept_is_taken() {
+    fn accepts_the_first_offer_that_can_be_satisfied() {
         let base = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
         let with = |bits: u8| Some(format!("{base}; server_max_window_bits={bits}"));
         assert_eq!(negotiated(&["permessage-deflate; client_max_window_bits"]), Some(base.into()));
@@ -203,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_of_the_rfc_are_read() {
+    fn inflates_the_examples_of_rfc_7692() {
         let hello: [&[u8]; 4] = [
             &[0xF2, 0x48, 0xCD, 0xC9, 0xC9, 0x07, 0x00],
             &[0x00, 0x05, 0x00, 0xFA, 0xFF, 0x48, 0x65, 0x6C, 0x6C, 0x6F, 0x00],
@@ -219,7 +222,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic_or_pass_the_limit(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn never_panics_and_respects_the_limit(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             if let Ok(inflated) = inflate(&bytes, 1_000) {
                 prop_assert!(inflated.len() <= 1_000);
             }

@@ -1,11 +1,11 @@
-//! How many frames a connection may send: so many a second, with twice that at once after a quiet time.
+//! Frame rate limit of a connection: a token bucket with a capacity of two seconds.
 
 use tokio::time::Instant;
 
-/// Seconds of allowance that may be saved up.
+/// Capacity of the bucket, in seconds.
 const SAVED: f64 = 2.0;
 
-/// What is left of a connection's allowance.
+/// Token bucket of a connection.
 #[derive(Debug)]
 pub struct Allowance {
     per_second: f64,
@@ -20,7 +20,7 @@ impl Allowance {
         Self { per_second, left: per_second * SAVED, at: now }
     }
 
-    /// Takes so many frames from it; false when there are not as many left.
+    /// Takes `frames` tokens. Returns false if there are fewer.
     pub fn take(&mut self, frames: u32, now: Instant) -> bool {
         let earned = now.saturating_duration_since(self.at).as_secs_f64() * self.per_second;
         self.left = (self.left + earned).min(self.per_second * SAVED);
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_passes_a_flood_does_not_and_time_heals() {
+    fn allows_bursts_limits_floods_and_refills_over_time() {
         let start = Instant::now();
         let mut allowance = Allowance::new(10, start);
         assert!((0..20).all(|_| allowance.take(1, start)));

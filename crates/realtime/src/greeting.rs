@@ -10,7 +10,7 @@ use appcore::{
 };
 use conversations::Following;
 
-/// The payload of `hello`, as compact JSON.
+/// Builds the payload of `hello` as compact JSON.
 #[must_use]
 pub fn hello(
     app: &App,
@@ -39,6 +39,6 @@ pub fn hello(
         server_time: now,
         conversations: &conversations,
     };
-    // Ids and numbers always have a JSON form.
+    // Ids and numbers always serialise to JSON.
     serde_json::to_vec(&hello).unwrap_or_default()
 }

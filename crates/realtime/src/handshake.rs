@@ -1,4 +1,4 @@
-//! The answer to a WebSocket handshake, written by hand.
+//! Response to a WebSocket handshake.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 
 use crate::deflate::Agreement;
 
-/// Whether the client offers this subprotocol.
+/// True if the client offers this subprotocol.
 #[must_use]
 pub fn offers(headers: &HeaderMap, protocol: &str) -> bool {
     headers
@@ -20,7 +20,7 @@ pub fn offers(headers: &HeaderMap, protocol: &str) -> bool {
         .any(|offered| offered.trim() == protocol)
 }
 
-/// The head of a 101 to a handshake that `actix_http::ws::verify_handshake` has found right.
+/// Encodes the 101 response to a handshake that `actix_http::ws::verify_handshake` has accepted.
 #[must_use]
 pub fn switching(headers: &HeaderMap, protocol: Option<&str>, deflate: Option<Agreement>, request_id: &str) -> Bytes {
     let key = headers.get(header::SEC_WEBSOCKET_KEY).map(|key| ws::hash_key(key.as_bytes())).unwrap_or_default();
@@ -29,7 +29,7 @@ pub fn switching(headers: &HeaderMap, protocol: Option<&str>, deflate: Option<Ag
         b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: ",
     );
     head.put_slice(&key);
-    // Writing into a growing buffer does not fail.
+    // Writing into a growing buffer can't fail.
     if let Some(protocol) = protocol {
         let _ = write!(head, "\r\nsec-websocket-protocol: {protocol}");
     }

@@ -1,8 +1,9 @@
-//! Signs of life, asked for in turns.
+//! Heartbeats, spread over time by a timer wheel.
 //!
-//! Every connection sits in one of [`SLOTS`] slots of its thread's wheel, and one timer visits a slot at a time, so that a thread with
-//! ten thousand connections sends forty pings every tenth of a second and not ten thousand at once. The same visit ends those that
-//! were silent for too long, whatever else they are doing, and those whose credentials have run out.
+//! Each connection is in one of [`SLOTS`] slots of its thread's wheel, and a timer visits one slot
+//! at a time. A thread with ten thousand connections sends forty pings every tenth of a second
+//! instead of ten thousand at once. A visit also closes connections that have been silent for too
+//! long and reports those with expiring credentials.
 
 use std::{rc::Rc, time::Duration};
 
@@ -11,19 +12,19 @@ use tokio::time::Instant;
 
 use crate::{close::Close, outbound::Outbound};
 
-/// Slots of the wheel.
+/// Number of slots of the wheel.
 const SLOTS: usize = 256;
 
-/// Silence that ends a connection, in heartbeats: 60 s at the usual 25.
+/// Silence that closes a connection, in heartbeat intervals: 60 s at the default of 25 s.
 const PATIENCE: f64 = 2.4;
 
-/// The connections of one thread, by when they are asked.
+/// Timer wheel with the connections of one thread.
 pub struct Wheel {
     slots: Vec<Vec<Rc<Outbound>>>,
     heartbeat: Duration,
-    /// Where the next connection goes.
+    /// Slot of the last added connection.
     next: usize,
-    /// Which slot is visited next.
+    /// Slot that was visited last.
     at: usize,
 }
 
@@ -33,13 +34,13 @@ impl Wheel {
         Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), heartbeat, next: 0, at: 0 }
     }
 
-    /// The time between two visits.
+    /// Interval between two visits.
     #[must_use]
     pub fn tick(&self) -> Duration {
         (self.heartbeat / SLOTS as u32).max(Duration::from_millis(1))
     }
 
-    /// Silence that ends a connection.
+    /// Silence that closes a connection.
     #[must_use]
     pub fn patience(&self) -> Duration {
         self.heartbeat.mul_f64(PATIENCE)
@@ -61,7 +62,8 @@ impl Wheel {
         }
     }
 
-    /// Visits the next slot. Answers the connections whose credentials run out before `soon`.
+    /// Visits the next slot and sends its pings. Returns the connections whose credentials expire
+    /// before `soon`.
     pub fn visit(&mut self, now: Instant, soon: Timestamp) -> Vec<Rc<Outbound>> {
         self.at = (self.at + 1) % SLOTS;
         let patience = self.patience();
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_is_asked_once_per_turn_and_the_turn_takes_one_heartbeat() {
+    async fn pings_each_connection_once_per_heartbeat() {
         let mut wheel = Wheel::new(Duration::from_secs(25));
         assert!(wheel.tick() * SLOTS as u32 <= Duration::from_secs(25));
         let outs: Vec<_> = (0..600).map(|_| silent(Wire::Json)).collect();
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn silence_ends_it_and_any_sign_of_life_does_not() {
+    async fn closes_silent_connections() {
         let mut wheel = Wheel::new(Duration::from_secs(25));
         let (gone, other, stream) = (silent(Wire::Json), silent(Wire::SocketIo), silent(Wire::Sse));
         [&gone, &other, &stream].into_iter().for_each(|out| wheel.add(out));
@@ -133,12 +135,12 @@ mod tests {
         assert!(gone.is_open());
         turn(&mut wheel, later + Duration::from_secs(2));
         assert_eq!(gone.closing(), Some(Close::HEARTBEAT));
-        assert!(other.is_open(), "the engine of Socket.IO sees to that");
-        assert!(stream.is_open(), "nothing can be heard from a stream");
+        assert!(other.is_open(), "the Socket.IO engine has its own heartbeat");
+        assert!(stream.is_open(), "an SSE client can't send anything");
     }
 
     #[tokio::test]
-    async fn those_whose_credentials_run_out_soon_are_named() {
+    async fn reports_connections_with_expiring_credentials() {
         let mut wheel = Wheel::new(Duration::from_secs(25));
         let out = Outbound::new(&identity(Timestamp(1_000)), Wire::Json, None, &backlog());
         wheel.add(&out);
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_left_is_not_asked() {
+    async fn does_not_ping_removed_connections() {
         let mut wheel = Wheel::new(Duration::from_secs(25));
         let out = silent(Wire::Json);
         wheel.add(&out);

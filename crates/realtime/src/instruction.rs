@@ -1,10 +1,10 @@
-//! What the broadcaster asks of all shards.
+//! Instructions of the broadcaster to all shards.
 
 use std::time::Duration;
 
-/// Asked of every shard at once.
+/// Instruction to every shard.
 #[derive(Clone, Copy, Debug)]
 pub enum Instruction {
-    /// Say goodbye to everybody, spread over this time.
+    /// Close all connections, spread over this time.
     Drain(Duration),
 }

@@ -1,17 +1,18 @@
-//! Real time: connections, and the delivery of events to them.
+//! Real-time connections and the delivery of events to them.
 //!
 //! ```text
 //!  events ► bus ──► shard (one per worker thread) ──► queue ──► socket
-//!                     │  order, who follows what        ▲
+//!                     │  order, subscriptions           ▲
 //!  frames ◄── task of the connection ──► WsSession ─────┘ answers
 //!                                           │
 //!                                           ▼ services
 //! ```
 //!
-//! [`upgrade`] turns a request into a connection, or [`sse`] into a stream. [`socket`] reads and
-//! writes it, [`connection`] hands on what comes, [`session`] does what the
-//! client asks for, [`shard`] delivers the events of its conversations, [`broadcaster`] knows who is online. [`bus`] carries events between
-//! instances. [`protocol`], [`codec`], [`frame`], [`deflate`], [`order`], [`queue`] and [`heartbeat`] are logic without sockets.
+//! [`upgrade`] turns a request into a connection, [`sse`] into a stream. [`socket`] reads and writes
+//! it, [`connection`] decodes frames, [`session`] executes commands, [`shard`] delivers the events
+//! of the followed conversations, and [`broadcaster`] tracks who is online. [`bus`] carries events
+//! between instances. [`protocol`], [`codec`], [`frame`], [`deflate`], [`order`], [`queue`] and
+//! [`heartbeat`] are logic without sockets.
 
 pub mod backlog;
 pub mod broadcaster;

@@ -1,38 +1,40 @@
-//! The order of one conversation's events, as its readers on this thread see it.
+//! Resequencer of one conversation's events for the readers on this thread.
 //!
-//! Two instances may publish one conversation's events out of order, the relay repeats some, and some are lost with a
-//! connection. What comes out of an [`Order`] is nevertheless each event once, by `seq`, without a gap: what is not above the
-//! last one passed is dropped, what comes early is held, and who owns the `Order` fills a gap that lasts from the log.
-//! It knows no clock, no socket and no database.
+//! Two instances may publish events of one conversation out of order, the outbox publisher repeats
+//! some, and some are lost with a connection. An [`Order`] nevertheless yields each event once, by
+//! `seq`, and without gaps: events at or below the last one passed are dropped, early events are
+//! held, and the owner of the `Order` fills persistent gaps from the log. It has no clock, socket
+//! or database.
 
 use std::collections::BTreeMap;
 
-/// Early events that one conversation holds at most. What comes on top is left to the log, which has it all.
+/// Maximum number of early events held per conversation. Further ones are dropped and later read
+/// from the log.
 const HELD: usize = 1_024;
 
-/// Puts the events of one conversation in order.
+/// Resequencer of one conversation's events.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Order<T> {
     last: i64,
     held: BTreeMap<i64, T>,
-    /// The highest `seq` that is known to exist.
+    /// Highest `seq` known to exist.
     known: i64,
 }
 
 impl<T> Order<T> {
-    /// Passes on what comes after `last`.
+    /// Creates a resequencer that passes on events after `last`.
     #[must_use]
     pub fn after(last: i64) -> Self {
         Self { last, held: BTreeMap::new(), known: last }
     }
 
-    /// The last `seq` that was passed on.
+    /// Last `seq` that was passed on.
     #[must_use]
     pub fn last(&self) -> i64 {
         self.last
     }
 
-    /// Whether there are events that have not come.
+    /// True if known events are missing.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.known > self.last
@@ -43,7 +45,7 @@ impl<T> Order<T> {
         self.known = self.known.max(seq);
     }
 
-    /// Takes an event, and appends to `passed` everything that is in order now.
+    /// Accepts an event and appends all events that are now in order to `passed`.
     pub fn offer(&mut self, seq: i64, item: T, passed: &mut Vec<T>) {
         if seq <= self.last {
             return;
@@ -58,8 +60,8 @@ impl<T> Order<T> {
         }
     }
 
-    /// Gives up on what is missing before the first held event, and passes on from there. Without a held event it goes on
-    /// after all that is known. The readers must have been told to resync.
+    /// Skips the gap before the first held event and continues from there, or after all known
+    /// events if none is held. Readers must have been told to resync.
     pub fn skip_gap(&mut self, passed: &mut Vec<T>) {
         self.last = self.held.first_key_value().map_or(self.known, |(seq, _)| seq - 1);
         self.release(passed);
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn early_ones_wait_and_late_ones_are_dropped() {
+    fn holds_early_events_and_drops_late_ones() {
         let mut order = Order::after(5);
         assert_eq!(offer_all(&mut order, &[7, 8, 5, 4]), Vec::<i64>::new());
         assert!(order.is_waiting());
@@ -100,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_that_nobody_can_fill_is_skipped_once() {
+    fn skips_an_unfillable_gap_once() {
         let mut order = Order::after(0);
         offer_all(&mut order, &[3, 4, 9]);
         let mut passed = Vec::new();
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_is_only_known_of_is_waited_for() {
+    fn waits_for_an_announced_event() {
         let mut order = Order::after(1);
         order.announce(2);
         assert!(order.is_waiting());
@@ -123,18 +125,19 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_held_is_still_waited_for() {
+    fn waits_for_events_beyond_the_held_limit() {
         let mut order = Order::after(0);
         let early: Vec<i64> = (2..=HELD as i64 + 10).collect();
         assert!(offer_all(&mut order, &early).is_empty());
         assert_eq!(offer_all(&mut order, &[1]).len(), HELD + 1);
-        assert!(order.is_waiting(), "the log must give the rest");
+        assert!(order.is_waiting(), "the log must deliver the rest");
     }
 
     proptest! {
-        /// The bus doubles, reorders and loses; the log fills what is missing whenever the owner looks, and once at the end.
+        /// The bus duplicates, reorders and loses events; the log fills gaps whenever the owner
+        /// looks, and once at the end.
         #[test]
-        fn what_passes_is_gapless_and_in_order(
+        fn passes_events_in_order_and_without_gaps(
             first in 0_i64..5,
             count in 1_i64..60,
             arrivals in proptest::collection::vec((0_i64..60, proptest::bool::weighted(0.1)), 0..200),

@@ -1,7 +1,7 @@
-//! A connection, as the shard sees it: its sending half, whose it is, and what it is told.
+//! Outbound side of a connection for the shard: sender, identity and subscriptions.
 //!
-//! Nothing that a conversation tells passes through the mailbox of the session: the shard pushes it here and flushes what it pushed, once
-//! per batch (see [`Sender`]).
+//! Events of conversations don't pass through the session actor: the shard pushes them here and
+//! flushes once per batch (see [`Sender`]).
 
 use std::{
     cell::{Cell, RefCell},
@@ -25,31 +25,33 @@ use crate::{
     sender::Sender,
 };
 
-/// One connection, from the server to the client.
+/// Outbound side of one connection.
 pub struct Outbound {
     sender: Rc<Sender>,
     pub user_id: UserId,
     pub credential: CredentialId,
-    /// When the credentials that were shown run out.
+    /// Expiry of the credentials.
     pub expires_at: Timestamp,
     pub wire: Wire,
-    /// Where the client is.
+    /// Address of the client.
     address: Cell<Option<IpAddr>>,
-    /// In the shard's list of those to be flushed.
+    /// True if the connection is in the shard's flush list.
     is_dirty: Cell<bool>,
-    /// The last delivery to several conversations that came by, so that each connection gets it once.
+    /// Stamp of the last delivery to several conversations, so that each connection gets it once.
     stamp: Cell<u64>,
     slot: Cell<u8>,
-    /// Events up to which this connection has or gets by another way, by conversation. Mostly nothing.
+    /// Sequence number per conversation up to which live events are skipped, because the connection
+    /// gets them in another way. Usually empty.
     passed: RefCell<Option<Passed>>,
-    /// What its client says it shows. Apart from what every delivery looks at.
+    /// Conversations displayed and users watched by the client. Separate from the fields that every
+    /// delivery reads.
     shown: RefCell<Option<Box<Shown>>>,
 }
 
-/// Up to whatever will be.
+/// Withholds all live events.
 const HELD: i64 = i64::MAX;
 
-/// On the heap only while there is something in it: a map of its own would make every connection larger.
+/// Boxed and present only while non-empty, because a map would enlarge every connection.
 type Passed = Box<Skips>;
 
 #[derive(Default)]
@@ -57,14 +59,14 @@ struct Skips {
     until: HashMap<ConversationId, i64>,
 }
 
-/// What a client shows: each list sorted.
+/// Subscriptions of a client; each list is sorted.
 #[derive(Default)]
 struct Shown {
     conversations: Vec<ConversationId>,
     people: Vec<UserId>,
 }
 
-/// The identity of the client.
+/// Identity of a client.
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub user_id: UserId,
@@ -92,7 +94,7 @@ impl Outbound {
         Self::of(identity, wire, Rc::new(Sender::new(socket, backlog)))
     }
 
-    /// With a sending half that something has been sent on already.
+    /// Creates the outbound side for an existing sender.
     #[must_use]
     pub fn of(identity: &Identity, wire: Wire, sender: Rc<Sender>) -> Rc<Self> {
         Rc::new(Self {
@@ -119,16 +121,16 @@ impl Outbound {
         self.address.set(address);
     }
 
-    /// Queues a frame. A client that reads too slowly is disconnected here.
+    /// Queues a frame. Closes the connection if the client reads too slowly.
     pub fn push(&self, frame: Bytes) {
         if !self.sender.push(frame) {
             self.close(Close::TOO_SLOW);
         }
     }
 
-    /// Says goodbye in the words of the connection's form.
+    /// Closes the connection with a close frame in its wire format.
     pub fn close(&self, close: Close) {
-        // What a client says goodbye with may be any number.
+        // Codes chosen by clients aren't counted, because they are unbounded.
         if self.is_open() && Close::ALL.contains(&close) {
             metrics().realtime.closed(close.code);
         }
@@ -142,18 +144,18 @@ impl Outbound {
         self.sender.close(close, sent_away.into_iter().chain(goodbye));
     }
 
-    /// True the first time since it was [`Outbound::cleaned`].
+    /// Returns true on the first call since [`Outbound::cleaned`].
     #[must_use]
     pub fn becomes_dirty(&self) -> bool {
         !self.is_dirty.replace(true)
     }
 
-    /// The shard takes it off the list of those to be flushed.
+    /// Clears the flag when the shard takes the connection off its flush list.
     pub fn cleaned(&self) {
         self.is_dirty.set(false);
     }
 
-    /// True the first time for this stamp.
+    /// Returns true on the first call with this stamp.
     #[must_use]
     pub fn takes(&self, stamp: u64) -> bool {
         self.stamp.replace(stamp) != stamp
@@ -168,30 +170,30 @@ impl Outbound {
         self.slot.set(slot);
     }
 
-    /// Whether its client shows the conversation.
+    /// True if the client displays the conversation.
     #[must_use]
     pub fn shows(&self, conversation: ConversationId) -> bool {
         self.shown.borrow().as_ref().is_some_and(|shown| shown.conversations.binary_search(&conversation).is_ok())
     }
 
-    /// The conversations that its client shows from now on, sorted. Answers those before.
+    /// Replaces the displayed conversations, which must be sorted. Returns the previous ones.
     pub fn replace_shown(&self, conversations: Vec<ConversationId>) -> Vec<ConversationId> {
         self.change_shown(|shown| std::mem::replace(&mut shown.conversations, conversations))
     }
 
-    /// Whether it watches anybody's presence.
+    /// True if the client watches anybody's presence.
     #[must_use]
     pub fn watches_somebody(&self) -> bool {
         self.shown.borrow().as_ref().is_some_and(|shown| !shown.people.is_empty())
     }
 
-    /// Whose presence it watches.
+    /// Users whose presence the client watches.
     #[must_use]
     pub fn watched(&self) -> Vec<UserId> {
         self.shown.borrow().as_ref().map(|shown| shown.people.clone()).unwrap_or_default()
     }
 
-    /// The people whose presence it watches from now on, sorted. Answers those before.
+    /// Replaces the watched users, who must be sorted. Returns the previous ones.
     pub fn replace_watched(&self, people: Vec<UserId>) -> Vec<UserId> {
         self.change_shown(|shown| std::mem::replace(&mut shown.people, people))
     }
@@ -206,13 +208,14 @@ impl Outbound {
         before
     }
 
-    /// Live events of the conversation are not for this connection until it is [released](Self::pass_no_more).
+    /// Withholds live events of the conversation until it is [released](Self::pass_no_more).
     pub fn hold(&self, conversation: ConversationId) {
         self.pass_until(conversation, HELD);
     }
 
-    /// The person has left the conversation, so that nothing is held back from them any more. What their greeting promised stays: the leave
-    /// may be older than it, and those who came back before it have had what is between.
+    /// Ends the withholding of a conversation that the user has left. A position announced in
+    /// `hello` remains: the leave may be older than it, and a user who rejoined before it has
+    /// received the events in between.
     pub fn hold_no_more(&self, conversation: ConversationId) {
         let until = self.passed.borrow().as_ref().and_then(|passed| passed.until.get(&conversation).copied());
         if until == Some(HELD) {
@@ -220,19 +223,19 @@ impl Outbound {
         }
     }
 
-    /// Live events of the conversation up to `seq` are not for this connection.
+    /// Skips live events of the conversation up to `seq`.
     pub fn pass_until(&self, conversation: ConversationId, seq: i64) {
         self.passed.borrow_mut().get_or_insert_default().until.insert(conversation, seq);
     }
 
-    /// [`Self::pass_until`], where it may already be told to pass more of them.
+    /// Skips live events up to `seq` unless more are already skipped; see [`Self::pass_until`].
     pub fn pass_at_least(&self, conversation: ConversationId, seq: i64) {
         let mut passed = self.passed.borrow_mut();
         let until = passed.get_or_insert_default().until.entry(conversation).or_insert(seq);
         *until = (*until).max(seq);
     }
 
-    /// Live events of the conversation are for this connection again.
+    /// Resumes live events of the conversation.
     pub fn pass_no_more(&self, conversation: ConversationId) {
         let mut passed = self.passed.borrow_mut();
         if let Some(skips) = passed.as_mut() {
@@ -243,7 +246,7 @@ impl Outbound {
         }
     }
 
-    /// Whether this live event is for this connection.
+    /// True if the connection gets this live event.
     #[must_use]
     pub fn wants(&self, conversation: ConversationId, seq: i64) -> bool {
         let until = match self.passed.borrow().as_ref() {
@@ -282,7 +285,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn over_the_limit_it_is_cut_off_and_holds_nothing() {
+    fn over_the_limit_closes_and_empties_the_queue() {
         let out = stream(UserId::new(), 10);
         out.push(Bytes::from_static(b"12345678"));
         assert!(out.is_open());
@@ -290,11 +293,11 @@ pub(crate) mod tests {
         assert_eq!(out.closing(), Some(Close::TOO_SLOW));
         assert_eq!(out.waiting(), 0);
         out.push(Bytes::from_static(b"1"));
-        assert_eq!(out.waiting(), 0, "nothing is added after the goodbye");
+        assert_eq!(out.waiting(), 0, "nothing is queued after the close");
     }
 
     #[test]
-    fn what_it_passes_is_per_conversation_and_forgotten_when_it_is_over() {
+    fn skips_events_per_conversation_until_passed() {
         let (out, one, other) = (stream(UserId::new(), 10), ConversationId::new(), ConversationId::new());
         out.pass_until(one, 5);
         assert!(!out.wants(one, 5));
@@ -304,7 +307,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_waits_for_room_and_not_for_a_connection_that_ended() {
+    async fn waiting_for_room_ends_with_room_or_the_connection() {
         let out = stream(UserId::new(), 1_000);
         out.push(vec![0; 250].into());
         let waits = out.has_room();

@@ -1,4 +1,4 @@
-//! How many things of a kind one address has open at the same time.
+//! Limit on concurrent resources per client address.
 
 use std::{
     collections::HashMap,
@@ -6,22 +6,24 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Counts what is open, by address; of IPv6 by /64, since whoever has one address of it has all.
+/// Counter of open resources per address. IPv6 addresses are counted per /64, because a client
+/// usually controls a whole /64.
 #[derive(Debug)]
 pub struct PerAddress {
-    /// 0: no limit.
+    /// Maximum per address; 0 means unlimited.
     most: usize,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl PerAddress {
-    /// At most so many for each address; 0: no limit.
+    /// Creates a counter with a maximum of `most` per address; 0 means unlimited.
     #[must_use]
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, open: Mutex::default() })
     }
 
-    /// One more of this address, until the slot is dropped. None: it has as many as it may. An unknown address has no limit.
+    /// Acquires a slot, which is released on drop. Returns `None` if the address has reached its
+    /// limit. Unknown addresses aren't limited.
     #[must_use]
     pub fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Option<AddressSlot> {
         let Some(network) = address.map(network_of).filter(|_| self.most > 0) else {
@@ -42,7 +44,7 @@ impl PerAddress {
     }
 }
 
-/// One thing that an address has open; closed when this is dropped.
+/// Slot of an address, released on drop.
 #[must_use]
 #[derive(Debug)]
 pub struct AddressSlot {
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_so_many_and_no_more_and_the_others_their_own() {
+    fn limits_each_address_separately() {
         let counter = PerAddress::new(2);
         let (first, _second) = (counter.take(at("192.0.2.1")), counter.take(at("::ffff:192.0.2.1")));
         assert!(first.is_some() && counter.take(at("192.0.2.1")).is_none());
@@ -87,11 +89,11 @@ mod tests {
         let again = counter.take(at("192.0.2.1"));
         assert!(again.is_some());
         drop((again, _second, _other));
-        assert!(counter.open().is_empty(), "nothing is kept of addresses that have nothing open");
+        assert!(counter.open().is_empty(), "addresses without open resources are removed");
     }
 
     #[test]
-    fn all_addresses_of_a_64_are_one() {
+    fn counts_ipv6_addresses_per_64_network() {
         let counter = PerAddress::new(1);
         let _held = counter.take(at("2001:db8::1"));
         assert!(counter.take(at("2001:db8::ffff:2")).is_none());
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_counted_without_a_limit_or_an_address() {
+    fn counts_nothing_without_a_limit_or_an_address() {
         let (open, closed) = (PerAddress::new(0), PerAddress::new(1));
         let slots: Vec<_> = (0..9).map(|_| (open.take(at("192.0.2.1")), closed.take(None))).collect();
         assert!(slots.iter().all(|(one, other)| one.is_some() && other.is_some()));

@@ -1,7 +1,7 @@
-//! The frames of the protocol: the type and the payload of each, and their schemas in the API's description.
+//! Protocol frames: type, payload and OpenAPI schema of each.
 //!
-//! What the server sends is an [`Event`] or a [`ControlFrame`], what a client sends a [`command`](crate::command). The web app's types are made
-//! from the schemas.
+//! The server sends an [`Event`] or a [`ControlFrame`], clients send a [`command`](crate::command).
+//! The web app's types are generated from the schemas.
 
 use appcore::{
     Code, ConversationId, FieldError, InstanceId, MessageId, Timestamp, UserId, event::Event, view::Presence,
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::command;
 
-/// A frame from the server that is no event.
+/// Server frame that isn't an event.
 pub trait ControlFrame: Serialize + ToSchema {
     /// The frame's `type`.
     const KIND: &'static str;
@@ -45,38 +45,38 @@ control_frames! {
     SyncDone = "sync.done",
 }
 
-/// The first frame on every connection.
+/// First frame on every connection.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Hello<'a> {
-    /// The sign-in, or the API key that was shown in its place.
+    /// Id of the sign-in, or of the API key used instead.
     #[schema(value_type = String, format = Uuid)]
     pub session_id: Uuid,
     pub user_id: UserId,
     pub instance_id: InstanceId,
     pub heartbeat_seconds: u64,
     pub server_time: Timestamp,
-    /// The conversations that one is in.
+    /// Conversations that the user is a member of.
     pub conversations: &'a [ReachedConversation],
 }
 
-/// A conversation, and how far its log goes.
+/// Conversation with the head of its log.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ReachedConversation {
     pub id: ConversationId,
     pub last_seq: i64,
-    /// In `hello`: how often its board has changed. Left out where it has none.
+    /// Version of the conversation's board. Present in `hello` only, and only if there is a board.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub board_version: Option<i64>,
 }
 
-/// What was asked is done; a message that was sent is named.
+/// Confirms a command. Contains the message, if one was sent.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct Acknowledgement {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<MessageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<i64>,
-    /// The same `client_id` was sent before: this is the earlier message.
+    /// True if the `client_id` was already used. The ids are then those of the earlier message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duplicate: Option<bool>,
 }
@@ -84,7 +84,7 @@ pub struct Acknowledgement {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Pong {}
 
-/// What was asked could not be done. The connection stays open.
+/// Reports that a command failed. The connection stays open.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ErrorPayload<'a> {
     #[schema(value_type = String)]
@@ -93,45 +93,45 @@ pub struct ErrorPayload<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<FieldError>)]
     pub errors: &'a [FieldError],
-    /// Where the refusal is about one of several.
+    /// Conversation that the error is about, if the command concerned several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversation_id: Option<ConversationId>,
-    /// What else there is to know, by the code.
+    /// Further details that depend on the code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub details: Option<&'a serde_json::Value>,
-    /// Seconds to wait before asking again.
+    /// Seconds to wait before retrying.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
 }
 
-/// Something may have been missed: sync now.
+/// Events may have been missed. Clients must send `sync`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Resync<'a> {
-    /// Null: all of them.
+    /// Conversations to sync; null means all.
     #[schema(value_type = Option<Vec<ConversationId>>, required)]
     pub conversation_ids: Option<&'a [ConversationId]>,
 }
 
-/// The present states that `presence.watch` asked for, in the form of the event.
+/// Current presence of the users requested by `presence.watch`, in the format of the event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Presences {
     pub items: Vec<Presence>,
 }
 
-// Its schema is the event's.
+// Uses the schema of the event.
 impl ControlFrame for Presences {
     const KIND: &'static str = "presences";
 }
 
-/// A `sync` has been answered.
+/// Completes a `sync`.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub struct SyncDone {
     pub conversations: Vec<ReachedConversation>,
     pub refused: Vec<RefusedConversation>,
 }
 
-/// A conversation that could not be synced.
+/// Conversation that couldn't be synced.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RefusedConversation {
     pub id: ConversationId,
@@ -142,13 +142,14 @@ pub struct RefusedConversation {
 /// Schemas by name.
 pub type Components = Vec<(String, RefOr<Schema>)>;
 
-/// A schema in place, with what it refers to in `components`.
+/// Returns the payload's schema and adds the schemas it refers to to `components`.
 pub(crate) fn payload<T: ToSchema>(components: &mut Components) -> RefOr<Schema> {
     T::schemas(components);
     T::schema()
 }
 
-/// The schemas of all frames: each has one of its own, `ServerFrame`, `DurableFrame` and `ClientFrame` are any of theirs.
+/// Returns the schemas of all frames. Each frame has its own schema; `ServerFrame`, `DurableFrame`
+/// and `ClientFrame` are their unions.
 #[must_use]
 pub fn schemas() -> Components {
     let mut components = vec![(Timestamp::name().into_owned(), Timestamp::schema())];
@@ -172,9 +173,9 @@ pub fn schemas() -> Components {
         components.push((name.clone(), client_frame(kind, payload)));
         client.push(name);
     }
-    components.push(("ServerFrame".to_owned(), any_of("Everything that the server sends.", server)));
-    components.push(("DurableFrame".to_owned(), any_of("The events that stand in the log.", durable)));
-    components.push(("ClientFrame".to_owned(), any_of("Everything that a client may send.", client)));
+    components.push(("ServerFrame".to_owned(), any_of("Any frame sent by the server.", server)));
+    components.push(("DurableFrame".to_owned(), any_of("Any event of the log.", durable)));
+    components.push(("ClientFrame".to_owned(), any_of("Any frame sent by a client.", client)));
     components
 }
 
@@ -185,7 +186,7 @@ fn server_frame(kind: &str, payload: RefOr<Schema>) -> RefOr<Schema> {
         .property("type", just(kind))
         .property("timestamp", Ref::from_schema_name(Timestamp::name()))
         .property("payload", payload)
-        .property("reply_to", text("The `id` of the frame that it answers."))
+        .property("reply_to", text("Id of the request frame that this frame answers."))
         .required("id")
         .required("type")
         .required("timestamp")
@@ -196,7 +197,7 @@ fn server_frame(kind: &str, payload: RefOr<Schema>) -> RefOr<Schema> {
 fn client_frame(kind: &str, payload: RefOr<Schema>) -> RefOr<Schema> {
     let needs_payload = matches!(&payload, RefOr::T(Schema::Object(object)) if !object.required.is_empty());
     let frame = ObjectBuilder::new()
-        .property("id", text("Answers name it as `reply_to`."))
+        .property("id", text("Correlation id, repeated in answers as `reply_to`."))
         .property("type", just(kind))
         .property("timestamp", Ref::from_schema_name(Timestamp::name()))
         .property("payload", payload)
@@ -217,7 +218,7 @@ fn any_of(description: &str, names: Vec<String>) -> RefOr<Schema> {
     Schema::OneOf(names.into_iter().fold(any, |any, name| any.item(Ref::from_schema_name(name))).build()).into()
 }
 
-/// `message.created` is the `MessageCreatedFrame`.
+/// Converts `message.created` to `MessageCreatedFrame`.
 fn component_name(kind: &str, suffix: &str) -> String {
     let words = kind.split(['.', '_']).map(|word| {
         let mut letters = word.chars();
@@ -233,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_frame_has_a_schema_of_its_own() {
+    fn every_frame_has_its_own_schema() {
         let components = schemas();
         let names: BTreeSet<&str> = components.iter().map(|(name, _)| name.as_str()).collect();
         for name in
@@ -241,10 +242,10 @@ mod tests {
         {
             assert!(names.contains(name), "{name} is not among {names:?}");
         }
-        // A type that is described twice, differently, would lose one of its schemas.
+        // Two different schemas with the same name would lose one of them.
         for (name, schema) in &components {
             for (other, other_schema) in &components {
-                assert!(name != other || schema == other_schema, "{name} is described in two ways");
+                assert!(name != other || schema == other_schema, "{name} has two different schemas");
             }
         }
     }

@@ -1,9 +1,11 @@
-//! [`PubSubService`], the actor that listens to what the other instances tell.
+//! [`PubSubService`], the actor that receives messages of other instances.
 //!
-//! It has a connection to Redis of its own, follows all channels, drops what its own instance sent, and hands the rest to the bus of
-//! this process, from which every shard takes it. Pub/Sub forgets: what is told while nobody listens is gone. So whenever the connection is
-//! lost, and every second until it is back, and once more when it is, this process tells itself [`Signal::Gap`], upon which the shards read
-//! the log. A connection that looks open and is not is found out by the instance's own signs of life, which no longer come back.
+//! Uses its own Redis connection, subscribes to all channels, drops the instance's own messages,
+//! and delivers the rest to the bus of this process, which every shard listens to. Pub/Sub isn't
+//! durable: messages published without a subscriber are lost. Whenever the connection is lost,
+//! every second until it is restored, and once more afterwards, this process delivers
+//! [`Signal::Gap`] to itself, and the shards read the log. A half-open connection is detected by
+//! the absence of the instance's own heartbeats.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,18 +21,18 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::bus::{SIGN_OF_LIFE, WireMessage, channels};
 
-/// How long connecting and subscribing may take.
+/// Timeout for connecting and subscribing.
 const CONNECT: Duration = Duration::from_secs(1);
-/// Pauses between attempts grow up to this.
+/// Bounds of the backoff between connection attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-/// Silence after which the connection counts as lost.
+/// Silence after which the connection is considered lost.
 const SILENCE: Duration = SIGN_OF_LIFE.saturating_mul(4);
 
-/// Gaps that unreadable messages cause come at most this often.
+/// Minimum interval between gaps caused by undecodable messages.
 const GAP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Listens to the other instances.
+/// Receiver of messages of other instances.
 pub struct PubSubService {
     client: Client,
     instance: InstanceId,
@@ -68,17 +70,15 @@ impl Subscriber {
             match tokio::time::timeout(CONNECT, self.subscribe()).await {
                 Ok(Ok(messages)) => {
                     if was_away {
-                        tracing::info!("redis is back: listening to the other instances");
+                        tracing::info!("redis connection restored");
                     }
                     self.tell_gap();
                     pause = SHORTEST_PAUSE;
                     self.pass_on(messages).await;
-                    tracing::warn!(
-                        "the connection to redis is lost: events of other instances come from the database until it is back"
-                    );
+                    tracing::warn!("redis connection lost, reading events of other instances from the database");
                 }
                 Ok(Err(error)) if !was_away => {
-                    tracing::warn!(%error, "redis is away: events of other instances come from the database")
+                    tracing::warn!(%error, "redis unavailable, reading events of other instances from the database")
                 }
                 Ok(Err(_)) | Err(_) => {}
             }
@@ -92,7 +92,7 @@ impl Subscriber {
     async fn subscribe(&self) -> Result<impl Stream<Item = Msg> + use<>, redis::RedisError> {
         let (mut sink, stream) = self.client.get_async_pubsub().await?.split();
         sink.subscribe(channels()).await?;
-        // The subscription ends with its sink, so the two stay together.
+        // The subscription ends with its sink, so the stream keeps both.
         Ok(stream.map(move |message| {
             let _ = &sink;
             message
@@ -102,7 +102,7 @@ impl Subscriber {
     async fn pass_on(&self, messages: impl Stream<Item = Msg>) {
         tokio::pin!(messages);
         let mut silence = Instant::now() + SILENCE;
-        // When to tell a gap for messages that could not be read.
+        // Time at which to report a gap for undecodable messages.
         let mut gap: Option<Instant> = None;
         let mut last_gap: Option<Instant> = None;
         loop {
@@ -126,9 +126,9 @@ impl Subscriber {
                     self.local.deliver(&[message]);
                 }
                 Ok(WireMessage { message: None, .. }) => {}
-                // Another release sent it, most likely; whatever was durable in it is in the log.
+                // Usually sent by another release; durable events in it are in the log.
                 Err(error) if gap.is_none() => {
-                    tracing::warn!(%error, channel = message.get_channel_name(), "a message from redis can't be read");
+                    tracing::warn!(%error, channel = message.get_channel_name(), "failed to decode message from redis");
                     let now = Instant::now();
                     gap = Some(last_gap.map_or(now, |last| now.max(last + GAP_INTERVAL)));
                 }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn messages_of_another_version_are_told_as_gaps_at_most_one_a_second() {
+    async fn reports_incompatible_messages_as_gaps_at_most_once_a_second() {
         let local = Arc::new(MemoryBus::new());
         let mut listener = local.listen();
         let (instance, other) = (InstanceId::new(), InstanceId::new());
@@ -171,10 +171,10 @@ mod tests {
         }
         let messages = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
         let passing = actix_rt::spawn(async move { subscriber.pass_on(messages).await });
-        assert_eq!(listener.recv().await, Some(BusMessage::Signal(Signal::Gap)), "the first one is told at once");
+        assert_eq!(listener.recv().await, Some(BusMessage::Signal(Signal::Gap)), "reported immediately");
         let first = Instant::now();
         assert_eq!(listener.recv().await, Some(BusMessage::Signal(Signal::JobsWaiting)));
-        assert_eq!(listener.recv().await, Some(BusMessage::Signal(Signal::Gap)), "those that came after it, together");
+        assert_eq!(listener.recv().await, Some(BusMessage::Signal(Signal::Gap)), "later ones are reported together");
         assert!(first.elapsed() >= GAP_INTERVAL / 2);
         drop(sender);
         passing.await.unwrap();

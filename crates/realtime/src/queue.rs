@@ -1,7 +1,8 @@
-//! What waits for one client: whole frames, counted in bytes.
+//! Outgoing queue of one client: whole frames, limited in bytes.
 //!
-//! The limit is on bytes and not on frames, because bytes are what a client that stops reading costs; what may be beyond it is up to the
-//! [`Sender`](crate::sender::Sender). A queue that has run empty gives its memory back, so that an idle connection costs nothing but the struct.
+//! The limit is in bytes instead of frames, because memory is what a slow client costs. The
+//! [`Sender`](crate::sender::Sender) decides about exceeding it. An empty queue releases its
+//! memory, so an idle connection costs only the struct.
 
 use std::{
     collections::VecDeque,
@@ -10,30 +11,31 @@ use std::{
 
 use bytes::Bytes;
 
-/// Frames that one system call takes; the kernel's own limit is 1,024.
+/// Maximum number of slices per system call; the kernel's own limit is 1,024.
 const SLICES: usize = 64;
-/// What is more than this is not copied to be sent as one.
+/// Maximum number of bytes that are copied to send several frames as one.
 const JOINED_BYTES: usize = 64 * 1024;
-/// A queue that held more than this gives its memory back once it is empty.
+/// Capacity above which an empty queue releases its memory.
 const KEPT_CAPACITY: usize = 4;
 
 /// Frames that are still to be written to one client.
 #[derive(Debug)]
 pub struct Queue {
     frames: VecDeque<Bytes>,
-    /// Bytes of the first frame that are gone already.
+    /// Bytes of the first frame that have been written.
     sent: usize,
     bytes: usize,
-    /// Bytes in front that don't count: a greeting may be longer than the limit.
+    /// Bytes at the front that don't count against the limit, because `hello` may exceed it.
     exempt: usize,
     limit: usize,
 }
 
-/// More waits than may wait.
+/// Error of a full queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overflow;
 
-/// The frames that were joined last, and what they are together: the readers of a conversation mostly wait for the same ones.
+/// Cache of the last joined frames. Readers of a conversation usually wait for the same frames and
+/// then share the copy.
 #[derive(Default)]
 pub struct Joined {
     frames: Vec<Bytes>,
@@ -42,7 +44,7 @@ pub struct Joined {
 }
 
 impl Joined {
-    /// Bytes that were copied, and are kept by those who took them.
+    /// Total number of bytes copied.
     #[must_use]
     pub fn copied(&self) -> usize {
         self.copied
@@ -62,12 +64,12 @@ impl Joined {
     }
 }
 
-/// How far a write got.
+/// Progress of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Everything is out.
+    /// Everything is written.
     Empty,
-    /// The receiver takes no more just now.
+    /// The socket accepts no more at the moment.
     Blocked,
 }
 
@@ -77,13 +79,13 @@ impl Queue {
         Self { frames: VecDeque::new(), sent: 0, bytes: 0, exempt: 0, limit }
     }
 
-    /// Bytes that wait.
+    /// Queued bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Bytes that wait and count against the limit.
+    /// Queued bytes that count against the limit.
     #[must_use]
     pub fn counted(&self) -> usize {
         self.bytes - self.exempt
@@ -102,18 +104,19 @@ impl Queue {
         Ok(())
     }
 
-    /// A frame that goes beyond the limit, and counts.
+    /// Adds a frame that exceeds the limit, and counts it.
     pub fn push_beyond(&mut self, frame: Bytes) {
         self.push_exempt(frame, 0);
     }
 
-    /// A frame that is wanted whatever its length: a greeting, which grows with what it lists, or a goodbye.
+    /// Adds a frame that doesn't count against the limit: `hello`, whose length depends on its
+    /// contents, or a close frame.
     pub fn push_uncounted(&mut self, frame: Bytes) {
         let length = frame.len();
         self.push_exempt(frame, length);
     }
 
-    /// A frame of which so many bytes have gone out already, in front of all others.
+    /// Adds a partially written frame at the front; `sent` bytes of it have been written.
     pub fn push_begun(&mut self, frame: Bytes, sent: usize) {
         self.bytes += frame.len() - sent;
         self.sent = sent;
@@ -126,7 +129,7 @@ impl Queue {
         self.frames.push_back(frame);
     }
 
-    /// The next frame, for a receiver that takes them whole.
+    /// Removes the next frame, for receivers that take whole frames.
     pub fn pop(&mut self) -> Option<Bytes> {
         let frame = self.frames.pop_front()?;
         self.account(frame.len());
@@ -134,7 +137,8 @@ impl Queue {
         Some(frame)
     }
 
-    /// All frames as one, if nothing of them has gone out and they are not many. Who has the same ones as the last taker shares its bytes.
+    /// Removes all frames as one buffer, if none is partially written and they are small. Receivers
+    /// of the same frames share the buffer.
     pub fn take_whole(&mut self, joined: &mut Joined) -> Option<Bytes> {
         if self.sent > 0 || self.frames.is_empty() || self.bytes > JOINED_BYTES {
             return None;
@@ -145,7 +149,8 @@ impl Queue {
         Some(whole)
     }
 
-    /// Drops all that has not begun to go out. What has begun must end, or the client could not find the next frame.
+    /// Drops all frames except a partially written one, which must be completed to keep the framing
+    /// intact.
     pub fn keep_begun(&mut self) {
         self.frames.truncate(usize::from(self.sent > 0));
         self.bytes = self.frames.front().map_or(0, |frame| frame.len() - self.sent);
@@ -157,7 +162,7 @@ impl Queue {
         *self = Self::new(self.limit);
     }
 
-    /// Writes until nothing is left or `write` would block.
+    /// Writes until the queue is empty or `write` would block.
     pub fn write(&mut self, mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>) -> io::Result<Progress> {
         while let Some(first) = self.frames.front() {
             let first = IoSlice::new(&first[self.sent..]);
@@ -227,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_counts_bytes_and_leaves_what_was_there() {
+    fn limits_bytes_and_keeps_queued_frames() {
         let mut queue = Queue::new(10);
         queue.push(Bytes::from_static(b"12345678")).unwrap();
         assert_eq!(queue.push(Bytes::from_static(b"123")), Err(Overflow));
@@ -236,17 +241,17 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_over_the_limit_does_not_count_against_what_follows() {
+    fn an_exempt_frame_does_not_count_against_later_ones() {
         let mut queue = Queue::new(10);
         queue.push_uncounted(vec![0; 100].into());
         queue.push(Bytes::from_static(b"1234567890")).unwrap();
         assert_eq!(queue.push(Bytes::from_static(b"1")), Err(Overflow));
         assert_eq!(queue.pop().map(|frame| frame.len()), Some(100));
-        assert_eq!(queue.push(Bytes::from_static(b"1")), Err(Overflow), "the greeting gave back only what it took");
+        assert_eq!(queue.push(Bytes::from_static(b"1")), Err(Overflow), "the exempt frame returned only what it took");
     }
 
     #[test]
-    fn what_has_begun_to_go_out_stays_and_the_rest_can_be_dropped() {
+    fn keeps_a_partially_written_frame_when_the_rest_is_dropped() {
         let (mut queue, _) = filled(&[4, 4]);
         let mut writes = [Ok(1), Err(io::ErrorKind::WouldBlock.into())].into_iter();
         assert_eq!(queue.write(|_| writes.next().unwrap()).unwrap(), Progress::Blocked);
@@ -258,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_wait_for_the_same_frames_share_their_bytes() {
+    fn receivers_of_the_same_frames_share_their_bytes() {
         let frames = [Bytes::from_static(b"12"), Bytes::from(vec![3, 4]), Bytes::from(vec![5])];
         let waiting = |frames: &[Bytes]| {
             let mut queue = Queue::new(10);
@@ -275,14 +280,14 @@ mod tests {
         };
         let (first, second) = (take(&frames), take(&frames));
         assert_eq!(first.as_ptr(), second.as_ptr());
-        // As long, and another frame.
+        // A different frame of the same length.
         take(&[frames[0].clone(), frames[1].clone(), Bytes::from(vec![6])]);
         take(&frames[..2]);
         assert_eq!(take(&frames[..1]).as_ptr(), frames[0].as_ptr());
     }
 
     #[test]
-    fn what_has_begun_and_what_is_long_is_not_taken_as_one() {
+    fn does_not_join_partially_written_or_long_frames() {
         let mut joined = Joined::default();
         let (mut begun, _) = filled(&[4, 4]);
         let mut writes = [Ok(1), Err(io::ErrorKind::WouldBlock.into())].into_iter();
@@ -302,14 +307,14 @@ mod tests {
     }
 
     #[test]
-    fn a_write_of_nothing_is_an_error_and_not_a_loop() {
+    fn a_zero_length_write_is_an_error() {
         let (mut queue, _) = filled(&[4]);
         assert!(queue.write(|_| Ok(0)).is_err());
     }
 
     proptest! {
         #[test]
-        fn every_byte_goes_out_once_in_order_however_writes_are_cut(
+        fn writes_every_byte_once_in_order(
             lengths in proptest::collection::vec(1_usize..50, 1..200),
             cuts in proptest::collection::vec(1_usize..120, 1..50),
         ) {

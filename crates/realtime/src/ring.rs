@@ -1,10 +1,12 @@
-//! Many sends with one system call, by io_uring(7).
+//! Batched sends through io_uring(7).
 //!
-//! A conversation with a thousand readers is a thousand sends, and entering the kernel for each costs a sixth of what they cost. Here they are
-//! laid into a ring that the kernel reads, and made by one call. Each is tried once and waits for nothing, so that all are over when the call
-//! returns: nothing is under way between two calls.
+//! A conversation with a thousand readers needs a thousand sends, and entering the kernel for each
+//! costs a sixth of their time. Here they are queued in a ring and submitted with one system call.
+//! Each send is tried once without blocking, so all are finished when the call returns and nothing
+//! is in flight between calls.
 //!
-//! Where the kernel is too old for it, or forbids it as in many containers, the ring stays closed, and each send is a system call of its own.
+//! If the kernel is too old or forbids io_uring, as in many containers, the ring stays closed and
+//! each send is a separate system call.
 
 use std::{
     io,
@@ -13,18 +15,18 @@ use std::{
 
 use io_uring::{IoUring, opcode, types::Fd};
 
-/// Sends that one call makes at most.
+/// Maximum number of sends per system call.
 const ENTRIES: usize = 1_024;
-/// What a send is answered that was not made.
+/// Result of a send that wasn't executed.
 const NOT_NOW: i32 = -libc::EAGAIN;
 
 /// Bytes for a socket.
 pub type Send<'a> = (BorrowedFd<'a>, &'a [u8]);
 
-/// The ring of one thread.
+/// Ring of one thread.
 pub struct Ring {
     ring: Option<IoUring>,
-    /// How far each send came: bytes, or the negative number of an error, as the kernel says it.
+    /// Result of each send: number of bytes, or a negative error number.
     results: Vec<i32>,
 }
 
@@ -32,15 +34,16 @@ impl Ring {
     #[must_use]
     pub fn open() -> Self {
         let opened = IoUring::builder()
-            // One thread alone uses it, and waits for what it asks for: the kernel need not interrupt it.
+            // Only one thread submits and waits, so the kernel doesn't have to interrupt it.
             .setup_single_issuer()
             .setup_defer_taskrun()
             .build(ENTRIES as u32);
-        let ring = opened.inspect_err(|error| tracing::debug!(%error, "each send is a system call of its own")).ok();
+        let ring =
+            opened.inspect_err(|error| tracing::debug!(%error, "io_uring unavailable, falling back to send(2)")).ok();
         Self { ring, results: Vec::new() }
     }
 
-    /// One that is never used.
+    /// Creates a ring that is never used.
     #[must_use]
     pub const fn closed() -> Self {
         Self { ring: None, results: Vec::new() }
@@ -51,8 +54,9 @@ impl Ring {
         self.ring.is_some()
     }
 
-    /// Sends bytes on each socket as far as it takes them, and says how far that was, in the same order. No socket may be there twice: the second
-    /// send could be made where the first was not.
+    /// Sends bytes to each socket as far as it accepts them, and returns the results in the same
+    /// order. A socket may occur only once; otherwise a second send could be executed although the
+    /// first one wasn't.
     pub fn send<'a, T>(
         &mut self,
         sends: &'a [T],
@@ -63,8 +67,8 @@ impl Ring {
         for (sends, results) in sends.chunks(ENTRIES).zip(self.results.chunks_mut(ENTRIES)) {
             let Some(ring) = &mut self.ring else { break };
             if let Err(error) = make(ring, sends.iter().map(&parts), results) {
-                tracing::warn!(%error, "io_uring has failed; from here on each send is a system call of its own");
-                // With what was laid into it and not made.
+                tracing::warn!(%error, "io_uring failed, falling back to send(2)");
+                // Drops queued sends that weren't executed.
                 self.ring = None;
             }
         }
@@ -72,7 +76,7 @@ impl Ring {
     }
 }
 
-/// Makes as many sends as the ring has entries at most. When this returns none of them is under way.
+/// Executes at most [`ENTRIES`] sends. None is in flight when this returns.
 fn make<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results: &mut [i32]) -> io::Result<()> {
     let mut entries = ring.submission();
     for (at, (socket, bytes)) in sends.enumerate() {
@@ -81,7 +85,8 @@ fn make<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results: 
             .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
             .build()
             .user_data(at as u64);
-        // SAFETY: the socket and the bytes are borrowed for longer than the kernel uses them, which is until all are answered below.
+        // SAFETY: the socket and the bytes are borrowed for longer than the kernel uses them, which
+        // is until all sends are completed below.
         #[expect(unsafe_code, reason = "the kernel reads what the compiler doesn't see it read")]
         unsafe { entries.push(&send) }.map_err(io::Error::other)?;
     }
@@ -98,7 +103,7 @@ fn make<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results: 
         match outcome {
             Ok(_) => {}
             Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY)) => {}
-            // What the kernel has not taken it never will; what it has taken is waited for.
+            // The kernel will never execute entries it hasn't accepted; accepted ones are awaited.
             Err(error) if ring.submission().len() + answered >= results.len() => return Err(error),
             Err(_) => {}
         }
@@ -108,7 +113,8 @@ fn make<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results: 
 
 #[cfg(test)]
 impl Ring {
-    /// A ring where the kernel allows one. A run that sets `NATTER_TEST_REQUIRE_IO_URING` does not go on without.
+    /// Opens a ring if the kernel allows it. Fails if it doesn't and `NATTER_TEST_REQUIRE_IO_URING`
+    /// is set.
     pub(crate) fn for_test() -> Self {
         let ring = Self::open();
         let is_required = std::env::var_os("NATTER_TEST_REQUIRE_IO_URING").is_some();
@@ -127,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_than_fit_into_the_ring_all_arrive_and_each_hears_how_far_it_came() {
+    fn sends_more_than_the_ring_holds_and_reports_each_result() {
         let mut ring = Ring::for_test();
         if !ring.is_open() {
             return;
@@ -148,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_socket_takes_a_part_and_then_nothing_and_one_that_is_gone_says_so() {
+    fn reports_partial_sends_full_sockets_and_closed_ones() {
         let mut ring = Ring::for_test();
         if !ring.is_open() {
             return;

@@ -1,13 +1,16 @@
-//! The sending half of a connection: a queue counted in bytes, and the socket that it is written to.
+//! Sending half of a connection: a queue limited in bytes, and the socket it is written to.
 //!
-//! How many bytes may wait is up to the [`Backlog`]. Below its free bytes nothing but the queue's own length is looked at, so that a delivery
-//! costs no clock and no shared counter; only what goes beyond is counted for the instance and measured against time.
+//! The [`Backlog`] limits the queued bytes. Below its free bytes only the queue's own length is
+//! checked, so a delivery needs no clock and no shared counter; only the excess is counted for the
+//! instance and measured against time.
 //!
-//! Whoever has something for the client pushes it here, on the connection's own thread. Ending a connection is a push too: the goodbye
-//! goes into the queue, and the task of the connection sees to it that the socket does not outlive it for long.
+//! Frames for the client are pushed on the connection's own thread. Closing is a push too: the
+//! close frame is queued, and the connection's task ensures that the socket doesn't outlive it for
+//! long.
 //!
-//! Where there is no socket (a stream of Server-Sent Events, a client that polls) whoever answers the client takes frames from the queue
-//! by itself. A socket may come later, when a client that polled goes over to WebSocket: what waits then goes out on it.
+//! Without a socket (an SSE stream or a polling client), the HTTP response takes frames from the
+//! queue. A socket may be attached later, when a polling client upgrades to WebSocket; queued
+//! frames are then written to it.
 
 use std::{
     cell::{Cell, OnceCell, RefCell},
@@ -26,41 +29,41 @@ use crate::{
     queue::{Joined, Progress, Queue},
 };
 
-/// The part of the limit that may be queued before reads from the log pause.
+/// Divisor of the free bytes: reads from the log pause while more than this share is queued.
 const PAGE_SHARE: usize = 4;
 
-/// What goes to one client.
+/// Sending half of one connection.
 pub struct Sender {
     socket: OnceCell<TcpStream>,
     queue: RefCell<Queue>,
     backlog: Arc<Backlog>,
-    /// Bytes that the backlog has counted; 0 while no more waits than is free.
+    /// Bytes counted by the backlog; 0 while no more than the free bytes are queued.
     counted: Cell<usize>,
-    /// Since when the client has taken nothing. Kept while something is counted.
+    /// Time since which the client has read nothing. Maintained while bytes are counted.
     stalled_since: Cell<Instant>,
     state: Cell<State>,
-    /// The socket takes no more; the connection's task waits until it does.
+    /// True if the socket is full; the connection's task waits until it is writable.
     is_blocked: Cell<bool>,
-    /// Bytes from which a frame goes out compressed; 0: never.
+    /// Minimum size of compressed frames, in bytes; 0 disables compression.
     deflates_from: Cell<usize>,
     heard_at: Cell<Instant>,
-    /// Wakes the connection's task, or the stream.
+    /// Wakes the connection's task or the stream.
     task: Notify,
-    /// Wakes the tasks that wait for room in the queue.
+    /// Wakes tasks that wait for room in the queue.
     subscription: Notify,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// The goodbye is in the queue.
+    /// The close frame is queued.
     Closing(Close),
     /// Nothing can be written any more.
     Broken,
 }
 
 impl Sender {
-    /// What may wait is up to `backlog`.
+    /// Creates a sender limited by `backlog`.
     #[must_use]
     pub fn new(socket: Option<TcpStream>, backlog: &Arc<Backlog>) -> Self {
         let now = Instant::now();
@@ -84,26 +87,27 @@ impl Sender {
         self.socket.get()
     }
 
-    /// From now on everything goes out on this socket, what waits first. The first socket stays.
+    /// Attaches a socket and writes queued frames to it. Has no effect if there is a socket
+    /// already.
     pub fn attach(&self, socket: TcpStream) {
         if self.socket.set(socket).is_ok() {
             self.flush();
         }
     }
 
-    /// The client takes compressed frames; those that are shorter than this are not worth it.
+    /// Enables compression of frames of at least `bytes` bytes.
     pub fn deflate_from(&self, bytes: usize) {
         self.deflates_from.set(bytes);
     }
 
-    /// Whether a frame of this length goes out compressed.
+    /// True if a frame of this length is sent compressed.
     #[must_use]
     pub fn deflates(&self, length: usize) -> bool {
         let from = self.deflates_from.get();
         from > 0 && length >= from
     }
 
-    /// A frame that is for this client alone, as it goes out.
+    /// Compresses a frame for this client only, if applicable.
     #[must_use]
     pub fn fit(&self, frame: Bytes) -> Bytes {
         if self.deflates(frame.len()) { frame::shrink(&frame) } else { frame }
@@ -114,7 +118,7 @@ impl Sender {
         self.state.get() == State::Open
     }
 
-    /// Why it ends, once that is decided.
+    /// Returns the close reason once the connection is closing.
     #[must_use]
     pub fn closing(&self) -> Option<Close> {
         match self.state.get() {
@@ -128,7 +132,7 @@ impl Sender {
         self.state.get() == State::Broken
     }
 
-    /// Adds a frame to what waits. False: the client reads too slowly to be kept.
+    /// Queues a frame. Returns false if the client reads too slowly and must be disconnected.
     #[must_use]
     pub fn push(&self, frame: Bytes) -> bool {
         if !self.is_open() || self.queue.borrow_mut().push(frame.clone()).is_ok() {
@@ -137,7 +141,8 @@ impl Sender {
         self.push_beyond(frame)
     }
 
-    /// [`Self::push`] for a frame that does not fit into the free bytes: whether it may wait depends on what the client takes.
+    /// Queues a frame that exceeds the free bytes, if the client is making progress and the backlog
+    /// allows it; see [`Self::push`].
     #[cold]
     fn push_beyond(&self, frame: Bytes) -> bool {
         self.flush();
@@ -160,18 +165,18 @@ impl Sender {
         true
     }
 
-    /// Whether the client has taken nothing for too long while more waits for it than is free.
+    /// True if the client has read nothing for [`STALL`] while more than the free bytes are queued.
     #[must_use]
     pub fn is_stalled(&self, now: Instant) -> bool {
         self.counted.get() > 0 && now.saturating_duration_since(self.stalled_since.get()) >= STALL
     }
 
-    /// Counts what waits for the instance. False: more waits on all connections than may.
+    /// Updates the bytes counted by the backlog. Returns false if the total exceeds the budget.
     fn count(&self, waiting: usize) -> bool {
         self.backlog.recount(self.counted.replace(waiting), waiting)
     }
 
-    /// Something has left the queue: what still waits counts against the client from now on.
+    /// Restarts the stall timer and updates the counted bytes after frames have left the queue.
     fn note_progress(&self) {
         let counted = self.counted.get();
         if counted == 0 {
@@ -184,14 +189,15 @@ impl Sender {
         self.count(if waiting > self.backlog.free() { waiting } else { 0 });
     }
 
-    /// The socket, where a frame may go out past the queue, since nothing waits in it.
+    /// Returns the socket if a frame may bypass the queue because it is empty.
     #[must_use]
     pub fn ready_socket(&self) -> Option<&TcpStream> {
         let is_ready = !self.is_blocked.get() && self.is_open() && self.queue.borrow().is_empty();
         self.socket.get().filter(|_| is_ready)
     }
 
-    /// Takes all that waits out of the queue, to be sent past it, where the socket is ready and nobody waits for room.
+    /// Removes all queued frames as one buffer to be sent outside the queue, if the socket is ready
+    /// and no task waits for room.
     #[must_use]
     pub fn take_waiting(&self, joined: &mut Joined) -> Option<(Bytes, &TcpStream)> {
         let socket = self.socket.get()?;
@@ -201,7 +207,8 @@ impl Sender {
         Some((self.queue.borrow_mut().take_whole(joined)?, socket))
     }
 
-    /// How far the socket took a frame that went past the queue. The rest of it waits for the socket, before all others.
+    /// Records the result of a send that bypassed the queue. The unsent rest is queued at the
+    /// front.
     pub fn went_out(&self, frame: &Bytes, outcome: io::Result<usize>) {
         let sent = match outcome {
             Ok(sent) if sent == frame.len() => return,
@@ -214,14 +221,15 @@ impl Sender {
         self.task.notify_one();
     }
 
-    /// Adds the first frame, which may be longer than what may wait.
+    /// Queues the first frame, which may exceed the limit.
     pub fn greet(&self, frame: Bytes) {
         if self.is_open() {
             self.queue.borrow_mut().push_uncounted(frame);
         }
     }
 
-    /// Says goodbye with these frames, after what waits already. A client that is too slow for that loses what waits.
+    /// Closes the connection with the given frames, after all queued ones. If the client is too
+    /// slow, queued frames are dropped.
     pub fn close(&self, close: Close, goodbye: impl IntoIterator<Item = Bytes>) {
         if !self.is_open() {
             return;
@@ -242,7 +250,7 @@ impl Sender {
         self.subscription.notify_waiters();
     }
 
-    /// Ends it without a word: the other side is gone.
+    /// Closes the connection without a close frame, because the client is gone.
     pub fn give_up(&self) {
         self.state.set(State::Broken);
         self.queue.borrow_mut().clear();
@@ -251,7 +259,7 @@ impl Sender {
         self.subscription.notify_waiters();
     }
 
-    /// Writes what waits, as far as the socket takes it.
+    /// Writes queued frames as far as the socket accepts them.
     pub fn flush(&self) {
         let Some(socket) = self.socket.get() else {
             if !self.queue.borrow().is_empty() {
@@ -269,7 +277,7 @@ impl Sender {
         });
         self.note_progress();
         match written {
-            // Waking takes a lock: not for every delivery.
+            // Waking takes a lock, so it is skipped unless room became available.
             Ok(Progress::Empty) if had_page_room => {}
             Ok(Progress::Empty) => self.subscription.notify_waiters(),
             Ok(Progress::Blocked) => {
@@ -285,7 +293,7 @@ impl Sender {
         self.is_blocked.get()
     }
 
-    /// The socket takes more again.
+    /// Resumes writing after the socket became writable.
     pub fn unblock(&self) {
         self.is_blocked.set(false);
         self.flush();
@@ -302,7 +310,7 @@ impl Sender {
         self.queue.borrow().bytes() < self.backlog.free() / PAGE_SHARE
     }
 
-    /// Takes the next frame, where there is no socket.
+    /// Removes the next frame, for connections without a socket.
     pub fn pop(&self) -> Option<Bytes> {
         let frame = self.queue.borrow_mut().pop();
         self.note_progress();
@@ -310,20 +318,21 @@ impl Sender {
         frame
     }
 
-    /// Bytes that wait.
+    /// Queued bytes.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.queue.borrow().bytes()
     }
 
-    /// Until an event from the log can be added without pushing the client over its limit, or the connection ends.
+    /// Waits until an event from the log can be queued without exceeding the client's limit, or the
+    /// connection ends.
     pub async fn has_room(&self) {
         while self.is_open() && !self.has_page_room() {
             self.subscription.notified().await;
         }
     }
 
-    /// Until something happened that the connection's task has to look at.
+    /// Waits until the connection's task has something to do.
     pub async fn woken(&self) {
         self.task.notified().await;
     }
@@ -332,18 +341,18 @@ impl Sender {
         self.task.notify_one();
     }
 
-    /// A sign of life.
+    /// Records a sign of life.
     pub fn heard(&self) {
         self.heard_at.set(Instant::now());
     }
 
-    /// When the last sign of life came.
+    /// Time of the last sign of life.
     #[must_use]
     pub fn heard_at(&self) -> Instant {
         self.heard_at.get()
     }
 
-    /// How long the client has been silent.
+    /// Time since the last sign of life.
     #[must_use]
     pub fn silence(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.heard_at.get())
@@ -380,11 +389,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_frame_goes_past_the_queue_only_where_nothing_waits() {
+    async fn bypasses_the_queue_only_when_it_is_empty() {
         let (sender, mut client) = connected().await;
         assert!(write_through(&sender, b"1"));
         assert!(sender.push(Bytes::from_static(b"2")));
-        assert!(!write_through(&sender, b"3"), "it would overtake");
+        assert!(!write_through(&sender, b"3"), "it would overtake queued frames");
         sender.flush();
         assert!(write_through(&sender, b"3"));
         let mut read = [0; 3];
@@ -393,7 +402,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_socket_does_not_take_waits_and_what_follows_waits_behind_it() {
+    async fn queues_what_the_socket_does_not_accept_in_order() {
         let (sender, mut client) = connected().await;
         let large: Bytes = (0..16 * 1024 * 1024).map(|at: u32| at.to_be_bytes()[3]).collect::<Vec<u8>>().into();
         sender.went_out(&large, sender.ready_socket().unwrap().try_write(&large));
@@ -415,7 +424,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_connection_takes_nothing_past_its_goodbye() {
+    async fn sends_nothing_after_the_close_frame() {
         let (sender, _client) = connected().await;
         sender.close(Close::CREDENTIALS, [Bytes::from_static(b"bye")]);
         assert!(!write_through(&sender, b"late"));
@@ -426,18 +435,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_reads_is_not_cut_off_and_one_that_does_not_is_after_a_second() {
+    async fn disconnects_only_clients_that_stop_reading() {
         let backlog = Arc::new(Backlog::new(100, 10_000, 10_000));
         let (reads, stuck) = (Sender::new(None, &backlog), Sender::new(None, &backlog));
         assert!(reads.push(bytes(100)) && stuck.push(bytes(100)));
         for second in 0..20 {
             for _ in 0..2 {
-                assert!(reads.push(bytes(100)), "cut off after {second} s");
+                assert!(reads.push(bytes(100)), "disconnected after {second} s");
             }
             assert_eq!(reads.pop().map(|frame| frame.len()), Some(100));
             tokio::time::advance(STALL / 2).await;
         }
-        assert!(stuck.push(bytes(100)), "a second begins when more waits than is free");
+        assert!(stuck.push(bytes(100)), "the stall timer starts when more than the free bytes are queued");
         tokio::time::advance(STALL / 2).await;
         assert!(!stuck.is_stalled(Instant::now()) && stuck.push(bytes(100)));
         tokio::time::advance(STALL / 2).await;
@@ -448,15 +457,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_has_more_than_the_cap_and_all_together_no_more_than_the_budget() {
+    async fn enforces_the_cap_and_the_shared_budget() {
         let backlog = Arc::new(Backlog::new(100, 1_000, 1_500));
         let senders: Vec<Sender> = (0..3).map(|_| Sender::new(None, &backlog)).collect();
         let fill = |sender: &Sender| (0..).take_while(|_| sender.push(bytes(100))).count();
         assert_eq!(fill(&senders[0]), 10, "the cap");
         assert_eq!(fill(&senders[1]), 7, "the budget has 600 left beyond the free bytes");
-        assert_eq!(fill(&senders[2]), 1, "the free bytes are everybody's");
+        assert_eq!(fill(&senders[2]), 1, "the free bytes are available to every connection");
         while senders[0].pop().is_some() {}
-        assert_eq!(fill(&senders[2]), 9, "what one has taken is the others'");
+        assert_eq!(fill(&senders[2]), 9, "released budget is available to others");
         for sender in &senders {
             sender.close(Close::TOO_SLOW, []);
         }

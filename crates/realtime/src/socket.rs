@@ -1,10 +1,12 @@
-//! One upgraded socket: reads it, cuts what comes into messages, writes what waits, and sees to its end.
+//! I/O loop of one upgraded socket: reads and parses messages, writes queued frames, and closes.
 //!
-//! It reads only while the [`Handler`] has a place for another message, so a client that asks faster than it is answered is slowed down
-//! by TCP and not by memory. It waits for the socket to take more when a write was cut short. And when it was decided (by anyone) that
-//! the connection ends, it gives the goodbye a short time to arrive and then drops the socket, whether the client reads or not.
+//! It reads only while the [`Handler`] accepts another message, so a client that sends faster than
+//! it is answered is slowed down by TCP instead of consuming memory. After a partial write it waits
+//! until the socket is writable. Once the connection is closing (by any side), it gives the close
+//! frame a short time to arrive and then drops the socket, whether or not the client reads.
 //!
-//! What a message means is not known here: `connection` knows for the product, and `examples/ws_echo.rs` sends it back.
+//! The meaning of messages is up to the handler: `connection` for the product, an echo in
+//! `examples/ws_echo.rs`.
 
 use std::{net::Shutdown, time::Duration};
 
@@ -19,31 +21,31 @@ use crate::{
     sender::Sender,
 };
 
-/// Bytes that one read takes.
+/// Maximum number of bytes per read.
 const CHUNK: usize = 4_096;
-/// Bytes after which others get the thread.
+/// Number of bytes read after which the task yields.
 const TURN: usize = 64 * 1024;
-/// How long a client may take to read the goodbye.
+/// Timeout for sending the close frame to the client.
 const FAREWELL: Duration = Duration::from_secs(10);
-/// How long after the goodbye the client's own is waited for.
+/// Timeout for the client's own close after that.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What a client sends, cut into messages.
+/// Receiving half of a connection: buffer and parser.
 pub struct Inbound {
     reader: Reader,
     buffer: BytesMut,
-    /// None: as many as it likes.
+    /// Frame rate limit; `None` means unlimited.
     allowance: Option<Allowance>,
 }
 
 impl Inbound {
-    /// `unread` came with the request that opened the connection.
+    /// Creates the receiving half; `unread` are bytes received after the request.
     #[must_use]
     pub fn new(reader: Reader, allowance: Option<Allowance>, unread: &[u8]) -> Self {
         Self { reader, buffer: BytesMut::from(unread), allowance }
     }
 
-    /// Reads what is there. An error is the end.
+    /// Reads available bytes. An error means that the connection is gone.
     pub fn receive(&mut self, socket: &TcpStream) -> Result<usize, Gone> {
         let mut chunk = [0; CHUNK];
         match socket.try_read(&mut chunk) {
@@ -57,7 +59,7 @@ impl Inbound {
         }
     }
 
-    /// The next message, if it is all there. An empty buffer gives its memory back.
+    /// Returns the next complete message. An empty buffer releases its memory.
     pub fn next_message(&mut self) -> Result<Option<Incoming>, Close> {
         if self.buffer.is_empty() {
             return Ok(None);
@@ -77,26 +79,27 @@ impl Inbound {
     }
 }
 
-/// The other side has closed the socket.
+/// The peer has closed the socket.
 #[derive(Debug)]
 pub struct Gone;
 
-/// Handles what a client sends.
+/// Handler of client messages.
 pub trait Handler {
-    /// Whether it takes another message now. Where that changes, [`Sender::wake`] says so.
+    /// True if another message is accepted. The handler calls [`Sender::wake`] when this changes to
+    /// true.
     fn has_slot(&self) -> bool;
 
-    /// Takes a message; pings and goodbyes are seen to without it. An error ends the connection.
+    /// Handles a message, except pings and close frames. An error closes the connection.
     fn take(&mut self, message: Incoming) -> impl Future<Output = Result<(), Close>>;
 
-    /// Says goodbye in the connection's own words.
+    /// Closes the connection in its wire format.
     fn close(&self, close: Close);
 }
 
-/// Reads and writes until it is decided that the connection ends, or the other side is gone.
+/// Reads and writes until the connection is closing or the client is gone.
 pub async fn exchange(sender: &Sender, inbound: &mut Inbound, handler: &mut impl Handler) {
     let Some(socket) = sender.socket() else { return };
-    // The client may have sent frames along with its request.
+    // The client may have sent frames together with its request.
     take_messages(sender, inbound, handler).await;
     let mut in_turn = 0;
     while sender.is_open() {
@@ -130,7 +133,7 @@ pub async fn exchange(sender: &Sender, inbound: &mut Inbound, handler: &mut impl
     }
 }
 
-/// Hands on what has arrived, as far as there are places for it.
+/// Handles received messages as far as the handler accepts them.
 async fn take_messages(sender: &Sender, inbound: &mut Inbound, handler: &mut impl Handler) {
     let mut has_answered = false;
     while sender.is_open() && handler.has_slot() {
@@ -154,8 +157,9 @@ async fn take_messages(sender: &Sender, inbound: &mut Inbound, handler: &mut imp
     }
 }
 
-/// Gives the goodbye a chance to be read: until the client has said its own or closed, or its time is up. What it still sends is dropped,
-/// because a socket that is closed with something unread takes back what it has sent.
+/// Waits until the client has read the close frame, i.e. it has closed too, or until a timeout.
+/// Received data is discarded, because closing a socket with unread data resets the connection and
+/// drops sent data.
 pub async fn see_off(sender: &Sender) {
     let Some(socket) = sender.socket() else { return };
     let mut deadline = Instant::now() + FAREWELL;
@@ -164,7 +168,8 @@ pub async fn see_off(sender: &Sender) {
     while !sender.is_broken() {
         if !is_told && sender.waiting() == 0 {
             is_told = true;
-            // Nothing comes after the goodbye. A client that reads on sees the end at once, and closes.
+            // Nothing follows the close frame. A client that keeps reading sees the end immediately
+            // and closes.
             if SockRef::from(socket).shutdown(Shutdown::Write).is_err() {
                 return;
             }

@@ -1,8 +1,9 @@
-//! `GET /r1/events`: the same events as an endless HTTP answer.
+//! `GET /r1/events`: the events as an endless HTTP response.
 //!
-//! The answer is an ordinary one of actix-web, so nothing writes to its socket but actix: the shard fills the queue and the body
-//! takes from it. A reader that stops is cut off when its queue is full, which frees the queue at once; its socket, which actix does not
-//! look at while it is full, is ended by `TCP_USER_TIMEOUT` (see the server's listener).
+//! It is a regular actix-web response, so only actix writes to its socket: the shard fills the
+//! queue and the response body takes from it. A reader that stops is disconnected when its queue is
+//! full, which releases the queue immediately. Actix doesn't poll a full socket; it is closed by
+//! `TCP_USER_TIMEOUT` (see the server's listener).
 
 use std::{
     ops::RangeInclusive,
@@ -36,20 +37,23 @@ use crate::{
     shard::Shard,
 };
 
-/// How often a quiet stream says that it is alive.
+/// Interval of keep-alive comments on an idle stream.
 const COMMENT_PERIOD: Duration = Duration::from_secs(15);
-/// Milliseconds after which a reader comes back when the stream ends: spread, because all may have lost it at once.
+/// Range of the reconnect delay in milliseconds; random, because all clients may have been
+/// disconnected at once.
 const RETRY: RangeInclusive<u32> = 1_000..=5_000;
-/// The longest `Last-Event-ID` that is looked at.
+/// Maximum length of a `Last-Event-ID`, in bytes.
 const LONGEST_CURSOR: usize = 128;
 
-/// How long an answer that ends goes on after its first event, so that what happens together is told together.
+/// Time that a bounded response continues after its first event, so that simultaneous events are
+/// sent together.
 const GATHER: Duration = Duration::from_millis(50);
-/// How long what such an answer begins with may take: much can have been missed.
+/// Timeout for the initial events of such a response, which may include many missed ones.
 const LONGEST_BEGINNING: Duration = Duration::from_secs(60);
 
-/// Opens a stream of events. `last_event_id` resumes one; a cursor that can't be read begins afresh. With `wait` it ends: as soon as it has told something,
-/// or when it has waited so long for something to tell.
+/// Opens an event stream. `last_event_id` resumes one; an invalid cursor starts a new one. With
+/// `wait`, the response is bounded: it ends as soon as it has delivered events, or after `wait`
+/// without any.
 pub async fn follow(
     request: &HttpRequest,
     principal: &Principal,
@@ -69,7 +73,7 @@ pub async fn follow(
     let now = app.clock.now();
     let resumed = last_event_id.and_then(cursor);
     let hello = greeting::hello(app, principal, &conversations, &following, now);
-    // A stream that is resumed stays where it was until it has caught up.
+    // A resumed stream keeps its cursor until it has caught up.
     let here = resumed.unwrap_or(Cursor { moment: now, position: None });
     out.greet(sse::encode_retry(rand::rng().random_range(RETRY)));
     out.greet(sse::encode(&FrameBody::control(Hello::KIND, now, &hello, None), Some(&here)));
@@ -100,11 +104,11 @@ fn cursor(text: &str) -> Option<Cursor> {
     if text.len() > LONGEST_CURSOR { None } else { Cursor::parse(text) }
 }
 
-/// The body of the answer.
+/// Body of the response.
 struct EventStream {
     out: Rc<Outbound>,
     shard: Rc<Shard>,
-    /// Until something happens to the queue.
+    /// Pending wake-up of the queue.
     waiting: Option<LocalBoxFuture<'static, ()>>,
     comments: Interval,
     ending: Option<Ending>,
@@ -148,12 +152,12 @@ impl Drop for EventStream {
     }
 }
 
-/// When an answer ends: for who is behind something that hands answers on only when they are whole.
+/// End of a bounded response, for clients behind proxies that buffer responses.
 struct Ending {
     at: Pin<Box<Sleep>>,
-    /// For something to tell, once what it begins with is told.
+    /// Time to wait for events after the initial ones.
     wait: Duration,
-    /// What it begins with ends with an event of this kind; told: none.
+    /// Type of the last initial event; `None` once it was sent.
     beginning: Option<&'static str>,
     has_news: bool,
 }
@@ -161,7 +165,7 @@ struct Ending {
 impl Ending {
     fn new(wait: Duration, is_resumed: bool) -> Self {
         let at = Box::pin(tokio::time::sleep(LONGEST_BEGINNING));
-        // Who begins afresh is greeted, and goes on from there.
+        // A new stream ends its initial events with `hello`.
         let (wait, beginning) = if is_resumed { (wait, SyncDone::KIND) } else { (Duration::ZERO, Hello::KIND) };
         Self { at, wait, beginning: Some(beginning), has_news: false }
     }

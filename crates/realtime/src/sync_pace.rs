@@ -1,5 +1,5 @@
-//! How fast a person may read the log by `sync` or a resumed stream: so many bytes a second, with some saved up for coming back after a
-//! while. A faster reader waits and loses nothing, because what was not read yet is still in the log.
+//! Rate limit for reading the log by `sync` or a resumed stream: a token bucket in bytes per user.
+//! A faster reader is delayed and loses nothing, because unread events stay in the log.
 
 use std::{
     collections::HashMap,
@@ -10,17 +10,17 @@ use std::{
 use appcore::UserId;
 use tokio::time::Instant;
 
-/// Seconds of reading that an idle reader accumulates at most.
+/// Capacity of the bucket, in seconds.
 const SAVED: f64 = 16.0;
-/// What a look at the log counts beside the bytes that it brings.
+/// Cost of one read of the log in bytes, in addition to its data.
 pub const LOOK: usize = 4 * 1024;
-/// How often those are forgotten who have saved up everything again.
+/// Interval at which users with a full bucket are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
-/// What each person has read of late, on all connections of this instance.
+/// Bytes read recently per user, over all connections of this instance.
 #[derive(Debug)]
 pub struct SyncPace {
-    /// None: as fast as they like.
+    /// Bytes per second; `None` means unlimited.
     per_second: Option<f64>,
     readers: Mutex<Readers>,
 }
@@ -31,7 +31,7 @@ struct Readers {
     tidied_at: Instant,
 }
 
-/// Bytes that were read and not paid off by time.
+/// Bytes read and not yet compensated by time.
 #[derive(Clone, Copy, Debug)]
 struct Debt {
     bytes: f64,
@@ -51,7 +51,7 @@ impl SyncPace {
         Self { per_second: bytes_per_second.map(f64::from), readers: Mutex::new(readers) }
     }
 
-    /// Counts what a person has read. Answers how long to wait before more is read for them.
+    /// Charges a read to the user. Returns the time to wait before the next read.
     pub fn charge(&self, person: UserId, bytes: usize) -> Duration {
         let Some(per_second) = self.per_second else { return Duration::ZERO };
         let now = Instant::now();
@@ -71,9 +71,9 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_faster_than_allowed_waits_and_the_others_do_not() {
+    async fn delays_users_who_read_too_fast_and_no_others() {
         let (pace, anna, ben) = (SyncPace::new(Some(1_000)), UserId::new(), UserId::new());
-        assert_eq!(pace.charge(anna, 16_000), Duration::ZERO, "what is saved up is free");
+        assert_eq!(pace.charge(anna, 16_000), Duration::ZERO, "the saved-up capacity is free");
         assert_eq!(pace.charge(anna, 3_000), Duration::from_secs(3));
         assert_eq!(pace.charge(ben, 16_000), Duration::ZERO);
         tokio::time::advance(Duration::from_secs(4)).await;
@@ -81,11 +81,11 @@ mod tests {
         assert_eq!(pace.charge(anna, 500), Duration::from_millis(500));
         tokio::time::advance(TIDY_EVERY).await;
         pace.charge(ben, 1);
-        assert_eq!(pace.readers.lock().unwrap().debts.len(), 1, "who has everything saved up again is forgotten");
+        assert_eq!(pace.readers.lock().unwrap().debts.len(), 1, "users with a full bucket are removed");
     }
 
     #[test]
-    fn without_the_limiter_nobody_waits() {
+    fn never_delays_without_a_limit() {
         assert_eq!(SyncPace::new(None).charge(UserId::new(), usize::MAX), Duration::ZERO);
     }
 }

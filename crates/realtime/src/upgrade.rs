@@ -1,7 +1,8 @@
-//! From an HTTP request to a connection: the handshake, by hand.
+//! Upgrade of an HTTP request to a connection.
 //!
-//! actix-web hands over the socket of a request that asks for an upgrade before any middleware has seen it (why that is wanted stands in
-//! docs/architecture.md), so what a request must pass is checked here, and a refusal is written as the REST API would write it.
+//! actix-web hands over the socket of an upgrade request before any middleware has run
+//! (docs/architecture.md explains why that is wanted). The checks of the middleware are therefore
+//! repeated here, and a refusal is written in the format of the REST API.
 
 use std::{rc::Rc, time::Duration};
 
@@ -33,10 +34,11 @@ use crate::{
     upgrade_request::{Rejection, SOCKET_IO, WEBSOCKET, agree, prepare, recognise, verify},
 };
 
-/// How long a refusal may take to be read.
+/// Timeout for sending a refusal.
 const REFUSAL: Duration = Duration::from_secs(5);
 
-/// Answers a request for a connection that was admitted, or why it was not, and serves the connection that comes of it in a task of its own.
+/// Answers an upgrade request, which was admitted or refused before, and serves the resulting
+/// connection in its own task.
 pub async fn answer(
     shard: Rc<Shard>,
     socket_io: Rc<SocketIo>,
@@ -56,7 +58,7 @@ pub async fn answer(
         Ok(()) => Err((Rejection::from(Code::NotFound), Some(upgrade))),
     };
     let milliseconds = || begun.elapsed().as_secs_f64() * 1_000.0;
-    // The same line that a request gets, for what is known here.
+    // Logged like a REST request, with the fields known here.
     let route = if path.starts_with(SOCKET_IO.trim_end_matches('/')) { SOCKET_IO } else { WEBSOCKET };
     match result {
         Ok(user_id) => {
@@ -77,7 +79,7 @@ pub async fn answer(
     }
 }
 
-/// Answers whose connection it is.
+/// Opens a native connection and returns the id of its user.
 async fn open_native(
     shard: &Rc<Shard>,
     upgrade: UpgradeRequest,
@@ -112,7 +114,7 @@ async fn open_native(
     Ok(Some(user_id))
 }
 
-/// What reads the connection's messages, under the limits of the product.
+/// Creates the connection's receiving half with the configured limits.
 fn inbound(shard: &Shard, deflate: Option<Agreement>, unread: &[u8]) -> Inbound {
     let config = &shard.app().config;
     let allowance =
@@ -120,7 +122,7 @@ fn inbound(shard: &Shard, deflate: Option<Agreement>, unread: &[u8]) -> Inbound 
     Inbound::new(Reader::new(frame::MAX_MESSAGE, deflate.is_some()), allowance, unread)
 }
 
-/// Whoever shows a ticket is its holder; else by the token. A cookie counts only on our own pages.
+/// Authenticates by ticket, otherwise by token. A cookie is accepted from our own pages only.
 async fn identify(shard: &Shard, upgrade: &UpgradeRequest) -> Result<Principal, Rejection> {
     if let Some(ticket) = query(&upgrade.request, "ticket") {
         return Ok(accounts::redeem_ticket(&shard.app().identity, &ticket).await?);
@@ -132,7 +134,8 @@ async fn identify(shard: &Shard, upgrade: &UpgradeRequest) -> Result<Principal, 
     }
 }
 
-/// Closes our half and takes what still comes, or the client might lose what it was sent.
+/// Closes the sending half and discards received data; otherwise a reset could discard the
+/// response.
 async fn drain(socket: &mut TcpStream) -> std::io::Result<()> {
     socket.shutdown().await?;
     let mut dropped = [0; 512];
@@ -140,7 +143,7 @@ async fn drain(socket: &mut TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A value of the query string.
+/// Returns a value of the query string.
 fn query(request: &Request, name: &str) -> Option<String> {
     let pairs = request.uri().query()?;
     actix_web::web::Query::<Vec<(String, String)>>::from_query(pairs)
@@ -150,12 +153,12 @@ fn query(request: &Request, name: &str) -> Option<String> {
         .find_map(|(key, value)| (key == name).then_some(value))
 }
 
-/// JSON unless the client offers MessagePack and not JSON.
+/// Selects JSON unless the client offers MessagePack and not JSON.
 fn choose_wire(headers: &HeaderMap) -> Wire {
     if offers(headers, "natter.msgpack") && !offers(headers, "natter.json") { Wire::MessagePack } else { Wire::Json }
 }
 
-/// Writes the answer that the REST API would give, and closes.
+/// Writes the response of the REST API and closes the socket.
 async fn refuse(upgrade: UpgradeRequest, refusal: &Rejection) {
     use std::fmt::Write as _;
     let UpgradeRequest { mut socket, request_id, .. } = upgrade;
@@ -172,11 +175,11 @@ async fn refuse(upgrade: UpgradeRequest, refusal: &Rejection) {
     };
     let body = match refusal.body {
         Some(body) => body.to_owned(),
-        // A failure is made of text.
+        // A failure consists of text and always serialises.
         None => serde_json::to_string(&failure).unwrap_or_default(),
     };
     let mut answer = format!("HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default());
-    // Writing into a growing text does not fail.
+    // Writing into a string can't fail.
     for (name, value) in &refusal.headers {
         let _ = write!(answer, "{name}: {value}\r\n");
     }

@@ -1,4 +1,4 @@
-//! A request for a connection, and what native and Socket.IO connections ask of it alike.
+//! Upgrade request, and the steps common to native and Socket.IO connections.
 
 use std::rc::Rc;
 
@@ -18,35 +18,36 @@ use tokio::net::TcpStream;
 
 use crate::{codec::Wire, connection::Opening, deflate::Agreement, shard::Shard};
 
-/// Where native connections are opened.
+/// Path of native connections.
 pub const WEBSOCKET: &str = "/r1/websocket";
-/// Where Socket.IO connections are opened.
+/// Path of Socket.IO connections.
 pub const SOCKET_IO: &str = "/socket.io/";
 
-/// A request for a connection, and the socket that it came on.
+/// Request for a connection, and its socket.
 pub struct UpgradeRequest {
     pub request: Request,
     pub socket: TcpStream,
-    /// What came behind the request.
+    /// Bytes received after the request.
     pub unread: BytesMut,
-    /// The access token or API key in the `Authorization` header, or the token in a cookie.
+    /// Access token or API key from the `Authorization` header, or the token from a cookie.
     pub token: Option<Token>,
-    /// Where the client is, and whose page it is on: only ours may use the cookies.
+    /// Address, country and page origin of the client; cookies are accepted from our own pages
+    /// only.
     pub source: RequestSource,
     pub request_id: String,
 }
 
-/// An access token, and how it came.
+/// Access token and its origin.
 pub struct Token {
     pub text: String,
     pub by_cookie: bool,
 }
 
-/// Why a request is not answered with a connection.
+/// Refused upgrade.
 pub(crate) struct Rejection {
     pub error: AppError,
     pub headers: Vec<(header::HeaderName, &'static str)>,
-    /// Instead of the envelope.
+    /// Body that replaces the standard error envelope.
     pub body: Option<&'static str>,
 }
 
@@ -62,7 +63,7 @@ impl From<Code> for Rejection {
     }
 }
 
-/// Admits a person and reads what they follow.
+/// Acquires a permit and loads the user's subscriptions.
 pub(crate) async fn prepare(
     shard: &Rc<Shard>,
     principal: Principal,
@@ -75,13 +76,13 @@ pub(crate) async fn prepare(
     Ok(Opening { shard: Rc::clone(shard), principal, permit, arrival, following, wire, source })
 }
 
-/// What the client offers for compression, unless it is turned off.
+/// Negotiates compression, unless it is disabled.
 pub(crate) fn agree(shard: &Shard, headers: &HeaderMap) -> Option<Agreement> {
     let is_on = shard.app().config.realtime.compression > 0;
     is_on.then(|| Agreement::negotiate(headers)).flatten()
 }
 
-/// Identifies the owner of a token. A forged one is counted by the firewall.
+/// Authenticates a token. Forged tokens are counted by the firewall.
 pub(crate) async fn recognise(app: &App, token: &str, source: RequestSource) -> Result<Principal, AppError> {
     let recognised = accounts::authenticate(&app.identity, token).await;
     if recognised.as_ref().is_err_and(|refusal| refusal.code() == Code::Unauthenticated) {

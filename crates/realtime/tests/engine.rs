@@ -1,4 +1,5 @@
-//! Engine.IO and Socket.IO from their specifications, against `examples/socketio_conformance.rs`: the engine without the product.
+//! Tests of Engine.IO and Socket.IO by their specifications, against
+//! `examples/socketio_conformance.rs`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -19,7 +20,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message},
 };
 
-/// Longer than anything takes here.
+/// Timeout that no step of the tests reaches.
 const PATIENCE: Duration = Duration::from_secs(10);
 const ENGINE: &str = "/engine.io/";
 const SOCKET: &str = "/socket.io/";
@@ -30,7 +31,7 @@ struct Server {
 }
 
 impl Server {
-    /// Its threads end with the test's.
+    /// Starts a server whose threads end with the test's.
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -66,14 +67,14 @@ impl Server {
         answer(self.request("POST", path, sid).body(body.to_owned())).await
     }
 
-    /// A socket, for a session or for a new one.
+    /// Opens a WebSocket for a session or for a new one.
     async fn socket(&self, path: &str, sid: &str) -> Result<Socket, tungstenite::Error> {
         let sid = if sid.is_empty() { String::new() } else { format!("&sid={sid}") };
         let url = format!("ws://{}{path}?EIO=4&transport=websocket{sid}", self.address);
         Ok(Socket(connect_async(url).await?.0))
     }
 
-    /// One whose handshake has been read.
+    /// Opens a WebSocket session and reads its handshake.
     async fn opened(&self, path: &str) -> Socket {
         let mut socket = self.socket(path, "").await.unwrap();
         let handshake: Value = serde_json::from_str(socket.text().await.strip_prefix('0').unwrap()).unwrap();
@@ -98,23 +99,23 @@ impl Socket {
         self.0.send(Message::Binary(Bytes::from_static(bytes))).await.unwrap();
     }
 
-    /// The next message, whatever it is; none at the end.
+    /// Returns the next message of any kind; `None` at the end.
     async fn next(&mut self) -> Option<Message> {
-        match tokio::time::timeout(PATIENCE, self.0.next()).await.expect("something comes") {
+        match tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a message arrives") {
             Some(Ok(Message::Close(_)) | Err(_)) | None => None,
             Some(Ok(message)) => Some(message),
         }
     }
 
-    /// The next text, pings among them.
+    /// Returns the next text message, including pings.
     async fn text(&mut self) -> String {
-        self.next().await.expect("it goes on").into_text().unwrap().to_string()
+        self.next().await.expect("the connection stays open").into_text().unwrap().to_string()
     }
 
-    /// The next message that is no ping.
+    /// Returns the next message that isn't a ping.
     async fn message(&mut self) -> Message {
         loop {
-            match self.next().await.expect("it goes on") {
+            match self.next().await.expect("the connection stays open") {
                 Message::Text(text) if text.as_str() == "2" => self.send("3").await,
                 message => return message,
             }
@@ -127,7 +128,7 @@ impl Socket {
 }
 
 #[actix_rt::test]
-async fn payloads_are_echoed_with_text_and_binary_over_polling() {
+async fn echoes_text_and_binary_payloads_over_polling() {
     let server = Server::start();
     for body in ["4hello", "4test1\u{1e}4test2\u{1e}4test3", "4hello\u{1e}bAQIDBA==", "4é👩‍👩‍👧"] {
         let sid = server.open(ENGINE).await;
@@ -143,7 +144,7 @@ async fn payloads_are_echoed_with_text_and_binary_over_polling() {
 }
 
 #[actix_rt::test]
-async fn messages_are_echoed_over_websocket() {
+async fn echoes_messages_over_websocket() {
     let server = Server::start();
     let mut socket = server.opened(ENGINE).await;
     socket.send("4hello").await;
@@ -158,7 +159,7 @@ async fn messages_are_echoed_over_websocket() {
 }
 
 #[actix_rt::test]
-async fn a_session_is_pinged_and_ends_in_silence() {
+async fn pings_a_session_and_ends_it_after_silence() {
     let server = Server::start();
     let (begun, sid) = (Instant::now(), server.open(ENGINE).await);
     let mut socket = server.opened(ENGINE).await;
@@ -169,7 +170,7 @@ async fn a_session_is_pinged_and_ends_in_silence() {
         assert_eq!(socket.text().await, "2");
         socket.send("3").await;
     }
-    // Who fetches and says nothing is told so in the end.
+    // A client that only fetches is told of the timeout in the end.
     let sid = server.open(ENGINE).await;
     assert_eq!(server.get(ENGINE, &sid).await, (200, "2".to_owned()));
     assert_eq!(server.get(ENGINE, &sid).await, (200, "1".to_owned()));
@@ -181,7 +182,7 @@ async fn a_session_is_pinged_and_ends_in_silence() {
 }
 
 #[actix_rt::test]
-async fn a_second_request_of_a_kind_ends_the_session_and_so_does_one_that_is_dropped() {
+async fn ends_the_session_on_a_second_or_dropped_request() {
     let server = Server::start();
     let sid = server.open(ENGINE).await;
     let (one, other) = tokio::join!(server.get(ENGINE, &sid), server.get(ENGINE, &sid));
@@ -192,11 +193,11 @@ async fn a_second_request_of_a_kind_ends_the_session_and_so_does_one_that_is_dro
     assert_eq!(server.get(ENGINE, &sid).await.0, 400);
     let sid = server.open(ENGINE).await;
     let polling = actix_rt::spawn(server.request("GET", ENGINE, &sid).send());
-    // It has been sent when what is sent after it is answered.
+    // Sent for certain once a later request is answered.
     assert_eq!(server.post(ENGINE, &sid, "6").await.0, 200);
     polling.abort();
     assert_eq!(server.get(ENGINE, &sid).await.0, 400);
-    // A POST whose body does not come, and another one.
+    // A POST without its body, and another one.
     let sid = server.open(ENGINE).await;
     let begun = futures_util::stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"4")) });
     let endless = reqwest::Body::wrap_stream(begun.chain(futures_util::stream::pending()));
@@ -207,7 +208,7 @@ async fn a_second_request_of_a_kind_ends_the_session_and_so_does_one_that_is_dro
 }
 
 #[actix_rt::test]
-async fn a_client_that_leaves_releases_its_poll() {
+async fn a_closing_client_releases_its_poll() {
     let server = Server::start();
     for _ in 0..100 {
         let sid = server.open(ENGINE).await;
@@ -220,14 +221,14 @@ async fn a_client_that_leaves_releases_its_poll() {
             assert_eq!(polled.text().await.unwrap(), "6");
             return;
         }
-        // It came after the client had left: they are on connections of their own.
+        // The poll arrived after the close: they use different connections.
         assert_eq!(polled.status(), 400);
     }
-    panic!("no poll was there before its client left");
+    panic!("no poll was waiting before its client closed");
 }
 
 #[actix_rt::test]
-async fn a_session_goes_over_to_websocket() {
+async fn upgrades_a_session_to_websocket() {
     let server = Server::start();
     let sid = server.open(ENGINE).await;
     let mut socket = server.socket(ENGINE, &sid).await.unwrap();
@@ -236,7 +237,7 @@ async fn a_session_goes_over_to_websocket() {
         assert_eq!(socket.text().await, "3probe");
     });
     assert_eq!(polled, (200, "6".to_owned()));
-    // There is one already.
+    // There is already one.
     server.socket(ENGINE, &sid).await.unwrap().ends().await;
     assert_eq!(server.post(ENGINE, &sid, "4waits").await.0, 200);
     socket.send("5").await;
@@ -246,7 +247,7 @@ async fn a_session_goes_over_to_websocket() {
     for (method, body) in [("GET", ""), ("POST", "4again")] {
         assert_eq!(answer(server.request(method, ENGINE, &sid).body(body)).await.0, 400);
     }
-    // It has gone over.
+    // The session is upgraded.
     server.socket(ENGINE, &sid).await.unwrap().ends().await;
     socket.send("4still").await;
     assert_eq!(socket.message().await, Message::text("4still"));
@@ -254,11 +255,11 @@ async fn a_session_goes_over_to_websocket() {
     socket.ends().await;
     drop(socket);
     let is_over = async { while server.socket(ENGINE, &sid).await.is_ok() {} };
-    tokio::time::timeout(PATIENCE, is_over).await.expect("nobody is there any more");
+    tokio::time::timeout(PATIENCE, is_over).await.expect("the session has ended");
 }
 
 #[actix_rt::test]
-async fn what_makes_no_sense_is_refused() {
+async fn refuses_invalid_requests() {
     let server = Server::start();
     for (method, query) in [
         ("GET", "transport=polling"),
@@ -282,7 +283,7 @@ async fn what_makes_no_sense_is_refused() {
     assert_eq!(server.get(ENGINE, &sid).await.0, 400);
 }
 
-/// In a namespace; `auth` has been read.
+/// Joins a namespace and reads the `auth` event.
 async fn joined(server: &Server, namespace: &str) -> Socket {
     let mut socket = server.opened(SOCKET).await;
     join(&mut socket, namespace).await;
@@ -299,7 +300,7 @@ async fn join(socket: &mut Socket, namespace: &str) {
 }
 
 #[actix_rt::test]
-async fn namespaces_are_joined_left_and_refused() {
+async fn joins_leaves_and_refuses_namespaces() {
     let server = Server::start();
     let mut socket = joined(&server, "/").await;
     join(&mut socket, "/custom").await;
@@ -310,7 +311,7 @@ async fn namespaces_are_joined_left_and_refused() {
     socket.send("41/custom,").await;
     socket.send(r#"42["message",1,"2",{"3":[true]}]"#).await;
     assert_eq!(socket.message().await, Message::text(r#"42["message-back",1,"2",{"3":[true]}]"#));
-    // Nobody is there any more.
+    // No namespace is joined any more.
     socket.send(r#"42/custom,["message"]"#).await;
     socket.ends().await;
     let mut socket = server.opened(SOCKET).await;
@@ -318,7 +319,7 @@ async fn namespaces_are_joined_left_and_refused() {
     assert!(socket.message().await.into_text().unwrap().starts_with("40{"));
     assert_eq!(socket.message().await, Message::text(r#"42["auth",{}]"#));
     socket.send("41").await;
-    assert_eq!(socket.text().await, "2", "the connection goes on");
+    assert_eq!(socket.text().await, "2", "the connection stays open");
 }
 
 #[actix_rt::test]
@@ -339,7 +340,7 @@ async fn events_and_acknowledgements_carry_binary_data() {
     }
     socket.send(r#"42456["message-with-ack",1,"2",{"3":[false]}]"#).await;
     assert_eq!(socket.message().await, Message::text(r#"43456[1,"2",{"3":[false]}]"#));
-    // Over polling, the same in base64.
+    // The same over polling, in base64.
     let sid = server.open(SOCKET).await;
     let sent = format!("40\u{1e}452-[\"message\",{placeholders}]\u{1e}bAQID\u{1e}bBAUG");
     assert_eq!(server.post(SOCKET, &sid, &sent).await.0, 200);
@@ -353,13 +354,13 @@ async fn events_and_acknowledgements_carry_binary_data() {
 }
 
 #[actix_rt::test]
-async fn what_is_no_packet_ends_the_connection() {
+async fn closes_the_connection_on_invalid_packets() {
     let server = Server::start();
     for wrong in ["4abc", "42{}", "42[]", r#"42abc["message-with-ack",1]"#, r#"451-["message"]"#, "4", "48"] {
         let mut socket = joined(&server, "/").await;
         socket.send(wrong).await;
         if wrong.starts_with("451") {
-            // Something else than the attachment.
+            // A text instead of the attachment.
             socket.send("40").await;
         }
         socket.ends().await;

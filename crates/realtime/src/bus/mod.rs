@@ -1,4 +1,4 @@
-//! The bus that reaches other instances. The one within a process is [`appcore::event::MemoryBus`].
+//! Event bus between instances. The bus within a process is [`appcore::event::MemoryBus`].
 
 mod redis;
 mod wire_message;

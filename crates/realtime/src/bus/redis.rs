@@ -1,8 +1,8 @@
-//! The bus of a cluster: this process at once, the others through Redis.
+//! Bus of a cluster: delivers to this process directly and to the other instances through Redis.
 //!
-//! Publishing goes over one connection, all that waits in one pipeline. When Redis is away nothing is kept: whoever published
-//! learns that the others don't know (the relay tells them later), and this process got it all the same. Listening is
-//! [`PubSubService`]'s.
+//! Publishes over one connection, with all waiting messages in one pipeline. While Redis is
+//! unavailable nothing is queued: publishers get an error (the outbox publisher retries later), but
+//! this process has received the messages. [`PubSubService`] is the receiving side.
 
 use std::{fmt::Display, sync::Arc, time::Duration};
 
@@ -18,19 +18,19 @@ use tokio::sync::{mpsc, oneshot};
 use super::wire_message::{CONTROL, WireMessage, channel};
 use crate::pubsub::PubSubService;
 
-/// How long Redis may take to accept a connection.
+/// Connect timeout for Redis.
 const CONNECT: Duration = Duration::from_secs(1);
-/// How long Redis may take to accept what is published.
+/// Response timeout for Redis.
 const ANSWER: Duration = Duration::from_secs(2);
-/// How long it is left alone after it failed.
+/// Circuit breaker policy after a failure.
 const POLICY: Policy =
     Policy { failures: 1, pause: Duration::from_millis(250), longest_pause: Duration::from_millis(500) };
-/// Publications that go out in one pipeline.
+/// Maximum number of publications per pipeline.
 const BATCH: usize = 256;
-/// How often an instance tells itself that the way is whole.
+/// Interval of the heartbeats that an instance sends to itself through Redis.
 pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 
-/// Carries events to all instances that use the same Redis.
+/// Publishes messages to all instances that use the same Redis.
 pub struct RedisBus {
     local: Arc<MemoryBus>,
     outgoing: mpsc::UnboundedSender<Publication>,
@@ -38,13 +38,13 @@ pub struct RedisBus {
 
 struct Publication {
     messages: Vec<BusMessage>,
-    /// What they came of.
+    /// Trace context of the publisher.
     traceparent: Option<String>,
     done: oneshot::Sender<Result<(), BusError>>,
 }
 
 impl RedisBus {
-    /// Starts it within the actix system of the caller. Redis need not be there yet.
+    /// Starts the bus within the caller's actix system. Redis doesn't have to be available yet.
     pub fn start(url: &str, instance: InstanceId) -> Result<Arc<Self>, RedisError> {
         let client = Client::open(url)?;
         let local = Arc::new(MemoryBus::new());
@@ -67,7 +67,7 @@ impl EventBus for RedisBus {
     fn publish(&self, messages: Vec<BusMessage>) -> Left {
         self.local.deliver(&messages);
         let (done, left) = oneshot::channel();
-        // Without a publisher the sender's half is dropped, and the caller learns it.
+        // If the publisher task has ended, `done` is dropped and the caller gets an error.
         let _ = self.outgoing.send(Publication { messages, traceparent: telemetry::traceparent(), done });
         left
     }
@@ -122,7 +122,7 @@ impl Publisher {
         }
         let away = |error: &dyn Display| BusError::Away(error.to_string());
         let admitted = self.breaker.admit().map_err(|error| away(&error))?;
-        // Whatever becomes of it, a connection that failed is not used again.
+        // Taken out of the struct, so that a connection that failed isn't used again.
         match send(&self.client, self.connection.take(), &pipe).await {
             Ok(connection) => {
                 admitted.succeeded();
@@ -137,7 +137,7 @@ impl Publisher {
     }
 }
 
-/// Sends over this connection or, where there is none, a new one; answers which.
+/// Sends over the given connection, or over a new one, and returns the connection.
 async fn send(
     client: &Client,
     connection: Option<MultiplexedConnection>,
@@ -165,14 +165,14 @@ mod tests {
         BusMessage::Signal(Signal::SessionsEnded(vec![SessionId::new()]))
     }
 
-    /// The next message that is neither a gap nor another test's.
+    /// Waits for the expected message and skips gaps and messages of other tests.
     async fn next(listener: &mut Listener, expected: &BusMessage) {
         let arrives = async { while listener.recv().await.as_ref() != Some(expected) {} };
-        tokio::time::timeout(Duration::from_secs(10), arrives).await.expect("it arrives");
+        tokio::time::timeout(Duration::from_secs(10), arrives).await.expect("the message arrives");
     }
 
     #[actix_rt::test]
-    async fn without_redis_this_process_gets_it_and_the_caller_learns_that_others_do_not() {
+    async fn delivers_locally_and_reports_an_error_without_redis() {
         let bus = RedisBus::start("redis://127.0.0.1:1", InstanceId::new()).unwrap();
         let (mut listener, message) = (bus.listen(), signal());
         let left = bus.publish(vec![message.clone()]);
@@ -181,9 +181,9 @@ mod tests {
         next(&mut listener, &BusMessage::Signal(Signal::Gap)).await;
     }
 
-    /// Runs where `NATTER_TEST_REDIS` names a server.
+    /// Runs only if `NATTER_TEST_REDIS` is set.
     #[actix_rt::test]
-    async fn with_redis_each_instance_gets_it_once() {
+    async fn delivers_once_to_each_instance_through_redis() {
         let Ok(url) = std::env::var("NATTER_TEST_REDIS") else {
             assert!(std::env::var_os("NATTER_TEST_REQUIRE_SERVICES").is_none(), "NATTER_TEST_REDIS names no server");
             return;
@@ -191,7 +191,7 @@ mod tests {
         let (one, two) =
             (RedisBus::start(&url, InstanceId::new()).unwrap(), RedisBus::start(&url, InstanceId::new()).unwrap());
         let (mut own, mut other) = (one.listen(), two.listen());
-        // Both say so when they listen.
+        // Each instance reports a gap when its subscription starts.
         next(&mut own, &BusMessage::Signal(Signal::Gap)).await;
         next(&mut other, &BusMessage::Signal(Signal::Gap)).await;
         let (first, second) = (signal(), signal());

@@ -1,11 +1,15 @@
-//! What goes through Redis: the sender, a version, the message in MessagePack, and where it is traced, its `traceparent` as text.
+//! Wire format of messages in Redis: origin instance, version, message in MessagePack, and
+//! optionally the `traceparent` as text.
 //!
-//! The sender stands in front so that an instance can drop its own messages without decoding them. A message of the sender alone is a
-//! heartbeat that an instance sends to itself: as long as it comes back, the path through Redis works.
+//! The origin comes first, so that an instance can drop its own messages without decoding them. A
+//! message that consists of the origin only is a heartbeat that an instance sends to itself: as
+//! long as it comes back, the path through Redis works.
 //!
-//! **Versions.** Fields are named, so a later release may add fields with a default without a new version. A change that an older
-//! release would misread takes a new version. An instance that can't decode a message (another version, an event or signal that it does not
-//! know) tells itself [`Signal::Gap`](appcore::event::Signal::Gap) and reads the log, so instances of two releases lose nothing beside each other.
+//! **Versions.** Fields are named, so a later release may add fields with a default without a new
+//! version. A change that an older release would misread takes a new version. An instance that
+//! can't decode a message (another version, an unknown event or signal) delivers
+//! [`Signal::Gap`](appcore::event::Signal::Gap) to itself and reads the log, so that two releases
+//! can run side by side without losing durable events.
 
 use appcore::{
     InstanceId,
@@ -14,36 +18,37 @@ use appcore::{
 use bytes::{BufMut, BytesMut};
 use uuid::Uuid;
 
-/// Channels that conversations are spread over.
+/// Number of channels that conversations are distributed over.
 pub(crate) const SHARDS: u8 = 64;
 
-/// Where signals, signs of life and what belongs to no conversation go.
+/// Channel for signals, heartbeats and messages that belong to no conversation.
 pub(crate) const CONTROL: &str = "natter:control";
 
 const ORIGIN: usize = 16;
 
-/// The form of what follows it. The first releases had no version: their messages begin with 0x81, a MessagePack map of one entry. In
-/// version 1 an envelope named its audience, which is a topic since.
+/// Version of the format that follows. The first releases had no version byte: their messages start
+/// with 0x81, a MessagePack map of one entry. In version 1, envelopes had an audience instead of a
+/// topic.
 const VERSION: u8 = 2;
 
-/// A message from some instance.
+/// Message of an instance.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WireMessage {
     pub origin: InstanceId,
-    /// None: a heartbeat.
+    /// `None` for a heartbeat.
     pub message: Option<BusMessage>,
-    /// What it came of, where that is traced.
+    /// Trace context of the publisher.
     pub traceparent: Option<String>,
 }
 
-/// Why bytes from Redis are no message.
+/// Reason why a message from Redis can't be decoded.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
-    #[error("it names no instance that sent it")]
+    #[error("no origin instance")]
     Foreign,
-    #[error("it is of version {0}")]
+    #[error("unsupported version {0}")]
     Version(u8),
-    #[error("it can't be decoded")]
+    #[error("malformed message")]
     Malformed,
 }
 
@@ -64,7 +69,7 @@ impl WireMessage {
         Ok(bytes.into())
     }
 
-    /// Reads who sent it.
+    /// Returns the origin without decoding the message.
     pub(crate) fn origin(bytes: &[u8]) -> Option<InstanceId> {
         Some(InstanceId(Uuid::from_slice(bytes.get(..ORIGIN)?).ok()?))
     }
@@ -91,7 +96,7 @@ fn shard(number: u8) -> String {
     format!("natter:events:{number}")
 }
 
-/// The channel that a message goes to: all of one conversation go the same way.
+/// Returns the channel of a message; all messages of a conversation use the same one.
 pub(crate) fn channel(message: &BusMessage) -> String {
     let conversation = match message {
         BusMessage::Envelope(envelope) => match (&envelope.position, &envelope.effect, &envelope.topic) {
@@ -163,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_as_it_was() {
+    fn opens_what_was_sealed() {
         let origin = InstanceId::new();
         for message in messages() {
             let bytes = WireMessage::seal(origin, Some(&message), None).unwrap();
@@ -180,19 +185,20 @@ mod tests {
     }
 
     #[test]
-    fn what_it_came_of_follows_the_message() {
+    fn appends_the_trace_context_to_the_message() {
         let (origin, message) = (InstanceId::new(), messages().remove(0));
         let traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
         let bytes = WireMessage::seal(origin, Some(&message), traceparent).unwrap();
         let opened = WireMessage::open(&bytes).unwrap();
         assert_eq!((opened.traceparent.as_deref(), opened.message.as_ref()), (traceparent, Some(&message)));
-        // As a release reads it that knows nothing of it.
+        // Decoded like a release that doesn't know the field.
         assert_eq!(rmp_serde::from_slice::<BusMessage>(&bytes[ORIGIN + 1..]).unwrap(), message);
     }
 
-    /// What another release may send: the form without a version that the first ones had, a later version, and a signal that is new.
+    /// Messages of other releases: without a version byte, with a later version, and with an
+    /// unknown signal.
     #[test]
-    fn a_message_of_another_release_is_told_from_one_of_this() {
+    fn rejects_messages_of_incompatible_releases() {
         let origin = InstanceId::new();
         let with = |rest: &[u8]| WireMessage::open(&[origin.0.as_bytes().as_slice(), rest].concat());
         let unversioned = rmp_serde::to_vec(&messages()[0]).unwrap();
@@ -203,9 +209,9 @@ mod tests {
         assert_eq!(WireMessage::open(b"PING"), Err(Unreadable::Foreign));
     }
 
-    /// A field that a later release adds is passed over.
+    /// Fields added by later releases are ignored.
     #[test]
-    fn a_field_that_is_new_does_no_harm() {
+    fn ignores_unknown_fields() {
         #[derive(serde::Serialize)]
         struct Newer<'a> {
             #[serde(flatten)]
@@ -225,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn every_channel_is_one_that_is_listened_to() {
+    fn maps_every_message_to_a_subscribed_channel() {
         let all = channels();
         assert_eq!(all.len(), 65);
         assert!(messages().iter().all(|message| all.contains(&channel(message))));
@@ -233,7 +239,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+        fn never_panics_on_arbitrary_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             let _ = WireMessage::open(&bytes);
         }
     }

@@ -20,14 +20,14 @@ struct Frame<'a> {
     payload: Option<&'a RawValue>,
 }
 
-/// Only the id, from a frame that is wrong otherwise.
+/// Extracts the id of a frame that is otherwise invalid.
 #[derive(Deserialize)]
 struct Named<'a> {
     #[serde(borrow)]
     id: Cow<'a, str>,
 }
 
-/// Reads a client's text frame.
+/// Parses a client's text frame.
 #[must_use]
 pub fn decode(text: &str) -> Request {
     match serde_json::from_str::<Frame<'_>>(text) {
@@ -45,7 +45,7 @@ pub fn decode(text: &str) -> Request {
     }
 }
 
-/// A text frame, header included.
+/// Encodes a text frame, including its WebSocket header.
 #[must_use]
 pub fn encode(envelope: &FrameBody<'_>) -> Bytes {
     text_frame(envelope.payload.len() + envelope.overhead(), |out| envelope.write_json(out))
@@ -61,7 +61,7 @@ mod tests {
     use crate::command::Command;
 
     #[test]
-    fn an_event_is_compact_json_in_a_text_frame() {
+    fn encodes_an_event_as_compact_json_in_a_text_frame() {
         let envelope = FrameBody {
             id: EventId(Uuid::from_u128(7)),
             kind: "typing",
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_names_its_question_whatever_characters_it_has() {
+    fn escapes_the_request_id_in_answers() {
         let envelope = FrameBody::control("pong", Timestamp(0), b"{}", Some("a\"b\\é"));
         let frame = encode(&envelope);
         let value: serde_json::Value = serde_json::from_slice(&frame[4..]).unwrap();
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_read_whatever_the_order_of_its_fields() {
+    fn parses_commands_with_fields_in_any_order() {
         let request =
             decode(r#"{"payload":{},"timestamp":"2026-01-01T00:00:00.000Z","type":"ping","id":"1","more":[]}"#);
         assert_eq!(request.answer_to, AnswerTo::Frame("1".into()));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_answered_to_the_frame_where_its_id_can_be_read() {
+    fn reports_errors_to_the_frame_whose_id_can_be_read() {
         for (text, code) in [
             ("", Code::MalformedFrame),
             ("null", Code::MalformedFrame),
@@ -115,18 +115,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in ".{0,200}") {
+        fn never_panics_on_arbitrary_text(text in ".{0,200}") {
             let _ = decode(&text);
         }
 
         #[test]
-        fn no_json_makes_it_panic(kind in "[a-z.]{0,12}", payload in r#"[\[\]{}",:0-9a-z]{0,60}"#) {
+        fn never_panics_on_arbitrary_json(kind in "[a-z.]{0,12}", payload in r#"[\[\]{}",:0-9a-z]{0,60}"#) {
             let _ = decode(&format!(r#"{{"id":"1","type":"{kind}","payload":{payload}}}"#));
         }
     }
 
     #[test]
-    fn deep_nesting_is_refused_and_not_followed() {
+    fn rejects_deep_nesting_without_recursion() {
         let deep = format!(
             r#"{{"id":"1","type":"sync","payload":{{"cursors":{}1{}}}}}"#,
             "[".repeat(20_000),

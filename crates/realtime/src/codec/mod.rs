@@ -1,7 +1,8 @@
-//! The envelope in its wire forms. Pure functions: bytes in, bytes out.
+//! Wire formats of events and frames, as pure functions.
 //!
-//! Payloads reach this module as compact JSON text, since events are sealed with theirs. The JSON form and the SSE form copy it,
-//! Socket.IO wraps it, MessagePack transcodes it. What leaves is ready for the socket: WebSocket forms carry their frame header.
+//! Payloads arrive here as compact JSON text, since events are sealed with it. JSON and SSE copy
+//! it, Socket.IO wraps it, MessagePack transcodes it. The output is ready for the socket: WebSocket
+//! formats include the frame header.
 
 pub mod json;
 pub mod msgpack;
@@ -20,7 +21,7 @@ use crate::{
     frame::{self, Kind},
 };
 
-/// The form that a connection speaks.
+/// Wire format of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     /// Native WebSocket, text frames.
@@ -41,7 +42,7 @@ impl Wire {
         self as usize
     }
 
-    /// What connections are counted by.
+    /// Label of the connection metrics.
     #[must_use]
     pub const fn transport(self) -> &'static str {
         match self {
@@ -63,18 +64,18 @@ impl Wire {
         }
     }
 
-    /// The frame that asks the client whether it is still there; none where that is not the shard's to ask.
+    /// Returns the heartbeat frame, or `None` if the shard doesn't send heartbeats in this format.
     #[must_use]
     pub fn heartbeat(self) -> Option<Bytes> {
         match self {
             Self::Json | Self::MessagePack => Some(Bytes::from_static(&[0x80 | Kind::Ping as u8, 0])),
-            // The engine of Socket.IO asks by itself; from a stream nothing can come back.
+            // The Socket.IO engine sends its own pings; an SSE client can't answer.
             Self::SocketIo | Self::Sse => None,
         }
     }
 }
 
-/// One frame's content on its way out.
+/// Content of an outgoing frame.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameBody<'a> {
     pub id: EventId,
@@ -83,9 +84,9 @@ pub struct FrameBody<'a> {
     pub timestamp: Timestamp,
     /// Compact JSON.
     pub payload: &'a [u8],
-    /// The id of the frame that this one answers, as the client wrote it.
+    /// Id of the request frame that this one answers, as the client wrote it.
     pub reply_to: Option<&'a str>,
-    /// Where in the log it stands.
+    /// Position in the log.
     pub position: Option<appcore::event::Position>,
 }
 
@@ -102,21 +103,21 @@ impl<'a> FrameBody<'a> {
         }
     }
 
-    /// A frame that is not an event.
+    /// Creates a frame that isn't an event.
     #[must_use]
     pub fn control(kind: &'a str, timestamp: Timestamp, payload: &'a [u8], reply_to: Option<&'a str>) -> Self {
         Self { id: EventId::new(), kind, timestamp, payload, reply_to, position: None }
     }
 
-    /// Bytes that everything but the payload takes at most, in JSON.
+    /// Upper bound of the bytes besides the payload, in JSON.
     fn overhead(&self) -> usize {
         160 + self.kind.len() + self.reply_to.map_or(0, |id| 20 + 6 * id.len())
     }
 
-    /// The whole envelope as compact JSON.
+    /// Writes the envelope as compact JSON.
     fn write_json(&self, out: &mut BytesMut) {
         use std::fmt::Write as _;
-        // Writing into a growing buffer does not fail.
+        // Writing into a growing buffer can't fail.
         let _ = write!(
             out,
             "{{\"id\":\"{}\",\"type\":\"{}\",\"timestamp\":\"{}\",\"payload\":",
@@ -131,26 +132,26 @@ impl<'a> FrameBody<'a> {
     }
 }
 
-/// What a client asks for, once its frame could be read.
+/// Parsed frame of a client.
 #[derive(Debug)]
 pub struct Request {
     pub answer_to: AnswerTo,
     pub command: Result<Command, AppError>,
 }
 
-/// How the answer names its question.
+/// Correlation of an answer with its request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AnswerTo {
-    /// The frame had no id, or could not be read as far as that.
+    /// The frame had no id or couldn't be parsed that far.
     #[default]
     Nobody,
     /// The `id` of a native frame.
     Frame(Box<str>),
-    /// The number of a Socket.IO acknowledgement.
+    /// Number of a Socket.IO acknowledgement.
     Acknowledgement(i64),
 }
 
-/// The longest frame id that is repeated in answers.
+/// Maximum length of a frame id that is repeated in answers, in bytes.
 const LONGEST_ID: usize = 128;
 
 impl AnswerTo {
@@ -162,16 +163,17 @@ impl AnswerTo {
     }
 }
 
-/// A payload that has not been looked at.
+/// Payload that hasn't been parsed yet.
 pub enum Payload<'a> {
     Text(&'a RawValue),
     Value(serde_json::Value),
-    /// Left out: the same as `{}`.
+    /// Missing payload, equivalent to `{}`.
     Absent,
 }
 
 impl Payload<'_> {
-    /// Reads the fields of an object. Fields that are not known are left for later versions.
+    /// Deserialises the payload, which must be an object. Unknown fields are ignored for forward
+    /// compatibility.
     pub fn read<T: DeserializeOwned>(self) -> Result<T, serde_json::Error> {
         let is_object = match &self {
             Self::Text(text) => text.get().starts_with('{'),
@@ -189,8 +191,8 @@ impl Payload<'_> {
     }
 }
 
-/// An answer on its way out: to a native client an envelope with `reply_to`, to a Socket.IO client the acknowledgement that it
-/// asked for, or an event.
+/// Encodes an answer: for a native client an envelope with `reply_to`; for a Socket.IO client the
+/// requested acknowledgement, or an event.
 #[must_use]
 pub fn encode_answer(wire: Wire, kind: &str, timestamp: Timestamp, payload: &[u8], answer_to: &AnswerTo) -> Bytes {
     match answer_to {

@@ -13,10 +13,10 @@ use crate::{
     frame::{Kind, Writer},
 };
 
-/// Maps and arrays within each other that a frame may have.
+/// Maximum nesting depth of maps and arrays.
 const DEPTH: usize = 32;
 
-/// Reads a client's binary frame.
+/// Parses a client's binary frame.
 #[must_use]
 pub fn decode(bytes: &[u8]) -> Request {
     let Some(mut frame) = read(bytes) else { return malformed(None) };
@@ -60,10 +60,10 @@ struct Frame<'a> {
     reply_to: Option<&'a str>,
 }
 
-/// A binary frame, header included.
+/// Encodes a binary frame, including its WebSocket header.
 #[must_use]
 pub fn encode(envelope: &FrameBody<'_>) -> Bytes {
-    // Payloads are ours and always JSON; were one not, a client would see null where it was.
+    // Payloads are always valid JSON; an invalid one would be sent as null.
     let payload = serde_json::from_slice(envelope.payload).unwrap_or(Value::Null);
     let frame = Frame {
         id: envelope.id.to_string(),
@@ -73,7 +73,7 @@ pub fn encode(envelope: &FrameBody<'_>) -> Bytes {
         reply_to: envelope.reply_to,
     };
     let mut writer = Writer::new(Kind::Binary, envelope.payload.len() + envelope.overhead());
-    // Writing into a growing buffer does not fail.
+    // Writing into a growing buffer can't fail.
     let _ = rmp_serde::encode::write_named(&mut writer.payload().writer(), &frame);
     writer.finish()
 }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_a_map_in_a_binary_frame() {
+    fn encodes_an_event_as_a_map_in_a_binary_frame() {
         let envelope = FrameBody {
             id: EventId(Uuid::from_u128(7)),
             kind: "typing",
@@ -110,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_read() {
+    fn parses_a_command() {
         let request = decode(&pack(&json!({"id": "1", "type": "ping", "timestamp": "", "payload": {}})));
         assert_eq!(request.answer_to, AnswerTo::Frame("1".into()));
         assert!(matches!(request.command, Ok(Command::Ping)));
     }
 
     #[test]
-    fn what_is_wrong_is_refused() {
+    fn rejects_malformed_frames() {
         for bytes in [
             vec![],
             vec![0xC1],
@@ -136,7 +136,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn never_panics_on_arbitrary_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&bytes);
         }
     }

@@ -1,9 +1,10 @@
-//! Server-Sent Events: `event:` is the type, `data:` the envelope, `id:` a cursor to resume from.
+//! Server-Sent Events: `event:` is the type, `data:` the envelope, `id:` a cursor for resuming.
 //!
-//! The cursor must be short, the same for every reader of an event (so that its chunk is made once), and mean something on
-//! every instance. So it says when the event happened, and which one it was: a reader that comes back gets, of that
-//! conversation, exactly what came after, and of its others what happened since that moment less [`MARGIN`], because the clocks
-//! of instances differ and a commit takes its time. What it has seen already it knows by `conversation_id` and `seq`.
+//! The cursor must be short, the same for all readers of an event (so that its chunk is encoded
+//! once), and valid on every instance. It therefore contains the event's time and position. A
+//! client that resumes gets exactly the later events of that conversation; of its other
+//! conversations it gets the events since that time minus [`MARGIN`], because instance clocks
+//! differ and commits take time. Clients drop duplicates by `conversation_id` and `seq`.
 
 use std::{fmt, time::Duration};
 
@@ -12,13 +13,13 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::FrameBody;
 
-/// How far clocks and commits may be apart.
+/// Tolerance for clock skew and commit duration.
 pub const MARGIN: Duration = Duration::from_secs(10);
 
-/// The comment that keeps proxies from closing a quiet stream.
+/// Comment that keeps proxies from closing an idle stream.
 pub const COMMENT: &[u8] = b":\n\n";
 
-/// Up to where a reader has come.
+/// Resume position of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub moment: Timestamp,
@@ -26,12 +27,13 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Passing events leave the cursor where it was.
+    /// Returns the cursor of an event; `None` for ephemeral events, which leave the cursor
+    /// unchanged.
     pub(super) fn of(envelope: &FrameBody<'_>) -> Option<Self> {
         envelope.position.map(|position| Self { moment: envelope.timestamp, position: Some(position) })
     }
 
-    /// Reads a `Last-Event-ID`.
+    /// Parses a `Last-Event-ID`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '.');
@@ -57,18 +59,18 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// Tells the reader how many milliseconds to wait before it comes back.
+/// Encodes the reconnect delay, in milliseconds.
 #[must_use]
 pub fn encode_retry(milliseconds: u32) -> Bytes {
     format!("retry: {milliseconds}\n\n").into()
 }
 
-/// One chunk of the stream.
+/// Encodes one chunk of the stream.
 #[must_use]
 pub fn encode(envelope: &FrameBody<'_>, cursor: Option<&Cursor>) -> Bytes {
     use std::fmt::Write as _;
     let mut out = BytesMut::with_capacity(envelope.payload.len() + envelope.overhead() + 90);
-    // Writing into a growing buffer does not fail. Compact JSON has no line breaks.
+    // Writing into a growing buffer can't fail. Compact JSON has no line breaks.
     let _ = writeln!(out, "event: {}", envelope.kind);
     if let Some(cursor) = cursor {
         let _ = writeln!(out, "id: {cursor}");
@@ -79,7 +81,7 @@ pub fn encode(envelope: &FrameBody<'_>, cursor: Option<&Cursor>) -> Bytes {
     out.freeze()
 }
 
-/// The type of a chunk's event; none where it is a comment or the like.
+/// Returns the event type of a chunk; `None` for comments and other lines.
 #[must_use]
 pub fn kind(chunk: &[u8]) -> Option<&[u8]> {
     chunk.strip_prefix(b"event: ")?.split(|byte| *byte == b'\n').next()
@@ -106,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_durable_event_carries_the_cursor_and_a_passing_one_does_not() {
+    fn only_durable_events_carry_the_cursor() {
         let position = Position { conversation_id: ConversationId(Uuid::from_u128(9)), seq: 3 };
         assert_eq!(
             Wire::Sse.encode(&envelope(Some(position))),
@@ -118,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_reads_back() {
+    fn cursor_round_trips() {
         for cursor in [
             Cursor { moment: Timestamp(5), position: None },
             Cursor {
@@ -135,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_makes_it_panic(text in ".{0,80}") {
+        fn never_panics_on_arbitrary_headers(text in ".{0,80}") {
             let _ = Cursor::parse(&text);
         }
     }

@@ -1,4 +1,4 @@
-//! Who speaks in a session, and who receives them.
+//! Interfaces between the engine and the application: session handlers and their factory.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -8,50 +8,51 @@ use tokio::time::Instant;
 use super::Refused;
 use crate::{close::Close, sender::Sender};
 
-/// Receives new sessions. One per thread.
+/// Factory of session handlers, one per thread.
 pub trait Host: 'static {
-    /// What is known of a client from the request that it came with.
+    /// Data about a client, taken from its first request.
     type Caller;
     type Guest: Guest;
 
-    /// A session begins, unless the host refuses it; `sender` is how its client is reached.
+    /// Creates the handler of a new session, or refuses the client. `sender` sends to the client.
     fn receive(&self, caller: Self::Caller, sender: Rc<Sender>) -> Result<Self::Guest, Refused>;
 }
 
-/// What a client says.
+/// Message of a client.
 #[derive(Clone, Debug)]
 pub enum Message<'a> {
     Text(&'a str),
     Binary(Bytes),
 }
 
-/// What a session does with what its client says.
+/// Handler of one session's messages.
 pub trait Guest: 'static {
-    /// Whether it takes a message now. Who had none and has again wakes the sender.
+    /// True if a message is accepted now. When this changes to true, the handler wakes the sender.
     fn has_slot(&self) -> bool {
         true
     }
 
-    /// Takes a message. An error ends the session; [`Guest::close`] is called with it.
+    /// Handles a message. An error ends the session; [`Guest::close`] is called with it.
     fn take(&mut self, message: Message<'_>) -> impl Future<Output = Result<(), Close>>;
 
-    /// Says goodbye.
+    /// Sends the close reason to the client.
     fn close(&self, close: Close);
 
-    /// What the session must have come to in time. Asked once, when it begins.
+    /// Deadline of the session, queried once when it starts.
     fn deadline(&self) -> Option<Deadline> {
         None
     }
 
-    /// The session is over; nothing comes any more, and only what waits still goes out.
+    /// Called after the session has ended: no more messages arrive, and only queued frames are
+    /// still sent.
     fn leave(&mut self) {}
 }
 
-/// Until then something must have happened: whoever waits for it notes that it has.
+/// Deadline for a condition, such as authentication. Setting `is_met` cancels it.
 #[derive(Clone, Debug)]
 pub struct Deadline {
     pub at: Instant,
-    /// How the session ends otherwise.
+    /// Close reason if the condition isn't met.
     pub close: Close,
     pub is_met: Rc<Cell<bool>>,
 }

@@ -1,4 +1,4 @@
-//! The requests of Engine.IO: what they ask for, and how they are answered.
+//! Engine.IO over HTTP: request parsing, long-polling and responses.
 
 use std::{rc::Rc, time::Duration};
 
@@ -15,16 +15,16 @@ use tokio::{net::TcpStream, sync::oneshot};
 use super::{Call, Engine, Host, PollResult, Refused, Sid, Upgraded, Visitor};
 use crate::{close::Close, frame, sender::Sender, socket::see_off};
 
-/// How long a body may take.
+/// Timeout for receiving a request body.
 const BODY: Duration = Duration::from_secs(10);
-/// The longest query that is read.
+/// Maximum length of a query string, in bytes.
 const QUERY: usize = 2_048;
 
-/// What a request asks for.
+/// Parsed query of an Engine.IO request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Question {
     pub transport: Transport,
-    /// None: a new session.
+    /// `None` starts a new session.
     pub sid: Option<Sid>,
 }
 
@@ -35,7 +35,7 @@ pub enum Transport {
 }
 
 impl Question {
-    /// Reads the query of a request.
+    /// Parses the query string of a request.
     pub fn parse(query: Option<&str>) -> Result<Self, Refused> {
         let query = query.filter(|query| query.len() <= QUERY).unwrap_or_default();
         let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| Refused::BadRequest)?;
@@ -50,7 +50,8 @@ impl Question {
     }
 }
 
-/// Answers a request of a client that polls, if the session is of this instance. `room` says of so many bytes more of its body whether there is memory.
+/// Handles a long-polling request if the session belongs to this instance. `room` reserves memory
+/// for the given number of further bytes of the body.
 pub async fn poll<H: Host>(
     engine: &Rc<Engine<H>>,
     method: &Method,
@@ -60,7 +61,7 @@ pub async fn poll<H: Host>(
     caller: impl FnOnce() -> H::Caller,
 ) -> PollResult {
     if question.transport == Transport::WebSocket {
-        // Without a handshake that is nothing.
+        // WebSocket transport requires a handshake.
         return Err(Refused::BadRequest);
     }
     let (reply, answer) = oneshot::channel();
@@ -72,18 +73,18 @@ pub async fn poll<H: Host>(
             let (arrived, body) = oneshot::channel();
             engine.router().bring(&sid, Call::Post(body, reply));
             let limit = engine.settings().max_payload;
-            // Where the client goes away, `arrived` is dropped, and the session learns it.
+            // If the client disconnects, `arrived` is dropped, which the session notices.
             if let Some(body) = read(payload, limit, room).await {
                 let _ = arrived.send(body);
             }
         }
         (Some(_), _) => return Err(Refused::BadRequest),
     }
-    // A session that ends before it answers is one that there is no more.
+    // The session ended before it answered.
     answer.await.unwrap_or(Err(Refused::UnknownSid))
 }
 
-/// A whole body. None when the client does not send all of it.
+/// Reads the whole body. Returns `None` if the client doesn't send all of it in time.
 pub async fn read(
     mut payload: web::Payload,
     limit: usize,
@@ -106,7 +107,7 @@ pub async fn read(
     tokio::time::timeout(BODY, whole).await.ok().flatten()
 }
 
-/// The answer as HTTP.
+/// Converts the result to an HTTP response.
 #[must_use]
 pub fn respond(answer: PollResult) -> HttpResponse {
     match answer {
@@ -128,8 +129,9 @@ pub fn respond(answer: PollResult) -> HttpResponse {
     }
 }
 
-/// Brings a client on a socket to its session. The socket comes back where there is no such session. Where the session has one already, or is
-/// about to, this one is taken and closed: that is no error of the client's, says Engine.IO.
+/// Passes a socket to its session for the upgrade. Returns the socket if there is no such session.
+/// If the session already has a socket, this one is accepted and closed, because Engine.IO doesn't
+/// treat that as a client error.
 pub async fn go_over<H: Host>(
     engine: &Engine<H>,
     sid: &Sid,
@@ -162,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_is_read_or_refused_with_the_code_that_clients_know() {
+    fn parses_queries_and_refuses_invalid_ones_with_the_specified_codes() {
         let sid = Sid::new(uuid::Uuid::nil(), 0);
         let parse = |query: &str| Question::parse(Some(query));
         let polling = Question { transport: Transport::Polling, sid: None };

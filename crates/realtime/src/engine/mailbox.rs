@@ -1,4 +1,4 @@
-//! Where the requests of a client that polls wait for their session's task.
+//! Mailbox of a polling session's task.
 
 use std::{cell::RefCell, collections::VecDeque};
 
@@ -6,7 +6,8 @@ use tokio::sync::Notify;
 
 use super::Call;
 
-/// What a session is asked and has not looked at. Each entry is a request that waits, so there are no more of them than connections.
+/// Requests that the session's task hasn't handled yet. Each entry is a pending HTTP request, so
+/// there are no more entries than connections.
 #[derive(Default)]
 pub(super) struct Mailbox {
     calls: RefCell<VecDeque<Call>>,
@@ -19,12 +20,12 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
-    /// The next, if there is one.
+    /// Removes the next request, if any.
     pub fn take(&self) -> Option<Call> {
         self.calls.borrow_mut().pop_front()
     }
 
-    /// The next, once there is one.
+    /// Waits for the next request and removes it.
     pub async fn next(&self) -> Call {
         loop {
             if let Some(call) = self.take() {

@@ -1,13 +1,16 @@
-//! Engine.IO 4: sessions that begin over HTTP long-polling or WebSocket, and may go over from the first to the second.
+//! Engine.IO 4: sessions that start over HTTP long-polling or WebSocket and may be upgraded from
+//! the former to the latter.
 //!
-//! The engine knows nothing of the product. What is said in a session is for its [`Guest`], which a [`Host`] makes for each; the product's
-//! Socket.IO connections are one kind of guest, `examples/socketio_conformance.rs` has others.
+//! The engine is independent of the product. Messages are handled by a [`Guest`], which a [`Host`]
+//! creates for each session. The product's Socket.IO connections are one implementation,
+//! `examples/socketio_conformance.rs` has others.
 //!
-//! A session lives on one thread, as everything that is sent to clients does (see [`crate::sender`]). A session over WebSocket has that
-//! thread's socket and nothing else. A client that polls comes with many requests, each on any thread: the session's name says where it
-//! lives, and the [`SessionRouter`] brings the request there. What waits for the client are WebSocket frames in either case; for a poll they
-//! are taken out of their frames, and when the client goes over to WebSocket the queue simply gets a socket. So nothing is lost or doubled
-//! at the switch: each frame leaves the queue once.
+//! A session lives on one thread, like everything that is sent to clients (see [`crate::sender`]).
+//! A WebSocket session has a socket on that thread. A polling client sends many requests, each on
+//! any thread: the session id contains the session's thread, and the [`SessionRouter`] passes the
+//! request to it. Queued data are WebSocket frames in either case. For a poll they are unwrapped;
+//! after an upgrade the queue gets a socket. Each frame leaves the queue once, so the upgrade loses
+//! and duplicates nothing.
 
 mod guest;
 pub mod http;
@@ -39,26 +42,29 @@ pub use sid::{NoSid, Sid};
 use self::{mailbox::Mailbox, rhythm::Rhythm, session_router::Visit};
 use crate::{backlog::Backlog, close::Close, deflate::Agreement, frame, sender::Sender};
 
-/// How sessions go about it.
+/// Settings of the engine.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How often a session is asked for a sign of life: 25 s.
+    /// Ping interval; 25 s by default.
     pub ping_interval: Duration,
-    /// How long the client waits for the next ping beyond the interval, before it gives the server up: 20 s.
+    /// Additional time that the client waits for the next ping before it considers the server lost;
+    /// 20 s by default.
     pub ping_timeout: Duration,
-    /// Silence that ends a session: 45 s.
+    /// Time without any packet after which a session ends; 45 s by default.
     pub patience: Duration,
-    /// Bytes of a message over WebSocket, and of the body of a request: 1,000,000.
+    /// Maximum size of a WebSocket message and of a request body, in bytes; 1,000,000 by default.
     pub max_payload: usize,
-    /// Bytes that may wait for a client: 256 KiB.
+    /// Limit on queued bytes; 256 KiB per client by default.
     pub backlog: Arc<Backlog>,
-    /// How long a client may take to go over to WebSocket: 10 s.
+    /// Timeout of an upgrade to WebSocket; 10 s by default.
     pub upgrade_timeout: Duration,
-    /// Bytes from which a frame goes out compressed, where the client takes that; never by default.
+    /// Minimum frame size for compression, in bytes, if the client supports it; `None` (the
+    /// default) disables compression.
     pub compress_from: Option<usize>,
-    /// Packets that a client may send in a second; no limit by default.
+    /// Maximum number of packets per second from a client; `None` (the default) means unlimited.
     pub packets_per_second: Option<u32>,
-    /// Sessions over long-polling of one thread whose client has not been let in: 10,000. They cost a stranger nothing.
+    /// Maximum number of unauthenticated polling sessions per thread; 10,000 by default. They cost
+    /// the client nothing.
     pub strangers: usize,
 }
 
@@ -79,24 +85,24 @@ impl Default for Settings {
     }
 }
 
-/// Why a request is refused, as Engine.IO's clients read it.
+/// Reason for refusing a request, in terms of the Engine.IO protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// The transport is neither polling nor websocket.
+    /// Transport other than polling or websocket.
     Transport,
-    /// There is no such session, or no more.
+    /// The session doesn't exist or has ended.
     UnknownSid,
-    /// A session begins with GET.
+    /// Sessions must be started with GET.
     Method,
-    /// Anything else that makes no sense.
+    /// Any other invalid request.
     BadRequest,
-    /// Another version of the protocol.
+    /// Unsupported protocol version.
     Version,
-    /// The body is longer than what may come at once.
+    /// The body exceeds the maximum payload size.
     TooLarge,
-    /// No more sessions just now.
+    /// The server accepts no more sessions at the moment.
     Full,
-    /// No more sessions for this caller just now.
+    /// The caller has too many sessions.
     TooMany,
 }
 
@@ -126,32 +132,33 @@ impl Refused {
     }
 }
 
-/// The last word to a client, by the way that there is to it.
+/// Encodes the last frame for a client, depending on its transport.
 #[must_use]
 pub fn goodbye(sender: &Sender, close: Close) -> Bytes {
     if sender.socket().is_some() { frame::close_frame(close) } else { packet::bare(packet::CLOSE) }
 }
 
-/// A socket whose client asked for WebSocket.
+/// Socket of a client that requested WebSocket.
 #[derive(Debug)]
 pub struct Upgraded {
     pub socket: TcpStream,
-    /// What came behind the request.
+    /// Bytes received after the request.
     pub unread: BytesMut,
-    /// The answer to the request.
+    /// Response to the request.
     pub preface: Bytes,
     pub deflate: Option<Agreement>,
 }
 
-/// The sessions of one thread.
+/// Sessions of one thread.
 pub struct Engine<H: Host> {
     host: H,
     settings: Settings,
     router: SessionRouter,
     thread: u16,
-    /// Sessions that began with polling, by their secret; without a mailbox once their client has gone over to WebSocket.
+    /// Sessions that started with polling, by their secret. The mailbox is `None` after the upgrade
+    /// to WebSocket.
     sessions: RefCell<HashMap<Uuid, Option<Rc<Mailbox>>>>,
-    /// Those of them whose client has not been let in.
+    /// Number of unauthenticated polling sessions.
     strangers: Cell<usize>,
 }
 
@@ -186,7 +193,7 @@ impl<H: Host> Engine<H> {
         Sid::new(self.router.instance(), self.thread)
     }
 
-    /// Begins a session whose client polls; the answer to its first request.
+    /// Starts a polling session and returns the response to its first request.
     pub fn open_polling(self: &Rc<Self>, caller: H::Caller) -> PollResult {
         if self.strangers.get() >= self.settings.strangers {
             return Err(Refused::Full);
@@ -200,7 +207,7 @@ impl<H: Host> Engine<H> {
         Ok(packet::open(&sid, &self.settings, &["websocket"]).into())
     }
 
-    /// Begins a session over WebSocket. The socket comes back where the host does not take the client.
+    /// Starts a WebSocket session. Returns the socket if the client is refused.
     pub fn open_websocket(self: &Rc<Self>, caller: H::Caller, upgraded: Upgraded) -> Result<(), (Upgraded, Refused)> {
         let sender = Rc::new(Sender::new(None, &self.settings.backlog));
         let guest = match self.host.receive(caller, Rc::clone(&sender)) {
@@ -220,7 +227,7 @@ impl<H: Host> Engine<H> {
         Ok(())
     }
 
-    /// Takes what is brought to this thread.
+    /// Receives requests routed to this thread.
     async fn receive(self: Rc<Self>, mut visits: tokio::sync::mpsc::UnboundedReceiver<Visit>) {
         while let Some(Visit { secret, call }) = visits.recv().await {
             let mailbox = self.sessions.borrow().get(&secret).cloned();

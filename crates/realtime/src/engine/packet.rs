@@ -1,36 +1,37 @@
-//! The packets of Engine.IO 4: the first character of a text says what it is. Binary data has no such character; it is a message.
+//! Packets of Engine.IO 4: the first character of a text message is the packet type. A binary
+//! message has no type and is always a message packet.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Settings, Sid};
 use crate::frame::{self, Kind, Writer};
 
-/// The type of a packet that carries a message.
+/// Type of a message packet.
 pub const MESSAGE: u8 = b'4';
 
-/// What a client asks on a socket that it wants to go over to.
+/// Data of the ping that probes a socket before an upgrade.
 pub const PROBE: &str = "probe";
 
-/// What an Engine.IO packet is.
+/// Engine.IO packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packet<'a> {
-    /// The client leaves.
+    /// The client closes the session.
     Close,
-    /// Only a client that is about to go over to another transport sends it.
+    /// Probe of a new transport before an upgrade.
     Ping(&'a str),
     Pong,
     Message(&'a str),
-    /// The client goes over to this transport.
+    /// The client switches to this transport.
     Upgrade,
-    /// A packet without meaning.
+    /// Packet without effect.
     Noop,
 }
 
-/// What is no packet that a client may send.
+/// Packet that clients may not send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wrong;
 
-/// Reads a packet in its text form.
+/// Decodes a packet in text form.
 pub fn decode(text: &str) -> Result<Packet<'_>, Wrong> {
     let (kind, data) = match text.as_bytes().first() {
         Some(kind) if kind.is_ascii() => (*kind, &text[1..]),
@@ -47,7 +48,7 @@ pub fn decode(text: &str) -> Result<Packet<'_>, Wrong> {
     }
 }
 
-/// The first packet of a session, in its text form.
+/// Encodes the open packet of a session in text form.
 #[must_use]
 pub fn open(sid: &Sid, settings: &Settings, upgrades: &[&str]) -> String {
     let data = serde_json::json!({
@@ -64,19 +65,19 @@ fn milliseconds(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What ends a session over a transport that has no goodbye of its own.
+/// Close packet, for transports without a close of their own.
 pub const CLOSE: &str = "1";
 pub const PING: &str = "2";
-/// What releases a poll that has nothing to bring.
+/// Packet that releases a poll without data.
 pub const NOOP: &str = "6";
 
-/// A packet without data, as a frame.
+/// Encodes a packet without data as a frame.
 #[must_use]
 pub fn bare(packet: &'static str) -> Bytes {
     frame::frame(Kind::Text, packet.as_bytes())
 }
 
-/// The answer to a ping.
+/// Encodes the answer to a ping as a frame.
 #[must_use]
 pub fn pong(data: &str) -> Bytes {
     text(data.len() + 1, |out| {
@@ -85,7 +86,7 @@ pub fn pong(data: &str) -> Bytes {
     })
 }
 
-/// A message, as a frame.
+/// Encodes a message as a frame.
 #[must_use]
 pub fn message(data: &str) -> Bytes {
     text(data.len() + 1, |out| {
@@ -94,7 +95,7 @@ pub fn message(data: &str) -> Bytes {
     })
 }
 
-/// A text frame of about this length.
+/// Writes a text frame of about the expected length.
 pub(crate) fn text(expected: usize, write: impl FnOnce(&mut BytesMut)) -> Bytes {
     let mut writer = Writer::new(Kind::Text, expected);
     write(writer.payload());
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_handshake_says_how_often_the_server_pings() {
+    fn open_packet_contains_the_ping_interval() {
         let (sid, settings) = (Sid::new(uuid::Uuid::nil(), 0), Settings::default());
         let settings = Settings { ping_interval: Duration::from_secs(25), max_payload: 65_536, ..settings };
         let expected = format!(
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_are_told_apart_by_their_first_character() {
+    fn distinguishes_packets_by_their_first_character() {
         assert_eq!(decode("1"), Ok(Packet::Close));
         assert_eq!(decode("2probe"), Ok(Packet::Ping(PROBE)));
         assert_eq!(decode("3"), Ok(Packet::Pong));
@@ -134,7 +135,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in ".{0,20}") {
+        fn never_panics_on_arbitrary_text(text in ".{0,20}") {
             let _ = decode(&text);
         }
     }

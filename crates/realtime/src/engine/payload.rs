@@ -1,7 +1,8 @@
-//! Payloads: what a request of a client that polls carries, and what it is answered with.
+//! Long-polling payloads: bodies of requests and responses.
 //!
-//! Packets are separated by U+001E; binary data stands in base64 behind a `b`. What waits for a client are WebSocket frames, since one
-//! encoding of an event serves everybody; a payload is made of what is in them.
+//! Packets are separated by U+001E; binary data is base64 after a `b`. The queue of a client
+//! contains WebSocket frames, because one encoding of an event serves all readers; a payload is
+//! built from their contents.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -11,22 +12,22 @@ use super::packet::Wrong;
 const SEPARATOR: u8 = 0x1E;
 const BINARY: u8 = b'b';
 
-/// The packets that came in a body.
+/// Iterator over the packets of a body.
 #[derive(Debug)]
 pub struct Payload {
     rest: Option<Bytes>,
 }
 
-/// One of them.
+/// Packet of a payload.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece {
-    /// A packet in its text form: UTF-8.
+    /// Packet in text form, valid UTF-8.
     Text(Bytes),
     Binary(Bytes),
 }
 
 impl Payload {
-    /// A body is UTF-8, or wrong as a whole.
+    /// Validates a body, which must be UTF-8 as a whole.
     pub fn of(body: Bytes) -> Result<Self, Wrong> {
         std::str::from_utf8(&body).map_err(|_| Wrong)?;
         Ok(Self { rest: Some(body) })
@@ -53,7 +54,7 @@ impl Iterator for Payload {
     }
 }
 
-/// Makes one payload of frames that we wrote. Control frames have no place in it.
+/// Builds a payload from our own frames. Control frames are skipped.
 #[must_use]
 pub fn join(frames: impl IntoIterator<Item = Bytes>) -> Bytes {
     let mut out = BytesMut::new();
@@ -72,7 +73,7 @@ pub fn join(frames: impl IntoIterator<Item = Bytes>) -> Bytes {
     out.freeze()
 }
 
-/// What is in a frame of ours, and whether it is text.
+/// Returns the content of one of our own frames, and true if it is text.
 fn content(frame: &[u8]) -> Option<(bool, &[u8])> {
     let (first, second) = (*frame.first()?, *frame.get(1)?);
     let header = match second {
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_cut_at_the_separators() {
+    fn splits_a_body_at_the_separators() {
         assert_eq!(pieces(b"4hello").unwrap(), [text("4hello")]);
         assert_eq!(pieces("4hello\u{1e}2\u{1e}4é".as_bytes()).unwrap(), [text("4hello"), text("2"), text("4é")]);
         let binary = Piece::Binary(Bytes::from_static(&[1, 2, 3, 4]));
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_text_nor_base64_is_wrong() {
+    fn rejects_invalid_utf8_and_base64() {
         assert_eq!(pieces(b"4\xFF"), Err(Wrong));
         assert_eq!(pieces(b"bAQI*"), Err(Wrong));
         assert_eq!(pieces(b"bAQIDBA"), Err(Wrong));
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_every_length_are_joined_and_control_frames_left_out() {
+    fn joins_frames_of_every_length_without_control_frames() {
         let (middle, long) = ("m".repeat(126), "l".repeat(70_000));
         let frames = [
             frame(Kind::Text, b"4hello"),
@@ -138,12 +139,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_makes_it_panic(body in proptest::collection::vec(prop_oneof![any::<u8>(), Just(SEPARATOR), Just(BINARY)], 0..60)) {
+        fn never_panics_on_arbitrary_bodies(body in proptest::collection::vec(prop_oneof![any::<u8>(), Just(SEPARATOR), Just(BINARY)], 0..60)) {
             let _ = pieces(&body);
         }
 
         #[test]
-        fn what_is_joined_is_cut_into_the_same(
+        fn splits_what_it_joined(
             packets in proptest::collection::vec(prop_oneof![
                 "[0-9][^\u{1e}]{0,40}".prop_map(|text| Piece::Text(text.into())),
                 proptest::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| Piece::Binary(bytes.into())),

@@ -1,7 +1,8 @@
-//! A session whose client polls, until it ends or goes over to WebSocket.
+//! Task of a polling session, until it ends or is upgraded to WebSocket.
 //!
-//! One task has the session: requests are put into its [`Mailbox`], and it answers them. At most one GET waits for something to bring,
-//! and at most one POST is being taken; a second one of either is a client gone wrong (or two of them), and ends the session.
+//! Requests are put into the session's [`Mailbox`] and answered by this task. At most one GET waits
+//! for data and at most one POST is processed; a second one of either kind is a client error (or
+//! two clients) and ends the session.
 
 use std::{rc::Rc, time::Duration};
 
@@ -21,17 +22,17 @@ use super::{
 };
 use crate::{close::Close, flood::Allowance, sender::Sender};
 
-/// How long the goodbye waits for the client to fetch it.
+/// Time that the close packet waits to be fetched by the client.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Packets that one poll brings: python-engineio takes no more.
+/// Maximum number of packets per poll; python-engineio accepts no more.
 const PACKETS: usize = 16;
-/// How soon a poll is released that came while the client goes over to WebSocket. Not at once: the client may have gone over already, and
-/// what says so be on its way.
+/// Delay after which a poll is released that arrives during an upgrade. Not immediately, because
+/// the client may have upgraded already and its upgrade packet be in flight.
 const RELEASE: Duration = Duration::from_millis(50);
 
 type Reply = oneshot::Sender<PollResult>;
 
-/// Serves a session to its end.
+/// Serves a session until it ends or is upgraded.
 pub(super) async fn serve<H: Host>(
     engine: Rc<Engine<H>>,
     sid: Sid,
@@ -66,7 +67,7 @@ pub(super) async fn serve<H: Host>(
         (End::Upgraded, Some(probe)) => {
             engine.sessions.borrow_mut().insert(sid.secret, None);
             calls.for_each(|call| call.refuse(Refused::BadRequest));
-            // Neither is there with a client that goes over as it should.
+            // A client that upgrades correctly has neither pending.
             refuse(poll, Refused::BadRequest);
             drop(post);
             let inbound = probe.conclude(&sender, engine.settings());
@@ -90,7 +91,7 @@ pub(super) async fn serve<H: Host>(
 
 fn refuse(reply: Option<Reply>, refused: Refused) {
     if let Some(reply) = reply {
-        // Whoever asked may be gone.
+        // The client may have disconnected.
         let _ = reply.send(Err(refused));
     }
 }
@@ -102,17 +103,17 @@ struct Session<'a, H: Host> {
     mailbox: &'a Mailbox,
     rhythm: Rhythm,
     allowance: Option<Allowance>,
-    /// The GET that waits.
+    /// Waiting GET.
     poll: Option<Reply>,
-    /// When it is released with nothing.
+    /// Time at which the waiting GET is released without data.
     release_at: Option<Instant>,
-    /// The POST that is being taken.
+    /// POST in progress.
     post: Option<Post>,
-    /// The socket that the client wants to go over to.
+    /// Socket of an upgrade in progress.
     probe: Option<Probe>,
-    /// The goodbye is said and waits to be fetched.
+    /// Set while the close packet waits to be fetched.
     linger_until: Option<Instant>,
-    /// Among the engine's strangers.
+    /// True if counted as unauthenticated by the engine.
     is_counted: bool,
 }
 
@@ -121,11 +122,11 @@ enum Post {
     Here(Payload, Reply),
 }
 
-/// How a session over polling ends.
+/// Outcome of a polling session.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Over,
-    /// It goes on over WebSocket.
+    /// The session continues over WebSocket.
     Upgraded,
 }
 
@@ -134,7 +135,7 @@ enum Event {
     Called(Call),
     Arrived(Result<Bytes, Refused>),
     Signed(Sign),
-    /// The request that waited for an answer has gone.
+    /// The client has dropped its waiting request.
     Abandoned,
     Ended(Close),
     Alarm,
@@ -178,14 +179,14 @@ impl<H: Host> Session<'_, H> {
         };
         let arrived = async {
             match post {
-                // Where nobody sends it any more, the client has gone away in the middle.
+                // A closed channel means that the client disconnected during the upload.
                 Some(Post::Coming(body, _)) => body.await.map_or(Event::Abandoned, Event::Arrived),
                 _ => std::future::pending().await,
             }
         };
         let signed = async {
             match probe {
-                // What was sent by POST comes before what is sent on the socket.
+                // Packets sent by POST come before those sent on the socket.
                 Some(probe) if !is_taking => probe.next().await,
                 _ => std::future::pending().await,
             }
@@ -247,7 +248,7 @@ impl<H: Host> Session<'_, H> {
         Ok(())
     }
 
-    /// One GET waits, no more. Who comes too late for a sign of life has come too late for this, too.
+    /// Accepts a GET; only one may wait. A GET that arrives after the heartbeat timeout is refused.
     fn receive_poll(&mut self, reply: Reply) -> Result<(), End> {
         if let Some(close) = self.rhythm.verdict(&self.sender, Instant::now()) {
             refuse(Some(reply), Refused::UnknownSid);
@@ -263,7 +264,7 @@ impl<H: Host> Session<'_, H> {
         Ok(())
     }
 
-    /// One POST at a time, so that packets keep their order.
+    /// Accepts a POST. Only one may be in progress, so that packets keep their order.
     fn receive_post(&mut self, body: Body, reply: Reply) -> Result<(), End> {
         if self.post.is_some() {
             refuse(Some(reply), Refused::BadRequest);
@@ -277,11 +278,12 @@ impl<H: Host> Session<'_, H> {
         Ok(())
     }
 
-    /// What the client says on the socket that it wants to go over to.
+    /// Handles the state of the upgrade's socket.
     fn on_message(&mut self, sign: Sign) -> Result<(), End> {
         match sign {
             Sign::Asked => {
-                // Nothing must be under way on the other transport when the client leaves it.
+                // Releases the poll: nothing may be in flight on the old transport when the client
+                // leaves it.
                 self.answer_poll(packet::NOOP);
                 Ok(())
             }
@@ -293,16 +295,16 @@ impl<H: Host> Session<'_, H> {
         }
     }
 
-    /// Answers the GET that waits, if there is one, with this packet alone.
+    /// Answers the waiting GET, if any, with this packet only.
     fn answer_poll(&mut self, packet: &'static str) {
         self.release_at = None;
         if let Some(reply) = self.poll.take() {
-            // Who is gone does not miss it.
+            // The client may have disconnected.
             let _ = reply.send(Ok(Bytes::from_static(packet.as_bytes())));
         }
     }
 
-    /// Gives the GET that waits what there is for it.
+    /// Answers the waiting GET with queued frames, if there are any.
     fn bring(&mut self) -> Result<(), End> {
         if self.sender.is_broken() {
             return Err(End::Over);
@@ -314,7 +316,7 @@ impl<H: Host> Session<'_, H> {
             self.release_at = None;
             let frames = std::iter::from_fn(|| self.sender.pop()).take(PACKETS);
             if reply.send(Ok(payload::join(frames))).is_err() {
-                // What it brought is lost with it.
+                // Its frames are lost with it.
                 return Err(End::Over);
             }
         }
@@ -328,7 +330,7 @@ impl<H: Host> Session<'_, H> {
         Ok(())
     }
 
-    /// Hands on what the POST brought, as far as there are places for it.
+    /// Passes the packets of the POST to the handler, as far as it accepts them.
     async fn take_packets(&mut self) -> Result<(), End> {
         while matches!(self.post, Some(Post::Here(..))) && self.sender.is_open() && self.guest.has_slot() {
             let Some(Post::Here(payload, _)) = &mut self.post else { return Ok(()) };
@@ -343,7 +345,7 @@ impl<H: Host> Session<'_, H> {
             match taken {
                 Ok(()) => {}
                 Err(close) if !self.sender.is_open() && !is_fault(close) => break,
-                // The client has said goodbye in the words of the transport: no more is said to it.
+                // The client has sent a close packet and gets no further data.
                 Err(Close::NORMAL) => {
                     self.answer_post(Ok(Bytes::from_static(b"ok")));
                     self.answer_poll(packet::NOOP);
@@ -360,7 +362,7 @@ impl<H: Host> Session<'_, H> {
 
     fn answer_post(&mut self, answer: PollResult) {
         if let Some(Post::Here(_, reply) | Post::Coming(_, reply)) = self.post.take() {
-            // Whoever asked may be gone.
+            // The client may have disconnected.
             let _ = reply.send(answer);
         }
     }
@@ -374,7 +376,7 @@ impl<H: Host> Session<'_, H> {
         let message = match &piece {
             Piece::Binary(bytes) => Message::Binary(bytes.clone()),
             Piece::Text(text) => {
-                // The body was checked to be UTF-8, and is cut between characters.
+                // The body has been validated as UTF-8 and is split at character boundaries.
                 let text = std::str::from_utf8(text).map_err(|_| Close::NOT_UTF8)?;
                 match packet::decode(text).map_err(|packet::Wrong| Close::PROTOCOL)? {
                     Packet::Message(data) => Message::Text(data),
@@ -401,7 +403,7 @@ impl<H: Host> Session<'_, H> {
         if self.sender.push(frame) { Ok(()) } else { Err(Close::TOO_SLOW) }
     }
 
-    /// Ends it at once: whoever waits for an answer gets it now, and nobody else does.
+    /// Ends the session immediately: pending requests are answered, further ones aren't.
     fn end(&mut self, close: Close) -> End {
         self.guest.close(close);
         let _ = self.bring();
@@ -410,7 +412,7 @@ impl<H: Host> Session<'_, H> {
     }
 }
 
-/// Whether the client has broken the protocol, so that it is not waited for.
+/// True for client errors, after which the session doesn't wait for the close packet to be fetched.
 fn is_fault(close: Close) -> bool {
     [Close::PROTOCOL, Close::NOT_UTF8, Close::TOO_LARGE, Close::FLOOD, Close::HEARTBEAT].contains(&close)
 }

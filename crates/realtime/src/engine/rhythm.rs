@@ -1,4 +1,4 @@
-//! Signs of life: when a session is asked for one, and when it has ended for want of one.
+//! Ping schedule and timeouts of a session.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use tokio::time::{Instant, sleep_until};
 use super::{Deadline, Guest, Settings, packet};
 use crate::{close::Close, sender::Sender};
 
-/// The time of one session. The first ping comes a whole interval after its beginning, so pings are spread as the beginnings were.
+/// Ping schedule of one session. The first ping is sent a full interval after its start, so pings
+/// are spread like the starts.
 pub(super) struct Rhythm {
     next_ping: Instant,
     interval: Duration,
@@ -25,12 +26,12 @@ impl Rhythm {
         }
     }
 
-    /// Whether something is still to happen before the client is one of ours.
+    /// True if the session's deadline is pending, i.e. the client isn't authenticated yet.
     pub fn is_stranger(&self) -> bool {
         self.deadline.as_ref().is_some_and(|deadline| !deadline.is_met.get())
     }
 
-    /// Why it is over, if it is.
+    /// Returns the close reason if the session has timed out.
     pub fn verdict(&mut self, sender: &Sender, now: Instant) -> Option<Close> {
         if sender.silence(now) >= self.patience {
             return Some(Close::HEARTBEAT);
@@ -41,7 +42,7 @@ impl Rhythm {
         self.deadline.as_ref().filter(|deadline| now >= deadline.at).map(|deadline| deadline.close)
     }
 
-    /// Asks for signs of life until the session is over. It can be left and come back to at any time.
+    /// Sends pings until the session has timed out. Cancel safe.
     pub async fn keep(&mut self, sender: &Sender) -> Close {
         loop {
             let now = Instant::now();

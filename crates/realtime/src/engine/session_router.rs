@@ -1,4 +1,4 @@
-//! The way from any thread of an instance to the one that a session lives on.
+//! Router from any thread of an instance to the thread of a session.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -9,40 +9,40 @@ use uuid::Uuid;
 use super::{Refused, Sid};
 use crate::deflate::Agreement;
 
-/// What a request is answered with: a payload, or why not.
+/// Response to a polling request: a payload, or the reason of a refusal.
 pub type PollResult = Result<Bytes, Refused>;
 
-/// A body on its way; nothing comes when the client goes away before its end.
+/// Body that is being received; the sender is dropped if the client disconnects.
 pub type Body = oneshot::Receiver<Result<Bytes, Refused>>;
 
-/// A client that polls asks for something.
+/// Request to a session.
 #[derive(Debug)]
 pub enum Call {
-    /// GET: what waits, once there is something.
+    /// GET: answered with queued packets as soon as there are any.
     Poll(oneshot::Sender<PollResult>),
     /// POST: packets from the client.
     Post(Body, oneshot::Sender<PollResult>),
-    /// The client comes on a socket, to go over to it.
+    /// Upgrade to WebSocket.
     Upgrade(Box<Visitor>),
 }
 
-/// A client on a socket. The answer is the socket where it is refused.
+/// Socket of a client that upgrades. It is returned through `refused` if the upgrade is refused.
 #[derive(Debug)]
 pub struct Visitor {
-    /// It belongs to no thread's reactor.
+    /// Detached from the reactor of any thread.
     pub socket: std::net::TcpStream,
-    /// What came behind the request.
+    /// Bytes received after the request.
     pub unread: BytesMut,
-    /// The answer to the request.
+    /// Response to the request.
     pub preface: Bytes,
     pub deflate: Option<Agreement>,
     pub refused: oneshot::Sender<(std::net::TcpStream, Refused)>,
 }
 
 impl Call {
-    /// Answers that it can't be.
+    /// Answers the request with a refusal.
     pub fn refuse(self, refused: Refused) {
-        // Whoever asked may be gone.
+        // The client may have disconnected.
         match self {
             Self::Poll(answer) | Self::Post(_, answer) => drop(answer.send(Err(refused))),
             Self::Upgrade(visitor) => drop(visitor.refused.send((visitor.socket, refused))),
@@ -55,7 +55,7 @@ pub(super) struct Visit {
     pub call: Call,
 }
 
-/// Shared by all threads of an instance.
+/// Handle of the router, shared by all threads of an instance.
 #[derive(Clone, Debug)]
 pub struct SessionRouter {
     instance: Uuid,
@@ -73,17 +73,18 @@ impl SessionRouter {
         self.instance
     }
 
-    /// One more thread has sessions.
+    /// Registers a thread and returns its index and the requests for its sessions.
     pub(super) fn open(&self) -> (u16, mpsc::UnboundedReceiver<Visit>) {
         let (visits, received) = mpsc::unbounded_channel();
         let mut threads = self.threads.write().unwrap_or_else(PoisonError::into_inner);
-        // There are at most 1,024 threads, see `server.workers`.
+        // `server.workers` limits threads to 1,024.
         let thread = u16::try_from(threads.len()).unwrap_or(u16::MAX);
         threads.push(visits);
         (thread, received)
     }
 
-    /// Brings it to the session, if that is of this instance.
+    /// Routes the call to the session's thread; refuses it if the session belongs to another
+    /// instance.
     pub fn bring(&self, sid: &Sid, call: Call) {
         if sid.instance != self.instance {
             return call.refuse(Refused::UnknownSid);

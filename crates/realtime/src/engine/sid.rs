@@ -1,25 +1,25 @@
-//! The id of a session. It names the instance of the session, and its holder may speak for the client.
+//! Session ids. An id contains the session's instance and a secret that authorises its holder to
+//! act for the client.
 
 use std::{fmt, str::FromStr};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
 
-/// Bytes of a name: the instance, the thread, the secret.
+/// Length in bytes: instance, thread and secret.
 const LENGTH: usize = 16 + 2 + 16;
 
-/// Where a session lives, and its secret.
+/// Location of a session, and its secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sid {
     pub instance: Uuid,
-    /// The thread of the instance, see [`super::SessionRouter`].
+    /// Index of the thread within the instance, see [`super::SessionRouter`].
     pub thread: u16,
-    /// 122 random bits: it can't be guessed, and the rest of the name is no secret.
+    /// 122 random bits. The other parts aren't secret.
     pub(super) secret: Uuid,
 }
 
 impl Sid {
-    /// A new one.
     #[must_use]
     pub fn new(instance: Uuid, thread: u16) -> Self {
         Self { instance, thread, secret: Uuid::new_v4() }
@@ -36,7 +36,7 @@ impl fmt::Display for Sid {
     }
 }
 
-/// What is no name of ours.
+/// Error for an invalid session id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSid;
 
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_read_as_it_was_written() {
+    fn session_id_round_trips() {
         let sid = Sid::new(Uuid::now_v7(), 513);
         assert_eq!(sid.to_string().parse(), Ok(sid));
         assert_ne!(Sid::new(sid.instance, 513), sid);
@@ -72,7 +72,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "([A-Za-z0-9_-]{44,48}|.{0,60})") {
+        fn never_panics_on_arbitrary_text(text in "([A-Za-z0-9_-]{44,48}|.{0,60})") {
             let _ = text.parse::<Sid>();
         }
     }

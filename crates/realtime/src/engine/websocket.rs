@@ -1,4 +1,4 @@
-//! Sessions over WebSocket: one packet per message, binary data as it is.
+//! WebSocket transport: one packet per message, binary data unencoded.
 
 use std::rc::Rc;
 
@@ -19,13 +19,13 @@ use crate::{
     socket::{self, Gone, Handler, Inbound},
 };
 
-/// What a client sends on a socket of its session.
+/// Creates the reader of a session's socket.
 pub(super) fn inbound(settings: &Settings, deflate: Option<Agreement>, unread: &[u8]) -> Inbound {
     let allowance = settings.packets_per_second.map(|limit| Allowance::new(limit, Instant::now()));
     Inbound::new(Reader::new(settings.max_payload, deflate.is_some()), allowance, unread)
 }
 
-/// Has long frames go out compressed, where both sides want it.
+/// Enables compression of long frames if both sides support it.
 pub(super) fn compress(sender: &Sender, deflate: Option<Agreement>, settings: &Settings) {
     if let Some(bytes) = settings.compress_from
         && deflate.is_some()
@@ -34,7 +34,7 @@ pub(super) fn compress(sender: &Sender, deflate: Option<Agreement>, settings: &S
     }
 }
 
-/// Serves a session to its end.
+/// Serves a session until it ends.
 pub(super) async fn serve(guest: impl Guest, sender: Rc<Sender>, mut inbound: Inbound, mut rhythm: Rhythm) {
     let mut talk = Talk { guest, sender: Rc::clone(&sender) };
     let ended = tokio::select! {
@@ -53,7 +53,7 @@ pub(super) async fn serve(guest: impl Guest, sender: Rc<Sender>, mut inbound: In
     sender.give_up();
 }
 
-/// Takes packets out of messages.
+/// Decodes packets and passes messages to the session handler.
 struct Talk<G> {
     guest: G,
     sender: Rc<Sender>,
@@ -93,35 +93,35 @@ impl<G: Guest> Handler for Talk<G> {
     }
 }
 
-/// A socket that a client who polls wants to go over to.
+/// Socket of an upgrade in progress.
 pub(super) struct Probe {
     socket: TcpStream,
     deflate: Option<Agreement>,
     inbound: Inbound,
-    /// What is to be written, the answer to the request first.
+    /// Unsent bytes, starting with the response to the request.
     unsent: BytesMut,
-    /// What is to be told once that is written.
+    /// Event to report once they are sent.
     sign: Option<Sign>,
     until: Instant,
     has_asked: bool,
 }
 
-/// What the client says on it.
+/// Event of an upgrade in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sign {
-    /// Whether the socket works; it has been answered.
+    /// The client has probed the socket and was answered.
     Asked,
-    /// From now on it speaks here.
+    /// The client has switched to this socket.
     Upgraded,
-    /// It does not: the session stays where it is.
+    /// The upgrade failed; the session stays on the old transport.
     Failed,
 }
 
 impl Probe {
-    /// Answers the request. None where the socket is gone already.
+    /// Starts the upgrade. Returns `None` if the socket is gone already.
     pub fn start(visitor: Visitor, settings: &Settings) -> Option<Self> {
         let Visitor { socket, unread, preface, deflate, refused } = visitor;
-        // Nobody needs to know: who asked learns that it was not refused.
+        // Dropping the channel tells the requester that it wasn't refused.
         drop(refused);
         Some(Self {
             socket: TcpStream::from_std(socket).ok()?,
@@ -134,7 +134,7 @@ impl Probe {
         })
     }
 
-    /// Until when the client must have gone over.
+    /// Deadline of the upgrade.
     pub fn until(&self) -> Instant {
         self.until
     }
@@ -143,7 +143,7 @@ impl Probe {
         self.has_asked
     }
 
-    /// The next sign. It can be left and come back to at any time.
+    /// Waits for the next event. Cancel safe.
     pub async fn next(&mut self) -> Sign {
         self.listen().await.unwrap_or(Sign::Failed)
     }
@@ -195,7 +195,7 @@ impl Probe {
         self.sign = Some(Sign::Failed);
     }
 
-    /// From now on the session is on this socket.
+    /// Attaches the socket to the session.
     pub fn conclude(self, sender: &Sender, settings: &Settings) -> Inbound {
         compress(sender, self.deflate, settings);
         sender.heard();

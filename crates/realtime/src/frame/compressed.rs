@@ -5,13 +5,13 @@ use bytes::{BufMut as _, Bytes};
 use super::{Writer, payload};
 use crate::deflate;
 
-/// A message with its payload compressed, or as it is where that gains nothing.
+/// Compresses a message frame, or returns it unchanged if compression gains nothing.
 #[must_use]
 pub fn shrink(plain: &Bytes) -> Bytes {
     compress(plain).filter(|compressed| compressed.len() < plain.len()).unwrap_or_else(|| plain.clone())
 }
 
-/// A message with its payload compressed.
+/// Compresses a message frame. Returns `None` if compression fails.
 #[must_use]
 pub fn compress(plain: &[u8]) -> Option<Bytes> {
     let compressed = deflate::compress(payload(plain))?;
@@ -31,7 +31,7 @@ mod tests {
     };
 
     #[test]
-    fn a_message_shrinks_keeps_its_kind_and_comes_back() {
+    fn shrinks_a_message_and_keeps_its_kind_and_content() {
         for kind in [Kind::Text, Kind::Binary] {
             let content = b"{\"type\":\"message.created\"}".repeat(100);
             let plain = frame(kind, &content);
@@ -39,21 +39,22 @@ mod tests {
             assert_eq!(small[0], plain[0] | 0x40);
             assert!(small.len() < plain.len() / 10);
             assert_eq!(inflate(payload(&small), MAX_MESSAGE).unwrap(), content);
-            assert_eq!(shrink(&plain), small, "nothing is left over from the first");
+            assert_eq!(shrink(&plain), small, "no state is left from the first");
         }
     }
 
     #[test]
-    fn what_gains_nothing_stays_as_it_is() {
+    fn leaves_incompressible_frames_unchanged() {
         for content in [&b""[..], b"x", b"short", &[7, 99, 3, 250, 12, 0, 81, 45]] {
             let plain = frame(Kind::Text, content);
             assert_eq!(shrink(&plain), plain);
         }
     }
 
-    /// The second would be garbage if anything of the first were left; of what can't be compressed most is left.
+    /// The second frame would be garbage if state of the first were left; incompressible data
+    /// leaves most.
     #[test]
-    fn nothing_is_left_over_from_what_could_not_be_compressed() {
+    fn incompressible_data_leaves_no_state() {
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
         let mut noise = || {
             state ^= state << 13;
@@ -72,7 +73,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_shrinks_comes_back(seed in proptest::collection::vec(any::<u8>(), 1..400), times in 1_usize..200) {
+        fn shrunk_messages_inflate_to_their_original(seed in proptest::collection::vec(any::<u8>(), 1..400), times in 1_usize..200) {
             let content = seed.repeat(times);
             let small = shrink(&frame(Kind::Binary, &content));
             let back = if small[0] & 0x40 == 0 { Bytes::copy_from_slice(payload(&small)) } else { inflate(payload(&small), content.len()).unwrap() };

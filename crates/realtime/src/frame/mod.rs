@@ -1,7 +1,7 @@
-//! WebSocket frames: [`Reader`] reads what a client sends, and what it gets is written here.
+//! WebSocket frames: [`Reader`] parses client frames, [`Writer`] writes server frames.
 //!
-//! The header is made by hand: frames from the server are not masked, so one encoding of an event, header included, serves every
-//! connection.
+//! Headers are written manually. Server frames aren't masked, so one encoding of an event, header
+//! included, serves every connection.
 
 mod compressed;
 mod reader;
@@ -13,17 +13,17 @@ pub use reader::{Incoming, Reader, Text};
 
 use crate::close::Close;
 
-/// The most bytes that a message from a client may have.
+/// Maximum length of a client message, in bytes.
 pub const MAX_MESSAGE: usize = 64 * 1024;
 
-/// Room for the longest header that the server writes.
+/// Maximum length of a server frame's header, in bytes.
 const LONGEST_HEADER: usize = 10;
 
 const FINAL: u8 = 0x80;
-/// Set by permessage-deflate in the first frame of a message.
+/// Flag of permessage-deflate in the first frame of a message.
 const COMPRESSED: u8 = 0x40;
 
-/// What a frame that the server writes is for.
+/// Opcode of a server frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text = 1,
@@ -33,7 +33,7 @@ pub enum Kind {
     Pong = 10,
 }
 
-/// A frame of which only the payload is still to be written.
+/// Frame under construction, with space reserved for the header.
 pub struct Writer {
     first: u8,
     buffer: BytesMut,
@@ -45,7 +45,7 @@ impl Writer {
         Self::beginning(FINAL | kind as u8, expected)
     }
 
-    /// For the message of this frame, its payload to be written again, compressed.
+    /// Starts the compressed version of a frame.
     #[must_use]
     fn compressed(frame: &[u8], expected: usize) -> Self {
         Self::beginning(frame.first().copied().unwrap_or_default() | COMPRESSED, expected)
@@ -61,7 +61,7 @@ impl Writer {
         &mut self.buffer
     }
 
-    /// Puts the header right before the payload.
+    /// Writes the header directly before the payload.
     #[must_use]
     pub fn finish(mut self) -> Bytes {
         let length = self.buffer.len() - LONGEST_HEADER;
@@ -73,7 +73,7 @@ impl Writer {
     }
 }
 
-/// One whole frame.
+/// Encodes a whole frame.
 #[must_use]
 pub fn frame(kind: Kind, payload: &[u8]) -> Bytes {
     let mut writer = Writer::new(kind, payload.len());
@@ -81,7 +81,7 @@ pub fn frame(kind: Kind, payload: &[u8]) -> Bytes {
     writer.finish()
 }
 
-/// The frame that says why the connection ends.
+/// Encodes a close frame with code and reason.
 #[must_use]
 pub fn close_frame(close: Close) -> Bytes {
     let mut writer = Writer::new(Kind::Close, 2 + close.reason.len());
@@ -90,7 +90,7 @@ pub fn close_frame(close: Close) -> Bytes {
     writer.finish()
 }
 
-/// The payload of a frame that was written here.
+/// Returns the payload of a frame written by this module.
 #[must_use]
 pub(crate) fn payload(frame: &[u8]) -> &[u8] {
     let header = match frame.get(1) {
@@ -117,7 +117,7 @@ fn write_header(header: &mut [u8; LONGEST_HEADER], first: u8, length: usize) -> 
     }
 }
 
-/// Puts a client's mask on, or takes it off.
+/// Applies or removes a client's mask (XOR).
 fn mask(bytes: &mut [u8], key: [u8; 4]) {
     let wide = u64::from_ne_bytes([key[0], key[1], key[2], key[3], key[0], key[1], key[2], key[3]]);
     let (chunks, rest) = bytes.as_chunks_mut::<8>();
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_are_written_in_the_three_lengths_of_the_rfc() {
+    fn writes_headers_in_the_three_lengths_of_the_rfc() {
         assert_eq!(frame(Kind::Text, b"hi")[..], [0x81, 2, b'h', b'i']);
         assert_eq!(frame(Kind::Binary, &[7; 126])[..4], [0x82, 126, 0, 126]);
         assert_eq!(frame(Kind::Text, &[7; 65_536])[..10], [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_payload_of_a_written_frame_is_found_again() {
+    fn finds_the_payload_of_a_written_frame() {
         for length in [0, 1, 125, 126, 65_535, 65_536] {
             assert_eq!(payload(&frame(Kind::Text, &vec![7; length])), vec![7; length]);
         }
@@ -153,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mask_is_taken_off_by_putting_it_on_again(bytes in proptest::collection::vec(any::<u8>(), 0..40), key: [u8; 4]) {
+        fn masking_twice_restores_the_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..40), key: [u8; 4]) {
             let mut masked = bytes.clone();
             mask(&mut masked, key);
             for (at, byte) in masked.iter().enumerate() {

@@ -1,8 +1,9 @@
-//! What a client sends, taken apart into messages: RFC 6455, and of RFC 7692 what permessage-deflate adds.
+//! Parser of client frames: RFC 6455, and the extension of RFC 7692 (permessage-deflate).
 //!
-//! A header is checked as soon as it is there, its announced length before a byte of the payload is kept. A message that came whole is
-//! not copied; one that comes in pieces is put together as they come, under one limit for all of it, and its text is checked on the way,
-//! so that nobody waits for the end of what was wrong from the beginning.
+//! A header is validated as soon as it is complete, and its announced length before any payload is
+//! buffered. A message that arrives in one piece isn't copied. A fragmented message is reassembled
+//! under one limit for all fragments, and its text is validated incrementally, so that invalid text
+//! is rejected before the end of the message.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
@@ -19,12 +20,12 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// The longest payload of a close, a ping or a pong.
+/// Maximum payload of a control frame (RFC 6455), in bytes.
 const MAX_CONTROL: u64 = 125;
-/// What a message that can't be compressed may be longer for having been compressed.
+/// Maximum growth of an incompressible message by compression, in bytes.
 const DEFLATE_OVERHEAD: usize = 1024;
 
-/// Text that was checked to be UTF-8.
+/// Text validated as UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(Bytes);
 
@@ -39,26 +40,26 @@ impl Text {
     }
 }
 
-/// A message from the client, its fragments joined.
+/// Complete message of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
     Text(Text),
     Binary(Bytes),
     Ping(Bytes),
     Pong,
-    /// With the code that it gives.
+    /// Close frame with its code, if it has one.
     Close(Option<u16>),
 }
 
-/// Takes messages out of a connection's bytes.
+/// Incremental parser of a connection's messages.
 pub struct Reader {
-    /// The most bytes of a message.
+    /// Maximum length of a message, in bytes.
     limit: usize,
-    /// permessage-deflate was agreed on.
+    /// True if permessage-deflate was negotiated.
     inflates: bool,
-    /// Frames that have come since somebody asked.
+    /// Number of frames since the last call of [`Self::take_frames`].
     frames: u32,
-    /// A message of which the end has not come yet.
+    /// Message that isn't complete yet.
     partial: Option<Box<Partial>>,
 }
 
@@ -66,9 +67,9 @@ struct Partial {
     is_text: bool,
     is_compressed: bool,
     payload: BytesMut,
-    /// How much of the payload is known to be UTF-8.
+    /// Length of the prefix that is validated as UTF-8.
     checked: usize,
-    /// The frame of which the payload has not all come.
+    /// Frame with missing payload.
     open: Option<Open>,
 }
 
@@ -84,12 +85,13 @@ struct Header {
     opcode: u8,
     length: u64,
     key: [u8; 4],
-    /// Of the header itself.
+    /// Length of the header itself; 0 while the key is incomplete.
     size: usize,
 }
 
 impl Header {
-    /// None while it has not all come. What can't be right is refused by the first byte that shows it.
+    /// Parses a header. Returns `None` while it is incomplete. Invalid headers are rejected at the
+    /// first byte that shows it.
     fn parse(bytes: &[u8], inflates: bool) -> Result<Option<Self>, Close> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let opcode = first & 0x0F;
@@ -122,7 +124,7 @@ impl Header {
             is_compressed,
             opcode,
             length,
-            // Without the key it has not all come, but its length can be looked at.
+            // The key is still incomplete, but the announced length can be checked.
             size: if key.is_some() { start + 4 } else { 0 },
             key: key.unwrap_or_default(),
         }))
@@ -135,12 +137,13 @@ impl Reader {
         Self { limit, inflates, frames: 0, partial: None }
     }
 
-    /// How many frames have come since this was asked the last time.
+    /// Returns the number of frames since the last call.
     pub fn take_frames(&mut self) -> u32 {
         std::mem::take(&mut self.frames)
     }
 
-    /// The next message in `buffer`, or none yet. An error ends the connection.
+    /// Returns the next message in `buffer`, or `None` if it is incomplete. An error closes the
+    /// connection.
     pub fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Incoming>, Close> {
         loop {
             if let Some(partial) = &mut self.partial
@@ -179,7 +182,7 @@ impl Reader {
         }
     }
 
-    /// Whether this frame may come now, and with this length.
+    /// Checks the order and length of a frame; returns its length.
     fn check(&self, header: &Header) -> Result<usize, Close> {
         let (so_far, is_compressed) = match (&self.partial, header.opcode) {
             (_, CLOSE..) => (0, false),
@@ -206,7 +209,7 @@ impl Partial {
         }
     }
 
-    /// Takes what has come of the frame's payload; whether that is all of it.
+    /// Consumes available payload of the open frame. Returns true if the frame is complete.
     fn fill(&mut self, buffer: &mut BytesMut) -> Result<bool, Close> {
         let Some(open) = &mut self.open else { return Ok(true) };
         let mut piece = buffer.split_to(open.left.min(buffer.len()));
@@ -224,7 +227,8 @@ impl Partial {
         Ok(is_all)
     }
 
-    /// Checks the text as far as it has come. A character may be cut in two, but not at the end.
+    /// Validates the text received so far. A character may be split across fragments, but not at
+    /// the end of the message.
     fn check(&mut self, is_last: bool) -> Result<(), Close> {
         match std::str::from_utf8(&self.payload[self.checked..]) {
             Ok(_) => self.checked = self.payload.len(),
@@ -246,7 +250,7 @@ impl Partial {
     }
 }
 
-/// The payload of a frame that is all there.
+/// Removes a complete frame from the buffer and returns its unmasked payload.
 fn take(buffer: &mut BytesMut, header: &Header, length: usize) -> Bytes {
     buffer.advance(header.size);
     let mut payload = buffer.split_to(length);

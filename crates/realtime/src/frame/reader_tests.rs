@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::frame::{LONGEST_HEADER, MAX_MESSAGE, write_header};
 
-/// A frame as a client sends it: masked.
+/// Encodes a masked client frame.
 fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut header = [0; LONGEST_HEADER];
     let used = write_header(&mut header, first, payload.len());
@@ -16,7 +16,7 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What comes of these bytes when so many arrive at a time.
+/// Parses the bytes, received `step` at a time.
 fn read_by(mut reader: Reader, bytes: &[u8], step: usize) -> Result<Vec<Incoming>, Close> {
     let (mut buffer, mut messages) = (BytesMut::new(), Vec::new());
     for piece in bytes.chunks(step.max(1)) {
@@ -46,7 +46,7 @@ fn text(text: &str) -> Incoming {
     Incoming::Text(Text(Bytes::copy_from_slice(text.as_bytes())))
 }
 
-/// The payload of a compressed message.
+/// Compresses the payload of a message.
 fn deflated(payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload.len() + 100);
     let mut compress = flate2::Compress::new(flate2::Compression::best(), false);
@@ -56,7 +56,7 @@ fn deflated(payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn fragments_are_joined_and_control_frames_may_come_between_them() {
+fn joins_fragments_around_control_frames() {
     let bytes = [masked(0x01, b"he"), masked(0x89, b"?"), masked(0x00, b"ll"), masked(0x80, b"o")].concat();
     assert_eq!(read(&bytes).unwrap(), [Incoming::Ping(Bytes::from_static(b"?")), text("hello")]);
     let empty = [masked(0x01, b""), masked(0x00, b""), masked(0x80, b""), masked(0x82, b"")].concat();
@@ -64,7 +64,7 @@ fn fragments_are_joined_and_control_frames_may_come_between_them() {
 }
 
 #[test]
-fn a_text_may_be_cut_within_a_character_but_must_be_utf8_in_the_end() {
+fn accepts_text_split_within_a_character_but_requires_valid_utf8() {
     assert!(read(&[masked(0x01, &[0xC6]), masked(0x80, &[0xA1])].concat()).is_ok());
     assert_eq!(read(&masked(0x81, &[0xC6])), Err(Close::NOT_UTF8));
     assert_eq!(read(&[masked(0x01, &[0xC6]), masked(0x80, b"x")].concat()), Err(Close::NOT_UTF8));
@@ -72,7 +72,7 @@ fn a_text_may_be_cut_within_a_character_but_must_be_utf8_in_the_end() {
 }
 
 #[test]
-fn wrong_text_is_noticed_before_the_message_ends() {
+fn rejects_invalid_text_before_the_message_ends() {
     let mut bytes = masked(0x81, &[b"fine ".as_slice(), &[0xF4, 0x90], &[b'x'; 1000]].concat());
     bytes.truncate(6 + 2 + 7);
     assert_eq!(read_by(plain(), &bytes, 4), Err(Close::NOT_UTF8));
@@ -80,7 +80,7 @@ fn wrong_text_is_noticed_before_the_message_ends() {
 }
 
 #[test]
-fn what_breaks_the_protocol_is_told_apart() {
+fn rejects_protocol_violations() {
     assert_eq!(read(&[0x81, 1, b'x']), Err(Close::PROTOCOL), "not masked");
     assert_eq!(read(&masked(0xC1, b"x")), Err(Close::PROTOCOL), "compressed, which was not agreed on");
     assert_eq!(read(&masked(0xA1, b"x")), Err(Close::PROTOCOL), "reserved bit");
@@ -94,7 +94,7 @@ fn what_breaks_the_protocol_is_told_apart() {
 }
 
 #[test]
-fn a_close_is_looked_at() {
+fn validates_close_codes() {
     assert_eq!(read(&masked(0x88, b"")).unwrap(), [Incoming::Close(None)]);
     for code in [1000_u16, 1003, 1007, 1014, 3000, 4999] {
         assert_eq!(read(&masked(0x88, &code.to_be_bytes())).unwrap(), [Incoming::Close(Some(code))]);
@@ -106,21 +106,21 @@ fn a_close_is_looked_at() {
 }
 
 #[test]
-fn an_oversized_frame_is_refused_by_its_header_alone() {
+fn rejects_an_oversized_frame_by_its_header() {
     assert_eq!(read(&[0x82, 0x80 | 127, 0, 0, 0, 0, 0, 1, 0, 1]), Err(Close::TOO_LARGE));
     assert_eq!(read(&[0x82, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]), Err(Close::TOO_LARGE));
     assert!(read(&masked(0x82, &vec![0; MAX_MESSAGE])).is_ok());
 }
 
 #[test]
-fn many_small_fragments_have_the_same_limit() {
+fn fragments_share_the_message_limit() {
     let half = vec![b'x'; MAX_MESSAGE / 2];
     let bytes = [masked(0x01, &half), masked(0x00, &half), masked(0x80, b"x")].concat();
     assert_eq!(read_by(plain(), &bytes, 1000), Err(Close::TOO_LARGE));
 }
 
 #[test]
-fn every_fragment_counts_as_a_frame() {
+fn counts_every_fragment_as_a_frame() {
     let (mut reader, mut buffer) = (plain(), BytesMut::from(&masked(0x01, b"")[..]));
     (0..99).for_each(|_| buffer.extend(masked(0x00, b"")));
     assert_eq!(reader.next(&mut buffer), Ok(None));
@@ -128,7 +128,7 @@ fn every_fragment_counts_as_a_frame() {
 }
 
 #[test]
-fn a_compressed_message_is_inflated_whole_or_in_fragments() {
+fn inflates_compressed_messages_whole_or_fragmented() {
     let content = "to be or not to be, ".repeat(100);
     let payload = deflated(content.as_bytes());
     assert!(payload.len() < 100);
@@ -147,7 +147,7 @@ fn a_compressed_message_is_inflated_whole_or_in_fragments() {
 }
 
 #[test]
-fn compression_changes_no_limit_and_no_check() {
+fn applies_limits_and_checks_to_compressed_messages() {
     let bomb = deflated(&vec![b'x'; MAX_MESSAGE + 1]);
     assert!(bomb.len() < 200);
     assert_eq!(read_by(inflating(), &masked(0xC1, &bomb), 99), Err(Close::TOO_LARGE));
@@ -161,7 +161,7 @@ fn compression_changes_no_limit_and_no_check() {
     assert_eq!(read_by(inflating(), &masked(0xC2, &long), long.len()), Err(Close::TOO_LARGE));
 }
 
-/// Frames of all kinds, right and wrong, mostly nearly right.
+/// Generates valid, invalid and nearly valid frames of all kinds.
 fn frames() -> impl Strategy<Value = Vec<u8>> {
     let opcode = prop_oneof![8 => 0_u8..3, 1 => 3_u8..8, 3 => 8_u8..11, 1 => 11_u8..16];
     let flags = prop_oneof![4 => Just(0x80_u8), 2 => Just(0), 2 => Just(0xC0), 1 => Just(0x40), 1 => Just(0x90)];
@@ -178,13 +178,13 @@ fn frames() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+    fn never_panics_on_arbitrary_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = read_by(plain(), &bytes, 7);
         let _ = read_by(inflating(), &bytes, 7);
     }
 
     #[test]
-    fn frames_read_the_same_however_they_are_cut(bytes in frames(), step in 1_usize..50) {
+    fn parses_frames_the_same_for_any_chunk_size(bytes in frames(), step in 1_usize..50) {
         for inflates in [false, true] {
             let reader = || Reader::new(300, inflates);
             prop_assert_eq!(read_by(reader(), &bytes, step), read_by(reader(), &bytes, bytes.len()));
@@ -192,7 +192,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_is_held_or_handed_on_is_over_the_limit(bytes in frames(), step in 1_usize..50) {
+    fn buffers_and_messages_stay_within_the_limit(bytes in frames(), step in 1_usize..50) {
         let (mut reader, mut buffer) = (Reader::new(100, true), BytesMut::new());
         'bytes: for piece in bytes.chunks(step) {
             buffer.put_slice(piece);
@@ -211,7 +211,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_deflated_comes_back(payload in proptest::collection::vec(any::<u8>(), 0..3_000), step in 1_usize..500) {
+    fn inflates_what_was_deflated(payload in proptest::collection::vec(any::<u8>(), 0..3_000), step in 1_usize..500) {
         let messages = read_by(inflating(), &masked(0xC2, &deflated(&payload)), step).unwrap();
         prop_assert_eq!(messages, [Incoming::Binary(payload.into())]);
     }

@@ -1,4 +1,4 @@
-//! What a client has asked for and its session has not handled yet.
+//! Requests of a client that its session hasn't handled yet.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,11 +11,11 @@ use telemetry::Span;
 
 use crate::{codec::Request, outbound::Outbound};
 
-/// Commands of one connection that may be under way at once.
+/// Maximum number of concurrent commands per connection.
 const COMMAND_SLOTS: usize = 64;
 
-/// Requests that the session has not handled yet. Both sides are on one thread and the slots bound what is in it, so it needs neither
-/// locks nor a channel's buffers.
+/// Bounded queue of requests between a connection's task and its session. Both run on one thread
+/// and the slots bound its length, so it needs neither locks nor channel buffers.
 #[derive(Default)]
 pub struct Inbox {
     requests: RefCell<VecDeque<(Request, CommandSlot)>>,
@@ -25,7 +25,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Whether one more command may come in.
+    /// True if another command is accepted.
     #[must_use]
     pub fn has_slot(&self) -> bool {
         self.taken.get() < COMMAND_SLOTS
@@ -38,7 +38,7 @@ impl Inbox {
         self.wake();
     }
 
-    /// Nothing comes any more; the session ends when it has handled the rest.
+    /// Closes the inbox; the session ends after handling the remaining requests.
     pub fn close(&self) {
         self.is_closed.set(true);
         self.wake();
@@ -66,11 +66,11 @@ impl Inbox {
     }
 }
 
-/// Held by a command while it is under way.
+/// Slot of a command in progress, released on drop.
 pub struct CommandSlot {
     inbox: Rc<Inbox>,
     out: Rc<Outbound>,
-    /// Ends with the command.
+    /// Span of the command.
     pub(super) span: Span,
 }
 

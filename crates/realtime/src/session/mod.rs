@@ -1,8 +1,9 @@
-//! [`WsSession`], the actor of one connection: runs what the client asks for.
+//! [`WsSession`], the actor of one connection: executes the client's commands.
 //!
-//! The task that reads the socket puts each request into the session's [`Inbox`] with a [`CommandSlot`]. A connection has a fixed number of
-//! slots; while all of them are taken nothing more is read from its socket. Messages are queued in the order in which they came and
-//! acknowledged in that order ([`sends`]). Events of conversations don't pass through here (see [`crate::shard`]).
+//! The task that reads the socket puts each request into the session's [`Inbox`] with a
+//! [`CommandSlot`]. A connection has a fixed number of slots; while all are taken, nothing more is
+//! read from its socket. Messages are sent and acknowledged in the order in which they arrived
+//! ([`sends`]). Events of conversations don't pass through here (see [`crate::shard`]).
 
 mod inbox;
 mod sends;
@@ -31,19 +32,19 @@ use crate::{
     protocol::{Acknowledgement, Pong, Presences},
 };
 
-/// Conversations in which one connection can be seen typing at once.
+/// Maximum number of conversations in which one connection can be typing at once.
 const TYPING_CONVERSATIONS: usize = 8;
 
-/// The actor of one connection.
+/// Actor of one connection.
 pub struct WsSession {
     client: Rc<ClientContext>,
     inbox: Rc<Inbox>,
     sends: Rc<Sends>,
     syncs: Rc<Syncs>,
     typing: HashMap<ConversationId, Typing>,
-    /// How often the client has asked for presence: only the last request counts.
+    /// Number of presence requests; only the latest one takes effect.
     watches: Rc<Cell<u64>>,
-    /// As what it says how its person is, once it has.
+    /// Identity of this connection in the presence store, once it has reported a status.
     speaker: Option<presence::Speaker>,
     _permit: Permit,
 }
@@ -55,7 +56,7 @@ struct Typing {
 }
 
 impl WsSession {
-    /// Starts the session on this thread; it takes its commands from the inbox until that is closed.
+    /// Starts the session on this thread. It handles requests of the inbox until that is closed.
     pub fn start(client: ClientContext, permit: Permit) -> Rc<Inbox> {
         let inbox: Rc<Inbox> = Rc::default();
         let client = Rc::new(client);
@@ -95,7 +96,7 @@ impl WsSession {
         }
     }
 
-    /// Sets the timer that tells what is due, or forgets the conversation.
+    /// Schedules the next typing announcement, or removes an expired state.
     fn schedule_typing(&mut self, conversation: ConversationId, context: &mut Context<Self>) {
         let now = Instant::now();
         let Some(typing) = self.typing.get_mut(&conversation) else { return };
@@ -120,7 +121,7 @@ impl WsSession {
         typing.timer = Some(timer);
     }
 
-    /// Answers how these people are, and tells what changes of it.
+    /// Answers with the users' presence and subscribes to its changes.
     fn watch_presence(&self, people: Vec<UserId>, answer_to: AnswerTo, slot: CommandSlot) {
         let (client, watches) = (Rc::clone(&self.client), Rc::clone(&self.watches));
         let turn = watches.get() + 1;
@@ -155,7 +156,7 @@ impl WsSession {
             Command::Send(send) => self.sends.begin(client, *send, answer_to, slot),
             Command::Sync(cursors) => self.syncs.begin(client, cursors, answer_to, slot),
             Command::Receipt { conversation_id, seq, is_read } => {
-                // Larger conversations have no `delivered`.
+                // Larger conversations don't store delivered positions.
                 if !is_read && !client.shard.is_small(conversation_id) {
                     return;
                 }
@@ -215,7 +216,7 @@ impl Actor for WsSession {
         for (conversation, _) in self.typing.iter().filter(|(_, typing)| typing.state.is_shown()) {
             log(tell_typing(&self.client, *conversation, false));
         }
-        // An instance that stops says nothing more of anybody.
+        // On shutdown the runtime is gone, and the presence is left to expire.
         if let (Some(speaker), Ok(runtime)) = (self.speaker, Handle::try_current()) {
             runtime.spawn(presence::leave(
                 Arc::clone(&self.client.app().identity),
@@ -235,7 +236,7 @@ impl StreamHandler<(Request, CommandSlot)> for WsSession {
     }
 }
 
-/// Counts a frame that is told to others and kept nowhere.
+/// Applies the rate limit of ephemeral frames.
 fn take_ephemeral(client: &ClientContext) -> Result<(), AppError> {
     client.app().limits.take_local(RateGroup::Ephemeral, Subject::User(client.principal.user_id))
 }
@@ -246,6 +247,6 @@ fn tell_typing(client: &ClientContext, conversation: ConversationId, active: boo
 
 fn log(result: Result<(), AppError>) {
     if let Err(error) = result {
-        tracing::warn!(error = %cause(&error), "typing could not be told");
+        tracing::warn!(error = %cause(&error), "failed to publish typing indicator");
     }
 }

@@ -1,4 +1,4 @@
-//! Messages that a client sends: queued in the order in which they came, acknowledged in that order.
+//! Sends messages of a client in the order of arrival and acknowledges them in that order.
 
 use std::{
     cell::{Cell, RefCell},
@@ -17,10 +17,10 @@ use platform::rate_limits::Subject;
 use super::inbox::CommandSlot;
 use crate::{client::ClientContext, codec::AnswerTo, command::Send, protocol::Acknowledgement};
 
-/// Messages that are being sent, and in which order they are acknowledged.
+/// Messages being sent, in the order of their acknowledgements.
 #[derive(Default)]
 pub(super) struct Sends {
-    /// Messages are counted one after the other, so that they are queued in the order in which they came.
+    /// Serialises rate limiting, so that messages are submitted in the order of arrival.
     turn: tokio::sync::Mutex<()>,
     waiting: RefCell<VecDeque<Sending>>,
     is_answering: Cell<bool>,
@@ -37,7 +37,8 @@ impl Sends {
         slot: CommandSlot,
     ) {
         let (app, sender, country) = (Arc::clone(client.app()), client.principal.user_id, client.country);
-        // Tasks of one thread are polled first in the order in which they were made, and a message is queued at its first poll.
+        // Tasks of one thread are first polled in the order of creation, and a message is submitted
+        // on its first poll.
         let this = Rc::clone(self);
         let sending = actix_rt::spawn(slot.span.around(async move {
             let thread = messages::in_thread(send.thread_id, send.also_to_conversation)?;
@@ -74,7 +75,7 @@ impl Sends {
                 poll: None,
                 asking,
             };
-            // In a box, since a task is copied as a whole each time it is handed on.
+            // Boxed, because a task is moved as a whole whenever it is handed on.
             let mut sending = Box::pin(messages::send(&app.conversations, by, send, confirm));
             let queued = futures_util::poll!(&mut sending);
             drop(turn);

@@ -1,4 +1,4 @@
-//! Syncs of one connection, one after the other.
+//! Executes the syncs of a connection one at a time.
 
 use std::{
     cell::{Cell, RefCell},
@@ -11,7 +11,7 @@ use appcore::ConversationId;
 use super::inbox::CommandSlot;
 use crate::{catch_up, client::ClientContext, codec::AnswerTo};
 
-/// Syncs, one after the other.
+/// Queue of syncs.
 #[derive(Default)]
 pub(super) struct Syncs {
     waiting: RefCell<VecDeque<Sync>>,

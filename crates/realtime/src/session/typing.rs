@@ -1,39 +1,40 @@
-//! Whether one person is seen typing in one conversation: told at once, and then at most every [`REPEAT`].
+//! Typing state of one user in one conversation: announced immediately, then at most every
+//! [`REPEAT`].
 //!
-//! A client repeats `typing` while its user types. Of two changes in quick succession only the last is told, once [`REPEAT`] has passed, so
-//! toggling costs the other members no more than typing does.
+//! Clients repeat `typing` while the user types. Of two changes in quick succession only the last
+//! is announced, after [`REPEAT`], so toggling costs the other members no more than typing does.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long `typing` counts unless it is repeated. Clients let it expire after the same time.
+/// Lifetime of a typing indicator unless it is repeated. Clients use the same value.
 const LIFETIME: Duration = Duration::from_secs(6);
-/// The shortest time between two announcements that somebody is typing.
+/// Minimum interval between two announcements that the user is typing.
 const REPEAT: Duration = Duration::from_secs(3);
 
-/// What one connection has announced in one conversation.
+/// Typing state of one connection in one conversation.
 #[derive(Debug, Default)]
 pub(super) struct TypingState {
-    /// When the other members were last told that the person types.
+    /// Time of the last announcement that the user is typing.
     told_at: Option<Instant>,
-    /// What they were told last.
+    /// State announced last.
     is_shown: bool,
-    /// Until when the person types, unless the client says so again.
+    /// Expiry of the typing state, unless the client repeats it.
     until: Option<Instant>,
-    /// The client has said so again since the others were told.
+    /// True if the client has repeated it since the last announcement.
     is_repeated: bool,
 }
 
 impl TypingState {
-    /// What the client says. Answers what the other members are to be told now, if anything.
+    /// Records what the client reports. Returns the state to announce now, if any.
     pub(super) fn set(&mut self, active: bool, now: Instant) -> Option<bool> {
         self.until = active.then(|| now + LIFETIME);
         self.is_repeated = active;
         self.announcement(now)
     }
 
-    /// What the other members are to be told now, if anything.
+    /// Returns the state to announce now, if any.
     pub(super) fn announcement(&mut self, now: Instant) -> Option<bool> {
         let is_active = self.until.is_some_and(|until| now < until);
         if !is_active {
@@ -50,7 +51,8 @@ impl TypingState {
         Some(true)
     }
 
-    /// When [`Self::announcement`] is to be asked next. None: nothing has to be remembered any more.
+    /// Returns the time of the next call of [`Self::announcement`]. `None` means that the state can
+    /// be dropped.
     pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
         let may_repeat = self.told_at.map(|told_at| told_at + REPEAT);
         match self.until {
@@ -60,7 +62,7 @@ impl TypingState {
         }
     }
 
-    /// Whether the other members see the person typing.
+    /// True if the other members see the user typing.
     pub(super) fn is_shown(&self) -> bool {
         self.is_shown
     }
@@ -70,7 +72,8 @@ impl TypingState {
 mod tests {
     use super::*;
 
-    /// Follows the state for so long, with what the client says at which millisecond; answers what was told at which.
+    /// Simulates reports at the given times, in milliseconds, and returns the announcements with
+    /// their times.
     fn told(said: &[(u64, bool)], end: u64) -> Vec<(u64, bool)> {
         let (begin, mut state, mut told) = (Instant::now(), TypingState::default(), Vec::new());
         for at in 0..=end {
@@ -86,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn typing_is_told_at_once_repeated_every_three_seconds_and_ends_after_six() {
+    fn announces_immediately_repeats_every_three_seconds_and_expires_after_six() {
         assert_eq!(told(&[(0, true)], 10_000), [(0, true), (6_000, false)]);
         assert_eq!(
             told(&[(0, true), (1_000, true), (4_000, true)], 20_000),
@@ -96,9 +99,9 @@ mod tests {
     }
 
     #[test]
-    fn toggling_does_not_evade_the_three_seconds_and_the_last_state_is_told() {
+    fn toggling_is_throttled_and_the_last_state_is_announced() {
         let toggled: Vec<(u64, bool)> = (0..600).map(|n| (n * 10, n % 2 == 0)).collect();
-        // The state when three seconds are over is the one that is told; the end of the toggling is an inactive one.
+        // The state after three seconds is announced; the toggling ends inactive.
         let all = told(&toggled, 20_000);
         assert!(all.len() <= 6, "{all:?}");
         assert_eq!(all.last().map(|(_, active)| *active), Some(false));
@@ -109,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_forgotten_once_it_may_be_told_anew() {
+    fn drops_an_expired_state_once_a_new_announcement_is_allowed() {
         let (now, mut state) = (Instant::now(), TypingState::default());
         assert_eq!(state.next_look(now), None);
         state.set(true, now);

@@ -1,4 +1,4 @@
-//! How announcements find those whom they concern: each shard asks it of its own connections.
+//! Delivery of broadcasts: each shard determines the recipients among its own connections.
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
 
@@ -12,15 +12,17 @@ use conversations::broadcasts;
 
 use super::Shard;
 
-/// How far back an instance looks that may have missed something: clocks differ, and it was told shortly before the bus was missed.
+/// Period before an outage whose broadcasts are repeated after it, because clocks differ and
+/// delivery may have failed shortly before it was noticed.
 const LOOK_BACK: Duration = Duration::from_secs(10);
 
-/// What was told while the bus was away, so that it is told once.
+/// Broadcasts delivered after an outage, to deliver each once.
 #[derive(Default)]
 pub(super) struct ToldAlone(RefCell<HashMap<Bytes, Timestamp>>);
 
 impl Shard {
-    /// Delivers an announcement to those here whom it concerns. True if the envelope is one.
+    /// Delivers a broadcast to its recipients on this shard. Returns true if the envelope is a
+    /// broadcast.
     pub(super) fn tell_concerned(self: &Rc<Self>, envelope: &SharedEnvelope) -> bool {
         let Topic::Concerned { broadcast_id, audience, is_counted } = &envelope.topic else { return false };
         let (shard, envelope) = (Rc::clone(self), SharedEnvelope::clone(envelope));
@@ -33,7 +35,7 @@ impl Shard {
                 if is_counted { broadcasts::note_delivered(&shard.app.conversations, id, &users).await } else { Ok(()) }
             };
             if let Err(error) = told.await {
-                tracing::warn!(%error, %id, "an announcement did not get to everyone, or it was not written down");
+                tracing::warn!(%error, %id, "failed to deliver broadcast");
             }
         });
         true
@@ -48,7 +50,7 @@ impl Shard {
         }
     }
 
-    /// Tells what other instances have told while the bus was away.
+    /// Delivers broadcasts that other instances have published during a bus outage.
     pub(super) async fn tell_missed_broadcasts(self: &Rc<Self>) -> Result<(), AppError> {
         let now = self.app.clock.now();
         for envelope in broadcasts::told_lately(&self.app.conversations, now.minus(LOOK_BACK)).await? {

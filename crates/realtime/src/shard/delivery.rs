@@ -1,4 +1,5 @@
-//! How a frame reaches the connections that it is for: encoded once in each form, written to each socket once per batch.
+//! Delivery of frames to connections: encoded once per wire format, written to each socket once per
+//! batch.
 
 use std::{borrow::Borrow, cell::OnceCell, os::fd::AsFd as _, rc::Rc};
 
@@ -14,16 +15,18 @@ use crate::{
     ring::Ring,
 };
 
-/// Sends that are worth more than a system call each.
+/// Minimum number of sends for which io_uring is used.
 const WORTH_A_RING: usize = 3;
-/// Bytes that are copied before they are sent: readers of many conversations may each wait for other frames.
+/// Maximum number of copied bytes before they are sent, because readers of many conversations may
+/// wait for different frames.
 pub(super) const COPIED: usize = 1024 * 1024;
 
-/// What is on its way to the sockets.
+/// Frames on their way to the sockets.
 pub(super) struct Deliveries {
-    /// Connections with something in their queues.
+    /// Connections with unflushed frames.
     outs: Vec<Rc<Outbound>>,
-    /// What is delivered is the only frame for each connection: it goes past the queue where nothing waits there.
+    /// True if the delivered frame is the only one for each connection. It then bypasses empty
+    /// queues.
     is_alone: bool,
     ring: Ring,
 }
@@ -33,13 +36,14 @@ impl Deliveries {
         Self { outs: Vec::new(), is_alone: false, ring }
     }
 
-    /// Whether what is delivered from now on is the only frame for each connection.
+    /// Sets whether the following frame is the only one for each connection.
     pub(super) fn set_alone(&mut self, is_alone: bool) {
         self.is_alone = is_alone;
     }
 
-    /// Brings each connection its form of one frame. Nothing here counts references but what waits: an atomic count for each of a thousand
-    /// readers would keep the processor from fetching the next one's memory ahead.
+    /// Delivers one frame to each connection in its wire format. Only queued frames are reference
+    /// counted: an atomic increment for each of a thousand readers would keep the processor from
+    /// prefetching the next reader's memory.
     pub(super) fn deliver<'a>(&mut self, outs: impl IntoIterator<Item = &'a Rc<Outbound>>, forms: &Forms<'_>) {
         let outs = outs.into_iter();
         let most = if self.is_alone { outs.size_hint().1.unwrap_or_default() } else { 0 };
@@ -88,7 +92,8 @@ impl Deliveries {
         self.outs = outs;
     }
 
-    /// Each connection gets its bytes, as far as its socket takes them. None may be there twice.
+    /// Sends bytes to each connection as far as its socket accepts them. A connection may occur
+    /// only once.
     fn send<T: Borrow<Bytes>>(&mut self, ready: &[Ready<'_, T>]) {
         if ready.len() < WORTH_A_RING || !self.ring.is_open() {
             for (out, frame, socket) in ready {
@@ -103,10 +108,10 @@ impl Deliveries {
     }
 }
 
-/// Bytes that go past the queue of a connection, to its socket.
+/// Connection, bytes that bypass its queue, and its socket.
 type Ready<'a, T> = (&'a Outbound, T, &'a TcpStream);
 
-/// The wire forms of one frame: each made when its first reader needs it, and shared by the others.
+/// Encodings of one frame: each is created for its first reader and shared by the others.
 pub(super) struct Forms<'a> {
     envelope: FrameBody<'a>,
     plain: [OnceCell<Bytes>; Wire::COUNT],

@@ -1,9 +1,9 @@
-//! What a shard does when the bus may have lost something.
+//! Recovery of a shard after the bus may have lost messages.
 //!
-//! The bus reports it at once, and then every second until it is whole again. Each time the shard reads the newest number of its
-//! conversations and fills gaps from the log, so durable events still arrive, a little later. Who follows
-//! what and whose sign-in has ended is read again as well, less often. Passing events are lost for good, so clients are told to resync
-//! when an outage begins and when it is over.
+//! The bus reports an outage immediately and then every second until it is over. Each time the
+//! shard reads the heads of its conversations and fills gaps from the log, so durable events still
+//! arrive, somewhat later. Memberships and ended sessions are read again too, less often. Ephemeral
+//! events are lost, so clients are told to resync at the start and end of an outage.
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
@@ -13,26 +13,27 @@ use tokio::time::Instant;
 
 use super::Shard;
 
-/// Without a word of an outage for this long it is over.
+/// Time without a report after which an outage is over.
 const OVER: Duration = Duration::from_millis(2_500);
-/// How often memberships and sign-ins are read during an outage: within this time an ended sign-in is put out.
+/// Interval of reading memberships and ended sessions during an outage; an ended session is
+/// disconnected within this time.
 const PERIOD: Duration = Duration::from_secs(4);
-/// Conversations or people that one query asks for.
+/// Maximum number of conversations or users per query.
 const CHUNK: usize = 500;
 
-/// What is known of an outage.
+/// State of an outage.
 #[derive(Default)]
 pub(super) struct Outage {
     last_sign: Cell<Option<Instant>>,
     last_look: Cell<Option<Instant>>,
     is_reading: Cell<bool>,
-    /// A sign came while the log was being read: what was read may be from before it.
+    /// True if a report arrived during a read, whose result may be older.
     reads_again: Cell<bool>,
     signs: Cell<u64>,
 }
 
 impl Outage {
-    /// How often the bus has said that it may have lost something.
+    /// Number of reported gaps.
     pub(super) fn signs(&self) -> u64 {
         self.signs.get()
     }
@@ -64,7 +65,7 @@ impl Shard {
         self.look(Instant::now());
     }
 
-    /// Reads what was missed; once more after that, if it is being done already.
+    /// Recovers missed data, or schedules another run if one is in progress.
     fn look(self: &Rc<Self>, now: Instant) {
         if self.outage.is_reading.replace(true) {
             self.outage.reads_again.set(true);
@@ -86,7 +87,7 @@ impl Shard {
                 Ok::<(), AppError>(())
             };
             if let Err(error) = result.await {
-                tracing::warn!(%error, "what was missed while the bus was away could not be read");
+                tracing::warn!(%error, "failed to read events missed during the bus outage");
             }
             shard.outage.is_reading.set(false);
             if shard.outage.reads_again.take() {

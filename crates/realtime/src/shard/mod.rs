@@ -1,9 +1,10 @@
-//! One thread's part of the real-time connections: takes events from the bus and delivers them to its connections.
+//! Shard: the real-time connections of one thread. Receives events from the bus and delivers them
+//! to its connections.
 //!
-//! There is one shard per worker thread and nothing in it is shared with another thread, so it needs no locks. It takes at most
-//! [`BATCH`] events, then writes each touched socket once, then lets others have the thread: what has queued up meanwhile goes
-//! out in one system call, and an event that comes alone is written at once. Between rounds that take long it rests for a moment, so
-//! that more goes out in each.
+//! There is one shard per worker thread. It shares nothing with other threads, so it needs no
+//! locks. A shard processes up to [`BATCH`] events, writes each affected socket once, and then
+//! yields: events queued meanwhile are sent with one system call, and a single event is written
+//! immediately. After long rounds it pauses briefly, so that more events are sent per round.
 
 mod concerned;
 mod delivery;
@@ -43,40 +44,43 @@ use subscriptions::Subscriptions;
 #[cfg(test)]
 pub(crate) use subscriptions::size_of_person;
 
-/// Events that are taken before the sockets are written.
+/// Maximum number of events processed before the sockets are written.
 const BATCH: usize = 64;
-/// Bytes after which the sockets are written, so that a burst fits between two writes.
+/// Number of payload bytes after which the sockets are written, so that a burst fits between two
+/// writes.
 const BATCH_BYTES: usize = 32 * 1024;
-/// After writing the last of several events for so long, the shard takes no more for a moment: whoever waited for them sends what comes next,
-/// and the writer commits it. It goes out together then, where it would go in parts otherwise, each of them a round over all readers.
+/// Duration of a write of several events after which the shard pauses. During the pause, clients
+/// that waited for these events send the next ones and the writer commits them. They are then
+/// delivered in one round over all readers instead of several.
 const LONG_WRITE: Duration = Duration::from_millis(2);
-/// The rest is such a part of the writing before it.
+/// Divisor of the write duration for the pause, and its maximum.
 const REST_PART: u32 = 2;
 const LONGEST_REST: Duration = Duration::from_millis(4);
-/// Events that one look at the log gives to a room.
+/// Maximum number of events per read of the log.
 const PAGE: u64 = 200;
-/// How often memberships are read again when somebody joins something, or the bus loses something, while they are read.
+/// Maximum number of membership reads while concurrent joins or bus outages make the result
+/// outdated.
 const READS: usize = 3;
-/// How long after a join it is asked whether it still stands.
+/// Delay after a join before the membership is verified in the database.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
-/// The shortest time between two frames of what is gathered.
+/// Minimum interval between two frames of coalesced events.
 const GATHERING: Duration = Duration::from_secs(1);
 
-/// The connections of one worker thread.
+/// Connections of one worker thread.
 pub struct Shard {
     app: Arc<App>,
     shards: ShardHandle,
     subscriptions: RefCell<Subscriptions>,
     wheel: RefCell<Wheel>,
-    /// Somebody pushed outside the shard's own loop.
+    /// Signals frames that were pushed outside the shard's own loop.
     touched: Notify,
     outage: gap::Outage,
     told_alone: concerned::ToldAlone,
-    /// Until when it rests after a long write.
+    /// End of a pause after a long write.
     rest: Cell<Option<Instant>>,
-    /// Up to when it is known which sign-ins and keys have been ended.
+    /// Time up to which ended sessions and API keys are known.
     ended_until: Cell<Timestamp>,
-    /// When connections whose clients take nothing were last looked for.
+    /// Time of the last check for stalled clients.
     swept_at: Cell<Instant>,
     is_draining: Cell<bool>,
     drained: Notify,
@@ -122,13 +126,13 @@ impl Shard {
         &self.shards
     }
 
-    /// Whether this instance is about to stop.
+    /// True if this instance is shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.is_draining.get()
     }
 
-    /// Until it is.
+    /// Waits until the instance starts to shut down.
     pub async fn until_draining(&self) {
         let told = self.drained.notified();
         if !self.is_draining.get() {
@@ -136,18 +140,18 @@ impl Shard {
         }
     }
 
-    /// Silence that ends a connection.
+    /// Silence that closes a connection.
     #[must_use]
     pub fn patience(&self) -> Duration {
         self.wheel.borrow().patience()
     }
 
     async fn run(self: Rc<Self>, mut listener: Listener, mut instructions: mpsc::UnboundedReceiver<Instruction>) {
-        // Ticks that come late are made up for, so that a turn of the wheel takes one heartbeat under load as well.
+        // Late ticks are caught up, so that the wheel turns once per heartbeat even under load.
         let mut tick = tokio::time::interval(self.wheel.borrow().tick());
         let mut check = tokio::time::interval(expiry::SESSION_CHECK);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        // A tick that waited until there is something to tell comes at once, and the next one this long after it.
+        // The first tick after a pause fires immediately, and the next one after the full interval.
         let mut gathering = tokio::time::interval(GATHERING);
         gathering.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -169,7 +173,7 @@ impl Shard {
         }
     }
 
-    /// Takes this message and those that wait behind it, then writes.
+    /// Processes this message and those queued behind it, then writes.
     async fn take(self: &Rc<Self>, first: BusMessage, listener: &mut Listener) {
         let now = Instant::now();
         let (mut taken, mut bytes) = (1, weight(&first));
@@ -251,7 +255,7 @@ impl Shard {
         }
     }
 
-    /// Fills the gaps that have lasted.
+    /// Reads the log for gaps that have persisted.
     fn ask_the_log(self: &Rc<Self>) {
         let due = self.subscriptions.borrow_mut().due_gaps(Instant::now());
         for (conversation, last) in due {
@@ -260,7 +264,7 @@ impl Shard {
                 let logged = match events::news_after(&shard.app.events, conversation, last, PAGE).await {
                     Ok(logged) => logged,
                     Err(error) => {
-                        tracing::warn!(%error, %conversation, "a gap could not be filled; its readers are told to resync");
+                        tracing::warn!(%error, %conversation, "failed to fill gap, telling readers to resync");
                         Vec::new()
                     }
                 };
@@ -278,25 +282,26 @@ impl Shard {
         }
     }
 
-    /// News that came late could have made somebody follow what they had left: the database decides.
+    /// Verifies joins in the database, because an event that arrived late may have let a user
+    /// follow a conversation again that they had left.
     fn look_again(self: &Rc<Self>, joined: Vec<UserId>) {
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
             tokio::time::sleep(SECOND_LOOK).await;
             if let Err(error) = shard.reread(&joined).await {
-                tracing::warn!(%error, "memberships could not be read again");
+                tracing::warn!(%error, "failed to reload memberships");
             }
         });
     }
 
-    /// Sets right who follows what, for these people.
+    /// Corrects the subscriptions of these users.
     async fn reread(self: &Rc<Self>, people: &[UserId]) -> Result<(), AppError> {
         let arrivals: Vec<Arrival> = people.iter().map(|user| self.arrive(*user)).collect();
         let mut found = conversations::following_many(&self.app.conversations, people).await?;
         for arrival in arrivals {
             let following = found.remove(&arrival.user).unwrap_or_default();
             if self.subscriptions.borrow().is_outdated(arrival.user, &following) {
-                // A join passed by in between, which asks for another look by itself.
+                // A concurrent join triggers its own verification.
                 continue;
             }
             arrival.settle(&following, None);
@@ -305,19 +310,20 @@ impl Shard {
         Ok(())
     }
 
-    /// Writes down what concerns this person from now on, while their conversations are read.
+    /// Starts to buffer membership changes of this user while their conversations are read.
     fn arrive(self: &Rc<Self>, user: UserId) -> Arrival {
         self.subscriptions.borrow_mut().arrive(user);
         Arrival { shard: Rc::clone(self), user, is_settled: false }
     }
 
-    /// Reads which conversations and workspaces a person is in. The answer is good until [`Arrival::settle`], whatever happens in between.
+    /// Reads the conversations and workspaces of a user. The result stays valid until
+    /// [`Arrival::settle`], because concurrent changes are buffered.
     pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(Arrival, Following), AppError> {
         let arrival = self.arrive(user);
         let mut signs = self.outage.signs();
         let mut following = conversations::following(&self.app.conversations, user).await?;
         for _ in 1..READS {
-            // What passes by is written down, but not what the bus has lost meanwhile.
+            // Buffered changes are merged later, but not those that the bus has lost.
             let is_from_before_a_gap = signs != self.outage.signs();
             if !is_from_before_a_gap && !self.subscriptions.borrow().is_outdated(user, &following) {
                 break;
@@ -328,18 +334,18 @@ impl Shard {
         Ok((arrival, following))
     }
 
-    /// Asks for signs of life from now on.
+    /// Adds the connection to the heartbeat wheel.
     pub fn watch(&self, out: &Rc<Outbound>) {
         self.wheel.borrow_mut().add(out);
     }
 
-    /// The connection is over.
+    /// Removes a closed connection.
     pub fn leave(&self, out: &Rc<Outbound>) {
         self.wheel.borrow_mut().remove(out);
         self.subscriptions.borrow_mut().leave(out);
     }
 
-    /// Sends a frame to one connection, together with what else is on its way there.
+    /// Queues a frame for one connection, flushed together with other frames for it.
     pub fn push(&self, out: &Rc<Outbound>, frame: Bytes) {
         self.subscriptions.borrow_mut().push(out, frame);
         self.touched.notify_one();
@@ -350,30 +356,31 @@ impl Shard {
         self.subscriptions.borrow().follows(user, conversation)
     }
 
-    /// See [`Subscriptions::is_small`].
+    /// True for a small conversation; see [`Subscriptions::is_small`].
     #[must_use]
     pub fn is_small(&self, conversation: ConversationId) -> bool {
         self.subscriptions.borrow().is_small(conversation)
     }
 
-    /// See [`Subscriptions::hold`].
+    /// Withholds live events; see [`Subscriptions::hold`].
     #[must_use]
     pub fn hold(&self, out: &Rc<Outbound>, conversation: ConversationId) -> CatchUp {
         self.subscriptions.borrow_mut().hold(out, conversation)
     }
 
-    /// See [`Subscriptions::release`].
+    /// Ends a catch-up; see [`Subscriptions::release`].
     #[must_use]
     pub fn release(&self, out: &Rc<Outbound>, conversation: ConversationId, seq: i64) -> CatchUp {
         self.subscriptions.borrow_mut().release(out, conversation, seq)
     }
 
-    /// A part of the log, for a connection that catches up.
+    /// Reads a page of the log for a connection that catches up.
     pub async fn page(&self, conversation: ConversationId, after: i64) -> Result<Vec<SharedEnvelope>, AppError> {
         events::news_after(&self.app.events, conversation, after, PAGE).await
     }
 
-    /// Says goodbye to all, at moments spread over the window so that they don't all come back at once.
+    /// Closes all connections at random times within the window, so that clients don't reconnect
+    /// all at once.
     fn drain(&self, window: Duration) {
         self.is_draining.set(true);
         self.drained.notify_waiters();
@@ -388,7 +395,7 @@ impl Shard {
     }
 }
 
-/// Somebody of whom everything is written down until it is settled what they follow.
+/// User whose membership changes are buffered until [`Arrival::settle`].
 pub struct Arrival {
     shard: Rc<Shard>,
     user: UserId,
@@ -396,7 +403,8 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// See [`Subscriptions::settle`]. The greeting must be pushed before anything else runs.
+    /// Merges the read memberships with the buffered changes; see [`Subscriptions::settle`].
+    /// `hello` must be pushed before anything else runs.
     pub fn settle(mut self, following: &Following, new: Option<&Rc<Outbound>>) -> Vec<(ConversationId, i64)> {
         self.is_settled = true;
         self.shard.subscriptions.borrow_mut().settle(self.user, following, new)
@@ -411,12 +419,12 @@ impl Drop for Arrival {
     }
 }
 
-/// Whether it is asked first whom it is for.
+/// True for broadcasts, whose recipients have to be resolved first.
 fn is_for_concerned(envelope: &SharedEnvelope) -> bool {
     matches!(envelope.topic, Topic::Concerned { .. })
 }
 
-/// Bytes that a message adds to a queue, roughly.
+/// Approximate number of bytes that a message adds to a queue.
 fn weight(message: &BusMessage) -> usize {
     match message {
         BusMessage::Envelope(envelope) => envelope.payload.len(),
@@ -424,7 +432,7 @@ fn weight(message: &BusMessage) -> usize {
     }
 }
 
-/// How many of these are pushed before the sockets are written.
+/// Number of events that are pushed before the sockets are written; at least 1.
 fn portion(envelope: &[SharedEnvelope]) -> usize {
     let mut bytes = 0;
     let fitting = envelope.iter().take_while(|envelope| {

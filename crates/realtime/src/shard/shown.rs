@@ -1,4 +1,4 @@
-//! What clients say they show: conversations, and people whose presence they watch.
+//! Displayed conversations and watched users of clients.
 
 use std::{collections::HashSet, rc::Rc};
 
@@ -8,19 +8,20 @@ use identity::presence;
 use super::Shard;
 use crate::outbound::Outbound;
 
-/// Conversations that one connection may show at once.
+/// Maximum number of conversations that one connection displays.
 pub const MAX_SHOWN: usize = 8;
-/// People whose presence one connection may watch.
+/// Maximum number of users whose presence one connection watches.
 pub const MAX_WATCHED: usize = 500;
 
 impl Shard {
-    /// See [`super::subscriptions::Subscriptions::show`].
+    /// Sets the displayed conversations; see [`super::subscriptions::Subscriptions::show`].
     pub fn show(&self, out: &Rc<Outbound>, conversations: Vec<ConversationId>) {
         self.subscriptions.borrow_mut().show(out, conversations);
     }
 
-    /// Watches the presence of those of `people` whom the connection's user may see, unless `is_latest` says that the client has asked for
-    /// others since. Answers how they are.
+    /// Watches the presence of those of `people` that the connection's user may see, unless
+    /// `is_latest` returns false because the client has sent a newer request. Returns their current
+    /// presence.
     pub async fn watch_presence(
         &self,
         out: &Rc<Outbound>,
@@ -29,20 +30,20 @@ impl Shard {
     ) -> Result<Vec<Presence>, AppError> {
         let visible = presence::visible(&self.app.identity, out.user_id, people).await?;
         if is_latest() {
-            // First, so that no change is missed between the two.
+            // Subscribes before reading, so that no change is missed in between.
             self.subscriptions.borrow_mut().watch(out, visible.clone());
         }
         Ok(presence::of(&self.app.identity, &visible).await)
     }
 
-    /// Tells what has been gathered.
+    /// Delivers coalesced events.
     pub(super) fn tell_gathered(&self) {
         let mut subscriptions = self.subscriptions.borrow_mut();
         subscriptions.tell_gathered();
         subscriptions.flush();
     }
 
-    /// Takes out of these connections' watches whom their users may no longer see.
+    /// Removes users from the connections' watches whom their users may no longer see.
     pub(super) fn check_watches(self: &Rc<Self>, outs: Vec<Rc<Outbound>>) {
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
@@ -55,7 +56,7 @@ impl Shard {
                         shard.subscriptions.borrow_mut().watch(&out, watched);
                     }
                     Err(error) => {
-                        tracing::warn!(%error, "it could not be read whom somebody may see; they watch nobody now");
+                        tracing::warn!(%error, "failed to read visible users, presence watches removed");
                         shard.subscriptions.borrow_mut().watch(&out, Vec::new());
                     }
                 }

@@ -1,14 +1,18 @@
-//! Who follows which conversation on one thread, and what is delivered to them. Without sockets, database or timers of its own.
+//! Subscriptions of one thread's connections, and delivery to them. Has no sockets, database or
+//! timers of its own.
 //!
-//! A *subscription* is a conversation that somebody on this thread follows: its [`Order`] and its readers. A *person* is somebody with
-//! connections here, or with one being opened. All connections of a person follow the same conversations and workspaces; each says by
-//! itself which conversations it views and whose presence it watches.
+//! A *subscription* is a conversation followed on this thread: its [`Order`] and its readers. A
+//! *person* is a user with open connections on this thread, or with one being opened. All
+//! connections of a person follow the same conversations and workspaces; each has its own displayed
+//! conversations and watched users.
 //!
-//! **Connecting.** A person's conversations are read from the database while events keep coming. So the session is registered first; each
-//! conversation's highest `seq` and every change of the person's memberships are buffered until the membership query returns, and then
-//! merged with its answer ([`Subscriptions::settle`]). For each conversation the greeting names the number up to which the client must catch
-//! up; later events come live. The same is done after the bus has lost something, and shortly after each join, so that no late event leaves a
-//! wrong follower behind.
+//! **Connecting.** A user's conversations are read from the database while events keep arriving.
+//! The user is therefore registered first. The highest `seq` of each conversation and all changes
+//! of the user's memberships are buffered until the membership query returns, and then merged with
+//! its result ([`Subscriptions::settle`]). For each conversation, `hello` contains the sequence
+//! number up to which the client must catch up; later events arrive live. The same is done after a
+//! bus outage and shortly after each join, so that late events don't leave incorrect subscriptions
+//! behind.
 
 mod arrivals;
 mod catch_up;
@@ -45,28 +49,28 @@ use crate::{
 
 pub use catch_up::CatchUp;
 
-/// The subscriptions of one thread's connections.
+/// Subscriptions of one thread's connections.
 pub struct Subscriptions {
     clock: Clock,
     subscriptions: HashMap<ConversationId, Subscription>,
     people: HashMap<UserId, Person>,
-    /// The number of people whose conversations are being read.
+    /// Number of users whose conversations are being read.
     arrivals: usize,
-    /// Each conversation's highest number that was delivered while somebody connects.
+    /// Highest sequence number delivered per conversation while users connect.
     seen: HashMap<ConversationId, i64>,
-    /// Subscriptions with a gap, by when the log is to be read.
+    /// Subscriptions with a gap, by the time at which the log is read.
     gaps: VecDeque<(Instant, ConversationId)>,
-    /// People who joined something, whose membership is to be read again.
+    /// Users who have joined a conversation and whose membership is to be verified.
     joined: Vec<UserId>,
-    /// Up to how many members a conversation's followers all count as its viewers.
+    /// Maximum number of members up to which all followers of a conversation count as viewers.
     small_conversation: u32,
-    /// Connections that show a conversation. Each follows it.
+    /// Connections that display a conversation and follow it.
     viewers: HashMap<ConversationId, Vec<Rc<Outbound>>>,
-    /// Connections that watch somebody's presence.
+    /// Connections that watch a user's presence.
     watchers: HashMap<UserId, Vec<Rc<Outbound>>>,
     /// Connections whose watches are to be checked again.
     doubtful: Vec<Rc<Outbound>>,
-    /// Who of those here is in which workspace.
+    /// Connected users per workspace.
     workspaces: HashMap<WorkspaceId, HashSet<UserId>>,
     gathered: gathered::Pending,
     deliveries: Deliveries,
@@ -76,31 +80,31 @@ pub struct Subscriptions {
 struct Subscription {
     order: Order<SharedEnvelope>,
     readers: Vec<Rc<Outbound>>,
-    /// How many members the conversation has. None: not known yet.
+    /// Number of members of the conversation; `None` if unknown.
     members: Option<u32>,
-    /// The event up to which `members` has counted joins and leaves.
+    /// Event up to which `members` includes joins and leaves.
     counted_at: i64,
-    /// Whether it is in `gaps`, or the log is being read for it.
+    /// True if the subscription is in `gaps`, or the log is being read for it.
     is_late: bool,
 }
 
 #[derive(Default)]
 struct Person {
     connections: Vec<Rc<Outbound>>,
-    /// Sorted. Kept small, because there is one per connected person.
+    /// Sorted. Exactly sized, because there is one per connected user.
     follows: Vec<ConversationId>,
     workspaces: Vec<WorkspaceId>,
-    /// Only while their conversations are being read.
+    /// Present only while the user's conversations are being read.
     arriving: Option<Box<Arriving>>,
 }
 
 #[derive(Default)]
 struct Arriving {
-    /// Connections that are on their way.
+    /// Number of connections being opened.
     count: u32,
-    /// Joins (true) and leaves that passed by meanwhile, with their number.
+    /// Buffered joins (true) and leaves, with their sequence numbers.
     changes: HashMap<ConversationId, (i64, bool)>,
-    /// Workspaces that they entered (true) or left meanwhile.
+    /// Buffered workspace joins (true) and leaves.
     workspaces: HashMap<WorkspaceId, bool>,
 }
 
@@ -114,7 +118,7 @@ impl Person {
         self.follows.binary_search(&conversation).is_ok()
     }
 
-    /// False: it followed it already.
+    /// Returns false if the conversation was already followed.
     fn follow(&mut self, conversation: ConversationId) -> bool {
         match self.follows.binary_search(&conversation) {
             Ok(_) => false,
@@ -125,7 +129,7 @@ impl Person {
         }
     }
 
-    /// False: it did not follow it.
+    /// Returns false if the conversation wasn't followed.
     fn unfollow(&mut self, conversation: ConversationId) -> bool {
         let place = self.follows.binary_search(&conversation);
         place.map(|place| self.follows.remove(place)).is_ok()
@@ -154,7 +158,7 @@ impl Subscriptions {
         }
     }
 
-    /// The connection is over.
+    /// Removes a closed connection.
     pub fn leave(&mut self, out: &Rc<Outbound>) {
         self.show(out, Vec::new());
         self.watch(out, Vec::new());
@@ -189,19 +193,19 @@ impl Subscriptions {
         }
     }
 
-    /// Whether the person follows the conversation, as far as this thread knows.
+    /// True if the user follows the conversation, as far as this thread knows.
     #[must_use]
     pub fn follows(&self, user: UserId, conversation: ConversationId) -> bool {
         self.people.get(&user).is_some_and(|person| person.follows(conversation))
     }
 
-    /// Whether the person has a connection here, or one that is being opened.
+    /// True if the user has an open connection on this thread, or one being opened.
     #[must_use]
     pub fn is_connected(&self, user: UserId) -> bool {
         self.people.contains_key(&user)
     }
 
-    /// Everyone with a connection here.
+    /// Users with an open connection on this thread.
     #[must_use]
     pub fn people(&self) -> Vec<UserId> {
         self.people.iter().filter(|(_, person)| !person.connections.is_empty()).map(|(id, _)| *id).collect()
@@ -211,22 +215,23 @@ impl Subscriptions {
         self.people.values().flat_map(|person| &person.connections)
     }
 
-    /// Ends the connections of these sign-ins and keys.
+    /// Closes the connections of these sessions and API keys.
     pub fn end(&mut self, credentials: &HashSet<CredentialId>) {
         for out in self.connections().filter(|out| credentials.contains(&out.credential)) {
             out.close(Close::CREDENTIALS);
         }
     }
 
-    /// Takes news from the bus behind which nothing waits, and sends it at once, past the queues: a second round over thousands of readers
-    /// would find none of them in the processor's cache any more.
+    /// Processes an event with nothing queued behind it and sends it immediately, bypassing the
+    /// queues. A second pass over thousands of readers would find none of them in the processor's
+    /// cache.
     pub fn receive_alone(&mut self, envelope: &SharedEnvelope, now: Instant) {
         self.deliveries.set_alone(true);
         self.receive(envelope, now);
         self.deliveries.set_alone(false);
     }
 
-    /// Takes news from the bus.
+    /// Processes an event from the bus.
     pub fn receive(&mut self, envelope: &SharedEnvelope, now: Instant) {
         if self.arrivals > 0
             && let Some(position) = envelope.position
@@ -246,7 +251,7 @@ impl Subscriptions {
     fn receive_durable(&mut self, position: Position, envelope: &SharedEnvelope, now: Instant) {
         let Position { conversation_id, seq } = position;
         if !self.subscriptions.contains_key(&conversation_id) {
-            // Nobody here follows it, unless this very event lets somebody in.
+            // The conversation isn't followed here, unless this event adds a member.
             if !self.lets_in(&envelope.effect) {
                 return;
             }
@@ -257,7 +262,7 @@ impl Subscriptions {
         subscription.order.offer(seq, SharedEnvelope::clone(envelope), &mut passed);
         subscription.note_gap(conversation_id, now, &mut self.gaps);
         if passed.len() > 1 {
-            // Others had waited for it: each connection gets them in one write.
+            // The event has closed a gap: each connection gets several events in one write.
             self.deliveries.set_alone(false);
         }
         self.pass(&passed);
@@ -268,7 +273,8 @@ impl Subscriptions {
         users.iter().any(|user| self.people.get(user).is_some_and(|person| !person.connections.is_empty()))
     }
 
-    /// What is in order: joins take effect before their event is delivered, leaves after.
+    /// Delivers events in order. Joins take effect before the delivery of their event, leaves after
+    /// it.
     fn pass(&mut self, passed: &[SharedEnvelope]) {
         for envelope in passed {
             let Some(position) = envelope.position else { continue };
@@ -296,7 +302,7 @@ impl Subscriptions {
         self.count_joins(position, users.len());
     }
 
-    /// From this position on, these people follow its conversation.
+    /// Subscribes these users to the conversation from this position on.
     fn let_in(&mut self, position: Position, users: &[UserId]) {
         let conversation = position.conversation_id;
         for user in users {
@@ -308,7 +314,7 @@ impl Subscriptions {
                     self.subscriptions.entry(conversation).or_insert_with(|| Subscription::after(position.seq));
                 subscription.readers.extend(person.connections.iter().cloned());
                 if position.seq > subscription.order.last() {
-                    // What this thread has yet to pass on from before is not live for them.
+                    // Earlier events that this thread has yet to deliver aren't for the new reader.
                     person.connections.iter().for_each(|out| out.pass_at_least(conversation, position.seq));
                 }
                 for out in person.connections.iter().filter(|out| out.shows(conversation)) {
@@ -319,7 +325,7 @@ impl Subscriptions {
         }
     }
 
-    /// Everyone here who follows the conversation.
+    /// Users on this thread who follow the conversation.
     fn people_in(&self, conversation: ConversationId) -> Vec<UserId> {
         let Some(subscription) = self.subscriptions.get(&conversation) else { return Vec::new() };
         let mut users: Vec<UserId> = subscription.readers.iter().map(|out| out.user_id).collect();
@@ -348,12 +354,12 @@ impl Subscriptions {
         }
     }
 
-    /// A frame for one connection.
+    /// Queues a frame for one connection.
     pub fn push(&mut self, out: &Rc<Outbound>, frame: Bytes) {
         self.deliveries.push(out, out.fit(frame));
     }
 
-    /// Something may have been missed by everybody.
+    /// Tells all clients to resync.
     pub fn resync_all(&mut self) {
         let all: Vec<Rc<Outbound>> = self.connections().cloned().collect();
         self.tell_to_resync(&all, None);
@@ -365,19 +371,19 @@ impl Subscriptions {
         self.deliveries.deliver(outs, &forms);
     }
 
-    /// The conversations that somebody here follows.
+    /// Conversations followed on this thread.
     #[must_use]
     pub fn conversations(&self) -> Vec<ConversationId> {
         self.subscriptions.keys().copied().collect()
     }
 
-    /// People whose memberships are to be looked at again.
+    /// Removes and returns the users whose memberships are to be verified.
     #[must_use]
     pub fn take_joined(&mut self) -> Vec<UserId> {
         std::mem::take(&mut self.joined)
     }
 
-    /// Writes what was pushed: each connection once.
+    /// Flushes pushed frames, once per connection.
     pub fn flush(&mut self) {
         self.deliveries.flush();
     }

@@ -1,8 +1,9 @@
-//! Hands a request on to the instance that has the session.
+//! Forwards requests to the instance that has the session.
 //!
-//! Only the name of the session goes along, and the body: nothing that says who the client is, since the session knows that from its
-//! first request, and whoever knows the name may speak for it. The address comes from the cluster's own list, never from the request. What
-//! has been handed on says so in a header ([`HOP`]) and is not handed on again; from outside that header can only make a request fail.
+//! Only the session id and the body are forwarded, no client identity: the session knows it from
+//! its first request, and the holder of the id may act for the client. The address comes from the
+//! cluster's own registry, never from the request. A forwarded request is marked by a header
+//! ([`HOP`]) and not forwarded again; sent by a client, the header can only make the request fail.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,22 +20,22 @@ use crate::{
     upgrade_request::{SOCKET_IO, UpgradeRequest},
 };
 
-/// Marks a request that was handed on.
+/// Header that marks forwarded requests.
 pub(crate) const HOP: &str = "x-natter-forwarded";
-/// How long an instance may take to accept a connection: one that does not is as good as dead.
+/// Connect timeout. An instance that doesn't accept a connection in time is considered dead.
 const CONNECT: Duration = Duration::from_secs(1);
-/// How long it may take to take packets.
+/// Timeout of a forwarded POST or upgrade.
 const POST: Duration = Duration::from_secs(20);
-/// How long an idle connection to it is kept.
+/// Time for which an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
-/// The longest answer that is read: what waits for one client at most, and then some.
+/// Maximum response size in bytes, above the maximum that is queued for one client.
 const ANSWER: usize = 16 * 1024 * 1024;
 
-/// The way from one thread to the sessions of other instances.
+/// HTTP client for the sessions of other instances, one per thread.
 pub(super) struct Forwarder {
     client: Client,
     instances: Arc<Instances>,
-    /// How long a poll may wait for something to bring.
+    /// Timeout of a forwarded poll.
     patience: Duration,
 }
 
@@ -51,7 +52,8 @@ impl Forwarder {
         Ok(Self { client, instances, patience })
     }
 
-    /// The owner's answer to a poll or to packets. Where the owner is gone, so is the session.
+    /// Forwards a GET or POST and returns the owner's answer. The session is unknown if its owner
+    /// is gone.
     pub async fn poll(
         &self,
         sid: &Sid,
@@ -70,12 +72,12 @@ impl Forwarder {
         };
         tokio::select! {
             answer = fetch(request) => answer.map_err(unreachable)?,
-            // The client is to come back by another way.
+            // This instance is shutting down, so the client has to reconnect through another one.
             () = shard.until_draining() => Err(Refused::UnknownSid),
         }
     }
 
-    /// The owner's side of a socket that the client wants to go over to.
+    /// Opens a WebSocket to the owner for a client's upgrade.
     pub async fn upgrade(&self, sid: &Sid, upgrade: &UpgradeRequest) -> Result<Upgraded, Refused> {
         let headers = upgrade.request.headers();
         let mut request = self
@@ -103,13 +105,14 @@ impl Forwarder {
     }
 }
 
-/// Where the instance of a session is gone, so is the session. Its address has the session's name in it, which is a secret.
+/// Treats an unreachable owner as an unknown session. The URL is not logged, because the session id
+/// in it is a secret.
 fn unreachable(error: reqwest::Error) -> Refused {
-    tracing::debug!(error = %error.without_url(), "a session could not be reached");
+    tracing::debug!(error = %error.without_url(), "failed to reach session owner");
     Refused::UnknownSid
 }
 
-/// Reads the answer of an instance: a payload, or a refusal that is handed on as it is.
+/// Reads the owner's response: a payload, or a refusal that is passed on.
 async fn fetch(request: RequestBuilder) -> Result<PollResult, reqwest::Error> {
     let mut response = request.send().await?;
     let refused = match response.status().as_u16() {

@@ -1,4 +1,4 @@
-//! A Socket.IO client: first a stranger, then a session like any other.
+//! Socket.IO client: unauthenticated at first, then a session like any other.
 
 use std::{cell::Cell, rc::Rc, time::Duration};
 
@@ -20,20 +20,20 @@ use crate::{
     upgrade_request::{Token, prepare, recognise},
 };
 
-/// How long a client has to say who it is.
+/// Timeout for authentication.
 const INTRODUCTION: Duration = Duration::from_secs(10);
-/// How often it may try.
+/// Maximum number of authentication attempts.
 const INTRODUCTIONS: usize = 5;
 
-/// What the first request of a client says about it.
+/// Data of a client's first request.
 pub struct Caller {
-    /// The access token in the `Authorization` header or in a cookie.
+    /// Access token from the `Authorization` header or a cookie.
     pub token: Option<Token>,
-    /// Where it is, and whose page it is on.
+    /// Address, country and page origin of the client.
     pub source: RequestSource,
 }
 
-/// Receives Socket.IO clients on one thread.
+/// Creates the handlers of Socket.IO clients on one thread.
 pub struct Reception {
     pub shard: Rc<Shard>,
 }
@@ -53,7 +53,7 @@ impl Host for Reception {
     }
 }
 
-/// One client.
+/// Handler of one client.
 pub struct Client {
     stage: Stage,
     shard: Rc<Shard>,
@@ -71,14 +71,14 @@ struct Stranger {
     tries: usize,
     at: Instant,
     is_met: Rc<Cell<bool>>,
-    /// Among those that its address may have.
+    /// Slot among the unauthenticated sessions of its address.
     _slot: AddressSlot,
 }
 
 impl Stranger {
     async fn admit(&self, shard: &Rc<Shard>, token: Option<String>) -> Result<Opening, AppError> {
         let (app, source) = (shard.app(), self.caller.source);
-        // An administrator may have banned it since it came in.
+        // An administrator may have banned the address since the session started.
         app.firewall.check_manual(|| source.address)?;
         let principal = match (&token, &self.caller.token) {
             (Some(token), _) => recognise(app, token, source).await?,
@@ -109,7 +109,7 @@ impl Client {
                 live.ask(request);
                 Ok(())
             }
-            // An introduction comes first.
+            // The client must authenticate first.
             (Stage::Stranger(_), Packed::Request(_)) => Err(Close::PROTOCOL),
             (Stage::Known(live), Packed::Elsewhere(namespace)) => {
                 live.push(socketio::encode_elsewhere(&namespace));

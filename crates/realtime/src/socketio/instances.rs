@@ -1,8 +1,9 @@
-//! Where the instances of the cluster are reached.
+//! Registry of the cluster's instances and their URLs.
 //!
-//! Each writes its address into Redis every few seconds, reads all of them in the same call, and answers from memory. So a request with a
-//! made-up name of a session costs Redis nothing, and an instance that died is forgotten after [`LIFETIME`]. While Redis is away
-//! everybody goes on with what they know.
+//! Each instance periodically writes its URL to Redis, reads all URLs in the same call, and answers
+//! look-ups from memory. A request with a forged session id thus causes no extra Redis traffic, and
+//! a dead instance is removed after [`LIFETIME`]. While Redis is unavailable, the last known state
+//! is used.
 
 use std::{
     collections::HashMap,
@@ -20,23 +21,23 @@ use tokio::{
 };
 use uuid::Uuid;
 
-/// How often an instance says where it is.
+/// Interval of the registration.
 const RENEWAL: Duration = Duration::from_secs(5);
-/// How long it is believed.
+/// Lifetime of a registration.
 const LIFETIME: Duration = Duration::from_secs(15);
-/// How often an unknown instance may make us ask out of turn.
+/// Minimum interval between refreshes, including those caused by unknown instances.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long Redis may take.
+/// Timeout of a Redis call.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The instances of a cluster.
+/// Instances of a cluster.
 pub struct Instances {
     app: Arc<App>,
     own_url: String,
     known: RwLock<HashMap<Uuid, Neighbour>>,
-    /// Somebody looks for one that is not known.
+    /// Requests a refresh because an instance is unknown.
     wanted: Notify,
-    /// Tells those who wait that it was asked.
+    /// Signals that a refresh has finished.
     asked: watch::Sender<()>,
 }
 
@@ -47,7 +48,8 @@ struct Neighbour {
 }
 
 impl Instances {
-    /// Makes this instance known, and keeps it so. None: it is alone.
+    /// Registers this instance and keeps it registered. Returns `None` without Redis, i.e. with a
+    /// single instance.
     pub async fn join(app: &Arc<App>) -> Option<Arc<Self>> {
         app.redis.as_ref()?;
         let instances = Arc::new(Self {
@@ -57,22 +59,22 @@ impl Instances {
             wanted: Notify::new(),
             asked: watch::Sender::new(()),
         });
-        // Before the first session has a name that says whose it is.
+        // Registered before the first session id with this instance is issued.
         instances.refresh().await;
         actix_rt::spawn(Arc::clone(&instances).keep());
         Some(instances)
     }
 
-    /// Where this instance is reached.
+    /// Returns the URL of an instance.
     pub async fn find(&self, instance: Uuid) -> Option<Arc<str>> {
         if let Some(url) = self.known(instance) {
             return Some(url);
         }
         let mut asked = self.asked.subscribe();
-        // The answer that comes first may have been on its way before that instance was there.
+        // The first refresh to finish may have started before the instance was registered.
         for _ in 0..2 {
             self.wanted.notify_one();
-            // However it went, what is known then counts.
+            // Look up again, whether or not the refresh succeeded.
             let _ = timeout(PATIENCE + PAUSE, asked.changed()).await;
             if let Some(url) = self.known(instance) {
                 return Some(url);
@@ -101,7 +103,7 @@ impl Instances {
         if let Some(redis) = &self.app.redis {
             match redis.within(PATIENCE, self.exchange(redis)).await {
                 Ok(all) => self.learn(all),
-                Err(error) => tracing::debug!(error = format!("{error:#}"), "the instances could not be asked for"),
+                Err(error) => tracing::debug!(error = format!("{error:#}"), "failed to refresh instance list"),
             }
         }
         self.asked.send_replace(());
@@ -120,7 +122,7 @@ impl Instances {
         Ok(answer)
     }
 
-    /// Who is missing may only be so because Redis has lost them: they count until their time is over.
+    /// Missing instances are kept until they expire, because Redis may have lost its data.
     fn learn(&self, all: HashMap<String, String>) {
         let now = Instant::now();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -132,7 +134,8 @@ impl Instances {
     }
 }
 
-/// Where the others reach this instance. One that listens everywhere and was not told better gives the address by which it reaches Redis.
+/// Returns the URL at which other instances reach this one. If it listens on all addresses and no
+/// URL is configured, the address of its route to Redis is used.
 fn own_url(app: &App) -> String {
     let server = &app.config.server;
     let listens_everywhere = server.host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
@@ -150,11 +153,11 @@ fn own_url(app: &App) -> String {
     url.unwrap_or_else(|| server.advertise_url())
 }
 
-/// The address by which this machine reaches another.
+/// Returns the local address of the route to a host.
 fn outward_address(host: &str, port: u16) -> Option<IpAddr> {
     (host, port).to_socket_addrs().ok()?.find_map(|other| {
         let any: IpAddr = if other.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        // Nothing is sent: the kernel only chooses where it would go out.
+        // No packet is sent; the kernel only selects the route.
         let socket = UdpSocket::bind((any, 0)).ok()?;
         socket.connect(other).ok()?;
         socket.local_addr().ok().map(|address| address.ip())
@@ -166,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_reaches_itself_by_the_loopback_and_nobody_by_no_name() {
+    fn route_to_loopback_uses_loopback_and_unknown_hosts_have_none() {
         assert_eq!(outward_address("127.0.0.1", 6379), Some(Ipv4Addr::LOCALHOST.into()));
         assert_eq!(outward_address("no-such-host.invalid", 6379), None);
     }

@@ -1,8 +1,9 @@
-//! Socket.IO: the product's sessions on the engine, and the way to those of other instances.
+//! Socket.IO: the product's sessions on the engine, and routing to other instances.
 //!
-//! A session lives on the instance that its client came to first, and the load balancer may bring the client's next request to any other.
-//! So the name of a session says whose it is ([`crate::engine::Sid`]), every instance knows where the others are ([`Instances`]), and hands
-//! on what is not its own ([`forward`]). A request that has been handed on once is not handed on again.
+//! A session lives on the instance that its client reached first, while the load balancer may send
+//! the next request to any other. A session id therefore contains its instance
+//! ([`crate::engine::Sid`]), every instance knows the URLs of the others ([`Instances`]) and
+//! forwards requests for their sessions ([`forward`]). A forwarded request isn't forwarded again.
 
 mod forward;
 mod guest;
@@ -30,19 +31,19 @@ use crate::{
     upgrade_request::{Rejection, UpgradeRequest, agree, verify},
 };
 
-/// How much longer than the heartbeat a client waits for the next ping.
+/// Time beyond the heartbeat that a client waits for the next ping.
 const PING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
 
-/// What the threads of an instance share.
+/// State shared by the threads of an instance.
 #[derive(Clone)]
 pub struct Gateway {
     router: SessionRouter,
-    /// None: this instance is alone.
+    /// `None` if this is the only instance.
     instances: Option<Arc<Instances>>,
 }
 
 impl Gateway {
-    /// Makes this instance known to the others.
+    /// Registers this instance in the cluster.
     pub async fn open(app: &Arc<App>) -> Self {
         let router = SessionRouter::new(app.instance_id.0);
         let instances = Instances::join(app).await;
@@ -50,7 +51,7 @@ impl Gateway {
     }
 }
 
-/// The Socket.IO sessions of one thread.
+/// Socket.IO sessions of one thread.
 pub struct SocketIo {
     engine: Rc<Engine<Reception>>,
     shard: Rc<Shard>,
@@ -74,7 +75,7 @@ impl SocketIo {
         };
         let forwarder = gateway.instances.as_ref().and_then(|instances| {
             Forwarder::new(Arc::clone(instances), ping_interval + PING_TIMEOUT)
-                .inspect_err(|error| tracing::error!(%error, "sessions of other instances can't be reached"))
+                .inspect_err(|error| tracing::error!(%error, "failed to create the client for other instances"))
                 .ok()
         });
         let reception = Reception { shard: Rc::clone(shard) };
@@ -85,13 +86,14 @@ impl SocketIo {
         })
     }
 
-    /// Where to hand on a request for this session.
+    /// Returns the forwarder if the session belongs to another instance and the request hasn't been
+    /// forwarded.
     fn forwarder(&self, question: &http::Question, was_forwarded: bool) -> Option<&Forwarder> {
         let is_ours = question.sid.is_none_or(|sid| sid.instance == self.engine.router().instance());
         self.forwarder.as_ref().filter(|_| !is_ours && !was_forwarded)
     }
 
-    /// Counts a new session by the address of its client.
+    /// Applies the handshake rate limit of the client's address.
     async fn count_handshake(&self, address: Option<IpAddr>) -> Result<(), Refused> {
         let Some(address) = address else { return Ok(()) };
         let counted = self.shard.app().limits.take(RateGroup::Handshake, Subject::Address(address)).await;
@@ -101,7 +103,7 @@ impl SocketIo {
         }
     }
 
-    /// Takes a socket over, or brings it to its session.
+    /// Opens a WebSocket session, or upgrades an existing session.
     pub(crate) async fn open(
         self: &Rc<Self>,
         upgrade: UpgradeRequest,
@@ -160,7 +162,7 @@ impl SocketIo {
     }
 }
 
-/// Answers a request without a handshake: long-polling. What comes of its body counts as `lease` until then.
+/// Handles a long-polling request. `lease` reserves memory for its body.
 pub async fn respond(
     http: &HttpRequest,
     payload: web::Payload,

@@ -1,6 +1,7 @@
-//! Joins a client's socket to the instance that has its session: bytes go through as they come.
+//! Proxies a client's socket to the instance that has its session.
 //!
-//! Nothing is buffered while both sides take what comes, so a quiet connection holds two sockets and little else.
+//! Nothing is buffered while both sides accept data, so an idle connection holds two sockets and
+//! little else.
 
 use std::{
     future::poll_fn,
@@ -19,14 +20,14 @@ use tokio::{
 
 use crate::shard::Shard;
 
-/// Bytes that one read takes.
+/// Maximum number of bytes per read.
 const CHUNK: usize = 8 * 1024;
-/// Reads after which others get the thread.
+/// Number of reads after which the task yields.
 const TURN: usize = 8;
-/// When this instance stops, connections are ended over this time, so that not all come back at once.
+/// Time over which connections are closed on shutdown, so that clients don't reconnect all at once.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// Joins them until one side closes. `preface` goes to the client first, `unread` to the owner.
+/// Proxies until one side closes. `preface` is sent to the client first, `unread` to the owner.
 pub(super) async fn join(
     shard: &Shard,
     client: TcpStream,
@@ -62,7 +63,7 @@ async fn splice(
     .await
 }
 
-/// Moves what is there. Ready when nothing more will come, or can go.
+/// Copies available bytes. Ready when one direction has ended.
 fn pump(
     mut from: Pin<&mut impl AsyncRead>,
     mut to: Pin<&mut impl AsyncWrite>,
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn everything_goes_through_in_order_however_slowly_it_is_read() {
+    async fn proxies_everything_in_order_to_slow_readers() {
         let ((mut client, near), (mut owner, far)) = (duplex(7), duplex(5));
         let joined = tokio::spawn(splice(near, Bytes::from_static(b"head;"), far, Bytes::from_static(b"early;")));
         let upward: Vec<u8> = (0..50_000_u32).map(|n| n as u8).collect();
@@ -123,6 +124,6 @@ mod tests {
         tokio::join!(both, there);
         drop(owner);
         joined.await.unwrap().unwrap();
-        assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0, "who is left alone learns it");
+        assert_eq!(client.read(&mut [0; 1]).await.unwrap(), 0, "the other side is closed too");
     }
 }

@@ -1,10 +1,11 @@
 //! Socket.IO v4 (protocol 5) over Engine.IO 4.
 //!
-//! What was found when looking for a codec: `socketioxide-core` has the packets, `socketioxide-parser-common` the text form
-//! (type, attachments, namespace, acknowledgement number, data) with limits on binary attachments, both without a runtime and
-//! without panics on any text (the property test below). They serve for everything that a client sends, and for the packets of
-//! the handshake. Two things are ours: events and acknowledgements on their way out, because an event's frame is made once and
-//! shared by all its readers while the crate's packets own their data; and Engine.IO ([`crate::engine`]), which `engineioxide` ties to hyper.
+//! Incoming packets and handshake packets use `socketioxide-core` (packets) and
+//! `socketioxide-parser-common` (text format: type, attachments, namespace, acknowledgement number,
+//! data), which has limits on binary attachments, needs no runtime, and doesn't panic on any text
+//! (property test below). Two parts are our own: outgoing events and acknowledgements, because an
+//! event's frame is encoded once and shared by all its readers, while the crate's packets own their
+//! data; and Engine.IO ([`crate::engine`]), because `engineioxide` depends on hyper.
 
 pub mod packet;
 
@@ -16,26 +17,27 @@ use self::packet::{Content, MAIN, Packet};
 use super::{AnswerTo, Payload, Request, text_frame};
 use crate::{close::Close, command, frame};
 
-/// Binary attachments that one packet may announce. No command of ours takes any; they are read so as to be refused.
+/// Maximum number of binary attachments per packet. No command accepts any; they are read only to
+/// answer with an error.
 const ATTACHMENTS: usize = 8;
 
-/// What a Socket.IO packet means.
+/// Decoded Socket.IO packet.
 #[derive(Debug)]
 pub enum Packed {
-    /// The client wants in, perhaps with `auth`.
+    /// Connect to the main namespace, possibly with a token in `auth`.
     Connect {
         token: Option<String>,
     },
-    /// The client wants into a namespace that there is not.
+    /// Connect to an unknown namespace.
     Elsewhere(Box<str>),
-    /// The client leaves.
+    /// The client disconnects.
     Disconnect,
     Request(Request),
-    /// Nothing to do: an acknowledgement that nobody asked for, or a packet that is not complete yet.
+    /// Ignored packet: an acknowledgement, or a packet that isn't complete yet.
     Nothing,
 }
 
-/// Takes packets out of one connection's Engine.IO messages.
+/// Decoder of one connection's Engine.IO messages.
 #[derive(Debug)]
 pub struct Decoder(packet::Decoder);
 
@@ -46,12 +48,12 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// Reads a text message. An error ends the connection.
+    /// Decodes a text message. An error closes the connection.
     pub fn text(&mut self, text: &str) -> Result<Packed, Close> {
         self.0.text(text)?.map_or(Ok(Packed::Nothing), read)
     }
 
-    /// Reads a binary message, which is an attachment.
+    /// Decodes a binary message, which is an attachment.
     pub fn binary(&mut self, bytes: Bytes) -> Result<Packed, Close> {
         self.0.binary(bytes)?.map_or(Ok(Packed::Nothing), read)
     }
@@ -62,7 +64,7 @@ fn read(packet: Packet) -> Result<Packed, Close> {
     Ok(match packet.content {
         Content::Connect(_) if !is_ours => Packed::Elsewhere(packet.namespace),
         Content::Connect(auth) => Packed::Connect { token: auth.as_ref().and_then(|auth| token(auth.as_str())) },
-        // Nobody speaks where nobody is let in.
+        // Events in a namespace that the client can't have joined.
         Content::Event { .. } if !is_ours => return Err(Close::PROTOCOL),
         _ if !is_ours => Packed::Nothing,
         Content::Disconnect => Packed::Disconnect,
@@ -86,7 +88,7 @@ fn token(auth: &str) -> Option<String> {
     Some(auth.token)
 }
 
-/// `["name", payload, …]`: what follows the payload is nobody's.
+/// Parses `["name", payload, …]`; arguments after the payload are ignored.
 fn request(data: &str, number: Option<i64>) -> Result<Request, Close> {
     let answer_to = number.map_or(AnswerTo::Nobody, AnswerTo::Acknowledgement);
     let event = packet::event(data)?;
@@ -94,32 +96,34 @@ fn request(data: &str, number: Option<i64>) -> Result<Request, Close> {
     Ok(Request { answer_to, command: command::parse(&event.name, payload) })
 }
 
-/// The answer to a connect that is granted.
+/// Encodes the response to an accepted connect.
 #[must_use]
 pub fn encode_connected(sid: &str) -> Bytes {
     packet::connected(MAIN, sid)
 }
 
-/// The answer to a connect that is refused: `message` is what the client's `connect_error` shows, `data.code` what a program reads.
+/// Encodes the response to a refused connect: `message` is shown in the client's `connect_error`,
+/// `data.code` is for programs.
 #[must_use]
 pub fn encode_refused(message: &str, code: Code) -> Bytes {
     let data = serde_json::json!({ "message": message, "data": { "code": code.as_str() } }).to_string();
     packet::packet(b'4', MAIN, None, &data)
 }
 
-/// The answer to a connect to a namespace that there is not.
+/// Encodes the response to a connect to an unknown namespace.
 #[must_use]
 pub fn encode_elsewhere(namespace: &str) -> Bytes {
     packet::refused(namespace, "Invalid namespace")
 }
 
-/// Tells the client that it was sent away, so that it does not come back by itself.
+/// Encodes a disconnect by the server, after which clients don't reconnect automatically.
 #[must_use]
 pub fn encode_disconnected() -> Bytes {
     packet::disconnected(MAIN)
 }
 
-/// An event, header included. `kind` is one of our own names, which need no escapes.
+/// Encodes an event, including the WebSocket header. `kind` is one of our event names, which need
+/// no escaping.
 #[must_use]
 pub fn encode_event(kind: &str, payload: &[u8]) -> Bytes {
     text_frame(payload.len() + kind.len() + 8, |out| {
@@ -131,12 +135,12 @@ pub fn encode_event(kind: &str, payload: &[u8]) -> Bytes {
     })
 }
 
-/// An acknowledgement, header included.
+/// Encodes an acknowledgement, including the WebSocket header.
 #[must_use]
 pub fn encode_acknowledgement(number: i64, payload: &[u8]) -> Bytes {
     text_frame(payload.len() + 24, |out| {
         use std::fmt::Write as _;
-        // Writing into a growing buffer does not fail.
+        // Writing into a growing buffer can't fail.
         let _ = write!(out, "43{number}[");
         out.put_slice(payload);
         out.put_u8(b']');
@@ -154,14 +158,14 @@ mod tests {
         Decoder::default().text(text)
     }
 
-    /// The text in a short frame.
+    /// Returns the text of a short frame.
     fn text(frame: &Bytes) -> &str {
         assert_eq!(frame[0], 0x81);
         std::str::from_utf8(&frame[2..]).unwrap()
     }
 
     #[test]
-    fn packets_are_written_as_the_protocol_has_them() {
+    fn encodes_packets_as_specified() {
         assert_eq!(text(&encode_connected("x1")), r#"40{"sid":"x1"}"#);
         assert_eq!(
             text(&encode_refused("Sign in first.", Code::Unauthenticated)),
@@ -174,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connect_carries_its_token() {
+    fn connect_carries_the_token() {
         assert!(matches!(decode("0").unwrap(), Packed::Connect { token: None }));
         assert!(matches!(decode(r#"0{"token":"t"}"#).unwrap(), Packed::Connect { token: Some(token) } if token == "t"));
         assert!(matches!(decode(r#"0{"token":7}"#).unwrap(), Packed::Connect { token: None }));
@@ -184,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_a_command_and_its_number_is_where_the_answer_goes() {
+    fn parses_an_event_as_a_command_with_its_acknowledgement_number() {
         let Packed::Request(request) = decode(r#"27["ping",{}]"#).unwrap() else { panic!() };
         assert_eq!(request.answer_to, AnswerTo::Acknowledgement(7));
         assert!(matches!(request.command, Ok(Command::Ping)));
@@ -194,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_within_a_packet_is_an_error_and_a_wrong_packet_ends_the_connection() {
+    fn invalid_commands_are_errors_and_invalid_packets_close_the_connection() {
         for text in ["2[7]", r#"2["typing",[]]"#, r#"2["dance",{}]"#, r#"21["typing",7]"#] {
             assert!(matches!(decode(text), Ok(Packed::Request(Request { command: Err(_), .. }))), "{text}");
         }
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn attachments_are_taken_and_the_command_refused() {
+    fn accepts_attachments_but_rejects_the_command() {
         let mut decoder = Decoder::default();
         assert!(matches!(decoder.text(r#"51-3["ping",{"_placeholder":true,"num":0}]"#), Ok(Packed::Nothing)));
         let Ok(Packed::Request(request)) = decoder.binary(Bytes::from_static(b"x")) else { panic!() };
@@ -216,7 +220,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_messages_make_it_panic(messages in proptest::collection::vec((any::<bool>(), r#"[0-9/,{}\[\]"a-zé-]{0,20}"#), 0..6)) {
+        fn never_panics_on_arbitrary_messages(messages in proptest::collection::vec((any::<bool>(), r#"[0-9/,{}\[\]"a-zé-]{0,20}"#), 0..6)) {
             let mut decoder = Decoder::default();
             for (is_text, message) in messages {
                 let _ = if is_text { decoder.text(&message) } else { decoder.binary(message.into()) };

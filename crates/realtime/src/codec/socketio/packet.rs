@@ -1,7 +1,7 @@
-//! The packets of Socket.IO, of all namespaces.
+//! Socket.IO packets of all namespaces.
 //!
-//! Reading them is `socketioxide-parser-common`'s (type, attachments, namespace, number of an acknowledgement, data). What an event carries
-//! stays JSON text until somebody asks for it.
+//! Parsed by `socketioxide-parser-common` (type, attachments, namespace, acknowledgement number,
+//! data). The data of an event stays JSON text until it is needed.
 
 use std::{borrow::Cow, fmt::Write as _};
 
@@ -20,10 +20,10 @@ use crate::{
     frame::{self, Kind},
 };
 
-/// The namespace that has no name on the wire.
+/// Main namespace, which is omitted on the wire.
 pub const MAIN: &str = "/";
 
-/// A packet from a client.
+/// Packet from a client.
 #[derive(Debug)]
 pub struct Packet {
     pub namespace: Box<str>,
@@ -32,22 +32,22 @@ pub struct Packet {
 
 #[derive(Debug)]
 pub enum Content {
-    /// The client wants in, perhaps with something to show.
+    /// Connect, possibly with `auth` data.
     Connect(Option<Str>),
-    /// The client leaves.
+    /// The client disconnects.
     Disconnect,
-    /// `data` is JSON text with a placeholder for each attachment; see [`event`].
+    /// Event; `data` is JSON text with a placeholder for each attachment. See [`event`].
     Event { number: Option<i64>, data: Str, attachments: Vec<Bytes> },
-    /// The answer to something that nobody here asks.
+    /// Acknowledgement of a server event, which we never request.
     Acknowledgement,
 }
 
-/// Takes packets out of one connection's messages.
+/// Decoder of one connection's messages.
 #[derive(Debug)]
 pub struct Decoder {
-    /// Bytes of attachments, and how many, that one packet may bring.
+    /// Maximum total size of a packet's attachments, in bytes, and their maximum number.
     limits: (usize, usize),
-    /// Attachments of a packet that has begun; most connections never have one.
+    /// State of a packet with missing attachments; `None` for most connections.
     attachments: Option<Box<ParserState>>,
 }
 
@@ -57,14 +57,15 @@ impl Decoder {
         Self { limits: (bytes, attachments), attachments: None }
     }
 
-    /// Reads a text. None: the packet is not complete yet. An error ends the connection.
+    /// Decodes a text message. Returns `None` if the packet isn't complete yet. An error closes the
+    /// connection.
     pub fn text(&mut self, text: &str) -> Result<Option<Packet>, Close> {
         let state = self.attachments.take().unwrap_or_default();
         let packet = CommonParser.decode_str(&self.config(), &state, Str::copy_from_slice(text));
         self.unpack(packet, state)
     }
 
-    /// Reads binary data, which is an attachment.
+    /// Decodes a binary message, which is an attachment.
     pub fn binary(&mut self, bytes: Bytes) -> Result<Option<Packet>, Close> {
         let state = self.attachments.take().ok_or(Close::PROTOCOL)?;
         let packet = CommonParser.decode_bin(&self.config(), &state, bytes);
@@ -109,14 +110,15 @@ fn read(packet: Parsed) -> Result<Packet, Close> {
     Ok(Packet { namespace: packet.ns.as_str().into(), content })
 }
 
-/// What an event carries.
+/// Name and arguments of an event.
 #[derive(Debug)]
 pub struct Event<'a> {
     pub name: Cow<'a, str>,
     pub arguments: Vec<&'a RawValue>,
 }
 
-/// Reads an event: an array whose first element is its name, a text or a number. Anything else breaks the protocol.
+/// Parses an event: an array whose first element is its name, a string or a number. Anything else
+/// is a protocol error.
 pub fn event(data: &str) -> Result<Event<'_>, Close> {
     let mut arguments: Vec<&RawValue> = serde_json::from_str(data).map_err(|_| Close::PROTOCOL)?;
     if arguments.is_empty() {
@@ -134,36 +136,36 @@ pub fn event(data: &str) -> Result<Event<'_>, Close> {
 #[derive(serde::Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The answer to a connect that is granted.
+/// Encodes the response to an accepted connect.
 #[must_use]
 pub fn connected(namespace: &str, sid: &str) -> Bytes {
     packet(b'0', namespace, None, &serde_json::json!({ "sid": sid }).to_string())
 }
 
-/// The answer to a connect that is refused.
+/// Encodes the response to a refused connect.
 #[must_use]
 pub fn refused(namespace: &str, message: &str) -> Bytes {
     packet(b'4', namespace, None, &serde_json::json!({ "message": message }).to_string())
 }
 
-/// Tells the client that it was sent away from a namespace.
+/// Encodes a disconnect from a namespace by the server.
 #[must_use]
 pub fn disconnected(namespace: &str) -> Bytes {
     packet(b'1', namespace, None, "")
 }
 
-/// A packet without attachments, as a frame. `data` is JSON.
+/// Encodes a packet without attachments as a frame. `data` is JSON.
 #[must_use]
 pub fn packet(kind: u8, namespace: &str, number: Option<i64>, data: &str) -> Bytes {
     write(kind, 0, namespace, number, data)
 }
 
-/// An event with attachments, as frames: its text has a placeholder for each of them.
+/// Encodes an event with attachments as frames. Its text has a placeholder for each attachment.
 pub fn event_frames(namespace: &str, data: &str, attachments: Vec<Bytes>) -> impl Iterator<Item = Bytes> + use<> {
     with_attachments((b'2', b'5'), namespace, None, data, attachments)
 }
 
-/// An acknowledgement with attachments, as frames.
+/// Encodes an acknowledgement with attachments as frames.
 pub fn acknowledgement_frames(
     namespace: &str,
     number: i64,
@@ -189,7 +191,7 @@ fn write(kind: u8, attachments: usize, namespace: &str, number: Option<i64>, dat
     text(data.len() + namespace.len() + 32, |out| {
         out.put_u8(MESSAGE);
         out.put_u8(kind);
-        // Writing into a growing buffer does not fail.
+        // Writing into a growing buffer can't fail.
         if attachments > 0 {
             let _ = write!(out, "{attachments}-");
         }
@@ -213,14 +215,14 @@ mod tests {
         Decoder::new(1_000, 3)
     }
 
-    /// The text in a short frame.
+    /// Returns the text of a short frame.
     fn content(frame: &Bytes) -> &str {
         assert_eq!(frame[0], 0x81);
         std::str::from_utf8(&frame[2..]).unwrap()
     }
 
     #[test]
-    fn packets_are_read_with_all_that_is_in_them() {
+    fn decodes_all_parts_of_a_packet() {
         let mut decoder = decoder();
         let packet = decoder.text(r#"0/custom,{"token":"t"}"#).unwrap().unwrap();
         assert!(matches!(packet.content, Content::Connect(Some(data)) if data.as_str() == r#"{"token":"t"}"#));
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_waits_for_its_attachments() {
+    fn waits_for_the_attachments_of_an_event() {
         let mut decoder = decoder();
         let text = r#"52-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
         assert!(decoder.text(text).unwrap().is_none());
@@ -244,16 +246,16 @@ mod tests {
         let packet = decoder.binary(Bytes::from_static(&[2])).unwrap().unwrap();
         let Content::Event { attachments, .. } = packet.content else { panic!() };
         assert_eq!(attachments, [vec![1], vec![2]]);
-        assert_eq!(decoder.binary(Bytes::from_static(&[3])).unwrap_err(), Close::PROTOCOL, "nobody announced it");
+        assert_eq!(decoder.binary(Bytes::from_static(&[3])).unwrap_err(), Close::PROTOCOL, "unannounced attachment");
         assert!(decoder.text(text).unwrap().is_none());
-        assert_eq!(decoder.text("1").unwrap_err(), Close::PROTOCOL, "attachments follow at once");
+        assert_eq!(decoder.text("1").unwrap_err(), Close::PROTOCOL, "attachments must follow immediately");
         assert_eq!(decoder.text(r#"54-["a"]"#).unwrap_err(), Close::TOO_LARGE);
         assert!(decoder.text(r#"51-["a"]"#).unwrap().is_none());
         assert_eq!(decoder.binary(vec![0; 1_001].into()).unwrap_err(), Close::TOO_LARGE);
     }
 
     #[test]
-    fn an_event_is_a_filled_array_that_begins_with_a_name() {
+    fn event_must_be_a_nonempty_array_that_starts_with_a_name() {
         let read = event(r#"["n\u00e9",{"a":[1]},"x"]"#).unwrap();
         assert_eq!(read.name, "né");
         assert_eq!(read.arguments.iter().map(|argument| argument.get()).collect::<Vec<_>>(), [r#"{"a":[1]}"#, "\"x\""]);
@@ -264,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn packets_are_written_as_the_protocol_has_them() {
+    fn encodes_packets_as_specified() {
         assert_eq!(content(&connected("/", "x1")), r#"40{"sid":"x1"}"#);
         assert_eq!(content(&connected("/custom", "x1")), r#"40/custom,{"sid":"x1"}"#);
         assert_eq!(content(&refused("/random", "Invalid namespace")), r#"44/random,{"message":"Invalid namespace"}"#);
@@ -284,7 +286,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_messages_make_it_panic(messages in proptest::collection::vec((any::<bool>(), r#"[0-9/,{}\[\]"a-zé-]{0,20}"#), 0..6)) {
+        fn never_panics_on_arbitrary_messages(messages in proptest::collection::vec((any::<bool>(), r#"[0-9/,{}\[\]"a-zé-]{0,20}"#), 0..6)) {
             let mut decoder = decoder();
             for (is_text, message) in messages {
                 let read = if is_text { decoder.text(&message) } else { decoder.binary(message.into()) };
@@ -295,7 +297,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read_the_same(
+        fn decodes_what_it_encodes(
             namespace in "/[a-z]{0,6}",
             number in proptest::option::of(0_i64..1_000_000),
             payload in proptest::collection::vec("[a-z\"\\\\é]{0,6}", 0..3),

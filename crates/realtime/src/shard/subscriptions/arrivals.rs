@@ -1,4 +1,5 @@
-//! People on their way in: what passes by while their conversations are read, and how both are laid together.
+//! Users that are connecting: buffering of changes while their conversations are read, and the
+//! merge of both.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,26 +17,28 @@ use super::{Person, Subscription, Subscriptions, viewers};
 use crate::outbound::Outbound;
 
 impl Person {
-    /// The last join or leave that passed by while the person arrives.
+    /// Returns the last buffered join or leave of the conversation.
     fn change_of(&self, conversation: ConversationId) -> Option<(i64, bool)> {
         self.arriving.as_ref()?.changes.get(&conversation).copied()
     }
 }
 
 impl Subscriptions {
-    /// From now on what concerns this person is written down, until [`Subscriptions::settle`] or [`Subscriptions::abandon`].
+    /// Starts to buffer changes that affect this user, until [`Subscriptions::settle`] or
+    /// [`Subscriptions::abandon`].
     pub fn arrive(&mut self, user: UserId) {
         self.arrivals += 1;
         self.people.entry(user).or_default().arriving.get_or_insert_default().count += 1;
     }
 
-    /// The person does not arrive after all.
+    /// Stops buffering; the connection wasn't opened.
     pub fn abandon(&mut self, user: UserId) {
         self.arrived(user);
         self.forget_if_gone(user);
     }
 
-    /// Whether `followed` may lack a conversation that the person joined while it was read: then it must be read again.
+    /// True if `following` may lack a conversation that the user joined during the read. It must
+    /// then be read again.
     #[must_use]
     pub fn is_outdated(&self, user: UserId, following: &Following) -> bool {
         let Some(arriving) = self.people.get(&user).and_then(|person| person.arriving.as_ref()) else { return false };
@@ -43,8 +46,9 @@ impl Subscriptions {
         joins.any(|(id, _)| !following.conversations.iter().any(|followed| followed.conversation_id == *id))
     }
 
-    /// Makes the person follow what the database says and what passed by since; `new` is their connection that now goes live.
-    /// Answers the conversations with the number from which on everything comes live.
+    /// Merges the read memberships with the buffered changes and updates the user's subscriptions;
+    /// `new` is the connection being opened. Returns the conversations with the sequence number
+    /// after which all events arrive live.
     pub fn settle(
         &mut self,
         user: UserId,
@@ -101,7 +105,7 @@ impl Subscriptions {
         for id in left {
             self.unfollow(id, &[user]);
         }
-        // What these connections follow now has a past that they never got.
+        // The other connections have never received the past events of these conversations.
         if !found.is_empty() {
             self.tell_to_resync(&others, Some(&found));
         }
@@ -144,7 +148,8 @@ impl Subscriptions {
         }
     }
 
-    /// A join or leave that has no number: it counts as later than everything that was read before.
+    /// Buffers a join or leave without a sequence number. It counts as later than everything read
+    /// before.
     pub(super) fn note_change(&mut self, conversation: ConversationId, user: UserId, is_join: bool) {
         if let Some(arriving) = self.people.get_mut(&user).and_then(|person| person.arriving.as_mut()) {
             arriving.changes.insert(conversation, (i64::MAX, is_join));

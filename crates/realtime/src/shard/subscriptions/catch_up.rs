@@ -1,4 +1,4 @@
-//! Connections that read a conversation from the log: live events wait until they have.
+//! Catch-up of connections: live events are withheld while a conversation is read from the log.
 
 use std::{cmp::Ordering, rc::Rc};
 
@@ -8,19 +8,19 @@ use tokio::time::Instant;
 use super::Subscriptions;
 use crate::outbound::Outbound;
 
-/// How a connection stands after a page of the log.
+/// State of a connection after a page of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CatchUp {
-    /// It gets the conversation live from here.
+    /// Caught up: live events are delivered from here on.
     Up,
-    /// More has passed by meanwhile.
+    /// Further events have passed meanwhile.
     Behind,
-    /// The person is not in the conversation.
+    /// The user isn't a member of the conversation.
     Out,
 }
 
 impl Subscriptions {
-    /// Live events of the conversation are not for this connection until it has caught up from the log.
+    /// Withholds live events of the conversation until the connection has caught up.
     pub fn hold(&mut self, out: &Rc<Outbound>, conversation: ConversationId) -> CatchUp {
         if !self.follows(out.user_id, conversation) {
             return CatchUp::Out;
@@ -29,7 +29,8 @@ impl Subscriptions {
         CatchUp::Behind
     }
 
-    /// The connection has got everything up to `seq` from the log.
+    /// Resumes live events if the thread hasn't delivered events after `seq`; the connection has
+    /// received everything up to `seq` from the log.
     pub fn release(&mut self, out: &Rc<Outbound>, conversation: ConversationId, seq: i64) -> CatchUp {
         let is_in = self.follows(out.user_id, conversation);
         let Some(subscription) = self.subscriptions.get_mut(&conversation).filter(|_| is_in) else {

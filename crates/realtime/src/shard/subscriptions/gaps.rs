@@ -1,4 +1,4 @@
-//! Gaps in subscriptions: when the log is read for them, and what it returns.
+//! Gaps in subscriptions: scheduling of log reads and handling of their results.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use super::{Subscription, Subscriptions};
 
-/// How long a gap may last before the log is asked.
+/// Duration of a gap before the log is read.
 pub(super) const GAP: Duration = Duration::from_millis(100);
 
 impl Subscriptions {
-    /// Takes the newest numbers of conversations, whatever the bus has delivered.
+    /// Records the heads of conversations, regardless of what the bus has delivered.
     pub fn announce(&mut self, heads: &[(ConversationId, i64)], now: Instant) {
         for (id, last) in heads {
             if let Some(subscription) = self.subscriptions.get_mut(id) {
@@ -21,13 +21,13 @@ impl Subscriptions {
         }
     }
 
-    /// When the log is to be read next.
+    /// Time of the next log read.
     #[must_use]
     pub fn next_gap(&self) -> Option<Instant> {
         self.gaps.front().map(|(at, _)| *at)
     }
 
-    /// Subscriptions whose gap has lasted too long, with the last number that they delivered.
+    /// Returns subscriptions whose gap is due, with the last sequence number they delivered.
     pub fn due_gaps(&mut self, now: Instant) -> Vec<(ConversationId, i64)> {
         let mut due = Vec::new();
         while let Some((at, id)) = self.gaps.front().copied() {
@@ -45,7 +45,7 @@ impl Subscriptions {
         due
     }
 
-    /// Takes events from the log after the last number that a subscription delivered.
+    /// Processes events read from the log after the last one that the subscription delivered.
     pub fn offer(&mut self, conversation: ConversationId, logged: &[SharedEnvelope]) {
         let Some(subscription) = self.subscriptions.get_mut(&conversation) else { return };
         let mut passed = Vec::new();
@@ -57,7 +57,8 @@ impl Subscriptions {
         self.pass(&passed);
     }
 
-    /// Ends a read of the log from `last` on. If it did not close the gap, readers are told to resync, and delivery continues after the gap.
+    /// Ends a read of the log from `last` on. If it did not close the gap, readers are told to
+    /// resync, and delivery continues after the gap.
     pub fn conclude(&mut self, conversation: ConversationId, last: i64, now: Instant) {
         let Some(subscription) = self.subscriptions.get_mut(&conversation) else { return };
         subscription.is_late = false;
@@ -71,7 +72,7 @@ impl Subscriptions {
             self.tell_to_resync(&readers, Some(&[conversation]));
             self.pass(&passed);
         }
-        // The log has more, or there is another gap behind this one.
+        // The log has more events, or there is another gap behind this one.
         if let Some(subscription) =
             self.subscriptions.get_mut(&conversation).filter(|subscription| subscription.order.is_waiting())
         {

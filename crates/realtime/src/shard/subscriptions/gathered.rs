@@ -1,4 +1,4 @@
-//! States of which only the latest counts, told at most once a second.
+//! Coalesced events: only the latest state counts, published at most once a second.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,7 +14,7 @@ use appcore::{
 use super::Subscriptions;
 use crate::{codec::FrameBody, outbound::Outbound, shard::delivery::Forms};
 
-/// What has changed since it was last told.
+/// Changes since the last publication.
 #[derive(Default)]
 pub(super) struct Pending {
     receipts: HashMap<ConversationId, BTreeMap<UserId, i64>>,
@@ -23,7 +23,7 @@ pub(super) struct Pending {
 }
 
 impl Subscriptions {
-    /// Takes what has changed, for those here who have asked for it.
+    /// Records changes that connections on this thread are subscribed to.
     pub fn gather(&mut self, gathered: &Gathered) {
         match gathered {
             Gathered::Receipts { conversation_id, items } => {
@@ -51,14 +51,14 @@ impl Subscriptions {
         }
     }
 
-    /// Whether there is something to tell.
+    /// True if there are changes to publish.
     #[must_use]
     pub fn has_gathered(&self) -> bool {
         let Pending { receipts, member_counts, presence } = &self.gathered;
         !(receipts.is_empty() && member_counts.is_empty() && presence.is_empty())
     }
 
-    /// Tells what has been gathered.
+    /// Delivers the recorded changes.
     pub fn tell_gathered(&mut self) {
         let Pending { receipts, member_counts, presence } = std::mem::take(&mut self.gathered);
         for (conversation_id, positions) in receipts {
@@ -74,11 +74,11 @@ impl Subscriptions {
     fn tell(&mut self, event: &Event, topic: Topic) {
         match Envelope::seal(event, topic, self.clock.now()) {
             Ok(envelope) => self.deliver(&envelope.into()),
-            Err(error) => tracing::error!(%error, "what was gathered could not be encoded"),
+            Err(error) => tracing::error!(%error, "failed to encode coalesced event"),
         }
     }
 
-    /// Each watcher gets one frame with all the changes that it watches.
+    /// Delivers one frame per watcher with all changes that it watches.
     fn tell_presence(&mut self, changes: &HashMap<UserId, Presence>) {
         let mut told: HashMap<*const Outbound, (Rc<Outbound>, Vec<Presence>)> = HashMap::new();
         for (user, presence) in changes {
@@ -90,7 +90,7 @@ impl Subscriptions {
         for (out, items) in told.into_values() {
             match Envelope::seal(&Event::Presences { items }, Topic::User(out.user_id), self.clock.now()) {
                 Ok(envelope) => self.deliveries.deliver([&out], &Forms::of(FrameBody::of(&envelope))),
-                Err(error) => tracing::error!(%error, "presence could not be encoded"),
+                Err(error) => tracing::error!(%error, "failed to encode presence"),
             }
         }
     }

@@ -21,7 +21,7 @@ fn subscriptions() -> Subscriptions {
     Subscriptions::new(Clock::stopped_at(Timestamp(0)), Ring::closed(), SMALL)
 }
 
-/// What the database says of somebody who is in these conversations, each of two people.
+/// Database result for a user in these conversations, each with two members.
 fn following(conversations: &[(ConversationId, i64)]) -> Following {
     sized(conversations, 2)
 }
@@ -66,13 +66,13 @@ fn passing(topic: Topic) -> SharedEnvelope {
     .into()
 }
 
-/// A look at the log that found this.
+/// Simulates a read of the log with this result.
 fn fill(subscriptions: &mut Subscriptions, (id, last): (ConversationId, i64), logged: &[SharedEnvelope], now: Instant) {
     subscriptions.offer(id, logged);
     subscriptions.conclude(id, last, now);
 }
 
-/// The types of the frames that wait for a connection.
+/// Returns the types of the frames queued for a connection.
 fn kinds(out: &Outbound) -> Vec<String> {
     let chunks = std::iter::from_fn(|| out.pop());
     chunks
@@ -90,7 +90,7 @@ fn join(subscriptions: &mut Subscriptions, user: UserId, followed: &[(Conversati
 }
 
 #[tokio::test]
-async fn somebody_is_connected_while_a_connection_is_opened_and_until_it_ends() {
+async fn user_is_connected_from_opening_until_the_last_connection_ends() {
     let (mut subscriptions, user) = (subscriptions(), UserId::new());
     assert!(!subscriptions.is_connected(user));
     subscriptions.arrive(user);
@@ -104,7 +104,7 @@ async fn somebody_is_connected_while_a_connection_is_opened_and_until_it_ends() 
 }
 
 #[tokio::test]
-async fn passing_news_reaches_each_connection_once() {
+async fn delivers_ephemeral_events_once_per_connection() {
     let (mut subscriptions, one, two, now, user) =
         (subscriptions(), conversation(1), conversation(2), Instant::now(), UserId::new());
     let (first, second) =
@@ -118,7 +118,7 @@ async fn passing_news_reaches_each_connection_once() {
 }
 
 #[tokio::test]
-async fn news_of_a_person_reaches_followers_and_watchers_once_and_no_others() {
+async fn delivers_user_events_once_to_followers_and_watchers() {
     let (mut subscriptions, shared, other, now) = (subscriptions(), conversation(1), conversation(2), Instant::now());
     let (anna, ben, carl, eve) = (UserId::new(), UserId::new(), UserId::new(), UserId::new());
     let both = join(&mut subscriptions, ben, &[(shared, 0), (other, 0)]);
@@ -134,7 +134,7 @@ async fn news_of_a_person_reaches_followers_and_watchers_once_and_no_others() {
     assert_eq!((kinds(&both).len(), kinds(&watcher).len(), kinds(&stranger).len()), (1, 1, 0));
 }
 
-/// A connection of somebody who is in a conversation of so many members.
+/// Connects a user to a conversation with this number of members.
 fn join_large(subscriptions: &mut Subscriptions, user: UserId, id: ConversationId, members: u32) -> Rc<Outbound> {
     let out = stream(user, 1 << 20);
     subscriptions.arrive(user);
@@ -143,7 +143,7 @@ fn join_large(subscriptions: &mut Subscriptions, user: UserId, id: ConversationI
 }
 
 #[tokio::test]
-async fn a_workspace_and_everyone_are_reached_on_each_connection_once() {
+async fn delivers_workspace_and_global_events_once_per_connection() {
     let (mut subscriptions, now, workspace) = (subscriptions(), Instant::now(), WorkspaceId::new());
     let (anna, ben) = (UserId::new(), UserId::new());
     let of_ben = join(&mut subscriptions, ben, &[]);
@@ -172,7 +172,7 @@ async fn a_workspace_and_everyone_are_reached_on_each_connection_once() {
 }
 
 #[tokio::test]
-async fn receipts_and_presence_are_gathered_for_those_who_asked() {
+async fn coalesces_receipts_and_presence_for_subscribers() {
     let (mut subscriptions, id) = (subscriptions(), conversation(1));
     let (anna, ben, eve) = (UserId::new(), UserId::new(), UserId::new());
     let (viewer, other) = (join_large(&mut subscriptions, anna, id, 50), join_large(&mut subscriptions, ben, id, 50));
@@ -181,7 +181,7 @@ async fn receipts_and_presence_are_gathered_for_those_who_asked() {
         items: vec![ReadPosition { user_id: ben, read_seq }, ReadPosition { user_id: eve, read_seq: 1 }],
     };
     subscriptions.gather(&receipts(1));
-    assert!(!subscriptions.has_gathered(), "nobody shows it");
+    assert!(!subscriptions.has_gathered(), "no client displays it");
     subscriptions.show(&viewer, vec![id]);
     for read_seq in [2, 4, 3] {
         subscriptions.gather(&receipts(read_seq));
@@ -198,13 +198,13 @@ async fn receipts_and_presence_are_gathered_for_those_who_asked() {
     assert!(told[1].starts_with("event: presences") && told[1].contains("online"), "{}", told[1]);
     assert!(!told[1].contains("offline") && !told[1].contains("away"), "{}", told[1]);
     assert_eq!(told.len(), 2);
-    // Whoever may see each other no more is looked at again.
+    // Watches are checked again for users who may no longer see each other.
     subscriptions.receive(&durable(id, 6, Effect::Unfollow(vec![ben])), Instant::now());
     assert_eq!(subscriptions.take_doubtful().len(), 1);
 }
 
 #[tokio::test]
-async fn who_catches_up_gets_nothing_live_until_it_is_level() {
+async fn delivers_nothing_live_during_a_catch_up() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     let out = join(&mut subscriptions, user, &[(id, 5)]);
     assert_eq!(subscriptions.hold(&out, id), CatchUp::Behind);
@@ -220,7 +220,7 @@ async fn who_catches_up_gets_nothing_live_until_it_is_level() {
 }
 
 #[tokio::test]
-async fn ended_sessions_are_put_out_and_the_others_stay() {
+async fn closes_connections_of_ended_sessions_only() {
     let mut subscriptions = subscriptions();
     let (ended, other) = (join(&mut subscriptions, UserId::new(), &[]), join(&mut subscriptions, UserId::new(), &[]));
     subscriptions.end(&[ended.credential].into());
@@ -229,7 +229,7 @@ async fn ended_sessions_are_put_out_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn nothing_remains_of_those_who_left() {
+async fn keeps_no_state_of_closed_connections() {
     let (mut subscriptions, id) = (subscriptions(), conversation(1));
     let user = UserId::new();
     let outs = [
@@ -241,7 +241,7 @@ async fn nothing_remains_of_those_who_left() {
     subscriptions.watch(&outs[0], vec![UserId::new()]);
     for out in &outs {
         subscriptions.leave(out);
-        // What was asked for before and is answered after the end changes nothing.
+        // Responses to requests that arrive after the end change nothing.
         subscriptions.show(out, vec![id]);
         subscriptions.watch(out, vec![user]);
     }

@@ -1,4 +1,4 @@
-//! How an envelope finds the connections that it is for.
+//! Routing of envelopes to the connections of their topic.
 
 use appcore::{
     UserId,
@@ -10,7 +10,7 @@ use super::{Subscriptions, viewers};
 use crate::{codec::FrameBody, shard::delivery::Forms};
 
 impl Subscriptions {
-    /// Takes an envelope without a number.
+    /// Processes an envelope without a sequence number.
     pub(super) fn receive_passing(&mut self, envelope: &SharedEnvelope) {
         match &envelope.effect {
             Effect::Join { conversation_id, user_id, last_seq } => {
@@ -26,7 +26,8 @@ impl Subscriptions {
         match &envelope.effect {
             Effect::Leave { user_id, conversation_id } => {
                 self.unfollow(*conversation_id, &[*user_id]);
-                // A leave has no number here, and may have come after a join that was later: the database decides.
+                // A leave has no sequence number here and may have arrived after a later join: the
+                // database is authoritative.
                 self.joined.push(*user_id);
             }
             Effect::LeaveWorkspace { user_id, workspace_id } => self.leave_workspace(*workspace_id, *user_id),
@@ -35,7 +36,8 @@ impl Subscriptions {
         }
     }
 
-    /// Who of those here may be concerned by an announcement, as far as memory tells.
+    /// Returns the connected users who may be recipients of a broadcast, as far as known without
+    /// the database.
     #[must_use]
     pub fn candidates(&self, audience: &Audience) -> Vec<UserId> {
         let is_in = |user: &UserId| {
@@ -53,7 +55,7 @@ impl Subscriptions {
         }
     }
 
-    /// Delivers an envelope to the connections of these people, each of whom is named once.
+    /// Delivers an envelope to the connections of these users, who must be distinct.
     pub fn deliver_to(&mut self, users: &[UserId], envelope: &SharedEnvelope) {
         let forms = Forms::of(FrameBody::of(envelope));
         let people = users.iter().filter_map(|user| self.people.get(user));
@@ -101,7 +103,7 @@ impl Subscriptions {
                 let readers = people.flat_map(|person| &person.connections).filter(|out| out.takes(self.stamp));
                 self.deliveries.deliver(readers, &forms);
             }
-            // The shard asks who they are first, and delivers it to them.
+            // The shard resolves the recipients first and delivers to them.
             Topic::Concerned { .. } => {}
             Topic::Everyone => {
                 self.deliveries.deliver(self.people.values().flat_map(|person| &person.connections), &forms);

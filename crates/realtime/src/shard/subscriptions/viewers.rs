@@ -1,4 +1,4 @@
-//! Who shows which conversation, how large conversations are, and who watches whose presence.
+//! Displayed conversations, conversation sizes, and presence watches.
 
 use std::{collections::HashMap, rc::Rc, slice};
 
@@ -10,7 +10,8 @@ use crate::outbound::Outbound;
 type Index<K> = HashMap<K, Vec<Rc<Outbound>>>;
 
 impl Subscriptions {
-    /// The connection shows these conversations from now on, and no others. It gets their passing events while its user follows them.
+    /// Replaces the conversations that the connection displays. It gets their ephemeral events
+    /// while its user follows them.
     pub fn show(&mut self, out: &Rc<Outbound>, mut conversations: Vec<ConversationId>) {
         if !conversations.is_empty() && !self.is_here(out) {
             return;
@@ -29,14 +30,14 @@ impl Subscriptions {
         }
     }
 
-    /// Whether a client of this person says that it shows the conversation.
+    /// True if a connection of the user displays the conversation.
     #[must_use]
     pub fn is_shown(&self, user: UserId, conversation: ConversationId) -> bool {
         self.people.get(&user).is_some_and(|person| person.connections.iter().any(|out| out.shows(conversation)))
     }
 
-    /// The connection is told how the presence of these people changes from now on, and of no others. Whether its user may see them was
-    /// checked before.
+    /// Replaces the users whose presence changes the connection gets. Callers have checked that its
+    /// user may see them.
     pub fn watch(&mut self, out: &Rc<Outbound>, mut people: Vec<UserId>) {
         if !people.is_empty() && !self.is_here(out) {
             return;
@@ -51,20 +52,21 @@ impl Subscriptions {
         }
     }
 
-    /// Whether the conversation has so few members that everybody who follows it counts as a viewer.
+    /// True if the conversation is so small that all followers count as viewers.
     #[must_use]
     pub fn is_small(&self, conversation: ConversationId) -> bool {
         self.subscriptions.get(&conversation).is_none_or(|subscription| subscription.is_small(self.small_conversation))
     }
 
-    /// The person may have lost sight of others, and others of them: what they watch is to be checked again.
+    /// Schedules a check of the user's watches and of watches on the user, because visibility
+    /// between users may have changed.
     pub(super) fn doubt(&mut self, user: UserId) {
         let own = self.people.get(&user).into_iter().flat_map(|person| &person.connections);
         let own = own.filter(|out| out.watches_somebody());
         self.doubtful.extend(own.chain(self.watchers.get(&user).into_iter().flatten()).cloned());
     }
 
-    /// Connections whose watches are to be checked again.
+    /// Removes and returns the connections whose watches are to be checked again.
     #[must_use]
     pub fn take_doubtful(&mut self) -> Vec<Rc<Outbound>> {
         let mut doubtful = std::mem::take(&mut self.doubtful);
@@ -73,7 +75,8 @@ impl Subscriptions {
         doubtful
     }
 
-    /// Counts those who joined by this event. Its creation names those who are in a conversation, and may do so in parts.
+    /// Adds the members who joined with this event. A creation event lists the members, possibly in
+    /// several parts.
     pub(super) fn count_joins(&mut self, position: Position, joined: usize) {
         let joined = u32::try_from(joined).unwrap_or(u32::MAX);
         if position.seq > 0 {
@@ -83,7 +86,7 @@ impl Subscriptions {
         }
     }
 
-    /// Counts those who left by this event.
+    /// Subtracts the members who left with this event.
     pub(super) fn count_leaves(&mut self, position: Position, left: usize) {
         let left = u32::try_from(left).unwrap_or(u32::MAX);
         self.count(position, |members| members.saturating_sub(left));
@@ -97,7 +100,7 @@ impl Subscriptions {
         }
     }
 
-    /// Whether the connection has not ended.
+    /// True if the connection is still open.
     fn is_here(&self, out: &Rc<Outbound>) -> bool {
         let person = self.people.get(&out.user_id);
         person.is_some_and(|person| person.connections.iter().any(|other| Rc::ptr_eq(other, out)))
@@ -109,7 +112,7 @@ impl Subscription {
         self.members.is_none_or(|members| members <= small_conversation)
     }
 
-    /// Takes the number of members as it was at this event.
+    /// Sets the number of members as of this event.
     pub(super) fn recount(&mut self, seq: i64, members: u32) {
         if seq >= self.counted_at || self.members.is_none() {
             self.members = Some(members);
@@ -118,7 +121,7 @@ impl Subscription {
     }
 }
 
-/// Everyone who views the conversation: in a small one everybody who follows it.
+/// Returns the viewers of a conversation; in a small one all followers.
 pub(super) fn of<'a>(
     subscriptions: &'a HashMap<ConversationId, Subscription>,
     viewers: &'a Index<ConversationId>,

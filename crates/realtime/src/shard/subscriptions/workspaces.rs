@@ -1,4 +1,4 @@
-//! Who of those here is in which workspace.
+//! Connected users per workspace.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use appcore::{UserId, WorkspaceId};
 use super::Subscriptions;
 
 impl Subscriptions {
-    /// Makes the person's workspaces those that the database named, but for what has changed since.
+    /// Sets the user's workspaces to those from the database, merged with buffered changes.
     pub(super) fn settle_workspaces(&mut self, user: UserId, found: &[WorkspaceId]) {
         let Some(person) = self.people.get_mut(&user) else { return };
         let mut current: Vec<WorkspaceId> = found.to_vec();

@@ -1,9 +1,9 @@
-//! Joining and leaving conversations, and how large they are.
+//! Tests of joins, leaves and conversation sizes.
 
 use super::*;
 
 #[tokio::test]
-async fn a_join_takes_effect_before_its_event_and_a_leave_after() {
+async fn join_takes_effect_before_its_event_and_leave_after() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let (anna, ben) = (UserId::new(), UserId::new());
     let (of_anna, of_ben) = (join(&mut subscriptions, anna, &[(id, 0)]), join(&mut subscriptions, ben, &[]));
@@ -21,7 +21,7 @@ async fn a_join_takes_effect_before_its_event_and_a_leave_after() {
 }
 
 #[tokio::test]
-async fn an_early_join_waits_for_its_turn() {
+async fn early_join_waits_for_its_turn() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let ben = UserId::new();
     join(&mut subscriptions, UserId::new(), &[(id, 0)]);
@@ -33,7 +33,7 @@ async fn an_early_join_waits_for_its_turn() {
 }
 
 #[tokio::test]
-async fn a_new_conversation_is_followed_from_its_first_event() {
+async fn new_conversation_is_followed_from_its_first_event() {
     let (mut subscriptions, id, now, anna) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     let out = join(&mut subscriptions, anna, &[]);
     let mut created = Envelope::clone(&durable(id, 0, Effect::Follow(vec![anna])));
@@ -45,7 +45,7 @@ async fn a_new_conversation_is_followed_from_its_first_event() {
 }
 
 #[tokio::test]
-async fn who_leaves_while_arriving_does_not_follow_and_who_joins_makes_the_answer_outdated() {
+async fn merges_joins_and_leaves_during_connecting() {
     let (mut subscriptions, left, joined, now, user) =
         (subscriptions(), conversation(1), conversation(2), Instant::now(), UserId::new());
     subscriptions.arrive(user);
@@ -60,7 +60,7 @@ async fn who_leaves_while_arriving_does_not_follow_and_who_joins_makes_the_answe
 }
 
 #[tokio::test]
-async fn an_old_leave_does_not_put_out_who_came_back() {
+async fn old_leave_does_not_remove_a_member_who_rejoined() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     subscriptions.arrive(user);
     subscriptions.receive(&durable(id, 3, Effect::Unfollow(vec![user])), now);
@@ -68,11 +68,11 @@ async fn an_old_leave_does_not_put_out_who_came_back() {
 }
 
 #[tokio::test]
-async fn who_left_and_came_back_before_their_greeting_gets_nothing_again() {
+async fn member_who_rejoined_before_hello_gets_nothing_twice() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let (anna, ben) = (UserId::new(), UserId::new());
     let behind = join(&mut subscriptions, ben, &[(id, 5)]);
-    // The database is further than what has passed by here.
+    // The database is ahead of the events delivered here.
     let out = join(&mut subscriptions, anna, &[(id, 9)]);
     for (seq, effect) in [(6, Effect::Unfollow(vec![anna])), (7, Effect::Follow(vec![anna]))] {
         subscriptions.receive(&durable(id, seq, effect), now);
@@ -85,7 +85,7 @@ async fn who_left_and_came_back_before_their_greeting_gets_nothing_again() {
 }
 
 #[tokio::test]
-async fn what_was_lost_is_found_when_memberships_are_read_again() {
+async fn reloading_memberships_recovers_lost_changes() {
     let (mut subscriptions, kept, gone, found, user) =
         (subscriptions(), conversation(1), conversation(2), conversation(3), UserId::new());
     let out = join(&mut subscriptions, user, &[(kept, 1), (gone, 1)]);
@@ -102,7 +102,7 @@ async fn what_was_lost_is_found_when_memberships_are_read_again() {
 }
 
 #[tokio::test]
-async fn in_a_larger_conversation_passing_events_are_for_those_who_show_it() {
+async fn large_conversations_deliver_ephemeral_events_to_viewers_only() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let (anna, ben) = (UserId::new(), UserId::new());
     let viewer = join_large(&mut subscriptions, anna, id, SMALL + 1);
@@ -113,14 +113,14 @@ async fn in_a_larger_conversation_passing_events_are_for_those_who_show_it() {
     subscriptions.receive(&durable(id, 6, Effect::None), now);
     assert_eq!(kinds(&viewer), ["typing", "event.6"]);
     assert_eq!((kinds(&other), kinds(&reader)), (vec!["event.6".to_owned()], vec!["event.6".to_owned()]));
-    // The next list takes the place of the one before.
+    // A list replaces the previous one.
     subscriptions.show(&viewer, vec![conversation(2)]);
     subscriptions.receive(&passing(Topic::Viewers(id)), now);
     assert!(kinds(&viewer).is_empty());
 }
 
 #[tokio::test]
-async fn a_conversation_turns_large_and_small_with_its_members() {
+async fn conversation_size_follows_joins_and_leaves() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let (anna, ben) = (UserId::new(), UserId::new());
     let out = join_large(&mut subscriptions, anna, id, SMALL);
@@ -128,7 +128,7 @@ async fn a_conversation_turns_large_and_small_with_its_members() {
     subscriptions.receive(&durable(id, 6, Effect::Follow(vec![ben])), now);
     subscriptions.receive(&passing(Topic::Viewers(id)), now);
     assert_eq!(kinds(&out), ["typing", "event.6"]);
-    // What is repeated, or was counted by the database already, is not counted again.
+    // Repeated events, or events that the database has already counted, aren't counted again.
     subscriptions.receive(&durable(id, 6, Effect::Follow(vec![ben])), now);
     subscriptions.arrive(anna);
     subscriptions.settle(anna, &sized(&[(id, 7)], SMALL), None);
@@ -142,7 +142,7 @@ async fn a_conversation_turns_large_and_small_with_its_members() {
 }
 
 #[tokio::test]
-async fn a_new_conversation_is_as_large_as_it_was_made() {
+async fn new_conversation_has_the_size_of_its_creation() {
     let (mut subscriptions, id, now, anna) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     join(&mut subscriptions, anna, &[]);
     let members: Vec<UserId> = (0..SMALL).map(|_| UserId::new()).chain([anna]).collect();
@@ -155,7 +155,7 @@ async fn a_new_conversation_is_as_large_as_it_was_made() {
 }
 
 #[tokio::test]
-async fn who_is_out_of_a_conversation_views_it_no_more_until_they_are_back() {
+async fn removed_member_stops_viewing_until_they_rejoin() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let (anna, ben) = (UserId::new(), UserId::new());
     join_large(&mut subscriptions, anna, id, 50);
@@ -172,7 +172,7 @@ async fn who_is_out_of_a_conversation_views_it_no_more_until_they_are_back() {
 }
 
 #[tokio::test]
-async fn joins_and_leaves_without_a_number_take_effect_too() {
+async fn joins_and_leaves_without_sequence_number_take_effect() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let (anna, ben) = (UserId::new(), UserId::new());
     let (of_anna, of_ben) = (join_large(&mut subscriptions, anna, id, 50), join(&mut subscriptions, ben, &[]));
@@ -183,8 +183,8 @@ async fn joins_and_leaves_without_a_number_take_effect_too() {
     subscriptions.receive(&durable(id, 7, Effect::None), now);
     assert_eq!(kinds(&of_ben), ["typing", "event.6", "typing"]);
     assert_eq!(kinds(&of_anna), ["event.6", "event.7"]);
-    assert_eq!(subscriptions.take_joined(), [ben, ben], "the database decides in the end");
-    // While somebody arrives, a leave is later than what was read before.
+    assert_eq!(subscriptions.take_joined(), [ben, ben], "the database is authoritative");
+    // A leave during connecting is later than the data read before.
     subscriptions.arrive(ben);
     subscriptions.receive(&told(Effect::Leave { user_id: ben, conversation_id: id }), now);
     assert!(subscriptions.settle(ben, &sized(&[(id, 7)], 50), None).is_empty());

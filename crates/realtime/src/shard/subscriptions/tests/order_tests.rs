@@ -1,9 +1,9 @@
-//! The order of events, gaps, and greetings.
+//! Tests of event order, gaps and `hello`.
 
 use super::*;
 
 #[tokio::test]
-async fn readers_get_events_in_order_whatever_order_they_come_in() {
+async fn delivers_events_in_order_whatever_order_they_arrive_in() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let out = join(&mut subscriptions, UserId::new(), &[(id, 5)]);
     for seq in [7, 6, 6, 5, 9, 8] {
@@ -13,7 +13,7 @@ async fn readers_get_events_in_order_whatever_order_they_come_in() {
 }
 
 #[tokio::test]
-async fn a_gap_is_filled_from_the_log_after_a_while() {
+async fn fills_a_persistent_gap_from_the_log() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let out = join(&mut subscriptions, UserId::new(), &[(id, 5)]);
     subscriptions.receive(&durable(id, 8, Effect::None), now);
@@ -28,18 +28,18 @@ async fn a_gap_is_filled_from_the_log_after_a_while() {
 }
 
 #[tokio::test]
-async fn a_gap_that_closes_by_itself_asks_nobody() {
+async fn a_gap_that_closes_by_itself_needs_no_log_read() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     join(&mut subscriptions, UserId::new(), &[(id, 5)]);
     subscriptions.receive(&durable(id, 7, Effect::None), now);
     subscriptions.receive(&durable(id, 6, Effect::None), now);
     assert!(subscriptions.due_gaps(now + GAP).is_empty());
     subscriptions.receive(&durable(id, 9, Effect::None), now);
-    assert_eq!(subscriptions.due_gaps(now + GAP), [(id, 7)], "the next gap is noted again");
+    assert_eq!(subscriptions.due_gaps(now + GAP), [(id, 7)], "the next gap is recorded again");
 }
 
 #[tokio::test]
-async fn before_a_jump_there_is_a_resync() {
+async fn sends_resync_before_skipping_a_gap() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let out = join(&mut subscriptions, UserId::new(), &[(id, 5)]);
     subscriptions.receive(&durable(id, 8, Effect::None), now);
@@ -51,7 +51,7 @@ async fn before_a_jump_there_is_a_resync() {
 }
 
 #[tokio::test]
-async fn a_page_of_the_log_that_is_not_all_is_followed_by_the_next_at_once() {
+async fn reads_the_next_page_of_the_log_immediately() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let out = join(&mut subscriptions, UserId::new(), &[(id, 0)]);
     subscriptions.receive(&durable(id, 4, Effect::None), now);
@@ -63,7 +63,7 @@ async fn a_page_of_the_log_that_is_not_all_is_followed_by_the_next_at_once() {
 }
 
 #[tokio::test]
-async fn what_passes_by_while_somebody_arrives_is_in_the_greeting_and_not_live_as_well() {
+async fn events_during_connecting_are_in_hello_and_not_repeated_live() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     let other = join(&mut subscriptions, UserId::new(), &[(id, 3)]);
     let out = stream(user, 1 << 20);
@@ -78,7 +78,7 @@ async fn what_passes_by_while_somebody_arrives_is_in_the_greeting_and_not_live_a
 }
 
 #[tokio::test]
-async fn a_room_that_nobody_had_starts_where_the_greeting_says() {
+async fn new_subscription_starts_at_the_position_in_hello() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     let out = stream(user, 1 << 20);
     subscriptions.arrive(user);
@@ -89,7 +89,7 @@ async fn a_room_that_nobody_had_starts_where_the_greeting_says() {
 }
 
 #[tokio::test]
-async fn what_the_database_knows_and_the_bus_has_not_told_is_waited_for() {
+async fn waits_for_events_known_from_the_database_only() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     let other = join(&mut subscriptions, UserId::new(), &[(id, 3)]);
     join(&mut subscriptions, user, &[(id, 5)]);
@@ -99,7 +99,8 @@ async fn what_the_database_knows_and_the_bus_has_not_told_is_waited_for() {
     assert_eq!(kinds(&other), ["event.4", "event.5"]);
 }
 
-/// What a connection was promised and what it got: from the number in its greeting on, everything in order, unless told to resync.
+/// Expectations of a connection: all events in order from the position in its `hello` on, unless
+/// told to resync.
 struct Reader {
     out: Rc<Outbound>,
     at: i64,
@@ -118,9 +119,10 @@ impl Reader {
 }
 
 proptest! {
-    /// A conversation goes on while people arrive and leave; its bus doubles, reorders and loses.
+    /// Users connect and disconnect during a conversation; the bus duplicates, reorders and loses
+    /// events.
     #[test]
-    fn every_reader_sees_everything_from_its_greeting_on(steps in proptest::collection::vec((0_u8..8, any::<u16>()), 1..150)) {
+    fn every_reader_gets_all_events_after_hello(steps in proptest::collection::vec((0_u8..8, any::<u16>()), 1..150)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let (mut subscriptions, id, mut now) = (subscriptions(), conversation(1), Instant::now());
@@ -165,7 +167,7 @@ proptest! {
                     reader.check()?;
                 }
             }
-            // The relay repeats the last event in the end.
+            // In the end, the outbox publisher repeats the last event.
             if let Some(last) = log.last() {
                 subscriptions.receive(&last.clone(), now);
             }

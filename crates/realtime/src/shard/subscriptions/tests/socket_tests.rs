@@ -1,8 +1,8 @@
-//! Writing to many sockets.
+//! Tests of writing to many sockets.
 
 use super::*;
 
-/// A reader on a socket, and the client's end of it.
+/// Connects a reader with a socket; returns both ends.
 async fn connect(subscriptions: &mut Subscriptions, id: ConversationId) -> (Rc<Outbound>, TcpStream) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -15,7 +15,7 @@ async fn connect(subscriptions: &mut Subscriptions, id: ConversationId) -> (Rc<O
     (out, client)
 }
 
-/// The numbers of the events that arrive, up to this one.
+/// Reads the sequence numbers of events up to `last`.
 async fn read_until(out: &Outbound, client: &mut TcpStream, last: i64) -> Vec<i64> {
     let mut text = Vec::new();
     loop {
@@ -38,7 +38,7 @@ async fn read_until(out: &Outbound, client: &mut TcpStream, last: i64) -> Vec<i6
 }
 
 #[tokio::test]
-async fn in_one_system_call_or_in_many_everybody_reads_everything_in_order() {
+async fn delivers_everything_in_order_with_and_without_io_uring() {
     const EVENTS: i64 = 60;
     for ring in [Ring::for_test(), Ring::closed()] {
         let (mut subscriptions, id) =
@@ -47,7 +47,7 @@ async fn in_one_system_call_or_in_many_everybody_reads_everything_in_order() {
         for place in 0..5 {
             let (out, client) = connect(&mut subscriptions, id).await;
             if place == 2 {
-                // Takes only a part of what comes; the rest waits in its queue.
+                // This client reads only a part; the rest stays in its queue.
                 socket2::SockRef::from(out.socket().unwrap()).set_send_buffer_size(4_096).unwrap();
                 socket2::SockRef::from(&client).set_recv_buffer_size(4_096).unwrap();
             }
@@ -60,7 +60,7 @@ async fn in_one_system_call_or_in_many_everybody_reads_everything_in_order() {
             envelope.payload = format!("{{\"text\":\"{}\"}}", "a".repeat(1_000)).into();
             SharedEnvelope::from(envelope)
         };
-        // Alone, several together, and one alone in the queues.
+        // Alone, several together, and alone in the queue.
         for _ in 0..EVENTS / 4 {
             subscriptions.receive_alone(&next(), Instant::now());
             subscriptions.receive(&next(), Instant::now());
@@ -77,7 +77,7 @@ async fn in_one_system_call_or_in_many_everybody_reads_everything_in_order() {
 }
 
 #[tokio::test]
-async fn who_waits_for_what_nobody_else_does_gets_it_too() {
+async fn delivers_frames_that_no_other_connection_waits_for() {
     const LENGTH: usize = 30_000;
     for ring in [Ring::for_test(), Ring::closed()] {
         let mut subscriptions = Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring, SMALL);
