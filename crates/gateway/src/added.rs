@@ -1,7 +1,9 @@
-//! Providers of models that administrators add in the console, beside those of the configuration.
+//! Model providers added by administrators in the console, in addition to those of the
+//! configuration.
 //!
-//! They are kept in the database, their keys sealed with `auth.key_encryption_secret`. Each instance takes them over with the models: at once where
-//! they are changed, and by the same signal everywhere else.
+//! They are stored in the database, their keys encrypted with `auth.key_encryption_secret`.
+//! Instances load them together with the models: the changing instance immediately, the others on
+//! the same signal.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -24,53 +26,51 @@ use crate::{
 const PURPOSE: &[u8] = b"ai provider";
 const MAX_NAME_BYTES: usize = 40;
 const MAX_URL_BYTES: usize = 500;
-/// The most providers that administrators can add.
+/// Maximum number of providers that administrators can add.
 const MAX_PROVIDERS: u64 = 100;
 const MAX_KEYS: usize = 50;
 const MAX_KEY_BYTES: usize = 1_000;
 const MAX_MODELS: usize = 200;
-/// The highest limit of requests in a minute.
+/// Upper bound of a limit on requests per minute.
 const MAX_PER_MINUTE: u32 = 1_000_000;
 
-/// A provider that is to be added.
+/// Provider to add.
 #[derive(Clone, Debug)]
 pub struct NewProvider {
     pub name: String,
     pub kind: String,
-    /// None: its kind's public service.
+    /// `None` means the public service of its kind.
     pub base_url: Option<String>,
     pub keys: Vec<String>,
     pub models: Vec<String>,
     pub requests_per_minute: Option<u32>,
 }
 
-/// What becomes of a provider. `None` leaves a field as it is; an inner `None` takes it away.
+/// Changes of a provider. `None` leaves a field unchanged; an inner `None` clears it.
 #[derive(Clone, Debug, Default)]
 pub struct ProviderChange {
     pub base_url: Option<Option<String>>,
-    /// Beside those that it has.
+    /// Keys to add to the existing ones.
     pub add_keys: Vec<String>,
-    /// By their places.
+    /// Indexes of the keys to remove.
     pub remove_keys: Vec<String>,
     pub models: Option<Vec<String>>,
     pub requests_per_minute: Option<Option<u32>>,
 }
 
-/// Has `ai` ask the providers that are stored. One that can't be read is left out, and the others are asked all the same.
+/// Loads the stored providers into `ai`. A provider that can't be read is skipped.
 pub async fn load(db: &Database, ai: &Ai, key: Option<&Secret>) -> Result<(), AppError> {
     let stored = rows::all(db.writer()).await?;
     let read = |row: &AiProviderRow| {
         settings(row, key)
-            .inspect_err(
-                |error| tracing::error!(%error, provider = row.name, "a provider that was added can't be read"),
-            )
+            .inspect_err(|error| tracing::error!(%error, provider = row.name, "failed to read stored provider"))
             .ok()
     };
     ai.replace_added(stored.iter().filter_map(read).collect());
     Ok(())
 }
 
-/// Adds a provider. It is asked from now on, on all instances.
+/// Adds a provider and announces it to all instances.
 pub async fn add(service: &GatewayService, by: &Confirmed, new: NewProvider) -> Result<AiProvider, AppError> {
     let name = parse_name(service, &new.name)?;
     if ProviderKind::named(&new.kind).is_none() {
@@ -101,8 +101,9 @@ pub async fn add(service: &GatewayService, by: &Confirmed, new: NewProvider) -> 
     shown(service, &row.name)
 }
 
-/// Changes a provider that was added. Calls that begin later go by it. A base URL with another origin removes the stored keys, so that they are
-/// never sent to an address that they were not entered for.
+/// Changes an added provider, with effect on later calls. A base URL with a different origin
+/// removes the stored keys, so that they are never sent to an address that they were not entered
+/// for.
 pub async fn change(
     service: &GatewayService,
     by: &Confirmed,
@@ -142,7 +143,8 @@ pub async fn change(
         put_keys(service, &mut row, kept)?;
     }
     check(service, &row)?;
-    // A later moment in any case, so that whoever has read the row before is told.
+    // Always later than the stored timestamp, so that concurrent changes of the old row fail with
+    // `Stale`.
     row.updated_at = service.clock.now().max(as_of.plus(Duration::from_millis(1)));
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::update(&tx, row.clone(), as_of).await? {
@@ -154,7 +156,7 @@ pub async fn change(
     shown(service, &row.name)
 }
 
-/// Removes a provider that was added, with its keys. Models that administrators have defined must not need it any more.
+/// Removes an added provider with its keys. Fails while models defined by administrators use it.
 pub async fn remove(service: &GatewayService, by: &Confirmed, name: &str) -> Result<(), AppError> {
     let row = stored(service, name).await?;
     let table = service.table();
@@ -196,7 +198,7 @@ fn shown(service: &GatewayService, name: &str) -> Result<AiProvider, AppError> {
     providers::list(service).into_iter().find(|provider| provider.name == name).ok_or_else(|| Code::NotFound.into())
 }
 
-/// A name stands in addresses and before a slash in the names of models.
+/// Validates a name, which is used in URLs and as the prefix of model names.
 fn parse_name(service: &GatewayService, name: &str) -> Result<String, AppError> {
     let name = name.trim();
     let is_fit = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-_".contains(letter);
@@ -210,7 +212,7 @@ fn parse_name(service: &GatewayService, name: &str) -> Result<String, AppError> 
     Ok(name.to_owned())
 }
 
-/// Whether it may be reached is [checked](check) with everything else.
+/// Validates the form of a base URL; [`check`] verifies that it may be reached.
 fn parse_url(url: Option<&str>) -> Result<Option<String>, AppError> {
     let Some(url) = url.map(str::trim).filter(|url| !url.is_empty()) else { return Ok(None) };
     let parsed = url::Url::parse(url).ok().filter(|parsed| url.len() <= MAX_URL_BYTES && parsed.has_host());
@@ -224,12 +226,13 @@ fn parse_url(url: Option<&str>) -> Result<Option<String>, AppError> {
     Ok(Some(url.to_owned()))
 }
 
-/// Scheme, host and port that keys are sent to; `None` for the public service of the provider's kind.
+/// Scheme, host and port that keys are sent to; `None` for the public service of the provider's
+/// kind.
 fn origin(base_url: Option<&str>) -> Option<url::Origin> {
     base_url.and_then(|url| url::Url::parse(url).ok()).map(|url| url.origin())
 }
 
-/// The models, as they are stored.
+/// Validates the models and serialises them for storage.
 fn parse_models(models: Vec<String>) -> Result<String, AppError> {
     let mut parsed: Vec<String> = Vec::with_capacity(models.len());
     for model in models {
@@ -258,7 +261,7 @@ fn parse_limit(limit: Option<u32>) -> Result<Option<i64>, AppError> {
     }
 }
 
-/// Puts keys into a row, sealed.
+/// Validates keys and stores them encrypted in the row.
 fn put_keys(service: &GatewayService, row: &mut AiProviderRow, keys: Vec<String>) -> Result<(), AppError> {
     let refused = |message: &'static str| Err(AppError::field("keys", "invalid", message));
     let keys: Vec<String> = keys.into_iter().map(|key| key.trim().to_owned()).collect();
@@ -294,7 +297,7 @@ fn open_keys(row: &AiProviderRow, secret: Option<&Secret>) -> Result<Vec<String>
     serde_json::from_slice(&plain.map_err(AppError::internal)?).map_err(AppError::internal)
 }
 
-/// A row as it is asked.
+/// Converts a row to provider settings, with decrypted keys.
 fn settings(row: &AiProviderRow, secret: Option<&Secret>) -> Result<ProviderSettings, AppError> {
     let kind = ProviderKind::named(&row.kind);
     let kind = kind.ok_or_else(|| AppError::internal(anyhow::anyhow!("no such kind of provider: {}", row.kind)))?;
@@ -307,7 +310,7 @@ fn settings(row: &AiProviderRow, secret: Option<&Secret>) -> Result<ProviderSett
     })
 }
 
-/// Refuses what could not be asked.
+/// Fails for settings that can't be used for calls.
 fn check(service: &GatewayService, row: &AiProviderRow) -> Result<(), AppError> {
     let settings = settings(row, service.config.auth.key_encryption_secret.as_ref())?;
     service.ai().check_added(&settings).map_err(|error| match error {
@@ -327,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_read_with_the_secret_and_for_their_provider_only() {
+    fn decrypts_keys_only_with_the_secret_and_for_their_provider() {
         let secret = Secret::new("k".repeat(32));
         let sealed = seal::seal(secret.expose().as_bytes(), PURPOSE, b"main", br#"["sk-one","sk-two"]"#).unwrap();
         let row = AiProviderRow {
@@ -349,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_names_and_addresses_is_checked() {
+    fn validates_names_and_addresses() {
         assert_eq!(parse_models(vec![" a ".to_owned(), "a".to_owned(), "b/c".to_owned()]).unwrap(), r#"["a","b/c"]"#);
         assert!(parse_models(Vec::new()).is_err() && parse_models(vec!["a b".to_owned()]).is_err());
         assert_eq!(parse_url(Some(" ")).unwrap(), None);

@@ -1,4 +1,4 @@
-//! Letting a call in, and counting it when it is over.
+//! Admission of calls, and their settlement.
 
 use std::{
     borrow::Cow,
@@ -33,12 +33,12 @@ use crate::{
     writer::Entry,
 };
 
-/// What stands in the row of a call as its deployment that no provider was asked for.
+/// Deployment recorded for a call that was answered from the cache.
 const CACHE: &str = "cache";
-/// The longest text of a caller's that a row keeps.
+/// Maximum length of a caller's text in a usage row, in characters.
 const MAX_TEXT: usize = 200;
 
-/// What a call asks for.
+/// Properties of a requested call.
 #[derive(Clone, Copy, Debug)]
 pub struct CallRequest<'a> {
     pub model: &'a str,
@@ -46,14 +46,14 @@ pub struct CallRequest<'a> {
     pub wanted: Wanted,
 }
 
-/// Why a call is not let in.
+/// Reason for refusing a call.
 #[derive(Debug)]
 pub enum Refusal {
     ScopeMissing,
     EndpointNotAllowed,
-    /// There is no such model, or the key may not use it: which of the two is nobody's business.
+    /// The model doesn't exist, or the key may not use it; the caller doesn't learn which.
     UnknownModel(String),
-    /// Nobody knows what the model costs, and the setting says to refuse then.
+    /// The model's price is unknown, and the configuration refuses such models.
     NoPrice(String),
     RateLimited(Exceeded),
     OutOfBudget(UsedUp),
@@ -63,7 +63,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The sentence that a person reads.
+    /// Returns the message for users.
     #[must_use]
     pub fn sentence(&self) -> Cow<'static, str> {
         match self {
@@ -104,7 +104,7 @@ impl Refusal {
         }
     }
 
-    /// How long to wait before it is worth trying again.
+    /// Returns the time to wait before a retry.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -114,7 +114,7 @@ impl Refusal {
         }
     }
 
-    /// What is left of the key's limits, where they are known.
+    /// Returns the remaining limits of the key, if known.
     #[must_use]
     pub fn figures(&self) -> Figures {
         match self {
@@ -137,7 +137,7 @@ impl From<Shortage> for Refusal {
 }
 
 impl Refusal {
-    /// What helps, where something has run out: for the person who reads what a program was answered.
+    /// Returns advice for the reader of the error message, if something is used up.
     const fn help(&self) -> Option<&'static str> {
         match self {
             Self::OutOfCredits => Some("Buy some at /plans."),
@@ -148,7 +148,7 @@ impl Refusal {
         }
     }
 
-    /// What helps, where something has run out: for a program that shows it.
+    /// Returns machine-readable advice, if something is used up.
     fn next(&self) -> Option<serde_json::Value> {
         match self {
             Self::OutOfCredits => Some(json!({ "next": "buy_credits" })),
@@ -207,7 +207,7 @@ impl From<Refusal> for GatewayError {
     }
 }
 
-/// A call that was let in. Dropped without being settled it costs nothing.
+/// Admitted call. Dropped without being settled, it costs nothing.
 #[must_use]
 pub struct Admission {
     gateway: Arc<GatewayService>,
@@ -221,39 +221,39 @@ pub struct Admission {
     limit: KeyLimit,
     figures: Figures,
     counted_tokens: u32,
-    /// Until the call is over it is one of those at the same time.
+    /// Counts against the key's parallel calls until the call ends.
     _slot: Option<KeySlot>,
-    /// All that is held for it, and how much that is.
+    /// Reservations of the call, and their total.
     held: Held,
     amount: MicroCredits,
-    /// The most tokens that its answers may have, as far as is known.
+    /// Maximum number of output tokens, as far as known.
     most_output: u64,
-    /// Its caller allows its answers any length.
+    /// True if the caller sets no output limit.
     has_open_output: bool,
-    /// What it counts against, where it may cost more than is held for it.
+    /// Reservations to extend, if the call may cost more than is reserved.
     growing: Option<Arc<Bill>>,
     worst: Amounts,
     created_at: Timestamp,
     began: Instant,
 }
 
-/// How a call ended.
+/// Result of a call.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The status that the client got; 499 where it left.
+    /// HTTP status sent to the client; 499 if it disconnected.
     pub status: u16,
     pub usage: Usage,
-    /// The upstream's name of the model that answered.
+    /// Upstream name of the model that answered.
     pub model: String,
     pub deployment: String,
-    /// The last characters of the provider's key, where it has enough to show them.
+    /// Last characters of the provider's key, if it is long enough to show them.
     pub key_tail: Option<String>,
     pub first_token_at: Option<Instant>,
     pub tries: u32,
 }
 
 impl Outcome {
-    /// What the meter of a call says.
+    /// Reads the result from the meter of a call.
     #[must_use]
     pub fn of(meter: &Meter, status: u16) -> Self {
         let served = meter.served();
@@ -269,7 +269,7 @@ impl Outcome {
     }
 }
 
-/// Lets a call in, or says why not. Until it is settled it counts against the key's limits and budgets.
+/// Admits or refuses a call. Until it is settled, it counts against the key's limits and budgets.
 pub async fn authorize(
     service: &Arc<GatewayService>,
     caller: &Caller,
@@ -283,13 +283,13 @@ pub async fn authorize(
     admitted
 }
 
-/// Where a question goes whose tokens are only counted. That costs nothing, so that nothing is held for it and it is none of the requests of a minute: agents
-/// count before each turn.
+/// Returns the route of a token-counting request. Counting is free, so it needs no reservation and
+/// doesn't count against the requests per minute: agents count tokens before every turn.
 pub fn route_to_count(service: &GatewayService, caller: &Caller, model: &str) -> Result<Arc<Route>, Refusal> {
     allowed(service, caller, GatewayEndpoint::Messages, model).map(|model| Arc::clone(&model.route))
 }
 
-/// The model, where this key may call it here.
+/// Returns the model, if this key may call it on this endpoint.
 fn allowed(
     service: &GatewayService,
     caller: &Caller,
@@ -316,7 +316,7 @@ async fn admit(
 ) -> Result<Admission, Refusal> {
     let policy = &caller.policy;
     let model = allowed(service, caller, endpoint, request.model)?;
-    // Tools cost nothing where they are left out.
+    // Tools that aren't passed on cost nothing.
     let passes = policy.passes.as_deref();
     let has_tools = match endpoint {
         GatewayEndpoint::Chat => service.ai.hands_on_searches(&model.route, passes),
@@ -327,7 +327,7 @@ async fn admit(
     let has_open_tools = has_tools && request.wanted.has_open_tools;
     let request = CallRequest { wanted: Wanted { tools, has_open_tools, ..request.wanted }, ..request };
     let most_output = service.most_output(&model, endpoint, request.wanted);
-    // Who names no limit is counted for what the answer has, once it is there.
+    // Without an output limit, only the actual output tokens are counted.
     let output = request.wanted.max_output.map_or(0, |_| most_output);
     let tokens = request.wanted.input.saturating_add(output);
     let limit = KeyLimit { rpm: policy.limit.rpm.or(service.default_rpm), ..policy.limit };
@@ -368,7 +368,8 @@ async fn admit(
     })
 }
 
-/// Writes down a call of a model that the key may use, and that was not let in all the same: whoever looks for it finds it.
+/// Records a refused call of a model that the key may use, so that its owner can find it in the
+/// usage log.
 fn note_refused(
     service: &GatewayService,
     caller: &Caller,
@@ -404,7 +405,7 @@ fn note_refused(
 }
 
 impl GatewayService {
-    /// What a call costs at most.
+    /// Returns the maximum cost of a call.
     pub(super) fn worst_case(&self, model: &Model, endpoint: GatewayEndpoint, wanted: Wanted) -> Amounts {
         let output = self.most_output(model, endpoint, wanted);
         let always = u64::from(model.route.searches_always());
@@ -414,7 +415,7 @@ impl GatewayService {
         Amounts { cost, tokens: count(Some(wanted.input.saturating_add(output))), count: 1 }
     }
 
-    /// The most tokens that all answers to a call may have.
+    /// Returns the maximum number of output tokens of all choices of a call.
     fn most_output(&self, model: &Model, endpoint: GatewayEndpoint, wanted: Wanted) -> u64 {
         if endpoint == GatewayEndpoint::Embeddings {
             return 0;
@@ -424,48 +425,49 @@ impl GatewayService {
 }
 
 impl Admission {
-    /// Where the call may go.
+    /// Returns the route of the call.
     #[must_use]
     pub fn route(&self) -> Arc<Route> {
         Arc::clone(&self.model.route)
     }
 
-    /// On whose behalf large bodies are processed: the key's owner.
+    /// Owner of the processing of large bodies: the owner of the key.
     #[must_use]
     pub const fn work_owner(&self) -> WorkOwner {
         WorkOwner::Person { user: self.user_id, workspace: self.workspace_id }
     }
 
-    /// Whether what it may cost is held somewhere.
+    /// True if anything is reserved for the call.
     #[must_use]
     pub fn is_held(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// The most tokens that its answers may have: what it names, else what is held for one that names none.
+    /// Maximum number of output tokens: the requested limit, otherwise the number reserved without
+    /// one.
     #[must_use]
     pub fn most_output(&self) -> u64 {
         self.most_output
     }
 
-    /// What is left of the key's limits, for `x-ratelimit-*`.
+    /// Returns the remaining limits of the key, for `x-ratelimit-*` headers.
     #[must_use]
     pub fn figures(&self) -> Figures {
         self.figures
     }
 
-    /// What is asked, as the cache knows it.
+    /// Returns the cache key of the call.
     #[must_use]
     pub fn question(&self, body: Bytes, betas: Option<String>) -> Question {
         Question { key_id: self.key_id, endpoint: self.endpoint, betas, body }
     }
 
-    /// The answer that the same question got before.
+    /// Returns the cached answer to the same request.
     pub async fn kept(&self, question: &Question, wish: CacheWish) -> Option<Arc<KeptAnswer>> {
         self.gateway.answers.find(question, wish).await
     }
 
-    /// Counts a call that got its answer from the cache. It costs nothing, and no token was used for it.
+    /// Settles a call that was answered from the cache. It costs nothing and uses no tokens.
     pub fn settle_kept(self, answer: &KeptAnswer) -> MicroCredits {
         let none = Usage { input: Some(0), output: Some(0), ..Usage::default() };
         let deployment = CACHE.to_owned();
@@ -473,8 +475,9 @@ impl Admission {
         self.settle(Outcome { status: 200, usage: none, model, deployment, ..Outcome::default() })
     }
 
-    /// Holds as much again, where the call is about to cost more than is held for it, as its caller allows its answer any length; and where it does,
-    /// as its tools have no bound, or its server takes no notice of the limit.
+    /// Returns a future that reserves the same amount again, if the call is about to exceed its
+    /// reservation because its output is unlimited, or has exceeded it because its tools are
+    /// unlimited or the provider ignores the limit.
     #[must_use]
     pub fn growth(&self, usage: &Usage) -> Option<impl Future<Output = Result<Held, Refusal>> + Send + use<>> {
         let bill = Arc::clone(self.growing.as_ref()?);
@@ -484,31 +487,32 @@ impl Admission {
         is_outgrown.then_some(async move { gateway.hold(&bill, worst, Origin::Blocks).await })
     }
 
-    /// Whether it has used all that is held for it.
+    /// True if the call has used up its reservation.
     #[must_use]
     pub fn is_used_up(&self, usage: &Usage) -> bool {
         self.cost(usage) >= self.amount
     }
 
-    /// This is held beside what was held before.
+    /// Adds a reservation to the call.
     pub fn grown(&mut self, held: Held) {
         self.held.add(held);
         self.amount += self.worst.cost;
     }
 
-    /// What the call costs with this usage.
+    /// Returns the cost of the given usage.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> MicroCredits {
         self.model.price.as_ref().map_or(MicroCredits::ZERO, |price| cost(price, usage))
     }
 
-    /// Counts a call whose caller has left.
+    /// Settles a call whose client has disconnected.
     pub fn settle_left(self, meter: &Meter, status: u16) -> MicroCredits {
         let usage = meter.usage_left(Instant::now(), self.most_output);
         self.settle(Outcome { usage, ..Outcome::of(meter, status) })
     }
 
-    /// Counts the call: its row, the sums of its day, budgets and limits. Takes no time; what it costs comes back.
+    /// Settles the call: usage row, daily totals, budgets and limits. Doesn't block; returns the
+    /// cost.
     pub fn settle(self, outcome: Outcome) -> MicroCredits {
         let Outcome { status, usage, model, deployment, key_tail, first_token_at, tries } = outcome;
         let cost = self.model.price.as_ref().map_or(MicroCredits::ZERO, |price: &ModelPrice| cost(price, &usage));
@@ -533,14 +537,14 @@ impl Admission {
             duration: self.began.elapsed(),
             tries,
         });
-        // A call that came to nothing is not counted.
+        // Failed calls without usage don't count.
         let counts = row.status < FAILED || tokens(&row) > 0;
         self.held.settle(row, Arc::clone(&self.model.name), i64::from(counts));
         cost
     }
 }
 
-/// As much of a caller's text as is kept and shown; databases can't keep a NUL.
+/// Truncates a caller's text for storage and removes NUL, which databases don't accept.
 fn shortened(text: &str) -> String {
     text.chars().filter(|letter| *letter != '\0').take(MAX_TEXT).collect()
 }

@@ -1,8 +1,9 @@
-//! Answers that are given again: to the same question of the same key, for a few minutes.
+//! Response cache: identical requests of the same key within a few minutes.
 //!
-//! A question is the same where its endpoint and every byte of it are. An answer is kept for its key alone. Streams are never kept. Of other
-//! questions those are answered from here that want the same answer each time (a `temperature` of zero, a `seed`, embeddings), and those that
-//! say so by `Cache-Control: max-age`; `no-cache` and `no-store` mean what they do everywhere.
+//! Requests are identical if their endpoint and every byte of the body are. Answers are cached per
+//! key; streams are never cached. Requests use the cache if they ask for a reproducible answer
+//! (`temperature` of zero, `seed`, embeddings) or send `Cache-Control: max-age`; `no-cache` and
+//! `no-store` have their usual meaning.
 
 use std::{
     sync::Arc,
@@ -13,46 +14,47 @@ use appcore::{ApiKeyId, view::GatewayEndpoint};
 use bytes::Bytes;
 use moka::future::Cache;
 
-/// What all answers with their questions take at most.
+/// Maximum total size of the cache, in bytes.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
-/// What is longer than this is not kept.
+/// Maximum size of a request with its response, in bytes.
 const LONGEST: usize = 1024 * 1024;
-/// What an entry takes beside its texts, about.
+/// Estimated overhead of an entry, in bytes.
 const OVERHEAD: usize = 512;
 
-/// What was asked, and by whom.
+/// Cache key of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     pub key_id: ApiKeyId,
     pub endpoint: GatewayEndpoint,
-    /// What beside the body changes the answer.
+    /// Header values that affect the answer besides the body.
     pub betas: Option<String>,
     pub body: Bytes,
 }
 
-/// An answer that was given before.
+/// Cached answer.
 #[derive(Debug)]
 pub struct KeptAnswer {
     pub content_type: &'static str,
     pub body: Bytes,
-    /// The upstream's name of the model that answered.
+    /// Upstream name of the model that answered.
     pub model: String,
     since: Instant,
 }
 
-/// What a caller wants of the cache.
+/// Cache directives of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheWish {
-    /// How old an answer may be; `None`: a new one is wanted.
+    /// Maximum age of an answer; `None` requests a new one.
     pub max_age: Option<Duration>,
-    /// Whether the answer may be kept.
+    /// True if the answer may be stored.
     pub keeps: bool,
 }
 
 impl CacheWish {
     pub const NOTHING: Self = Self { max_age: None, keeps: false };
 
-    /// By the header `Cache-Control`; without a word of it those want the same answer whose question is `repeatable`.
+    /// Parses the `Cache-Control` header. Without directives, requests that are `repeatable` use
+    /// the cache.
     #[must_use]
     pub fn of(cache_control: Option<&str>, is_repeatable: bool) -> Self {
         let mut wish = if is_repeatable { Self { max_age: Some(Duration::MAX), keeps: true } } else { Self::NOTHING };
@@ -72,11 +74,11 @@ impl CacheWish {
     }
 }
 
-/// The answers that this instance keeps.
+/// Answers cached by this instance.
 pub(super) struct Answers(Option<Cache<Question, Arc<KeptAnswer>>>);
 
 impl Answers {
-    /// Keeps answers for this time; for none, it keeps nothing.
+    /// Creates a cache with this time to live; zero disables it.
     pub fn new(lifetime: Duration) -> Self {
         let build = || {
             let weigh = |question: &Question, answer: &Arc<KeptAnswer>| {
@@ -88,7 +90,7 @@ impl Answers {
     }
 
     pub async fn find(&self, question: &Question, wish: CacheWish) -> Option<Arc<KeptAnswer>> {
-        // A long one was not kept, and takes long to be looked for.
+        // Long requests are never cached, and hashing them is expensive.
         let (answers, max_age) = (self.0.as_ref().filter(|_| question.body.len() <= LONGEST)?, wish.max_age?);
         answers.get(question).await.filter(|answer| answer.since.elapsed() <= max_age)
     }
@@ -101,7 +103,7 @@ impl Answers {
         }
     }
 
-    /// The models are others now.
+    /// Clears the cache after the models have changed.
     pub fn forget_all(&self) {
         if let Some(answers) = &self.0 {
             answers.invalidate_all();
@@ -118,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_says_what_it_wants() {
+    fn parses_cache_directives() {
         let wish = |header, repeatable| CacheWish::of(header, repeatable);
         assert_eq!(wish(None, false), CacheWish::NOTHING);
         assert_eq!(wish(None, true), CacheWish { max_age: Some(Duration::MAX), keeps: true });
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_its_keys_alone_and_no_older_than_is_wanted() {
+    async fn returns_answers_to_their_key_only_and_within_the_maximum_age() {
         let (answers, key) = (Answers::new(Duration::from_secs(300)), ApiKeyId::new());
         let any = CacheWish::of(None, true);
         answers.keep(question(key, "a"), "application/json", Bytes::from_static(b"1"), "m".to_owned()).await;

@@ -1,10 +1,10 @@
-//! The way to the providers that are configured.
+//! Client of the configured providers.
 
 use ai::{Ai, AiSettings, Limits, ProviderKind, ProviderSettings};
 use anyhow::Context as _;
 use appcore::config;
 
-/// Connects to them. None of them is asked for it.
+/// Creates the client without contacting any provider.
 pub fn connect(config: &config::Ai, outgoing: &config::Outgoing) -> anyhow::Result<Ai> {
     Ok(Ai::build(settings(config, outgoing)?)?)
 }

@@ -1,9 +1,10 @@
-//! What tokens cost.
+//! Cost of calls.
 
 use ::ai::{ToolUses, Usage, Wanted};
 use appcore::{credits::MicroCredits, view::ModelPrice};
 
-/// What so many tokens cost. Calls that were made beside the answer are long or not by themselves, as is the one that answers.
+/// Returns the cost of the given usage. The long-input price is determined separately for internal
+/// calls and for the one that answers.
 pub fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
     let beside = usage.beside;
     let without = |count: Option<u64>, beside: u64| count.map(|count| count.saturating_sub(beside));
@@ -26,7 +27,7 @@ pub fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
     MicroCredits::rounded_up(of_own + of_others) + of_tools(price, usage.tools())
 }
 
-/// What tokens cost at these prices, in millionths.
+/// Returns the cost of tokens at these prices, in millionths of a micro-credit.
 fn of_tokens(price: &ModelPrice, usage: &Usage) -> i128 {
     let (input, output) = (usage.input.unwrap_or(0), usage.output.unwrap_or(0));
     let cached = usage.cached.unwrap_or(0).min(input);
@@ -41,21 +42,22 @@ fn of_tokens(price: &ModelPrice, usage: &Usage) -> i128 {
         + price.audio_output.unwrap_or(price.output).of_tokens(spoken)
 }
 
-/// What tools of the provider's cost beside the tokens.
+/// Returns the cost of the provider's tools, in addition to the tokens.
 fn of_tools(price: &ModelPrice, ToolUses { searches, containers, images }: ToolUses) -> MicroCredits {
     let kinds = [(price.search, searches), (price.container, containers), (price.image, images)];
     let micro = kinds.into_iter().map(|(each, count)| each.unwrap_or_default().of_tokens(count)).sum::<i128>();
     MicroCredits(i64::try_from(micro).unwrap_or(i64::MAX))
 }
 
-/// What a call costs at most, whose answers have so many tokens: each is of the dearest kind that it may turn out to be.
+/// Returns the maximum cost of a call with this many output tokens: each token is charged at the
+/// highest rate that may apply.
 pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> MicroCredits {
     let sound = |price: Option<MicroCredits>| price.filter(|_| wanted.has_sound);
     let dearest =
         |usual: MicroCredits, others: &[Option<MicroCredits>]| others.iter().copied().flatten().fold(usual, Ord::max);
     let times = 1 + u64::from(wanted.is_shortened);
     let (asked, output) = (wanted.input.saturating_mul(times), output.saturating_mul(times));
-    // The question may have more tokens than it looks, and so be a long one.
+    // The input may have more tokens than estimated and exceed the long-input threshold.
     let tiers = [price.of_input(0), price.of_input(wanted.input.saturating_mul(2))];
     let costs = tiers.map(|price| {
         let input = dearest(price.input, &[price.cached, price.cache_write, sound(price.audio)]);
@@ -63,7 +65,7 @@ pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> Mic
         (input.of_tokens(asked), answer.of_tokens(output))
     });
     let [(input, answer), (long_input, long_answer)] = costs;
-    // Of a conversation that is shortened one call may be long, and another one not.
+    // If a conversation is shortened, one call may have a long input and another one not.
     let tokens = if wanted.is_shortened {
         input.max(long_input) + answer.max(long_answer)
     } else {
@@ -72,8 +74,9 @@ pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> Mic
     MicroCredits::rounded_up(tokens) + of_tools(price, wanted.tools)
 }
 
-/// The most tokens that all answers to a call have. `assumed`: who names no limit is held for the usual answer, as the longest possible one would use up every
-/// small budget. `most`: what its model writes at most.
+/// Returns the maximum number of output tokens of a call. Without a limit in the request, `assumed`
+/// tokens are reserved, because the longest possible answer would exceed every small budget. `most`
+/// is the model's maximum.
 pub(super) fn most_output(wanted: Wanted, assumed: u64, most: Option<u64>) -> u64 {
     let each = wanted.max_output.unwrap_or(assumed);
     each.min(most.unwrap_or(u64::MAX)).saturating_add(wanted.predicted).saturating_mul(wanted.choices)
@@ -107,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn cached_input_has_a_price_of_its_own_and_counts_once() {
+    fn charges_cached_input_at_its_own_price_and_once() {
         assert_eq!(cost(&PRICE, &usage(100, 0, 10)), MicroCredits(200));
         assert_eq!(cost(&PRICE, &usage(100, 90, 10)), MicroCredits(119));
         assert_eq!(cost(&PRICE, &usage(100, 900, 0)), MicroCredits(10), "no more was cached than was read");
@@ -115,20 +118,24 @@ mod tests {
     }
 
     #[test]
-    fn sound_has_a_price_of_its_own_both_ways() {
+    fn charges_audio_at_its_own_prices() {
         let price =
             ModelPrice { audio: Some(MicroCredits(40_000_000)), audio_output: Some(MicroCredits(80_000_000)), ..PRICE };
         let usage = Usage { audio: Some(14), audio_output: Some(4), ..usage(30, 0, 6) };
         assert_eq!(cost(&price, &usage), MicroCredits(20 + 10 * 40 + 2 * 10 + 4 * 80));
-        assert_eq!(cost(&PRICE, &usage), MicroCredits(30 + 60), "where it has none it is like the rest");
+        assert_eq!(cost(&PRICE, &usage), MicroCredits(30 + 60), "without an own price, it costs the same as text");
         let nonsense = Usage { audio: Some(900), audio_output: Some(500), ..usage };
-        assert_eq!(cost(&price, &nonsense), MicroCredits(30 * 40 + 6 * 80), "no more sound than there is of all");
+        assert_eq!(
+            cost(&price, &nonsense),
+            MicroCredits(30 * 40 + 6 * 80),
+            "no more audio tokens than tokens in total"
+        );
     }
 
     #[test]
-    fn tools_of_the_provider_cost_beside_the_tokens() {
+    fn charges_provider_tools_in_addition_to_tokens() {
         let used = Usage { searches: Some(3), containers: Some(4), images: Some(1), ..usage(100, 0, 10) };
-        assert_eq!(cost(&PRICE, &used), MicroCredits(200), "where they have no price");
+        assert_eq!(cost(&PRICE, &used), MicroCredits(200), "tools without a price");
         let price = ModelPrice { search: Some(MicroCredits(10_000)), ..PRICE };
         assert_eq!(cost(&price, &used), MicroCredits(30_200));
         let price = ModelPrice { container: Some(MicroCredits(30_000)), image: Some(MicroCredits(250_000)), ..price };
@@ -136,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_input_makes_all_of_it_dearer() {
+    fn long_input_price_applies_to_the_whole_input() {
         let long = LongPrice {
             above: 200,
             input: MicroCredits(2_000_000),
@@ -148,7 +155,8 @@ mod tests {
         assert_eq!(cost(&price, &usage(200, 0, 10)), MicroCredits(300));
         assert_eq!(cost(&price, &usage(201, 0, 10)), MicroCredits(552));
         assert_eq!(cost(&price, &usage(300, 100, 0)), MicroCredits(420));
-        // A conversation that was shortened on its way: the call that read all of it, and the one that answers.
+        // A conversation that was shortened: the call that read all of it, and the one that
+        // answers.
         let shortened = |input: u64, longest: u64| Usage {
             beside: Beside { input, longest, cached: 50, output: 10, ..Beside::default() },
             ..usage(100 + input, 50, 20)
@@ -192,7 +200,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_asked_no_less_is_held_than_is_booked(
+        fn reserves_at_least_what_is_charged(
             price in prices(),
             (input, most, choices, has_sound) in (0_u64..4_000, 0_u64..4_000, 1_u64..128, any::<bool>()),
             most_uses in prop::array::uniform3(0_u64..20),

@@ -1,4 +1,4 @@
-//! Embeddings for this server's own use: of the files that assistants know, and of what they are asked.
+//! Embeddings for the server's own use: files known to assistants, and queries on them.
 
 use std::{sync::Arc, time::Instant};
 
@@ -15,45 +15,45 @@ use crate::{
     usage_row::{Served, UsageRow},
 };
 
-/// What makes a model one for embeddings, where the setting names none.
+/// Substring of model names that identifies an embedding model if none is configured.
 const TELLING: &str = "embed";
 
-/// A model that makes embeddings.
+/// Embedding model.
 #[derive(Clone, Debug)]
 pub struct Embedder {
     model: Arc<Model>,
-    /// Where it can be had: deployments of one upstream model, so that all vectors can be compared.
+    /// Route limited to deployments of one upstream model, so that all vectors are comparable.
     route: Arc<Route>,
-    /// The upstream's name of the model. Vectors of different ones say nothing of each other.
+    /// Upstream name of the model. Vectors of different models aren't comparable.
     pub space: String,
 }
 
 impl Embedder {
-    /// The name that it has here.
+    /// Name of the model on this server.
     pub fn name(&self) -> &str {
         &self.model.name
     }
 }
 
-/// Why there are no embeddings.
+/// Failure to create embeddings.
 #[derive(Debug)]
 pub struct EmbedFailure {
-    /// For people.
+    /// Message for users.
     pub sentence: String,
     pub cause: EmbedCause,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmbedCause {
-    /// It is worth trying again.
+    /// Temporary failure that may be retried.
     Passing,
-    /// Whoever pays has to do something first.
+    /// The payer has no budget, credits or quota left.
     Payer,
-    /// The model, or the way to it, is not as it must be.
+    /// The model or its route is misconfigured.
     Model,
 }
 
-/// The model that this server embeds with, if there is any.
+/// Returns the server's embedding model, if there is one.
 pub fn embedder(service: &GatewayService) -> Option<Embedder> {
     let table = service.table();
     let model = match service.config.knowledge.model.as_deref() {
@@ -71,14 +71,14 @@ pub fn embedder(service: &GatewayService) -> Option<Embedder> {
     Some(Embedder { route: Arc::new(route), model, space })
 }
 
-/// What was made of texts.
+/// Embeddings with their cost.
 pub struct Embedded {
-    /// In their order, and of length 1.
+    /// Unit vectors in the order of the texts.
     pub vectors: Vec<Vec<f32>>,
     pub cost: MicroCredits,
 }
 
-/// The vectors of texts. `request_id` stands in the usage.
+/// Creates embeddings of the texts. `request_id` is recorded in the usage log.
 pub async fn embed(
     service: &Arc<GatewayService>,
     payer: Asker,
@@ -140,7 +140,7 @@ struct Item {
     embedding: String,
 }
 
-/// The vectors of an answer; `None` where it has others than were asked for.
+/// Parses the vectors of a response; `None` if they don't match the request.
 fn read(answer: &[u8], expected: usize) -> Option<Vec<Vec<f32>>> {
     let answer: Answer = serde_json::from_slice(answer).ok()?;
     let mut vectors = vec![Vec::new(); expected];
@@ -204,7 +204,7 @@ fn failed(error: &GatewayError) -> EmbedFailure {
         | ErrorKind::UnsupportedMediaType
         | ErrorKind::BadUpstream => ("The embedding model isn’t set up as it must be.", EmbedCause::Model),
     };
-    tracing::warn!(kind = ?error.kind(), "texts could not be embedded");
+    tracing::warn!(kind = ?error.kind(), "failed to create embeddings");
     EmbedFailure { sentence: sentence.to_owned(), cause }
 }
 
@@ -225,10 +225,10 @@ mod tests {
     }
 
     #[test]
-    fn vectors_come_in_the_order_of_texts_and_have_length_one() {
+    fn returns_unit_vectors_in_the_order_of_the_texts() {
         let answer = json!({ "data": [item(Some(1), &[0.0, 2.0]), item(Some(0), &[3.0, 4.0])] }).to_string();
         assert_eq!(read(answer.as_bytes(), 2), Some(vec![vec![0.6, 0.8], vec![0.0, 1.0]]));
-        assert_eq!(read(answer.as_bytes(), 3), None, "one is missing");
+        assert_eq!(read(answer.as_bytes(), 3), None, "one vector is missing");
         for wrong in [
             vec![item(Some(0), &[1.0]), item(Some(0), &[1.0])],
             vec![item(Some(0), &[1.0]), item(Some(1), &[1.0, 0.0])],

@@ -1,4 +1,4 @@
-//! What a call may cost is held before it is made: the one place for calls under `/v1` and for answers in chats.
+//! Reservations of the maximum cost before a call, for calls under `/v1` and answers in chats.
 
 use std::{borrow::Cow, future::poll_fn, sync::Arc, task::Poll};
 
@@ -23,28 +23,30 @@ use crate::{
     writer::Entry,
 };
 
-/// What is held for a call. Dropped without being settled it is free again, and the call costs nothing.
+/// Reservations of a call. Dropped without being settled, they are released and the call costs
+/// nothing.
 #[must_use]
 pub struct Held {
     gateway: Arc<GatewayService>,
-    /// Of one that turned out to be longer than was thought, there are several.
+    /// Several if the call turned out to be longer than estimated.
     held: Vec<HeldFor>,
 }
 
-/// What a use of models counts against, and who pays for it: one account from its beginning to its end.
+/// Spending limits and credits that a use of models counts against. The paying account stays the
+/// same until the end.
 #[derive(Clone, Debug)]
 pub(super) struct Bill {
     purses: Vec<Purse>,
-    /// The account that pays where that in the purses has too little.
+    /// Fallback account, if the first one has too little.
     otherwise: Option<Uuid>,
 }
 
-/// Who uses models: a person, perhaps in a workspace, whose credits then pay first.
+/// Billing identity: a user, optionally in a workspace, whose credits are then used first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Payer {
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
-    /// The account that has begun to pay, where one has.
+    /// Account that already pays for the use, if any.
     pub account: Option<Uuid>,
 }
 
@@ -53,7 +55,8 @@ impl Bill {
         self.purses.is_empty()
     }
 
-    /// Books what a call cost that was finished by a program which was killed, with what that held for it: the first of it bears the cost.
+    /// Returns settlements for a call that was finished by a killed process, with its remaining
+    /// reservations. The first settlement carries the cost.
     pub fn booking(&self, cost: Amounts, source: Uuid, left: &[Left]) -> Vec<Settlement> {
         let credits: Vec<Purse> = self.purses.iter().filter(|purse| purse.account().is_some()).copied().collect();
         let (first, others) = (left.first().copied(), left.iter().skip(1));
@@ -61,12 +64,12 @@ impl Bill {
         std::iter::once(Settlement::booking(&self.purses, cost, source, first)).chain(others).collect()
     }
 
-    /// The account that is asked first.
+    /// Account that is tried first.
     fn account(&self) -> Option<Uuid> {
         self.purses.iter().find_map(|purse| purse.account())
     }
 
-    /// The bill, paid by the other account.
+    /// Returns the bill with the given account as payer.
     fn of(&self, account: Uuid) -> Self {
         let other = |purse: &Purse| if purse.account().is_some() { Purse::Credits(account) } else { *purse };
         Self { purses: self.purses.iter().map(other).collect(), otherwise: None }
@@ -80,7 +83,8 @@ impl From<Asker> for Payer {
 }
 
 impl GatewayService {
-    /// Holds what a call may cost in everything that it counts against, or says what has too little left.
+    /// Reserves the amounts in all spending limits of the bill, or reports the limit that is
+    /// exceeded.
     pub(super) async fn hold(self: &Arc<Self>, bill: &Bill, amounts: Amounts, origin: Origin) -> Result<Held, Refusal> {
         if bill.is_empty() {
             return Ok(Held { gateway: Arc::clone(self), held: Vec::new() });
@@ -90,8 +94,8 @@ impl GatewayService {
             let held = gateway.take_by(&bill, amounts, origin).await?;
             Ok(Held { gateway, held: held.into_iter().collect() })
         });
-        // A block has it at once. The database decides in a task of its own: whoever asked may leave meanwhile, and what is held for
-        // nobody is free again.
+        // Local allotments answer immediately. Database reservations run in a separate task: if the
+        // caller is gone meanwhile, they are released again.
         match poll_fn(|context| Poll::Ready(taking.as_mut().poll(context))).await {
             Poll::Ready(held) => held,
             Poll::Pending => {
@@ -126,7 +130,7 @@ impl GatewayService {
     ) -> Result<Option<HeldFor>, Refusal> {
         let taken = self.billing.holds.take(purses, amounts, origin).await.map_err(Refusal::Failed)?;
         let Err(shortage) = taken else { return taken.map_err(Refusal::from) };
-        // What ended a moment ago may still be held, and something may be held in advance.
+        // Finished calls may not be released yet, and allotments may hold unused amounts.
         let is_behind = self.writer.is_behind();
         if is_behind {
             self.writer.flush().await;
@@ -138,14 +142,15 @@ impl GatewayService {
         Err(shortage.into())
     }
 
-    /// Holds what Natter's own question to a model may cost somebody: it is neither an answer nor a program's call.
+    /// Reserves the cost of an internal model call, which counts neither as an answer nor as a
+    /// program's call.
     pub(super) async fn hold_beside(self: &Arc<Self>, asker: Asker, worst: Amounts) -> Result<Held, Refusal> {
         let worst = Amounts { count: 0, ..worst };
         let bill = self.bill(asker.into(), &self.budgets_of(asker), QuotaMetric::Answers, worst);
         self.hold(&bill, worst, Origin::Blocks).await
     }
 
-    /// What a use of models by somebody counts against: what costs nothing counts against no budget, as it needs no credits.
+    /// Builds the bill of a use of models. Free use counts against no budget and needs no credits.
     pub(super) fn bill(&self, payer: Payer, budgets: &[BudgetId], metric: QuotaMetric, amounts: Amounts) -> Bill {
         let budgets = if amounts.cost > MicroCredits::ZERO { budgets } else { &[] };
         let mut purses: Vec<Purse> = budgets.iter().map(|budget| (*budget).into()).collect();
@@ -162,29 +167,29 @@ impl GatewayService {
 }
 
 impl Held {
-    /// Whose credits are held, where any are.
+    /// Account whose credits are reserved, if any.
     pub(super) fn account(&self) -> Option<Uuid> {
         self.held.iter().find_map(HeldFor::account)
     }
 
-    /// Whether nothing limits what it may cost.
+    /// True if nothing limits the cost.
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
 
-    /// Holds this as well.
+    /// Adds further reservations.
     pub(super) fn add(&mut self, mut more: Self) {
         self.held.append(&mut more.held);
     }
 
-    /// Books what the call cost, with its row.
+    /// Captures the cost of the call and records its usage row.
     pub(super) fn settle(mut self, row: usage_request::Model, model: Arc<str>, count: i64) {
         let cost = Amounts { cost: row.cost, tokens: tokens(&row), count };
         let settlements = self.end(cost, row.id);
         self.gateway.writer.push(Entry { row: Some(row), model, settlements });
     }
 
-    /// The first of the holds bears the cost.
+    /// Settles all reservations; the first one carries the cost.
     fn end(&mut self, cost: Amounts, source: Uuid) -> Vec<Settlement> {
         let costs = std::iter::once(cost).chain(std::iter::repeat(Amounts::default()));
         let holds = std::mem::take(&mut self.held).into_iter().zip(costs);
@@ -201,7 +206,7 @@ impl Drop for Held {
     }
 }
 
-/// Whose question an answer in a chat is for.
+/// Requester of an answer in a chat.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker {
     pub user_id: UserId,
@@ -209,24 +214,26 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// On whose behalf large bodies are processed.
+    /// Owner of the processing of large bodies.
     pub(crate) const fn work_owner(self) -> WorkOwner {
         WorkOwner::Person { user: self.user_id, workspace: self.workspace_id }
     }
 }
 
-/// What is held for answers until workers begin them. Dropped without being handed over it is free again.
+/// Reservations of queued answers until their workers take over. Dropped without a hand-over, they
+/// are released.
 #[must_use]
 pub struct QueuedHold(Vec<Held>);
 
 impl QueuedHold {
-    /// The names under which the workers know it, one for each answer.
+    /// Ids by which the workers find the reservations, one per answer.
     #[must_use]
     pub fn ids(&self) -> Vec<Uuid> {
         self.0.iter().flat_map(|held| &held.held).filter_map(HeldFor::id).collect()
     }
 
-    /// The answers are queued. Their workers take over what is held, or it expires.
+    /// Leaves the reservations to the workers of the queued answers; they expire if no worker takes
+    /// them over.
     pub fn hand_over(mut self) {
         for held in &mut self.0 {
             for one in std::mem::take(&mut held.held) {
@@ -236,7 +243,7 @@ impl QueuedHold {
     }
 }
 
-/// Holds what so many answers may cost before they are queued.
+/// Reserves the cost of several answers before they are queued.
 pub async fn queue_answers(
     service: &Arc<GatewayService>,
     asker: Asker,
@@ -249,24 +256,25 @@ pub async fn queue_answers(
     if bill.is_empty() {
         return Ok(None);
     }
-    // Other instances have to know it by its name, so that it is taken from no block.
+    // Reserved individually in the database instead of from an allotment, because a worker on
+    // another instance needs the id.
     let held = try_join_all((0..answers).map(|_| service.hold(&bill, amounts, Origin::Own))).await.map_err(in_chat)?;
     Ok(Some(QueuedHold(held)))
 }
 
-/// What a model is asked for an answer, each time that it is.
+/// Model call for an answer; an answer may need several.
 #[derive(Clone, Copy, Debug)]
 pub struct Round<'a> {
     pub model: &'a str,
     pub estimated_input: u64,
     pub max_output: Option<u64>,
-    /// What was held for it before the answer was queued.
+    /// Reservation made when the answer was queued.
     pub queued: Option<Uuid>,
-    /// Whether the answer is counted with it.
+    /// True if the answer is counted with this call.
     pub is_first: bool,
 }
 
-/// What is held while a model writes an answer, or a part of one.
+/// Reservation of a model call for an answer.
 #[must_use]
 pub struct RoundHold {
     held: Held,
@@ -274,12 +282,12 @@ pub struct RoundHold {
     asker: Asker,
     worst: Amounts,
     amount: MicroCredits,
-    /// There is no more: it ends where it has used what is held.
+    /// Set if no more could be reserved; the call ends when the reservation is used up.
     refused: Option<Refusal>,
     pub is_first: bool,
 }
 
-/// Holds what it may cost to ask a model once more for an answer.
+/// Reserves the cost of another model call for an answer.
 pub async fn hold_round(service: &Arc<GatewayService>, asker: Asker, round: Round<'_>) -> Result<RoundHold, AppError> {
     model_lists::check(service, asker, round.model, "model")?;
     check_price(service, round.model, "model")?;
@@ -293,7 +301,7 @@ pub async fn hold_round(service: &Arc<GatewayService>, asker: Asker, round: Roun
     };
     let queued = adopted.map_or_else(Amounts::default, |held| held.amounts());
     let mut held = Held { gateway: Arc::clone(service), held: adopted.into_iter().collect() };
-    // What was held before is what is usual; what the model is asked may be more.
+    // The queued reservation covers a typical answer; the actual request may cost more.
     if adopted.is_none() || worst.cost > queued.cost {
         let missing = worst.beyond(queued);
         let payer = Payer { account: held.account(), ..asker.into() };
@@ -305,14 +313,16 @@ pub async fn hold_round(service: &Arc<GatewayService>, asker: Asker, round: Roun
 }
 
 impl RoundHold {
-    /// Whether the model is about to have cost more than is held; where there is no more, whether it has.
+    /// True if the call is about to exceed its reservation, or has exceeded it if no more can be
+    /// reserved.
     pub fn is_outgrown(&self, usage: &Usage) -> bool {
         let Some(price) = self.model.as_ref().and_then(|model| model.price.as_ref()) else { return false };
         let room = if self.refused.is_some() { 0 } else { self.amount.0 / 10 };
         !self.held.held.is_empty() && cost(price, usage).0 > self.amount.0 - room
     }
 
-    /// Holds as much again. An error where it has used what there is.
+    /// Reserves the same amount again. Fails once the reservation is used up and no more is
+    /// available.
     pub async fn grow(&mut self) -> Result<(), AppError> {
         if let Some(refused) = self.refused.take() {
             return Err(in_chat(refused));
@@ -343,7 +353,7 @@ impl GatewayService {
     }
 }
 
-/// A refusal as somebody in a chat reads it.
+/// Converts a refusal to the error shown in chats.
 fn in_chat(refusal: Refusal) -> AppError {
     let Refusal::OutOfBudget(UsedUp { scope, resets_at }) = refusal else { return refusal.into() };
     let whose = match scope {

@@ -1,11 +1,12 @@
-//! What finished requests used, in a file until it stands in the database.
+//! Write-ahead journal of usage rows that aren't in the database yet.
 //!
-//! Rows wait in memory for others of their group. A program that is killed meanwhile has left them here, and the next one that starts in the same
-//! folder books them. They are not forced to the disk: a row goes to the kernel, which outlives the program, and costs no wait; a machine that loses its power may
-//! lose what came last.
+//! Rows wait in memory to be written in groups. If the process is killed meanwhile, the next
+//! process that starts with the same folder books the rows of the journal. Lines are not synced to
+//! disk: they survive the process and cost no wait, but a power failure may lose the latest ones.
 //!
-//! There are two files: rows come into one of them, while those of the other are being written to the database. Once they are all there it is emptied,
-//! and the two change places, also where rows never stop coming.
+//! There are two files: rows are appended to one while those of the other are being written to the
+//! database. Once they are all stored, that file is truncated and the two swap roles, so files stay
+//! small even if rows never stop arriving.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -20,35 +21,37 @@ use dbcontext::entity::usage_request;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// In `server.data_dir`.
+/// Subfolder of `server.data_dir`.
 const FOLDER: &str = "usage";
-/// A file has little more than what waits at most, 20,000 rows of a kilobyte or less.
+/// Maximum size of a file that is read, in bytes. A file holds about 20,000 rows of at most a
+/// kilobyte.
 const MOST: u64 = 256 * 1024 * 1024;
-/// What a file is called until it is locked.
+/// Extension of a file until it is locked.
 const NEW: &str = "new";
 
-/// The files of this instance. Without any, where the folder can't be written, rows are kept in memory only.
+/// Journal files of this instance. `None` if the folder isn't writable; rows are then kept in
+/// memory only.
 pub(super) struct Journal {
     files: Option<[Locked; 2]>,
     current: AtomicUsize,
     has_failed: AtomicBool,
 }
 
-/// Which file is being emptied, as whoever writes rows to the database knows it.
+/// File that is being emptied, tracked by the writer.
 #[derive(Debug, Default)]
 pub(super) struct Turns(Option<(Side, u64)>);
 
-/// A file that no other process takes for one that was left behind.
+/// File locked by this process, so that no other process treats it as left behind.
 struct Locked {
     path: PathBuf,
     file: File,
 }
 
-/// One of the files.
+/// Index of a file.
 #[derive(Clone, Copy, Debug)]
 struct Side(usize);
 
-/// A row with the name that its model has here, the account that pays for it, and what of its credits is held.
+/// Journal line: usage row, local model name, paying account, and reserved credits.
 #[derive(Serialize)]
 struct Line<'a> {
     row: &'a usage_request::Model,
@@ -63,14 +66,14 @@ struct Line<'a> {
 pub(super) struct Kept {
     pub row: usage_request::Model,
     pub model: String,
-    /// None: its user's. Lines of older versions say nothing of it.
+    /// `None` means the user's account. Missing in lines of older versions.
     #[serde(default)]
     pub account: Option<Uuid>,
     #[serde(default)]
     pub held: Vec<Left>,
 }
 
-/// What programs left behind that have ended.
+/// Rows left behind by processes that have ended.
 #[derive(Default)]
 pub(super) struct LeftBehind {
     files: Vec<Locked>,
@@ -89,17 +92,17 @@ impl Journal {
             Ok((files, left_behind)) => (Some(files), left_behind),
             Err(error) => {
                 let folder = folder.display();
-                tracing::warn!(%error, %folder, "what requests used is lost when the program is killed within a moment");
+                tracing::warn!(%error, %folder, "usage journal unavailable, usage is lost if the process is killed");
                 (None, LeftBehind::default())
             }
         };
         (Self { files, current: AtomicUsize::new(0), has_failed: AtomicBool::new(false) }, left_behind)
     }
 
-    /// Keeps a row. Whoever calls this keeps others from doing so, and from [turning over](Self::turn_over).
+    /// Appends a row. Calls must be serialised with each other and with [`Self::turn_over`].
     pub fn keep(&self, row: &usage_request::Model, model: &str, account: Option<Uuid>, held: &[Left]) {
         let Some(files) = &self.files else { return };
-        // A line that the disk had no space for may have been cut off: it takes none with it.
+        // Starts with a newline, because the previous line may be incomplete after a full disk.
         let mut line = vec![b'\n'];
         if serde_json::to_writer(&mut line, &Line { row, model, account, held }).is_err() {
             return;
@@ -108,34 +111,35 @@ impl Journal {
         if let Err(error) = (&files[self.current.load(Ordering::Relaxed)].file).write_all(&line)
             && !self.has_failed.swap(true, Ordering::Relaxed)
         {
-            tracing::warn!(%error, "what requests used can't be kept in a file until it is written");
+            tracing::warn!(%error, "failed to write usage journal");
         }
     }
 
-    /// From here on rows come into the other file. What is in this one is about to be written.
+    /// Switches to the other file; the rows of this one are about to be written.
     fn turn_over(&self) -> Side {
         Side(self.current.fetch_xor(1, Ordering::Relaxed))
     }
 
-    /// What is in this file stands in the database.
+    /// Truncates a file whose rows are stored.
     fn empty(&self, side: Side) {
         let Some(files) = &self.files else { return };
         if let Err(error) = files[side.0].file.set_len(0) {
-            // Rows that are found a second time are not booked again.
-            tracing::debug!(%error, "a file of what requests used was not emptied");
+            // Rows that are found again aren't booked twice.
+            tracing::debug!(%error, "failed to truncate usage journal");
         }
     }
 }
 
 impl Turns {
-    /// So many rows have ever come in, and some of them are about to be written. Whoever calls this keeps others from [keeping](Journal::keep) rows.
+    /// Called before rows are written; `taken` is the number of rows received so far. Calls must be
+    /// serialised with [`Journal::keep`].
     pub fn begin(&mut self, journal: &Journal, taken: u64) {
         if self.0.is_none() {
             self.0 = Some((journal.turn_over(), taken));
         }
     }
 
-    /// So many of them stand in the database now, or never will.
+    /// Called after rows were written or given up; `done` is their total number.
     pub fn end(&mut self, journal: &Journal, done: u64) {
         if let Some((side, _)) = self.0.take_if(|(_, taken)| done >= *taken) {
             journal.empty(side);
@@ -144,7 +148,8 @@ impl Turns {
 }
 
 impl Locked {
-    /// It gets its name once it is locked: another program that starts now doesn't take it for one that was left behind.
+    /// Creates a file, which gets its final name after it is locked, so that no other starting
+    /// process takes it for left behind.
     fn create(folder: &Path, id: Uuid, side: char) -> io::Result<Self> {
         let path = folder.join(format!("{id}.{side}"));
         let new = path.with_extension(format!("{side}.{NEW}"));
@@ -163,7 +168,7 @@ impl LeftBehind {
             if !path.extension().is_some_and(|side| side == "a" || side == "b") {
                 continue;
             }
-            // Another one may have taken it over.
+            // Another process may have taken it over.
             let Ok(file) = OpenOptions::new().read(true).write(true).open(&path) else { continue };
             if file.try_lock().is_err() {
                 continue;
@@ -172,14 +177,14 @@ impl LeftBehind {
             if (&file).take(MOST).read_to_end(&mut text).is_err() {
                 continue;
             }
-            // The last line may be cut off.
+            // The last line may be incomplete.
             found.rows.extend(text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()));
             found.files.push(Locked { path, file });
         }
         Ok(found)
     }
 
-    /// The rows stand in another file now, or in the database.
+    /// Deletes the files after their rows were stored or copied to another journal.
     pub fn remove(self) {
         for Locked { path, .. } in self.files {
             let _ = fs::remove_file(path);
@@ -228,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_written_is_found_once_by_the_next_program() {
+    fn next_process_finds_unwritten_rows_once() {
         let folder = tempfile::tempdir().unwrap();
         let (first, left_behind) = Journal::open(folder.path());
         assert!(left_behind.rows.is_empty());
@@ -241,7 +246,7 @@ mod tests {
         let side = first.turn_over();
         first.keep(&row("last"), "small", None, &[]);
         {
-            // Another program beside it takes nothing away.
+            // A concurrent process finds nothing.
             let (_second, left_behind) = Journal::open(folder.path());
             assert!(left_behind.rows.is_empty());
         }
@@ -263,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_folder_rows_are_kept_in_memory_only() {
+    fn keeps_rows_in_memory_without_a_folder() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(FOLDER), "a file").unwrap();
         let (journal, left_behind) = Journal::open(folder.path());
@@ -272,7 +277,7 @@ mod tests {
         assert!(left_behind.rows.is_empty());
     }
 
-    /// What a program finds that comes after this one was killed.
+    /// Returns the rows found by a process that starts after this one was killed.
     fn found_after(folder: &Path, journal: Journal) -> Vec<String> {
         for file in journal.files.as_ref().unwrap() {
             file.file.unlock().unwrap();
@@ -285,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_was_cut_off_takes_no_other_with_it() {
+    fn incomplete_line_does_not_affect_others() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, _) = Journal::open(folder.path());
         journal.keep(&row("before"), "small", None, &[]);
@@ -295,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_emptied_though_rows_never_stop_coming() {
+    fn truncates_files_while_rows_keep_arriving() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, _) = Journal::open(folder.path());
         let (mut turns, mut taken, mut done) = (Turns::default(), 0, 0);
@@ -305,7 +310,7 @@ mod tests {
         };
         (0..3).for_each(|_| keep(&mut taken));
         for _ in 0..100 {
-            // There are always three that wait.
+            // Three rows are always waiting.
             turns.begin(&journal, taken);
             keep(&mut taken);
             done += 1;
@@ -317,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_another_program_is_making_and_one_of_somebody_else_stay() {
+    fn ignores_files_being_created_and_unrelated_files() {
         let folder = tempfile::tempdir().unwrap();
         let usage = folder.path().join(FOLDER);
         fs::create_dir_all(&usage).unwrap();

@@ -1,4 +1,5 @@
-//! The keys of one's own: made, changed, given another secret, listed. What one may be used for is its [policy](super::policy).
+//! API keys of a user: creation, changes, rotation, listing. Their permissions are their
+//! [policy](super::policy).
 
 use std::{collections::HashMap, time::Duration};
 
@@ -24,15 +25,15 @@ use uuid::Uuid;
 
 use crate::{GatewayService, PolicyChange, announce_changed, budgets};
 
-/// How much of a key its owner sees again.
+/// Number of characters of a key that remain visible to its owner.
 const PREFIX_CHARS: usize = 11;
 const MAX_NAME_CHARS: usize = 80;
-/// The most keys of one person.
+/// Maximum number of keys per user.
 const MAX_KEYS: u64 = 100;
-/// The longest that a key is accepted beside the one that took its place.
+/// Maximum time for which the previous secret is accepted after a rotation.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 86_400);
 
-/// What is requested.
+/// API key to create.
 pub struct NewApiKey {
     pub name: String,
     pub scopes: Scopes,
@@ -40,7 +41,7 @@ pub struct NewApiKey {
     pub policy: PolicyChange,
 }
 
-/// What is changed of a key. What is left out stays as it is.
+/// Changes of a key; `None` leaves a field unchanged.
 #[derive(Default)]
 pub struct KeyChange {
     pub name: Option<String>,
@@ -49,7 +50,7 @@ pub struct KeyChange {
     pub policy: PolicyChange,
 }
 
-/// Makes a key for the caller. The key itself is returned once and not stored.
+/// Creates a key for the caller. The secret is returned once and not stored.
 pub async fn create(service: &GatewayService, by: &Confirmed, new: NewApiKey) -> Result<(ApiKey, Secret), AppError> {
     let name = parse_line("name", &new.name, MAX_NAME_CHARS)?;
     check_scopes(by, new.scopes)?;
@@ -98,7 +99,7 @@ pub async fn create(service: &GatewayService, by: &Confirmed, new: NewApiKey) ->
     Ok((view(service, row, budget), key.into()))
 }
 
-/// Changes one of the caller's keys; what it may do is another at once, on every instance.
+/// Changes one of the caller's keys, with immediate effect on every instance.
 pub async fn update(
     service: &GatewayService,
     by: &Confirmed,
@@ -138,8 +139,8 @@ pub async fn update(
     Ok(view(service, row, budget))
 }
 
-/// Gives one of the caller's keys another secret. The one before is accepted for the grace that is asked for; the key is the same, with its
-/// usage, limits and budget.
+/// Replaces the secret of one of the caller's keys. The previous secret is accepted during the
+/// grace period. The key keeps its id, usage, limits and budget.
 pub async fn rotate(
     service: &GatewayService,
     by: &Confirmed,
@@ -170,7 +171,7 @@ pub async fn rotate(
     Ok((view(service, row, budget), key.into()))
 }
 
-/// One of the caller's keys, which nobody else changes until the transaction ends.
+/// Loads one of the caller's keys and locks it until the end of the transaction.
 async fn locked<C: sea_orm::ConnectionTrait>(tx: &C, by: &Principal, id: ApiKeyId) -> Result<api_key::Model, AppError> {
     users::lock(tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
     Ok(rows::find(tx, by.user_id, id).await?.ok_or(Code::NotFound)?)
@@ -205,7 +206,7 @@ fn prefix(key: &str) -> String {
     key.chars().take(PREFIX_CHARS).collect()
 }
 
-/// The caller's keys, the newest first.
+/// Lists the caller's keys, newest first.
 pub async fn list(service: &GatewayService, by: &Principal, page: PageRequest) -> Result<Page<ApiKey>, AppError> {
     let (keys, total) = rows::list(service.db.reader(), by.user_id, page).await?;
     let ids: Vec<Uuid> = keys.iter().map(|key| key.id.0).collect();

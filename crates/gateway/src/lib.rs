@@ -1,12 +1,16 @@
-//! The gateway: who may ask which model for how much, and what was used.
+//! AI gateway: access to models, limits, cost and usage.
 //!
-//! Owns the rows of models, providers, keys' policies, budgets, usage and stored answers. Providers are called by the crate `ai`. Uses `billing` for
-//! holds; assistants and the endpoints below `/v1` ask it.
+//! Owns the tables of models, providers, key policies, budgets, usage and stored responses. Calls
+//! providers through the crate `ai` and reserves credits through `billing`. Used by assistants and
+//! by the endpoints under `/v1`.
 //!
-//! A call is [authorized](authorize) before it goes out, which gives an [`Admission`] with the way to the model, and [settled](Admission::settle)
-//! when it is over, however it ends. For a key and a model that are known this takes no statement: the key's rules are cached with its standing
-//! ([`KeyPolicy`]), models are in a table ([`models`]), limits are counted in Redis or here ([`platform::rate_limits`]), and rows are written in groups
-//! ([`writer`]). Only where there is a budget, or a call is paid for, may there be a transaction, gathered with those of others ([`billing::holds`]).
+//! A call is [authorized](authorize) before it is sent, which yields an [`Admission`] with the
+//! route to the model, and [settled](Admission::settle) when it has ended in any way. For known
+//! keys and models this needs no database statement: key policies are cached with the credential
+//! status ([`KeyPolicy`]), models are in an in-memory table ([`models`]), rate limits are counted
+//! in Redis or locally ([`platform::rate_limits`]), and usage rows are written in groups
+//! ([`writer`]). A budget or a charge may require a transaction, which is batched with others
+//! ([`billing::holds`]).
 
 pub mod added;
 mod admission;
@@ -79,37 +83,37 @@ use self::{
     writer::Writer,
 };
 
-/// How often the models are read anew while the bus is away.
+/// Interval of reloading the models while the bus is unavailable.
 const READ_AGAIN: Duration = Duration::from_secs(4);
-/// How often old requests are forgotten.
+/// Interval of the retention clean-up.
 const SWEEP: Duration = Duration::from_secs(3_600);
 const SWEEP_ROWS: u64 = 1_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// State of the gateway of an instance. Dereferences to [`Core`].
+/// Gateway service of an instance. Dereferences to [`Core`].
 pub struct GatewayService {
     pub core: Arc<Core>,
     pub identity: Arc<IdentityService>,
     pub billing: Arc<BillingService>,
-    /// Tells what this instance said from what others did.
+    /// Identifies this instance's own signals.
     id: Uuid,
     ai: Arc<Ai>,
-    /// Tokens used with each provider's keys since the start.
+    /// Tokens used per provider key since the start.
     key_tokens: providers::KeyTokens,
     models: Models,
-    /// The models that people and workspaces are limited to.
+    /// Model lists of users and workspaces.
     lists: ModelLists,
-    /// The budgets of people and workspaces that there are.
+    /// Existing budgets of users and workspaces.
     scoped: RwLock<HashSet<BudgetId>>,
     limits: KeyLimits,
-    /// Requests in a minute of a key that has no such limit of its own.
+    /// Requests per minute of keys without such a limit.
     default_rpm: Option<u32>,
     answers: Answers,
     writer: Writer,
 }
 
 impl GatewayService {
-    /// Connects the providers, reads the models, and starts to write what is used.
+    /// Connects the providers, loads the models and starts the usage writer.
     pub async fn build(billing: Arc<BillingService>) -> anyhow::Result<Arc<Self>> {
         let core = Arc::clone(&billing.core);
         let Core { config, clock, db, redis, .. } = &*core;
@@ -142,7 +146,7 @@ impl GatewayService {
         Ok(service)
     }
 
-    /// Reads models and budgets, and books what a killed program has left.
+    /// Loads models and budgets, and books the usage left behind by a killed process.
     async fn load(&self, left_behind: LeftBehind) -> Result<(), AppError> {
         self.reload().await?;
         self.reload_scopes().await?;
@@ -151,7 +155,7 @@ impl GatewayService {
         Ok(())
     }
 
-    /// The way to all providers.
+    /// Client of all providers.
     #[must_use]
     pub fn ai(&self) -> &Arc<Ai> {
         &self.ai
@@ -161,7 +165,7 @@ impl GatewayService {
         self.models.table()
     }
 
-    /// The model that goes by this name or alias.
+    /// Returns the model with this name or alias.
     #[must_use]
     pub fn find_model(&self, name: &str) -> Option<Arc<Model>> {
         self.table().find(name)
@@ -171,17 +175,20 @@ impl GatewayService {
         self.models.is_configured(name)
     }
 
-    /// Whether a key may call a model: by its own list, its owner's and its workspace's.
+    /// True if the key may call the model: the lists of the key, its owner and its workspace allow
+    /// it.
     fn allows(&self, table: &Table, caller: &Caller, model: &Model) -> bool {
         table.allows(&caller.policy.models, model) && self.lists.refusing(table, caller.asker(), model).is_none()
     }
 
-    /// Whether a key is told of a model: one that it may call, and whose price refuses it to nobody.
+    /// True if the model is listed for the key: it may call the model, and the model isn't refused
+    /// for a missing price.
     fn shows(&self, table: &Table, caller: &Caller, model: &Model) -> bool {
         table.allows(&caller.policy.models, model) && self.offers(table, caller.asker(), model)
     }
 
-    /// Whether somebody is told of a model: neither a list of theirs nor its price refuses it.
+    /// True if the model is listed for the requester: no list excludes it, and it isn't refused for
+    /// a missing price.
     fn offers(&self, table: &Table, asker: Asker, model: &Model) -> bool {
         self.lists.refusing(table, asker, model).is_none() && self.check_price(&model.name, Some(model)).is_ok()
     }
@@ -196,38 +203,38 @@ impl GatewayService {
         Ok(())
     }
 
-    /// Waits until what was used so far is written.
+    /// Waits until all usage so far is written.
     pub async fn flush(&self) {
         self.writer.flush().await;
     }
 
-    /// Before the program ends: writes what was used, and gives back what is held in advance.
+    /// Called on shutdown: writes pending usage and releases local allotments.
     pub async fn end(&self) {
         self.writer.flush().await;
         if let Err(error) = self.billing.holds.give_back(None).await {
-            tracing::warn!(%error, "what is held in advance is free only when it expires");
+            tracing::warn!(%error, "failed to release local allotments, they expire by themselves");
         }
     }
 
-    /// Has the other instances hear what this one learns of the providers' keys.
+    /// Publishes what this instance learns about provider keys to the other instances.
     fn tell_of_keys(&self, bus: Weak<dyn EventBus>) {
         let by = self.id;
         self.ai.tell_to(move |KeyNews { provider, key, model, fate }| {
             if let Some(bus) = bus.upgrade() {
                 let signal = Signal::ProviderKeyLearned { by, provider, key, model, fate };
-                // Whoever does not hear it learns it by itself.
+                // Instances that miss the signal learn it by themselves.
                 drop(bus.publish(vec![BusMessage::Signal(signal)]));
             }
         });
     }
 
-    /// The budgets of these keys, people or workspaces are others now.
+    /// Invalidates cached budget state of these keys, users or workspaces.
     pub(crate) fn budgets_changed(&self, ids: &[Uuid]) {
         self.billing.payers.look_again(ids);
         self.billing.holds.changed(ids);
     }
 
-    /// There is such a budget of a person or a workspace now, or there is none any more.
+    /// Records that a budget of a user or workspace was created or removed.
     fn note_budget(&self, budget: BudgetId, is_there: bool) {
         let mut scoped = self.scoped.write().unwrap_or_else(PoisonError::into_inner);
         if is_there {
@@ -237,7 +244,7 @@ impl GatewayService {
         }
     }
 
-    /// Reads again what calls count against: who pays, and the budgets of people and workspaces.
+    /// Reloads the billing accounts and the budgets of users and workspaces.
     async fn reload_budgets(&self) -> Result<(), AppError> {
         self.billing.reload_payers().await?;
         self.reload_scopes().await
@@ -249,14 +256,14 @@ impl GatewayService {
         Ok(())
     }
 
-    /// Whether answers for this person may count against a budget.
+    /// True if answers for this user may count against a budget.
     pub fn may_have_budgets(&self, user_id: UserId) -> bool {
         let scoped = self.scoped.read().unwrap_or_else(PoisonError::into_inner);
         scoped.contains(&BudgetId { scope: BudgetScope::User, id: user_id.0 })
             || scoped.iter().any(|budget| budget.scope == BudgetScope::Workspace)
     }
 
-    /// The budgets that an answer in a chat counts against.
+    /// Returns the budgets that an answer in a chat counts against.
     fn budgets_of(&self, asker: Asker) -> Vec<BudgetId> {
         let user = BudgetId { scope: BudgetScope::User, id: asker.user_id.0 };
         let workspace = asker.workspace_id.map(|id| BudgetId { scope: BudgetScope::Workspace, id: id.0 });
@@ -264,14 +271,16 @@ impl GatewayService {
         [Some(user), workspace].into_iter().flatten().filter(|budget| scoped.contains(budget)).collect()
     }
 
-    /// Requests that wait to be recorded, and those that never were, because too many waited.
+    /// Number of requests waiting to be recorded, and number of those dropped because too many
+    /// waited.
     #[must_use]
     pub fn backlog(&self) -> (usize, u64) {
         self.writer.figures()
     }
 }
 
-/// Announces that a key, or what a person or a workspace may spend, changed. This instance applies it before this returns, the others soon after.
+/// Announces that a key, or the spending limit of a user or workspace, has changed. This instance
+/// applies the change before this returns, the others soon after.
 async fn announce_changed(service: &GatewayService, id: Uuid) {
     api_keys::tell_changed(&service.identity, vec![id]).await;
     service.budgets_changed(&[id]);
@@ -285,11 +294,11 @@ impl Deref for GatewayService {
     }
 }
 
-/// Learns of changed models.
+/// Reloads models and budgets on signals of the bus.
 async fn follow(gateway: Weak<GatewayService>, mut listener: Listener, bus: Weak<dyn EventBus>) {
     let mut tick = tokio::time::interval(READ_AGAIN);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // Something has changed that could not be read.
+    // A reload has failed and must be repeated.
     let mut is_behind = false;
     loop {
         let is_due = tokio::select! {
@@ -305,7 +314,7 @@ async fn follow(gateway: Weak<GatewayService>, mut listener: Listener, bus: Weak
                     if let Some(gateway) = gateway.upgrade() {
                         gateway.budgets_changed(&ids);
                         if let Err(error) = gateway.reload_budgets().await {
-                            tracing::warn!(%error, "which budgets there are could not be read anew");
+                            tracing::warn!(%error, "failed to reload budgets");
                             is_behind = true;
                         }
                     }
@@ -334,13 +343,13 @@ async fn follow(gateway: Weak<GatewayService>, mut listener: Listener, bus: Weak
             let read = models.and(gateway.reload_budgets().await);
             is_behind = read.is_err();
             if let Err(error) = read {
-                tracing::warn!(%error, "the gateway's models and budgets could not be read anew");
+                tracing::warn!(%error, "failed to reload models and budgets");
             }
         }
     }
 }
 
-/// Forgets what is older than the setting says; the sums of days stay.
+/// Deletes requests older than the configured retention; daily totals are kept.
 async fn forget_old(gateway: Weak<GatewayService>) {
     let mut tick = tokio::time::interval(SWEEP);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -350,12 +359,12 @@ async fn forget_old(gateway: Weak<GatewayService>) {
         let before = gateway.clock.now().minus(DAY * gateway.config.gateway.retention_days);
         let forget = || query::usage::forget(gateway.db.writer(), before, SWEEP_ROWS);
         if let Err(error) = caught(in_parts(SWEEP_ROWS, forget)).await {
-            tracing::warn!(%error, "old requests were not removed");
+            tracing::warn!(%error, "failed to delete expired requests");
         }
     }
 }
 
-/// A program that calls the gateway.
+/// Authenticated program that calls the gateway.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub principal: Principal,
@@ -368,35 +377,36 @@ impl Caller {
         Asker { user_id: self.principal.user_id, workspace_id: self.policy.workspace_id }
     }
 
-    /// On whose behalf large bodies are processed: the key's owner.
+    /// Owner of the processing of large bodies: the owner of the key.
     #[must_use]
     pub fn work_owner(&self) -> WorkOwner {
         self.asker().work_owner()
     }
 }
 
-/// Whose key this is. Only keys are let in, whatever they may be used for.
+/// Authenticates an API key. Only API keys are accepted, regardless of their scopes.
 pub async fn authenticate(service: &GatewayService, key: &str) -> Result<Caller, AppError> {
     let (principal, policy) = api_keys::authenticate_key(&service.identity, key).await?;
     let Credential::ApiKey { id: key_id, .. } = principal.credential else { return Err(Code::Unauthenticated.into()) };
     Ok(Caller { principal, key_id, policy })
 }
 
-/// The models that a key may call, under all their names; none that is refused for having no price.
+/// Returns the models that the key may call, with all their names. Models refused for a missing
+/// price are excluded.
 #[must_use]
 pub fn models(service: &GatewayService, caller: &Caller) -> Vec<UsableModel> {
     let table = service.table();
     models::usable_of(service, &table, |model| service.shows(&table, caller, model))
 }
 
-/// Whether a key may call the model that goes by this name.
+/// True if the key may call the model with this name or alias.
 #[must_use]
 pub fn may_call(service: &GatewayService, caller: &Caller, name: &str) -> bool {
     let table = service.table();
     table.find(name).is_some_and(|model| service.shows(&table, caller, &model))
 }
 
-/// Keeps the answer to a question for those who ask it again.
+/// Stores the answer to a request in the response cache.
 pub async fn keep(
     service: &GatewayService,
     question: Question,

@@ -1,7 +1,8 @@
-//! The models that people and workspaces may use, where administrators limit them.
+//! Model lists: restrict users and workspaces to some models.
 //!
-//! A key, a person and a workspace may each have a list; what is used has to be in all that there are. The lists are kept in memory like the
-//! table of models, and come anew with the same news, so that looking at them takes no statement.
+//! A key, a user and a workspace may each have a list, and a model must be in all of them. The
+//! lists are kept in memory and reloaded together with the models, so a check needs no database
+//! statement.
 
 use std::{
     collections::HashMap,
@@ -28,17 +29,17 @@ use crate::{
     models::{Model, Table},
 };
 
-/// The most models of one list.
+/// Maximum number of models per list.
 const MAX_MODELS: usize = 200;
 
-/// Whose list refuses a model.
+/// Owner of the list that excludes a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusing {
     Person,
     Workspace,
 }
 
-/// All lists, as this instance knows them.
+/// All lists, as loaded by this instance.
 #[derive(Debug, Default)]
 pub(super) struct ModelLists(RwLock<HashMap<BudgetId, Vec<String>>>);
 
@@ -47,8 +48,8 @@ impl ModelLists {
         let read = |row: model_list::Model| match (budgets::scope(&row.scope), serde_json::from_str(&row.models)) {
             (Ok(scope), Ok(models)) => Some((BudgetId { scope, id: row.scope_id }, models)),
             _ => {
-                // Nothing is allowed rather than everything.
-                tracing::error!(id = %row.scope_id, "a list of models can't be read");
+                // Unreadable lists allow nothing instead of everything.
+                tracing::error!(id = %row.scope_id, "failed to read model list");
                 budgets::scope(&row.scope).ok().map(|scope| (BudgetId { scope, id: row.scope_id }, Vec::new()))
             }
         };
@@ -60,7 +61,7 @@ impl ModelLists {
         self.0.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// Whose list a model is missing in; none: it may be used.
+    /// Returns the owner of a list that excludes the model, or `None` if it may be used.
     pub fn refusing(&self, table: &Table, asker: Asker, model: &Model) -> Option<Refusing> {
         let lists = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if lists.is_empty() {
@@ -76,12 +77,12 @@ impl ModelLists {
     }
 }
 
-/// Whether anybody is limited to some models.
+/// True if there is any model list.
 pub fn are_there(service: &GatewayService) -> bool {
     !service.lists.is_empty()
 }
 
-/// Refuses a model that somebody may not use, by the field that names it.
+/// Fails with an error on `field` if the requester may not use the model.
 pub fn check(service: &GatewayService, asker: Asker, name: &str, field: &'static str) -> Result<(), AppError> {
     let table = service.table();
     let Some(model) = table.find(name) else { return Ok(()) };
@@ -94,14 +95,14 @@ pub fn check(service: &GatewayService, asker: Asker, name: &str, field: &'static
     Err(AppError::field(field, "not_allowed", message))
 }
 
-/// The lists that there are.
+/// Lists all model lists.
 pub async fn list(service: &GatewayService, page: PageRequest) -> Result<Page<ModelList>, AppError> {
     let (found, total) = rows::list(service.db.reader(), page).await?;
     let items: Result<_, AppError> = found.into_iter().map(view).collect();
     Ok(Page::new(items?, page, total))
 }
 
-/// Limits a person or a workspace to some models. It holds at once, on every instance.
+/// Restricts a user or a workspace to some models, with immediate effect on every instance.
 pub async fn set(
     service: &GatewayService,
     by: &Principal,
@@ -135,7 +136,7 @@ pub async fn set(
     view(row)
 }
 
-/// Lets a person or a workspace use every model again.
+/// Removes the restriction of a user or a workspace.
 pub async fn lift(service: &GatewayService, by: &Principal, scope: BudgetScope, id: Uuid) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::remove(&tx, BudgetId { scope, id }).await? {

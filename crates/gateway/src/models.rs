@@ -1,8 +1,9 @@
-//! The models that can be asked for, with where each can be had and what it costs.
+//! Available models with their deployments and prices.
 //!
-//! They follow from the providers (`ai.providers`, `ai.model_map`, and those that were added), and from what administrators define, which goes before it. Each
-//! instance keeps all of them in a table that is replaced as a whole; the bus says when, and every few seconds it is read anew in case the bus
-//! has lost the news.
+//! Models come from the providers (`ai.providers`, `ai.model_map` and added providers) and from
+//! definitions of administrators, which take precedence. Each instance keeps them in a table that
+//! is replaced as a whole. Changes are announced on the bus; while the bus is unavailable, the
+//! table is reloaded periodically.
 
 mod define;
 
@@ -23,38 +24,39 @@ pub use self::define::{find, list, put, remove, usable};
 use crate::{GatewayService, prices};
 
 const MAX_NAME_BYTES: usize = 120;
-/// The model that answers where no provider is configured.
+/// Built-in model that is used if no provider is configured.
 pub(super) const DEMO: &str = "demo";
 
-/// Where a model's definition is from.
+/// Origin of a model's definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     Configuration,
     Admin,
 }
 
-/// A model that can be asked for.
+/// Available model.
 #[derive(Clone, Debug)]
 pub struct Model {
     pub name: Arc<str>,
     pub definition: ModelDefinition,
     pub source: Source,
-    /// None: nobody knows it.
+    /// `None` if unknown.
     pub price: Option<ModelPrice>,
     pub price_version: Arc<str>,
-    /// The longest answer of all that may answer, in tokens. None: that is not known of one of them.
+    /// Maximum output tokens over all deployments of the route; `None` if it is unknown for one of
+    /// them.
     pub most_output: Option<u64>,
-    /// Where it can be had; alike for all requests.
+    /// Route to the model's deployments; the same for all requests.
     pub route: Arc<ai::Route>,
 }
 
 impl Model {
-    /// Whether it is meant by a name that somebody was allowed.
+    /// True if `name` is the model's name or one of its aliases.
     fn goes_by(&self, name: &str) -> bool {
         *self.name == *name || self.definition.aliases.iter().any(|alias| alias == name)
     }
 
-    /// Whether its name, another name of it, or where it can be had has this in it, which is folded.
+    /// True if the name, an alias or a deployment contains `sought`, which must be folded.
     fn has(&self, sought: &str) -> bool {
         let ModelDefinition { aliases, deployments, .. } = &self.definition;
         let places = deployments.iter().flat_map(|one| [one.provider.as_str(), one.model.as_str()]);
@@ -65,23 +67,24 @@ impl Model {
     }
 }
 
-/// All models, by name and alias.
+/// All models by name and alias.
 #[derive(Debug, Default)]
 pub struct Table {
     models: BTreeMap<Arc<str>, Arc<Model>>,
     names: HashMap<String, Arc<Model>>,
-    /// The provider that takes every name, because it lists none.
+    /// Provider that accepts any model name because it lists none.
     open: Option<String>,
-    /// `<provider>/<model>` is a name wherever the provider lists the model, or nothing.
+    /// Providers with their listed models. `<provider>/<model>` is valid if the provider lists the
+    /// model or lists none.
     providers: Vec<Listed>,
-    /// What providers list goes by these names, whatever administrators define.
+    /// Names and aliases from the configuration, regardless of administrators' definitions.
     listed: HashSet<String>,
 }
 
-/// A provider's name, and the models that it lists.
+/// Name of a provider and its listed models.
 pub(super) type Listed = (String, Vec<String>);
 
-/// A model that can be asked.
+/// Returns the name if the model is available.
 pub fn known_model(service: &GatewayService, model: &str) -> Result<String, AppError> {
     if service.find_model(model).is_some() {
         return Ok(model.to_owned());
@@ -89,16 +92,16 @@ pub fn known_model(service: &GatewayService, model: &str) -> Result<String, AppE
     Err(AppError::field("model", "unknown", "This model isn't available on this server."))
 }
 
-/// The table of this instance.
+/// Model table of this instance.
 pub(super) struct Models {
     table: RwLock<Arc<Table>>,
     stored: Mutex<Stored>,
-    /// The providers of the configuration.
+    /// Providers of the configuration.
     own: Vec<Listed>,
     model_map: Vec<(String, String)>,
 }
 
-/// What administrators have said.
+/// Definitions stored by administrators.
 #[derive(Default, PartialEq)]
 struct Stored {
     defined: Vec<gateway_model::Model>,
@@ -122,7 +125,7 @@ impl Models {
         self.table().listed.contains(name)
     }
 
-    /// Takes over what administrators defined, and the providers that they added. Whether something is another than before.
+    /// Replaces the stored definitions and added providers. Returns true if anything has changed.
     pub fn replace(&self, defined: Vec<gateway_model::Model>, added: Vec<Listed>) -> bool {
         let stored = Stored { defined, added };
         let mut known = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,8 +140,8 @@ impl Models {
     }
 }
 
-/// The models that providers list. One that several providers list is had from the first, as it always was; at the others it goes by
-/// `<provider>/<model>`.
+/// Builds the models that providers list. A model listed by several providers uses the first one;
+/// the others are available as `<provider>/<model>`.
 fn configured(providers: &[Listed], model_map: &[(String, String)]) -> BTreeMap<String, ModelDefinition> {
     let mut models: BTreeMap<String, ModelDefinition> = BTreeMap::new();
     let at = |provider: &str, model: &str| ModelDefinition {
@@ -206,7 +209,7 @@ impl Table {
             taken.insert(&row.name);
             taken.extend(definition.aliases.iter().map(String::as_str));
         }
-        // A name that an administrator gives away is no longer another model's.
+        // A name assigned by an administrator is removed from other models.
         for (definition, ..) in all.values_mut() {
             definition.aliases.retain(|alias| !taken.contains(alias.as_str()));
         }
@@ -244,7 +247,7 @@ impl Table {
         table
     }
 
-    /// The model that goes by this name.
+    /// Returns the model with this name.
     pub fn find(&self, asked: &str) -> Option<Arc<Model>> {
         if let Some(model) = self.names.get(asked) {
             return Some(Arc::clone(model));
@@ -279,7 +282,7 @@ impl Table {
         self.deployed(provider, asked).or_else(|| at(provider, asked))
     }
 
-    /// The model that is had there: by whatever name it is asked for, it costs the same.
+    /// Returns the model with this deployment, so that it has the same price under every name.
     fn deployed(&self, provider: &str, name: &str) -> Option<Arc<Model>> {
         let is_there = |deployment: &ModelDeployment| deployment.provider == provider && deployment.model == name;
         self.models.values().find(|model| model.definition.deployments.iter().any(is_there)).cloned()
@@ -289,7 +292,7 @@ impl Table {
         self.models.values()
     }
 
-    /// Whether a list of names allows a model. Both go by what they mean now: an alias allows what it stands for.
+    /// True if the list of names allows the model. Aliases in the list are resolved.
     pub fn allows(&self, names: &[String], model: &Model) -> bool {
         names.is_empty()
             || names
@@ -314,7 +317,7 @@ fn model(
     };
     let deployed = deploy(&definition);
     let mut definition = definition;
-    // Somebody who says nothing of what a model can do means what is known of it.
+    // Without configured capabilities, the known ones apply.
     if let Some(known) = known
         && definition.capabilities == ModelCapabilities::default()
     {
@@ -335,8 +338,9 @@ fn model(
     Model { name: name.into(), definition, source, price, price_version, most_output, route: Arc::new(route) }
 }
 
-/// The longest answer of all along a route. `known`: what is known of the model itself, whose deployments may have names of their own. What is said to be less
-/// than what is known shortens no question that passes as it is.
+/// Returns the maximum output tokens over a route. `known` is the entry of the model itself, whose
+/// deployments may have their own names. A configured limit below the known one doesn't shorten
+/// passthrough requests.
 fn longest(route: &ai::Route, known: Option<&'static prices::Known>) -> Option<u64> {
     let of = |deployment: &ai::Deployment, known: Option<&'static prices::Known>| {
         let said = deployment.takes.as_deref().and_then(OwnTakes::most_output);
@@ -350,7 +354,7 @@ fn longest(route: &ai::Route, known: Option<&'static prices::Known>) -> Option<u
     all?.into_iter().max()
 }
 
-/// Where a model can be had, with what is said of it.
+/// Converts the deployments of a definition, with its parameter overrides.
 fn deploy(definition: &ModelDefinition) -> Vec<ai::Deployment> {
     let own = OwnTakes::read(&definition.parameters, definition.capabilities.max_output);
     let own = own.filter(|own| !own.is_empty()).map(Arc::new);
@@ -397,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_is_resolved_before_a_list_is_asked() {
+    fn resolves_aliases_before_checking_a_list() {
         let table = table(&[]);
         let fast = table.find("fast").unwrap();
         assert_eq!(&*fast.name, "small");
@@ -410,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_as_long_as_the_longest_of_all_that_may_write_it() {
+    fn maximum_output_is_the_longest_of_all_deployments() {
         let of = |model: &str| prices::find(model).and_then(|known| known.capabilities.max_output);
         let (short, long) = (of("gpt-4o-mini"), of("gpt-5-mini"));
         assert!(short < long && short.is_some());
@@ -456,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_administrator_defines_goes_before_the_configuration() {
+    fn definitions_of_administrators_override_the_configuration() {
         let price = serde_json::json!({ "input": 3, "output": 4 });
         let defined = [
             row("small", serde_json::json!({ "price": price })),
@@ -475,12 +479,12 @@ mod tests {
         assert!(large.route.deployments[0].takes.is_some() && large.route.fallbacks.failure[0].takes.is_none());
         let small = table.find("small").unwrap();
         assert_eq!((small.price.unwrap().input, &*small.price_version), (MicroCredits(3), "admin:7"));
-        assert_eq!(small.route.deployments[0].model, "small", "where it is had stays as it was");
+        assert_eq!(small.route.deployments[0].model, "small", "the deployment is unchanged");
         let best = table.find("fast").unwrap();
         assert_eq!((&*best.name, best.route.fallbacks.failure[0].model.as_str()), ("best", "small"));
         assert!(!small.goes_by("fast"));
-        assert_eq!(best.route.deployments[0].takes, None, "it takes what is known of it");
-        assert_eq!(&*table.find("main/small").unwrap().name, "small", "it costs the same by its provider's name");
+        assert_eq!(best.route.deployments[0].takes, None, "known parameters apply");
+        assert_eq!(&*table.find("main/small").unwrap().name, "small", "same price under the provider's name");
         assert!(table.find("broken").is_none());
     }
 }

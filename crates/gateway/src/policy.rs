@@ -1,4 +1,4 @@
-//! What is asked for as the [rules of a key](key_policy::KeyPolicy).
+//! Requested changes of a [key policy](key_policy::KeyPolicy).
 
 use appcore::{
     AppError, WorkspaceId,
@@ -10,15 +10,15 @@ use identity::{accounts::key_policy, membership};
 
 use crate::{Asker, GatewayService, model_lists};
 
-/// The most models that a key's list names.
+/// Maximum number of models in a key's list.
 const MAX_MODELS: usize = 200;
 const MAX_MODEL_BYTES: usize = 200;
-/// The largest budget: a sum of all of them is far from the end of 64 bits.
+/// Maximum budget, so that sums of budgets fit into 64 bits.
 const MAX_BUDGET: i64 = 1_000_000_000_000_000;
 const MAX_PER_MINUTE: u32 = 1_000_000_000;
 const MAX_PARALLEL: u32 = 100_000;
 
-/// What is asked for a key. What is left out stays as it is.
+/// Changes of a key's policy; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct PolicyChange {
     pub workspace_id: Option<Option<WorkspaceId>>,
@@ -32,7 +32,7 @@ pub struct PolicyChange {
 }
 
 impl PolicyChange {
-    /// Refuses what no key can have.
+    /// Validates the changes.
     pub async fn check(&self, service: &GatewayService, by: &Principal) -> Result<(), AppError> {
         if let Some(Some(workspace)) = self.workspace_id {
             membership::admit(&service.identity, by, workspace, Permission::Begin).await?;
@@ -68,7 +68,7 @@ impl PolicyChange {
         }
     }
 
-    /// Writes it into the key's row; the budget has a row of its own.
+    /// Applies the changes to the key's row; the budget has its own row.
     pub(crate) fn apply(self, service: &GatewayService, row: &mut api_key::Model) -> Result<(), AppError> {
         let is_about_models = self.models.is_some() || self.workspace_id.is_some();
         if let Some(workspace) = self.workspace_id {
@@ -97,7 +97,7 @@ impl PolicyChange {
     }
 }
 
-/// Each name once, as they are stored.
+/// Joins the names for storage, without duplicates.
 fn joined(names: impl Iterator<Item = &'static str>) -> String {
     let mut once: Vec<&str> = Vec::new();
     for name in names {
@@ -108,7 +108,7 @@ fn joined(names: impl Iterator<Item = &'static str>) -> String {
     once.join(",")
 }
 
-/// A key names no model that its owner or its workspace may not use.
+/// Fails if the key's list contains a model that its owner or workspace may not use.
 fn check_models(service: &GatewayService, row: &api_key::Model) -> Result<(), AppError> {
     let asker = Asker { user_id: row.user_id, workspace_id: row.workspace_id };
     for name in key_policy::models(row.models.as_deref()) {

@@ -1,6 +1,6 @@
-//! What models cost and what they can do, by the shipped table.
+//! Prices and capabilities of models from the shipped table.
 //!
-//! A credit of the table is a US dollar. An administrator's price goes before it.
+//! One credit of the table is one US dollar. Prices set by administrators take precedence.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -13,27 +13,29 @@ use appcore::{
 
 use crate::{GatewayService, Model, Refusal};
 
-/// Which edition of the table it is.
+/// Version of the table.
 const VERSION: &str = "litellm-1.109.1-2026-11-24";
 
-/// A search of the web by Anthropic's own tool, which all of its models have: 10 US dollars for a thousand (docs.claude.com, web search tool, "Usage and
-/// pricing"). It isn't in the table.
+/// Price of a web search by Anthropic's own tool, which all of its models have: 10 US dollars per
+/// thousand (docs.claude.com, web search tool, "Usage and pricing"). Not in the table.
 const CLAUDE_SEARCH: MicroCredits = MicroCredits(10_000);
 
-/// A container in which Anthropic runs code: 0.05 US dollars an hour, five minutes of it at least (docs.claude.com, code execution tool, "Usage and pricing").
+/// Price of a container in which Anthropic runs code: 0.05 US dollars per hour, with a minimum of
+/// five minutes (docs.claude.com, code execution tool, "Usage and pricing").
 const CLAUDE_CONTAINER: MicroCredits = MicroCredits(4_167);
 
-/// What OpenAI's tools cost (platform.openai.com/docs/pricing, "Built-in tools"), which isn't in the table either: a search of the web 10 US dollars for a
-/// thousand, 25 by `web_search_preview` and a model that doesn't think; a container 0.03 for each gigabyte; a picture, which is billed by its own tokens, as
-/// much as a large one of the highest quality.
+/// Prices of OpenAI's tools (platform.openai.com/docs/pricing, "Built-in tools"), which aren't in
+/// the table either: 10 US dollars per thousand web searches, 25 with `web_search_preview` and a
+/// model without reasoning; 0.03 per GiB of a container; an image, which is billed by its own
+/// tokens, as much as a large one of the highest quality.
 const OPENAI_SEARCH: MicroCredits = MicroCredits(10_000);
 const OPENAI_PLAIN_SEARCH: MicroCredits = MicroCredits(25_000);
 const OPENAI_CONTAINER: MicroCredits = MicroCredits(30_000);
 const OPENAI_IMAGE: MicroCredits = MicroCredits(250_000);
-/// How the names of its models begin.
+/// Prefixes of OpenAI's model names.
 const OPENAI: [&str; 6] = ["gpt-", "o1", "o3", "o4", "chat-latest", "computer-use"];
 
-/// A model of the table.
+/// Entry of the table.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     pub price: ModelPrice,
@@ -41,7 +43,8 @@ pub(super) struct Known {
     pub capabilities: ModelCapabilities,
 }
 
-/// Refuses a model whose price nobody knows, by the field that names it, where the setting says so.
+/// Fails with an error on `field` if the model's price is unknown and the configuration refuses
+/// such models.
 pub fn check_price(service: &GatewayService, name: &str, field: &'static str) -> Result<(), AppError> {
     let model = service.find_model(name);
     if service.check_price(name, model.as_deref()).is_ok() {
@@ -52,12 +55,12 @@ pub fn check_price(service: &GatewayService, name: &str, field: &'static str) ->
 }
 
 impl GatewayService {
-    /// Whether models are refused whose price nobody knows. The built-in demo has none, and costs nothing.
+    /// True if models with unknown prices are refused. The built-in demo has no price and is free.
     pub fn wants_prices(&self) -> bool {
         self.config.gateway.unknown_price == UnknownPrice::Refuse && self.ai.has_provider()
     }
 
-    /// Refuses a model whose price nobody knows, where the setting says so.
+    /// Fails if the model's price is unknown and the configuration refuses such models.
     pub(super) fn check_price(&self, name: &str, model: Option<&Model>) -> Result<(), Refusal> {
         if model.is_some_and(|model| model.price.is_some()) || !self.wants_prices() {
             return Ok(());
@@ -71,14 +74,15 @@ static TABLE: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
     lines.filter_map(read).collect()
 });
 
-/// The entry of a model, by the name that its provider has for it. A dated edition of a model costs what the model does.
+/// Returns the entry of a model by its upstream name. A dated version has the price of the undated
+/// model.
 pub(super) fn find(model: &str) -> Option<&'static Known> {
     let plain = model.rsplit_once('/').map_or(model, |(_, plain)| plain);
     let named = |name: &str| TABLE.get(name);
     named(model).or_else(|| named(plain)).or_else(|| named(undated(plain)?))
 }
 
-/// `gpt-5-mini-2025-08-07` is a `gpt-5-mini`.
+/// Removes the date: `gpt-5-mini-2025-08-07` becomes `gpt-5-mini`.
 fn undated(model: &str) -> Option<&str> {
     const DATE: usize = "-2025-08-07".len();
     let start = model.len().checked_sub(DATE)?;
@@ -137,7 +141,8 @@ fn containing(name: &str) -> Option<MicroCredits> {
     if name.starts_with("claude-") { Some(CLAUDE_CONTAINER) } else { is_of_openai(name).then_some(OPENAI_CONTAINER) }
 }
 
-/// More tokens than this, then the prices of input, output, what is read from a cache and what is written to it.
+/// Parses a long-input price: threshold in tokens, then the prices of input, output, cache reads
+/// and cache writes.
 fn read_long(text: &str) -> Option<LongPrice> {
     let fields: Vec<&str> = text.split(':').collect();
     let &[above, input, output, cached, cache_write] = fields.as_slice() else { return None };
@@ -156,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sound_and_long_inputs_have_their_prices() {
+    fn reads_audio_and_long_input_prices() {
         let flash = find("gemini-2.5-flash").unwrap().price;
         assert_eq!((flash.input, flash.audio), (MicroCredits(300_000), Some(MicroCredits(1_000_000))));
         let pro = find("gemini-2.5-pro").unwrap().price.of_input(200_001);
@@ -165,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn tools_of_providers_have_their_prices() {
+    fn reads_prices_of_provider_tools() {
         let of = |model: &str| {
             let price = find(model).unwrap().price;
             [price.search, price.container, price.image].map(|amount| amount.map(|amount| amount.0))
@@ -177,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn models_that_read_pdfs_are_known() {
+    fn reads_pdf_capability() {
         for (model, reads) in
             [("gpt-5-mini", true), ("claude-sonnet-5", true), ("gemini-2.5-flash", true), ("glm-4.5v", false)]
         {
@@ -186,14 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn every_line_of_the_table_is_read() {
+    fn parses_every_line_of_the_table() {
         let lines = include_str!("prices.tsv").lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(TABLE.len(), lines);
         assert!(TABLE.values().all(|known| known.price.input.0 >= 0 && known.price.output.0 >= 0));
     }
 
     #[test]
-    fn a_model_is_found_by_its_name_its_providers_and_its_edition() {
+    fn finds_models_by_name_provider_prefix_and_dated_version() {
         let mini = find("gpt-5-mini").unwrap();
         assert_eq!((mini.price.input, mini.price.output), (MicroCredits(250_000), MicroCredits(2_000_000)));
         for name in ["gpt-5-mini-2025-08-07", "openai/gpt-5-mini"] {

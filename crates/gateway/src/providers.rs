@@ -1,4 +1,4 @@
-//! The providers of models, as administrators see and steer them.
+//! Model providers for administrators: health, pausing and tests.
 
 use std::{
     collections::HashMap,
@@ -18,10 +18,11 @@ use appcore::{
 
 use crate::GatewayService;
 
-/// The longest rest that can be given.
+/// Maximum pause of a key.
 const MAX_REST: Duration = Duration::from_secs(30 * 86_400);
 
-/// Tokens used with each key, by provider and the key's last characters; under nothing where it has none to show.
+/// Tokens used per key, by provider and the key's last characters; an empty string if the key has
+/// none to show.
 #[derive(Default)]
 pub(super) struct KeyTokens(Mutex<HashMap<String, HashMap<String, u64>>>);
 
@@ -46,7 +47,8 @@ impl KeyTokens {
 }
 
 impl GatewayService {
-    /// Lets a key rest on this instance, or uses it again. `false`: there is no such key.
+    /// Pauses a key on this instance until the given time, or reactivates it. Returns false if
+    /// there is no such key.
     pub(super) fn rest_key(&self, provider: &str, key: &str, until: Option<Timestamp>) -> bool {
         let now = self.clock.now();
         let wait = until.map(|until| Duration::from_millis(u64::try_from(until.0 - now.0).unwrap_or(0)));
@@ -54,7 +56,7 @@ impl GatewayService {
     }
 }
 
-/// The providers with their keys, as they fare on this instance.
+/// Lists the providers with their keys and their health on this instance.
 #[must_use]
 pub fn list(service: &GatewayService) -> Vec<AiProvider> {
     let now = service.clock.now();
@@ -89,7 +91,7 @@ pub fn list(service: &GatewayService) -> Vec<AiProvider> {
     service.ai.health().into_iter().map(view).collect()
 }
 
-/// Lets a key rest on all instances.
+/// Pauses a key on all instances.
 pub fn rest(service: &GatewayService, provider: &str, key: &str, rest: Duration) -> Result<(), AppError> {
     if rest.is_zero() || rest > MAX_REST {
         let message = format!("Choose 1 to {} seconds.", MAX_REST.as_secs());
@@ -98,7 +100,7 @@ pub fn rest(service: &GatewayService, provider: &str, key: &str, rest: Duration)
     steer(service, provider, key, Some(service.clock.now().plus(rest)))
 }
 
-/// Uses a key again that rests or is off, on all instances.
+/// Reactivates a paused or disabled key on all instances.
 pub fn revive(service: &GatewayService, provider: &str, key: &str) -> Result<(), AppError> {
     steer(service, provider, key, None)
 }
@@ -112,7 +114,7 @@ fn steer(service: &GatewayService, provider: &str, key: &str, until: Option<Time
     Ok(())
 }
 
-/// Asks a provider for its models with the next key.
+/// Tests a provider by requesting its models with the next key.
 pub async fn test(service: &GatewayService, provider: &str) -> Result<ProviderTest, AppError> {
     Ok(match service.ai.test(provider).await.ok_or(Code::NotFound)? {
         Ok(latency) => {

@@ -1,4 +1,4 @@
-//! Answers in chats, in the same ledger as the calls of programs.
+//! Usage of assistants' answers, recorded in the same ledger as API calls.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -21,14 +21,15 @@ use crate::{
     writer::Entry,
 };
 
-/// The name of the model that an assistant is to answer with, or of this server's default, and the way to it.
+/// Returns the name of the model that answers (the requested one or the server's default) and its
+/// route.
 pub fn answering(service: &GatewayService, asked: Option<&str>) -> (String, Result<Arc<Route>, AiError>) {
     let name = asked.map(Cow::Borrowed).or_else(|| models::default_name(service));
     let found = name.and_then(|name| service.find_model(&name));
     match (found, asked) {
         (Some(model), _) => (model.name.to_string(), Ok(Arc::clone(&model.route))),
         (None, Some(asked)) => (asked.to_owned(), Err(AiError::UnknownModel)),
-        // The default may be a model that its provider does not list.
+        // The default may be a model that its provider doesn't list.
         (None, None) => match service.ai().default_route() {
             Ok(route) => (route.asked.clone(), Ok(Arc::new(route))),
             Err(error) => (String::new(), Err(error)),
@@ -36,35 +37,35 @@ pub fn answering(service: &GatewayService, asked: Option<&str>) -> (String, Resu
     }
 }
 
-/// What stands in a row as its endpoint.
+/// Endpoint recorded in usage rows.
 const ENDPOINT: &str = "assistant";
-/// Rows that a killed program left behind, and that are booked together.
+/// Number of left-behind rows that are booked together.
 const BOOKED_AT_ONCE: usize = 5_000;
-/// The status from which something came to nothing.
+/// Minimum status of a failure.
 pub(super) const FAILED: i64 = 400;
 
-/// What an assistant's answer used.
+/// Usage of an assistant's answer.
 #[derive(Clone, Debug)]
 pub struct AnswerUse {
-    /// Who asked.
+    /// Requesting user.
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
-    /// The answer's id.
+    /// Id of the answer.
     pub answer_id: Uuid,
-    /// The name that the model has here.
+    /// Name of the model on this server.
     pub model: String,
     pub usage: Usage,
-    /// Who answered, after so many tries.
+    /// Provider and model that answered, and the number of attempts.
     pub served: Served,
     pub tries: u32,
-    /// As an HTTP status: 200, 499 where a reader stopped it, 502 where the provider failed.
+    /// HTTP status: 200, 499 if a reader stopped it, 502 if the provider failed.
     pub status: u16,
     pub first_token: Option<Duration>,
     pub duration: Duration,
 }
 
-/// Writes down what an answer used, however it ended, and settles what was held for it. Takes no time; what it cost comes back, where the model
-/// has a price.
+/// Records the usage of an answer, however it ended, and settles its reservation. Doesn't block.
+/// Returns the cost if the model has a price.
 pub fn record(service: &GatewayService, answer: AnswerUse, held: Option<RoundHold>) -> Option<MicroCredits> {
     let model = service.find_model(&answer.model);
     let usage = answer.usage;
@@ -93,7 +94,7 @@ pub fn record(service: &GatewayService, answer: AnswerUse, held: Option<RoundHol
     });
     match held {
         Some(held) => {
-            // What failed without a word is not counted.
+            // Failed answers without output don't count.
             let counts = held.is_first && (row.status < FAILED || row.output_tokens > 0);
             held.settle(row, name, i64::from(counts));
         }
@@ -103,11 +104,12 @@ pub fn record(service: &GatewayService, answer: AnswerUse, held: Option<RoundHol
 }
 
 impl GatewayService {
-    /// Books what a program that was killed had finished, with the credits that were held for it. What was held of budgets expires by itself.
+    /// Books usage that a killed process left behind, with the credits reserved for it. Budget
+    /// reservations expire by themselves.
     pub(super) async fn book(&self, left_behind: &[Kept]) -> Result<(), AppError> {
         for part in left_behind.chunks(BOOKED_AT_ONCE) {
             self.book_part(part).await?;
-            // No more may wait than the writer keeps.
+            // Limits the number of rows waiting in the writer.
             self.writer.flush().await;
         }
         Ok(())
@@ -122,9 +124,10 @@ impl GatewayService {
             let key = row.key_id.map(|id| BudgetId { scope: BudgetScope::Key, id: id.0 });
             let user = Some(BudgetId { scope: BudgetScope::User, id: row.user_id.0 });
             let workspace = row.workspace_id.map(|id| BudgetId { scope: BudgetScope::Workspace, id: id.0 });
-            // Where there is no such budget, nothing is booked in it.
+            // Missing budgets are ignored.
             let budgets: Vec<BudgetId> = [key, user, workspace].into_iter().flatten().collect();
-            // An answer in a chat is one however many calls it takes; which of them counted is not known any more.
+            // An answer in a chat counts once, however many calls it takes; which of them counted
+            // is unknown.
             let is_call = key.is_some() && (row.status < FAILED || row.output_tokens > 0);
             let cost = Amounts { cost: row.cost, tokens: tokens(row), count: i64::from(is_call) };
             let metric = if key.is_some() { QuotaMetric::GatewayCalls } else { QuotaMetric::Answers };
@@ -134,7 +137,7 @@ impl GatewayService {
             self.writer.push(Entry { row: Some(row.clone()), model: model.as_str().into(), settlements });
         }
         if count > 0 {
-            tracing::info!(requests = count, "what was used before the program was killed is booked now");
+            tracing::info!(requests = count, "usage of a killed process booked");
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
--- Keeps texts of a key by their names, and forgets those that are too old, and the oldest where they are too many.
--- KEYS: the texts by name, the names by when they came, how many bytes that is together.
--- ARGV: for how many seconds, how many bytes at most, then name and text by turns.
+-- Stores texts of a key by name. Removes expired ones, and the oldest if they exceed the size limit.
+-- KEYS: texts by name, names by time of storage, total size in bytes.
+-- ARGV: lifetime in seconds, maximum size in bytes, then alternating names and texts.
 local texts, order, sum = KEYS[1], KEYS[2], KEYS[3]
 local seconds, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
@@ -13,7 +13,7 @@ local function forget(name)
     redis.call('ZREM', order, name)
 end
 
--- The whole goes an hour after its last text; what is older must not stay with it.
+-- The keys expire an hour after the last text; older texts must not live longer because of it.
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', order, '-inf', now - seconds * 1000)) do
     forget(name)
 end

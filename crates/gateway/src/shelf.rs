@@ -1,4 +1,4 @@
-//! What was given out by all instances, in Redis: an answer that a program names at another instance than the one that gave it.
+//! Response store in Redis: makes stored responses available to all instances.
 
 use std::{
     collections::HashMap,
@@ -12,15 +12,17 @@ use deadpool_redis::redis::{Script, cmd};
 use futures_util::future::BoxFuture;
 use platform::redis::Redis;
 
-/// How long Redis may take to answer.
+/// Timeout of a Redis call.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// So long a text is kept, and all of a key after its last one; each says itself until when it is good.
+/// Lifetime of a stored text, and of all texts of a key after its last one. Texts contain their own
+/// expiry.
 const KEPT_FOR: Duration = Duration::from_secs(3_600);
-/// What is kept of one key, in bytes.
+/// Maximum size of the texts of one key, in bytes.
 const KEY_BYTES: usize = 2 * 1024 * 1024;
-/// What an instance puts there in such a time, in bytes. What is more is known to itself alone.
+/// Maximum number of bytes that an instance stores within [`KEPT_FOR`]. Further texts are kept
+/// locally only.
 const INSTANCE_BYTES: usize = 256 * 1024 * 1024;
-/// What it puts there of one key in such a time: nobody takes the room of all others.
+/// Share of a single key in that maximum, so that no key can use it up.
 const SHARE_BYTES: usize = INSTANCE_BYTES / 8;
 
 pub(super) struct RedisShelf(Arc<Shared>);
@@ -31,7 +33,7 @@ struct Shared {
     put: Mutex<Put>,
 }
 
-/// How much was put there, and since when.
+/// Bytes stored by this instance in the current period.
 struct Put {
     since: Instant,
     bytes: usize,
@@ -52,7 +54,7 @@ impl RedisShelf {
 }
 
 impl Shared {
-    /// Whether so much more of this key may be put there.
+    /// Reserves `bytes` for this key. Returns false if a limit would be exceeded.
     fn has_room(&self, key: ApiKeyId, bytes: usize) -> bool {
         let mut put = self.put.lock().unwrap_or_else(PoisonError::into_inner);
         if put.since.elapsed() >= KEPT_FOR {
@@ -89,7 +91,7 @@ impl SharedShelf for RedisShelf {
                 anyhow::Ok(call.invoke_async::<()>(&mut connection).await?)
             };
             if let Err(error) = shared.redis.within(PATIENCE, kept).await {
-                tracing::debug!(error = format!("{error:#}"), "an answer can be named at this instance only");
+                tracing::debug!(error = format!("{error:#}"), "failed to share response with other instances");
             }
         })
     }
@@ -105,7 +107,7 @@ impl SharedShelf for RedisShelf {
             match self.0.redis.within(PATIENCE, found).await {
                 Ok(texts) => texts,
                 Err(error) => {
-                    tracing::debug!(error = format!("{error:#}"), "answers of other instances can't be looked for");
+                    tracing::debug!(error = format!("{error:#}"), "failed to look up responses of other instances");
                     Vec::new()
                 }
             }
@@ -118,17 +120,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_instance_puts_so_much_there_and_no_more() {
+    async fn limits_the_bytes_that_an_instance_stores() {
         let RedisShelf(shared) = RedisShelf::new(Redis::new(stage::unreachable_redis()));
         let key = ApiKeyId::new();
         let room = [SHARE_BYTES - 10, 11, 10, 1].map(|bytes| shared.has_room(key, bytes));
-        assert_eq!(room, [true, false, true, false], "of one key");
+        assert_eq!(room, [true, false, true, false], "limit per key");
         let others = [SHARE_BYTES; 8].map(|bytes| shared.has_room(ApiKeyId::new(), bytes));
         assert_eq!(others, [true, true, true, true, true, true, true, false]);
     }
 
     #[tokio::test]
-    async fn texts_are_found_by_their_key_alone_until_there_are_too_many() {
+    async fn finds_texts_by_their_key_only_and_evicts_the_oldest() {
         let Some(pool) = stage::redis_pool() else { return };
         let (shelf, key) = (RedisShelf::new(Redis::new(pool)), ApiKeyId::new());
         let text = |name: &str, text: &str| (name.to_owned(), text.to_owned());

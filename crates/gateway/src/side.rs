@@ -1,4 +1,5 @@
-//! What Natter itself asks of a model for somebody, beside answers: held, written down and paid for like their own calls.
+//! Internal model calls on behalf of a user, besides answers. They are reserved, recorded and
+//! charged like the user's own calls.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +13,7 @@ use crate::{
     usage_row::{Served, UsageRow},
 };
 
-/// A call that is about to be made. Dropped without being settled it costs nothing.
+/// Reservation of an internal call. Dropped without being settled, the call costs nothing.
 #[must_use]
 pub struct SideCall {
     held: Held,
@@ -22,7 +23,8 @@ pub struct SideCall {
 }
 
 impl SideCall {
-    /// Holds what it may cost, with so many tokens of a question. Refuses a model whose price nobody knows, where that is set.
+    /// Reserves the cost of a call with the estimated input tokens. Fails if the model's price is
+    /// unknown and the configuration refuses such models.
     pub async fn begin(
         service: &Arc<GatewayService>,
         asker: Asker,
@@ -36,12 +38,12 @@ impl SideCall {
         Ok(Self { held, asker, model: Arc::clone(model), endpoint })
     }
 
-    /// On whose behalf large bodies are processed.
+    /// Owner of the processing of large bodies.
     pub const fn work_owner(&self) -> WorkOwner {
         self.asker.work_owner()
     }
 
-    /// Writes down what it used, and how it ended as an HTTP status.
+    /// Records the usage of the call; `status` is its outcome as an HTTP status.
     pub fn settle(self, service: &Arc<GatewayService>, id: Uuid, meter: &Meter, status: u16, duration: Duration) {
         let Self { held, asker, model, endpoint } = self;
         let (usage, served) = (meter.usage(), meter.served());

@@ -1,4 +1,4 @@
-//! Keys, budgets and usage on each database, with a clock that the tests move.
+//! Tests of keys, budgets and usage on each database, with a clock controlled by the tests.
 
 mod budget_tests;
 mod hold_tests;
@@ -47,7 +47,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("ai.model_map.fast", "main/small"),
 ];
 
-/// A token read costs one micro-credit, a token written ten.
+/// One micro-credit per input token, ten per output token.
 const PRICE: ModelPrice = ModelPrice {
     input: MicroCredits(1_000_000),
     output: MicroCredits(10_000_000),
@@ -68,7 +68,7 @@ async fn instance_with(stage: &Stage, settings: &[(&str, &str)]) -> Arc<GatewayS
     GatewayService::build(billing).await.unwrap()
 }
 
-/// An instance whose model `small` has a price, and somebody with an account.
+/// Starts an instance whose model `small` has a price, and signs up a user.
 async fn instance(stage: &Stage) -> Arc<GatewayService> {
     instance_with(stage, SETTINGS).await
 }
@@ -149,7 +149,7 @@ fn first_page() -> PageRequest {
 }
 
 #[tokio::test]
-async fn a_call_is_counted_once_by_every_grouping_and_a_dropped_one_never() {
+async fn counts_a_settled_call_once_in_every_grouping_and_a_dropped_one_never() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;

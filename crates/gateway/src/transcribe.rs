@@ -1,6 +1,8 @@
-//! Voice notes are written down by a model of the gateway, where one is set for it (`ai.transcription_model`).
+//! Transcription of recordings by a model of the gateway, if one is configured
+//! (`ai.transcription_model`).
 //!
-//! Whoever dictates is answered with the words ([`dictate`]). Voice notes are transcribed by a job of the messages that carry them ([`transcribe`]).
+//! Dictation returns the text to the caller ([`dictate`]). Voice notes are transcribed by a job of
+//! the messages that carry them ([`transcribe`]).
 
 use std::{sync::Arc, time::Instant};
 
@@ -17,22 +19,22 @@ use uuid::Uuid;
 
 use crate::{Asker, GatewayService, Model, Refusal, SideCall};
 
-/// Bytes of the largest recording that is written down: providers take no more.
+/// Maximum size of a recording, in bytes; providers accept no more.
 pub const MAX_RECORDING: usize = 25 * 1024 * 1024;
-/// The longest text of one, in characters.
+/// Maximum length of a transcript, in characters.
 const MAX_CHARS: usize = 20_000;
 
-/// A recording that is kept, as its job knows it.
+/// Stored recording.
 #[derive(Clone, Debug)]
 pub struct KeptRecording {
     pub id: UploadId,
-    /// In bytes.
+    /// Size in bytes.
     pub size: u64,
     pub media_type: String,
 }
 
-/// Transcribes a recording that is kept, whose bytes are read once the call is paid for. Returns `None` if no model can transcribe it, now or later;
-/// an error may pass.
+/// Transcribes a stored recording, whose bytes are read once the cost is reserved. Returns `None`
+/// if no model can transcribe it, now or later; an error may be temporary.
 pub async fn transcribe(
     service: &Arc<GatewayService>,
     asker: Asker,
@@ -53,28 +55,29 @@ pub async fn transcribe(
         Ok(held) => held,
         Err(Refusal::Failed(error)) => return Err(error),
         Err(refusal) => {
-            tracing::info!(upload = %id, reason = %refusal.sentence(), "a voice note is not written down");
+            tracing::info!(upload = %id, reason = %refusal.sentence(), "voice note transcription refused");
             return Ok(None);
         }
     };
     match hear(service, held, &model, id.0, read().await?, media_type).await {
         Ok(body) => body.map_or(Ok(None), |body| words(&body)),
         Err(error) if is_final(&error) => {
-            tracing::info!(upload = %id, "a voice note can't be written down");
+            tracing::info!(upload = %id, "voice note can't be transcribed");
             Ok(None)
         }
         Err(error) => {
-            Err(AppError::unavailable(anyhow::anyhow!("a voice note was not written down: {}", error.message())))
+            Err(AppError::unavailable(anyhow::anyhow!("failed to transcribe voice note: {}", error.message())))
         }
     }
 }
 
-/// Refuses where no model writes down what is said.
+/// Fails if no transcription model is configured.
 pub fn check_dictation(service: &GatewayService) -> Result<(), AppError> {
     listener(service).map(drop)
 }
 
-/// What the caller says, as text: nothing of it is kept. Empty where no words were heard. The media type is what the recording is found to be.
+/// Transcribes what the caller says without storing it. Returns an empty text if no words were
+/// recognised. `media_type` is the detected type of the recording.
 pub async fn dictate(
     service: Arc<GatewayService>,
     by: &Principal,
@@ -90,7 +93,7 @@ pub async fn dictate(
     let asker = Asker { user_id: by.user_id, workspace_id: Some(place.id) };
     let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(recording.len() as u64));
     let held = SideCall::begin(&service, asker, &model, question).await?;
-    // Whoever leaves meanwhile has asked the provider all the same.
+    // Runs to the end even if the caller is gone, because the provider has been called already.
     let hearing = async move { hear(&service, held, &model, Uuid::now_v7(), recording, media_type).await };
     match tokio::spawn(hearing).await.map_err(AppError::internal)? {
         Ok(body) => Ok(body.map_or(Ok(None), |body| words(&body))?.unwrap_or_default()),
@@ -98,19 +101,20 @@ pub async fn dictate(
             Err(AppError::refused(Code::TypeRefused, "This recording can't be written down."))
         }
         Err(error) => {
-            Err(AppError::unavailable(anyhow::anyhow!("what was said was not written down: {}", error.message())))
+            Err(AppError::unavailable(anyhow::anyhow!("failed to transcribe dictation: {}", error.message())))
         }
     }
 }
 
-/// The model that writes down what is said.
+/// Returns the configured transcription model.
 fn listener(service: &GatewayService) -> Result<Arc<Model>, AppError> {
     let name = service.config.ai.transcription_model.as_deref();
     name.and_then(|name| service.find_model(name))
         .ok_or_else(|| AppError::refused(Code::WrongState, "This server has no model that writes down what is said."))
 }
 
-/// Has a model listen to a recording: what it answers. It is paid for however that ends.
+/// Has a model transcribe a recording and returns its response. The call is charged however it
+/// ends.
 async fn hear(
     service: &Arc<GatewayService>,
     held: SideCall,
@@ -139,7 +143,7 @@ async fn hear(
     })
 }
 
-/// The words of an answer; none where it has none.
+/// Extracts the text of a response; `None` if it is empty.
 fn words(answer: &[u8]) -> Result<Option<String>, AppError> {
     let answer: Value = serde_json::from_slice(answer).map_err(AppError::unavailable)?;
     let text = answer["text"].as_str().unwrap_or_default().replace('\0', "");
@@ -147,17 +151,17 @@ fn words(answer: &[u8]) -> Result<Option<String>, AppError> {
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// Browsers record sound into the containers of films.
+/// True for recordings; browsers record audio in video containers.
 fn is_recording(media_type: &str) -> bool {
     media_type.starts_with("audio/") || matches!(media_type, "video/webm" | "video/mp4")
 }
 
-/// Whether the same recording is refused the next time as well.
+/// True if the same recording would be refused again.
 fn is_final(error: &GatewayError) -> bool {
     matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge | ErrorKind::ContextTooLong | ErrorKind::Declined)
 }
 
-/// Providers tell the kind of a recording by the end of its name.
+/// Returns a file name with the extension by which providers detect the format.
 fn file_name(media_type: &str) -> String {
     let end = match media_type {
         "audio/mp4" | "video/mp4" => "m4a",

@@ -1,4 +1,4 @@
-//! What was used, as people and administrators see it.
+//! Usage statistics for users and administrators.
 
 use std::time::Duration;
 
@@ -17,19 +17,19 @@ use uuid::Uuid;
 use crate::GatewayService;
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// What is shown where nobody says since when.
+/// Default period, in days.
 const USUAL_DAYS: u32 = 30;
-/// How long a reader waits for what is being written.
+/// Maximum time that a reader waits for pending writes.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
-/// What is asked for.
+/// Filter of a usage query.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UsageQuery {
     pub from: Option<Timestamp>,
-    /// Not included.
+    /// Exclusive.
     pub to: Option<Timestamp>,
     pub key_id: Option<ApiKeyId>,
-    /// Nobody named: one's own, and for administrators everybody's.
+    /// Defaults to the caller; for administrators to all users.
     pub user_id: Option<UserId>,
 }
 
@@ -50,7 +50,7 @@ impl UsageQuery {
     }
 }
 
-/// The sums of whole days, put together; of one model, where one is named.
+/// Returns daily totals by group, optionally of one model.
 pub async fn grouped(
     service: &GatewayService,
     by: &Principal,
@@ -60,9 +60,9 @@ pub async fn grouped(
     page: PageRequest,
 ) -> Result<Page<UsageGroup>, AppError> {
     let mut filter = query.filter(by, service.clock.now())?;
-    // A day that was begun counts as a whole.
+    // A partial first day is included as a whole.
     filter.from = Timestamp(filter.from.0.div_euclid(86_400_000) * 86_400_000);
-    // No name has a NUL, which databases can't look for.
+    // Names contain no NUL, and databases can't search for it.
     if model.is_some_and(|model| model.contains('\0')) {
         return Ok(Page::new(Vec::new(), page, 0));
     }
@@ -71,7 +71,7 @@ pub async fn grouped(
     Ok(Page::new(groups.into_iter().map(group).collect(), page, total))
 }
 
-/// Requests, the newest first.
+/// Lists requests, newest first.
 pub async fn requests(
     service: &GatewayService,
     by: &Principal,
@@ -84,7 +84,7 @@ pub async fn requests(
     Ok(Page::new(found.into_iter().map(request).collect(), page, total))
 }
 
-/// Whoever has just got an answer finds its row.
+/// Waits for pending writes, so that callers find the rows of their latest requests.
 async fn catch_up(service: &GatewayService) {
     let _ = tokio::time::timeout(CATCH_UP, service.flush()).await;
 }

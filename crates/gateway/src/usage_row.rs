@@ -1,4 +1,4 @@
-//! Rows of the log of requests.
+//! Rows of the usage log.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::Asker;
 pub(crate) struct UsageRow {
     pub created_at: Timestamp,
     pub request_id: String,
-    /// `None` for what Natter asks by itself.
+    /// `None` for internal calls.
     pub key_id: Option<ApiKeyId>,
     pub asker: Asker,
     pub endpoint: String,
@@ -25,10 +25,10 @@ pub(crate) struct UsageRow {
 pub(crate) struct Served<'a> {
     pub usage: &'a Usage,
     pub cost: MicroCredits,
-    /// The upstream's name of the model.
+    /// Upstream name of the model.
     pub model: String,
     pub deployment: String,
-    /// As an HTTP status.
+    /// HTTP status.
     pub status: u16,
     pub first_token: Option<Duration>,
     pub duration: Duration,
@@ -88,7 +88,7 @@ impl UsageRow {
     }
 }
 
-/// The tokens that a quota counts.
+/// Tokens that count against a quota.
 pub(crate) fn tokens(row: &Model) -> i64 {
     row.input_tokens.saturating_add(row.output_tokens)
 }

@@ -1,9 +1,11 @@
-//! The ledger of requests: what finished requests used, written in groups.
+//! Usage ledger: writes finished requests in groups.
 //!
-//! Whoever has finished a request leaves its row here and goes on at once. Rows wait a moment for each other, also where they never stop coming,
-//! unless something was held for one of them alone; a group is one transaction with its rows, the sums of its days, its budgets and what pays for it, so none of these is ever counted
-//! without the others. While the database is away rows wait, up to a bound. What comes beyond it is not written; it is counted and logged.
-//! What waits stands in a [file](super::journal) as well, from which it is booked where the program is killed.
+//! A finished request leaves its row here without waiting. Rows wait a moment for further ones,
+//! even if they never stop arriving, unless one of them has an individual reservation. A group is
+//! one transaction with its rows, daily totals, budgets and charges, so none of these is ever
+//! counted without the others. While the database is unavailable, rows wait up to a limit; further
+//! rows are dropped, counted and logged. Waiting rows are also in a [journal](super::journal), from
+//! which they are booked if the process is killed.
 
 use std::{
     collections::VecDeque,
@@ -28,27 +30,27 @@ use tokio::sync::{Notify, watch};
 
 use crate::journal::{Journal, Turns};
 
-/// Rows that may wait, some 10 MiB.
+/// Maximum number of waiting rows, about 10 MiB.
 const BOUND: usize = 20_000;
-/// Rows of one transaction.
+/// Maximum number of rows per transaction.
 const BATCH: usize = 1_000;
-/// How long rows wait for others that can go with them.
+/// Time that rows wait for others to join their transaction.
 const GATHER: Duration = Duration::from_millis(100);
-/// First wait before a group is written again; it doubles up to [`LONGEST_WAIT`].
+/// Initial backoff before a failed group is written again; doubled up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// What a finished request leaves behind.
+/// Record of a finished request.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// None: it came to nothing, and only gives back what was held for it.
+    /// `None` if the request came to nothing and only releases its reservations.
     pub row: Option<usage_request::Model>,
-    /// The name that the model has here.
+    /// Name of the model on this server.
     pub model: Arc<str>,
     pub settlements: Vec<Settlement>,
 }
 
-/// Cheap to clone.
+/// Handle of the ledger. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Writer(Arc<Shared>);
 
@@ -59,22 +61,22 @@ struct Shared {
     queue: Mutex<Queue>,
     journal: Journal,
     calls: Calls,
-    /// Entries that were written, or given up.
+    /// Number of entries written or given up.
     done: watch::Sender<u64>,
     lost: AtomicU64,
 }
 
-/// What calls whoever writes.
+/// Wake-up signals of the writing task.
 #[derive(Default)]
 struct Calls {
-    /// There is something to write.
+    /// An entry has arrived.
     wake: Notify,
-    /// It must not wait.
+    /// An entry must be written without delay.
     hurry: Notify,
 }
 
 impl Calls {
-    /// Returns when a group is to be written, where so many entries wait.
+    /// Waits until a group is due, given the number of waiting entries.
     async fn until_due(&self, waiting: usize) {
         if waiting == 0 {
             self.wake.notified().await;
@@ -88,7 +90,7 @@ impl Calls {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Entry>,
-    /// Entries that ever came in.
+    /// Number of entries received so far.
     taken: u64,
 }
 
@@ -108,7 +110,7 @@ impl Writer {
         writer
     }
 
-    /// Takes an entry over: from here on it is written, whatever becomes of this program. Never waits.
+    /// Accepts an entry, which is then written even if the process is killed. Never blocks.
     pub fn push(&self, entry: Entry) {
         if let Some(row) = &entry.row {
             metrics().ai.count(&call(row, &entry.model));
@@ -135,20 +137,20 @@ impl Writer {
         }
     }
 
-    /// Waits until everything is written that came before.
+    /// Waits until all earlier entries are written.
     pub async fn flush(&self) {
         let target = self.0.lock().taken;
         self.0.calls.hurry.notify_one();
-        // The sender lives as long as this.
+        // The sender lives as long as this handle.
         let _ = self.0.done.subscribe().wait_for(|done| *done >= target).await;
     }
 
-    /// Whether something is not written yet.
+    /// True if there are unwritten entries.
     pub fn is_behind(&self) -> bool {
         *self.0.done.borrow() < self.0.lock().taken
     }
 
-    /// Entries that wait, and entries that were never written.
+    /// Number of waiting entries, and number of dropped ones.
     pub fn figures(&self) -> (usize, u64) {
         (self.0.lock().waiting.len(), self.0.lost.load(Ordering::Relaxed))
     }
@@ -157,7 +159,7 @@ impl Writer {
         let mut turns = Turns::default();
         let mut is_cut = false;
         loop {
-            // Those that a full group has left have waited for others already.
+            // Entries left over by a full group have already waited.
             if !is_cut {
                 let waiting = self.0.lock().waiting.len();
                 self.0.calls.until_due(waiting).await;
@@ -184,7 +186,7 @@ impl Writer {
 }
 
 impl Entry {
-    /// The account that pays for it.
+    /// Account that pays for the request.
     fn account(&self) -> Option<uuid::Uuid> {
         self.settlements.iter().find_map(Settlement::account)
     }
@@ -198,23 +200,20 @@ impl Shared {
     fn lose(&self, entry: &Entry) {
         entry.settlements.iter().for_each(|settlement| self.holds.forgotten(settlement));
         let before = self.lost.fetch_add(1, Ordering::Relaxed);
-        // A line for each doubling: an outage must not fill the log.
+        // Logged at powers of two only, so that an outage doesn't fill the log.
         if before == 0 || before.ilog2() != (before + 1).ilog2() {
-            tracing::error!(
-                lost = before + 1,
-                "requests were not recorded, because the database takes too few of them"
-            );
+            tracing::error!(lost = before + 1, "requests not recorded, the database accepts too few");
         }
     }
 
-    /// Writes a group, as often as it takes.
+    /// Writes a group, with as many attempts as necessary.
     async fn write(&self, group: Vec<Entry>) {
         let mut wait = FIRST_WAIT;
         loop {
             match caught(self.store(&group)).await {
                 Ok(()) => return,
                 Err(AppError::Unavailable(error)) => {
-                    tracing::warn!(%error, rows = group.len(), "what requests used could not be written yet");
+                    tracing::warn!(%error, rows = group.len(), "failed to write usage, retrying");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                     if self.is_stored(&group).await {
@@ -222,17 +221,18 @@ impl Shared {
                         return;
                     }
                 }
-                // It was stored before: by the commit whose answer got lost, or by a program that was killed in it.
+                // Stored before by a commit whose response was lost, or by a process that was
+                // killed during it.
                 Err(_) if group.len() == 1 && self.is_stored(&group).await => {
                     self.holds.booked(group.iter().flat_map(|entry| &entry.settlements));
                     return;
                 }
                 Err(error) if group.len() == 1 => {
-                    tracing::error!(%error, "what a request used could not be written");
+                    tracing::error!(%error, "failed to write usage");
                     group.iter().for_each(|entry| self.lose(entry));
                     return;
                 }
-                // One of them is what the database refuses.
+                // The database rejects one of them.
                 Err(_) => {
                     for entry in group {
                         Box::pin(self.write(vec![entry])).await;
@@ -259,14 +259,15 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether a commit succeeded whose answer got lost. A group without rows only releases, which may be done twice.
+    /// True if a commit whose response was lost has succeeded. A group without rows only releases
+    /// reservations, which is idempotent.
     async fn is_stored(&self, group: &[Entry]) -> bool {
         let Some(row) = group.iter().find_map(|entry| entry.row.as_ref()) else { return false };
         matches!(usage::is_stored(self.db.writer(), row.id).await, Ok(true))
     }
 }
 
-/// A finished request as the metrics count it.
+/// Converts a finished request for the metrics.
 fn call<'a>(row: &'a usage_request::Model, model: &'a str) -> Call<'a> {
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
     Call {
@@ -289,7 +290,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn rows_that_come_while_others_are_written_wait_for_their_like_unless_there_is_no_time() {
+    async fn batches_rows_that_arrive_during_a_write_unless_one_is_urgent() {
         let (calls, begun) = (Calls::default(), Instant::now());
         calls.until_due(3).await;
         assert_eq!(begun.elapsed(), GATHER);

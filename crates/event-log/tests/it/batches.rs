@@ -301,7 +301,7 @@ async fn recognises_a_commit_whose_answer_was_lost_and_does_not_repeat_it() {
             told.push(envelope.kind.clone());
         }
     }
-    assert_eq!(told, expected, "each is told, once");
+    assert_eq!(told, expected, "each is published once");
 }
 
 #[tokio::test]

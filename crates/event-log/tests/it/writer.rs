@@ -224,7 +224,7 @@ async fn caches_a_name_until_the_bus_reports_its_change() {
         let backend = fixture.db.writer().get_database_backend();
         let sql = "UPDATE users SET display_name = 'Ada' WHERE id = $1";
         fixture.db.writer().execute_raw(Statement::from_sql_and_values(backend, sql, [sender.into()])).await.unwrap();
-        assert_eq!(name("c2").await, "Person 0", "it was read anew though nothing was told");
+        assert_eq!(name("c2").await, "Person 0", "the cached name is used until the bus reports the change");
         drop(fixture.bus.publish(vec![BusMessage::Signal(Signal::UserChanged(sender))]));
         assert_eq!(name("c3").await, "Ada");
     }
@@ -248,7 +248,7 @@ async fn departing_owner_hands_ownership_to_a_remaining_member() {
             roles.contains(&(cleo, "owner".to_owned())) && roles.contains(&(ben, "member".to_owned())),
             "{roles:?}"
         );
-        depart(anna).await.expect("it may be asked for again");
+        depart(anna).await.expect("the change may be repeated");
         assert_eq!(fixture.send(group, anna, "late", "?").await.unwrap_err().code(), Code::NotFound);
         let kinds: Vec<String> = query::events::after(fixture.db.reader(), group, 0, 10)
             .await
@@ -274,7 +274,7 @@ async fn departing_owner_hands_ownership_to_a_remaining_member() {
 
         depart(ben).await.unwrap();
         depart(cleo).await.unwrap();
-        assert_eq!(of().await.len(), 1, "the last one's conversation has ended, and nothing is left to leave");
+        assert_eq!(of().await.len(), 1, "the last member's conversation was deleted");
         let seen = query::conversations::find(fixture.db.reader(), cleo, group).await.unwrap();
         assert!(seen.is_none());
     }
@@ -321,7 +321,7 @@ async fn publishes_a_sqlite_commit_that_outlasts_every_timeout() {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), told).await.expect("the message is told");
+    tokio::time::timeout(Duration::from_secs(20), told).await.expect("the message is published");
 }
 
 /// The outbox publisher waits for Redis, which may take seconds; meanwhile the writer removes the
@@ -336,8 +336,8 @@ async fn an_outbox_entry_can_be_removed_while_it_is_being_published_again() {
             query::events::claim_unpublished(fixture.db.writer(), Timestamp(i64::MAX), now, 64).await.unwrap();
         let removal = query::batches::remove_outbox_entries(&claimed);
         let removed = query::execute(fixture.db.writer(), vec![removal]);
-        tokio::time::timeout(Duration::from_secs(10), removed).await.expect("nobody holds them").unwrap();
+        tokio::time::timeout(Duration::from_secs(10), removed).await.expect("the entries aren't locked").unwrap();
         let again = query::events::claim_unpublished(fixture.db.writer(), now, now, 64).await.unwrap();
-        assert!(again.is_empty(), "what was claimed is not claimed at once by another: {again:?}");
+        assert!(again.is_empty(), "claimed entries can't be claimed again immediately: {again:?}");
     }
 }

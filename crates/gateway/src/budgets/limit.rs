@@ -1,4 +1,4 @@
-//! Budgets as they are set, lifted and shown.
+//! Setting, removing and viewing budgets.
 
 use appcore::{
     AppError, Code, Timestamp, UserId, WorkspaceId,
@@ -24,7 +24,8 @@ use uuid::Uuid;
 use super::{super::announce_changed, scope};
 use crate::{GatewayService, policy::check_budget};
 
-/// The budget as it stands. What this instance holds in advance is not shown as held.
+/// Returns the view of a budget. Amounts that this instance has reserved in advance aren't shown as
+/// reserved.
 pub(crate) fn view(service: &GatewayService, id: BudgetId, mut row: budget::Model) -> Budget {
     let now = service.clock.now();
     begin_anew(&mut row, now);
@@ -34,7 +35,8 @@ pub(crate) fn view(service: &GatewayService, id: BudgetId, mut row: budget::Mode
     Budget { limit: row.spending_limit, period, spent: row.spent + owed, held, resets_at: resets_at(period, now) }
 }
 
-/// Sets a budget, or sets it anew, in the caller's transaction. What was spent in the period before counts.
+/// Creates or replaces a budget in the caller's transaction. Earlier spending in the current period
+/// counts.
 pub(crate) async fn put<C: ConnectionTrait>(
     txn: &C,
     id: BudgetId,
@@ -43,7 +45,7 @@ pub(crate) async fn put<C: ConnectionTrait>(
 ) -> Result<budget::Model, AppError> {
     let period_start = start_of(limit.period, now);
     let known = rows::lock(txn, &[id.into()]).await?.pop();
-    // The same period again: its counter is exact, while sums may be a moment behind.
+    // If the period is the same, the existing counter is exact, whereas the totals may lag behind.
     let counted = known.as_ref().filter(|row| row.period == limit.period.as_str()).cloned().map(|mut row| {
         begin_anew(&mut row, now);
         row.spent
@@ -65,7 +67,7 @@ pub(crate) async fn put<C: ConnectionTrait>(
     Ok(row)
 }
 
-/// The budgets of people and workspaces.
+/// Lists the budgets of users and workspaces.
 pub async fn list(service: &GatewayService, page: PageRequest) -> Result<Page<ScopedBudget>, AppError> {
     let (found, total) = rows::list(service.db.reader(), page).await?;
     let mut items = Vec::with_capacity(found.len());
@@ -76,7 +78,7 @@ pub async fn list(service: &GatewayService, page: PageRequest) -> Result<Page<Sc
     Ok(Page::new(items, page, total))
 }
 
-/// Sets the budget of a person or a workspace.
+/// Sets the budget of a user or a workspace.
 pub async fn set(
     service: &GatewayService,
     by: &Principal,
@@ -98,7 +100,7 @@ pub async fn set(
     Ok(ScopedBudget { scope, id, budget: view(service, BudgetId { scope, id }, row) })
 }
 
-/// Lifts the budget of a person or a workspace.
+/// Removes the budget of a user or a workspace.
 pub async fn lift(service: &GatewayService, by: &Principal, scope: BudgetScope, id: Uuid) -> Result<(), AppError> {
     if scope == BudgetScope::Key {
         return Err(Code::NotFound.into());
@@ -114,7 +116,7 @@ pub async fn lift(service: &GatewayService, by: &Principal, scope: BudgetScope, 
     Ok(())
 }
 
-/// Keys have theirs from their owners.
+/// True if the user or workspace exists. False for keys, whose budgets are set by their owners.
 pub(crate) async fn exists(service: &GatewayService, scope: BudgetScope, id: Uuid) -> Result<bool, AppError> {
     match scope {
         BudgetScope::Key => Ok(false),

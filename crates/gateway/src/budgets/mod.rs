@@ -1,4 +1,4 @@
-//! Budgets as they are set. What is held in them, and when they begin anew, is kept by [`holds`](billing::holds).
+//! Budget settings. Reservations and period resets are handled by [`holds`](billing::holds).
 
 mod limit;
 
@@ -11,7 +11,7 @@ pub(super) use self::limit::exists;
 pub use self::limit::{lift, list, set};
 pub(crate) use self::limit::{put, view};
 
-/// Which budget is used up.
+/// Exhausted budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsedUp {
     pub scope: BudgetScope,

@@ -1,4 +1,4 @@
-//! Models as administrators define them, and lists of models.
+//! Model definitions of administrators, and model listings.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -19,15 +19,15 @@ use crate::{Asker, GatewayService};
 const MAX_ALIASES: usize = 50;
 const MAX_DEPLOYMENTS: usize = 50;
 const MAX_WEIGHT: u32 = 1_000_000;
-/// The highest price of a million tokens: what any number of tokens costs stays within 64 bits.
+/// Maximum price per million tokens, so that any cost fits into 64 bits.
 const MAX_PRICE: i64 = 1_000_000_000_000;
-/// The longest context window and the longest answer, in tokens.
+/// Maximum context window and output length, in tokens.
 const MAX_TOKENS: u64 = 1_000_000_000;
-/// The most models that administrators can define.
+/// Maximum number of models that administrators can define.
 const MAX_MODELS: usize = 2_000;
-/// The longest text of how a model can be asked to think, in bytes: all efforts have room.
+/// Maximum length of the description of thinking parameters, in bytes; all efforts fit.
 const MAX_THINKING: usize = 200;
-/// The longest part of a name that is looked for.
+/// Maximum length of a search text, in characters.
 const MAX_SOUGHT: usize = 100;
 
 fn view(model: &Model) -> GatewayModel {
@@ -43,7 +43,7 @@ fn view(model: &Model) -> GatewayModel {
     }
 }
 
-/// The models that have what is sought in their names or in where they are had, for administrators; all where nothing is.
+/// Lists models for administrators, filtered by a part of their names or deployments.
 pub fn list(service: &GatewayService, sought: Option<&str>, page: PageRequest) -> Result<Page<GatewayModel>, AppError> {
     let sought = ::search::folded_line(sought.unwrap_or_default());
     if sought.chars().count() > MAX_SOUGHT {
@@ -54,13 +54,14 @@ pub fn list(service: &GatewayService, sought: Option<&str>, page: PageRequest) -
     Ok(paged(found.map(|model| view(model.as_ref())), page))
 }
 
-/// One model, for administrators.
+/// Returns one model for administrators.
 pub fn find(service: &GatewayService, name: &str) -> Result<GatewayModel, AppError> {
     let found = service.table().models.get(name).map(|model| view(model));
     found.ok_or_else(|| Code::NotFound.into())
 }
 
-/// The models that somebody may use in the app, in a workspace where one is named; none that is refused for having no price.
+/// Lists the models that the caller may use in the app, optionally in a workspace. Models refused
+/// for a missing price are excluded.
 pub async fn usable(
     service: &GatewayService,
     by: &Principal,
@@ -74,7 +75,7 @@ pub async fn usable(
     Ok(paged(usable_of(service, &table, |model| service.offers(&table, asker, model)).into_iter(), page))
 }
 
-/// The models for which `may_use` holds, as they are told to whoever may use them.
+/// Returns the models that satisfy `may_use`, in the form shown to their users.
 pub(crate) fn usable_of(service: &GatewayService, table: &Table, may_use: impl Fn(&Model) -> bool) -> Vec<UsableModel> {
     let default = default_name(service).and_then(|default| table.find(&default)).map(|model| Arc::clone(&model.name));
     let usable = |model: &Arc<Model>| {
@@ -92,7 +93,7 @@ pub(crate) fn usable_of(service: &GatewayService, table: &Table, may_use: impl F
     table.models().filter(|model| may_use(model)).map(usable).collect()
 }
 
-/// The model that answers where nobody names one; none where the only provider lists none.
+/// Returns the name of the default model; `None` if the only provider lists no models.
 pub(crate) fn default_name(service: &GatewayService) -> Option<Cow<'_, str>> {
     let ai = &service.config.ai;
     if let Some(added) = service.ai().added_default() {
@@ -113,7 +114,7 @@ fn paged<T>(all: impl Iterator<Item = T>, page: PageRequest) -> Page<T> {
     Page::new(items, page, total)
 }
 
-/// Defines a model, or defines it anew.
+/// Creates or replaces the definition of a model.
 pub async fn put(
     service: &GatewayService,
     by: &Principal,
@@ -130,7 +131,7 @@ pub async fn put(
     find(service, name)
 }
 
-/// Removes what an administrator defined; where the configuration knows the model, that counts again.
+/// Removes an administrator's definition; a model of the configuration then applies again.
 pub async fn remove(service: &GatewayService, by: &Principal, name: &str) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     if !rows::remove(&tx, name).await? {
@@ -141,7 +142,7 @@ pub async fn remove(service: &GatewayService, by: &Principal, name: &str) -> Res
     tell(service).await
 }
 
-/// Has all instances read models and providers anew, this one before it answers.
+/// Makes all instances reload models and providers, this one before it returns.
 pub(crate) async fn tell(service: &GatewayService) -> Result<(), AppError> {
     service.reload().await?;
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::ModelsChanged)]));
@@ -235,7 +236,7 @@ fn prices_of(price: ModelPrice) -> impl Iterator<Item = i64> {
 
 const NAME_RULE: &str = "Names have up to 120 characters, without spaces and control characters.";
 
-/// No character of it needs escaping in a URL's path but the slash.
+/// True if the name is valid. Of its characters, only the slash needs escaping in a URL path.
 pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(|letter| letter.is_ascii_graphic())
 }

@@ -1,9 +1,9 @@
-//! Budgets: racing calls, blocks of busy keys, and what is refused.
+//! Tests of budgets: concurrent calls, local allotments of busy keys, and refusals.
 
 use super::*;
 
 #[tokio::test]
-async fn two_hundred_racing_calls_on_two_instances_never_overdraw() {
+async fn concurrent_calls_on_two_instances_never_overdraw() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let other = if stage.is_sqlite() { Arc::clone(&service) } else { instance(&stage).await };
@@ -31,7 +31,7 @@ async fn two_hundred_racing_calls_on_two_instances_never_overdraw() {
         let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
         assert_eq!(spent_and_held(&service, budget).await, (0, 2_000));
         for (n, admission) in admitted.into_iter().enumerate() {
-            // One is dropped: its client left before anything was said.
+            // One is dropped, as if its client had disconnected before the answer.
             if n > 0 {
                 admission.settle(used(100, 10));
             }
@@ -42,11 +42,12 @@ async fn two_hundred_racing_calls_on_two_instances_never_overdraw() {
         ask(&service, &callers[0], "small").await.ok().unwrap().settle(used(100, 10));
         assert!(matches!(ask(&service, &callers[0], "small").await, Err(Refusal::OutOfBudget(_))));
         stage.pass(86_400);
-        assert!(ask(&service, &callers[0], "small").await.is_ok(), "the next day begins anew");
+        assert!(ask(&service, &callers[0], "small").await.is_ok(), "a new period starts the next day");
     }
 }
 
-/// A model whose calls cost 200 at most, and two instances of which each knows a key with this budget. SQLite has one instance.
+/// Creates a model whose calls cost at most 200, and two instances with a key that has this budget.
+/// SQLite has one instance.
 async fn pair(stage: &Stage, limit: i64) -> ([(Arc<GatewayService>, Caller); 2], Principal, BudgetId) {
     let service = instance(stage).await;
     let other = if stage.is_sqlite() { Arc::clone(&service) } else { instance(stage).await };
@@ -59,7 +60,7 @@ async fn pair(stage: &Stage, limit: i64) -> ([(Arc<GatewayService>, Caller); 2],
     ([(service, one), (other, two)], anna, BudgetId { scope: BudgetScope::Key, id: id.0 })
 }
 
-/// Calls until there is something reserved for the next ones.
+/// Makes calls until the instance has reserved an allotment for the next ones.
 async fn make_busy(service: &Arc<GatewayService>, caller: &Caller) {
     let budget = BudgetId { scope: BudgetScope::Key, id: caller.key_id.0 };
     until(async || {
@@ -71,7 +72,7 @@ async fn make_busy(service: &Arc<GatewayService>, caller: &Caller) {
 }
 
 #[tokio::test]
-async fn calls_of_a_busy_key_take_from_blocks_and_never_overdraw_either() {
+async fn allotments_of_busy_keys_never_overdraw() {
     const CALLS: i64 = 1_000;
     for stage in stages().await {
         let (instances, _, budget) = pair(&stage, 200 * CALLS).await;
@@ -93,7 +94,7 @@ async fn calls_of_a_busy_key_take_from_blocks_and_never_overdraw_either() {
             admitted.extend(calls.await.unwrap());
         }
         assert!(admitted.len() as i64 <= CALLS, "{}", admitted.len());
-        // What one instance had reserved is the other's after a moment.
+        // The allotment of one instance becomes available to the other one after a moment.
         until(async || {
             for (service, caller) in &instances {
                 while let Ok(admission) = ask(service, caller, "small").await {
@@ -115,7 +116,7 @@ async fn calls_of_a_busy_key_take_from_blocks_and_never_overdraw_either() {
 }
 
 #[tokio::test]
-async fn what_is_reserved_is_not_shown_as_held_and_goes_with_the_budget() {
+async fn allotments_are_not_shown_as_reserved_and_end_with_the_budget() {
     for stage in stages().await {
         let ([(service, caller), _], anna, budget) = pair(&stage, 1_000_000).await;
         make_busy(&service, &caller).await;
@@ -138,7 +139,7 @@ async fn what_is_reserved_is_not_shown_as_held_and_goes_with_the_budget() {
 }
 
 #[tokio::test]
-async fn budgets_of_key_person_and_workspace_all_hold_and_the_refusal_names_which() {
+async fn enforces_key_user_and_workspace_budgets_and_names_the_exceeded_one() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
@@ -151,14 +152,18 @@ async fn budgets_of_key_person_and_workspace_all_hold_and_the_refusal_names_whic
             budgets::set(&service, &anna, scope, of, per(50, BudgetPeriod::None)).await.unwrap();
             match ask(&service, &caller(&service, &secret).await, "small").await {
                 Err(Refusal::OutOfBudget(used_up)) => assert_eq!((used_up.scope, used_up.resets_at), (scope, None)),
-                _ => panic!("the budget of the {scope} does not hold"),
+                _ => panic!("the budget of the {scope} isn't enforced"),
             }
             budgets::lift(&service, &anna, scope, of).await.unwrap();
             assert!(ask(&service, &caller(&service, &secret).await, "small").await.is_ok());
         }
         service.flush().await;
         let own = BudgetId { scope: BudgetScope::Key, id: id.0 };
-        assert_eq!(spent_and_held(&service, own).await, (0, 0), "who was refused by one holds nothing in another");
+        assert_eq!(
+            spent_and_held(&service, own).await,
+            (0, 0),
+            "a call refused by one budget reserves nothing in others"
+        );
         let lifted = PolicyChange { budget: Some(None), ..PolicyChange::default() };
         let change = KeyChange { policy: lifted, ..KeyChange::default() };
         assert_eq!(keys::update(&service, &confirmed(&service, &anna).await, id, change).await.unwrap().budget, None);
@@ -167,7 +172,7 @@ async fn budgets_of_key_person_and_workspace_all_hold_and_the_refusal_names_whic
 }
 
 #[tokio::test]
-async fn what_costs_nothing_is_let_in_however_used_up_budgets_and_credits_are() {
+async fn admits_free_calls_without_budget_and_credits() {
     for stage in stages().await {
         let settings = [SETTINGS, &[("payment.demo.enabled", "true")]].concat();
         let service = instance_with(&stage, &settings).await;
@@ -188,7 +193,7 @@ async fn what_costs_nothing_is_let_in_however_used_up_budgets_and_credits_are() 
         let queue = async |model: &str| queue_answers(&service, asker, model, 2).await.map(drop);
         assert_eq!(queue("small").await.unwrap_err().code(), Code::BudgetExceeded);
 
-        // Nobody has given `large` a price, and `small` has one of nothing from now on.
+        // `large` has no price, and `small` has a price of zero from now on.
         let free = ModelPrice { input: MicroCredits::ZERO, output: MicroCredits::ZERO, ..PRICE };
         priced_at(&service, &anna, free).await;
         for model in ["large", "small"] {
@@ -204,7 +209,7 @@ async fn what_costs_nothing_is_let_in_however_used_up_budgets_and_credits_are() 
 }
 
 #[tokio::test]
-async fn an_answer_in_a_chat_counts_against_the_budgets_of_who_asks_and_of_the_workspace() {
+async fn answers_count_against_the_budgets_of_user_and_workspace() {
     for stage in stages().await {
         let (service, other) = (instance(&stage).await, instance(&stage).await);
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
@@ -215,11 +220,11 @@ async fn an_answer_in_a_chat_counts_against_the_budgets_of_who_asks_and_of_the_w
         assert!(queue().await.unwrap().is_none(), "there is no budget");
         for (scope, of) in [(BudgetScope::User, anna.user_id.0), (BudgetScope::Workspace, workspace.0)] {
             let budget = BudgetId { scope, id: of };
-            // One answer may cost 32,000 tokens read and 4,096 written.
+            // One answer may cost 32,000 input tokens and 4,096 output tokens.
             budgets::set(&service, &anna, scope, of, per(100_000, BudgetPeriod::None)).await.unwrap();
             drop(queue().await.unwrap().unwrap());
             service.flush().await;
-            assert_eq!(spent_and_held(&service, budget).await, (0, 0), "it was not sent");
+            assert_eq!(spent_and_held(&service, budget).await, (0, 0), "the answer wasn't queued");
             let queued = queue().await.unwrap().unwrap();
             let ids = queued.ids();
             assert_eq!(ids.len(), 1);
@@ -247,7 +252,7 @@ async fn an_answer_in_a_chat_counts_against_the_budgets_of_who_asks_and_of_the_w
             let round =
                 |queued, is_first| Round { model: "small", estimated_input: 100, max_output: None, queued, is_first };
             let first = hold_round(&other, asker, round(ids.first().copied(), true)).await.unwrap();
-            assert_eq!(spent_and_held(&service, budget).await, (0, 72_960), "what was held for it stays so");
+            assert_eq!(spent_and_held(&service, budget).await, (0, 72_960), "its reservation stays");
             assert_eq!(record(&other, answer.clone(), Some(first)), Some(MicroCredits(150)));
             other.flush().await;
             assert_eq!(spent_and_held(&service, budget).await, (150, 0));
@@ -256,7 +261,7 @@ async fn an_answer_in_a_chat_counts_against_the_budgets_of_who_asks_and_of_the_w
             assert!(second.is_outgrown(&used(100, 4_000).usage) && !second.is_outgrown(&used(100, 3_000).usage));
             second.grow().await.unwrap();
             second.grow().await.unwrap();
-            assert!(!second.is_outgrown(&used(100, 8_000).usage), "it may use what is held to the end");
+            assert!(!second.is_outgrown(&used(100, 8_000).usage), "it may use up its reservation");
             assert!(second.is_outgrown(&used(100, 8_300).usage));
             assert_eq!(second.grow().await.unwrap_err().code(), Code::BudgetExceeded);
             assert_eq!(record(&other, answer.clone(), Some(second)), Some(MicroCredits(150)));

@@ -1,19 +1,19 @@
-//! What is held for calls under way, and what becomes of it.
+//! Tests of reservations of calls in progress.
 
 use super::*;
 
 #[tokio::test]
-async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_while_there_is_more() {
+async fn stream_with_unlimited_output_extends_its_reservation() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
         priced(&service, &anna).await;
-        // 4,096 tokens are held for an answer of any length: 41,060 with the question.
+        // 4,096 tokens are reserved for an answer without a limit: 41,060 with the input.
         let (id, secret) = key(&service, &anna, with_budget(100_000)).await;
         let caller = caller(&service, &secret).await;
         let budget = BudgetId { scope: BudgetScope::Key, id: id.0 };
         let limited = ask(&service, &caller, "small").await.ok().unwrap();
-        assert!(limited.growth(&used(100, 10).usage).is_none(), "its caller limits it");
+        assert!(limited.growth(&used(100, 10).usage).is_none(), "the caller limits its output");
         drop(limited);
         service.flush().await;
         let question = CallRequest { wanted: Wanted::words(100, None), ..request("small") };
@@ -32,7 +32,7 @@ async fn a_stream_that_outgrows_what_is_held_for_it_holds_more_while_there_is_mo
 }
 
 #[tokio::test]
-async fn what_is_held_for_somebody_who_left_meanwhile_is_free_again() {
+async fn releases_reservations_of_callers_who_are_gone() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
@@ -45,14 +45,14 @@ async fn what_is_held_for_somebody_who_left_meanwhile_is_free_again() {
         let mut growth = Box::pin(stream.growth(&used(100, 4_000).usage).unwrap());
         assert!(poll_fn(|context| Poll::Ready(growth.as_mut().poll(context).is_pending())).await);
         drop((growth, stream));
-        // What is asked later is decided later.
+        // Requests are decided in order.
         drop(ask(&service, &caller, "small").await.ok().unwrap());
         until(async || spent_and_held(&service, budget).await == (0, 0)).await;
     }
 }
 
 #[tokio::test]
-async fn a_stream_that_searches_more_than_is_held_for_it_holds_more_while_there_is_more() {
+async fn stream_with_unlimited_searches_extends_its_reservation() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
@@ -68,10 +68,10 @@ async fn a_stream_that_searches_more_than_is_held_for_it_holds_more_while_there_
         };
         let searched = |times: u64| Usage { searches: Some(times), ..used(100, 10).usage };
         let bounded = asking(false).await;
-        assert!(bounded.growth(&searched(3)).is_none(), "its caller bounds it");
+        assert!(bounded.growth(&searched(3)).is_none(), "the caller limits its tools");
         drop(bounded);
         service.flush().await;
-        // Two searches are held, and 200 for the tokens.
+        // Two searches are reserved, and 200 for the tokens.
         let mut stream = asking(true).await;
         assert!(stream.growth(&searched(2)).is_none());
         let more = stream.growth(&searched(3)).unwrap().await.ok().unwrap();
@@ -86,13 +86,13 @@ async fn a_stream_that_searches_more_than_is_held_for_it_holds_more_while_there_
 }
 
 #[tokio::test]
-async fn a_stream_that_outgrows_what_is_held_for_it_owes_nothing_that_was_held() {
+async fn growing_stream_owes_nothing_that_was_reserved() {
     for stage in stages().await {
         let settings = [SETTINGS, &[("payment.demo.enabled", "true")]].concat();
         let service = instance_with(&stage, &settings).await;
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
         priced(&service, &anna).await;
-        // All but a hundred of it are held in the end.
+        // All but a hundred are reserved in the end.
         let (holder, present) = (Holder::Person(anna.user_id), MicroCredits(82_220));
         credits::give(&service.billing, &confirmed(&service, &anna).await, holder, present, "A present".to_owned())
             .await
@@ -120,7 +120,7 @@ async fn a_stream_that_outgrows_what_is_held_for_it_owes_nothing_that_was_held()
 }
 
 #[tokio::test]
-async fn what_nobody_settles_is_free_again_and_its_late_cost_is_booked() {
+async fn unsettled_reservation_expires_and_a_late_cost_is_booked() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
@@ -134,8 +134,8 @@ async fn what_nobody_settles_is_free_again_and_its_late_cost_is_booked() {
         service.billing.holds.renew().await.unwrap();
         stage.pass(79);
         service.billing.holds.sweep().await.unwrap();
-        assert_eq!(spent_and_held(&service, budget).await, (0, 200), "a call that is under way keeps its hold");
-        // As when its instance dies, which then renews nothing.
+        assert_eq!(spent_and_held(&service, budget).await, (0, 200), "a call in progress keeps its reservation");
+        // Simulates the death of its instance, which then renews nothing.
         stage.pass(2);
         service.billing.holds.sweep().await.unwrap();
         assert_eq!(spent_and_held(&service, budget).await, (0, 0));

@@ -1,9 +1,9 @@
-//! Keys: changes on other instances, and the end of a membership.
+//! Tests of keys: changes on other instances, and the end of a membership.
 
 use super::*;
 
 #[tokio::test]
-async fn a_change_of_a_key_holds_at_once_on_the_other_instance() {
+async fn key_changes_apply_immediately_on_other_instances() {
     for stage in stages().await {
         let (service, other) = (instance(&stage).await, instance(&stage).await);
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
@@ -21,7 +21,10 @@ async fn a_change_of_a_key_holds_at_once_on_the_other_instance() {
         until(async || !caller(&other, &secret).await.policy.models.is_empty()).await;
         let refused = ask(&other, &caller(&other, &secret).await, "large").await;
         assert!(matches!(refused, Err(Refusal::UnknownModel(_))));
-        assert!(ask(&other, &caller(&other, &secret).await, "small").await.is_ok(), "it is what the alias stands for");
+        assert!(
+            ask(&other, &caller(&other, &secret).await, "small").await.is_ok(),
+            "the alias resolves to an allowed model"
+        );
 
         let unknown = PolicyChange { models: Some(vec!["none".to_owned()]), ..PolicyChange::default() };
         let change = KeyChange { policy: unknown, ..KeyChange::default() };
@@ -33,7 +36,7 @@ async fn a_change_of_a_key_holds_at_once_on_the_other_instance() {
         let (_, rotated) =
             keys::rotate(&service, &confirmed(&service, &anna).await, id, Duration::from_secs(60)).await.unwrap();
         assert_eq!(caller(&other, rotated.expose()).await.key_id, id);
-        assert_eq!(caller(&other, &secret).await.key_id, id, "the one before is good for a minute");
+        assert_eq!(caller(&other, &secret).await.key_id, id, "the previous secret is valid for a minute");
         stage.pass(61);
         assert!(authenticate(&service, &secret).await.is_err() && authenticate(&other, &secret).await.is_err());
         let (_, last) = keys::rotate(&service, &confirmed(&service, &anna).await, id, Duration::ZERO).await.unwrap();
@@ -43,7 +46,7 @@ async fn a_change_of_a_key_holds_at_once_on_the_other_instance() {
 }
 
 #[tokio::test]
-async fn a_key_ends_with_its_owners_membership_and_others_endpoints_are_closed_to_it() {
+async fn key_ends_with_its_owners_membership_and_is_limited_to_its_endpoints() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
@@ -61,7 +64,7 @@ async fn a_key_ends_with_its_owners_membership_and_others_endpoints_are_closed_t
         assert_eq!(embed().await.ok().unwrap().figures().requests.unwrap().remaining, 0);
         match embed().await {
             Err(Refusal::RateLimited(exceeded)) => assert_eq!(exceeded.measure, KeyMeasure::Requests),
-            _ => panic!("it is one too many"),
+            _ => panic!("one call too many"),
         }
         workspaces::delete(service.db.writer(), workspace, service.clock.now()).await.unwrap();
         ChangeNotice::ended(workspace).tell(&service.identity);

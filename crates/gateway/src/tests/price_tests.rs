@@ -1,9 +1,9 @@
-//! Prices of models: unknown and wrong ones.
+//! Tests of unknown and wrong prices.
 
 use super::*;
 
 #[tokio::test]
-async fn a_model_whose_price_nobody_knows_is_refused_whatever_somebody_asks_it_for() {
+async fn refuses_models_without_price_on_every_path() {
     const REFUSE: (&str, &str) = ("gateway.unknown_price", "refuse");
     for stage in stages().await {
         let service = instance_with(&stage, &[SETTINGS, &[REFUSE]].concat()).await;
@@ -36,12 +36,12 @@ async fn a_model_whose_price_nobody_knows_is_refused_whatever_somebody_asks_it_f
         let without_provider = instance_with(&stage, &[REFUSE]).await;
         round(&without_provider, "demo").await.unwrap();
         let listed = models::usable(&without_provider, &anna, None, first_page()).await.unwrap().items;
-        assert!(listed.iter().any(|model| model.name == "demo"), "it is never refused");
+        assert!(listed.iter().any(|model| model.name == "demo"), "the demo model is never refused");
     }
 }
 
 #[tokio::test]
-async fn a_wrong_price_can_be_undone() {
+async fn wrong_price_can_be_corrected() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
@@ -51,7 +51,7 @@ async fn a_wrong_price_can_be_undone() {
         let cost = async || ask(&service, &caller, "small").await.ok().unwrap().cost(&used(100, 0).usage);
         assert_eq!(cost().await, MicroCredits(100));
         models::remove(&service, &anna, "small").await.unwrap();
-        assert_eq!(cost().await, MicroCredits::ZERO, "nobody knows its price, and none is asked");
+        assert_eq!(cost().await, MicroCredits::ZERO, "an unknown price is charged as zero");
         assert_eq!(models::remove(&service, &anna, "small").await.unwrap_err().code(), Code::NotFound);
     }
 }

@@ -1,5 +1,5 @@
--- An instance says that it is alive, and where; all that are alive are the answer.
--- KEYS: when each is believed no longer, the addresses. ARGV: the instance, its address, for how many milliseconds it is believed.
+-- Registers an instance with its URL and returns all live instances.
+-- KEYS: expiry times, URLs. ARGV: instance, URL, lifetime in milliseconds.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])

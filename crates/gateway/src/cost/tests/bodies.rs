@@ -1,10 +1,13 @@
-//! Whatever a request looks like, what is held for it covers what is booked for it, as long as its provider keeps to what it is asked for.
+//! Property test: the reservation of any request covers its charge, as long as the provider
+//! respects the request.
 //!
-//! What docs/gateway.md excepts is what no provider is bound to, and the usages that are made here keep within it:
-//! - the input, with what tools read, has no more tokens than are estimated;
-//! - a conversation is shortened once, to no more than an answer may have;
-//! - an answer without a limit is no longer than the usual one, [`ASSUMED`];
-//! - tools without a bound do no more than is thought, which a stream can outgrow, and OpenAI's in an answer in one piece;
+//! The exceptions documented in docs/gateway.md aren't binding for providers; the generated usages
+//! respect them:
+//! - the input, including what tools read, has no more tokens than estimated;
+//! - a conversation is shortened once, to at most the length of an answer;
+//! - an answer without a limit is no longer than [`ASSUMED`];
+//! - tools without a limit are used no more than estimated, which a stream may exceed, and OpenAI's
+//!   tools a non-streamed answer;
 //! - chat completions search once, and each tool that runs code has one container.
 
 use ::ai::{ApiStyle, Beside, Peek, Usage, look};
@@ -18,7 +21,7 @@ use super::{cost, most_output, prices, worst_cost};
 
 const ASSUMED: u64 = 500;
 
-/// A number as programs write it, or none.
+/// Generates a number in the spellings that programs use, or nothing.
 fn number(most: u64) -> BoxedStrategy<Value> {
     let written = |(number, form): (u64, u8)| match form {
         0 => Value::Null,
@@ -54,7 +57,7 @@ fn tools(style: ApiStyle) -> BoxedStrategy<Value> {
     prop::collection::vec(tool, 0..4).prop_map(Value::from).boxed()
 }
 
-/// A field of a body, which may stand in it several times.
+/// Generates a field of a body; fields may be repeated.
 fn field(style: ApiStyle) -> BoxedStrategy<(&'static str, Value)> {
     let sound = json!([{ "role": "user", "content": [{ "type": "input_audio", "input_audio": { "data": "x" } }] }]);
     let others = vec![
@@ -90,18 +93,18 @@ fn written(fields: &[(&'static str, Value)]) -> String {
     format!("{{\"model\":\"m\",{fields}\"end\":true}}")
 }
 
-/// What a provider may do for a request that it reads so.
+/// Usage that a provider may report for a request.
 #[derive(Debug)]
 struct Allowed {
-    /// Tokens of each answer, where that is said, what is predicted of it, and how many answers.
+    /// Tokens per answer (if limited), predicted tokens, and number of answers.
     output: Option<u64>,
     predicted: u64,
     answers: u64,
-    /// How often the question is read, and answered.
+    /// Number of times that the input is read, and that answers are written.
     times: u64,
     searches: u64,
     images: u64,
-    /// Searches and pictures together.
+    /// Total of searches and images.
     calls: u64,
     containers: u64,
 }
@@ -170,7 +173,7 @@ impl Allowed {
 
 proptest! {
     #[test]
-    fn whatever_a_request_looks_like_no_less_is_held_than_is_booked(
+    fn reserves_at_least_what_is_charged_for_any_request(
         (style, fields) in requests(),
         is_hidden in any::<bool>(),
         price in prices(),
