@@ -36,7 +36,7 @@ pub use code::Code;
 pub use error::{AppError, FieldError};
 pub use ids::*;
 pub use language::Language;
-pub use place::{Country, Place};
+pub use place::{Country, GeoLocation};
 pub use runtime_bound::RuntimeBound;
 pub use secret::Secret;
 pub use source::RequestSource;

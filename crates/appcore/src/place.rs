@@ -41,7 +41,7 @@ impl<'de> Deserialize<'de> for Country {
 /// Approximate location of an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Place)]
-pub struct Place {
+pub struct GeoLocation {
     /// ISO 3166-1 code of two letters.
     #[schema(value_type = String, min_length = 2, max_length = 2)]
     pub country: Country,
@@ -49,7 +49,7 @@ pub struct Place {
     pub city: Option<String>,
 }
 
-impl Place {
+impl GeoLocation {
     /// Restores a stored location; `None` without a valid country.
     #[must_use]
     pub fn stored(country: Option<&str>, city: Option<String>) -> Option<Self> {
@@ -58,7 +58,7 @@ impl Place {
 }
 
 /// Formats as `Berlin, DE`.
-impl fmt::Display for Place {
+impl fmt::Display for GeoLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(city) = &self.city {
             write!(f, "{city}, ")?;
@@ -83,12 +83,12 @@ mod tests {
 
     #[test]
     fn formats_city_and_country_if_known() {
-        let place = |country, city: Option<&str>| Place::stored(country, city.map(str::to_owned));
+        let place = |country, city: Option<&str>| GeoLocation::stored(country, city.map(str::to_owned));
         assert_eq!(place(Some("DE"), Some("Berlin")).unwrap().to_string(), "Berlin, DE");
         assert_eq!(place(Some("DE"), None).unwrap().to_string(), "DE");
         assert_eq!(place(None, Some("Berlin")), None);
         let json = serde_json::to_string(&place(Some("DE"), Some("Berlin"))).unwrap();
         assert_eq!(json, r#"{"country":"DE","city":"Berlin"}"#);
-        assert!(serde_json::from_str::<Place>(r#"{"country":"T1","city":null}"#).is_err());
+        assert!(serde_json::from_str::<GeoLocation>(r#"{"country":"T1","city":null}"#).is_err());
     }
 }

@@ -6,7 +6,7 @@
 use std::{net::IpAddr, path::Path};
 
 use anyhow::Context as _;
-use appcore::{Country, Place};
+use appcore::{Country, GeoLocation};
 use maxminddb::{Reader, geoip2};
 
 /// Maximum length of a city name.
@@ -36,12 +36,12 @@ impl GeoIp {
     /// Location of an address. The database takes precedence over `told`, the proxy's country,
     /// which may be forwarded without verification.
     #[must_use]
-    pub fn of(&self, address: Option<IpAddr>, told: Option<Country>) -> Option<Place> {
+    pub fn of(&self, address: Option<IpAddr>, told: Option<Country>) -> Option<GeoLocation> {
         let found = address.and_then(|address| self.look_up(address));
-        found.or_else(|| told.map(|country| Place { country, city: None }))
+        found.or_else(|| told.map(|country| GeoLocation { country, city: None }))
     }
 
-    fn look_up(&self, address: IpAddr) -> Option<Place> {
+    fn look_up(&self, address: IpAddr) -> Option<GeoLocation> {
         let database = self.database.as_ref()?;
         let found = database.lookup(address.to_canonical()).and_then(|found| found.decode::<geoip2::City<'_>>());
         let found = found.inspect_err(|error| tracing::debug!(%error, "failed to look up address")).ok()??;
@@ -49,7 +49,7 @@ impl GeoIp {
         let name = found.city.names.english.or(found.city.names.german);
         let shown = |name: &str| name.chars().filter(|letter| !letter.is_control()).take(MAX_CITY_CHARS).collect();
         let city: Option<String> = name.map(shown);
-        Some(Place { country, city: city.filter(|name| !name.trim().is_empty()) })
+        Some(GeoLocation { country, city: city.filter(|name| !name.trim().is_empty()) })
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{AuditEntryId, Place, Timestamp, UserId, audit::Action};
+use crate::{AuditEntryId, GeoLocation, Timestamp, UserId, audit::Action};
 
 /// Entry of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -22,6 +22,6 @@ pub struct AuditEntry {
     /// Client address.
     pub address: Option<String>,
     /// Location of the address, by the current geolocation database.
-    pub place: Option<Place>,
+    pub place: Option<GeoLocation>,
     pub created_at: Timestamp,
 }

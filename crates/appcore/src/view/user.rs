@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::stored_by_name;
-use crate::{Language, Place, SessionId, Timestamp, UploadId, UserId};
+use crate::{Language, GeoLocation, SessionId, Timestamp, UploadId, UserId};
 
 /// User account. Email address and sign-in data are returned to the user only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -112,7 +112,7 @@ pub struct UserSession {
     pub user_agent: Option<String>,
     pub address: Option<String>,
     /// Location of the address, if known; returned to the user only.
-    pub place: Option<Place>,
+    pub place: Option<GeoLocation>,
     pub created_at: Timestamp,
     pub last_used_at: Timestamp,
 }

@@ -1,6 +1,6 @@
 //! Sessions and their refresh tokens.
 
-use appcore::{AppError, Place, SessionId, Timestamp, UserId, page::PageRequest};
+use appcore::{AppError, GeoLocation, SessionId, Timestamp, UserId, page::PageRequest};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
     Select, Set, sea_query::Expr,
@@ -24,7 +24,7 @@ pub struct NewSession {
 pub struct Seen {
     pub user_agent: Option<String>,
     pub address: Option<String>,
-    pub place: Option<Place>,
+    pub place: Option<GeoLocation>,
     pub at: Timestamp,
 }
 
@@ -279,8 +279,8 @@ pub async fn forget_successors<C: ConnectionTrait>(
 }
 
 /// Columns of a location.
-fn columns(place: Option<Place>) -> (Option<String>, Option<String>) {
-    place.map_or((None, None), |Place { country, city }| (Some(country.as_str().to_owned()), city))
+fn columns(place: Option<GeoLocation>) -> (Option<String>, Option<String>) {
+    place.map_or((None, None), |GeoLocation { country, city }| (Some(country.as_str().to_owned()), city))
 }
 
 fn live(now: Timestamp) -> Select<user_session::Entity> {

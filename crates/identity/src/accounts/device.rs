@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use appcore::{Country, Place, RequestSource, Timestamp};
+use appcore::{Country, GeoLocation, RequestSource, Timestamp};
 use dbcontext::query::sessions::Seen;
 use platform::geoip::GeoIp;
 
@@ -79,7 +79,7 @@ impl Device {
     }
 
     /// Where on earth it is.
-    pub(super) fn place(&self, places: &GeoIp) -> Option<Place> {
+    pub(super) fn place(&self, places: &GeoIp) -> Option<GeoLocation> {
         places.of(self.address, self.country)
     }
 

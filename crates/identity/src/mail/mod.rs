@@ -14,7 +14,7 @@ mod transport;
 use std::time::Duration;
 
 use appcore::{
-    AppError, Clock, JobId, Language, Place, Timestamp, UserId, auth::Email, config::Config, view::StoppedTopUp,
+    AppError, Clock, JobId, Language, GeoLocation, Timestamp, UserId, auth::Email, config::Config, view::StoppedTopUp,
 };
 use dbcontext::query::mail_tokens::Purpose;
 use platform::throttle::Quota;
@@ -83,7 +83,7 @@ pub enum Letter {
         address: Option<String>,
         /// Where that is. Letters of older versions say nothing of it.
         #[serde(default)]
-        place: Option<Place>,
+        place: Option<GeoLocation>,
         at: Timestamp,
     },
     PasswordChanged {
