@@ -79,7 +79,7 @@ pub struct WorkPool {
 #[derive(Debug, Default)]
 struct State {
     running: usize,
-    people: HashMap<Option<UserId>, Person>,
+    people: HashMap<Option<UserId>, UserLoad>,
     waiting: BTreeMap<Turn, Waiter>,
     /// Round of the request that was admitted last.
     round: u64,
@@ -88,7 +88,7 @@ struct State {
 
 /// User with running or waiting requests; `None` is work without a user.
 #[derive(Debug, Default)]
-struct Person {
+struct UserLoad {
     running: usize,
     waiting: usize,
     /// Round of the user's last request.
@@ -159,7 +159,7 @@ impl State {
     }
 
     fn forget_idle(&mut self, person: Option<UserId>) {
-        let is_idle = |person: &Person| person.running == 0 && person.waiting == 0;
+        let is_idle = |person: &UserLoad| person.running == 0 && person.waiting == 0;
         if self.people.get(&person).is_some_and(is_idle) {
             self.people.remove(&person);
         }
