@@ -80,7 +80,7 @@ pub struct WorkPool {
 struct State {
     running: usize,
     people: HashMap<Option<UserId>, UserLoad>,
-    waiting: BTreeMap<Turn, Waiter>,
+    waiting: BTreeMap<QueuePosition, Waiter>,
     /// Round of the request that was admitted last.
     round: u64,
     next_number: u64,
@@ -97,7 +97,7 @@ struct UserLoad {
 
 /// Order in which waiters are admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Turn {
+struct QueuePosition {
     round: u64,
     workspace_round: u64,
     /// Order of arrival.
@@ -132,7 +132,7 @@ impl Drop for WorkSlot {
 /// Queued request. Dropping it before its turn leaves the queue.
 struct Queued<'a> {
     pool: &'a Arc<WorkPool>,
-    turn: Turn,
+    turn: QueuePosition,
 }
 
 impl Drop for Queued<'_> {
@@ -167,21 +167,21 @@ impl State {
 
     /// Turn of a new request: after the user's last one, and not before the round that is being
     /// served.
-    fn turn(&mut self, owner: WorkOwner) -> Turn {
+    fn turn(&mut self, owner: WorkOwner) -> QueuePosition {
         let served = self.round;
         let person = self.people.entry(owner.person()).or_default();
         let round = served.max(person.last_round + 1);
         person.last_round = round;
         person.waiting += 1;
         let of_round =
-            Turn { round, workspace_round: 0, number: 0 }..Turn { round: round + 1, workspace_round: 0, number: 0 };
+            QueuePosition { round, workspace_round: 0, number: 0 }..QueuePosition { round: round + 1, workspace_round: 0, number: 0 };
         let workspace = owner.workspace();
         let earlier = match workspace {
             Some(_) => self.waiting.range(of_round).filter(|(_, waiter)| waiter.owner.workspace() == workspace).count(),
             None => 0,
         };
         self.next_number += 1;
-        Turn { round, workspace_round: u64::try_from(earlier).unwrap_or(u64::MAX), number: self.next_number }
+        QueuePosition { round, workspace_round: u64::try_from(earlier).unwrap_or(u64::MAX), number: self.next_number }
     }
 }
 
