@@ -19,17 +19,17 @@ pub enum Destination {
 /// Parse error: the text is neither a host nor a network.
 #[derive(Debug, thiserror::Error)]
 #[error("neither a host nor an address nor a network")]
-pub struct NoDestination;
+pub struct InvalidDestination;
 
 impl FromStr for Destination {
-    type Err = NoDestination;
+    type Err = InvalidDestination;
 
-    fn from_str(text: &str) -> Result<Self, NoDestination> {
+    fn from_str(text: &str) -> Result<Self, InvalidDestination> {
         let text = text.trim_start_matches('[').trim_end_matches(']');
         if let Some(network) = parse_network(text) {
             return Ok(Self::Network(network));
         }
-        match Host::parse(text).map_err(|_| NoDestination)? {
+        match Host::parse(text).map_err(|_| InvalidDestination)? {
             Host::Domain(name) => Ok(Self::Host(name.trim_end_matches('.').to_owned())),
             Host::Ipv4(address) => Ok(Self::Network(IpNet::new_assert(address.into(), 32))),
             Host::Ipv6(address) => Ok(Self::Network(IpNet::new_assert(address.into(), 128))),
