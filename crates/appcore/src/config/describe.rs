@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::kind::{Kind, Raw, Reading};
+use super::kind::{Kind, RawValue, Reading};
 use super::resolve::Resolution;
 use super::setting::{Preset, Setting, Table};
 use super::source::Origin;
@@ -100,7 +100,7 @@ fn example(setting: &Setting) -> (bool, String) {
     let shown = match setting.kind {
         Kind::Secret | Kind::Credential | Kind::SecretUrl(_) => format!("{text:?}"),
         Kind::Secrets => format!("[{text:?}]"),
-        kind => match kind.read(&Raw::Text(text.to_owned())) {
+        kind => match kind.read(&RawValue::Text(text.to_owned())) {
             Ok(Reading::Set(value)) => value.show(kind),
             _ => format!("{text:?}"),
         },

@@ -43,7 +43,7 @@ pub enum Kind {
 
 /// Unvalidated value from a source.
 #[derive(Clone, Debug)]
-pub(super) enum Raw {
+pub(super) enum RawValue {
     Text(String),
     Toml(toml::Value),
 }
@@ -89,15 +89,15 @@ impl Kind {
         )
     }
 
-    pub(super) fn read(self, raw: &Raw) -> Result<Reading, Expected> {
+    pub(super) fn read(self, raw: &RawValue) -> Result<Reading, Expected> {
         if self.is_list() {
             return self.read_list(raw);
         }
         let text = match raw {
-            Raw::Text(text) | Raw::Toml(toml::Value::String(text)) => text.trim(),
-            Raw::Toml(toml::Value::Integer(number)) if matches!(self, Self::Number(..)) => &number.to_string(),
-            Raw::Toml(toml::Value::Boolean(on)) if matches!(self, Self::Switch) => &on.to_string(),
-            Raw::Toml(_) => return Err(self.expected()),
+            RawValue::Text(text) | RawValue::Toml(toml::Value::String(text)) => text.trim(),
+            RawValue::Toml(toml::Value::Integer(number)) if matches!(self, Self::Number(..)) => &number.to_string(),
+            RawValue::Toml(toml::Value::Boolean(on)) if matches!(self, Self::Switch) => &on.to_string(),
+            RawValue::Toml(_) => return Err(self.expected()),
         };
         if text.is_empty() {
             return Ok(Reading::Empty);
@@ -135,20 +135,20 @@ impl Kind {
         }
     }
 
-    fn read_list(self, raw: &Raw) -> Result<Reading, Expected> {
+    fn read_list(self, raw: &RawValue) -> Result<Reading, Expected> {
         let written = |value: &toml::Value| match value {
             toml::Value::String(text) => Some(text.clone()),
             toml::Value::Integer(number) if matches!(self, Self::Numbers(..)) => Some(number.to_string()),
             _ => None,
         };
         let items: Vec<String> = match raw {
-            Raw::Text(text) | Raw::Toml(toml::Value::String(text)) => {
+            RawValue::Text(text) | RawValue::Toml(toml::Value::String(text)) => {
                 text.split([',', '\n']).map(str::to_owned).collect()
             }
-            Raw::Toml(toml::Value::Array(values)) => {
+            RawValue::Toml(toml::Value::Array(values)) => {
                 values.iter().map(written).collect::<Option<_>>().ok_or_else(|| self.expected())?
             }
-            Raw::Toml(_) => return Err(self.expected()),
+            RawValue::Toml(_) => return Err(self.expected()),
         };
         let mut kept = Vec::new();
         let mut unfilled = false;
@@ -162,7 +162,7 @@ impl Kind {
         Ok(match (kept.is_empty(), unfilled) {
             (true, true) => Reading::Placeholder,
             // An empty list in a file is deliberate: it overrides a non-empty default.
-            (true, false) if matches!(raw, Raw::Text(_)) => Reading::Empty,
+            (true, false) if matches!(raw, RawValue::Text(_)) => Reading::Empty,
             _ => Reading::Set(Value::List(kept)),
         })
     }

@@ -2,7 +2,7 @@
 
 use super::error::ConfigError;
 use super::key::Key;
-use super::kind::{Kind, Raw, Reading, Value};
+use super::kind::{Kind, RawValue, Reading, Value};
 use super::setting::{Preset, Setting, Table};
 use super::source::{Entry, Origin};
 
@@ -45,7 +45,7 @@ impl Resolution {
                     origin: Origin::Default,
                 });
             } else {
-                let entry = Entry { key, raw: Raw::Text(text.to_owned()), origin: Origin::Default };
+                let entry = Entry { key, raw: RawValue::Text(text.to_owned()), origin: Origin::Default };
                 resolution.accept(entry, setting)?;
             }
         }
@@ -86,8 +86,8 @@ impl Resolution {
             Err(expected) => {
                 let found = match raw {
                     _ if setting.kind.is_secret() => String::new(),
-                    Raw::Text(text) => format!(", not {text:?}"),
-                    Raw::Toml(value) => format!(", not {value}"),
+                    RawValue::Text(text) => format!(", not {text:?}"),
+                    RawValue::Toml(value) => format!(", not {value}"),
                 };
                 let place = match origin {
                     Origin::Default => String::new(),
@@ -115,8 +115,8 @@ fn open_file(table: &Table, entry: Entry) -> Result<(Entry, &'static Setting), C
         return Err(unknown(&entry));
     };
     let path = match &entry.raw {
-        Raw::Text(path) | Raw::Toml(toml::Value::String(path)) => path.trim(),
-        Raw::Toml(_) => return Err(ConfigError::new(format!("The setting {} must be the name of a file.", entry.key))),
+        RawValue::Text(path) | RawValue::Toml(toml::Value::String(path)) => path.trim(),
+        RawValue::Toml(_) => return Err(ConfigError::new(format!("The setting {} must be the name of a file.", entry.key))),
     };
     let text = if path.is_empty() {
         String::new()
@@ -125,7 +125,7 @@ fn open_file(table: &Table, entry: Entry) -> Result<(Entry, &'static Setting), C
             ConfigError::new(format!("The file {path:?} that {} names can't be read: {error}.", entry.key))
         })?
     };
-    Ok((Entry { key, raw: Raw::Text(text), origin: entry.origin }, setting))
+    Ok((Entry { key, raw: RawValue::Text(text), origin: entry.origin }, setting))
 }
 
 fn unknown(entry: &Entry) -> ConfigError {

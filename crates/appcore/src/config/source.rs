@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 use super::key::{Key, PREFIX};
-use super::kind::Raw;
+use super::kind::RawValue;
 
 /// Source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl fmt::Display for Origin {
 /// Setting as read from a source.
 pub(super) struct Entry {
     pub key: Key,
-    pub raw: Raw,
+    pub raw: RawValue,
     pub origin: Origin,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn read_environment(
         let Ok(text) = value.into_string() else {
             return Err(ConfigError::new(format!("The environment variable {name} isn't valid UTF-8.")));
         };
-        ours.push(Entry { key, raw: Raw::Text(text), origin: Origin::Variable(name.to_owned()) });
+        ours.push(Entry { key, raw: RawValue::Text(text), origin: Origin::Variable(name.to_owned()) });
     }
     ours.sort_by_key(|entry| entry.origin.to_string());
     Ok(ours)
@@ -73,7 +73,7 @@ fn flatten(table: toml::Table, parents: &mut Vec<String>, path: &Path, entries: 
             toml::Value::Table(inner) => flatten(inner, parents, path, entries),
             value => entries.push(Entry {
                 key: Key::new(parents.clone()),
-                raw: Raw::Toml(value),
+                raw: RawValue::Toml(value),
                 origin: Origin::File(path.to_owned()),
             }),
         }
