@@ -59,7 +59,7 @@ pub(super) enum Value {
 
 /// Description of the accepted values: the end of the sentence "`server.port` must be …".
 #[derive(Debug)]
-pub(super) struct Expected(pub String);
+pub(super) struct ExpectedValue(pub String);
 
 /// Result of parsing a raw value.
 pub(super) enum Reading {
@@ -89,7 +89,7 @@ impl Kind {
         )
     }
 
-    pub(super) fn read(self, raw: &RawValue) -> Result<Reading, Expected> {
+    pub(super) fn read(self, raw: &RawValue) -> Result<Reading, ExpectedValue> {
         if self.is_list() {
             return self.read_list(raw);
         }
@@ -135,7 +135,7 @@ impl Kind {
         }
     }
 
-    fn read_list(self, raw: &RawValue) -> Result<Reading, Expected> {
+    fn read_list(self, raw: &RawValue) -> Result<Reading, ExpectedValue> {
         let written = |value: &toml::Value| match value {
             toml::Value::String(text) => Some(text.clone()),
             toml::Value::Integer(number) if matches!(self, Self::Numbers(..)) => Some(number.to_string()),
@@ -185,8 +185,8 @@ impl Kind {
         }
     }
 
-    fn expected(self) -> Expected {
-        Expected(match self {
+    fn expected(self) -> ExpectedValue {
+        ExpectedValue(match self {
             Self::Text | Self::Credential => "a text".to_owned(),
             Self::Secret => "a text of at least 8 characters".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
