@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::kind::{Kind, RawValue, Reading};
+use super::kind::{Kind, RawValue, ParsedValue};
 use super::resolve::Resolution;
 use super::setting::{Preset, Setting, Table};
 use super::source::Origin;
@@ -101,7 +101,7 @@ fn example(setting: &Setting) -> (bool, String) {
         Kind::Secret | Kind::Credential | Kind::SecretUrl(_) => format!("{text:?}"),
         Kind::Secrets => format!("[{text:?}]"),
         kind => match kind.read(&RawValue::Text(text.to_owned())) {
-            Ok(Reading::Set(value)) => value.show(kind),
+            Ok(ParsedValue::Set(value)) => value.show(kind),
             _ => format!("{text:?}"),
         },
     };

@@ -62,7 +62,7 @@ pub(super) enum Value {
 pub(super) struct ExpectedValue(pub String);
 
 /// Result of parsing a raw value.
-pub(super) enum Reading {
+pub(super) enum ParsedValue {
     Set(Value),
     /// The text is empty.
     Empty,
@@ -89,7 +89,7 @@ impl Kind {
         )
     }
 
-    pub(super) fn read(self, raw: &RawValue) -> Result<Reading, ExpectedValue> {
+    pub(super) fn read(self, raw: &RawValue) -> Result<ParsedValue, ExpectedValue> {
         if self.is_list() {
             return self.read_list(raw);
         }
@@ -100,12 +100,12 @@ impl Kind {
             RawValue::Toml(_) => return Err(self.expected()),
         };
         if text.is_empty() {
-            return Ok(Reading::Empty);
+            return Ok(ParsedValue::Empty);
         }
         if is_placeholder(text) {
-            return Ok(Reading::Placeholder);
+            return Ok(ParsedValue::Placeholder);
         }
-        self.parse(text).map(Reading::Set).ok_or_else(|| self.expected())
+        self.parse(text).map(ParsedValue::Set).ok_or_else(|| self.expected())
     }
 
     fn parse(self, text: &str) -> Option<Value> {
@@ -135,7 +135,7 @@ impl Kind {
         }
     }
 
-    fn read_list(self, raw: &RawValue) -> Result<Reading, ExpectedValue> {
+    fn read_list(self, raw: &RawValue) -> Result<ParsedValue, ExpectedValue> {
         let written = |value: &toml::Value| match value {
             toml::Value::String(text) => Some(text.clone()),
             toml::Value::Integer(number) if matches!(self, Self::Numbers(..)) => Some(number.to_string()),
@@ -160,10 +160,10 @@ impl Kind {
             }
         }
         Ok(match (kept.is_empty(), unfilled) {
-            (true, true) => Reading::Placeholder,
+            (true, true) => ParsedValue::Placeholder,
             // An empty list in a file is deliberate: it overrides a non-empty default.
-            (true, false) if matches!(raw, RawValue::Text(_)) => Reading::Empty,
-            _ => Reading::Set(Value::List(kept)),
+            (true, false) if matches!(raw, RawValue::Text(_)) => ParsedValue::Empty,
+            _ => ParsedValue::Set(Value::List(kept)),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::error::ConfigError;
 use super::key::Key;
-use super::kind::{Kind, RawValue, Reading, Value};
+use super::kind::{Kind, RawValue, ParsedValue, Value};
 use super::setting::{Preset, Setting, Table};
 use super::source::{Entry, Origin};
 
@@ -80,9 +80,9 @@ impl Resolution {
     fn accept(&mut self, entry: Entry, setting: &Setting) -> Result<(), ConfigError> {
         let Entry { key, raw, origin } = entry;
         match setting.kind.read(&raw) {
-            Ok(Reading::Set(value)) => self.put(Resolved { key, kind: setting.kind, value, origin }),
-            Ok(Reading::Empty) => {}
-            Ok(Reading::Placeholder) => self.unfilled.push(Unfilled { key, origin }),
+            Ok(ParsedValue::Set(value)) => self.put(Resolved { key, kind: setting.kind, value, origin }),
+            Ok(ParsedValue::Empty) => {}
+            Ok(ParsedValue::Placeholder) => self.unfilled.push(Unfilled { key, origin }),
             Err(expected) => {
                 let found = match raw {
                     _ if setting.kind.is_secret() => String::new(),
