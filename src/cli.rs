@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use appcore::auth::token;
-use appcore::config::{self, Config, Loaded};
+use appcore::config::{self, Config, LoadedConfig};
 use appcore::{AppError, Clock, Language};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use dbcontext::Database;
@@ -196,7 +196,7 @@ impl Role {
     }
 }
 
-async fn examine(loaded: Loaded) -> anyhow::Result<()> {
+async fn examine(loaded: LoadedConfig) -> anyhow::Result<()> {
     let (text, is_at_fault) = doctor::examine(loaded).await;
     print(&text)?;
     anyhow::ensure!(!is_at_fault, "At least one check failed.");

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use appcore::{
     Secret,
-    config::{Config, Loaded},
+    config::{Config, LoadedConfig},
     view::{Check, CheckAbout, Verdict},
 };
 use dbcontext::Database;
@@ -32,7 +32,7 @@ fn line(check: &Check) -> String {
 }
 
 /// Runs all checks. Returns the output, and true if a check failed.
-pub async fn examine(loaded: Loaded) -> (String, bool) {
+pub async fn examine(loaded: LoadedConfig) -> (String, bool) {
     let mut checks = configuration(&loaded.notes);
     let config = loaded.config;
     checks.extend(local::disk(&config));

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use appcore::{InstanceId, config::Loaded};
+use appcore::{InstanceId, config::LoadedConfig};
 
 use crate::{backup, lock, logging, program::Program, server, state};
 
@@ -10,7 +10,7 @@ use crate::{backup, lock, logging, program::Program, server, state};
 const CLOSING: Duration = Duration::from_secs(5);
 
 /// Serves until a stop signal, then finishes the work in progress.
-pub fn run(loaded: Loaded) -> anyhow::Result<()> {
+pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
     let _log = logging::start()?;
     for note in &loaded.notes {
         tracing::warn!("{note}");

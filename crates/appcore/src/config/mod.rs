@@ -46,14 +46,14 @@ const ROLE_VARIABLE: &str = "NATTER__SERVER__ROLE";
 
 /// Configuration together with its diagnostics.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct LoadedConfig {
     pub config: Config,
     /// Warnings for the log, such as placeholders that were ignored.
     pub notes: Vec<String>,
     resolution: Resolution,
 }
 
-impl Loaded {
+impl LoadedConfig {
     /// Lists every setting that has a value, and its source, with secrets masked.
     pub fn describe(&self) -> String {
         describe::describe(&self.resolution, &self.notes)
@@ -62,12 +62,12 @@ impl Loaded {
 
 /// Loads the configuration from the process environment and from `file`, or from `./config.toml` if
 /// that exists.
-pub fn load(table: &Table, file: Option<&Path>) -> Result<Loaded, ConfigError> {
+pub fn load(table: &Table, file: Option<&Path>) -> Result<LoadedConfig, ConfigError> {
     load_for(table, file, None)
 }
 
 /// [`load`] with a role from the command line, which overrides the environment.
-pub fn load_for(table: &Table, file: Option<&Path>, role: Option<&str>) -> Result<Loaded, ConfigError> {
+pub fn load_for(table: &Table, file: Option<&Path>, role: Option<&str>) -> Result<LoadedConfig, ConfigError> {
     let usual = Path::new(USUAL_FILE);
     let file = file.or_else(|| usual.exists().then_some(usual));
     let role = role.map(|role| (ROLE_VARIABLE.into(), role.into()));
@@ -79,7 +79,7 @@ pub fn load_for(table: &Table, file: Option<&Path>, role: Option<&str>) -> Resul
 pub fn load_from(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Loaded, ConfigError> {
+) -> Result<LoadedConfig, ConfigError> {
     load_with(&Table::default(), file, environment)
 }
 
@@ -88,7 +88,7 @@ pub fn load_with(
     table: &Table,
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Loaded, ConfigError> {
+) -> Result<LoadedConfig, ConfigError> {
     let mut resolution = Resolution::of_defaults(table)?;
     if let Some(path) = file {
         resolution.overlay(source::read_file(path)?)?;
@@ -103,7 +103,7 @@ pub fn load_with(
         .collect();
     let mut config = build(&resolution, &mut notes)?;
     config.described = describe::list(&resolution);
-    Ok(Loaded { config, notes, resolution })
+    Ok(LoadedConfig { config, notes, resolution })
 }
 
 fn build(resolution: &Resolution, notes: &mut Vec<String>) -> Result<Config, ConfigError> {

@@ -31,17 +31,17 @@ fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-fn load_environment(variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+fn load_environment(variables: &[(&str, &str)]) -> Result<LoadedConfig, ConfigError> {
     load_from(None, environment(variables))
 }
 
-fn load_text(text: &str) -> Result<Loaded, ConfigError> {
+fn load_text(text: &str) -> Result<LoadedConfig, ConfigError> {
     load_from(Some(&Scratch::holding(text).0), environment(&[]))
 }
 
 /// Asserts that the error is one sentence that contains all parts.
 #[track_caller]
-fn assert_refused(result: Result<Loaded, ConfigError>, parts: &[&str]) {
+fn assert_refused(result: Result<LoadedConfig, ConfigError>, parts: &[&str]) {
     let sentence = result.expect_err("it was accepted").to_string();
     for part in parts {
         assert!(sentence.contains(part), "{sentence:?} doesn't contain {part:?}");
