@@ -8,7 +8,7 @@ use super::source::{Entry, Origin};
 
 /// Setting that has a value.
 #[derive(Clone, Debug)]
-pub(super) struct Resolved {
+pub(super) struct ResolvedSetting {
     pub key: Key,
     pub kind: Kind,
     pub value: Value,
@@ -26,7 +26,7 @@ pub(super) struct Unfilled {
 #[derive(Clone, Debug)]
 pub(super) struct Resolution {
     pub table: Table,
-    pub settings: Vec<Resolved>,
+    pub settings: Vec<ResolvedSetting>,
     pub unfilled: Vec<Unfilled>,
 }
 
@@ -38,7 +38,7 @@ impl Resolution {
             let Preset::Value(text) = setting.default else { continue };
             let key = Key::of_pattern(setting.pattern);
             if text.is_empty() && setting.kind.is_list() {
-                resolution.put(Resolved {
+                resolution.put(ResolvedSetting {
                     key,
                     kind: setting.kind,
                     value: Value::List(Vec::new()),
@@ -73,14 +73,14 @@ impl Resolution {
     }
 
     #[cfg(test)]
-    pub fn get(&self, key: &Key) -> Option<&Resolved> {
+    pub fn get(&self, key: &Key) -> Option<&ResolvedSetting> {
         self.settings.iter().find(|resolved| resolved.key == *key)
     }
 
     fn accept(&mut self, entry: Entry, setting: &Setting) -> Result<(), ConfigError> {
         let Entry { key, raw, origin } = entry;
         match setting.kind.read(&raw) {
-            Ok(ParsedValue::Set(value)) => self.put(Resolved { key, kind: setting.kind, value, origin }),
+            Ok(ParsedValue::Set(value)) => self.put(ResolvedSetting { key, kind: setting.kind, value, origin }),
             Ok(ParsedValue::Empty) => {}
             Ok(ParsedValue::Placeholder) => self.unfilled.push(Unfilled { key, origin }),
             Err(expected) => {
@@ -99,7 +99,7 @@ impl Resolution {
         Ok(())
     }
 
-    fn put(&mut self, resolved: Resolved) {
+    fn put(&mut self, resolved: ResolvedSetting) {
         match self.settings.iter_mut().find(|earlier| earlier.key == resolved.key) {
             Some(earlier) => *earlier = resolved,
             None => self.settings.push(resolved),
