@@ -17,7 +17,7 @@ pub(super) struct ResolvedSetting {
 
 /// Setting that holds a placeholder and counts as not set.
 #[derive(Clone, Debug)]
-pub(super) struct Unfilled {
+pub(super) struct PlaceholderSetting {
     pub key: Key,
     pub origin: Origin,
 }
@@ -27,7 +27,7 @@ pub(super) struct Unfilled {
 pub(super) struct Resolution {
     pub table: Table,
     pub settings: Vec<ResolvedSetting>,
-    pub unfilled: Vec<Unfilled>,
+    pub unfilled: Vec<PlaceholderSetting>,
 }
 
 impl Resolution {
@@ -82,7 +82,7 @@ impl Resolution {
         match setting.kind.read(&raw) {
             Ok(ParsedValue::Set(value)) => self.put(ResolvedSetting { key, kind: setting.kind, value, origin }),
             Ok(ParsedValue::Empty) => {}
-            Ok(ParsedValue::Placeholder) => self.unfilled.push(Unfilled { key, origin }),
+            Ok(ParsedValue::Placeholder) => self.unfilled.push(PlaceholderSetting { key, origin }),
             Err(expected) => {
                 let found = match raw {
                     _ if setting.kind.is_secret() => String::new(),
