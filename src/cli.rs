@@ -165,7 +165,7 @@ struct Password {
 /// Runs the command of the command line.
 pub fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let table = config::Table::with(payments::settings());
+    let table = config::SettingsTable::with(payments::settings());
     let load = || config::load(&table, cli.config.as_deref());
     match cli.command {
         Command::Serve { role } => serve::run(config::load_for(&table, cli.config.as_deref(), role.map(Role::as_str))?),

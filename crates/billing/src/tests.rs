@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use appcore::config::Table;
+use appcore::config::SettingsTable;
 use identity::IdentityService;
 use stage::Stage;
 
@@ -10,7 +10,7 @@ use crate::{BillingService, payments};
 
 /// One more instance on a stage, which takes payments by the demo gateway.
 pub(crate) async fn instance(stage: &Stage) -> Arc<BillingService> {
-    let config = stage.config(&Table::with(payments::settings()), &[("payment.demo.enabled", "true")]);
+    let config = stage.config(&SettingsTable::with(payments::settings()), &[("payment.demo.enabled", "true")]);
     let identity = IdentityService::build(stage.core(config).await.unwrap()).await.unwrap();
     let service = BillingService::build(identity).await.unwrap();
     service.start();

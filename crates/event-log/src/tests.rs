@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use appcore::{UserId, config::Table};
+use appcore::{UserId, config::SettingsTable};
 use identity::IdentityService;
 use platform::Core;
 use stage::Stage;
@@ -14,7 +14,7 @@ pub(crate) async fn on(core: Arc<Core>) -> Arc<EventLogService> {
 }
 
 pub(crate) async fn instance(stage: &Stage) -> Arc<EventLogService> {
-    on(stage.core(stage.config(&Table::default(), &[])).await.unwrap()).await
+    on(stage.core(stage.config(&SettingsTable::default(), &[])).await.unwrap()).await
 }
 
 pub(crate) async fn sign_up(service: &EventLogService, name: &str) -> UserId {

@@ -11,7 +11,7 @@ use ::ai::{ToolUses, Usage, Wanted};
 use appcore::{
     ApiKeyId, Code, Timestamp, UserId,
     auth::{Principal, Scope},
-    config::Table,
+    config::SettingsTable,
     credits::MicroCredits,
     page::PageRequest,
     view::{
@@ -62,7 +62,7 @@ const PRICE: ModelPrice = ModelPrice {
 };
 
 async fn instance_with(stage: &Stage, settings: &[(&str, &str)]) -> Arc<GatewayService> {
-    let core = stage.core(stage.config(&Table::with(billing::payments::settings()), settings)).await.unwrap();
+    let core = stage.core(stage.config(&SettingsTable::with(billing::payments::settings()), settings)).await.unwrap();
     let billing = BillingService::build(IdentityService::build(core).await.unwrap()).await.unwrap();
     billing.start();
     GatewayService::build(billing).await.unwrap()

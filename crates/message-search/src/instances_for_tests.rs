@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use appcore::config::Table;
+use appcore::config::SettingsTable;
 use billing::BillingService;
 use event_log::EventLogService;
 use files::FilesService;
@@ -14,7 +14,7 @@ use crate::SearchService;
 
 /// Starts another instance on a stage, with its indexer.
 pub(crate) async fn instance(stage: &Stage) -> Arc<SearchService> {
-    let core = stage.core(stage.config(&Table::default(), &[])).await.unwrap();
+    let core = stage.core(stage.config(&SettingsTable::default(), &[])).await.unwrap();
     let identity = IdentityService::build(core).await.unwrap();
     let events = EventLogService::build(Arc::clone(&identity)).await.unwrap();
     let billing = BillingService::build(identity).await.unwrap();

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, ffi::OsString, sync::Arc, time::Duration};
 
 use appcore::{
     Clock, InstanceId, Timestamp,
-    config::{self, Config, Table},
+    config::{self, Config, SettingsTable},
     event::{EventBus, MemoryBus},
 };
 use dbcontext::Database;
@@ -59,7 +59,7 @@ impl Stage {
     }
 
     /// The configuration of tests, changed by `settings`.
-    pub fn config(&self, table: &Table, settings: &[(&str, &str)]) -> Config {
+    pub fn config(&self, table: &SettingsTable, settings: &[(&str, &str)]) -> Config {
         let folder = self.folder.path().to_string_lossy();
         let usual = [
             ("database.url", self.url.as_str()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use app::App;
-use appcore::config::{Config, Table};
+use appcore::config::{Config, SettingsTable};
 pub(crate) use stage::{PASSWORD, Stage, email, newcomer, principal, sign_in, sign_up, stages, until};
 
 /// Starts instances of the whole program.
@@ -20,7 +20,7 @@ pub(crate) trait Instances {
 
 impl Instances for Stage {
     fn configured(&self, settings: &[(&str, &str)]) -> Config {
-        self.config(&Table::with(billing::payments::settings()), settings)
+        self.config(&SettingsTable::with(billing::payments::settings()), settings)
     }
 
     async fn try_instance(&self, settings: &[(&str, &str)]) -> anyhow::Result<Arc<App>> {

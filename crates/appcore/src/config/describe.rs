@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::kind::{Kind, RawValue, ParsedValue};
 use super::resolve::Resolution;
-use super::setting::{Preset, Setting, Table};
+use super::setting::{Preset, Setting, SettingsTable};
 use super::source::Origin;
 use crate::view::{self, SettingSource};
 
@@ -62,7 +62,7 @@ pub(super) fn list(resolution: &Resolution) -> Vec<view::Setting> {
 }
 
 /// Renders the reference file `config.toml`: every setting with its explanation and default.
-pub fn reference(table: &Table) -> String {
+pub fn reference(table: &SettingsTable) -> String {
     let mut text = String::from(
         "# Every setting of Natter, with its default. Settings that are commented out have none.\n\
          # Environment variables override this file: NATTER__SERVER__PORT=9000 sets server.port.\n\

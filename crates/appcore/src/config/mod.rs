@@ -30,7 +30,7 @@ use self::key::Key;
 pub use self::kind::Kind;
 use self::kind::Value;
 use self::resolve::Resolution;
-pub use self::setting::{Preset, Setting, Table};
+pub use self::setting::{Preset, Setting, SettingsTable};
 pub(crate) use self::settings::seconds;
 pub use self::settings::{
     Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Gateway, GatewaySettings, Holds, Mail, Mcp, McpCommand,
@@ -62,12 +62,12 @@ impl LoadedConfig {
 
 /// Loads the configuration from the process environment and from `file`, or from `./config.toml` if
 /// that exists.
-pub fn load(table: &Table, file: Option<&Path>) -> Result<LoadedConfig, ConfigError> {
+pub fn load(table: &SettingsTable, file: Option<&Path>) -> Result<LoadedConfig, ConfigError> {
     load_for(table, file, None)
 }
 
 /// [`load`] with a role from the command line, which overrides the environment.
-pub fn load_for(table: &Table, file: Option<&Path>, role: Option<&str>) -> Result<LoadedConfig, ConfigError> {
+pub fn load_for(table: &SettingsTable, file: Option<&Path>, role: Option<&str>) -> Result<LoadedConfig, ConfigError> {
     let usual = Path::new(USUAL_FILE);
     let file = file.or_else(|| usual.exists().then_some(usual));
     let role = role.map(|role| (ROLE_VARIABLE.into(), role.into()));
@@ -80,12 +80,12 @@ pub fn load_from(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<LoadedConfig, ConfigError> {
-    load_with(&Table::default(), file, environment)
+    load_with(&SettingsTable::default(), file, environment)
 }
 
 /// Loads the settings of `table` from a file and the given environment.
 pub fn load_with(
-    table: &Table,
+    table: &SettingsTable,
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<LoadedConfig, ConfigError> {
@@ -124,7 +124,7 @@ fn build(resolution: &Resolution, notes: &mut Vec<String>) -> Result<Config, Con
 }
 
 /// Checks that enabled sections have their required settings.
-fn check_needed(tree: &toml::Table, table: &Table) -> Result<(), ConfigError> {
+fn check_needed(tree: &toml::Table, table: &SettingsTable) -> Result<(), ConfigError> {
     let of = |key: &str| key.split('.').try_fold(tree, |section, part| section.get(part)?.as_table());
     for Setting { pattern, .. } in table.iter().filter(|setting| setting.is_needed) {
         let Some((parent, name)) = pattern.rsplit_once('.') else { continue };

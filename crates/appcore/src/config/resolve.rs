@@ -3,7 +3,7 @@
 use super::error::ConfigError;
 use super::key::Key;
 use super::kind::{Kind, RawValue, ParsedValue, Value};
-use super::setting::{Preset, Setting, Table};
+use super::setting::{Preset, Setting, SettingsTable};
 use super::source::{Entry, Origin};
 
 /// Setting that has a value.
@@ -25,14 +25,14 @@ pub(super) struct PlaceholderSetting {
 /// All settings that have a value, after later layers have replaced earlier ones.
 #[derive(Clone, Debug)]
 pub(super) struct Resolution {
-    pub table: Table,
+    pub table: SettingsTable,
     pub settings: Vec<ResolvedSetting>,
     pub unfilled: Vec<PlaceholderSetting>,
 }
 
 impl Resolution {
     /// Resolution of the defaults alone.
-    pub fn of_defaults(table: &Table) -> Result<Self, ConfigError> {
+    pub fn of_defaults(table: &SettingsTable) -> Result<Self, ConfigError> {
         let mut resolution = Self { table: table.clone(), settings: Vec::new(), unfilled: Vec::new() };
         for setting in table.iter() {
             let Preset::Value(text) = setting.default else { continue };
@@ -109,7 +109,7 @@ impl Resolution {
 
 /// Reads the file of a `_file` setting: `x.key_file` names a file that holds the secret `x.key`.
 /// Other unknown keys are errors.
-fn open_file(table: &Table, entry: Entry) -> Result<(Entry, &'static Setting), ConfigError> {
+fn open_file(table: &SettingsTable, entry: Entry) -> Result<(Entry, &'static Setting), ConfigError> {
     let secret = entry.key.without_file().and_then(|key| Some((table.find(&key)?, key)));
     let Some((setting, key)) = secret.filter(|(setting, _)| setting.kind.is_secret()) else {
         return Err(unknown(&entry));

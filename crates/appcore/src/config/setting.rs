@@ -31,15 +31,15 @@ pub enum Preset {
 
 /// The settings in the order of the reference file.
 #[derive(Clone, Debug)]
-pub struct Table(Vec<&'static Setting>);
+pub struct SettingsTable(Vec<&'static Setting>);
 
-impl Default for Table {
+impl Default for SettingsTable {
     fn default() -> Self {
         Self::with([])
     }
 }
 
-impl Table {
+impl SettingsTable {
     /// Core settings, plus those of components that declare their own, such as payment gateways.
     pub fn with(more: impl IntoIterator<Item = &'static Setting>) -> Self {
         Self(SECTIONS.into_iter().flatten().chain(more).collect())

@@ -269,7 +269,7 @@ fn the_description_hides_secrets() {
 #[test]
 fn defaults_fit_their_types_and_every_setting_has_a_field() {
     // serde refuses keys without a field, so each key is set once.
-    for setting in Table::default().iter() {
+    for setting in SettingsTable::default().iter() {
         let setting::Preset::Unset(example) = setting.default else { continue };
         if setting.pattern.contains('*') || setting.kind.is_secret() {
             continue;
@@ -278,7 +278,7 @@ fn defaults_fit_their_types_and_every_setting_has_a_field() {
         let loaded = load_environment(&[(&variable, example)]).unwrap();
         assert!(loaded.resolution.get(&Key::of_pattern(setting.pattern)).is_some(), "{variable} has no effect");
     }
-    let of_a_provider: Vec<(String, &str)> = Table::default()
+    let of_a_provider: Vec<(String, &str)> = SettingsTable::default()
         .iter()
         .filter_map(|setting| match setting.default {
             setting::Preset::Unset(example) if setting.pattern.contains("providers.*") => Some((
@@ -298,13 +298,13 @@ fn reference_file_has_every_setting_with_its_default() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config.toml");
     let file = std::fs::read_to_string(&path).unwrap();
     // Components with settings of their own append theirs to these.
-    let ours = reference(&Table::default());
+    let ours = reference(&SettingsTable::default());
     assert!(
         file.starts_with(&ours),
         "config.toml is behind the table: write it with `natter config --reference > config.toml`"
     );
     let written = load_text(&ours).unwrap().resolution;
-    let defaults = Resolution::of_defaults(&Table::default()).unwrap();
+    let defaults = Resolution::of_defaults(&SettingsTable::default()).unwrap();
     let values = |resolution: &Resolution| {
         resolution.settings.iter().map(|one| (one.key.clone(), one.value.clone())).collect::<Vec<_>>()
     };
@@ -314,7 +314,7 @@ fn reference_file_has_every_setting_with_its_default() {
 #[test]
 fn never_panics_on_arbitrary_text() {
     use proptest::prelude::*;
-    let table = Table::default();
+    let table = SettingsTable::default();
     proptest!(|(text in "(?s).{0,200}", pick in 0..table.iter().count())| {
         let variable = format!("NATTER__{}", table.iter().nth(pick).unwrap().pattern.replace('.', "__").to_uppercase());
         let _ = load_from(None, environment(&[(&variable, &text)])).map(|loaded| loaded.describe());

@@ -109,7 +109,7 @@ async fn publish_again(service: &EventLogService, most: u32) -> Result<Option<us
 
 #[cfg(test)]
 mod tests {
-    use appcore::config::Table;
+    use appcore::config::SettingsTable;
     use appcore::{
         Timestamp,
         event::{BusError, EventBus, Left, Listener, MemoryBus},
@@ -141,7 +141,7 @@ mod tests {
     async fn publishes_a_single_entry_while_redis_is_down_and_all_once_it_is_back() {
         // On PostgreSQL the instances would run outbox publishers of their own.
         let stage = stages().await.into_iter().find(Stage::is_sqlite).unwrap();
-        let config = stage.config(&Table::default(), &[]);
+        let config = stage.config(&SettingsTable::default(), &[]);
         let core = stage.core_on(config, Arc::new(Away(MemoryBus::new()))).await.unwrap();
         let (cut_off, back) = (on(core).await, instance(&stage).await);
         for _ in 0..3 {

@@ -15,14 +15,14 @@ pub(crate) static GATEWAYS: [&Kind; 5] = [&demo::KIND, &stripe::KIND, &paypal::K
 mod tests {
     use std::{collections::BTreeMap, fmt::Write as _, path::PathBuf};
 
-    use appcore::config::{self, Table};
+    use appcore::config::{self, SettingsTable};
     use url::Url;
 
     use super::*;
     use crate::{Currency, Gateway, GatewayName, Surroundings, Telling};
 
-    fn table() -> Table {
-        Table::with(crate::settings())
+    fn table() -> SettingsTable {
+        SettingsTable::with(crate::settings())
     }
 
     fn place(path: &str) -> PathBuf {
