@@ -4,7 +4,7 @@ use super::error::ConfigError;
 use super::key::Key;
 use super::kind::{Kind, RawValue, ParsedValue, Value};
 use super::setting::{Preset, Setting, SettingsTable};
-use super::source::{Entry, Origin};
+use super::source::{SourceEntry, Origin};
 
 /// Setting that has a value.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl Resolution {
                     origin: Origin::Default,
                 });
             } else {
-                let entry = Entry { key, raw: RawValue::Text(text.to_owned()), origin: Origin::Default };
+                let entry = SourceEntry { key, raw: RawValue::Text(text.to_owned()), origin: Origin::Default };
                 resolution.accept(entry, setting)?;
             }
         }
@@ -53,7 +53,7 @@ impl Resolution {
     }
 
     /// Applies a layer on top of the existing ones.
-    pub fn overlay(&mut self, entries: Vec<Entry>) -> Result<(), ConfigError> {
+    pub fn overlay(&mut self, entries: Vec<SourceEntry>) -> Result<(), ConfigError> {
         let mut seen: Vec<Key> = Vec::new();
         for entry in entries {
             let (entry, setting) = match self.table.find(&entry.key) {
@@ -61,7 +61,7 @@ impl Resolution {
                 None => open_file(&self.table, entry)?,
             };
             if seen.contains(&entry.key) {
-                let Entry { key, origin, .. } = entry;
+                let SourceEntry { key, origin, .. } = entry;
                 return Err(ConfigError::new(format!(
                     "The setting {key} is given twice, the second time by {origin}."
                 )));
@@ -77,8 +77,8 @@ impl Resolution {
         self.settings.iter().find(|resolved| resolved.key == *key)
     }
 
-    fn accept(&mut self, entry: Entry, setting: &Setting) -> Result<(), ConfigError> {
-        let Entry { key, raw, origin } = entry;
+    fn accept(&mut self, entry: SourceEntry, setting: &Setting) -> Result<(), ConfigError> {
+        let SourceEntry { key, raw, origin } = entry;
         match setting.kind.read(&raw) {
             Ok(ParsedValue::Set(value)) => self.put(ResolvedSetting { key, kind: setting.kind, value, origin }),
             Ok(ParsedValue::Empty) => {}
@@ -109,7 +109,7 @@ impl Resolution {
 
 /// Reads the file of a `_file` setting: `x.key_file` names a file that holds the secret `x.key`.
 /// Other unknown keys are errors.
-fn open_file(table: &SettingsTable, entry: Entry) -> Result<(Entry, &'static Setting), ConfigError> {
+fn open_file(table: &SettingsTable, entry: SourceEntry) -> Result<(SourceEntry, &'static Setting), ConfigError> {
     let secret = entry.key.without_file().and_then(|key| Some((table.find(&key)?, key)));
     let Some((setting, key)) = secret.filter(|(setting, _)| setting.kind.is_secret()) else {
         return Err(unknown(&entry));
@@ -125,11 +125,11 @@ fn open_file(table: &SettingsTable, entry: Entry) -> Result<(Entry, &'static Set
             ConfigError::new(format!("The file {path:?} that {} names can't be read: {error}.", entry.key))
         })?
     };
-    Ok((Entry { key, raw: RawValue::Text(text), origin: entry.origin }, setting))
+    Ok((SourceEntry { key, raw: RawValue::Text(text), origin: entry.origin }, setting))
 }
 
-fn unknown(entry: &Entry) -> ConfigError {
-    let Entry { key, origin, .. } = entry;
+fn unknown(entry: &SourceEntry) -> ConfigError {
+    let SourceEntry { key, origin, .. } = entry;
     match origin {
         Origin::Variable(name) => {
             ConfigError::new(format!("Natter has no setting {key}, which the environment variable {name} asks for."))

@@ -27,7 +27,7 @@ impl fmt::Display for Origin {
 }
 
 /// Setting as read from a source.
-pub(super) struct Entry {
+pub(super) struct SourceEntry {
     pub key: Key,
     pub raw: RawValue,
     pub origin: Origin,
@@ -36,7 +36,7 @@ pub(super) struct Entry {
 /// Reads our variables from the environment, sorted by name so that the result is deterministic.
 pub(super) fn read_environment(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Vec<Entry>, ConfigError> {
+) -> Result<Vec<SourceEntry>, ConfigError> {
     let mut ours = Vec::new();
     for (name, value) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
@@ -44,14 +44,14 @@ pub(super) fn read_environment(
         let Ok(text) = value.into_string() else {
             return Err(ConfigError::new(format!("The environment variable {name} isn't valid UTF-8.")));
         };
-        ours.push(Entry { key, raw: RawValue::Text(text), origin: Origin::Variable(name.to_owned()) });
+        ours.push(SourceEntry { key, raw: RawValue::Text(text), origin: Origin::Variable(name.to_owned()) });
     }
     ours.sort_by_key(|entry| entry.origin.to_string());
     Ok(ours)
 }
 
 /// Reads the settings of a TOML file, in the order of the file.
-pub(super) fn read_file(path: &Path) -> Result<Vec<Entry>, ConfigError> {
+pub(super) fn read_file(path: &Path) -> Result<Vec<SourceEntry>, ConfigError> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| ConfigError::new(format!("The configuration file {shown} can't be read: {error}.")))?;
@@ -66,12 +66,12 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<Entry>, ConfigError> {
     Ok(entries)
 }
 
-fn flatten(table: toml::Table, parents: &mut Vec<String>, path: &Path, entries: &mut Vec<Entry>) {
+fn flatten(table: toml::Table, parents: &mut Vec<String>, path: &Path, entries: &mut Vec<SourceEntry>) {
     for (name, value) in table {
         parents.push(name);
         match value {
             toml::Value::Table(inner) => flatten(inner, parents, path, entries),
-            value => entries.push(Entry {
+            value => entries.push(SourceEntry {
                 key: Key::new(parents.clone()),
                 raw: RawValue::Toml(value),
                 origin: Origin::File(path.to_owned()),
