@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use appcore::{
     AppError,
-    config::UnknownPrice,
+    config::UnknownPricePolicy,
     credits::MicroCredits,
     view::{LongPrice, ModelCapabilities, ModelPrice},
 };
@@ -57,7 +57,7 @@ pub fn check_price(service: &GatewayService, name: &str, field: &'static str) ->
 impl GatewayService {
     /// True if models with unknown prices are refused. The built-in demo has no price and is free.
     pub fn wants_prices(&self) -> bool {
-        self.config.gateway.unknown_price == UnknownPrice::Refuse && self.ai.has_provider()
+        self.config.gateway.unknown_price == UnknownPricePolicy::Refuse && self.ai.has_provider()
     }
 
     /// Fails if the model's price is unknown and the configuration refuses such models.

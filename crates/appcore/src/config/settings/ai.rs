@@ -164,7 +164,7 @@ pub struct Gateway {
     pub heartbeat: Duration,
     /// Treatment of a model whose price is neither in the shipped table nor set by an administrator: it costs nothing (free) or is refused (refuse).
     #[setting(Choice(&["free", "refuse"]), default = "free")]
-    pub unknown_price: UnknownPrice,
+    pub unknown_price: UnknownPricePolicy,
     /// Output tokens that are reserved in a budget for a request without an output limit.
     #[setting(Number(1, 10_000_000), default = 4096)]
     pub assumed_output: u64,
@@ -180,7 +180,7 @@ pub struct Gateway {
 /// Treatment of models without a known price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum UnknownPrice {
+pub enum UnknownPricePolicy {
     /// The model costs nothing.
     Free,
     Refuse,
