@@ -33,7 +33,7 @@ use self::resolve::Resolution;
 pub use self::setting::{Preset, Setting, SettingsTable};
 pub(crate) use self::settings::seconds;
 pub use self::settings::{
-    Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Gateway, GatewaySettings, Holds, Mail, Mcp, McpCommand,
+    Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Gateway, GatewaySettings, ReservationSettings, Mail, Mcp, McpCommand,
     Messages, Metrics, OauthKind, OauthProvider, Outgoing, Payment, Provider, RateLimit, Realtime, Redis, Role, Server,
     SignUp, Titles, UnknownPricePolicy, Uploads, Workspaces,
 };

@@ -190,7 +190,7 @@ pub enum UnknownPricePolicy {
 #[derive(Clone, Debug, Deserialize, Settings)]
 #[settings("holds")]
 #[serde(deny_unknown_fields)]
-pub struct Holds {
+pub struct ReservationSettings {
     /// Seconds after which a reservation in a budget expires if the instance that made it has died.
     #[setting(Number(1, 86_400), default = 80)]
     #[serde(deserialize_with = "seconds")]

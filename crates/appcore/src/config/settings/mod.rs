@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-pub use ai::{Ai, Gateway, Holds, Knowledge, Mcp, McpCommand, Provider, Titles, UnknownPricePolicy};
+pub use ai::{Ai, Gateway, ReservationSettings, Knowledge, Mcp, McpCommand, Provider, Titles, UnknownPricePolicy};
 pub use auth::{Auth, Mail, OauthKind, OauthProvider, SignUp};
 pub use conversations::{Jobs, Messages, Realtime};
 pub use limits::{Firewall, RateLimit};
@@ -54,7 +54,7 @@ pub(super) const SECTIONS: [&[Setting]; 28] = [
     Search::SETTINGS,
     Backup::SETTINGS,
     Outgoing::SETTINGS,
-    Holds::SETTINGS,
+    ReservationSettings::SETTINGS,
     Payment::SETTINGS,
     Seller::SETTINGS,
 ];
@@ -93,7 +93,7 @@ pub struct Config {
     pub backup: Backup,
     #[serde(default)]
     pub outgoing: Outgoing,
-    pub holds: Holds,
+    pub holds: ReservationSettings,
     pub payment: Payment,
 }
 
