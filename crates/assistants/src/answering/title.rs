@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ai::{ChatMessage, ChatRequest};
-use appcore::{AppError, MessageId, config::Titles};
+use appcore::{AppError, MessageId, config::ChatTitleSource};
 use dbcontext::query;
 use event_log::events::{ServerAction, TitleJob};
 use jobs::{Ended, Job, Work};
@@ -41,7 +41,7 @@ impl Job<AssistantsService> for TitleJob {
 async fn suggest_title(service: &AssistantsService, job: TitleJob) -> Result<(), AppError> {
     let Some(question) = message_text(service, job.question_id).await? else { return Ok(()) };
     let answer = message_text(service, job.answer_id).await?.unwrap_or_default();
-    let by_model = service.config.ai.titles == Titles::Model && service.gateway.ai().has_provider();
+    let by_model = service.config.ai.titles == ChatTitleSource::Model && service.gateway.ai().has_provider();
     let asked = if by_model { ask_model(service, job, &question, &answer).await? } else { None };
     let Some(title) = asked.as_deref().and_then(title).or_else(|| title(&question)) else { return Ok(()) };
     let suggest = ServerAction::SuggestTitle { title }.on(job.conversation_id);

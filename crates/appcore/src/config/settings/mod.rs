@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-pub use ai::{Ai, Gateway, ReservationSettings, Knowledge, Mcp, McpCommand, Provider, Titles, UnknownPricePolicy};
+pub use ai::{Ai, Gateway, ReservationSettings, Knowledge, Mcp, McpCommand, Provider, ChatTitleSource, UnknownPricePolicy};
 pub use auth::{Auth, Mail, OauthKind, OauthProvider, SignUp};
 pub use conversations::{Jobs, Messages, Realtime};
 pub use limits::{Firewall, RateLimit};
