@@ -35,7 +35,7 @@ pub(crate) use self::settings::seconds;
 pub use self::settings::{
     Ai, Audit, Auth, Config, Database, DatabaseKind, Firewall, Gateway, GatewaySettings, ReservationSettings, Mail, Mcp, McpCommand,
     Messages, Metrics, OauthKind, OauthProvider, Outgoing, Payment, Provider, RateLimit, Realtime, Redis, Role, Server,
-    SignUp, ChatTitleSource, UnknownPricePolicy, Uploads, Workspaces,
+    SignUpPolicy, ChatTitleSource, UnknownPricePolicy, Uploads, Workspaces,
 };
 
 /// Configuration file that is read if it exists and no other is named.

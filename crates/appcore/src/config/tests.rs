@@ -61,7 +61,7 @@ fn defaults_apply_without_any_source() {
     assert!(config.redis.url.is_none());
     assert_eq!(config.auth.access_ttl, Duration::from_secs(48 * 3600));
     assert_eq!(config.auth.refresh_ttl, Duration::from_secs(30 * 24 * 3600));
-    assert_eq!(config.auth.signup, SignUp::Open);
+    assert_eq!(config.auth.signup, SignUpPolicy::Open);
     assert!(config.rate_limit.enabled);
     assert_eq!((config.messages.max_chars, config.messages.max_prompt_chars), (5_000, 100_000));
     assert_eq!(config.realtime.max_connections_per_user, 64);

@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError,
-    config::{Config, SignUp},
+    config::{Config, SignUpPolicy},
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
@@ -16,7 +16,7 @@ pub(crate) const ENDPOINTS: &[EndpointDef] = &[EndpointDef::of::<ShowPolicy>()];
 #[dto(response)]
 pub struct EntryPolicy {
     /// Users who may create an account.
-    pub signup: SignUp,
+    pub signup: SignUpPolicy,
     /// True if there is no account yet, and the first account, an administrator, is created with the setup token from
     /// the server's log.
     pub setup_token: bool,

@@ -48,9 +48,9 @@ const MAX_NAME_CHARS: usize = 80;
 /// first account of all is the administrator's.
 pub async fn signup(service: &IdentityService, request: SignUp, device: Device) -> Result<TokenPair, AppError> {
     match service.config.auth.signup {
-        config::SignUp::Open => {}
-        config::SignUp::Invite if request.invitation.is_some() => {}
-        config::SignUp::Invite | config::SignUp::Closed => return Err(Code::SignupClosed.into()),
+        config::SignUpPolicy::Open => {}
+        config::SignUpPolicy::Invite if request.invitation.is_some() => {}
+        config::SignUpPolicy::Invite | config::SignUpPolicy::Closed => return Err(Code::SignupClosed.into()),
     }
     let policy = &service.config.auth.password;
     let newcomer = Newcomer::parse(policy, &request.email, &request.password, &request.display_name)?;

@@ -44,7 +44,7 @@ pub struct Auth {
     pub setup_token: Option<Secret>,
     /// Sign-up policy: open to all (open), by invitation only (invite), or disabled (closed).
     #[setting(Choice(&["open", "invite", "closed"]), default = "open")]
-    pub signup: SignUp,
+    pub signup: SignUpPolicy,
     /// Failed sign-ins to one account from one address in auth.failed_window after which more are refused.
     #[setting(Number(1, 1_000_000), default = 5)]
     pub failed_signins: u32,
@@ -127,7 +127,7 @@ pub struct Mail {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = SignUp)]
-pub enum SignUp {
+pub enum SignUpPolicy {
     Open,
     Invite,
     Closed,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use url::Url;
 
 pub use ai::{Ai, Gateway, ReservationSettings, Knowledge, Mcp, McpCommand, Provider, ChatTitleSource, UnknownPricePolicy};
-pub use auth::{Auth, Mail, OauthKind, OauthProvider, SignUp};
+pub use auth::{Auth, Mail, OauthKind, OauthProvider, SignUpPolicy};
 pub use conversations::{Jobs, Messages, Realtime};
 pub use limits::{Firewall, RateLimit};
 pub use payment::{GatewaySettings, Payment, Seller};

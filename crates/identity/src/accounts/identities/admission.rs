@@ -118,7 +118,7 @@ async fn create(
     newcomer: Newcomer<'_>,
     device: &Device,
 ) -> Result<user::Model, AppError> {
-    if service.config.auth.signup != config::SignUp::Open {
+    if service.config.auth.signup != config::SignUpPolicy::Open {
         return Err(Code::SignupClosed.into());
     }
     let email = identity.email.as_deref().and_then(|email| Email::parse(email).ok()).ok_or_else(|| {
