@@ -46,8 +46,8 @@ pub struct Claims {
 
 impl Claims {
     /// Returns these claims, or `Expired`.
-    pub fn in_time(self, now: Timestamp) -> Result<Self, Rejection> {
-        if Self::is_in_time(self.exp, now) { Ok(self) } else { Err(Rejection::Expired) }
+    pub fn in_time(self, now: Timestamp) -> Result<Self, AccessTokenError> {
+        if Self::is_in_time(self.exp, now) { Ok(self) } else { Err(AccessTokenError::Expired) }
     }
 
     /// True if a token that expires at `exp`, in seconds since the Unix epoch, is still valid, with
@@ -60,7 +60,7 @@ impl Claims {
 
 /// Reason for which an access token was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
+pub enum AccessTokenError {
     #[error("the token is malformed")]
     Malformed,
     #[error("the token is of another kind")]
@@ -200,18 +200,18 @@ impl Keyring {
     }
 
     /// Verifies signature, issuer, audience and expiry of a token, and returns its claims.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Rejection> {
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, AccessTokenError> {
         if token.len() > MAX_TOKEN_BYTES {
-            return Err(Rejection::Malformed);
+            return Err(AccessTokenError::Malformed);
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| Rejection::Malformed)?;
+        let header = jsonwebtoken::decode_header(token).map_err(|_| AccessTokenError::Malformed)?;
         // RFC 9068 4: tokens of other types must not be accepted as access tokens.
         if header.typ.as_deref() != Some(TYPE) || header.alg != Algorithm::RS256 || header.crit.is_some() {
-            return Err(Rejection::OtherKind);
+            return Err(AccessTokenError::OtherKind);
         }
-        let key = header.kid.as_ref().and_then(|kid| self.verifying.get(kid)).ok_or(Rejection::UnknownKey)?;
+        let key = header.kid.as_ref().and_then(|kid| self.verifying.get(kid)).ok_or(AccessTokenError::UnknownKey)?;
         let claims =
-            jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Rejection::Forged)?.claims;
+            jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| AccessTokenError::Forged)?.claims;
         claims.in_time(now)
     }
 
@@ -309,7 +309,7 @@ mod tests {
         assert_eq!((header.typ.as_deref(), header.kid.as_deref()), (Some("at+jwt"), Some(key().kid())));
         let within = LATER.plus(std::time::Duration::from_secs(5));
         assert!(ring.verify(&token, within).is_ok());
-        assert_eq!(ring.verify(&token, within.plus(std::time::Duration::from_secs(1))), Err(Rejection::Expired));
+        assert_eq!(ring.verify(&token, within.plus(std::time::Duration::from_secs(1))), Err(AccessTokenError::Expired));
     }
 
     #[test]
@@ -318,34 +318,34 @@ mod tests {
         assert!(ring.verify(&with_header(|_| ()), NOW).is_ok());
         assert_eq!(
             ring.verify(&with_header(|header| header.typ = Some("JWT".to_owned())), NOW),
-            Err(Rejection::OtherKind)
+            Err(AccessTokenError::OtherKind)
         );
-        assert_eq!(ring.verify(&with_header(|header| header.typ = None), NOW), Err(Rejection::OtherKind));
-        assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::RS512), NOW), Err(Rejection::OtherKind));
-        assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::PS256), NOW), Err(Rejection::OtherKind));
+        assert_eq!(ring.verify(&with_header(|header| header.typ = None), NOW), Err(AccessTokenError::OtherKind));
+        assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::RS512), NOW), Err(AccessTokenError::OtherKind));
+        assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::PS256), NOW), Err(AccessTokenError::OtherKind));
         assert_eq!(
             ring.verify(&with_header(|header| header.crit = Some(vec!["exp".to_owned()])), NOW),
-            Err(Rejection::OtherKind)
+            Err(AccessTokenError::OtherKind)
         );
-        assert_eq!(ring.verify(&with_header(|header| header.kid = None), NOW), Err(Rejection::UnknownKey));
+        assert_eq!(ring.verify(&with_header(|header| header.kid = None), NOW), Err(AccessTokenError::UnknownKey));
         assert_eq!(
             ring.verify(&with_header(|header| header.kid = Some("x".to_owned())), NOW),
-            Err(Rejection::UnknownKey)
+            Err(AccessTokenError::UnknownKey)
         );
         // A key in the token's header is ignored.
         assert!(ring.verify(&with_header(|header| header.jwk = Some(key().public)), NOW).is_ok());
-        assert_eq!(ring.verify(&token(&self::ring("https://other.example")), NOW), Err(Rejection::Forged));
-        assert_eq!(ring.verify(&with_claims(|said| said["aud"] = "mails".into()), NOW), Err(Rejection::Forged));
+        assert_eq!(ring.verify(&token(&self::ring("https://other.example")), NOW), Err(AccessTokenError::Forged));
+        assert_eq!(ring.verify(&with_claims(|said| said["aud"] = "mails".into()), NOW), Err(AccessTokenError::Forged));
         for claim in ["aud", "exp", "iss", "sub"] {
             let without = with_claims(|said| drop(said.as_object_mut().unwrap().remove(claim)));
             assert!(ring.verify(&without, NOW).is_err(), "{claim}");
         }
 
         let stranger = Keyring::new("natter", SigningKey::generate().unwrap(), Vec::new()).unwrap();
-        assert_eq!(ring.verify(&token(&stranger), NOW), Err(Rejection::UnknownKey));
+        assert_eq!(ring.verify(&token(&stranger), NOW), Err(AccessTokenError::UnknownKey));
         let mut forged = stranger;
         forged.header.kid = Some(key().kid);
-        assert_eq!(ring.verify(&token(&forged), NOW), Err(Rejection::Forged));
+        assert_eq!(ring.verify(&token(&forged), NOW), Err(AccessTokenError::Forged));
     }
 
     #[test]

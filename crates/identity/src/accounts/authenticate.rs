@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use appcore::{
     ApiKeyId, AppError, Code, RequestSource, SessionId, Timestamp,
-    auth::{Credential, Principal, token::Rejection},
+    auth::{Credential, Principal, token::AccessTokenError},
     limit::Violation,
     view::UnknownName,
 };
@@ -64,8 +64,8 @@ async fn is_forged(service: &IdentityService, access_token: &str) -> bool {
     }
     let accounts = &service.accounts;
     match accounts.proofs.check(&accounts.keys, access_token, service.clock.now()).await {
-        Ok(_) | Err(Rejection::Expired | Rejection::UnknownKey) => false,
-        Err(Rejection::Malformed | Rejection::OtherKind | Rejection::Forged) => true,
+        Ok(_) | Err(AccessTokenError::Expired | AccessTokenError::UnknownKey) => false,
+        Err(AccessTokenError::Malformed | AccessTokenError::OtherKind | AccessTokenError::Forged) => true,
     }
 }
 

@@ -13,7 +13,7 @@ use appcore::{
     AppError, Clock, Code, Secret, Timestamp,
     auth::{
         seal,
-        token::{Claims, Keyring, Rejection, SigningKey},
+        token::{Claims, Keyring, AccessTokenError, SigningKey},
     },
     config::Config,
 };
@@ -66,9 +66,9 @@ impl Keys {
     }
 
     /// Reads a token; one of an unknown key may be of a key that was made a moment ago.
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Rejection> {
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, AccessTokenError> {
         match self.ring().verify(token, now) {
-            Err(Rejection::UnknownKey) => {
+            Err(AccessTokenError::UnknownKey) => {
                 self.look().await;
                 self.ring().verify(token, now)
             }

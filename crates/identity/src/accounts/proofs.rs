@@ -5,7 +5,7 @@
 
 use appcore::{
     SessionId, Timestamp, UserId,
-    auth::token::{Claims, Rejection, fingerprint},
+    auth::token::{Claims, AccessTokenError, fingerprint},
 };
 use moka::{policy::EvictionPolicy, sync::Cache};
 
@@ -32,11 +32,11 @@ impl Proofs {
         Self(Cache::builder().max_capacity(MAX_TOKENS).eviction_policy(EvictionPolicy::lru()).build())
     }
 
-    pub(super) async fn check(&self, keys: &Keys, token: &str, now: Timestamp) -> Result<Proof, Rejection> {
+    pub(super) async fn check(&self, keys: &Keys, token: &str, now: Timestamp) -> Result<Proof, AccessTokenError> {
         // The whole token is the key, its signature too: a changed one is another one.
         let key = fingerprint(token).first_chunk().copied().unwrap_or_default();
         if let Some(proof) = self.0.get(&key) {
-            return if Claims::is_in_time(proof.expires_at, now) { Ok(proof) } else { Err(Rejection::Expired) };
+            return if Claims::is_in_time(proof.expires_at, now) { Ok(proof) } else { Err(AccessTokenError::Expired) };
         }
         let claims = keys.verify(token, now).await?;
         let proof = Proof { user_id: claims.sub, session_id: claims.sid, expires_at: claims.exp };
