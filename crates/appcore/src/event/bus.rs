@@ -25,7 +25,7 @@ pub enum BusError {
 }
 
 /// Resolves when the published messages have left this instance, or could not be sent.
-pub type Left = oneshot::Receiver<Result<(), BusError>>;
+pub type PublishAck = oneshot::Receiver<Result<(), BusError>>;
 
 /// Receives all messages, of this instance and of the others, in the order of arrival.
 pub type Listener = mpsc::UnboundedReceiver<BusMessage>;
@@ -34,7 +34,7 @@ pub type Listener = mpsc::UnboundedReceiver<BusMessage>;
 pub trait EventBus: Send + Sync + 'static {
     /// Delivers the messages to the listeners of this process immediately, and sends them to the
     /// other instances. Never blocks.
-    fn publish(&self, messages: Vec<BusMessage>) -> Left;
+    fn publish(&self, messages: Vec<BusMessage>) -> PublishAck;
 
     /// True if the other instances can be reached. While they can't, caches of their state must be
     /// checked against the database.

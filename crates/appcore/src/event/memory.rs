@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{BusMessage, EventBus, Left, Listener};
+use super::{BusMessage, EventBus, PublishAck, Listener};
 
 #[derive(Debug, Default)]
 pub struct MemoryBus {
@@ -25,7 +25,7 @@ impl MemoryBus {
 }
 
 impl EventBus for MemoryBus {
-    fn publish(&self, messages: Vec<BusMessage>) -> Left {
+    fn publish(&self, messages: Vec<BusMessage>) -> PublishAck {
         self.deliver(&messages);
         let (done, left) = oneshot::channel();
         let _ = done.send(Ok(()));

@@ -17,7 +17,7 @@ use strum::IntoStaticStr;
 use utoipa::ToSchema;
 use uuid::Builder;
 
-pub use bus::{BusError, BusMessage, EventBus, Left, Listener};
+pub use bus::{BusError, BusMessage, EventBus, PublishAck, Listener};
 pub use durable::DurableBody;
 pub use envelope::{Effect, Envelope, MAX_NAMED, SharedEnvelope, Topic};
 pub use gathered::{Gathered, ReadPosition};

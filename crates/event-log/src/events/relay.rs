@@ -112,7 +112,7 @@ mod tests {
     use appcore::config::SettingsTable;
     use appcore::{
         Timestamp,
-        event::{BusError, EventBus, Left, Listener, MemoryBus},
+        event::{BusError, EventBus, PublishAck, Listener, MemoryBus},
     };
     use sea_orm::ConnectionTrait as _;
     use stage::{Stage, stages};
@@ -125,7 +125,7 @@ mod tests {
     struct Away(MemoryBus);
 
     impl EventBus for Away {
-        fn publish(&self, messages: Vec<BusMessage>) -> Left {
+        fn publish(&self, messages: Vec<BusMessage>) -> PublishAck {
             self.0.deliver(&messages);
             let (done, left) = oneshot::channel();
             let _ = done.send(Err(BusError::Away("it is a test".to_owned())));

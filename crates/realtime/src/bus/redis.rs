@@ -10,7 +10,7 @@ use actix::Actor as _;
 use appcore::{
     InstanceId,
     breaker::{Breaker, Policy},
-    event::{BusError, BusMessage, EventBus, Left, Listener, MemoryBus},
+    event::{BusError, BusMessage, EventBus, PublishAck, Listener, MemoryBus},
 };
 use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError, aio::MultiplexedConnection};
 use tokio::sync::{mpsc, oneshot};
@@ -64,7 +64,7 @@ impl RedisBus {
 }
 
 impl EventBus for RedisBus {
-    fn publish(&self, messages: Vec<BusMessage>) -> Left {
+    fn publish(&self, messages: Vec<BusMessage>) -> PublishAck {
         self.local.deliver(&messages);
         let (done, left) = oneshot::channel();
         // If the publisher task has ended, `done` is dropped and the caller gets an error.
