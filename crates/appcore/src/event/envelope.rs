@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{DurableBody, Event, Position};
+use super::{DurableBody, Event, LogPosition};
 use crate::{BroadcastId, ConversationId, EventId, Timestamp, UserId, WorkspaceId, view::Audience};
 
 /// Maximum number of users or conversations that one bus message names.
@@ -92,7 +92,7 @@ pub struct Envelope {
     pub kind: String,
     pub timestamp: Timestamp,
     pub topic: Topic,
-    pub position: Option<Position>,
+    pub position: Option<LogPosition>,
     pub effect: Effect,
     /// The payload as compact JSON.
     pub payload: Bytes,

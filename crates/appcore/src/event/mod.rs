@@ -369,10 +369,10 @@ impl Event {
 
     /// Position in the conversation's log, for durable events.
     #[must_use]
-    pub const fn position(&self) -> Option<Position> {
+    pub const fn position(&self) -> Option<LogPosition> {
         match *self {
-            Self::Durable { conversation_id, seq, .. } => Some(Position { conversation_id, seq }),
-            Self::ConversationCreated { conversation_id } => Some(Position { conversation_id, seq: 0 }),
+            Self::Durable { conversation_id, seq, .. } => Some(LogPosition { conversation_id, seq }),
+            Self::ConversationCreated { conversation_id } => Some(LogPosition { conversation_id, seq: 0 }),
             _ => None,
         }
     }
@@ -382,7 +382,7 @@ impl Event {
 /// it can be published again, and precedes everything that a client can request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[schema(as = Position)]
-pub struct Position {
+pub struct LogPosition {
     pub conversation_id: ConversationId,
     pub seq: i64,
 }
@@ -391,7 +391,7 @@ impl EventId {
     /// Deterministic id of a durable event, made of its number and the random half of its
     /// conversation's id.
     #[must_use]
-    pub fn at(position: Position) -> Self {
+    pub fn at(position: LogPosition) -> Self {
         let mut bytes = *position.conversation_id.0.as_bytes();
         bytes[..6].copy_from_slice(&position.seq.to_be_bytes()[2..]);
         Self(Builder::from_custom_bytes(bytes).into_uuid())

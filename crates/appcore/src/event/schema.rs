@@ -5,7 +5,7 @@ use utoipa::{
     openapi::{Object, RefOr, schema::Schema},
 };
 
-use super::{DurableBody, Event, Position};
+use super::{DurableBody, Event, LogPosition};
 
 /// Payload of one event type.
 pub struct EventSchema {
@@ -50,7 +50,7 @@ impl EventSchema {
 
     /// Adds the position, which precedes the fields of every durable event.
     fn with_position(mut self) -> Option<Self> {
-        let RefOr::T(Schema::Object(mut position)) = Position::schema() else { return None };
+        let RefOr::T(Schema::Object(mut position)) = LogPosition::schema() else { return None };
         position.properties.append(&mut self.payload.properties);
         position.required.append(&mut self.payload.required);
         (self.payload.properties, self.payload.required) = (position.properties, position.required);

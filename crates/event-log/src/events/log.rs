@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, EventId, UserId,
-    event::{Effect, Envelope, Position, Topic},
+    event::{Effect, Envelope, LogPosition, Topic},
 };
 use dbcontext::entity::conversation_event;
 use serde::Deserialize;
@@ -28,7 +28,7 @@ pub(super) fn envelope(row: conversation_event::Model) -> Result<Envelope, AppEr
         "conversation.deleted" => Effect::UnfollowAll,
         _ => Effect::None,
     };
-    let position = Position { conversation_id: row.conversation_id, seq: row.seq };
+    let position = LogPosition { conversation_id: row.conversation_id, seq: row.seq };
     Ok(Envelope {
         id: EventId::at(position),
         kind: row.kind,

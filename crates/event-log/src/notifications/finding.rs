@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry};
 
 use appcore::{
     AppError, ConversationId, EventId, MessageId, NotificationId, Timestamp, UserId,
-    event::Position,
+    event::LogPosition,
     view::{MentionKind, NotificationKind, Notify, SenderKind},
 };
 use dbcontext::query::{
@@ -116,7 +116,7 @@ pub(super) async fn find(
 
 /// Derives the notification id, which is the same for all recipients of the event.
 fn notification_id(conversation_id: ConversationId, seq: i64) -> NotificationId {
-    NotificationId(EventId::at(Position { conversation_id, seq }).0)
+    NotificationId(EventId::at(LogPosition { conversation_id, seq }).0)
 }
 
 /// True if the user's settings for the conversation allow this kind of notification.

@@ -123,7 +123,7 @@ mod tests {
 
     use appcore::{
         ConversationId, EventId, MessageId, SessionId, Timestamp, UserId, WorkspaceId,
-        event::{Envelope, Position, ReadPosition, Signal},
+        event::{Envelope, LogPosition, ReadPosition, Signal},
         view::{Presence, PresenceStatus},
     };
     use proptest::prelude::*;
@@ -145,7 +145,7 @@ mod tests {
             }))
         };
         vec![
-            envelope(Topic::Conversation(conversation_id), Some(Position { conversation_id, seq: 9 }), Effect::None),
+            envelope(Topic::Conversation(conversation_id), Some(LogPosition { conversation_id, seq: 9 }), Effect::None),
             envelope(Topic::Viewers(conversation_id), None, Effect::Join { conversation_id, user_id, last_seq: 9 }),
             envelope(Topic::Workspace(workspace_id), None, Effect::EndWorkspace(workspace_id)),
             envelope(Topic::User(user_id), None, Effect::LeaveWorkspace { user_id, workspace_id }),

@@ -87,7 +87,7 @@ pub struct FrameBody<'a> {
     /// Id of the request frame that this one answers, as the client wrote it.
     pub reply_to: Option<&'a str>,
     /// Position in the log.
-    pub position: Option<appcore::event::Position>,
+    pub position: Option<appcore::event::LogPosition>,
 }
 
 impl<'a> FrameBody<'a> {

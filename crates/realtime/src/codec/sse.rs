@@ -8,7 +8,7 @@
 
 use std::{fmt, time::Duration};
 
-use appcore::{Timestamp, event::Position};
+use appcore::{Timestamp, event::LogPosition};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::FrameBody;
@@ -23,7 +23,7 @@ pub const COMMENT: &[u8] = b":\n\n";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub moment: Timestamp,
-    pub position: Option<Position>,
+    pub position: Option<LogPosition>,
 }
 
 impl Cursor {
@@ -40,7 +40,7 @@ impl Cursor {
         let moment = Timestamp(parts.next()?.parse().ok()?);
         let position = match (parts.next(), parts.next()) {
             (Some(seq), Some(conversation)) => {
-                Some(Position { conversation_id: conversation.parse().ok()?, seq: seq.parse().ok()? })
+                Some(LogPosition { conversation_id: conversation.parse().ok()?, seq: seq.parse().ok()? })
             }
             (None, None) => None,
             _ => return None,
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::codec::Wire;
 
-    fn envelope(position: Option<Position>) -> FrameBody<'static> {
+    fn envelope(position: Option<LogPosition>) -> FrameBody<'static> {
         FrameBody {
             id: EventId(Uuid::from_u128(7)),
             kind: "typing",
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn only_durable_events_carry_the_cursor() {
-        let position = Position { conversation_id: ConversationId(Uuid::from_u128(9)), seq: 3 };
+        let position = LogPosition { conversation_id: ConversationId(Uuid::from_u128(9)), seq: 3 };
         assert_eq!(
             Wire::Sse.encode(&envelope(Some(position))),
             "event: typing\nid: 12.3.00000000-0000-0000-0000-000000000009\ndata: {\"id\":\"00000000-0000-0000-0000-000000000007\",\"type\":\"typing\",\"timestamp\":\"1970-01-01T00:00:00.012Z\",\"payload\":{}}\n\n"
@@ -125,7 +125,7 @@ mod tests {
             Cursor { moment: Timestamp(5), position: None },
             Cursor {
                 moment: Timestamp(5),
-                position: Some(Position { conversation_id: ConversationId::new(), seq: 8 }),
+                position: Some(LogPosition { conversation_id: ConversationId::new(), seq: 8 }),
             },
         ] {
             assert_eq!(Cursor::parse(&cursor.to_string()), Some(cursor));

@@ -31,7 +31,7 @@ use std::{
 use appcore::{
     Clock, ConversationId, UserId, WorkspaceId,
     auth::CredentialId,
-    event::{Effect, Position, SharedEnvelope},
+    event::{Effect, LogPosition, SharedEnvelope},
 };
 use bytes::Bytes;
 use metrics::metrics;
@@ -248,8 +248,8 @@ impl Subscriptions {
         }
     }
 
-    fn receive_durable(&mut self, position: Position, envelope: &SharedEnvelope, now: Instant) {
-        let Position { conversation_id, seq } = position;
+    fn receive_durable(&mut self, position: LogPosition, envelope: &SharedEnvelope, now: Instant) {
+        let LogPosition { conversation_id, seq } = position;
         if !self.subscriptions.contains_key(&conversation_id) {
             // The conversation isn't followed here, unless this event adds a member.
             if !self.lets_in(&envelope.effect) {
@@ -296,14 +296,14 @@ impl Subscriptions {
         }
     }
 
-    fn follow(&mut self, position: Position, effect: &Effect) {
+    fn follow(&mut self, position: LogPosition, effect: &Effect) {
         let Effect::Follow(users) = effect else { return };
         self.let_in(position, users);
         self.count_joins(position, users.len());
     }
 
     /// Subscribes these users to the conversation from this position on.
-    fn let_in(&mut self, position: Position, users: &[UserId]) {
+    fn let_in(&mut self, position: LogPosition, users: &[UserId]) {
         let conversation = position.conversation_id;
         for user in users {
             let Some(person) = self.people.get_mut(user).filter(|person| !person.connections.is_empty()) else {

@@ -8,7 +8,7 @@ use std::{
 
 use appcore::{
     ConversationId, UserId,
-    event::{Effect, Position},
+    event::{Effect, LogPosition},
 };
 use conversations::{Followed, Following};
 use tokio::time::Instant;
@@ -128,8 +128,8 @@ impl Subscriptions {
         }
     }
 
-    pub(super) fn write_down(&mut self, position: Position, effect: &Effect) {
-        let Position { conversation_id, seq } = position;
+    pub(super) fn write_down(&mut self, position: LogPosition, effect: &Effect) {
+        let LogPosition { conversation_id, seq } = position;
         let seen = self.seen.entry(conversation_id).or_default();
         *seen = (*seen).max(seq);
         let (users, is_join): (Vec<UserId>, bool) = match effect {

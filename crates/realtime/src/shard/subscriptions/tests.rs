@@ -46,7 +46,7 @@ fn durable(conversation_id: ConversationId, seq: i64, effect: Effect) -> SharedE
         kind: format!("event.{seq}"),
         timestamp: Timestamp(0),
         topic: Topic::Conversation(conversation_id),
-        position: Some(Position { conversation_id, seq }),
+        position: Some(LogPosition { conversation_id, seq }),
         effect,
         payload: Bytes::from(format!("{{\"conversation\":\"{conversation_id}\",\"seq\":{seq}}}")),
     }

@@ -2,7 +2,7 @@
 
 use appcore::{
     UserId,
-    event::{Effect, Position, SharedEnvelope, Topic},
+    event::{Effect, LogPosition, SharedEnvelope, Topic},
     view::Audience,
 };
 
@@ -15,7 +15,7 @@ impl Subscriptions {
         match &envelope.effect {
             Effect::Join { conversation_id, user_id, last_seq } => {
                 self.note_change(*conversation_id, *user_id, true);
-                let joined_at = Position { conversation_id: *conversation_id, seq: *last_seq };
+                let joined_at = LogPosition { conversation_id: *conversation_id, seq: *last_seq };
                 self.let_in(joined_at, &[*user_id]);
             }
             Effect::Leave { user_id, conversation_id } => self.note_change(*conversation_id, *user_id, false),

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, rc::Rc, slice};
 
-use appcore::{ConversationId, UserId, event::Position};
+use appcore::{ConversationId, UserId, event::LogPosition};
 
 use super::{Subscription, Subscriptions};
 use crate::outbound::Outbound;
@@ -77,7 +77,7 @@ impl Subscriptions {
 
     /// Adds the members who joined with this event. A creation event lists the members, possibly in
     /// several parts.
-    pub(super) fn count_joins(&mut self, position: Position, joined: usize) {
+    pub(super) fn count_joins(&mut self, position: LogPosition, joined: usize) {
         let joined = u32::try_from(joined).unwrap_or(u32::MAX);
         if position.seq > 0 {
             self.count(position, |members| members.saturating_add(joined));
@@ -87,12 +87,12 @@ impl Subscriptions {
     }
 
     /// Subtracts the members who left with this event.
-    pub(super) fn count_leaves(&mut self, position: Position, left: usize) {
+    pub(super) fn count_leaves(&mut self, position: LogPosition, left: usize) {
         let left = u32::try_from(left).unwrap_or(u32::MAX);
         self.count(position, |members| members.saturating_sub(left));
     }
 
-    fn count(&mut self, Position { conversation_id, seq }: Position, change: impl Fn(u32) -> u32) {
+    fn count(&mut self, LogPosition { conversation_id, seq }: LogPosition, change: impl Fn(u32) -> u32) {
         let subscription = self.subscriptions.get_mut(&conversation_id);
         if let Some(subscription) = subscription.filter(|subscription| seq > subscription.counted_at) {
             subscription.members = subscription.members.map(change);
