@@ -8,7 +8,7 @@ use appcore::{
     AppError, Code, ConversationId, UserId,
     access::Access,
     auth::Principal,
-    event::{BusMessage, Effect, Envelope, Event, Gathered, Topic},
+    event::{BusMessage, FollowChange, Envelope, Event, Gathered, Topic},
     view::{Conversation, Member, MemberRole},
 };
 use dbcontext::{Transaction, constraint::app_error, query};
@@ -201,7 +201,7 @@ async fn joined<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) ->
 async fn tell(service: &ConversationsService, id: ConversationId, user: UserId, event: &Event) -> Result<(), AppError> {
     let now = service.clock.now();
     let own = Envelope::seal(event, Topic::User(user), now).map_err(AppError::internal)?;
-    let seen = Envelope::seal(event, Topic::Viewers(id), now).map_err(AppError::internal)?.with_effect(Effect::None);
+    let seen = Envelope::seal(event, Topic::Viewers(id), now).map_err(AppError::internal)?.with_effect(FollowChange::None);
     let left = service.bus.publish(vec![BusMessage::Envelope(own.into()), BusMessage::Envelope(seen.into())]);
     // Where the bus is away, instances read memberships again once it is back.
     let _ = tokio::time::timeout(TOLD_WITHIN, left).await;

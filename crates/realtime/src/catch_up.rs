@@ -10,7 +10,7 @@ use std::{collections::HashMap, time::Duration};
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
-    event::{Effect, Envelope, SharedEnvelope},
+    event::{FollowChange, Envelope, SharedEnvelope},
 };
 use conversations::{self, Followed};
 use tokio::time::Instant;
@@ -211,9 +211,9 @@ fn encode(wire: Wire, envelope: &SharedEnvelope, resumed_from: Option<sse::Curso
 
 fn puts_out(envelope: &Envelope, user: UserId) -> bool {
     match &envelope.effect {
-        Effect::Unfollow(users) => users.contains(&user),
-        Effect::UnfollowAll => true,
-        Effect::Leave { user_id, .. } => *user_id == user,
+        FollowChange::Unfollow(users) => users.contains(&user),
+        FollowChange::UnfollowAll => true,
+        FollowChange::Leave { user_id, .. } => *user_id == user,
         _ => false,
     }
 }

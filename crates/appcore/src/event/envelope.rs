@@ -50,7 +50,7 @@ pub enum Topic {
 /// Changes an envelope makes to subscriptions. Additions take effect before the envelope is
 /// delivered, removals after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Effect {
+pub enum FollowChange {
     None,
     /// These users follow the envelope's conversation from its position on.
     Follow(Vec<UserId>),
@@ -93,7 +93,7 @@ pub struct Envelope {
     pub timestamp: Timestamp,
     pub topic: Topic,
     pub position: Option<LogPosition>,
-    pub effect: Effect,
+    pub effect: FollowChange,
     /// The payload as compact JSON.
     pub payload: Bytes,
 }
@@ -103,19 +103,19 @@ impl Envelope {
     pub fn seal(event: &Event, topic: Topic, timestamp: Timestamp) -> Result<Self, serde_json::Error> {
         let effect = match event {
             Event::Durable { body, .. } => match body {
-                DurableBody::MemberAdded { member } => Effect::Follow(vec![member.user_id]),
-                DurableBody::MemberRemoved { user_id } => Effect::Unfollow(vec![*user_id]),
-                DurableBody::ConversationDeleted {} => Effect::UnfollowAll,
-                _ => Effect::None,
+                DurableBody::MemberAdded { member } => FollowChange::Follow(vec![member.user_id]),
+                DurableBody::MemberRemoved { user_id } => FollowChange::Unfollow(vec![*user_id]),
+                DurableBody::ConversationDeleted {} => FollowChange::UnfollowAll,
+                _ => FollowChange::None,
             },
             Event::Joined { conversation_id, member, last_seq }
             | Event::RoleChanged { conversation_id, member, last_seq } => {
-                Effect::Join { conversation_id: *conversation_id, user_id: member.user_id, last_seq: *last_seq }
+                FollowChange::Join { conversation_id: *conversation_id, user_id: member.user_id, last_seq: *last_seq }
             }
             Event::Left { conversation_id, user_id } => {
-                Effect::Leave { conversation_id: *conversation_id, user_id: *user_id }
+                FollowChange::Leave { conversation_id: *conversation_id, user_id: *user_id }
             }
-            _ => Effect::None,
+            _ => FollowChange::None,
         };
         let position = event.position();
         Ok(Self {
@@ -130,7 +130,7 @@ impl Envelope {
     }
 
     #[must_use]
-    pub fn with_effect(self, effect: Effect) -> Self {
+    pub fn with_effect(self, effect: FollowChange) -> Self {
         Self { effect, ..self }
     }
 
@@ -139,7 +139,7 @@ impl Envelope {
     pub fn created(self, members: &[UserId]) -> impl Iterator<Item = Self> {
         members.chunks(MAX_NAMED).map(move |users| Self {
             topic: Topic::Users(users.to_vec()),
-            effect: Effect::Follow(users.to_vec()),
+            effect: FollowChange::Follow(users.to_vec()),
             ..self.clone()
         })
     }

@@ -19,7 +19,7 @@ use uuid::Builder;
 
 pub use bus::{BusError, BusMessage, EventBus, PublishAck, Listener};
 pub use durable::DurableBody;
-pub use envelope::{Effect, Envelope, MAX_NAMED, SharedEnvelope, Topic};
+pub use envelope::{FollowChange, Envelope, MAX_NAMED, SharedEnvelope, Topic};
 pub use gathered::{Gathered, ReadPosition};
 pub use memory::MemoryBus;
 pub use schema::EventSchema;

@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, EventId, UserId,
-    event::{Effect, Envelope, LogPosition, Topic},
+    event::{FollowChange, Envelope, LogPosition, Topic},
 };
 use dbcontext::entity::conversation_event;
 use serde::Deserialize;
@@ -19,14 +19,14 @@ pub(super) fn envelope(row: conversation_event::Model) -> Result<Envelope, AppEr
         user_id: UserId,
     }
     let effect = match row.kind.as_str() {
-        "member.added" => Effect::Follow(vec![
+        "member.added" => FollowChange::Follow(vec![
             serde_json::from_str::<Added>(&row.payload).map_err(AppError::internal)?.member.user_id,
         ]),
         "member.removed" => {
-            Effect::Unfollow(vec![serde_json::from_str::<Member>(&row.payload).map_err(AppError::internal)?.user_id])
+            FollowChange::Unfollow(vec![serde_json::from_str::<Member>(&row.payload).map_err(AppError::internal)?.user_id])
         }
-        "conversation.deleted" => Effect::UnfollowAll,
-        _ => Effect::None,
+        "conversation.deleted" => FollowChange::UnfollowAll,
+        _ => FollowChange::None,
     };
     let position = LogPosition { conversation_id: row.conversation_id, seq: row.seq };
     Ok(Envelope {

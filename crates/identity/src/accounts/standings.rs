@@ -8,7 +8,7 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 use appcore::{
     ApiKeyId, SessionId, Timestamp, UserId,
     auth::Scopes,
-    event::{BusMessage, Effect, Envelope, EventBus, Listener, Signal},
+    event::{BusMessage, FollowChange, Envelope, EventBus, Listener, Signal},
     view::UserRole,
 };
 use moka::{future::Cache, sync};
@@ -218,8 +218,8 @@ where
 /// Whose keys of a workspace are over: of one who left it, or of everybody where it ended.
 fn left(envelope: &Envelope) -> Vec<Uuid> {
     match &envelope.effect {
-        Effect::LeaveWorkspace { user_id, .. } => vec![user_id.0],
-        Effect::EndWorkspace(workspace_id) => vec![workspace_id.0],
+        FollowChange::LeaveWorkspace { user_id, .. } => vec![user_id.0],
+        FollowChange::EndWorkspace(workspace_id) => vec![workspace_id.0],
         _ => Vec::new(),
     }
 }

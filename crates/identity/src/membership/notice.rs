@@ -5,7 +5,7 @@
 
 use appcore::{
     UserId, WorkspaceId,
-    event::{BusMessage, Effect, Envelope, Event, Topic},
+    event::{BusMessage, FollowChange, Envelope, Event, Topic},
 };
 
 use crate::IdentityService;
@@ -14,18 +14,18 @@ use crate::IdentityService;
 #[must_use]
 pub struct ChangeNotice {
     workspace_id: WorkspaceId,
-    concerns: Vec<(Topic, Effect)>,
+    concerns: Vec<(Topic, FollowChange)>,
 }
 
 impl ChangeNotice {
     /// For everybody who is in the workspace.
     pub fn to_all(workspace_id: WorkspaceId) -> Self {
-        Self { workspace_id, concerns: vec![(Topic::Workspace(workspace_id), Effect::None)] }
+        Self { workspace_id, concerns: vec![(Topic::Workspace(workspace_id), FollowChange::None)] }
     }
 
     /// The workspace is no longer there, for everybody who was in it.
     pub fn ended(workspace_id: WorkspaceId) -> Self {
-        let concerns = vec![(Topic::Workspace(workspace_id), Effect::EndWorkspace(workspace_id))];
+        let concerns = vec![(Topic::Workspace(workspace_id), FollowChange::EndWorkspace(workspace_id))];
         Self { workspace_id, concerns }
     }
 
@@ -33,20 +33,20 @@ impl ChangeNotice {
     pub fn of<const COUNT: usize>(workspace_id: WorkspaceId, people: [UserId; COUNT]) -> Self {
         let mut people = people.to_vec();
         people.dedup();
-        Self { workspace_id, concerns: people.into_iter().map(|user| (Topic::User(user), Effect::None)).collect() }
+        Self { workspace_id, concerns: people.into_iter().map(|user| (Topic::User(user), FollowChange::None)).collect() }
     }
 
     /// This person is in the workspace now.
     pub fn entered(workspace_id: WorkspaceId, user_id: UserId) -> Self {
-        Self::concerning(workspace_id, user_id, Effect::EnterWorkspace { user_id, workspace_id })
+        Self::concerning(workspace_id, user_id, FollowChange::EnterWorkspace { user_id, workspace_id })
     }
 
     /// This person is no longer in the workspace.
     pub fn left(workspace_id: WorkspaceId, user_id: UserId) -> Self {
-        Self::concerning(workspace_id, user_id, Effect::LeaveWorkspace { user_id, workspace_id })
+        Self::concerning(workspace_id, user_id, FollowChange::LeaveWorkspace { user_id, workspace_id })
     }
 
-    fn concerning(workspace_id: WorkspaceId, user_id: UserId, effect: Effect) -> Self {
+    fn concerning(workspace_id: WorkspaceId, user_id: UserId, effect: FollowChange) -> Self {
         Self { workspace_id, concerns: vec![(Topic::User(user_id), effect)] }
     }
 

@@ -13,7 +13,7 @@
 
 use appcore::{
     InstanceId,
-    event::{BusMessage, Effect, Gathered, Topic},
+    event::{BusMessage, FollowChange, Gathered, Topic},
 };
 use bytes::{BufMut, BytesMut};
 use uuid::Uuid;
@@ -101,7 +101,7 @@ pub(crate) fn channel(message: &BusMessage) -> String {
     let conversation = match message {
         BusMessage::Envelope(envelope) => match (&envelope.position, &envelope.effect, &envelope.topic) {
             (Some(position), ..) => position.conversation_id,
-            (_, Effect::Join { conversation_id, .. } | Effect::Leave { conversation_id, .. }, _) => *conversation_id,
+            (_, FollowChange::Join { conversation_id, .. } | FollowChange::Leave { conversation_id, .. }, _) => *conversation_id,
             (.., Topic::Conversation(id) | Topic::Viewers(id)) => *id,
             _ => return CONTROL.to_owned(),
         },
@@ -145,11 +145,11 @@ mod tests {
             }))
         };
         vec![
-            envelope(Topic::Conversation(conversation_id), Some(LogPosition { conversation_id, seq: 9 }), Effect::None),
-            envelope(Topic::Viewers(conversation_id), None, Effect::Join { conversation_id, user_id, last_seq: 9 }),
-            envelope(Topic::Workspace(workspace_id), None, Effect::EndWorkspace(workspace_id)),
-            envelope(Topic::User(user_id), None, Effect::LeaveWorkspace { user_id, workspace_id }),
-            envelope(Topic::Everyone, None, Effect::None),
+            envelope(Topic::Conversation(conversation_id), Some(LogPosition { conversation_id, seq: 9 }), FollowChange::None),
+            envelope(Topic::Viewers(conversation_id), None, FollowChange::Join { conversation_id, user_id, last_seq: 9 }),
+            envelope(Topic::Workspace(workspace_id), None, FollowChange::EndWorkspace(workspace_id)),
+            envelope(Topic::User(user_id), None, FollowChange::LeaveWorkspace { user_id, workspace_id }),
+            envelope(Topic::Everyone, None, FollowChange::None),
             gathered(Gathered::Receipts { conversation_id, items: vec![ReadPosition { user_id, read_seq: 7 }] }),
             gathered(Gathered::MemberCount { conversation_id, member_count: 10_000 }),
             gathered(Gathered::Presence(vec![Presence {
@@ -158,9 +158,9 @@ mod tests {
                 last_seen: None,
                 custom_status: None,
             }])),
-            envelope(Topic::Users(vec![UserId::new()]), None, Effect::Follow(vec![UserId::new()])),
-            envelope(Topic::Conversations(vec![conversation_id]), None, Effect::UnfollowAll),
-            envelope(Topic::Acquainted { user_id, conversation_ids: vec![conversation_id] }, None, Effect::None),
+            envelope(Topic::Users(vec![UserId::new()]), None, FollowChange::Follow(vec![UserId::new()])),
+            envelope(Topic::Conversations(vec![conversation_id]), None, FollowChange::UnfollowAll),
+            envelope(Topic::Acquainted { user_id, conversation_ids: vec![conversation_id] }, None, FollowChange::None),
             BusMessage::Signal(Signal::SessionsEnded(vec![SessionId::new()])),
             BusMessage::Signal(Signal::StopGeneration(MessageId::new())),
             BusMessage::Signal(Signal::JobsWaiting),

@@ -31,7 +31,7 @@ use std::{
 use appcore::{
     Clock, ConversationId, UserId, WorkspaceId,
     auth::CredentialId,
-    event::{Effect, LogPosition, SharedEnvelope},
+    event::{FollowChange, LogPosition, SharedEnvelope},
 };
 use bytes::Bytes;
 use metrics::metrics;
@@ -268,8 +268,8 @@ impl Subscriptions {
         self.pass(&passed);
     }
 
-    fn lets_in(&self, effect: &Effect) -> bool {
-        let Effect::Follow(users) = effect else { return false };
+    fn lets_in(&self, effect: &FollowChange) -> bool {
+        let FollowChange::Follow(users) = effect else { return false };
         users.iter().any(|user| self.people.get(user).is_some_and(|person| !person.connections.is_empty()))
     }
 
@@ -283,11 +283,11 @@ impl Subscriptions {
             let lag = self.clock.now().millis().saturating_sub(envelope.timestamp.millis());
             metrics().realtime.fanned_out(Duration::from_millis(u64::try_from(lag).unwrap_or(0)));
             match &envelope.effect {
-                Effect::Unfollow(users) => {
+                FollowChange::Unfollow(users) => {
                     self.count_leaves(position, users.len());
                     self.unfollow(position.conversation_id, users);
                 }
-                Effect::UnfollowAll => {
+                FollowChange::UnfollowAll => {
                     let users = self.people_in(position.conversation_id);
                     self.unfollow(position.conversation_id, &users);
                 }
@@ -296,8 +296,8 @@ impl Subscriptions {
         }
     }
 
-    fn follow(&mut self, position: LogPosition, effect: &Effect) {
-        let Effect::Follow(users) = effect else { return };
+    fn follow(&mut self, position: LogPosition, effect: &FollowChange) {
+        let FollowChange::Follow(users) = effect else { return };
         self.let_in(position, users);
         self.count_joins(position, users.len());
     }

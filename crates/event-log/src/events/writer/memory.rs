@@ -16,7 +16,7 @@ use std::{
 
 use appcore::{
     ConversationId, UserId,
-    event::{BusMessage, Effect, Signal},
+    event::{BusMessage, FollowChange, Signal},
 };
 use dbcontext::query::batches::ConversationState;
 use platform::word_filter::Filter;
@@ -102,7 +102,7 @@ impl Memory {
                 // Channel memberships and roles change without a sequence number. On PostgreSQL the
                 // statement that stores a batch checks its senders; on SQLite the change is
                 // reported on the bus before it is acknowledged.
-                if let Effect::Join { conversation_id, .. } | Effect::Leave { conversation_id, .. } = &envelopes.effect
+                if let FollowChange::Join { conversation_id, .. } | FollowChange::Leave { conversation_id, .. } = &envelopes.effect
                 {
                     drop(self.take(*conversation_id));
                 }

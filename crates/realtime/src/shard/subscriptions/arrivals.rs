@@ -8,7 +8,7 @@ use std::{
 
 use appcore::{
     ConversationId, UserId,
-    event::{Effect, LogPosition},
+    event::{FollowChange, LogPosition},
 };
 use conversations::{Followed, Following};
 use tokio::time::Instant;
@@ -128,14 +128,14 @@ impl Subscriptions {
         }
     }
 
-    pub(super) fn write_down(&mut self, position: LogPosition, effect: &Effect) {
+    pub(super) fn write_down(&mut self, position: LogPosition, effect: &FollowChange) {
         let LogPosition { conversation_id, seq } = position;
         let seen = self.seen.entry(conversation_id).or_default();
         *seen = (*seen).max(seq);
         let (users, is_join): (Vec<UserId>, bool) = match effect {
-            Effect::Follow(users) => (users.clone(), true),
-            Effect::Unfollow(users) => (users.clone(), false),
-            Effect::UnfollowAll => (self.people.keys().copied().collect(), false),
+            FollowChange::Follow(users) => (users.clone(), true),
+            FollowChange::Unfollow(users) => (users.clone(), false),
+            FollowChange::UnfollowAll => (self.people.keys().copied().collect(), false),
             _ => return,
         };
         for user in users {

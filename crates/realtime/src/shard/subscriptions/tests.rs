@@ -40,7 +40,7 @@ fn conversation(number: u128) -> ConversationId {
     ConversationId(Uuid::from_u128(number))
 }
 
-fn durable(conversation_id: ConversationId, seq: i64, effect: Effect) -> SharedEnvelope {
+fn durable(conversation_id: ConversationId, seq: i64, effect: FollowChange) -> SharedEnvelope {
     Envelope {
         id: EventId::new(),
         kind: format!("event.{seq}"),
@@ -60,7 +60,7 @@ fn passing(topic: Topic) -> SharedEnvelope {
         timestamp: Timestamp(0),
         topic,
         position: None,
-        effect: Effect::None,
+        effect: FollowChange::None,
         payload: "{}".into(),
     }
     .into()
@@ -152,20 +152,20 @@ async fn delivers_workspace_and_global_events_once_per_connection() {
     let member = Following { conversations: Vec::new(), workspaces: vec![workspace], boards: HashMap::new() };
     subscriptions.settle(anna, &member, Some(&of_anna));
     let told = |topic, effect| -> SharedEnvelope { Envelope::clone(&passing(topic)).with_effect(effect).into() };
-    let in_it = || told(Topic::Workspace(workspace), Effect::None);
+    let in_it = || told(Topic::Workspace(workspace), FollowChange::None);
     subscriptions.receive(&in_it(), now);
     assert_eq!((kinds(&of_anna).len(), kinds(&of_ben).len()), (1, 0));
-    subscriptions.receive(&told(Topic::Everyone, Effect::None), now);
+    subscriptions.receive(&told(Topic::Everyone, FollowChange::None), now);
     assert_eq!((kinds(&of_anna).len(), kinds(&of_ben).len()), (1, 1));
-    let enters = Effect::EnterWorkspace { user_id: ben, workspace_id: workspace };
+    let enters = FollowChange::EnterWorkspace { user_id: ben, workspace_id: workspace };
     subscriptions.receive(&told(Topic::User(ben), enters), now);
     subscriptions.receive(&in_it(), now);
     assert_eq!((kinds(&of_anna).len(), kinds(&of_ben).len()), (1, 2));
-    let leaves = Effect::LeaveWorkspace { user_id: anna, workspace_id: workspace };
+    let leaves = FollowChange::LeaveWorkspace { user_id: anna, workspace_id: workspace };
     subscriptions.receive(&told(Topic::User(anna), leaves), now);
     subscriptions.receive(&in_it(), now);
     assert_eq!((kinds(&of_anna).len(), kinds(&of_ben).len()), (1, 1));
-    subscriptions.receive(&told(Topic::Workspace(workspace), Effect::EndWorkspace(workspace)), now);
+    subscriptions.receive(&told(Topic::Workspace(workspace), FollowChange::EndWorkspace(workspace)), now);
     subscriptions.receive(&in_it(), now);
     assert_eq!(kinds(&of_ben).len(), 1);
     assert!(subscriptions.workspaces.is_empty());
@@ -199,7 +199,7 @@ async fn coalesces_receipts_and_presence_for_subscribers() {
     assert!(!told[1].contains("offline") && !told[1].contains("away"), "{}", told[1]);
     assert_eq!(told.len(), 2);
     // Watches are checked again for users who may no longer see each other.
-    subscriptions.receive(&durable(id, 6, Effect::Unfollow(vec![ben])), Instant::now());
+    subscriptions.receive(&durable(id, 6, FollowChange::Unfollow(vec![ben])), Instant::now());
     assert_eq!(subscriptions.take_doubtful().len(), 1);
 }
 
@@ -208,12 +208,12 @@ async fn delivers_nothing_live_during_a_catch_up() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     let out = join(&mut subscriptions, user, &[(id, 5)]);
     assert_eq!(subscriptions.hold(&out, id), CatchUp::Behind);
-    subscriptions.receive(&durable(id, 6, Effect::None), now);
+    subscriptions.receive(&durable(id, 6, FollowChange::None), now);
     assert!(kinds(&out).is_empty());
     assert_eq!(subscriptions.release(&out, id, 5), CatchUp::Behind);
     assert_eq!(subscriptions.release(&out, id, 7), CatchUp::Up, "the log may be ahead of the bus");
-    subscriptions.receive(&durable(id, 7, Effect::None), now);
-    subscriptions.receive(&durable(id, 8, Effect::None), now);
+    subscriptions.receive(&durable(id, 7, FollowChange::None), now);
+    subscriptions.receive(&durable(id, 8, FollowChange::None), now);
     assert_eq!(kinds(&out), ["event.8"]);
     assert_eq!(subscriptions.hold(&out, conversation(2)), CatchUp::Out);
     assert_eq!(subscriptions.release(&out, conversation(2), 1), CatchUp::Out);
@@ -246,7 +246,7 @@ async fn keeps_no_state_of_closed_connections() {
         subscriptions.watch(out, vec![user]);
     }
     subscriptions.arrive(user);
-    subscriptions.receive(&durable(id, 1, Effect::Follow(vec![user])), Instant::now());
+    subscriptions.receive(&durable(id, 1, FollowChange::Follow(vec![user])), Instant::now());
     subscriptions.abandon(user);
     subscriptions.flush();
     assert!(subscriptions.subscriptions.is_empty() && subscriptions.people.is_empty() && subscriptions.seen.is_empty());

@@ -2,7 +2,7 @@
 
 use appcore::{
     UserId,
-    event::{Effect, LogPosition, SharedEnvelope, Topic},
+    event::{FollowChange, LogPosition, SharedEnvelope, Topic},
     view::Audience,
 };
 
@@ -13,25 +13,25 @@ impl Subscriptions {
     /// Processes an envelope without a sequence number.
     pub(super) fn receive_passing(&mut self, envelope: &SharedEnvelope) {
         match &envelope.effect {
-            Effect::Join { conversation_id, user_id, last_seq } => {
+            FollowChange::Join { conversation_id, user_id, last_seq } => {
                 self.note_change(*conversation_id, *user_id, true);
                 let joined_at = LogPosition { conversation_id: *conversation_id, seq: *last_seq };
                 self.let_in(joined_at, &[*user_id]);
             }
-            Effect::Leave { user_id, conversation_id } => self.note_change(*conversation_id, *user_id, false),
-            Effect::EnterWorkspace { user_id, workspace_id } => self.enter_workspace(*workspace_id, *user_id),
+            FollowChange::Leave { user_id, conversation_id } => self.note_change(*conversation_id, *user_id, false),
+            FollowChange::EnterWorkspace { user_id, workspace_id } => self.enter_workspace(*workspace_id, *user_id),
             _ => {}
         }
         self.deliver(envelope);
         match &envelope.effect {
-            Effect::Leave { user_id, conversation_id } => {
+            FollowChange::Leave { user_id, conversation_id } => {
                 self.unfollow(*conversation_id, &[*user_id]);
                 // A leave has no sequence number here and may have arrived after a later join: the
                 // database is authoritative.
                 self.joined.push(*user_id);
             }
-            Effect::LeaveWorkspace { user_id, workspace_id } => self.leave_workspace(*workspace_id, *user_id),
-            Effect::EndWorkspace(workspace_id) => self.end_workspace(*workspace_id),
+            FollowChange::LeaveWorkspace { user_id, workspace_id } => self.leave_workspace(*workspace_id, *user_id),
+            FollowChange::EndWorkspace(workspace_id) => self.end_workspace(*workspace_id),
             _ => {}
         }
     }

@@ -7,7 +7,7 @@ async fn delivers_events_in_order_whatever_order_they_arrive_in() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let out = join(&mut subscriptions, UserId::new(), &[(id, 5)]);
     for seq in [7, 6, 6, 5, 9, 8] {
-        subscriptions.receive(&durable(id, seq, Effect::None), now);
+        subscriptions.receive(&durable(id, seq, FollowChange::None), now);
     }
     assert_eq!(kinds(&out), ["event.6", "event.7", "event.8", "event.9"]);
 }
@@ -16,12 +16,12 @@ async fn delivers_events_in_order_whatever_order_they_arrive_in() {
 async fn fills_a_persistent_gap_from_the_log() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let out = join(&mut subscriptions, UserId::new(), &[(id, 5)]);
-    subscriptions.receive(&durable(id, 8, Effect::None), now);
+    subscriptions.receive(&durable(id, 8, FollowChange::None), now);
     assert!(subscriptions.due_gaps(now).is_empty());
     let later = subscriptions.next_gap().unwrap();
     assert_eq!(later, now + GAP);
     assert_eq!(subscriptions.due_gaps(later), [(id, 5)]);
-    let logged: Vec<_> = (6..=9).map(|seq| durable(id, seq, Effect::None)).collect();
+    let logged: Vec<_> = (6..=9).map(|seq| durable(id, seq, FollowChange::None)).collect();
     fill(&mut subscriptions, (id, 5), &logged, later);
     assert_eq!(kinds(&out), ["event.6", "event.7", "event.8", "event.9"]);
     assert!(subscriptions.next_gap().is_none());
@@ -31,10 +31,10 @@ async fn fills_a_persistent_gap_from_the_log() {
 async fn a_gap_that_closes_by_itself_needs_no_log_read() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     join(&mut subscriptions, UserId::new(), &[(id, 5)]);
-    subscriptions.receive(&durable(id, 7, Effect::None), now);
-    subscriptions.receive(&durable(id, 6, Effect::None), now);
+    subscriptions.receive(&durable(id, 7, FollowChange::None), now);
+    subscriptions.receive(&durable(id, 6, FollowChange::None), now);
     assert!(subscriptions.due_gaps(now + GAP).is_empty());
-    subscriptions.receive(&durable(id, 9, Effect::None), now);
+    subscriptions.receive(&durable(id, 9, FollowChange::None), now);
     assert_eq!(subscriptions.due_gaps(now + GAP), [(id, 7)], "the next gap is recorded again");
 }
 
@@ -42,11 +42,11 @@ async fn a_gap_that_closes_by_itself_needs_no_log_read() {
 async fn sends_resync_before_skipping_a_gap() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let out = join(&mut subscriptions, UserId::new(), &[(id, 5)]);
-    subscriptions.receive(&durable(id, 8, Effect::None), now);
+    subscriptions.receive(&durable(id, 8, FollowChange::None), now);
     subscriptions.due_gaps(now + GAP);
     fill(&mut subscriptions, (id, 5), &[], now + GAP);
     assert_eq!(kinds(&out), ["resync", "event.8"]);
-    subscriptions.receive(&durable(id, 9, Effect::None), now);
+    subscriptions.receive(&durable(id, 9, FollowChange::None), now);
     assert_eq!(kinds(&out), ["event.9"]);
 }
 
@@ -54,11 +54,11 @@ async fn sends_resync_before_skipping_a_gap() {
 async fn reads_the_next_page_of_the_log_immediately() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let out = join(&mut subscriptions, UserId::new(), &[(id, 0)]);
-    subscriptions.receive(&durable(id, 4, Effect::None), now);
+    subscriptions.receive(&durable(id, 4, FollowChange::None), now);
     subscriptions.due_gaps(now + GAP);
-    fill(&mut subscriptions, (id, 0), &[durable(id, 1, Effect::None)], now + GAP);
+    fill(&mut subscriptions, (id, 0), &[durable(id, 1, FollowChange::None)], now + GAP);
     assert_eq!(subscriptions.due_gaps(now + GAP), [(id, 1)]);
-    fill(&mut subscriptions, (id, 1), &[durable(id, 2, Effect::None), durable(id, 3, Effect::None)], now + GAP);
+    fill(&mut subscriptions, (id, 1), &[durable(id, 2, FollowChange::None), durable(id, 3, FollowChange::None)], now + GAP);
     assert_eq!(kinds(&out), ["event.1", "event.2", "event.3", "event.4"]);
 }
 
@@ -68,11 +68,11 @@ async fn events_during_connecting_are_in_hello_and_not_repeated_live() {
     let other = join(&mut subscriptions, UserId::new(), &[(id, 3)]);
     let out = stream(user, 1 << 20);
     subscriptions.arrive(user);
-    subscriptions.receive(&durable(id, 4, Effect::None), now);
-    subscriptions.receive(&durable(id, 6, Effect::None), now);
+    subscriptions.receive(&durable(id, 4, FollowChange::None), now);
+    subscriptions.receive(&durable(id, 6, FollowChange::None), now);
     assert_eq!(subscriptions.settle(user, &following(&[(id, 3)]), Some(&out)), [(id, 6)]);
-    subscriptions.receive(&durable(id, 5, Effect::None), now);
-    subscriptions.receive(&durable(id, 7, Effect::None), now);
+    subscriptions.receive(&durable(id, 5, FollowChange::None), now);
+    subscriptions.receive(&durable(id, 7, FollowChange::None), now);
     assert_eq!(kinds(&out), ["event.7"]);
     assert_eq!(kinds(&other), ["event.4", "event.5", "event.6", "event.7"]);
 }
@@ -82,9 +82,9 @@ async fn new_subscription_starts_at_the_position_in_hello() {
     let (mut subscriptions, id, now, user) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     let out = stream(user, 1 << 20);
     subscriptions.arrive(user);
-    subscriptions.receive(&durable(id, 8, Effect::None), now);
+    subscriptions.receive(&durable(id, 8, FollowChange::None), now);
     assert_eq!(subscriptions.settle(user, &following(&[(id, 7)]), Some(&out)), [(id, 8)]);
-    subscriptions.receive(&durable(id, 9, Effect::None), now);
+    subscriptions.receive(&durable(id, 9, FollowChange::None), now);
     assert_eq!(kinds(&out), ["event.9"]);
 }
 
@@ -95,7 +95,7 @@ async fn waits_for_events_known_from_the_database_only() {
     join(&mut subscriptions, user, &[(id, 5)]);
     let due = subscriptions.next_gap().unwrap();
     assert_eq!(subscriptions.due_gaps(due), [(id, 3)]);
-    fill(&mut subscriptions, (id, 3), &[durable(id, 4, Effect::None), durable(id, 5, Effect::None)], now);
+    fill(&mut subscriptions, (id, 3), &[durable(id, 4, FollowChange::None), durable(id, 5, FollowChange::None)], now);
     assert_eq!(kinds(&other), ["event.4", "event.5"]);
 }
 
@@ -137,7 +137,7 @@ proptest! {
             };
             for (step, argument) in steps {
                 match step {
-                    0..=2 => log.push(durable(id, log.len() as i64 + 1, Effect::None)),
+                    0..=2 => log.push(durable(id, log.len() as i64 + 1, FollowChange::None)),
                     3..=4 if !log.is_empty() => {
                         let back = usize::from(argument) % log.len().min(4);
                         subscriptions.receive(&log[log.len() - 1 - back].clone(), now);

@@ -56,7 +56,7 @@ async fn delivers_everything_in_order_with_and_without_io_uring() {
         let mut seq = 0;
         let mut next = || {
             seq += 1;
-            let mut envelope = Envelope::clone(&durable(id, seq, Effect::None));
+            let mut envelope = Envelope::clone(&durable(id, seq, FollowChange::None));
             envelope.payload = format!("{{\"text\":\"{}\"}}", "a".repeat(1_000)).into();
             SharedEnvelope::from(envelope)
         };
@@ -87,7 +87,7 @@ async fn delivers_frames_that_no_other_connection_waits_for() {
             let id = conversation(number as u128);
             readers.push(connect(&mut subscriptions, id).await);
             for seq in 1..=2 {
-                let mut envelope = Envelope::clone(&durable(id, seq, Effect::None));
+                let mut envelope = Envelope::clone(&durable(id, seq, FollowChange::None));
                 envelope.payload = format!("{{\"text\":\"{}\"}}", "a".repeat(LENGTH)).into();
                 subscriptions.receive(&envelope.into(), Instant::now());
             }
