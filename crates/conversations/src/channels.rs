@@ -8,7 +8,7 @@ use appcore::{
     AppError, Code, ConversationId, UserId,
     access::Access,
     auth::Principal,
-    event::{BusMessage, FollowChange, Envelope, Event, Gathered, Topic},
+    event::{BusMessage, FollowChange, Envelope, Event, Coalesced, Topic},
     view::{Conversation, Member, MemberRole},
 };
 use dbcontext::{Transaction, constraint::app_error, query};
@@ -213,7 +213,7 @@ async fn tell_count(service: &ConversationsService, conversation_id: Conversatio
     let member_count = query::members::count(service.db.writer(), conversation_id).await?;
     let member_count = u32::try_from(member_count).unwrap_or(u32::MAX);
     drop(
-        service.bus.publish(vec![BusMessage::Gathered(Gathered::MemberCount { conversation_id, member_count }.into())]),
+        service.bus.publish(vec![BusMessage::Gathered(Coalesced::MemberCount { conversation_id, member_count }.into())]),
     );
     Ok(())
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Envelope, Gathered, Signal};
+use super::{Envelope, Coalesced, Signal};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BusMessage {
     Envelope(Arc<Envelope>),
     Signal(Signal),
     #[serde(rename = "Gathered")]
-    Gathered(Arc<Gathered>),
+    Gathered(Arc<Coalesced>),
 }
 
 /// Reason for which a message didn't reach the other instances.

@@ -8,7 +8,7 @@ use crate::{ConversationId, UserId, view::Presence};
 /// Change of a state that is coalesced in larger conversations. It names no recipients: each shard
 /// knows its subscribers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Gathered {
+pub enum Coalesced {
     /// Read positions of these members. Sent to the conversation's viewers in one `receipts` frame.
     Receipts { conversation_id: ConversationId, items: Vec<ReadPosition> },
     /// Number of members of a conversation. Sent to its viewers as `conversation.count`.

@@ -20,7 +20,7 @@ use uuid::Builder;
 pub use bus::{BusError, BusMessage, EventBus, PublishAck, Listener};
 pub use durable::DurableBody;
 pub use envelope::{FollowChange, Envelope, MAX_NAMED, SharedEnvelope, Topic};
-pub use gathered::{Gathered, ReadPosition};
+pub use gathered::{Coalesced, ReadPosition};
 pub use memory::MemoryBus;
 pub use schema::EventSchema;
 pub use signal::{KeyFate, Signal};

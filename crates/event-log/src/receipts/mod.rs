@@ -19,7 +19,7 @@ use std::{
 use appcore::{
     AppError, Clock, Code, ConversationId, UserId,
     auth::Principal,
-    event::{BusMessage, Envelope, Event, EventBus, Gathered, ReadPosition, Topic},
+    event::{BusMessage, Envelope, Event, EventBus, Coalesced, ReadPosition, Topic},
     view::OwnMembership,
 };
 use dbcontext::{
@@ -196,7 +196,7 @@ impl Store {
             messages.push(BusMessage::Envelope(Arc::new(envelope)));
         }
         messages.extend(gathered.into_iter().map(|(conversation_id, items)| {
-            BusMessage::Gathered(Arc::new(Gathered::Receipts { conversation_id, items }))
+            BusMessage::Gathered(Arc::new(Coalesced::Receipts { conversation_id, items }))
         }));
         if !messages.is_empty() {
             drop(self.bus.publish(messages));

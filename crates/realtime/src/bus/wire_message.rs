@@ -13,7 +13,7 @@
 
 use appcore::{
     InstanceId,
-    event::{BusMessage, FollowChange, Gathered, Topic},
+    event::{BusMessage, FollowChange, Coalesced, Topic},
 };
 use bytes::{BufMut, BytesMut};
 use uuid::Uuid;
@@ -106,10 +106,10 @@ pub(crate) fn channel(message: &BusMessage) -> String {
             _ => return CONTROL.to_owned(),
         },
         BusMessage::Gathered(gathered) => match &**gathered {
-            Gathered::Receipts { conversation_id, .. } | Gathered::MemberCount { conversation_id, .. } => {
+            Coalesced::Receipts { conversation_id, .. } | Coalesced::MemberCount { conversation_id, .. } => {
                 *conversation_id
             }
-            Gathered::Presence(_) => return CONTROL.to_owned(),
+            Coalesced::Presence(_) => return CONTROL.to_owned(),
         },
         BusMessage::Signal(_) => return CONTROL.to_owned(),
     };
@@ -150,9 +150,9 @@ mod tests {
             envelope(Topic::Workspace(workspace_id), None, FollowChange::EndWorkspace(workspace_id)),
             envelope(Topic::User(user_id), None, FollowChange::LeaveWorkspace { user_id, workspace_id }),
             envelope(Topic::Everyone, None, FollowChange::None),
-            gathered(Gathered::Receipts { conversation_id, items: vec![ReadPosition { user_id, read_seq: 7 }] }),
-            gathered(Gathered::MemberCount { conversation_id, member_count: 10_000 }),
-            gathered(Gathered::Presence(vec![Presence {
+            gathered(Coalesced::Receipts { conversation_id, items: vec![ReadPosition { user_id, read_seq: 7 }] }),
+            gathered(Coalesced::MemberCount { conversation_id, member_count: 10_000 }),
+            gathered(Coalesced::Presence(vec![Presence {
                 user_id,
                 status: PresenceStatus::Away,
                 last_seen: None,

@@ -7,7 +7,7 @@ use std::{
 
 use appcore::{
     ConversationId, UserId,
-    event::{Envelope, Event, Gathered, ReadPosition, Topic},
+    event::{Envelope, Event, Coalesced, ReadPosition, Topic},
     view::Presence,
 };
 
@@ -24,9 +24,9 @@ pub(super) struct Pending {
 
 impl Subscriptions {
     /// Records changes that connections on this thread are subscribed to.
-    pub fn gather(&mut self, gathered: &Gathered) {
+    pub fn gather(&mut self, gathered: &Coalesced) {
         match gathered {
-            Gathered::Receipts { conversation_id, items } => {
+            Coalesced::Receipts { conversation_id, items } => {
                 if self.is_viewed(*conversation_id) {
                     let positions = self.gathered.receipts.entry(*conversation_id).or_default();
                     for ReadPosition { user_id, read_seq } in items {
@@ -35,7 +35,7 @@ impl Subscriptions {
                     }
                 }
             }
-            Gathered::MemberCount { conversation_id, member_count } => {
+            Coalesced::MemberCount { conversation_id, member_count } => {
                 if let Some(subscription) = self.subscriptions.get_mut(conversation_id) {
                     subscription.members = Some(*member_count);
                 }
@@ -43,7 +43,7 @@ impl Subscriptions {
                     self.gathered.member_counts.insert(*conversation_id, *member_count);
                 }
             }
-            Gathered::Presence(changes) => {
+            Coalesced::Presence(changes) => {
                 for presence in changes.iter().filter(|presence| self.watchers.contains_key(&presence.user_id)) {
                     self.gathered.presence.insert(presence.user_id, presence.clone());
                 }

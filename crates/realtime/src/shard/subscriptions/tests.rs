@@ -4,7 +4,7 @@ mod socket_tests;
 
 use appcore::{
     EventId, Timestamp,
-    event::{Envelope, Gathered, ReadPosition, Topic},
+    event::{Envelope, Coalesced, ReadPosition, Topic},
     view::{Presence, PresenceStatus},
 };
 use conversations::{Followed, Following};
@@ -176,7 +176,7 @@ async fn coalesces_receipts_and_presence_for_subscribers() {
     let (mut subscriptions, id) = (subscriptions(), conversation(1));
     let (anna, ben, eve) = (UserId::new(), UserId::new(), UserId::new());
     let (viewer, other) = (join_large(&mut subscriptions, anna, id, 50), join_large(&mut subscriptions, ben, id, 50));
-    let receipts = |read_seq| Gathered::Receipts {
+    let receipts = |read_seq| Coalesced::Receipts {
         conversation_id: id,
         items: vec![ReadPosition { user_id: ben, read_seq }, ReadPosition { user_id: eve, read_seq: 1 }],
     };
@@ -188,8 +188,8 @@ async fn coalesces_receipts_and_presence_for_subscribers() {
     }
     subscriptions.watch(&viewer, vec![ben, eve]);
     let is = |user_id, status| Presence { user_id, status, last_seen: None, custom_status: None };
-    subscriptions.gather(&Gathered::Presence(vec![is(ben, PresenceStatus::Offline), is(anna, PresenceStatus::Away)]));
-    subscriptions.gather(&Gathered::Presence(vec![is(ben, PresenceStatus::Online), is(eve, PresenceStatus::Dnd)]));
+    subscriptions.gather(&Coalesced::Presence(vec![is(ben, PresenceStatus::Offline), is(anna, PresenceStatus::Away)]));
+    subscriptions.gather(&Coalesced::Presence(vec![is(ben, PresenceStatus::Online), is(eve, PresenceStatus::Dnd)]));
     subscriptions.tell_gathered();
     assert!(!subscriptions.has_gathered() && kinds(&other).is_empty());
     let told: Vec<String> =

@@ -137,7 +137,7 @@ async fn conversation_size_follows_joins_and_leaves() {
     assert!(!subscriptions.is_small(id));
     subscriptions.receive(&durable(id, 9, FollowChange::Unfollow(vec![ben])), now);
     assert!(subscriptions.is_small(id));
-    subscriptions.gather(&Gathered::MemberCount { conversation_id: id, member_count: 10_000 });
+    subscriptions.gather(&Coalesced::MemberCount { conversation_id: id, member_count: 10_000 });
     assert!(!subscriptions.is_small(id));
 }
 
