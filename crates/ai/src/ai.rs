@@ -5,7 +5,7 @@ mod upstream;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use appcore::{ApiKeyId, breaker::Circuit, event::KeyFate, view::GatewayPass, work_pool::WorkOwner};
+use appcore::{ApiKeyId, breaker::Circuit, event::ProviderKeyChange, view::GatewayPass, work_pool::WorkOwner};
 use bytes::Bytes;
 use outgoing::Outgoing;
 
@@ -74,7 +74,7 @@ pub struct KeyNews {
     pub key: usize,
     /// None: for all models.
     pub model: Option<String>,
-    pub fate: KeyFate,
+    pub fate: ProviderKeyChange,
 }
 
 impl Ai {

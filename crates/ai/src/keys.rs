@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use appcore::event::KeyFate;
+use appcore::event::ProviderKeyChange;
 use tokio::time::Instant;
 
 pub use self::{
@@ -92,7 +92,7 @@ struct Off {
 }
 
 /// Hears the key's place, the model that the news is about (none: all), and the news.
-type Tell = Box<dyn Fn(usize, Option<&str>, KeyFate) + Send + Sync>;
+type Tell = Box<dyn Fn(usize, Option<&str>, ProviderKeyChange) + Send + Sync>;
 
 /// Why no key could be lent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,32 +118,32 @@ impl KeyPool {
     }
 
     /// Names who hears what is learned of the keys. Only the first one does.
-    pub fn tell_to(&self, hearer: impl Fn(usize, Option<&str>, KeyFate) + Send + Sync + 'static) {
+    pub fn tell_to(&self, hearer: impl Fn(usize, Option<&str>, ProviderKeyChange) + Send + Sync + 'static) {
         let _ = self.tell.set(Box::new(hearer));
     }
 
-    fn tell(&self, key: usize, model: Option<&str>, fate: KeyFate) {
-        let is_short = matches!(fate, KeyFate::Rests(milliseconds) if milliseconds < SHORTEST_TOLD);
+    fn tell(&self, key: usize, model: Option<&str>, fate: ProviderKeyChange) {
+        let is_short = matches!(fate, ProviderKeyChange::Rests(milliseconds) if milliseconds < SHORTEST_TOLD);
         if let (Some(tell), false) = (self.tell.get(), is_short) {
             tell(key, model, fate);
         }
     }
 
     /// Takes in what another instance has learned.
-    pub fn hear(&self, key: usize, model: Option<&str>, fate: KeyFate) {
+    pub fn hear(&self, key: usize, model: Option<&str>, fate: ProviderKeyChange) {
         let now = Instant::now();
         let mut state = self.state();
         let Some(slot) = state.slots.get_mut(key) else { return };
         match (fate, model) {
-            (KeyFate::Rests(milliseconds), model) => {
+            (ProviderKeyChange::Rests(milliseconds), model) => {
                 let until = now + Duration::from_millis(milliseconds).min(LONGEST_WAIT);
                 let before = model.and_then(|model| slot.models.get(model)).filter(|rest| rest.from == 0);
                 let rest = Rest { until, in_a_row: before.map_or(0, |rest| rest.in_a_row), from: 0 };
                 state.rest(key, model, rest, now);
             }
-            (KeyFate::Off, _) if slot.off.is_none() => slot.off = Some(Off::new(now, FIRST_PROBE)),
-            (KeyFate::Off, _) => {}
-            (KeyFate::On, _) => slot.off = None,
+            (ProviderKeyChange::Off, _) if slot.off.is_none() => slot.off = Some(Off::new(now, FIRST_PROBE)),
+            (ProviderKeyChange::Off, _) => {}
+            (ProviderKeyChange::On, _) => slot.off = None,
         }
     }
 

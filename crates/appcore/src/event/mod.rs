@@ -23,7 +23,7 @@ pub use envelope::{FollowChange, Envelope, MAX_NAMED, SharedEnvelope, Topic};
 pub use gathered::{Coalesced, ReadPosition};
 pub use memory::MemoryBus;
 pub use schema::EventSchema;
-pub use signal::{KeyFate, Signal};
+pub use signal::{ProviderKeyChange, Signal};
 
 use crate::{
     AssistantId, BoardColumnId, BroadcastId, ConversationId, EventId, MessageId, NoteId, NotificationId, ReminderId,

@@ -8,7 +8,7 @@ use crate::{ApiKeyId, ConversationId, InstanceId, MessageId, SessionId, Timestam
 
 /// Change of a provider key's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum KeyFate {
+pub enum ProviderKeyChange {
     /// The key is paused for this many milliseconds.
     #[serde(rename = "Rests")]
     Rests(u64),
@@ -58,7 +58,7 @@ pub enum Signal {
     /// The gateway of instance `by` observed a change of a provider key's state; `key` is its index
     /// in the configuration. Without a model it applies to all of them.
     #[serde(rename = "ProviderKeyLearned")]
-    ProviderKeyLearned { by: Uuid, provider: String, key: usize, model: Option<String>, fate: KeyFate },
+    ProviderKeyLearned { by: Uuid, provider: String, key: usize, model: Option<String>, fate: ProviderKeyChange },
     /// Asks if a connection of this user shows the conversation. Instances that have one answer
     /// [`Signal::Shows`].
     #[serde(rename = "WhoShows")]
