@@ -158,7 +158,7 @@ pub struct AdminConversation {
     /// question.
     #[schema(required)]
     pub title: Option<String>,
-    pub workspace: AdminPlace,
+    pub workspace: WorkspaceReference,
     /// Null if nobody is a member, or if this kind of conversation has no owner.
     #[schema(required)]
     pub owner: Option<AdminOwner>,
@@ -179,7 +179,7 @@ pub struct AdminConversation {
 /// Workspace of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = AdminPlace)]
-pub struct AdminPlace {
+pub struct WorkspaceReference {
     pub id: WorkspaceId,
     pub name: String,
     pub kind: WorkspaceKind,

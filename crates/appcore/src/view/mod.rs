@@ -38,7 +38,7 @@ pub use accounting::{
     StoppedTopUp, SubscriptionCounts, TopUp,
 };
 pub use admin::{
-    AdminConversation, AdminConversationMember, AdminOwner, AdminPlace, AdminUser, AdminUserDetails,
+    AdminConversation, AdminConversationMember, AdminOwner, WorkspaceReference, AdminUser, AdminUserDetails,
     AdminUserWorkspace, AdminWorkspace, AdminWorkspaceMember, ChangedAccounts, InvitedUser, MailTest, QuestionTest,
     SentLink, Setting, SettingSource, Setup, SetupAddress, SetupMail, SetupModels, SetupWorkspace, SkippedAccount,
     UserStatus, WorkspaceKind,

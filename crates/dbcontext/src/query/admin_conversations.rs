@@ -4,7 +4,7 @@ use appcore::{
     AppError, ConversationId, Timestamp, UserId, WorkspaceId,
     page::PageRequest,
     view::{
-        AdminConversation, AdminConversationMember, AdminOwner, AdminPlace, ConversationKind, MemberRole, UnknownName,
+        AdminConversation, AdminConversationMember, AdminOwner, WorkspaceReference, ConversationKind, MemberRole, UnknownName,
     },
 };
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
@@ -52,7 +52,7 @@ impl TryFrom<ConversationRow> for AdminConversation {
             id: row.id,
             kind: row.kind.parse().map_err(unknown)?,
             title: row.title,
-            workspace: AdminPlace {
+            workspace: WorkspaceReference {
                 id: row.workspace_id,
                 name: row.workspace_name,
                 kind: row.workspace_kind.parse().map_err(unknown)?,
