@@ -72,13 +72,13 @@ pub struct OwnTask {
     pub column_name: String,
     /// True if the task is in a column of done tasks, or is archived.
     pub done: bool,
-    pub conversation: TaskPlace,
+    pub conversation: TaskConversation,
 }
 
 /// Conversation whose board has the task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = TaskPlace)]
-pub struct TaskPlace {
+pub struct TaskConversation {
     pub id: ConversationId,
     pub kind: ConversationKind,
     #[schema(required)]

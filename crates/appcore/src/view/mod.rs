@@ -47,7 +47,7 @@ pub use api_key::ApiKey;
 pub use assistant::{Assistant, Picture, Prompt, PromptAuthor, Visibility};
 pub use audit_entry::AuditEntry;
 pub use ban::Ban;
-pub use board::{Board, BoardColumn, OwnTask, Task, TaskPerson, TaskPlace};
+pub use board::{Board, BoardColumn, OwnTask, Task, TaskPerson, TaskConversation};
 pub use broadcast::{
     Audience, Broadcast, BroadcastChannel, BroadcastPreview, BroadcastStatus, Severity, ShownBroadcast,
 };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use appcore::{
     AppError, BoardColumnId, ConversationId, TaskId, Timestamp, UserId,
     page::PageRequest,
-    view::{OwnTask, Task, TaskPerson, TaskPlace},
+    view::{OwnTask, Task, TaskPerson, TaskConversation},
 };
 use sea_orm::{
     ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DatabaseBackend, EntityTrait, FromQueryResult, QueryFilter, Set,
@@ -190,7 +190,7 @@ pub async fn of_user<C: ConnectionTrait>(
     let items = found
         .into_iter()
         .map(|own| {
-            let place = TaskPlace {
+            let place = TaskConversation {
                 id: own.task.conversation_id,
                 kind: own.kind.parse().map_err(AppError::internal)?,
                 title: own.conversation_title,
