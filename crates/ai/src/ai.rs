@@ -5,7 +5,7 @@ mod upstream;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use appcore::{ApiKeyId, breaker::Circuit, event::ProviderKeyChange, view::GatewayPass, work_pool::WorkOwner};
+use appcore::{ApiKeyId, breaker::Circuit, event::ProviderKeyChange, view::RestrictedParameter, work_pool::WorkOwner};
 use bytes::Bytes;
 use outgoing::Outgoing;
 
@@ -246,13 +246,13 @@ impl Ai {
 
     /// Whether one of those that may answer gets the tools that it runs itself, of a question to the Responses API.
     #[must_use]
-    pub fn hands_on_tools(&self, route: &Route, of_key: Option<&[GatewayPass]>) -> bool {
+    pub fn hands_on_tools(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
         self.any_along(route, |upstream| upstream.responses_url.is_some() && upstream.hands_on_tools(of_key))
     }
 
     /// Whether one of those that may answer searches the web where chat completions ask for it.
     #[must_use]
-    pub fn hands_on_searches(&self, route: &Route, of_key: Option<&[GatewayPass]>) -> bool {
+    pub fn hands_on_searches(&self, route: &Route, of_key: Option<&[RestrictedParameter]>) -> bool {
         let hands_on =
             |upstream: &Upstream| costly::passing(&upstream.passes, of_key).iter().any(|name| name == costly::SEARCH);
         self.any_along(route, |upstream| upstream.kind.dialect().passes(ApiStyle::Chat) && hands_on(upstream))

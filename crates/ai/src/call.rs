@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use appcore::{ApiKeyId, view::GatewayPass, work_pool::WorkOwner};
+use appcore::{ApiKeyId, view::RestrictedParameter, work_pool::WorkOwner};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
@@ -89,7 +89,7 @@ pub struct Call {
     /// What an Anthropic library asks for in `anthropic-beta`, for an upstream of that kind.
     pub betas: Option<String>,
     /// What routes or costs and may pass, where the provider's settings hand it on. `None`: all that they do.
-    passes: Option<Arc<[GatewayPass]>>,
+    passes: Option<Arc<[RestrictedParameter]>>,
     /// Whose answers it may name, and goes on from.
     pub(crate) of_key: Option<(ApiKeyId, Option<Followed>)>,
     /// What of its answer is on its way to the other instances.
@@ -146,7 +146,7 @@ impl Call {
 
     /// What its key lets pass of what routes or costs.
     #[must_use]
-    pub fn with_passes(self, passes: Option<Arc<[GatewayPass]>>) -> Self {
+    pub fn with_passes(self, passes: Option<Arc<[RestrictedParameter]>>) -> Self {
         Self { passes, ..self }
     }
 

@@ -3,7 +3,7 @@
 use appcore::{
     AppError, WorkspaceId,
     auth::{Permission, Principal},
-    view::{BudgetLimit, GatewayEndpoint, GatewayPass},
+    view::{BudgetLimit, GatewayEndpoint, RestrictedParameter},
 };
 use dbcontext::entity::api_key;
 use identity::{accounts::key_policy, membership};
@@ -24,7 +24,7 @@ pub struct PolicyChange {
     pub workspace_id: Option<Option<WorkspaceId>>,
     pub models: Option<Vec<String>>,
     pub endpoints: Option<Vec<GatewayEndpoint>>,
-    pub passthrough: Option<Option<Vec<GatewayPass>>>,
+    pub passthrough: Option<Option<Vec<RestrictedParameter>>>,
     pub rpm: Option<Option<u32>>,
     pub tpm: Option<Option<u32>>,
     pub parallel: Option<Option<u32>>,
@@ -85,7 +85,7 @@ impl PolicyChange {
             row.endpoints = (!names.is_empty()).then_some(names);
         }
         if let Some(passthrough) = self.passthrough {
-            row.passes = passthrough.map(|names| joined(names.into_iter().map(GatewayPass::as_str)));
+            row.passes = passthrough.map(|names| joined(names.into_iter().map(RestrictedParameter::as_str)));
         }
         for (limit, column) in [(self.rpm, &mut row.rpm), (self.tpm, &mut row.tpm), (self.parallel, &mut row.parallel)]
         {

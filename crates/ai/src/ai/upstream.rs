@@ -8,7 +8,7 @@ use std::{
 
 use appcore::{
     breaker::{Breaker, Policy},
-    view::GatewayPass,
+    view::RestrictedParameter,
     work_pool::WorkOwner,
 };
 use bytes::Bytes;
@@ -86,8 +86,8 @@ impl Upstream {
     }
 
     /// Whether tools that it runs itself pass to it with a key that has this list.
-    pub(crate) fn hands_on_tools(&self, of_key: Option<&[GatewayPass]>) -> bool {
-        self.hosted_tools && of_key.is_none_or(|passes| passes.contains(&GatewayPass::HostedTools))
+    pub(crate) fn hands_on_tools(&self, of_key: Option<&[RestrictedParameter]>) -> bool {
+        self.hosted_tools && of_key.is_none_or(|passes| passes.contains(&RestrictedParameter::HostedTools))
     }
 
     pub(super) fn tell_to(&self, hearer: &Hearer) {

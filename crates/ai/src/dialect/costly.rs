@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use appcore::view::GatewayPass;
+use appcore::view::RestrictedParameter;
 use bytes::Bytes;
 use memchr::memmem::Finder;
 use serde::{
@@ -81,7 +81,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 }
 
 /// What a provider's settings hand on, as far as the key has it in its own list where it has one.
-pub(crate) fn passing(handed_on: &Arc<[String]>, of_key: Option<&[GatewayPass]>) -> Arc<[String]> {
+pub(crate) fn passing(handed_on: &Arc<[String]>, of_key: Option<&[RestrictedParameter]>) -> Arc<[String]> {
     let Some(of_key) = of_key else { return Arc::clone(handed_on) };
     // A setting may name one version of a beta.
     let is_allowed = |name: &&String| of_key.iter().any(|pass| name.starts_with(pass.as_str()));
@@ -251,7 +251,7 @@ mod tests {
     fn a_key_narrows_what_its_provider_hands_on() {
         let handed_on: Arc<[String]> = ["provider", "store", "fast-mode-2026-02-01"].map(str::to_owned).into();
         assert_eq!(passing(&handed_on, None), handed_on);
-        let own = [GatewayPass::Models, GatewayPass::Store, GatewayPass::FastMode];
+        let own = [RestrictedParameter::Models, RestrictedParameter::Store, RestrictedParameter::FastMode];
         assert_eq!(*passing(&handed_on, Some(&own)), ["store".to_owned(), "fast-mode-2026-02-01".to_owned()]);
         assert!(passing(&handed_on, Some(&[])).is_empty());
     }
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn a_key_can_name_all_that_is_left_out() {
         for name in FIELDS.map(|(_, _, by)| by).into_iter().chain(TOOLS.map(|(_, by)| by)).chain(BETAS) {
-            assert!(name.parse::<GatewayPass>().is_ok(), "{name}");
+            assert!(name.parse::<RestrictedParameter>().is_ok(), "{name}");
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Budget, GatewayEndpoint, GatewayPass};
+use super::{Budget, GatewayEndpoint, RestrictedParameter};
 use crate::{ApiKeyId, Timestamp, WorkspaceId, auth::Scope};
 
 /// API key of a user. The key itself is returned once, when it is created.
@@ -26,7 +26,7 @@ pub struct ApiKey {
     /// Parts of `/v1` that the key may call. Empty: all.
     pub endpoints: Vec<GatewayEndpoint>,
     /// Restricted parameters that are passed through to the provider, as far as its settings allow. Null: all that these allow.
-    pub passthrough: Option<Vec<GatewayPass>>,
+    pub passthrough: Option<Vec<RestrictedParameter>>,
     /// Maximum number of requests per minute.
     pub rpm: Option<u32>,
     /// Maximum number of tokens per minute.

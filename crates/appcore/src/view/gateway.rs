@@ -29,7 +29,7 @@ pub enum GatewayEndpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = GatewayPass)]
-pub enum GatewayPass {
+pub enum RestrictedParameter {
     Models,
     Route,
     Provider,
@@ -75,7 +75,7 @@ stored_by_name! {
         Embeddings = "embeddings",
         Transcriptions = "transcriptions",
     }
-    GatewayPass {
+    RestrictedParameter {
         Models = "models",
         Route = "route",
         Provider = "provider",

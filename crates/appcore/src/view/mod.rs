@@ -66,7 +66,7 @@ pub use export::{
     ExportedToolConnection,
 };
 pub use gateway::{
-    AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, GatewayPass, LongPrice,
+    AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, RestrictedParameter, LongPrice,
     ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList, ModelPrice, ModelSampling,
     ModelTakes, ModelThoughts, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest, ScopedBudget, UsableModel,
     UsageGroup, UsageGrouping, UsageRequest,

@@ -6,7 +6,7 @@ use appcore::{
     ApiKeyId, AppError, Timestamp, WorkspaceId,
     auth::Scope,
     page::{Page, PageRequest},
-    view::{ApiKey, BudgetLimit, GatewayEndpoint, GatewayPass},
+    view::{ApiKey, BudgetLimit, GatewayEndpoint, RestrictedParameter},
 };
 use gateway::{
     PolicyChange,
@@ -69,7 +69,7 @@ pub struct CreateApiKeyRequest {
     /// Restricted parameters that are passed through to the provider, as far as its settings allow. If omitted,
     /// everything that the settings allow; if empty, none.
     #[validate(length(max = 20))]
-    pub passthrough: Option<Vec<GatewayPass>>,
+    pub passthrough: Option<Vec<RestrictedParameter>>,
     /// Requests per minute.
     #[validate(range(min = 1, max = 1_000_000_000))]
     pub rpm: Option<u32>,
@@ -135,7 +135,7 @@ pub struct ChangeApiKeyRequest {
     /// If null or empty, all endpoints of `/v1`.
     pub endpoints: Option<Option<Vec<GatewayEndpoint>>>,
     /// If null, everything that the provider's settings allow; if empty, none.
-    pub passthrough: Option<Option<Vec<GatewayPass>>>,
+    pub passthrough: Option<Option<Vec<RestrictedParameter>>>,
     /// If null, no limit.
     pub rpm: Option<Option<u32>>,
     /// If null, no limit.

@@ -4,7 +4,7 @@ use std::{str::FromStr, sync::Arc};
 
 use appcore::{
     WorkspaceId,
-    view::{BudgetScope, GatewayEndpoint, GatewayPass},
+    view::{BudgetScope, GatewayEndpoint, RestrictedParameter},
 };
 use dbcontext::query::{api_keys::KeyStanding, budgets::BudgetId};
 use platform::rate_limits::KeyLimit;
@@ -19,7 +19,7 @@ pub struct KeyPolicy {
     /// None named: all.
     pub endpoints: Vec<GatewayEndpoint>,
     /// What routes or costs and may pass, where its provider hands it on. `None`: all that it does.
-    pub passes: Option<Arc<[GatewayPass]>>,
+    pub passes: Option<Arc<[RestrictedParameter]>>,
     pub limit: KeyLimit,
     /// The budgets that there are for its use. No statement is needed where there is none.
     pub budgets: Vec<BudgetId>,
@@ -55,7 +55,7 @@ pub fn endpoints(stored: Option<&str>) -> Vec<GatewayEndpoint> {
     stored.map(named).unwrap_or_default()
 }
 
-pub fn passes(stored: Option<&str>) -> Option<Vec<GatewayPass>> {
+pub fn passes(stored: Option<&str>) -> Option<Vec<RestrictedParameter>> {
     stored.map(named)
 }
 
