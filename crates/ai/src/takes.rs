@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, LazyLock, OnceLock},
 };
 
-use appcore::view::ModelTakes;
+use appcore::view::ModelParameterLimits;
 pub(crate) use appcore::view::{ModelSampling as Sampling, ModelThoughts as Thoughts};
 
 use crate::neutral::{Effort, Reasoning, Request};
@@ -55,7 +55,7 @@ pub struct OwnTakes {
 impl OwnTakes {
     /// With the longest answer, in tokens, where that is said. None: nobody can read what is said of thinking.
     #[must_use]
-    pub fn read(said: &ModelTakes, most_output: Option<u64>) -> Option<Self> {
+    pub fn read(said: &ModelParameterLimits, most_output: Option<u64>) -> Option<Self> {
         let thinking = match said.thinking.as_deref() {
             Some(thinking) => Some(read_thinking(thinking)?),
             None => None,
@@ -380,7 +380,7 @@ mod tests {
             ..Request::default()
         };
         let fitted = |model: &str, thinking: Option<&str>, sampling: Option<Sampling>, most: Option<u64>| {
-            let said = ModelTakes { thinking: thinking.map(str::to_owned), sampling, thoughts: None };
+            let said = ModelParameterLimits { thinking: thinking.map(str::to_owned), sampling, thoughts: None };
             let own = OwnTakes::read(&said, most).unwrap();
             let fitted = fit(&question, model, Some(&own)).into_owned();
             let effort = fitted.reasoning.and_then(|reasoning| reasoning.effort);
@@ -393,11 +393,11 @@ mod tests {
         assert_eq!(fitted("gpt-5-mini", None, Some(Sampling::Any), None), (high, true, Some(100_000)));
         assert_eq!(fitted("mine", None, Some(Sampling::Resting), None), (Some(Effort::Max), false, Some(100_000)));
 
-        let said = |thinking: &str| ModelTakes { thinking: Some(thinking.to_owned()), ..ModelTakes::default() };
+        let said = |thinking: &str| ModelParameterLimits { thinking: Some(thinking.to_owned()), ..ModelParameterLimits::default() };
         assert_eq!(OwnTakes::read(&said("a lot"), None), None);
-        assert!(OwnTakes::read(&ModelTakes::default(), None).unwrap().is_empty());
+        assert!(OwnTakes::read(&ModelParameterLimits::default(), None).unwrap().is_empty());
         assert_eq!(OwnTakes::read(&said("none"), None).unwrap().thinks(), Some(false));
-        let own = OwnTakes::read(&ModelTakes { thoughts: Some(Thoughts::Always), ..ModelTakes::default() }, None);
+        let own = OwnTakes::read(&ModelParameterLimits { thoughts: Some(Thoughts::Always), ..ModelParameterLimits::default() }, None);
         let fitted = fit(&question, "mine", own.as_ref());
         assert_eq!(of_question(&fitted, "mine").map(|takes| takes.thoughts), Some(Thoughts::Always));
         assert_eq!(of_question(&question, "mine"), None);

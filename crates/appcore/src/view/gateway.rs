@@ -223,7 +223,7 @@ pub struct ModelCapabilities {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 #[schema(as = ModelTakes)]
-pub struct ModelTakes {
+pub struct ModelParameterLimits {
     /// Supported thinking parameters: `none`, `any`, `efforts:low,high`, `adaptive:low,high`,
     /// `levels:low,high`, or tokens as `budget:0..24576`; see docs/gateway.md. Null: Natter's own
     /// table.
@@ -303,7 +303,7 @@ pub struct ModelDefinition {
     pub capabilities: ModelCapabilities,
     // Stored definitions of earlier builds have the former name of the field.
     #[serde(alias = "takes")]
-    pub parameters: ModelTakes,
+    pub parameters: ModelParameterLimits,
 }
 
 /// Model of the gateway, as seen by administrators.
@@ -496,4 +496,4 @@ macro_rules! from_objects {
     )*};
 }
 
-from_objects!(ModelFallbacks, ModelCapabilities, ModelTakes);
+from_objects!(ModelFallbacks, ModelCapabilities, ModelParameterLimits);

@@ -68,7 +68,7 @@ pub use export::{
 pub use gateway::{
     AiProvider, Budget, BudgetLimit, BudgetPeriod, BudgetScope, GatewayEndpoint, GatewayModel, RestrictedParameter, LongPrice,
     ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelList, ModelPrice, ModelSampling,
-    ModelTakes, ModelThoughts, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest, ScopedBudget, UsableModel,
+    ModelParameterLimits, ModelThoughts, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest, ScopedBudget, UsableModel,
     UsageGroup, UsageGrouping, UsageRequest,
 };
 pub use invitation::{Invitation, InvitedTo};

@@ -4,7 +4,7 @@ use appcore::{
     AppError, WorkspaceId,
     page::{Page, PageRequest},
     view::{
-        GatewayModel, ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelPrice, ModelTakes,
+        GatewayModel, ModelCapabilities, ModelDefinition, ModelDeployment, ModelFallbacks, ModelPrice, ModelParameterLimits,
         UsableModel,
     },
 };
@@ -100,7 +100,7 @@ pub struct PutGatewayModelRequest {
     pub price: Option<ModelPrice>,
     pub capabilities: Option<ModelCapabilities>,
     /// Limits on request parameters. If omitted, the built-in limits of the model apply.
-    pub parameters: Option<ModelTakes>,
+    pub parameters: Option<ModelParameterLimits>,
 }
 
 /// Define a model
