@@ -24,7 +24,7 @@ pub struct Invitation {
 /// Details of an invitation, for the invited person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = InvitedTo)]
-pub struct InvitedTo {
+pub struct InvitationDetails {
     pub workspace: OfferedWorkspace,
     pub role: WorkspaceRole,
     /// Name of the member who sent the invitation. Null if the account was deleted.

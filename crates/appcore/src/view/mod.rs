@@ -71,7 +71,7 @@ pub use gateway::{
     ModelParameterLimits, ModelThoughts, ProviderKey, ProviderKeyState, ProviderSource, ProviderTest, ScopedBudget, UsableModel,
     UsageGroup, UsageGrouping, UsageRequest,
 };
-pub use invitation::{Invitation, InvitedTo};
+pub use invitation::{Invitation, InvitationDetails};
 pub use job::{Job, JobKind, JobStatus};
 pub use kind::{Capabilities, ConversationCapabilities, ConversationKind};
 pub use knowledge::{

@@ -12,7 +12,7 @@ use appcore::{
     AppError, Code, InvitationId, Language, Secret, Timestamp, UserId, WorkspaceId,
     auth::{Email, Permission, Principal, token},
     page::{Page, PageRequest},
-    view::{Invitation, InvitedTo, UserRole, WorkspaceRole},
+    view::{Invitation, InvitationDetails, UserRole, WorkspaceRole},
 };
 use dbcontext::{
     constraint::app_error,
@@ -208,7 +208,7 @@ pub async fn revoke(
 }
 
 /// The workspace of an invitation, for the holder of its token.
-pub async fn preview(service: &ConversationsService, token: &str) -> Result<InvitedTo, AppError> {
+pub async fn preview(service: &ConversationsService, token: &str) -> Result<InvitationDetails, AppError> {
     let db = service.db.reader();
     let now = service.clock.now();
     let shown = find(db, token, now).await?.ok_or(Code::NotFound)?;
@@ -217,7 +217,7 @@ pub async fn preview(service: &ConversationsService, token: &str) -> Result<Invi
 }
 
 /// Makes the caller a member. An existing member keeps their role, and no use is counted.
-pub async fn accept(service: &ConversationsService, by: &Principal, token: &str) -> Result<InvitedTo, AppError> {
+pub async fn accept(service: &ConversationsService, by: &Principal, token: &str) -> Result<InvitationDetails, AppError> {
     let now = service.clock.now();
     // What was never one of ours does not get to the write lock.
     find(service.db.reader(), token, now).await?.ok_or(Code::NotFound)?;

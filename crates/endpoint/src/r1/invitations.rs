@@ -3,7 +3,7 @@
 use appcore::{
     AppError, InvitationId, Timestamp, WorkspaceId,
     page::{Page, PageRequest},
-    view::{Invitation, InvitedTo, WorkspaceRole},
+    view::{Invitation, InvitationDetails, WorkspaceRole},
 };
 use conversations::workspaces::invitations::{self, NewInvitation as Wanted};
 use natter_macro::{dto, endpoint};
@@ -123,9 +123,9 @@ pub struct InvitationTokenRequest {
 #[endpoint(POST "/r1/invitations/preview", tag = "invitations", access = Access::Public, rate = RateGroup::Write, errors(NotFound, InvitationExpired))]
 impl Endpoint for PreviewInvitation {
     type Request = InvitationTokenRequest;
-    type Response = InvitedTo;
+    type Response = InvitationDetails;
 
-    async fn handle(ctx: &Ctx, request: InvitationTokenRequest) -> Result<Reply<InvitedTo>, AppError> {
+    async fn handle(ctx: &Ctx, request: InvitationTokenRequest) -> Result<Reply<InvitationDetails>, AppError> {
         Ok(Reply::of(invitations::preview(ctx.conversations(), &request.token).await?))
     }
 }
@@ -136,9 +136,9 @@ impl Endpoint for PreviewInvitation {
 #[endpoint(POST "/r1/invitations/accept", tag = "invitations", access = Access::User, rate = RateGroup::Write, errors(NotFound, InvitationMismatch, InvitationExpired))]
 impl Endpoint for AcceptInvitation {
     type Request = InvitationTokenRequest;
-    type Response = InvitedTo;
+    type Response = InvitationDetails;
 
-    async fn handle(ctx: &Ctx, request: InvitationTokenRequest) -> Result<Reply<InvitedTo>, AppError> {
+    async fn handle(ctx: &Ctx, request: InvitationTokenRequest) -> Result<Reply<InvitationDetails>, AppError> {
         let led_to = invitations::accept(ctx.conversations(), ctx.user()?, &request.token).await?;
         Ok(Reply::of(led_to))
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use appcore::{
     AppError, Code, InvitationId, Timestamp, UserId,
     auth::{Email, token},
-    view::{InvitedTo, OfferedWorkspace, WorkspaceRole},
+    view::{InvitationDetails, OfferedWorkspace, WorkspaceRole},
 };
 use dbcontext::{
     entity::{invitation, user},
@@ -97,11 +97,11 @@ impl Shown {
         }
     }
 
-    pub async fn leads_to<C: ConnectionTrait>(&self, db: &C, role: WorkspaceRole) -> Result<InvitedTo, AppError> {
+    pub async fn leads_to<C: ConnectionTrait>(&self, db: &C, role: WorkspaceRole) -> Result<InvitationDetails, AppError> {
         let id = self.invitation.workspace_id;
         let name = workspaces::name(db, id).await?.ok_or(Code::InvitationExpired)?;
         let inviter = users::by_id(db, self.invitation.created_by).await?.map(|user| user.display_name);
-        Ok(InvitedTo { workspace: OfferedWorkspace { id, name }, role, inviter })
+        Ok(InvitationDetails { workspace: OfferedWorkspace { id, name }, role, inviter })
     }
 }
 
