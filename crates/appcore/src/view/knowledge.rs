@@ -62,7 +62,7 @@ pub struct KnowledgeFile {
     /// Cost of the embeddings so far, in micro-credits.
     pub cost: MicroCredits,
     /// User who added the file. Null if the account was deleted.
-    pub added_by: Option<KnowledgeGiver>,
+    pub added_by: Option<KnowledgeContributor>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -70,7 +70,7 @@ pub struct KnowledgeFile {
 /// User who added a knowledge file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = KnowledgeGiver)]
-pub struct KnowledgeGiver {
+pub struct KnowledgeContributor {
     pub id: UserId,
     pub name: String,
 }

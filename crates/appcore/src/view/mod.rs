@@ -75,7 +75,7 @@ pub use invitation::{Invitation, InvitationDetails};
 pub use job::{Job, JobKind, JobStatus};
 pub use kind::{Capabilities, ConversationCapabilities, ConversationKind};
 pub use knowledge::{
-    AnswerKnowledge, Citation, CitedPiece, Knowledge, KnowledgeFile, KnowledgeGiver, KnowledgeLimits, KnowledgeSearch,
+    AnswerKnowledge, Citation, CitedPiece, Knowledge, KnowledgeFile, KnowledgeContributor, KnowledgeLimits, KnowledgeSearch,
     KnowledgeState,
 };
 pub use later::{Draft, Reminder, Scheduled, ScheduledFailure};

@@ -6,7 +6,7 @@
 use appcore::{
     AppError, AssistantId, ConversationId, KnowledgeFileId, SectionId, Timestamp, UploadId, UserId, WorkspaceId,
     credits::MicroCredits,
-    view::{ConversationKind, KnowledgeFile, KnowledgeGiver, KnowledgeState, WorkspaceRole},
+    view::{ConversationKind, KnowledgeFile, KnowledgeContributor, KnowledgeState, WorkspaceRole},
 };
 use sea_orm::{
     ActiveValue::NotSet,
@@ -68,7 +68,7 @@ impl TryFrom<ShownFile> for KnowledgeFile {
             embedded: file.embedded.unsigned_abs(),
             model: file.model,
             cost: file.cost,
-            added_by: file.added_by.zip(giver_name).map(|(id, name)| KnowledgeGiver { id, name }),
+            added_by: file.added_by.zip(giver_name).map(|(id, name)| KnowledgeContributor { id, name }),
             created_at: file.created_at,
             updated_at: file.updated_at,
         })
