@@ -201,7 +201,7 @@ pub enum MentionKind {
 
 /// Maximum audience of a message's mentions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reach {
+pub enum MentionScope {
     /// Only the mentioned users, if any.
     Named,
     /// All members who are online.
@@ -209,7 +209,7 @@ pub enum Reach {
     Everybody,
 }
 
-impl Reach {
+impl MentionScope {
     #[must_use]
     pub fn of(mentions: &[Mention]) -> Self {
         let has = |kind| mentions.iter().any(|mention| mention.kind == kind);

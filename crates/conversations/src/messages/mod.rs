@@ -15,7 +15,7 @@ use appcore::{
     auth::Principal,
     page::{MAX_PAGE_SIZE, Slice},
     text::Content,
-    view::{Mention, MentionKind, Message, Neighbours, PresenceStatus, Reach},
+    view::{Mention, MentionKind, Message, Neighbours, PresenceStatus, MentionScope},
 };
 use dbcontext::query;
 use serde_json::json;
@@ -182,8 +182,8 @@ pub async fn edit(
     let mut here = Vec::new();
     if let Some(mentions) = &mentions {
         check_mentions(mentions)?;
-        let (before, after) = (Reach::of(&message.mentions), Reach::of(mentions));
-        if after != before && after != Reach::Named {
+        let (before, after) = (MentionScope::of(&message.mentions), MentionScope::of(mentions));
+        if after != before && after != MentionScope::Named {
             let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
             here = mention_many(service, &access, mentions, is_confirmed || after < before).await?;
         }

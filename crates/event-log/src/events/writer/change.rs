@@ -5,7 +5,7 @@ use appcore::{
     text::{ClientId, Content},
     view::{
         AnswerFigures, AssistantMember, ConversationKind, Forwarded, HistoryScope, Member, MemberRole, Mention,
-        MentionAll, Message, MessageStatus, NewPoll, Posting, Preview, Reach,
+        MentionAll, Message, MessageStatus, NewPoll, Posting, Preview, MentionScope,
     },
 };
 use platform::audit::Entry;
@@ -184,7 +184,7 @@ impl SendMessage {
 
     /// True if the message mentions `@all` or `@here`.
     pub fn mentions_many(&self) -> bool {
-        Reach::of(&self.mentions) != Reach::Named
+        MentionScope::of(&self.mentions) != MentionScope::Named
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use appcore::{
     ConversationId, UserId,
-    view::{Mention, MentionKind, Message, Reach},
+    view::{Mention, MentionKind, Message, MentionScope},
 };
 use dbcontext::query::mentions::{Mentioned, NewMention};
 
@@ -34,7 +34,7 @@ pub(super) fn add(
 pub(super) fn replace(batch: &mut Batch<'_>, message: &Message, mentions: &[Mention], here: &[UserId]) {
     let Some(Place { no, here: known }) = batch.edits.place(message.id) else { return };
     let before = meant(&message.mentions, &known);
-    let is_same = Reach::of(mentions) == Reach::Here && Reach::of(&message.mentions) == Reach::Here;
+    let is_same = MentionScope::of(mentions) == MentionScope::Here && MentionScope::of(&message.mentions) == MentionScope::Here;
     let here = if is_same { known } else { here.to_vec() };
     set(batch, (message.conversation_id, no), &before, &meant(mentions, &here));
     batch.edits.set_place(message.id, Place { no, here });
@@ -64,7 +64,7 @@ fn named(mentions: &[Mention]) -> impl Iterator<Item = UserId> {
 }
 
 fn meant(mentions: &[Mention], here: &[UserId]) -> BTreeSet<Mentioned> {
-    if Reach::of(mentions) == Reach::Everybody {
+    if MentionScope::of(mentions) == MentionScope::Everybody {
         return BTreeSet::from([Mentioned::Everybody]);
     }
     named(mentions).chain(here.iter().copied()).map(Mentioned::Person).collect()

@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Code, ConversationId, MessageId, UserId,
     event::DurableBody,
-    view::{MemberRole, MentionAll, Message, Posting, Reach, Sender, SenderKind},
+    view::{MemberRole, MentionAll, Message, Posting, MentionScope, Sender, SenderKind},
 };
 use dbcontext::query::{
     self,
@@ -81,7 +81,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
 /// Returns the authors of edits that mention everybody where only admins may.
 fn doubtful_edits(batch: &Batch<'_>, changes: &[Change]) -> Vec<Actor> {
     let is_kept = |id| batch.conversation(id).is_ok_and(|state| state.mention_all == MentionAll::Admins.as_str());
-    let mentions_many = |edit: &EditMessage| Reach::of(edit.mentions.as_deref().unwrap_or_default()) != Reach::Named;
+    let mentions_many = |edit: &EditMessage| MentionScope::of(edit.mentions.as_deref().unwrap_or_default()) != MentionScope::Named;
     let edits = member_actions(changes)
         .filter_map(|(by, action)| if let MemberAction::Edit(edit) = action { Some((by, edit)) } else { None });
     edits.filter(|(by, edit)| mentions_many(edit) && is_kept(by.conversation_id)).map(|(by, _)| by).collect()
@@ -279,7 +279,7 @@ pub(super) fn edit(batch: &mut Batch<'_>, by: Actor, edit: &EditMessage) -> Resu
         return Ok(Outcome::Message(Box::new(message)));
     }
     if let Some(mentioned) = mentioned {
-        if Reach::of(mentioned) > Reach::of(&message.mentions) {
+        if MentionScope::of(mentioned) > MentionScope::of(&message.mentions) {
             may_mention_all(batch, by)?;
         }
         threads::follow(batch, &message, mentions::newly_named(&message.mentions, mentioned));
