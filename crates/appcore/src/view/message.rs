@@ -59,7 +59,7 @@ pub struct Message {
     pub tool_calls: Vec<ToolCall>,
     /// Statistics of a complete answer of an assistant.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub answer: Option<AnswerFigures>,
+    pub answer: Option<AnswerStats>,
     pub edited_at: Option<Timestamp>,
     pub deleted_at: Option<Timestamp>,
     /// Time since which a moderator hides the message. The content is omitted; its author reads it
@@ -234,7 +234,7 @@ pub struct Versions {
 /// Duration and usage of an answer. Token counts are those of the provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = AnswerFigures)]
-pub struct AnswerFigures {
+pub struct AnswerStats {
     /// Time from the request to the first word.
     pub first_token_ms: Option<u64>,
     pub duration_ms: u64,
@@ -328,7 +328,7 @@ pub struct AnswerDetails {
     /// Model that wrote the answer.
     pub model: Option<String>,
     /// Null while the answer is being written.
-    pub answer: Option<AnswerFigures>,
+    pub answer: Option<AnswerStats>,
     /// The model's reasoning, if reported; truncated if it is very long.
     pub thinking: Option<String>,
     /// Tool calls with their full arguments and results.

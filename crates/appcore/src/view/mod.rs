@@ -80,7 +80,7 @@ pub use knowledge::{
 };
 pub use later::{Draft, Reminder, Scheduled, ScheduledFailure};
 pub use message::{
-    AnswerContext, AnswerDetails, AnswerFigures, Forwarded, Mention, MentionKind, Message, MessageStatus, Participant,
+    AnswerContext, AnswerDetails, AnswerStats, Forwarded, Mention, MentionKind, Message, MessageStatus, Participant,
     Preview, MentionScope, Reaction, SeenFile, SeenHow, Sender, SenderKind, ThreadSummary, UnseenReason, Versions,
 };
 pub use moderation::{

@@ -13,7 +13,7 @@ use appcore::{
     AppError, Code, Timestamp, UserId,
     config::Config,
     view::{
-        AnswerContext, AnswerFigures, Message, MessageStatus, SeenFile, ToolCallStatus, TranscriptState, Upload,
+        AnswerContext, AnswerStats, Message, MessageStatus, SeenFile, ToolCallStatus, TranscriptState, Upload,
         Visibility,
     },
 };
@@ -360,7 +360,7 @@ struct End {
     content: String,
     status: MessageStatus,
     reason: Option<String>,
-    figures: Option<AnswerFigures>,
+    figures: Option<AnswerStats>,
     thoughts: Option<String>,
 }
 

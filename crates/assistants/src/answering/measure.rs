@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use ai::{Meter, Usage};
 use appcore::{
     credits::MicroCredits,
-    view::{AnswerContext, AnswerFigures, SeenFile},
+    view::{AnswerContext, AnswerStats, SeenFile},
 };
 use gateway::RoundHold;
 use tokio::time::Instant;
@@ -123,11 +123,11 @@ impl Measure {
     }
 
     /// The figures of the rounds that have ended.
-    pub fn figures(&self) -> AnswerFigures {
+    pub fn figures(&self) -> AnswerStats {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let thought = self.thought_at.map(|begun| self.first_word.unwrap_or_else(Instant::now) - begun);
         let usage = self.usage;
-        AnswerFigures {
+        AnswerStats {
             first_token_ms: self.first_word.map(|first| millis(first - self.begun)),
             duration_ms: millis(self.begun.elapsed()),
             thought_ms: thought.map(millis),
@@ -142,7 +142,7 @@ impl Measure {
                 ..self.context
             },
             files: self.files.clone(),
-            ..AnswerFigures::default()
+            ..AnswerStats::default()
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ai::{ChatMessage, ChatRequest, Role, estimate_tokens};
 use appcore::{
     AppError, AssistantId, ConversationId, MessageId, UserId,
-    view::{AnswerContext, AnswerFigures, AnswerKnowledge, Citation, KnowledgeSearch, KnowledgeState},
+    view::{AnswerContext, AnswerStats, AnswerKnowledge, Citation, KnowledgeSearch, KnowledgeState},
 };
 use dbcontext::{
     entity::assistant,
@@ -256,10 +256,10 @@ impl Consulted {
     }
 
     /// An answer's figures, with the places that its text cites.
-    pub fn figures(&self, figures: AnswerFigures, text: &str) -> AnswerFigures {
+    pub fn figures(&self, figures: AnswerStats, text: &str) -> AnswerStats {
         let numbers = cited_numbers(text);
         let citations = self.offered.iter().filter(|citation| numbers.contains(&citation.n)).cloned().collect();
-        AnswerFigures { knowledge: self.knowledge.clone(), citations, ..figures }
+        AnswerStats { knowledge: self.knowledge.clone(), citations, ..figures }
     }
 }
 
@@ -360,7 +360,7 @@ mod tests {
         assert!(prompt.is_some());
         assert_eq!(offered.iter().map(|one| (one.n, one.piece)).collect::<Vec<_>>(), [(1, 1), (2, 2)]);
         let consulted = Consulted { offered, ..Consulted::default() };
-        let figures = consulted.figures(AnswerFigures::default(), "So [2], and [7].");
+        let figures = consulted.figures(AnswerStats::default(), "So [2], and [7].");
         assert_eq!(figures.citations.iter().map(|one| one.n).collect::<Vec<_>>(), [2]);
         assert!(passages([(&file, &long)].into_iter(), 500, "k").0.is_none());
     }

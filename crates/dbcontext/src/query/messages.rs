@@ -459,7 +459,7 @@ pub async fn set_answer<C: ConnectionTrait>(
     status: view::MessageStatus,
     reason: Option<&str>,
     model: Option<&str>,
-    figures: Option<&view::AnswerFigures>,
+    figures: Option<&view::AnswerStats>,
 ) -> Result<(), AppError> {
     let answer = figures.map(serde_json::to_string).transpose().map_err(AppError::internal)?;
     let changed = message::ActiveModel {

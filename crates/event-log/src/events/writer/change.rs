@@ -4,7 +4,7 @@ use appcore::{
     AppError, AssistantId, ConversationId, MessageId, Timestamp, UploadId, UserId, WorkspaceId,
     text::{ClientId, Content},
     view::{
-        AnswerFigures, AssistantMember, ConversationKind, Forwarded, HistoryScope, Member, MemberRole, Mention,
+        AnswerStats, AssistantMember, ConversationKind, Forwarded, HistoryScope, Member, MemberRole, Mention,
         MentionAll, Message, MessageStatus, NewPoll, Posting, Preview, MentionScope,
     },
 };
@@ -302,7 +302,7 @@ pub struct FinishAnswer {
     /// Reason of a failure, shown to the reader.
     pub reason: Option<String>,
     pub model: Option<String>,
-    pub figures: Option<AnswerFigures>,
+    pub figures: Option<AnswerStats>,
     /// Reasoning of the model.
     pub thoughts: Option<String>,
 }
