@@ -253,7 +253,7 @@ pub struct AnswerStats {
     pub context: AnswerContext,
     /// Files of the messages in the model's context, the newest first, at most 20.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub files: Vec<SeenFile>,
+    pub files: Vec<ContextFile>,
     /// Result of the knowledge search. Absent if the assistant has no knowledge files.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub knowledge: Option<AnswerKnowledge>,
@@ -265,7 +265,7 @@ pub struct AnswerStats {
 /// File in a model's context.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = SeenFile)]
-pub struct SeenFile {
+pub struct ContextFile {
     pub upload_id: UploadId,
     pub name: String,
     pub how: SeenHow,

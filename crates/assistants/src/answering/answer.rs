@@ -13,7 +13,7 @@ use appcore::{
     AppError, Code, Timestamp, UserId,
     config::Config,
     view::{
-        AnswerContext, AnswerStats, Message, MessageStatus, SeenFile, ToolCallStatus, TranscriptState, Upload,
+        AnswerContext, AnswerStats, Message, MessageStatus, ContextFile, ToolCallStatus, TranscriptState, Upload,
         Visibility,
     },
 };
@@ -141,7 +141,7 @@ struct Prepared {
     route: Result<Arc<Route>, AiError>,
     request: ChatRequest,
     context: AnswerContext,
-    files: Vec<SeenFile>,
+    files: Vec<ContextFile>,
     offer: tools::Offer,
     transcript: ToolTranscript,
     version: i64,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ai::{ChatMessage, ChatRequest, estimate_tokens, turn_tokens, window};
 use appcore::{
     AppError, AssistantId, ConversationId, Timestamp, UserId,
-    view::{AnswerContext, MessageStatus, SeenFile, SenderKind},
+    view::{AnswerContext, MessageStatus, ContextFile, SenderKind},
 };
 use dbcontext::{
     entity::assistant,
@@ -42,7 +42,7 @@ pub(crate) struct Question {
     /// What of the window it takes.
     pub context: AnswerContext,
     /// What the model gets of the files.
-    pub files: Vec<SeenFile>,
+    pub files: Vec<ContextFile>,
 }
 
 /// The question for an answer; `None` when it was deleted.

@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 use ai::{ChatFile, ChatPicture, PictureSize, estimate_tokens};
 use appcore::{
     AppError, Code, MessageId, UploadId,
-    view::{SeenFile, SeenHow, UnseenReason, Upload, UploadKind},
+    view::{ContextFile, SeenHow, UnseenReason, Upload, UploadKind},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::query::messages::NamedMessage;
@@ -61,7 +61,7 @@ pub(super) struct Shown {
     pub text: String,
     pub pictures: Vec<ChatPicture>,
     pub files: Vec<ChatFile>,
-    pub seen: Vec<SeenFile>,
+    pub seen: Vec<ContextFile>,
 }
 
 /// What there is room for still.
@@ -346,7 +346,7 @@ impl Shown {
             }
         };
         let tokens = tokens.map(|tokens| tokens as u64);
-        self.seen.push(SeenFile { upload_id: upload.id, name: upload.name.clone(), how, reason, tokens });
+        self.seen.push(ContextFile { upload_id: upload.id, name: upload.name.clone(), how, reason, tokens });
     }
 
     fn say(&mut self, text: &str) {

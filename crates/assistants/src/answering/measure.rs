@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use ai::{Meter, Usage};
 use appcore::{
     credits::MicroCredits,
-    view::{AnswerContext, AnswerStats, SeenFile},
+    view::{AnswerContext, AnswerStats, ContextFile},
 };
 use gateway::RoundHold;
 use tokio::time::Instant;
@@ -21,7 +21,7 @@ const MAX_THOUGHTS: usize = 64 * 1024;
 pub(super) struct Measure {
     begun: Instant,
     context: AnswerContext,
-    files: Vec<SeenFile>,
+    files: Vec<ContextFile>,
     thought_at: Option<Instant>,
     first_word: Option<Instant>,
     thoughts: String,
@@ -54,7 +54,7 @@ impl Round {
 
 impl Measure {
     /// Begins when the model is asked with this context, and with so much of these files.
-    pub fn begin(context: AnswerContext, files: Vec<SeenFile>) -> Self {
+    pub fn begin(context: AnswerContext, files: Vec<ContextFile>) -> Self {
         Self {
             begun: Instant::now(),
             context,
