@@ -268,7 +268,7 @@ pub struct AnswerStats {
 pub struct ContextFile {
     pub upload_id: UploadId,
     pub name: String,
-    pub how: SeenHow,
+    pub how: ContextCoverage,
     /// Reason for which the file was not read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<UnseenReason>,
@@ -280,7 +280,7 @@ pub struct ContextFile {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = SeenHow)]
-pub enum SeenHow {
+pub enum ContextCoverage {
     Whole,
     /// Only the beginning of the file.
     Part,

@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 use ai::{ChatFile, ChatPicture, PictureSize, estimate_tokens};
 use appcore::{
     AppError, Code, MessageId, UploadId,
-    view::{ContextFile, SeenHow, UnseenReason, Upload, UploadKind},
+    view::{ContextFile, ContextCoverage, UnseenReason, Upload, UploadKind},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::query::messages::NamedMessage;
@@ -312,13 +312,13 @@ impl Shown {
                 self.say(&format!("[The picture {name:?} is attached.]"));
                 let tokens = picture.tokens;
                 self.pictures.push(picture);
-                (SeenHow::Whole, None, Some(tokens))
+                (ContextCoverage::Whole, None, Some(tokens))
             }
             Ok(Part::Pdf { file, .. }) => {
                 self.say(&format!("[The document {name:?} is attached.]"));
                 let tokens = file.tokens;
                 self.files.push(file);
-                (SeenHow::Whole, None, Some(tokens))
+                (ContextCoverage::Whole, None, Some(tokens))
             }
             Ok(Part::Text { text, is_cut }) => {
                 let tokens = estimate_tokens(&text);
@@ -327,7 +327,7 @@ impl Shown {
                 let rest = if is_cut { "\n[The rest of the file is left out.]" } else { "" };
                 let what = if upload.kind == UploadKind::Voice { " what=\"the words of a voice note\"" } else { "" };
                 self.say(&format!("<file name={name:?}{what}>\n{text}{rest}\n</file>"));
-                (if is_cut { SeenHow::Part } else { SeenHow::Whole }, None, Some(tokens))
+                (if is_cut { ContextCoverage::Part } else { ContextCoverage::Whole }, None, Some(tokens))
             }
             Err(reason) => {
                 let why = match reason {
@@ -342,7 +342,7 @@ impl Shown {
                 self.say(&format!(
                     "[The file {name:?} ({media_type}) is attached, but {why}. Say so where it matters.]"
                 ));
-                (SeenHow::Unseen, Some(reason), None)
+                (ContextCoverage::Unseen, Some(reason), None)
             }
         };
         let tokens = tokens.map(|tokens| tokens as u64);
