@@ -271,7 +271,7 @@ pub struct ContextFile {
     pub how: ContextCoverage,
     /// Reason for which the file was not read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub reason: Option<UnseenReason>,
+    pub reason: Option<OmissionReason>,
     /// Estimated number of tokens of the file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tokens: Option<u64>,
@@ -291,7 +291,7 @@ pub enum ContextCoverage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = UnseenReason)]
-pub enum UnseenReason {
+pub enum OmissionReason {
     /// The model doesn't support images.
     ModelBlind,
     /// Other files have used up the space for files.

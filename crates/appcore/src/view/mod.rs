@@ -81,7 +81,7 @@ pub use knowledge::{
 pub use later::{Draft, Reminder, Scheduled, ScheduledFailure};
 pub use message::{
     AnswerContext, AnswerDetails, AnswerStats, Forwarded, Mention, MentionKind, Message, MessageStatus, Participant,
-    Preview, MentionScope, Reaction, ContextFile, ContextCoverage, Sender, SenderKind, ThreadSummary, UnseenReason, Versions,
+    Preview, MentionScope, Reaction, ContextFile, ContextCoverage, Sender, SenderKind, ThreadSummary, OmissionReason, Versions,
 };
 pub use moderation::{
     HiddenMessage, Report, ReportDeed, ReportDetails, ReportPerson, ReportPlace, ReportReason, ReportReceipt,

@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc, time::Duration};
 use ai::{ChatFile, ChatPicture, PictureSize, estimate_tokens};
 use appcore::{
     AppError, Code, MessageId, UploadId,
-    view::{ContextFile, ContextCoverage, UnseenReason, Upload, UploadKind},
+    view::{ContextFile, ContextCoverage, OmissionReason, Upload, UploadKind},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use dbcontext::query::messages::NamedMessage;
@@ -129,32 +129,32 @@ impl<'a> FileReader<'a> {
         read
     }
 
-    async fn part(&self, upload: &Upload, room: &mut Room) -> Result<Part, UnseenReason> {
+    async fn part(&self, upload: &Upload, room: &mut Room) -> Result<Part, OmissionReason> {
         let part = if upload.kind == UploadKind::Voice {
-            let text = upload.transcript.clone().ok_or(UnseenReason::NoTranscript)?;
+            let text = upload.transcript.clone().ok_or(OmissionReason::NoTranscript)?;
             cut(text, false, room)
         } else if upload.media_type.starts_with("image/") && !is_readable(&upload.media_type) {
             self.picture(upload, room).await.map(Part::Picture)
         } else if is_readable(&upload.media_type) {
             if room.tokens == 0 {
-                return Err(UnseenReason::TooLarge);
+                return Err(OmissionReason::TooLarge);
             }
             let bytes = self.bytes(Object::Whole(upload.id), MAX_TEXT).await?;
             let is_cut = u64::try_from(upload.size).unwrap_or(u64::MAX) > bytes.len() as u64;
             cut(beginning(&bytes), is_cut, room)
         } else if extract::is_readable(&upload.media_type, &upload.name) {
             if room.tokens == 0 {
-                return Err(UnseenReason::TooLarge);
+                return Err(OmissionReason::TooLarge);
             }
             let known = self.taken_out(upload).await?;
             match self.pdf(upload, &known, room).await? {
                 Some(part) => Ok(part),
-                None if known.text.is_empty() && self.reads_pdfs => Err(UnseenReason::TooLarge),
-                None if known.text.is_empty() => Err(UnseenReason::NoText),
+                None if known.text.is_empty() && self.reads_pdfs => Err(OmissionReason::TooLarge),
+                None if known.text.is_empty() => Err(OmissionReason::NoText),
                 None => cut(known.text.clone(), known.is_cut, room),
             }
         } else {
-            Err(UnseenReason::Type)
+            Err(OmissionReason::Type)
         }?;
         match &part {
             Part::Picture(picture) => {
@@ -172,19 +172,19 @@ impl<'a> FileReader<'a> {
         Ok(part)
     }
 
-    async fn picture(&self, upload: &Upload, room: &Room) -> Result<ChatPicture, UnseenReason> {
+    async fn picture(&self, upload: &Upload, room: &Room) -> Result<ChatPicture, OmissionReason> {
         if !self.sees_pictures {
-            return Err(UnseenReason::ModelBlind);
+            return Err(OmissionReason::ModelBlind);
         }
         if upload.thumbhash.is_none() {
             return Err(if uploads::has_thumbnails(&upload.media_type) {
-                UnseenReason::Unreadable
+                OmissionReason::Unreadable
             } else {
-                UnseenReason::Type
+                OmissionReason::Type
             });
         }
         if room.pictures == 0 {
-            return Err(UnseenReason::TooMany);
+            return Err(OmissionReason::TooMany);
         }
         // What has no room so large may have some smaller.
         if let Some(size) = self.larger_size(upload)
@@ -196,16 +196,16 @@ impl<'a> FileReader<'a> {
         let size = self.picture_size.fit(thumbnail.0, thumbnail.1);
         if size != thumbnail {
             let picture = self.sized(upload, Object::Thumbnail(upload.id, SEEN_SIDE), size, room).await;
-            return picture.ok_or(UnseenReason::TooMany);
+            return picture.ok_or(OmissionReason::TooMany);
         }
         let tokens = estimate(size);
         if tokens > room.tokens {
-            return Err(UnseenReason::TooMany);
+            return Err(OmissionReason::TooMany);
         }
         let bytes = self.bytes(Object::Thumbnail(upload.id, SEEN_SIDE), room.picture_bytes as u64 + 1).await?;
         let data: String = STANDARD.encode(&bytes);
         if data.len() > room.picture_bytes {
-            return Err(UnseenReason::TooMany);
+            return Err(OmissionReason::TooMany);
         }
         Ok(ChatPicture { media_type: uploads::detect(&bytes, &upload.media_type), data: data.into(), tokens })
     }
@@ -241,7 +241,7 @@ impl<'a> FileReader<'a> {
     }
 
     /// A PDF as it is, where the model reads its pages and all of them fit.
-    async fn pdf(&self, upload: &Upload, known: &DocumentText, room: &Room) -> Result<Option<Part>, UnseenReason> {
+    async fn pdf(&self, upload: &Upload, known: &DocumentText, room: &Room) -> Result<Option<Part>, OmissionReason> {
         let Some(pages) = known.pages.filter(|_| self.reads_pdfs && !known.is_cut) else { return Ok(None) };
         let tokens = ChatFile::estimate(pages, &known.text);
         let most = room.pdf_bytes / 4 * 3;
@@ -256,7 +256,7 @@ impl<'a> FileReader<'a> {
     }
 
     /// The beginning of the text of a document; none of a PDF whose pages are pictures.
-    async fn taken_out(&self, upload: &Upload) -> Result<Arc<DocumentText>, UnseenReason> {
+    async fn taken_out(&self, upload: &Upload) -> Result<Arc<DocumentText>, OmissionReason> {
         let texts = &self.service.answering.texts;
         if let Some(known) = texts.get(&upload.id).await {
             return Ok(known);
@@ -267,12 +267,12 @@ impl<'a> FileReader<'a> {
         let document = match text::document(&self.service.files, &source, &slot).await {
             Ok(Ok(document)) => document,
             Ok(Err(Unreadable::Scanned { pages })) => Document { sections: Vec::new(), pages: Some(pages) },
-            Ok(Err(Unreadable::Type)) => return Err(UnseenReason::Type),
-            Ok(Err(_)) => return Err(UnseenReason::Unreadable),
-            Err(error) if error.code() == Code::NotFound => return Err(UnseenReason::Gone),
+            Ok(Err(Unreadable::Type)) => return Err(OmissionReason::Type),
+            Ok(Err(_)) => return Err(OmissionReason::Unreadable),
+            Err(error) if error.code() == Code::NotFound => return Err(OmissionReason::Gone),
             Err(error) => {
                 tracing::warn!(%error, "a document could not be read for an answer");
-                return Err(UnseenReason::Unreadable);
+                return Err(OmissionReason::Unreadable);
             }
         };
         let known = Arc::new(DocumentText::of(&document));
@@ -281,7 +281,7 @@ impl<'a> FileReader<'a> {
     }
 
     /// The first bytes of an object.
-    async fn bytes(&self, object: Object, most: u64) -> Result<Vec<u8>, UnseenReason> {
+    async fn bytes(&self, object: Object, most: u64) -> Result<Vec<u8>, OmissionReason> {
         let store = &self.service.files.uploads.store;
         let found = async {
             let size = store.size(object).await?.min(most);
@@ -294,17 +294,17 @@ impl<'a> FileReader<'a> {
         };
         found.await.map_err(|error: AppError| {
             if error.code() == Code::NotFound {
-                return UnseenReason::Gone;
+                return OmissionReason::Gone;
             }
             // The answer goes on without it.
             tracing::warn!(%error, "a file could not be read for an answer");
-            UnseenReason::Unreadable
+            OmissionReason::Unreadable
         })
     }
 }
 
 impl Shown {
-    fn add(&mut self, upload: &Upload, part: Result<Part, UnseenReason>) {
+    fn add(&mut self, upload: &Upload, part: Result<Part, OmissionReason>) {
         // Its name ends no file, either.
         let (name, media_type) = (without_end(&upload.name), &upload.media_type);
         let (how, reason, tokens) = match part {
@@ -331,13 +331,13 @@ impl Shown {
             }
             Err(reason) => {
                 let why = match reason {
-                    UnseenReason::ModelBlind => "you can't see pictures",
-                    UnseenReason::TooLarge | UnseenReason::TooMany => "there is no room left for it",
-                    UnseenReason::Type => "you can't read files of this type",
-                    UnseenReason::Unreadable => "it can't be read",
-                    UnseenReason::NoText => "its pages are pictures without text, such as scans, which you can't see",
-                    UnseenReason::NoTranscript => "you can't hear it, and its words aren't written down",
-                    UnseenReason::Gone => "it was deleted",
+                    OmissionReason::ModelBlind => "you can't see pictures",
+                    OmissionReason::TooLarge | OmissionReason::TooMany => "there is no room left for it",
+                    OmissionReason::Type => "you can't read files of this type",
+                    OmissionReason::Unreadable => "it can't be read",
+                    OmissionReason::NoText => "its pages are pictures without text, such as scans, which you can't see",
+                    OmissionReason::NoTranscript => "you can't hear it, and its words aren't written down",
+                    OmissionReason::Gone => "it was deleted",
                 };
                 self.say(&format!(
                     "[The file {name:?} ({media_type}) is attached, but {why}. Say so where it matters.]"
@@ -422,9 +422,9 @@ impl DocumentText {
 }
 
 /// A text as far as there is room for it.
-fn cut(mut text: String, mut is_cut: bool, room: &Room) -> Result<Part, UnseenReason> {
+fn cut(mut text: String, mut is_cut: bool, room: &Room) -> Result<Part, OmissionReason> {
     if room.tokens == 0 {
-        return Err(UnseenReason::TooLarge);
+        return Err(OmissionReason::TooLarge);
     }
     let mut quarters = 0_usize;
     let end = text.char_indices().find(|(_, char)| {
@@ -480,14 +480,14 @@ mod tests {
 
     #[test]
     fn a_text_takes_the_room_that_there_is() {
-        let text = |part: Result<Part, UnseenReason>| match part {
+        let text = |part: Result<Part, OmissionReason>| match part {
             Ok(Part::Text { text, is_cut }) => (text, is_cut),
             Ok(Part::Picture(_) | Part::Pdf { .. }) | Err(_) => panic!("no text"),
         };
         assert_eq!(text(cut("12345678".to_owned(), false, &room(2))), ("12345678".to_owned(), false));
         assert_eq!(text(cut("123456789".to_owned(), false, &room(2))), ("12345678".to_owned(), true));
         assert_eq!(text(cut("ơơơ".to_owned(), false, &room(2))), ("ơơ".to_owned(), true));
-        assert!(matches!(cut("1".to_owned(), false, &room(0)), Err(UnseenReason::TooLarge)));
+        assert!(matches!(cut("1".to_owned(), false, &room(0)), Err(OmissionReason::TooLarge)));
         let section = |text: &str, page| Section { text: text.to_owned(), page, ..Section::default() };
         let document = |sections: Vec<Section>, pages| DocumentText::of(&Document { sections, pages });
         let sections = vec![section("one", Some(1)), section("more", Some(1)), section("two", Some(2))];
