@@ -34,7 +34,7 @@ pub enum ReportStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = ReportDeed)]
-pub enum ReportDeed {
+pub enum ReportAction {
     /// Hide the message.
     Hide,
     /// Warn its author.
@@ -47,7 +47,7 @@ stored_by_name! {
         PersonalData = "personal_data", Illegal = "illegal", Other = "other",
     }
     ReportStatus { Open = "open", Taken = "taken", Closed = "closed" }
-    ReportDeed { Hide = "hide", Warn = "warn" }
+    ReportAction { Hide = "hide", Warn = "warn" }
 }
 
 /// Confirmation of a report.
@@ -110,7 +110,7 @@ pub struct Report {
     pub closed_by: Option<ReportPerson>,
     pub closed_at: Option<Timestamp>,
     /// Actions taken when the report was closed. Empty if it was dismissed.
-    pub actions: Vec<ReportDeed>,
+    pub actions: Vec<ReportAction>,
     pub created_at: Timestamp,
 }
 

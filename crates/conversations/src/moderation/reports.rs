@@ -9,7 +9,7 @@ use appcore::{
     page::{Page, PageRequest},
     text::plain,
     view::{
-        Message, Report, ReportDeed, ReportDetails, ReportReason, ReportReceipt, ReportStatus, SenderKind, Warning,
+        Message, Report, ReportAction, ReportDetails, ReportReason, ReportReceipt, ReportStatus, SenderKind, Warning,
     },
 };
 use dbcontext::{
@@ -163,7 +163,7 @@ fn closed() -> AppError {
 /// Decision about a report. Without actions the report is dismissed.
 #[derive(Clone, Debug, Default)]
 pub struct Resolution {
-    pub actions: BTreeSet<ReportDeed>,
+    pub actions: BTreeSet<ReportAction>,
     /// What the author is told.
     pub words: Option<String>,
 }
@@ -180,14 +180,14 @@ pub async fn resolve(
     if report.status == ReportStatus::Closed {
         return Err(closed());
     }
-    let warned = match (resolution.actions.contains(&ReportDeed::Warn), report.author.kind, report.author.id) {
+    let warned = match (resolution.actions.contains(&ReportAction::Warn), report.author.kind, report.author.id) {
         (true, SenderKind::User, Some(author)) => Some(UserId(author)),
         (true, ..) => {
             return Err(AppError::refused(Code::WrongState, "The author has no account, so no one can be warned."));
         }
         (false, ..) => None,
     };
-    if resolution.actions.contains(&ReportDeed::Hide) && report.deleted_at.is_none() {
+    if resolution.actions.contains(&ReportAction::Hide) && report.deleted_at.is_none() {
         hide(service, by, report.message_id, true).await?;
     }
     let (now, actions) = (service.clock.now(), resolution.actions.iter().copied().collect::<Vec<_>>());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use appcore::{
     AppError, ConversationId, MessageId, ReportId, Timestamp, UserId, WarningId, WorkspaceId,
     page::PageRequest,
-    view::{self, ReportDeed, ReportReason, ReportStatus, SenderKind},
+    view::{self, ReportAction, ReportReason, ReportStatus, SenderKind},
 };
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, Set, Value};
 use uuid::Uuid;
@@ -265,7 +265,7 @@ pub async fn close<C: ConnectionTrait>(
     db: &C,
     message: MessageId,
     by: UserId,
-    deeds: &[ReportDeed],
+    deeds: &[ReportAction],
     now: Timestamp,
 ) -> Result<u64, AppError> {
     let sql = "UPDATE message_reports SET status = 'closed', excerpt = NULL, closed_by = $2, closed_at = $3, actions = $4 \

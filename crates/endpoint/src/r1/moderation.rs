@@ -6,7 +6,7 @@ use appcore::{
     AppError, ConversationId, MessageId, ReportId, Timestamp, UserId, WarningId,
     page::{Page, PageRequest},
     view::{
-        HiddenMessage, Report, ReportDeed, ReportDetails, ReportReason, ReportReceipt, ReportStatus, Warning,
+        HiddenMessage, Report, ReportAction, ReportDetails, ReportReason, ReportReceipt, ReportStatus, Warning,
         WordAction, WordFilter,
     },
 };
@@ -241,7 +241,7 @@ pub struct ResolveReportRequest {
     #[from(path)]
     pub id: ReportId,
     /// Actions to take. If empty, the report is dismissed.
-    pub actions: Vec<ReportDeed>,
+    pub actions: Vec<ReportAction>,
     /// Text of the warning to the author. At most 1,000 characters.
     pub words: Option<String>,
 }
@@ -255,7 +255,7 @@ impl Endpoint for ResolveReport {
     type Response = Report;
 
     async fn handle(ctx: &Ctx, request: ResolveReportRequest, by: &Confirmed) -> Result<Reply<Report>, AppError> {
-        let actions: BTreeSet<ReportDeed> = request.actions.into_iter().collect();
+        let actions: BTreeSet<ReportAction> = request.actions.into_iter().collect();
         let resolution = Resolution { actions, words: request.words };
         Ok(Reply::of(moderation::resolve(ctx.conversations(), by, request.id, resolution).await?))
     }
