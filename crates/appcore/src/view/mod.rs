@@ -84,7 +84,7 @@ pub use message::{
     Preview, MentionScope, Reaction, ContextFile, ContextCoverage, Sender, SenderKind, ThreadSummary, OmissionReason, Versions,
 };
 pub use moderation::{
-    HiddenMessage, Report, ReportAction, ReportDetails, ReportPerson, ReportPlace, ReportReason, ReportReceipt,
+    HiddenMessage, Report, ReportAction, ReportDetails, ReportPerson, ReportConversation, ReportReason, ReportReceipt,
     ReportStatus, Warning, WordAction, WordFilter,
 };
 pub use money::{

@@ -68,7 +68,7 @@ pub struct ReportPerson {
 /// Conversation of a reported message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = ReportPlace)]
-pub struct ReportPlace {
+pub struct ReportConversation {
     pub conversation_id: ConversationId,
     pub workspace_id: WorkspaceId,
     pub kind: ConversationKind,
@@ -90,7 +90,7 @@ pub struct Report {
     pub message_id: MessageId,
     pub author: Sender,
     /// Null once the conversation is deleted.
-    pub place: Option<ReportPlace>,
+    pub place: Option<ReportConversation>,
     /// Content of the message at the time of the report. Null once the report is closed.
     pub content: Option<String>,
     /// Time since which the message is hidden.

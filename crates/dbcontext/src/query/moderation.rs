@@ -143,7 +143,7 @@ impl TryFrom<ReportRow> for view::Report {
             },
         };
         let place = match (row.workspace_id, row.conversation_kind) {
-            (Some(workspace_id), Some(kind)) => Some(view::ReportPlace {
+            (Some(workspace_id), Some(kind)) => Some(view::ReportConversation {
                 conversation_id: row.conversation_id,
                 workspace_id,
                 kind: kind.parse().map_err(AppError::internal)?,
