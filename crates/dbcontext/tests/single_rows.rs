@@ -10,7 +10,7 @@ use appcore::{
     credits::MicroCredits,
     page::PageRequest,
     view::{
-        BoardColumn, Draft, KnowledgeState, McpAuth, Note, NotificationSettings, OfferedTo, Section, Severity, Task,
+        BoardColumn, Draft, KnowledgeState, McpAuth, Note, NotificationSettings, ToolVisibility, Section, Severity, Task,
         ToolMode, TranscriptState, UploadKind, Visibility,
     },
 };
@@ -352,7 +352,7 @@ async fn tools(db: &DatabaseConnection) {
         is_sealed: false,
         secret_names: "[]".to_owned(),
         is_enabled: true,
-        offered_to: OfferedTo::Admins,
+        offered_to: ToolVisibility::Admins,
         tools: "[]".to_owned(),
         modes: "{}".to_owned(),
         checked_at: None,
@@ -363,7 +363,7 @@ async fn tools(db: &DatabaseConnection) {
         updated_at: NOW,
     };
     mcp_servers::insert(db, row.clone()).await.unwrap();
-    row.offered_to = OfferedTo::Everyone;
+    row.offered_to = ToolVisibility::Everyone;
     assert!(mcp_servers::update(db, row.clone()).await.unwrap());
     mcp_servers::note_tools(db, server_id, NOW, Ok(("[1]".to_owned(), "[]".to_owned())), LATER).await.unwrap();
     mcp_servers::note_tools(db, server_id, NOW, Err("down".to_owned()), LATER).await.unwrap();

@@ -105,7 +105,7 @@ pub use share::{Share, SharedChat, SharedMessage, Sharer};
 pub use thread::{FollowedThread, Neighbours, SavedMessage, SavedState, Thread, ThreadPosition};
 pub use tool::{
     AssistantTools, McpAuth, McpCommand, McpServer, McpTool, McpTransport, OfferedPrompt, OfferedPromptArgument,
-    OfferedServer, OfferedTo, OfferedTool, PromptText, ToolCall, ToolCallDetails, ToolCallStatus, ToolConnected,
+    OfferedServer, ToolVisibility, OfferedTool, PromptText, ToolCall, ToolCallDetails, ToolCallStatus, ToolConnected,
     ToolConnection, ToolConnectionState, ToolDecision, ToolMode, ToolPermission, ToolSignIn, WorkspaceTools,
 };
 pub use upload::{ConversationFile, FileKind, TranscriptState, Upload, UploadKind, UploadStatus};

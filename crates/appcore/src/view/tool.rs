@@ -26,7 +26,7 @@ pub struct McpServer {
     pub secret_names: Vec<String>,
     pub is_enabled: bool,
     /// Users who may give its tools to assistants.
-    pub visible_to: OfferedTo,
+    pub visible_to: ToolVisibility,
     /// Tools as of `checked_at`.
     pub tools: Vec<McpTool>,
     /// Prompts as of `checked_at`.
@@ -178,7 +178,7 @@ pub struct ToolConnected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[schema(as = OfferedTo)]
-pub enum OfferedTo {
+pub enum ToolVisibility {
     /// All users who create assistants.
     Everyone,
     /// Administrators of the server.
@@ -291,7 +291,7 @@ pub enum ToolDecision {
 stored_by_name! {
     McpTransport { Http = "http", Stdio = "stdio" }
     McpAuth { Secrets = "secrets", Oauth = "oauth" }
-    OfferedTo { Everyone = "everyone", Admins = "admins" }
+    ToolVisibility { Everyone = "everyone", Admins = "admins" }
     ToolMode { Auto = "auto", Ask = "ask", Off = "off" }
     ToolCallStatus {
         Waiting = "waiting", Queued = "queued", Running = "running", Done = "done", Failed = "failed",

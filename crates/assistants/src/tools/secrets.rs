@@ -69,7 +69,7 @@ pub(super) fn names(row: &McpServerRow) -> Result<Vec<String>, AppError> {
 pub(super) mod tests {
     use appcore::{
         McpServerId, Timestamp,
-        view::{McpAuth, OfferedTo},
+        view::{McpAuth, ToolVisibility},
     };
 
     use super::*;
@@ -88,7 +88,7 @@ pub(super) mod tests {
             is_sealed: false,
             secret_names: "[]".to_owned(),
             is_enabled: true,
-            offered_to: OfferedTo::Admins,
+            offered_to: ToolVisibility::Admins,
             tools: "[]".to_owned(),
             prompts: "[]".to_owned(),
             modes: "{}".to_owned(),

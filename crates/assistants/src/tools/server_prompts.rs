@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use appcore::{
     AppError, Code, McpServerId,
     auth::Principal,
-    view::{OfferedPrompt, OfferedPromptArgument, OfferedTo},
+    view::{OfferedPrompt, OfferedPromptArgument, ToolVisibility},
 };
 use dbcontext::query::mcp_servers::{self as rows, McpServerRow};
 use mcp::{Prompt, PromptArgument};
@@ -41,7 +41,7 @@ pub async fn make(
     given: BTreeMap<String, String>,
 ) -> Result<String, AppError> {
     let row = rows::find(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
-    if !row.is_enabled || !(by.is_admin() || row.offered_to == OfferedTo::Everyone) {
+    if !row.is_enabled || !(by.is_admin() || row.offered_to == ToolVisibility::Everyone) {
         return Err(Code::NotFound.into());
     }
     let prompt = of(&row)?.into_iter().find(|prompt| prompt.name == name).ok_or(Code::NotFound)?;

@@ -8,7 +8,7 @@ use appcore::{
     line::parse_line,
     page::{Page, PageRequest},
     view::{
-        AssistantTools, McpAuth, McpCommand, McpServer, McpTool, McpTransport, OfferedServer, OfferedTo, OfferedTool,
+        AssistantTools, McpAuth, McpCommand, McpServer, McpTool, McpTransport, OfferedServer, ToolVisibility, OfferedTool,
         ToolMode,
     },
 };
@@ -65,7 +65,7 @@ pub struct ServerFields {
     pub auth: Option<McpAuth>,
     pub client: ClientFields,
     pub is_enabled: Option<bool>,
-    pub visible_to: Option<OfferedTo>,
+    pub visible_to: Option<ToolVisibility>,
     pub modes: BTreeMap<String, ToolMode>,
 }
 
@@ -127,7 +127,7 @@ pub async fn create(
         is_sealed: false,
         secret_names: "[]".to_owned(),
         is_enabled: true,
-        offered_to: OfferedTo::Admins,
+        offered_to: ToolVisibility::Admins,
         tools: "[]".to_owned(),
         prompts: "[]".to_owned(),
         modes: "{}".to_owned(),
@@ -270,7 +270,7 @@ pub(crate) async fn parse_choice(
             continue;
         }
         let may_give = |row: &&McpServerRow| {
-            let is_offered = by.is_admin() || row.offered_to == OfferedTo::Everyone;
+            let is_offered = by.is_admin() || row.offered_to == ToolVisibility::Everyone;
             row.id == choice.server_id && row.is_enabled && is_offered
         };
         let Some(row) = known.iter().find(may_give) else {

@@ -2,7 +2,7 @@
 
 use appcore::{
     McpServerId, Timestamp,
-    view::{McpAuth, OfferedTo},
+    view::{McpAuth, ToolVisibility},
 };
 use sea_orm::entity::prelude::*;
 
@@ -23,7 +23,7 @@ pub struct Model {
     pub is_sealed: bool,
     pub secret_names: String,
     pub is_enabled: bool,
-    pub offered_to: OfferedTo,
+    pub offered_to: ToolVisibility,
     /// Tools reported by the server as JSON.
     pub tools: String,
     /// Permission mode per tool as JSON.

@@ -1,6 +1,6 @@
 //! MCP servers.
 
-use appcore::{AppError, McpServerId, Timestamp, page::PageRequest, view::OfferedTo};
+use appcore::{AppError, McpServerId, Timestamp, page::PageRequest, view::ToolVisibility};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, FromQueryResult,
     IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, Set,
@@ -78,7 +78,7 @@ pub async fn list<C: ConnectionTrait>(
         Which::All => servers,
         Which::Enabled => servers.filter(Column::IsEnabled.eq(true)),
         Which::OfferedToEveryone => {
-            servers.filter(Column::IsEnabled.eq(true)).filter(Column::OfferedTo.eq(OfferedTo::Everyone))
+            servers.filter(Column::IsEnabled.eq(true)).filter(Column::OfferedTo.eq(ToolVisibility::Everyone))
         }
     };
     page::select(db, servers, page).await

@@ -6,7 +6,7 @@ use appcore::{
     AppError, McpServerId,
     page::{Page, PageRequest},
     view::{
-        McpAuth, McpCommand, McpServer, McpTransport, OfferedServer, OfferedTo, PromptText, ToolConnected,
+        McpAuth, McpCommand, McpServer, McpTransport, OfferedServer, ToolVisibility, PromptText, ToolConnected,
         ToolConnection, ToolMode, ToolSignIn,
     },
 };
@@ -214,7 +214,7 @@ pub struct AddMcpServerRequest {
     /// If omitted, true.
     pub is_enabled: Option<bool>,
     /// If omitted, administrators.
-    pub visible_to: Option<OfferedTo>,
+    pub visible_to: Option<ToolVisibility>,
 }
 
 /// Add an MCP server
@@ -285,7 +285,7 @@ pub struct ChangeMcpServerRequest {
     #[schema(max_length = 2_000)]
     pub client_secret: Option<Option<String>>,
     pub is_enabled: Option<bool>,
-    pub visible_to: Option<OfferedTo>,
+    pub visible_to: Option<ToolVisibility>,
     /// Modes by tool name. Omitted tools stay unchanged.
     pub modes: Option<BTreeMap<String, ToolMode>>,
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use appcore::{
     AppError, ConversationId, McpServerId, Timestamp, UserId, WorkspaceId,
     auth::{Permission, Principal},
-    view::{McpAuth, OfferedTo, OfferedTool, ToolMode, WorkspaceTools},
+    view::{McpAuth, ToolVisibility, OfferedTool, ToolMode, WorkspaceTools},
 };
 use dbcontext::{
     constraint::app_error,
@@ -76,7 +76,7 @@ pub(super) fn server(modes: &BTreeMap<String, ToolMode>) -> Result<McpServerRow,
         is_sealed: false,
         secret_names: "[]".to_owned(),
         is_enabled: true,
-        offered_to: OfferedTo::Everyone,
+        offered_to: ToolVisibility::Everyone,
         tools: json(&tools)?,
         prompts: "[]".to_owned(),
         modes: json(&modes)?,
