@@ -13,7 +13,7 @@ use appcore::{
 };
 use dbcontext::{Transaction, constraint::app_error, query};
 use event_log::{access, events::ServerAction};
-use platform::audit::{self, Entry};
+use platform::audit::{self, NewAuditEntry};
 use sea_orm::ConnectionTrait;
 
 use super::find;
@@ -147,7 +147,7 @@ pub(super) async fn hand_over(
     service: &ConversationsService,
     id: ConversationId,
     user: UserId,
-    entry: Entry,
+    entry: NewAuditEntry,
 ) -> Result<Member, AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     query::members::hold_count(&tx, id).await?;

@@ -46,7 +46,7 @@ pub use members::{NewMember, add_member, leave, member, members, remove_member, 
 pub use own::{OwnChange, set_own};
 use platform::{
     Core,
-    audit::{Action, Entry},
+    audit::{Action, NewAuditEntry},
     batcher::Batcher,
 };
 
@@ -166,7 +166,7 @@ pub async fn update(
         mention_all: change.mention_all,
         slow_mode_seconds: change.slow_mode_seconds,
         word_filter: None,
-        entry: change.slow_mode_seconds.map(|_| Entry::by(by, Action::SlowModeChanged, Some(id.to_string()))),
+        entry: change.slow_mode_seconds.map(|_| NewAuditEntry::by(by, Action::SlowModeChanged, Some(id.to_string()))),
     };
     service.events.writer.submit(MemberAction::Update(update).by(by.user_id, id)).await?;
     find(service, by, id).await

@@ -10,7 +10,7 @@ use dbcontext::query::admin_conversations as seen;
 pub use dbcontext::query::admin_conversations::Filter;
 use event_log::events::ServerAction;
 use identity::accounts::Confirmed;
-use platform::audit::{Action, Entry};
+use platform::audit::{Action, NewAuditEntry};
 
 use super::channels;
 use crate::ConversationsService;
@@ -54,7 +54,7 @@ pub async fn set_owner(
     owner: UserId,
 ) -> Result<AdminConversation, AppError> {
     let able = owned(service, id).await?.kind.capabilities();
-    let entry = Entry::by(by, Action::ConversationOwnerChanged, Some(format!("{id}:{owner}")));
+    let entry = NewAuditEntry::by(by, Action::ConversationOwnerChanged, Some(format!("{id}:{owner}")));
     let handed_over = if able.members_are_durable {
         service.events.writer.submit(ServerAction::HandOver { user_id: owner, entry }.on(id)).await.map(drop)
     } else {
@@ -81,7 +81,7 @@ pub async fn delete(
     if conversation.title.unwrap_or_else(|| id.to_string()) != name.trim() {
         return Err(AppError::field("name", "invalid", "Enter the conversation's name exactly as it is."));
     }
-    let entry = Entry::by(by, Action::ConversationRemoved, Some(id.to_string()));
+    let entry = NewAuditEntry::by(by, Action::ConversationRemoved, Some(id.to_string()));
     service.events.writer.submit(ServerAction::EndConversation { entry }.on(id)).await?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use message_search::SearchService;
 use middleware::{address, auth, cookies, origin};
 use ops::OpsService;
 use platform::{
-    audit::{self, Action, Entry},
+    audit::{self, Action, NewAuditEntry},
     rate_limits::ConcurrencyPermit,
 };
 
@@ -111,7 +111,7 @@ impl Ctx {
     /// is only logged.
     pub async fn note(&self, action: Action, target: Option<String>) {
         if let Some(by) = &self.principal {
-            audit::note(&self.app, Entry::by(by, action, target)).await;
+            audit::note(&self.app, NewAuditEntry::by(by, action, target)).await;
         }
     }
 

@@ -15,7 +15,7 @@ use dbcontext::{
     query::ai_providers::{self as rows, AiProviderRow},
 };
 use identity::accounts::Confirmed;
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use crate::{
     GatewayService,
@@ -95,7 +95,7 @@ pub async fn add(service: &GatewayService, by: &Confirmed, new: NewProvider) -> 
     check(service, &row)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::insert(&tx, row.clone()).await?;
-    audit::record(&tx, Entry::by(by, Action::ProviderAdded, Some(row.name.clone()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::ProviderAdded, Some(row.name.clone()))).await?;
     tx.commit().await.map_err(app_error)?;
     tell(service).await?;
     shown(service, &row.name)
@@ -150,7 +150,7 @@ pub async fn change(
     if !rows::update(&tx, row.clone(), as_of).await? {
         return Err(Code::Stale.into());
     }
-    audit::record(&tx, Entry::by(by, Action::ProviderChanged, Some(row.name.clone()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::ProviderChanged, Some(row.name.clone()))).await?;
     tx.commit().await.map_err(app_error)?;
     tell(service).await?;
     shown(service, &row.name)
@@ -174,7 +174,7 @@ pub async fn remove(service: &GatewayService, by: &Confirmed, name: &str) -> Res
     if !rows::delete(&tx, &row.name).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, Entry::by(by, Action::ProviderRemoved, Some(row.name))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::ProviderRemoved, Some(row.name))).await?;
     tx.commit().await.map_err(app_error)?;
     tell(service).await
 }

@@ -20,7 +20,7 @@ use dbcontext::{
     },
 };
 use identity::accounts::{Confirmed, api_keys::MARK, key_policy};
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
 use crate::{GatewayService, PolicyChange, announce_changed, budgets};
@@ -94,7 +94,7 @@ pub async fn create(service: &GatewayService, by: &Confirmed, new: NewApiKey) ->
         Some(limit) => Some(budgets::put(&tx, own_budget(row.id), limit, now).await?),
         None => None,
     };
-    audit::record(&tx, Entry::by(by, Action::ApiKeyCreated, Some(row.id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::ApiKeyCreated, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     Ok((view(service, row, budget), key.into()))
 }
@@ -133,7 +133,7 @@ pub async fn update(
         }
         None => budget_rows::find(&tx, own_budget(id)).await?,
     };
-    audit::record(&tx, Entry::by(by, Action::ApiKeyChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::ApiKeyChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     announce_changed(service, id.0).await;
     Ok(view(service, row, budget))
@@ -165,7 +165,7 @@ pub async fn rotate(
     row.prefix = prefix(&key);
     rows::update(&tx, row.clone()).await?;
     let budget = budget_rows::find(&tx, own_budget(id)).await?;
-    audit::record(&tx, Entry::by(by, Action::ApiKeyRotated, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::ApiKeyRotated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     announce_changed(service, id.0).await;
     Ok((view(service, row, budget), key.into()))

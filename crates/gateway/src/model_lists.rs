@@ -21,7 +21,7 @@ use dbcontext::{
     entity::model_list,
     query::{budgets::BudgetId, model_lists as rows},
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
 use crate::{
@@ -130,7 +130,7 @@ pub async fn set(
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::put(&tx, row.clone()).await?;
-    audit::record(&tx, Entry::by(by, Action::ModelListChanged, Some(format!("{scope}:{id}")))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::ModelListChanged, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
     tell(service).await?;
     view(row)
@@ -142,7 +142,7 @@ pub async fn lift(service: &GatewayService, by: &Principal, scope: BudgetScope, 
     if !rows::remove(&tx, BudgetId { scope, id }).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, Entry::by(by, Action::ModelListRemoved, Some(format!("{scope}:{id}")))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::ModelListRemoved, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
     tell(service).await
 }

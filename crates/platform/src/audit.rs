@@ -40,7 +40,7 @@ const MAX_TARGET_CHARS: usize = 200;
 
 /// New entry.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct NewAuditEntry {
     pub action: Action,
     /// `None` if the caller is not signed in, or if the server itself acts.
     pub actor: Option<UserId>,
@@ -49,7 +49,7 @@ pub struct Entry {
     pub address: Option<IpAddr>,
 }
 
-impl Entry {
+impl NewAuditEntry {
     /// Entry of an action of a signed-in user, or of one of their API keys.
     #[must_use]
     pub fn by(by: &Principal, action: Action, target: Option<String>) -> Self {
@@ -58,8 +58,8 @@ impl Entry {
 }
 
 /// Writes an entry, in the caller's transaction if `db` is one.
-pub async fn record<C: ConnectionTrait>(db: &C, entry: Entry) -> Result<(), AppError> {
-    let Entry { action, actor, target, address } = entry;
+pub async fn record<C: ConnectionTrait>(db: &C, entry: NewAuditEntry) -> Result<(), AppError> {
+    let NewAuditEntry { action, actor, target, address } = entry;
     let new = rows::NewEntry {
         action: action.as_str(),
         actor,
@@ -72,7 +72,7 @@ pub async fn record<C: ConnectionTrait>(db: &C, entry: Entry) -> Result<(), AppE
 }
 
 /// Writes an entry outside of a transaction. A failure is only logged.
-pub async fn note(core: &Core, entry: Entry) {
+pub async fn note(core: &Core, entry: NewAuditEntry) {
     let action = entry.action.as_str();
     if let Err(error) = record(core.db.writer(), entry).await {
         tracing::warn!(%error, action, "failed to write audit log entry");
@@ -105,7 +105,7 @@ pub async fn export(
     filter: Filter,
 ) -> Result<impl Stream<Item = Result<Bytes, AppError>> + use<>, AppError> {
     check(&filter)?;
-    record(core.db.writer(), Entry::by(by, Action::AuditExported, None)).await?;
+    record(core.db.writer(), NewAuditEntry::by(by, Action::AuditExported, None)).await?;
     let header = stream::once(async { table(vec![HEADER.map(str::to_owned)]) });
     let newest = (Clock::system().now().plus(SWEEP), AuditEntryId(uuid::Uuid::max()));
     let pieces = stream::try_unfold((core, filter, Some(newest)), |(core, filter, before)| async move {

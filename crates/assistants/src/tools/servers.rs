@@ -21,7 +21,7 @@ use dbcontext::{
     },
 };
 use mcp::{HeaderName, HeaderValue, Tool};
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
 use url::Url;
 
@@ -147,7 +147,7 @@ pub async fn create(
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::insert(&tx, row.clone()).await?;
     oauth::enter_client(service, &tx, row.id, client).await?;
-    audit::record(&tx, Entry::by(by, Action::McpServerAdded, Some(row.id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::McpServerAdded, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     shown(service.db.writer(), row).await
 }
@@ -173,7 +173,7 @@ pub async fn update(
         mcp_connections::forget_server(&tx, id).await?;
     }
     oauth::enter_client(service, &tx, id, client).await?;
-    audit::record(&tx, Entry::by(by, Action::McpServerChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::McpServerChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     service.tools.close(id);
     shown(service.db.writer(), row).await
@@ -187,7 +187,7 @@ pub async fn remove(service: &AssistantsService, by: &Principal, id: McpServerId
     }
     tool_permissions::forget_server(&tx, id).await?;
     mcp_connections::forget_server(&tx, id).await?;
-    audit::record(&tx, Entry::by(by, Action::McpServerRemoved, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::McpServerRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     service.tools.close(id);
     Ok(())

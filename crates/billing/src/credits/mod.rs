@@ -14,7 +14,7 @@ use dbcontext::{
     query::{ledger as rows, users, workspaces},
 };
 use identity::accounts::Confirmed;
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
 pub use self::export::{Period, export, export_of};
@@ -87,7 +87,7 @@ pub async fn give(
     books.store(&tx).await?;
     let credits = figures(&account, rows::granted(&tx, holder.account()).await?);
     let target = format!("{}:{amount}", holder.account());
-    audit::record(&tx, Entry::by(by, Action::CreditsGiven, Some(target))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::CreditsGiven, Some(target))).await?;
     tx.commit().await.map_err(app_error)?;
     balances::tell_changed(service, holder);
     Ok(credits)

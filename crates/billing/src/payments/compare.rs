@@ -18,7 +18,7 @@ use dbcontext::{
     query::{payments as rows, reconciliation},
 };
 use futures_util::future::join_all;
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
 use super::{apply, failed, known, reconcile, stage};
@@ -315,7 +315,7 @@ pub async fn close(
     row.note = Some(note);
     row.closed_at = Some(service.clock.now());
     reconciliation::store(&tx, row.clone()).await?;
-    audit::record(&tx, Entry::by(by, Action::PaymentDifferenceClosed, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::PaymentDifferenceClosed, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     view(row)
 }

@@ -8,7 +8,7 @@ use appcore::{
     view::{PlanInterval, PlanKind, Price, PricingPlan, QuotaMetric},
 };
 use dbcontext::{Database, constraint::app_error, entity::pricing_plan, query::plans as rows};
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -156,7 +156,7 @@ pub async fn create(
     let new = row(definition, (PlanId::new(), None), position, service.clock.now())?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::add(&tx, vec![new.clone()]).await?;
-    audit::record(&tx, Entry::by(by, Action::PlanChanged, Some(new.id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::PlanChanged, Some(new.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     view(new)
 }
@@ -201,7 +201,7 @@ pub async fn change(
         rows::add(&tx, vec![new.clone()]).await?;
         new
     };
-    audit::record(&tx, Entry::by(by, Action::PlanChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::PlanChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     view(changed)
 }

@@ -22,7 +22,7 @@ use dbcontext::{
     query::payments as rows,
 };
 use identity::accounts::Confirmed;
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
 use super::{
@@ -73,7 +73,7 @@ pub async fn refund(
     claims.refunds.push(refund.clone());
     let credits = claims.take(&tx, &row, Claim::of(&refund), now).await?;
     rows::put_refund(&tx, payment_refund::Model { credits, ..refund }).await?;
-    audit::record(&tx, Entry::by(by, Action::PaymentRefunded, Some(payment_id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::PaymentRefunded, Some(payment_id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     complete(service, id).await?;
     let row = rows::by_id(service.db.writer(), payment_id).await?.ok_or(Code::NotFound)?;
@@ -291,7 +291,7 @@ pub async fn decide_refund(
         rows::store(&tx, row.clone()).await?;
     }
     let target = format!("{payment_id}:{refund_id}:{}:{reason}", decision.as_str());
-    audit::record(&tx, Entry::by(by, Action::RefundDecided, Some(target))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::RefundDecided, Some(target))).await?;
     tx.commit().await.map_err(app_error)?;
     apply::tell(service, &before, &row);
     if decision == RefundDecision::Ask {

@@ -12,7 +12,7 @@ use dbcontext::{
     query::{payments as rows, plans as plan_rows},
 };
 use identity::accounts::Confirmed;
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
 use super::{admin_views, apply, claims::Claims, reconcile, refund, stage, subscriptions::wrong_state, view};
@@ -140,7 +140,7 @@ pub async fn release(
     }
     rows::store(&tx, row.clone()).await?;
     let target = format!("{id}:{}:{reason}", decision.as_str());
-    audit::record(&tx, Entry::by(by, Action::PaymentReleased, Some(target))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::PaymentReleased, Some(target))).await?;
     tx.commit().await.map_err(app_error)?;
     apply::tell(service, &before, &row);
     if let Some(refund) = refunded {

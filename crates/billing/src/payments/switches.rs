@@ -11,7 +11,7 @@ use appcore::{
 };
 use dbcontext::{constraint::app_error, query::payments as rows};
 use jobs::caught;
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use crate::{BillingService, entitlements};
 
@@ -42,7 +42,7 @@ pub async fn switch(
     service.payments.gateway(name).ok_or(Code::NotFound)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::put_switch(&tx, name.as_str(), enabled).await?;
-    audit::record(&tx, Entry::by(by, Action::GatewaySwitched, Some(format!("{name}:{enabled}")))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::GatewaySwitched, Some(format!("{name}:{enabled}")))).await?;
     tx.commit().await.map_err(app_error)?;
     read(service).await?;
     drop(service.bus.publish(vec![BusMessage::Signal(Signal::PaymentSwitchesChanged)]));

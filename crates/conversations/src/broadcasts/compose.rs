@@ -14,7 +14,7 @@ use dbcontext::{
     query::broadcasts::{self as rows, BroadcastRow, Counts},
 };
 use identity::accounts::Confirmed;
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
 
 use super::{BroadcastJob, concerned, parsed, seen_by_admins, status};
@@ -94,7 +94,7 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::insert(&tx, row.clone()).await?;
-    audit::record(&tx, Entry::by(by, Action::BroadcastCreated, Some(row.id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::BroadcastCreated, Some(row.id.to_string()))).await?;
     ask(&tx, now, &row).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
@@ -160,7 +160,7 @@ pub async fn change(
     // Of two the one with the later time counts, also where they were made in one millisecond.
     row.updated_at = now.max(Timestamp(row.updated_at.0 + 1));
     rows::update(&tx, row.clone()).await?;
-    audit::record(&tx, Entry::by(by, Action::BroadcastChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::BroadcastChanged, Some(id.to_string()))).await?;
     ask(&tx, now, &row).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
@@ -178,7 +178,7 @@ pub async fn withdraw(service: &ConversationsService, by: &Principal, id: Broadc
             row.withdrawn_at = Some(now);
             row.updated_at = now.max(Timestamp(row.updated_at.0 + 1));
             rows::update(&tx, row.clone()).await?;
-            audit::record(&tx, Entry::by(by, Action::BroadcastWithdrawn, Some(id.to_string()))).await?;
+            audit::record(&tx, NewAuditEntry::by(by, Action::BroadcastWithdrawn, Some(id.to_string()))).await?;
             jobs::cancel::<BroadcastJob>(&tx, id.0).await?;
             jobs::ask(&tx, now, &BroadcastJob { broadcast_id: id }).await?;
             tx.commit().await.map_err(app_error)?;

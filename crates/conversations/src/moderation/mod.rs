@@ -21,7 +21,7 @@ use event_log::{
 };
 use identity::accounts::Confirmed;
 use platform::{
-    audit::{self, Action, Entry},
+    audit::{self, Action, NewAuditEntry},
     word_filter,
 };
 pub use reports::{Resolution, details, list, release, report, resolve, take};
@@ -37,7 +37,7 @@ pub async fn hide(
 ) -> Result<Message, AppError> {
     let message = query::messages::get(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     let action = if is_hidden { Action::MessageHidden } else { Action::MessageRestored };
-    let entry = Entry::by(by, action, Some(id.to_string()));
+    let entry = NewAuditEntry::by(by, action, Some(id.to_string()));
     let hide = ServerAction::Hide(HideMessage { message_id: id, by: by.user_id, is_hidden, entry });
     service.events.writer.submit(hide.on(message.conversation_id)).await?.message()
 }
@@ -59,7 +59,7 @@ pub async fn hidden(service: &ConversationsService, by: &Principal, id: MessageI
         if !may_read && !rows::is_reported(db, id).await? {
             Confirmed::ask(&service.identity, by).await?;
         }
-        audit::record(service.db.writer(), Entry::by(by, Action::HiddenMessageRead, Some(id.to_string()))).await?;
+        audit::record(service.db.writer(), NewAuditEntry::by(by, Action::HiddenMessageRead, Some(id.to_string()))).await?;
     }
     Ok(HiddenMessage {
         message_id: id,
@@ -125,7 +125,7 @@ pub async fn set_word_filter(
         mention_all: None,
         slow_mode_seconds: None,
         word_filter: Some(stored),
-        entry: Some(Entry::by(by, Action::WordFilterChanged, Some(id.to_string()))),
+        entry: Some(NewAuditEntry::by(by, Action::WordFilterChanged, Some(id.to_string()))),
     };
     service.events.writer.submit(MemberAction::Update(update).by(by.user_id, id)).await?;
     Ok(filter)

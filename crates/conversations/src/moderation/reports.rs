@@ -17,7 +17,7 @@ use dbcontext::{
     query::{self, moderation as rows},
 };
 use event_log::events::HIDDEN;
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{ReportFilter, files, hide};
 use crate::{ConversationsService, messages};
@@ -151,7 +151,7 @@ async fn pass(
     if !is_passed {
         return Err(closed());
     }
-    audit::record(&tx, Entry::by(by, action, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, action, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(report)
 }
@@ -210,10 +210,10 @@ pub async fn resolve(
     });
     if let Some(new) = &warning {
         rows::warn(&tx, new).await?;
-        audit::record(&tx, Entry::by(by, Action::AuthorWarned, Some(new.user_id.to_string()))).await?;
+        audit::record(&tx, NewAuditEntry::by(by, Action::AuthorWarned, Some(new.user_id.to_string()))).await?;
     }
     let action = if actions.is_empty() { Action::ReportDismissed } else { Action::ReportClosed };
-    audit::record(&tx, Entry::by(by, action, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, action, Some(id.to_string()))).await?;
     let report = rows::find(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
     tx.commit().await.map_err(app_error)?;
     if let Some(new) = warning {

@@ -26,7 +26,7 @@ use identity::{
 };
 use jobs::{self, Ended, Job, Stored, Work};
 use platform::{
-    audit::{self, Action, Entry},
+    audit::{self, Action, NewAuditEntry},
     cleanup,
 };
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ pub async fn delete_me(
     }
     let left = erase(&tx, service, by.user_id).await?;
     let target = Some(by.user_id.to_string());
-    audit::record(&tx, Entry::by(by, Action::Deleted, target)).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::Deleted, target)).await?;
     tx.commit().await.map_err(app_error)?;
     left.follow_up(service).await
 }

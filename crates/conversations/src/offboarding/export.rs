@@ -13,7 +13,7 @@ use futures_util::{Stream, stream};
 use gateway::keys;
 use identity::accounts::{identities, issue, passkeys, sessions};
 use platform::{
-    audit::{self, Action, Entry},
+    audit::{self, Action, NewAuditEntry},
     work_pools::{WorkOwner, WorkPool, WorkSlot},
 };
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub async fn export(
     service: Arc<ConversationsService>,
     by: Principal,
 ) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
-    let entry = Entry::by(&by, Action::Exported, None);
+    let entry = NewAuditEntry::by(&by, Action::Exported, None);
     let owner = WorkOwner::user(by.user_id);
     pieces(service, by, (entry, owner)).await
 }
@@ -41,7 +41,7 @@ pub async fn export(
 pub(super) async fn pieces(
     service: Arc<ConversationsService>,
     by: Principal,
-    (entry, owner): (Entry, WorkOwner),
+    (entry, owner): (NewAuditEntry, WorkOwner),
 ) -> Result<impl Stream<Item = Result<Vec<u8>, AppError>> + use<>, AppError> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let slot = Some(service.work.export.acquire(owner).await?);
@@ -143,7 +143,7 @@ macro_rules! pages {
     };
 }
 
-async fn write(service: &ConversationsService, by: &Principal, entry: Entry, out: &mut Out) -> Result<(), Stopped> {
+async fn write(service: &ConversationsService, by: &Principal, entry: NewAuditEntry, out: &mut Out) -> Result<(), Stopped> {
     // Before anything leaves: what can't be written down is not given out.
     audit::record(service.db.writer(), entry).await?;
     let db = service.db.reader();

@@ -17,7 +17,7 @@ use dbcontext::{
     query::{users, workspace_domains as rows, workspaces},
 };
 use identity::membership::{ChangeNotice, default_channel};
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use super::find;
 use crate::ConversationsService;
@@ -62,7 +62,7 @@ pub async fn join(service: &ConversationsService, by: &Principal, id: WorkspaceI
     identity::membership::quota::check_members(&tx, id, WorkspaceRole::Member, now).await?;
     workspaces::add(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
     let channel = default_channel::settle(&tx, id, by.user_id, WorkspaceRole::Member, now).await?;
-    audit::record(&tx, Entry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceJoined, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::entered(id, by.user_id).tell(&service.identity);
     channel.tell(&service.identity);

@@ -23,7 +23,7 @@ use identity::{
     mail::{self, Letter, Recipient},
     membership::{ChangeNotice, admit, invitation::find},
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
 
 use super::members::may_bring_in;
@@ -138,7 +138,7 @@ pub async fn create(
         };
         mail::post(&tx, now, to, letter).await?;
     }
-    audit::record(&tx, Entry::by(by, Action::InvitationCreated, Some(row.id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::InvitationCreated, Some(row.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
     let url = format!("{base_url}/invite?token={token}");
@@ -203,7 +203,7 @@ pub async fn revoke(
     if !rows::revoke(&tx, workspace_id, id, service.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, Entry::by(by, Action::InvitationRevoked, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::InvitationRevoked, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }
 
@@ -239,7 +239,7 @@ pub async fn accept(service: &ConversationsService, by: &Principal, token: &str)
     }
     let led_to = shown.leads_to(&tx, shown.invitation.role).await?;
     let channel = shown.bring_in(&tx, by.user_id, now).await?;
-    audit::record(&tx, Entry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::InvitationAccepted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::entered(id, by.user_id).tell(&service.identity);
     channel.tell(&service.identity);

@@ -18,7 +18,7 @@ use identity::{
     accounts::fill_in_presence,
     membership::{ChangeNotice, default_channel, permitted},
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
 
 use super::{departure, invitations, wrong_state};
@@ -77,7 +77,7 @@ pub async fn add_member(
     }
     let channel = default_channel::settle(&tx, id, user.id, role, service.clock.now()).await?;
     let member = rows::member(&tx, id, user.id).await?.ok_or(Code::NotFound)?;
-    audit::record(&tx, Entry::by(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceMemberAdded, membership(id, user.id))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::entered(id, user.id).tell(&service.identity);
     channel.tell(&service.identity);
@@ -135,7 +135,7 @@ pub async fn set_role(
     invitations::revoke_beyond(&tx, id, user_id, Some(role), now).await?;
     let channel = default_channel::settle(&tx, id, user_id, role, now).await?;
     let member = rows::member(&tx, id, user_id).await?.ok_or(Code::NotFound)?;
-    audit::record(&tx, Entry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceRoleChanged, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
     // The caller, too: with the ownership their own role changes.
     ChangeNotice::of(id, [by.user_id, user_id]).tell(&service.identity);
@@ -163,7 +163,7 @@ pub async fn remove_member(
     rows::end_membership(&tx, id, user_id, MembershipEnd::Removed, now).await?;
     invitations::revoke_beyond(&tx, id, user_id, None, now).await?;
     departure::ask(&tx, now, id, Some(user_id)).await?;
-    audit::record(&tx, Entry::by(by, Action::WorkspaceMemberRemoved, membership(id, user_id))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceMemberRemoved, membership(id, user_id))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::left(id, user_id).tell(&service.identity);
     departure::take_out(service, id, user_id).await
@@ -184,7 +184,7 @@ pub async fn leave(service: &ConversationsService, by: &Principal, id: Workspace
     rows::end_membership(&tx, id, by.user_id, MembershipEnd::Left, now).await?;
     invitations::revoke_beyond(&tx, id, by.user_id, None, now).await?;
     departure::ask(&tx, now, id, Some(by.user_id)).await?;
-    audit::record(&tx, Entry::by(by, Action::WorkspaceLeft, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceLeft, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::left(id, by.user_id).tell(&service.identity);
     departure::take_out(service, id, by.user_id).await

@@ -34,7 +34,7 @@ use dbcontext::{
 };
 use identity::membership::{ChangeNotice, default_channel, permitted};
 use platform::{
-    audit::{self, Action, Entry},
+    audit::{self, Action, NewAuditEntry},
     cleanup,
 };
 use sea_orm::ConnectionTrait;
@@ -111,7 +111,7 @@ pub async fn create(
     default_channel::create(&tx, id, by.user_id, now).await?;
     let channel = default_channel::settle(&tx, id, by.user_id, WorkspaceRole::Owner, now).await?;
     workspace_domains::replace(&tx, id, &join_domains).await?;
-    audit::record(&tx, Entry::by(by, Action::WorkspaceCreated, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceCreated, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::entered(id, by.user_id).tell(&service.identity);
     channel.tell(&service.identity);
@@ -145,7 +145,7 @@ pub async fn update(
         }
         workspace_domains::replace(&tx, id, &domains).await?;
     }
-    audit::record(&tx, Entry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::to_all(id).tell(&service.identity);
     find_in(service.db.writer(), by, id).await
@@ -160,7 +160,7 @@ pub async fn delete(service: &ConversationsService, by: &Principal, id: Workspac
         return Err(wrong_state("Only team workspaces can be deleted."));
     }
     end(&tx, service, id).await?;
-    audit::record(&tx, Entry::by(by, Action::WorkspaceDeleted, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceDeleted, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::ended(id).tell(&service.identity);
     departure::dissolve(service, id).await

@@ -15,7 +15,7 @@ use identity::{
     accounts::Confirmed,
     membership::{ChangeNotice, default_channel},
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{departure, end, invitations, wrong_state};
 use crate::ConversationsService;
@@ -74,7 +74,7 @@ pub async fn set_owner(
     }
     rows::set_role(&tx, id, owner, WorkspaceRole::Owner, now).await?;
     let channel = default_channel::settle(&tx, id, owner, WorkspaceRole::Owner, now).await?;
-    audit::record(&tx, Entry::by(by, Action::WorkspaceOwnerChanged, Some(format!("{id}:{owner}")))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceOwnerChanged, Some(format!("{id}:{owner}")))).await?;
     tx.commit().await.map_err(app_error)?;
     // The same person twice is told once.
     ChangeNotice::of(id, [former.unwrap_or(owner), owner]).tell(&service.identity);
@@ -99,7 +99,7 @@ pub async fn delete(
         return Err(AppError::field("name", "invalid", "Enter the workspace's name exactly as it is."));
     }
     end(&tx, service, id).await?;
-    audit::record(&tx, Entry::by(by, Action::WorkspaceRemoved, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     ChangeNotice::ended(id).tell(&service.identity);
     departure::dissolve(service, id).await

@@ -17,7 +17,7 @@ use dbcontext::{
         usage,
     },
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
@@ -93,7 +93,7 @@ pub async fn set(
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     let row = put(&tx, BudgetId { scope, id }, limit, now).await?;
-    audit::record(&tx, Entry::by(by, Action::BudgetChanged, Some(format!("{scope}:{id}")))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::BudgetChanged, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
     service.note_budget(BudgetId { scope, id }, true);
     announce_changed(service, id).await;
@@ -109,7 +109,7 @@ pub async fn lift(service: &GatewayService, by: &Principal, scope: BudgetScope, 
     if !rows::remove(&tx, BudgetId { scope, id }).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, Entry::by(by, Action::BudgetRemoved, Some(format!("{scope}:{id}")))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::BudgetRemoved, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
     service.note_budget(BudgetId { scope, id }, false);
     announce_changed(service, id).await;

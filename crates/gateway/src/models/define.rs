@@ -11,7 +11,7 @@ use appcore::{
 };
 use dbcontext::{constraint::app_error, query::gateway_models as rows};
 use identity::membership;
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{DEMO, MAX_NAME_BYTES, Model, Source, Table};
 use crate::{Asker, GatewayService};
@@ -125,7 +125,7 @@ pub async fn put(
     let text = serde_json::to_string(&definition).map_err(AppError::internal)?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::put(&tx, name, text, service.clock.now()).await?;
-    audit::record(&tx, Entry::by(by, Action::ModelChanged, Some(name.to_owned()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::ModelChanged, Some(name.to_owned()))).await?;
     tx.commit().await.map_err(app_error)?;
     tell(service).await?;
     find(service, name)
@@ -137,7 +137,7 @@ pub async fn remove(service: &GatewayService, by: &Principal, name: &str) -> Res
     if !rows::remove(&tx, name).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, Entry::by(by, Action::ModelRemoved, Some(name.to_owned()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::ModelRemoved, Some(name.to_owned()))).await?;
     tx.commit().await.map_err(app_error)?;
     tell(service).await
 }

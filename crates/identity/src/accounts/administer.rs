@@ -11,7 +11,7 @@ use dbcontext::{
     constraint::app_error,
     query::{sessions as rows, users},
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
     issue, password_hash,
@@ -65,6 +65,6 @@ pub async fn reset_password(
 }
 
 /// Who is at the command line has no account.
-fn of_the_operator(action: Action, account: UserId) -> Entry {
-    Entry { action, actor: None, target: Some(account.to_string()), address: None }
+fn of_the_operator(action: Action, account: UserId) -> NewAuditEntry {
+    NewAuditEntry { action, actor: None, target: Some(account.to_string()), address: None }
 }

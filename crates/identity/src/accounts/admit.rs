@@ -8,7 +8,7 @@ use dbcontext::{
     entity::user,
     query::{passkeys, second_factors, sessions},
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
     Device, TokenPair, issue, known,
@@ -90,7 +90,7 @@ pub(super) async fn open(
 ) -> Result<TokenPair, AppError> {
     must_be_active(account)?;
     sessions::sweep(tx, account.id, service.clock.now()).await?;
-    let entry = Entry { action: Action::SignIn, actor: Some(account.id), target: None, address: device.ip() };
+    let entry = NewAuditEntry { action: Action::SignIn, actor: Some(account.id), target: None, address: device.ip() };
     audit::record(tx, entry).await?;
     known::note(tx, service, account, device).await?;
     issue::open_session(tx, service, account, device).await

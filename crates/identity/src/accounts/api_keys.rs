@@ -17,7 +17,7 @@ use appcore::{
     view::{UnknownName, UserRole},
 };
 use dbcontext::{Database, constraint::app_error, query::api_keys as rows};
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 pub use rows::revoke_all;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -43,7 +43,7 @@ pub async fn revoke(service: &IdentityService, by: &Principal, id: ApiKeyId) -> 
     if !rows::revoke(&tx, by.user_id, id, service.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, Entry::by(by, Action::ApiKeyRevoked, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::ApiKeyRevoked, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     tell_revoked(service, vec![id]).await;
     Ok(())

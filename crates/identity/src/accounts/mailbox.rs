@@ -20,7 +20,7 @@ use dbcontext::{
         sessions, users,
     },
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
     Device, api_keys::tell_revoked, guesses, hashing::Applicant, identities, password_hash::PasswordCheck,
@@ -173,8 +173,8 @@ pub async fn redeem_reset(
     Ok(())
 }
 
-fn entry(action: Action, user_id: UserId, address: Option<IpAddr>) -> Entry {
-    Entry { action, actor: Some(user_id), target: None, address }
+fn entry(action: Action, user_id: UserId, address: Option<IpAddr>) -> NewAuditEntry {
+    NewAuditEntry { action, actor: Some(user_id), target: None, address }
 }
 
 fn fingerprint(shown: &str) -> Result<Vec<u8>, AppError> {

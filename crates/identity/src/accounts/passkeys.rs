@@ -18,7 +18,7 @@ use dbcontext::{
     entity::{passkey, user},
     query::{passkeys as rows, users},
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use url::{Host, Url};
@@ -138,7 +138,7 @@ pub async fn finish_registration(
     };
     let tx = service.db.begin().await.map_err(app_error)?;
     let kept = rows::insert(&tx, new).await?;
-    audit::record(&tx, Entry::by(by, Action::PasskeyAdded, Some(kept.id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::PasskeyAdded, Some(kept.id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(view(kept))
 }
@@ -242,7 +242,7 @@ pub async fn remove(service: &IdentityService, by: &Confirmed, id: PasskeyId) ->
         return Err(Code::NotFound.into());
     }
     methods::require_one(&tx, &account).await?;
-    audit::record(&tx, Entry::by(by, Action::PasskeyRemoved, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::PasskeyRemoved, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }
 

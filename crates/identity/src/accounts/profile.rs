@@ -14,7 +14,7 @@ use dbcontext::{
     query::{mail_tokens, sessions as rows, users},
 };
 use platform::{
-    audit::{self, Action, Entry},
+    audit::{self, Action, NewAuditEntry},
     time_zone,
 };
 
@@ -106,7 +106,7 @@ pub async fn update_me(service: &IdentityService, by: &Principal, change: Profil
         ended = rows::end_all(&tx, by.user_id, own, now).await?;
         mail_tokens::remove(&tx, by.user_id.0).await?;
         mail::post(&tx, now, Recipient::User(by.user_id), Letter::PasswordChanged { at: now }).await?;
-        audit::record(&tx, Entry::by(by, Action::PasswordChanged, None)).await?;
+        audit::record(&tx, NewAuditEntry::by(by, Action::PasswordChanged, None)).await?;
     }
     if let Some(name) = &display_name {
         users::rename(&tx, by.user_id, name, now).await?;

@@ -11,7 +11,7 @@ use dbcontext::{
     entity::user,
     query::{passkeys as passkey_rows, second_factors, sessions, users},
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use serde_json::Value;
 
 use super::{
@@ -130,7 +130,7 @@ pub async fn confirm(
     if !sessions::confirm(&tx, session, service.clock.now()).await? {
         return Err(Code::Unauthenticated.into());
     }
-    audit::record(&tx, Entry::by(by, Action::Confirmed, None)).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::Confirmed, None)).await?;
     tx.commit().await.map_err(app_error)?;
     freshness(service, by).await
 }

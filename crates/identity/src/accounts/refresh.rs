@@ -14,7 +14,7 @@ use dbcontext::{
     entity::{refresh_token, user_session},
     query::{sessions as rows, users},
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
 
 use super::{
@@ -77,7 +77,7 @@ pub async fn refresh(
         }
         rows::end(&tx, session.user_id, session.id, attempt.now).await?;
         let (actor, target) = (Some(session.user_id), Some(session.id.to_string()));
-        audit::record(&tx, Entry { action: Action::RefreshReused, actor, target, address: device.ip() }).await?;
+        audit::record(&tx, NewAuditEntry { action: Action::RefreshReused, actor, target, address: device.ip() }).await?;
         tx.commit().await.map_err(app_error)?;
         tracing::warn!(session_id = %session.id, user_id = %session.user_id, "a refresh token was used twice: its session was ended");
         tell_ended(service, vec![session.id]).await;

@@ -14,7 +14,7 @@ use dbcontext::{
     entity::user_session,
     query::{api_keys, sessions as rows},
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use crate::IdentityService;
 
@@ -26,7 +26,7 @@ pub async fn logout(service: &IdentityService, by: &Principal) -> Result<(), App
     let own = by.require_session()?;
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::end(&tx, by.user_id, own, service.clock.now()).await?;
-    audit::record(&tx, Entry::by(by, Action::SignOut, None)).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::SignOut, None)).await?;
     tx.commit().await.map_err(app_error)?;
     tell_ended(service, vec![own]).await;
     Ok(())
@@ -59,7 +59,7 @@ pub async fn end(service: &IdentityService, by: &Principal, id: SessionId) -> Re
     if !rows::end(&tx, by.user_id, id, service.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, Entry::by(by, Action::SessionEnded, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::SessionEnded, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)?;
     tell_ended(service, vec![id]).await;
     Ok(())
@@ -70,7 +70,7 @@ pub async fn end_others(service: &IdentityService, by: &Principal) -> Result<(),
     let own = by.require_session()?;
     let tx = service.db.begin().await.map_err(app_error)?;
     let ended = rows::end_all(&tx, by.user_id, Some(own), service.clock.now()).await?;
-    audit::record(&tx, Entry::by(by, Action::SessionEnded, None)).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::SessionEnded, None)).await?;
     tx.commit().await.map_err(app_error)?;
     tell_ended(service, ended).await;
     Ok(())

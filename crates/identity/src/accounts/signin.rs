@@ -2,7 +2,7 @@
 
 use appcore::{AppError, Code, UserId, auth::Email, limit::Violation};
 use dbcontext::{constraint::app_error, query::users};
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{
     Device, SignedIn,
@@ -70,7 +70,7 @@ async fn refuse(service: &IdentityService, account: Option<UserId>, device: &Dev
 /// Writes a failed attempt down, in the same way whether there is such an account or not.
 pub(super) async fn note_failure(service: &IdentityService, account: Option<UserId>, device: &Device) {
     let target = account.map(|id| id.to_string());
-    audit::note(service, Entry { action: Action::SignInFailed, actor: None, target, address: device.ip() }).await;
+    audit::note(service, NewAuditEntry { action: Action::SignInFailed, actor: None, target, address: device.ip() }).await;
     count_violation(service, account, device).await;
 }
 

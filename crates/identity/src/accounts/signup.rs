@@ -8,7 +8,7 @@ use appcore::{
     view::UserRole,
 };
 use dbcontext::{constraint::app_error, entity::user, query::users};
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
 
 use super::{
@@ -91,7 +91,7 @@ pub async fn signup(service: &IdentityService, request: SignUp, device: Device) 
     }
     let pair = issue::open_session(&tx, service, &user, &device).await?;
     known::note(&tx, service, &user, &device).await?;
-    let entry = Entry { action: Action::SignUp, actor: Some(user.id), target: None, address: device.ip() };
+    let entry = NewAuditEntry { action: Action::SignUp, actor: Some(user.id), target: None, address: device.ip() };
     audit::record(&tx, entry).await?;
     mail::post(&tx, now, Recipient::User(user.id), Letter::Verification).await?;
     tx.commit().await.map_err(app_error)?;

@@ -15,7 +15,7 @@ use dbcontext::{
         users, workspaces,
     },
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use sea_orm::ConnectionTrait;
 
 use super::{default_channel, quota};
@@ -63,7 +63,7 @@ impl Shown {
         // A new account has no connections that would have to be told.
         let _ = self.bring_in(db, user_id, now).await?;
         let target = Some(self.invitation.workspace_id.to_string());
-        let entry = Entry { action: Action::InvitationAccepted, actor: Some(user_id), target, address };
+        let entry = NewAuditEntry { action: Action::InvitationAccepted, actor: Some(user_id), target, address };
         audit::record(db, entry).await
     }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use appcore::{AppError, Code, auth::Principal, view::ProfileKind};
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use crate::OpsService;
 
@@ -24,7 +24,7 @@ pub async fn profile(
     let Ok(only) = Arc::clone(&service.profiling).try_lock_owned() else {
         return Err(AppError::refused(Code::WrongState, "Another profile is being taken. Wait until it is there."));
     };
-    audit::record(service.db.writer(), Entry::by(by, Action::Profiled, Some(kind.as_str().to_owned()))).await?;
+    audit::record(service.db.writer(), NewAuditEntry::by(by, Action::Profiled, Some(kind.as_str().to_owned()))).await?;
     // To its end, also where nobody waits for it any more: what was switched on is to be switched off.
     let taken = tokio::spawn(async move {
         let profile = taking.await;

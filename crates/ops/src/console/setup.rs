@@ -18,7 +18,7 @@ use dbcontext::{
 };
 use identity::mail;
 use platform::{
-    audit::{self, Action, Entry},
+    audit::{self, Action, NewAuditEntry},
     throttle::Quota,
 };
 use tokio::time::Instant;
@@ -72,7 +72,7 @@ pub async fn finish(service: &OpsService, by: &Principal, is_done: bool) -> Resu
     } else {
         rows::forget(&tx, SETUP_FINISHED).await?;
     }
-    audit::record(&tx, Entry::by(by, Action::SetupChanged, None)).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::SetupChanged, None)).await?;
     tx.commit().await.map_err(app_error)
 }
 

@@ -25,7 +25,7 @@ use std::{
 
 use jobs::caught;
 
-use crate::audit::{self, Action, Entry};
+use crate::audit::{self, Action, NewAuditEntry};
 use appcore::{
     AppError, BanId, Clock, Code, RequestSource, Timestamp,
     auth::Principal,
@@ -221,7 +221,7 @@ impl Firewall {
         };
         let ban = rows::insert(&tx, new).await?;
         let target = Some(network.to_string());
-        audit::record(&tx, Entry::by(by, Action::BanAdded, target)).await?;
+        audit::record(&tx, NewAuditEntry::by(by, Action::BanAdded, target)).await?;
         tx.commit().await.map_err(app_error)?;
         if self.is_on {
             self.manual.put(network, ban.expires_at);
@@ -237,7 +237,7 @@ impl Firewall {
         let ban::Model { network, is_automatic, .. } = rows::lift(&tx, id, now).await?.ok_or(Code::NotFound)?;
         let until = rows::standing_of(&tx, &network, is_automatic, now).await?;
         let target = Some(network.clone());
-        audit::record(&tx, Entry::by(by, Action::BanLifted, target)).await?;
+        audit::record(&tx, NewAuditEntry::by(by, Action::BanLifted, target)).await?;
         tx.commit().await.map_err(app_error)?;
         let network: IpNet = network.parse().map_err(AppError::internal)?;
         if self.is_on {
@@ -290,7 +290,7 @@ impl Firewall {
         let new =
             rows::NewBan { network: name.clone(), reason, is_automatic: true, created_by: None, at: now, expires_at };
         rows::insert(&tx, new).await?;
-        let entry = Entry { action: Action::AddressBanned, actor: None, target: Some(name), address: None };
+        let entry = NewAuditEntry { action: Action::AddressBanned, actor: None, target: Some(name), address: None };
         audit::record(&tx, entry).await?;
         tx.commit().await.map_err(app_error)?;
         Ok(expires_at)
@@ -376,7 +376,7 @@ pub async fn lift_all(db: &Database, clock: &Clock, address: &str) -> Result<u64
     let tx = db.begin().await.map_err(app_error)?;
     let lifted = rows::lift_all(&tx, &network, clock.now()).await?;
     if lifted > 0 {
-        let entry = Entry { action: Action::BanLifted, actor: None, target: Some(network), address: None };
+        let entry = NewAuditEntry { action: Action::BanLifted, actor: None, target: Some(network), address: None };
         audit::record(&tx, entry).await?;
     }
     tx.commit().await.map_err(app_error)?;

@@ -23,7 +23,7 @@ use dbcontext::{
 };
 use identity::membership;
 use mcp::{CallResult, Tool};
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -123,7 +123,7 @@ pub async fn change(
     for (name, mode) in modes {
         rows::put(&tx, id, &name, mode).await?;
     }
-    audit::record(&tx, Entry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
     let modes = rows::of(&tx, id).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(view(&modes))

@@ -19,7 +19,7 @@ use identity::membership;
 use jobs::{Ended, Job, Work};
 use outgoing::{Fetched, Limits};
 use platform::{
-    audit::{self, Action, Entry},
+    audit::{self, Action, NewAuditEntry},
     links,
     work_pools::{WorkOwner, job_owner},
 };
@@ -180,6 +180,6 @@ pub async fn turn_workspace(
     membership::resolve(&service.identity, by, Some(id), Permission::Configure).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
     query::previews::turn(&tx, id.0, is_on).await?;
-    audit::record(&tx, Entry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::WorkspaceChanged, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }

@@ -8,7 +8,7 @@ use appcore::{
         MentionAll, Message, MessageStatus, NewPoll, Posting, Preview, MentionScope,
     },
 };
-use platform::audit::Entry;
+use platform::audit::NewAuditEntry;
 
 use crate::events::jobs::AnswerOptions;
 
@@ -113,7 +113,7 @@ pub enum ServerAction {
     },
     /// Deletes the conversation on behalf of an administrator of the installation.
     EndConversation {
-        entry: Entry,
+        entry: NewAuditEntry,
     },
     /// Removes a user who has left the workspace or deleted their account. An ownership passes to
     /// another member.
@@ -123,7 +123,7 @@ pub enum ServerAction {
     /// Makes a member the owner, on behalf of an administrator of the installation.
     HandOver {
         user_id: UserId,
-        entry: Entry,
+        entry: NewAuditEntry,
     },
     BeginAnswer(BeginAnswer),
     FinishAnswer(Box<FinishAnswer>),
@@ -221,7 +221,7 @@ pub struct HideMessage {
     /// Acting moderator.
     pub by: UserId,
     pub is_hidden: bool,
-    pub entry: Entry,
+    pub entry: NewAuditEntry,
 }
 
 /// Adds or removes an emoji reaction.
@@ -279,7 +279,7 @@ pub struct UpdateConversation {
     /// JSON.
     pub word_filter: Option<Option<String>>,
     /// Audit log entry, if the update is audited.
-    pub entry: Option<Entry>,
+    pub entry: Option<NewAuditEntry>,
 }
 
 /// Creates an assistant's message, or resets it after a takeover by another worker.

@@ -12,7 +12,7 @@ use dbcontext::{
 };
 use jobs::Stored as _;
 use platform::{
-    audit::{self, Entry},
+    audit::{self, NewAuditEntry},
     cleanup::SweepJob,
 };
 use sea_orm::ConnectionTrait as _;
@@ -236,7 +236,7 @@ pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor) -> Result<Outcome, 
     dissolve(batch, by.conversation_id).await
 }
 
-pub(super) async fn end(batch: &mut Batch<'_>, id: ConversationId, entry: &Entry) -> Result<Outcome, AppError> {
+pub(super) async fn end(batch: &mut Batch<'_>, id: ConversationId, entry: &NewAuditEntry) -> Result<Outcome, AppError> {
     audit::record(batch.db, entry.clone()).await?;
     dissolve(batch, id).await
 }
@@ -361,7 +361,7 @@ pub(super) async fn hand_over(
     batch: &mut Batch<'_>,
     id: ConversationId,
     heir: UserId,
-    entry: &Entry,
+    entry: &NewAuditEntry,
 ) -> Result<Outcome, AppError> {
     in_log(batch, id)?;
     batch.standing(id, heir)?;

@@ -8,7 +8,7 @@ use dbcontext::{
     query::{identities as rows, users},
 };
 use oidc::Identity;
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{claim, providers};
 use crate::IdentityService;
@@ -147,7 +147,7 @@ async fn create(
     let account = created
         // A concurrent sign-up took the address.
         .map_err(|error| if error.code() == Code::EmailTaken { Code::LinkRequired.into() } else { error })?;
-    let entry = Entry { action: Action::SignUp, actor: Some(account.id), target: None, address: device.ip() };
+    let entry = NewAuditEntry { action: Action::SignUp, actor: Some(account.id), target: None, address: device.ip() };
     audit::record(tx, entry).await?;
     if !identity.email_verified {
         mail::post(tx, now, Recipient::User(account.id), Letter::Verification).await?;
@@ -174,7 +174,7 @@ pub(super) async fn insert(
         at: service.clock.now(),
     };
     let target = Some(rows::insert(tx, new).await?.to_string());
-    let entry = Entry { action: Action::IdentityLinked, actor: Some(account.id), target, address: device.ip() };
+    let entry = NewAuditEntry { action: Action::IdentityLinked, actor: Some(account.id), target, address: device.ip() };
     audit::record(tx, entry).await
 }
 

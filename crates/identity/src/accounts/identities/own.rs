@@ -11,7 +11,7 @@ use dbcontext::{
     query::{identities as rows, users},
 };
 use oidc::Identity;
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use super::admission;
 use crate::IdentityService;
@@ -54,7 +54,7 @@ pub async fn unlink(service: &IdentityService, by: &Confirmed, id: IdentityId) -
         return Err(Code::NotFound.into());
     }
     methods::require_one(&tx, &account).await?;
-    audit::record(&tx, Entry::by(by, Action::IdentityUnlinked, Some(id.to_string()))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::IdentityUnlinked, Some(id.to_string()))).await?;
     tx.commit().await.map_err(app_error)
 }
 

@@ -16,7 +16,7 @@ use dbcontext::{
         second_factors, sessions as rows, users,
     },
 };
-use platform::audit::{self, Action, Entry};
+use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{Confirmed, after, entry, lock, not_oneself};
 use crate::IdentityService;
@@ -139,7 +139,7 @@ pub async fn end_session(
     if !rows::end(&tx, id, session, service.clock.now()).await? {
         return Err(Code::NotFound.into());
     }
-    audit::record(&tx, Entry::by(by, Action::UserSessionsEnded, Some(format!("{id}:{session}")))).await?;
+    audit::record(&tx, NewAuditEntry::by(by, Action::UserSessionsEnded, Some(format!("{id}:{session}")))).await?;
     tx.commit().await.map_err(app_error)?;
     tell_ended(service, vec![session]).await;
     Ok(())

@@ -25,7 +25,7 @@ use dbcontext::{
     entity::user,
     query::{admin_users as rows, users},
 };
-use platform::audit::{Action, Entry};
+use platform::audit::{Action, NewAuditEntry};
 
 use super::reauthenticate::Confirmed;
 use crate::IdentityService;
@@ -61,6 +61,6 @@ pub fn not_oneself(by: &Principal, id: UserId) -> Result<(), AppError> {
     Ok(())
 }
 
-pub fn entry(by: &Principal, action: Action, id: UserId) -> Entry {
-    Entry::by(by, action, Some(id.to_string()))
+pub fn entry(by: &Principal, action: Action, id: UserId) -> NewAuditEntry {
+    NewAuditEntry::by(by, action, Some(id.to_string()))
 }
