@@ -40,10 +40,10 @@ pub struct Batcher<K, V> {
     runtime: Option<Handle>,
 }
 
-type Question<K, V> = (K, oneshot::Sender<Result<V, AppError>>);
+type PendingRead<K, V> = (K, oneshot::Sender<Result<V, AppError>>);
 
 struct Waiting<K, V> {
-    questions: Vec<Question<K, V>>,
+    questions: Vec<PendingRead<K, V>>,
     is_asking: bool,
 }
 
@@ -83,7 +83,7 @@ where
         answer.await.unwrap_or_else(|_| Err(AppError::unavailable(anyhow!("the batch was dropped"))))
     }
 
-    fn next(&self) -> Vec<Question<K, V>> {
+    fn next(&self) -> Vec<PendingRead<K, V>> {
         let mut waiting = self.lock();
         let count = waiting.questions.len().min(MOST);
         let next = waiting.questions.drain(..count).collect::<Vec<_>>();
@@ -144,7 +144,7 @@ where
 }
 
 fn answer<K: Copy + Eq + Hash, V: Clone + Default>(
-    questions: Vec<Question<K, V>>,
+    questions: Vec<PendingRead<K, V>>,
     mut answers: HashMap<K, V>,
     found: Result<HashMap<K, V>, AppError>,
 ) {
