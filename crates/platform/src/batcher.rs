@@ -33,7 +33,7 @@ const AT_ONCE: usize = 4;
 
 /// Batcher of one kind of read.
 pub struct Batcher<K, V> {
-    waiting: Mutex<Waiting<K, V>>,
+    waiting: Mutex<ReadQueue<K, V>>,
     statements: Arc<Semaphore>,
     /// Runtime that created the batcher. The runtime of a caller may end earlier, but other callers
     /// wait for the result, too.
@@ -42,7 +42,7 @@ pub struct Batcher<K, V> {
 
 type PendingRead<K, V> = (K, oneshot::Sender<Result<V, AppError>>);
 
-struct Waiting<K, V> {
+struct ReadQueue<K, V> {
     questions: Vec<PendingRead<K, V>>,
     is_asking: bool,
 }
@@ -50,7 +50,7 @@ struct Waiting<K, V> {
 impl<K, V> Default for Batcher<K, V> {
     fn default() -> Self {
         Self {
-            waiting: Mutex::new(Waiting { questions: Vec::new(), is_asking: false }),
+            waiting: Mutex::new(ReadQueue { questions: Vec::new(), is_asking: false }),
             statements: Arc::new(Semaphore::new(AT_ONCE)),
             runtime: Handle::try_current().ok(),
         }
@@ -88,14 +88,14 @@ where
         let count = waiting.questions.len().min(MOST);
         let next = waiting.questions.drain(..count).collect::<Vec<_>>();
         if next.is_empty() {
-            *waiting = Waiting { questions: Vec::new(), is_asking: false };
+            *waiting = ReadQueue { questions: Vec::new(), is_asking: false };
         }
         next
     }
 }
 
 impl<K, V> Batcher<K, V> {
-    fn lock(&self) -> MutexGuard<'_, Waiting<K, V>> {
+    fn lock(&self) -> MutexGuard<'_, ReadQueue<K, V>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -175,7 +175,7 @@ impl<K, V> Drop for Turn<K, V> {
     fn drop(&mut self) {
         if !self.is_over {
             let mut waiting = self.batcher.lock();
-            *waiting = Waiting { questions: Vec::new(), is_asking: false };
+            *waiting = ReadQueue { questions: Vec::new(), is_asking: false };
         }
     }
 }
