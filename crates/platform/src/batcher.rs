@@ -77,7 +77,7 @@ where
         };
         if begins {
             // A separate task, because the first caller may be dropped.
-            let turn = Turn { batcher: Arc::clone(self), is_over: false };
+            let turn = BatchRunner { batcher: Arc::clone(self), is_over: false };
             self.runtime.clone().unwrap_or_else(Handle::current).spawn(async move { turn.run(read).await });
         }
         answer.await.unwrap_or_else(|_| Err(AppError::unavailable(anyhow!("the batch was dropped"))))
@@ -102,13 +102,13 @@ impl<K, V> Batcher<K, V> {
 
 /// Runs the statements. If it ends early, its callers are released and the next request starts
 /// another.
-struct Turn<K, V> {
+struct BatchRunner<K, V> {
     batcher: Arc<Batcher<K, V>>,
     /// True once its callers are released; requests that wait now belong to the next turn.
     is_over: bool,
 }
 
-impl<K, V> Turn<K, V>
+impl<K, V> BatchRunner<K, V>
 where
     K: Copy + Eq + Hash + Send + 'static,
     V: Clone + Default + Send + 'static,
@@ -171,7 +171,7 @@ fn copy(error: &AppError) -> AppError {
     }
 }
 
-impl<K, V> Drop for Turn<K, V> {
+impl<K, V> Drop for BatchRunner<K, V> {
     fn drop(&mut self) {
         if !self.is_over {
             let mut waiting = self.batcher.lock();
