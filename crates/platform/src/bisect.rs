@@ -3,7 +3,7 @@
 use appcore::AppError;
 
 /// Result of a batched run: outputs, failed rows with their errors, rows not attempted.
-pub struct Rest<T, R> {
+pub struct BatchOutcome<T, R> {
     /// Outputs of the batches, in any order.
     pub done: Vec<R>,
     /// Rows that failed on their own, with their errors.
@@ -14,7 +14,7 @@ pub struct Rest<T, R> {
     pub error: Option<AppError>,
 }
 
-impl<T, R> Rest<T, R> {
+impl<T, R> BatchOutcome<T, R> {
     /// All rows to retry.
     pub fn rows(&self) -> impl Iterator<Item = &T> {
         self.left.iter().chain(self.failed.iter().map(|(row, _)| row))
@@ -29,7 +29,7 @@ pub async fn in_halves<T: Copy, R, F: Future<Output = Result<Option<R>, AppError
     most: usize,
     is_of_one: impl Fn(&AppError) -> bool,
     work: impl Fn(Vec<T>) -> F,
-) -> Rest<T, R> {
+) -> BatchOutcome<T, R> {
     let mut parts: Vec<&[T]> = rows.chunks(most).collect();
     let (mut done, mut failed, mut error) = (Vec::new(), Vec::new(), None);
     while let Some(part) = parts.pop() {
@@ -54,7 +54,7 @@ pub async fn in_halves<T: Copy, R, F: Future<Output = Result<Option<R>, AppError
             }
         }
     }
-    Rest { done, failed, left: parts.concat(), error }
+    BatchOutcome { done, failed, left: parts.concat(), error }
 }
 
 /// True for errors of a row that can't be read. Other errors would also affect other rows.
@@ -70,7 +70,7 @@ mod tests {
 
     /// Processes 1 to 10 in batches of up to four with `work` (`false` aborts). Returns the
     /// processed rows, and the rest.
-    async fn worked(work: impl Fn(&[u8]) -> Result<bool, AppError>) -> (Vec<u8>, Rest<u8, Vec<u8>>) {
+    async fn worked(work: impl Fn(&[u8]) -> Result<bool, AppError>) -> (Vec<u8>, BatchOutcome<u8, Vec<u8>>) {
         let rows: Vec<u8> = (1..=10).collect();
         let rest = in_halves(&rows, 4, is_of_one, |some| {
             std::future::ready(work(&some).map(|goes_on| goes_on.then_some(some)))
@@ -81,7 +81,7 @@ mod tests {
         (done, rest)
     }
 
-    fn again(rest: &Rest<u8, Vec<u8>>) -> Vec<u8> {
+    fn again(rest: &BatchOutcome<u8, Vec<u8>>) -> Vec<u8> {
         let mut rows: Vec<u8> = rest.rows().copied().collect();
         rows.sort_unstable();
         rows
