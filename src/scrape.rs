@@ -22,7 +22,7 @@ use appcore::breaker::Circuit;
 use dbcontext::query;
 use endpoint::only_get;
 use metrics::{Gauge, metrics, registry::Registry};
-use platform::host_health::{Files, Room};
+use platform::host_health::{Files, DiskSpace};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{family::Family, gauge::ConstGauge},
@@ -72,7 +72,7 @@ async fn answer(app: Data<App>) -> HttpResponse {
     // Listing open files may take long, as may a remote disk.
     let folder = app.config.server.data_dir.clone();
     if let Ok((process, is_full)) =
-        web::block(move || (Process::read(), matches!(Room::of(&folder), Ok(Room::Full(_))))).await
+        web::block(move || (Process::read(), matches!(DiskSpace::of(&folder), Ok(DiskSpace::Full(_))))).await
     {
         process.register(&mut moment);
         gauge(

@@ -17,13 +17,13 @@ const SCARCE: u64 = 1024 * 1024 * 1024;
 
 /// Free disk space, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
+pub enum DiskSpace {
     Enough(u64),
     Scarce(u64),
     Full(u64),
 }
 
-impl Room {
+impl DiskSpace {
     /// Space on the disk of this directory that unprivileged users can use.
     pub fn of(folder: &Path) -> io::Result<Self> {
         free(folder).map(Self::from)
@@ -36,7 +36,7 @@ pub fn free(place: &Path) -> io::Result<u64> {
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-impl From<u64> for Room {
+impl From<u64> for DiskSpace {
     fn from(bytes: u64) -> Self {
         match bytes {
             ..FULL => Self::Full(bytes),
@@ -137,11 +137,11 @@ mod tests {
 
     #[test]
     fn disk_is_full_below_the_reserve() {
-        assert_eq!(Room::from(1_000_000), Room::Full(1_000_000));
-        assert_eq!(Room::from(FULL), Room::Scarce(FULL));
-        assert_eq!(Room::from(SCARCE), Room::Enough(SCARCE));
-        assert!(Room::of(Path::new("/")).is_ok());
-        assert!(Room::of(Path::new("/nowhere-at-all")).is_err());
+        assert_eq!(DiskSpace::from(1_000_000), DiskSpace::Full(1_000_000));
+        assert_eq!(DiskSpace::from(FULL), DiskSpace::Scarce(FULL));
+        assert_eq!(DiskSpace::from(SCARCE), DiskSpace::Enough(SCARCE));
+        assert!(DiskSpace::of(Path::new("/")).is_ok());
+        assert!(DiskSpace::of(Path::new("/nowhere-at-all")).is_err());
     }
     #[test]
     fn files_run_out_before_the_limit() {

@@ -6,7 +6,7 @@ use appcore::{
     config::Config,
     view::{Check, CheckAbout},
 };
-use platform::host_health::{Files, Room};
+use platform::host_health::{Files, DiskSpace};
 use rustix::process::{Resource, getrlimit};
 
 use super::not_yet;
@@ -28,7 +28,7 @@ pub fn disk(config: &Config) -> Vec<Check> {
         let advice = "Give the folder to the user that Natter runs as, or set server.data_dir to another";
         found.push(Check::fault(ABOUT, format!("nothing can be written to {shown}: {error}. {advice}")));
     }
-    found.push(match Room::of(folder) {
+    found.push(match DiskSpace::of(folder) {
         Ok(room) => of_room(room, &shown.to_string()),
         Err(error) => Check::fault(ABOUT, format!("{shown} can't be looked at: {error}. Check server.data_dir")),
     });
@@ -36,14 +36,14 @@ pub fn disk(config: &Config) -> Vec<Check> {
 }
 
 /// How much room there is in a place.
-pub(super) fn of_room(room: Room, place: &str) -> Check {
+pub(super) fn of_room(room: DiskSpace, place: &str) -> Check {
     let mib = |bytes: u64| bytes / 1024 / 1024;
     match room {
-        Room::Enough(bytes) => Check::ok(CheckAbout::Disk, format!("{} MiB are left in {place}", mib(bytes))),
-        Room::Scarce(bytes) => {
+        DiskSpace::Enough(bytes) => Check::ok(CheckAbout::Disk, format!("{} MiB are left in {place}", mib(bytes))),
+        DiskSpace::Scarce(bytes) => {
             Check::warning(CheckAbout::Disk, format!("only {} MiB are left in {place}. Make room soon", mib(bytes)))
         }
-        Room::Full(bytes) => Check::fault(
+        DiskSpace::Full(bytes) => Check::fault(
             CheckAbout::Disk,
             format!(
                 "The disk is full: {} MiB are left in {place}, so nothing can be saved; reading works. Delete what is not needed, old backups first",

@@ -13,7 +13,7 @@ use appcore::{
 use dbcontext::connection::Refusal;
 use files::uploads::Uploads;
 use futures_util::join;
-use platform::host_health::{Files, Room};
+use platform::host_health::{Files, DiskSpace};
 use tokio::time::timeout;
 
 use super::local;
@@ -111,15 +111,15 @@ async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
         return (down, vec![Check::fault(CheckAbout::Disk, says)]);
     };
     // A folder that can't be looked at says nothing of its disk.
-    let is_up = service.db.refusal().is_none() && !matches!(room, Some(Room::Full(_)));
+    let is_up = service.db.refusal().is_none() && !matches!(room, Some(DiskSpace::Full(_)));
     let checks = room.map(|room| local::of_room(room, "server.data_dir"));
     let latency = is_up.then(|| begun.elapsed());
     let checks = checks.into_iter().chain(no_room).chain(files.map(local::open_files)).collect();
     (Dependency { is_up, latency, circuit: None }, checks)
 }
 
-fn room(folder: &Path) -> Option<Room> {
-    Room::of(folder).ok()
+fn room(folder: &Path) -> Option<DiskSpace> {
+    DiskSpace::of(folder).ok()
 }
 
 fn no_room_for_files(uploads: &Uploads) -> Option<Check> {

@@ -13,7 +13,7 @@ use dbcontext::query::{
     job_list,
 };
 use metrics::metrics;
-use platform::host_health::Room;
+use platform::host_health::DiskSpace;
 use uuid::Uuid;
 
 use super::{GONE, figures::start_of_minute, instances};
@@ -123,7 +123,7 @@ impl Watch {
 
     /// Looks whether there is room. Before anything is saved: what can't be written down now is once there is.
     pub fn look_at_disk(&mut self, service: &OpsService) {
-        self.is_full = matches!(Room::of(&service.config.server.data_dir), Ok(Room::Full(_)));
+        self.is_full = matches!(DiskSpace::of(&service.config.server.data_dir), Ok(DiskSpace::Full(_)));
     }
 
     /// Looks at what has to be asked for.
