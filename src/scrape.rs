@@ -22,7 +22,7 @@ use appcore::breaker::Circuit;
 use dbcontext::query;
 use endpoint::only_get;
 use metrics::{Gauge, metrics, registry::Registry};
-use platform::host_health::{Files, DiskSpace};
+use platform::host_health::{OpenFiles, DiskSpace};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{family::Family, gauge::ConstGauge},
@@ -244,7 +244,7 @@ impl Process {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
         };
-        let files = Files::of_this_process();
+        let files = OpenFiles::of_this_process();
         Self {
             cpu: (ticks(11) + ticks(12)) / TICKS,
             resident: line("VmRSS:") * 1_024,

@@ -48,12 +48,12 @@ impl From<u64> for DiskSpace {
 
 /// Open files of this process, including connections, and their limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Files {
+pub struct OpenFiles {
     pub open: u64,
     pub most: u64,
 }
 
-impl Files {
+impl OpenFiles {
     const FOLDER: &str = "/proc/self/fd";
 
     /// Returns `None` if the kernel doesn't report the limit or the files.
@@ -145,10 +145,10 @@ mod tests {
     }
     #[test]
     fn files_run_out_before_the_limit() {
-        let of = |open, most| Files { open, most };
+        let of = |open, most| OpenFiles { open, most };
         assert!(!of(100, 1_024).are_scarce() && of(900, 1_024).are_scarce() && !of(900, 1_024).run_out());
         assert!(of(1_010, 1_024).run_out() && of(60, 64).run_out() && !of(50, 64).run_out());
-        assert!(Files::of_this_process().is_some_and(|files| files.open > 2 && files.open < files.most));
+        assert!(OpenFiles::of_this_process().is_some_and(|files| files.open > 2 && files.open < files.most));
     }
 
     #[test]

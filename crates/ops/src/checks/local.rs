@@ -6,7 +6,7 @@ use appcore::{
     config::Config,
     view::{Check, CheckAbout},
 };
-use platform::host_health::{Files, DiskSpace};
+use platform::host_health::{OpenFiles, DiskSpace};
 use rustix::process::{Resource, getrlimit};
 
 use super::not_yet;
@@ -106,8 +106,8 @@ pub fn most_files() -> Check {
 }
 
 /// How many files of a running server are open.
-pub(super) fn open_files(files: Files) -> Check {
-    let Files { open, most } = files;
+pub(super) fn open_files(files: OpenFiles) -> Check {
+    let OpenFiles { open, most } = files;
     let advice = "Each connection is one: raise LimitNOFILE (ulimit -n) and restart, or add an instance";
     if files.run_out() {
         let says = format!(

@@ -13,7 +13,7 @@ use appcore::{
 use dbcontext::connection::Refusal;
 use files::uploads::Uploads;
 use futures_util::join;
-use platform::host_health::{Files, DiskSpace};
+use platform::host_health::{OpenFiles, DiskSpace};
 use tokio::time::timeout;
 
 use super::local;
@@ -104,7 +104,7 @@ async fn storage(service: &OpsService) -> (Dependency, Vec<Check>) {
     let (folder, uploads) = (service.config.server.data_dir.clone(), Arc::clone(&service.files.uploads));
     let begun = Instant::now();
     let looked =
-        tokio::task::spawn_blocking(move || (room(&folder), no_room_for_files(&uploads), Files::of_this_process()));
+        tokio::task::spawn_blocking(move || (room(&folder), no_room_for_files(&uploads), OpenFiles::of_this_process()));
     let Ok(Ok((room, no_room, files))) = timeout(PATIENCE, looked).await else {
         let says = "The disk with server.data_dir doesn't answer. Check it, and the network connection to it where it is remote";
         let down = Dependency { is_up: false, latency: None, circuit: None };
