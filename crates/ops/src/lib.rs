@@ -18,7 +18,7 @@ use files::FilesService;
 use gateway::GatewayService;
 use identity::IdentityService;
 use message_search::SearchService;
-use platform::{Core, host_health::ClockWatch};
+use platform::{Core, host_health::ClockMonitor};
 
 use crate::program::Program;
 
@@ -37,7 +37,7 @@ pub struct OpsService {
     checks: checks::Known,
     /// One profile at a time.
     profiling: Arc<tokio::sync::Mutex<()>>,
-    clock_watch: ClockWatch,
+    clock_watch: ClockMonitor,
 }
 
 impl OpsService {
@@ -53,7 +53,7 @@ impl OpsService {
             program: OnceLock::new(),
             checks: checks::Known::default(),
             profiling: Arc::default(),
-            clock_watch: ClockWatch::default(),
+            clock_watch: ClockMonitor::default(),
         })
     }
 

@@ -82,7 +82,7 @@ impl OpenFiles {
 
 /// Detects changes of the system clock.
 #[derive(Debug, Default)]
-pub struct ClockWatch(Mutex<Watched>);
+pub struct ClockMonitor(Mutex<Watched>);
 
 #[derive(Debug, Default)]
 struct Watched {
@@ -101,7 +101,7 @@ impl fmt::Display for Jump {
     }
 }
 
-impl ClockWatch {
+impl ClockMonitor {
     /// Minimum jump, in milliseconds. Slewing of the clock and a busy machine stay below it.
     const LEAST: i64 = 2_000;
 
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn reports_each_clock_jump_once() {
-        let (watch, begun) = (ClockWatch::default(), Instant::now());
+        let (watch, begun) = (ClockMonitor::default(), Instant::now());
         let look = |seconds: u64, clock: i64| watch.compare(begun + Duration::from_secs(seconds), Timestamp(clock));
         assert_eq!(look(0, 1_000_000), None);
         assert_eq!(look(1, 1_001_200), None);
