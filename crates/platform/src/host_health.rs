@@ -82,10 +82,10 @@ impl OpenFiles {
 
 /// Detects changes of the system clock.
 #[derive(Debug, Default)]
-pub struct ClockMonitor(Mutex<Watched>);
+pub struct ClockMonitor(Mutex<ClockState>);
 
 #[derive(Debug, Default)]
-struct Watched {
+struct ClockState {
     last: Option<(Instant, Timestamp)>,
     jumped: Option<(Instant, Jump)>,
 }
