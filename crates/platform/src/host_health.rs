@@ -87,14 +87,14 @@ pub struct ClockMonitor(Mutex<ClockState>);
 #[derive(Debug, Default)]
 struct ClockState {
     last: Option<(Instant, Timestamp)>,
-    jumped: Option<(Instant, Jump)>,
+    jumped: Option<(Instant, ClockJump)>,
 }
 
 /// Change of the system clock in milliseconds; negative if it was set back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Jump(pub i64);
+pub struct ClockJump(pub i64);
 
-impl fmt::Display for Jump {
+impl fmt::Display for ClockJump {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let direction = if self.0 < 0 { "back" } else { "forward" };
         write!(formatter, "{direction} by {} s", self.0.abs() / 1_000)
@@ -107,15 +107,15 @@ impl ClockMonitor {
 
     /// Compares the elapsed time of the system clock with that of a monotonic clock. Returns each
     /// jump once.
-    pub fn look(&self, now: Timestamp) -> Option<Jump> {
+    pub fn look(&self, now: Timestamp) -> Option<ClockJump> {
         self.compare(Instant::now(), now)
     }
 
-    fn compare(&self, at: Instant, now: Timestamp) -> Option<Jump> {
+    fn compare(&self, at: Instant, now: Timestamp) -> Option<ClockJump> {
         let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, then) = watched.last.replace((at, now))?;
         let passed = i64::try_from(at.duration_since(before).as_millis()).unwrap_or(i64::MAX);
-        let jump = Jump(now.0 - then.0 - passed);
+        let jump = ClockJump(now.0 - then.0 - passed);
         if jump.0.abs() < Self::LEAST {
             return None;
         }
@@ -125,7 +125,7 @@ impl ClockMonitor {
 
     /// The latest jump, if it happened within this time.
     #[must_use]
-    pub fn last_jump(&self, within: Duration) -> Option<Jump> {
+    pub fn last_jump(&self, within: Duration) -> Option<ClockJump> {
         let watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         watched.jumped.filter(|(at, _)| at.elapsed() < within).map(|(_, jump)| jump)
     }
@@ -157,10 +157,10 @@ mod tests {
         let look = |seconds: u64, clock: i64| watch.compare(begun + Duration::from_secs(seconds), Timestamp(clock));
         assert_eq!(look(0, 1_000_000), None);
         assert_eq!(look(1, 1_001_200), None);
-        assert_eq!(look(2, 4_602_200), Some(Jump(3_600_000)));
+        assert_eq!(look(2, 4_602_200), Some(ClockJump(3_600_000)));
         assert_eq!(look(3, 4_603_200), None);
         assert_eq!(look(903, 5_503_200), None);
-        assert_eq!(look(904, 5_444_200), Some(Jump(-60_000)));
+        assert_eq!(look(904, 5_444_200), Some(ClockJump(-60_000)));
         let last = watch.last_jump(Duration::MAX).map(|jump| jump.to_string());
         assert_eq!(last.as_deref(), Some("back by 60 s"));
     }
