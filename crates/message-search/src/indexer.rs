@@ -29,7 +29,7 @@ use jobs::caught;
 use metrics::metrics;
 use platform::{
     bisect::{in_halves, is_of_one},
-    sweep_schedule::{Look, Lookout},
+    sweep_schedule::{Look, SweepSchedule},
 };
 use serde::Deserialize;
 use tokio::{sync::Notify, time::Instant};
@@ -189,7 +189,7 @@ fn changes_messages(kind: &str) -> bool {
 }
 
 async fn keep(service: Weak<SearchService>, news: Arc<News>) {
-    let mut lookout = Lookout::new(SWEEP);
+    let mut lookout = SweepSchedule::new(SWEEP);
     let mut is_filling = true;
     let mut purged_at = Instant::now();
     loop {
@@ -233,7 +233,7 @@ struct Turn {
 }
 
 /// Indexes pending events, and some old messages.
-async fn turn(service: &SearchService, news: &News, lookout: &mut Lookout) -> Result<Turn, AppError> {
+async fn turn(service: &SearchService, news: &News, lookout: &mut SweepSchedule) -> Result<Turn, AppError> {
     let index = service.index.as_ref();
     let fill = index.fill().await?;
     if fill.is_none() {

@@ -20,7 +20,7 @@ const THOROUGHLY: Duration = Duration::from_secs(3_600);
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// Schedule of the sweeps; the first one is due at once.
-pub struct Lookout {
+pub struct SweepSchedule {
     every: Duration,
     next: Instant,
     /// Time from which a gap causes a sweep.
@@ -39,7 +39,7 @@ pub struct Look {
     begun: Timestamp,
 }
 
-impl Lookout {
+impl SweepSchedule {
     pub fn new(every: Duration) -> Self {
         let now = Instant::now();
         Self { every, next: now, heeds_gaps_at: now, thorough_at: now, last: None }
@@ -85,7 +85,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn consecutive_gaps_cause_one_sweep() {
         let (whole, gap) = (AtomicBool::new(false), AtomicBool::new(true));
-        let mut lookout = Lookout::new(EVERY);
+        let mut lookout = SweepSchedule::new(EVERY);
         let look = lookout.due(&gap, Timestamp(0)).unwrap();
         assert!(!gap.swap(true, Relaxed), "the gap is handled");
         assert_eq!(lookout.wait(&whole), Duration::ZERO, "due until completed");
@@ -103,7 +103,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn sweeps_overlap_the_previous_one_and_are_seldom_full() {
         let whole = AtomicBool::new(false);
-        let mut lookout = Lookout::new(EVERY);
+        let mut lookout = SweepSchedule::new(EVERY);
         let at = |seconds| Timestamp(0).plus(Duration::from_secs(seconds));
         let since = |seconds| Some(at(seconds).minus(MARGIN));
         let mut look = |seconds, is_done| {

@@ -31,7 +31,7 @@ use jobs::caught;
 use platform::{
     batch_delete::in_parts,
     bisect::{in_halves, is_of_one},
-    sweep_schedule::{Look, Lookout},
+    sweep_schedule::{Look, SweepSchedule},
 };
 use tokio::{sync::Notify, time::Instant};
 
@@ -116,7 +116,7 @@ async fn listen(mut listener: Listener, news: Arc<News>) {
 }
 
 async fn keep(service: Weak<EventLogService>, news: Arc<News>) {
-    let mut lookout = Lookout::new(SWEEP);
+    let mut lookout = SweepSchedule::new(SWEEP);
     loop {
         let wait = lookout.wait(&news.is_incomplete);
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
@@ -138,7 +138,7 @@ async fn keep(service: Weak<EventLogService>, news: Arc<News>) {
     }
 }
 
-async fn turn(service: &EventLogService, news: &News, lookout: &mut Lookout) -> Result<(), AppError> {
+async fn turn(service: &EventLogService, news: &News, lookout: &mut SweepSchedule) -> Result<(), AppError> {
     if let Some(look) = lookout.due(&news.is_incomplete, service.clock.now()) {
         for (id, head) in waiting(service, look).await? {
             news.hear(id, head);
