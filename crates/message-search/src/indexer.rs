@@ -29,7 +29,7 @@ use jobs::caught;
 use metrics::metrics;
 use platform::{
     bisect::{in_halves, is_of_one},
-    sweep_schedule::{Look, SweepSchedule},
+    sweep_schedule::{SweepWindow, SweepSchedule},
 };
 use serde::Deserialize;
 use tokio::{sync::Notify, time::Instant};
@@ -273,7 +273,7 @@ async fn turn(service: &SearchService, news: &News, lookout: &mut SweepSchedule)
 }
 
 /// Conversations that a sweep finds to be indexed incompletely.
-async fn waiting(service: &SearchService, index: &dyn SearchIndex, look: Look) -> Result<Vec<(Uuid, i64)>, AppError> {
+async fn waiting(service: &SearchService, index: &dyn SearchIndex, look: SweepWindow) -> Result<Vec<(Uuid, i64)>, AppError> {
     let Some(since) = look.since else { return index.waiting(&service.db).await };
     let heads = events::heads_since(service.db.reader(), since).await?;
     let mut waiting = Vec::new();

@@ -33,7 +33,7 @@ pub struct SweepSchedule {
 
 /// Sweep that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct SweepWindow {
     /// Start of the time range; `None` for a full sweep.
     pub since: Option<Timestamp>,
     begun: Timestamp,
@@ -54,7 +54,7 @@ impl SweepSchedule {
 
     /// Returns the sweep that is due, if any, and resets `is_incomplete`. It stays due until it is
     /// [completed](Self::looked).
-    pub fn due(&mut self, is_incomplete: &AtomicBool, now: Timestamp) -> Option<Look> {
+    pub fn due(&mut self, is_incomplete: &AtomicBool, now: Timestamp) -> Option<SweepWindow> {
         if !self.wait(is_incomplete).is_zero() {
             return None;
         }
@@ -62,11 +62,11 @@ impl SweepSchedule {
         self.next = Instant::now();
         let last = self.last.filter(|_| self.next < self.thorough_at);
         // After the clock was set back, the sweep must not start in the future.
-        Some(Look { since: last.map(|last| last.min(now).minus(MARGIN)), begun: now })
+        Some(SweepWindow { since: last.map(|last| last.min(now).minus(MARGIN)), begun: now })
     }
 
     /// Marks the sweep as completed, once its results are durable.
-    pub fn looked(&mut self, look: Look) {
+    pub fn looked(&mut self, look: SweepWindow) {
         let now = Instant::now();
         (self.next, self.heeds_gaps_at) = (now + self.every, now + AFTER_GAP);
         self.last = Some(look.begun);

@@ -31,7 +31,7 @@ use jobs::caught;
 use platform::{
     batch_delete::in_parts,
     bisect::{in_halves, is_of_one},
-    sweep_schedule::{Look, SweepSchedule},
+    sweep_schedule::{SweepWindow, SweepSchedule},
 };
 use tokio::{sync::Notify, time::Instant};
 
@@ -164,7 +164,7 @@ async fn turn(service: &EventLogService, news: &News, lookout: &mut SweepSchedul
 
 /// Returns the conversations that a sweep finds: all that are unprocessed, or those with events
 /// since the last sweep.
-async fn waiting(service: &EventLogService, look: Look) -> Result<Vec<(ConversationId, i64)>, AppError> {
+async fn waiting(service: &EventLogService, look: SweepWindow) -> Result<Vec<(ConversationId, i64)>, AppError> {
     match look.since {
         Some(since) => events::heads_since(service.db.reader(), since).await,
         None => notifying::waiting(service.db.reader(), service.clock.now().minus(TOO_OLD)).await,
