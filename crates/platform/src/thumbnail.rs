@@ -4,7 +4,7 @@
 use appcore::{AppError, Code, view::UploadStatus};
 use dbcontext::query::uploads::StoredUpload;
 
-pub struct SmallPicture {
+pub struct SmallPictureRules {
     /// Name at the start of a sentence: `An emoji`.
     pub name: &'static str,
     pub media_types: [&'static str; 3],
@@ -15,7 +15,7 @@ pub struct SmallPicture {
     pub max_side: i32,
 }
 
-impl SmallPicture {
+impl SmallPictureRules {
     /// Checks that an upload meets the requirements.
     pub fn check(&self, upload: &StoredUpload) -> Result<(), AppError> {
         let Self { name, media_types, formats, max_bytes, max_side } = self;

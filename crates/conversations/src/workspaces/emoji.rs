@@ -14,14 +14,14 @@ use dbcontext::{
         uploads as uploaded, workspaces,
     },
 };
-use platform::{cleanup::SweepJob, emoji, thumbnail::SmallPicture};
+use platform::{cleanup::SweepJob, emoji, thumbnail::SmallPictureRules};
 use sea_orm::ConnectionTrait;
 
 use crate::ConversationsService;
 
 /// How many a workspace may have.
 const MAX_EMOJI: u64 = 500;
-const PICTURE: SmallPicture = SmallPicture {
+const PICTURE: SmallPictureRules = SmallPictureRules {
     name: "An emoji",
     media_types: ["image/png", "image/gif", "image/webp"],
     formats: "PNG, GIF or WebP",

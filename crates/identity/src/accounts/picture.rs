@@ -5,12 +5,12 @@ use dbcontext::{
     constraint::app_error,
     query::{pictures as rows, uploads as uploaded, users},
 };
-use platform::{cleanup::SweepJob, thumbnail::SmallPicture};
+use platform::{cleanup::SweepJob, thumbnail::SmallPictureRules};
 
 use super::notice::tell_others;
 use crate::IdentityService;
 
-const PICTURE: SmallPicture = SmallPicture {
+const PICTURE: SmallPictureRules = SmallPictureRules {
     name: "A profile picture",
     media_types: ["image/png", "image/jpeg", "image/webp"],
     formats: "PNG, JPEG or WebP",
