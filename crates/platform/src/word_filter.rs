@@ -15,7 +15,7 @@ const MASK: char = '*';
 
 /// Outcome of the filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FilterOutcome {
     Clean,
     /// The text contains this word, as listed.
     Refused(String),
@@ -72,7 +72,7 @@ impl Filter {
     }
 
     #[must_use]
-    pub fn check(&self, text: &str) -> Verdict {
+    pub fn check(&self, text: &str) -> FilterOutcome {
         let folded = fold(text);
         let mut masked: Option<Vec<char>> = None;
         let mut at = 0;
@@ -82,7 +82,7 @@ impl Filter {
                 continue;
             };
             if self.action == WordAction::Refuse {
-                return Verdict::Refused(found.word.clone());
+                return FilterOutcome::Refused(found.word.clone());
             }
             let end = at + found.folded.len();
             let chars = masked.get_or_insert_with(|| text.chars().collect());
@@ -94,7 +94,7 @@ impl Filter {
             }
             at = end;
         }
-        masked.map_or(Verdict::Clean, |chars| Verdict::Masked(chars.into_iter().collect()))
+        masked.map_or(FilterOutcome::Clean, |chars| FilterOutcome::Masked(chars.into_iter().collect()))
     }
 
     /// Longest word that starts at `at`. Takes time proportional to its length, independently of
@@ -216,9 +216,9 @@ mod tests {
 
     fn masked(text: &str, words: &[&str]) -> String {
         match filter(WordAction::Mask, words).check(text) {
-            Verdict::Masked(text) => text,
-            Verdict::Clean => text.to_owned(),
-            Verdict::Refused(word) => panic!("{word} was refused"),
+            FilterOutcome::Masked(text) => text,
+            FilterOutcome::Clean => text.to_owned(),
+            FilterOutcome::Refused(word) => panic!("{word} was refused"),
         }
     }
 
@@ -226,12 +226,12 @@ mod tests {
     fn ignores_case_and_accents() {
         for text in ["darn", "DARN!", "so Därn it", "d\u{200b}arn", "ｄａｒｎ", "da\u{300}rn"] {
             let verdict = filter(WordAction::Refuse, &["Darn"]).check(text);
-            assert_eq!(verdict, Verdict::Refused("Darn".to_owned()), "{text}");
+            assert_eq!(verdict, FilterOutcome::Refused("Darn".to_owned()), "{text}");
         }
         for text in ["do dem", "ĐỒ  ĐỂM", "Đồ\nđểm"] {
             assert_eq!(
                 filter(WordAction::Refuse, &["đồ đểm"]).check(text),
-                Verdict::Refused("đồ đểm".to_owned()),
+                FilterOutcome::Refused("đồ đểm".to_owned()),
                 "{text}"
             );
         }
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn ignores_parts_of_other_words() {
         for text in ["darning", "undarned", "dar n", "darn2", ""] {
-            assert_eq!(filter(WordAction::Refuse, &["darn"]).check(text), Verdict::Clean, "{text}");
+            assert_eq!(filter(WordAction::Refuse, &["darn"]).check(text), FilterOutcome::Clean, "{text}");
         }
         // Scripts without spaces between words.
         assert_eq!(masked("这是坏话吗", &["坏话"]), "这是**吗");

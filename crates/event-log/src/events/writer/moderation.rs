@@ -10,7 +10,7 @@ use appcore::{
 };
 use dbcontext::query;
 use jobs::Stored as _;
-use platform::{audit, links, word_filter::Verdict};
+use platform::{audit, links, word_filter::FilterOutcome};
 
 use super::{
     batch::Batch,
@@ -73,9 +73,9 @@ pub(super) fn take_turn(batch: &mut Batch<'_>, by: Actor) -> Result<(), AppError
 pub(super) fn filtered(batch: &Batch<'_>, id: ConversationId, text: &str) -> Result<String, AppError> {
     let Some(filter) = batch.filter(id) else { return Ok(text.to_owned()) };
     match filter.check(text) {
-        Verdict::Clean => Ok(text.to_owned()),
-        Verdict::Masked(text) => Ok(text),
-        Verdict::Refused(word) => Err(AppError::detailed(Code::WordRefused, serde_json::json!({ "word": word }))),
+        FilterOutcome::Clean => Ok(text.to_owned()),
+        FilterOutcome::Masked(text) => Ok(text),
+        FilterOutcome::Refused(word) => Err(AppError::detailed(Code::WordRefused, serde_json::json!({ "word": word }))),
     }
 }
 
