@@ -25,7 +25,7 @@ pub enum FilterOutcome {
 
 /// Compiled word list.
 #[derive(Clone, Debug)]
-pub struct Filter {
+pub struct CompiledWordFilter {
     action: WordAction,
     words: Vec<Unwanted>,
     /// Trie of the folded words. The first node is the root.
@@ -47,7 +47,7 @@ struct Unwanted {
     is_unspaced: bool,
 }
 
-impl Filter {
+impl CompiledWordFilter {
     /// Parses a stored filter; `None` if it is empty or invalid.
     pub fn read(stored: &str) -> Option<Self> {
         serde_json::from_str(stored).ok().and_then(Self::new)
@@ -209,9 +209,9 @@ mod tests {
 
     use super::*;
 
-    fn filter(action: WordAction, words: &[&str]) -> Filter {
+    fn filter(action: WordAction, words: &[&str]) -> CompiledWordFilter {
         let words = words.iter().map(|&word| word.to_owned()).collect();
-        Filter::new(WordFilter { action, words }).unwrap()
+        CompiledWordFilter::new(WordFilter { action, words }).unwrap()
     }
 
     fn masked(text: &str, words: &[&str]) -> String {

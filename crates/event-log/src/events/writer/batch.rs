@@ -20,7 +20,7 @@ use dbcontext::query::{
     mentions::NewMention,
 };
 use jobs::Stored;
-use platform::word_filter::Filter;
+use platform::word_filter::CompiledWordFilter;
 use uuid::Uuid;
 
 use super::{
@@ -141,7 +141,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Word filter of the conversation.
-    pub fn filter(&self, id: ConversationId) -> Option<&Filter> {
+    pub fn filter(&self, id: ConversationId) -> Option<&CompiledWordFilter> {
         self.conversations.get(&id).and_then(|known| known.filter.as_ref())
     }
 

@@ -19,7 +19,7 @@ use appcore::{
     event::{BusMessage, FollowChange, Signal},
 };
 use dbcontext::query::batches::ConversationState;
-use platform::word_filter::Filter;
+use platform::word_filter::CompiledWordFilter;
 
 use super::batch::ActingMember;
 
@@ -34,18 +34,18 @@ pub(super) struct Known {
     pub state: ConversationState,
     pub standings: HashMap<UserId, ActingMember>,
     /// Word filter of the conversation.
-    pub filter: Option<Filter>,
+    pub filter: Option<CompiledWordFilter>,
     since: Instant,
 }
 
 impl Known {
     pub fn new(state: ConversationState) -> Self {
-        let filter = state.word_filter.as_deref().and_then(Filter::read);
+        let filter = state.word_filter.as_deref().and_then(CompiledWordFilter::read);
         Self { state, standings: HashMap::new(), filter, since: Instant::now() }
     }
 
     pub fn reread_filter(&mut self) {
-        self.filter = self.state.word_filter.as_deref().and_then(Filter::read);
+        self.filter = self.state.word_filter.as_deref().and_then(CompiledWordFilter::read);
     }
 
     fn is_fresh(&self) -> bool {
