@@ -27,7 +27,7 @@ pub enum FilterOutcome {
 #[derive(Clone, Debug)]
 pub struct CompiledWordFilter {
     action: WordAction,
-    words: Vec<Unwanted>,
+    words: Vec<FoldedWord>,
     /// Trie of the folded words. The first node is the root.
     nodes: Vec<Node>,
 }
@@ -40,7 +40,7 @@ struct Node {
 }
 
 #[derive(Clone, Debug)]
-struct Unwanted {
+struct FoldedWord {
     word: String,
     folded: Vec<char>,
     /// True if the script has no spaces, so that the word matches anywhere.
@@ -54,7 +54,7 @@ impl CompiledWordFilter {
     }
 
     fn new(filter: WordFilter) -> Option<Self> {
-        let words: Vec<Unwanted> = filter.words.into_iter().filter_map(Unwanted::new).collect();
+        let words: Vec<FoldedWord> = filter.words.into_iter().filter_map(FoldedWord::new).collect();
         let mut nodes = vec![Node::default()];
         for (index, word) in words.iter().enumerate() {
             let mut node = 0;
@@ -99,7 +99,7 @@ impl CompiledWordFilter {
 
     /// Longest word that starts at `at`. Takes time proportional to its length, independently of
     /// the number of words.
-    fn find(&self, text: &[(char, usize)], at: usize) -> Option<&Unwanted> {
+    fn find(&self, text: &[(char, usize)], at: usize) -> Option<&FoldedWord> {
         let follows_letter = at.checked_sub(1).is_some_and(|before| text[before].0.is_alphanumeric());
         let (mut node, mut found) = (&self.nodes[0], None);
         for (end, (letter, _)) in text.iter().enumerate().skip(at) {
@@ -115,7 +115,7 @@ impl CompiledWordFilter {
     }
 }
 
-impl Unwanted {
+impl FoldedWord {
     fn new(word: String) -> Option<Self> {
         let folded: Vec<char> = fold(word.trim()).into_iter().map(|(letter, _)| letter).collect();
         let is_unspaced = folded.iter().any(|letter| is_unspaced(*letter));
