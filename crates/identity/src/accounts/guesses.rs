@@ -9,7 +9,7 @@
 //! fourth, narrow bound together, so that a ban leaves a guesser fewer guesses and not more.
 
 use appcore::{AppError, UserId, auth::token};
-use platform::throttle::{Attempt, Subject};
+use platform::throttle::{Attempt, ThrottleSubject};
 
 use super::{
     Device,
@@ -48,15 +48,15 @@ pub async fn begin(
 ) -> Result<Guess, AppError> {
     let (settings, address, name) = (&service.config.auth, device.network(), subject(name));
     let mut subjects = vec![
-        Subject { name: format!("signin:pair:{name}:{address}"), limit: settings.failed_signins },
-        Subject { name: format!("signin:address:{address}"), limit: settings.failed_signins_per_address },
+        ThrottleSubject { name: format!("signin:pair:{name}:{address}"), limit: settings.failed_signins },
+        ThrottleSubject { name: format!("signin:address:{address}"), limit: settings.failed_signins_per_address },
     ];
     let is_known = known::is_known(service.db.reader(), account, device).await?;
     if !is_known {
         let limit = settings.failed_signins_per_account;
-        subjects.push(Subject { name: format!("signin:account:{name}"), limit });
+        subjects.push(ThrottleSubject { name: format!("signin:account:{name}"), limit });
         if service.firewall.is_banned_automatically(|| device.source().address) {
-            subjects.push(Subject { name: format!("signin:banned:{address}"), limit: settings.failed_signins });
+            subjects.push(ThrottleSubject { name: format!("signin:banned:{address}"), limit: settings.failed_signins });
         }
     }
     let attempt = service.attempts.begin(subjects, settings.failed_window).await?;

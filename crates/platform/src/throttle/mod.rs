@@ -34,7 +34,7 @@ pub struct Quota {
 
 /// Subject with a limited number of failures.
 #[derive(Clone, Debug)]
-pub struct Subject {
+pub struct ThrottleSubject {
     /// Name chosen by the caller, the same on all instances.
     pub name: String,
     pub limit: u32,
@@ -73,7 +73,7 @@ impl Attempts {
 
     /// Starts an attempt on all `subjects`. Returns `TooManySignins` if one of them has failed too
     /// often in the `window` since its first failure.
-    pub async fn begin(&self, subjects: Vec<Subject>, window: Duration) -> Result<Attempt, AppError> {
+    pub async fn begin(&self, subjects: Vec<ThrottleSubject>, window: Duration) -> Result<Attempt, AppError> {
         let mut attempt = Attempt { counters: None, subjects, id: Uuid::now_v7(), window, has_failed: false };
         if !self.enabled {
             return Ok(attempt);
@@ -95,7 +95,7 @@ impl Attempts {
 
     /// Counts a use of a quota. Returns false if the quota is exhausted.
     pub async fn spend(&self, subject: String, quota: Quota) -> Result<bool, AppError> {
-        let subject = Subject { name: subject, limit: quota.limit };
+        let subject = ThrottleSubject { name: subject, limit: quota.limit };
         match self.begin(vec![subject], quota.window).await {
             Ok(attempt) => {
                 attempt.failed().await;
@@ -139,7 +139,7 @@ impl Counters {
 pub struct Attempt {
     /// `None` if the throttle is disabled, or if the attempt has ended.
     counters: Option<Arc<Counters>>,
-    subjects: Vec<Subject>,
+    subjects: Vec<ThrottleSubject>,
     id: Uuid,
     window: Duration,
     has_failed: bool,

@@ -6,7 +6,7 @@ use appcore::{AppError, Clock, Code, Timestamp};
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use super::{Attempts, Subject};
+use super::{Attempts, ThrottleSubject};
 use crate::redis::Redis;
 
 const WINDOW: Duration = Duration::from_secs(900);
@@ -23,8 +23,8 @@ fn pairs() -> Vec<[Arc<Attempts>; 2]> {
 }
 
 /// Subject with a limit of five failures.
-fn subject() -> Subject {
-    Subject { name: format!("test:{}", Uuid::new_v4()), limit: 5 }
+fn subject() -> ThrottleSubject {
+    ThrottleSubject { name: format!("test:{}", Uuid::new_v4()), limit: 5 }
 }
 
 #[track_caller]
@@ -92,7 +92,7 @@ async fn any_exhausted_subject_refuses() {
 #[tokio::test]
 async fn subjects_have_their_own_limits_and_recent_failures_are_reported() {
     for [one, other] in pairs() {
-        let (pair, wide) = (subject(), Subject { limit: 7, ..subject() });
+        let (pair, wide) = (subject(), ThrottleSubject { limit: 7, ..subject() });
         let both = || vec![pair.clone(), wide.clone()];
         let first = one.begin(both(), WINDOW).await.unwrap();
         assert!(!first.is_doubted());
