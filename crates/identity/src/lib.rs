@@ -10,7 +10,7 @@ pub mod presence;
 
 use std::{ops::Deref, sync::Arc};
 
-use platform::{Core, throttle::Attempts};
+use platform::{Core, throttle::Throttle};
 
 use crate::{
     accounts::{
@@ -31,7 +31,7 @@ pub struct IdentityService {
     presence_spoken: presence::Spoken,
     mailer: Mailer,
     /// Throttle of failed sign-ins, and of other actions that are limited by person or address.
-    pub attempts: Attempts,
+    pub attempts: Throttle,
 }
 
 impl IdentityService {
@@ -42,7 +42,7 @@ impl IdentityService {
         if mail::sends_password_in_clear(&core.config) {
             tracing::warn!("the mail server gets its password in clear (tls=none in mail.smtp_url)");
         }
-        let attempts = Attempts::new(core.config.rate_limit.enabled, core.clock.clone(), core.redis.clone());
+        let attempts = Throttle::new(core.config.rate_limit.enabled, core.clock.clone(), core.redis.clone());
         let (tickets, presence): (Arc<dyn TicketStore>, Arc<dyn PresenceStore>) = match &core.redis {
             Some(redis) => (Arc::new(RedisTickets::new(redis.clone())), Arc::new(RedisPresence::new(redis.clone()))),
             None => (Arc::new(MemoryTickets::new()), Arc::new(MemoryPresence::new())),

@@ -54,7 +54,7 @@ enum Admission {
 }
 
 /// Throttle of this instance.
-pub struct Attempts {
+pub struct Throttle {
     enabled: bool,
     counters: Arc<Counters>,
 }
@@ -64,7 +64,7 @@ struct Counters {
     shared: Option<RedisAttempts>,
 }
 
-impl Attempts {
+impl Throttle {
     pub fn new(enabled: bool, clock: Clock, redis: Option<Redis>) -> Self {
         let own = MemoryAttempts::new(clock);
         let shared = redis.map(RedisAttempts::new);

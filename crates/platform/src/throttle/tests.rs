@@ -6,14 +6,14 @@ use appcore::{AppError, Clock, Code, Timestamp};
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use super::{Attempts, ThrottleSubject};
+use super::{Throttle, ThrottleSubject};
 use crate::redis::Redis;
 
 const WINDOW: Duration = Duration::from_secs(900);
 
 /// Two instances that share counters; in memory they are the same one.
-fn pairs() -> Vec<[Arc<Attempts>; 2]> {
-    let instance = |redis| Arc::new(Attempts::new(true, Clock::system(), redis));
+fn pairs() -> Vec<[Arc<Throttle>; 2]> {
+    let instance = |redis| Arc::new(Throttle::new(true, Clock::system(), redis));
     let alone = instance(None);
     let mut pairs = vec![[Arc::clone(&alone), alone]];
     if let (Some(one), Some(other)) = (stage::redis_pool(), stage::redis_pool()) {
@@ -114,7 +114,7 @@ async fn subjects_have_their_own_limits_and_recent_failures_are_reported() {
 #[tokio::test]
 async fn failures_expire_after_the_window() {
     let clock = Clock::stopped_at(Timestamp(1_800_000_000_000));
-    let (attempts, a) = (Attempts::new(true, clock.clone(), None), subject());
+    let (attempts, a) = (Throttle::new(true, clock.clone(), None), subject());
     for _ in 0..5 {
         attempts.begin(vec![a.clone()], WINDOW).await.unwrap().failed().await;
         clock.advance(Duration::from_secs(60));
