@@ -14,7 +14,7 @@ use super::{Admission, Attempt, LIFETIME};
 /// Above this many subjects, expired counters are evicted.
 const MANY: usize = 10_000;
 
-pub(super) struct MemoryAttempts {
+pub(super) struct MemoryThrottle {
     clock: Clock,
     subjects: Mutex<Subjects>,
 }
@@ -46,7 +46,7 @@ impl Counter {
     }
 }
 
-impl MemoryAttempts {
+impl MemoryThrottle {
     pub fn new(clock: Clock) -> Self {
         Self { clock, subjects: Mutex::default() }
     }

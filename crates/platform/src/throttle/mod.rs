@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 use appcore::{AppError, Clock, Code};
 use uuid::Uuid;
 
-use self::{memory::MemoryAttempts, redis::RedisAttempts};
+use self::{memory::MemoryThrottle, redis::RedisAttempts};
 use crate::redis::Redis;
 
 /// Time that an attempt waits while other attempts, which may all fail, are pending.
@@ -60,13 +60,13 @@ pub struct Throttle {
 }
 
 struct Counters {
-    own: MemoryAttempts,
+    own: MemoryThrottle,
     shared: Option<RedisAttempts>,
 }
 
 impl Throttle {
     pub fn new(enabled: bool, clock: Clock, redis: Option<Redis>) -> Self {
-        let own = MemoryAttempts::new(clock);
+        let own = MemoryThrottle::new(clock);
         let shared = redis.map(RedisAttempts::new);
         Self { enabled, counters: Arc::new(Counters { own, shared }) }
     }
