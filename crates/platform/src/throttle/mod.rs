@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 use appcore::{AppError, Clock, Code};
 use uuid::Uuid;
 
-use self::{memory::MemoryThrottle, redis::RedisAttempts};
+use self::{memory::MemoryThrottle, redis::RedisThrottle};
 use crate::redis::Redis;
 
 /// Time that an attempt waits while other attempts, which may all fail, are pending.
@@ -61,13 +61,13 @@ pub struct Throttle {
 
 struct Counters {
     own: MemoryThrottle,
-    shared: Option<RedisAttempts>,
+    shared: Option<RedisThrottle>,
 }
 
 impl Throttle {
     pub fn new(enabled: bool, clock: Clock, redis: Option<Redis>) -> Self {
         let own = MemoryThrottle::new(clock);
-        let shared = redis.map(RedisAttempts::new);
+        let shared = redis.map(RedisThrottle::new);
         Self { enabled, counters: Arc::new(Counters { own, shared }) }
     }
 

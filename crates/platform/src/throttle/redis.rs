@@ -11,13 +11,13 @@ use crate::redis::Redis;
 /// Timeout of a call to Redis.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-pub(super) struct RedisAttempts {
+pub(super) struct RedisThrottle {
     redis: Redis,
     begin: Script,
     finish: Script,
 }
 
-impl RedisAttempts {
+impl RedisThrottle {
     pub fn new(redis: Redis) -> Self {
         Self { redis, begin: Script::new(include_str!("begin.lua")), finish: Script::new(include_str!("finish.lua")) }
     }
