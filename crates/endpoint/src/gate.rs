@@ -12,7 +12,7 @@ use middleware::{
     origin, rate_limit,
     tracing::{note_caller, note_route},
 };
-use platform::rate_limits::Subject;
+use platform::rate_limits::LimitSubject;
 
 use crate::{
     body::{BodyForm, BodyStream},
@@ -95,8 +95,8 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
     if def.is_enveloped() && !def.redirects() {
         WireForm::accepted(http.headers())?;
     }
-    let subject = principal.as_ref().map(|principal| Subject::User(principal.user_id));
-    let subject = subject.or_else(|| Subject::of(address::source(http, &app.config)));
+    let subject = principal.as_ref().map(|principal| LimitSubject::User(principal.user_id));
+    let subject = subject.or_else(|| LimitSubject::of(address::source(http, &app.config)));
     let source = read(def, http, payload, &app, subject).await?;
     Ok((Ctx { app, http: http.clone(), principal, cookies: RefCell::default(), lease }, source))
 }
@@ -106,7 +106,7 @@ async fn read(
     http: &HttpRequest,
     payload: Payload,
     app: &App,
-    subject: Option<Subject>,
+    subject: Option<LimitSubject>,
 ) -> Result<Source, AppError> {
     let headers = http.headers();
     let stream = |payload| {

@@ -7,7 +7,7 @@ use actix_web::{
 use app::App;
 use appcore::{AppError, Code};
 use middleware::{address, auth::Credentials};
-use platform::rate_limits::Subject;
+use platform::rate_limits::LimitSubject;
 use realtime::{socketio::Caller, upgrade::Token};
 
 use crate::answer;
@@ -33,6 +33,6 @@ async fn socket_io(http: HttpRequest, payload: web::Payload, app: Data<App>) -> 
             .map(|found| Token { text: found.token, by_cookie: found.by_cookie }),
         source: address::source(&http, &app.config),
     };
-    let lease = app.bodies.begin(Subject::of(address::source(&http, &app.config)));
+    let lease = app.bodies.begin(LimitSubject::of(address::source(&http, &app.config)));
     realtime::socketio::respond(&http, payload, lease, caller).await
 }

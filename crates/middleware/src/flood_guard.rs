@@ -17,14 +17,14 @@ use app::App;
 use appcore::{AppError, Code, RequestSource, config::Config};
 use governor::{Quota, RateLimiter, clock::Clock as _, clock::DefaultClock, state::keyed::DefaultKeyedStateStore};
 use metrics::metrics;
-use platform::rate_limits::Subject;
+use platform::rate_limits::LimitSubject;
 
 use crate::{
     address,
     auth::{self, Credentials},
 };
 
-type Counters = RateLimiter<Subject, DefaultKeyedStateStore<Subject>, DefaultClock>;
+type Counters = RateLimiter<LimitSubject, DefaultKeyedStateStore<LimitSubject>, DefaultClock>;
 
 /// Interval for evicting the counters of inactive addresses.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -122,10 +122,10 @@ fn is_on(config: &Config) -> bool {
 }
 
 /// Subject that requests are counted for; `None` if they are not counted.
-fn subject(source: RequestSource, config: &Config) -> Option<Subject> {
-    Subject::of(source)
+fn subject(source: RequestSource, config: &Config) -> Option<LimitSubject> {
+    LimitSubject::of(source)
         .filter(|_| is_on(config) && !source.address.is_some_and(|address| address::is_trusted(address, config)))
-        .map(Subject::canonical)
+        .map(LimitSubject::canonical)
 }
 
 fn refusal(wait: Duration) -> AppError {
@@ -155,7 +155,7 @@ mod governed {
     use app::App;
     use appcore::AppError;
     use governor::{Quota, middleware::NoOpMiddleware};
-    use platform::rate_limits::Subject;
+    use platform::rate_limits::LimitSubject;
 
     use super::{FloodGuard, has_valid_credentials, refusal, subject};
     use crate::address;
@@ -177,10 +177,10 @@ mod governed {
     impl ResponseError for NotCounted {}
 
     impl KeyExtractor for BySubject {
-        type Key = Subject;
+        type Key = LimitSubject;
         type KeyExtractionError = NotCounted;
 
-        fn extract(&self, request: &ServiceRequest) -> Result<Subject, NotCounted> {
+        fn extract(&self, request: &ServiceRequest) -> Result<LimitSubject, NotCounted> {
             if has_valid_credentials(request) {
                 return Err(NotCounted);
             }

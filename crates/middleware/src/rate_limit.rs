@@ -9,7 +9,7 @@ use appcore::{
     AppError, RequestSource, SessionId, UserId,
     limit::{RateGroup, Violation},
 };
-use platform::rate_limits::{ConcurrencyPermit, RateDecision, Subject};
+use platform::rate_limits::{ConcurrencyPermit, RateDecision, LimitSubject};
 
 use crate::address;
 
@@ -33,7 +33,7 @@ pub async fn count(
         return Ok(None);
     }
     let source = address::source(http, &app.config);
-    let counted = take(app, http, group, source, user.map(Subject::User)).await;
+    let counted = take(app, http, group, source, user.map(LimitSubject::User)).await;
     if counted.is_err() && user.is_none() {
         Box::pin(app.firewall.note(source, Violation::RateLimited)).await;
     }
@@ -52,7 +52,7 @@ pub async fn count_refresh(
     http: &HttpRequest,
     family: Option<SessionId>,
 ) -> Result<Option<ConcurrencyPermit>, AppError> {
-    take(app, http, RateGroup::Refresh, address::source(http, &app.config), family.map(Subject::Session)).await
+    take(app, http, RateGroup::Refresh, address::source(http, &app.config), family.map(LimitSubject::Session)).await
 }
 
 async fn take(
@@ -60,11 +60,11 @@ async fn take(
     http: &HttpRequest,
     group: RateGroup,
     source: RequestSource,
-    known: Option<Subject>,
+    known: Option<LimitSubject>,
 ) -> Result<Option<ConcurrencyPermit>, AppError> {
     let known = known.filter(|_| !app.limits.is_by_address(group));
     // Requests without an address come from this program itself.
-    let Some(subject) = known.or_else(|| Subject::of(source)) else { return Ok(None) };
+    let Some(subject) = known.or_else(|| LimitSubject::of(source)) else { return Ok(None) };
     let Some((decision, permit)) = app.limits.take(group, subject).await else { return Ok(None) };
     http.extensions_mut().insert(decision);
     decision.check().map(|()| permit)

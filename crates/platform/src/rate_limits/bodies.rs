@@ -10,7 +10,7 @@ use std::{
 use appcore::{AppError, Code, config::Config};
 use metrics::metrics;
 
-use super::Subject;
+use super::LimitSubject;
 
 /// Maximum size of a small body. The last quarter of the instance's budget is reserved for these,
 /// so that a few users with large bodies don't block sign-ins and messages.
@@ -30,7 +30,7 @@ pub struct BodyBudget {
 #[derive(Debug, Default)]
 struct Held {
     all: usize,
-    by: HashMap<Subject, usize>,
+    by: HashMap<LimitSubject, usize>,
 }
 
 /// Share of the budget that one body takes, until this is dropped.
@@ -38,7 +38,7 @@ struct Held {
 pub struct BodyLease {
     budget: Arc<BodyBudget>,
     /// `None`: counted for the instance only.
-    subject: Option<Subject>,
+    subject: Option<LimitSubject>,
     bytes: usize,
 }
 
@@ -58,8 +58,8 @@ impl BodyBudget {
     }
 
     /// Starts counting a body of this caller.
-    pub fn begin(self: &Arc<Self>, subject: Option<Subject>) -> BodyLease {
-        BodyLease { budget: Arc::clone(self), subject: subject.map(Subject::canonical), bytes: 0 }
+    pub fn begin(self: &Arc<Self>, subject: Option<LimitSubject>) -> BodyLease {
+        BodyLease { budget: Arc::clone(self), subject: subject.map(LimitSubject::canonical), bytes: 0 }
     }
 
     /// Bytes in use.
@@ -68,10 +68,10 @@ impl BodyBudget {
         self.lock().all
     }
 
-    const fn most_of(&self, subject: Subject) -> usize {
+    const fn most_of(&self, subject: LimitSubject) -> usize {
         match subject {
-            Subject::User(_) | Subject::Session(_) => self.most_of_user,
-            Subject::Address(_) | Subject::ForeignPages(_) => self.most_of_address,
+            LimitSubject::User(_) | LimitSubject::Session(_) => self.most_of_user,
+            LimitSubject::Address(_) | LimitSubject::ForeignPages(_) => self.most_of_address,
         }
     }
 
@@ -155,8 +155,8 @@ mod tests {
         Arc::new(BodyBudget { most, most_of_user: 200 * KIB, most_of_address: 100 * KIB, held })
     }
 
-    fn at(address: &str) -> Option<Subject> {
-        address.parse().ok().map(Subject::Address)
+    fn at(address: &str) -> Option<LimitSubject> {
+        address.parse().ok().map(LimitSubject::Address)
     }
 
     #[test]
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!((error.code(), error.retry_after()), (Code::RateLimited, Some(RETRY_AFTER)));
         second.grow(40 * KIB).unwrap();
         budget.begin(at("2001:db8:0:1::1")).grow(60 * KIB).unwrap();
-        budget.begin(Some(Subject::User(UserId::new()))).grow(150 * KIB).unwrap();
+        budget.begin(Some(LimitSubject::User(UserId::new()))).grow(150 * KIB).unwrap();
         assert_eq!(budget.held(), 100 * KIB, "refused and released bodies take nothing");
         drop(first);
         second.grow(60 * KIB).unwrap();
@@ -201,7 +201,7 @@ mod tests {
                 let budget = &budget;
                 move || {
                     let subject = IpAddr::from([192, 0, 2, u8::try_from(n).unwrap()]);
-                    let mut lease = budget.begin(Some(Subject::Address(subject)));
+                    let mut lease = budget.begin(Some(LimitSubject::Address(subject)));
                     let took = (0..1_000).filter(|_| lease.grow(100).is_ok()).count();
                     assert!(budget.held() <= 100 * KIB);
                     (took, lease)

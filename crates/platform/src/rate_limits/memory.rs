@@ -20,13 +20,13 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 
-use super::{RateDecision, Subject, Window, slices::Slices};
+use super::{RateDecision, LimitSubject, Window, slices::Slices};
 
 /// Interval of the removal of expired counters.
 const SWEEP: Duration = Duration::from_secs(60);
 
-type Key = (RateGroup, Subject);
-type Buckets = RateLimiter<Subject, DashMapStateStore<Subject>, DefaultClock, StateInformationMiddleware>;
+type Key = (RateGroup, LimitSubject);
+type Buckets = RateLimiter<LimitSubject, DashMapStateStore<LimitSubject>, DefaultClock, StateInformationMiddleware>;
 
 pub(super) struct MemoryLimits {
     clock: Clock,
@@ -68,7 +68,7 @@ impl MemoryLimits {
         Self { clock, state }
     }
 
-    pub fn take(&self, group: RateGroup, limit: Limit, subject: Subject) -> (RateDecision, Option<ConcurrencySlot>) {
+    pub fn take(&self, group: RateGroup, limit: Limit, subject: LimitSubject) -> (RateDecision, Option<ConcurrencySlot>) {
         let key = (group, subject);
         match limit.strategy {
             Strategy::FixedWindow => (self.count(key, limit), None),
@@ -94,7 +94,7 @@ impl MemoryLimits {
         RateDecision { limit: limit.limit, window: Some(Window { remaining, reset: left }), retry_after }
     }
 
-    fn draw(&self, group: RateGroup, limit: Limit, subject: Subject) -> RateDecision {
+    fn draw(&self, group: RateGroup, limit: Limit, subject: LimitSubject) -> RateDecision {
         let Some(buckets) = self.state.buckets.get(&group) else {
             return RateDecision { limit: limit.limit, window: None, retry_after: None };
         };

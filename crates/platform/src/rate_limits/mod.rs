@@ -33,7 +33,7 @@ use crate::redis::Redis;
 
 /// Caller that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Subject {
+pub enum LimitSubject {
     User(UserId),
     /// A session with its family of refresh tokens.
     Session(SessionId),
@@ -43,7 +43,7 @@ pub enum Subject {
     ForeignPages(IpAddr),
 }
 
-impl Subject {
+impl LimitSubject {
     /// Subject of a caller who is not signed in.
     #[must_use]
     pub fn of(source: RequestSource) -> Option<Self> {
@@ -65,7 +65,7 @@ impl Subject {
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for LimitSubject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(id) => write!(formatter, "u:{id}"),
@@ -135,7 +135,7 @@ impl Limits {
 
     /// Counts a call on this instance only, without a round trip to Redis, for frequent and cheap
     /// calls.
-    pub fn take_local(&self, group: RateGroup, subject: Subject) -> Result<(), AppError> {
+    pub fn take_local(&self, group: RateGroup, subject: LimitSubject) -> Result<(), AppError> {
         if !self.config.enabled {
             return Ok(());
         }
@@ -145,7 +145,7 @@ impl Limits {
     }
 
     /// Counts a call. Returns `None` if rate limits are disabled.
-    pub async fn take(&self, group: RateGroup, subject: Subject) -> Option<(RateDecision, Option<ConcurrencyPermit>)> {
+    pub async fn take(&self, group: RateGroup, subject: LimitSubject) -> Option<(RateDecision, Option<ConcurrencyPermit>)> {
         if !self.config.enabled {
             return None;
         }

@@ -7,7 +7,7 @@ use appcore::limit::{Limit, RateGroup, Strategy};
 use deadpool_redis::redis::{Script, cmd};
 use uuid::Uuid;
 
-use super::{RateDecision, Subject, Window, slices::SLICES};
+use super::{RateDecision, LimitSubject, Window, slices::SLICES};
 use crate::redis::Redis;
 
 /// Timeout of a limit check in Redis.
@@ -39,7 +39,7 @@ impl RedisLimits {
         &self,
         group: RateGroup,
         limit: Limit,
-        subject: Subject,
+        subject: LimitSubject,
     ) -> Option<(RateDecision, Option<ConcurrencySlot>)> {
         // Instances of an earlier version store another format under `limit`.
         let kind = if limit.strategy == Strategy::SlidingWindow { "slices" } else { "limit" };

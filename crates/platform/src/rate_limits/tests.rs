@@ -8,7 +8,7 @@ use appcore::{
     limit::{Limit, RateGroup, Strategy},
 };
 
-use super::{ConcurrencyPermit, Limits, RateDecision, Subject, redis::RedisLimits, slices::Slices};
+use super::{ConcurrencyPermit, Limits, RateDecision, LimitSubject, redis::RedisLimits, slices::Slices};
 use crate::redis::Redis;
 
 const DAY: u64 = 86_400;
@@ -41,13 +41,13 @@ fn each(strategy: &str, limit: u32, window: u64) -> Vec<Vec<Limits>> {
     each
 }
 
-async fn take(limits: &Limits, subject: Subject) -> (RateDecision, Option<ConcurrencyPermit>) {
+async fn take(limits: &Limits, subject: LimitSubject) -> (RateDecision, Option<ConcurrencyPermit>) {
     limits.take(RateGroup::Write, subject).await.unwrap()
 }
 
 /// A subject that is unique to the test.
-fn somebody() -> Subject {
-    Subject::User(UserId::new())
+fn somebody() -> LimitSubject {
+    LimitSubject::User(UserId::new())
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn instances_count_separately_without_redis() {
 #[tokio::test]
 async fn ipv6_networks_count_as_one_caller() {
     let limits = Limits::new(&config("fixed_window", 1, DAY), Clock::system(), None);
-    let from = |address: &str| Subject::Address(address.parse().unwrap());
+    let from = |address: &str| LimitSubject::Address(address.parse().unwrap());
     assert!(take(&limits, from("2001:db8:0:1::1")).await.0.check().is_ok());
     assert!(take(&limits, from("2001:db8:0:1::2")).await.0.check().is_err());
     assert!(take(&limits, from("2001:db8:0:2::1")).await.0.check().is_ok());

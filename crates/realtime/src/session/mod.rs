@@ -21,7 +21,7 @@ use assistants::answering;
 use event_log::receipts::ReceiptState;
 use identity::presence;
 pub use inbox::{CommandSlot, Inbox};
-use platform::rate_limits::Subject;
+use platform::rate_limits::LimitSubject;
 
 use self::{sends::Sends, syncs::Syncs, typing::TypingState};
 use crate::{
@@ -238,7 +238,7 @@ impl StreamHandler<(Request, CommandSlot)> for WsSession {
 
 /// Applies the rate limit of ephemeral frames.
 fn take_ephemeral(client: &ClientContext) -> Result<(), AppError> {
-    client.app().limits.take_local(RateGroup::Ephemeral, Subject::User(client.principal.user_id))
+    client.app().limits.take_local(RateGroup::Ephemeral, LimitSubject::User(client.principal.user_id))
 }
 
 fn tell_typing(client: &ClientContext, conversation: ConversationId, active: bool) -> Result<(), AppError> {

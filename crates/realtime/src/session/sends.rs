@@ -12,7 +12,7 @@ use actix_rt::task::JoinHandle;
 use appcore::{AppError, limit::RateGroup};
 use conversations::messages;
 use event_log::events::AnswerOptions;
-use platform::rate_limits::Subject;
+use platform::rate_limits::LimitSubject;
 
 use super::inbox::CommandSlot;
 use crate::{client::ClientContext, codec::AnswerTo, command::Send, protocol::Acknowledgement};
@@ -56,7 +56,7 @@ impl Sends {
             } = send;
             let content = messages::content_beside(&app.conversations, content, &attachments, false)?;
             let turn = this.turn.lock().await;
-            let counted = app.limits.take(RateGroup::MessageSend, Subject::User(sender)).await;
+            let counted = app.limits.take(RateGroup::MessageSend, LimitSubject::User(sender)).await;
             if let Some((verdict, _)) = &counted {
                 verdict.check()?;
             }

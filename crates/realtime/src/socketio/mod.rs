@@ -22,7 +22,7 @@ use forward::{Forwarder, HOP};
 pub use guest::Caller;
 use guest::Reception;
 pub use instances::Instances;
-use platform::rate_limits::{BodyLease, Subject};
+use platform::rate_limits::{BodyLease, LimitSubject};
 
 use crate::{
     engine::{Engine, Refused, SessionRouter, Settings, Upgraded, http},
@@ -96,7 +96,7 @@ impl SocketIo {
     /// Applies the handshake rate limit of the client's address.
     async fn count_handshake(&self, address: Option<IpAddr>) -> Result<(), Refused> {
         let Some(address) = address else { return Ok(()) };
-        let counted = self.shard.app().limits.take(RateGroup::Handshake, Subject::Address(address)).await;
+        let counted = self.shard.app().limits.take(RateGroup::Handshake, LimitSubject::Address(address)).await;
         match counted {
             Some((decision, _)) if decision.retry_after.is_some() => Err(Refused::TooMany),
             _ => Ok(()),
