@@ -107,9 +107,9 @@ impl RateDecision {
 
 /// Permit of a call with a concurrency limit, released on drop.
 #[must_use]
-pub struct ConcurrencyPermit(#[expect(dead_code, reason = "held for its Drop")] Held);
+pub struct ConcurrencyPermit(#[expect(dead_code, reason = "held for its Drop")] HeldSlot);
 
-enum Held {
+enum HeldSlot {
     Here(#[expect(dead_code, reason = "held for its Drop")] memory::ConcurrencySlot),
     Shared(#[expect(dead_code, reason = "held for its Drop")] redis::ConcurrencySlot),
 }
@@ -155,11 +155,11 @@ impl Limits {
             && let Some((verdict, place)) = shared.take(group, limit, subject).await
         {
             count(group, &verdict);
-            return Some((verdict, place.map(|place| ConcurrencyPermit(Held::Shared(place)))));
+            return Some((verdict, place.map(|place| ConcurrencyPermit(HeldSlot::Shared(place)))));
         }
         let (verdict, place) = self.own.take(group, limit, subject);
         count(group, &verdict);
-        Some((verdict, place.map(|place| ConcurrencyPermit(Held::Here(place)))))
+        Some((verdict, place.map(|place| ConcurrencyPermit(HeldSlot::Here(place)))))
     }
 }
 
