@@ -39,7 +39,7 @@ use ops::OpsService;
 use platform::{
     Core, audit,
     cleanup::{KnowledgeSweepJob, SweepJob},
-    rate_limits::{BodyBudget, Limits, ValidCredentials},
+    rate_limits::{BodyBudget, RateLimits, ValidCredentials},
 };
 
 /// Job kinds that workers of this program process.
@@ -73,7 +73,7 @@ pub struct App {
     pub events: Arc<EventLogService>,
     pub billing: Arc<BillingService>,
     pub files: Arc<FilesService>,
-    pub limits: Limits,
+    pub limits: RateLimits,
     /// Cache of recently validated credentials, whose calls are exempt from the flood guard.
     pub valid_credentials: ValidCredentials,
     /// Memory budget for request bodies.
@@ -89,7 +89,7 @@ impl App {
     /// Builds the services and starts the instance's writer.
     pub async fn build(core: Arc<Core>) -> anyhow::Result<Arc<Self>> {
         let Core { config, clock, redis, .. } = &*core;
-        let (bodies, limits) = (BodyBudget::new(config), Limits::new(&config.rate_limit, clock.clone(), redis.clone()));
+        let (bodies, limits) = (BodyBudget::new(config), RateLimits::new(&config.rate_limit, clock.clone(), redis.clone()));
         let identity = IdentityService::build(Arc::clone(&core)).await?;
         let events = EventLogService::build(Arc::clone(&identity)).await?;
         let billing = BillingService::build(Arc::clone(&identity)).await?;

@@ -115,13 +115,13 @@ enum HeldSlot {
 }
 
 /// Rate limits of this instance.
-pub struct Limits {
+pub struct RateLimits {
     config: RateLimit,
     own: MemoryLimits,
     shared: Option<RedisLimits>,
 }
 
-impl Limits {
+impl RateLimits {
     #[must_use]
     pub fn new(config: &RateLimit, clock: Clock, redis: Option<Redis>) -> Self {
         Self { config: config.clone(), own: MemoryLimits::new(config, clock), shared: redis.map(RedisLimits::new) }

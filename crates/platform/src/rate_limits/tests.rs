@@ -8,7 +8,7 @@ use appcore::{
     limit::{Limit, RateGroup, Strategy},
 };
 
-use super::{ConcurrencyPermit, Limits, RateDecision, LimitSubject, redis::RedisLimits, slices::Slices};
+use super::{ConcurrencyPermit, RateLimits, RateDecision, LimitSubject, redis::RedisLimits, slices::Slices};
 use crate::redis::Redis;
 
 const DAY: u64 = 86_400;
@@ -32,16 +32,16 @@ fn configured(variables: Vec<(String, String)>) -> Config {
 }
 
 /// Limits in memory and, if there is a Redis, of two instances that share it.
-fn each(strategy: &str, limit: u32, window: u64) -> Vec<Vec<Limits>> {
+fn each(strategy: &str, limit: u32, window: u64) -> Vec<Vec<RateLimits>> {
     let config = config(strategy, limit, window);
-    let mut each = vec![vec![Limits::new(&config, Clock::system(), None)]];
+    let mut each = vec![vec![RateLimits::new(&config, Clock::system(), None)]];
     if let Some(redis) = stage::redis_pool().map(Redis::new) {
-        each.push((0..2).map(|_| Limits::new(&config, Clock::system(), Some(redis.clone()))).collect());
+        each.push((0..2).map(|_| RateLimits::new(&config, Clock::system(), Some(redis.clone()))).collect());
     }
     each
 }
 
-async fn take(limits: &Limits, subject: LimitSubject) -> (RateDecision, Option<ConcurrencyPermit>) {
+async fn take(limits: &RateLimits, subject: LimitSubject) -> (RateDecision, Option<ConcurrencyPermit>) {
     limits.take(RateGroup::Write, subject).await.unwrap()
 }
 
@@ -118,7 +118,7 @@ async fn finished_calls_release_their_slot() {
 async fn windows_expire() {
     let clock = Clock::stopped_at(Timestamp(0));
     for (strategy, after_one) in [("fixed_window", true), ("sliding_window", false)] {
-        let limits = Limits::new(&config(strategy, 2, 32), clock.clone(), None);
+        let limits = RateLimits::new(&config(strategy, 2, 32), clock.clone(), None);
         let subject = somebody();
         let allowed = async || take(&limits, subject).await.0.check().is_ok();
         let start = clock.now();
@@ -217,7 +217,7 @@ async fn sliding_windows_in_redis_never_exceed_the_limit() {
 #[tokio::test]
 async fn instances_count_separately_without_redis() {
     let redis = Redis::new(stage::unreachable_redis());
-    let limits = Limits::new(&config("fixed_window", 2, DAY), Clock::system(), Some(redis));
+    let limits = RateLimits::new(&config("fixed_window", 2, DAY), Clock::system(), Some(redis));
     let subject = somebody();
     let mut allowed = 0;
     for _ in 0..5 {
@@ -228,7 +228,7 @@ async fn instances_count_separately_without_redis() {
 
 #[tokio::test]
 async fn ipv6_networks_count_as_one_caller() {
-    let limits = Limits::new(&config("fixed_window", 1, DAY), Clock::system(), None);
+    let limits = RateLimits::new(&config("fixed_window", 1, DAY), Clock::system(), None);
     let from = |address: &str| LimitSubject::Address(address.parse().unwrap());
     assert!(take(&limits, from("2001:db8:0:1::1")).await.0.check().is_ok());
     assert!(take(&limits, from("2001:db8:0:1::2")).await.0.check().is_err());
