@@ -24,11 +24,11 @@ pub struct BodyBudget {
     most: usize,
     most_of_user: usize,
     most_of_address: usize,
-    held: Mutex<Held>,
+    held: Mutex<BudgetUsage>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct BudgetUsage {
     all: usize,
     by: HashMap<LimitSubject, usize>,
 }
@@ -80,7 +80,7 @@ impl BodyBudget {
     }
 
     // No statement leaves the sums inconsistent, so a poisoned lock is usable.
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, BudgetUsage> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
