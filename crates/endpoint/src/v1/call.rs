@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway::{self, Admission, CacheWish, CallRequest, Caller, Question};
 use middleware::{auth::find_key, tracing::request_id};
-use platform::rate_limits::{Figure, Figures};
+use platform::rate_limits::{LimitState, Figures};
 use tokio::time::timeout;
 
 use super::{failure, settling::Settling, stream::LiveStream};
@@ -304,7 +304,7 @@ fn limited(reply: Reply<Raw>, figures: Figures) -> Reply<Raw> {
     })
 }
 
-fn figured(reply: Reply<Raw>, [limit, remaining, reset]: [HeaderName; 3], figure: Figure) -> Reply<Raw> {
+fn figured(reply: Reply<Raw>, [limit, remaining, reset]: [HeaderName; 3], figure: LimitState) -> Reply<Raw> {
     let reply = reply.header(limit, figure.limit.into()).header(remaining, figure.remaining.into());
     match HeaderValue::from_str(&spelled(figure.reset)) {
         Ok(value) => reply.header(reset, value),

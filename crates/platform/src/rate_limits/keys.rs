@@ -46,7 +46,7 @@ impl KeyLimit {
 
 /// Remaining capacity of a limit, for `x-ratelimit-*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Figure {
+pub struct LimitState {
     pub limit: u32,
     pub remaining: u32,
     pub reset: Duration,
@@ -55,8 +55,8 @@ pub struct Figure {
 /// Remaining capacity in a key's current minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    pub requests: Option<Figure>,
-    pub tokens: Option<Figure>,
+    pub requests: Option<LimitState>,
+    pub tokens: Option<LimitState>,
 }
 
 /// Limited measure of a key.
@@ -210,7 +210,7 @@ impl KeyLimits {
 impl Figures {
     fn new(limit: KeyLimit, requests: u32, tokens: u32, reset: Duration) -> Self {
         let figure = |limit: Option<u32>, used: u32| {
-            limit.map(|limit| Figure { limit, remaining: limit.saturating_sub(used), reset })
+            limit.map(|limit| LimitState { limit, remaining: limit.saturating_sub(used), reset })
         };
         Self { requests: figure(limit.rpm, requests), tokens: figure(limit.tpm, tokens) }
     }
