@@ -17,7 +17,7 @@ use billing::holds::{Amounts, Origin, Purse, Shortage};
 use bytes::Bytes;
 use dbcontext::query::budgets::CounterId;
 use platform::{
-    rate_limits::{Exceeded, Figures, KeyLimit, KeyMeasure, KeySlot},
+    rate_limits::{Exceeded, KeyLimitStates, KeyLimit, KeyMeasure, KeySlot},
     work_pools::WorkOwner,
 };
 use serde_json::json;
@@ -116,10 +116,10 @@ impl Refusal {
 
     /// Returns the remaining limits of the key, if known.
     #[must_use]
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self) -> KeyLimitStates {
         match self {
             Self::RateLimited(exceeded) => exceeded.figures,
-            _ => Figures::default(),
+            _ => KeyLimitStates::default(),
         }
     }
 }
@@ -219,7 +219,7 @@ pub struct Admission {
     request_id: String,
     model: Arc<Model>,
     limit: KeyLimit,
-    figures: Figures,
+    figures: KeyLimitStates,
     counted_tokens: u32,
     /// Counts against the key's parallel calls until the call ends.
     _slot: Option<KeySlot>,
@@ -452,7 +452,7 @@ impl Admission {
 
     /// Returns the remaining limits of the key, for `x-ratelimit-*` headers.
     #[must_use]
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self) -> KeyLimitStates {
         self.figures
     }
 

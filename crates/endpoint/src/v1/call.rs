@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use gateway::{self, Admission, CacheWish, CallRequest, Caller, Question};
 use middleware::{auth::find_key, tracing::request_id};
-use platform::rate_limits::{LimitState, Figures};
+use platform::rate_limits::{LimitState, KeyLimitStates};
 use tokio::time::timeout;
 
 use super::{failure, settling::Settling, stream::LiveStream};
@@ -65,13 +65,13 @@ pub(super) struct CallContext<'a> {
     ctx: &'a Ctx,
     style: ApiStyle,
     pub request_id: String,
-    figures: Figures,
+    figures: KeyLimitStates,
     began: Instant,
 }
 
 impl<'a> CallContext<'a> {
     pub fn new(ctx: &'a Ctx, style: ApiStyle) -> Self {
-        Self { ctx, style, request_id: request_id(ctx.http()), figures: Figures::default(), began: Instant::now() }
+        Self { ctx, style, request_id: request_id(ctx.http()), figures: KeyLimitStates::default(), began: Instant::now() }
     }
 
     /// Providers, shared with work that continues after the response.
@@ -296,7 +296,7 @@ const fn endpoint(style: ApiStyle) -> GatewayEndpoint {
 }
 
 /// Adds the rate limit headers of the key.
-fn limited(reply: Reply<Raw>, figures: Figures) -> Reply<Raw> {
+fn limited(reply: Reply<Raw>, figures: KeyLimitStates) -> Reply<Raw> {
     let named = [(REQUESTS, figures.requests), (TOKENS, figures.tokens)];
     named.into_iter().fold(reply, |reply, (names, figure)| match figure {
         Some(figure) => figured(reply, names, figure),

@@ -54,7 +54,7 @@ pub struct LimitState {
 
 /// Remaining capacity in a key's current minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct KeyLimitStates {
     pub requests: Option<LimitState>,
     pub tokens: Option<LimitState>,
 }
@@ -72,13 +72,13 @@ pub enum KeyMeasure {
 pub struct Exceeded {
     pub measure: KeyMeasure,
     pub retry_after: Duration,
-    pub figures: Figures,
+    pub figures: KeyLimitStates,
 }
 
 /// Admission of a request.
 #[must_use]
 pub struct Taken {
-    pub figures: Figures,
+    pub figures: KeyLimitStates,
     /// Tokens counted so far.
     pub tokens: u32,
     pub slot: Option<KeySlot>,
@@ -130,7 +130,7 @@ impl KeyLimits {
     pub async fn take(&self, key: ApiKeyId, limit: KeyLimit, tokens: u64) -> Result<Taken, Exceeded> {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
         if limit.is_none() {
-            return Ok(Taken { figures: Figures::default(), tokens: 0, slot: None });
+            return Ok(Taken { figures: KeyLimitStates::default(), tokens: 0, slot: None });
         }
         // A request that is larger than the limit is admitted as the only one of its minute.
         let tokens = limit.tpm.map_or(0, |most| tokens.min(most));
@@ -148,7 +148,7 @@ impl KeyLimits {
         self.take_own(key, limit, tokens)
     }
 
-    fn taken(&self, (figures, id): (Figures, Uuid), tokens: u32, key: ApiKeyId, limit: KeyLimit) -> Taken {
+    fn taken(&self, (figures, id): (KeyLimitStates, Uuid), tokens: u32, key: ApiKeyId, limit: KeyLimit) -> Taken {
         let slot = limit.parallel.map(|_| KeySlot { state: Arc::clone(&self.0), key, shared: Some(id) });
         if slot.is_some()
             && let Some(shared) = &self.0.shared
@@ -165,7 +165,7 @@ impl KeyLimits {
             *minute = Minute { began: now, requests: 0, tokens: 0, under_way: minute.under_way };
         }
         let left = MINUTE.saturating_sub(now.duration_since(minute.began));
-        let figures = |minute: &Minute| Figures::new(limit, minute.requests, minute.tokens, left);
+        let figures = |minute: &Minute| KeyLimitStates::new(limit, minute.requests, minute.tokens, left);
         let refused = |measure, retry_after| Exceeded { measure, retry_after, figures: figures(&minute) };
         if limit.rpm.is_some_and(|most| minute.requests >= most) {
             return Err(refused(KeyMeasure::Requests, left));
@@ -207,7 +207,7 @@ impl KeyLimits {
     }
 }
 
-impl Figures {
+impl KeyLimitStates {
     fn new(limit: KeyLimit, requests: u32, tokens: u32, reset: Duration) -> Self {
         let figure = |limit: Option<u32>, used: u32| {
             limit.map(|limit| LimitState { limit, remaining: limit.saturating_sub(used), reset })
@@ -235,7 +235,7 @@ impl Shared {
         key: ApiKeyId,
         limit: KeyLimit,
         tokens: u32,
-    ) -> anyhow::Result<Result<(Figures, Uuid), Exceeded>> {
+    ) -> anyhow::Result<Result<(KeyLimitStates, Uuid), Exceeded>> {
         let id = Uuid::now_v7();
         let asking = async {
             let mut connection = self.redis.connection().await?;
@@ -255,7 +255,7 @@ impl Shared {
         };
         let (refusal, requests, tokens, left) = self.redis.within(PATIENCE, asking).await?;
         let left = Duration::from_millis(left);
-        let figures = Figures::new(limit, requests, tokens, left);
+        let figures = KeyLimitStates::new(limit, requests, tokens, left);
         let refused = |measure, retry_after| Ok(Err(Exceeded { measure, retry_after, figures }));
         match refusal {
             0 => Ok(Ok((figures, id))),

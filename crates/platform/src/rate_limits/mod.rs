@@ -26,7 +26,7 @@ use appcore::{
 use metrics::metrics;
 
 pub use self::bodies::{BodyBudget, BodyLease};
-pub use self::keys::{Exceeded, LimitState, Figures, KeyLimit, KeyLimits, KeyMeasure, KeySlot};
+pub use self::keys::{Exceeded, LimitState, KeyLimitStates, KeyLimit, KeyLimits, KeyMeasure, KeySlot};
 pub use self::valid_credentials::ValidCredentials;
 use self::{memory::MemoryLimits, redis::RedisLimits};
 use crate::redis::Redis;
