@@ -77,7 +77,7 @@ pub struct Exceeded {
 
 /// Admission of a request.
 #[must_use]
-pub struct Taken {
+pub struct KeyAdmission {
     pub figures: KeyLimitStates,
     /// Tokens counted so far.
     pub tokens: u32,
@@ -127,10 +127,10 @@ impl KeyLimits {
     }
 
     /// Counts a request with `tokens` estimated tokens. Returns [`Exceeded`] if a limit is reached.
-    pub async fn take(&self, key: ApiKeyId, limit: KeyLimit, tokens: u64) -> Result<Taken, Exceeded> {
+    pub async fn take(&self, key: ApiKeyId, limit: KeyLimit, tokens: u64) -> Result<KeyAdmission, Exceeded> {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
         if limit.is_none() {
-            return Ok(Taken { figures: KeyLimitStates::default(), tokens: 0, slot: None });
+            return Ok(KeyAdmission { figures: KeyLimitStates::default(), tokens: 0, slot: None });
         }
         // A request that is larger than the limit is admitted as the only one of its minute.
         let tokens = limit.tpm.map_or(0, |most| tokens.min(most));
@@ -148,17 +148,17 @@ impl KeyLimits {
         self.take_own(key, limit, tokens)
     }
 
-    fn taken(&self, (figures, id): (KeyLimitStates, Uuid), tokens: u32, key: ApiKeyId, limit: KeyLimit) -> Taken {
+    fn taken(&self, (figures, id): (KeyLimitStates, Uuid), tokens: u32, key: ApiKeyId, limit: KeyLimit) -> KeyAdmission {
         let slot = limit.parallel.map(|_| KeySlot { state: Arc::clone(&self.0), key, shared: Some(id) });
         if slot.is_some()
             && let Some(shared) = &self.0.shared
         {
             shared.under_way.insert(id, key);
         }
-        Taken { figures, tokens, slot }
+        KeyAdmission { figures, tokens, slot }
     }
 
-    fn take_own(&self, key: ApiKeyId, limit: KeyLimit, tokens: u32) -> Result<Taken, Exceeded> {
+    fn take_own(&self, key: ApiKeyId, limit: KeyLimit, tokens: u32) -> Result<KeyAdmission, Exceeded> {
         let now = Instant::now();
         let mut minute = self.0.own.entry(key).or_insert(Minute { began: now, requests: 0, tokens: 0, under_way: 0 });
         if now.duration_since(minute.began) >= MINUTE {
@@ -182,7 +182,7 @@ impl KeyLimits {
             minute.under_way += 1;
             KeySlot { state: Arc::clone(&self.0), key, shared: None }
         });
-        Ok(Taken { figures: figures(&minute), tokens, slot })
+        Ok(KeyAdmission { figures: figures(&minute), tokens, slot })
     }
 
     /// Corrects the counted tokens of a request to the used ones, at its end.
