@@ -20,7 +20,7 @@ use governor::{
     state::keyed::DashMapStateStore,
 };
 
-use super::{RateDecision, LimitSubject, Window, slices::Slices};
+use super::{RateDecision, LimitSubject, Window, slices::SlidingWindow};
 
 /// Interval of the removal of expired counters.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -36,7 +36,7 @@ pub(super) struct MemoryLimits {
 #[derive(Default)]
 struct State {
     counters: DashMap<Key, Counter>,
-    sliding: DashMap<Key, Slices>,
+    sliding: DashMap<Key, SlidingWindow>,
     buckets: HashMap<RateGroup, Buckets>,
     under_way: DashMap<Key, u32>,
     windows: HashMap<RateGroup, Duration>,

@@ -15,14 +15,14 @@ pub(super) const SLICES: u32 = 32;
 
 /// Calls of one caller, the oldest slice first. At most [`SLICES`] + 1 entries.
 #[derive(Default)]
-pub(super) struct Slices(VecDeque<Slice>);
+pub(super) struct SlidingWindow(VecDeque<Slice>);
 
 struct Slice {
     number: i64,
     calls: u32,
 }
 
-impl Slices {
+impl SlidingWindow {
     /// Counts a call if the limit allows it.
     pub fn take(&mut self, now: Timestamp, limit: Limit) -> RateDecision {
         let length = length(limit.window);

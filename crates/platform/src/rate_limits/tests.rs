@@ -8,7 +8,7 @@ use appcore::{
     limit::{Limit, RateGroup, Strategy},
 };
 
-use super::{ConcurrencyPermit, RateLimits, RateDecision, LimitSubject, redis::RedisLimits, slices::Slices};
+use super::{ConcurrencyPermit, RateLimits, RateDecision, LimitSubject, redis::RedisLimits, slices::SlidingWindow};
 use crate::redis::Redis;
 
 const DAY: u64 = 86_400;
@@ -157,7 +157,7 @@ fn sliding_windows_never_exceed_the_limit() {
         let window = Duration::from_millis(64 + dice.below(90_000));
         let limit = Limit { strategy: Strategy::SlidingWindow, limit: 1 + dice.below(40) as u32, window };
         let millis = u64::try_from(window.as_millis()).unwrap();
-        let (mut slices, mut now, mut allowed) = (Slices::default(), 1_700_000_000_000, Vec::new());
+        let (mut slices, mut now, mut allowed) = (SlidingWindow::default(), 1_700_000_000_000, Vec::new());
         for _ in 0..2_000 {
             // Bursts, steady calls, pauses.
             now += match dice.below(10) {
@@ -186,7 +186,7 @@ fn sliding_windows_never_exceed_the_limit() {
 #[test]
 fn steady_callers_get_nearly_the_full_limit_of_a_sliding_window() {
     let limit = Limit { strategy: Strategy::SlidingWindow, limit: 120, window: Duration::from_secs(60) };
-    let mut slices = Slices::default();
+    let mut slices = SlidingWindow::default();
     let allowed = (0..6_000).filter(|n| slices.take(Timestamp(n * 500), limit).check().is_ok()).count();
     assert!(allowed >= 5_700, "{allowed} of 6000 calls at the allowed rate");
 }
