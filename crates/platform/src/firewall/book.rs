@@ -23,7 +23,7 @@ use super::network::cut;
 const WORD: u8 = 64;
 
 #[derive(Default)]
-pub(super) struct Book {
+pub(super) struct BanIndex {
     until: DashMap<IpNet, Timestamp>,
     /// Prefix lengths in use: those of IPv4 in the first word, those of IPv6 in the others.
     lengths: [AtomicU64; 4],
@@ -31,7 +31,7 @@ pub(super) struct Book {
     changed: Mutex<HashMap<IpNet, Instant>>,
 }
 
-impl Book {
+impl BanIndex {
     pub(super) fn is_empty(&self) -> bool {
         self.lengths.iter().all(|word| word.load(Ordering::Relaxed) == 0)
     }
@@ -134,13 +134,13 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn until(book: &Book, address: &str) -> Option<i64> {
+    fn until(book: &BanIndex, address: &str) -> Option<i64> {
         book.until(address.parse().unwrap(), Timestamp(0)).map(Timestamp::millis)
     }
 
     #[test]
     fn addresses_match_every_network_that_contains_them() {
-        let book = Book::default();
+        let book = BanIndex::default();
         assert!(book.is_empty());
         for (text, at) in [("203.0.113.9/32", 1), ("203.0.113.0/24", 5), ("2001:db8::/64", 7), ("2001:db8:1::1/128", 9)]
         {
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn changes_after_the_read_are_kept() {
-        let book = Book::default();
+        let book = BanIndex::default();
         let (old, lifted, new) = (network("10.0.0.1/32"), network("10.0.0.2/32"), network("10.0.0.3/32"));
         book.put(old, Timestamp(1));
         book.put(lifted, Timestamp(1));

@@ -42,7 +42,7 @@ use ipnet::IpNet;
 use metrics::metrics;
 use tokio::sync::Notify;
 
-use self::{book::Book, violations::Violations};
+use self::{book::BanIndex, violations::Violations};
 
 /// Interval of reading the table, for changes that were missed on the bus.
 const READ_EVERY: Duration = Duration::from_secs(5);
@@ -68,9 +68,9 @@ pub struct Firewall {
     db: Database,
     bus: Arc<dyn EventBus>,
     /// Bans by the firewall itself.
-    automatic: Book,
+    automatic: BanIndex,
     /// Bans by administrators.
-    manual: Book,
+    manual: BanIndex,
     violations: Violations,
     /// Triggers an immediate read of the table.
     is_due: Notify,
@@ -101,8 +101,8 @@ impl Firewall {
             clock,
             db,
             bus,
-            automatic: Book::default(),
-            manual: Book::default(),
+            automatic: BanIndex::default(),
+            manual: BanIndex::default(),
             is_due: Notify::new(),
         });
         if firewall.is_on {
@@ -126,7 +126,7 @@ impl Firewall {
         self.check(&self.automatic, address)
     }
 
-    fn check(&self, book: &Book, address: impl FnOnce() -> Option<IpAddr>) -> Result<(), AppError> {
+    fn check(&self, book: &BanIndex, address: impl FnOnce() -> Option<IpAddr>) -> Result<(), AppError> {
         if book.is_empty() {
             return Ok(());
         }
@@ -164,7 +164,7 @@ impl Firewall {
         self.until(&self.manual, address)
     }
 
-    fn until(&self, book: &Book, address: IpAddr) -> Option<Timestamp> {
+    fn until(&self, book: &BanIndex, address: IpAddr) -> Option<Timestamp> {
         if book.is_empty() {
             return None;
         }
@@ -331,7 +331,7 @@ impl Firewall {
         Ok(())
     }
 
-    const fn book(&self, is_automatic: bool) -> &Book {
+    const fn book(&self, is_automatic: bool) -> &BanIndex {
         if is_automatic { &self.automatic } else { &self.manual }
     }
 
