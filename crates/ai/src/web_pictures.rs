@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use outgoing::{Fetched, Limits, Outgoing, OutgoingError};
+use outgoing::{Fetched, FetchLimits, Outgoing, OutgoingError};
 use reqwest::Url;
 
 use crate::{
@@ -22,7 +22,7 @@ const MAX_TOGETHER: usize = 14 * 1024 * 1024;
 const AT_ONCE: usize = 4;
 /// For one picture, with its redirects.
 const PATIENCE: Duration = Duration::from_secs(10);
-const LIMITS: Limits = Limits { max_bytes: MAX_PICTURE, timeout: PATIENCE, redirects: 3, is_cut: false };
+const LIMITS: FetchLimits = FetchLimits { max_bytes: MAX_PICTURE, timeout: PATIENCE, redirects: 3, is_cut: false };
 
 /// Puts pictures in the place of their addresses.
 pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<(), GatewayError> {

@@ -23,7 +23,7 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// Limits of one request.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct FetchLimits {
     /// Maximum size of the response, in bytes.
     pub max_bytes: usize,
     /// Total timeout, including DNS look-ups, redirects and the response body.
@@ -33,7 +33,7 @@ pub struct Limits {
     pub is_cut: bool,
 }
 
-impl Default for Limits {
+impl Default for FetchLimits {
     fn default() -> Self {
         Self { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: false }
     }
@@ -130,18 +130,18 @@ impl Outgoing {
     }
 
     /// Sends a GET request.
-    pub async fn get(&self, url: Url, limits: Limits) -> Result<Fetched, OutgoingError> {
+    pub async fn get(&self, url: Url, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
         self.send(Request::get(url), limits).await
     }
 
     /// Sends a request and reads the response, regardless of its status. Redirects are followed for
     /// GET only.
-    pub async fn send(&self, request: Request, limits: Limits) -> Result<Fetched, OutgoingError> {
+    pub async fn send(&self, request: Request, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
         let answer = tokio::time::timeout(limits.timeout, self.follow(request, limits));
         answer.await.unwrap_or(Err(OutgoingError::TimedOut))
     }
 
-    async fn follow(&self, mut request: Request, limits: Limits) -> Result<Fetched, OutgoingError> {
+    async fn follow(&self, mut request: Request, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
         let mut redirects = 0;
         loop {
             let response = self.send_once(&request).await?;
@@ -177,8 +177,8 @@ fn target(from: &Url, response: &Response) -> Option<Url> {
     from.join(location.to_str().ok()?).ok()
 }
 
-async fn read(url: Url, mut response: Response, limits: Limits) -> Result<Fetched, OutgoingError> {
-    let Limits { max_bytes, is_cut, .. } = limits;
+async fn read(url: Url, mut response: Response, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
+    let FetchLimits { max_bytes, is_cut, .. } = limits;
     let is_too_long = |length| length > max_bytes;
     if !is_cut && response.content_length().and_then(|length| usize::try_from(length).ok()).is_some_and(is_too_long) {
         return Err(OutgoingError::TooLong);

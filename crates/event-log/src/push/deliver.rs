@@ -9,7 +9,7 @@ use appcore::{
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use dbcontext::query::push::Subscription;
-use outgoing::{Limits, Request};
+use outgoing::{FetchLimits, Request};
 use reqwest::{
     Method, StatusCode,
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
@@ -25,7 +25,7 @@ use crate::EventLogService;
 const KEPT: &str = "86400";
 /// Maximum length of a topic (RFC 8030), in characters.
 const TOPIC_CHARS: usize = 32;
-const LIMITS: Limits = Limits { max_bytes: 16 * 1024, timeout: Duration::from_secs(10), redirects: 0, is_cut: false };
+const LIMITS: FetchLimits = FetchLimits { max_bytes: 16 * 1024, timeout: Duration::from_secs(10), redirects: 0, is_cut: false };
 /// Upper bound for `Retry-After` of a push service.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 

@@ -72,7 +72,7 @@ fn resolving(allow: &[&str], addresses: &[&str], port: u16) -> Outgoing {
 }
 
 async fn refusal(outgoing: &Outgoing, url: &str) -> OutgoingError {
-    outgoing.get(url.parse().unwrap(), Limits::default()).await.unwrap_err()
+    outgoing.get(url.parse().unwrap(), FetchLimits::default()).await.unwrap_err()
 }
 
 #[tokio::test]
@@ -171,8 +171,8 @@ async fn each_connection_resolves_and_checks_the_name() {
         Arc::new(move |_| Ok(vec![if counted.fetch_add(1, Ordering::SeqCst) == 0 { first } else { then }]));
     let outgoing = Outgoing::with_lookup(&settings(&["127.0.0.1"]), Some(lookup)).unwrap();
     let url: Url = canary.url("rebinding.example");
-    assert_eq!(outgoing.get(url.clone(), Limits::default()).await.unwrap().body, "first");
-    assert_eq!(outgoing.get(url, Limits::default()).await.unwrap_err(), OutgoingError::Forbidden);
+    assert_eq!(outgoing.get(url.clone(), FetchLimits::default()).await.unwrap().body, "first");
+    assert_eq!(outgoing.get(url, FetchLimits::default()).await.unwrap_err(), OutgoingError::Forbidden);
     assert_eq!((asked.load(Ordering::SeqCst), canary.hits()), (2, 1));
 }
 
@@ -206,7 +206,7 @@ async fn reaches_allowed_destinations() {
         ("LocalHost.", "localhost"),
         ("127.0.0.1", "[::ffff:127.0.0.1]"),
     ] {
-        let fetched = resolving(&[allow], &["127.0.0.1"], canary.port).get(canary.url(host), Limits::default()).await;
+        let fetched = resolving(&[allow], &["127.0.0.1"], canary.port).get(canary.url(host), FetchLimits::default()).await;
         let is_mapped = host.starts_with('[');
         // Without IPv6 on this machine the connection fails, but is not forbidden.
         assert!(
@@ -221,13 +221,13 @@ async fn reaches_allowed_destinations() {
 #[tokio::test]
 async fn responses_are_limited_in_size_and_time() {
     let allowed = outgoing(&["127.0.0.1"]);
-    let limits = Limits { max_bytes: 10, ..Limits::default() };
+    let limits = FetchLimits { max_bytes: 10, ..FetchLimits::default() };
     let long = Canary::saying("eleven bytes").await;
     assert_eq!(allowed.get(long.url("127.0.0.1"), limits).await.unwrap_err(), OutgoingError::TooLong);
     let unannounced = Canary::start("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\neleven bytes").await;
     assert_eq!(allowed.get(unannounced.url("127.0.0.1"), limits).await.unwrap_err(), OutgoingError::TooLong);
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", silent.local_addr().unwrap()).parse().unwrap();
-    let limits = Limits { timeout: Duration::from_millis(50), ..Limits::default() };
+    let limits = FetchLimits { timeout: Duration::from_millis(50), ..FetchLimits::default() };
     assert_eq!(allowed.get(url, limits).await.unwrap_err(), OutgoingError::TimedOut);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use appcore::{AppError, Code};
 use bytes::Bytes;
-use outgoing::{Limits, OutgoingError, Request};
+use outgoing::{FetchLimits, OutgoingError, Request};
 use reqwest::{
     Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE},
@@ -17,8 +17,8 @@ use url::Url;
 use crate::AssistantsService;
 
 /// Documents have some kilobytes.
-pub(super) const DOCUMENT: Limits =
-    Limits { max_bytes: 256 * 1024, timeout: Duration::from_secs(10), redirects: 3, is_cut: false };
+pub(super) const DOCUMENT: FetchLimits =
+    FetchLimits { max_bytes: 256 * 1024, timeout: Duration::from_secs(10), redirects: 3, is_cut: false };
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 const SERVER: &str = "/.well-known/oauth-authorization-server";
 const OPENID: &str = "/.well-known/openid-configuration";
@@ -186,7 +186,7 @@ async fn challenge(service: &AssistantsService, url: &Url) -> Result<Challenge, 
     ]);
     let body = Bytes::from(introduction.to_string());
     let request = Request { method: Method::POST, url: url.clone(), headers, body };
-    let limits = Limits { is_cut: true, max_bytes: 4 * 1024, ..DOCUMENT };
+    let limits = FetchLimits { is_cut: true, max_bytes: 4 * 1024, ..DOCUMENT };
     let answer = match service.outgoing.send(request, limits).await {
         Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => answer,
         Err(error @ (OutgoingError::Forbidden | OutgoingError::Unreachable)) => {

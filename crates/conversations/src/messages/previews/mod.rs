@@ -17,7 +17,7 @@ use files::uploads;
 use futures_util::future::join_all;
 use identity::membership;
 use jobs::{Ended, Job, Work};
-use outgoing::{Fetched, Limits};
+use outgoing::{Fetched, FetchLimits};
 use platform::{
     audit::{self, Action, NewAuditEntry},
     links,
@@ -30,9 +30,9 @@ use crate::ConversationsService;
 /// Pages that one instance reads at the same time.
 const PLACES: usize = 8;
 /// Heads are at the beginning: the rest of a page is not read.
-const PAGE: Limits = Limits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: true };
-const PICTURE: Limits =
-    Limits { max_bytes: 4 * 1024 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: false };
+const PAGE: FetchLimits = FetchLimits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: true };
+const PICTURE: FetchLimits =
+    FetchLimits { max_bytes: 4 * 1024 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: false };
 /// The longest address that is kept.
 const MAX_ADDRESS: usize = 2_000;
 
