@@ -56,14 +56,14 @@ pub enum OutgoingError {
 
 /// Request to an untrusted URL.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct OutgoingRequest {
     pub method: Method,
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-impl Request {
+impl OutgoingRequest {
     #[must_use]
     pub fn get(url: Url) -> Self {
         Self { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() }
@@ -131,17 +131,17 @@ impl Outgoing {
 
     /// Sends a GET request.
     pub async fn get(&self, url: Url, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
-        self.send(Request::get(url), limits).await
+        self.send(OutgoingRequest::get(url), limits).await
     }
 
     /// Sends a request and reads the response, regardless of its status. Redirects are followed for
     /// GET only.
-    pub async fn send(&self, request: Request, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
+    pub async fn send(&self, request: OutgoingRequest, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
         let answer = tokio::time::timeout(limits.timeout, self.follow(request, limits));
         answer.await.unwrap_or(Err(OutgoingError::TimedOut))
     }
 
-    async fn follow(&self, mut request: Request, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
+    async fn follow(&self, mut request: OutgoingRequest, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
         let mut redirects = 0;
         loop {
             let response = self.send_once(&request).await?;
@@ -159,7 +159,7 @@ impl Outgoing {
         }
     }
 
-    async fn send_once(&self, request: &Request) -> Result<Response, OutgoingError> {
+    async fn send_once(&self, request: &OutgoingRequest) -> Result<Response, OutgoingError> {
         let client = self.client(&request.url)?;
         let sent = client
             .request(request.method.clone(), request.url.clone())

@@ -9,7 +9,7 @@ use appcore::{
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use dbcontext::query::push::Subscription;
-use outgoing::{FetchLimits, Request};
+use outgoing::{FetchLimits, OutgoingRequest};
 use reqwest::{
     Method, StatusCode,
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
@@ -161,7 +161,7 @@ fn request(
     device: &Subscription,
     message: &Message,
     text: &[u8],
-) -> anyhow::Result<Request> {
+) -> anyhow::Result<OutgoingRequest> {
     let url = Url::parse(&device.endpoint)?;
     let mut headers = HeaderMap::new();
     headers.insert(AUTHORIZATION, service.push.vapid.authorization(&url, service.clock.now())?.parse()?);
@@ -177,7 +177,7 @@ fn request(
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("aes128gcm"));
         body = encrypt(&device.p256dh, &device.auth, text)?;
     }
-    Ok(Request { method: Method::POST, url, headers, body: body.into() })
+    Ok(OutgoingRequest { method: Method::POST, url, headers, body: body.into() })
 }
 
 #[cfg(test)]

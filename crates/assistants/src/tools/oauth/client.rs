@@ -4,7 +4,7 @@
 use appcore::{AppError, McpServerId, Timestamp};
 use bytes::Bytes;
 use dbcontext::query::mcp_connections::{self as rows, ClientRow};
-use outgoing::Request;
+use outgoing::OutgoingRequest;
 use reqwest::{
     Method,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -161,7 +161,7 @@ async fn register(
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
     ]);
     let body = Bytes::from(natter.to_string());
-    let request = Request { method: Method::POST, url: endpoint.clone(), headers, body };
+    let request = OutgoingRequest { method: Method::POST, url: endpoint.clone(), headers, body };
     let refused = |why: String| unusable(&format!("Its authorization server doesn't take Natter as a client: {why}."));
     let answer = service.outgoing.send(request, DOCUMENT).await.map_err(|error| refused(error.to_string()))?;
     if !answer.status.is_success() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use appcore::{AppError, Code};
 use bytes::Bytes;
-use outgoing::{FetchLimits, OutgoingError, Request};
+use outgoing::{FetchLimits, OutgoingError, OutgoingRequest};
 use reqwest::{
     Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE},
@@ -159,7 +159,7 @@ pub(super) fn unusable(why: &str) -> AppError {
 /// The first of these that is there and can be read.
 async fn first<T: DeserializeOwned>(service: &AssistantsService, places: Vec<Url>) -> Option<T> {
     for place in places {
-        let mut request = Request::get(place);
+        let mut request = OutgoingRequest::get(place);
         request.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let Ok(fetched) = service.outgoing.send(request, DOCUMENT).await else { continue };
         if fetched.status.is_success()
@@ -185,7 +185,7 @@ async fn challenge(service: &AssistantsService, url: &Url) -> Result<Challenge, 
         (CONTENT_TYPE, HeaderValue::from_static("application/json")),
     ]);
     let body = Bytes::from(introduction.to_string());
-    let request = Request { method: Method::POST, url: url.clone(), headers, body };
+    let request = OutgoingRequest { method: Method::POST, url: url.clone(), headers, body };
     let limits = FetchLimits { is_cut: true, max_bytes: 4 * 1024, ..DOCUMENT };
     let answer = match service.outgoing.send(request, limits).await {
         Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => answer,

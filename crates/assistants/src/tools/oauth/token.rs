@@ -6,7 +6,7 @@ use appcore::{AppError, Secret, Timestamp, UserId};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use dbcontext::query::mcp_connections::{ConnectionRow, NewTokens};
-use outgoing::{Fetched, OutgoingError, Request};
+use outgoing::{Fetched, OutgoingError, OutgoingRequest};
 use reqwest::{
     Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -171,7 +171,7 @@ async fn post(
     service.outgoing.send(request(client, endpoint, fields), DOCUMENT).await
 }
 
-fn request(client: &Client, endpoint: &Url, fields: &[(&str, &str)]) -> Request {
+fn request(client: &Client, endpoint: &Url, fields: &[(&str, &str)]) -> OutgoingRequest {
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(fields);
     let mut headers = HeaderMap::from_iter([
@@ -195,7 +195,7 @@ fn request(client: &Client, endpoint: &Url, fields: &[(&str, &str)]) -> Request 
         }
     }
     let body = Bytes::from(form.finish());
-    Request { method: Method::POST, url: endpoint.clone(), headers, body }
+    OutgoingRequest { method: Method::POST, url: endpoint.clone(), headers, body }
 }
 
 #[cfg(test)]
