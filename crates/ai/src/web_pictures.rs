@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use outgoing::{Fetched, FetchLimits, Outgoing, OutgoingError};
+use outgoing::{FetchedResponse, FetchLimits, Outgoing, OutgoingError};
 use reqwest::Url;
 
 use crate::{
@@ -85,7 +85,7 @@ fn collect<'a>(parts: &'a mut [Part], named: &mut Vec<&'a mut Media>) {
 }
 
 /// The type of a picture and its bytes in base64.
-fn picture(fetched: &Fetched) -> Result<(String, String), GatewayError> {
+fn picture(fetched: &FetchedResponse) -> Result<(String, String), GatewayError> {
     if !fetched.status.is_success() {
         let status = fetched.status.as_u16();
         return Err(GatewayError::invalid(format!("The server of a picture answered with {status}.")));

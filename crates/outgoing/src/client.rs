@@ -72,7 +72,7 @@ impl OutgoingRequest {
 
 /// Complete response.
 #[derive(Clone, Debug)]
-pub struct Fetched {
+pub struct FetchedResponse {
     /// URL of the response, after all redirects.
     pub url: Url,
     pub status: StatusCode,
@@ -130,18 +130,18 @@ impl Outgoing {
     }
 
     /// Sends a GET request.
-    pub async fn get(&self, url: Url, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
+    pub async fn get(&self, url: Url, limits: FetchLimits) -> Result<FetchedResponse, OutgoingError> {
         self.send(OutgoingRequest::get(url), limits).await
     }
 
     /// Sends a request and reads the response, regardless of its status. Redirects are followed for
     /// GET only.
-    pub async fn send(&self, request: OutgoingRequest, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
+    pub async fn send(&self, request: OutgoingRequest, limits: FetchLimits) -> Result<FetchedResponse, OutgoingError> {
         let answer = tokio::time::timeout(limits.timeout, self.follow(request, limits));
         answer.await.unwrap_or(Err(OutgoingError::TimedOut))
     }
 
-    async fn follow(&self, mut request: OutgoingRequest, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
+    async fn follow(&self, mut request: OutgoingRequest, limits: FetchLimits) -> Result<FetchedResponse, OutgoingError> {
         let mut redirects = 0;
         loop {
             let response = self.send_once(&request).await?;
@@ -177,7 +177,7 @@ fn target(from: &Url, response: &Response) -> Option<Url> {
     from.join(location.to_str().ok()?).ok()
 }
 
-async fn read(url: Url, mut response: Response, limits: FetchLimits) -> Result<Fetched, OutgoingError> {
+async fn read(url: Url, mut response: Response, limits: FetchLimits) -> Result<FetchedResponse, OutgoingError> {
     let FetchLimits { max_bytes, is_cut, .. } = limits;
     let is_too_long = |length| length > max_bytes;
     if !is_cut && response.content_length().and_then(|length| usize::try_from(length).ok()).is_some_and(is_too_long) {
@@ -195,7 +195,7 @@ async fn read(url: Url, mut response: Response, limits: FetchLimits) -> Result<F
         body.extend_from_slice(&piece);
     }
     let headers = std::mem::take(response.headers_mut());
-    Ok(Fetched { url, status: response.status(), headers, body: body.freeze() })
+    Ok(FetchedResponse { url, status: response.status(), headers, body: body.freeze() })
 }
 
 fn cause(error: reqwest::Error) -> OutgoingError {

@@ -6,7 +6,7 @@ use appcore::{AppError, Secret, Timestamp, UserId};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use dbcontext::query::mcp_connections::{ConnectionRow, NewTokens};
-use outgoing::{Fetched, OutgoingError, OutgoingRequest};
+use outgoing::{FetchedResponse, OutgoingError, OutgoingRequest};
 use reqwest::{
     Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
@@ -121,7 +121,7 @@ pub(super) async fn have(
     read(&answer, service.clock.now())
 }
 
-fn read(answer: &Fetched, now: Timestamp) -> Result<Given, NoTokens> {
+fn read(answer: &FetchedResponse, now: Timestamp) -> Result<Given, NoTokens> {
     // Some refuse with a status that says otherwise.
     if let Ok(Refusal { error }) = serde_json::from_slice(&answer.body) {
         let error: String = error.chars().filter(|char| !char.is_control()).take(QUOTED).collect();
@@ -167,7 +167,7 @@ async fn post(
     client: &Client,
     endpoint: &Url,
     fields: &[(&str, &str)],
-) -> Result<Fetched, OutgoingError> {
+) -> Result<FetchedResponse, OutgoingError> {
     service.outgoing.send(request(client, endpoint, fields), DOCUMENT).await
 }
 
@@ -204,8 +204,8 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, body: &'static str) -> Fetched {
-        Fetched {
+    fn answer(status: u16, body: &'static str) -> FetchedResponse {
+        FetchedResponse {
             url: Url::parse("https://a.example/token").unwrap(),
             status: StatusCode::from_u16(status).unwrap(),
             headers: HeaderMap::new(),

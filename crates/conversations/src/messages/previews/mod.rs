@@ -17,7 +17,7 @@ use files::uploads;
 use futures_util::future::join_all;
 use identity::membership;
 use jobs::{Ended, Job, Work};
-use outgoing::{Fetched, FetchLimits};
+use outgoing::{FetchedResponse, FetchLimits};
 use platform::{
     audit::{self, Action, NewAuditEntry},
     links,
@@ -141,7 +141,7 @@ async fn picture(service: &ConversationsService, url: Url, owner: WorkOwner) -> 
     }
 }
 
-fn media_type(fetched: &Fetched) -> Option<String> {
+fn media_type(fetched: &FetchedResponse) -> Option<String> {
     let value = fetched.headers.get("content-type")?.to_str().ok()?;
     Some(value.split(';').next()?.trim().to_ascii_lowercase())
 }
