@@ -11,7 +11,7 @@ use reqwest::{
 use url::Url;
 
 use crate::{
-    resolver::{Forbidden, GuardedResolver, Lookup},
+    resolver::{Forbidden, GuardedResolver, NameLookup},
     rules::{Reach, Rules},
     tls::client_builder,
 };
@@ -94,7 +94,7 @@ impl Outgoing {
         Self::with_lookup(settings, None)
     }
 
-    pub(crate) fn with_lookup(settings: &config::Outgoing, lookup: Option<Lookup>) -> Result<Self, reqwest::Error> {
+    pub(crate) fn with_lookup(settings: &config::Outgoing, lookup: Option<NameLookup>) -> Result<Self, reqwest::Error> {
         let rules = Arc::new(Rules::new(&settings.allow));
         let client = |reach| {
             let resolver = GuardedResolver { rules: Arc::clone(&rules), reach, lookup: lookup.clone() };

@@ -7,7 +7,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use crate::rules::{Reach, Rules};
 
 /// Name resolution; replaced in tests.
-pub(crate) type Lookup = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
+pub(crate) type NameLookup = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 /// Cause of a refused resolution, which is recognised in the error of the request.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub(crate) struct GuardedResolver {
     pub rules: Arc<Rules>,
     pub reach: Reach,
     /// `None`: the resolver of the system.
-    pub lookup: Option<Lookup>,
+    pub lookup: Option<NameLookup>,
 }
 
 impl Resolve for GuardedResolver {

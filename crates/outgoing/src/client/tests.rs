@@ -167,7 +167,7 @@ async fn each_connection_resolves_and_checks_the_name() {
     let then = SocketAddr::new("127.0.0.2".parse().unwrap(), canary.port);
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&asked);
-    let lookup: Lookup =
+    let lookup: NameLookup =
         Arc::new(move |_| Ok(vec![if counted.fetch_add(1, Ordering::SeqCst) == 0 { first } else { then }]));
     let outgoing = Outgoing::with_lookup(&settings(&["127.0.0.1"]), Some(lookup)).unwrap();
     let url: Url = canary.url("rebinding.example");
