@@ -11,7 +11,7 @@ use reqwest::{
 use url::Url;
 
 use crate::{
-    resolver::{Forbidden, GuardedResolver, NameLookup},
+    resolver::{ForbiddenAddress, GuardedResolver, NameLookup},
     rules::{Reach, Rules},
     tls::client_builder,
 };
@@ -201,7 +201,7 @@ async fn read(url: Url, mut response: Response, limits: FetchLimits) -> Result<F
 fn cause(error: reqwest::Error) -> OutgoingError {
     let mut source = error.source();
     while let Some(inner) = source {
-        if inner.is::<Forbidden>() {
+        if inner.is::<ForbiddenAddress>() {
             return OutgoingError::Forbidden;
         }
         source = inner.source();

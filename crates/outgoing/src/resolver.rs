@@ -12,7 +12,7 @@ pub(crate) type NameLookup = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + S
 /// Cause of a refused resolution, which is recognised in the error of the request.
 #[derive(Debug, thiserror::Error)]
 #[error("the name resolves to a forbidden address")]
-pub(crate) struct Forbidden;
+pub(crate) struct ForbiddenAddress;
 
 /// Resolver that fails if any address of a name is forbidden, because the connection may use any of
 /// them.
@@ -37,7 +37,7 @@ impl Resolve for GuardedResolver {
             if is_allowed {
                 Ok(Box::new(addresses.into_iter()) as Addrs)
             } else {
-                Err(Box::new(Forbidden) as Box<dyn Error + Send + Sync>)
+                Err(Box::new(ForbiddenAddress) as Box<dyn Error + Send + Sync>)
             }
         })
     }
