@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::{
     resolver::{ForbiddenAddress, GuardedResolver, NameLookup},
-    rules::{Reach, Rules},
+    rules::{ReachScope, Rules},
     tls::client_builder,
 };
 
@@ -106,7 +106,7 @@ impl Outgoing {
                 .dns_resolver(Arc::new(resolver))
                 .build()
         };
-        Ok(Self { public: client(Reach::Public)?, allowed: client(Reach::Allowed)?, rules: Arc::clone(&rules) })
+        Ok(Self { public: client(ReachScope::Public)?, allowed: client(ReachScope::Allowed)?, rules: Arc::clone(&rules) })
     }
 
     /// Checks that the URL may be requested, without resolving its host name.
@@ -123,8 +123,8 @@ impl Outgoing {
 
     fn client(&self, url: &Url) -> Result<&Client, OutgoingError> {
         match self.rules.reach(url) {
-            Some(Reach::Public) => Ok(&self.public),
-            Some(Reach::Allowed) => Ok(&self.allowed),
+            Some(ReachScope::Public) => Ok(&self.public),
+            Some(ReachScope::Allowed) => Ok(&self.allowed),
             None => Err(OutgoingError::Forbidden),
         }
     }

@@ -4,7 +4,7 @@ use std::{error::Error, io, net::SocketAddr, sync::Arc};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::rules::{Reach, Rules};
+use crate::rules::{ReachScope, Rules};
 
 /// Name resolution; replaced in tests.
 pub(crate) type NameLookup = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
@@ -18,7 +18,7 @@ pub(crate) struct ForbiddenAddress;
 /// them.
 pub(crate) struct GuardedResolver {
     pub rules: Arc<Rules>,
-    pub reach: Reach,
+    pub reach: ReachScope,
     /// `None`: the resolver of the system.
     pub lookup: Option<NameLookup>,
 }

@@ -15,7 +15,7 @@ pub(crate) struct Rules {
 
 /// Addresses that a connection may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum ReachScope {
     /// The public Internet, and allowed destinations.
     Public,
     /// Only destinations allowed by name or address, because the request is not encrypted or uses
@@ -29,12 +29,12 @@ impl Rules {
     }
 
     /// Addresses that a request for this URL may use; `None` if the URL is refused.
-    pub fn reach(&self, url: &Url) -> Option<Reach> {
+    pub fn reach(&self, url: &Url) -> Option<ReachScope> {
         let is_usual = url.scheme() == "https" && url.port().is_none();
         if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() || url.password().is_some() {
             return None;
         }
-        let reach = if is_usual { Reach::Public } else { Reach::Allowed };
+        let reach = if is_usual { ReachScope::Public } else { ReachScope::Allowed };
         let address: IpAddr = match url.host()? {
             Host::Domain(_) => return Some(reach),
             Host::Ipv4(address) => address.into(),
@@ -49,8 +49,8 @@ impl Rules {
         self.allowed.iter().any(|allowed| matches!(allowed, Destination::Host(host) if host.eq_ignore_ascii_case(name)))
     }
 
-    pub fn may_reach(&self, address: IpAddr, reach: Reach) -> bool {
-        reach == Reach::Public && is_public(address) || self.allows_address(address)
+    pub fn may_reach(&self, address: IpAddr, reach: ReachScope) -> bool {
+        reach == ReachScope::Public && is_public(address) || self.allows_address(address)
     }
 
     fn allows_address(&self, address: IpAddr) -> bool {
