@@ -34,7 +34,7 @@ pub enum StartError {
 /// Guard of the exporter. Sends the remaining spans on drop.
 #[derive(Debug)]
 #[must_use]
-pub struct Collector(SdkTracerProvider);
+pub struct ExporterGuard(SdkTracerProvider);
 
 /// Starts the export of traces if the environment names a collector (`OTEL_EXPORTER_OTLP_ENDPOINT`,
 /// or `…_TRACES_ENDPOINT`), configured by the variables of the [OpenTelemetry
@@ -42,7 +42,7 @@ pub struct Collector(SdkTracerProvider);
 ///
 /// Must be called outside of an asynchronous runtime: the exporter's HTTP client blocks, in its own
 /// thread.
-pub fn start(version: &'static str, instance: &str) -> Result<Option<Collector>, StartError> {
+pub fn start(version: &'static str, instance: &str) -> Result<Option<ExporterGuard>, StartError> {
     let set = |name: &str| env::var(name).ok().filter(|value| !value.trim().is_empty());
     let is_named = set(OTEL_EXPORTER_OTLP_ENDPOINT).or_else(|| set(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT)).is_some();
     let is_disabled = set("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -65,10 +65,10 @@ pub fn start(version: &'static str, instance: &str) -> Result<Option<Collector>,
     let provider = SdkTracerProvider::builder().with_resource(resource.build()).with_batch_exporter(exporter).build();
     let scope = InstrumentationScope::builder("natter").with_version(version).build();
     TRACER.set(provider.tracer_with_scope(scope)).map_err(|_| StartError::Twice)?;
-    Ok(Some(Collector(provider)))
+    Ok(Some(ExporterGuard(provider)))
 }
 
-impl Drop for Collector {
+impl Drop for ExporterGuard {
     fn drop(&mut self) {
         // An unavailable collector must not delay the exit; lost spans are logged by the SDK.
         let _ = self.0.shutdown_with_timeout(PATIENCE);

@@ -7,5 +7,5 @@
 mod collector;
 mod span;
 
-pub use collector::{Collector, StartError, start};
+pub use collector::{ExporterGuard, StartError, start};
 pub use span::{Kind, Span, is_on, trace_id, traceparent};
