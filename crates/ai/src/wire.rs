@@ -14,7 +14,7 @@ use reqwest::{
     Client, Proxy, Response,
     header::{self, HeaderValue},
 };
-use telemetry::{Kind, Span};
+use telemetry::{SpanRole, Span};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{AiError, Limits, settings::SettingsError};
@@ -67,7 +67,7 @@ impl Http {
         is_stream: bool,
         deadline: Instant,
     ) -> Result<Response, Failure> {
-        let span = Span::begin(Kind::Client, "AI provider");
+        let span = Span::begin(SpanRole::Client, "AI provider");
         span.set("http.request.method", request.method().to_string());
         span.set("server.address", request.url().host_str().unwrap_or_default().to_owned());
         let patience = if is_stream { deadline.min(Instant::now() + self.limits.idle) } else { deadline };

@@ -14,7 +14,7 @@ use actix_web::{
 };
 use appcore::UserId;
 use metrics::metrics;
-use telemetry::{Kind, Span};
+use telemetry::{SpanRole, Span};
 use uuid::Uuid;
 
 /// Request id header, of requests and responses.
@@ -87,7 +87,7 @@ pub async fn observe(
     // Debug level, since the log line has all fields; the span's cost is only justified when debugging.
     let span = debug_span!("request", request_id = id.as_str());
     let parent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
-    let traced = Span::within(Kind::Server, "request", parent);
+    let traced = Span::within(SpanRole::Server, "request", parent);
     let told = async {
         let result = next.call(request).await;
         let took = start.elapsed();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 use serde::de::DeserializeOwned;
-use telemetry::{Kind, Span};
+use telemetry::{SpanRole, Span};
 use url::Url;
 
 use crate::GatewayError;
@@ -45,7 +45,7 @@ impl Http {
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Result<Reply, GatewayError> {
-        let span = Span::begin(Kind::Client, "payment gateway");
+        let span = Span::begin(SpanRole::Client, "payment gateway");
         span.set("server.address", self.base.host_str().unwrap_or_default().to_owned());
         let mut response = request.send().await.map_err(away).inspect_err(|_| span.fail("no answer"))?;
         let status = response.status();

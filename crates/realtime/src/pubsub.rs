@@ -16,7 +16,7 @@ use appcore::{
 };
 use futures_util::{Stream, StreamExt as _};
 use redis::{Client, Msg};
-use telemetry::{Kind, Span};
+use telemetry::{SpanRole, Span};
 use tokio::time::{Instant, timeout_at};
 
 use crate::bus::{SIGN_OF_LIFE, WireMessage, channels};
@@ -122,7 +122,7 @@ impl Subscriber {
             }
             match WireMessage::open(bytes) {
                 Ok(WireMessage { message: Some(message), traceparent, .. }) => {
-                    let _span = traceparent.map(|from| Span::within(Kind::Consumer, "bus receive", Some(&from)));
+                    let _span = traceparent.map(|from| Span::within(SpanRole::Consumer, "bus receive", Some(&from)));
                     self.local.deliver(&[message]);
                 }
                 Ok(WireMessage { message: None, .. }) => {}

@@ -15,7 +15,7 @@ use crate::collector::tracer;
 
 /// Role of a span in an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SpanRole {
     /// Handles a request.
     Server,
     /// Sends a request.
@@ -32,14 +32,14 @@ pub struct Span(Option<Context>);
 impl Span {
     /// Starts a span as a child of the current one.
     #[must_use]
-    pub fn begin(kind: Kind, name: impl Into<Cow<'static, str>>) -> Self {
+    pub fn begin(kind: SpanRole, name: impl Into<Cow<'static, str>>) -> Self {
         Self::within(kind, name, None)
     }
 
     /// Starts a span as a child of a remote or earlier span, identified by its [`traceparent`];
     /// without one, as a child of the current span.
     #[must_use]
-    pub fn within(kind: Kind, name: impl Into<Cow<'static, str>>, parent: Option<&str>) -> Self {
+    pub fn within(kind: SpanRole, name: impl Into<Cow<'static, str>>, parent: Option<&str>) -> Self {
         let Some(tracer) = tracer() else { return Self(None) };
         let current = Context::current();
         let parent = match parent.and_then(parse) {
@@ -47,10 +47,10 @@ impl Span {
             None => current,
         };
         let builder = SpanBuilder::from_name(name.into()).with_kind(match kind {
-            Kind::Server => SpanKind::Server,
-            Kind::Client => SpanKind::Client,
-            Kind::Consumer => SpanKind::Consumer,
-            Kind::Internal => SpanKind::Internal,
+            SpanRole::Server => SpanKind::Server,
+            SpanRole::Client => SpanKind::Client,
+            SpanRole::Consumer => SpanKind::Consumer,
+            SpanRole::Internal => SpanKind::Internal,
         });
         let span = tracer.build_with_context(builder, &parent);
         Self(Some(parent.with_span(span)))
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn spans_are_off_without_a_collector() {
-        let span = Span::within(Kind::Server, "nothing", Some(PARENT));
+        let span = Span::within(SpanRole::Server, "nothing", Some(PARENT));
         assert!(!span.is_on() && span.enter().is_none());
         assert_eq!((traceparent(), trace_id()), (None, None));
     }

@@ -14,7 +14,7 @@ use std::{cell::Cell, collections::HashMap, rc::Rc, sync::Arc};
 
 use actix::{Actor, AsyncContext, Context, SpawnHandle, StreamHandler};
 use appcore::{AppError, Code, ConversationId, UserId, auth::Scope, limit::RateGroup};
-use telemetry::{Kind, Span};
+use telemetry::{SpanRole, Span};
 use tokio::{runtime::Handle, time::Instant};
 
 use assistants::answering;
@@ -144,7 +144,7 @@ impl WsSession {
         context: &mut Context<Self>,
     ) {
         let client = Rc::clone(&self.client);
-        slot.span = Span::begin(Kind::Server, command.name());
+        slot.span = Span::begin(SpanRole::Server, command.name());
         let _entered = slot.span.enter();
         if !command.only_reads()
             && let Err(error) = client.principal.require_scope(Scope::Write)

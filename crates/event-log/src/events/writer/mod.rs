@@ -45,7 +45,7 @@ use dbcontext::{
     query,
 };
 use metrics::metrics;
-use telemetry::{Kind, Span};
+use telemetry::{SpanRole, Span};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -346,14 +346,14 @@ impl Task {
 /// A single change is traced within its caller's span; a transaction of several is linked to each.
 fn trace(part: &[Submission]) -> Span {
     let [only] = part else {
-        let span = Span::begin(Kind::Internal, "commit");
+        let span = Span::begin(SpanRole::Internal, "commit");
         for submission in part {
             span.follow(submission.traceparent.as_deref());
         }
         span.set("natter.changes", i64::try_from(part.len()).unwrap_or(i64::MAX));
         return span;
     };
-    Span::within(Kind::Internal, "commit", only.traceparent.as_deref())
+    Span::within(SpanRole::Internal, "commit", only.traceparent.as_deref())
 }
 
 /// Sleeps until `moment`; never resolves if there is none.
