@@ -12,7 +12,7 @@ mod timeout;
 mod transaction;
 
 pub use connection::Database;
-pub use sign::Sign;
+pub use sign::LivenessLock;
 pub use sqlite::{check_sqlite, copy_sqlite, sqlite_file};
 pub use timeout::Connections;
 pub use transaction::{LogTransaction, Transaction};

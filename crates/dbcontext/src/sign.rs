@@ -17,12 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Lock that is held while the instance lives. Renewing tests it, and acquires it again if it was lost.
 #[derive(Debug)]
-pub struct Sign {
+pub struct LivenessLock {
     key: i64,
     held: Option<PgConnection>,
 }
 
-impl Sign {
+impl LivenessLock {
     /// Derives the key from the instance's id, as [`workers_without_sign`](crate::query::jobs::workers_without_sign)
     /// does.
     #[must_use]

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use appcore::InstanceId;
-use dbcontext::{Sign, query};
+use dbcontext::{LivenessLock, query};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{Host, wake};
@@ -20,8 +20,8 @@ const MISSING: Duration = Duration::from_millis(1_000);
 const STEADY: Duration = Duration::from_secs(3);
 
 /// Shows the own sign for the first time, before anything is claimed. Where that fails, leases alone decide until it is there.
-pub(super) async fn show(host: &impl Host) -> Sign {
-    let mut sign = Sign::of(host.instance_id());
+pub(super) async fn show(host: &impl Host) -> LivenessLock {
+    let mut sign = LivenessLock::of(host.instance_id());
     if let Err(error) = sign.renew(host.db()).await {
         tracing::warn!(%error, "this instance's sign of life can't be shown yet");
     }
@@ -29,7 +29,7 @@ pub(super) async fn show(host: &impl Host) -> Sign {
 }
 
 /// Keeps the sign, and lets go of what the dead held.
-pub(super) async fn watch(host: Arc<impl Host>, mut sign: Sign) {
+pub(super) async fn watch(host: Arc<impl Host>, mut sign: LivenessLock) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shown_since = None;
