@@ -57,7 +57,7 @@ enum Limits {
 
 /// Reason why a reachable database refuses writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum WriteRefusal {
     /// The disk is full.
     Full,
     /// The database is read-only.
@@ -67,7 +67,7 @@ pub enum Refusal {
 /// Time and reason of the last refused write; cleared by a successful one.
 #[derive(Clone, Debug, Default)]
 struct Refusing {
-    last: Arc<Mutex<Option<(Refusal, Instant)>>>,
+    last: Arc<Mutex<Option<(WriteRefusal, Instant)>>>,
     count: Arc<AtomicU64>,
 }
 
@@ -78,8 +78,8 @@ impl Refusing {
     fn note<T>(&self, written: &Result<T, AppError>) {
         let refusal = match written {
             Ok(_) => None,
-            Err(error) if error.code() == Code::StorageFull => Some(Refusal::Full),
-            Err(error) if is_read_only(error) => Some(Refusal::ReadOnly),
+            Err(error) if error.code() == Code::StorageFull => Some(WriteRefusal::Full),
+            Err(error) if is_read_only(error) => Some(WriteRefusal::ReadOnly),
             Err(_) => return,
         };
         if refusal.is_some() {
@@ -88,11 +88,11 @@ impl Refusing {
         *self.found() = refusal.map(|refusal| (refusal, Instant::now()));
     }
 
-    fn holds(&self) -> Option<Refusal> {
+    fn holds(&self) -> Option<WriteRefusal> {
         self.found().filter(|(_, found)| found.elapsed() < Self::REMEMBERED).map(|(refusal, _)| refusal)
     }
 
-    fn found(&self) -> MutexGuard<'_, Option<(Refusal, Instant)>> {
+    fn found(&self) -> MutexGuard<'_, Option<(WriteRefusal, Instant)>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -263,7 +263,7 @@ impl Database {
 
     /// Reason why writes are refused at the moment although the database is reachable.
     #[must_use]
-    pub fn refusal(&self) -> Option<Refusal> {
+    pub fn refusal(&self) -> Option<WriteRefusal> {
         self.refusing.holds()
     }
 

@@ -10,7 +10,7 @@ use appcore::{
     breaker::Circuit,
     view::{Check, CheckAbout},
 };
-use dbcontext::connection::Refusal;
+use dbcontext::connection::WriteRefusal;
 use files::uploads::Uploads;
 use futures_util::join;
 use platform::host_health::{OpenFiles, DiskSpace};
@@ -57,11 +57,11 @@ pub async fn look(service: &OpsService) -> Quick {
         )
     }];
     checks.extend(service.db.refusal().map(|refusal| match refusal {
-        Refusal::Full => Check::fault(
+        WriteRefusal::Full => Check::fault(
             CheckAbout::Disk,
             "The database's disk is full: nothing can be saved until there is room; reading works",
         ),
-        Refusal::ReadOnly => Check::fault(
+        WriteRefusal::ReadOnly => Check::fault(
             CheckAbout::Database,
             "The database can only be read, as a replica: nothing can be saved. Let it take changes, or have database.url lead to the one that does",
         ),
