@@ -99,7 +99,7 @@ impl Refusing {
 
 /// Number of connections of a pool.
 #[derive(Clone, Copy, Debug)]
-pub struct PoolFigures {
+pub struct PoolStats {
     pub name: &'static str,
     pub open: u32,
     /// Idle connections among them.
@@ -275,7 +275,7 @@ impl Database {
 
     /// Open connections by purpose.
     #[must_use]
-    pub fn pools(&self) -> [PoolFigures; 2] {
+    pub fn pools(&self) -> [PoolStats; 2] {
         let of = |name, connection: &DatabaseConnection| {
             let (open, idle) = if self.is_sqlite() {
                 let pool = connection.get_sqlite_connection_pool();
@@ -284,7 +284,7 @@ impl Database {
                 let pool = connection.get_postgres_connection_pool();
                 (pool.size(), pool.num_idle())
             };
-            PoolFigures { name, open, idle }
+            PoolStats { name, open, idle }
         };
         [of(if self.is_sqlite() { "reader" } else { "all" }, &self.reader.pool), of("writer", &self.log)]
     }
