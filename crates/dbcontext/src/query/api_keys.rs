@@ -23,7 +23,7 @@ pub async fn insert<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppErr
 
 /// Attributes of a key that authorise a request.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct KeyStanding {
+pub struct ApiKeyStatus {
     pub id: ApiKeyId,
     pub key_hash: Vec<u8>,
     pub user_id: UserId,
@@ -49,7 +49,7 @@ pub async fn standings<C: ConnectionTrait>(
     db: &C,
     hashes: &[Vec<u8>],
     now: Timestamp,
-) -> Result<Vec<KeyStanding>, AppError> {
+) -> Result<Vec<ApiKeyStatus>, AppError> {
     let by_previous =
         Condition::all().add(Column::PreviousHash.is_in(rounded(hashes))).add(Column::PreviousUntil.gt(now));
     let named = Condition::any().add(Column::KeyHash.is_in(rounded(hashes))).add(by_previous);
@@ -60,7 +60,7 @@ pub async fn standing<C: ConnectionTrait>(
     db: &C,
     id: ApiKeyId,
     now: Timestamp,
-) -> Result<Option<KeyStanding>, AppError> {
+) -> Result<Option<ApiKeyStatus>, AppError> {
     Ok(read(db, usable(now).filter(Column::Id.eq(id))).await?.pop())
 }
 
@@ -68,7 +68,7 @@ const BUDGETS: &str = "(SELECT CAST(COALESCE(SUM(CASE b.scope WHEN 'key' THEN 1 
     FROM budgets b WHERE (b.scope = 'key' AND b.scope_id = api_keys.id) OR (b.scope = 'user' AND b.scope_id = api_keys.user_id) \
     OR (b.scope = 'workspace' AND b.scope_id = api_keys.workspace_id))";
 
-async fn read<C: ConnectionTrait>(db: &C, query: Select<Entity>) -> Result<Vec<KeyStanding>, AppError> {
+async fn read<C: ConnectionTrait>(db: &C, query: Select<Entity>) -> Result<Vec<ApiKeyStatus>, AppError> {
     query
         .select_only()
         .columns([Column::Id, Column::KeyHash, Column::UserId, Column::Scopes, Column::ExpiresAt, Column::LastUsedAt])

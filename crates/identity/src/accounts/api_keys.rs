@@ -153,7 +153,7 @@ async fn touch(db: Database, ids: Vec<ApiKeyId>, now: Timestamp) -> Result<HashM
     Ok(HashMap::new())
 }
 
-fn read(row: &rows::KeyStanding) -> Result<KeyStanding, AppError> {
+fn read(row: &rows::ApiKeyStatus) -> Result<KeyStanding, AppError> {
     Ok(KeyStanding {
         id: row.id,
         user_id: row.user_id,

@@ -10,7 +10,7 @@ use appcore::{
 };
 use dbcontext::{
     Database,
-    query::{api_keys::KeyStanding, sessions as rows},
+    query::{api_keys::ApiKeyStatus, sessions as rows},
 };
 use platform::batcher::Batcher;
 use tokio::time::Instant;
@@ -29,7 +29,7 @@ pub(super) const TOUCH_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct LookUps {
     standings: Arc<Batcher<SessionId, Option<rows::LiveSession>>>,
     touched: Arc<Batcher<SessionId, ()>>,
-    pub(super) keys: Arc<Batcher<Fingerprint, Option<KeyStanding>>>,
+    pub(super) keys: Arc<Batcher<Fingerprint, Option<ApiKeyStatus>>>,
     pub(super) keys_touched: Arc<Batcher<ApiKeyId, ()>>,
 }
 

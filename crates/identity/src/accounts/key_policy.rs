@@ -6,7 +6,7 @@ use appcore::{
     WorkspaceId,
     view::{BudgetScope, GatewayEndpoint, RestrictedParameter},
 };
-use dbcontext::query::{api_keys::KeyStanding, budgets::BudgetId};
+use dbcontext::query::{api_keys::ApiKeyStatus, budgets::BudgetId};
 use platform::rate_limits::KeyLimit;
 use uuid::Uuid;
 
@@ -26,7 +26,7 @@ pub struct KeyPolicy {
 }
 
 impl KeyPolicy {
-    pub fn of(row: &KeyStanding) -> Self {
+    pub fn of(row: &ApiKeyStatus) -> Self {
         let is_there = |bit: i64| row.budgets & bit != 0;
         let scopes = [
             (1, BudgetScope::Key, Some(row.id.0)),
