@@ -16,12 +16,12 @@ use crate::{
 pub struct NewSession {
     pub id: SessionId,
     pub user_id: UserId,
-    pub seen: Seen,
+    pub seen: DeviceInfo,
     pub expires_at: Timestamp,
 }
 
 /// Current attributes of a device.
-pub struct Seen {
+pub struct DeviceInfo {
     pub user_agent: Option<String>,
     pub address: Option<String>,
     pub place: Option<GeoLocation>,
@@ -177,7 +177,7 @@ pub async fn touch<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Timestamp
 }
 
 /// Updates the attributes of a session's device, which change with browser updates and locations.
-pub async fn seen_as<C: ConnectionTrait>(db: &C, id: SessionId, seen: Seen) -> Result<(), AppError> {
+pub async fn seen_as<C: ConnectionTrait>(db: &C, id: SessionId, seen: DeviceInfo) -> Result<(), AppError> {
     let (country, city) = columns(seen.place);
     let row = user_session::ActiveModel {
         user_agent: Set(seen.user_agent),

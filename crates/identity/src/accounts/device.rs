@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use appcore::{Country, GeoLocation, RequestSource, Timestamp};
-use dbcontext::query::sessions::Seen;
+use dbcontext::query::sessions::DeviceInfo;
 use platform::geoip::GeoIp;
 
 /// What programs call themselves. Each says that it is those below, too.
@@ -84,8 +84,8 @@ impl Device {
     }
 
     /// This device as its owner is shown it.
-    pub(super) fn seen(&self, places: &GeoIp, at: Timestamp) -> Seen {
-        Seen { user_agent: self.user_agent(), address: self.address(), place: self.place(places), at }
+    pub(super) fn seen(&self, places: &GeoIp, at: Timestamp) -> DeviceInfo {
+        DeviceInfo { user_agent: self.user_agent(), address: self.address(), place: self.place(places), at }
     }
 
     pub(super) fn user_agent(&self) -> Option<String> {
