@@ -130,7 +130,7 @@ pub async fn lock(
 
 /// Unlocked snapshot of a conversation and a user. `role` is `None` if the user is not a member.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Seen {
+pub struct ConversationSnapshot {
     #[sea_orm(nested)]
     pub conversation: ConversationState,
     pub user_id: UserId,
@@ -139,7 +139,7 @@ pub struct Seen {
 }
 
 /// Reads the state of a batch's conversations and senders in one statement. Deleted conversations are left out.
-pub async fn seen<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId)]) -> Result<Vec<Seen>, AppError> {
+pub async fn seen<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId)]) -> Result<Vec<ConversationSnapshot>, AppError> {
     let asked = people(db.get_database_backend(), asked);
     let sql = format!(
         "SELECT {STATE}, w.user_id, m.role, u.display_name FROM {} \
@@ -148,7 +148,7 @@ pub async fn seen<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId)]
          LEFT JOIN users u ON u.id = m.user_id AND NOT u.is_deleted",
         asked.table()
     );
-    Seen::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    ConversationSnapshot::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// Result of a conditional execution of pieces.
