@@ -153,7 +153,7 @@ pub async fn seen<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId)]
 
 /// Result of a conditional execution of pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum OptimisticCommit {
     Executed,
     /// Write conflict: these conversations were changed since they were read. Nothing was written.
     Moved(Vec<ConversationId>),
@@ -173,14 +173,14 @@ pub struct SeenAt {
 
 /// Executes `pieces` in a transaction if the conversations still have these sequence numbers and the required members
 /// are still present (optimistic concurrency). On SQLite there are no concurrent writers.
-pub async fn execute_unless_moved(db: &Database, seen: &[SeenAt], pieces: Vec<Piece>) -> Result<Claim, AppError> {
+pub async fn execute_unless_moved(db: &Database, seen: &[SeenAt], pieces: Vec<Piece>) -> Result<OptimisticCommit, AppError> {
     if pieces.is_empty() {
-        return Ok(Claim::Executed);
+        return Ok(OptimisticCommit::Executed);
     }
     if let Some(sqlite) = db.sqlite() {
         return Ok(match sqlite.commit(pieces).await? {
-            Stored::Executed => Claim::Executed,
-            Stored::Repeated => Claim::Repeated,
+            Stored::Executed => OptimisticCommit::Executed,
+            Stored::Repeated => OptimisticCommit::Repeated,
         });
     }
     let (sql, arguments) = execute_where_seen(seen, pieces)?;
@@ -193,9 +193,9 @@ pub async fn execute_unless_moved(db: &Database, seen: &[SeenAt], pieces: Vec<Pi
         Ok(held) => {
             let held: HashSet<ConversationId> = held.into_iter().map(ConversationId).collect();
             let moved: Vec<_> = seen.iter().map(|seen| seen.id).filter(|id| !held.contains(id)).collect();
-            Ok(if moved.is_empty() { Claim::Executed } else { Claim::Moved(moved) })
+            Ok(if moved.is_empty() { OptimisticCommit::Executed } else { OptimisticCommit::Moved(moved) })
         }
-        Err(error) if unique_violation(&error) => Ok(Claim::Repeated),
+        Err(error) if unique_violation(&error) => Ok(OptimisticCommit::Repeated),
         Err(error) => Err(app_error(error)),
     }
 }

@@ -19,7 +19,7 @@ use appcore::{
 use dbcontext::{
     Database,
     constraint::app_error,
-    query::{self, batches::Claim},
+    query::{self, batches::OptimisticCommit},
 };
 use uuid::Uuid;
 
@@ -147,16 +147,16 @@ impl Committer {
         self.storing = Some(Committed { outcomes, envelopes, signals, batch });
         let stored = query::batches::execute_unless_moved(&self.db, &seen, pieces).await;
         Ok(match self.conclude(stored)? {
-            (Claim::Executed, committed) => {
+            (OptimisticCommit::Executed, committed) => {
                 self.memory.keep(conversations);
                 if has_removed_text {
                     self.db.forget_removed();
                 }
                 Attempt::Committed(committed)
             }
-            (Claim::Repeated, _) => Attempt::NeedsLocks,
-            (Claim::Moved(_), _) if is_remembered => Attempt::Outdated,
-            (Claim::Moved(moved), _) => Attempt::Moved(moved),
+            (OptimisticCommit::Repeated, _) => Attempt::NeedsLocks,
+            (OptimisticCommit::Moved(_), _) if is_remembered => Attempt::Outdated,
+            (OptimisticCommit::Moved(moved), _) => Attempt::Moved(moved),
         })
     }
 
