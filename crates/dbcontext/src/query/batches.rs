@@ -163,7 +163,7 @@ pub enum OptimisticCommit {
 
 /// Version of a conversation that a batch was computed from.
 #[derive(Clone, Debug)]
-pub struct SeenAt {
+pub struct ExpectedState {
     pub id: ConversationId,
     pub last_seq: i64,
     /// Members and roles that the batch relies on, in conversations whose membership changes don't increment the
@@ -173,7 +173,7 @@ pub struct SeenAt {
 
 /// Executes `pieces` in a transaction if the conversations still have these sequence numbers and the required members
 /// are still present (optimistic concurrency). On SQLite there are no concurrent writers.
-pub async fn execute_unless_moved(db: &Database, seen: &[SeenAt], pieces: Vec<Piece>) -> Result<OptimisticCommit, AppError> {
+pub async fn execute_unless_moved(db: &Database, seen: &[ExpectedState], pieces: Vec<Piece>) -> Result<OptimisticCommit, AppError> {
     if pieces.is_empty() {
         return Ok(OptimisticCommit::Executed);
     }
@@ -202,7 +202,7 @@ pub async fn execute_unless_moved(db: &Database, seen: &[SeenAt], pieces: Vec<Pi
 
 /// Builds a single statement, and thus a single transaction, for PostgreSQL. It returns the conversations that are
 /// unchanged, and writes nothing unless all of them are.
-fn execute_where_seen(seen: &[SeenAt], pieces: Vec<Piece>) -> Result<(AssertSqlSafe<String>, PgArguments), AppError> {
+fn execute_where_seen(seen: &[ExpectedState], pieces: Vec<Piece>) -> Result<(AssertSqlSafe<String>, PgArguments), AppError> {
     let mut rows = Vec::with_capacity(seen.len());
     for seen in seen {
         let members = seen.members.iter().map(|(user, role)| json!({ "user_id": user, "role": role }));

@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query::{
     self, Piece,
-    batches::{Head, NewMessage, SeenAt, Written},
+    batches::{Head, NewMessage, ExpectedState, Written},
     mentions::NewMention,
 };
 use sea_orm::ConnectionTrait as _;
@@ -20,7 +20,7 @@ use super::{super::memory::Known, Batch};
 /// Applied batch, ready to be stored and published.
 pub(in super::super) struct Closed {
     /// Conversations that get events, with the state that the batch is based on.
-    pub seen: Vec<SeenAt>,
+    pub seen: Vec<ExpectedState>,
     pub pieces: Vec<Piece>,
     pub envelopes: Vec<Envelope>,
     pub signals: Vec<Signal>,
@@ -61,11 +61,11 @@ impl Batch<'_> {
                 written.insert((message.conversation_id, UserId(sender)), at);
             }
         }
-        let mut seen: BTreeMap<ConversationId, SeenAt> = BTreeMap::new();
+        let mut seen: BTreeMap<ConversationId, ExpectedState> = BTreeMap::new();
         for event in &self.events {
             let id = event.conversation_id;
             let last_seq = event.seq - 1;
-            seen.entry(id).or_insert_with(|| SeenAt { id, last_seq, members: Vec::new() });
+            seen.entry(id).or_insert_with(|| ExpectedState { id, last_seq, members: Vec::new() });
         }
         for (id, user) in &self.relied_on {
             if let (Some(seen), Ok(member)) = (seen.get_mut(id), self.standing(*id, *user)) {
