@@ -392,7 +392,7 @@ pub fn insert(events: Vec<NewEvent>) -> Piece {
 
 /// Last numbers of a conversation.
 #[derive(Clone, Copy, Debug)]
-pub struct Head {
+pub struct LogHead {
     pub id: ConversationId,
     pub last_seq: i64,
     pub last_no: i64,
@@ -401,7 +401,7 @@ pub struct Head {
 }
 
 /// Updates the last numbers of conversations.
-pub fn advance(backend: DatabaseBackend, heads: &[Head], now: Timestamp) -> Piece {
+pub fn advance(backend: DatabaseBackend, heads: &[LogHead], now: Timestamp) -> Piece {
     const COLUMNS: [Column; 5] =
         [Column::Int("last_seq"), Column::Int("last_no"), Column::Int("at"), Column::Int("talked"), Column::Uuid("id")];
     static POSTGRES: Change<5> = Change::new(

@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query::{
     self, Piece,
-    batches::{Head, NewMessage, ExpectedState, Written},
+    batches::{LogHead, NewMessage, ExpectedState, Written},
     mentions::NewMention,
 };
 use sea_orm::ConnectionTrait as _;
@@ -41,11 +41,11 @@ impl Batch<'_> {
             .filter(|message| message.is_in_main_line())
             .map(|message| message.conversation_id)
             .collect();
-        let heads: Vec<Head> = self
+        let heads: Vec<LogHead> = self
             .moved
             .iter()
             .filter_map(|id| self.conversations.get(id))
-            .map(|known| Head {
+            .map(|known| LogHead {
                 id: known.state.id,
                 last_seq: known.state.last_seq,
                 last_no: known.state.last_no,
