@@ -426,13 +426,13 @@ pub fn advance(backend: DatabaseBackend, heads: &[LogHead], now: Timestamp) -> P
 
 /// Last message of a sender in a conversation.
 #[derive(Clone, Copy, Debug)]
-pub struct Written {
+pub struct LastMessage {
     pub seq: i64,
     pub no: i64,
 }
 
 /// Advances the senders' read positions to their own messages, in the same lock order as readers' positions.
-pub fn read_by_writing(backend: DatabaseBackend, written: &BTreeMap<(ConversationId, UserId), Written>) -> Piece {
+pub fn read_by_writing(backend: DatabaseBackend, written: &BTreeMap<(ConversationId, UserId), LastMessage>) -> Piece {
     // SQLite's numbered parameters would count across statements, so the sequence number is passed twice.
     const COLUMNS: [Column; 5] = [
         Column::Int("no"),

@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query::{
     self, Piece,
-    batches::{LogHead, NewMessage, ExpectedState, Written},
+    batches::{LogHead, NewMessage, ExpectedState, LastMessage},
     mentions::NewMention,
 };
 use sea_orm::ConnectionTrait as _;
@@ -52,12 +52,12 @@ impl Batch<'_> {
                 has_talked: talked.contains(&known.state.id),
             })
             .collect();
-        let mut written: BTreeMap<(ConversationId, UserId), Written> = BTreeMap::new();
+        let mut written: BTreeMap<(ConversationId, UserId), LastMessage> = BTreeMap::new();
         let is_own =
             |message: &&NewMessage| message.sender_kind == SenderKind::User.as_str() && message.is_in_main_line();
         for message in self.new_messages.iter().filter(is_own) {
             if let Some(sender) = message.sender_id {
-                let at = Written { seq: message.seq, no: message.no };
+                let at = LastMessage { seq: message.seq, no: message.no };
                 written.insert((message.conversation_id, UserId(sender)), at);
             }
         }
