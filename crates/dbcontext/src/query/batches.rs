@@ -74,7 +74,7 @@ pub struct NewMessage {
     pub reply_to: Option<MessageId>,
     pub model: Option<String>,
     /// Set for a reply in a thread.
-    pub thread: Option<ThreadPlace>,
+    pub thread: Option<ReplyPosition>,
     /// Forwarded message as JSON.
     pub forwarded: Option<String>,
     /// Poll as JSON.
@@ -92,7 +92,7 @@ impl NewMessage {
 
 /// Position of a reply in its thread.
 #[derive(Clone, Copy, Debug)]
-pub struct ThreadPlace {
+pub struct ReplyPosition {
     pub root_id: MessageId,
     pub no: i64,
     pub also_to_conversation: bool,

@@ -7,7 +7,7 @@ use appcore::{
 };
 use dbcontext::query::{
     self,
-    batches::{NewMessage, ThreadPlace},
+    batches::{NewMessage, ReplyPosition},
     messages::NamedMessage,
 };
 use platform::links;
@@ -222,7 +222,7 @@ pub(super) fn create(batch: &mut Batch<'_>, message: &mut Message) -> Result<(),
         status: message.status.as_str(),
         reply_to: message.reply_to,
         model: message.model.clone(),
-        thread: message.thread_id.map(|root_id| ThreadPlace { root_id, no, also_to_conversation }),
+        thread: message.thread_id.map(|root_id| ReplyPosition { root_id, no, also_to_conversation }),
         forwarded: message
             .forwarded
             .map(|origin| serde_json::to_string(&origin))
