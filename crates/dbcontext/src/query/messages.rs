@@ -297,14 +297,14 @@ pub async fn context<C: ConnectionTrait>(
 
 /// New text of an edited message.
 #[derive(Clone, Debug)]
-pub struct Words {
+pub struct MessageText {
     pub content: String,
     /// JSON.
     pub mentions: Option<String>,
 }
 
 /// Updates the texts and mentions of messages.
-pub fn edit(edited: Vec<(MessageId, Words)>, now: Timestamp) -> Piece {
+pub fn edit(edited: Vec<(MessageId, MessageText)>, now: Timestamp) -> Piece {
     static UPDATE: Change<4> = Change::new(
         [Column::Text("content"), Column::Text("mentions"), Column::Int("at"), Column::Uuid("id")],
         "UPDATE messages SET content = w.content, mentions = w.mentions, edited_at = w.at, previews = NULL FROM {} WHERE messages.id = w.id",
@@ -352,7 +352,7 @@ pub fn mark(marked: Vec<(MessageId, Marks)>) -> Piece {
 }
 
 /// Updates texts and marks together, because a message may occur in one statement only.
-pub fn edit_marked(edited: Vec<(MessageId, Words, Marks)>, now: Timestamp) -> Piece {
+pub fn edit_marked(edited: Vec<(MessageId, MessageText, Marks)>, now: Timestamp) -> Piece {
     static UPDATE: Change<10> = Change::new(
         [
             Column::Text("content"),
@@ -373,7 +373,7 @@ pub fn edit_marked(edited: Vec<(MessageId, Words, Marks)>, now: Timestamp) -> Pi
     );
     let rows = edited.into_iter().map(|(id, words, marks)| {
         let [reactions, pinned_at, thread, last_no, at, solved_at] = fields(marks);
-        let Words { content, mentions } = words;
+        let MessageText { content, mentions } = words;
         [
             content.into(),
             mentions.into(),

@@ -11,7 +11,7 @@ use appcore::{
 use dbcontext::query::{
     self, Piece,
     events::StoredEvent,
-    messages::{Marks, Words},
+    messages::{Marks, MessageText},
     threads::NewFollower,
 };
 use sea_orm::{ConnectionTrait, DatabaseBackend};
@@ -237,8 +237,8 @@ impl Edits {
 }
 
 /// Returns the columns that store a message's text.
-fn words_of(message: &Message) -> Result<Words, AppError> {
-    Ok(Words { content: message.content.clone(), mentions: listed(&message.mentions)? })
+fn words_of(message: &Message) -> Result<MessageText, AppError> {
+    Ok(MessageText { content: message.content.clone(), mentions: listed(&message.mentions)? })
 }
 
 /// Returns the columns that store a message's metadata besides its text.
