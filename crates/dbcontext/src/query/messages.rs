@@ -317,7 +317,7 @@ pub fn edit(edited: Vec<(MessageId, MessageText)>, now: Timestamp) -> Piece {
 
 /// Columns shown with a message besides its text.
 #[derive(Clone, Debug, Default)]
-pub struct Marks {
+pub struct MessageMarks {
     /// JSON.
     pub reactions: Option<String>,
     pub pinned_at: Option<Timestamp>,
@@ -329,7 +329,7 @@ pub struct Marks {
 }
 
 /// Updates the marks of messages.
-pub fn mark(marked: Vec<(MessageId, Marks)>) -> Piece {
+pub fn mark(marked: Vec<(MessageId, MessageMarks)>) -> Piece {
     static UPDATE: Change<7> = Change::new(
         [
             Column::Text("reactions"),
@@ -352,7 +352,7 @@ pub fn mark(marked: Vec<(MessageId, Marks)>) -> Piece {
 }
 
 /// Updates texts and marks together, because a message may occur in one statement only.
-pub fn edit_marked(edited: Vec<(MessageId, MessageText, Marks)>, now: Timestamp) -> Piece {
+pub fn edit_marked(edited: Vec<(MessageId, MessageText, MessageMarks)>, now: Timestamp) -> Piece {
     static UPDATE: Change<10> = Change::new(
         [
             Column::Text("content"),
@@ -390,7 +390,7 @@ pub fn edit_marked(edited: Vec<(MessageId, MessageText, Marks)>, now: Timestamp)
     UPDATE.piece(rows)
 }
 
-fn fields(marks: Marks) -> [Field; 6] {
+fn fields(marks: MessageMarks) -> [Field; 6] {
     let time = |time: Option<Timestamp>| time.map(|time| time.0).into();
     [
         marks.reactions.into(),
@@ -403,7 +403,7 @@ fn fields(marks: Marks) -> [Field; 6] {
 }
 
 /// Clears the content of deleted messages; the rows and the replies stay.
-pub fn delete_all(ids: Vec<(MessageId, Marks)>, now: Timestamp) -> Piece {
+pub fn delete_all(ids: Vec<(MessageId, MessageMarks)>, now: Timestamp) -> Piece {
     static UPDATE: Change<6> = Change::new(
         [
             Column::Int("at"),

@@ -11,7 +11,7 @@ use appcore::{
 use dbcontext::query::{
     self, Piece,
     events::StoredEvent,
-    messages::{Marks, MessageText},
+    messages::{MessageMarks, MessageText},
     threads::NewFollower,
 };
 use sea_orm::{ConnectionTrait, DatabaseBackend};
@@ -242,9 +242,9 @@ fn words_of(message: &Message) -> Result<MessageText, AppError> {
 }
 
 /// Returns the columns that store a message's metadata besides its text.
-fn marks_of(message: &Message) -> Result<Marks, AppError> {
+fn marks_of(message: &Message) -> Result<MessageMarks, AppError> {
     let thread = message.thread.as_ref();
-    Ok(Marks {
+    Ok(MessageMarks {
         reactions: listed(&message.reactions)?,
         pinned_at: message.pinned_at,
         thread: thread.map(serde_json::to_string).transpose().map_err(AppError::internal)?,
