@@ -7,7 +7,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{Audience, Broadcast, BroadcastChannel, BroadcastStatus, Severity, ShownBroadcast},
 };
-use dbcontext::query::broadcasts::{self as rows, BroadcastRow, Sought};
+use dbcontext::query::broadcasts::{self as rows, BroadcastRow, BroadcastFilter};
 
 use super::{concerned, note_delivered, parsed, seen_by_admins, seen_by_readers};
 use crate::ConversationsService;
@@ -28,7 +28,7 @@ pub async fn list(
         return Err(AppError::field("q", "too_long", format!("Use {MAX_SOUGHT} characters or fewer.")));
     }
     let now = service.clock.now();
-    let sought = Sought { status, severity, title };
+    let sought = BroadcastFilter { status, severity, title };
     let (found, total) = rows::list(service.db.reader(), sought, now, page).await?;
     let ids: Vec<BroadcastId> = found.iter().map(|row| row.id).collect();
     let mut counts = rows::counts(service.db.reader(), &ids).await?;

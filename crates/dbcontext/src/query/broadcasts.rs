@@ -34,7 +34,7 @@ pub struct Counts {
 
 /// Filter of announcements.
 #[derive(Clone, Debug, Default)]
-pub struct Sought {
+pub struct BroadcastFilter {
     pub status: Option<BroadcastStatus>,
     pub severity: Option<Severity>,
     /// Part of the title, in lower case.
@@ -69,7 +69,7 @@ pub async fn lock<C: ConnectionTrait>(db: &C, id: BroadcastId) -> Result<Option<
 /// Lists announcements, newest first, with the total.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
-    sought: Sought,
+    sought: BroadcastFilter,
     now: Timestamp,
     page: PageRequest,
 ) -> Result<(Vec<BroadcastRow>, u64), AppError> {
