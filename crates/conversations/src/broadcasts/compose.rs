@@ -11,7 +11,7 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    query::broadcasts::{self as rows, BroadcastRow, Counts},
+    query::broadcasts::{self as rows, BroadcastRow, DeliveryCounts},
 };
 use identity::accounts::Confirmed;
 use platform::audit::{self, Action, NewAuditEntry};
@@ -98,7 +98,7 @@ pub async fn create(service: &ConversationsService, by: &Principal, new: NewBroa
     ask(&tx, now, &row).await?;
     tx.commit().await.map_err(app_error)?;
     service.wake_workers();
-    seen_by_admins(row, Counts::default(), now)
+    seen_by_admins(row, DeliveryCounts::default(), now)
 }
 
 /// Changes an announcement that is not over. What has begun keeps its audience, its channels and its beginning.

@@ -14,7 +14,7 @@ use appcore::{
     AppError, Timestamp, UserId,
     view::{Audience, Broadcast, BroadcastStatus, ShownBroadcast},
 };
-use dbcontext::query::broadcasts::{self as rows, BroadcastRow, Counts};
+use dbcontext::query::broadcasts::{self as rows, BroadcastRow, DeliveryCounts};
 
 pub use compose::{BroadcastChange, NewBroadcast, change, create, preview, withdraw};
 pub use reading::{dismiss, find, list, see, shown};
@@ -56,7 +56,7 @@ fn parsed<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, AppError> {
 }
 
 /// As administrators see it.
-fn seen_by_admins(row: BroadcastRow, counts: Counts, now: Timestamp) -> Result<Broadcast, AppError> {
+fn seen_by_admins(row: BroadcastRow, counts: DeliveryCounts, now: Timestamp) -> Result<Broadcast, AppError> {
     Ok(Broadcast {
         status: status(&row, now),
         severity: row.severity,

@@ -26,7 +26,7 @@ use crate::{constraint::app_error, entity::broadcast};
 
 /// Delivery counts of an announcement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromQueryResult)]
-pub struct Counts {
+pub struct DeliveryCounts {
     pub delivered: i64,
     pub seen: i64,
     pub dismissed: i64,
@@ -327,7 +327,7 @@ pub async fn receipts_of<C: ConnectionTrait>(
 }
 
 /// Delivery counts; announcements without deliveries are left out.
-pub async fn counts<C: ConnectionTrait>(db: &C, ids: &[BroadcastId]) -> Result<HashMap<BroadcastId, Counts>, AppError> {
+pub async fn counts<C: ConnectionTrait>(db: &C, ids: &[BroadcastId]) -> Result<HashMap<BroadcastId, DeliveryCounts>, AppError> {
     #[derive(FromQueryResult)]
     struct CountsRow {
         broadcast_id: BroadcastId,
@@ -343,7 +343,7 @@ pub async fn counts<C: ConnectionTrait>(db: &C, ids: &[BroadcastId]) -> Result<H
     );
     let rows = CountsRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     let counted = rows.into_iter().map(|CountsRow { broadcast_id, delivered, seen, dismissed }| {
-        (broadcast_id, Counts { delivered, seen, dismissed })
+        (broadcast_id, DeliveryCounts { delivered, seen, dismissed })
     });
     Ok(counted.collect())
 }
