@@ -36,7 +36,7 @@ pub(super) struct Locked {
     limited: BTreeSet<CounterId>,
     books: Books,
     charges: BTreeMap<Uuid, Charge>,
-    counter_holds: Vec<counters::NewHold>,
+    counter_holds: Vec<counters::NewBudgetReservation>,
     credit_holds: Vec<accounts::NewHold>,
     now: Timestamp,
 }
@@ -116,7 +116,7 @@ impl Locked {
                     && let Some(row) = self.counters.get_mut(&counter)
                 {
                     row.held += amount;
-                    self.counter_holds.push(counters::NewHold { id, counter, amount, expires_at });
+                    self.counter_holds.push(counters::NewBudgetReservation { id, counter, amount, expires_at });
                 }
             }
             Purse::Credits(account) => {

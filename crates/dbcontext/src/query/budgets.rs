@@ -80,7 +80,7 @@ impl CounterId {
 
 /// Amount reserved against one counter.
 #[derive(Clone, Copy, Debug)]
-pub struct NewHold {
+pub struct NewBudgetReservation {
     pub id: Uuid,
     pub counter: CounterId,
     pub amount: MicroCredits,
@@ -155,7 +155,7 @@ pub async fn store<C: ConnectionTrait>(txn: &C, changed: &[&Model]) -> Result<()
 }
 
 /// Inserts reservations that the counters already include.
-pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewHold]) -> Result<(), AppError> {
+pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewBudgetReservation]) -> Result<(), AppError> {
     static INSERT: Change<5> = Change::insert(
         "budget_holds",
         [
