@@ -44,8 +44,8 @@ struct Expired {
     purse: Result<Purse, AppError>,
 }
 
-impl From<counters::Hold> for Expired {
-    fn from(hold: counters::Hold) -> Self {
+impl From<counters::BudgetReservation> for Expired {
+    fn from(hold: counters::BudgetReservation) -> Self {
         let purse = CounterId::of(&hold.scope, hold.scope_id).map(Purse::Counter);
         Self { id: hold.id, expires_at: hold.expires_at, purse }
     }
