@@ -37,7 +37,7 @@ pub(super) struct Locked {
     books: Books,
     charges: BTreeMap<Uuid, Charge>,
     counter_holds: Vec<counters::NewBudgetReservation>,
-    credit_holds: Vec<accounts::NewHold>,
+    credit_holds: Vec<accounts::NewCreditReservation>,
     now: Timestamp,
 }
 
@@ -122,7 +122,7 @@ impl Locked {
             Purse::Credits(account) => {
                 if let Some(book) = self.books.get_mut(account) {
                     book.hold(amount);
-                    self.credit_holds.push(accounts::NewHold { id, account_id: account, amount, expires_at });
+                    self.credit_holds.push(accounts::NewCreditReservation { id, account_id: account, amount, expires_at });
                 }
             }
         }

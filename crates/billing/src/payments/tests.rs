@@ -7,7 +7,7 @@ use appcore::{Timestamp, UserId, credits::MicroCredits};
 use dbcontext::{
     entity::{ledger_entry, payment},
     query::{
-        ledger::{self as ledger_rows, NewHold, Wanted},
+        ledger::{self as ledger_rows, NewCreditReservation, Wanted},
         payments as rows,
     },
 };
@@ -178,7 +178,7 @@ impl Buyer {
                 book.hold(amount);
                 book.post_held(&Source::new("hold", id));
                 let expires_at = now.plus(Duration::from_secs(60));
-                let hold = NewHold { id, account_id: self.user_id.0, amount, expires_at };
+                let hold = NewCreditReservation { id, account_id: self.user_id.0, amount, expires_at };
                 ledger_rows::insert_holds(&tx, &[hold]).await.unwrap();
                 self.holds.push((id, amount.0));
             }

@@ -23,7 +23,7 @@ use crate::{
 
 /// Amount to reserve on an account.
 #[derive(Clone, Copy, Debug)]
-pub struct NewHold {
+pub struct NewCreditReservation {
     pub id: Uuid,
     pub account_id: Uuid,
     pub amount: MicroCredits,
@@ -257,7 +257,7 @@ pub async fn with_expired<C: ConnectionTrait>(
     Ok(rows.into_iter().map(|row| row.account_id).collect())
 }
 
-pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewHold]) -> Result<(), AppError> {
+pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewCreditReservation]) -> Result<(), AppError> {
     static INSERT: Change<4> = Change::insert(
         "credit_holds",
         [Field::Uuid("id"), Field::Uuid("account_id"), Field::Int("amount"), Field::Int("expires_at")],
