@@ -51,8 +51,8 @@ impl From<counters::BudgetReservation> for Expired {
     }
 }
 
-impl From<accounts::Hold> for Expired {
-    fn from(hold: accounts::Hold) -> Self {
+impl From<accounts::CreditReservation> for Expired {
+    fn from(hold: accounts::CreditReservation) -> Self {
         Self { id: hold.id, expires_at: hold.expires_at, purse: Ok(Purse::Credits(hold.account_id)) }
     }
 }

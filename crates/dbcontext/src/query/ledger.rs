@@ -31,7 +31,7 @@ pub struct NewCreditReservation {
 }
 
 #[derive(Clone, Copy, Debug, FromQueryResult)]
-pub struct Hold {
+pub struct CreditReservation {
     pub id: Uuid,
     pub account_id: Uuid,
     pub amount: MicroCredits,
@@ -272,13 +272,13 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewCreditReserva
 }
 
 /// Removes reservations; expired ones may be gone already.
-pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<Hold>, AppError> {
+pub async fn remove_holds<C: ConnectionTrait>(txn: &C, ids: &[Uuid]) -> Result<Vec<CreditReservation>, AppError> {
     let asked = Rows::ids(txn.get_database_backend(), ids.iter().copied());
     let sql = format!(
         "DELETE FROM credit_holds WHERE id IN (SELECT w.id FROM {}) RETURNING id, account_id, amount, expires_at",
         asked.table()
     );
-    Hold::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
+    CreditReservation::find_by_statement(asked.statement(sql)?).all(txn).await.map_err(app_error)
 }
 
 /// Expired reservations that were neither settled nor renewed, after the cursor `after` (by expiry).
@@ -287,32 +287,32 @@ pub async fn expired_holds<C: ConnectionTrait>(
     now: Timestamp,
     after: (Timestamp, Uuid),
     most: u64,
-) -> Result<Vec<Hold>, AppError> {
+) -> Result<Vec<CreditReservation>, AppError> {
     let sql = "SELECT id, account_id, amount, expires_at FROM credit_holds WHERE expires_at <= $1 AND (expires_at, id) > ($2, $3) \
                ORDER BY expires_at, id LIMIT $4";
     let values = [now.0.into(), after.0.0.into(), after.1.into(), raw::limit(most)];
-    raw::find::<_, Hold>(db, sql, values).await
+    raw::find::<_, CreditReservation>(db, sql, values).await
 }
 
 /// Removes those of these reservations that are still expired.
-pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Vec<Hold>, AppError> {
+pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Timestamp) -> Result<Vec<CreditReservation>, AppError> {
     let backend = txn.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
     let sql = format!(
         "DELETE FROM credit_holds WHERE id IN (SELECT w.id FROM {}) AND expires_at <= $2 RETURNING id, account_id, amount, expires_at",
         asked.table()
     );
-    raw::find::<_, Hold>(txn, sql, [asked.parameter()?.into(), now.0.into()]).await
+    raw::find::<_, CreditReservation>(txn, sql, [asked.parameter()?.into(), now.0.into()]).await
 }
 
 /// Reservations with these ids.
-pub async fn holds<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Hold>, AppError> {
+pub async fn holds<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<CreditReservation>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!(
         "SELECT id, account_id, amount, expires_at FROM credit_holds WHERE id IN (SELECT w.id FROM {})",
         asked.table()
     );
-    Hold::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    CreditReservation::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// Extends the reservations of requests in progress.
