@@ -40,7 +40,7 @@ pub struct CreditReservation {
 
 /// Account whose balances differ from the sums of its entries.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Difference {
+pub struct BalanceMismatch {
     pub id: Uuid,
     pub balance: i64,
     pub booked: i64,
@@ -399,7 +399,7 @@ pub async fn after<C: ConnectionTrait>(
 }
 
 /// Recomputes every account from its entries. A single statement, so that it reads a consistent snapshot.
-pub async fn differences<C: ConnectionTrait>(db: &C) -> Result<Vec<Difference>, AppError> {
+pub async fn differences<C: ConnectionTrait>(db: &C) -> Result<Vec<BalanceMismatch>, AppError> {
     let sql = "SELECT * FROM (SELECT k.id, COALESCE(a.balance, 0) AS balance, COALESCE(e.booked, 0) AS booked, \
          COALESCE(a.held, 0) AS held, COALESCE(e.booked_held, 0) AS booked_held, COALESCE(h.holds, 0) AS holds, \
          COALESCE(a.owed, 0) AS owed, COALESCE(e.booked_owed, 0) AS booked_owed, COALESCE(g.granted, 0) AS granted \
@@ -415,7 +415,7 @@ pub async fn differences<C: ConnectionTrait>(db: &C) -> Result<Vec<Difference>, 
          LEFT JOIN (SELECT account_id, CAST(SUM(remaining) AS BIGINT) AS granted FROM credit_grants GROUP BY account_id) g ON g.account_id = k.id) s \
          WHERE balance <> booked OR held <> booked_held OR held <> holds OR owed <> booked_owed OR balance <> granted \
          OR held < 0 OR balance < held OR owed < 0 ORDER BY id LIMIT 1000";
-    raw::find::<_, Difference>(db, sql, []).await
+    raw::find::<_, BalanceMismatch>(db, sql, []).await
 }
 
 pub async fn extent<C: ConnectionTrait>(db: &C) -> Result<Extent, AppError> {
