@@ -18,7 +18,7 @@ use dbcontext::{
     Database,
     constraint::app_error,
     entity::ledger_account,
-    query::ledger::{self as rows, BalanceMismatch, Extent},
+    query::ledger::{self as rows, BalanceMismatch, LedgerSize},
 };
 use uuid::Uuid;
 
@@ -102,6 +102,6 @@ async fn expire_account(db: &Database, account: Uuid, now: Timestamp) -> Result<
 }
 
 /// Recomputes every account from its entries.
-pub async fn verify(db: &Database) -> Result<(Extent, Vec<BalanceMismatch>), AppError> {
+pub async fn verify(db: &Database) -> Result<(LedgerSize, Vec<BalanceMismatch>), AppError> {
     Ok((rows::extent(db.reader()).await?, rows::differences(db.reader()).await?))
 }

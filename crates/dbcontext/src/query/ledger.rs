@@ -54,7 +54,7 @@ pub struct BalanceMismatch {
 
 /// Row counts of the ledger.
 #[derive(Clone, Copy, Debug, FromQueryResult)]
-pub struct Extent {
+pub struct LedgerSize {
     pub accounts: i64,
     pub entries: i64,
 }
@@ -418,11 +418,11 @@ pub async fn differences<C: ConnectionTrait>(db: &C) -> Result<Vec<BalanceMismat
     raw::find::<_, BalanceMismatch>(db, sql, []).await
 }
 
-pub async fn extent<C: ConnectionTrait>(db: &C) -> Result<Extent, AppError> {
+pub async fn extent<C: ConnectionTrait>(db: &C) -> Result<LedgerSize, AppError> {
     let sql =
         "SELECT (SELECT COUNT(*) FROM ledger_accounts) AS accounts, (SELECT COUNT(*) FROM ledger_entries) AS entries";
-    let extent = raw::find_one::<_, Extent>(db, sql, []).await?;
-    Ok(extent.unwrap_or(Extent { accounts: 0, entries: 0 }))
+    let extent = raw::find_one::<_, LedgerSize>(db, sql, []).await?;
+    Ok(extent.unwrap_or(LedgerSize { accounts: 0, entries: 0 }))
 }
 
 /// Workspaces with an account.
