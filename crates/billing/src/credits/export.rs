@@ -6,7 +6,7 @@ use appcore::{AppError, Timestamp, credits::MicroCredits};
 use bytes::Bytes;
 use dbcontext::{
     entity::ledger_entry,
-    query::ledger::{self as rows, Wanted},
+    query::ledger::{self as rows, EntryFilter},
 };
 use futures_util::{Stream, stream};
 use platform::csv::{inert, table};
@@ -45,7 +45,7 @@ pub fn export_of(
         return Err(AppError::field("from", "invalid", "The beginning must be before the end."));
     }
     let (after, before) = rows::id_at(from, to);
-    let wanted = Wanted { account_id: holder.map(Holder::account), from, to, before };
+    let wanted = EntryFilter { account_id: holder.map(Holder::account), from, to, before };
     let header = stream::once(async { table(vec![HEADER.map(str::to_owned)]) });
     let pieces = stream::try_unfold((service, Some(after)), move |(service, after)| async move {
         let Some(after) = after else { return Ok(None) };

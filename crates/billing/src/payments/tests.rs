@@ -7,7 +7,7 @@ use appcore::{Timestamp, UserId, credits::MicroCredits};
 use dbcontext::{
     entity::{ledger_entry, payment},
     query::{
-        ledger::{self as ledger_rows, NewCreditReservation, Wanted},
+        ledger::{self as ledger_rows, NewCreditReservation, EntryFilter},
         payments as rows,
     },
 };
@@ -201,7 +201,7 @@ impl Buyer {
     }
 
     async fn entries(&self, service: &BillingService) -> Vec<ledger_entry::Model> {
-        let wanted = Wanted {
+        let wanted = EntryFilter {
             account_id: Some(self.user_id.0),
             from: Timestamp(0),
             to: Timestamp(i64::MAX),

@@ -369,7 +369,7 @@ pub(super) fn ids_between(from: Timestamp, to: Timestamp) -> (Uuid, Uuid) {
 
 /// Filter of entries.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted {
+pub struct EntryFilter {
     /// `None`: all accounts.
     pub account_id: Option<Uuid>,
     pub from: Timestamp,
@@ -381,7 +381,7 @@ pub struct Wanted {
 /// Entries after a given one, earliest first.
 pub async fn after<C: ConnectionTrait>(
     db: &C,
-    wanted: Wanted,
+    wanted: EntryFilter,
     after: Uuid,
     most: u64,
 ) -> Result<Vec<ledger_entry::Model>, AppError> {

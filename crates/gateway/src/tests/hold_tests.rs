@@ -107,7 +107,7 @@ async fn growing_stream_owes_nothing_that_was_reserved() {
         service.flush().await;
         let account = ledger_rows::account(service.db.writer(), anna.user_id.0).await.unwrap().unwrap();
         assert_eq!((account.balance.0, account.owed.0, account.held.0), (2_120, 0, 0));
-        let wanted = ledger_rows::Wanted {
+        let wanted = ledger_rows::EntryFilter {
             account_id: Some(anna.user_id.0),
             from: Timestamp(0),
             to: Timestamp(i64::MAX),

@@ -17,7 +17,7 @@ use dbcontext::{
     constraint::app_error,
     entity::payment,
     query::{
-        ledger::{self as ledger_rows, Wanted},
+        ledger::{self as ledger_rows, EntryFilter},
         payments as payment_rows, subscriptions as rows,
         workspaces::{self, MembershipEnd},
     },
@@ -244,7 +244,7 @@ impl Group {
         for person in self.people.iter().chain([&self.owner]) {
             let account = person.user_id.0;
             let (from, to) = (Timestamp(0), Timestamp(i64::MAX));
-            let wanted = Wanted { account_id: Some(account), from, to, before: Uuid::max() };
+            let wanted = EntryFilter { account_id: Some(account), from, to, before: Uuid::max() };
             for entry in ledger_rows::after(service.db.writer(), wanted, Uuid::nil(), 100_000).await.unwrap() {
                 if !["purchase", "refund", "refund_failed", "dispute", "dispute_won"].contains(&entry.kind.as_str()) {
                     continue;
