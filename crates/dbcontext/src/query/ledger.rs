@@ -218,7 +218,7 @@ pub async fn granted<C: ConnectionTrait>(db: &C, account: Uuid) -> Result<MicroC
 
 /// Credits of an account that expire at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct Expiring {
+pub struct ExpiringCredits {
     pub account_id: Uuid,
     pub remaining: MicroCredits,
     pub expires_at: Timestamp,
@@ -229,12 +229,12 @@ pub async fn expiring<C: ConnectionTrait>(
     db: &C,
     (from, to): (Timestamp, Timestamp),
     most: u64,
-) -> Result<Vec<Expiring>, AppError> {
+) -> Result<Vec<ExpiringCredits>, AppError> {
     let sql = "SELECT account_id, CAST(SUM(remaining) AS BIGINT) AS remaining, expires_at FROM credit_grants \
                WHERE remaining > 0 AND expires_at >= $1 AND expires_at < $2 GROUP BY account_id, expires_at \
                ORDER BY expires_at, account_id LIMIT $3";
     let values = [from.0.into(), to.0.into(), raw::limit(most)];
-    raw::find::<_, Expiring>(db, sql, values).await
+    raw::find::<_, ExpiringCredits>(db, sql, values).await
 }
 
 /// Accounts with expired credits, after the id `after`.
