@@ -22,7 +22,7 @@ use appcore::{
     event::{BusMessage, Listener, Signal, Topic},
 };
 use dbcontext::query::{
-    events::{self, EventAbout},
+    events::{self, EventSubject},
     search as rows,
 };
 use jobs::caught;
@@ -507,7 +507,7 @@ async fn changes_of(service: &SearchService, ids: &[Uuid]) -> Result<Vec<Change>
 }
 
 /// Message that an event is about.
-fn message(event: &EventAbout) -> Option<Uuid> {
+fn message(event: &EventSubject) -> Option<Uuid> {
     #[derive(Deserialize)]
     struct About {
         message: Option<Id>,

@@ -110,7 +110,7 @@ async fn in_place_of<C: ConnectionTrait>(
 
 /// Event of the log without its payload.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct EventAbout {
+pub struct EventSubject {
     pub conversation_id: ConversationId,
     pub seq: i64,
     pub kind: String,
@@ -125,7 +125,7 @@ pub async fn about_each<C: ConnectionTrait>(
     db: &C,
     positions: &[(ConversationId, i64)],
     limit: u32,
-) -> Result<Vec<EventAbout>, AppError> {
+) -> Result<Vec<EventSubject>, AppError> {
     let backend = db.get_database_backend();
     let asked = behind(backend, positions);
     let bytes =
@@ -140,7 +140,7 @@ pub async fn about_each<C: ConnectionTrait>(
            LEFT JOIN messages m ON m.conversation_id = e.conversation_id AND m.seq = e.seq",
         asked.table()
     );
-    let mut events = EventAbout::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
+    let mut events = EventSubject::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     events.sort_unstable_by_key(|event| (event.conversation_id, event.seq));
     Ok(events)
 }
