@@ -566,7 +566,7 @@ async fn operations(db: &DatabaseConnection) {
     let found = figures::incidents(db, NOW, 5).await.unwrap();
     assert_eq!((found[0].impact, found[0].ended_at), (Some(3), Some(LATER)));
     assert_eq!(figures::forget_incidents(db, LATER).await.unwrap(), 1);
-    let figure = figures::Figure { at: NOW, name: "calls".to_owned(), value: 4 };
+    let figure = figures::MetricValue { at: NOW, name: "calls".to_owned(), value: 4 };
     figures::put(db, Step::Minute, Union::Sum, &[figure]).await.unwrap();
     assert_eq!(figures::most(db, "calls", NOW, NOW).await.unwrap(), Some(4));
     assert_eq!(figures::most(db, "calls", LATER, LATER).await.unwrap(), None);

@@ -43,7 +43,7 @@ pub enum Union {
 
 /// Value of a metric for one minute or day.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct Figure {
+pub struct MetricValue {
     pub at: Timestamp,
     pub name: String,
     pub value: i64,
@@ -61,7 +61,7 @@ struct Number {
 }
 
 /// Merges values into the stored ones.
-pub async fn put<C: ConnectionTrait>(db: &C, step: Step, union: Union, figures: &[Figure]) -> Result<(), AppError> {
+pub async fn put<C: ConnectionTrait>(db: &C, step: Step, union: Union, figures: &[MetricValue]) -> Result<(), AppError> {
     if figures.is_empty() {
         return Ok(());
     }
@@ -87,7 +87,7 @@ pub async fn put<C: ConnectionTrait>(db: &C, step: Step, union: Union, figures: 
 }
 
 /// Values since `from`, earliest first.
-pub async fn since<C: ConnectionTrait>(db: &C, step: Step, from: Timestamp) -> Result<Vec<Figure>, AppError> {
+pub async fn since<C: ConnectionTrait>(db: &C, step: Step, from: Timestamp) -> Result<Vec<MetricValue>, AppError> {
     let sql = "SELECT at, name, value FROM figures WHERE step = $1 AND at >= $2 ORDER BY at";
     raw::find(db, sql, vec![step.as_str().into(), from.0.into()]).await
 }

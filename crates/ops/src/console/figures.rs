@@ -11,7 +11,7 @@ use dbcontext::{
     constraint::app_error,
     query::{
         bans,
-        figures::{self as rows, Figure, Step, Union},
+        figures::{self as rows, MetricValue, Step, Union},
         job_list,
     },
 };
@@ -140,14 +140,14 @@ impl Noted {
     }
 }
 
-fn figure(name: &str, at: i64, value: i64) -> Figure {
-    Figure { at: Timestamp(at), name: name.to_owned(), value }
+fn figure(name: &str, at: i64, value: i64) -> MetricValue {
+    MetricValue { at: Timestamp(at), name: name.to_owned(), value }
 }
 
 /// The days of these minutes.
-fn by_days(minutes: impl Iterator<Item = Figure>) -> Vec<Figure> {
+fn by_days(minutes: impl Iterator<Item = MetricValue>) -> Vec<MetricValue> {
     let mut days: HashMap<(i64, &'static str), i64> = HashMap::new();
-    for Figure { at, name, value } in minutes {
+    for MetricValue { at, name, value } in minutes {
         let Some((name, union)) = of_day(&name) else { continue };
         let day = at.0.div_euclid(DAY) * DAY;
         days.entry((day, name)).and_modify(|sum| *sum = unite(union, *sum, value)).or_insert(value);
@@ -224,7 +224,7 @@ pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Fi
 }
 
 /// The rows as values of equal length. Where instances wrote something down, what nobody counted is nothing.
-fn series(kept: &[Figure], from: Timestamp, step: i64, count: usize) -> Vec<FigureSeries> {
+fn series(kept: &[MetricValue], from: Timestamp, step: i64, count: usize) -> Vec<FigureSeries> {
     let place = |at: Timestamp| usize::try_from((at.0 - from.0).div_euclid(step)).ok().filter(|place| *place < count);
     let mut is_noted = vec![false; count];
     for place in kept.iter().filter_map(|figure| place(figure.at)) {
