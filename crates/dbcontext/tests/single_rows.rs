@@ -542,7 +542,7 @@ async fn settings(db: &DatabaseConnection) {
 async fn operations(db: &DatabaseConnection) {
     use query::{
         broadcasts::{self, BroadcastRow},
-        figures::{self, IncidentRow, InstanceRow, Step, Union},
+        figures::{self, IncidentRow, InstanceRow, Step, Aggregation},
     };
     let instance = InstanceRow { id: InstanceId::new(), started_at: NOW, seen_at: NOW, state: "{}".to_owned() };
     figures::see(db, instance.clone()).await.unwrap();
@@ -567,7 +567,7 @@ async fn operations(db: &DatabaseConnection) {
     assert_eq!((found[0].impact, found[0].ended_at), (Some(3), Some(LATER)));
     assert_eq!(figures::forget_incidents(db, LATER).await.unwrap(), 1);
     let figure = figures::MetricValue { at: NOW, name: "calls".to_owned(), value: 4 };
-    figures::put(db, Step::Minute, Union::Sum, &[figure]).await.unwrap();
+    figures::put(db, Step::Minute, Aggregation::Sum, &[figure]).await.unwrap();
     assert_eq!(figures::most(db, "calls", NOW, NOW).await.unwrap(), Some(4));
     assert_eq!(figures::most(db, "calls", LATER, LATER).await.unwrap(), None);
     assert_eq!(figures::forget(db, Step::Minute, LATER).await.unwrap(), 1);

@@ -36,7 +36,7 @@ impl Step {
 
 /// Aggregation of the values of several instances or minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Union {
+pub enum Aggregation {
     Sum,
     Most,
 }
@@ -61,14 +61,14 @@ struct Number {
 }
 
 /// Merges values into the stored ones.
-pub async fn put<C: ConnectionTrait>(db: &C, step: Step, union: Union, figures: &[MetricValue]) -> Result<(), AppError> {
+pub async fn put<C: ConnectionTrait>(db: &C, step: Step, union: Aggregation, figures: &[MetricValue]) -> Result<(), AppError> {
     if figures.is_empty() {
         return Ok(());
     }
     let value = match (union, db.get_database_backend()) {
-        (Union::Sum, _) => "figures.value + excluded.value",
-        (Union::Most, DatabaseBackend::Sqlite) => "MAX(figures.value, excluded.value)",
-        (Union::Most, _) => "GREATEST(figures.value, excluded.value)",
+        (Aggregation::Sum, _) => "figures.value + excluded.value",
+        (Aggregation::Most, DatabaseBackend::Sqlite) => "MAX(figures.value, excluded.value)",
+        (Aggregation::Most, _) => "GREATEST(figures.value, excluded.value)",
     };
     let mut values: Vec<Value> = vec![step.as_str().into()];
     let rows: Vec<String> = figures

@@ -11,7 +11,7 @@ use dbcontext::{
     constraint::app_error,
     query::{
         bans,
-        figures::{self as rows, MetricValue, Step, Union},
+        figures::{self as rows, MetricValue, Step, Aggregation},
         job_list,
     },
 };
@@ -29,17 +29,17 @@ const ACTIVE_DAY: Duration = Duration::from_secs(86_400);
 const PEOPLE_OF_DAY: &str = "people_of_day";
 
 /// How the values of instances and of minutes become one.
-const NAMES: [(FigureName, Union); 10] = [
-    (FigureName::People, Union::Most),
-    (FigureName::Connections, Union::Most),
-    (FigureName::Messages, Union::Sum),
-    (FigureName::Requests, Union::Sum),
-    (FigureName::Errors, Union::Sum),
-    (FigureName::LatencyMs, Union::Most),
-    (FigureName::JobsWaiting, Union::Most),
-    (FigureName::Tokens, Union::Sum),
-    (FigureName::Cost, Union::Sum),
-    (FigureName::FailedSignIns, Union::Sum),
+const NAMES: [(FigureName, Aggregation); 10] = [
+    (FigureName::People, Aggregation::Most),
+    (FigureName::Connections, Aggregation::Most),
+    (FigureName::Messages, Aggregation::Sum),
+    (FigureName::Requests, Aggregation::Sum),
+    (FigureName::Errors, Aggregation::Sum),
+    (FigureName::LatencyMs, Aggregation::Most),
+    (FigureName::JobsWaiting, Aggregation::Most),
+    (FigureName::Tokens, Aggregation::Sum),
+    (FigureName::Cost, Aggregation::Sum),
+    (FigureName::FailedSignIns, Aggregation::Sum),
 ];
 
 /// The time under which the figures of the minute of `at` are recorded.
@@ -104,8 +104,8 @@ impl Noted {
         ];
         let own = own.map(|(name, value)| figure(name.as_str(), minute, i64::try_from(value).unwrap_or(i64::MAX)));
         let tx = service.db.begin().await.map_err(app_error)?;
-        rows::put(&tx, Step::Minute, Union::Most, &seen).await?;
-        rows::put(&tx, Step::Minute, Union::Sum, &own).await?;
+        rows::put(&tx, Step::Minute, Aggregation::Most, &seen).await?;
+        rows::put(&tx, Step::Minute, Aggregation::Sum, &own).await?;
         tx.commit().await.map_err(app_error)?;
         (self.connections, self.requests) = (connections, http);
         self.close_days(service, now).await
@@ -130,7 +130,7 @@ impl Noted {
         }
         let minutes = rows::since(service.db.reader(), Step::Minute, Timestamp(today - DAY)).await?;
         let yesterday = by_days(minutes.into_iter().filter(|figure| figure.at.0 < today));
-        rows::put(service.db.writer(), Step::Day, Union::Most, &yesterday).await?;
+        rows::put(service.db.writer(), Step::Day, Aggregation::Most, &yesterday).await?;
         for (step, kept) in KEPT {
             rows::forget(service.db.writer(), step, now.minus(kept)).await?;
         }
@@ -156,9 +156,9 @@ fn by_days(minutes: impl Iterator<Item = MetricValue>) -> Vec<MetricValue> {
 }
 
 /// What a figure by minutes is by days.
-fn of_day(name: &str) -> Option<(&'static str, Union)> {
+fn of_day(name: &str) -> Option<(&'static str, Aggregation)> {
     match name {
-        PEOPLE_OF_DAY => Some((FigureName::People.as_str(), Union::Most)),
+        PEOPLE_OF_DAY => Some((FigureName::People.as_str(), Aggregation::Most)),
         "people" => None,
         name => {
             NAMES.into_iter().find(|(known, _)| known.as_str() == name).map(|(known, union)| (known.as_str(), union))
@@ -166,11 +166,11 @@ fn of_day(name: &str) -> Option<(&'static str, Union)> {
     }
 }
 
-const fn unite(union: Union, one: i64, other: i64) -> i64 {
+const fn unite(union: Aggregation, one: i64, other: i64) -> i64 {
     match union {
-        Union::Sum => one.saturating_add(other),
-        Union::Most if one > other => one,
-        Union::Most => other,
+        Aggregation::Sum => one.saturating_add(other),
+        Aggregation::Most if one > other => one,
+        Aggregation::Most => other,
     }
 }
 
