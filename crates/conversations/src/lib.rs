@@ -28,7 +28,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{AssistantMember, Conversation, ConversationKind, Member, MentionAll, Message, Posting},
 };
-pub use dbcontext::query::following::{Followed, Following};
+pub use dbcontext::query::following::{SubscribedConversation, Following};
 use dbcontext::query::{self, conversations::SeenConversation};
 
 use assistants::AssistantsService;

@@ -12,7 +12,7 @@ use appcore::{
     AppError, Code, ConversationId, UserId,
     event::{FollowChange, Envelope, SharedEnvelope},
 };
-use conversations::{self, Followed};
+use conversations::{self, SubscribedConversation};
 use tokio::time::Instant;
 
 use crate::{
@@ -33,7 +33,7 @@ const BEGINNING: u32 = 32;
 /// Answers `sync`: sends the missed events of each conversation in order, then `sync.done`.
 pub async fn sync(client: &ClientContext, cursors: HashMap<ConversationId, i64>, answer_to: &AnswerTo) {
     pace(client, LOOK).await;
-    let followed: HashMap<ConversationId, Followed> =
+    let followed: HashMap<ConversationId, SubscribedConversation> =
         match conversations::following(&client.app().conversations, client.principal.user_id).await {
             Ok(following) => {
                 following.conversations.into_iter().map(|followed| (followed.conversation_id, followed)).collect()

@@ -11,7 +11,7 @@ use crate::constraint::app_error;
 
 /// Conversation of a user.
 #[derive(Clone, Copy, Debug)]
-pub struct Followed {
+pub struct SubscribedConversation {
     pub conversation_id: ConversationId,
     pub last_seq: i64,
     /// Last event before the history that the user may see.
@@ -23,7 +23,7 @@ pub struct Followed {
 #[derive(Clone, Debug, Default)]
 pub struct Following {
     /// By last activity, newest first.
-    pub conversations: Vec<Followed>,
+    pub conversations: Vec<SubscribedConversation>,
     pub workspaces: Vec<WorkspaceId>,
     /// Versions of the boards of these conversations.
     pub boards: HashMap<ConversationId, i64>,
@@ -65,7 +65,7 @@ pub async fn of<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<
             following.boards.insert(ConversationId(row.id), version);
         }
         match row.last_seq {
-            Some(last_seq) => following.conversations.push(Followed {
+            Some(last_seq) => following.conversations.push(SubscribedConversation {
                 conversation_id: ConversationId(row.id),
                 last_seq,
                 reads_after: row.reads_after,

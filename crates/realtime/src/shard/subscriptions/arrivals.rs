@@ -10,7 +10,7 @@ use appcore::{
     ConversationId, UserId,
     event::{FollowChange, LogPosition},
 };
-use conversations::{Followed, Following};
+use conversations::{SubscribedConversation, Following};
 use tokio::time::Instant;
 
 use super::{Person, Subscription, Subscriptions, viewers};
@@ -61,7 +61,7 @@ impl Subscriptions {
         let stands = following.conversations.iter().filter(|followed| {
             !matches!(person.change_of(followed.conversation_id), Some((seq, false)) if seq > followed.last_seq)
         });
-        let stands: Vec<Followed> = stands.copied().collect();
+        let stands: Vec<SubscribedConversation> = stands.copied().collect();
         let mut answer: Vec<(ConversationId, i64)> =
             stands.iter().map(|followed| (followed.conversation_id, followed.last_seq)).collect();
         let current: HashSet<ConversationId> = answer.iter().map(|(id, _)| *id).collect();

@@ -7,7 +7,7 @@ use appcore::{
     event::{Envelope, Coalesced, ReadPosition, Topic},
     view::{Presence, PresenceStatus},
 };
-use conversations::{Followed, Following};
+use conversations::{SubscribedConversation, Following};
 use proptest::prelude::*;
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 use uuid::Uuid;
@@ -27,7 +27,7 @@ fn following(conversations: &[(ConversationId, i64)]) -> Following {
 }
 
 fn sized(conversations: &[(ConversationId, i64)], member_count: u32) -> Following {
-    let followed = conversations.iter().map(|(id, last_seq)| Followed {
+    let followed = conversations.iter().map(|(id, last_seq)| SubscribedConversation {
         conversation_id: *id,
         last_seq: *last_seq,
         reads_after: 0,
