@@ -28,7 +28,7 @@ use appcore::{
     page::{Page, PageRequest},
     view::{AssistantMember, Conversation, ConversationKind, Member, MentionAll, Message, Posting},
 };
-pub use dbcontext::query::following::{SubscribedConversation, Following};
+pub use dbcontext::query::following::{SubscribedConversation, ConnectionSubscriptions};
 use dbcontext::query::{self, conversations::SeenConversation};
 
 use assistants::AssistantsService;
@@ -59,7 +59,7 @@ pub struct ConversationsService {
     pub gateway: Arc<GatewayService>,
     pub assistants: Arc<AssistantsService>,
     /// Who is in which conversations, for those who come in at the same time.
-    following: Arc<Batcher<UserId, Following>>,
+    following: Arc<Batcher<UserId, ConnectionSubscriptions>>,
 }
 
 impl ConversationsService {
@@ -200,7 +200,7 @@ pub async fn delete(service: &ConversationsService, by: &Principal, id: Conversa
 }
 
 /// What a person's connections follow.
-pub async fn following(service: &ConversationsService, user: UserId) -> Result<Following, AppError> {
+pub async fn following(service: &ConversationsService, user: UserId) -> Result<ConnectionSubscriptions, AppError> {
     let db = service.db.clone();
     let read = move |users: Vec<UserId>| {
         let db = db.clone();
@@ -213,7 +213,7 @@ pub async fn following(service: &ConversationsService, user: UserId) -> Result<F
 pub async fn following_many(
     service: &ConversationsService,
     users: &[UserId],
-) -> Result<HashMap<UserId, Following>, AppError> {
+) -> Result<HashMap<UserId, ConnectionSubscriptions>, AppError> {
     if users.is_empty() {
         return Ok(HashMap::new());
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use appcore::{AppError, Code, RequestSource, auth::Principal};
 use bytes::Bytes;
-use conversations::Following;
+use conversations::ConnectionSubscriptions;
 use metrics::{Counted, metrics};
 
 use crate::{
@@ -29,7 +29,7 @@ pub(crate) struct Opening {
     pub principal: Principal,
     pub permit: Permit,
     pub arrival: Arrival,
-    pub following: Following,
+    pub following: ConnectionSubscriptions,
     pub wire: Wire,
     /// Address, country and page origin of the client.
     pub source: RequestSource,

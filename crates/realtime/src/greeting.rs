@@ -8,7 +8,7 @@ use appcore::{
     ConversationId, Timestamp,
     auth::{CredentialId, Principal},
 };
-use conversations::Following;
+use conversations::ConnectionSubscriptions;
 
 /// Builds the payload of `hello` as compact JSON.
 #[must_use]
@@ -16,7 +16,7 @@ pub fn hello(
     app: &App,
     principal: &Principal,
     conversations: &[(ConversationId, i64)],
-    following: &Following,
+    following: &ConnectionSubscriptions,
     now: Timestamp,
 ) -> Vec<u8> {
     let conversations: Vec<ReachedConversation> = conversations

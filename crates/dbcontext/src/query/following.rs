@@ -21,7 +21,7 @@ pub struct SubscribedConversation {
 
 /// Subscriptions of a user's connections.
 #[derive(Clone, Debug, Default)]
-pub struct Following {
+pub struct ConnectionSubscriptions {
     /// By last activity, newest first.
     pub conversations: Vec<SubscribedConversation>,
     pub workspaces: Vec<WorkspaceId>,
@@ -30,7 +30,7 @@ pub struct Following {
 }
 
 /// Conversations and workspaces of these users. Users without any are left out.
-pub async fn of<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<UserId, Following>, AppError> {
+pub async fn of<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<UserId, ConnectionSubscriptions>, AppError> {
     #[derive(FromQueryResult)]
     struct FollowedSubject {
         user_id: UserId,
@@ -58,7 +58,7 @@ pub async fn of<C: ConnectionTrait>(db: &C, users: &[UserId]) -> Result<HashMap<
         access::member_reads_after("c", "m"),
         count_of("c.id"),
     );
-    let mut found: HashMap<UserId, Following> = HashMap::new();
+    let mut found: HashMap<UserId, ConnectionSubscriptions> = HashMap::new();
     for row in FollowedSubject::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)? {
         let following = found.entry(row.user_id).or_default();
         if let Some(version) = row.board_version {

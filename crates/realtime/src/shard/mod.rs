@@ -30,7 +30,7 @@ use appcore::{
     event::{BusMessage, Listener, SharedEnvelope, Signal, Topic},
 };
 use bytes::Bytes;
-use conversations::{self, Following};
+use conversations::{self, ConnectionSubscriptions};
 use rand::RngExt as _;
 use tokio::{
     sync::{Notify, mpsc},
@@ -318,7 +318,7 @@ impl Shard {
 
     /// Reads the conversations and workspaces of a user. The result stays valid until
     /// [`Arrival::settle`], because concurrent changes are buffered.
-    pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(Arrival, Following), AppError> {
+    pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(Arrival, ConnectionSubscriptions), AppError> {
         let arrival = self.arrive(user);
         let mut signs = self.outage.signs();
         let mut following = conversations::following(&self.app.conversations, user).await?;
@@ -405,7 +405,7 @@ pub struct Arrival {
 impl Arrival {
     /// Merges the read memberships with the buffered changes; see [`Subscriptions::settle`].
     /// `hello` must be pushed before anything else runs.
-    pub fn settle(mut self, following: &Following, new: Option<&Rc<Outbound>>) -> Vec<(ConversationId, i64)> {
+    pub fn settle(mut self, following: &ConnectionSubscriptions, new: Option<&Rc<Outbound>>) -> Vec<(ConversationId, i64)> {
         self.is_settled = true;
         self.shard.subscriptions.borrow_mut().settle(self.user, following, new)
     }

@@ -10,7 +10,7 @@ use appcore::{
     ConversationId, UserId,
     event::{FollowChange, LogPosition},
 };
-use conversations::{SubscribedConversation, Following};
+use conversations::{SubscribedConversation, ConnectionSubscriptions};
 use tokio::time::Instant;
 
 use super::{Person, Subscription, Subscriptions, viewers};
@@ -40,7 +40,7 @@ impl Subscriptions {
     /// True if `following` may lack a conversation that the user joined during the read. It must
     /// then be read again.
     #[must_use]
-    pub fn is_outdated(&self, user: UserId, following: &Following) -> bool {
+    pub fn is_outdated(&self, user: UserId, following: &ConnectionSubscriptions) -> bool {
         let Some(arriving) = self.people.get(&user).and_then(|person| person.arriving.as_ref()) else { return false };
         let mut joins = arriving.changes.iter().filter(|(_, (_, is_join))| *is_join);
         joins.any(|(id, _)| !following.conversations.iter().any(|followed| followed.conversation_id == *id))
@@ -52,7 +52,7 @@ impl Subscriptions {
     pub fn settle(
         &mut self,
         user: UserId,
-        following: &Following,
+        following: &ConnectionSubscriptions,
         new: Option<&Rc<Outbound>>,
     ) -> Vec<(ConversationId, i64)> {
         let now = Instant::now();

@@ -7,7 +7,7 @@ use appcore::{
     event::{Envelope, Coalesced, ReadPosition, Topic},
     view::{Presence, PresenceStatus},
 };
-use conversations::{SubscribedConversation, Following};
+use conversations::{SubscribedConversation, ConnectionSubscriptions};
 use proptest::prelude::*;
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
 use uuid::Uuid;
@@ -22,18 +22,18 @@ fn subscriptions() -> Subscriptions {
 }
 
 /// Database result for a user in these conversations, each with two members.
-fn following(conversations: &[(ConversationId, i64)]) -> Following {
+fn following(conversations: &[(ConversationId, i64)]) -> ConnectionSubscriptions {
     sized(conversations, 2)
 }
 
-fn sized(conversations: &[(ConversationId, i64)], member_count: u32) -> Following {
+fn sized(conversations: &[(ConversationId, i64)], member_count: u32) -> ConnectionSubscriptions {
     let followed = conversations.iter().map(|(id, last_seq)| SubscribedConversation {
         conversation_id: *id,
         last_seq: *last_seq,
         reads_after: 0,
         member_count,
     });
-    Following { conversations: followed.collect(), workspaces: Vec::new(), boards: HashMap::new() }
+    ConnectionSubscriptions { conversations: followed.collect(), workspaces: Vec::new(), boards: HashMap::new() }
 }
 
 fn conversation(number: u128) -> ConversationId {
@@ -149,7 +149,7 @@ async fn delivers_workspace_and_global_events_once_per_connection() {
     let of_ben = join(&mut subscriptions, ben, &[]);
     let of_anna = stream(anna, 1 << 20);
     subscriptions.arrive(anna);
-    let member = Following { conversations: Vec::new(), workspaces: vec![workspace], boards: HashMap::new() };
+    let member = ConnectionSubscriptions { conversations: Vec::new(), workspaces: vec![workspace], boards: HashMap::new() };
     subscriptions.settle(anna, &member, Some(&of_anna));
     let told = |topic, effect| -> SharedEnvelope { Envelope::clone(&passing(topic)).with_effect(effect).into() };
     let in_it = || told(Topic::Workspace(workspace), FollowChange::None);
