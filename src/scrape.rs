@@ -189,7 +189,7 @@ async fn of_jobs(app: &App, to: &mut Registry) {
     }
     let census = tokio::time::timeout(PATIENCE, query::job_list::census(app.db.reader())).await;
     let Ok(Ok(kinds)) = census else { return };
-    let of = |value: fn(&query::job_list::Census) -> i64| {
+    let of = |value: fn(&query::job_list::KindStats) -> i64| {
         kinds.iter().map(move |census| (Kind { kind: census.kind.clone() }, value(census)))
     };
     gauges(to, "jobs_waiting", "Jobs that are due and that nobody works on yet", of(|census| census.due));

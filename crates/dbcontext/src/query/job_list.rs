@@ -117,7 +117,7 @@ pub async fn list<C: ConnectionTrait>(
 
 /// Statistics of the jobs of a kind.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Census {
+pub struct KindStats {
     pub kind: String,
     /// Jobs that can be claimed now.
     pub due: i64,
@@ -128,7 +128,7 @@ pub struct Census {
 }
 
 /// Statistics by kind.
-pub async fn census<C: ConnectionTrait>(db: &C) -> Result<Vec<Census>, AppError> {
+pub async fn census<C: ConnectionTrait>(db: &C) -> Result<Vec<KindStats>, AppError> {
     let now = now(db.get_database_backend());
     let is_due = format!("status = 'waiting' AND due_at <= {now}");
     let count = |what: &str| format!("COUNT(CASE WHEN {what} THEN 1 END)");
@@ -139,7 +139,7 @@ pub async fn census<C: ConnectionTrait>(db: &C) -> Result<Vec<Census>, AppError>
         count("status = 'running'"),
         count("status = 'dead'"),
     );
-    let rows = Census::find_by_statement(Statement::from_string(db.get_database_backend(), sql));
+    let rows = KindStats::find_by_statement(Statement::from_string(db.get_database_backend(), sql));
     rows.all(db).await.map_err(app_error)
 }
 

@@ -201,7 +201,7 @@ pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Fi
         rows::since(db, Step::Minute, from).await?
     };
     let census = job_list::census(db).await?;
-    let sum = |value: fn(&job_list::Census) -> i64| census.iter().map(value).sum();
+    let sum = |value: fn(&job_list::KindStats) -> i64| census.iter().map(value).sum();
     let now = FiguresNow {
         people: rows::people(db).await?,
         people_of_day: rows::people_since(db, now.minus(ACTIVE_DAY)).await?,

@@ -8,7 +8,7 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    query::job_list::{self, Census},
+    query::job_list::{self, KindStats},
 };
 use identity::accounts::Confirmed;
 use platform::audit::{self, Action, NewAuditEntry};
@@ -33,7 +33,7 @@ pub async fn list(
 pub async fn kinds(service: &OpsService) -> Result<Vec<JobKind>, AppError> {
     let mut kinds = job_list::census(service.db.reader()).await?;
     kinds.sort_by(|one, other| one.kind.cmp(&other.kind));
-    let view = |Census { kind, due, running, dead, .. }: Census| JobKind { kind, due, running, dead };
+    let view = |KindStats { kind, due, running, dead, .. }: KindStats| JobKind { kind, due, running, dead };
     Ok(kinds.into_iter().map(view).collect())
 }
 
