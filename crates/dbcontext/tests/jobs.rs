@@ -9,7 +9,7 @@ use appcore::{InstanceId, Timestamp, UserId, WorkspaceId};
 use dbcontext::{
     Database,
     entity::job,
-    query::jobs::{self, NewJob, Renewed},
+    query::jobs::{self, NewJob, LeaseState},
 };
 use migration::{Migrator, MigratorTrait as _};
 use sea_orm::ConnectionTrait;
@@ -125,7 +125,7 @@ async fn expired_lease_is_taken_over_and_first_claim_is_lost() {
         assert!(!jobs::release(&fixture.db, lost.id, lost.attempt).await.unwrap());
         assert_eq!(
             jobs::renew(db, taken.id, taken.attempt, LONG).await.unwrap(),
-            Some(Renewed { stop_requested: false })
+            Some(LeaseState { stop_requested: false })
         );
     }
 }
@@ -175,7 +175,7 @@ async fn stop_request_reaches_current_and_later_workers() {
         let subject = fixture.ask("a").await;
         let claim = fixture.claim(LONG).await.unwrap();
         assert!(jobs::request_stop(db, subject).await.unwrap());
-        assert_eq!(jobs::renew(db, claim.id, 1, NONE).await.unwrap(), Some(Renewed { stop_requested: true }));
+        assert_eq!(jobs::renew(db, claim.id, 1, NONE).await.unwrap(), Some(LeaseState { stop_requested: true }));
         assert!(fixture.claim(LONG).await.unwrap().stop_requested);
         assert!(jobs::finish(&fixture.db, claim.id, 2).await.unwrap());
         assert!(!jobs::request_stop(db, subject).await.unwrap(), "it has ended");

@@ -61,7 +61,7 @@ impl Lease {
     }
 
     /// Extends the lease; `None` when it is lost.
-    async fn renew(&self, db: &Database) -> Result<Option<query::jobs::Renewed>, AppError> {
+    async fn renew(&self, db: &Database) -> Result<Option<query::jobs::LeaseState>, AppError> {
         // From before the question: the database counts from a later moment, so this side never holds it for longer.
         let asked = Instant::now();
         let renewed = query::jobs::renew(db.writer(), self.id, self.attempt, LEASE).await?;

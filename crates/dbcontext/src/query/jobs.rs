@@ -71,7 +71,7 @@ impl From<(UserId, WorkspaceId)> for JobOwner {
 
 /// State that a worker reads when it renews its lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Renewed {
+pub struct LeaseState {
     pub stop_requested: bool,
 }
 
@@ -343,7 +343,7 @@ pub async fn renew<C: ConnectionTrait>(
     id: JobId,
     attempt: i32,
     lease: Duration,
-) -> Result<Option<Renewed>, AppError> {
+) -> Result<Option<LeaseState>, AppError> {
     #[derive(FromQueryResult)]
     struct RenewedLease {
         stop_requested: bool,
@@ -354,7 +354,7 @@ pub async fn renew<C: ConnectionTrait>(
         "UPDATE jobs SET due_at = {now} + $3, updated_at = {now} WHERE id = $1 AND attempt = $2 AND status = 'running' RETURNING stop_requested"
     );
     let row = raw::find_one::<_, RenewedLease>(db, sql, [id.into(), attempt.into(), millis(lease)]).await?;
-    Ok(row.map(|row| Renewed { stop_requested: row.stop_requested }))
+    Ok(row.map(|row| LeaseState { stop_requested: row.stop_requested }))
 }
 
 /// Deletes a finished job; returns `false` if the claim is lost.
