@@ -5,7 +5,7 @@ use std::{cmp::Ordering, collections::BinaryHeap};
 use appcore::{AppError, KnowledgeFileId};
 use dbcontext::{
     Database,
-    query::knowledge::{self as rows, FileRow, PieceId, VectorsRow},
+    query::knowledge::{self as rows, FileRow, ChunkId, VectorsRow},
 };
 
 /// Pieces whose vectors lie in one row: a call to the model embeds as many.
@@ -16,7 +16,7 @@ pub(super) const AT_ONCE: usize = 16 * BLOCK;
 /// A piece, and how near it is to what is asked; of vectors, 1 is the same, 0 has nothing in common.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Hit {
-    pub piece: PieceId,
+    pub piece: ChunkId,
     pub score: f32,
 }
 

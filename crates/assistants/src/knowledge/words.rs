@@ -11,7 +11,7 @@ use appcore::{AppError, KnowledgeFileId};
 use dbcontext::{
     Database,
     constraint::app_error,
-    query::knowledge::{self as rows, FileRow, PieceId, PieceRow, WordsRow},
+    query::knowledge::{self as rows, FileRow, ChunkId, PieceRow, WordsRow},
 };
 
 use super::{
@@ -77,7 +77,7 @@ fn terms(text: &str) -> Vec<u32> {
 /// A piece that has words of the question.
 #[derive(Debug)]
 struct Seen {
-    piece: PieceId,
+    piece: ChunkId,
     length: u16,
     /// How often each word of the question is there.
     counts: Vec<u8>,
@@ -200,8 +200,8 @@ async fn look_at(mut ranking: Ranking, rows: Vec<WordsRow>) -> Result<Ranking, A
 }
 
 /// Two rankings as one: what stands high in one of them comes early, what stands in both first.
-pub(super) fn fused(near: &[Hit], said: &[Hit], most: usize) -> Vec<PieceId> {
-    let mut scores: BTreeMap<PieceId, f32> = BTreeMap::new();
+pub(super) fn fused(near: &[Hit], said: &[Hit], most: usize) -> Vec<ChunkId> {
+    let mut scores: BTreeMap<ChunkId, f32> = BTreeMap::new();
     for ranking in [near, said] {
         let mut rank = RANK;
         for hit in ranking {
@@ -311,7 +311,7 @@ mod tests {
         let hits = |numbers: &[i32]| -> Vec<Hit> {
             numbers.iter().map(|number| Hit { piece: (file, *number), score: 1.0 }).collect()
         };
-        let numbers = |fused: Vec<PieceId>| -> Vec<i32> { fused.into_iter().map(|(_, number)| number).collect() };
+        let numbers = |fused: Vec<ChunkId>| -> Vec<i32> { fused.into_iter().map(|(_, number)| number).collect() };
         assert_eq!(numbers(fused(&hits(&[1, 2, 3]), &hits(&[4, 3]), 10)), [3, 1, 4, 2]);
         assert_eq!(numbers(fused(&hits(&[1, 2, 3]), &[], 2)), [1, 2]);
         assert_eq!(numbers(fused(&[], &hits(&[5]), 2)), [5]);

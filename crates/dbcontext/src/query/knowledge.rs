@@ -372,7 +372,7 @@ pub async fn add_cost<C: ConnectionTrait>(db: &C, id: KnowledgeFileId, cost: Mic
 }
 
 /// File and index of a chunk.
-pub type PieceId = (KnowledgeFileId, i32);
+pub type ChunkId = (KnowledgeFileId, i32);
 
 /// All embeddings of these files made by the model with this `space`.
 pub async fn vectors<C: ConnectionTrait>(
@@ -393,7 +393,7 @@ pub async fn vectors<C: ConnectionTrait>(
 /// A page of a file's embeddings, starting at this chunk.
 pub async fn vectors_from<C: ConnectionTrait>(
     db: &C,
-    (file, first): PieceId,
+    (file, first): ChunkId,
     space: &str,
     limit: usize,
 ) -> Result<Vec<VectorsRow>, AppError> {
@@ -414,7 +414,7 @@ pub async fn words<C: ConnectionTrait>(db: &C, files: &[KnowledgeFileId]) -> Res
 /// A page of a file's word hashes, starting at this chunk.
 pub async fn words_from<C: ConnectionTrait>(
     db: &C,
-    (file, first): PieceId,
+    (file, first): ChunkId,
     limit: usize,
 ) -> Result<Vec<WordsRow>, AppError> {
     knowledge_words::Entity::find()
@@ -443,7 +443,7 @@ pub async fn without_words<C: ConnectionTrait>(
 /// A page of a file's chunks, starting at this one.
 pub async fn pieces_from<C: ConnectionTrait>(
     db: &C,
-    (file, first): PieceId,
+    (file, first): ChunkId,
     limit: usize,
 ) -> Result<Vec<PieceRow>, AppError> {
     knowledge_chunk::Entity::find()
@@ -457,7 +457,7 @@ pub async fn pieces_from<C: ConnectionTrait>(
 }
 
 /// Chunks by their ids, in no particular order.
-pub async fn pieces<C: ConnectionTrait>(db: &C, wanted: &[PieceId]) -> Result<Vec<PieceRow>, AppError> {
+pub async fn pieces<C: ConnectionTrait>(db: &C, wanted: &[ChunkId]) -> Result<Vec<PieceRow>, AppError> {
     let columns = [Column::Uuid("id"), Column::Int("number")];
     let rows = wanted.iter().map(|(file, number)| [file.0.into(), i64::from(*number).into()]);
     let rows = Rows::new(db.get_database_backend(), columns, rows);
