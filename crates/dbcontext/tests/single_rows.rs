@@ -335,7 +335,7 @@ async fn prompts(db: &DatabaseConnection) {
 async fn tools(db: &DatabaseConnection) {
     use query::{
         mcp_connections::{self, ClientRow, NewTokens},
-        mcp_servers::{self, McpServerRow, Which},
+        mcp_servers::{self, McpServerRow, McpServerFilter},
         tool_permissions::{self, NewPermission},
         workspace_tools,
     };
@@ -369,7 +369,7 @@ async fn tools(db: &DatabaseConnection) {
     mcp_servers::note_tools(db, server_id, NOW, Err("down".to_owned()), LATER).await.unwrap();
     let found = mcp_servers::find(db, server_id).await.unwrap().unwrap();
     assert_eq!((found.tools.as_str(), found.error.as_deref()), ("[1]", Some("down")));
-    assert_eq!(mcp_servers::list(db, Which::OfferedToEveryone, page()).await.unwrap(), (vec![found], 1));
+    assert_eq!(mcp_servers::list(db, McpServerFilter::OfferedToEveryone, page()).await.unwrap(), (vec![found], 1));
 
     let tokens = || NewTokens { tokens: vec![1], is_sealed: false, expires_at: None };
     mcp_connections::put(db, user, server_id, tokens(), NOW).await.unwrap();

@@ -16,7 +16,7 @@ use dbcontext::{
     constraint::app_error,
     query::{
         mcp_connections,
-        mcp_servers::{self as rows, McpServerRow, Which},
+        mcp_servers::{self as rows, McpServerRow, McpServerFilter},
         tool_permissions,
     },
 };
@@ -71,7 +71,7 @@ pub struct ServerFields {
 
 /// All servers, for administrators.
 pub async fn list(service: &AssistantsService, page: PageRequest) -> Result<Page<McpServer>, AppError> {
-    let (items, total) = rows::list(service.db.reader(), Which::All, page).await?;
+    let (items, total) = rows::list(service.db.reader(), McpServerFilter::All, page).await?;
     let ids: Vec<McpServerId> = items.iter().map(|row| row.id).collect();
     let mut clients = mcp_connections::entered_clients(service.db.reader(), &ids).await?;
     let items = items.into_iter().map(|row| {
@@ -238,8 +238,8 @@ pub async fn offered(
     Ok(Page::new(items.into_iter().map(offered).collect::<Result<_, _>>()?, page, total))
 }
 
-fn which_for(by: &Principal) -> Which {
-    if by.is_admin() { Which::Enabled } else { Which::OfferedToEveryone }
+fn which_for(by: &Principal) -> McpServerFilter {
+    if by.is_admin() { McpServerFilter::Enabled } else { McpServerFilter::OfferedToEveryone }
 }
 
 /// The tools that are given to an assistant, as they are stored. What it has already may stay, whoever changes it.

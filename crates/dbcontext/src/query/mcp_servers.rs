@@ -70,14 +70,14 @@ pub async fn count<C: ConnectionTrait>(db: &C) -> Result<u64, AppError> {
 /// Lists servers by name: all, the enabled ones, or those that are offered to everyone.
 pub async fn list<C: ConnectionTrait>(
     db: &C,
-    which: Which,
+    which: McpServerFilter,
     page: PageRequest,
 ) -> Result<(Vec<McpServerRow>, u64), AppError> {
     let servers = Entity::find().order_by_asc(Column::SearchName);
     let servers = match which {
-        Which::All => servers,
-        Which::Enabled => servers.filter(Column::IsEnabled.eq(true)),
-        Which::OfferedToEveryone => {
+        McpServerFilter::All => servers,
+        McpServerFilter::Enabled => servers.filter(Column::IsEnabled.eq(true)),
+        McpServerFilter::OfferedToEveryone => {
             servers.filter(Column::IsEnabled.eq(true)).filter(Column::OfferedTo.eq(ToolVisibility::Everyone))
         }
     };
@@ -86,7 +86,7 @@ pub async fn list<C: ConnectionTrait>(
 
 /// Servers to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum McpServerFilter {
     All,
     Enabled,
     OfferedToEveryone,
