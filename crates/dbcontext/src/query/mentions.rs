@@ -11,7 +11,7 @@ use super::{
 
 /// Target of a mention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mentioned {
+pub enum MentionTarget {
     Everybody,
     Person(UserId),
 }
@@ -19,7 +19,7 @@ pub enum Mentioned {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NewMention {
     pub conversation_id: ConversationId,
-    pub mentioned: Mentioned,
+    pub mentioned: MentionTarget,
     pub no: i64,
 }
 
@@ -55,8 +55,8 @@ const COLUMNS: [Column; 3] = [Column::Uuid("user_id"), Column::Uuid("conversatio
 
 fn fields(mention: NewMention) -> [Field; 3] {
     let user = match mention.mentioned {
-        Mentioned::Everybody => Uuid::nil(),
-        Mentioned::Person(user) => user.0,
+        MentionTarget::Everybody => Uuid::nil(),
+        MentionTarget::Person(user) => user.0,
     };
     [user.into(), mention.conversation_id.0.into(), mention.no.into()]
 }

@@ -7,7 +7,7 @@ use appcore::{
     ConversationId, UserId,
     view::{Mention, MentionKind, Message, MentionScope},
 };
-use dbcontext::query::mentions::{Mentioned, NewMention};
+use dbcontext::query::mentions::{MentionTarget, NewMention};
 
 use super::batch::Batch;
 
@@ -63,20 +63,20 @@ fn named(mentions: &[Mention]) -> impl Iterator<Item = UserId> {
     mentions.iter().filter(|mention| mention.kind == MentionKind::User).filter_map(|mention| mention.id.map(UserId))
 }
 
-fn meant(mentions: &[Mention], here: &[UserId]) -> BTreeSet<Mentioned> {
+fn meant(mentions: &[Mention], here: &[UserId]) -> BTreeSet<MentionTarget> {
     if MentionScope::of(mentions) == MentionScope::Everybody {
-        return BTreeSet::from([Mentioned::Everybody]);
+        return BTreeSet::from([MentionTarget::Everybody]);
     }
-    named(mentions).chain(here.iter().copied()).map(Mentioned::Person).collect()
+    named(mentions).chain(here.iter().copied()).map(MentionTarget::Person).collect()
 }
 
 fn set(
     batch: &mut Batch<'_>,
     (conversation_id, no): (ConversationId, i64),
-    before: &BTreeSet<Mentioned>,
-    now: &BTreeSet<Mentioned>,
+    before: &BTreeSet<MentionTarget>,
+    now: &BTreeSet<MentionTarget>,
 ) {
-    let row = |mentioned: &Mentioned| NewMention { conversation_id, mentioned: *mentioned, no };
+    let row = |mentioned: &MentionTarget| NewMention { conversation_id, mentioned: *mentioned, no };
     batch.mentions.extend(before.difference(now).map(|gone| (row(gone), false)));
     batch.mentions.extend(now.difference(before).map(|new| (row(new), true)));
 }
@@ -95,10 +95,10 @@ mod tests {
     fn mention_of_everybody_replaces_single_mentions() {
         let (mai, tom) = (UserId(Uuid::from_u128(1)), UserId(Uuid::from_u128(2)));
         let named = [mention(MentionKind::User, Some(1)), mention(MentionKind::Assistant, Some(9))];
-        assert_eq!(meant(&named, &[]), BTreeSet::from([Mentioned::Person(mai)]));
-        assert_eq!(meant(&named, &[tom, mai]), BTreeSet::from([Mentioned::Person(mai), Mentioned::Person(tom)]));
+        assert_eq!(meant(&named, &[]), BTreeSet::from([MentionTarget::Person(mai)]));
+        assert_eq!(meant(&named, &[tom, mai]), BTreeSet::from([MentionTarget::Person(mai), MentionTarget::Person(tom)]));
         let all = [named[0], mention(MentionKind::Here, None), mention(MentionKind::All, None)];
-        assert_eq!(meant(&all, &[tom]), BTreeSet::from([Mentioned::Everybody]));
+        assert_eq!(meant(&all, &[tom]), BTreeSet::from([MentionTarget::Everybody]));
     }
 
     #[test]
