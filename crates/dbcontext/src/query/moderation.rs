@@ -295,7 +295,7 @@ pub async fn restore<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<(), Ap
 
 /// Content of a hidden message.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Hidden {
+pub struct HiddenContent {
     pub sender_kind: String,
     pub sender_id: Option<Uuid>,
     pub hidden_at: Timestamp,
@@ -304,7 +304,7 @@ pub struct Hidden {
     pub attachments: Option<String>,
 }
 
-pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<Hidden>, AppError> {
+pub async fn hidden<C: ConnectionTrait>(db: &C, id: MessageId) -> Result<Option<HiddenContent>, AppError> {
     let sql = "SELECT m.sender_kind, m.sender_id, m.hidden_at, h.content, h.attachments FROM hidden_messages h \
                JOIN messages m ON m.id = h.message_id AND m.hidden_at IS NOT NULL WHERE h.message_id = $1";
     raw::find_one(db, sql, vec![id.into()]).await
