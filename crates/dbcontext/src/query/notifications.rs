@@ -88,7 +88,7 @@ pub struct Withdrawn {
     pub pushed: bool,
 }
 
-impl From<&Withdrawn> for Told {
+impl From<&Withdrawn> for NotificationKey {
     fn from(gone: &Withdrawn) -> Self {
         Self { user_id: gone.user_id, id: gone.id }
     }
@@ -98,7 +98,7 @@ const WITHDRAWN: &str = "RETURNING user_id, id, conversation_id, pushed";
 
 /// Key of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FromQueryResult)]
-pub struct Told {
+pub struct NotificationKey {
     pub user_id: UserId,
     pub id: NotificationId,
 }
@@ -250,7 +250,7 @@ pub async fn mark_read<C: ConnectionTrait>(
             Statement::from_sql_and_values(backend, sql, values)
         }
     };
-    let found = Told::find_by_statement(statement).all(db).await.map_err(app_error)?;
+    let found = NotificationKey::find_by_statement(statement).all(db).await.map_err(app_error)?;
     Ok(found.into_iter().map(|told| told.id).collect())
 }
 
@@ -269,7 +269,7 @@ pub enum Place {
 }
 
 /// Unread notifications at or before these read positions.
-pub async fn passed<C: ConnectionTrait>(db: &C, reads: &[ReadTo]) -> Result<Vec<Told>, AppError> {
+pub async fn passed<C: ConnectionTrait>(db: &C, reads: &[ReadTo]) -> Result<Vec<NotificationKey>, AppError> {
     let backend = db.get_database_backend();
     let mut found = Vec::new();
     for is_thread in [false, true] {
@@ -289,13 +289,13 @@ pub async fn passed<C: ConnectionTrait>(db: &C, reads: &[ReadTo]) -> Result<Vec<
              WHERE n.kind IN ('mention', 'keyword', 'thread', 'message', 'reaction')",
             rows.table()
         );
-        found.extend(Told::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)?);
+        found.extend(NotificationKey::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)?);
     }
     Ok(found)
 }
 
 /// Marks notifications as read; returns those that were unread.
-pub async fn mark_told_read<C: ConnectionTrait>(db: &C, told: &[Told], at: Timestamp) -> Result<Vec<Told>, AppError> {
+pub async fn mark_told_read<C: ConnectionTrait>(db: &C, told: &[NotificationKey], at: Timestamp) -> Result<Vec<NotificationKey>, AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows =
         Rows::new(db.get_database_backend(), columns, told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]));
@@ -305,7 +305,7 @@ pub async fn mark_told_read<C: ConnectionTrait>(db: &C, told: &[Told], at: Times
         rows.table()
     );
     let values: [Value; 2] = [rows.parameter()?.into(), at.into()];
-    raw::find::<_, Told>(db, sql, values).await
+    raw::find::<_, NotificationKey>(db, sql, values).await
 }
 
 /// Withdraws the notifications of deleted messages. A grouped notification is updated to its other messages.
@@ -327,7 +327,7 @@ pub async fn withdraw_messages<C: ConnectionTrait>(db: &C, messages: &[MessageId
     );
     let left = NotificationRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
     let empty = left.iter().filter(|row| row.message_id.is_none());
-    let empty: Vec<Told> = empty.map(|row| Told { user_id: row.user_id, id: row.id }).collect();
+    let empty: Vec<NotificationKey> = empty.map(|row| NotificationKey { user_id: row.user_id, id: row.id }).collect();
     gone.extend(withdraw(db, &empty).await?);
     Ok(gone)
 }
@@ -344,7 +344,7 @@ pub async fn withdraw_conversations<C: ConnectionTrait>(
 }
 
 /// Withdraws these notifications.
-pub async fn withdraw<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<Vec<Withdrawn>, AppError> {
+pub async fn withdraw<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Result<Vec<Withdrawn>, AppError> {
     if told.is_empty() {
         return Ok(Vec::new());
     }
@@ -433,7 +433,7 @@ pub async fn missed<C: ConnectionTrait>(
 }
 
 /// Marks notifications as emailed.
-pub async fn note_mailed<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<(), AppError> {
+pub async fn note_mailed<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Result<(), AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
     let rows = Rows::new(db.get_database_backend(), columns, rows);
@@ -469,11 +469,11 @@ pub async fn stop_mails<C: ConnectionTrait>(db: &C, token: &str) -> Result<(), A
 }
 
 /// Some of the notifications older than `before`, oldest first.
-pub async fn older<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<Vec<Told>, AppError> {
+pub async fn older<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<Vec<NotificationKey>, AppError> {
     let sql = format!(
         "SELECT n.user_id, n.id FROM notifications n WHERE n.created_at < $1 ORDER BY n.created_at LIMIT {most}"
     );
-    Told::find_by_statement(statement(db, sql, vec![before.into()])).all(db).await.map_err(app_error)
+    NotificationKey::find_by_statement(statement(db, sql, vec![before.into()])).all(db).await.map_err(app_error)
 }
 
 /// Notification settings of a user.

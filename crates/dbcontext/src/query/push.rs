@@ -5,7 +5,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryF
 use uuid::Uuid;
 
 use super::{
-    notifications::Told,
+    notifications::NotificationKey,
     raw,
     rows::{Column, Rows},
     single,
@@ -115,7 +115,7 @@ pub struct Woken {
 }
 
 /// Pushed notifications among these.
-pub async fn woken<C: ConnectionTrait>(db: &C, told: &[Told]) -> Result<Vec<Woken>, AppError> {
+pub async fn woken<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Result<Vec<Woken>, AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
     let rows = Rows::new(db.get_database_backend(), columns, rows);

@@ -8,7 +8,7 @@ use appcore::{
 use dbcontext::{
     constraint::app_error,
     query::{
-        notifications::{self as rows, NotificationRow, Told},
+        notifications::{self as rows, NotificationRow, NotificationKey},
         notifying,
     },
 };
@@ -62,11 +62,11 @@ pub async fn announce<C: ConnectionTrait>(
 /// Withdraws a broadcast from the notifications and devices of the given users.
 pub async fn withdraw(service: &EventLogService, id: NotificationId, people: &[UserId]) -> Result<(), AppError> {
     let now = service.clock.now();
-    let told: Vec<Told> = people.iter().map(|user| Told { user_id: *user, id }).collect();
+    let told: Vec<NotificationKey> = people.iter().map(|user| NotificationKey { user_id: *user, id }).collect();
     let tx = service.db.begin().await.map_err(app_error)?;
     let gone = rows::withdraw(&tx, &told).await?;
     push::take_back_gone(&tx, now, &gone).await?;
     tx.commit().await.map_err(app_error)?;
-    let gone: Vec<Told> = gone.iter().map(Told::from).collect();
+    let gone: Vec<NotificationKey> = gone.iter().map(NotificationKey::from).collect();
     tell_of_end(service.bus.as_ref(), now, &gone, |ids| Event::NotificationsWithdrawn { ids })
 }

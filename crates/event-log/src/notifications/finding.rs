@@ -8,7 +8,7 @@ use appcore::{
     view::{MentionKind, NotificationKind, Notify, SenderKind},
 };
 use dbcontext::query::{
-    notifications::{NotificationRow, Told},
+    notifications::{NotificationRow, NotificationKey},
     notifying::{self, Candidate},
 };
 use search::tokens;
@@ -31,7 +31,7 @@ type Reasons = HashMap<(MessageId, UserId), Reason>;
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub new: Vec<NotificationRow>,
-    pub withdrawn: Vec<Told>,
+    pub withdrawn: Vec<NotificationKey>,
 }
 
 /// Resolves the recipients, with a fixed number of queries per batch.
@@ -251,14 +251,14 @@ async fn edited_away(
     service: &EventLogService,
     happenings: &Happenings,
     reasons: &Reasons,
-) -> Result<Vec<Told>, AppError> {
+) -> Result<Vec<NotificationKey>, AppError> {
     let ids: Vec<MessageId> = happenings.edited.keys().copied().collect();
     let is_over = |row: &NotificationRow| {
         let Some(message) = row.message_id else { return false };
         !reasons.contains_key(&(message, row.user_id))
     };
     let known = dbcontext::query::notifications::of_words(service.db.reader(), &ids).await?;
-    Ok(known.iter().filter(|row| is_over(row)).map(|row| Told { user_id: row.user_id, id: row.id }).collect())
+    Ok(known.iter().filter(|row| is_over(row)).map(|row| NotificationKey { user_id: row.user_id, id: row.id }).collect())
 }
 
 async fn threads(

@@ -108,7 +108,7 @@ impl MissedJob {
             return Ok(Ended::Done);
         }
         let count = missed.len();
-        let told: Vec<_> = missed.iter().map(|row| rows::Told { user_id: self.user_id, id: row.id }).collect();
+        let told: Vec<_> = missed.iter().map(|row| rows::NotificationKey { user_id: self.user_id, id: row.id }).collect();
         let shown = describe::all(service, missed.into_iter().take(SHOWN).collect()).await?;
         let lines = shown.into_iter().map(|one| {
             let text = if settings.show_text { one.text } else { String::new() };

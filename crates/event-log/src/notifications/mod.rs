@@ -28,7 +28,7 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    query::notifications::{self as rows, NotificationRow, Told},
+    query::notifications::{self as rows, NotificationRow, NotificationKey},
 };
 
 pub use announced::{Announced, announce, withdraw};
@@ -129,7 +129,7 @@ pub async fn tell(service: &EventLogService, stored: Vec<NotificationRow>) -> Re
 fn tell_of_end(
     bus: &dyn EventBus,
     now: Timestamp,
-    told: &[Told],
+    told: &[NotificationKey],
     event: impl Fn(Vec<NotificationId>) -> Event,
 ) -> Result<(), AppError> {
     let mut of_each: BTreeMap<UserId, Vec<NotificationId>> = BTreeMap::new();

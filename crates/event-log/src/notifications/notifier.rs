@@ -23,7 +23,7 @@ use dbcontext::{
     constraint::app_error,
     query::{
         events,
-        notifications::{self as rows, NotificationRow, Place, ReadTo, Told},
+        notifications::{self as rows, NotificationRow, Place, ReadTo, NotificationKey},
         notifying,
     },
 };
@@ -286,7 +286,7 @@ async fn store(
     reached.sort_unstable();
     notifying::set_positions(&tx, &reached).await?;
     tx.commit().await.map_err(app_error)?;
-    let withdrawn: Vec<Told> = withdrawn.iter().map(Told::from).collect();
+    let withdrawn: Vec<NotificationKey> = withdrawn.iter().map(NotificationKey::from).collect();
     tell_of_end(service.bus.as_ref(), now, &withdrawn, |ids| Event::NotificationsWithdrawn { ids })?;
     tell_of_end(service.bus.as_ref(), now, &read, |ids| Event::NotificationsRead { ids: Some(ids) })?;
     tell(service, new).await
@@ -378,7 +378,7 @@ mod tests {
             let young = rows::insert(service.db.writer(), vec![told(anna, kept)]).await.unwrap();
             assert_eq!(remove_old(&service).await.unwrap(), 2_500);
             let left = rows::older(service.db.writer(), service.clock.now(), 10).await.unwrap();
-            assert_eq!(left, [Told { user_id: anna, id: young[0].id }]);
+            assert_eq!(left, [NotificationKey { user_id: anna, id: young[0].id }]);
         }
     }
 

@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::{
     Database,
-    query::notifications::{self as rows, Filter, ReadTo, Told},
+    query::notifications::{self as rows, Filter, ReadTo, NotificationKey},
 };
 
 use super::{describe, tell_of_end};
@@ -31,7 +31,7 @@ pub async fn list(
 pub async fn read(service: &EventLogService, by: &Principal, ids: Option<&[NotificationId]>) -> Result<(), AppError> {
     let read = rows::mark_read(service.db.writer(), by.user_id, ids, service.clock.now()).await?;
     if !read.is_empty() {
-        let told: Vec<Told> = read.iter().map(|id| Told { user_id: by.user_id, id: *id }).collect();
+        let told: Vec<NotificationKey> = read.iter().map(|id| NotificationKey { user_id: by.user_id, id: *id }).collect();
         push::take_back(service.db.writer(), service.clock.now(), &told).await?;
         let ids = ids.map(|_| read);
         service.notify_user(by.user_id, &Event::NotificationsRead { ids })?;

@@ -28,7 +28,7 @@ use dbcontext::{
     query::{
         self,
         jobs::NewJob,
-        notifications::{NotificationRow, Told, Withdrawn},
+        notifications::{NotificationRow, NotificationKey, Withdrawn},
         push::{self as rows, Subscription},
     },
 };
@@ -156,7 +156,7 @@ pub(crate) async fn take_back_gone<C: ConnectionTrait>(
 }
 
 /// Enqueues the removal of read notifications from devices.
-pub(crate) async fn take_back<C: ConnectionTrait>(db: &C, now: Timestamp, told: &[Told]) -> Result<bool, AppError> {
+pub(crate) async fn take_back<C: ConnectionTrait>(db: &C, now: Timestamp, told: &[NotificationKey]) -> Result<bool, AppError> {
     if told.is_empty() {
         return Ok(false);
     }
