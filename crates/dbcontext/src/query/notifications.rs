@@ -256,7 +256,7 @@ pub async fn mark_read<C: ConnectionTrait>(
 
 /// Read position of a user in a conversation or, by its root message, in a thread.
 #[derive(Clone, Copy, Debug)]
-pub struct ReadTo {
+pub struct NotificationReadPosition {
     pub user_id: UserId,
     pub place: Place,
     pub seq: i64,
@@ -269,7 +269,7 @@ pub enum Place {
 }
 
 /// Unread notifications at or before these read positions.
-pub async fn passed<C: ConnectionTrait>(db: &C, reads: &[ReadTo]) -> Result<Vec<NotificationKey>, AppError> {
+pub async fn passed<C: ConnectionTrait>(db: &C, reads: &[NotificationReadPosition]) -> Result<Vec<NotificationKey>, AppError> {
     let backend = db.get_database_backend();
     let mut found = Vec::new();
     for is_thread in [false, true] {

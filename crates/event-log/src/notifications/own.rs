@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::{
     Database,
-    query::notifications::{self as rows, Filter, ReadTo, NotificationKey},
+    query::notifications::{self as rows, Filter, NotificationReadPosition, NotificationKey},
 };
 
 use super::{describe, tell_of_end};
@@ -40,7 +40,7 @@ pub async fn read(service: &EventLogService, by: &Principal, ids: Option<&[Notif
 }
 
 /// Marks notifications as read whose messages are covered by the given read positions.
-pub async fn passed(db: &Database, bus: &dyn EventBus, now: Timestamp, reads: &[ReadTo]) -> Result<(), AppError> {
+pub async fn passed(db: &Database, bus: &dyn EventBus, now: Timestamp, reads: &[NotificationReadPosition]) -> Result<(), AppError> {
     // Usually there are none, and then nothing has to wait for the write lock.
     let passed = rows::passed(db.reader(), reads).await?;
     if passed.is_empty() {
