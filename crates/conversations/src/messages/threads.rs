@@ -13,7 +13,7 @@ pub use dbcontext::query::threads::{Part, Which};
 use event_log::{
     access,
     events::{MemberAction, Solve},
-    notifications::{self, Place, NotificationReadPosition},
+    notifications::{self, ReadScope, NotificationReadPosition},
 };
 
 use super::find;
@@ -96,7 +96,7 @@ pub async fn read(
     let last_no = root.thread.as_ref().map_or(0, |thread| thread.last_no);
     let no = no.min(last_no);
     rows::read(service.db.writer(), by.user_id, root_id, no).await?;
-    let read = NotificationReadPosition { user_id: by.user_id, place: Place::Thread(root_id), seq: no };
+    let read = NotificationReadPosition { user_id: by.user_id, place: ReadScope::Thread(root_id), seq: no };
     notifications::passed(&service.db, service.bus.as_ref(), service.clock.now(), &[read]).await?;
     tell(service, by, &root).await
 }

@@ -258,12 +258,12 @@ pub async fn mark_read<C: ConnectionTrait>(
 #[derive(Clone, Copy, Debug)]
 pub struct NotificationReadPosition {
     pub user_id: UserId,
-    pub place: Place,
+    pub place: ReadScope,
     pub seq: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum ReadScope {
     MainLine(ConversationId),
     Thread(MessageId),
 }
@@ -274,8 +274,8 @@ pub async fn passed<C: ConnectionTrait>(db: &C, reads: &[NotificationReadPositio
     let mut found = Vec::new();
     for is_thread in [false, true] {
         let of = reads.iter().filter_map(|read| match (read.place, is_thread) {
-            (Place::MainLine(id), false) => Some([read.user_id.0.into(), id.0.into(), read.seq.into()]),
-            (Place::Thread(id), true) => Some([read.user_id.0.into(), id.0.into(), read.seq.into()]),
+            (ReadScope::MainLine(id), false) => Some([read.user_id.0.into(), id.0.into(), read.seq.into()]),
+            (ReadScope::Thread(id), true) => Some([read.user_id.0.into(), id.0.into(), read.seq.into()]),
             _ => None,
         });
         let rows: Vec<_> = of.collect();

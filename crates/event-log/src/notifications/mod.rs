@@ -33,7 +33,7 @@ use dbcontext::{
 
 pub use announced::{Announced, announce, withdraw};
 pub use dbcontext::query::notifications::Filter;
-pub use dbcontext::query::notifications::{Place, NotificationReadPosition};
+pub use dbcontext::query::notifications::{ReadScope, NotificationReadPosition};
 pub use missed::MissedJob;
 pub use missed::unsubscribe;
 pub(crate) use notifier::start;

@@ -23,7 +23,7 @@ use dbcontext::{
     constraint::app_error,
     query::{
         events,
-        notifications::{self as rows, NotificationRow, Place, NotificationReadPosition, NotificationKey},
+        notifications::{self as rows, NotificationRow, ReadScope, NotificationReadPosition, NotificationKey},
         notifying,
     },
 };
@@ -275,7 +275,7 @@ async fn store(
         withdrawn.extend(rows::withdraw_conversations(&tx, &ended).await?);
     }
     let written =
-        happenings.written.into_iter().map(|((user_id, id), seq)| NotificationReadPosition { user_id, place: Place::MainLine(id), seq });
+        happenings.written.into_iter().map(|((user_id, id), seq)| NotificationReadPosition { user_id, place: ReadScope::MainLine(id), seq });
     let written: Vec<NotificationReadPosition> = written.collect();
     let read = if written.is_empty() { Vec::new() } else { rows::passed(&tx, &written).await? };
     let read = if read.is_empty() { read } else { rows::mark_told_read(&tx, &read, now).await? };

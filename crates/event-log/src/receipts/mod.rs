@@ -36,7 +36,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::EventLogService;
 use crate::{
     access,
-    notifications::{self, Place, NotificationReadPosition},
+    notifications::{self, ReadScope, NotificationReadPosition},
 };
 
 /// Capacity of the queue. Excess receipts are dropped: a later receipt of the same reader
@@ -184,7 +184,7 @@ impl Store {
         let mut reads = Vec::new();
         for moved in query::positions::reach(self.db.writer(), reaches, self.small_conversation).await? {
             let Reached { conversation_id, user_id, delivered_seq, read_seq, receipt_seq, member_count } = moved;
-            reads.push(NotificationReadPosition { user_id, place: Place::MainLine(conversation_id), seq: read_seq });
+            reads.push(NotificationReadPosition { user_id, place: ReadScope::MainLine(conversation_id), seq: read_seq });
             let is_news = read_seq >= receipt_seq;
             let is_small = member_count <= i64::from(self.small_conversation);
             if is_news && !is_small && member_count <= MAX_READERS_SHOWN {
