@@ -79,19 +79,19 @@ pub async fn set_positions<C: ConnectionTrait>(db: &C, positions: &[(Conversatio
 
 /// Attributes of a conversation that affect its notifications.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Where {
+pub struct NotifiedConversation {
     pub id: ConversationId,
     pub kind: String,
     pub title: Option<String>,
 }
 
-pub async fn conversations<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<Where>, AppError> {
+pub async fn conversations<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<NotifiedConversation>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
         "SELECT c.id, c.kind, c.title FROM {} JOIN conversations c ON c.id = w.id AND NOT c.is_deleted",
         asked.table()
     );
-    Where::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    NotifiedConversation::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 #[derive(FromQueryResult)]

@@ -8,7 +8,7 @@ use appcore::{
 };
 use dbcontext::query::{
     notifications::NotificationRow,
-    notifying::{self, Where},
+    notifying::{self, NotifiedConversation},
     search,
 };
 use pulldown_cmark::{Event, Options, Parser, TagEnd};
@@ -34,7 +34,7 @@ pub(super) async fn all(service: &EventLogService, rows: Vec<NotificationRow>) -
             messages.insert(row.id, row.try_into()?);
         }
     }
-    let mut conversations: HashMap<ConversationId, Where> = HashMap::new();
+    let mut conversations: HashMap<ConversationId, NotifiedConversation> = HashMap::new();
     if !places.is_empty() {
         let ids: Vec<ConversationId> = places.into_iter().collect();
         conversations.extend(notifying::conversations(db, &ids).await?.into_iter().map(|place| (place.id, place)));
@@ -50,7 +50,7 @@ pub(super) async fn all(service: &EventLogService, rows: Vec<NotificationRow>) -
 fn one(
     row: NotificationRow,
     messages: &HashMap<MessageId, Message>,
-    conversations: &HashMap<ConversationId, Where>,
+    conversations: &HashMap<ConversationId, NotifiedConversation>,
     names: &HashMap<Uuid, String>,
 ) -> Result<Notification, AppError> {
     let kind = row.kind()?;
