@@ -293,22 +293,22 @@ pub async fn messages<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<V
 
 /// Do-not-disturb state of a user.
 #[derive(Clone, Debug)]
-pub struct Disturbance {
+pub struct DoNotDisturb {
     pub quiet: Option<String>,
     pub dnd_until: Option<Timestamp>,
 }
 
 /// Do-not-disturb state of one user, independent of conversations; `None` if nothing is set.
-pub async fn disturbance<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<Disturbance>, AppError> {
+pub async fn disturbance<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Option<DoNotDisturb>, AppError> {
     let found = notification_settings::Entity::find_by_id(user).one(db).await.map_err(app_error)?;
-    Ok(found.map(|settings| Disturbance { quiet: settings.quiet, dnd_until: settings.dnd_until }))
+    Ok(found.map(|settings| DoNotDisturb { quiet: settings.quiet, dnd_until: settings.dnd_until }))
 }
 
 /// Do-not-disturb states of those of these users who have set one.
 pub async fn disturbances<C: ConnectionTrait>(
     db: &C,
     people: &[UserId],
-) -> Result<HashMap<UserId, Disturbance>, AppError> {
+) -> Result<HashMap<UserId, DoNotDisturb>, AppError> {
     #[derive(FromQueryResult)]
     struct DisturbanceRow {
         user_id: UserId,
@@ -321,6 +321,6 @@ pub async fn disturbances<C: ConnectionTrait>(
         asked.table()
     );
     let rows = DisturbanceRow::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)?;
-    let of_each = |row: DisturbanceRow| (row.user_id, Disturbance { quiet: row.quiet, dnd_until: row.dnd_until });
+    let of_each = |row: DisturbanceRow| (row.user_id, DoNotDisturb { quiet: row.quiet, dnd_until: row.dnd_until });
     Ok(rows.into_iter().map(of_each).collect())
 }
