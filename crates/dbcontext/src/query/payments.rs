@@ -334,7 +334,7 @@ pub async fn put_dispute<C: ConnectionTrait>(txn: &C, row: payment_dispute::Mode
 
 /// Health of a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct Heard {
+pub struct GatewayHealth {
     pub last_event_at: Option<Timestamp>,
     pub last_paid_at: Option<Timestamp>,
     /// Payments that have been pending for long.
@@ -346,7 +346,7 @@ pub struct Heard {
 }
 
 /// Health of a gateway. A payment counts as waiting if it was created before `before` and is still polled.
-pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp) -> Result<Heard, AppError> {
+pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp) -> Result<GatewayHealth, AppError> {
     let sql = "SELECT (SELECT MAX(verified_at) FROM payment_events WHERE gateway = $1) AS last_event_at, \
                (SELECT MAX(paid_at) FROM payments WHERE gateway = $2 AND paid_at IS NOT NULL) AS last_paid_at, \
                (SELECT COUNT(*) FROM payments WHERE check_at IS NOT NULL AND gateway = $3 AND created_at < $4) AS waiting, \
@@ -355,8 +355,8 @@ pub async fn heard<C: ConnectionTrait>(db: &C, gateway: &str, before: Timestamp)
                (SELECT COUNT(*) FROM payment_refunds r JOIN payments p ON p.id = r.payment_id \
                WHERE r.state = 'pending' AND r.check_at IS NULL AND p.gateway = $6) AS refunds_stuck";
     let values = [gateway.into(), gateway.into(), gateway.into(), before.0.into(), gateway.into(), gateway.into()];
-    let heard = raw::find_one::<_, Heard>(db, sql, values).await?;
-    Ok(heard.unwrap_or(Heard {
+    let heard = raw::find_one::<_, GatewayHealth>(db, sql, values).await?;
+    Ok(heard.unwrap_or(GatewayHealth {
         last_event_at: None,
         last_paid_at: None,
         waiting: 0,
