@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{constraint::app_error, entity::pending_sign_in};
 
-pub struct NewPending {
+pub struct NewPendingSignIn {
     pub kind: &'static str,
     pub user_id: Option<UserId>,
     pub handle_hash: Vec<u8>,
@@ -16,7 +16,7 @@ pub struct NewPending {
 }
 
 /// Inserts a pending sign-in and deletes expired ones.
-pub async fn insert<C: ConnectionTrait>(db: &C, new: NewPending) -> Result<Uuid, AppError> {
+pub async fn insert<C: ConnectionTrait>(db: &C, new: NewPendingSignIn) -> Result<Uuid, AppError> {
     pending_sign_in::Entity::delete_many()
         .filter(pending_sign_in::Column::ExpiresAt.lt(new.at))
         .exec(db)

@@ -63,7 +63,7 @@ pub async fn begin<C: ConnectionTrait, T: Serialize>(
     let plain = serde_json::to_vec(what).map_err(AppError::internal)?;
     let state = seal::seal(handle.as_bytes(), PURPOSE, kind.as_str().as_bytes(), &plain).map_err(AppError::internal)?;
     let expires_at = now.plus(ttl);
-    let new = rows::NewPending {
+    let new = rows::NewPendingSignIn {
         kind: kind.as_str(),
         user_id,
         handle_hash: token::fingerprint(&handle),

@@ -49,7 +49,7 @@ pub(super) async fn offer(
         return Ok(());
     }
     let offer = Offer { provider: provider.to_owned(), identity: identity.clone() };
-    let new = pending::NewPending {
+    let new = pending::NewPendingSignIn {
         kind: Kind::Claim.as_str(),
         user_id: Some(taken.id),
         // The mail has a token of its own; this handle is given to no one.
