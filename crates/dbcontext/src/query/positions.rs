@@ -11,7 +11,7 @@ use crate::constraint::app_error;
 
 /// Position reported by a member's client.
 #[derive(Clone, Copy, Debug)]
-pub struct Reach {
+pub struct ReportedPosition {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
     pub delivered_seq: i64,
@@ -32,7 +32,7 @@ pub struct Reached {
 
 /// Advances positions, never backwards and never past the end of the conversation; returns the changed ones. In
 /// conversations with more than `small` members only read positions are stored.
-pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[Reach], small: u32) -> Result<Vec<Reached>, AppError> {
+pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[ReportedPosition], small: u32) -> Result<Vec<Reached>, AppError> {
     let backend = db.get_database_backend();
     let (least, most) =
         if backend == sea_orm::DatabaseBackend::Postgres { ("LEAST", "GREATEST") } else { ("MIN", "MAX") };

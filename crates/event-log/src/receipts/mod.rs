@@ -26,7 +26,7 @@ use dbcontext::{
     Database,
     query::{
         self,
-        positions::{Reach, Reached},
+        positions::{ReportedPosition, Reached},
     },
 };
 use jobs::caught;
@@ -57,7 +57,7 @@ pub enum ReceiptState {
 
 /// Item of the queue.
 enum Waiting {
-    Reach(Reach),
+    Reach(ReportedPosition),
     /// Request to be notified when all earlier receipts are stored.
     Settling(oneshot::Sender<()>),
 }
@@ -79,7 +79,7 @@ impl Receipts {
     /// Enqueues a receipt. Receipts of non-members have no effect.
     pub fn record(&self, user_id: UserId, conversation_id: ConversationId, seq: i64, state: ReceiptState) {
         let read_seq = if state == ReceiptState::Read { seq } else { 0 };
-        let reach = Reach { conversation_id, user_id, delivered_seq: seq, read_seq };
+        let reach = ReportedPosition { conversation_id, user_id, delivered_seq: seq, read_seq };
         let _ = self.queue.try_send(Waiting::Reach(reach));
     }
 
@@ -108,7 +108,7 @@ pub async fn mark(
         clock: service.clock.clone(),
         small_conversation: service.config.realtime.small_conversation,
     };
-    store.move_to(&[Reach { conversation_id, user_id, delivered_seq: seq, read_seq }]).await
+    store.move_to(&[ReportedPosition { conversation_id, user_id, delivered_seq: seq, read_seq }]).await
 }
 
 /// Marks the message at `seq` and all later ones as unread for the caller, and notifies their own
@@ -137,7 +137,7 @@ pub async fn mark_unread(
 async fn run(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
     let mut received = Vec::new();
     while waiting.recv_many(&mut received, BATCH).await > 0 {
-        let mut furthest: HashMap<(ConversationId, UserId), Reach> = HashMap::new();
+        let mut furthest: HashMap<(ConversationId, UserId), ReportedPosition> = HashMap::new();
         let mut settling = Vec::new();
         for one in received.drain(..) {
             let reach = match one {
@@ -155,7 +155,7 @@ async fn run(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
                 })
                 .or_insert(reach);
         }
-        let mut reaches: Vec<Reach> = furthest.into_values().collect();
+        let mut reaches: Vec<ReportedPosition> = furthest.into_values().collect();
         // Sorted, so that statements of different instances can't deadlock.
         reaches.sort_by_key(|reach| (reach.conversation_id, reach.user_id));
         if !reaches.is_empty()
@@ -178,7 +178,7 @@ struct Store {
 }
 
 impl Store {
-    async fn move_to(&self, reaches: &[Reach]) -> Result<(), AppError> {
+    async fn move_to(&self, reaches: &[ReportedPosition]) -> Result<(), AppError> {
         let mut messages = Vec::new();
         let mut gathered: BTreeMap<ConversationId, Vec<ReadPosition>> = BTreeMap::new();
         let mut reads = Vec::new();
