@@ -20,7 +20,7 @@ pub struct ReportedPosition {
 
 /// Changed position.
 #[derive(Clone, Copy, Debug, FromQueryResult)]
-pub struct Reached {
+pub struct AdvancedPosition {
     pub conversation_id: ConversationId,
     pub user_id: UserId,
     pub delivered_seq: i64,
@@ -32,7 +32,7 @@ pub struct Reached {
 
 /// Advances positions, never backwards and never past the end of the conversation; returns the changed ones. In
 /// conversations with more than `small` members only read positions are stored.
-pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[ReportedPosition], small: u32) -> Result<Vec<Reached>, AppError> {
+pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[ReportedPosition], small: u32) -> Result<Vec<AdvancedPosition>, AppError> {
     let backend = db.get_database_backend();
     let (least, most) =
         if backend == sea_orm::DatabaseBackend::Postgres { ("LEAST", "GREATEST") } else { ("MIN", "MAX") };
@@ -65,7 +65,7 @@ pub async fn reach<C: ConnectionTrait>(db: &C, reaches: &[ReportedPosition], sma
            conversation_members.read_seq, conversation_members.receipt_seq, {member_count} AS member_count",
         rows.table()
     );
-    Reached::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    AdvancedPosition::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// SQL expression for the number of the last message up to a sequence number; 0 if there is none.

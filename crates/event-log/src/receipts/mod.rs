@@ -26,7 +26,7 @@ use dbcontext::{
     Database,
     query::{
         self,
-        positions::{ReportedPosition, Reached},
+        positions::{ReportedPosition, AdvancedPosition},
     },
 };
 use jobs::caught;
@@ -183,7 +183,7 @@ impl Store {
         let mut gathered: BTreeMap<ConversationId, Vec<ReadPosition>> = BTreeMap::new();
         let mut reads = Vec::new();
         for moved in query::positions::reach(self.db.writer(), reaches, self.small_conversation).await? {
-            let Reached { conversation_id, user_id, delivered_seq, read_seq, receipt_seq, member_count } = moved;
+            let AdvancedPosition { conversation_id, user_id, delivered_seq, read_seq, receipt_seq, member_count } = moved;
             reads.push(NotificationReadPosition { user_id, place: ReadScope::MainLine(conversation_id), seq: read_seq });
             let is_news = read_seq >= receipt_seq;
             let is_small = member_count <= i64::from(self.small_conversation);
