@@ -109,13 +109,13 @@ pub async fn note_pushed<C: ConnectionTrait>(db: &C, user: UserId, id: Notificat
 
 /// User and conversation of a pushed notification that was read or withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, FromQueryResult)]
-pub struct Woken {
+pub struct PushedNotification {
     pub user_id: UserId,
     pub conversation_id: Option<ConversationId>,
 }
 
 /// Pushed notifications among these.
-pub async fn woken<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Result<Vec<Woken>, AppError> {
+pub async fn woken<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Result<Vec<PushedNotification>, AppError> {
     let columns = [Column::Uuid("user_id"), Column::Uuid("id")];
     let rows = told.iter().map(|one| [one.user_id.0.into(), one.id.0.into()]);
     let rows = Rows::new(db.get_database_backend(), columns, rows);
@@ -123,7 +123,7 @@ pub async fn woken<C: ConnectionTrait>(db: &C, told: &[NotificationKey]) -> Resu
         "SELECT DISTINCT n.user_id, n.conversation_id FROM {} JOIN notifications n ON n.user_id = w.user_id AND n.id = w.id AND n.pushed",
         rows.table()
     );
-    Woken::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    PushedNotification::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// VAPID key as stored.
