@@ -66,12 +66,12 @@ pub(super) async fn find_one<C: ConnectionTrait, T: FromQueryResult>(
 
 /// Rows aggregated into one JSON text.
 #[derive(Clone, Debug)]
-pub struct Gathered<T> {
+pub struct JsonRows<T> {
     text: String,
     row: PhantomData<fn() -> T>,
 }
 
-impl<T: DeserializeOwned> Gathered<T> {
+impl<T: DeserializeOwned> JsonRows<T> {
     /// Parses the rows; the time is proportional to the length of the text.
     pub fn rows(&self) -> Result<Vec<T>, AppError> {
         serde_json::from_str(&self.text).map_err(AppError::internal)
@@ -86,7 +86,7 @@ pub(super) async fn gather<C: ConnectionTrait, T: DeserializeOwned>(
     columns: &[Column],
     sql: &str,
     values: impl IntoIterator<Item = Value>,
-) -> Result<Gathered<T>, AppError> {
+) -> Result<JsonRows<T>, AppError> {
     #[derive(FromQueryResult)]
     struct All {
         gathered: String,
@@ -108,5 +108,5 @@ pub(super) async fn gather<C: ConnectionTrait, T: DeserializeOwned>(
     };
     let sql = format!("SELECT {gathered} AS gathered FROM ({sql}) g");
     let text = find_one::<C, All>(db, sql, values).await?.map_or_else(|| "[]".to_owned(), |all| all.gathered);
-    Ok(Gathered { text, row: PhantomData })
+    Ok(JsonRows { text, row: PhantomData })
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     access,
     messages::{NAMED, NamedMessage},
-    raw::{self, Gathered},
+    raw::{self, JsonRows},
     rows::{Column, Rows, unfold},
     single,
 };
@@ -300,7 +300,7 @@ pub async fn compared<C: ConnectionTrait>(
     user: UserId,
     ids: &[Uuid],
     (after_seq, chars): (i64, u32),
-) -> Result<Gathered<Compared>, AppError> {
+) -> Result<JsonRows<Compared>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
     let sql = format!(
