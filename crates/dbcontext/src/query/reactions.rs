@@ -11,7 +11,7 @@ use crate::constraint::app_error;
 
 /// Emoji of a user under a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, FromQueryResult)]
-pub struct Reacted {
+pub struct ReactionKey {
     pub message_id: MessageId,
     pub emoji: String,
     pub user_id: UserId,
@@ -19,7 +19,7 @@ pub struct Reacted {
 
 const KEY: [Column; 3] = [Column::Uuid("message_id"), Column::Text("emoji"), Column::Uuid("user_id")];
 
-pub async fn existing<C: ConnectionTrait>(db: &C, asked: Vec<Reacted>) -> Result<Vec<Reacted>, AppError> {
+pub async fn existing<C: ConnectionTrait>(db: &C, asked: Vec<ReactionKey>) -> Result<Vec<ReactionKey>, AppError> {
     let rows = asked.into_iter().map(|key| [key.message_id.0.into(), key.emoji.into(), key.user_id.0.into()]);
     let asked = Rows::new(db.get_database_backend(), KEY, rows);
     let sql = format!(
@@ -27,7 +27,7 @@ pub async fn existing<C: ConnectionTrait>(db: &C, asked: Vec<Reacted>) -> Result
            ON r.message_id = w.message_id AND r.emoji = w.emoji AND r.user_id = w.user_id",
         asked.table()
     );
-    Reacted::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    ReactionKey::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// First `most` users for each of these reactions, in order.
@@ -35,7 +35,7 @@ pub async fn first<C: ConnectionTrait>(
     db: &C,
     asked: Vec<(MessageId, String)>,
     most: usize,
-) -> Result<Vec<Reacted>, AppError> {
+) -> Result<Vec<ReactionKey>, AppError> {
     let rows = asked.into_iter().map(|(message, emoji)| [message.0.into(), emoji.into()]);
     let backend = db.get_database_backend();
     let asked = Rows::new(backend, [Column::Uuid("message_id"), Column::Text("emoji")], rows);
@@ -53,17 +53,17 @@ pub async fn first<C: ConnectionTrait>(
         format!("{} JOIN reactions p ON {same} AND p.user_id IN ({first})", asked.table())
     };
     let sql = format!("SELECT p.message_id, p.emoji, p.user_id FROM {from} ORDER BY p.seq");
-    Reacted::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    ReactionKey::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
-pub fn insert(new: Vec<(Reacted, i64)>) -> Piece {
+pub fn insert(new: Vec<(ReactionKey, i64)>) -> Piece {
     static INSERT: Change<4> = Change::insert("reactions", [KEY[0], KEY[1], KEY[2], Column::Int("seq")]);
     let rows =
         new.into_iter().map(|(key, seq)| [key.message_id.0.into(), key.emoji.into(), key.user_id.0.into(), seq.into()]);
     INSERT.piece(rows)
 }
 
-pub fn remove(gone: Vec<Reacted>) -> Piece {
+pub fn remove(gone: Vec<ReactionKey>) -> Piece {
     static DELETE: Change<3> = Change::new(
         KEY,
         "DELETE FROM reactions WHERE (message_id, emoji, user_id) IN (SELECT w.message_id, w.emoji, w.user_id FROM {})",

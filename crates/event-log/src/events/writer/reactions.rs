@@ -7,7 +7,7 @@ use appcore::{
     event::DurableBody,
     view::{Message, Reaction},
 };
-use dbcontext::query::{self, Piece, reactions::Reacted};
+use dbcontext::query::{self, Piece, reactions::ReactionKey};
 use sea_orm::ConnectionTrait;
 
 use super::{
@@ -28,10 +28,10 @@ const MAX_PINS: i64 = 100;
 /// Reactions that a batch changes.
 #[derive(Default)]
 pub(super) struct Reactions {
-    stored: HashSet<Reacted>,
+    stored: HashSet<ReactionKey>,
     /// Reactions whose current state differs from the stored one, with the sequence number of the
     /// event.
-    changed: BTreeMap<Reacted, (bool, i64)>,
+    changed: BTreeMap<ReactionKey, (bool, i64)>,
     /// First users of a reaction, loaded if more have reacted than are listed and one of them is
     /// removed.
     first: HashMap<(MessageId, String), Vec<UserId>>,
@@ -53,7 +53,7 @@ impl Reactions {
         if asked.is_empty() {
             return Ok(());
         }
-        let keys: HashSet<Reacted> = asked.iter().map(|(user_id, react)| key(*user_id, react)).collect();
+        let keys: HashSet<ReactionKey> = asked.iter().map(|(user_id, react)| key(*user_id, react)).collect();
         self.stored.extend(query::reactions::existing(db, keys.into_iter().collect()).await?);
         let has_many = |react: &&React| {
             let shown = messages.get(&react.message_id).and_then(|message| shown(message, &react.emoji));
@@ -73,7 +73,7 @@ impl Reactions {
         Ok(())
     }
 
-    fn is_there(&self, reacted: &Reacted) -> bool {
+    fn is_there(&self, reacted: &ReactionKey) -> bool {
         self.changed.get(reacted).map_or_else(|| self.stored.contains(reacted), |(is_there, _)| *is_there)
     }
 
@@ -108,8 +108,8 @@ impl Reactions {
     }
 }
 
-fn key(user_id: UserId, react: &React) -> Reacted {
-    Reacted { message_id: react.message_id, emoji: react.emoji.clone(), user_id }
+fn key(user_id: UserId, react: &React) -> ReactionKey {
+    ReactionKey { message_id: react.message_id, emoji: react.emoji.clone(), user_id }
 }
 
 fn shown<'a>(message: &'a Message, emoji: &str) -> Option<&'a Reaction> {
@@ -131,7 +131,7 @@ pub(super) fn react(batch: &mut Batch<'_>, by: Actor, react: &React) -> Result<O
             format!("A message can have up to {MAX_EMOJI} different reactions."),
         ));
     }
-    let Reacted { message_id, emoji, user_id } = reacted.clone();
+    let ReactionKey { message_id, emoji, user_id } = reacted.clone();
     let body = if react.is_added {
         DurableBody::ReactionAdded { message_id, emoji, user_id }
     } else {
