@@ -13,7 +13,7 @@ use appcore::{
 };
 use dbcontext::query::{
     plans as plan_rows,
-    revenue::{self as rows, DayOfCredits, DayOfMoney, Subscribed},
+    revenue::{self as rows, DayOfCredits, DayOfMoney, PlanSubscriptions},
 };
 use time::Date;
 
@@ -75,7 +75,7 @@ pub async fn revenue(
     });
     let (groups, total) = (groups.collect(), total.view());
     let subscribed = rows::subscribed(db, now).await?.into_iter();
-    let subscribed: Vec<(SubscriptionState, Subscribed)> =
+    let subscribed: Vec<(SubscriptionState, PlanSubscriptions)> =
         subscribed.map(|row| state(&row).map(|state| (state, row))).collect::<Result<_, AppError>>()?;
     let mut ids: Vec<PlanId> = subscribed.iter().map(|(_, row)| row.plan_id).collect();
     ids.sort_unstable();
@@ -194,11 +194,11 @@ fn month_before(date: Date, months: usize) -> Option<Date> {
     Some(first)
 }
 
-fn state(row: &Subscribed) -> Result<SubscriptionState, AppError> {
+fn state(row: &PlanSubscriptions) -> Result<SubscriptionState, AppError> {
     row.state.parse().map_err(AppError::internal)
 }
 
-fn counts(subscribed: &[(SubscriptionState, Subscribed)]) -> SubscriptionCounts {
+fn counts(subscribed: &[(SubscriptionState, PlanSubscriptions)]) -> SubscriptionCounts {
     let mut counts = SubscriptionCounts::default();
     for (state, row) in subscribed {
         match state {
@@ -213,7 +213,7 @@ fn counts(subscribed: &[(SubscriptionState, Subscribed)]) -> SubscriptionCounts 
 }
 
 /// What those come to in a month that go on and are paid.
-fn monthly(subscribed: &[(SubscriptionState, Subscribed)], plans: &BTreeMap<PlanId, PricingPlan>) -> Vec<Price> {
+fn monthly(subscribed: &[(SubscriptionState, PlanSubscriptions)], plans: &BTreeMap<PlanId, PricingPlan>) -> Vec<Price> {
     // Of a year, so that nothing is lost of a price that twelve doesn't divide.
     let mut yearly: BTreeMap<&str, i64> = BTreeMap::new();
     for (state, row) in subscribed {
@@ -284,7 +284,7 @@ mod tests {
         let (month, year) = (plan(PlanInterval::Month, 2_400), plan(PlanInterval::Year, 24_010));
         let row = |plan: &PricingPlan, state: SubscriptionState, seats| {
             let (plan_id, currency) = (plan.id, Some("USD".to_owned()));
-            (state, Subscribed { state: state.to_string(), plan_id, currency, count: 1, seats })
+            (state, PlanSubscriptions { state: state.to_string(), plan_id, currency, count: 1, seats })
         };
         let rows = [
             row(&month, SubscriptionState::Active, 3),

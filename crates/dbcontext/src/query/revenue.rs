@@ -25,7 +25,7 @@ pub struct DayOfCredits {
 
 /// Number of subscriptions per plan.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Subscribed {
+pub struct PlanSubscriptions {
     pub state: String,
     pub plan_id: PlanId,
     pub currency: Option<String>,
@@ -73,7 +73,7 @@ pub async fn booked<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) 
 }
 
 /// Subscriptions in force.
-pub async fn subscribed<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<Subscribed>, AppError> {
+pub async fn subscribed<C: ConnectionTrait>(db: &C, now: Timestamp) -> Result<Vec<PlanSubscriptions>, AppError> {
     let sql = "SELECT state, plan_id, currency, COUNT(*) AS count, CAST(SUM(seats) AS BIGINT) AS seats FROM subscriptions \
                WHERE state <> 'ended' AND ends_at > $1 GROUP BY state, plan_id, currency";
     raw::find(db, sql, vec![now.0.into()]).await
