@@ -13,7 +13,7 @@ use appcore::{
 };
 use dbcontext::query::{
     plans as plan_rows,
-    revenue::{self as rows, DayOfCredits, DayOfMoney, PlanSubscriptions},
+    revenue::{self as rows, DayOfCredits, DailyAmount, PlanSubscriptions},
 };
 use time::Date;
 
@@ -52,17 +52,17 @@ pub async fn revenue(
         }
     };
     for row in rows::paid(db, from, to).await? {
-        let DayOfMoney { day, currency, amount, count } = row;
+        let DailyAmount { day, currency, amount, count } = row;
         add(day, &|sum| {
             let money = sum.of(&currency);
             money.paid += amount;
             money.payments += count;
         });
     }
-    for DayOfMoney { day, currency, amount, .. } in rows::refunded(db, from, to).await? {
+    for DailyAmount { day, currency, amount, .. } in rows::refunded(db, from, to).await? {
         add(day, &|sum| sum.of(&currency).refunded += amount);
     }
-    for DayOfMoney { day, currency, amount, .. } in rows::disputed(db, from, to).await? {
+    for DailyAmount { day, currency, amount, .. } in rows::disputed(db, from, to).await? {
         add(day, &|sum| sum.of(&currency).disputed += amount);
     }
     for DayOfCredits { day, kind, amount } in rows::booked(db, from, to).await? {
