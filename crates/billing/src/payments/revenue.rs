@@ -13,7 +13,7 @@ use appcore::{
 };
 use dbcontext::query::{
     plans as plan_rows,
-    revenue::{self as rows, DayOfCredits, DailyAmount, PlanSubscriptions},
+    revenue::{self as rows, DailyCredits, DailyAmount, PlanSubscriptions},
 };
 use time::Date;
 
@@ -65,7 +65,7 @@ pub async fn revenue(
     for DailyAmount { day, currency, amount, .. } in rows::disputed(db, from, to).await? {
         add(day, &|sum| sum.of(&currency).disputed += amount);
     }
-    for DayOfCredits { day, kind, amount } in rows::booked(db, from, to).await? {
+    for DailyCredits { day, kind, amount } in rows::booked(db, from, to).await? {
         let kind: EntryKind = kind.parse().map_err(AppError::internal)?;
         add(day, &|sum| sum.book(kind, amount));
     }

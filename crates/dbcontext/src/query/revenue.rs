@@ -17,7 +17,7 @@ pub struct DailyAmount {
 
 /// Credits of one day per kind of ledger entry.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct DayOfCredits {
+pub struct DailyCredits {
     pub day: i64,
     pub kind: String,
     pub amount: MicroCredits,
@@ -65,7 +65,7 @@ pub async fn disputed<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp
 
 /// Ledger entries other than reservations and their releases. Ids start with the time, so only the entries of the
 /// period are read.
-pub async fn booked<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DayOfCredits>, AppError> {
+pub async fn booked<C: ConnectionTrait>(db: &C, from: Timestamp, to: Timestamp) -> Result<Vec<DailyCredits>, AppError> {
     let (after, before) = id_at(from, to);
     let sql = "SELECT created_at / 86400000 AS day, kind, CAST(SUM(amount) AS BIGINT) AS amount FROM ledger_entries \
                WHERE id > $1 AND id < $2 AND created_at >= $3 AND created_at < $4 AND kind NOT IN ('hold', 'release') GROUP BY 1, 2";
