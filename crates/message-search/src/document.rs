@@ -10,13 +10,13 @@ use appcore::{
     UploadId,
     view::{MessageStatus, SenderKind, Upload},
 };
-use dbcontext::query::search::Indexed;
+use dbcontext::query::search::IndexedMessage;
 
 /// Texts of the files of one message.
 pub(super) type Texts = HashMap<UploadId, String>;
 
 /// Index change for a message. An unfinished answer is indexed when it is complete; system messages are not searchable.
-pub(super) fn change(row: Indexed, texts: &Texts) -> Change {
+pub(super) fn change(row: IndexedMessage, texts: &Texts) -> Change {
     let is_shown = row.deleted_at.is_none()
         && row.status != MessageStatus::Streaming.as_str()
         && row.sender_kind != SenderKind::System.as_str();

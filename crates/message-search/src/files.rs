@@ -15,7 +15,7 @@ use appcore::{
 use dbcontext::{
     constraint::app_error,
     query::{
-        search::{self as rows, Indexed, UnreadFile},
+        search::{self as rows, IndexedMessage, UnreadFile},
         uploads,
     },
 };
@@ -123,7 +123,7 @@ fn joined(sections: &[Section]) -> String {
 }
 
 /// Texts of these messages' files. Enqueues jobs for files without an extracted text.
-pub(super) async fn texts(service: &SearchService, found: &[Indexed]) -> Result<HashMap<Uuid, Texts>, AppError> {
+pub(super) async fn texts(service: &SearchService, found: &[IndexedMessage]) -> Result<HashMap<Uuid, Texts>, AppError> {
     let carrying: Vec<Uuid> =
         found.iter().filter(|row| row.deleted_at.is_none() && row.attachments.is_some()).map(|row| row.id.0).collect();
     if carrying.is_empty() {

@@ -493,7 +493,7 @@ async fn changes_of(service: &SearchService, ids: &[Uuid]) -> Result<Vec<Change>
     let texts = files::texts(service, &found).await?;
     let is_little = found.len() < 20 && texts.is_empty();
     let nothing = Texts::default();
-    let change = move |row: rows::Indexed| {
+    let change = move |row: rows::IndexedMessage| {
         let said = texts.get(&row.id.0).unwrap_or(&nothing);
         document::change(row, said)
     };

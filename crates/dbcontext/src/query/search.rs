@@ -17,7 +17,7 @@ use crate::{constraint::app_error, entity::upload_text};
 
 /// Message to be indexed.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Indexed {
+pub struct IndexedMessage {
     pub id: MessageId,
     pub conversation_id: ConversationId,
     pub sender_kind: String,
@@ -34,10 +34,10 @@ const INDEXED: &str = "SELECT m.id, m.conversation_id, m.sender_kind, m.sender_i
                        m.created_at FROM messages m";
 
 /// Current messages by their ids.
-pub async fn indexed<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Indexed>, AppError> {
+pub async fn indexed<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<IndexedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!("{INDEXED} JOIN {} ON m.id = w.id", asked.table());
-    Indexed::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    IndexedMessage::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// Ids of the newest messages below an id; unlike messages, they can be read even if the content can't.
