@@ -228,14 +228,14 @@ pub async fn readable<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Re
 
 /// Id and name.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Named {
+pub struct NamedId {
     pub id: Uuid,
     pub name: String,
 }
 
 /// Users who share a workspace or a conversation with the user, and the user. Members of a channel are in its
 /// workspace, so conversations are searched only for guests, who don't see the workspace's members.
-pub async fn acquaintances<C: ConnectionTrait>(db: &C, user: UserId, limit: u32) -> Result<Vec<Named>, AppError> {
+pub async fn acquaintances<C: ConnectionTrait>(db: &C, user: UserId, limit: u32) -> Result<Vec<NamedId>, AppError> {
     let sql = format!(
         "SELECT u.id, u.display_name AS name FROM users u WHERE NOT u.is_deleted AND u.id IN (\
            SELECT ow.user_id FROM workspace_members aw JOIN workspace_members ow ON ow.workspace_id = aw.workspace_id AND NOT ow.is_deleted \
@@ -247,34 +247,34 @@ pub async fn acquaintances<C: ConnectionTrait>(db: &C, user: UserId, limit: u32)
                WHERE gw.workspace_id = c.workspace_id AND gw.user_id = $1 AND NOT gw.is_deleted AND gw.role <> 'guest'))) LIMIT {limit}",
         access::kinds(|kind| kind.capabilities().is_channel)
     );
-    raw::find::<_, Named>(db, sql, [user.into()]).await
+    raw::find::<_, NamedId>(db, sql, [user.into()]).await
 }
 
 /// Assistants in the user's conversations.
-pub async fn known_assistants<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Named>, AppError> {
+pub async fn known_assistants<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<NamedId>, AppError> {
     let sql = "SELECT a.id, a.name FROM assistants a WHERE a.id IN (SELECT ca.assistant_id FROM conversation_assistants ca \
                JOIN conversation_members am ON am.conversation_id = ca.conversation_id AND am.user_id = $1 AND NOT am.is_deleted) LIMIT 1000";
-    raw::find::<_, Named>(db, sql, [user.into()]).await
+    raw::find::<_, NamedId>(db, sql, [user.into()]).await
 }
 
 /// Names of these users and assistants.
-pub async fn names<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<Named>, AppError> {
+pub async fn names<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<NamedId>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!(
         "WITH asked AS (SELECT w.id FROM {}) SELECT u.id, u.display_name AS name FROM users u JOIN asked a ON a.id = u.id WHERE NOT u.is_deleted \
          UNION ALL SELECT s.id, s.name FROM assistants s JOIN asked a ON a.id = s.id",
         asked.table()
     );
-    Named::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    NamedId::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// The user's conversations without a title, with the names of the other members.
-pub async fn partners<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Named>, AppError> {
+pub async fn partners<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<NamedId>, AppError> {
     let sql = "SELECT c.id, u.display_name AS name FROM conversation_members am \
                JOIN conversations c ON c.id = am.conversation_id AND NOT c.is_deleted AND c.title IS NULL \
                JOIN conversation_members om ON om.conversation_id = c.id AND om.user_id <> $1 AND NOT om.is_deleted \
                JOIN users u ON u.id = om.user_id WHERE am.user_id = $1 AND NOT am.is_deleted LIMIT 20000";
-    raw::find::<_, Named>(db, sql, [user.into()]).await
+    raw::find::<_, NamedId>(db, sql, [user.into()]).await
 }
 
 /// Message content that is matched against a query.
