@@ -279,7 +279,7 @@ pub async fn partners<C: ConnectionTrait>(db: &C, user: UserId) -> Result<Vec<Na
 
 /// Message content that is matched against a query.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Compared {
+pub struct MatchCandidate {
     pub id: MessageId,
     /// Start of the text.
     pub content: String,
@@ -300,7 +300,7 @@ pub async fn compared<C: ConnectionTrait>(
     user: UserId,
     ids: &[Uuid],
     (after_seq, chars): (i64, u32),
-) -> Result<JsonRows<Compared>, AppError> {
+) -> Result<JsonRows<MatchCandidate>, AppError> {
     let backend = db.get_database_backend();
     let asked = Rows::ids(backend, ids.iter().copied());
     let sql = format!(
