@@ -143,19 +143,19 @@ pub async fn touch_messages_of<C: ConnectionTrait>(tx: &C, id: UploadId) -> Resu
 
 /// Message in the reindex queue.
 #[derive(Clone, Copy, Debug, FromQueryResult)]
-pub struct Touched {
+pub struct QueuedMessage {
     pub message_id: MessageId,
     pub revision: Uuid,
 }
 
 /// Some of the messages in the reindex queue.
-pub async fn touched<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<Touched>, AppError> {
+pub async fn touched<C: ConnectionTrait>(db: &C, limit: u32) -> Result<Vec<QueuedMessage>, AppError> {
     let sql = format!("SELECT message_id, revision FROM search_reindex_queue LIMIT {limit}");
-    raw::find::<_, Touched>(db, sql, []).await
+    raw::find::<_, QueuedMessage>(db, sql, []).await
 }
 
 /// Removes indexed messages from the queue, except those that were queued again meanwhile.
-pub async fn forget_touched<C: ConnectionTrait>(db: &C, touched: &[Touched]) -> Result<(), AppError> {
+pub async fn forget_touched<C: ConnectionTrait>(db: &C, touched: &[QueuedMessage]) -> Result<(), AppError> {
     let backend = db.get_database_backend();
     let columns = [Column::Uuid("id"), Column::Uuid("revision")];
     let rows = Rows::new(backend, columns, touched.iter().map(|one| [one.message_id.0.into(), one.revision.into()]));

@@ -342,7 +342,7 @@ async fn deletes_by_key() {
     db.has("SEARCH credit_holds USING INDEX sqlite_autoindex_credit_holds_1 (id=?)");
     budgets::remove_expired(&db, &[id], Timestamp(5)).await.unwrap();
     db.has("SEARCH budget_holds USING INDEX sqlite_autoindex_budget_holds_1 (id=?)");
-    super::search::forget_touched(&db, &[super::search::Touched { message_id: MessageId(id), revision: id }])
+    super::search::forget_touched(&db, &[super::search::QueuedMessage { message_id: MessageId(id), revision: id }])
         .await
         .unwrap();
     db.has("SEARCH search_reindex_queue USING INDEX sqlite_autoindex_search_reindex_queue_1 (message_id=?)");
