@@ -15,7 +15,7 @@ use appcore::{
 use dbcontext::{
     constraint::app_error,
     query::{
-        search::{self as rows, IndexedMessage, UnreadFile},
+        search::{self as rows, IndexedMessage, UnextractedFile},
         uploads,
     },
 };
@@ -130,14 +130,14 @@ pub(super) async fn texts(service: &SearchService, found: &[IndexedMessage]) -> 
         return Ok(HashMap::new());
     }
     let unread = rows::unread_files(service.db.reader(), &carrying).await?;
-    let mut unread: Vec<UnreadFile> =
+    let mut unread: Vec<UnextractedFile> =
         unread.into_iter().filter(|file| extract::is_readable(&file.media_type, &file.name)).collect();
     unread.sort_unstable_by_key(|file| file.id);
     unread.dedup_by_key(|file| file.id);
     if !unread.is_empty() {
         let now = service.clock.now();
         let tx = service.db.begin().await.map_err(app_error)?;
-        for UnreadFile { id, owner_id, workspace_id, .. } in unread {
+        for UnextractedFile { id, owner_id, workspace_id, .. } in unread {
             let job = FileTextJob { upload_id: id };
             match owner_id {
                 Some(owner) => jobs::ask_for(&tx, now, &job, (owner, workspace_id)).await?,

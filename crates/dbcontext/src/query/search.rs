@@ -88,7 +88,7 @@ pub async fn shown_file_texts<C: ConnectionTrait>(
 
 /// File of a message from which no text was extracted yet.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct UnreadFile {
+pub struct UnextractedFile {
     pub id: UploadId,
     pub name: String,
     pub media_type: String,
@@ -98,7 +98,7 @@ pub struct UnreadFile {
 }
 
 /// Files of these messages from which no text was extracted yet, except images and voice notes.
-pub async fn unread_files<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Result<Vec<UnreadFile>, AppError> {
+pub async fn unread_files<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Result<Vec<UnextractedFile>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), messages.iter().copied());
     let sql = format!(
         "SELECT DISTINCT u.id, u.name, u.media_type, u.owner_id, c.workspace_id FROM {} JOIN message_uploads f ON f.message_id = w.id \
@@ -107,7 +107,7 @@ pub async fn unread_files<C: ConnectionTrait>(db: &C, messages: &[Uuid]) -> Resu
            AND NOT EXISTS (SELECT 1 FROM upload_texts t WHERE t.upload_id = u.id)",
         asked.table()
     );
-    UnreadFile::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
+    UnextractedFile::find_by_statement(asked.statement(sql)?).all(db).await.map_err(app_error)
 }
 
 /// True if the text of a file was extracted.
