@@ -41,7 +41,7 @@ pub struct SharedRow {
 
 /// Content of a version that is not the current one.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct SaidRow {
+pub struct VersionContentRow {
     pub message_id: MessageId,
     pub content: String,
     pub model: Option<String>,
@@ -125,7 +125,7 @@ pub async fn readable<C: ConnectionTrait>(db: &C, reader: UserId, id: ShareId) -
 }
 
 /// Contents of those of these versions that are not the current ones.
-pub async fn said<C: ConnectionTrait>(db: &C, versions: &[SharedVersion]) -> Result<Vec<SaidRow>, AppError> {
+pub async fn said<C: ConnectionTrait>(db: &C, versions: &[SharedVersion]) -> Result<Vec<VersionContentRow>, AppError> {
     let columns = [Column::Uuid("id"), Column::Int("version")];
     let rows = versions.iter().map(|(id, version)| [id.0.into(), (*version).into()]);
     let rows = Rows::new(db.get_database_backend(), columns, rows);
@@ -133,5 +133,5 @@ pub async fn said<C: ConnectionTrait>(db: &C, versions: &[SharedVersion]) -> Res
         "SELECT v.message_id, v.content, v.model FROM {} JOIN message_versions v ON v.message_id = w.id AND v.version = w.version",
         rows.table()
     );
-    SaidRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
+    VersionContentRow::find_by_statement(rows.statement(sql)?).all(db).await.map_err(app_error)
 }
