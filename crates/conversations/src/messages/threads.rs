@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query::{self, threads as rows};
 
-pub use dbcontext::query::threads::{Part, Which};
+pub use dbcontext::query::threads::{Part, FollowedThreadFilter};
 use event_log::{
     access,
     events::{MemberAction, Solve},
@@ -59,7 +59,7 @@ fn position(root: &Message, read_no: Option<i64>) -> ThreadPosition {
 pub async fn list(
     service: &ConversationsService,
     by: &Principal,
-    which: Which,
+    which: FollowedThreadFilter,
     page: PageRequest,
 ) -> Result<Page<FollowedThread>, AppError> {
     let (items, total) = rows::list(service.db.reader(), by.user_id, which, page).await?;

@@ -196,7 +196,7 @@ pub async fn followers<C: ConnectionTrait>(db: &C, root: MessageId, most: u64) -
 
 /// Filter of a user's threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum FollowedThreadFilter {
     All,
     Unread,
     Solved,
@@ -213,13 +213,13 @@ struct Followed {
 pub async fn list<C: ConnectionTrait>(
     db: &C,
     user: UserId,
-    which: Which,
+    which: FollowedThreadFilter,
     page: PageRequest,
 ) -> Result<(Vec<view::FollowedThread>, u64), AppError> {
     let condition = match which {
-        Which::All => "",
-        Which::Unread => " AND m.thread_last_no > f.read_no",
-        Which::Solved => " AND m.solved_at IS NOT NULL",
+        FollowedThreadFilter::All => "",
+        FollowedThreadFilter::Unread => " AND m.thread_last_no > f.read_no",
+        FollowedThreadFilter::Solved => " AND m.solved_at IS NOT NULL",
     };
     let rows = format!(
         "JOIN thread_followers f ON f.root_id = m.id AND f.user_id = $1 \

@@ -7,7 +7,7 @@ use appcore::{
 };
 use conversations::messages::{
     self,
-    threads::{self, Part, Which},
+    threads::{self, Part, FollowedThreadFilter},
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
@@ -98,9 +98,9 @@ impl Endpoint for ListThreads {
 
     async fn handle(ctx: &Ctx, request: ListThreadsRequest) -> Result<Reply<Page<FollowedThread>>, AppError> {
         let which = match request.filter.unwrap_or_default() {
-            ThreadFilter::All => Which::All,
-            ThreadFilter::Unread => Which::Unread,
-            ThreadFilter::Solved => Which::Solved,
+            ThreadFilter::All => FollowedThreadFilter::All,
+            ThreadFilter::Unread => FollowedThreadFilter::Unread,
+            ThreadFilter::Solved => FollowedThreadFilter::Solved,
         };
         Ok(Reply::of(threads::list(ctx.conversations(), ctx.user()?, which, request.page).await?))
     }
