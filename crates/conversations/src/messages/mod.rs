@@ -245,7 +245,7 @@ pub async fn neighbours(
     let limit = usize::try_from(count).unwrap_or(usize::MAX);
     let ((mut before, has_more_before), (mut after, has_more_after)) = match message.thread_id {
         Some(root) => {
-            let part = |after_no, before_no| query::threads::Part { after_no, before_no, limit: count };
+            let part = |after_no, before_no| query::threads::ThreadRange { after_no, before_no, limit: count };
             let before = query::threads::replies(db, root, part(None, Some(message.no))).await?;
             (before, query::threads::replies(db, root, part(Some(message.no), None)).await?)
         }

@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query::{self, threads as rows};
 
-pub use dbcontext::query::threads::{Part, FollowedThreadFilter};
+pub use dbcontext::query::threads::{ThreadRange, FollowedThreadFilter};
 use event_log::{
     access,
     events::{MemberAction, Solve},
@@ -24,10 +24,10 @@ pub async fn page(
     service: &ConversationsService,
     by: &Principal,
     root_id: MessageId,
-    part: Part,
+    part: ThreadRange,
 ) -> Result<Thread, AppError> {
     let root = root(service, by, root_id).await?;
-    let part = Part { limit: part.limit.clamp(1, MAX_PAGE_SIZE), ..part };
+    let part = ThreadRange { limit: part.limit.clamp(1, MAX_PAGE_SIZE), ..part };
     let (items, has_more) = rows::replies(service.db.reader(), root_id, part).await?;
     let items = items.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
     let own = position(&root, rows::position(service.db.reader(), by.user_id, root_id).await?);

@@ -17,7 +17,7 @@ use crate::{constraint::app_error, entity::thread_follower};
 
 /// Range of a thread.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Part {
+pub struct ThreadRange {
     pub after_no: Option<i64>,
     pub before_no: Option<i64>,
     pub limit: u64,
@@ -28,7 +28,7 @@ pub struct Part {
 pub async fn replies<C: ConnectionTrait>(
     db: &C,
     root: MessageId,
-    part: Part,
+    part: ThreadRange,
 ) -> Result<(Vec<NamedMessage>, bool), AppError> {
     let mut sql = format!("{NAMED} WHERE m.thread_id = $1");
     let mut values: Vec<Value> = vec![root.into()];

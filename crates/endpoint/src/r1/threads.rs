@@ -7,7 +7,7 @@ use appcore::{
 };
 use conversations::messages::{
     self,
-    threads::{self, Part, FollowedThreadFilter},
+    threads::{self, ThreadRange, FollowedThreadFilter},
 };
 use natter_macro::{dto, endpoint};
 use serde::Serialize;
@@ -53,7 +53,7 @@ impl Endpoint for ShowThread {
 
     async fn handle(ctx: &Ctx, request: ShowThreadRequest) -> Result<Reply<Thread>, AppError> {
         let ShowThreadRequest { id, after_no, before_no, limit } = request;
-        let part = Part { after_no, before_no, limit: limit.unwrap_or(USUAL_LIMIT) };
+        let part = ThreadRange { after_no, before_no, limit: limit.unwrap_or(USUAL_LIMIT) };
         Ok(Reply::of(threads::page(ctx.conversations(), ctx.user()?, id, part).await?))
     }
 }
