@@ -9,14 +9,14 @@ use appcore::{
 };
 use aws_lc_rs::digest::{SHA256, digest as hashed};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dbcontext::query::tool_permissions::{self as rows, Permitted};
+use dbcontext::query::tool_permissions::{self as rows, PermittedTool};
 use mcp::Tool;
 
 use super::{Offer, offer::Offered};
 use crate::AssistantsService;
 
 /// What may be called for somebody.
-pub(super) struct Permissions(Vec<Permitted>);
+pub(super) struct Permissions(Vec<PermittedTool>);
 
 impl Permissions {
     /// Of an assistant, as far as it has tools that are asked about.
@@ -33,7 +33,7 @@ impl Permissions {
 
     /// Whether somebody has to be asked before it is called.
     pub fn asks(&self, offered: &Offered) -> bool {
-        let is_permitted = |permitted: &Permitted| {
+        let is_permitted = |permitted: &PermittedTool| {
             permitted.server_id == offered.server.id
                 && permitted.tool == offered.tool.name
                 && permitted.digest == digest(&offered.tool)
@@ -87,7 +87,7 @@ mod tests {
         let server = Arc::new(super::super::secrets::tests::row());
         let offered = |tool: &Tool| Offered { server: Arc::clone(&server), tool: tool.clone(), mode: ToolMode::Ask };
         let permitted =
-            |server_id: McpServerId| Permitted { server_id, tool: tool.name.clone(), digest: digest(&tool) };
+            |server_id: McpServerId| PermittedTool { server_id, tool: tool.name.clone(), digest: digest(&tool) };
         let permissions = Permissions(vec![permitted(server.id)]);
         assert!(!permissions.asks(&offered(&tool)));
         let schema = |text: &str| Tool { schema: serde_json::from_str(text).unwrap(), ..tool.clone() };

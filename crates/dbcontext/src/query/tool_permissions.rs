@@ -22,7 +22,7 @@ pub struct NewPermission {
 
 /// Tool that may be called without asking.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Permitted {
+pub struct PermittedTool {
     pub server_id: McpServerId,
     pub tool: String,
     pub digest: String,
@@ -57,10 +57,10 @@ pub async fn put<C: ConnectionTrait>(db: &C, new: &NewPermission, now: Timestamp
 }
 
 /// Permissions of an assistant granted by a user.
-pub async fn of<C: ConnectionTrait>(db: &C, user: UserId, assistant: AssistantId) -> Result<Vec<Permitted>, AppError> {
+pub async fn of<C: ConnectionTrait>(db: &C, user: UserId, assistant: AssistantId) -> Result<Vec<PermittedTool>, AppError> {
     let given = Entity::find().filter(Column::UserId.eq(user)).filter(Column::AssistantId.eq(assistant));
     let found = given.all(db).await.map_err(app_error)?;
-    Ok(found.into_iter().map(|Model { server_id, tool, digest, .. }| Permitted { server_id, tool, digest }).collect())
+    Ok(found.into_iter().map(|Model { server_id, tool, digest, .. }| PermittedTool { server_id, tool, digest }).collect())
 }
 
 /// Lists a user's permissions, newest first.
