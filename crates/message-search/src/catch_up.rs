@@ -11,7 +11,7 @@ use appcore::{
     view::{CatchUp, Message},
 };
 use dbcontext::query::{
-    unread::{self as rows, Behind},
+    unread::{self as rows, UnreadConversation},
     users,
 };
 use event_log::access;
@@ -78,7 +78,7 @@ pub async fn catch_up(
     }
     let mut material = Material::default();
     let share = READ_ALL / unread.len().max(1);
-    for Behind { id, title, .. } in behind {
+    for UnreadConversation { id, title, .. } in behind {
         let newest = unread.remove(&id).unwrap_or_default();
         let taken = fitting(&newest, each, share);
         has_more |= taken < newest.len();

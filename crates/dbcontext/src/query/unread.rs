@@ -12,7 +12,7 @@ use crate::constraint::app_error;
 
 /// Conversation with unread messages.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Behind {
+pub struct UnreadConversation {
     pub id: ConversationId,
     pub title: Option<String>,
     /// Read position, or the start of the history that the user may see if that is later.
@@ -28,9 +28,9 @@ fn columns() -> String {
 }
 
 /// Read position of a user in one of their conversations.
-pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: ConversationId) -> Result<Option<Behind>, AppError> {
+pub async fn find<C: ConnectionTrait>(db: &C, user: UserId, id: ConversationId) -> Result<Option<UnreadConversation>, AppError> {
     let sql = format!("{} {BEHIND} AND c.id = $2", columns());
-    raw::find_one::<_, Behind>(db, sql, [user.into(), id.into()]).await
+    raw::find_one::<_, UnreadConversation>(db, sql, [user.into(), id.into()]).await
 }
 
 /// Conversations of a workspace with unread messages, last active first; without muted ones and assistant chats.
@@ -40,7 +40,7 @@ pub async fn in_workspace<C: ConnectionTrait>(
     id: WorkspaceId,
     now: Timestamp,
     limit: u64,
-) -> Result<Vec<Behind>, AppError> {
+) -> Result<Vec<UnreadConversation>, AppError> {
     let assistant = ConversationKind::Assistant.as_str();
     let sql = format!(
         "{} {BEHIND} AND c.workspace_id = $2 AND c.last_no > m.read_no AND c.kind <> '{assistant}' \
@@ -49,14 +49,14 @@ pub async fn in_workspace<C: ConnectionTrait>(
     );
     let statement =
         Statement::from_sql_and_values(db.get_database_backend(), sql, [user.into(), id.into(), now.into()]);
-    Behind::find_by_statement(statement).all(db).await.map_err(app_error)
+    UnreadConversation::find_by_statement(statement).all(db).await.map_err(app_error)
 }
 
 /// Unread messages of other senders, newest first, with a limit per conversation.
 pub async fn messages<C: ConnectionTrait>(
     db: &C,
     user: UserId,
-    behind: &[Behind],
+    behind: &[UnreadConversation],
     each: u64,
 ) -> Result<Vec<NamedMessage>, AppError> {
     if behind.is_empty() {
