@@ -145,7 +145,7 @@ pub async fn reserve<C: ConnectionTrait>(db: &C, id: UploadId, bytes: i64) -> Re
 
 /// Metadata known once an upload is complete.
 #[derive(Clone, Debug, Default)]
-pub struct Finished {
+pub struct FinishedUpload {
     pub media_type: String,
     pub size: i64,
     pub sha256: String,
@@ -155,7 +155,7 @@ pub struct Finished {
 }
 
 /// Completes an upload; returns `false` if it is complete already or being removed.
-pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &Finished) -> Result<bool, AppError> {
+pub async fn finish<C: ConnectionTrait>(db: &C, id: UploadId, done: &FinishedUpload) -> Result<bool, AppError> {
     let sql = format!(
         "UPDATE uploads SET media_type = $2, size = $3, sha256 = $4, width = $5, height = $6, thumbhash = $7, \
          thumbnail_type = $8, status = '{}' WHERE id = $1 AND status = '{}' AND removed_at IS NULL",

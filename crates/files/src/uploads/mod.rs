@@ -259,7 +259,7 @@ async fn take_in(
         store.put(Object::Thumbnail(id, size), bytes, owner).await?;
     }
     store.put_file(Object::Whole(id), file).await?;
-    let done = rows::Finished {
+    let done = rows::FinishedUpload {
         media_type: looked.media_type,
         size: i64::try_from(size).unwrap_or(i64::MAX),
         sha256,
