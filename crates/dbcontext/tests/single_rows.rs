@@ -262,7 +262,7 @@ async fn uploads(db: &DatabaseConnection) {
     uploads::insert(db, &new).await.unwrap();
     uploads::set_metadata(db, id, "name Note").await.unwrap();
     assert_eq!(uploads::metadata(db, id).await.unwrap().as_deref(), Some("name Note"));
-    let part = uploads::Part { position: 0, size: 4, part_id: Uuid::now_v7() };
+    let part = uploads::UploadPart { position: 0, size: 4, part_id: Uuid::now_v7() };
     assert!(uploads::add_part(db, id, part).await.unwrap());
     assert!(!uploads::add_part(db, id, part).await.unwrap());
     assert_eq!(uploads::parts(db, id).await.unwrap().len(), 1);

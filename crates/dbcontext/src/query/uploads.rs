@@ -534,22 +534,22 @@ pub async fn set_transcript<C: ConnectionTrait>(
 
 /// Stored part of an upload.
 #[derive(Clone, Copy, Debug)]
-pub struct Part {
+pub struct UploadPart {
     pub position: i64,
     pub size: i64,
     pub part_id: Uuid,
 }
 
 /// Stored parts of an upload, in order.
-pub async fn parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<Vec<Part>, AppError> {
+pub async fn parts<C: ConnectionTrait>(db: &C, id: UploadId) -> Result<Vec<UploadPart>, AppError> {
     let parts = upload_part::Entity::find().filter(upload_part::Column::UploadId.eq(id));
     let found = parts.order_by_asc(upload_part::Column::Position).all(db).await.map_err(app_error)?;
-    let part = |upload_part::Model { position, size, part_id, .. }| Part { position, size, part_id };
+    let part = |upload_part::Model { position, size, part_id, .. }| UploadPart { position, size, part_id };
     Ok(found.into_iter().map(part).collect())
 }
 
 /// Inserts a part; returns `false` if a concurrent one was faster.
-pub async fn add_part<C: ConnectionTrait>(db: &C, id: UploadId, part: Part) -> Result<bool, AppError> {
+pub async fn add_part<C: ConnectionTrait>(db: &C, id: UploadId, part: UploadPart) -> Result<bool, AppError> {
     let row = upload_part::ActiveModel {
         upload_id: Set(id),
         position: Set(part.position),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use appcore::{AppError, Code, Timestamp, UploadId, auth::Principal, view::UploadStatus};
 use bytes::Bytes;
-use dbcontext::query::uploads::{self as rows, Part, StoredUpload};
+use dbcontext::query::uploads::{self as rows, UploadPart, StoredUpload};
 use futures_util::StreamExt as _;
 use platform::work_pools::WorkOwner;
 use uuid::Uuid;
@@ -142,7 +142,7 @@ impl Appending<'_> {
             return Ok(());
         }
         let (position, size) = (stored(self.progress.offset), stored(received.size));
-        let part = Part { position, size, part_id: Uuid::now_v7() };
+        let part = UploadPart { position, size, part_id: Uuid::now_v7() };
         let object = Object::Part(self.row.id, part.part_id);
         store.put_file(object, received.path).await?;
         let _slot = self.service.work.disk.acquire_for_job(owner(&self.row)).await;
