@@ -10,7 +10,7 @@ use appcore::{
 };
 use dbcontext::{
     entity::usage_request,
-    query::usage::{self as rows, Group, UsageFilter},
+    query::usage::{self as rows, UsageAggregate, UsageFilter},
 };
 use uuid::Uuid;
 
@@ -89,7 +89,7 @@ async fn catch_up(service: &GatewayService) {
     let _ = tokio::time::timeout(CATCH_UP, service.flush()).await;
 }
 
-fn group(row: Group) -> UsageGroup {
+fn group(row: UsageAggregate) -> UsageGroup {
     let id = |id: Uuid| if id.is_nil() { String::new() } else { id.to_string() };
     let day = |day: i64| Timestamp(day).to_string().chars().take("2026-11-23".len()).collect();
     UsageGroup {

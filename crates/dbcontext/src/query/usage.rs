@@ -205,7 +205,7 @@ pub async fn list<C: ConnectionTrait>(
 
 /// Aggregate of one day, model, key or user.
 #[derive(Clone, Debug, FromQueryResult)]
-pub struct Group {
+pub struct UsageAggregate {
     /// Set for a day.
     pub day: Option<i64>,
     /// Set for a key or user.
@@ -226,7 +226,7 @@ pub async fn grouped<C: ConnectionTrait>(
     model: Option<&str>,
     by: UsageGrouping,
     page: PageRequest,
-) -> Result<(Vec<Group>, u64), AppError> {
+) -> Result<(Vec<UsageAggregate>, u64), AppError> {
     let backend = db.get_database_backend();
     let mut values: Vec<Value> = vec![filter.from.0.into(), filter.to.0.into()];
     let mut conditions = "day >= $1 AND day < $2".to_owned();
@@ -270,7 +270,7 @@ pub async fn grouped<C: ConnectionTrait>(
     let sql = format!(
         "SELECT {shown}, {missing}, {sums} {from} GROUP BY {column} ORDER BY {order} LIMIT ${limit} OFFSET ${offset}"
     );
-    let groups = raw::find::<_, Group>(db, sql, values).await?;
+    let groups = raw::find::<_, UsageAggregate>(db, sql, values).await?;
     Ok((groups, total))
 }
 
