@@ -83,14 +83,14 @@ pub async fn by_id<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<user
 
 /// Public profile of a user.
 #[derive(FromQueryResult)]
-pub struct Appearance {
+pub struct PublicProfile {
     pub display_name: String,
     pub picture: Option<UploadId>,
     pub is_deleted: bool,
 }
 
 /// Public profile of a user, including deleted accounts.
-pub async fn appearance<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<Appearance>, AppError> {
+pub async fn appearance<C: ConnectionTrait>(db: &C, id: UserId) -> Result<Option<PublicProfile>, AppError> {
     let sql = "SELECT u.display_name, p.upload_id AS picture, u.is_deleted \
                FROM users u LEFT JOIN user_pictures p ON p.user_id = u.id WHERE u.id = $1";
     super::raw::find_one(db, sql, vec![id.into()]).await

@@ -20,7 +20,7 @@ pub async fn tell_others(service: &IdentityService, user_id: UserId) {
 
 async fn tell(service: &IdentityService, user_id: UserId) -> Result<(), AppError> {
     let db = service.db.writer();
-    let Some(users::Appearance { display_name, picture, is_deleted }) = users::appearance(db, user_id).await? else {
+    let Some(users::PublicProfile { display_name, picture, is_deleted }) = users::appearance(db, user_id).await? else {
         return Ok(());
     };
     let event = Event::UserChanged { user_id, display_name, picture, deleted: is_deleted };
