@@ -344,7 +344,7 @@ fn members_of(which: Condition) -> SelectStatement {
 }
 
 /// Presence and status that a user has set.
-pub struct Wish {
+pub struct PresenceSettings {
     pub id: UserId,
     /// Custom status.
     pub custom_status: Option<CustomStatus>,
@@ -353,7 +353,7 @@ pub struct Wish {
 }
 
 /// Presences and statuses set by these users; users without any may be left out.
-pub async fn wishes<C: ConnectionTrait>(db: &C, people: &[UserId], now: Timestamp) -> Result<Vec<Wish>, AppError> {
+pub async fn wishes<C: ConnectionTrait>(db: &C, people: &[UserId], now: Timestamp) -> Result<Vec<PresenceSettings>, AppError> {
     #[derive(FromQueryResult)]
     struct ChosenStatus {
         id: UserId,
@@ -378,7 +378,7 @@ pub async fn wishes<C: ConnectionTrait>(db: &C, people: &[UserId], now: Timestam
                 && row.status_until.is_none_or(|until| until > now);
             let status = CustomStatus { emoji: row.status_emoji, text: row.status_text, until: row.status_until };
             let chosen = row.chosen_presence.map(|name| name.parse::<PresenceStatus>()).transpose();
-            Ok(Wish {
+            Ok(PresenceSettings {
                 id: row.id,
                 custom_status: is_said.then_some(status),
                 chosen: chosen.map_err(|error: UnknownName| AppError::internal(error))?,

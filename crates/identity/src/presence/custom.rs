@@ -10,7 +10,7 @@ use appcore::{
 };
 use dbcontext::{
     constraint::app_error,
-    query::users::{self, Wish},
+    query::users::{self, PresenceSettings},
 };
 use platform::emoji;
 
@@ -63,7 +63,7 @@ pub(super) async fn filled_in(service: &IdentityService, mut presences: Vec<Pres
     }
     match users::wishes(service.db.reader(), &people, service.clock.now()).await {
         Ok(found) => {
-            let mut wishes: HashMap<UserId, Wish> = found.into_iter().map(|wish| (wish.id, wish)).collect();
+            let mut wishes: HashMap<UserId, PresenceSettings> = found.into_iter().map(|wish| (wish.id, wish)).collect();
             for presence in &mut presences {
                 let wish = wishes.remove(&presence.user_id);
                 if presence.status != PresenceStatus::Offline
