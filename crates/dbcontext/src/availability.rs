@@ -64,16 +64,16 @@ impl Availability {
     }
 
     /// Decides if a pooled connection can be used as it is, must be tested first, or is dead.
-    pub fn trust(&self, age: Duration, idle_for: Duration) -> Trust {
-        let Some(Monitor { state, .. }) = self.monitor.as_deref() else { return Trust::Usable };
+    pub fn trust(&self, age: Duration, idle_for: Duration) -> PooledConnectionState {
+        let Some(Monitor { state, .. }) = self.monitor.as_deref() else { return PooledConnectionState::Usable };
         let troubles = *state.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         let is_since = |moment: Option<Instant>, time: Duration| moment.is_some_and(|moment| moment.elapsed() <= time);
         if is_since(troubles.away, age) {
-            Trust::Dead
+            PooledConnectionState::Dead
         } else if is_since(troubles.broken, idle_for) {
-            Trust::Unproven
+            PooledConnectionState::Unproven
         } else {
-            Trust::Usable
+            PooledConnectionState::Usable
         }
     }
 
@@ -139,7 +139,7 @@ struct Troubles {
 
 /// State of a pooled connection before use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trust {
+pub(crate) enum PooledConnectionState {
     Usable,
     /// Another connection broke since this one was last used.
     Unproven,

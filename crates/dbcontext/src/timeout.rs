@@ -9,7 +9,7 @@ use sea_orm::{
 use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolOptions};
 
 use crate::{
-    availability::{Availability, STATEMENT, Trust},
+    availability::{Availability, STATEMENT, PooledConnectionState},
     sqlite::{Turn, WriteLock},
 };
 
@@ -77,9 +77,9 @@ pub(crate) fn test_connections(options: PoolOptions<Postgres>, availability: &Av
             let trust = availability.trust(metadata.age, metadata.idle_for);
             Box::pin(async move {
                 match trust {
-                    Trust::Dead => return Ok(false),
-                    Trust::Usable if metadata.idle_for < TEST_AFTER => {}
-                    Trust::Usable | Trust::Unproven => prove(connection).await?,
+                    PooledConnectionState::Dead => return Ok(false),
+                    PooledConnectionState::Usable if metadata.idle_for < TEST_AFTER => {}
+                    PooledConnectionState::Usable | PooledConnectionState::Unproven => prove(connection).await?,
                 }
                 Ok(true)
             })
