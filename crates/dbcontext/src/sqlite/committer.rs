@@ -27,21 +27,21 @@ const PREPARED: usize = 100;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Committer {
-    opener: Opener,
+    opener: ConnectionOpener,
     /// `None` once the committer is closed.
     orders: Arc<Mutex<Option<Sender<Order>>>>,
 }
 
 /// Parameters for opening a connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Opener {
+pub(crate) struct ConnectionOpener {
     pub file: PathBuf,
     pub busy_timeout: Duration,
     /// Pragmas.
     pub settings: String,
 }
 
-impl Opener {
+impl ConnectionOpener {
     fn open(&self) -> Result<Connection> {
         let connection = Connection::open(&self.file)?;
         connection.busy_timeout(self.busy_timeout)?;
@@ -73,7 +73,7 @@ enum Order {
 }
 
 impl Committer {
-    pub fn open(opener: Opener) -> anyhow::Result<Self> {
+    pub fn open(opener: ConnectionOpener) -> anyhow::Result<Self> {
         let orders = opener.start()?;
         Ok(Self { opener, orders: Arc::new(Mutex::new(Some(orders))) })
     }
@@ -109,7 +109,7 @@ impl Committer {
 #[error("SQLite commit connection is closed")]
 struct Closed;
 
-fn work(mut connection: Connection, opener: &Opener, orders: &Receiver<Order>) {
+fn work(mut connection: Connection, opener: &ConnectionOpener, orders: &Receiver<Order>) {
     for order in orders {
         match order {
             Order::Commit { pieces, turn, done } => {
@@ -129,7 +129,7 @@ fn work(mut connection: Connection, opener: &Opener, orders: &Receiver<Order>) {
     }
 }
 
-fn commit(connection: &mut Connection, opener: &Opener, pieces: &[Piece]) -> Result<()> {
+fn commit(connection: &mut Connection, opener: &ConnectionOpener, pieces: &[Piece]) -> Result<()> {
     if !connection.is_autocommit() {
         // A transaction that cannot be rolled back would block every later one; SQLite rolls it back when its
         // connection is closed.

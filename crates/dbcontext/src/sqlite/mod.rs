@@ -30,7 +30,7 @@ use crate::{
     constraint::{app_error, sqlite_error, sqlite_unique_violation},
     statement::Piece,
 };
-use committer::{Committer, Opener};
+use committer::{Committer, ConnectionOpener};
 pub use copy::{check_sqlite, copy_sqlite, sqlite_file};
 pub(crate) use write_lock::{Turn, WriteLock};
 
@@ -120,7 +120,7 @@ impl Sqlite {
         let settings =
             SETTINGS.into_iter().chain([("wal_autocheckpoint", OVERLONG_LOG), ("cache_size", COMMITTER_CACHE)]);
         let settings: String = settings.map(|(name, value)| format!("PRAGMA {name} = {value};")).collect();
-        let opener = Opener { file: options.get_filename().to_owned(), busy_timeout: BUSY_TIMEOUT, settings };
+        let opener = ConnectionOpener { file: options.get_filename().to_owned(), busy_timeout: BUSY_TIMEOUT, settings };
         let committer = Committer::open(opener).context("failed to open SQLite database")?;
         let write_lock = WriteLock::default();
         let checkpoints =
