@@ -19,7 +19,7 @@ use sea_orm::{
 use crate::{
     availability::{ACQUIRE_TIMEOUT, Availability, STATEMENT},
     constraint::is_read_only,
-    sqlite::{Sqlite, Turn},
+    sqlite::{Sqlite, WriteGuard},
     timeout::{self, Connections},
     transaction::{LogTransaction, Transaction},
 };
@@ -221,7 +221,7 @@ impl Database {
         self.begin_on(&self.log).await.map(LogTransaction::new)
     }
 
-    async fn begin_on(&self, connection: &DatabaseConnection) -> Result<(DatabaseTransaction, Option<Turn>), DbErr> {
+    async fn begin_on(&self, connection: &DatabaseConnection) -> Result<(DatabaseTransaction, Option<WriteGuard>), DbErr> {
         let turn = self.writer.turn().await?;
         let options = TransactionOptions {
             access_mode: (!self.is_sqlite()).then_some(AccessMode::ReadWrite),

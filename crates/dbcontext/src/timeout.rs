@@ -10,7 +10,7 @@ use sqlx::{Connection as _, PgConnection, Postgres, pool::PoolOptions};
 
 use crate::{
     availability::{Availability, STATEMENT, PooledConnectionState},
-    sqlite::{Turn, WriteLock},
+    sqlite::{WriteGuard, WriteLock},
 };
 
 /// Idle time after which a connection is tested before use; a test is a round trip.
@@ -28,7 +28,7 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub(crate) async fn turn(&self) -> Result<Option<Turn>, DbErr> {
+    pub(crate) async fn turn(&self) -> Result<Option<WriteGuard>, DbErr> {
         match &self.write_lock {
             Some(write_lock) => write_lock.take().await.map(Some),
             None => Ok(None),

@@ -10,7 +10,7 @@ use sea_orm::{
 
 use crate::{
     availability::{Availability, STATEMENT},
-    sqlite::Turn,
+    sqlite::WriteGuard,
 };
 
 /// Transaction whose statements have a time limit each. It is rolled back if it is dropped, which may happen at any
@@ -20,11 +20,11 @@ pub struct Transaction {
     backend: DbBackend,
     open: RuntimeBound<DatabaseTransaction>,
     availability: Availability,
-    _turn: Option<Turn>,
+    _turn: Option<WriteGuard>,
 }
 
 impl Transaction {
-    pub(crate) fn new((open, turn): (DatabaseTransaction, Option<Turn>), availability: Availability) -> Self {
+    pub(crate) fn new((open, turn): (DatabaseTransaction, Option<WriteGuard>), availability: Availability) -> Self {
         Self { backend: open.get_database_backend(), open: availability.bind(open), availability, _turn: turn }
     }
 
@@ -78,11 +78,11 @@ impl ConnectionTrait for Transaction {
 #[derive(Debug)]
 pub struct LogTransaction {
     open: DatabaseTransaction,
-    turn: Option<Turn>,
+    turn: Option<WriteGuard>,
 }
 
 impl LogTransaction {
-    pub(crate) fn new((open, turn): (DatabaseTransaction, Option<Turn>)) -> Self {
+    pub(crate) fn new((open, turn): (DatabaseTransaction, Option<WriteGuard>)) -> Self {
         Self { open, turn }
     }
 

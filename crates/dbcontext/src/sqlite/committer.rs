@@ -19,7 +19,7 @@ use rusqlite::{
 };
 use tokio::sync::oneshot;
 
-use super::write_lock::Turn;
+use super::write_lock::WriteGuard;
 use crate::statement::{Field, Piece};
 
 /// Capacity of the statement cache; exceeds the number of distinct statements.
@@ -62,7 +62,7 @@ impl ConnectionOpener {
 enum Order {
     Commit {
         pieces: Vec<Piece>,
-        turn: Turn,
+        turn: WriteGuard,
         done: oneshot::Sender<Result<()>>,
     },
     Close {
@@ -79,7 +79,7 @@ impl Committer {
     }
 
     /// Executes all of `pieces` or none of them. A started commit runs to completion even if the caller is dropped.
-    pub async fn commit(&self, pieces: Vec<Piece>, turn: Turn) -> anyhow::Result<Result<()>> {
+    pub async fn commit(&self, pieces: Vec<Piece>, turn: WriteGuard) -> anyhow::Result<Result<()>> {
         let (done, outcome) = oneshot::channel();
         self.send(Order::Commit { pieces, turn, done })?;
         Ok(outcome.await.map_err(|_| Closed)?)

@@ -32,7 +32,7 @@ use crate::{
 };
 use committer::{Committer, ConnectionOpener};
 pub use copy::{check_sqlite, copy_sqlite, sqlite_file};
-pub(crate) use write_lock::{Turn, WriteLock};
+pub(crate) use write_lock::{WriteGuard, WriteLock};
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 8;

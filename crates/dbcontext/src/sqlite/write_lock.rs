@@ -14,10 +14,10 @@ use crate::availability::ACQUIRE_TIMEOUT;
 pub(crate) struct WriteLock(Arc<Mutex<()>>);
 
 /// Guard of the write lock.
-pub(crate) type Turn = OwnedMutexGuard<()>;
+pub(crate) type WriteGuard = OwnedMutexGuard<()>;
 
 impl WriteLock {
-    pub async fn take(&self) -> Result<Turn, DbErr> {
+    pub async fn take(&self) -> Result<WriteGuard, DbErr> {
         tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.0).lock_owned())
             .await
             .map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))
