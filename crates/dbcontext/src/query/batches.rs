@@ -18,7 +18,7 @@ use super::{
 use crate::{
     Database,
     constraint::{app_error, unique_violation},
-    sqlite::Stored,
+    sqlite::CommitOutcome,
 };
 
 /// State of a conversation that a batch depends on.
@@ -179,8 +179,8 @@ pub async fn execute_unless_moved(db: &Database, seen: &[ExpectedState], pieces:
     }
     if let Some(sqlite) = db.sqlite() {
         return Ok(match sqlite.commit(pieces).await? {
-            Stored::Executed => OptimisticCommit::Executed,
-            Stored::Repeated => OptimisticCommit::Repeated,
+            CommitOutcome::Executed => OptimisticCommit::Executed,
+            CommitOutcome::Repeated => OptimisticCommit::Repeated,
         });
     }
     let (sql, arguments) = execute_where_seen(seen, pieces)?;

@@ -186,7 +186,7 @@ mod tests {
     use super::{Connection, Order};
     use crate::{
         Database,
-        sqlite::Stored,
+        sqlite::CommitOutcome,
         statement::{pieces::Change, rows::Column},
     };
 
@@ -200,7 +200,7 @@ mod tests {
         (db, file)
     }
 
-    async fn insert(db: &Database, ids: &[i64]) -> Stored {
+    async fn insert(db: &Database, ids: &[i64]) -> CommitOutcome {
         let piece = |id: &i64| INSERT.piece([[(*id).into()]]);
         db.sqlite().unwrap().commit(ids.iter().map(piece).collect()).await.unwrap()
     }
@@ -209,9 +209,9 @@ mod tests {
     async fn a_failed_batch_writes_nothing_and_does_not_block_others() {
         let folder = tempfile::tempdir().unwrap();
         let (db, _) = open(&folder).await;
-        assert_eq!(insert(&db, &[1, 2]).await, Stored::Executed);
-        assert_eq!(insert(&db, &[3, 2]).await, Stored::Repeated);
-        assert_eq!(insert(&db, &[3]).await, Stored::Executed);
+        assert_eq!(insert(&db, &[1, 2]).await, CommitOutcome::Executed);
+        assert_eq!(insert(&db, &[3, 2]).await, CommitOutcome::Repeated);
+        assert_eq!(insert(&db, &[3]).await, CommitOutcome::Executed);
         db.begin().await.unwrap().commit().await.unwrap();
     }
 
@@ -219,15 +219,15 @@ mod tests {
     async fn replaces_a_dead_commit_thread() {
         let folder = tempfile::tempdir().unwrap();
         let (db, _) = open(&folder).await;
-        assert_eq!(insert(&db, &[1]).await, Stored::Executed);
+        assert_eq!(insert(&db, &[1]).await, CommitOutcome::Executed);
         db.sqlite().unwrap().committer.send(Order::Run(|_| panic!("simulated defect"))).unwrap();
         // The order that detects the dead thread may be lost with it; later ones are not.
         let piece = || INSERT.piece([[2.into()]]);
         let first = db.sqlite().unwrap().commit(vec![piece()]).await;
         if first.is_err() {
-            assert_eq!(insert(&db, &[2]).await, Stored::Executed);
+            assert_eq!(insert(&db, &[2]).await, CommitOutcome::Executed);
         }
-        assert_eq!(insert(&db, &[3]).await, Stored::Executed);
+        assert_eq!(insert(&db, &[3]).await, CommitOutcome::Executed);
     }
 
     #[tokio::test]
@@ -236,7 +236,7 @@ mod tests {
         let (db, _) = open(&folder).await;
         let leave_open = |connection: &Connection| connection.execute_batch("BEGIN").unwrap();
         db.sqlite().unwrap().committer.send(Order::Run(leave_open)).unwrap();
-        assert_eq!(insert(&db, &[1]).await, Stored::Executed);
+        assert_eq!(insert(&db, &[1]).await, CommitOutcome::Executed);
     }
 
     #[tokio::test]

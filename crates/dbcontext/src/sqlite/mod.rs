@@ -59,7 +59,7 @@ const COMMITTER_CACHE: &str = "-8000";
 
 /// Result of committing a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stored {
+pub(crate) enum CommitOutcome {
     Executed,
     /// A unique constraint was violated; nothing was changed.
     Repeated,
@@ -135,11 +135,11 @@ impl Sqlite {
     }
 
     /// Executes all of `pieces` or none of them.
-    pub async fn commit(&self, pieces: Vec<Piece>) -> Result<Stored, AppError> {
+    pub async fn commit(&self, pieces: Vec<Piece>) -> Result<CommitOutcome, AppError> {
         let turn = self.write_lock.take().await.map_err(app_error)?;
         match self.committer.commit(pieces, turn).await.map_err(AppError::unavailable)? {
-            Ok(()) => Ok(Stored::Executed),
-            Err(error) if sqlite_unique_violation(&error) => Ok(Stored::Repeated),
+            Ok(()) => Ok(CommitOutcome::Executed),
+            Err(error) if sqlite_unique_violation(&error) => Ok(CommitOutcome::Repeated),
             Err(error) => Err(sqlite_error(error)),
         }
     }

@@ -193,7 +193,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::sqlite::{Sqlite, Stored};
+    use crate::sqlite::{Sqlite, CommitOutcome};
 
     type Kept = (Vec<u8>, Option<Vec<u8>>, String, Option<String>, i64, String);
 
@@ -226,7 +226,7 @@ mod tests {
             let db = SqlxSqliteConnector::from_sqlx_sqlite_pool(sqlite.writer.clone());
             execute(&db, pieces).await.unwrap();
         } else {
-            assert_eq!(sqlite.commit(pieces).await.unwrap(), Stored::Executed);
+            assert_eq!(sqlite.commit(pieces).await.unwrap(), CommitOutcome::Executed);
         }
         let sql = "SELECT id, of, name, note, size, typeof(id) || typeof(name) || typeof(size) FROM things ORDER BY id";
         sqlx::query_as(sql).fetch_all(&sqlite.writer).await.unwrap()
