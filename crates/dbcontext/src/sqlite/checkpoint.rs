@@ -134,19 +134,19 @@ async fn empty_log(
 
 /// Pages in the log, and those that are not in the file yet.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct LogPages {
     pub length: i64,
     pub left: i64,
 }
 
-pub(super) async fn look(connections: &SqlitePool) -> Result<Log, sqlx::Error> {
+pub(super) async fn look(connections: &SqlitePool) -> Result<LogPages, sqlx::Error> {
     let (_, length, taken): (i64, i64, i64) =
         sqlx::query_as("PRAGMA wal_checkpoint(NOOP)").fetch_one(connections).await?;
-    Ok(Log { length, left: length - taken })
+    Ok(LogPages { length, left: length - taken })
 }
 
 /// Copies the log's pages into the file and syncs it; returns the state of the log after that.
-async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<Log, sqlx::Error> {
+async fn take_over(beside: &SqlitePool, file: &Arc<File>) -> Result<LogPages, sqlx::Error> {
     let reader = hold(beside).await?;
     let mut connection = beside.acquire().await?;
     let copied = copy_pages(&mut connection).await;
