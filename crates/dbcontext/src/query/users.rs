@@ -117,7 +117,7 @@ pub async fn visible<C: ConnectionTrait>(db: &C, by: UserId, ids: &[UserId]) -> 
 /// Condition on the user of a row. It reads that user's memberships, not all members of the workspaces of `by`.
 fn visible_to(by: UserId) -> Condition {
     let is_theirs = |column: Expr| column.equals((user::Entity, user::Column::Id));
-    let in_workspace = workspaces_of(by, Seeing::Everybody);
+    let in_workspace = workspaces_of(by, RoleVisibility::Everybody);
     let colleague = Query::select()
         .expr(Expr::val(1))
         .from(workspace_member::Entity)
@@ -171,7 +171,7 @@ pub(super) fn seen_in(workspace_id: WorkspaceId, by: UserId) -> Condition {
     let in_it = |seeing| Expr::val(workspace_id).in_subquery(workspaces_of(by, seeing));
     let as_guest =
         Condition::any().add(user::Column::Id.eq(by)).add(user::Column::Id.in_subquery(fellows_of(by, workspace_id)));
-    Condition::any().add(in_it(Seeing::Everybody)).add(Condition::all().add(in_it(Seeing::Fellows)).add(as_guest))
+    Condition::any().add(in_it(RoleVisibility::Everybody)).add(Condition::all().add(in_it(RoleVisibility::Fellows)).add(as_guest))
 }
 
 /// Changes the display name.
@@ -285,21 +285,21 @@ fn present() -> sea_orm::Select<user::Entity> {
 
 /// Users whom a role in a workspace lets a user see.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seeing {
+pub(super) enum RoleVisibility {
     Everybody,
     /// Members of common conversations; the visibility of guests.
     Fellows,
 }
 
 /// Subquery of the ids of the workspaces in which the user has such a role.
-fn workspaces_of(user_id: UserId, seeing: Seeing) -> SelectStatement {
+fn workspaces_of(user_id: UserId, seeing: RoleVisibility) -> SelectStatement {
     let is_guest = workspace_member::Column::Role.eq(WorkspaceRole::Guest.as_str());
     Query::select()
         .column(workspace_member::Column::WorkspaceId)
         .from(workspace_member::Entity)
         .and_where(workspace_member::Column::UserId.eq(user_id))
         .and_where(workspace_member::Column::IsDeleted.eq(false))
-        .and_where(if seeing == Seeing::Fellows { is_guest } else { is_guest.not() })
+        .and_where(if seeing == RoleVisibility::Fellows { is_guest } else { is_guest.not() })
         .to_owned()
 }
 
