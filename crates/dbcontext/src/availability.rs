@@ -116,12 +116,12 @@ impl Availability {
 /// Probes the server with connections of its own when requests are slow or fail, until a probe succeeds.
 #[derive(Debug)]
 struct Monitor {
-    state: Arc<Probing>,
+    state: Arc<ProbeState>,
     task: AbortHandle,
 }
 
 #[derive(Debug)]
-struct Probing {
+struct ProbeState {
     breaker: Breaker,
     suspected: Notify,
     troubles: Mutex<Troubles>,
@@ -149,7 +149,7 @@ pub(crate) enum PooledConnectionState {
 
 impl Monitor {
     fn start(options: PgConnectOptions) -> Self {
-        let state = Arc::new(Probing {
+        let state = Arc::new(ProbeState {
             breaker: Breaker::new("postgresql", POLICY),
             suspected: Notify::new(),
             troubles: Mutex::default(),
@@ -166,7 +166,7 @@ impl Drop for Monitor {
     }
 }
 
-impl Probing {
+impl ProbeState {
     fn troubled(&self, which: impl FnOnce(&mut Troubles) -> &mut Option<Instant>) {
         *which(&mut self.troubles.lock().unwrap_or_else(PoisonError::into_inner)) = Some(Instant::now());
     }
