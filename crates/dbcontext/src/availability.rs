@@ -124,13 +124,13 @@ struct Monitor {
 struct ProbeState {
     breaker: Breaker,
     suspected: Notify,
-    troubles: Mutex<Troubles>,
+    troubles: Mutex<LastFailures>,
     options: PgConnectOptions,
 }
 
 /// Times of the last events that may have broken pooled connections.
 #[derive(Clone, Copy, Debug, Default)]
-struct Troubles {
+struct LastFailures {
     /// Time at which a connection last broke.
     broken: Option<Instant>,
     /// Time at which a probe last failed.
@@ -167,7 +167,7 @@ impl Drop for Monitor {
 }
 
 impl ProbeState {
-    fn troubled(&self, which: impl FnOnce(&mut Troubles) -> &mut Option<Instant>) {
+    fn troubled(&self, which: impl FnOnce(&mut LastFailures) -> &mut Option<Instant>) {
         *which(&mut self.troubles.lock().unwrap_or_else(PoisonError::into_inner)) = Some(Instant::now());
     }
 
