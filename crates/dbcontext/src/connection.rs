@@ -44,7 +44,7 @@ pub struct Database {
     log: DatabaseConnection,
     availability: Availability,
     sqlite: Option<Sqlite>,
-    refusing: Refusing,
+    refusing: LastRefusal,
 }
 
 /// Server-side timeouts of a PostgreSQL connection.
@@ -66,12 +66,12 @@ pub enum WriteRefusal {
 
 /// Time and reason of the last refused write; cleared by a successful one.
 #[derive(Clone, Debug, Default)]
-struct Refusing {
+struct LastRefusal {
     last: Arc<Mutex<Option<(WriteRefusal, Instant)>>>,
     count: Arc<AtomicU64>,
 }
 
-impl Refusing {
+impl LastRefusal {
     /// Time after which a refusal expires without any write.
     const REMEMBERED: Duration = Duration::from_secs(60);
 
@@ -133,7 +133,7 @@ impl Database {
         let connections = |pool, write_lock| Connections { pool, availability: availability.clone(), write_lock };
         let reader = connections(SqlxSqliteConnector::from_sqlx_sqlite_pool(reader), None);
         let writer = connections(log.clone(), Some(sqlite.write_lock.clone()));
-        Ok(Self { reader, writer, log, availability, sqlite: Some(sqlite), refusing: Refusing::default() })
+        Ok(Self { reader, writer, log, availability, sqlite: Some(sqlite), refusing: LastRefusal::default() })
     }
 
     async fn connect_postgres(url: &str, max_connections: u32, limits: Limits) -> anyhow::Result<Self> {
@@ -174,7 +174,7 @@ impl Database {
         };
         let (pool, log) = (connect(options).await?, connect(for_log).await?);
         let pool = Connections { pool, availability: availability.clone(), write_lock: None };
-        Ok(Self { reader: pool.clone(), writer: pool, log, availability, sqlite: None, refusing: Refusing::default() })
+        Ok(Self { reader: pool.clone(), writer: pool, log, availability, sqlite: None, refusing: LastRefusal::default() })
     }
 
     /// Requests that removed content also disappears from the database files soon. PostgreSQL's vacuum does that by
