@@ -49,7 +49,7 @@ pub struct Database {
 
 /// Server-side timeouts of a PostgreSQL connection.
 #[derive(Clone, Copy)]
-enum Limits {
+enum ServerTimeouts {
     Usual,
     /// Limits of connections that change the schema.
     Schema,
@@ -112,7 +112,7 @@ impl Database {
         if url.starts_with("sqlite:") {
             Self::connect_sqlite(url).await
         } else {
-            Self::connect_postgres(url, max_connections, Limits::Usual).await
+            Self::connect_postgres(url, max_connections, ServerTimeouts::Usual).await
         }
     }
 
@@ -123,7 +123,7 @@ impl Database {
         if url.starts_with("sqlite:") {
             return Ok(None);
         }
-        Self::connect_postgres(url, SCHEMA_CONNECTIONS, Limits::Schema).await.map(Some)
+        Self::connect_postgres(url, SCHEMA_CONNECTIONS, ServerTimeouts::Schema).await.map(Some)
     }
 
     async fn connect_sqlite(url: &str) -> anyhow::Result<Self> {
@@ -136,7 +136,7 @@ impl Database {
         Ok(Self { reader, writer, log, availability, sqlite: Some(sqlite), refusing: LastRefusal::default() })
     }
 
-    async fn connect_postgres(url: &str, max_connections: u32, limits: Limits) -> anyhow::Result<Self> {
+    async fn connect_postgres(url: &str, max_connections: u32, limits: ServerTimeouts) -> anyhow::Result<Self> {
         // The address may contain a password, so the error doesn't include the cause.
         let probe = url.parse().map_err(|_| anyhow::anyhow!("database.url is not a valid PostgreSQL address"))?;
         let availability = Availability::monitored(probe);
@@ -151,8 +151,8 @@ impl Database {
             .map_sqlx_postgres_opts(move |options| {
                 let millis = |limit: Duration| limit.as_millis().to_string();
                 let (statement, idle, lock) = match limits {
-                    Limits::Usual => (STATEMENT_TIMEOUT, IDLE_IN_TRANSACTION, Duration::ZERO),
-                    Limits::Schema => (Duration::ZERO, Duration::ZERO, LOCK_TIMEOUT),
+                    ServerTimeouts::Usual => (STATEMENT_TIMEOUT, IDLE_IN_TRANSACTION, Duration::ZERO),
+                    ServerTimeouts::Schema => (Duration::ZERO, Duration::ZERO, LOCK_TIMEOUT),
                 };
                 options.options([
                     // 0 disables the timeout.
