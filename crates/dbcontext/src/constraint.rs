@@ -40,14 +40,14 @@ pub fn app_error(error: DbErr) -> AppError {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => AppError::unavailable(error),
         DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => match classify(cause)
         {
-            Class::Away => AppError::unavailable(error),
-            Class::Full => full(&error),
-            Class::ReadOnly => found_read_only(&error),
-            Class::Unstorable => AppError::refused(
+            ErrorClass::Away => AppError::unavailable(error),
+            ErrorClass::Full => full(&error),
+            ErrorClass::ReadOnly => found_read_only(&error),
+            ErrorClass::Unstorable => AppError::refused(
                 Code::Invalid,
                 "The text contains a character that can't be stored. Remove it and try again.",
             ),
-            Class::Defect => AppError::internal(error),
+            ErrorClass::Defect => AppError::internal(error),
         },
         _ => AppError::internal(error),
     }
@@ -77,7 +77,7 @@ fn full(cause: &dyn std::error::Error) -> AppError {
     Code::StorageFull.into()
 }
 
-enum Class {
+enum ErrorClass {
     Away,
     Full,
     ReadOnly,
@@ -85,33 +85,33 @@ enum Class {
     Defect,
 }
 
-fn classify(error: &sqlx::Error) -> Class {
+fn classify(error: &sqlx::Error) -> ErrorClass {
     match error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed
-        | sqlx::Error::Protocol(_) => Class::Away,
+        | sqlx::Error::Protocol(_) => ErrorClass::Away,
         sqlx::Error::Database(cause) => match cause.code().as_deref() {
             // PostgreSQL; SQLite: write-ahead log (13) and shared memory (4874).
-            Some("53100" | "13" | "4874") => Class::Full,
+            Some("53100" | "13" | "4874") => ErrorClass::Full,
             // PostgreSQL: a replica or a read-only session; SQLite: 8 and its extended codes.
-            Some("25006" | "8" | "264" | "520" | "776" | "1032" | "1288" | "1544") => Class::ReadOnly,
+            Some("25006" | "8" | "264" | "520" | "776" | "1032" | "1288" | "1544") => ErrorClass::ReadOnly,
             // Response of a replica to the start of a read-write transaction.
-            Some("0A000") if cause.message().contains("during recovery") => Class::ReadOnly,
+            Some("0A000") if cause.message().contains("during recovery") => ErrorClass::ReadOnly,
             // https://www.postgresql.org/docs/15/errcodes-appendix.html: connection (08), resources (53), operator
             // (57), serialisation failure or deadlock (40), statement timeout (57014), idle in transaction (25P03).
             Some(code)
                 if ["08", "53", "57", "40", "25P0"].iter().any(|class| code.len() == 5 && code.starts_with(class)) =>
             {
-                Class::Away
+                ErrorClass::Away
             }
-            Some("22021" | "22P05") => Class::Unstorable,
+            Some("22021" | "22P05") => ErrorClass::Unstorable,
             // SQLite: busy (5), locked (6) and their extended codes.
-            Some("5" | "6" | "261" | "262" | "517") => Class::Away,
-            _ => Class::Defect,
+            Some("5" | "6" | "261" | "262" | "517") => ErrorClass::Away,
+            _ => ErrorClass::Defect,
         },
-        _ => Class::Defect,
+        _ => ErrorClass::Defect,
     }
 }
