@@ -29,7 +29,7 @@ const PREPARED: usize = 100;
 pub(crate) struct Committer {
     opener: ConnectionOpener,
     /// `None` once the committer is closed.
-    orders: Arc<Mutex<Option<Sender<Order>>>>,
+    orders: Arc<Mutex<Option<Sender<CommitterCommand>>>>,
 }
 
 /// Parameters for opening a connection.
@@ -51,7 +51,7 @@ impl ConnectionOpener {
     }
 
     /// Opens a connection and starts its thread, which ends when the sender is dropped.
-    fn start(&self) -> anyhow::Result<Sender<Order>> {
+    fn start(&self) -> anyhow::Result<Sender<CommitterCommand>> {
         let (connection, opener) = (self.open()?, self.clone());
         let (orders, taken) = mpsc::channel();
         thread::Builder::new().name("sqlite-commit".to_owned()).spawn(move || work(connection, &opener, &taken))?;
@@ -59,7 +59,7 @@ impl ConnectionOpener {
     }
 }
 
-enum Order {
+enum CommitterCommand {
     Commit {
         pieces: Vec<Piece>,
         turn: WriteGuard,
@@ -81,21 +81,21 @@ impl Committer {
     /// Executes all of `pieces` or none of them. A started commit runs to completion even if the caller is dropped.
     pub async fn commit(&self, pieces: Vec<Piece>, turn: WriteGuard) -> anyhow::Result<Result<()>> {
         let (done, outcome) = oneshot::channel();
-        self.send(Order::Commit { pieces, turn, done })?;
+        self.send(CommitterCommand::Commit { pieces, turn, done })?;
         Ok(outcome.await.map_err(|_| Closed)?)
     }
 
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if orders.is_some_and(|orders| orders.send(Order::Close { done }).is_ok()) {
+        if orders.is_some_and(|orders| orders.send(CommitterCommand::Close { done }).is_ok()) {
             // The sender is dropped without a message if the thread has already ended.
             let _ = closed.await;
         }
     }
 
     /// Sends an order to the thread; replaces the thread if it has died.
-    fn send(&self, order: Order) -> anyhow::Result<()> {
+    fn send(&self, order: CommitterCommand) -> anyhow::Result<()> {
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = orders.as_mut().ok_or(Closed)?;
         let Err(SendError(order)) = sender.send(order) else { return Ok(()) };
@@ -109,22 +109,22 @@ impl Committer {
 #[error("SQLite commit connection is closed")]
 struct Closed;
 
-fn work(mut connection: Connection, opener: &ConnectionOpener, orders: &Receiver<Order>) {
+fn work(mut connection: Connection, opener: &ConnectionOpener, orders: &Receiver<CommitterCommand>) {
     for order in orders {
         match order {
-            Order::Commit { pieces, turn, done } => {
+            CommitterCommand::Commit { pieces, turn, done } => {
                 let result = commit(&mut connection, opener, &pieces);
                 drop(turn);
                 // The receiver is gone if the caller was dropped.
                 let _ = done.send(result);
             }
-            Order::Close { done } => {
+            CommitterCommand::Close { done } => {
                 drop(connection);
                 let _ = done.send(());
                 return;
             }
             #[cfg(test)]
-            Order::Run(function) => function(&connection),
+            CommitterCommand::Run(function) => function(&connection),
         }
     }
 }
@@ -183,7 +183,7 @@ mod tests {
 
     use sea_orm::ConnectionTrait as _;
 
-    use super::{Connection, Order};
+    use super::{Connection, CommitterCommand};
     use crate::{
         Database,
         sqlite::CommitOutcome,
@@ -220,7 +220,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (db, _) = open(&folder).await;
         assert_eq!(insert(&db, &[1]).await, CommitOutcome::Executed);
-        db.sqlite().unwrap().committer.send(Order::Run(|_| panic!("simulated defect"))).unwrap();
+        db.sqlite().unwrap().committer.send(CommitterCommand::Run(|_| panic!("simulated defect"))).unwrap();
         // The order that detects the dead thread may be lost with it; later ones are not.
         let piece = || INSERT.piece([[2.into()]]);
         let first = db.sqlite().unwrap().commit(vec![piece()]).await;
@@ -235,7 +235,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (db, _) = open(&folder).await;
         let leave_open = |connection: &Connection| connection.execute_batch("BEGIN").unwrap();
-        db.sqlite().unwrap().committer.send(Order::Run(leave_open)).unwrap();
+        db.sqlite().unwrap().committer.send(CommitterCommand::Run(leave_open)).unwrap();
         assert_eq!(insert(&db, &[1]).await, CommitOutcome::Executed);
     }
 
