@@ -201,14 +201,14 @@ pub async fn open_of<C: ConnectionTrait>(
 
 /// Order in which a job is claimed.
 #[derive(Clone, Copy)]
-enum Way {
+enum ClaimOrder {
     /// Its start time has come, or its lease has expired.
     Due,
     /// The job is next in the owner's turn.
     InTurn,
 }
 
-impl Way {
+impl ClaimOrder {
     const ALL: [Self; 2] = [Self::Due, Self::InTurn];
 
     /// Condition that the job `j` waits in this order; each is a prefix of an index.
@@ -252,7 +252,7 @@ pub async fn due<'k, C: ConnectionTrait>(db: &C, kinds: &[&'k str]) -> Result<Ve
         format!("EXISTS (SELECT 1 FROM jobs j WHERE j.kind = ${} AND {which})", place + 1)
     };
     let of_kind = |place: usize| {
-        let [due, in_turn] = Way::ALL.map(|way| exists(place, way.waiting(backend)));
+        let [due, in_turn] = ClaimOrder::ALL.map(|way| exists(place, way.waiting(backend)));
         let awaits_turns = exists(place, awaits_turn(backend));
         format!("SELECT CAST({place} AS bigint) AS place, {awaits_turns} AS awaits_turns WHERE {due} OR {in_turn}")
     };
@@ -271,7 +271,7 @@ pub async fn claim<C: ConnectionTrait>(
     worker: InstanceId,
     lease: Duration,
 ) -> Result<Option<Model>, AppError> {
-    for way in Way::ALL {
+    for way in ClaimOrder::ALL {
         loop {
             match claim_first(db, way, (kind, busy), worker, lease).await? {
                 Attempt::Claimed(job) => return Ok(Some(*job)),
@@ -292,7 +292,7 @@ enum Attempt {
 
 async fn claim_first<C: ConnectionTrait>(
     db: &C,
-    way: Way,
+    way: ClaimOrder,
     (kind, busy): (&str, &[UserId]),
     worker: InstanceId,
     lease: Duration,
