@@ -362,17 +362,17 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
     let search = CandidateSearch { plan, conversations, wanted };
     let limit = i64::from(plan.limit);
     if search.wanted.is_empty() {
-        return search.read(db, &Way::Newest { goes_by_time: plan.goes_by_time(all, visible) }).await;
+        return search.read(db, &AccessPath::Newest { goes_by_time: plan.goes_by_time(all, visible) }).await;
     }
     let most = plan.most(&counts);
     if all < WINDOW || most.iter().flatten().any(|hits| *hits <= RARE.min(all / RARE_PART)) {
-        return search.read(db, &Way::Words).await;
+        return search.read(db, &AccessPath::Words).await;
     }
     if visible <= WINDOW {
         // For a prefix, the index collects matching messages from all conversations, which is slower than reading all
         // messages of these few conversations.
         let has_beginning = plan.all.iter().flatten().any(|atom| matches!(atom, Atom::Beginning(_)));
-        return search.read(db, if has_beginning { &Way::Since(0) } else { &Way::Named }).await;
+        return search.read(db, if has_beginning { &AccessPath::Since(0) } else { &AccessPath::Named }).await;
     }
     let top = plan.below.unwrap_or(newest + 1);
     // Number of messages that contain enough hits if the terms are as frequent in these conversations as overall,
@@ -387,12 +387,12 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
         .map(|needed| (needed, usize::try_from(plan.limit).unwrap_or(usize::MAX)));
     for (messages, enough) in few.into_iter().chain([(WINDOW, ENOUGH)]) {
         let window = messages.saturating_mul(all) / visible.max(1);
-        let found = search.read(db, &Way::Since(top.saturating_sub(window))).await?;
+        let found = search.read(db, &AccessPath::Since(top.saturating_sub(window))).await?;
         if found.len() >= enough {
             return Ok(found);
         }
     }
-    search.read(db, &Way::Words).await
+    search.read(db, &AccessPath::Words).await
 }
 
 /// Searched conversations and their sizes.
@@ -458,7 +458,7 @@ struct CandidateSearch<'a> {
 }
 
 /// Access path of a query.
-enum Way {
+enum AccessPath {
     /// Without terms: reads the newest messages, either of all conversations until there are enough hits, or of the
     /// searched conversations only.
     Newest { goes_by_time: bool },
@@ -471,7 +471,7 @@ enum Way {
 }
 
 impl CandidateSearch<'_> {
-    async fn read<C: ConnectionTrait>(&self, db: &C, way: &Way) -> Result<Vec<Candidate>, AppError> {
+    async fn read<C: ConnectionTrait>(&self, db: &C, way: &AccessPath) -> Result<Vec<Candidate>, AppError> {
         #[derive(FromQueryResult)]
         struct DocumentRow {
             doc: i64,
@@ -484,15 +484,15 @@ impl CandidateSearch<'_> {
         let mut values: Vec<Value> = vec![array(&self.conversations).into()];
         let mut conditions = vec![match way {
             // The `+ 0` hides the index from the planner, which then scans by document number.
-            Way::Newest { goes_by_time: true } => format!("conv + 0 = ANY(ARRAY{NUMBERS})"),
+            AccessPath::Newest { goes_by_time: true } => format!("conv + 0 = ANY(ARRAY{NUMBERS})"),
             // Uses the index on conversation and number, even if most messages are recent enough that the planner would
             // scan all of them.
-            Way::Newest { goes_by_time: false } | Way::Since(_) => format!("conv = ANY(ARRAY{NUMBERS})"),
+            AccessPath::Newest { goes_by_time: false } | AccessPath::Since(_) => format!("conv = ANY(ARRAY{NUMBERS})"),
             // Looks up each of the found messages.
-            Way::Words | Way::Named => format!("conv IN {NUMBERS}"),
+            AccessPath::Words | AccessPath::Named => format!("conv IN {NUMBERS}"),
         }];
         let mut wanted = self.wanted.clone();
-        if matches!(way, Way::Named) {
+        if matches!(way, AccessPath::Named) {
             wanted.push(postgres::conversations(&self.conversations));
         }
         let mut condition = |text: &str, value: Value| {
@@ -506,7 +506,7 @@ impl CandidateSearch<'_> {
                 condition(text, bound.into());
             }
         }
-        if let Way::Since(first) = way {
+        if let AccessPath::Since(first) = way {
             condition("doc >= {}", (*first).into());
         }
         if !plan.none.is_empty() {
@@ -517,8 +517,8 @@ impl CandidateSearch<'_> {
         let conditions = conditions.join(" AND ");
         // `OFFSET 0` keeps the planner from flattening the subquery and choosing another index.
         let hits = match way {
-            Way::Newest { .. } => format!("SELECT {columns} FROM search_documents WHERE {conditions} {end}"),
-            Way::Words | Way::Named => {
+            AccessPath::Newest { .. } => format!("SELECT {columns} FROM search_documents WHERE {conditions} {end}"),
+            AccessPath::Words | AccessPath::Named => {
                 values.push(postgres::all(&wanted).into());
                 format!(
                     "SELECT {columns} FROM (SELECT * FROM search_documents WHERE words @@ CAST(${} AS text)::tsquery OFFSET 0) a \
@@ -526,7 +526,7 @@ impl CandidateSearch<'_> {
                     values.len()
                 )
             }
-            Way::Since(_) => {
+            AccessPath::Since(_) => {
                 values.push(postgres::all(&wanted).into());
                 format!(
                     "SELECT {columns} FROM (SELECT * FROM search_documents WHERE {conditions} OFFSET 0) a \
