@@ -351,14 +351,14 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
     };
     let terms = plan.terms();
     let (extent, authors, counts) =
-        tokio::try_join!(Extent::read(db, &plan.conversations), authors, counts(db, &terms))?;
+        tokio::try_join!(SearchScope::read(db, &plan.conversations), authors, counts(db, &terms))?;
     if extent.conversations.is_empty() || authors.as_ref().is_some_and(Vec::is_empty) {
         return Ok(Vec::new());
     }
     let mut wanted: Vec<String> = plan.all.iter().map(|any| postgres::any(any)).collect();
     wanted.extend(authors.as_deref().map(postgres::authors));
     wanted.extend(plan.has.iter().map(|has| postgres::has(*has)));
-    let Extent { all, visible, newest, conversations } = extent;
+    let SearchScope { all, visible, newest, conversations } = extent;
     let search = CandidateSearch { plan, conversations, wanted };
     let limit = i64::from(plan.limit);
     if search.wanted.is_empty() {
@@ -396,7 +396,7 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
 }
 
 /// Searched conversations and their sizes.
-struct Extent {
+struct SearchScope {
     /// Numbers of the conversations.
     conversations: Vec<i64>,
     /// Number of messages in these conversations.
@@ -407,7 +407,7 @@ struct Extent {
     newest: i64,
 }
 
-impl Extent {
+impl SearchScope {
     async fn read<C: ConnectionTrait>(db: &C, conversations: &[Uuid]) -> Result<Self, AppError> {
         #[derive(FromQueryResult)]
         struct PartRow {
