@@ -4,7 +4,7 @@ use std::{collections::HashMap, ops::Range};
 
 use crate::{
     query::{Atom, Query, Wanted},
-    reading::{Likeness, Reading},
+    reading::{Similarity, Reading},
     token::{Token, Tokens, tokens},
 };
 
@@ -31,7 +31,7 @@ struct Hit {
     to: usize,
     range: Range<usize>,
     points: u32,
-    likeness: Likeness,
+    likeness: Similarity,
 }
 
 /// Matches texts against a query.
@@ -63,7 +63,7 @@ impl<'a> Matcher<'a> {
             let hits = hits(wanted, (others, self.reading.beginning(number)), text, &found);
             let best = hits.iter().max_by_key(|hit| hit.points)?;
             score += best.points;
-            let is_typo = matches!(best.likeness, Likeness::Near(_));
+            let is_typo = matches!(best.likeness, Similarity::Near(_));
             instead.push(is_typo.then(|| text[best.range.clone()].to_lowercase()));
             let ends: std::collections::HashSet<usize> = before.iter().map(|hit| hit.to + 1).collect();
             if hits.iter().any(|hit| ends.contains(&hit.from)) {
@@ -80,15 +80,15 @@ impl<'a> Matcher<'a> {
 /// prefix).
 fn hits(
     wanted: &Wanted,
-    (others, beginning): (Option<&HashMap<String, Likeness>>, Option<&str>),
+    (others, beginning): (Option<&HashMap<String, Similarity>>, Option<&str>),
     text: &str,
     found: &Tokens,
 ) -> Vec<Hit> {
-    let exact = wanted.any.iter().flat_map(|atom| places(atom, found)).map(|place| (place, Likeness::Exact));
+    let exact = wanted.any.iter().flat_map(|atom| places(atom, found)).map(|place| (place, Similarity::Exact));
     let like = found.words.iter().chain(&found.others).filter_map(|token| {
         let named = others.and_then(|others| others.get(&token.term)).copied();
         let begun = || beginning.filter(|begun| token.term.len() > begun.len() && token.term.starts_with(*begun));
-        let likeness = named.or_else(|| begun().map(|_| Likeness::Beginning))?;
+        let likeness = named.or_else(|| begun().map(|_| Similarity::Beginning))?;
         Some(((token.position, token.position, token.range.clone()), likeness))
     });
     exact
@@ -101,13 +101,13 @@ fn hits(
         .collect()
 }
 
-const fn points(likeness: Likeness) -> u32 {
+const fn points(likeness: Similarity) -> u32 {
     match likeness {
-        Likeness::Exact => 12,
-        Likeness::Beginning => 8,
-        Likeness::Near(0 | 1) => 6,
-        Likeness::Near(_) => 4,
-        Likeness::Part => 2,
+        Similarity::Exact => 12,
+        Similarity::Beginning => 8,
+        Similarity::Near(0 | 1) => 6,
+        Similarity::Near(_) => 4,
+        Similarity::Part => 2,
     }
 }
 

@@ -15,7 +15,7 @@ const BEGINNING: usize = 3;
 
 /// Similarity of a word to the typed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Likeness {
+pub enum Similarity {
     /// The word contains the typed one.
     Part,
     /// Edit distance to the typed one.
@@ -29,7 +29,7 @@ pub enum Likeness {
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// Alternatives of each wanted word.
-    pub alternatives: Vec<HashMap<String, Likeness>>,
+    pub alternatives: Vec<HashMap<String, Similarity>>,
     /// Prefix of each wanted word that matches any word, if the alternatives don't include all words with it.
     /// Missing entries mean none.
     pub beginnings: Vec<Option<String>>,
@@ -48,15 +48,15 @@ impl Reading {
     /// deadline; the remaining ones are interpreted as typed.
     #[must_use]
     pub fn wide(query: &Query, words: &Dictionary, deadline: Deadline) -> Self {
-        let mut known: HashMap<(Option<String>, bool), HashMap<String, Likeness>> = HashMap::new();
+        let mut known: HashMap<(Option<String>, bool), HashMap<String, Similarity>> = HashMap::new();
         let look_up = |wanted: &Wanted| {
             let mut found = beginnings(wanted, words);
             if let Some(word) = &wanted.word {
                 for (near, distance) in words.near(word, ALTERNATIVES) {
-                    found.entry(near).or_insert(Likeness::Near(distance));
+                    found.entry(near).or_insert(Similarity::Near(distance));
                 }
                 for whole in words.holding(word, ALTERNATIVES) {
-                    found.entry(whole).or_insert(Likeness::Part);
+                    found.entry(whole).or_insert(Similarity::Part);
                 }
                 found.remove(word);
             }
@@ -69,7 +69,7 @@ impl Reading {
             known.entry((wanted.word.clone(), wanted.is_open)).or_insert_with(|| look_up(wanted)).clone()
         };
         let alternatives: Vec<_> = query.wanted.iter().map(&mut understood).collect();
-        let of_more = |(wanted, found): (&Wanted, &HashMap<String, Likeness>)| beginning_of_more(wanted, found);
+        let of_more = |(wanted, found): (&Wanted, &HashMap<String, Similarity>)| beginning_of_more(wanted, found);
         let beginnings = query.wanted.iter().zip(&alternatives).map(of_more).collect();
         Self { alternatives, beginnings }
     }
@@ -107,18 +107,18 @@ impl Reading {
     }
 }
 
-fn beginnings(wanted: &Wanted, words: &Dictionary) -> HashMap<String, Likeness> {
+fn beginnings(wanted: &Wanted, words: &Dictionary) -> HashMap<String, Similarity> {
     let Some(word) = wanted.word.as_ref().filter(|_| wanted.is_open) else { return HashMap::new() };
     let begun = words.beginning(word, ALTERNATIVES).into_iter().filter(|begun| begun != word);
-    begun.map(|begun| (begun, Likeness::Beginning)).collect()
+    begun.map(|begun| (begun, Similarity::Beginning)).collect()
 }
 
 /// Prefix of a word whose completions in the vocabulary are incomplete: there are more than the maximum, or the word
 /// has digits.
-fn beginning_of_more(wanted: &Wanted, found: &HashMap<String, Likeness>) -> Option<String> {
+fn beginning_of_more(wanted: &Wanted, found: &HashMap<String, Similarity>) -> Option<String> {
     let word = wanted.word.as_ref().filter(|word| wanted.is_open && word.chars().count() >= BEGINNING)?;
     // The word itself may be one of the completions, and is left out.
-    let is_cut = || found.values().filter(|likeness| **likeness == Likeness::Beginning).count() + 1 >= ALTERNATIVES;
+    let is_cut = || found.values().filter(|likeness| **likeness == Similarity::Beginning).count() + 1 >= ALTERNATIVES;
     (word.chars().any(char::is_numeric) || is_cut()).then(|| word.clone())
 }
 
@@ -133,7 +133,7 @@ mod tests {
         Dictionary::default().with(terms.collect())
     }
 
-    fn found(alternatives: &HashMap<String, Likeness>) -> Vec<(&str, Likeness)> {
+    fn found(alternatives: &HashMap<String, Similarity>) -> Vec<(&str, Similarity)> {
         let mut found: Vec<_> = alternatives.iter().map(|(word, likeness)| (word.as_str(), *likeness)).collect();
         found.sort_unstable();
         found
@@ -144,7 +144,7 @@ mod tests {
         let query = Query::parse("whal whal", 0).unwrap();
         let reading = Reading::exact(&query, &dictionary());
         assert!(reading.alternatives[0].is_empty());
-        assert_eq!(found(&reading.alternatives[1]), [("whale", Likeness::Beginning), ("whales", Likeness::Beginning)]);
+        assert_eq!(found(&reading.alternatives[1]), [("whale", Similarity::Beginning), ("whales", Similarity::Beginning)]);
         let query = Query::parse("whal plum", 0).unwrap();
         assert!(Reading::exact(&query, &dictionary()).alternatives.iter().all(HashMap::is_empty));
     }
@@ -154,7 +154,7 @@ mod tests {
         let query = Query::parse("\"blue whale\" whale plum", 0).unwrap();
         let reading = Reading::wide(&query, &dictionary(), Deadline::default());
         assert!(reading.alternatives[0].is_empty(), "a phrase is meant as it is");
-        let like = [("narwhale", Likeness::Part), ("whales", Likeness::Near(1)), ("whole", Likeness::Near(1))];
+        let like = [("narwhale", Similarity::Part), ("whales", Similarity::Near(1)), ("whole", Similarity::Near(1))];
         assert_eq!(found(&reading.alternatives[1]), like);
         let word = |text: &str| Atom::Word(text.to_owned());
         assert_eq!(reading.atoms(&query)[1], [word("whale"), word("narwhale"), word("whales"), word("whole")]);
