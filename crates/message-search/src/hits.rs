@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
-use ::search::{Match, Matcher, Reading, utf16};
+use ::search::{Match, Matcher, Interpretation, utf16};
 use appcore::{
     AppError,
     view::{FoundConversation, FoundInFile, Message, SearchHit},
@@ -20,7 +20,7 @@ const EXCERPT_BEFORE: usize = 60;
 pub(super) async fn shown_hits(
     service: &SearchService,
     asked: &PlannedSearch,
-    reading: &Reading,
+    reading: &Interpretation,
     hits: &[&Hit],
 ) -> Result<Vec<SearchHit>, AppError> {
     if hits.is_empty() {

@@ -36,7 +36,7 @@ use std::{
 };
 
 use ::files::FilesService;
-use ::search::{Deadline, Dictionary, MAX_QUERY_CHARS, Reading, TERMS};
+use ::search::{Deadline, Dictionary, MAX_QUERY_CHARS, Interpretation, TERMS};
 use appcore::{
     AppError, Timestamp, UserId,
     auth::Principal,
@@ -219,7 +219,7 @@ async fn messages(
     };
     let exact = {
         let (query, words) = (asked.query.clone(), words.clone());
-        off_loop(move || Reading::exact(&query, &words)).await?
+        off_loop(move || Interpretation::exact(&query, &words)).await?
     };
     let begin = cursor.unwrap_or(Cursor { is_wide: false, shown: 0, below: i64::MAX });
     let (mut is_wide, mut shown, mut below) = (begin.is_wide, begin.shown, begin.below);

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
-use ::search::{Candidate, Deadline, Dictionary, Has, Is, Match, Matcher, Plan, Query, Reading, Term, tokens};
+use ::search::{Candidate, Deadline, Dictionary, Has, Is, Match, Matcher, Plan, Query, Interpretation, Term, tokens};
 use appcore::{
     AppError,
     view::{SearchSort, Upload},
@@ -43,14 +43,14 @@ pub(super) struct Window {
     /// Time of the last readable message that was examined.
     pub(super) end: Option<i64>,
     /// Interpretation of the words.
-    pub(super) reading: Reading,
+    pub(super) reading: Interpretation,
 }
 
 /// Scans messages that match with this interpretation.
 pub(super) async fn window(
     service: &SearchService,
     asked: &PlannedSearch,
-    reading: &Reading,
+    reading: &Interpretation,
     candidates: Vec<Candidate>,
 ) -> Result<Window, AppError> {
     let is_full = candidates.len() >= usize::try_from(WINDOW).unwrap_or(usize::MAX);
@@ -70,7 +70,7 @@ pub(super) async fn similar(
 ) -> Result<Window, AppError> {
     let wide = {
         let (query, words, deadline) = (asked.query.clone(), words.clone(), asked.deadline);
-        off_loop(move || Reading::wide(&query, &words, deadline)).await?
+        off_loop(move || Interpretation::wide(&query, &words, deadline)).await?
     };
     let mut found = candidates(service, asked, &wide, true, below).await?;
     let there: BTreeSet<i64> = found.iter().map(|candidate| candidate.number).collect();
@@ -82,7 +82,7 @@ pub(super) async fn similar(
 pub(super) async fn candidates(
     service: &SearchService,
     asked: &PlannedSearch,
-    reading: &Reading,
+    reading: &Interpretation,
     is_wide: bool,
     below: i64,
 ) -> Result<Vec<Candidate>, AppError> {
@@ -101,13 +101,13 @@ fn understood(
     query: &Query,
     (is_wide, deadline): (bool, Deadline),
     texts: impl Iterator<Item = impl AsRef<str>>,
-) -> Reading {
+) -> Interpretation {
     let tokens =
         texts.map(|text| tokens(text.as_ref())).flat_map(|tokens| tokens.words.into_iter().chain(tokens.others));
     let words: BTreeSet<String> = tokens.map(|token| token.term).collect();
     let terms = words.into_iter().zip(1..).map(|(text, number)| Term { number, text, count: 1 });
     let words = Dictionary::default().with(terms.collect());
-    if is_wide { Reading::wide(query, &words, deadline) } else { Reading::exact(query, &words) }
+    if is_wide { Interpretation::wide(query, &words, deadline) } else { Interpretation::exact(query, &words) }
 }
 
 /// Result of matching a window.
@@ -117,7 +117,7 @@ struct Compared {
     /// Time of the last readable message; the times of unreadable ones must not be disclosed.
     end: Option<i64>,
     /// Interpretation of the words.
-    reading: Reading,
+    reading: Interpretation,
     /// Number of the last message that was matched before the deadline, if there were more.
     stopped_at: Option<i64>,
 }
@@ -126,7 +126,7 @@ struct Compared {
 async fn compare(
     service: &SearchService,
     asked: &PlannedSearch,
-    reading: &Reading,
+    reading: &Interpretation,
     is_wide: bool,
     candidates: Vec<Candidate>,
 ) -> Result<Compared, AppError> {

@@ -4,7 +4,7 @@ use std::{collections::HashMap, ops::Range};
 
 use crate::{
     query::{Atom, Query, Wanted},
-    reading::{Similarity, Reading},
+    reading::{Similarity, Interpretation},
     token::{Token, Tokens, tokens},
 };
 
@@ -38,12 +38,12 @@ struct Hit {
 #[derive(Clone, Copy, Debug)]
 pub struct Matcher<'a> {
     query: &'a Query,
-    reading: &'a Reading,
+    reading: &'a Interpretation,
 }
 
 impl<'a> Matcher<'a> {
     #[must_use]
-    pub const fn new(query: &'a Query, reading: &'a Reading) -> Self {
+    pub const fn new(query: &'a Query, reading: &'a Interpretation) -> Self {
         Self { query, reading }
     }
 
@@ -208,7 +208,7 @@ mod tests {
     /// Matching texts, best first, with their highlights.
     fn ranked<'a>(query: &str, texts: &[&'a str]) -> Vec<(&'a str, Vec<&'a str>)> {
         let query = Query::parse(query, NOW).unwrap();
-        let reading = Reading::wide(&query, &dictionary(texts), Deadline::default());
+        let reading = Interpretation::wide(&query, &dictionary(texts), Deadline::default());
         let matcher = Matcher::new(&query, &reading);
         let mut found: Vec<(u32, &str, Vec<&str>)> = texts
             .iter()
@@ -258,7 +258,7 @@ mod tests {
     fn reports_the_word_behind_a_typo() {
         let query = Query::parse("dashbord late", NOW).unwrap();
         let texts = ["The Dashboard is late", "a dashbord, late"];
-        let reading = Reading::wide(&query, &dictionary(&texts), Deadline::default());
+        let reading = Interpretation::wide(&query, &dictionary(&texts), Deadline::default());
         let matcher = Matcher::new(&query, &reading);
         let instead = |text: &str| matcher.matches(text).unwrap().instead;
         assert_eq!(instead(texts[0]), [Some("dashboard".to_owned()), None]);
@@ -269,7 +269,7 @@ mod tests {
     fn highlights_are_counted_in_utf16() {
         let text = "🐋 ß whale 🐋whale";
         let query = Query::parse("whale 🐋", NOW).unwrap();
-        let found = Matcher::new(&query, &Reading::default()).matches(text).unwrap();
+        let found = Matcher::new(&query, &Interpretation::default()).matches(text).unwrap();
         assert_eq!(utf16(text, &found.highlights), [[5, 5], [13, 5]]);
     }
 
@@ -287,7 +287,7 @@ mod tests {
         #[test]
         fn highlights_lie_within_the_text(text in "([a-c今天đ🐋\u{301}]{1,4} ?){0,8}", asked in "([a-c今天đ\"*-]{1,3} ?){1,4}") {
             let query = Query::parse(&asked, NOW).unwrap();
-            let reading = Reading::wide(&query, &dictionary(&[&text]), Deadline::default());
+            let reading = Interpretation::wide(&query, &dictionary(&[&text]), Deadline::default());
             if let Some(found) = Matcher::new(&query, &reading).matches(&text) {
                 let units: Vec<u16> = text.encode_utf16().collect();
                 let mut end = 0;
@@ -306,7 +306,7 @@ mod tests {
                 let any = vec![Atom::Word(token.term.clone())];
                 let wanted = Wanted { any, word: Some(token.term), typed: String::new(), is_open: false };
                 let query = Query { wanted: vec![wanted], ..Query::default() };
-                let found = Matcher::new(&query, &Reading::default()).matches(&text).unwrap();
+                let found = Matcher::new(&query, &Interpretation::default()).matches(&text).unwrap();
                 let holds = |range: &Range<usize>| range.start <= token.range.start && range.end >= token.range.end;
                 prop_assert!(found.highlights.iter().any(holds));
             }

@@ -109,14 +109,14 @@ fn quoted(term: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Query, Reading, tokens};
+    use crate::{Query, Interpretation, tokens};
 
     #[test]
     fn encodes_texts_and_queries() {
         let text = tokens("getName it");
         assert_eq!(vector(&text, 3, Some(4), [Has::Link]), "'=c3' '=a4' '=hl' 'get':1 'name':2 'it':3 'getname':1A");
         let query = Query::parse("plain be* \"one two\" ", 0).unwrap();
-        let parts: Vec<String> = Reading::default().atoms(&query).iter().map(|atoms| any(atoms)).collect();
+        let parts: Vec<String> = Interpretation::default().atoms(&query).iter().map(|atoms| any(atoms)).collect();
         assert_eq!(all(&parts), "(('plain') & ('be':*) & (('one':D <-> 'two':D)))");
         assert_eq!(conversations(&[1, 2]), "('=c1' | '=c2')");
     }

@@ -27,7 +27,7 @@ pub enum Similarity {
 
 /// Interpretation of the words of a query.
 #[derive(Clone, Debug, Default)]
-pub struct Reading {
+pub struct Interpretation {
     /// Alternatives of each wanted word.
     pub alternatives: Vec<HashMap<String, Similarity>>,
     /// Prefix of each wanted word that matches any word, if the alternatives don't include all words with it.
@@ -35,7 +35,7 @@ pub struct Reading {
     pub beginnings: Vec<Option<String>>,
 }
 
-impl Reading {
+impl Interpretation {
     /// Interprets the words as typed; the last one may be a prefix.
     #[must_use]
     pub fn exact(query: &Query, words: &Dictionary) -> Self {
@@ -142,17 +142,17 @@ mod tests {
     #[test]
     fn only_the_last_word_may_be_a_prefix() {
         let query = Query::parse("whal whal", 0).unwrap();
-        let reading = Reading::exact(&query, &dictionary());
+        let reading = Interpretation::exact(&query, &dictionary());
         assert!(reading.alternatives[0].is_empty());
         assert_eq!(found(&reading.alternatives[1]), [("whale", Similarity::Beginning), ("whales", Similarity::Beginning)]);
         let query = Query::parse("whal plum", 0).unwrap();
-        assert!(Reading::exact(&query, &dictionary()).alternatives.iter().all(HashMap::is_empty));
+        assert!(Interpretation::exact(&query, &dictionary()).alternatives.iter().all(HashMap::is_empty));
     }
 
     #[test]
     fn adds_typos_and_substrings_to_typed_words() {
         let query = Query::parse("\"blue whale\" whale plum", 0).unwrap();
-        let reading = Reading::wide(&query, &dictionary(), Deadline::default());
+        let reading = Interpretation::wide(&query, &dictionary(), Deadline::default());
         assert!(reading.alternatives[0].is_empty(), "a phrase is meant as it is");
         let like = [("narwhale", Similarity::Part), ("whales", Similarity::Near(1)), ("whole", Similarity::Near(1))];
         assert_eq!(found(&reading.alternatives[1]), like);
@@ -163,9 +163,9 @@ mod tests {
     #[test]
     fn interprets_words_as_typed_after_the_deadline() {
         let query = Query::parse("whale plun", 0).unwrap();
-        let reading = Reading::wide(&query, &dictionary(), Deadline::after(std::time::Duration::ZERO));
+        let reading = Interpretation::wide(&query, &dictionary(), Deadline::after(std::time::Duration::ZERO));
         assert!(reading.alternatives.iter().all(HashMap::is_empty));
-        assert_eq!(reading.atoms(&query), Reading::default().atoms(&query));
+        assert_eq!(reading.atoms(&query), Interpretation::default().atoms(&query));
     }
 
     #[test]
@@ -175,8 +175,8 @@ mod tests {
         let dictionary = Dictionary::default().with(terms.collect());
         for (asked, text) in [("project", "projectz begins"), ("inv20", "see inv2026")] {
             let query = Query::parse(asked, 0).unwrap();
-            assert!(Matcher::new(&query, &Reading::exact(&query, &dictionary)).matches(text).is_none());
-            let wide = Reading::wide(&query, &dictionary, Deadline::default());
+            assert!(Matcher::new(&query, &Interpretation::exact(&query, &dictionary)).matches(text).is_none());
+            let wide = Interpretation::wide(&query, &dictionary, Deadline::default());
             assert!(wide.atoms(&query)[0].contains(&Atom::Beginning(asked.to_owned())));
             assert_eq!(Matcher::new(&query, &wide).matches(text).unwrap().highlights.len(), 1);
             assert!(Matcher::new(&query, &wide).matches("projec, invoice").is_none());
@@ -184,11 +184,11 @@ mod tests {
         // With few completions all are listed, and only the last word may be incomplete.
         for asked in ["projectz", "project plan"] {
             let query = Query::parse(asked, 0).unwrap();
-            assert!(Reading::wide(&query, &dictionary, Deadline::default()).beginnings.iter().all(Option::is_none));
+            assert!(Interpretation::wide(&query, &dictionary, Deadline::default()).beginnings.iter().all(Option::is_none));
         }
-        let mut reading = Reading::default();
+        let mut reading = Interpretation::default();
         let query = Query::parse("project", 0).unwrap();
-        reading.add(Reading::wide(&query, &dictionary, Deadline::default()));
+        reading.add(Interpretation::wide(&query, &dictionary, Deadline::default()));
         assert_eq!(reading.beginning(0), Some("project"));
     }
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Deadline, Dictionary, Matcher, Query, Reading, tokens};
+use crate::{Deadline, Dictionary, Matcher, Query, Interpretation, tokens};
 
 fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
@@ -25,7 +25,7 @@ fn index(documents: impl IntoIterator<Item = Document>) -> (tempfile::TempDir, S
 
 fn plan(query: &str, conversations: &[u128]) -> Plan {
     let query = Query::parse(query, 0).unwrap();
-    let all = Reading::default().atoms(&query);
+    let all = Interpretation::default().atoms(&query);
     let conversations = conversations.iter().map(|one| id(*one)).collect();
     let Query { unwanted: none, has, from, until, .. } = query;
     Plan { all, none, has, from, until, conversations, limit: 500, ..Plan::default() }
@@ -197,7 +197,7 @@ proptest! {
         let documents = texts.iter().zip(1..).map(|(text, number)| document(number, 10, text));
         let (_folder, index) = index(documents);
         let query = Query::parse(&asked, 0).unwrap();
-        let matcher_reading = Reading::default();
+        let matcher_reading = Interpretation::default();
         let matcher = Matcher::new(&query, &matcher_reading);
         let answering = texts.iter().zip(1_u128..).filter(|(text, _)| matcher.matches(text).is_some());
         let mut answering: Vec<u128> = answering.map(|(_, number)| number).collect();
