@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use ::search::{Batch, Change, Fill};
+use ::search::{Batch, Change, FillState};
 use appcore::{
     AppError, ConversationId,
     event::{BusMessage, Listener, Signal, Topic},
@@ -264,7 +264,7 @@ async fn turn(service: &SearchService, news: &News, lookout: &mut SweepSchedule)
     // The index may have been cleared meanwhile.
     let fills = match index.fill().await? {
         None => true,
-        Some(Fill { is_done: false, .. }) => read_old(service, index).await?,
+        Some(FillState { is_done: false, .. }) => read_old(service, index).await?,
         Some(_) => false,
     };
     // Set also after failures, which may last for long.
@@ -296,7 +296,7 @@ async fn begin_filling(service: &SearchService, index: &dyn SearchIndex) -> Resu
         return Ok(());
     }
     let positions = rows::all_heads(service.db.reader()).await?;
-    let fill = Some(Fill { below: Uuid::max(), is_done: positions.is_empty() });
+    let fill = Some(FillState { below: Uuid::max(), is_done: positions.is_empty() });
     writing.commit(Batch { positions, fill, ..Batch::default() }).await
 }
 
@@ -306,13 +306,13 @@ async fn read_old(service: &SearchService, index: &dyn SearchIndex) -> Result<bo
         tokio::time::sleep(AGAIN).await;
         return Ok(true);
     };
-    let Some(Fill { below, is_done: false }) = writing.fill().await? else { return Ok(false) };
+    let Some(FillState { below, is_done: false }) = writing.fill().await? else { return Ok(false) };
     let ids = rows::ids_below(service.db.reader(), below, OLD).await?;
     let is_done = ids.len() < usize::try_from(OLD).unwrap_or(usize::MAX);
     let below = ids.last().copied().unwrap_or(below);
     let mut changes = changes(service, ids).await?;
     changes.reverse();
-    let fill = Some(Fill { below, is_done });
+    let fill = Some(FillState { below, is_done });
     commit(writing, Batch { changes, is_older: true, fill, ..Batch::default() }).await?;
     Ok(!is_done)
 }

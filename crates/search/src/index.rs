@@ -57,12 +57,12 @@ pub struct Batch {
     /// True if the messages are older than all indexed ones; they are ordered newest first.
     pub is_older: bool,
     /// New state of the initial fill.
-    pub fill: Option<Fill>,
+    pub fill: Option<FillState>,
 }
 
 /// State of the initial fill of a new index with the existing messages, from the newest to the oldest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fill {
+pub struct FillState {
     /// Messages with ids below this one are not indexed yet.
     pub below: Uuid,
     pub is_done: bool,

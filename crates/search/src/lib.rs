@@ -24,7 +24,7 @@ mod token;
 pub use deadline::Deadline;
 pub use dictionary::{Dictionary, Term};
 pub use fold::{folded, folded_line};
-pub use index::{Batch, Candidate, Change, Document, Fill, Plan, TERMS};
+pub use index::{Batch, Candidate, Change, Document, FillState, Plan, TERMS};
 pub use matching::{Match, Matcher, utf16};
 pub use query::{Atom, Days, Has, Is, MAX_QUERY_CHARS, MAX_WORDS, Query, TooManyWords, Wanted};
 pub use reading::{Similarity, Interpretation};

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     dictionary::Term,
-    index::{Batch, Candidate, Change, Document, Fill, Plan, TERMS},
+    index::{Batch, Candidate, Change, Document, FillState, Plan, TERMS},
     query::{Atom, Has},
 };
 
@@ -120,7 +120,7 @@ impl SqliteIndex {
                 "INSERT INTO conversations (id, seq) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq";
             tx.prepare_cached(sql)?.execute(params![conversation.as_bytes(), seq])?;
         }
-        if let Some(Fill { below, is_done }) = batch.fill {
+        if let Some(FillState { below, is_done }) = batch.fill {
             tx.execute(
                 "REPLACE INTO fill (one, below, is_done) VALUES (1, ?1, ?2)",
                 params![below.as_bytes(), is_done],
@@ -179,9 +179,9 @@ impl SqliteIndex {
     }
 
     /// State of the initial fill; `None` if it has not started.
-    pub fn fill(&self) -> Result<Option<Fill>, Error> {
+    pub fn fill(&self) -> Result<Option<FillState>, Error> {
         let mut read = self.connection.prepare_cached("SELECT below, is_done FROM fill")?;
-        let fill = |row: &rusqlite::Row<'_>| Ok(Fill { below: Uuid::from_bytes(row.get(0)?), is_done: row.get(1)? });
+        let fill = |row: &rusqlite::Row<'_>| Ok(FillState { below: Uuid::from_bytes(row.get(0)?), is_done: row.get(1)? });
         Ok(read.query_row([], fill).optional()?)
     }
 

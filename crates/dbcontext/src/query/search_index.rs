@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use ::search::{Atom, Batch, Candidate, Change, Document, Fill, Plan, TERMS, Term, postgres};
+use ::search::{Atom, Batch, Candidate, Change, Document, FillState, Plan, TERMS, Term, postgres};
 use appcore::AppError;
 use sea_orm::{ConnectionTrait, FromQueryResult, Value};
 use uuid::Uuid;
@@ -65,14 +65,14 @@ pub async fn waiting<C: ConnectionTrait>(db: &C) -> Result<Vec<(Uuid, i64)>, App
 }
 
 /// Progress of the initial fill; `None` if it has not started.
-pub async fn fill<C: ConnectionTrait>(db: &C) -> Result<Option<Fill>, AppError> {
+pub async fn fill<C: ConnectionTrait>(db: &C) -> Result<Option<FillState>, AppError> {
     #[derive(FromQueryResult)]
     struct FillRow {
         below: Uuid,
         is_done: bool,
     }
     let found = FillRow::find_by_statement(statement(db, "SELECT below, is_done FROM search_fill", []));
-    Ok(found.one(db).await.map_err(app_error)?.map(|FillRow { below, is_done }| Fill { below, is_done }))
+    Ok(found.one(db).await.map_err(app_error)?.map(|FillRow { below, is_done }| FillState { below, is_done }))
 }
 
 /// Number of indexed messages.
@@ -223,7 +223,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
         );
         tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
     }
-    if let Some(Fill { below, is_done }) = batch.fill {
+    if let Some(FillState { below, is_done }) = batch.fill {
         let sql = "INSERT INTO search_fill (one, below, is_done) VALUES (1, $1, $2) \
                    ON CONFLICT (one) DO UPDATE SET below = excluded.below, is_done = excluded.is_done";
         execute(tx, sql, [below.into(), is_done.into()]).await?;

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use ::search::{Batch, Candidate, Fill, Plan, SqliteIndex, Term};
+use ::search::{Batch, Candidate, FillState, Plan, SqliteIndex, Term};
 use appcore::AppError;
 use async_trait::async_trait;
 use dbcontext::Database;
@@ -81,7 +81,7 @@ impl SearchIndex for FileIndex {
         self.reading(move |index| index.terms_after(number)).await
     }
 
-    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+    async fn fill(&self) -> Result<Option<FillState>, AppError> {
         self.reading(SqliteIndex::fill).await
     }
 
@@ -127,7 +127,7 @@ impl Writing for FileIndex {
         SearchIndex::positions(self, ids).await
     }
 
-    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+    async fn fill(&self) -> Result<Option<FillState>, AppError> {
         SearchIndex::fill(self).await
     }
 

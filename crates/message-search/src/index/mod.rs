@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ::search::{Batch, Candidate, Fill, Plan, Term};
+use ::search::{Batch, Candidate, FillState, Plan, Term};
 use appcore::{AppError, config::Config};
 use async_trait::async_trait;
 use dbcontext::{Database, query::search as rows};
@@ -43,7 +43,7 @@ pub(super) trait SearchIndex: Send + Sync {
     async fn terms_after(&self, number: i64) -> Result<Vec<Term>, AppError>;
 
     /// State of the initial fill; `None` if it has not started.
-    async fn fill(&self) -> Result<Option<Fill>, AppError>;
+    async fn fill(&self) -> Result<Option<FillState>, AppError>;
 
     /// Number of indexed messages.
     async fn messages(&self) -> Result<u64, AppError>;
@@ -73,7 +73,7 @@ pub(super) trait SearchIndex: Send + Sync {
 pub(super) trait Writing: Send + Sync {
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError>;
 
-    async fn fill(&self) -> Result<Option<Fill>, AppError>;
+    async fn fill(&self) -> Result<Option<FillState>, AppError>;
 
     async fn give_up(self: Box<Self>) -> Result<(), AppError>;
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
-use ::search::{Batch, Candidate, Fill, Plan, Term};
+use ::search::{Batch, Candidate, FillState, Plan, Term};
 use appcore::AppError;
 use async_trait::async_trait;
 use dbcontext::{Database, Transaction, constraint::app_error, query::search_index as rows};
@@ -32,7 +32,7 @@ impl SearchIndex for Tables {
         rows::terms_after(self.db.reader(), number).await
     }
 
-    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+    async fn fill(&self) -> Result<Option<FillState>, AppError> {
         rows::fill(self.db.reader()).await
     }
 
@@ -84,7 +84,7 @@ impl Writing for InTransaction {
         rows::positions(&self.0, &ids).await
     }
 
-    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+    async fn fill(&self) -> Result<Option<FillState>, AppError> {
         rows::fill(&self.0).await
     }
 

@@ -26,7 +26,7 @@ impl SearchIndex for Broken {
         unused()
     }
 
-    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+    async fn fill(&self) -> Result<Option<FillState>, AppError> {
         unused()
     }
 

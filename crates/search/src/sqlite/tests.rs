@@ -146,7 +146,7 @@ fn keeps_the_file_unless_its_version_differs() {
 fn old_messages_get_lower_numbers_and_clear_empties_the_index() {
     let (_folder, mut index) = index([document(5, 10, "new word")]);
     let changes = [4, 3].map(|number| Change::Put(document(number, 20, "old word"))).into();
-    let fill = Some(Fill { below: id(3), is_done: false });
+    let fill = Some(FillState { below: id(3), is_done: false });
     index.apply(&Batch { changes, is_older: true, fill, ..Batch::default() }).unwrap();
     assert_eq!(found(&index, &plan("word", &[10, 20])), [5, 4, 3]);
     assert_eq!((index.fill().unwrap(), index.messages().unwrap()), (fill, 3));

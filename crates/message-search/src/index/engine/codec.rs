@@ -1,6 +1,6 @@
 //! JSON of Meilisearch requests and responses.
 
-use ::search::{Atom, Candidate, Document, Fill, Has, Plan};
+use ::search::{Atom, Candidate, Document, FillState, Has, Plan};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -109,8 +109,8 @@ pub(super) fn position(document: &Value) -> Option<(Uuid, i64)> {
     Some((document["id"].as_str()?.parse().ok()?, document["seq"].as_i64()?))
 }
 
-pub(super) fn fill(document: &Value) -> Option<Fill> {
-    Some(Fill { below: document["below"].as_str()?.parse().ok()?, is_done: document["is_done"].as_bool()? })
+pub(super) fn fill(document: &Value) -> Option<FillState> {
+    Some(FillState { below: document["below"].as_str()?.parse().ok()?, is_done: document["is_done"].as_bool()? })
 }
 
 const fn flag(has: Has) -> &'static str {
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(position(&json!({ "id": CONVERSATION, "seq": 4 })), Some((id(CONVERSATION), 4)));
         assert_eq!(position(&json!({ "id": "fill", "below": MESSAGE, "is_done": true })), None);
         let read = fill(&json!({ "id": "fill", "below": MESSAGE, "is_done": true }));
-        assert_eq!(read, Some(Fill { below: id(MESSAGE), is_done: true }));
+        assert_eq!(read, Some(FillState { below: id(MESSAGE), is_done: true }));
     }
 
     #[test]

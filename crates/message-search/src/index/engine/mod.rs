@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use ::search::{Batch, Candidate, Change, Fill, Plan, Term};
+use ::search::{Batch, Candidate, Change, FillState, Plan, Term};
 use anyhow::anyhow;
 use appcore::{AppError, config::Config, secret::Secret};
 use async_trait::async_trait;
@@ -143,7 +143,7 @@ impl Engine {
         Ok(self.documents(&body).await?.iter().filter_map(codec::position).collect())
     }
 
-    async fn read_fill(&self) -> Result<Option<Fill>, AppError> {
+    async fn read_fill(&self) -> Result<Option<FillState>, AppError> {
         let found = self.call(Method::GET, &format!("/indexes/{STATE}/documents/{FILL}"), None).await?;
         Ok(found.as_ref().and_then(codec::fill))
     }
@@ -195,7 +195,7 @@ impl SearchIndex for Engine {
         Ok(Vec::new())
     }
 
-    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+    async fn fill(&self) -> Result<Option<FillState>, AppError> {
         self.read_fill().await
     }
 
@@ -254,7 +254,7 @@ impl Writing for EngineWriting {
         self.engine.read_positions(&ids).await
     }
 
-    async fn fill(&self) -> Result<Option<Fill>, AppError> {
+    async fn fill(&self) -> Result<Option<FillState>, AppError> {
         self.engine.read_fill().await
     }
 
