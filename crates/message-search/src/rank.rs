@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::HashMap};
 
-use ::search::{Query, Wanted};
+use ::search::{Query, RequiredTerm};
 use appcore::view::SearchCorrection;
 
 use crate::window::Hit;
@@ -37,7 +37,7 @@ pub(super) fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
 
 /// Spelling corrections: for words without exact hits, the words that most hits contain instead.
 pub(super) fn corrections(query: &Query, hits: &[Hit]) -> Vec<SearchCorrection> {
-    let of = |(at, wanted): (usize, &Wanted)| {
+    let of = |(at, wanted): (usize, &RequiredTerm)| {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for hit in hits.iter().filter(|hit| !hit.found.instead.is_empty()) {
             *counts.entry(hit.found.instead.get(at)?.as_deref()?).or_default() += 1;

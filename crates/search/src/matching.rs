@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ops::Range};
 
 use crate::{
-    query::{Atom, Query, Wanted},
+    query::{Atom, Query, RequiredTerm},
     reading::{Similarity, Interpretation},
     token::{Token, Tokens, tokens},
 };
@@ -79,7 +79,7 @@ impl<'a> Matcher<'a> {
 /// Occurrences of a wanted word: as it was typed, or as one of its alternatives (`others`, or any word with its
 /// prefix).
 fn hits(
-    wanted: &Wanted,
+    wanted: &RequiredTerm,
     (others, beginning): (Option<&HashMap<String, Similarity>>, Option<&str>),
     text: &str,
     found: &Tokens,
@@ -304,7 +304,7 @@ mod tests {
         fn every_word_finds_its_text(text in "\\PC{1,40}") {
             for token in tokens(&text).words {
                 let any = vec![Atom::Word(token.term.clone())];
-                let wanted = Wanted { any, word: Some(token.term), typed: String::new(), is_open: false };
+                let wanted = RequiredTerm { any, word: Some(token.term), typed: String::new(), is_open: false };
                 let query = Query { wanted: vec![wanted], ..Query::default() };
                 let found = Matcher::new(&query, &Interpretation::default()).matches(&text).unwrap();
                 let holds = |range: &Range<usize>| range.start <= token.range.start && range.end >= token.range.end;

@@ -107,7 +107,7 @@ impl Atom {
 
 /// Required word or phrase.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct RequiredTerm {
     /// Alternatives, one of which must match.
     pub any: Vec<Atom>,
     /// The word, if it is a single one that may be mistyped or incomplete; camel-case words are not split.
@@ -121,7 +121,7 @@ pub struct Wanted {
 /// Parsed query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<RequiredTerm>,
     pub unwanted: Vec<Atom>,
     /// Folded names from `from:` operators; the author matches any of them.
     pub authors: Vec<String>,
@@ -195,7 +195,7 @@ impl Query {
             _ => None,
         };
         let is_open = is_last && word.is_some();
-        self.wanted.push(Wanted { any, word, typed: text.to_lowercase(), is_open });
+        self.wanted.push(RequiredTerm { any, word, typed: text.to_lowercase(), is_open });
     }
 
     fn operator(&mut self, name: &str, value: &str, days: &dyn Days) -> Option<()> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::{
     deadline::Deadline,
     dictionary::Dictionary,
-    query::{Atom, Query, Wanted},
+    query::{Atom, Query, RequiredTerm},
 };
 
 /// Maximum number of alternatives of a word.
@@ -49,7 +49,7 @@ impl Interpretation {
     #[must_use]
     pub fn wide(query: &Query, words: &Dictionary, deadline: Deadline) -> Self {
         let mut known: HashMap<(Option<String>, bool), HashMap<String, Similarity>> = HashMap::new();
-        let look_up = |wanted: &Wanted| {
+        let look_up = |wanted: &RequiredTerm| {
             let mut found = beginnings(wanted, words);
             if let Some(word) = &wanted.word {
                 for (near, distance) in words.near(word, ALTERNATIVES) {
@@ -62,14 +62,14 @@ impl Interpretation {
             }
             found
         };
-        let mut understood = |wanted: &Wanted| {
+        let mut understood = |wanted: &RequiredTerm| {
             if deadline.is_over() {
                 return HashMap::new();
             }
             known.entry((wanted.word.clone(), wanted.is_open)).or_insert_with(|| look_up(wanted)).clone()
         };
         let alternatives: Vec<_> = query.wanted.iter().map(&mut understood).collect();
-        let of_more = |(wanted, found): (&Wanted, &HashMap<String, Similarity>)| beginning_of_more(wanted, found);
+        let of_more = |(wanted, found): (&RequiredTerm, &HashMap<String, Similarity>)| beginning_of_more(wanted, found);
         let beginnings = query.wanted.iter().zip(&alternatives).map(of_more).collect();
         Self { alternatives, beginnings }
     }
@@ -96,7 +96,7 @@ impl Interpretation {
     /// Conditions for the index.
     #[must_use]
     pub fn atoms(&self, query: &Query) -> Vec<Vec<Atom>> {
-        let of = |(number, wanted): (usize, &Wanted)| {
+        let of = |(number, wanted): (usize, &RequiredTerm)| {
             let others = self.alternatives.get(number).into_iter().flatten();
             let mut others: Vec<Atom> = others.map(|(word, _)| Atom::Word(word.clone())).collect();
             others.sort();
@@ -107,7 +107,7 @@ impl Interpretation {
     }
 }
 
-fn beginnings(wanted: &Wanted, words: &Dictionary) -> HashMap<String, Similarity> {
+fn beginnings(wanted: &RequiredTerm, words: &Dictionary) -> HashMap<String, Similarity> {
     let Some(word) = wanted.word.as_ref().filter(|_| wanted.is_open) else { return HashMap::new() };
     let begun = words.beginning(word, ALTERNATIVES).into_iter().filter(|begun| begun != word);
     begun.map(|begun| (begun, Similarity::Beginning)).collect()
@@ -115,7 +115,7 @@ fn beginnings(wanted: &Wanted, words: &Dictionary) -> HashMap<String, Similarity
 
 /// Prefix of a word whose completions in the vocabulary are incomplete: there are more than the maximum, or the word
 /// has digits.
-fn beginning_of_more(wanted: &Wanted, found: &HashMap<String, Similarity>) -> Option<String> {
+fn beginning_of_more(wanted: &RequiredTerm, found: &HashMap<String, Similarity>) -> Option<String> {
     let word = wanted.word.as_ref().filter(|word| wanted.is_open && word.chars().count() >= BEGINNING)?;
     // The word itself may be one of the completions, and is left out.
     let is_cut = || found.values().filter(|likeness| **likeness == Similarity::Beginning).count() + 1 >= ALTERNATIVES;
