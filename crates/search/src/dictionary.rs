@@ -42,14 +42,14 @@ pub struct Term {
 /// Vocabulary; cheap to clone and extend.
 #[derive(Clone, Debug, Default)]
 pub struct Dictionary {
-    settled: Arc<Settled>,
+    settled: Arc<MergedWords>,
     fresh: Arc<BTreeMap<String, u64>>,
     last: i64,
 }
 
 /// Sorted words, and the number of messages of each at the time of the merge.
 #[derive(Debug, Default)]
-struct Settled {
+struct MergedWords {
     map: Map<Vec<u8>>,
     /// Words of `map`, one per line.
     lines: Vec<u8>,
@@ -107,7 +107,7 @@ impl Dictionary {
         };
         let map = together();
         match map {
-            Ok(map) => self.settled = Arc::new(Settled { map, lines }),
+            Ok(map) => self.settled = Arc::new(MergedWords { map, lines }),
             Err(error) => tracing::error!(%error, "failed to merge search vocabulary"),
         }
     }
