@@ -151,7 +151,7 @@ impl Dictionary {
     /// Most frequent words with this prefix.
     #[must_use]
     pub fn beginning(&self, word: &str, most: usize) -> Vec<String> {
-        let mut found = Commonest::new(most);
+        let mut found = MostFrequent::new(most);
         let mut stream = self.settled.map.search(Str::new(word).starts_with()).into_stream();
         for _ in 0..MAX_EXAMINED {
             let Some((begun, count)) = stream.next() else { break };
@@ -169,7 +169,7 @@ impl Dictionary {
             return Vec::new();
         }
         let lines = &self.settled.lines;
-        let mut found = Commonest::new(most);
+        let mut found = MostFrequent::new(most);
         for at in memmem::find_iter(lines, part.as_bytes()).take(MAX_EXAMINED) {
             let start = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
             let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |length| at + length);
@@ -186,13 +186,13 @@ impl Dictionary {
 }
 
 /// Keeps the most frequent of the offered words, in memory for these only.
-struct Commonest {
+struct MostFrequent {
     most: usize,
     /// Rarest first. Twice the wanted number, because a word may be in both maps.
     kept: BinaryHeap<(Reverse<u64>, Vec<u8>)>,
 }
 
-impl Commonest {
+impl MostFrequent {
     const fn new(most: usize) -> Self {
         Self { most, kept: BinaryHeap::new() }
     }
