@@ -173,7 +173,7 @@ impl Query {
 
     fn take(&mut self, part: &str, is_last: bool, days: &dyn Days) {
         if let Some(unwanted) = part.strip_prefix('-').filter(|rest| !rest.is_empty()) {
-            let typed = Typed { is_phrase: unwanted.starts_with('"'), goes_on: false };
+            let typed = TypedContext { is_phrase: unwanted.starts_with('"'), goes_on: false };
             self.unwanted.extend(exact(unwanted.trim_matches('"'), typed).into_iter().next());
             return;
         }
@@ -186,7 +186,7 @@ impl Query {
         let text = if is_phrase { part.trim_matches('"') } else { part };
         let is_closed = is_phrase && part.len() > 1 && part.ends_with('"');
         let goes_on = is_last && !is_closed && text.ends_with(char::is_alphanumeric);
-        let any = exact(text, Typed { is_phrase, goes_on });
+        let any = exact(text, TypedContext { is_phrase, goes_on });
         if any.is_empty() {
             return;
         }
@@ -273,7 +273,7 @@ fn name_in(value: &str) -> Option<String> {
 
 /// Context of a typed word or phrase.
 #[derive(Clone, Copy)]
-struct Typed {
+struct TypedContext {
     /// True after a quotation mark.
     is_phrase: bool,
     /// True if it may be incomplete.
@@ -282,7 +282,7 @@ struct Typed {
 
 /// Atoms that match a word or phrase as it was typed. Prefixes of a single incomplete word are expanded with the
 /// [`Dictionary`](crate::Dictionary).
-fn exact(text: &str, Typed { is_phrase, goes_on }: Typed) -> Vec<Atom> {
+fn exact(text: &str, TypedContext { is_phrase, goes_on }: TypedContext) -> Vec<Atom> {
     let (text, is_beginning) = match text.strip_suffix('*') {
         Some(text) if !is_phrase => (text, true),
         _ => (text, is_phrase && goes_on),
