@@ -32,7 +32,7 @@ const NAMED_MESSAGES: i64 = 4;
 const STEPS: i32 = 1_000;
 
 /// Statement and its parameters.
-type Question = (String, Vec<Box<dyn ToSql>>);
+type CandidateStatement = (String, Vec<Box<dyn ToSql>>);
 
 const SCHEMA: &str = "
     CREATE VIRTUAL TABLE words USING fts5(body, others, scope, content='', contentless_delete=1, tokenize='ascii');
@@ -246,7 +246,7 @@ impl SqliteIndex {
     }
 
     /// Statement that finds the candidates; `None` if there can't be any.
-    fn question(&self, plan: &Plan) -> Result<Option<Question>, Error> {
+    fn question(&self, plan: &Plan) -> Result<Option<CandidateStatement>, Error> {
         let conversations = self.numbers("conversations", "conv", &plan.conversations)?;
         let authors = plan.authors.as_ref().map(|authors| self.numbers("authors", "author", authors)).transpose()?;
         if conversations.is_empty() || authors.as_ref().is_some_and(Vec::is_empty) {
