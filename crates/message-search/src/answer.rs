@@ -27,7 +27,7 @@ const INSTRUCTIONS: &str = "You answer from messages that somebody has found in 
 
 /// Question about search results.
 #[derive(Clone, Debug, Default)]
-pub struct Question {
+pub struct SearchQuestion {
     pub ask: Ask,
     /// `None`: summarise the messages about the search terms.
     pub text: Option<String>,
@@ -36,7 +36,7 @@ pub struct Question {
 }
 
 /// Lets an assistant answer a question from search results.
-pub async fn answer(service: &SearchService, by: &Principal, question: Question) -> Result<SearchAnswer, AppError> {
+pub async fn answer(service: &SearchService, by: &Principal, question: SearchQuestion) -> Result<SearchAnswer, AppError> {
     let begun = Instant::now();
     if question.text.as_ref().is_some_and(|text| text.chars().count() > QUESTION_CHARS) {
         let message = format!("A question can have up to {QUESTION_CHARS} characters.");

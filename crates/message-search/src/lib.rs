@@ -50,7 +50,7 @@ use platform::{Core, work_pools::WorkOwner};
 use tokio::time::timeout;
 
 pub use self::{
-    answer::{Question, answer},
+    answer::{SearchQuestion, answer},
     catch_up::{Missed, catch_up},
     files::FileTextJob,
     indexer::Lag,

@@ -6,7 +6,7 @@ use appcore::{
     AppError, AssistantId, ConversationId, Timestamp, UserId, WorkspaceId,
     view::{CatchUp, ConversationKind, SearchAnswer, SearchHas, SearchResults, SearchSort, SearchType},
 };
-use message_search::{Ask, Missed, Question};
+use message_search::{Ask, Missed, SearchQuestion};
 use natter_macro::{dto, endpoint};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -210,7 +210,7 @@ impl Endpoint for AnswerSearch {
             is_exact: request.exact.unwrap_or_default(),
             ..Ask::default()
         };
-        let question = Question { ask, text: request.question, assistant_id: request.assistant_id };
+        let question = SearchQuestion { ask, text: request.question, assistant_id: request.assistant_id };
         Ok(Reply::of(message_search::answer(ctx.search(), ctx.user()?, question).await?))
     }
 }
