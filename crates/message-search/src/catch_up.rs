@@ -36,7 +36,7 @@ const INSTRUCTIONS: &str = "You tell somebody what they have missed in their cha
 
 /// Scope of a summary.
 #[derive(Clone, Copy, Debug)]
-pub enum Missed {
+pub enum CatchUpScope {
     /// Single conversation: messages after the event `since`, or else the unread ones.
     Conversation { id: ConversationId, since: Option<i64> },
     /// All conversations of a workspace; `None`: the default workspace.
@@ -47,14 +47,14 @@ pub enum Missed {
 pub async fn catch_up(
     service: &SearchService,
     by: &Principal,
-    missed: Missed,
+    missed: CatchUpScope,
     assistant_id: Option<AssistantId>,
 ) -> Result<CatchUp, AppError> {
     let begun = Instant::now();
     let reader = Reader::find(service, by, assistant_id).await?;
     let db = service.db.reader();
     let (workspace, mut behind, each) = match missed {
-        Missed::Conversation { id, since } => {
+        CatchUpScope::Conversation { id, since } => {
             let access = access::member(&service.events, by.user_id, id).await?;
             let mut behind = rows::find(db, by.user_id, id).await?.ok_or(Code::NotFound)?;
             if let Some(since) = since {
@@ -62,7 +62,7 @@ pub async fn catch_up(
             }
             (access.workspace_id, vec![behind], MOST_OF_ONE)
         }
-        Missed::Workspace(id) => {
+        CatchUpScope::Workspace(id) => {
             let place = membership::resolve(&service.identity, by, id, Permission::See).await?;
             let most = u64::try_from(MOST_CONVERSATIONS + 1).unwrap_or(u64::MAX);
             let behind = rows::in_workspace(db, by.user_id, place.id, service.clock.now(), most).await?;

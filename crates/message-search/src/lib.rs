@@ -51,7 +51,7 @@ use tokio::time::timeout;
 
 pub use self::{
     answer::{SearchQuestion, answer},
-    catch_up::{Missed, catch_up},
+    catch_up::{CatchUpScope, catch_up},
     files::FileTextJob,
     indexer::Lag,
     plan::Ask,

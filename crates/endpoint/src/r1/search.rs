@@ -6,7 +6,7 @@ use appcore::{
     AppError, AssistantId, ConversationId, Timestamp, UserId, WorkspaceId,
     view::{CatchUp, ConversationKind, SearchAnswer, SearchHas, SearchResults, SearchSort, SearchType},
 };
-use message_search::{Ask, Missed, SearchQuestion};
+use message_search::{Ask, CatchUpScope, SearchQuestion};
 use natter_macro::{dto, endpoint};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -239,7 +239,7 @@ impl Endpoint for CatchUpConversation {
 
     async fn handle(ctx: &Ctx, request: CatchUpConversationRequest) -> Result<Reply<CatchUp>, AppError> {
         let CatchUpConversationRequest { id, since, assistant_id } = request;
-        let missed = Missed::Conversation { id, since };
+        let missed = CatchUpScope::Conversation { id, since };
         Ok(Reply::of(message_search::catch_up(ctx.search(), ctx.user()?, missed, assistant_id).await?))
     }
 }
@@ -263,7 +263,7 @@ impl Endpoint for CatchUpAll {
     type Response = CatchUp;
 
     async fn handle(ctx: &Ctx, request: CatchUpAllRequest) -> Result<Reply<CatchUp>, AppError> {
-        let missed = Missed::Workspace(request.workspace_id);
+        let missed = CatchUpScope::Workspace(request.workspace_id);
         Ok(Reply::of(message_search::catch_up(ctx.search(), ctx.user()?, missed, request.assistant_id).await?))
     }
 }
