@@ -13,7 +13,7 @@ use appcore::{
 
 use crate::SearchService;
 use crate::{
-    Ask, MAX_LIMIT,
+    MessageSearchRequest, MAX_LIMIT,
     reading::{Material, Reader},
     search,
 };
@@ -28,7 +28,7 @@ const INSTRUCTIONS: &str = "You answer from messages that somebody has found in 
 /// Question about search results.
 #[derive(Clone, Debug, Default)]
 pub struct SearchQuestion {
-    pub ask: Ask,
+    pub ask: MessageSearchRequest,
     /// `None`: summarise the messages about the search terms.
     pub text: Option<String>,
     /// `None`: the default assistant.
@@ -45,7 +45,7 @@ pub async fn answer(service: &SearchService, by: &Principal, question: SearchQue
     let reader = Reader::find(service, by, question.assistant_id).await?;
     let workspace = question.ask.workspace_id;
     let searched = question.ask.text.clone();
-    let ask = Ask { kind_of_hit: SearchType::Message, limit: Some(MAX_LIMIT), cursor: None, ..question.ask };
+    let ask = MessageSearchRequest { kind_of_hit: SearchType::Message, limit: Some(MAX_LIMIT), cursor: None, ..question.ask };
     let mut material = Material::default();
     for hit in search(service, by, ask).await?.items {
         let (Some(message), Some(conversation)) = (hit.message, hit.conversation) else { continue };

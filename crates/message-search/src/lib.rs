@@ -54,7 +54,7 @@ pub use self::{
     catch_up::{CatchUpScope, catch_up},
     files::FileTextJob,
     indexer::Lag,
-    plan::Ask,
+    plan::MessageSearchRequest,
     upkeep::{State, purge, rebuild, remove_file, state},
 };
 use self::{
@@ -157,12 +157,12 @@ impl Deref for SearchService {
 }
 
 /// Searches messages that the caller may read.
-pub async fn search(service: &SearchService, by: &Principal, ask: Ask) -> Result<SearchResults, AppError> {
+pub async fn search(service: &SearchService, by: &Principal, ask: MessageSearchRequest) -> Result<SearchResults, AppError> {
     search_for(service, by.user_id, ask).await
 }
 
 /// Searches messages that a user may read, on behalf of an assistant.
-pub async fn search_for(service: &SearchService, user: UserId, ask: Ask) -> Result<SearchResults, AppError> {
+pub async fn search_for(service: &SearchService, user: UserId, ask: MessageSearchRequest) -> Result<SearchResults, AppError> {
     let begun = Instant::now();
     if ask.text.chars().count() > MAX_QUERY_CHARS {
         let message = format!("A search can have up to {MAX_QUERY_CHARS} characters.");
@@ -197,7 +197,7 @@ pub async fn search_for(service: &SearchService, user: UserId, ask: Ask) -> Resu
 async fn messages(
     service: &SearchService,
     user: UserId,
-    ask: Ask,
+    ask: MessageSearchRequest,
     (cursor, limit): (Option<Cursor>, usize),
     deadline: Deadline,
 ) -> Result<SearchResults, AppError> {

@@ -8,13 +8,13 @@ use appcore::{
 use dbcontext::query::search::{self as rows, Readable};
 
 use crate::SearchService;
-use crate::{Ask, count, hits::place, names, off_loop};
+use crate::{MessageSearchRequest, count, hits::place, names, off_loop};
 
 /// Conversations by title, those with the latest activity first.
 pub(super) async fn conversations(
     service: &SearchService,
     user: UserId,
-    ask: &Ask,
+    ask: &MessageSearchRequest,
     limit: usize,
 ) -> Result<SearchResults, AppError> {
     let text = folded(ask.text.trim());
@@ -37,7 +37,7 @@ pub(super) async fn conversations(
 pub(super) async fn people(
     service: &SearchService,
     user: UserId,
-    ask: &Ask,
+    ask: &MessageSearchRequest,
     limit: usize,
 ) -> Result<SearchResults, AppError> {
     let text = folded(ask.text.trim());

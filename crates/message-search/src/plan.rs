@@ -16,7 +16,7 @@ use crate::{SearchService, names, window::WINDOW};
 
 /// Search request.
 #[derive(Clone, Debug, Default)]
-pub struct Ask {
+pub struct MessageSearchRequest {
     pub text: String,
     pub kind_of_hit: SearchType,
     pub workspace_id: Option<WorkspaceId>,
@@ -96,7 +96,7 @@ impl Days for LocalDays<'_> {
     }
 }
 
-pub(super) async fn zone(service: &SearchService, user: UserId, ask: &Ask) -> Result<TimeZone, AppError> {
+pub(super) async fn zone(service: &SearchService, user: UserId, ask: &MessageSearchRequest) -> Result<TimeZone, AppError> {
     if let Some(name) = &ask.timezone {
         return time_zone::find(name).ok_or_else(|| AppError::field("timezone", "invalid", time_zone::REFUSED));
     }
@@ -104,7 +104,7 @@ pub(super) async fn zone(service: &SearchService, user: UserId, ask: &Ask) -> Re
     Ok(account.and_then(|account| time_zone::find(account.timezone.as_deref()?)).unwrap_or(TimeZone::UTC))
 }
 
-pub(super) fn parsed(service: &SearchService, ask: &Ask, zone: &TimeZone) -> Result<Query, AppError> {
+pub(super) fn parsed(service: &SearchService, ask: &MessageSearchRequest, zone: &TimeZone) -> Result<Query, AppError> {
     Query::parse_by(&ask.text, &LocalDays { zone, now: service.clock.now() })
         .map_err(|_| AppError::field("q", "too_long", "The search has too many words."))
 }
@@ -113,7 +113,7 @@ pub(super) fn parsed(service: &SearchService, ask: &Ask, zone: &TimeZone) -> Res
 pub(super) async fn planned(
     service: &SearchService,
     user: UserId,
-    ask: &Ask,
+    ask: &MessageSearchRequest,
     read: (Query, TimeZone, Deadline),
     readable: Vec<Readable>,
 ) -> Result<Option<PlannedSearch>, AppError> {

@@ -6,7 +6,7 @@ use appcore::{
     AppError, AssistantId, ConversationId, Timestamp, UserId, WorkspaceId,
     view::{CatchUp, ConversationKind, SearchAnswer, SearchHas, SearchResults, SearchSort, SearchType},
 };
-use message_search::{Ask, CatchUpScope, SearchQuestion};
+use message_search::{MessageSearchRequest, CatchUpScope, SearchQuestion};
 use natter_macro::{dto, endpoint};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -134,7 +134,7 @@ impl Endpoint for Search {
     type Response = SearchResults;
 
     async fn handle(ctx: &Ctx, request: SearchRequest) -> Result<Reply<SearchResults>, AppError> {
-        let ask = Ask {
+        let ask = MessageSearchRequest {
             text: request.q.unwrap_or_default(),
             kind_of_hit: request.r#type.unwrap_or_default(),
             workspace_id: request.workspace_id,
@@ -149,7 +149,7 @@ impl Endpoint for Search {
             sort: request.sort.unwrap_or_default(),
             limit: request.limit,
             cursor: request.cursor,
-            ..Ask::default()
+            ..MessageSearchRequest::default()
         };
         Ok(Reply::of(message_search::search(ctx.search(), ctx.user()?, ask).await?))
     }
@@ -196,7 +196,7 @@ impl Endpoint for AnswerSearch {
     type Response = SearchAnswer;
 
     async fn handle(ctx: &Ctx, request: AnswerSearchRequest) -> Result<Reply<SearchAnswer>, AppError> {
-        let ask = Ask {
+        let ask = MessageSearchRequest {
             text: request.q.unwrap_or_default(),
             workspace_id: request.workspace_id,
             authors: request.authors.unwrap_or_default(),
@@ -208,7 +208,7 @@ impl Endpoint for AnswerSearch {
             has: request.has.unwrap_or_default(),
             sort: request.sort.unwrap_or_default(),
             is_exact: request.exact.unwrap_or_default(),
-            ..Ask::default()
+            ..MessageSearchRequest::default()
         };
         let question = SearchQuestion { ask, text: request.question, assistant_id: request.assistant_id };
         Ok(Reply::of(message_search::answer(ctx.search(), ctx.user()?, question).await?))

@@ -9,7 +9,7 @@ use appcore::{
 };
 use dbcontext::query;
 use mcp::Tool;
-use message_search::{Ask, search_for};
+use message_search::{MessageSearchRequest, search_for};
 use serde_json::{Map, Value, json};
 
 use super::{failed, needed};
@@ -54,14 +54,14 @@ pub(super) async fn call(
     } else {
         0
     };
-    let ask = Ask {
+    let ask = MessageSearchRequest {
         text,
         kind_of_hit: SearchType::Message,
         workspace_id: Some(place.workspace_id),
         conversations: if is_alone { Vec::new() } else { vec![conversation] },
         after_seq,
         limit: Some(limit),
-        ..Ask::default()
+        ..MessageSearchRequest::default()
     };
     let found = match search_for(&service.search, asker, ask).await {
         Ok(found) => found,
