@@ -94,7 +94,7 @@ struct Head {
 
 /// Lag of the index, as known to this instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lag {
+pub struct IndexLag {
     /// Number of conversations with pending events.
     pub waiting: usize,
     /// Age of the oldest pending event.
@@ -135,11 +135,11 @@ impl News {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn lag(&self) -> Lag {
+    pub fn lag(&self) -> IndexLag {
         let heads = self.heads();
         let (taken, since) = heads.taken.unzip();
         let first = heads.waiting.values().map(|head| head.since).chain(since).min();
-        Lag {
+        IndexLag {
             waiting: heads.waiting.len() + taken.unwrap_or_default(),
             longest: first.map(|first| first.elapsed()).unwrap_or_default(),
             is_filling: self.is_filling.load(Relaxed),

@@ -53,7 +53,7 @@ pub use self::{
     answer::{SearchQuestion, answer},
     catch_up::{CatchUpScope, catch_up},
     files::FileTextJob,
-    indexer::Lag,
+    indexer::IndexLag,
     plan::MessageSearchRequest,
     upkeep::{State, purge, rebuild, remove_file, state},
 };
@@ -111,7 +111,7 @@ impl SearchService {
         indexer::start(self);
     }
 
-    pub fn lag(&self) -> Lag {
+    pub fn lag(&self) -> IndexLag {
         self.news.lag()
     }
 
