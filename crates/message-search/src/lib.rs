@@ -55,7 +55,7 @@ pub use self::{
     files::FileTextJob,
     indexer::IndexLag,
     plan::MessageSearchRequest,
-    upkeep::{State, purge, rebuild, remove_file, state},
+    upkeep::{IndexState, purge, rebuild, remove_file, state},
 };
 use self::{
     hits::shown_hits,

@@ -9,7 +9,7 @@ use crate::index;
 
 /// State of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct State {
+pub struct IndexState {
     pub messages: u64,
     /// Approximate number of messages of a complete index.
     pub of: u64,
@@ -19,7 +19,7 @@ pub struct State {
 }
 
 /// Reads the state of an installation's index.
-pub async fn state(config: &Config, db: &Database) -> anyhow::Result<Option<State>> {
+pub async fn state(config: &Config, db: &Database) -> anyhow::Result<Option<IndexState>> {
     if config.search.url.is_none() && db.is_sqlite() && !exists(&config.server.data_dir) {
         return Ok(None);
     }
@@ -28,7 +28,7 @@ pub async fn state(config: &Config, db: &Database) -> anyhow::Result<Option<Stat
     let waiting = index.waiting(db).await?.len();
     let messages = index.messages().await?;
     let of = messages.max(rows::about_all(db.reader()).await?);
-    Ok(Some(State { messages, of, waiting, is_filling: !fill.is_done }))
+    Ok(Some(IndexState { messages, of, waiting, is_filling: !fill.is_done }))
 }
 
 /// Clears the index, so that the server, even a running one, fills it again.
