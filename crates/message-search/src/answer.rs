@@ -14,7 +14,7 @@ use appcore::{
 use crate::SearchService;
 use crate::{
     MessageSearchRequest, MAX_LIMIT,
-    reading::{Material, Reader},
+    reading::{SourceMessages, Reader},
     search,
 };
 
@@ -46,7 +46,7 @@ pub async fn answer(service: &SearchService, by: &Principal, question: SearchQue
     let workspace = question.ask.workspace_id;
     let searched = question.ask.text.clone();
     let ask = MessageSearchRequest { kind_of_hit: SearchType::Message, limit: Some(MAX_LIMIT), cursor: None, ..question.ask };
-    let mut material = Material::default();
+    let mut material = SourceMessages::default();
     for hit in search(service, by, ask).await?.items {
         let (Some(message), Some(conversation)) = (hit.message, hit.conversation) else { continue };
         let excerpt = hit.file.map(|file| format!("{}: {}", file.name, file.excerpt));

@@ -18,7 +18,7 @@ use event_log::access;
 use identity::membership;
 
 use crate::SearchService;
-use crate::reading::{Material, READ_ALL, Reader, said};
+use crate::reading::{SourceMessages, READ_ALL, Reader, said};
 
 /// Maximum number of messages read per conversation.
 const MOST_OF_ONE: u64 = 200;
@@ -76,7 +76,7 @@ pub async fn catch_up(
     for row in rows::messages(db, by.user_id, &behind, each + 1).await? {
         unread.entry(row.conversation_id).or_default().push(row.try_into()?);
     }
-    let mut material = Material::default();
+    let mut material = SourceMessages::default();
     let share = READ_ALL / unread.len().max(1);
     for UnreadConversation { id, title, .. } in behind {
         let newest = unread.remove(&id).unwrap_or_default();

@@ -39,13 +39,13 @@ pub(super) fn said(message: &Message) -> Option<String> {
 
 /// Messages for the model, and their citation numbers.
 #[derive(Default)]
-pub(super) struct Material {
+pub(super) struct SourceMessages {
     sources: Vec<SearchSource>,
     text: String,
     chars: usize,
 }
 
-impl Material {
+impl SourceMessages {
     pub fn is_empty(&self) -> bool {
         self.sources.is_empty()
     }
@@ -100,10 +100,10 @@ impl Reader {
         by: &Principal,
         workspace: Option<WorkspaceId>,
         instructions: &str,
-        (material, asked): (Material, &str),
+        (material, asked): (SourceMessages, &str),
         begun: Instant,
     ) -> Result<SearchAnswer, AppError> {
-        let Material { sources, text, .. } = material;
+        let SourceMessages { sources, text, .. } = material;
         let request = ChatRequest {
             system: Some(instructions.to_owned()),
             messages: vec![ChatMessage::user(format!("{text}\n{asked}"))],
