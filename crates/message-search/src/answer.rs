@@ -14,7 +14,7 @@ use appcore::{
 use crate::SearchService;
 use crate::{
     MessageSearchRequest, MAX_LIMIT,
-    reading::{SourceMessages, Reader},
+    reading::{SourceMessages, AssistantReader},
     search,
 };
 
@@ -42,7 +42,7 @@ pub async fn answer(service: &SearchService, by: &Principal, question: SearchQue
         let message = format!("A question can have up to {QUESTION_CHARS} characters.");
         return Err(AppError::field("question", "too_long", message));
     }
-    let reader = Reader::find(service, by, question.assistant_id).await?;
+    let reader = AssistantReader::find(service, by, question.assistant_id).await?;
     let workspace = question.ask.workspace_id;
     let searched = question.ask.text.clone();
     let ask = MessageSearchRequest { kind_of_hit: SearchType::Message, limit: Some(MAX_LIMIT), cursor: None, ..question.ask };

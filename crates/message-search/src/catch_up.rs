@@ -18,7 +18,7 @@ use event_log::access;
 use identity::membership;
 
 use crate::SearchService;
-use crate::reading::{SourceMessages, READ_ALL, Reader, said};
+use crate::reading::{SourceMessages, READ_ALL, AssistantReader, said};
 
 /// Maximum number of messages read per conversation.
 const MOST_OF_ONE: u64 = 200;
@@ -51,7 +51,7 @@ pub async fn catch_up(
     assistant_id: Option<AssistantId>,
 ) -> Result<CatchUp, AppError> {
     let begun = Instant::now();
-    let reader = Reader::find(service, by, assistant_id).await?;
+    let reader = AssistantReader::find(service, by, assistant_id).await?;
     let db = service.db.reader();
     let (workspace, mut behind, each) = match missed {
         CatchUpScope::Conversation { id, since } => {

@@ -81,11 +81,11 @@ impl SourceMessages {
 }
 
 /// Assistant that reads messages.
-pub(super) struct Reader {
+pub(super) struct AssistantReader {
     assistant: assistant::Model,
 }
 
-impl Reader {
+impl AssistantReader {
     /// Finds the given assistant, or the default one.
     pub async fn find(service: &SearchService, by: &Principal, id: Option<AssistantId>) -> Result<Self, AppError> {
         let id = id.unwrap_or(query::assistants::DEFAULT_ID);
