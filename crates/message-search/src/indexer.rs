@@ -68,7 +68,7 @@ const TOUCHED: u32 = 100;
 
 /// Pending work: conversations with the sequence numbers of their last events.
 #[derive(Default)]
-pub(super) struct News {
+pub(super) struct PendingWork {
     heads: Mutex<Heads>,
     is_incomplete: AtomicBool,
     /// True if indexed messages were queued for indexing again.
@@ -103,7 +103,7 @@ pub struct IndexLag {
     pub is_filling: bool,
 }
 
-impl News {
+impl PendingWork {
     fn hear(&self, id: Uuid, seq: i64) {
         self.put(id, Head { seq, since: Instant::now() });
         self.arrived.notify_one();
@@ -154,7 +154,7 @@ pub(crate) fn start(service: &Arc<SearchService>) {
     tokio::spawn(keep(Arc::downgrade(service), Arc::clone(news)));
 }
 
-async fn listen(mut listener: Listener, news: Arc<News>) {
+async fn listen(mut listener: Listener, news: Arc<PendingWork>) {
     while let Some(message) = listener.recv().await {
         match message {
             BusMessage::Envelope(envelope) => {
@@ -188,7 +188,7 @@ fn changes_messages(kind: &str) -> bool {
     )
 }
 
-async fn keep(service: Weak<SearchService>, news: Arc<News>) {
+async fn keep(service: Weak<SearchService>, news: Arc<PendingWork>) {
     let mut lookout = SweepSchedule::new(SWEEP);
     let mut is_filling = true;
     let mut purged_at = Instant::now();
@@ -233,7 +233,7 @@ struct Turn {
 }
 
 /// Indexes pending events, and some old messages.
-async fn turn(service: &SearchService, news: &News, lookout: &mut SweepSchedule) -> Result<Turn, AppError> {
+async fn turn(service: &SearchService, news: &PendingWork, lookout: &mut SweepSchedule) -> Result<Turn, AppError> {
     let index = service.index.as_ref();
     let fill = index.fill().await?;
     if fill.is_none() {
@@ -322,7 +322,7 @@ async fn read_old(service: &SearchService, index: &dyn SearchIndex) -> Result<bo
 async fn read_all(
     service: &SearchService,
     index: &dyn SearchIndex,
-    news: &News,
+    news: &PendingWork,
     all: &[(Uuid, Head)],
 ) -> Result<Option<AppError>, AppError> {
     let work = |some: Vec<(Uuid, Head)>| async move {
@@ -344,7 +344,7 @@ async fn read_all(
 async fn read(
     service: &SearchService,
     index: &dyn SearchIndex,
-    news: &News,
+    news: &PendingWork,
     some: Vec<(Uuid, Head)>,
 ) -> Result<(), AppError> {
     let ids: Vec<Uuid> = some.iter().map(|(id, _)| *id).collect();
@@ -421,7 +421,7 @@ async fn commit(writing: Box<dyn Writing>, batch: Batch) -> Result<(), AppError>
 }
 
 /// Indexes messages again that have changed without an event, because their files' texts were extracted.
-async fn read_touched(service: &SearchService, index: &dyn SearchIndex, news: &News) -> Result<(), AppError> {
+async fn read_touched(service: &SearchService, index: &dyn SearchIndex, news: &PendingWork) -> Result<(), AppError> {
     let again = || {
         news.is_touched.store(true, Relaxed);
         news.arrived.notify_one();

@@ -60,7 +60,7 @@ pub use self::{
 use self::{
     hits::shown_hits,
     index::SearchIndex,
-    indexer::News,
+    indexer::PendingWork,
     plan::{Cursor, parsed, planned, zone},
     rank::corrections,
     window::{Hit, candidates, similar, window},
@@ -86,7 +86,7 @@ pub struct SearchService {
     words: RwLock<Dictionary>,
     /// Serialises updates of the vocabulary.
     reading_words: tokio::sync::Mutex<()>,
-    news: Arc<News>,
+    news: Arc<PendingWork>,
 }
 
 impl SearchService {

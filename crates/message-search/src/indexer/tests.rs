@@ -56,7 +56,7 @@ impl SearchIndex for Broken {
 async fn unreadable_conversation_does_not_block_others() {
     for stage in stages().await {
         let service = instance(&stage).await;
-        let news = News::default();
+        let news = PendingWork::default();
         let head = Head { seq: 1, since: Instant::now() };
         let all: Vec<(Uuid, Head)> = (0..500).map(|_| (Uuid::now_v7(), head)).collect();
         let (broken, _) = all[250];
@@ -125,7 +125,7 @@ async fn skips_unreadable_messages_old_and_new() {
     new.push_str("UPDATE conversations SET last_seq = 8;");
     service.db.writer().execute_unprepared(&new).await.unwrap();
     let head = Head { seq: 8, since: Instant::now() };
-    read(&service, index, &News::default(), vec![(conversation, head)]).await.unwrap();
+    read(&service, index, &PendingWork::default(), vec![(conversation, head)]).await.unwrap();
     assert_eq!(herons(index, conversation).await, [7, 5, 4, 3, 1, 0].map(|at| ids[at]));
 }
 
@@ -143,7 +143,7 @@ async fn unreadable_event_does_not_block_others() {
     }
     all.push_str(&put_message(ids[4], other, 1, "'a heron'", None));
     service.db.writer().execute_unprepared(&all).await.unwrap();
-    let news = News::default();
+    let news = PendingWork::default();
     news.hear(one, 4);
     news.hear(other, 1);
     until(async || {
