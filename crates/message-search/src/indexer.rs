@@ -39,7 +39,7 @@ use crate::SearchService;
 use crate::{
     document::{self, Texts},
     files,
-    index::{self, SearchIndex, Writing},
+    index::{self, SearchIndex, IndexWriter},
 };
 
 /// Pause after a batch, as a multiple of its duration, so that sending messages has priority and larger batches
@@ -413,7 +413,7 @@ async fn read(
     commit(writing, batch).await
 }
 
-async fn commit(writing: Box<dyn Writing>, batch: Batch) -> Result<(), AppError> {
+async fn commit(writing: Box<dyn IndexWriter>, batch: Batch) -> Result<(), AppError> {
     let count = batch.changes.len();
     writing.commit(batch).await?;
     metrics().search.indexed(count);
@@ -450,7 +450,7 @@ async fn read_touched(service: &SearchService, index: &dyn SearchIndex, news: &P
 }
 
 /// Clears the index if the log no longer contains the needed events, so that it is filled from the messages.
-async fn lost(service: &SearchService, writing: Box<dyn Writing>, why: &str) -> Result<(), AppError> {
+async fn lost(service: &SearchService, writing: Box<dyn IndexWriter>, why: &str) -> Result<(), AppError> {
     tracing::warn!(why, "search index cleared, filling it again");
     writing.give_up().await?;
     service.index.clear().await

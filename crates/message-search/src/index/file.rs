@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use dbcontext::Database;
 use uuid::Uuid;
 
-use super::{SearchIndex, Writing};
+use super::{SearchIndex, IndexWriter};
 
 /// Number of concurrent readers.
 const READERS: usize = 4;
@@ -98,7 +98,7 @@ impl SearchIndex for FileIndex {
         super::behind(db, read).await
     }
 
-    async fn begin(&self) -> Result<Option<Box<dyn Writing>>, AppError> {
+    async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
         Ok(Some(Box::new(self.clone())))
     }
 
@@ -122,7 +122,7 @@ impl SearchIndex for FileIndex {
 }
 
 #[async_trait]
-impl Writing for FileIndex {
+impl IndexWriter for FileIndex {
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
         SearchIndex::positions(self, ids).await
     }

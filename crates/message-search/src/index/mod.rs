@@ -56,7 +56,7 @@ pub(super) trait SearchIndex: Send + Sync {
     async fn waiting(&self, db: &Database) -> Result<Vec<(Uuid, i64)>, AppError>;
 
     /// Acquires the write access until the commit; returns `None` if another instance has it.
-    async fn begin(&self) -> Result<Option<Box<dyn Writing>>, AppError>;
+    async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError>;
 
     /// Clears the index so that it is filled again.
     async fn clear(&self) -> Result<(), AppError>;
@@ -70,7 +70,7 @@ pub(super) trait SearchIndex: Send + Sync {
 
 /// Write access to an index.
 #[async_trait]
-pub(super) trait Writing: Send + Sync {
+pub(super) trait IndexWriter: Send + Sync {
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError>;
 
     async fn fill(&self) -> Result<Option<FillState>, AppError>;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use dbcontext::{Database, Transaction, constraint::app_error, query::search_index as rows};
 use uuid::Uuid;
 
-use super::{SearchIndex, Writing};
+use super::{SearchIndex, IndexWriter};
 
 pub(super) struct Tables {
     db: Database,
@@ -48,9 +48,9 @@ impl SearchIndex for Tables {
         rows::waiting(db.reader()).await
     }
 
-    async fn begin(&self) -> Result<Option<Box<dyn Writing>>, AppError> {
+    async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
         let held = held(&self.db).await?;
-        Ok(held.map(|tx| Box::new(InTransaction(tx)) as Box<dyn Writing>))
+        Ok(held.map(|tx| Box::new(InTransaction(tx)) as Box<dyn IndexWriter>))
     }
 
     async fn clear(&self) -> Result<(), AppError> {
@@ -79,7 +79,7 @@ pub(super) async fn held(db: &Database) -> Result<Option<Transaction>, AppError>
 struct InTransaction(Transaction);
 
 #[async_trait]
-impl Writing for InTransaction {
+impl IndexWriter for InTransaction {
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
         rows::positions(&self.0, &ids).await
     }

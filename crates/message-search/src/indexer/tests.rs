@@ -43,7 +43,7 @@ impl SearchIndex for Broken {
         unused()
     }
 
-    async fn begin(&self) -> Result<Option<Box<dyn Writing>>, AppError> {
+    async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
         unused()
     }
 

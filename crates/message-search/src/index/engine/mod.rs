@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::{SearchIndex, Writing, tables};
+use super::{SearchIndex, IndexWriter, tables};
 
 /// Timeout of a response, and of a task.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -220,7 +220,7 @@ impl SearchIndex for Engine {
         super::behind(db, read).await
     }
 
-    async fn begin(&self) -> Result<Option<Box<dyn Writing>>, AppError> {
+    async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
         let lock = if self.db.is_sqlite() {
             None
         } else {
@@ -229,7 +229,7 @@ impl SearchIndex for Engine {
         };
         self.prepare().await?;
         let writing = EngineWriting { engine: self.clone(), lock };
-        Ok(Some(Box::new(writing) as Box<dyn Writing>))
+        Ok(Some(Box::new(writing) as Box<dyn IndexWriter>))
     }
 
     async fn clear(&self) -> Result<(), AppError> {
@@ -249,7 +249,7 @@ struct EngineWriting {
 }
 
 #[async_trait]
-impl Writing for EngineWriting {
+impl IndexWriter for EngineWriting {
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
         self.engine.read_positions(&ids).await
     }
