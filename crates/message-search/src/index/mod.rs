@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use dbcontext::{Database, query::search as rows};
 use uuid::Uuid;
 
-use self::{engine::Engine, file::FileIndex, tables::Tables};
+use self::{engine::Engine, file::FileIndex, tables::PostgresIndex};
 
 /// File name in `server.data_dir`.
 const FILE: &str = "search.db";
@@ -87,7 +87,7 @@ pub(super) fn open(config: &Config, db: &Database) -> anyhow::Result<Box<dyn Sea
         return Ok(Box::new(engine));
     }
     if !db.is_sqlite() {
-        return Ok(Box::new(Tables::new(db.clone())));
+        return Ok(Box::new(PostgresIndex::new(db.clone())));
     }
     Ok(Box::new(FileIndex::open(&file(&config.server.data_dir))?))
 }

@@ -10,20 +10,20 @@ use uuid::Uuid;
 
 use super::{SearchIndex, IndexWriter};
 
-pub(super) struct Tables {
+pub(super) struct PostgresIndex {
     db: Database,
     /// PostgreSQL's counter at the last purge.
     deleted_terms: AtomicI64,
 }
 
-impl Tables {
+impl PostgresIndex {
     pub const fn new(db: Database) -> Self {
         Self { db, deleted_terms: AtomicI64::new(0) }
     }
 }
 
 #[async_trait]
-impl SearchIndex for Tables {
+impl SearchIndex for PostgresIndex {
     async fn candidates(&self, plan: Plan) -> Result<Vec<Candidate>, AppError> {
         rows::candidates(self.db.reader(), &plan).await
     }
