@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use dbcontext::{Database, query::search as rows};
 use uuid::Uuid;
 
-use self::{engine::Engine, file::FileIndex, tables::PostgresIndex};
+use self::{engine::MeilisearchIndex, file::FileIndex, tables::PostgresIndex};
 
 /// File name in `server.data_dir`.
 const FILE: &str = "search.db";
@@ -83,7 +83,7 @@ pub(super) trait IndexWriter: Send + Sync {
 
 /// Opens the configured index.
 pub(super) fn open(config: &Config, db: &Database) -> anyhow::Result<Box<dyn SearchIndex>> {
-    if let Some(engine) = Engine::of(config, db)? {
+    if let Some(engine) = MeilisearchIndex::of(config, db)? {
         return Ok(Box::new(engine));
     }
     if !db.is_sqlite() {

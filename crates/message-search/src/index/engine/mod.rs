@@ -42,7 +42,7 @@ const STATE: &str = "natter_state_1";
 const FILL: &str = "fill";
 
 #[derive(Clone)]
-pub(super) struct Engine {
+pub(super) struct MeilisearchIndex {
     client: Client,
     /// Without a trailing slash.
     url: String,
@@ -51,7 +51,7 @@ pub(super) struct Engine {
     is_prepared: Arc<AtomicBool>,
 }
 
-impl Engine {
+impl MeilisearchIndex {
     /// `None` if no Meilisearch is configured.
     pub fn of(config: &Config, db: &Database) -> anyhow::Result<Option<Self>> {
         let Some(url) = &config.search.url else { return Ok(None) };
@@ -177,7 +177,7 @@ impl Engine {
 }
 
 #[async_trait]
-impl SearchIndex for Engine {
+impl SearchIndex for MeilisearchIndex {
     async fn candidates(&self, plan: Plan) -> Result<Vec<Candidate>, AppError> {
         if plan.conversations.is_empty() || plan.authors.as_ref().is_some_and(Vec::is_empty) {
             return Ok(Vec::new());
@@ -244,7 +244,7 @@ impl SearchIndex for Engine {
 
 /// Write access. In a cluster the writer holds a lock in the database.
 struct EngineWriting {
-    engine: Engine,
+    engine: MeilisearchIndex,
     lock: Option<Transaction>,
 }
 
