@@ -129,7 +129,7 @@ impl AssistantReader {
 }
 
 /// Model call. It is recorded and charged however it ends, including when the caller is gone.
-struct Call<'a> {
+struct RecordedCall<'a> {
     service: &'a SearchService,
     asker: Asker,
     id: Uuid,
@@ -142,14 +142,14 @@ struct Call<'a> {
     status: u16,
 }
 
-impl Call<'_> {
+impl RecordedCall<'_> {
     fn cost(&self) -> Option<i64> {
         let price = self.model.as_ref().and_then(|model| model.price)?;
         Some(gateway::cost(&price, &self.meter.usage()).0)
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for RecordedCall<'_> {
     fn drop(&mut self) {
         let duration = self.begun.elapsed();
         if let Some(held) = self.held.take() {
@@ -186,7 +186,7 @@ async fn told(
         None => None,
     };
     let (id, meter, begun) = (Uuid::now_v7(), Arc::default(), Instant::now());
-    let mut call = Call { service, asker, id, name, model, held, meter, begun, status: 499 };
+    let mut call = RecordedCall { service, asker, id, name, model, held, meter, begun, status: 499 };
     let written =
         tokio::time::timeout(PATIENCE, service.gateway.ai().text(&route, request, &call.meter, is_enough)).await;
     let written = written.unwrap_or(Err(AiError::Cut));
