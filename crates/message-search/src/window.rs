@@ -55,7 +55,7 @@ pub(super) async fn window(
 ) -> Result<Window, AppError> {
     let is_full = candidates.len() >= usize::try_from(WINDOW).unwrap_or(usize::MAX);
     let last = candidates.last().filter(|_| is_full).map(|last| last.number);
-    let Compared { hits, end, reading, stopped_at } = compare(service, asked, reading, false, candidates).await?;
+    let MatchedWindow { hits, end, reading, stopped_at } = compare(service, asked, reading, false, candidates).await?;
     let next = stopped_at.or(last);
     Ok(Window { hits, next, end: end.filter(|_| next.is_some()), reading })
 }
@@ -75,7 +75,7 @@ pub(super) async fn similar(
     let mut found = candidates(service, asked, &wide, true, below).await?;
     let there: BTreeSet<i64> = found.iter().map(|candidate| candidate.number).collect();
     found.extend(exact.into_iter().filter(|candidate| !there.contains(&candidate.number)));
-    let Compared { hits, reading, .. } = compare(service, asked, &wide, true, found).await?;
+    let MatchedWindow { hits, reading, .. } = compare(service, asked, &wide, true, found).await?;
     Ok(Window { hits, next: None, end: None, reading })
 }
 
@@ -111,7 +111,7 @@ fn understood(
 }
 
 /// Result of matching a window.
-struct Compared {
+struct MatchedWindow {
     /// Best first.
     hits: Vec<Hit>,
     /// Time of the last readable message; the times of unreadable ones must not be disclosed.
@@ -129,9 +129,9 @@ async fn compare(
     reading: &Interpretation,
     is_wide: bool,
     candidates: Vec<Candidate>,
-) -> Result<Compared, AppError> {
+) -> Result<MatchedWindow, AppError> {
     if candidates.is_empty() {
-        return Ok(Compared { hits: Vec::new(), end: None, reading: reading.clone(), stopped_at: None });
+        return Ok(MatchedWindow { hits: Vec::new(), end: None, reading: reading.clone(), stopped_at: None });
     }
     let has_own_words = service.index.has_own_words();
     let ids: Vec<Uuid> = candidates.iter().map(|candidate| candidate.message).collect();
@@ -212,5 +212,5 @@ async fn compare(
         SearchSort::Newest => hits.sort_by_key(|hit| Reverse(hit.candidate.number)),
         SearchSort::Relevance => hits = ranked(hits),
     }
-    Ok(Compared { hits, end, reading, stopped_at })
+    Ok(MatchedWindow { hits, end, reading, stopped_at })
 }
