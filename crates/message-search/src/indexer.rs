@@ -69,7 +69,7 @@ const TOUCHED: u32 = 100;
 /// Pending work: conversations with the sequence numbers of their last events.
 #[derive(Default)]
 pub(super) struct PendingWork {
-    heads: Mutex<Heads>,
+    heads: Mutex<PendingHeads>,
     is_incomplete: AtomicBool,
     /// True if indexed messages were queued for indexing again.
     is_touched: AtomicBool,
@@ -78,7 +78,7 @@ pub(super) struct PendingWork {
 }
 
 #[derive(Default)]
-struct Heads {
+struct PendingHeads {
     waiting: HashMap<Uuid, Head>,
     /// Number of conversations in the current batch, and the time since which the first of them waits.
     taken: Option<(usize, Instant)>,
@@ -131,7 +131,7 @@ impl PendingWork {
         self.heads().waiting.is_empty()
     }
 
-    fn heads(&self) -> MutexGuard<'_, Heads> {
+    fn heads(&self) -> MutexGuard<'_, PendingHeads> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
