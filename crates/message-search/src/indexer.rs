@@ -79,14 +79,14 @@ pub(super) struct PendingWork {
 
 #[derive(Default)]
 struct PendingHeads {
-    waiting: HashMap<Uuid, Head>,
+    waiting: HashMap<Uuid, PendingHead>,
     /// Number of conversations in the current batch, and the time since which the first of them waits.
     taken: Option<(usize, Instant)>,
 }
 
 /// Last announced event of a conversation.
 #[derive(Clone, Copy)]
-struct Head {
+struct PendingHead {
     seq: i64,
     /// Time at which the first pending event was announced.
     since: Instant,
@@ -105,19 +105,19 @@ pub struct IndexLag {
 
 impl PendingWork {
     fn hear(&self, id: Uuid, seq: i64) {
-        self.put(id, Head { seq, since: Instant::now() });
+        self.put(id, PendingHead { seq, since: Instant::now() });
         self.arrived.notify_one();
     }
 
-    fn put(&self, id: Uuid, heard: Head) {
+    fn put(&self, id: Uuid, heard: PendingHead) {
         let mut heads = self.heads();
         let head = heads.waiting.entry(id).or_insert(heard);
-        *head = Head { seq: head.seq.max(heard.seq), since: head.since.min(heard.since) };
+        *head = PendingHead { seq: head.seq.max(heard.seq), since: head.since.min(heard.since) };
     }
 
-    fn take(&self) -> Vec<(Uuid, Head)> {
+    fn take(&self) -> Vec<(Uuid, PendingHead)> {
         let mut heads = self.heads();
-        let all: Vec<(Uuid, Head)> = std::mem::take(&mut heads.waiting).into_iter().collect();
+        let all: Vec<(Uuid, PendingHead)> = std::mem::take(&mut heads.waiting).into_iter().collect();
         heads.taken = all.iter().map(|(_, head)| head.since).min().map(|since| (all.len(), since));
         all
     }
@@ -323,9 +323,9 @@ async fn read_all(
     service: &SearchService,
     index: &dyn SearchIndex,
     news: &PendingWork,
-    all: &[(Uuid, Head)],
+    all: &[(Uuid, PendingHead)],
 ) -> Result<Option<AppError>, AppError> {
-    let work = |some: Vec<(Uuid, Head)>| async move {
+    let work = |some: Vec<(Uuid, PendingHead)>| async move {
         // Another instance may hold the write access for long.
         if service.stopping.is_cancelled() {
             return Ok(None);
@@ -345,12 +345,12 @@ async fn read(
     service: &SearchService,
     index: &dyn SearchIndex,
     news: &PendingWork,
-    some: Vec<(Uuid, Head)>,
+    some: Vec<(Uuid, PendingHead)>,
 ) -> Result<(), AppError> {
     let ids: Vec<Uuid> = some.iter().map(|(id, _)| *id).collect();
     let before: HashMap<Uuid, i64> = index.positions(ids).await?.into_iter().collect();
-    let is_behind = |(id, head): &(Uuid, Head)| before.get(id).copied().unwrap_or(0) != head.seq;
-    let some: Vec<(Uuid, Head)> = some.into_iter().filter(is_behind).collect();
+    let is_behind = |(id, head): &(Uuid, PendingHead)| before.get(id).copied().unwrap_or(0) != head.seq;
+    let some: Vec<(Uuid, PendingHead)> = some.into_iter().filter(is_behind).collect();
     if some.is_empty() {
         return Ok(());
     }
@@ -406,7 +406,7 @@ async fn read(
         let head = heads.get(id).copied().unwrap_or_default();
         if now < head {
             let since = some.iter().find(|(one, _)| *one == id.0).map_or_else(Instant::now, |(_, head)| head.since);
-            news.put(id.0, Head { seq: head, since });
+            news.put(id.0, PendingHead { seq: head, since });
         }
     }
     batch.changes = changes(service, touched.into_iter().collect()).await?;

@@ -57,8 +57,8 @@ async fn unreadable_conversation_does_not_block_others() {
     for stage in stages().await {
         let service = instance(&stage).await;
         let news = PendingWork::default();
-        let head = Head { seq: 1, since: Instant::now() };
-        let all: Vec<(Uuid, Head)> = (0..500).map(|_| (Uuid::now_v7(), head)).collect();
+        let head = PendingHead { seq: 1, since: Instant::now() };
+        let all: Vec<(Uuid, PendingHead)> = (0..500).map(|_| (Uuid::now_v7(), head)).collect();
         let (broken, _) = all[250];
         let failed = read_all(&service, &Broken(broken), &news, &all).await.unwrap();
         assert!(failed.is_some_and(|error| error.to_string().contains("it is a test")));
@@ -124,7 +124,7 @@ async fn skips_unreadable_messages_old_and_new() {
     let mut new = (5..8).map(put).collect::<String>();
     new.push_str("UPDATE conversations SET last_seq = 8;");
     service.db.writer().execute_unprepared(&new).await.unwrap();
-    let head = Head { seq: 8, since: Instant::now() };
+    let head = PendingHead { seq: 8, since: Instant::now() };
     read(&service, index, &PendingWork::default(), vec![(conversation, head)]).await.unwrap();
     assert_eq!(herons(index, conversation).await, [7, 5, 4, 3, 1, 0].map(|at| ids[at]));
 }
