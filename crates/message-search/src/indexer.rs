@@ -202,7 +202,7 @@ async fn keep(service: Weak<SearchService>, news: Arc<PendingWork>) {
         }
         let begun = Instant::now();
         match caught(turn(&service, &news, &mut lookout)).await {
-            Ok(Turn { fills }) => {
+            Ok(BatchResult { fills }) => {
                 is_filling = fills;
                 news.is_filling.store(fills, Relaxed);
             }
@@ -227,19 +227,19 @@ async fn keep(service: Weak<SearchService>, news: Arc<PendingWork>) {
     }
 }
 
-struct Turn {
+struct BatchResult {
     /// True if old messages are left to index.
     fills: bool,
 }
 
 /// Indexes pending events, and some old messages.
-async fn turn(service: &SearchService, news: &PendingWork, lookout: &mut SweepSchedule) -> Result<Turn, AppError> {
+async fn turn(service: &SearchService, news: &PendingWork, lookout: &mut SweepSchedule) -> Result<BatchResult, AppError> {
     let index = service.index.as_ref();
     let fill = index.fill().await?;
     if fill.is_none() {
         service.forget_words().await;
         begin_filling(service, index).await?;
-        return Ok(Turn { fills: true });
+        return Ok(BatchResult { fills: true });
     }
     let look = lookout.due(&news.is_incomplete, service.clock.now());
     if let Some(look) = look {
@@ -269,7 +269,7 @@ async fn turn(service: &SearchService, news: &PendingWork, lookout: &mut SweepSc
     };
     // Set also after failures, which may last for long.
     news.is_filling.store(fills, Relaxed);
-    failed.map_or(Ok(Turn { fills }), Err)
+    failed.map_or(Ok(BatchResult { fills }), Err)
 }
 
 /// Conversations that a sweep finds to be indexed incompletely.
