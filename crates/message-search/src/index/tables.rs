@@ -50,7 +50,7 @@ impl SearchIndex for PostgresIndex {
 
     async fn begin(&self) -> Result<Option<Box<dyn IndexWriter>>, AppError> {
         let held = held(&self.db).await?;
-        Ok(held.map(|tx| Box::new(InTransaction(tx)) as Box<dyn IndexWriter>))
+        Ok(held.map(|tx| Box::new(PostgresWriter(tx)) as Box<dyn IndexWriter>))
     }
 
     async fn clear(&self) -> Result<(), AppError> {
@@ -76,10 +76,10 @@ pub(super) async fn held(db: &Database) -> Result<Option<Transaction>, AppError>
     Ok(None)
 }
 
-struct InTransaction(Transaction);
+struct PostgresWriter(Transaction);
 
 #[async_trait]
-impl IndexWriter for InTransaction {
+impl IndexWriter for PostgresWriter {
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
         rows::positions(&self.0, &ids).await
     }
