@@ -20,17 +20,17 @@ use super::{SearchIndex, IndexWriter};
 const READERS: usize = 4;
 
 #[derive(Clone)]
-pub(super) struct FileIndex(Arc<Files>);
+pub(super) struct FileIndex(Arc<FileConnections>);
 
 /// Connections: queries don't wait for writes, and rarely for other queries.
-struct Files {
+struct FileConnections {
     writer: Mutex<SqliteIndex>,
     readers: Vec<Mutex<SqliteIndex>>,
     /// Reader to wait for if none is free.
     next: AtomicUsize,
 }
 
-impl Files {
+impl FileConnections {
     fn read<T>(&self, read: impl FnOnce(&SqliteIndex) -> T) -> T {
         for reader in &self.readers {
             match reader.try_lock() {
@@ -51,7 +51,7 @@ impl FileIndex {
         }
         let writer = Mutex::new(SqliteIndex::open(file)?);
         let readers = (0..READERS).map(|_| SqliteIndex::open(file).map(Mutex::new)).collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(Files { writer, readers, next: AtomicUsize::new(0) })))
+        Ok(Self(Arc::new(FileConnections { writer, readers, next: AtomicUsize::new(0) })))
     }
 
     async fn reading<T: Send + 'static>(
