@@ -228,7 +228,7 @@ impl SearchIndex for MeilisearchIndex {
             Some(held)
         };
         self.prepare().await?;
-        let writing = EngineWriting { engine: self.clone(), lock };
+        let writing = MeilisearchWriter { engine: self.clone(), lock };
         Ok(Some(Box::new(writing) as Box<dyn IndexWriter>))
     }
 
@@ -243,13 +243,13 @@ impl SearchIndex for MeilisearchIndex {
 }
 
 /// Write access. In a cluster the writer holds a lock in the database.
-struct EngineWriting {
+struct MeilisearchWriter {
     engine: MeilisearchIndex,
     lock: Option<Transaction>,
 }
 
 #[async_trait]
-impl IndexWriter for EngineWriting {
+impl IndexWriter for MeilisearchWriter {
     async fn positions(&self, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, AppError> {
         self.engine.read_positions(&ids).await
     }
