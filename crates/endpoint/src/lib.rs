@@ -40,7 +40,7 @@ pub use failure::{FailureForm, failure};
 pub use input::{Body, BoundChecks, Bounds, FromText, Input, NoInput, Source, Text};
 pub use middleware::guard::Access;
 pub use reply::{NoData, Raw, Redirect, Reply};
-pub use requirement::Requirement;
+pub use requirement::Precondition;
 pub use routes::{Routes, configure, only_get};
 
 /// Every endpoint.

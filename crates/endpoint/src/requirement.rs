@@ -14,7 +14,7 @@ use identity::accounts::{Confirmed, passkeys::Enrolling};
 use crate::Ctx;
 
 /// Precondition for `#[endpoint(…, requires = Witness(field))]`, beyond the shape of the request and the caller's role.
-pub trait Requirement: Sized + 'static {
+pub trait Precondition: Sized + 'static {
     /// Field of the request that the condition is about; `()` if it is about the caller only.
     type About: 'static;
     /// Error codes of the check, other than those implied by the access.
@@ -23,7 +23,7 @@ pub trait Requirement: Sized + 'static {
     fn ask(ctx: &Ctx, by: &Principal, about: &Self::About) -> impl Future<Output = Result<Self, AppError>>;
 }
 
-impl Requirement for Confirmed {
+impl Precondition for Confirmed {
     type About = ();
     const REFUSALS: &'static [Code] = &[Code::FreshSignInRequired];
 
@@ -32,7 +32,7 @@ impl Requirement for Confirmed {
     }
 }
 
-impl Requirement for Enrolling {
+impl Precondition for Enrolling {
     type About = ();
     const REFUSALS: &'static [Code] = &[Code::FreshSignInRequired, Code::WrongState];
 
@@ -42,7 +42,7 @@ impl Requirement for Enrolling {
 }
 
 /// Witness for the given workspace, or for the caller if there is none.
-impl Requirement for Payer {
+impl Precondition for Payer {
     type About = Option<WorkspaceId>;
     const REFUSALS: &'static [Code] = &[Code::NotFound];
 
@@ -51,7 +51,7 @@ impl Requirement for Payer {
     }
 }
 
-impl Requirement for EditableAssistant {
+impl Precondition for EditableAssistant {
     type About = AssistantId;
     const REFUSALS: &'static [Code] = &[Code::NotFound, Code::Forbidden];
 
@@ -60,7 +60,7 @@ impl Requirement for EditableAssistant {
     }
 }
 
-impl Requirement for ExportableConversation {
+impl Precondition for ExportableConversation {
     type About = ConversationId;
     const REFUSALS: &'static [Code] = &[Code::NotFound, Code::NotAMember, Code::Forbidden];
 
