@@ -34,7 +34,7 @@ pub trait Endpoint: 'static {
     /// `data` of the envelope; `NoData` if there is none.
     type Response: Output;
     /// Result of `handle_before`, passed to the other two phases: the witness required by `requires`, or `()`.
-    type Facts: 'static;
+    type Loaded: 'static;
 
     const NAME: &'static str;
     const METHOD: Method;
@@ -68,19 +68,19 @@ pub trait Endpoint: 'static {
     const ENDS_WITH_CLIENT: bool = false;
 
     /// Checks conditions beyond the shape of the request and the caller's role, such as ownership and entitlement.
-    fn handle_before(ctx: &Ctx, request: &mut Self::Request) -> impl Future<Output = Result<Self::Facts, AppError>>;
+    fn handle_before(ctx: &Ctx, request: &mut Self::Request) -> impl Future<Output = Result<Self::Loaded, AppError>>;
 
     fn handle(
         ctx: &Ctx,
         request: Self::Request,
-        facts: &Self::Facts,
+        facts: &Self::Loaded,
     ) -> impl Future<Output = Result<Reply<Self::Response>, AppError>>;
 
     /// Runs for every request that was admitted, after success and failure: audit log, cache updates. `_facts` is
     /// `None` if the request failed before they were known.
     fn handle_after(
         _ctx: &Ctx,
-        _facts: Option<&Self::Facts>,
+        _facts: Option<&Self::Loaded>,
         _result: Result<&Reply<Self::Response>, &AppError>,
     ) -> impl Future<Output = ()> {
         async {}

@@ -29,7 +29,7 @@ pub struct CountLettersRequest {
 impl Endpoint for CountLetters {
     type Request = CountLettersRequest;
     type Response = NoData;
-    type Facts = usize;
+    type Loaded = usize;
 
     async fn handle_before(_: &Ctx, request: &mut CountLettersRequest) -> Result<usize, AppError> {
         if request.word == "none" { Err(Code::NotFound.into()) } else { Ok(request.word.len()) }

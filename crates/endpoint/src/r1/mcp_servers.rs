@@ -338,7 +338,7 @@ impl Endpoint for RemoveMcpServer {
 impl Endpoint for RefreshMcpServer {
     type Request = McpServerRequest;
     type Response = McpServer;
-    type Facts = McpServerId;
+    type Loaded = McpServerId;
 
     async fn handle_before(_: &Ctx, request: &mut McpServerRequest) -> Result<McpServerId, AppError> {
         Ok(request.id)

@@ -154,7 +154,7 @@ impl Endpoint for RestProviderKey {
     type Request = RestProviderKeyRequest;
     type Response = NoData;
     /// Target for the audit log: the provider and the key.
-    type Facts = String;
+    type Loaded = String;
 
     async fn handle_before(_: &Ctx, request: &mut RestProviderKeyRequest) -> Result<String, AppError> {
         Ok(format!("{}/{}", request.name, request.id))
@@ -189,7 +189,7 @@ impl Endpoint for ReviveProviderKey {
     type Request = ReviveProviderKeyRequest;
     type Response = NoData;
     /// Target for the audit log: the provider and the key.
-    type Facts = String;
+    type Loaded = String;
 
     async fn handle_before(_: &Ctx, request: &mut ReviveProviderKeyRequest) -> Result<String, AppError> {
         Ok(format!("{}/{}", request.name, request.id))
