@@ -65,7 +65,7 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
                 RawBody::Whole(body) => whole(http, def, response, body),
                 RawBody::Sized(length, pieces) => {
                     let (id, _held) = (request_id(http), ctx.lease.take());
-                    let pieces = Streamed { pieces, id, _held }.until(None);
+                    let pieces = StreamedBody { pieces, id, _held }.until(None);
                     response.body(body::SizedStream::new(length, Box::pin(pieces)))
                 }
                 // A HEAD request must not wait for the end of the stream.
@@ -73,7 +73,7 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
                 RawBody::Pieces(pieces) => {
                     let client = def.ends_with_client.then(|| Client::of(http));
                     let id = request_id(http);
-                    response.streaming(Streamed { pieces, id, _held: ctx.lease.take() }.until(client))
+                    response.streaming(StreamedBody { pieces, id, _held: ctx.lease.take() }.until(client))
                 }
             }
         }
@@ -99,14 +99,14 @@ fn whole(http: &HttpRequest, def: &EndpointDef, mut response: HttpResponseBuilde
 }
 
 /// A response body in progress. An error aborts it.
-struct Streamed {
+struct StreamedBody {
     pieces: Pieces,
     id: String,
     /// Counts as a concurrent request until the body is sent.
     _held: Option<platform::rate_limits::ConcurrencyPermit>,
 }
 
-impl Streamed {
+impl StreamedBody {
     /// Ends the stream when the client disconnects, if `client` is given. The source is then dropped at once and not at
     /// the next write.
     fn until(self, client: Option<Client>) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
