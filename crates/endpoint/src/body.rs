@@ -49,18 +49,18 @@ pub struct BodyStream {
 }
 
 /// Completely buffered body. Its memory lease is held until the last reference is dropped.
-pub(crate) struct WholeBody {
+pub(crate) struct BufferedBody {
     bytes: Vec<u8>,
     lease: Arc<BodyLease>,
 }
 
-impl AsRef<[u8]> for WholeBody {
+impl AsRef<[u8]> for BufferedBody {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl WholeBody {
+impl BufferedBody {
     pub fn lease(&self) -> Arc<BodyLease> {
         Arc::clone(&self.lease)
     }
@@ -126,7 +126,7 @@ impl BodyStream {
 
     /// Buffers the body. The total time is limited by a minimum transfer rate, so that tiny chunks can't keep a request
     /// open indefinitely.
-    pub(crate) async fn whole(self) -> Result<WholeBody, AppError> {
+    pub(crate) async fn whole(self) -> Result<BufferedBody, AppError> {
         let limit = self.lease.largest();
         let mut body = self.up_to(limit)?;
         let (start, mut bytes) = (Instant::now(), Vec::new());
@@ -134,7 +134,7 @@ impl BodyStream {
             let until = start + LEAST_TIME + Duration::from_secs(bytes.len() as u64 / LEAST_PACE);
             match timeout_at(until, body.piece()).await {
                 Err(_) => return Err(too_slow()),
-                Ok(None) => return Ok(WholeBody { bytes, lease: Arc::new(body.lease) }),
+                Ok(None) => return Ok(BufferedBody { bytes, lease: Arc::new(body.lease) }),
                 Ok(Some(piece)) => {
                     let piece = piece?;
                     body.make_room(&mut bytes, piece.len())?;
@@ -165,7 +165,7 @@ impl BodyStream {
         if !body.bytes.is_empty() && !is_form {
             return Err(AppError::refused(Code::UnsupportedMediaType, "Send the body as a form."));
         }
-        let WholeBody { bytes, lease } = body;
+        let BufferedBody { bytes, lease } = body;
         let form = String::from_utf8(bytes)
             .map_err(|_| AppError::refused(Code::MalformedBody, "The form must be in UTF-8."))?;
         Ok((form, lease))
