@@ -13,7 +13,7 @@ use crate::{
     compression::compressed,
     ctx::Ctx,
     endpoint_trait::EndpointDef,
-    reply::{Encoded, EncodedBody, Pieces, RawBody},
+    reply::{Encoded, EncodedBody, ChunkStream, RawBody},
     wire_form::WireForm,
 };
 
@@ -100,7 +100,7 @@ fn whole(http: &HttpRequest, def: &EndpointDef, mut response: HttpResponseBuilde
 
 /// A response body in progress. An error aborts it.
 struct StreamedBody {
-    pieces: Pieces,
+    pieces: ChunkStream,
     id: String,
     /// Counts as a concurrent request until the body is sent.
     _held: Option<platform::rate_limits::ConcurrencyPermit>,

@@ -22,7 +22,7 @@ pub struct Reply<T> {
 }
 
 /// Chunks of a streamed body.
-pub(crate) type Pieces = LocalBoxStream<'static, Result<Bytes, AppError>>;
+pub(crate) type ChunkStream = LocalBoxStream<'static, Result<Bytes, AppError>>;
 
 enum Data<T> {
     Whole(T),
@@ -32,9 +32,9 @@ enum Data<T> {
 
 pub(crate) enum RawBody {
     Whole(Bytes),
-    Pieces(Pieces),
+    Pieces(ChunkStream),
     /// Stream of known length, in bytes.
-    Sized(u64, Pieces),
+    Sized(u64, ChunkStream),
 }
 
 impl<T> Reply<T> {
