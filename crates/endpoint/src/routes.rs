@@ -17,11 +17,11 @@ use crate::{all, answer, endpoint_trait::EndpointDef, r1, streams, v1};
 /// Path tree of endpoints, since actix would match hundreds of patterns one after the other.
 pub struct Routes {
     root: &'static str,
-    paths: matchit::Router<Endpoints>,
+    paths: matchit::Router<PathEndpoints>,
 }
 
 /// Endpoints of one path.
-struct Endpoints {
+struct PathEndpoints {
     path: &'static str,
     fields: ResourceDef,
     defs: Vec<&'static EndpointDef>,
@@ -52,7 +52,7 @@ impl Routes {
         let mut paths = matchit::Router::new();
         for (rest, defs) in by_path {
             let path = defs[0].path;
-            let endpoints = Endpoints { path, fields: ResourceDef::new(rest), allowed: allowed(&defs), defs };
+            let endpoints = PathEndpoints { path, fields: ResourceDef::new(rest), allowed: allowed(&defs), defs };
             if let Err(error) = paths.insert(rest, endpoints) {
                 tracing::error!(path, %error, "conflicting endpoint paths");
             }
