@@ -14,7 +14,7 @@ use crate::{
     ctx::Ctx,
     endpoint_trait::EndpointDef,
     reply::{Encoded, EncodedBody, ChunkStream, RawBody},
-    wire_form::WireForm,
+    wire_form::WireFormat,
 };
 
 pub(crate) fn finish(mut ctx: Ctx, def: &EndpointDef, result: Result<Encoded, AppError>) -> HttpResponse {
@@ -48,7 +48,7 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
             .insert_header((header::REFERRER_POLICY, "no-referrer"))
             .finish();
     }
-    let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
+    let form = WireFormat::accepted(http.headers()).unwrap_or(WireFormat::Json);
     match encoded.body {
         EncodedBody::Enveloped(body) => match form.transcode(body) {
             Ok(body) => {
@@ -56,7 +56,7 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
             }
             Err(error) => def.failure.answer(http, &error),
         },
-        EncodedBody::Raw(..) if def.is_enveloped() && form != WireForm::Json => {
+        EncodedBody::Raw(..) if def.is_enveloped() && form != WireFormat::Json => {
             def.failure.answer(http, &AppError::refused(Code::NotAcceptable, "This is only available as JSON."))
         }
         EncodedBody::Raw(content_type, body) => {

@@ -10,7 +10,7 @@ use appcore::{
 };
 use middleware::tracing::request_id;
 
-use crate::{answer::start, r1, v1, wire_form::WireForm};
+use crate::{answer::start, r1, v1, wire_form::WireFormat};
 
 /// Format of an endpoint's error responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn envelope(http: &HttpRequest, error: &AppError, request_id: &str) -> HttpRespo
         details: error.details(),
         errors: error.fields(),
     };
-    let form = WireForm::accepted(http.headers()).unwrap_or(WireForm::Json);
+    let form = WireFormat::accepted(http.headers()).unwrap_or(WireFormat::Json);
     // Serialising strings can't fail; an empty body is the fallback.
     let body =
         serde_json::to_vec(&body).map_err(AppError::internal).and_then(|json| form.transcode(json)).unwrap_or_default();

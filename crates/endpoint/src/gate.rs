@@ -19,7 +19,7 @@ use crate::{
     ctx::Ctx,
     endpoint_trait::EndpointDef,
     input::{RequestBody, Source},
-    wire_form::WireForm,
+    wire_form::WireFormat,
 };
 
 /// Admits the request with its caller and input, or returns the error response.
@@ -93,7 +93,7 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
 
     // Content negotiation applies only to enveloped responses.
     if def.is_enveloped() && !def.redirects() {
-        WireForm::accepted(http.headers())?;
+        WireFormat::accepted(http.headers())?;
     }
     let subject = principal.as_ref().map(|principal| LimitSubject::User(principal.user_id));
     let subject = subject.or_else(|| LimitSubject::of(address::source(http, &app.config)));
@@ -123,17 +123,17 @@ async fn read(
             let bytes = body.as_ref();
             // An empty body needs no content type.
             let fields =
-                if bytes.is_empty() { serde_json::Map::new() } else { WireForm::of_body(headers)?.parse(bytes)? };
+                if bytes.is_empty() { serde_json::Map::new() } else { WireFormat::of_body(headers)?.parse(bytes)? };
             return Ok(Source::new(http.clone(), RequestBody::Fields(fields)).holding(body.lease()));
         }
         BodyForm::Bytes => {
-            WireForm::refuse_compression(headers)?;
+            WireFormat::refuse_compression(headers)?;
             let body = stream(payload)?.whole().await?;
             let lease = body.lease();
             return Ok(Source::new(http.clone(), RequestBody::Bytes(body.into_bytes())).holding(lease));
         }
         BodyForm::Stream => {
-            WireForm::refuse_compression(headers)?;
+            WireFormat::refuse_compression(headers)?;
             RequestBody::Stream(stream(payload)?)
         }
     };

@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 const MAX_DEPTH: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WireForm {
+pub(crate) enum WireFormat {
     Json,
     MessagePack,
 }
 
-impl WireForm {
+impl WireFormat {
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
@@ -140,21 +140,21 @@ mod tests {
 
     #[test]
     fn negotiates_the_response_form() {
-        let accepted = |value| WireForm::accepted(&headers("accept", value)).map_err(|error| error.code());
-        assert_eq!(WireForm::accepted(&HeaderMap::new()).unwrap(), WireForm::Json);
-        assert_eq!(accepted("application/msgpack"), Ok(WireForm::MessagePack));
-        assert_eq!(accepted("application/json;q=0.5, application/msgpack"), Ok(WireForm::MessagePack));
-        assert_eq!(accepted("application/msgpack;q=0.1, */*"), Ok(WireForm::Json));
-        assert_eq!(accepted("text/html, application/xhtml+xml, */*;q=0.8"), Ok(WireForm::Json));
+        let accepted = |value| WireFormat::accepted(&headers("accept", value)).map_err(|error| error.code());
+        assert_eq!(WireFormat::accepted(&HeaderMap::new()).unwrap(), WireFormat::Json);
+        assert_eq!(accepted("application/msgpack"), Ok(WireFormat::MessagePack));
+        assert_eq!(accepted("application/json;q=0.5, application/msgpack"), Ok(WireFormat::MessagePack));
+        assert_eq!(accepted("application/msgpack;q=0.1, */*"), Ok(WireFormat::Json));
+        assert_eq!(accepted("text/html, application/xhtml+xml, */*;q=0.8"), Ok(WireFormat::Json));
         assert_eq!(accepted("image/png"), Err(Code::NotAcceptable));
         assert_eq!(accepted("application/json;q=0"), Err(Code::NotAcceptable));
     }
 
     #[test]
     fn accepts_json_and_message_pack_in_utf_8() {
-        let of_body = |value| WireForm::of_body(&headers("content-type", value)).map_err(|error| error.code());
-        assert_eq!(of_body("application/json; charset=UTF-8"), Ok(WireForm::Json));
-        assert_eq!(of_body("application/x-msgpack"), Ok(WireForm::MessagePack));
+        let of_body = |value| WireFormat::of_body(&headers("content-type", value)).map_err(|error| error.code());
+        assert_eq!(of_body("application/json; charset=UTF-8"), Ok(WireFormat::Json));
+        assert_eq!(of_body("application/x-msgpack"), Ok(WireFormat::MessagePack));
         for wrong in ["text/plain", "", "application/json; charset=latin-1", "application/x-www-form-urlencoded"] {
             assert_eq!(of_body(wrong), Err(Code::UnsupportedMediaType), "{wrong}");
         }
@@ -163,14 +163,14 @@ mod tests {
     #[test]
     fn rejects_bodies_that_are_not_maps() {
         for wrong in [&b"["[..], b"[]", b"null", b"{\"a\":1} {}", b"\xff", b"{\"a\":}"] {
-            assert_eq!(WireForm::Json.parse(wrong).unwrap_err().code(), Code::MalformedBody, "{wrong:?}");
+            assert_eq!(WireFormat::Json.parse(wrong).unwrap_err().code(), Code::MalformedBody, "{wrong:?}");
         }
         // An array, a missing length, binary instead of text, trailing bytes, an invalid marker, unbounded nesting.
         let deep: Vec<u8> =
             std::iter::once(0x81).chain([0xa1, b'a']).chain(std::iter::repeat_n(0x91, 100_000)).collect();
         for wrong in [&b"\x90"[..], b"\xdf\xff\xff\xff\xff", b"\x81\xa1a\xc4\x01\x00", b"\x80\x80", b"\xc1", &deep] {
             assert_eq!(
-                WireForm::MessagePack.parse(wrong).unwrap_err().code(),
+                WireFormat::MessagePack.parse(wrong).unwrap_err().code(),
                 Code::MalformedBody,
                 "{:?}",
                 &wrong[..2.min(wrong.len())]
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn both_forms_are_equivalent() {
         let json = br#"{"a":[1,-2,0.5,null,true],"b":{"c":"\u00e9"}}"#.to_vec();
-        let packed = WireForm::MessagePack.transcode(json.clone()).unwrap();
-        assert_eq!(WireForm::MessagePack.parse(&packed).unwrap(), WireForm::Json.parse(&json).unwrap());
+        let packed = WireFormat::MessagePack.transcode(json.clone()).unwrap();
+        assert_eq!(WireFormat::MessagePack.parse(&packed).unwrap(), WireFormat::Json.parse(&json).unwrap());
     }
 }
