@@ -53,7 +53,7 @@ pub(super) async fn caller(ctx: &Ctx) -> Result<Caller, AppError> {
 }
 
 /// Admitted call with its cache options.
-struct Entered {
+struct AdmittedCall {
     admission: Admission,
     call: Call,
     stream: bool,
@@ -89,7 +89,7 @@ impl<'a> CallContext<'a> {
     }
 
     /// Parses the request body and admits the call.
-    async fn let_in(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<Entered, GatewayError> {
+    async fn let_in(&mut self, endpoint: GatewayEndpoint, body: Bytes) -> Result<AdmittedCall, GatewayError> {
         let caller = caller(self.ctx).await.map_err(|error| failure::told(&error))?;
         let owner = caller.work_owner();
         // Items that are only referenced count as if they had been sent.
@@ -114,15 +114,15 @@ impl<'a> CallContext<'a> {
             .of_key(caller.key_id, followed)
             .with_tokens(wanted.input, admission.most_output())
             .held(admission.is_held());
-        Ok(Entered { admission, call, stream, wish })
+        Ok(AdmittedCall { admission, call, stream, wish })
     }
 
     /// Answers from the cache or from a provider.
-    async fn answer<F>(&self, entered: Entered, forward: impl FnOnce(Call) -> F) -> Result<Reply<Raw>, GatewayError>
+    async fn answer<F>(&self, entered: AdmittedCall, forward: impl FnOnce(Call) -> F) -> Result<Reply<Raw>, GatewayError>
     where
         F: Future<Output = Result<Forwarded, GatewayError>> + 'static,
     {
-        let Entered { admission, call, stream, wish } = entered;
+        let AdmittedCall { admission, call, stream, wish } = entered;
         if stream {
             let meter = Arc::clone(&call.meter);
             return self.serve_stream(admission, meter, forward(call)).await;
