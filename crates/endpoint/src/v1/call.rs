@@ -16,7 +16,7 @@ use middleware::{auth::find_key, tracing::request_id};
 use platform::rate_limits::{LimitState, KeyLimitStates};
 use tokio::time::timeout;
 
-use super::{failure, settling::Settling, stream::LiveStream};
+use super::{failure, settling::CallSettlement, stream::LiveStream};
 use crate::{Ctx, Raw, Reply};
 
 /// Maximum length of the forwarded list of beta headers, in bytes.
@@ -174,7 +174,7 @@ impl<'a> CallContext<'a> {
         question: Option<Question>,
     ) -> Result<Reply<Raw>, GatewayError> {
         // The call is settled in any case: if the client disconnects, `settling` is dropped.
-        let settling = Settling::new(admission, Arc::clone(&meter));
+        let settling = CallSettlement::new(admission, Arc::clone(&meter));
         self.settled(settling, meter, answer, question).await
     }
 
@@ -187,7 +187,7 @@ impl<'a> CallContext<'a> {
         meter: Arc<Meter>,
         answer: impl Future<Output = Result<Forwarded, GatewayError>> + 'static,
     ) -> Result<Reply<Raw>, GatewayError> {
-        let settling = Settling::new(admission, Arc::clone(&meter));
+        let settling = CallSettlement::new(admission, Arc::clone(&meter));
         let every = self.ctx.app().config.gateway.heartbeat;
         let mut answer = answer.boxed_local();
         match timeout(every, &mut answer).await {
@@ -198,7 +198,7 @@ impl<'a> CallContext<'a> {
 
     async fn settled(
         &self,
-        settling: Settling,
+        settling: CallSettlement,
         meter: Arc<Meter>,
         answer: impl Future<Output = Result<Forwarded, GatewayError>>,
         question: Option<Question>,

@@ -14,13 +14,13 @@ const BROKEN: u16 = 502;
 /// Pending extension of a reservation.
 pub(super) type Growth = BoxFuture<'static, Result<Held, Refusal>>;
 
-pub(super) struct Settling {
+pub(super) struct CallSettlement {
     /// `None` once the call is settled.
     admission: Option<Admission>,
     meter: Arc<Meter>,
 }
 
-impl Settling {
+impl CallSettlement {
     pub fn new(admission: Admission, meter: Arc<Meter>) -> Self {
         Self { admission: Some(admission), meter }
     }
@@ -70,7 +70,7 @@ impl Settling {
     }
 }
 
-impl Drop for Settling {
+impl Drop for CallSettlement {
     fn drop(&mut self) {
         let Some(admission) = self.admission.take() else { return };
         // Some libraries disconnect after the last frame, or before the usage is reported.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::LocalBoxFuture};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::settling::{Growth, Settling};
+use super::settling::{Growth, CallSettlement};
 
 /// Heartbeat frame. Provider frames are complete, so a heartbeat never splits one.
 const fn heartbeat(style: ApiStyle) -> &'static str {
@@ -38,12 +38,12 @@ pub(super) struct LiveStream {
     every: Duration,
     heard_at: Instant,
     alarm: Pin<Box<Sleep>>,
-    settling: Settling,
+    settling: CallSettlement,
     growth: Option<Growth>,
 }
 
 impl LiveStream {
-    pub fn new(style: ApiStyle, frames: Frames, every: Duration, settling: Settling) -> Self {
+    pub fn new(style: ApiStyle, frames: Frames, every: Duration, settling: CallSettlement) -> Self {
         Self::of(style, Coming::Frames(frames), every, (Instant::now(), settling))
     }
 
@@ -52,13 +52,13 @@ impl LiveStream {
         style: ApiStyle,
         answer: LocalBoxFuture<'static, Result<Forwarded, GatewayError>>,
         every: Duration,
-        settling: Settling,
+        settling: CallSettlement,
     ) -> Self {
         let now = Instant::now();
         Self::of(style, Coming::Late(answer), every, (now.checked_sub(every).unwrap_or(now), settling))
     }
 
-    fn of(style: ApiStyle, coming: Coming, every: Duration, (heard_at, settling): (Instant, Settling)) -> Self {
+    fn of(style: ApiStyle, coming: Coming, every: Duration, (heard_at, settling): (Instant, CallSettlement)) -> Self {
         let alarm = Box::pin(sleep_until(heard_at + every));
         Self { style, coming, heartbeat: heartbeat(style), every, heard_at, alarm, settling, growth: None }
     }
