@@ -12,7 +12,7 @@ const DONE: u16 = 200;
 const BROKEN: u16 = 502;
 
 /// Pending extension of a reservation.
-pub(super) type Growth = BoxFuture<'static, Result<Held, Refusal>>;
+pub(super) type PendingExtension = BoxFuture<'static, Result<Held, Refusal>>;
 
 pub(super) struct CallSettlement {
     /// `None` once the call is settled.
@@ -46,7 +46,7 @@ impl CallSettlement {
     }
 
     /// Extends the reservation if a stream exceeds the estimate; `None` if no extension is needed.
-    pub fn growth(&self) -> Option<Growth> {
+    pub fn growth(&self) -> Option<PendingExtension> {
         Some(self.admission.as_ref()?.growth(&self.meter.usage())?.boxed())
     }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::LocalBoxFuture};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::settling::{Growth, CallSettlement};
+use super::settling::{PendingExtension, CallSettlement};
 
 /// Heartbeat frame. Provider frames are complete, so a heartbeat never splits one.
 const fn heartbeat(style: ApiStyle) -> &'static str {
@@ -39,7 +39,7 @@ pub(super) struct LiveStream {
     heard_at: Instant,
     alarm: Pin<Box<Sleep>>,
     settling: CallSettlement,
-    growth: Option<Growth>,
+    growth: Option<PendingExtension>,
 }
 
 impl LiveStream {
