@@ -23,7 +23,7 @@ const fn heartbeat(style: ApiStyle) -> &'static str {
 }
 
 /// Source of the frames. It is dropped with the stream, which closes the connection to the provider.
-enum Coming {
+enum FrameSource {
     /// No provider has started to answer.
     Late(LocalBoxFuture<'static, Result<Forwarded, GatewayError>>),
     Frames(Frames),
@@ -33,7 +33,7 @@ enum Coming {
 
 pub(super) struct LiveStream {
     style: ApiStyle,
-    coming: Coming,
+    coming: FrameSource,
     heartbeat: &'static str,
     every: Duration,
     heard_at: Instant,
@@ -44,7 +44,7 @@ pub(super) struct LiveStream {
 
 impl LiveStream {
     pub fn new(style: ApiStyle, frames: Frames, every: Duration, settling: CallSettlement) -> Self {
-        Self::of(style, Coming::Frames(frames), every, (Instant::now(), settling))
+        Self::of(style, FrameSource::Frames(frames), every, (Instant::now(), settling))
     }
 
     /// Stream of an answer that has not started in time. It begins with a heartbeat.
@@ -55,10 +55,10 @@ impl LiveStream {
         settling: CallSettlement,
     ) -> Self {
         let now = Instant::now();
-        Self::of(style, Coming::Late(answer), every, (now.checked_sub(every).unwrap_or(now), settling))
+        Self::of(style, FrameSource::Late(answer), every, (now.checked_sub(every).unwrap_or(now), settling))
     }
 
-    fn of(style: ApiStyle, coming: Coming, every: Duration, (heard_at, settling): (Instant, CallSettlement)) -> Self {
+    fn of(style: ApiStyle, coming: FrameSource, every: Duration, (heard_at, settling): (Instant, CallSettlement)) -> Self {
         let alarm = Box::pin(sleep_until(heard_at + every));
         Self { style, coming, heartbeat: heartbeat(style), every, heard_at, alarm, settling, growth: None }
     }
@@ -67,26 +67,26 @@ impl LiveStream {
     fn poll_frames(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             match &mut self.coming {
-                Coming::Late(answer) => match ready!(answer.poll_unpin(context)) {
-                    Ok(Forwarded { body: AnswerBody::Stream(frames), .. }) => self.coming = Coming::Frames(frames),
+                FrameSource::Late(answer) => match ready!(answer.poll_unpin(context)) {
+                    Ok(Forwarded { body: AnswerBody::Stream(frames), .. }) => self.coming = FrameSource::Frames(frames),
                     Ok(Forwarded { body: AnswerBody::Whole(body), .. }) => {
-                        self.coming = Coming::Over;
+                        self.coming = FrameSource::Over;
                         return Poll::Ready(Some(body));
                     }
                     Err(error) => {
                         self.settling.fail(error.status(self.style));
-                        self.coming = Coming::Over;
+                        self.coming = FrameSource::Over;
                         return Poll::Ready(Some(error.frame(self.style, 0).into()));
                     }
                 },
-                Coming::Frames(frames) => {
+                FrameSource::Frames(frames) => {
                     let next = ready!(frames.poll_next_unpin(context));
                     return Poll::Ready(next.map(|frames| match frames {
                         Ok(frames) => frames,
                         Err(never) => match never {},
                     }));
                 }
-                Coming::Over => return Poll::Ready(None),
+                FrameSource::Over => return Poll::Ready(None),
             }
         }
     }
