@@ -60,17 +60,17 @@ impl FromText for SearchSort {
 const SEVERAL: usize = 50;
 
 /// Comma-separated values.
-pub struct Several<T>(pub(super) Vec<T>);
+pub struct CommaSeparated<T>(pub(super) Vec<T>);
 
-impl<T> PartialSchema for Several<T> {
+impl<T> PartialSchema for CommaSeparated<T> {
     fn schema() -> RefOr<Schema> {
         String::schema()
     }
 }
 
-impl<T> ToSchema for Several<T> {}
+impl<T> ToSchema for CommaSeparated<T> {}
 
-impl<T: FromText> FromText for Several<T> {
+impl<T: FromText> FromText for CommaSeparated<T> {
     fn from_text(text: &str) -> Option<Self> {
         let values: Vec<T> = text.split(',').take(SEVERAL + 1).map(T::from_text).collect::<Option<_>>()?;
         (values.len() <= SEVERAL).then_some(Self(values))
@@ -91,10 +91,10 @@ pub struct SearchRequest {
     pub workspace_id: Option<WorkspaceId>,
     /// A user or an assistant, or several separated by commas, of which any matches.
     #[from(query)]
-    pub author: Option<Several<UserId>>,
+    pub author: Option<CommaSeparated<UserId>>,
     /// A conversation, or several separated by commas, of which any matches.
     #[from(query)]
-    pub conversation_id: Option<Several<ConversationId>>,
+    pub conversation_id: Option<CommaSeparated<ConversationId>>,
     /// Restricts the list to conversations of this kind.
     #[from(query)]
     pub kind: Option<ConversationKind>,
@@ -109,7 +109,7 @@ pub struct SearchRequest {
     pub timezone: Option<String>,
     /// `file`, `image`, `link`, `voice`, or several separated by commas, of which all must match.
     #[from(query)]
-    pub has: Option<Several<SearchHas>>,
+    pub has: Option<CommaSeparated<SearchHas>>,
     #[from(query)]
     pub sort: Option<SearchSort>,
     /// If true, only exact words match, without similar ones.

@@ -16,7 +16,7 @@ use identity::{
 };
 use natter_macro::{dto, endpoint};
 
-use super::search::Several;
+use super::search::CommaSeparated;
 use crate::{Access, Ctx, Endpoint, EndpointDef, NoData, NoInput, RateGroup, Reply};
 
 pub(crate) const ENDPOINTS: &[EndpointDef] = &[
@@ -250,7 +250,7 @@ impl Endpoint for SetInstructions {
 pub struct ListPicturesRequest {
     /// Users to include: at most 50 ids, separated by commas.
     #[from(query)]
-    pub user_id: Option<Several<UserId>>,
+    pub user_id: Option<CommaSeparated<UserId>>,
 }
 
 /// List the pictures of users
