@@ -34,10 +34,10 @@ pub struct ClientSocket {
 
 /// Connection state of a client.
 #[derive(Clone, Default)]
-pub struct Client(Rc<Presence>);
+pub struct Client(Rc<ConnectionState>);
 
 #[derive(Default)]
-struct Presence {
+struct ConnectionState {
     gone: Cell<bool>,
     /// Waker of the current request. A connection has one request at a time.
     waiting: RefCell<Option<Waker>>,
