@@ -51,7 +51,7 @@ impl RequestId {
 }
 
 /// Request in progress, with the fields of its log line collected so far.
-struct Observed {
+struct RequestRecord {
     id: RequestId,
     route: Cell<Option<&'static str>>,
     caller: Cell<Option<UserId>>,
@@ -60,19 +60,19 @@ struct Observed {
 /// [`RequestId`] that [`observe`] assigned to the request.
 #[must_use]
 pub fn request_id(http: &HttpRequest) -> String {
-    http.extensions().get::<Observed>().map_or_else(String::new, |observed| observed.id.as_str().to_owned())
+    http.extensions().get::<RequestRecord>().map_or_else(String::new, |observed| observed.id.as_str().to_owned())
 }
 
 /// Records the route, which spares the log line a look-up.
 pub fn note_route(http: &HttpRequest, route: &'static str) {
-    if let Some(observed) = http.extensions().get::<Observed>() {
+    if let Some(observed) = http.extensions().get::<RequestRecord>() {
         observed.route.set(Some(route));
     }
 }
 
 /// Records the caller for the log line.
 pub fn note_caller(http: &HttpRequest, user_id: UserId) {
-    if let Some(observed) = http.extensions().get::<Observed>() {
+    if let Some(observed) = http.extensions().get::<RequestRecord>() {
         observed.caller.set(Some(user_id));
     }
 }
@@ -83,7 +83,7 @@ pub async fn observe(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let (start, id, method) = (Instant::now(), RequestId::choose(request.headers()), request.method().clone());
-    request.extensions_mut().insert(Observed { id: id.clone(), route: Cell::default(), caller: Cell::default() });
+    request.extensions_mut().insert(RequestRecord { id: id.clone(), route: Cell::default(), caller: Cell::default() });
     // Debug level, since the log line has all fields; the span's cost is only justified when debugging.
     let span = debug_span!("request", request_id = id.as_str());
     let parent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
@@ -135,7 +135,7 @@ fn describe(span: &Span, method: &str, route: &str, status: u16) {
 }
 
 fn found(http: &HttpRequest) -> (Cow<'static, str>, Option<UserId>) {
-    let noted = http.extensions().get::<Observed>().map(|observed| (observed.route.get(), observed.caller.get()));
+    let noted = http.extensions().get::<RequestRecord>().map(|observed| (observed.route.get(), observed.caller.get()));
     let (route, caller) = noted.unwrap_or_default();
     let matched = || http.match_pattern().map_or(Cow::Borrowed(UNKNOWN), Cow::Owned);
     (route.map_or_else(matched, Cow::Borrowed), caller)
