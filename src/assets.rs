@@ -52,9 +52,9 @@ const FORMS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 /// Fallback for paths without a route.
 pub async fn serve(http: HttpRequest) -> HttpResponse {
-    static BELOW: OnceLock<Option<Below>> = OnceLock::new();
+    static BELOW: OnceLock<Option<BasePathPage>> = OnceLock::new();
     let path = http.app_data::<Data<App>>().map_or("", |app| app.config.server.path());
-    let below = if path.is_empty() { None } else { BELOW.get_or_init(|| Below::of(&WEB_APP, path)).as_ref() };
+    let below = if path.is_empty() { None } else { BELOW.get_or_init(|| BasePathPage::of(&WEB_APP, path)).as_ref() };
     answer(&WEB_APP, &http, below)
 }
 
@@ -76,7 +76,7 @@ fn docs(files: &AssetSource, http: &HttpRequest, path: &str) -> HttpResponse {
     file(files, http, &format!("{DOCS}{path}"))
 }
 
-fn answer(files: &AssetSource, http: &HttpRequest, below: Option<&Below>) -> HttpResponse {
+fn answer(files: &AssetSource, http: &HttpRequest, below: Option<&BasePathPage>) -> HttpResponse {
     let path = http.path().trim_start_matches('/');
     if !matches!(*http.method(), Method::GET | Method::HEAD) {
         return endpoint::failure(http, &Code::NotFound.into());
@@ -162,14 +162,14 @@ fn is_known(http: &HttpRequest, tag: &str) -> bool {
 }
 
 /// Page of an app under a base path. It is built for the root, and rewritten once.
-struct Below {
+struct BasePathPage {
     plain: Bytes,
     small: Bytes,
     hash: [u8; 32],
     policy: String,
 }
 
-impl Below {
+impl BasePathPage {
     fn of(files: &AssetSource, path: &str) -> Option<Self> {
         let built = files.get(PAGE)?;
         let page = moved(std::str::from_utf8(&built.data().ok()?).ok()?, path);
@@ -305,7 +305,7 @@ mod tests {
         );
         assert_eq!(moved(built, "/chat"), expected);
 
-        let below = Below::of(&FIXTURE, "/chat").unwrap();
+        let below = BasePathPage::of(&FIXTURE, "/chat").unwrap();
         let ask = |headers: &[(&'static str, &'static str)]| {
             let request =
                 headers.iter().fold(TestRequest::with_uri("/c/1"), |request, header| request.insert_header(*header));
@@ -423,7 +423,7 @@ mod tests {
         assert!(String::from_utf8_lossy(&body).contains("built without the web app"), "{body:?}");
         #[cfg(feature = "swagger")]
         assert_eq!(docs(&nothing, &TestRequest::default().to_http_request(), "").status().as_u16(), 404);
-        assert!(Below::of(&nothing, "/chat").is_none());
+        assert!(BasePathPage::of(&nothing, "/chat").is_none());
     }
 
     #[test]
