@@ -45,13 +45,13 @@ struct Manifest {
     /// Applied schema migrations.
     schema: Vec<String>,
     /// Location of the key that encrypts the secrets in the database.
-    key: KeyPlace,
+    key: KeyLocation,
     parts: BTreeMap<String, Part>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum KeyPlace {
+enum KeyLocation {
     /// Key file in `server.data_dir`, copied to a file beside the archive.
     File,
     /// Setting `auth.key_encryption_secret`.

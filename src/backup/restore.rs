@@ -13,7 +13,7 @@ use appcore::config::Config;
 use tar::Archive;
 
 use super::{
-    DATABASE, FORMAT, KEY, KeyPlace, MANIFEST, Manifest, PIECE, Part, UPLOADS, copy, database_file, folder_of,
+    DATABASE, FORMAT, KEY, KeyLocation, MANIFEST, Manifest, PIECE, Part, UPLOADS, copy, database_file, folder_of,
     key_beside, sync_folder, uploads_folder, with_ending,
 };
 use crate::schema;
@@ -154,7 +154,7 @@ fn take_key(
     named: Option<&Path>,
 ) -> anyhow::Result<Option<(String, PathBuf)>> {
     let place = config.server.data_dir.join(KEY);
-    if manifest.key == KeyPlace::Setting {
+    if manifest.key == KeyLocation::Setting {
         ensure!(
             config.auth.key_encryption_secret.is_some(),
             "Set auth.key_encryption_secret to what it was when the archive was made; nothing in the database opens without it."

@@ -13,7 +13,7 @@ use appcore::{Clock, config::Config};
 use tar::{Builder, Header};
 
 use super::{
-    DATABASE, FORMAT, KEY, KeyPlace, MANIFEST, Manifest, PIECE, Part, Summed, UPLOADS, database_file, folder_of,
+    DATABASE, FORMAT, KEY, KeyLocation, MANIFEST, Manifest, PIECE, Part, Summed, UPLOADS, database_file, folder_of,
     key_beside, sync_folder, uploads_folder, with_ending,
 };
 
@@ -40,7 +40,7 @@ pub async fn take(config: &Config, archive: &Path) -> anyhow::Result<String> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         created_at: Clock::system().now().to_string(),
         schema,
-        key: if key.is_some() { KeyPlace::File } else { KeyPlace::Setting },
+        key: if key.is_some() { KeyLocation::File } else { KeyLocation::Setting },
         parts: BTreeMap::new(),
     };
     let uploads = uploads_folder(config);
