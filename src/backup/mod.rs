@@ -65,13 +65,13 @@ struct Part {
 }
 
 /// Reader or writer that computes the digest of the data passing through.
-struct Summed<T> {
+struct Digesting<T> {
     inner: T,
     digest: Sha256,
     bytes: u64,
 }
 
-impl<T> Summed<T> {
+impl<T> Digesting<T> {
     fn new(inner: T) -> Self {
         Self { inner, digest: Sha256::new(), bytes: 0 }
     }
@@ -81,7 +81,7 @@ impl<T> Summed<T> {
     }
 }
 
-impl<T: Read> Read for Summed<T> {
+impl<T: Read> Read for Digesting<T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.digest.update(&buffer[..count]);
@@ -92,7 +92,7 @@ impl<T: Read> Read for Summed<T> {
 
 /// Copies until the end; returns the length and digest.
 fn copy(from: impl Read, to: &mut impl Write) -> io::Result<Part> {
-    let mut from = Summed::new(io::BufReader::with_capacity(PIECE, from));
+    let mut from = Digesting::new(io::BufReader::with_capacity(PIECE, from));
     io::copy(&mut from, to)?;
     Ok(from.part())
 }

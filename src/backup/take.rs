@@ -13,7 +13,7 @@ use appcore::{Clock, config::Config};
 use tar::{Builder, Header};
 
 use super::{
-    DATABASE, FORMAT, KEY, KeyLocation, MANIFEST, Manifest, PIECE, Part, Summed, UPLOADS, database_file, folder_of,
+    DATABASE, FORMAT, KEY, KeyLocation, MANIFEST, Manifest, PIECE, Part, Digesting, UPLOADS, database_file, folder_of,
     key_beside, sync_folder, uploads_folder, with_ending,
 };
 
@@ -154,7 +154,7 @@ fn add(archive: &mut Builder<impl io::Write>, name: &str, path: &Path) -> anyhow
     };
     let length = file.metadata()?.len();
     // Uploads are immutable, so the length can't change.
-    let mut summed = Summed::new(file);
+    let mut summed = Digesting::new(file);
     archive.append_data(&mut header(length), name, &mut summed)?;
     let part = summed.part();
     ensure!(part.bytes == length, "{} was changed while it was read.", path.display());
