@@ -32,7 +32,7 @@ pub async fn take(config: &Config, archive: &Path) -> anyhow::Result<String> {
             )
         }
     };
-    let unfinished = Unfinished::new(archive)?;
+    let unfinished = UnfinishedArchive::new(archive)?;
     let copied = unfinished.beside("database");
     let schema = dbcontext::copy_sqlite(&database, &copied).await?;
     let mut manifest = Manifest {
@@ -71,11 +71,11 @@ pub async fn take(config: &Config, archive: &Path) -> anyhow::Result<String> {
 }
 
 /// Temporary files of an archive in progress, removed on drop.
-struct Unfinished {
+struct UnfinishedArchive {
     path: PathBuf,
 }
 
-impl Unfinished {
+impl UnfinishedArchive {
     fn new(archive: &Path) -> anyhow::Result<Self> {
         let folder = folder_of(archive);
         ensure!(folder.is_dir(), "The folder {} is not there.", folder.display());
@@ -105,14 +105,14 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for UnfinishedArchive {
     fn drop(&mut self) {
         self.remove();
     }
 }
 
 fn write(
-    unfinished: &Unfinished,
+    unfinished: &UnfinishedArchive,
     database: &Path,
     uploads: Option<&Path>,
     manifest: &mut Manifest,
