@@ -36,7 +36,7 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
         ensure!(is_empty, "There are files in {} already. Move them away first.", folder.display());
     }
     make_folder(folder_of(&database))?;
-    let staged = Staged::new(&database)?;
+    let staged = StagingFolder::new(&database)?;
     let (from, to) = (archive.to_owned(), staged.0.clone());
     let manifest = tokio::task::spawn_blocking(move || unpack(&from, &to))
         .await?
@@ -84,9 +84,9 @@ pub async fn restore(config: &Config, archive: &Path, key: Option<&Path>) -> any
 }
 
 /// Temporary folder for unverified data, on the target's file system. Removed on drop.
-struct Staged(PathBuf);
+struct StagingFolder(PathBuf);
 
-impl Staged {
+impl StagingFolder {
     fn new(database: &Path) -> anyhow::Result<Self> {
         let folder = with_ending(database, ".restoring");
         if folder.exists() {
@@ -98,7 +98,7 @@ impl Staged {
     }
 }
 
-impl Drop for Staged {
+impl Drop for StagingFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
