@@ -34,8 +34,8 @@ pub fn page(http: &HttpRequest, refusal: &AppError) -> Option<HttpResponse> {
         return None;
     }
     let seconds = refusal.retry_after()?.as_secs().max(1);
-    let words = Words::of(header(ACCEPT_LANGUAGE), seconds);
-    let Words { language, title, sentence, wait, next } = words;
+    let words = PageTexts::of(header(ACCEPT_LANGUAGE), seconds);
+    let PageTexts { language, title, sentence, wait, next } = words;
     let page = format!(
         "<!doctype html>\n<html lang=\"{language}\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>{STYLE}</style>\n<main>\n\
@@ -56,7 +56,7 @@ pub fn page(http: &HttpRequest, refusal: &AppError) -> Option<HttpResponse> {
 }
 
 /// Texts of the page in one language.
-struct Words {
+struct PageTexts {
     language: &'static str,
     title: &'static str,
     sentence: &'static str,
@@ -64,7 +64,7 @@ struct Words {
     next: &'static str,
 }
 
-impl Words {
+impl PageTexts {
     fn of(languages: &str, seconds: u64) -> Self {
         let minutes = seconds.div_ceil(60);
         // Longer bans are shown in hours or days.
@@ -130,7 +130,7 @@ mod tests {
         for (seconds, wait) in
             [(1, "in 1 minute"), (61, "in 2 minutes"), (7_200, "in 120 minutes"), (86_400, "in 24 hours")]
         {
-            assert!(Words::of("en", seconds).wait.ends_with(wait), "{seconds}");
+            assert!(PageTexts::of("en", seconds).wait.ends_with(wait), "{seconds}");
         }
     }
 }
