@@ -22,16 +22,16 @@ const LONGEST: u64 = 1_000;
 
 /// Lock that is held until it is dropped.
 #[derive(Debug)]
-pub struct Lock {
+pub struct DataDirLock {
     _file: File,
 }
 
 /// Locks the data folder for this process; `None` on PostgreSQL, which instances may share.
-pub fn take(config: &Config) -> anyhow::Result<Option<Lock>> {
+pub fn take(config: &Config) -> anyhow::Result<Option<DataDirLock>> {
     if config.is_embedded() { hold(&config.server.data_dir).map(Some) } else { Ok(None) }
 }
 
-fn hold(folder: &Path) -> anyhow::Result<Lock> {
+fn hold(folder: &Path) -> anyhow::Result<DataDirLock> {
     let path = folder.join(FILE);
     let failed = || format!("{} can't be used. Check server.data_dir", path.display());
     DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(failed)?;
@@ -64,7 +64,7 @@ fn hold(folder: &Path) -> anyhow::Result<Lock> {
     );
     // A full disk must not prevent the start.
     let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
-    Ok(Lock { _file: file })
+    Ok(DataDirLock { _file: file })
 }
 
 #[cfg(test)]
