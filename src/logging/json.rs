@@ -26,7 +26,7 @@ impl JsonLayer {
         Self { lines, clock: Clock::system() }
     }
 
-    fn write(&self, kept: &mut Kept, event: &Event<'_>) {
+    fn write(&self, kept: &mut LineBuffers, event: &Event<'_>) {
         let now = self.clock.now();
         if kept.moment != Some(now) {
             kept.moment = Some(now);
@@ -51,7 +51,7 @@ impl JsonLayer {
 
 impl<S: Subscriber> Layer<S> for JsonLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        thread_local!(static KEPT: Cell<Kept> = Cell::default());
+        thread_local!(static KEPT: Cell<LineBuffers> = Cell::default());
         // Taken rather than borrowed, because formatting a value may log something itself.
         let mut kept = KEPT.take();
         self.write(&mut kept, event);
@@ -62,7 +62,7 @@ impl<S: Subscriber> Layer<S> for JsonLayer {
 
 /// Buffers of a thread, reused for each line.
 #[derive(Default)]
-struct Kept {
+struct LineBuffers {
     line: Vec<u8>,
     /// Time of the formatted timestamp, reused by lines within the same millisecond.
     moment: Option<Timestamp>,
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     /// Layer that stores the last line instead of logging it.
-    struct Last(Arc<Mutex<Kept>>, JsonLayer);
+    struct Last(Arc<Mutex<LineBuffers>>, JsonLayer);
 
     impl<S: Subscriber> Layer<S> for Last {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn every_event_is_a_line_of_json() {
-        let last: Arc<Mutex<Kept>> = Arc::default();
+        let last: Arc<Mutex<LineBuffers>> = Arc::default();
         let layer = Last(Arc::clone(&last), JsonLayer::new(Lines::default()));
         let told = with_default(Registry::default().with(layer), || {
             let odd = "a \"quoted\"\\\n\u{1}\u{7f} ü 𝄞";
