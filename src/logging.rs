@@ -9,7 +9,7 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberI
 
 use self::{
     json::JsonLayer,
-    lines::{Lines, LogThread},
+    lines::{LogBuffer, LogThread},
 };
 
 /// Default of `RUST_LOG`.
@@ -18,7 +18,7 @@ const USUAL: &str = "info";
 /// Starts logging. A separate thread writes the log, so that a slow reader delays nothing; it stops when the returned
 /// guard is dropped.
 pub fn start() -> io::Result<LogThread> {
-    let lines = Lines::default();
+    let lines = LogBuffer::default();
     let thread = lines.write_to(io::stdout(), |count| tracing::warn!("{count} log lines dropped"))?;
     let filter = filter();
     if io::stdout().is_terminal() {

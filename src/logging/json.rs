@@ -14,15 +14,15 @@ use tracing::{
 use tracing_log::NormalizeEvent as _;
 use tracing_subscriber::{Layer, layer::Context};
 
-use super::lines::Lines;
+use super::lines::LogBuffer;
 
 pub struct JsonLayer {
-    lines: Lines,
+    lines: LogBuffer,
     clock: Clock,
 }
 
 impl JsonLayer {
-    pub fn new(lines: Lines) -> Self {
+    pub fn new(lines: LogBuffer) -> Self {
         Self { lines, clock: Clock::system() }
     }
 
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn every_event_is_a_line_of_json() {
         let last: Arc<Mutex<LineBuffers>> = Arc::default();
-        let layer = Last(Arc::clone(&last), JsonLayer::new(Lines::default()));
+        let layer = Last(Arc::clone(&last), JsonLayer::new(LogBuffer::default()));
         let told = with_default(Registry::default().with(layer), || {
             let odd = "a \"quoted\"\\\n\u{1}\u{7f} ü 𝄞";
             tracing::warn!(odd, quoted = ?odd, shown = %odd, count = 7_u64, less = -7, half = 0.5, nan = f64::NAN, yes = true, "a {odd}");

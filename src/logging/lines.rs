@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Shared buffer of log lines.
 #[derive(Clone, Default)]
-pub struct Lines(Arc<Shared>);
+pub struct LogBuffer(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -44,9 +44,9 @@ struct Waiting {
 
 /// Guard of the writing thread. Dropping it flushes the remaining lines.
 #[must_use]
-pub struct LogThread(Lines);
+pub struct LogThread(LogBuffer);
 
-impl Lines {
+impl LogBuffer {
     /// Starts the writing thread. `log_left_out` is called with the number of dropped lines.
     pub fn write_to(
         &self,
@@ -105,7 +105,7 @@ impl Lines {
     }
 }
 
-impl Write for &Lines {
+impl Write for &LogBuffer {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.add(line);
         Ok(line.len())
@@ -116,7 +116,7 @@ impl Write for &Lines {
     }
 }
 
-impl<'a> MakeWriter<'a> for Lines {
+impl<'a> MakeWriter<'a> for LogBuffer {
     type Writer = &'a Self;
 
     fn make_writer(&'a self) -> Self::Writer {
@@ -126,7 +126,7 @@ impl<'a> MakeWriter<'a> for Lines {
 
 impl Drop for LogThread {
     fn drop(&mut self) {
-        let Lines(shared) = &self.0;
+        let LogBuffer(shared) = &self.0;
         let mut waiting = self.0.lock();
         waiting.is_over = true;
         shared.come.notify_all();
@@ -159,9 +159,9 @@ mod tests {
         }
     }
 
-    fn gated() -> (Lines, LogThread, mpsc::Sender<()>, Receiver<Vec<u8>>) {
+    fn gated() -> (LogBuffer, LogThread, mpsc::Sender<()>, Receiver<Vec<u8>>) {
         let ((permit, permits), (written, writes)) = (mpsc::channel(), mpsc::sync_channel(64));
-        let lines = Lines::default();
+        let lines = LogBuffer::default();
         let log = lines.clone();
         let log_left_out = move |count| writeln!(&log, "{count} were left out").unwrap();
         let thread = lines.write_to(Gate { permits, written }, log_left_out).unwrap();
