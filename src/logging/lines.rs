@@ -27,12 +27,12 @@ pub struct LogBuffer(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<PendingLines>,
     come: Condvar,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct PendingLines {
     text: Vec<u8>,
     left_out: u64,
     /// True if the thread must be woken for the next line.
@@ -100,7 +100,7 @@ impl LogBuffer {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, PendingLines> {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
