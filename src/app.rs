@@ -28,7 +28,7 @@ use realtime::{
 
 use crate::{
     assets, banned,
-    pieces::{self, Cut},
+    pieces::{self, MaybeChunked},
 };
 
 /// Builds the application for one worker thread, with that thread's shard of real-time connections.
@@ -70,7 +70,7 @@ pub fn build(
 async fn protect<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<Cut<EitherBody<B>>>, Error> {
+) -> Result<ServiceResponse<MaybeChunked<EitherBody<B>>>, Error> {
     let app = request.app_data::<Data<App>>();
     let https_only = app.and_then(|app| security_headers::https_only(&app.config.server));
     let is_stopping = app.is_some_and(|app| app.stopping.is_cancelled());

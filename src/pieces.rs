@@ -27,7 +27,7 @@ const PIECE: usize = 32 * 1024;
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The original body, a chunked body, or an error body.
-pub type Cut<B> = EitherBody<B, EitherBody<Pieces>>;
+pub type MaybeChunked<B> = EitherBody<B, EitherBody<Pieces>>;
 
 /// Body that is passed to the connection one chunk at a time.
 pub struct Pieces {
@@ -53,7 +53,7 @@ impl MessageBody for Pieces {
 pub fn cut<B: MessageBody>(
     response: ServiceResponse<B>,
     slot: impl FnOnce(&HttpRequest) -> Option<AddressSlot>,
-) -> ServiceResponse<Cut<B>> {
+) -> ServiceResponse<MaybeChunked<B>> {
     if !matches!(response.response().body().size(), BodySize::Sized(length) if length > PIECE as u64) {
         return response.map_into_left_body();
     }
