@@ -27,15 +27,15 @@ const PIECE: usize = 32 * 1024;
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The original body, a chunked body, or an error body.
-pub type MaybeChunked<B> = EitherBody<B, EitherBody<Pieces>>;
+pub type MaybeChunked<B> = EitherBody<B, EitherBody<ChunkedBody>>;
 
 /// Body that is passed to the connection one chunk at a time.
-pub struct Pieces {
+pub struct ChunkedBody {
     rest: Bytes,
     _slot: AddressSlot,
 }
 
-impl MessageBody for Pieces {
+impl MessageBody for ChunkedBody {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
@@ -63,7 +63,7 @@ pub fn cut<B: MessageBody>(
         return response.into_response(answer.map_body(|_, body| EitherBody::right(EitherBody::right(body))));
     };
     response.map_body(|_, body| match body.try_into_bytes() {
-        Ok(rest) => EitherBody::right(EitherBody::left(Pieces { rest, _slot: slot })),
+        Ok(rest) => EitherBody::right(EitherBody::left(ChunkedBody { rest, _slot: slot })),
         Err(body) => EitherBody::left(body),
     })
 }
