@@ -12,7 +12,7 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use ops::checks::in_time;
 use platform::Core;
 
-use crate::{backup::Schedule, schema::Standing};
+use crate::{backup::Schedule, schema::SchemaState};
 
 /// Program of a running server.
 pub struct Program {
@@ -55,16 +55,16 @@ pub fn configuration(notes: &[String]) -> Vec<Check> {
 /// Checks the database schema.
 pub async fn schema(config: &Config, database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Database;
-    match in_time(Standing::of(database)).await {
-        Ok((Standing { pending: 0, newer }, _)) if newer.is_empty() => Check::ok(ABOUT, "its schema is up to date"),
-        Ok((standing @ Standing { pending: 0, .. }, _)) => {
+    match in_time(SchemaState::of(database)).await {
+        Ok((SchemaState { pending: 0, newer }, _)) if newer.is_empty() => Check::ok(ABOUT, "its schema is up to date"),
+        Ok((standing @ SchemaState { pending: 0, .. }, _)) => {
             Check::warning(ABOUT, standing.says_newer().unwrap_or_default())
         }
-        Ok((Standing { pending, .. }, _)) if config.migrate_on_start() => {
+        Ok((SchemaState { pending, .. }, _)) if config.migrate_on_start() => {
             let says = format!("the schema is {pending} steps behind; the next start brings it up to date");
             Check::warning(ABOUT, says)
         }
-        Ok((Standing { pending, .. }, _)) => {
+        Ok((SchemaState { pending, .. }, _)) => {
             Check::fault(ABOUT, format!("the schema is {pending} steps behind. Run natter migrate up"))
         }
         Err(error) => {

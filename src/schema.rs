@@ -19,14 +19,14 @@ pub const UNRELEASED: &str = "An unreleased build of Natter created this databas
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7246010417523)";
 
 /// State of a database's schema relative to this program.
-pub struct Standing {
+pub struct SchemaState {
     /// Number of pending migrations.
     pub pending: usize,
     /// Migrations known only to a newer program, oldest first.
     pub newer: Vec<String>,
 }
 
-impl Standing {
+impl SchemaState {
     pub async fn of(database: &Database) -> anyhow::Result<Self> {
         let applied = applied(database).await?;
         let newer: Vec<String> = unknown(&applied).into_iter().cloned().collect();
@@ -57,7 +57,7 @@ pub async fn bring_up(config: &Config, database: &Database) -> anyhow::Result<()
 /// Applies pending migrations. Migrations of a newer program only add to the schema, so this program can run with it.
 async fn migrate_up(database: &Database) -> anyhow::Result<()> {
     let turn = take_turn(database).await?;
-    let standing = Standing::of(database).await?;
+    let standing = SchemaState::of(database).await?;
     if standing.newer.is_empty() {
         apply(database).await.context("The schema could not be brought up to date")?;
         log_steps(standing.pending);
@@ -104,7 +104,7 @@ pub async fn take_down(config: &Config, database: &Database, steps: u32) -> anyh
 /// Reverts the newest migrations.
 async fn migrate_down(database: &Database, steps: u32) -> anyhow::Result<()> {
     let turn = take_turn(database).await?;
-    let standing = Standing::of(database).await?;
+    let standing = SchemaState::of(database).await?;
     ensure!(
         standing.newer.is_empty(),
         "{} steps were applied by a newer version ({}). Take those back first, with that version's natter migrate down.",
@@ -140,10 +140,10 @@ pub fn unknown(applied: &[String]) -> Vec<&String> {
 
 /// Returns an error if the database has pending migrations, since nothing would work with it.
 pub async fn require_current(database: &Database) -> anyhow::Result<()> {
-    accept(&Standing::of(database).await?)
+    accept(&SchemaState::of(database).await?)
 }
 
-fn accept(standing: &Standing) -> anyhow::Result<()> {
+fn accept(standing: &SchemaState) -> anyhow::Result<()> {
     let pending = standing.pending;
     ensure!(
         pending == 0 || !standing.newer.is_empty(),
