@@ -20,7 +20,7 @@ use identity::IdentityService;
 use platform::Core;
 
 use crate::{
-    events::{Relay, Writer, WriterLimits, retention},
+    events::{OutboxPublisher, Writer, WriterLimits, retention},
     push::Push,
     receipts::Receipts,
 };
@@ -50,7 +50,7 @@ impl EventLogService {
     /// Starts the background tasks: outbox publisher, event retention and notifier.
     pub fn start(self: &Arc<Self>) {
         if Self::has_relay(&self.core) {
-            tokio::spawn(Relay::run(Arc::clone(self)));
+            tokio::spawn(OutboxPublisher::run(Arc::clone(self)));
         }
         let retention_days = self.config.messages.event_retention_days;
         if retention_days > 0 {

@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 
 pub use jobs::AnswerOptions;
 pub use jobs::{AnswerJob, PreviewJob, TitleJob, TranscribeJob};
-pub use relay::Relay;
+pub use relay::OutboxPublisher;
 pub use writer::no_such_file;
 pub use writer::{
     Actor, AskAgain, BeginAnswer, Change, CreateConversation, Created, DeleteMessage, EditMessage, FinishAnswer,

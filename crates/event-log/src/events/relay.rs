@@ -26,9 +26,9 @@ const ROUND: Duration = Duration::from_secs(10);
 /// Maximum number of outbox entries per round.
 const BATCH: u32 = 64;
 
-pub struct Relay;
+pub struct OutboxPublisher;
 
-impl Relay {
+impl OutboxPublisher {
     /// Polls for unpublished events until the task is aborted.
     pub async fn run(service: Arc<EventLogService>) {
         let mut tick = tokio::time::interval(PERIOD);
