@@ -219,16 +219,16 @@ fn names_in(text: &str) -> BTreeSet<String> {
 /// position wins. Combining marks may be omitted if the result is unambiguous.
 fn named_in<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
     // From the end backwards, because names may follow each other without a space.
-    let mut whole: BTreeMap<usize, Fit<'a>> = BTreeMap::new();
+    let mut whole: BTreeMap<usize, NameMatch<'a>> = BTreeMap::new();
     let names: Vec<(&'a str, Letters<'a>)> =
         names.iter().filter(|name| !name.is_empty()).map(|name| (name.as_str(), letters_of(name))).collect();
     for (at, _) in text.rmatch_indices('@') {
         let after = &text[at + 1..];
-        let mut best: Option<Fit<'a>> = None;
+        let mut best: Option<NameMatch<'a>> = None;
         for &(name, ref letters) in &names {
             let exact = after.strip_prefix(name);
             let Some(rest) = exact.or_else(|| behind(after, letters)) else { continue };
-            let fit = Fit { name, end: text.len() - rest.len(), is_exact: exact.is_some(), is_clear: true };
+            let fit = NameMatch { name, end: text.len() - rest.len(), is_exact: exact.is_some(), is_clear: true };
             if may_end(rest) || whole.contains_key(&fit.end) {
                 best = Some(best.map_or(fit, |best| best.or_better(fit)));
             }
@@ -239,7 +239,7 @@ fn named_in<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
     }
     let mut named = Vec::new();
     let mut ended = None;
-    for (at, Fit { name, end, .. }) in whole {
+    for (at, NameMatch { name, end, .. }) in whole {
         if ended == Some(at) || may_begin(&text[..at]) {
             named.push((at, name));
             ended = Some(end);
@@ -250,7 +250,7 @@ fn named_in<'a>(text: &str, names: &'a [String]) -> Vec<(usize, &'a str)> {
 
 /// Match of a name in a text.
 #[derive(Clone, Copy)]
-struct Fit<'a> {
+struct NameMatch<'a> {
     name: &'a str,
     end: usize,
     /// True if the combining marks match too.
@@ -259,7 +259,7 @@ struct Fit<'a> {
     is_clear: bool,
 }
 
-impl Fit<'_> {
+impl NameMatch<'_> {
     /// Selects the better of two matches at one position.
     fn or_better(self, other: Self) -> Self {
         match (other.end, other.is_exact).cmp(&(self.end, self.is_exact)) {
