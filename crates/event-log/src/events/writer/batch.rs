@@ -33,7 +33,7 @@ use super::{
 };
 use crate::events::jobs::AnswerJob;
 
-pub(super) use close::Closed;
+pub(super) use close::ClosedBatch;
 
 /// Role and name of a member in a conversation.
 #[derive(Clone, Debug)]

@@ -24,7 +24,7 @@ use dbcontext::{
 use uuid::Uuid;
 
 use super::{
-    batch::{Batch, Closed},
+    batch::{Batch, ClosedBatch},
     change::{Change, Outcome},
     limits::Limits,
     memory::Memory,
@@ -143,7 +143,7 @@ impl Committer {
             return Ok(Attempt::Outdated);
         }
         let has_removed_text = batch.has_removed_text;
-        let Closed { seen, pieces, envelopes, signals, batch, conversations } = batch.close(told)?;
+        let ClosedBatch { seen, pieces, envelopes, signals, batch, conversations } = batch.close(told)?;
         self.storing = Some(Committed { outcomes, envelopes, signals, batch });
         let stored = query::batches::execute_unless_moved(&self.db, &seen, pieces).await;
         Ok(match self.conclude(stored)? {
@@ -181,7 +181,7 @@ impl Committer {
         }
         let outcomes = batch.apply_all(changes).await?;
         let has_removed_text = batch.has_removed_text;
-        let Closed { pieces, envelopes, signals, batch, .. } = batch.close(told)?;
+        let ClosedBatch { pieces, envelopes, signals, batch, .. } = batch.close(told)?;
         self.storing = Some(Committed { outcomes, envelopes, signals, batch });
         let stored = match query::execute(&db, pieces).await {
             Ok(()) => txn.commit().await.map_err(app_error),

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{super::memory::Known, Batch};
 
 /// Applied batch, ready to be stored and published.
-pub(in super::super) struct Closed {
+pub(in super::super) struct ClosedBatch {
     /// Conversations that get events, with the state that the batch is based on.
     pub seen: Vec<ExpectedState>,
     pub pieces: Vec<Piece>,
@@ -33,7 +33,7 @@ pub(in super::super) struct Closed {
 impl Batch<'_> {
     /// Collects the statements, envelopes and signals of the batch. `told` are acknowledged outbox
     /// entries to remove in the same transaction.
-    pub fn close(mut self, told: &[Uuid]) -> Result<Closed, AppError> {
+    pub fn close(mut self, told: &[Uuid]) -> Result<ClosedBatch, AppError> {
         let backend = self.db.get_database_backend();
         let talked: HashSet<ConversationId> = self
             .new_messages
@@ -109,7 +109,7 @@ impl Batch<'_> {
             signals.push(Signal::JobsWaiting);
             pieces.push(query::jobs::insert(backend, self.jobs, self.now)?);
         }
-        Ok(Closed {
+        Ok(ClosedBatch {
             seen: seen.into_values().collect(),
             pieces,
             envelopes: self.envelopes,
