@@ -25,7 +25,7 @@ pub use dbcontext::query::messages::History;
 pub use event_log::events::{Actor, InThread, SendMessage, Sent};
 use event_log::{
     access,
-    events::{AnswerOptions, AskAgain, DeleteMessage, EditMessage, KEPT_TO_ADMINS, MemberAction, Outcome},
+    events::{AnswerOptions, EditPrompt, DeleteMessage, EditMessage, KEPT_TO_ADMINS, MemberAction, Outcome},
 };
 
 use crate::ConversationsService;
@@ -205,7 +205,7 @@ pub async fn ask_again(
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
     let queued = budget::hold(&service.assistants, &access, 1, &mut asking).await?;
-    let again = MemberAction::AskAgain(AskAgain { message_id, content, asking });
+    let again = MemberAction::AskAgain(EditPrompt { message_id, content, asking });
     let asked = service.events.writer.submit(again.by(by.user_id, conversation_id)).await;
     budget::hand_over(queued, &asked);
     asked?.message()

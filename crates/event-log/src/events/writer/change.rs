@@ -40,7 +40,7 @@ pub struct Actor {
 pub enum MemberAction {
     Send(Box<SendMessage>),
     Edit(EditMessage),
-    AskAgain(AskAgain),
+    AskAgain(EditPrompt),
     /// Switches to another version of a prompt or an answer.
     ShowVersion {
         message_id: MessageId,
@@ -200,7 +200,7 @@ pub struct EditMessage {
 
 /// Replaces the text of a prompt, keeps the old text as a version, and requests a new answer.
 #[derive(Clone, Debug)]
-pub struct AskAgain {
+pub struct EditPrompt {
     pub message_id: MessageId,
     pub content: Content,
     pub asking: AnswerOptions,

@@ -13,7 +13,7 @@ use dbcontext::query;
 use super::{
     answers, asked,
     batch::Batch,
-    change::{Actor, AskAgain, Outcome},
+    change::{Actor, EditPrompt, Outcome},
     files,
     messages::target,
     removed,
@@ -25,7 +25,7 @@ const MAX_VERSIONS: i64 = 50;
 
 /// Replaces the text of a prompt and requests a new answer; the messages after the old text are
 /// kept with the old version.
-pub(super) async fn ask_again(batch: &mut Batch<'_>, by: Actor, again: &AskAgain) -> Result<Outcome, AppError> {
+pub(super) async fn ask_again(batch: &mut Batch<'_>, by: Actor, again: &EditPrompt) -> Result<Outcome, AppError> {
     let Actor { conversation_id, user_id } = by;
     batch.standing(conversation_id, user_id)?;
     batch.check_length(conversation_id, &again.content)?;
