@@ -18,7 +18,7 @@ use appcore::{
     },
 };
 use dbcontext::{entity::assistant, query};
-use event_log::events::{AnswerJob, BeginAnswer, FinishAnswer, ServerAction};
+use event_log::events::{AnswerJob, StartAnswer, FinishAnswer, ServerAction};
 use jobs::{Ended, Job, Over, Stored as _, Work};
 use platform::work_pools::job_owner;
 use tokio::{
@@ -384,7 +384,7 @@ async fn chosen_model(
 }
 
 async fn begin(service: &AssistantsService, answer: &AnswerJob, model: &str) -> Result<Message, AppError> {
-    let begin = ServerAction::BeginAnswer(BeginAnswer {
+    let begin = ServerAction::BeginAnswer(StartAnswer {
         answer_id: answer.answer_id,
         assistant_id: answer.assistant_id,
         reply_to: Some(answer.question_id),

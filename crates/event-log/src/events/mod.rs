@@ -25,7 +25,7 @@ pub use jobs::{AnswerJob, PreviewJob, TitleJob, TranscribeJob};
 pub use relay::OutboxPublisher;
 pub use writer::no_such_file;
 pub use writer::{
-    Actor, EditPrompt, BeginAnswer, Change, CreateConversation, Created, DeleteMessage, EditMessage, FinishAnswer,
+    Actor, EditPrompt, StartAnswer, Change, CreateConversation, Created, DeleteMessage, EditMessage, FinishAnswer,
     HideMessage, InThread, Limits as WriterLimits, MemberAction, Outcome, Pin, React, SendMessage, Sent, ServerAction,
     SetPreviews, SetTranscript, Solve, UpdateConversation, Vote, Writer,
 };

@@ -12,7 +12,7 @@ use jobs::Stored as _;
 
 use super::{
     batch::Batch,
-    change::{Actor, BeginAnswer, FinishAnswer, Outcome},
+    change::{Actor, StartAnswer, FinishAnswer, Outcome},
     comparisons,
     messages::{create, not_archived, target_row},
     removed, threads, versions,
@@ -39,7 +39,7 @@ pub(super) async fn load_open(batch: &mut Batch<'_>, people: BTreeSet<UserId>) -
 pub(super) async fn begin(
     batch: &mut Batch<'_>,
     conversation_id: ConversationId,
-    begin: &BeginAnswer,
+    begin: &StartAnswer,
 ) -> Result<Outcome, AppError> {
     batch.conversation(conversation_id)?;
     if query::messages::get(batch.db, begin.answer_id).await?.is_some() {

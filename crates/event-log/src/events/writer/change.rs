@@ -125,7 +125,7 @@ pub enum ServerAction {
         user_id: UserId,
         entry: NewAuditEntry,
     },
-    BeginAnswer(BeginAnswer),
+    BeginAnswer(StartAnswer),
     FinishAnswer(Box<FinishAnswer>),
     /// Replaces the text of an answer with that of the worker that took it over.
     OvertakeAnswer {
@@ -284,7 +284,7 @@ pub struct UpdateConversation {
 
 /// Creates an assistant's message, or resets it after a takeover by another worker.
 #[derive(Clone, Debug)]
-pub struct BeginAnswer {
+pub struct StartAnswer {
     pub answer_id: MessageId,
     pub assistant_id: AssistantId,
     pub reply_to: Option<MessageId>,

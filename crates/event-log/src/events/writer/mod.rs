@@ -53,7 +53,7 @@ use tokio::{
 use uuid::Uuid;
 
 pub use change::{
-    Actor, EditPrompt, BeginAnswer, Change, CreateConversation, Created, DeleteMessage, EditMessage, FinishAnswer,
+    Actor, EditPrompt, StartAnswer, Change, CreateConversation, Created, DeleteMessage, EditMessage, FinishAnswer,
     HideMessage, InThread, MemberAction, Outcome, Pin, React, SendMessage, Sent, ServerAction, SetPreviews,
     SetTranscript, Solve, UpdateConversation, Vote,
 };
