@@ -44,7 +44,7 @@ pub(super) struct Committed {
 }
 
 /// Result of an optimistic commit.
-enum Attempt {
+enum OptimisticCommit {
     Committed(Committed),
     /// The batch needs locks: a unique value already exists, or a change can't be gathered.
     NeedsLocks,
@@ -98,12 +98,12 @@ impl Committer {
         self.storing = None;
         while changes.iter().all(|change| self.may_go_unlocked(change)) {
             match self.commit_unless_moved(changes, now, told).await? {
-                Attempt::Committed(committed) => return Ok(committed),
-                Attempt::NeedsLocks => break,
+                OptimisticCommit::Committed(committed) => return Ok(committed),
+                OptimisticCommit::NeedsLocks => break,
                 // The outdated state has been removed from the cache, so the next attempt reads it
                 // from the database.
-                Attempt::Outdated => {}
-                Attempt::Moved(moved) => {
+                OptimisticCommit::Outdated => {}
+                OptimisticCommit::Moved(moved) => {
                     let until = Instant::now() + CONTENDED;
                     self.contended.extend(moved.into_iter().map(|id| (id, until)));
                 }
@@ -129,18 +129,18 @@ impl Committer {
         changes: &[Change],
         now: Timestamp,
         told: &[Uuid],
-    ) -> Result<Attempt, AppError> {
+    ) -> Result<OptimisticCommit, AppError> {
         let db = Statements::on(self.db.log());
         let mut batch = Batch::new(&db, &self.limits, now, self.relayed).look(changes, &mut self.memory).await?;
         if !batch.are_gathered(changes) {
-            return Ok(Attempt::NeedsLocks);
+            return Ok(OptimisticCommit::NeedsLocks);
         }
         let is_remembered = batch.is_remembered;
         let outcomes = batch.apply_all(changes).await?;
         // The commit verifies the state it relied on. A refusal commits nothing, so it must not
         // rely on cached state.
         if is_remembered && outcomes.iter().any(Result::is_err) {
-            return Ok(Attempt::Outdated);
+            return Ok(OptimisticCommit::Outdated);
         }
         let has_removed_text = batch.has_removed_text;
         let ClosedBatch { seen, pieces, envelopes, signals, batch, conversations } = batch.close(told)?;
@@ -152,11 +152,11 @@ impl Committer {
                 if has_removed_text {
                     self.db.forget_removed();
                 }
-                Attempt::Committed(committed)
+                OptimisticCommit::Committed(committed)
             }
-            (OptimisticCommit::Repeated, _) => Attempt::NeedsLocks,
-            (OptimisticCommit::Moved(_), _) if is_remembered => Attempt::Outdated,
-            (OptimisticCommit::Moved(moved), _) => Attempt::Moved(moved),
+            (OptimisticCommit::Repeated, _) => OptimisticCommit::NeedsLocks,
+            (OptimisticCommit::Moved(_), _) if is_remembered => OptimisticCommit::Outdated,
+            (OptimisticCommit::Moved(moved), _) => OptimisticCommit::Moved(moved),
         })
     }
 
