@@ -26,7 +26,7 @@ use uuid::Uuid;
 use super::{
     answers::{ANSWERS_RETRY_AFTER, MAX_OPEN_ANSWERS},
     edits::Edits,
-    files::Files,
+    files::BatchAttachments,
     limits::Limits,
     memory::Known,
     statements::Statements,
@@ -87,7 +87,7 @@ pub(super) struct Batch<'a> {
     /// Mentions to add (`true`) or to remove (`false`).
     pub mentions: BTreeMap<NewMention, bool>,
     /// Files attached to messages of this batch.
-    pub files: Files,
+    pub files: BatchAttachments,
     events: Vec<NewEvent>,
     envelopes: Vec<Envelope>,
     jobs: Vec<NewJob>,
@@ -119,7 +119,7 @@ impl<'a> Batch<'a> {
             relied_on: BTreeSet::new(),
             new_messages: Vec::new(),
             mentions: BTreeMap::new(),
-            files: Files::default(),
+            files: BatchAttachments::default(),
             events: Vec::new(),
             envelopes: Vec::new(),
             jobs: Vec::new(),

@@ -23,14 +23,14 @@ use super::{
 use crate::events::jobs::TranscribeJob;
 
 #[derive(Default)]
-pub(super) struct Files {
+pub(super) struct BatchAttachments {
     uploads: HashMap<UploadId, StoredUpload>,
     attached: Vec<Attachment>,
     /// Storage used per workspace, in bytes; only filled if storage is limited.
     taken: HashMap<WorkspaceId, i64>,
 }
 
-impl Files {
+impl BatchAttachments {
     pub fn into_pieces(self) -> Option<Piece> {
         (!self.attached.is_empty()).then(|| query::uploads::attach(self.attached))
     }
