@@ -28,7 +28,7 @@ use super::{
     edits::Edits,
     files::BatchAttachments,
     limits::Limits,
-    memory::Known,
+    memory::CachedConversation,
     statements::Statements,
 };
 use crate::events::jobs::AnswerJob;
@@ -53,7 +53,7 @@ pub(super) struct Batch<'a> {
     limits: &'a Limits,
     pub now: Timestamp,
     id: Option<Uuid>,
-    conversations: HashMap<ConversationId, Known>,
+    conversations: HashMap<ConversationId, CachedConversation>,
     /// True if some of the state came from the cache instead of the database.
     pub is_remembered: bool,
     /// Messages by `client_id`, sent earlier or in this batch.

@@ -30,7 +30,7 @@ const MOST: usize = 50_000;
 
 /// Cached conversation with some of its members.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct CachedConversation {
     pub state: ConversationState,
     pub standings: HashMap<UserId, ActingMember>,
     /// Word filter of the conversation.
@@ -38,7 +38,7 @@ pub(super) struct Known {
     since: Instant,
 }
 
-impl Known {
+impl CachedConversation {
     pub fn new(state: ConversationState) -> Self {
         let filter = state.word_filter.as_deref().and_then(CompiledWordFilter::read);
         Self { state, standings: HashMap::new(), filter, since: Instant::now() }
@@ -55,19 +55,19 @@ impl Known {
 
 #[derive(Default)]
 pub(super) struct Memory {
-    conversations: HashMap<ConversationId, Known>,
+    conversations: HashMap<ConversationId, CachedConversation>,
     /// Total number of cached members.
     people: usize,
 }
 
 impl Memory {
-    pub fn take(&mut self, id: ConversationId) -> Option<Known> {
+    pub fn take(&mut self, id: ConversationId) -> Option<CachedConversation> {
         let known = self.conversations.remove(&id)?;
         self.people -= known.standings.len();
         known.is_fresh().then_some(known)
     }
 
-    pub fn keep(&mut self, conversations: HashMap<ConversationId, Known>) {
+    pub fn keep(&mut self, conversations: HashMap<ConversationId, CachedConversation>) {
         for (id, known) in conversations {
             self.people += known.standings.len();
             self.conversations.insert(id, known);

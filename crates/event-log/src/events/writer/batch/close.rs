@@ -15,7 +15,7 @@ use dbcontext::query::{
 use sea_orm::ConnectionTrait as _;
 use uuid::Uuid;
 
-use super::{super::memory::Known, Batch};
+use super::{super::memory::CachedConversation, Batch};
 
 /// Applied batch, ready to be stored and published.
 pub(in super::super) struct ClosedBatch {
@@ -27,7 +27,7 @@ pub(in super::super) struct ClosedBatch {
     /// Id of the outbox entry, if other instances need the events.
     pub batch: Option<Uuid>,
     /// State of the conversations after the batch is stored.
-    pub conversations: HashMap<ConversationId, Known>,
+    pub conversations: HashMap<ConversationId, CachedConversation>,
 }
 
 impl Batch<'_> {

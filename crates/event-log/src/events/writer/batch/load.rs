@@ -9,7 +9,7 @@ use sea_orm::DatabaseTransaction;
 use super::{
     super::{
         change::Change,
-        memory::{Known, Memory},
+        memory::{CachedConversation, Memory},
         messages,
     },
     ActingMember, Batch,
@@ -24,7 +24,7 @@ impl Batch<'_> {
             return Ok(self);
         }
         self.conversations =
-            query::batches::lock(txn, ids).await?.into_iter().map(|row| (row.id, Known::new(row))).collect();
+            query::batches::lock(txn, ids).await?.into_iter().map(|row| (row.id, CachedConversation::new(row))).collect();
         let people = people(changes);
         if !people.is_empty() {
             for row in query::batches::standings(self.db, &people).await? {
@@ -60,8 +60,8 @@ impl Batch<'_> {
                 let id = row.conversation.id;
                 let seq = row.conversation.last_seq;
                 self.conversations.entry(id).or_insert_with(|| {
-                    let unmoved = half_known.remove(&id).filter(|known: &Known| known.state.last_seq == seq);
-                    unmoved.unwrap_or_else(|| Known::new(row.conversation))
+                    let unmoved = half_known.remove(&id).filter(|known: &CachedConversation| known.state.last_seq == seq);
+                    unmoved.unwrap_or_else(|| CachedConversation::new(row.conversation))
                 });
                 let standing = match (row.role, row.display_name) {
                     (Some(role), Some(name)) => Some(ActingMember::parse(&role, name)?),
