@@ -27,7 +27,7 @@ use super::{
     batch::{Batch, ClosedBatch},
     change::{Change, Outcome},
     limits::Limits,
-    memory::Memory,
+    memory::ConversationCache,
     statements::Statements,
 };
 
@@ -61,14 +61,14 @@ pub(super) struct Committer {
     relayed: bool,
     /// Conversations with recent write conflicts, and the end of their locking period.
     contended: HashMap<ConversationId, Instant>,
-    memory: Memory,
+    memory: ConversationCache,
     /// Batch that is being stored. Remains set if the outcome of its commit is unknown.
     storing: Option<Committed>,
 }
 
 impl Committer {
     pub fn new(db: Database, limits: Limits, relayed: bool) -> Self {
-        Self { db, limits, relayed, contended: HashMap::new(), memory: Memory::default(), storing: None }
+        Self { db, limits, relayed, contended: HashMap::new(), memory: ConversationCache::default(), storing: None }
     }
 
     /// Invalidates cached state by messages of the bus.

@@ -54,13 +54,13 @@ impl CachedConversation {
 }
 
 #[derive(Default)]
-pub(super) struct Memory {
+pub(super) struct ConversationCache {
     conversations: HashMap<ConversationId, CachedConversation>,
     /// Total number of cached members.
     people: usize,
 }
 
-impl Memory {
+impl ConversationCache {
     pub fn take(&mut self, id: ConversationId) -> Option<CachedConversation> {
         let known = self.conversations.remove(&id)?;
         self.people -= known.standings.len();

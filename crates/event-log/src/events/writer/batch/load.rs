@@ -9,7 +9,7 @@ use sea_orm::DatabaseTransaction;
 use super::{
     super::{
         change::Change,
-        memory::{CachedConversation, Memory},
+        memory::{CachedConversation, ConversationCache},
         messages,
     },
     ActingMember, Batch,
@@ -38,7 +38,7 @@ impl Batch<'_> {
     }
 
     /// Loads the state that messages need and that isn't cached, without locks.
-    pub async fn look(mut self, changes: &[Change], memory: &mut Memory) -> Result<Self, AppError> {
+    pub async fn look(mut self, changes: &[Change], memory: &mut ConversationCache) -> Result<Self, AppError> {
         let mut unknown = Vec::new();
         let mut half_known = HashMap::new();
         for people in people(changes).chunk_by(|(one, _), (next, _)| one == next) {
