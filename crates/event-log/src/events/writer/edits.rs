@@ -18,7 +18,7 @@ use sea_orm::{ConnectionTrait, DatabaseBackend};
 
 use super::{
     change::{Change, MemberAction, ServerAction, member_actions},
-    mentions::Place,
+    mentions::TimelinePosition,
     messages::listed,
     reactions::Reactions,
     removed,
@@ -29,7 +29,7 @@ pub(super) struct Edits {
     /// Messages that the changes refer to, in their current state.
     messages: HashMap<MessageId, Message>,
     /// Positions of the messages that are in the main timeline.
-    places: HashMap<MessageId, Place>,
+    places: HashMap<MessageId, TimelinePosition>,
     /// Events that contain their texts.
     texts: HashMap<MessageId, Vec<StoredEvent>>,
     /// Reactions to the messages.
@@ -99,7 +99,7 @@ impl Edits {
     async fn read<C: ConnectionTrait>(&mut self, db: &C, ids: Vec<MessageId>) -> Result<(), AppError> {
         for row in query::messages::get_all(db, &ids).await? {
             if row.is_in_main_line() {
-                self.places.entry(row.id).or_insert(Place { no: row.no, here: Vec::new() });
+                self.places.entry(row.id).or_insert(TimelinePosition { no: row.no, here: Vec::new() });
             }
             self.messages.insert(row.id, row.try_into()?);
         }
@@ -126,11 +126,11 @@ impl Edits {
     }
 
     /// Returns the position of a loaded message in the main timeline.
-    pub fn place(&self, id: MessageId) -> Option<Place> {
+    pub fn place(&self, id: MessageId) -> Option<TimelinePosition> {
         self.places.get(&id).cloned()
     }
 
-    pub fn set_place(&mut self, id: MessageId, place: Place) {
+    pub fn set_place(&mut self, id: MessageId, place: TimelinePosition) {
         self.places.insert(id, place);
     }
 

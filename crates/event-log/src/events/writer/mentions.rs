@@ -13,7 +13,7 @@ use super::batch::Batch;
 
 /// Position of a message in the main timeline.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct TimelinePosition {
     pub no: i64,
     /// Recipients of `@here`, if the message mentions it.
     pub here: Vec<UserId>,
@@ -32,12 +32,12 @@ pub(super) fn add(
 /// Replaces the mentions of a loaded message. `here` are the recipients of a new `@here`; an
 /// `@here` that was there before keeps its recipients.
 pub(super) fn replace(batch: &mut Batch<'_>, message: &Message, mentions: &[Mention], here: &[UserId]) {
-    let Some(Place { no, here: known }) = batch.edits.place(message.id) else { return };
+    let Some(TimelinePosition { no, here: known }) = batch.edits.place(message.id) else { return };
     let before = meant(&message.mentions, &known);
     let is_same = MentionScope::of(mentions) == MentionScope::Here && MentionScope::of(&message.mentions) == MentionScope::Here;
     let here = if is_same { known } else { here.to_vec() };
     set(batch, (message.conversation_id, no), &before, &meant(mentions, &here));
-    batch.edits.set_place(message.id, Place { no, here });
+    batch.edits.set_place(message.id, TimelinePosition { no, here });
 }
 
 /// Removes the mentions of a hidden message.
@@ -48,7 +48,7 @@ pub(super) fn take_back(batch: &mut Batch<'_>, message: &Message) {
 /// Restores the mentions of a message that is shown again, except for `@here`: the users who were
 /// online when it was sent are no longer known.
 pub(super) fn give_back(batch: &mut Batch<'_>, message: &Message) {
-    if let Some(Place { no, .. }) = batch.edits.place(message.id) {
+    if let Some(TimelinePosition { no, .. }) = batch.edits.place(message.id) {
         add(batch, (message.conversation_id, no), &message.mentions, &[]);
     }
 }
