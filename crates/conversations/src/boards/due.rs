@@ -9,7 +9,7 @@ use appcore::{
 use dbcontext::query::{boards, tasks as rows};
 use event_log::{
     access,
-    notifications::{Notice, notify},
+    notifications::{NewNotification, notify},
 };
 use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait;
@@ -92,7 +92,7 @@ async fn remind_person(
         Err(error) if error.code() == Code::NotFound => return Ok(()),
         Err(error) => return Err(error),
     }
-    let notice = Notice {
+    let notice = NewNotification {
         id: notice_id(job),
         user_id,
         kind: NotificationKind::Reminder,

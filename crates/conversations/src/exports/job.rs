@@ -12,7 +12,7 @@ use appcore::{
 };
 use bytes::Bytes;
 use dbcontext::query::{conversations, exports, members};
-use event_log::notifications::{Notice, notify};
+use event_log::notifications::{NewNotification, notify};
 use files::uploads::{self, Object};
 use jobs::{Ended, Job, Stored, Work};
 use platform::work_pools::WorkOwner;
@@ -201,7 +201,7 @@ async fn told(service: &ConversationsService, job: ExportJob, upload: Option<Upl
     };
     service.notify_user(job.user_id, &event)?;
     let Some(upload) = upload else { return Ok(()) };
-    let notice = Notice {
+    let notice = NewNotification {
         // One export is told of once.
         id: NotificationId(job.upload_id.0),
         user_id: job.user_id,

@@ -18,7 +18,7 @@ use dbcontext::{
         texts::row_bytes,
     },
 };
-use event_log::notifications::{self, Notice};
+use event_log::notifications::{self, NewNotification};
 use files::quotas;
 use jobs::{self, Ended, Job, Stored, Work};
 use serde::{Deserialize, Serialize};
@@ -125,7 +125,7 @@ async fn remind(service: &ConversationsService, id: ReminderId) -> Result<(), Ap
     let found = query::messages::find(service.db.reader(), row.user_id, row.message_id).await?;
     let message = found.map(Message::try_from).transpose()?.filter(|message| message.deleted_at.is_none());
     if let Some(message) = message {
-        let notice = Notice {
+        let notice = NewNotification {
             // The same one again is told once.
             id: NotificationId(id.0),
             user_id: row.user_id,

@@ -49,7 +49,7 @@ const MAX_TEXT: usize = 300;
 
 /// Notification created by another component.
 #[derive(Clone, Debug)]
-pub struct Notice {
+pub struct NewNotification {
     /// Idempotency key chosen by the caller.
     pub id: NotificationId,
     pub user_id: UserId,
@@ -68,7 +68,7 @@ pub struct Notice {
 
 /// Stores a notification once, publishes it to the user's connections and enqueues pushes and the
 /// digest.
-pub async fn notify(service: &EventLogService, notice: Notice) -> Result<(), AppError> {
+pub async fn notify(service: &EventLogService, notice: NewNotification) -> Result<(), AppError> {
     let now = service.clock.now();
     // Reminders are never silent: the user has chosen their time.
     let silent = notice.kind != NotificationKind::Reminder && quiet::is_disturbed(service, notice.user_id, now).await?;
