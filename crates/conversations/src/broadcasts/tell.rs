@@ -14,7 +14,7 @@ use dbcontext::{
         broadcasts::{self as rows, BroadcastRow},
     },
 };
-use event_log::notifications::{self, Announced};
+use event_log::notifications::{self, BroadcastNotification};
 use identity::mail::{Letter, MailJob, Recipient};
 use jobs::{self, Ended, Job, Stored, Work};
 use sea_orm::ConnectionTrait as _;
@@ -137,7 +137,7 @@ async fn send(
         let mut notified = Vec::new();
         if notifies(channels) {
             let (title, body) = (row.title.as_str(), row.body.as_str());
-            let announced = Announced { id: NotificationId(row.id.0), title, body, channels };
+            let announced = BroadcastNotification { id: NotificationId(row.id.0), title, body, channels };
             notified = notifications::announce(&tx, now, &announced, &part).await?;
         }
         let letters: Vec<_> = part

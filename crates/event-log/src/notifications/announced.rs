@@ -19,7 +19,7 @@ use crate::EventLogService;
 use crate::push;
 
 /// Content of a broadcast.
-pub struct Announced<'a> {
+pub struct BroadcastNotification<'a> {
     pub id: NotificationId,
     pub title: &'a str,
     /// Markdown.
@@ -33,7 +33,7 @@ pub struct Announced<'a> {
 pub async fn announce<C: ConnectionTrait>(
     db: &C,
     now: Timestamp,
-    announced: &Announced<'_>,
+    announced: &BroadcastNotification<'_>,
     people: &[UserId],
 ) -> Result<Vec<NotificationRow>, AppError> {
     if people.is_empty() {

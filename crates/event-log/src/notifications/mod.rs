@@ -31,7 +31,7 @@ use dbcontext::{
     query::notifications::{self as rows, NotificationRow, NotificationKey},
 };
 
-pub use announced::{Announced, announce, withdraw};
+pub use announced::{BroadcastNotification, announce, withdraw};
 pub use dbcontext::query::notifications::Filter;
 pub use dbcontext::query::notifications::{ReadScope, NotificationReadPosition};
 pub use missed::MissedJob;
