@@ -29,7 +29,7 @@ type Reasons = HashMap<(MessageId, UserId), Reason>;
 
 /// Notifications to store and to withdraw.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct NotificationChanges {
     pub new: Vec<NotificationRow>,
     pub withdrawn: Vec<NotificationKey>,
 }
@@ -39,8 +39,8 @@ pub(super) async fn find(
     service: &EventLogService,
     happenings: &Happenings,
     now: Timestamp,
-) -> Result<Found, AppError> {
-    let mut found = Found::default();
+) -> Result<NotificationChanges, AppError> {
+    let mut found = NotificationChanges::default();
     let told_of: BTreeMap<MessageId, &Arrived> =
         happenings.arrived.iter().chain(&happenings.edited).map(|(id, arrived)| (*id, arrived)).collect();
     let mut reasons = Reasons::new();

@@ -254,7 +254,7 @@ async fn store(
     service: &EventLogService,
     turn: Option<Transaction>,
     happenings: Happenings,
-    found: finding::Found,
+    found: finding::NotificationChanges,
     reached: HashMap<ConversationId, i64>,
     now: Timestamp,
 ) -> Result<(), AppError> {
