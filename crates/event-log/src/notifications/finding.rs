@@ -71,7 +71,7 @@ pub(super) async fn find(
             candidates.insert((one.conversation_id, one.user_id), one);
         }
     }
-    let mut rows = Gathered::default();
+    let mut rows = MergedRows::default();
     for ((id, user), (kind, detail)) in &reasons {
         let Some(Arrived { message, seq, at }) = told_of.get(id) else { continue };
         let Some(candidate) = candidates.get(&(message.conversation_id, *user)) else { continue };
@@ -135,12 +135,12 @@ fn is_silent(candidate: &Candidate, now: Timestamp) -> Result<bool, AppError> {
 
 /// Collects rows and merges those of a group.
 #[derive(Default)]
-struct Gathered {
+struct MergedRows {
     single: Vec<NotificationRow>,
     grouped: HashMap<(UserId, String, Uuid), NotificationRow>,
 }
 
-impl Gathered {
+impl MergedRows {
     fn add(&mut self, row: NotificationRow) {
         let Some(group) = row.group_id else { return self.single.push(row) };
         match self.grouped.entry((row.user_id, row.kind.clone(), group)) {
