@@ -25,7 +25,7 @@ pub(super) fn matters(kind: &str) -> bool {
 
 /// Fields of a message that notifications need.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Written {
+pub(super) struct LoggedMessage {
     pub id: MessageId,
     pub conversation_id: ConversationId,
     pub seq: i64,
@@ -45,7 +45,7 @@ pub(super) struct Written {
     pub hidden_at: Option<Timestamp>,
 }
 
-impl Written {
+impl LoggedMessage {
     pub fn is_in_main_line(&self) -> bool {
         self.thread_id.is_none() || self.also_to_conversation
     }
@@ -70,7 +70,7 @@ impl Written {
 /// New message or finished answer, with the sequence number of its event.
 #[derive(Clone, Debug)]
 pub(super) struct Arrived {
-    pub message: Written,
+    pub message: LoggedMessage,
     pub seq: i64,
     pub at: Timestamp,
 }
@@ -99,7 +99,7 @@ pub(super) struct Happenings {
 
 #[derive(Deserialize)]
 struct Payload {
-    message: Option<Written>,
+    message: Option<LoggedMessage>,
     message_id: Option<MessageId>,
     emoji: Option<String>,
     user_id: Option<UserId>,
