@@ -15,7 +15,7 @@ use search::tokens;
 use uuid::Uuid;
 
 use super::{
-    happenings::{Arrived, Happenings},
+    happenings::{ArrivedMessage, Happenings},
     quiet,
 };
 use crate::EventLogService;
@@ -41,7 +41,7 @@ pub(super) async fn find(
     now: Timestamp,
 ) -> Result<NotificationChanges, AppError> {
     let mut found = NotificationChanges::default();
-    let told_of: BTreeMap<MessageId, &Arrived> =
+    let told_of: BTreeMap<MessageId, &ArrivedMessage> =
         happenings.arrived.iter().chain(&happenings.edited).map(|(id, arrived)| (*id, arrived)).collect();
     let mut reasons = Reasons::new();
     if !told_of.is_empty() {
@@ -73,7 +73,7 @@ pub(super) async fn find(
     }
     let mut rows = MergedRows::default();
     for ((id, user), (kind, detail)) in &reasons {
-        let Some(Arrived { message, seq, at }) = told_of.get(id) else { continue };
+        let Some(ArrivedMessage { message, seq, at }) = told_of.get(id) else { continue };
         let Some(candidate) = candidates.get(&(message.conversation_id, *user)) else { continue };
         let is_own = message.sender.kind == SenderKind::User && message.sender.id == Some(user.0);
         if is_own || !may_be_told(candidate, *kind, message.seq, now)? {
@@ -167,12 +167,12 @@ impl MergedRows {
 
 async fn mentions(
     service: &EventLogService,
-    of: &BTreeMap<MessageId, &Arrived>,
+    of: &BTreeMap<MessageId, &ArrivedMessage>,
     reasons: &mut Reasons,
 ) -> Result<(), AppError> {
     let mut for_all: BTreeMap<ConversationId, Vec<MessageId>> = BTreeMap::new();
     let mut here: HashMap<(ConversationId, i64), MessageId> = HashMap::new();
-    for (id, Arrived { message, .. }) in of {
+    for (id, ArrivedMessage { message, .. }) in of {
         for mention in &message.mentions {
             match (mention.kind, mention.id) {
                 (MentionKind::User, Some(user)) => {
@@ -210,7 +210,7 @@ async fn mentions(
 
 async fn keywords(
     service: &EventLogService,
-    of: &BTreeMap<MessageId, &Arrived>,
+    of: &BTreeMap<MessageId, &ArrivedMessage>,
     reasons: &mut Reasons,
 ) -> Result<(), AppError> {
     if !notifying::any_keywords(service.db.reader()).await? {
@@ -218,7 +218,7 @@ async fn keywords(
     }
     let mut words: BTreeMap<MessageId, Vec<String>> = BTreeMap::new();
     let mut asked: HashSet<(ConversationId, String)> = HashSet::new();
-    for (id, Arrived { message, .. }) in of {
+    for (id, ArrivedMessage { message, .. }) in of {
         if message.sender.kind != SenderKind::User {
             continue;
         }
@@ -263,11 +263,11 @@ async fn edited_away(
 
 async fn threads(
     service: &EventLogService,
-    of: &BTreeMap<MessageId, Arrived>,
+    of: &BTreeMap<MessageId, ArrivedMessage>,
     reasons: &mut Reasons,
 ) -> Result<(), AppError> {
     let mut replies: BTreeMap<MessageId, Vec<(MessageId, i64)>> = BTreeMap::new();
-    for (id, Arrived { message, .. }) in of {
+    for (id, ArrivedMessage { message, .. }) in of {
         if let Some(root) = message.thread_id {
             replies.entry(root).or_default().push((*id, message.no));
         }
@@ -288,11 +288,11 @@ async fn threads(
 
 async fn everything(
     service: &EventLogService,
-    of: &BTreeMap<MessageId, Arrived>,
+    of: &BTreeMap<MessageId, ArrivedMessage>,
     reasons: &mut Reasons,
 ) -> Result<(), AppError> {
     let mut messages: BTreeMap<ConversationId, Vec<MessageId>> = BTreeMap::new();
-    for (id, Arrived { message, .. }) in of {
+    for (id, ArrivedMessage { message, .. }) in of {
         if message.is_in_main_line() {
             messages.entry(message.conversation_id).or_default().push(*id);
         }

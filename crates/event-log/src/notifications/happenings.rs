@@ -69,7 +69,7 @@ impl LoggedMessage {
 
 /// New message or finished answer, with the sequence number of its event.
 #[derive(Clone, Debug)]
-pub(super) struct Arrived {
+pub(super) struct ArrivedMessage {
     pub message: LoggedMessage,
     pub seq: i64,
     pub at: Timestamp,
@@ -86,8 +86,8 @@ pub(super) struct Reacted {
 /// Net result of a sequence of log events.
 #[derive(Debug, Default)]
 pub(super) struct Happenings {
-    pub arrived: BTreeMap<MessageId, Arrived>,
-    pub edited: BTreeMap<MessageId, Arrived>,
+    pub arrived: BTreeMap<MessageId, ArrivedMessage>,
+    pub edited: BTreeMap<MessageId, ArrivedMessage>,
     pub gone: BTreeSet<MessageId>,
     pub reacted: BTreeMap<(MessageId, UserId, String), Reacted>,
     /// Number of removed reactions per message that were added before this sequence.
@@ -136,15 +136,15 @@ impl Happenings {
                 }
             }
             (kind, Payload { message: Some(message), .. }) => {
-                let arrived = Arrived { message, seq: row.seq, at: row.created_at };
+                let arrived = ArrivedMessage { message, seq: row.seq, at: row.created_at };
                 self.take_message(kind, arrived, since);
             }
             _ => {}
         }
     }
 
-    fn take_message(&mut self, kind: &str, arrived: Arrived, since: Timestamp) {
-        let Arrived { message, seq, at } = &arrived;
+    fn take_message(&mut self, kind: &str, arrived: ArrivedMessage, since: Timestamp) {
+        let ArrivedMessage { message, seq, at } = &arrived;
         if !message.is_shown() {
             return self.lose(message.id);
         }
