@@ -77,7 +77,7 @@ pub(super) struct ArrivedMessage {
 
 /// Reaction, with the position of its event.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reacted {
+pub(super) struct LoggedReaction {
     pub conversation_id: ConversationId,
     pub seq: i64,
     pub at: Timestamp,
@@ -89,7 +89,7 @@ pub(super) struct Happenings {
     pub arrived: BTreeMap<MessageId, ArrivedMessage>,
     pub edited: BTreeMap<MessageId, ArrivedMessage>,
     pub gone: BTreeSet<MessageId>,
-    pub reacted: BTreeMap<(MessageId, UserId, String), Reacted>,
+    pub reacted: BTreeMap<(MessageId, UserId, String), LoggedReaction>,
     /// Number of removed reactions per message that were added before this sequence.
     pub unreacted: BTreeMap<MessageId, i64>,
     pub ended: BTreeSet<ConversationId>,
@@ -125,7 +125,7 @@ impl Happenings {
             ("reaction.added", Payload { message_id: Some(id), emoji: Some(emoji), user_id: Some(user), .. })
                 if row.created_at >= since =>
             {
-                let reacted = Reacted { conversation_id: row.conversation_id, seq: row.seq, at: row.created_at };
+                let reacted = LoggedReaction { conversation_id: row.conversation_id, seq: row.seq, at: row.created_at };
                 self.reacted.insert((id, user, emoji), reacted);
             }
             ("reaction.added", _) => {}
