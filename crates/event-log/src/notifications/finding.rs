@@ -15,7 +15,7 @@ use search::tokens;
 use uuid::Uuid;
 
 use super::{
-    happenings::{ArrivedMessage, Happenings},
+    happenings::{ArrivedMessage, LogEvents},
     quiet,
 };
 use crate::EventLogService;
@@ -37,7 +37,7 @@ pub(super) struct NotificationChanges {
 /// Resolves the recipients, with a fixed number of queries per batch.
 pub(super) async fn find(
     service: &EventLogService,
-    happenings: &Happenings,
+    happenings: &LogEvents,
     now: Timestamp,
 ) -> Result<NotificationChanges, AppError> {
     let mut found = NotificationChanges::default();
@@ -249,7 +249,7 @@ async fn keywords(
 /// Returns the notifications of mentions and keywords that an edit has removed.
 async fn edited_away(
     service: &EventLogService,
-    happenings: &Happenings,
+    happenings: &LogEvents,
     reasons: &Reasons,
 ) -> Result<Vec<NotificationKey>, AppError> {
     let ids: Vec<MessageId> = happenings.edited.keys().copied().collect();
@@ -340,7 +340,7 @@ impl Reaction {
     }
 }
 
-async fn authors(service: &EventLogService, happenings: &Happenings) -> Result<Vec<Reaction>, AppError> {
+async fn authors(service: &EventLogService, happenings: &LogEvents) -> Result<Vec<Reaction>, AppError> {
     let ids: BTreeSet<MessageId> = happenings.reacted.keys().map(|(id, ..)| *id).collect();
     if ids.is_empty() {
         return Ok(Vec::new());

@@ -85,7 +85,7 @@ pub(super) struct LoggedReaction {
 
 /// Net result of a sequence of log events.
 #[derive(Debug, Default)]
-pub(super) struct Happenings {
+pub(super) struct LogEvents {
     pub arrived: BTreeMap<MessageId, ArrivedMessage>,
     pub edited: BTreeMap<MessageId, ArrivedMessage>,
     pub gone: BTreeSet<MessageId>,
@@ -105,7 +105,7 @@ struct Payload {
     user_id: Option<UserId>,
 }
 
-impl Happenings {
+impl LogEvents {
     /// Adds an event of the log. Events before `since` produce no notifications.
     pub fn take(&mut self, row: &conversation_event::Model, since: Timestamp) {
         if row.kind == "conversation.deleted" {

@@ -37,7 +37,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     finding,
-    happenings::{Happenings, matters},
+    happenings::{LogEvents, matters},
     missed, tell, tell_of_end,
 };
 use crate::EventLogService;
@@ -200,7 +200,7 @@ async fn look_through(
         return give_up(turn).await;
     }
     let now = service.clock.now();
-    let mut happenings = Happenings::default();
+    let mut happenings = LogEvents::default();
     let mut reached: HashMap<ConversationId, i64> = HashMap::new();
     for row in events::next_of_each(service.db.reader(), &behind, EVENTS).await? {
         happenings.take(&row, now.minus(TOO_OLD));
@@ -253,7 +253,7 @@ async fn give_up(turn: Option<Transaction>) -> Result<Option<()>, AppError> {
 async fn store(
     service: &EventLogService,
     turn: Option<Transaction>,
-    happenings: Happenings,
+    happenings: LogEvents,
     found: finding::NotificationChanges,
     reached: HashMap<ConversationId, i64>,
     now: Timestamp,
