@@ -27,7 +27,7 @@ use dbcontext::Database;
 use event_log::{
     EventLogService,
     events::{AnswerJob, PreviewJob, TitleJob, TranscribeJob},
-    notifications::MissedJob,
+    notifications::DigestJob,
     push::PushJob,
 };
 use files::FilesService;
@@ -60,7 +60,7 @@ const JOB_KINDS: &[Kind<App>] = &[
     Kind::of::<ScheduledJob, ConversationsService>(),
     Kind::of::<ReminderJob, ConversationsService>(),
     Kind::of::<PushJob, EventLogService>(),
-    Kind::of::<MissedJob, EventLogService>(),
+    Kind::of::<DigestJob, EventLogService>(),
     Kind::of::<knowledge::ReadJob, AssistantsService>(),
     Kind::of::<FileTextJob, SearchService>(),
     Kind::of::<KnowledgeSweepJob, AssistantsService>(),

@@ -34,11 +34,11 @@ const MOST: u64 = 200;
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct MissedJob {
+pub struct DigestJob {
     user_id: UserId,
 }
 
-impl Stored for MissedJob {
+impl Stored for DigestJob {
     const KIND: &'static str = "missed_mail";
 
     fn concurrency_key(&self) -> String {
@@ -50,7 +50,7 @@ impl Stored for MissedJob {
     }
 }
 
-impl Job<EventLogService> for MissedJob {
+impl Job<EventLogService> for DigestJob {
     async fn run(self, work: Work<'_, EventLogService>) -> Result<Ended, AppError> {
         tokio::select! {
             sent = self.send(work) => sent,
@@ -73,11 +73,11 @@ pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notif
         return Ok(());
     }
     let mut by_wait: BTreeMap<i64, Vec<UserId>> = BTreeMap::new();
-    for (user, minutes) in rows::mailed_after(db, &people, MissedJob::KIND).await? {
+    for (user, minutes) in rows::mailed_after(db, &people, DigestJob::KIND).await? {
         by_wait.entry(minutes).or_default().push(user);
     }
     for (minutes, people) in by_wait {
-        let asked = people.into_iter().map(|user_id| MissedJob { user_id }.new_job_for(user_id));
+        let asked = people.into_iter().map(|user_id| DigestJob { user_id }.new_job_for(user_id));
         let piece = query::jobs::insert_after(
             db.get_database_backend(),
             asked.collect::<Result<_, AppError>>()?,
@@ -89,7 +89,7 @@ pub(super) async fn ask<C: ConnectionTrait>(db: &C, now: Timestamp, new: &[Notif
     Ok(())
 }
 
-impl MissedJob {
+impl DigestJob {
     async fn send(self, work: Work<'_, EventLogService>) -> Result<Ended, AppError> {
         let (service, now) = (work.state, work.state.clock.now());
         let settings = rows::settings(service.db.reader(), self.user_id).await?;

@@ -34,7 +34,7 @@ use dbcontext::{
 pub use announced::{BroadcastNotification, announce, withdraw};
 pub use dbcontext::query::notifications::Filter;
 pub use dbcontext::query::notifications::{ReadScope, NotificationReadPosition};
-pub use missed::MissedJob;
+pub use missed::DigestJob;
 pub use missed::unsubscribe;
 pub(crate) use notifier::start;
 pub use own::passed;
