@@ -69,13 +69,13 @@ const PART: usize = 500;
 
 /// Unprocessed conversations and their newest known sequence numbers.
 #[derive(Default)]
-struct News {
+struct PendingHeads {
     heads: Mutex<HashMap<ConversationId, i64>>,
     is_incomplete: AtomicBool,
     arrived: Notify,
 }
 
-impl News {
+impl PendingHeads {
     fn hear(&self, id: ConversationId, seq: i64) {
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         let head = heads.entry(id).or_default();
@@ -91,13 +91,13 @@ impl News {
 
 /// Starts the background tasks, which run until the instance stops.
 pub(crate) fn start(service: &Arc<EventLogService>) {
-    let news = Arc::new(News::default());
+    let news = Arc::new(PendingHeads::default());
     tokio::spawn(listen(service.bus.listen(), Arc::clone(&news)));
     tokio::spawn(keep(Arc::downgrade(service), news));
     tokio::spawn(forget(Arc::downgrade(service)));
 }
 
-async fn listen(mut listener: Listener, news: Arc<News>) {
+async fn listen(mut listener: Listener, news: Arc<PendingHeads>) {
     while let Some(message) = listener.recv().await {
         match message {
             BusMessage::Envelope(envelope) => {
@@ -115,7 +115,7 @@ async fn listen(mut listener: Listener, news: Arc<News>) {
     }
 }
 
-async fn keep(service: Weak<EventLogService>, news: Arc<News>) {
+async fn keep(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
     let mut lookout = SweepSchedule::new(SWEEP);
     loop {
         let wait = lookout.wait(&news.is_incomplete);
@@ -138,7 +138,7 @@ async fn keep(service: Weak<EventLogService>, news: Arc<News>) {
     }
 }
 
-async fn turn(service: &EventLogService, news: &News, lookout: &mut SweepSchedule) -> Result<(), AppError> {
+async fn turn(service: &EventLogService, news: &PendingHeads, lookout: &mut SweepSchedule) -> Result<(), AppError> {
     if let Some(look) = lookout.due(&news.is_incomplete, service.clock.now()) {
         for (id, head) in waiting(service, look).await? {
             news.hear(id, head);
@@ -174,7 +174,7 @@ async fn waiting(service: &EventLogService, look: SweepWindow) -> Result<Vec<(Co
 /// Processes new events of these conversations. Returns `None` if another instance holds the lock.
 async fn look_through(
     service: &EventLogService,
-    news: &News,
+    news: &PendingHeads,
     some: &[(ConversationId, i64)],
 ) -> Result<Option<()>, AppError> {
     let ids: Vec<ConversationId> = some.iter().map(|(id, _)| *id).collect();
@@ -404,7 +404,7 @@ mod tests {
         service.db.writer().execute_unprepared(&sql).await.unwrap();
         // The events before it, itself, and those after it.
         for _ in 0..3 {
-            assert!(look_through(&service, &News::default(), &[(id, 3)]).await.unwrap().is_some());
+            assert!(look_through(&service, &PendingHeads::default(), &[(id, 3)]).await.unwrap().is_some());
         }
         assert_eq!(notifying::positions(service.db.reader(), &[id]).await.unwrap(), [(id, 3)]);
     }
