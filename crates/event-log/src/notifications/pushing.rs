@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::describe_one;
 use crate::EventLogService;
-use crate::push::{Message, Outcome, PushJob, deliver, is_shown};
+use crate::push::{PushMessage, Outcome, PushJob, deliver, is_shown};
 
 /// Maximum number of attempts per device while its push service is unavailable.
 const TRIES: u32 = 5;
@@ -70,9 +70,9 @@ impl PushJob {
 
     /// Returns the payload for the devices; `None` if the notification has been read or must not be
     /// pushed.
-    async fn message(&self, service: &EventLogService) -> Result<Option<Message>, AppError> {
+    async fn message(&self, service: &EventLogService) -> Result<Option<PushMessage>, AppError> {
         let Some(id) = self.notification_id else {
-            return Ok(Some(Message::withdrawing(self.conversation_id)));
+            return Ok(Some(PushMessage::withdrawing(self.conversation_id)));
         };
         let Some(row) = notifications::unread(service.db.reader(), self.user_id, id).await? else { return Ok(None) };
         let settings = notifications::settings(service.db.reader(), self.user_id).await?;
@@ -96,7 +96,7 @@ impl PushJob {
             return Ok(None);
         }
         let notification = describe_one(service, row).await?;
-        Ok(Some(Message::waking(&notification, settings.show_text)))
+        Ok(Some(PushMessage::waking(&notification, settings.show_text)))
     }
 
     async fn try_again(&self, service: &EventLogService, device: Uuid, wait: Option<Duration>) -> Result<(), AppError> {

@@ -30,7 +30,7 @@ const LIMITS: FetchLimits = FetchLimits { max_bytes: 16 * 1024, timeout: Duratio
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 /// Push message.
-pub(crate) struct Message {
+pub(crate) struct PushMessage {
     /// JSON payload; empty to make the app close what it shows for the topic.
     text: Vec<u8>,
     /// Payload without the text of the message, used if the full one is too large for the push
@@ -53,7 +53,7 @@ pub(crate) enum Outcome {
     Refused,
 }
 
-impl Message {
+impl PushMessage {
     pub fn waking(notification: &Notification, with_text: bool) -> Self {
         let json = |text: &str| {
             json!({
@@ -90,7 +90,7 @@ fn topic(conversation_id: Option<ConversationId>) -> String {
     topic
 }
 
-pub(crate) async fn deliver(service: &EventLogService, device: &Subscription, message: &Message) -> Outcome {
+pub(crate) async fn deliver(service: &EventLogService, device: &Subscription, message: &PushMessage) -> Outcome {
     // The app closes the notification when it is next woken or opened.
     if message.text.is_empty() && must_show(&device.endpoint) {
         return Outcome::Sent;
@@ -132,7 +132,7 @@ impl Answer {
     }
 }
 
-async fn send(service: &EventLogService, device: &Subscription, message: &Message, text: &[u8]) -> Answer {
+async fn send(service: &EventLogService, device: &Subscription, message: &PushMessage, text: &[u8]) -> Answer {
     let nothing = |status| Answer { status, retry_after: None };
     let request = match request(service, device, message, text) {
         Ok(request) => request,
@@ -159,7 +159,7 @@ async fn send(service: &EventLogService, device: &Subscription, message: &Messag
 fn request(
     service: &EventLogService,
     device: &Subscription,
-    message: &Message,
+    message: &PushMessage,
     text: &[u8],
 ) -> anyhow::Result<OutgoingRequest> {
     let url = Url::parse(&device.endpoint)?;
