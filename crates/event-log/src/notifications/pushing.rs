@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::describe_one;
 use crate::EventLogService;
-use crate::push::{PushMessage, Outcome, PushJob, deliver, is_shown};
+use crate::push::{PushMessage, DeliveryOutcome, PushJob, deliver, is_shown};
 
 /// Maximum number of attempts per device while its push service is unavailable.
 const TRIES: u32 = 5;
@@ -56,9 +56,9 @@ impl PushJob {
         let mut failed = None;
         for (device, outcome) in devices.iter().zip(futures_util::future::join_all(sent).await) {
             let noted = match outcome {
-                Outcome::Sent | Outcome::Refused => Ok(()),
-                Outcome::Gone => rows::remove(service.db.writer(), device.id).await,
-                Outcome::Later(wait) => self.try_again(service, device.id, wait).await,
+                DeliveryOutcome::Sent | DeliveryOutcome::Refused => Ok(()),
+                DeliveryOutcome::Gone => rows::remove(service.db.writer(), device.id).await,
+                DeliveryOutcome::Later(wait) => self.try_again(service, device.id, wait).await,
             };
             if let Err(error) = noted {
                 tracing::warn!(%error, device = %device.id, "failed to record push result");

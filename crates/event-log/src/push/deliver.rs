@@ -43,7 +43,7 @@ pub(crate) struct PushMessage {
 
 /// Result of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum DeliveryOutcome {
     Sent,
     /// The subscription no longer exists.
     Gone,
@@ -90,10 +90,10 @@ fn topic(conversation_id: Option<ConversationId>) -> String {
     topic
 }
 
-pub(crate) async fn deliver(service: &EventLogService, device: &Subscription, message: &PushMessage) -> Outcome {
+pub(crate) async fn deliver(service: &EventLogService, device: &Subscription, message: &PushMessage) -> DeliveryOutcome {
     // The app closes the notification when it is next woken or opened.
     if message.text.is_empty() && must_show(&device.endpoint) {
-        return Outcome::Sent;
+        return DeliveryOutcome::Sent;
     }
     let answer = send(service, device, message, &message.text).await;
     if answer.status == Some(StatusCode::PAYLOAD_TOO_LARGE) && message.text != message.brief {
@@ -118,15 +118,15 @@ struct Answer {
 }
 
 impl Answer {
-    fn outcome(&self) -> Outcome {
+    fn outcome(&self) -> DeliveryOutcome {
         match self.status.map_or(0, |status| status.as_u16()) {
-            200..=299 => Outcome::Sent,
-            404 | 410 => Outcome::Gone,
+            200..=299 => DeliveryOutcome::Sent,
+            404 | 410 => DeliveryOutcome::Gone,
             // Microsoft's service uses 406 for rate limiting.
-            0 | 406 | 408 | 429 | 500..=599 => Outcome::Later(self.retry_after),
+            0 | 406 | 408 | 429 | 500..=599 => DeliveryOutcome::Later(self.retry_after),
             status => {
                 tracing::warn!(status, "push message rejected");
-                Outcome::Refused
+                DeliveryOutcome::Refused
             }
         }
     }

@@ -37,7 +37,7 @@ use tokio::sync::Notify;
 use url::Url;
 use uuid::Uuid;
 
-pub(crate) use deliver::{PushMessage, Outcome, deliver};
+pub(crate) use deliver::{PushMessage, DeliveryOutcome, deliver};
 pub use job::PushJob;
 use jobs::Stored as _;
 
