@@ -111,13 +111,13 @@ fn must_show(endpoint: &str) -> bool {
 }
 
 /// Response of a push service.
-struct Answer {
+struct PushResponse {
     /// `None` if there was no response.
     status: Option<StatusCode>,
     retry_after: Option<Duration>,
 }
 
-impl Answer {
+impl PushResponse {
     fn outcome(&self) -> DeliveryOutcome {
         match self.status.map_or(0, |status| status.as_u16()) {
             200..=299 => DeliveryOutcome::Sent,
@@ -132,8 +132,8 @@ impl Answer {
     }
 }
 
-async fn send(service: &EventLogService, device: &Subscription, message: &PushMessage, text: &[u8]) -> Answer {
-    let nothing = |status| Answer { status, retry_after: None };
+async fn send(service: &EventLogService, device: &Subscription, message: &PushMessage, text: &[u8]) -> PushResponse {
+    let nothing = |status| PushResponse { status, retry_after: None };
     let request = match request(service, device, message, text) {
         Ok(request) => request,
         Err(error) => {
@@ -145,7 +145,7 @@ async fn send(service: &EventLogService, device: &Subscription, message: &PushMe
         Ok(answer) => {
             let seconds = answer.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
             let retry_after = seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT));
-            Answer { status: Some(answer.status), retry_after }
+            PushResponse { status: Some(answer.status), retry_after }
         }
         // Retrying can't help: the host name now resolves to a forbidden address.
         Err(outgoing::OutgoingError::Forbidden) => nothing(Some(StatusCode::FORBIDDEN)),
