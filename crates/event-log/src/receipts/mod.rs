@@ -56,7 +56,7 @@ pub enum ReceiptState {
 }
 
 /// Item of the queue.
-enum Waiting {
+enum QueueItem {
     Reach(ReportedPosition),
     /// Request to be notified when all earlier receipts are stored.
     Settling(oneshot::Sender<()>),
@@ -65,7 +65,7 @@ enum Waiting {
 /// Handle for recording receipts; cheap to clone.
 #[derive(Clone)]
 pub struct Receipts {
-    queue: mpsc::Sender<Waiting>,
+    queue: mpsc::Sender<QueueItem>,
 }
 
 impl Receipts {
@@ -80,13 +80,13 @@ impl Receipts {
     pub fn record(&self, user_id: UserId, conversation_id: ConversationId, seq: i64, state: ReceiptState) {
         let read_seq = if state == ReceiptState::Read { seq } else { 0 };
         let reach = ReportedPosition { conversation_id, user_id, delivered_seq: seq, read_seq };
-        let _ = self.queue.try_send(Waiting::Reach(reach));
+        let _ = self.queue.try_send(QueueItem::Reach(reach));
     }
 
     /// Waits until earlier receipts are stored or have failed.
     async fn settled(&self) {
         let (settled, stored) = oneshot::channel();
-        if self.queue.send(Waiting::Settling(settled)).await.is_ok() {
+        if self.queue.send(QueueItem::Settling(settled)).await.is_ok() {
             let _ = stored.await;
         }
     }
@@ -134,15 +134,15 @@ pub async fn mark_unread(
     Ok(own)
 }
 
-async fn run(store: Store, mut waiting: mpsc::Receiver<Waiting>) {
+async fn run(store: Store, mut waiting: mpsc::Receiver<QueueItem>) {
     let mut received = Vec::new();
     while waiting.recv_many(&mut received, BATCH).await > 0 {
         let mut furthest: HashMap<(ConversationId, UserId), ReportedPosition> = HashMap::new();
         let mut settling = Vec::new();
         for one in received.drain(..) {
             let reach = match one {
-                Waiting::Reach(reach) => reach,
-                Waiting::Settling(settled) => {
+                QueueItem::Reach(reach) => reach,
+                QueueItem::Settling(settled) => {
                     settling.push(settled);
                     continue;
                 }
