@@ -72,7 +72,7 @@ impl Receipts {
     #[must_use]
     pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, small_conversation: u32) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(run(Store { db, bus, clock, small_conversation }, waiting));
+        tokio::spawn(run(PositionStore { db, bus, clock, small_conversation }, waiting));
         Self { queue }
     }
 
@@ -102,7 +102,7 @@ pub async fn mark(
 ) -> Result<(), AppError> {
     access::member(service, user_id, conversation_id).await?;
     let read_seq = if state == ReceiptState::Read { seq } else { 0 };
-    let store = Store {
+    let store = PositionStore {
         db: service.db.clone(),
         bus: Arc::clone(&service.bus),
         clock: service.clock.clone(),
@@ -134,7 +134,7 @@ pub async fn mark_unread(
     Ok(own)
 }
 
-async fn run(store: Store, mut waiting: mpsc::Receiver<QueueItem>) {
+async fn run(store: PositionStore, mut waiting: mpsc::Receiver<QueueItem>) {
     let mut received = Vec::new();
     while waiting.recv_many(&mut received, BATCH).await > 0 {
         let mut furthest: HashMap<(ConversationId, UserId), ReportedPosition> = HashMap::new();
@@ -170,14 +170,14 @@ async fn run(store: Store, mut waiting: mpsc::Receiver<QueueItem>) {
 }
 
 /// Stores positions and publishes them.
-struct Store {
+struct PositionStore {
     db: Database,
     bus: Arc<dyn EventBus>,
     clock: Clock,
     small_conversation: u32,
 }
 
-impl Store {
+impl PositionStore {
     async fn move_to(&self, reaches: &[ReportedPosition]) -> Result<(), AppError> {
         let mut messages = Vec::new();
         let mut gathered: BTreeMap<ConversationId, Vec<ReadPosition>> = BTreeMap::new();
