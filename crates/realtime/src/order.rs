@@ -13,14 +13,14 @@ const HELD: usize = 1_024;
 
 /// Resequencer of one conversation's events.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Order<T> {
+pub struct Resequencer<T> {
     last: i64,
     held: BTreeMap<i64, T>,
     /// Highest `seq` known to exist.
     known: i64,
 }
 
-impl<T> Order<T> {
+impl<T> Resequencer<T> {
     /// Creates a resequencer that passes on events after `last`.
     #[must_use]
     pub fn after(last: i64) -> Self {
@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    fn offer_all(order: &mut Order<i64>, seqs: &[i64]) -> Vec<i64> {
+    fn offer_all(order: &mut Resequencer<i64>, seqs: &[i64]) -> Vec<i64> {
         let mut passed = Vec::new();
         for seq in seqs {
             order.offer(*seq, *seq, &mut passed);
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn holds_early_events_and_drops_late_ones() {
-        let mut order = Order::after(5);
+        let mut order = Resequencer::after(5);
         assert_eq!(offer_all(&mut order, &[7, 8, 5, 4]), Vec::<i64>::new());
         assert!(order.is_waiting());
         assert_eq!(offer_all(&mut order, &[6, 6, 7]), [6, 7, 8]);
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn skips_an_unfillable_gap_once() {
-        let mut order = Order::after(0);
+        let mut order = Resequencer::after(0);
         offer_all(&mut order, &[3, 4, 9]);
         let mut passed = Vec::new();
         order.skip_gap(&mut passed);
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn waits_for_an_announced_event() {
-        let mut order = Order::after(1);
+        let mut order = Resequencer::after(1);
         order.announce(2);
         assert!(order.is_waiting());
         assert_eq!(offer_all(&mut order, &[2]), [2]);
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn waits_for_events_beyond_the_held_limit() {
-        let mut order = Order::after(0);
+        let mut order = Resequencer::after(0);
         let early: Vec<i64> = (2..=HELD as i64 + 10).collect();
         assert!(offer_all(&mut order, &early).is_empty());
         assert_eq!(offer_all(&mut order, &[1]).len(), HELD + 1);
@@ -142,9 +142,9 @@ mod tests {
             arrivals in proptest::collection::vec((0_i64..60, proptest::bool::weighted(0.1)), 0..200),
         ) {
             let newest = first + count;
-            let mut order = Order::after(first);
+            let mut order = Resequencer::after(first);
             let mut passed = Vec::new();
-            let fill = |order: &mut Order<i64>, passed: &mut Vec<i64>| {
+            let fill = |order: &mut Resequencer<i64>, passed: &mut Vec<i64>| {
                 for seq in order.last() + 1..=newest {
                     order.offer(seq, seq, passed);
                 }

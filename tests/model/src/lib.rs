@@ -30,7 +30,7 @@ mod step;
 
 use std::collections::VecDeque;
 
-use realtime::order::Order;
+use realtime::order::Resequencer;
 use stateright::Property;
 
 pub use set::Set;
@@ -190,7 +190,7 @@ pub struct Instance {
     /// The head that is being read, and whether to read it once more after that.
     pub look: Option<u8>,
     pub look_again: bool,
-    pub room: Option<Order<u8>>,
+    pub room: Option<Resequencer<u8>>,
     /// A read of the log to fill a gap: the last number that was passed on when it began, and the head that it found.
     pub fill: Option<(i64, u8)>,
     /// The highest number that passed by while somebody arrives.

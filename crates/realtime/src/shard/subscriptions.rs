@@ -41,7 +41,7 @@ use super::delivery::{Deliveries, Forms};
 use crate::{
     close::Close,
     codec::FrameBody,
-    order::Order,
+    order::Resequencer,
     outbound::Outbound,
     protocol::{ControlFrame as _, Resync},
     ring::Ring,
@@ -78,7 +78,7 @@ pub struct Subscriptions {
 }
 
 struct Subscription {
-    order: Order<SharedEnvelope>,
+    order: Resequencer<SharedEnvelope>,
     readers: Vec<Rc<Outbound>>,
     /// Number of members of the conversation; `None` if unknown.
     members: Option<u32>,
@@ -391,7 +391,7 @@ impl Subscriptions {
 
 impl Subscription {
     fn after(seq: i64) -> Self {
-        Self { order: Order::after(seq), readers: Vec::new(), members: None, counted_at: seq, is_late: false }
+        Self { order: Resequencer::after(seq), readers: Vec::new(), members: None, counted_at: seq, is_late: false }
     }
 
     fn remove(&mut self, out: &Rc<Outbound>) {
