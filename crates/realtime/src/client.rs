@@ -7,7 +7,7 @@ use appcore::{AppError, ConversationId, Country, auth::Principal};
 
 use crate::{
     codec::{self, AnswerTo},
-    outbound::Outbound,
+    outbound::ConnectionHandle,
     protocol::{ControlFrame, ErrorPayload},
     shard::Shard,
 };
@@ -15,7 +15,7 @@ use crate::{
 /// Client of a connection and the means to answer it.
 pub struct ClientContext {
     pub shard: Rc<Shard>,
-    pub out: Rc<Outbound>,
+    pub out: Rc<ConnectionHandle>,
     pub principal: Principal,
     /// Country of the client, if a trusted proxy reports it.
     pub country: Option<Country>,

@@ -15,7 +15,7 @@ use crate::{
     codec::{FrameBody, Request, Wire, json, msgpack},
     frame::Incoming,
     greeting,
-    outbound::{Identity, Outbound},
+    outbound::{Identity, ConnectionHandle},
     protocol::{ControlFrame as _, Hello},
     sender::Sender,
     session::{Inbox, WsSession},
@@ -40,7 +40,7 @@ impl Opening {
     pub(crate) fn open(self, sender: Rc<Sender>, preface: Bytes) -> Live {
         let Self { shard, principal, permit, arrival, following, wire, source } = self;
         let app = shard.app();
-        let out = Outbound::of(&Identity::from(&principal), wire, sender);
+        let out = ConnectionHandle::of(&Identity::from(&principal), wire, sender);
         out.set_address(source.address);
         let conversations = arrival.settle(&following, Some(&out));
         let now = app.clock.now();
@@ -65,7 +65,7 @@ impl Opening {
 /// Open connection.
 pub(crate) struct Live {
     shard: Rc<Shard>,
-    out: Rc<Outbound>,
+    out: Rc<ConnectionHandle>,
     inbox: Rc<Inbox>,
     _counted: Counted,
 }
@@ -148,7 +148,7 @@ mod tests {
     use crate::{
         broadcaster::Permit,
         client::ClientContext,
-        outbound::Outbound,
+        outbound::ConnectionHandle,
         queue::Queue,
         sender::Sender,
         session::{Inbox, WsSession},
@@ -166,7 +166,7 @@ mod tests {
         let text = include_str!("../../../docs/connections.md");
         let mut wrong = Vec::new();
         for (name, size) in [
-            ("Outbound", size_of::<Outbound>()),
+            ("Outbound", size_of::<ConnectionHandle>()),
             ("Sender", size_of::<Sender>()),
             ("Queue", size_of::<Queue>()),
             ("Inbound", size_of::<Inbound>()),

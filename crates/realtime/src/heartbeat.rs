@@ -10,7 +10,7 @@ use std::{rc::Rc, time::Duration};
 use appcore::Timestamp;
 use tokio::time::Instant;
 
-use crate::{close::Close, outbound::Outbound};
+use crate::{close::Close, outbound::ConnectionHandle};
 
 /// Number of slots of the wheel.
 const SLOTS: usize = 256;
@@ -20,7 +20,7 @@ const PATIENCE: f64 = 2.4;
 
 /// Timer wheel with the connections of one thread.
 pub struct Wheel {
-    slots: Vec<Vec<Rc<Outbound>>>,
+    slots: Vec<Vec<Rc<ConnectionHandle>>>,
     heartbeat: Duration,
     /// Slot of the last added connection.
     next: usize,
@@ -46,13 +46,13 @@ impl Wheel {
         self.heartbeat.mul_f64(PATIENCE)
     }
 
-    pub fn add(&mut self, out: &Rc<Outbound>) {
+    pub fn add(&mut self, out: &Rc<ConnectionHandle>) {
         self.next = (self.next + 1) % SLOTS;
         out.set_slot(self.next as u8);
         self.slots[self.next].push(Rc::clone(out));
     }
 
-    pub fn remove(&mut self, out: &Rc<Outbound>) {
+    pub fn remove(&mut self, out: &Rc<ConnectionHandle>) {
         let slot = &mut self.slots[usize::from(out.slot())];
         if let Some(at) = slot.iter().position(|other| Rc::ptr_eq(other, out)) {
             slot.swap_remove(at);
@@ -64,7 +64,7 @@ impl Wheel {
 
     /// Visits the next slot and sends its pings. Returns the connections whose credentials expire
     /// before `soon`.
-    pub fn visit(&mut self, now: Instant, soon: Timestamp) -> Vec<Rc<Outbound>> {
+    pub fn visit(&mut self, now: Instant, soon: Timestamp) -> Vec<Rc<ConnectionHandle>> {
         self.at = (self.at + 1) % SLOTS;
         let patience = self.patience();
         let mut expiring = Vec::new();
@@ -83,7 +83,7 @@ impl Wheel {
         expiring
     }
 
-    pub fn all(&self) -> impl Iterator<Item = &Rc<Outbound>> {
+    pub fn all(&self) -> impl Iterator<Item = &Rc<ConnectionHandle>> {
         self.slots.iter().flatten()
     }
 }
@@ -105,8 +105,8 @@ mod tests {
         Arc::new(Backlog::fixed(1_000))
     }
 
-    fn silent(wire: Wire) -> Rc<Outbound> {
-        Outbound::new(&identity(Timestamp(i64::MAX)), wire, None, &backlog())
+    fn silent(wire: Wire) -> Rc<ConnectionHandle> {
+        ConnectionHandle::new(&identity(Timestamp(i64::MAX)), wire, None, &backlog())
     }
 
     fn turn(wheel: &mut Wheel, now: Instant) {
@@ -142,7 +142,7 @@ mod tests {
     #[tokio::test]
     async fn reports_connections_with_expiring_credentials() {
         let mut wheel = Wheel::new(Duration::from_secs(25));
-        let out = Outbound::new(&identity(Timestamp(1_000)), Wire::Json, None, &backlog());
+        let out = ConnectionHandle::new(&identity(Timestamp(1_000)), Wire::Json, None, &backlog());
         wheel.add(&out);
         let mut named = |soon| (0..SLOTS).map(|_| wheel.visit(Instant::now(), soon).len()).sum::<usize>();
         assert_eq!(named(Timestamp(999)), 0);

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Outbound side of one connection.
-pub struct Outbound {
+pub struct ConnectionHandle {
     sender: Rc<Sender>,
     pub user_id: UserId,
     pub credential: CredentialId,
@@ -80,7 +80,7 @@ impl From<&appcore::auth::Principal> for Identity {
     }
 }
 
-impl Deref for Outbound {
+impl Deref for ConnectionHandle {
     type Target = Sender;
 
     fn deref(&self) -> &Sender {
@@ -88,7 +88,7 @@ impl Deref for Outbound {
     }
 }
 
-impl Outbound {
+impl ConnectionHandle {
     #[must_use]
     pub fn new(identity: &Identity, wire: Wire, socket: Option<TcpStream>, backlog: &Arc<Backlog>) -> Rc<Self> {
         Self::of(identity, wire, Rc::new(Sender::new(socket, backlog)))
@@ -270,18 +270,18 @@ pub(crate) mod tests {
 
     use super::*;
 
-    pub(crate) fn stream(user_id: UserId, backlog: usize) -> Rc<Outbound> {
+    pub(crate) fn stream(user_id: UserId, backlog: usize) -> Rc<ConnectionHandle> {
         stream_with(user_id, None, backlog)
     }
 
-    pub(crate) fn stream_on(user_id: UserId, socket: TcpStream, backlog: usize) -> Rc<Outbound> {
+    pub(crate) fn stream_on(user_id: UserId, socket: TcpStream, backlog: usize) -> Rc<ConnectionHandle> {
         stream_with(user_id, Some(socket), backlog)
     }
 
-    fn stream_with(user_id: UserId, socket: Option<TcpStream>, backlog: usize) -> Rc<Outbound> {
+    fn stream_with(user_id: UserId, socket: Option<TcpStream>, backlog: usize) -> Rc<ConnectionHandle> {
         let credential = CredentialId::Session(SessionId::new());
         let identity = Identity { user_id, credential, expires_at: Timestamp(i64::MAX) };
-        Outbound::new(&identity, Wire::Sse, socket, &Arc::new(Backlog::fixed(backlog)))
+        ConnectionHandle::new(&identity, Wire::Sse, socket, &Arc::new(Backlog::fixed(backlog)))
     }
 
     #[test]

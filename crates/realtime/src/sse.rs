@@ -32,7 +32,7 @@ use crate::{
     },
     command::check_shown,
     greeting,
-    outbound::{Identity, Outbound},
+    outbound::{Identity, ConnectionHandle},
     protocol::{ControlFrame as _, Hello, SyncDone},
     shard::Shard,
 };
@@ -66,7 +66,7 @@ pub async fn follow(
     let permit = shard.shards().admit(principal.user_id).await?;
     let (arrival, following) = shard.invite(principal.user_id).await?;
     let app = shard.app();
-    let out = Outbound::new(&Identity::from(principal), Wire::Sse, None, shard.shards().backlog());
+    let out = ConnectionHandle::new(&Identity::from(principal), Wire::Sse, None, shard.shards().backlog());
     out.set_address(principal.address);
     let conversations = arrival.settle(&following, Some(&out));
     shard.show(&out, shown);
@@ -106,7 +106,7 @@ fn cursor(text: &str) -> Option<Cursor> {
 
 /// Body of the response.
 struct EventStream {
-    out: Rc<Outbound>,
+    out: Rc<ConnectionHandle>,
     shard: Rc<Shard>,
     /// Pending wake-up of the queue.
     waiting: Option<LocalBoxFuture<'static, ()>>,

@@ -9,7 +9,7 @@ use std::{
 
 use telemetry::Span;
 
-use crate::{codec::Request, outbound::Outbound};
+use crate::{codec::Request, outbound::ConnectionHandle};
 
 /// Maximum number of concurrent commands per connection.
 const COMMAND_SLOTS: usize = 64;
@@ -31,7 +31,7 @@ impl Inbox {
         self.taken.get() < COMMAND_SLOTS
     }
 
-    pub fn put(self: &Rc<Self>, request: Request, out: &Rc<Outbound>) {
+    pub fn put(self: &Rc<Self>, request: Request, out: &Rc<ConnectionHandle>) {
         self.taken.set(self.taken.get() + 1);
         let slot = CommandSlot { inbox: Rc::clone(self), out: Rc::clone(out), span: Span::default() };
         self.requests.borrow_mut().push_back((request, slot));
@@ -69,7 +69,7 @@ impl Inbox {
 /// Slot of a command in progress, released on drop.
 pub struct CommandSlot {
     inbox: Rc<Inbox>,
-    out: Rc<Outbound>,
+    out: Rc<ConnectionHandle>,
     /// Span of the command.
     pub(super) span: Span,
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::{
     codec::{FrameBody, Wire},
     frame,
-    outbound::Outbound,
+    outbound::ConnectionHandle,
     queue::Joined,
     ring::Ring,
 };
@@ -24,7 +24,7 @@ pub(super) const COPIED: usize = 1024 * 1024;
 /// Frames on their way to the sockets.
 pub(super) struct Deliveries {
     /// Connections with unflushed frames.
-    outs: Vec<Rc<Outbound>>,
+    outs: Vec<Rc<ConnectionHandle>>,
     /// True if the delivered frame is the only one for each connection. It then bypasses empty
     /// queues.
     is_alone: bool,
@@ -44,7 +44,7 @@ impl Deliveries {
     /// Delivers one frame to each connection in its wire format. Only queued frames are reference
     /// counted: an atomic increment for each of a thousand readers would keep the processor from
     /// prefetching the next reader's memory.
-    pub(super) fn deliver<'a>(&mut self, outs: impl IntoIterator<Item = &'a Rc<Outbound>>, forms: &Forms<'_>) {
+    pub(super) fn deliver<'a>(&mut self, outs: impl IntoIterator<Item = &'a Rc<ConnectionHandle>>, forms: &Forms<'_>) {
         let outs = outs.into_iter();
         let most = if self.is_alone { outs.size_hint().1.unwrap_or_default() } else { 0 };
         let mut ready: Vec<Ready<'_, &Bytes>> = Vec::with_capacity(most);
@@ -63,7 +63,7 @@ impl Deliveries {
         }
     }
 
-    pub(super) fn push(&mut self, out: &Rc<Outbound>, frame: Bytes) {
+    pub(super) fn push(&mut self, out: &Rc<ConnectionHandle>, frame: Bytes) {
         out.push(frame);
         if out.becomes_dirty() {
             self.outs.push(Rc::clone(out));
@@ -109,7 +109,7 @@ impl Deliveries {
 }
 
 /// Connection, bytes that bypass its queue, and its socket.
-type Ready<'a, T> = (&'a Outbound, T, &'a TcpStream);
+type Ready<'a, T> = (&'a ConnectionHandle, T, &'a TcpStream);
 
 /// Encodings of one frame: each is created for its first reader and shared by the others.
 pub(super) struct Forms<'a> {
@@ -127,7 +127,7 @@ impl<'a> Forms<'a> {
         }
     }
 
-    fn get(&self, out: &Outbound) -> &Bytes {
+    fn get(&self, out: &ConnectionHandle) -> &Bytes {
         let wire = out.wire;
         let plain = self.plain[wire.index()].get_or_init(|| wire.encode(&self.envelope));
         if out.deflates(plain.len()) { self.deflated[wire.index()].get_or_init(|| frame::shrink(plain)) } else { plain }

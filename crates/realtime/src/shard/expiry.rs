@@ -8,7 +8,7 @@ use identity::accounts;
 use tokio::time::Instant;
 
 use super::Shard;
-use crate::{close::Close, outbound::Outbound};
+use crate::{close::Close, outbound::ConnectionHandle};
 
 /// Interval of the database check for ended sessions. Another process may have ended them without a
 /// bus message.
@@ -36,7 +36,7 @@ impl Shard {
             return;
         }
         self.swept_at.set(now);
-        let stalled: Vec<Rc<Outbound>> = self.wheel.borrow().all().filter(|out| out.is_stalled(now)).cloned().collect();
+        let stalled: Vec<Rc<ConnectionHandle>> = self.wheel.borrow().all().filter(|out| out.is_stalled(now)).cloned().collect();
         for out in stalled {
             out.close(Close::TOO_SLOW);
         }
@@ -50,7 +50,7 @@ impl Shard {
 
     /// Closes the connection when its credentials expire, if they expire within a heartbeat
     /// interval; otherwise a later visit of the wheel schedules it.
-    pub fn end_when_expired(&self, out: &Rc<Outbound>) {
+    pub fn end_when_expired(&self, out: &Rc<ConnectionHandle>) {
         let left = out.expires_at.millis().saturating_sub(self.app.clock.now().millis());
         let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         if left <= self.app.config.realtime.heartbeat {
@@ -63,7 +63,7 @@ impl Shard {
     }
 
     /// Closes a connection whose address was banned by an administrator while it was being opened.
-    pub fn keep_out(&self, out: &Outbound) {
+    pub fn keep_out(&self, out: &ConnectionHandle) {
         if self.app.firewall.check_manual(|| out.address()).is_err() {
             out.close(Close::BANNED);
         }
@@ -72,8 +72,8 @@ impl Shard {
     /// Closes the connections of addresses banned by an administrator. Connections have valid
     /// credentials, so automatic bans leave them open.
     pub(super) fn put_out(&self, is_banned: impl Fn(IpAddr) -> bool) {
-        let concerns = |out: &&Rc<Outbound>| out.address().is_some_and(&is_banned);
-        let banned: Vec<Rc<Outbound>> = self.wheel.borrow().all().filter(concerns).cloned().collect();
+        let concerns = |out: &&Rc<ConnectionHandle>| out.address().is_some_and(&is_banned);
+        let banned: Vec<Rc<ConnectionHandle>> = self.wheel.borrow().all().filter(concerns).cloned().collect();
         for out in banned {
             out.close(Close::BANNED);
         }

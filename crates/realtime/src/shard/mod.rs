@@ -21,7 +21,7 @@ use std::{
 };
 
 use crate::{
-    broadcaster::ShardHandle, close::Close, heartbeat::Wheel, instruction::Instruction, outbound::Outbound, ring::Ring,
+    broadcaster::ShardHandle, close::Close, heartbeat::Wheel, instruction::Instruction, outbound::ConnectionHandle, ring::Ring,
 };
 use app::App;
 use appcore::{
@@ -335,18 +335,18 @@ impl Shard {
     }
 
     /// Adds the connection to the heartbeat wheel.
-    pub fn watch(&self, out: &Rc<Outbound>) {
+    pub fn watch(&self, out: &Rc<ConnectionHandle>) {
         self.wheel.borrow_mut().add(out);
     }
 
     /// Removes a closed connection.
-    pub fn leave(&self, out: &Rc<Outbound>) {
+    pub fn leave(&self, out: &Rc<ConnectionHandle>) {
         self.wheel.borrow_mut().remove(out);
         self.subscriptions.borrow_mut().leave(out);
     }
 
     /// Queues a frame for one connection, flushed together with other frames for it.
-    pub fn push(&self, out: &Rc<Outbound>, frame: Bytes) {
+    pub fn push(&self, out: &Rc<ConnectionHandle>, frame: Bytes) {
         self.subscriptions.borrow_mut().push(out, frame);
         self.touched.notify_one();
     }
@@ -364,13 +364,13 @@ impl Shard {
 
     /// Withholds live events; see [`Subscriptions::hold`].
     #[must_use]
-    pub fn hold(&self, out: &Rc<Outbound>, conversation: ConversationId) -> CatchUp {
+    pub fn hold(&self, out: &Rc<ConnectionHandle>, conversation: ConversationId) -> CatchUp {
         self.subscriptions.borrow_mut().hold(out, conversation)
     }
 
     /// Ends a catch-up; see [`Subscriptions::release`].
     #[must_use]
-    pub fn release(&self, out: &Rc<Outbound>, conversation: ConversationId, seq: i64) -> CatchUp {
+    pub fn release(&self, out: &Rc<ConnectionHandle>, conversation: ConversationId, seq: i64) -> CatchUp {
         self.subscriptions.borrow_mut().release(out, conversation, seq)
     }
 
@@ -384,7 +384,7 @@ impl Shard {
     fn drain(&self, window: Duration) {
         self.is_draining.set(true);
         self.drained.notify_waiters();
-        let all: Vec<Rc<Outbound>> = self.wheel.borrow().all().cloned().collect();
+        let all: Vec<Rc<ConnectionHandle>> = self.wheel.borrow().all().cloned().collect();
         for out in all {
             let pause = window.mul_f64(rand::rng().random());
             actix_rt::spawn(async move {
@@ -405,7 +405,7 @@ pub struct Arrival {
 impl Arrival {
     /// Merges the read memberships with the buffered changes; see [`Subscriptions::settle`].
     /// `hello` must be pushed before anything else runs.
-    pub fn settle(mut self, following: &ConnectionSubscriptions, new: Option<&Rc<Outbound>>) -> Vec<(ConversationId, i64)> {
+    pub fn settle(mut self, following: &ConnectionSubscriptions, new: Option<&Rc<ConnectionHandle>>) -> Vec<(ConversationId, i64)> {
         self.is_settled = true;
         self.shard.subscriptions.borrow_mut().settle(self.user, following, new)
     }

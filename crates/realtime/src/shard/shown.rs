@@ -6,7 +6,7 @@ use appcore::{AppError, ConversationId, UserId, view::Presence};
 use identity::presence;
 
 use super::Shard;
-use crate::outbound::Outbound;
+use crate::outbound::ConnectionHandle;
 
 /// Maximum number of conversations that one connection displays.
 pub const MAX_SHOWN: usize = 8;
@@ -15,7 +15,7 @@ pub const MAX_WATCHED: usize = 500;
 
 impl Shard {
     /// Sets the displayed conversations; see [`super::subscriptions::Subscriptions::show`].
-    pub fn show(&self, out: &Rc<Outbound>, conversations: Vec<ConversationId>) {
+    pub fn show(&self, out: &Rc<ConnectionHandle>, conversations: Vec<ConversationId>) {
         self.subscriptions.borrow_mut().show(out, conversations);
     }
 
@@ -24,7 +24,7 @@ impl Shard {
     /// presence.
     pub async fn watch_presence(
         &self,
-        out: &Rc<Outbound>,
+        out: &Rc<ConnectionHandle>,
         people: &[UserId],
         is_latest: impl Fn() -> bool,
     ) -> Result<Vec<Presence>, AppError> {
@@ -44,7 +44,7 @@ impl Shard {
     }
 
     /// Removes users from the connections' watches whom their users may no longer see.
-    pub(super) fn check_watches(self: &Rc<Self>, outs: Vec<Rc<Outbound>>) {
+    pub(super) fn check_watches(self: &Rc<Self>, outs: Vec<Rc<ConnectionHandle>>) {
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {
             for out in outs {

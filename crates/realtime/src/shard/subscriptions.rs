@@ -42,7 +42,7 @@ use crate::{
     close::Close,
     codec::FrameBody,
     order::Resequencer,
-    outbound::Outbound,
+    outbound::ConnectionHandle,
     protocol::{ControlFrame as _, Resync},
     ring::Ring,
 };
@@ -65,11 +65,11 @@ pub struct Subscriptions {
     /// Maximum number of members up to which all followers of a conversation count as viewers.
     small_conversation: u32,
     /// Connections that display a conversation and follow it.
-    viewers: HashMap<ConversationId, Vec<Rc<Outbound>>>,
+    viewers: HashMap<ConversationId, Vec<Rc<ConnectionHandle>>>,
     /// Connections that watch a user's presence.
-    watchers: HashMap<UserId, Vec<Rc<Outbound>>>,
+    watchers: HashMap<UserId, Vec<Rc<ConnectionHandle>>>,
     /// Connections whose watches are to be checked again.
-    doubtful: Vec<Rc<Outbound>>,
+    doubtful: Vec<Rc<ConnectionHandle>>,
     /// Connected users per workspace.
     workspaces: HashMap<WorkspaceId, HashSet<UserId>>,
     gathered: gathered::Pending,
@@ -79,7 +79,7 @@ pub struct Subscriptions {
 
 struct Subscription {
     order: Resequencer<SharedEnvelope>,
-    readers: Vec<Rc<Outbound>>,
+    readers: Vec<Rc<ConnectionHandle>>,
     /// Number of members of the conversation; `None` if unknown.
     members: Option<u32>,
     /// Event up to which `members` includes joins and leaves.
@@ -90,7 +90,7 @@ struct Subscription {
 
 #[derive(Default)]
 struct Person {
-    connections: Vec<Rc<Outbound>>,
+    connections: Vec<Rc<ConnectionHandle>>,
     /// Sorted. Exactly sized, because there is one per connected user.
     follows: Vec<ConversationId>,
     workspaces: Vec<WorkspaceId>,
@@ -159,7 +159,7 @@ impl Subscriptions {
     }
 
     /// Removes a closed connection.
-    pub fn leave(&mut self, out: &Rc<Outbound>) {
+    pub fn leave(&mut self, out: &Rc<ConnectionHandle>) {
         self.show(out, Vec::new());
         self.watch(out, Vec::new());
         let Some(person) = self.people.get_mut(&out.user_id) else { return };
@@ -211,7 +211,7 @@ impl Subscriptions {
         self.people.iter().filter(|(_, person)| !person.connections.is_empty()).map(|(id, _)| *id).collect()
     }
 
-    fn connections(&self) -> impl Iterator<Item = &Rc<Outbound>> {
+    fn connections(&self) -> impl Iterator<Item = &Rc<ConnectionHandle>> {
         self.people.values().flat_map(|person| &person.connections)
     }
 
@@ -355,17 +355,17 @@ impl Subscriptions {
     }
 
     /// Queues a frame for one connection.
-    pub fn push(&mut self, out: &Rc<Outbound>, frame: Bytes) {
+    pub fn push(&mut self, out: &Rc<ConnectionHandle>, frame: Bytes) {
         self.deliveries.push(out, out.fit(frame));
     }
 
     /// Tells all clients to resync.
     pub fn resync_all(&mut self) {
-        let all: Vec<Rc<Outbound>> = self.connections().cloned().collect();
+        let all: Vec<Rc<ConnectionHandle>> = self.connections().cloned().collect();
         self.tell_to_resync(&all, None);
     }
 
-    fn tell_to_resync(&mut self, outs: &[Rc<Outbound>], conversations: Option<&[ConversationId]>) {
+    fn tell_to_resync(&mut self, outs: &[Rc<ConnectionHandle>], conversations: Option<&[ConversationId]>) {
         let payload = serde_json::to_vec(&Resync { conversation_ids: conversations }).unwrap_or_default();
         let forms = Forms::of(FrameBody::control(Resync::KIND, self.clock.now(), &payload, None));
         self.deliveries.deliver(outs, &forms);
@@ -394,7 +394,7 @@ impl Subscription {
         Self { order: Resequencer::after(seq), readers: Vec::new(), members: None, counted_at: seq, is_late: false }
     }
 
-    fn remove(&mut self, out: &Rc<Outbound>) {
+    fn remove(&mut self, out: &Rc<ConnectionHandle>) {
         if let Some(at) = self.readers.iter().position(|other| Rc::ptr_eq(other, out)) {
             self.readers.swap_remove(at);
         }

@@ -14,7 +14,7 @@ use conversations::{SubscribedConversation, ConnectionSubscriptions};
 use tokio::time::Instant;
 
 use super::{Person, Subscription, Subscriptions, viewers};
-use crate::outbound::Outbound;
+use crate::outbound::ConnectionHandle;
 
 impl Person {
     /// Returns the last buffered join or leave of the conversation.
@@ -53,7 +53,7 @@ impl Subscriptions {
         &mut self,
         user: UserId,
         following: &ConnectionSubscriptions,
-        new: Option<&Rc<Outbound>>,
+        new: Option<&Rc<ConnectionHandle>>,
     ) -> Vec<(ConversationId, i64)> {
         let now = Instant::now();
         self.settle_workspaces(user, &following.workspaces);

@@ -6,7 +6,7 @@ use appcore::ConversationId;
 use tokio::time::Instant;
 
 use super::Subscriptions;
-use crate::outbound::Outbound;
+use crate::outbound::ConnectionHandle;
 
 /// State of a connection after a page of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum CatchUp {
 
 impl Subscriptions {
     /// Withholds live events of the conversation until the connection has caught up.
-    pub fn hold(&mut self, out: &Rc<Outbound>, conversation: ConversationId) -> CatchUp {
+    pub fn hold(&mut self, out: &Rc<ConnectionHandle>, conversation: ConversationId) -> CatchUp {
         if !self.follows(out.user_id, conversation) {
             return CatchUp::Out;
         }
@@ -31,7 +31,7 @@ impl Subscriptions {
 
     /// Resumes live events if the thread hasn't delivered events after `seq`; the connection has
     /// received everything up to `seq` from the log.
-    pub fn release(&mut self, out: &Rc<Outbound>, conversation: ConversationId, seq: i64) -> CatchUp {
+    pub fn release(&mut self, out: &Rc<ConnectionHandle>, conversation: ConversationId, seq: i64) -> CatchUp {
         let is_in = self.follows(out.user_id, conversation);
         let Some(subscription) = self.subscriptions.get_mut(&conversation).filter(|_| is_in) else {
             out.pass_no_more(conversation);

@@ -12,7 +12,7 @@ use appcore::{
 };
 
 use super::Subscriptions;
-use crate::{codec::FrameBody, outbound::Outbound, shard::delivery::Forms};
+use crate::{codec::FrameBody, outbound::ConnectionHandle, shard::delivery::Forms};
 
 /// Changes since the last publication.
 #[derive(Default)]
@@ -80,7 +80,7 @@ impl Subscriptions {
 
     /// Delivers one frame per watcher with all changes that it watches.
     fn tell_presence(&mut self, changes: &HashMap<UserId, Presence>) {
-        let mut told: HashMap<*const Outbound, (Rc<Outbound>, Vec<Presence>)> = HashMap::new();
+        let mut told: HashMap<*const ConnectionHandle, (Rc<ConnectionHandle>, Vec<Presence>)> = HashMap::new();
         for (user, presence) in changes {
             for out in self.watchers.get(user).into_iter().flatten() {
                 let (_, items) = told.entry(Rc::as_ptr(out)).or_insert_with(|| (Rc::clone(out), Vec::new()));

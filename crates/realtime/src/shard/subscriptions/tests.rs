@@ -73,7 +73,7 @@ fn fill(subscriptions: &mut Subscriptions, (id, last): (ConversationId, i64), lo
 }
 
 /// Returns the types of the frames queued for a connection.
-fn kinds(out: &Outbound) -> Vec<String> {
+fn kinds(out: &ConnectionHandle) -> Vec<String> {
     let chunks = std::iter::from_fn(|| out.pop());
     chunks
         .map(|chunk| {
@@ -82,7 +82,7 @@ fn kinds(out: &Outbound) -> Vec<String> {
         .collect()
 }
 
-fn join(subscriptions: &mut Subscriptions, user: UserId, followed: &[(ConversationId, i64)]) -> Rc<Outbound> {
+fn join(subscriptions: &mut Subscriptions, user: UserId, followed: &[(ConversationId, i64)]) -> Rc<ConnectionHandle> {
     let out = stream(user, 1 << 20);
     subscriptions.arrive(user);
     subscriptions.settle(user, &following(followed), Some(&out));
@@ -135,7 +135,7 @@ async fn delivers_user_events_once_to_followers_and_watchers() {
 }
 
 /// Connects a user to a conversation with this number of members.
-fn join_large(subscriptions: &mut Subscriptions, user: UserId, id: ConversationId, members: u32) -> Rc<Outbound> {
+fn join_large(subscriptions: &mut Subscriptions, user: UserId, id: ConversationId, members: u32) -> Rc<ConnectionHandle> {
     let out = stream(user, 1 << 20);
     subscriptions.arrive(user);
     subscriptions.settle(user, &sized(&[(id, 5)], members), Some(&out));

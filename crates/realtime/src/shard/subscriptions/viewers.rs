@@ -5,14 +5,14 @@ use std::{collections::HashMap, rc::Rc, slice};
 use appcore::{ConversationId, UserId, event::LogPosition};
 
 use super::{Subscription, Subscriptions};
-use crate::outbound::Outbound;
+use crate::outbound::ConnectionHandle;
 
-type Index<K> = HashMap<K, Vec<Rc<Outbound>>>;
+type Index<K> = HashMap<K, Vec<Rc<ConnectionHandle>>>;
 
 impl Subscriptions {
     /// Replaces the conversations that the connection displays. It gets their ephemeral events
     /// while its user follows them.
-    pub fn show(&mut self, out: &Rc<Outbound>, mut conversations: Vec<ConversationId>) {
+    pub fn show(&mut self, out: &Rc<ConnectionHandle>, mut conversations: Vec<ConversationId>) {
         if !conversations.is_empty() && !self.is_here(out) {
             return;
         }
@@ -38,7 +38,7 @@ impl Subscriptions {
 
     /// Replaces the users whose presence changes the connection gets. Callers have checked that its
     /// user may see them.
-    pub fn watch(&mut self, out: &Rc<Outbound>, mut people: Vec<UserId>) {
+    pub fn watch(&mut self, out: &Rc<ConnectionHandle>, mut people: Vec<UserId>) {
         if !people.is_empty() && !self.is_here(out) {
             return;
         }
@@ -68,7 +68,7 @@ impl Subscriptions {
 
     /// Removes and returns the connections whose watches are to be checked again.
     #[must_use]
-    pub fn take_doubtful(&mut self) -> Vec<Rc<Outbound>> {
+    pub fn take_doubtful(&mut self) -> Vec<Rc<ConnectionHandle>> {
         let mut doubtful = std::mem::take(&mut self.doubtful);
         doubtful.sort_unstable_by_key(Rc::as_ptr);
         doubtful.dedup_by(|one, other| Rc::ptr_eq(one, other));
@@ -101,7 +101,7 @@ impl Subscriptions {
     }
 
     /// True if the connection is still open.
-    fn is_here(&self, out: &Rc<Outbound>) -> bool {
+    fn is_here(&self, out: &Rc<ConnectionHandle>) -> bool {
         let person = self.people.get(&out.user_id);
         person.is_some_and(|person| person.connections.iter().any(|other| Rc::ptr_eq(other, out)))
     }
@@ -127,7 +127,7 @@ pub(super) fn of<'a>(
     viewers: &'a Index<ConversationId>,
     conversation: ConversationId,
     small_conversation: u32,
-) -> slice::Iter<'a, Rc<Outbound>> {
+) -> slice::Iter<'a, Rc<ConnectionHandle>> {
     match subscriptions.get(&conversation) {
         Some(subscription) if subscription.is_small(small_conversation) => subscription.readers.iter(),
         Some(_) => viewers.get(&conversation).map_or_else(|| [].iter(), |viewers| viewers.iter()),
@@ -135,11 +135,11 @@ pub(super) fn of<'a>(
     }
 }
 
-pub(super) fn add<K: std::hash::Hash + Eq>(index: &mut Index<K>, key: K, out: &Rc<Outbound>) {
+pub(super) fn add<K: std::hash::Hash + Eq>(index: &mut Index<K>, key: K, out: &Rc<ConnectionHandle>) {
     index.entry(key).or_default().push(Rc::clone(out));
 }
 
-pub(super) fn remove<K: std::hash::Hash + Eq>(index: &mut Index<K>, key: K, out: &Rc<Outbound>) {
+pub(super) fn remove<K: std::hash::Hash + Eq>(index: &mut Index<K>, key: K, out: &Rc<ConnectionHandle>) {
     if let Some(outs) = index.get_mut(&key) {
         if let Some(at) = outs.iter().position(|other| Rc::ptr_eq(other, out)) {
             outs.swap_remove(at);

@@ -102,7 +102,7 @@ async fn waits_for_events_known_from_the_database_only() {
 /// Expectations of a connection: all events in order from the position in its `hello` on, unless
 /// told to resync.
 struct Reader {
-    out: Rc<Outbound>,
+    out: Rc<ConnectionHandle>,
     at: i64,
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Connects a reader with a socket; returns both ends.
-async fn connect(subscriptions: &mut Subscriptions, id: ConversationId) -> (Rc<Outbound>, TcpStream) {
+async fn connect(subscriptions: &mut Subscriptions, id: ConversationId) -> (Rc<ConnectionHandle>, TcpStream) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (socket, _) = listener.accept().await.unwrap();
@@ -16,7 +16,7 @@ async fn connect(subscriptions: &mut Subscriptions, id: ConversationId) -> (Rc<O
 }
 
 /// Reads the sequence numbers of events up to `last`.
-async fn read_until(out: &Outbound, client: &mut TcpStream, last: i64) -> Vec<i64> {
+async fn read_until(out: &ConnectionHandle, client: &mut TcpStream, last: i64) -> Vec<i64> {
     let mut text = Vec::new();
     loop {
         let seen: Vec<i64> = String::from_utf8_lossy(&text)
