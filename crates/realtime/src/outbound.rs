@@ -52,10 +52,10 @@ pub struct ConnectionHandle {
 const HELD: i64 = i64::MAX;
 
 /// Boxed and present only while non-empty, because a map would enlarge every connection.
-type Passed = Box<Skips>;
+type Passed = Box<SkippedPositions>;
 
 #[derive(Default)]
-struct Skips {
+struct SkippedPositions {
     until: HashMap<ConversationId, i64>,
 }
 
