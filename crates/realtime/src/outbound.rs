@@ -42,7 +42,7 @@ pub struct ConnectionHandle {
     slot: Cell<u8>,
     /// Sequence number per conversation up to which live events are skipped, because the connection
     /// gets them in another way. Usually empty.
-    passed: RefCell<Option<Passed>>,
+    passed: RefCell<Option<BoxedSkips>>,
     /// Conversations displayed and users watched by the client. Separate from the fields that every
     /// delivery reads.
     shown: RefCell<Option<Box<Shown>>>,
@@ -52,7 +52,7 @@ pub struct ConnectionHandle {
 const HELD: i64 = i64::MAX;
 
 /// Boxed and present only while non-empty, because a map would enlarge every connection.
-type Passed = Box<SkippedPositions>;
+type BoxedSkips = Box<SkippedPositions>;
 
 #[derive(Default)]
 struct SkippedPositions {
