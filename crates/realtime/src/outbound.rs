@@ -45,7 +45,7 @@ pub struct ConnectionHandle {
     passed: RefCell<Option<BoxedSkips>>,
     /// Conversations displayed and users watched by the client. Separate from the fields that every
     /// delivery reads.
-    shown: RefCell<Option<Box<Shown>>>,
+    shown: RefCell<Option<Box<ClientSubscriptions>>>,
 }
 
 /// Withholds all live events.
@@ -61,7 +61,7 @@ struct SkippedPositions {
 
 /// Subscriptions of a client; each list is sorted.
 #[derive(Default)]
-struct Shown {
+struct ClientSubscriptions {
     conversations: Vec<ConversationId>,
     people: Vec<UserId>,
 }
@@ -198,7 +198,7 @@ impl ConnectionHandle {
         self.change_shown(|shown| std::mem::replace(&mut shown.people, people))
     }
 
-    fn change_shown<T>(&self, change: impl FnOnce(&mut Shown) -> T) -> T {
+    fn change_shown<T>(&self, change: impl FnOnce(&mut ClientSubscriptions) -> T) -> T {
         let mut shown = self.shown.borrow_mut();
         let lists = shown.get_or_insert_default();
         let before = change(lists);
