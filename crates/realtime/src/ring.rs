@@ -24,13 +24,13 @@ const NOT_NOW: i32 = -libc::EAGAIN;
 pub type Send<'a> = (BorrowedFd<'a>, &'a [u8]);
 
 /// Ring of one thread.
-pub struct Ring {
+pub struct SendRing {
     ring: Option<IoUring>,
     /// Result of each send: number of bytes, or a negative error number.
     results: Vec<i32>,
 }
 
-impl Ring {
+impl SendRing {
     #[must_use]
     pub fn open() -> Self {
         let opened = IoUring::builder()
@@ -112,7 +112,7 @@ fn make<'a>(ring: &mut IoUring, sends: impl Iterator<Item = Send<'a>>, results: 
 }
 
 #[cfg(test)]
-impl Ring {
+impl SendRing {
     /// Opens a ring if the kernel allows it. Fails if it doesn't and `NATTER_TEST_REQUIRE_IO_URING`
     /// is set.
     pub(crate) fn for_test() -> Self {
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn sends_more_than_the_ring_holds_and_reports_each_result() {
-        let mut ring = Ring::for_test();
+        let mut ring = SendRing::for_test();
         if !ring.is_open() {
             return;
         }
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn reports_partial_sends_full_sockets_and_closed_ones() {
-        let mut ring = Ring::for_test();
+        let mut ring = SendRing::for_test();
         if !ring.is_open() {
             return;
         }

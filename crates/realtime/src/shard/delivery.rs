@@ -12,7 +12,7 @@ use crate::{
     frame,
     outbound::ConnectionHandle,
     queue::Joined,
-    ring::Ring,
+    ring::SendRing,
 };
 
 /// Minimum number of sends for which io_uring is used.
@@ -28,11 +28,11 @@ pub(super) struct Deliveries {
     /// True if the delivered frame is the only one for each connection. It then bypasses empty
     /// queues.
     is_alone: bool,
-    ring: Ring,
+    ring: SendRing,
 }
 
 impl Deliveries {
-    pub(super) fn new(ring: Ring) -> Self {
+    pub(super) fn new(ring: SendRing) -> Self {
         Self { outs: Vec::new(), is_alone: false, ring }
     }
 

@@ -21,7 +21,7 @@ use std::{
 };
 
 use crate::{
-    broadcaster::ShardHandle, close::Close, heartbeat::Wheel, instruction::Instruction, outbound::ConnectionHandle, ring::Ring,
+    broadcaster::ShardHandle, close::Close, heartbeat::Wheel, instruction::Instruction, outbound::ConnectionHandle, ring::SendRing,
 };
 use app::App;
 use appcore::{
@@ -93,7 +93,7 @@ impl Shard {
         let (instructions, received) = mpsc::unbounded_channel();
         shards.add_shard(instructions);
         let listener = app.bus.listen();
-        let ring = if app.config.realtime.io_uring { Ring::open() } else { Ring::closed() };
+        let ring = if app.config.realtime.io_uring { SendRing::open() } else { SendRing::closed() };
         let shard = Rc::new(Self {
             subscriptions: RefCell::new(Subscriptions::new(
                 app.clock.clone(),

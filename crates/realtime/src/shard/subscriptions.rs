@@ -44,7 +44,7 @@ use crate::{
     order::Resequencer,
     outbound::ConnectionHandle,
     protocol::{ControlFrame as _, Resync},
-    ring::Ring,
+    ring::SendRing,
 };
 
 pub use catch_up::CatchUp;
@@ -138,7 +138,7 @@ impl Person {
 
 impl Subscriptions {
     #[must_use]
-    pub fn new(clock: Clock, ring: Ring, small_conversation: u32) -> Self {
+    pub fn new(clock: Clock, ring: SendRing, small_conversation: u32) -> Self {
         Self {
             clock,
             subscriptions: HashMap::new(),

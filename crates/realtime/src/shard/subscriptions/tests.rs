@@ -18,7 +18,7 @@ use crate::outbound::tests::{stream, stream_on};
 const SMALL: u32 = 20;
 
 fn subscriptions() -> Subscriptions {
-    Subscriptions::new(Clock::stopped_at(Timestamp(0)), Ring::closed(), SMALL)
+    Subscriptions::new(Clock::stopped_at(Timestamp(0)), SendRing::closed(), SMALL)
 }
 
 /// Database result for a user in these conversations, each with two members.

@@ -40,7 +40,7 @@ async fn read_until(out: &ConnectionHandle, client: &mut TcpStream, last: i64) -
 #[tokio::test]
 async fn delivers_everything_in_order_with_and_without_io_uring() {
     const EVENTS: i64 = 60;
-    for ring in [Ring::for_test(), Ring::closed()] {
+    for ring in [SendRing::for_test(), SendRing::closed()] {
         let (mut subscriptions, id) =
             (Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring, SMALL), conversation(1));
         let mut readers = Vec::new();
@@ -79,7 +79,7 @@ async fn delivers_everything_in_order_with_and_without_io_uring() {
 #[tokio::test]
 async fn delivers_frames_that_no_other_connection_waits_for() {
     const LENGTH: usize = 30_000;
-    for ring in [Ring::for_test(), Ring::closed()] {
+    for ring in [SendRing::for_test(), SendRing::closed()] {
         let mut subscriptions = Subscriptions::new(Clock::stopped_at(Timestamp(0)), ring, SMALL);
         let mut readers = Vec::new();
         // More than is copied at a time.
