@@ -24,13 +24,13 @@ pub struct WsBroadcaster {
     app: Arc<App>,
     shards: Vec<mpsc::UnboundedSender<Instruction>>,
     people: HashMap<UserId, usize>,
-    notes: mpsc::UnboundedSender<Note>,
+    notes: mpsc::UnboundedSender<PresenceCommand>,
     total: watch::Sender<usize>,
     is_draining: bool,
 }
 
 /// Command for the presence task.
-enum Note {
+enum PresenceCommand {
     /// The user stays online for this time unless it is renewed.
     Hold(UserId, Duration),
     /// Answered after all earlier commands are written.
@@ -61,22 +61,22 @@ impl WsBroadcaster {
 
     fn hold(&self, user: UserId, how_long: Duration) {
         // The receiver lives as long as this sender.
-        let _ = self.notes.send(Note::Hold(user, how_long));
+        let _ = self.notes.send(PresenceCommand::Hold(user, how_long));
     }
 }
 
 /// Writes presence changes to the store in order, so that reloading a page doesn't leave the user
 /// offline.
-async fn keep_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<Note>) {
+async fn keep_presence(app: Arc<App>, mut notes: mpsc::UnboundedReceiver<PresenceCommand>) {
     let mut received = Vec::new();
     while notes.recv_many(&mut received, NOTES).await > 0 {
         let (mut latest, mut flushes) = (HashMap::new(), Vec::new());
         for note in received.drain(..) {
             match note {
-                Note::Hold(user, how_long) => {
+                PresenceCommand::Hold(user, how_long) => {
                     latest.insert(user, how_long);
                 }
-                Note::Flush(flush) => flushes.push(flush),
+                PresenceCommand::Flush(flush) => flushes.push(flush),
             }
         }
         let (staying, leaving): (Vec<_>, Vec<_>) =
@@ -206,7 +206,7 @@ impl Handler<Drain> for WsBroadcaster {
 #[derive(Clone)]
 pub struct ShardHandle {
     broadcaster: Addr<WsBroadcaster>,
-    notes: mpsc::UnboundedSender<Note>,
+    notes: mpsc::UnboundedSender<PresenceCommand>,
     total: watch::Receiver<usize>,
     backlog: Arc<Backlog>,
     sync_pace: Arc<SyncPace>,
@@ -258,7 +258,7 @@ impl ShardHandle {
         let mut total = self.total.clone();
         let _ = total.wait_for(|total| *total == 0).await;
         let (flush, flushed) = oneshot::channel();
-        let _ = self.notes.send(Note::Flush(flush));
+        let _ = self.notes.send(PresenceCommand::Flush(flush));
         let _ = flushed.await;
     }
 }
