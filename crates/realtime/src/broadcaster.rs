@@ -127,12 +127,12 @@ impl Actor for WsBroadcaster {
 /// requester is gone.
 #[derive(Message)]
 #[rtype(result = "Result<Permit, AppError>")]
-struct Arrive(UserId);
+struct Register(UserId);
 
-impl Handler<Arrive> for WsBroadcaster {
-    type Result = MessageResult<Arrive>;
+impl Handler<Register> for WsBroadcaster {
+    type Result = MessageResult<Register>;
 
-    fn handle(&mut self, Arrive(user): Arrive, context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Register(user): Register, context: &mut Self::Context) -> Self::Result {
         if self.is_draining {
             return MessageResult(Err(AppError::unavailable(Stopping)));
         }
@@ -217,7 +217,7 @@ impl ShardHandle {
     /// Registers a connection of this user. Fails if the user has too many connections or the
     /// instance is draining.
     pub async fn admit(&self, user: UserId) -> Result<Permit, AppError> {
-        match self.broadcaster.send(Arrive(user)).await {
+        match self.broadcaster.send(Register(user)).await {
             Ok(answer) => answer,
             Err(error) => Err(AppError::unavailable(error)),
         }
