@@ -157,12 +157,12 @@ struct Stopping;
 /// Unregisters a connection.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Depart(UserId);
+struct Unregister(UserId);
 
-impl Handler<Depart> for WsBroadcaster {
+impl Handler<Unregister> for WsBroadcaster {
     type Result = ();
 
-    fn handle(&mut self, Depart(user): Depart, _: &mut Self::Context) {
+    fn handle(&mut self, Unregister(user): Unregister, _: &mut Self::Context) {
         if let Some(held) = self.people.get_mut(&user) {
             *held -= 1;
             if *held == 0 {
@@ -271,7 +271,7 @@ pub struct Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.broadcaster.do_send(Depart(self.user));
+        self.broadcaster.do_send(Unregister(self.user));
     }
 }
 
