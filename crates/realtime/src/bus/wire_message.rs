@@ -43,7 +43,7 @@ pub(crate) struct WireMessage {
 
 /// Reason why a message from Redis can't be decoded.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unreadable {
+pub(crate) enum DecodeError {
     #[error("no origin instance")]
     Foreign,
     #[error("unsupported version {0}")]
@@ -74,14 +74,14 @@ impl WireMessage {
         Some(InstanceId(Uuid::from_slice(bytes.get(..ORIGIN)?).ok()?))
     }
 
-    pub(crate) fn open(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let origin = Self::origin(bytes).ok_or(Unreadable::Foreign)?;
+    pub(crate) fn open(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let origin = Self::origin(bytes).ok_or(DecodeError::Foreign)?;
         let mut rest = match &bytes[ORIGIN..] {
             [] => return Ok(Self { origin, message: None, traceparent: None }),
             [VERSION, rest @ ..] => rest,
-            [version, ..] => return Err(Unreadable::Version(*version)),
+            [version, ..] => return Err(DecodeError::Version(*version)),
         };
-        let message = rmp_serde::from_read(&mut rest).map_err(|_| Unreadable::Malformed)?;
+        let message = rmp_serde::from_read(&mut rest).map_err(|_| DecodeError::Malformed)?;
         let traceparent = str::from_utf8(rest).ok().filter(|text| !text.is_empty()).map(str::to_owned);
         Ok(Self { origin, message: Some(message), traceparent })
     }
@@ -202,11 +202,11 @@ mod tests {
         let origin = InstanceId::new();
         let with = |rest: &[u8]| WireMessage::open(&[origin.0.as_bytes().as_slice(), rest].concat());
         let unversioned = rmp_serde::to_vec(&messages()[0]).unwrap();
-        assert_eq!(with(&unversioned), Err(Unreadable::Version(0x81)));
-        assert_eq!(with(&[VERSION + 1]), Err(Unreadable::Version(VERSION + 1)));
+        assert_eq!(with(&unversioned), Err(DecodeError::Version(0x81)));
+        assert_eq!(with(&[VERSION + 1]), Err(DecodeError::Version(VERSION + 1)));
         let unknown = rmp_serde::to_vec_named(&serde_json::json!({"Signal": "SomethingNew"})).unwrap();
-        assert_eq!(with(&[&[VERSION], unknown.as_slice()].concat()), Err(Unreadable::Malformed));
-        assert_eq!(WireMessage::open(b"PING"), Err(Unreadable::Foreign));
+        assert_eq!(with(&[&[VERSION], unknown.as_slice()].concat()), Err(DecodeError::Malformed));
+        assert_eq!(WireMessage::open(b"PING"), Err(DecodeError::Foreign));
     }
 
     /// Fields added by later releases are ignored.
