@@ -10,7 +10,7 @@ use crate::{
     close::Close,
     codec::{
         Wire,
-        socketio::{self, Decoder, Packed},
+        socketio::{self, Decoder, DecodedPacket},
     },
     connection::{Live, Opening},
     engine::{self, Deadline, Guest, Host, Message, Refused},
@@ -101,26 +101,26 @@ impl Stranger {
 }
 
 impl Client {
-    async fn take_packet(&mut self, packed: Packed) -> Result<(), Close> {
+    async fn take_packet(&mut self, packed: DecodedPacket) -> Result<(), Close> {
         match (&mut self.stage, packed) {
-            (_, Packed::Nothing) | (Stage::Known(_), Packed::Connect { .. }) => Ok(()),
-            (_, Packed::Disconnect) => Err(Close::NORMAL),
-            (Stage::Known(live), Packed::Request(request)) => {
+            (_, DecodedPacket::Nothing) | (Stage::Known(_), DecodedPacket::Connect { .. }) => Ok(()),
+            (_, DecodedPacket::Disconnect) => Err(Close::NORMAL),
+            (Stage::Known(live), DecodedPacket::Request(request)) => {
                 live.ask(request);
                 Ok(())
             }
             // The client must authenticate first.
-            (Stage::Stranger(_), Packed::Request(_)) => Err(Close::PROTOCOL),
-            (Stage::Known(live), Packed::Elsewhere(namespace)) => {
+            (Stage::Stranger(_), DecodedPacket::Request(_)) => Err(Close::PROTOCOL),
+            (Stage::Known(live), DecodedPacket::Elsewhere(namespace)) => {
                 live.push(socketio::encode_elsewhere(&namespace));
                 Ok(())
             }
-            (Stage::Stranger(stranger), Packed::Elsewhere(namespace)) => {
+            (Stage::Stranger(stranger), DecodedPacket::Elsewhere(namespace)) => {
                 stranger.tries += 1;
                 stranger.tell(socketio::encode_elsewhere(&namespace))?;
                 if stranger.tries > INTRODUCTIONS { Err(Close::CREDENTIALS) } else { Ok(()) }
             }
-            (Stage::Stranger(stranger), Packed::Connect { token }) => {
+            (Stage::Stranger(stranger), DecodedPacket::Connect { token }) => {
                 stranger.tries += 1;
                 if stranger.tries > INTRODUCTIONS {
                     return Err(Close::CREDENTIALS);

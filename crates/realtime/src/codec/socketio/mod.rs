@@ -23,7 +23,7 @@ const ATTACHMENTS: usize = 8;
 
 /// Decoded Socket.IO packet.
 #[derive(Debug)]
-pub enum Packed {
+pub enum DecodedPacket {
     /// Connect to the main namespace, possibly with a token in `auth`.
     Connect {
         token: Option<String>,
@@ -49,32 +49,32 @@ impl Default for Decoder {
 
 impl Decoder {
     /// Decodes a text message. An error closes the connection.
-    pub fn text(&mut self, text: &str) -> Result<Packed, Close> {
-        self.0.text(text)?.map_or(Ok(Packed::Nothing), read)
+    pub fn text(&mut self, text: &str) -> Result<DecodedPacket, Close> {
+        self.0.text(text)?.map_or(Ok(DecodedPacket::Nothing), read)
     }
 
     /// Decodes a binary message, which is an attachment.
-    pub fn binary(&mut self, bytes: Bytes) -> Result<Packed, Close> {
-        self.0.binary(bytes)?.map_or(Ok(Packed::Nothing), read)
+    pub fn binary(&mut self, bytes: Bytes) -> Result<DecodedPacket, Close> {
+        self.0.binary(bytes)?.map_or(Ok(DecodedPacket::Nothing), read)
     }
 }
 
-fn read(packet: Packet) -> Result<Packed, Close> {
+fn read(packet: Packet) -> Result<DecodedPacket, Close> {
     let is_ours = &*packet.namespace == MAIN;
     Ok(match packet.content {
-        Content::Connect(_) if !is_ours => Packed::Elsewhere(packet.namespace),
-        Content::Connect(auth) => Packed::Connect { token: auth.as_ref().and_then(|auth| token(auth.as_str())) },
+        Content::Connect(_) if !is_ours => DecodedPacket::Elsewhere(packet.namespace),
+        Content::Connect(auth) => DecodedPacket::Connect { token: auth.as_ref().and_then(|auth| token(auth.as_str())) },
         // Events in a namespace that the client can't have joined.
         Content::Event { .. } if !is_ours => return Err(Close::PROTOCOL),
-        _ if !is_ours => Packed::Nothing,
-        Content::Disconnect => Packed::Disconnect,
-        Content::Acknowledgement => Packed::Nothing,
+        _ if !is_ours => DecodedPacket::Nothing,
+        Content::Disconnect => DecodedPacket::Disconnect,
+        Content::Acknowledgement => DecodedPacket::Nothing,
         Content::Event { number, data, attachments } => {
             let mut request = request(data.as_str(), number)?;
             if !attachments.is_empty() {
                 request.command = Err(AppError::refused(Code::MalformedFrame, "Commands can't contain binary data."));
             }
-            Packed::Request(request)
+            DecodedPacket::Request(request)
         }
     })
 }
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use crate::command::Command;
 
-    fn decode(text: &str) -> Result<Packed, Close> {
+    fn decode(text: &str) -> Result<DecodedPacket, Close> {
         Decoder::default().text(text)
     }
 
@@ -179,20 +179,20 @@ mod tests {
 
     #[test]
     fn connect_carries_the_token() {
-        assert!(matches!(decode("0").unwrap(), Packed::Connect { token: None }));
-        assert!(matches!(decode(r#"0{"token":"t"}"#).unwrap(), Packed::Connect { token: Some(token) } if token == "t"));
-        assert!(matches!(decode(r#"0{"token":7}"#).unwrap(), Packed::Connect { token: None }));
+        assert!(matches!(decode("0").unwrap(), DecodedPacket::Connect { token: None }));
+        assert!(matches!(decode(r#"0{"token":"t"}"#).unwrap(), DecodedPacket::Connect { token: Some(token) } if token == "t"));
+        assert!(matches!(decode(r#"0{"token":7}"#).unwrap(), DecodedPacket::Connect { token: None }));
         assert!(
-            matches!(decode(r#"0/admin,{"token":"t"}"#).unwrap(), Packed::Elsewhere(namespace) if &*namespace == "/admin")
+            matches!(decode(r#"0/admin,{"token":"t"}"#).unwrap(), DecodedPacket::Elsewhere(namespace) if &*namespace == "/admin")
         );
     }
 
     #[test]
     fn parses_an_event_as_a_command_with_its_acknowledgement_number() {
-        let Packed::Request(request) = decode(r#"27["ping",{}]"#).unwrap() else { panic!() };
+        let DecodedPacket::Request(request) = decode(r#"27["ping",{}]"#).unwrap() else { panic!() };
         assert_eq!(request.answer_to, AnswerTo::Acknowledgement(7));
         assert!(matches!(request.command, Ok(Command::Ping)));
-        let Packed::Request(request) = decode(r#"2["ping"]"#).unwrap() else { panic!() };
+        let DecodedPacket::Request(request) = decode(r#"2["ping"]"#).unwrap() else { panic!() };
         assert_eq!(request.answer_to, AnswerTo::Nobody);
         assert!(request.command.is_ok());
     }
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn invalid_commands_are_errors_and_invalid_packets_close_the_connection() {
         for text in ["2[7]", r#"2["typing",[]]"#, r#"2["dance",{}]"#, r#"21["typing",7]"#] {
-            assert!(matches!(decode(text), Ok(Packed::Request(Request { command: Err(_), .. }))), "{text}");
+            assert!(matches!(decode(text), Ok(DecodedPacket::Request(Request { command: Err(_), .. }))), "{text}");
         }
         for text in ["", "9", "x", "2", "2{}", "2[]", "2[null]", "2x[7]", "2/admin,[7]", "5[\"a\"]", "3[]"] {
             assert!(matches!(decode(text), Err(Close::PROTOCOL)), "{text}");
@@ -211,8 +211,8 @@ mod tests {
     #[test]
     fn accepts_attachments_but_rejects_the_command() {
         let mut decoder = Decoder::default();
-        assert!(matches!(decoder.text(r#"51-3["ping",{"_placeholder":true,"num":0}]"#), Ok(Packed::Nothing)));
-        let Ok(Packed::Request(request)) = decoder.binary(Bytes::from_static(b"x")) else { panic!() };
+        assert!(matches!(decoder.text(r#"51-3["ping",{"_placeholder":true,"num":0}]"#), Ok(DecodedPacket::Nothing)));
+        let Ok(DecodedPacket::Request(request)) = decoder.binary(Bytes::from_static(b"x")) else { panic!() };
         assert_eq!(request.answer_to, AnswerTo::Acknowledgement(3));
         assert_eq!(request.command.unwrap_err().code(), Code::MalformedFrame);
         assert_eq!(decoder.binary(Bytes::from_static(b"x")).unwrap_err(), Close::PROTOCOL);
