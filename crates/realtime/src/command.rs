@@ -108,30 +108,30 @@ trait CommandPayload: DeserializeOwned + ToSchema {
 }
 
 /// [`CommandPayload`] with its type erased.
-struct Known {
+struct CommandType {
     kind: &'static str,
     parse: fn(Payload<'_>) -> Result<Command, AppError>,
     schema: fn(&mut Components) -> RefOr<Schema>,
 }
 
-impl Known {
+impl CommandType {
     const fn of<T: CommandPayload>() -> Self {
         Self { kind: T::KIND, parse: |payload| read::<T>(payload)?.into_command(), schema: protocol::payload::<T> }
     }
 }
 
 /// All client frames.
-const KNOWN: &[Known] = &[
-    Known::of::<SendPayload>(),
-    Known::of::<ReceiptPayload>(),
-    Known::of::<TypingPayload>(),
-    Known::of::<PresencePayload>(),
-    Known::of::<ViewPayload>(),
-    Known::of::<WatchPayload>(),
-    Known::of::<SyncPayload>(),
-    Known::of::<StopPayload>(),
+const KNOWN: &[CommandType] = &[
+    CommandType::of::<SendPayload>(),
+    CommandType::of::<ReceiptPayload>(),
+    CommandType::of::<TypingPayload>(),
+    CommandType::of::<PresencePayload>(),
+    CommandType::of::<ViewPayload>(),
+    CommandType::of::<WatchPayload>(),
+    CommandType::of::<SyncPayload>(),
+    CommandType::of::<StopPayload>(),
     // `ping` accepts any payload.
-    Known { parse: |_| Ok(Command::Ping), ..Known::of::<PingPayload>() },
+    CommandType { parse: |_| Ok(Command::Ping), ..CommandType::of::<PingPayload>() },
 ];
 
 /// Counters of received frames in the order of [`KNOWN`], followed by the one for unknown types.
