@@ -37,7 +37,7 @@ pub(crate) struct Opening {
 
 impl Opening {
     /// Opens the connection: sends `preface`, then `hello`, then all later events.
-    pub(crate) fn open(self, sender: Rc<Sender>, preface: Bytes) -> Live {
+    pub(crate) fn open(self, sender: Rc<Sender>, preface: Bytes) -> OpenConnection {
         let Self { shard, principal, permit, arrival, following, wire, source } = self;
         let app = shard.app();
         let out = ConnectionHandle::of(&Identity::from(&principal), wire, sender);
@@ -58,19 +58,19 @@ impl Opening {
             ClientContext { shard: Rc::clone(&shard), out: Rc::clone(&out), principal, country: source.country };
         let inbox = WsSession::start(client, permit);
         let counted = metrics().realtime.connect(wire.transport());
-        Live { shard, out, inbox, _counted: counted }
+        OpenConnection { shard, out, inbox, _counted: counted }
     }
 }
 
 /// Open connection.
-pub(crate) struct Live {
+pub(crate) struct OpenConnection {
     shard: Rc<Shard>,
     out: Rc<ConnectionHandle>,
     inbox: Rc<Inbox>,
     _counted: Counted,
 }
 
-impl Live {
+impl OpenConnection {
     /// True if the session accepts another command.
     pub(crate) fn has_slot(&self) -> bool {
         self.inbox.has_slot()
@@ -97,7 +97,7 @@ impl Live {
 }
 
 /// Serves a native connection until it is closed.
-pub(crate) async fn serve(live: Live, mut inbound: Inbound) {
+pub(crate) async fn serve(live: OpenConnection, mut inbound: Inbound) {
     let out = Rc::clone(&live.out);
     let mut handler = FrameHandler(live);
     socket::exchange(&out, &mut inbound, &mut handler).await;
@@ -110,7 +110,7 @@ pub(crate) async fn serve(live: Live, mut inbound: Inbound) {
 }
 
 /// Decodes frames of native clients.
-struct FrameHandler(Live);
+struct FrameHandler(OpenConnection);
 
 impl Handler for FrameHandler {
     fn has_slot(&self) -> bool {

@@ -12,7 +12,7 @@ use crate::{
         Wire,
         socketio::{self, Decoder, DecodedPacket},
     },
-    connection::{Live, Opening},
+    connection::{OpenConnection, Opening},
     engine::{self, Deadline, Guest, Host, Message, Refused},
     per_address::AddressSlot,
     sender::Sender,
@@ -62,7 +62,7 @@ pub struct Client {
 
 enum Stage {
     Stranger(Box<Stranger>),
-    Known(Live),
+    Known(OpenConnection),
 }
 
 struct Stranger {
