@@ -14,7 +14,7 @@ use actix_service::fn_service;
 use realtime::{
     backlog::Backlog,
     close::Close,
-    deflate::Agreement,
+    deflate::DeflateParams,
     frame::{self, Incoming, Kind, Reader},
     handshake,
     sender::Sender,
@@ -58,7 +58,7 @@ impl Handler for Echo {
 
 async fn take_over(request: Request, framed: Framed<TcpStream, h1::Codec>) -> Result<(), ws::HandshakeError> {
     ws::verify_handshake(request.head())?;
-    let agreement = Agreement::negotiate(request.headers());
+    let agreement = DeflateParams::negotiate(request.headers());
     let parts = framed.into_parts();
     let sender = Rc::new(Sender::new(Some(parts.io), &Arc::new(Backlog::fixed(BACKLOG))));
     let compresses = agreement.is_some();

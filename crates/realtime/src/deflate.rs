@@ -36,12 +36,12 @@ fn compressor() -> Compress {
 
 /// Negotiated permessage-deflate parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Agreement {
+pub struct DeflateParams {
     /// Maximum window of the client for received messages, if specified.
     window: Option<u8>,
 }
 
-impl Agreement {
+impl DeflateParams {
     /// Accepts the first offer that can be satisfied.
     #[must_use]
     pub fn negotiate(headers: &HeaderMap) -> Option<Self> {
@@ -171,7 +171,7 @@ mod tests {
         for offer in offers {
             headers.append(SEC_WEBSOCKET_EXTENSIONS, HeaderValue::from_str(offer).unwrap());
         }
-        Agreement::negotiate(&headers).map(Agreement::header)
+        DeflateParams::negotiate(&headers).map(DeflateParams::header)
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub use crate::upgrade_request::{Token, UpgradeRequest};
 use crate::{
     codec::Wire,
     connection,
-    deflate::Agreement,
+    deflate::DeflateParams,
     flood::Allowance,
     frame::{self, Reader},
     handshake::{self, offers},
@@ -115,7 +115,7 @@ async fn open_native(
 }
 
 /// Creates the connection's receiving half with the configured limits.
-fn inbound(shard: &Shard, deflate: Option<Agreement>, unread: &[u8]) -> Inbound {
+fn inbound(shard: &Shard, deflate: Option<DeflateParams>, unread: &[u8]) -> Inbound {
     let config = &shard.app().config;
     let allowance =
         config.rate_limit.enabled.then(|| Allowance::new(config.realtime.max_frames_per_second, Instant::now()));

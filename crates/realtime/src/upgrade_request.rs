@@ -16,7 +16,7 @@ use bytes::BytesMut;
 use identity::accounts;
 use tokio::net::TcpStream;
 
-use crate::{codec::Wire, connection::Opening, deflate::Agreement, shard::Shard};
+use crate::{codec::Wire, connection::Opening, deflate::DeflateParams, shard::Shard};
 
 /// Path of native connections.
 pub const WEBSOCKET: &str = "/r1/websocket";
@@ -77,9 +77,9 @@ pub(crate) async fn prepare(
 }
 
 /// Negotiates compression, unless it is disabled.
-pub(crate) fn agree(shard: &Shard, headers: &HeaderMap) -> Option<Agreement> {
+pub(crate) fn agree(shard: &Shard, headers: &HeaderMap) -> Option<DeflateParams> {
     let is_on = shard.app().config.realtime.compression > 0;
-    is_on.then(|| Agreement::negotiate(headers)).flatten()
+    is_on.then(|| DeflateParams::negotiate(headers)).flatten()
 }
 
 /// Authenticates a token. Forged tokens are counted by the firewall.

@@ -40,7 +40,7 @@ pub use session_router::{Body, Call, PollResult, SessionRouter, Visitor};
 pub use sid::{NoSid, Sid};
 
 use self::{mailbox::Mailbox, rhythm::Rhythm, session_router::Visit};
-use crate::{backlog::Backlog, close::Close, deflate::Agreement, frame, sender::Sender};
+use crate::{backlog::Backlog, close::Close, deflate::DeflateParams, frame, sender::Sender};
 
 /// Settings of the engine.
 #[derive(Clone, Debug)]
@@ -146,7 +146,7 @@ pub struct Upgraded {
     pub unread: BytesMut,
     /// Response to the request.
     pub preface: Bytes,
-    pub deflate: Option<Agreement>,
+    pub deflate: Option<DeflateParams>,
 }
 
 /// Sessions of one thread.

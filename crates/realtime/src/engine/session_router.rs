@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{Refused, Sid};
-use crate::deflate::Agreement;
+use crate::deflate::DeflateParams;
 
 /// Response to a polling request: a payload, or the reason of a refusal.
 pub type PollResult = Result<Bytes, Refused>;
@@ -35,7 +35,7 @@ pub struct Visitor {
     pub unread: BytesMut,
     /// Response to the request.
     pub preface: Bytes,
-    pub deflate: Option<Agreement>,
+    pub deflate: Option<DeflateParams>,
     pub refused: oneshot::Sender<(std::net::TcpStream, Refused)>,
 }
 

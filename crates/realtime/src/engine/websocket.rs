@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     close::Close,
-    deflate::Agreement,
+    deflate::DeflateParams,
     flood::Allowance,
     frame::{self, Incoming, Kind, Reader},
     sender::Sender,
@@ -20,13 +20,13 @@ use crate::{
 };
 
 /// Creates the reader of a session's socket.
-pub(super) fn inbound(settings: &Settings, deflate: Option<Agreement>, unread: &[u8]) -> Inbound {
+pub(super) fn inbound(settings: &Settings, deflate: Option<DeflateParams>, unread: &[u8]) -> Inbound {
     let allowance = settings.packets_per_second.map(|limit| Allowance::new(limit, Instant::now()));
     Inbound::new(Reader::new(settings.max_payload, deflate.is_some()), allowance, unread)
 }
 
 /// Enables compression of long frames if both sides support it.
-pub(super) fn compress(sender: &Sender, deflate: Option<Agreement>, settings: &Settings) {
+pub(super) fn compress(sender: &Sender, deflate: Option<DeflateParams>, settings: &Settings) {
     if let Some(bytes) = settings.compress_from
         && deflate.is_some()
     {
@@ -96,7 +96,7 @@ impl<G: Guest> Handler for Talk<G> {
 /// Socket of an upgrade in progress.
 pub(super) struct Probe {
     socket: TcpStream,
-    deflate: Option<Agreement>,
+    deflate: Option<DeflateParams>,
     inbound: Inbound,
     /// Unsent bytes, starting with the response to the request.
     unsent: BytesMut,
