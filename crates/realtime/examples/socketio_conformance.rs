@@ -17,7 +17,7 @@ use realtime::{
     close::Close,
     codec::socketio::packet::{self, Content, Decoder, MAIN, Packet},
     engine::{
-        self, Engine, Guest, Host, Message, Refused, SessionRouter, Settings, Sid, Upgraded,
+        self, Engine, Guest, Host, Message, EngineRefusal, SessionRouter, Settings, Sid, Upgraded,
         http::{self, Question, Transport},
     },
     frame::{self, Kind},
@@ -63,7 +63,7 @@ impl Host for Echo {
     type Caller = ();
     type Guest = Echoing;
 
-    fn receive(&self, (): (), sender: Rc<Sender>) -> Result<Echoing, Refused> {
+    fn receive(&self, (): (), sender: Rc<Sender>) -> Result<Echoing, EngineRefusal> {
         Ok(Echoing(sender))
     }
 }
@@ -95,7 +95,7 @@ impl Host for Namespaces {
     type Caller = ();
     type Guest = Visitor;
 
-    fn receive(&self, (): (), sender: Rc<Sender>) -> Result<Visitor, Refused> {
+    fn receive(&self, (): (), sender: Rc<Sender>) -> Result<Visitor, EngineRefusal> {
         Ok(Visitor { sender, packets: Decoder::new(1_000_000, 16), joined: Vec::new() })
     }
 }
@@ -192,7 +192,7 @@ async fn take_over<H: Host<Caller = ()>>(
     engine: &Rc<Engine<H>>,
     sid: Option<Sid>,
     upgraded: Upgraded,
-) -> Option<(TcpStream, Refused)> {
+) -> Option<(TcpStream, EngineRefusal)> {
     match sid {
         None => engine.open_websocket((), upgraded).err().map(|(upgraded, refused)| (upgraded.socket, refused)),
         Some(sid) => http::go_over(engine, &sid, upgraded).await.err().flatten(),
@@ -204,15 +204,15 @@ async fn upgrade(engines: Rc<Engines>, request: Request, framed: Framed<TcpStrea
     let (socket, unread) = (parts.io, parts.read_buf);
     let refused = match Question::parse(request.uri().query()) {
         Err(refused) => Some((socket, refused)),
-        Ok(_) if ws::verify_handshake(request.head()).is_err() => Some((socket, Refused::BadRequest)),
-        Ok(Question { transport: Transport::Polling, .. }) => Some((socket, Refused::BadRequest)),
+        Ok(_) if ws::verify_handshake(request.head()).is_err() => Some((socket, EngineRefusal::BadRequest)),
+        Ok(Question { transport: Transport::Polling, .. }) => Some((socket, EngineRefusal::BadRequest)),
         Ok(Question { sid, .. }) => {
             let preface = handshake::switching(request.headers(), None, None, "conformance");
             let upgraded = Upgraded { socket, unread, preface, deflate: None };
             match request.path() {
                 "/socket.io/" => take_over(&engines.namespaces, sid, upgraded).await,
                 "/engine.io/" => take_over(&engines.echo, sid, upgraded).await,
-                _ => Some((upgraded.socket, Refused::BadRequest)),
+                _ => Some((upgraded.socket, EngineRefusal::BadRequest)),
             }
         }
     };

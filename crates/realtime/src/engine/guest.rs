@@ -5,7 +5,7 @@ use std::{cell::Cell, rc::Rc};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::Refused;
+use super::EngineRefusal;
 use crate::{close::Close, sender::Sender};
 
 /// Factory of session handlers, one per thread.
@@ -15,7 +15,7 @@ pub trait Host: 'static {
     type Guest: Guest;
 
     /// Creates the handler of a new session, or refuses the client. `sender` sends to the client.
-    fn receive(&self, caller: Self::Caller, sender: Rc<Sender>) -> Result<Self::Guest, Refused>;
+    fn receive(&self, caller: Self::Caller, sender: Rc<Sender>) -> Result<Self::Guest, EngineRefusal>;
 }
 
 /// Message of a client.

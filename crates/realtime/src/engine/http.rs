@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::{net::TcpStream, sync::oneshot};
 
-use super::{Call, Engine, Host, PollResult, Refused, Sid, Upgraded, Visitor};
+use super::{Call, Engine, Host, PollResult, EngineRefusal, Sid, Upgraded, Visitor};
 use crate::{close::Close, frame, sender::Sender, socket::see_off};
 
 /// Timeout for receiving a request body.
@@ -36,17 +36,17 @@ pub enum Transport {
 
 impl Question {
     /// Parses the query string of a request.
-    pub fn parse(query: Option<&str>) -> Result<Self, Refused> {
+    pub fn parse(query: Option<&str>) -> Result<Self, EngineRefusal> {
         let query = query.filter(|query| query.len() <= QUERY).unwrap_or_default();
-        let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| Refused::BadRequest)?;
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| EngineRefusal::BadRequest)?;
         let value = |name: &str| pairs.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()));
         let transport = match value("transport") {
             Some("polling") => Transport::Polling,
             Some("websocket") => Transport::WebSocket,
-            _ => return Err(Refused::Transport),
+            _ => return Err(EngineRefusal::Transport),
         };
-        let sid = value("sid").map(|sid| sid.parse().map_err(|_| Refused::UnknownSid)).transpose()?;
-        if value("EIO") == Some("4") { Ok(Self { transport, sid }) } else { Err(Refused::Version) }
+        let sid = value("sid").map(|sid| sid.parse().map_err(|_| EngineRefusal::UnknownSid)).transpose()?;
+        if value("EIO") == Some("4") { Ok(Self { transport, sid }) } else { Err(EngineRefusal::Version) }
     }
 }
 
@@ -57,17 +57,17 @@ pub async fn poll<H: Host>(
     method: &Method,
     question: Question,
     payload: web::Payload,
-    room: impl FnMut(usize) -> Result<(), Refused>,
+    room: impl FnMut(usize) -> Result<(), EngineRefusal>,
     caller: impl FnOnce() -> H::Caller,
 ) -> PollResult {
     if question.transport == Transport::WebSocket {
         // WebSocket transport requires a handshake.
-        return Err(Refused::BadRequest);
+        return Err(EngineRefusal::BadRequest);
     }
     let (reply, answer) = oneshot::channel();
     match (question.sid, method) {
         (None, &Method::GET) => return engine.open_polling(caller()),
-        (None, _) => return Err(Refused::Method),
+        (None, _) => return Err(EngineRefusal::Method),
         (Some(sid), &Method::GET) => engine.router().bring(&sid, Call::Poll(reply)),
         (Some(sid), &Method::POST) => {
             let (arrived, body) = oneshot::channel();
@@ -78,24 +78,24 @@ pub async fn poll<H: Host>(
                 let _ = arrived.send(body);
             }
         }
-        (Some(_), _) => return Err(Refused::BadRequest),
+        (Some(_), _) => return Err(EngineRefusal::BadRequest),
     }
     // The session ended before it answered.
-    answer.await.unwrap_or(Err(Refused::UnknownSid))
+    answer.await.unwrap_or(Err(EngineRefusal::UnknownSid))
 }
 
 /// Reads the whole body. Returns `None` if the client doesn't send all of it in time.
 pub async fn read(
     mut payload: web::Payload,
     limit: usize,
-    mut room: impl FnMut(usize) -> Result<(), Refused>,
-) -> Option<Result<Bytes, Refused>> {
+    mut room: impl FnMut(usize) -> Result<(), EngineRefusal>,
+) -> Option<Result<Bytes, EngineRefusal>> {
     let whole = async {
         let mut body = BytesMut::new();
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.ok()?;
             if body.len() + chunk.len() > limit {
-                return Some(Err(Refused::TooLarge));
+                return Some(Err(EngineRefusal::TooLarge));
             }
             if let Err(refused) = room(chunk.len()) {
                 return Some(Err(refused));
@@ -121,7 +121,7 @@ pub fn respond(answer: PollResult) -> HttpResponse {
             response
                 .insert_header((header::CONTENT_TYPE, "application/json"))
                 .insert_header((header::CACHE_CONTROL, "no-store"));
-            if matches!(refused, Refused::Full | Refused::TooMany) {
+            if matches!(refused, EngineRefusal::Full | EngineRefusal::TooMany) {
                 response.insert_header((header::RETRY_AFTER, "5"));
             }
             response.body(refused.body())
@@ -136,7 +136,7 @@ pub async fn go_over<H: Host>(
     engine: &Engine<H>,
     sid: &Sid,
     upgraded: Upgraded,
-) -> Result<(), Option<(TcpStream, Refused)>> {
+) -> Result<(), Option<(TcpStream, EngineRefusal)>> {
     let Upgraded { socket, unread, preface, deflate } = upgraded;
     let socket = socket.into_std().map_err(|_| None)?;
     let (refused, refusal) = oneshot::channel();
@@ -146,7 +146,7 @@ pub async fn go_over<H: Host>(
         Err(_) => Ok(()),
         Ok((socket, refused)) => {
             let socket = TcpStream::from_std(socket).map_err(|_| None)?;
-            if refused != Refused::BadRequest {
+            if refused != EngineRefusal::BadRequest {
                 return Err(Some((socket, refused)));
             }
             let sender = Sender::new(Some(socket), &engine.settings().backlog);
@@ -171,12 +171,12 @@ mod tests {
         assert_eq!(parse("EIO=4&transport=polling&t=x"), Ok(polling));
         let upgrade = Question { transport: Transport::WebSocket, sid: Some(sid) };
         assert_eq!(parse(&format!("EIO=4&transport=websocket&sid={sid}")), Ok(upgrade));
-        assert_eq!(parse("EIO=4"), Err(Refused::Transport));
-        assert_eq!(parse("EIO=4&transport=abc"), Err(Refused::Transport));
-        assert_eq!(parse("transport=polling"), Err(Refused::Version));
-        assert_eq!(parse("EIO=3&transport=polling"), Err(Refused::Version));
-        assert_eq!(parse("EIO=4&transport=polling&sid=x"), Err(Refused::UnknownSid));
-        assert_eq!(Question::parse(None), Err(Refused::Transport));
-        assert_eq!(parse(&format!("EIO=4&transport=polling&x={}", "x".repeat(QUERY))), Err(Refused::Transport));
+        assert_eq!(parse("EIO=4"), Err(EngineRefusal::Transport));
+        assert_eq!(parse("EIO=4&transport=abc"), Err(EngineRefusal::Transport));
+        assert_eq!(parse("transport=polling"), Err(EngineRefusal::Version));
+        assert_eq!(parse("EIO=3&transport=polling"), Err(EngineRefusal::Version));
+        assert_eq!(parse("EIO=4&transport=polling&sid=x"), Err(EngineRefusal::UnknownSid));
+        assert_eq!(Question::parse(None), Err(EngineRefusal::Transport));
+        assert_eq!(parse(&format!("EIO=4&transport=polling&x={}", "x".repeat(QUERY))), Err(EngineRefusal::Transport));
     }
 }

@@ -87,7 +87,7 @@ impl Default for Settings {
 
 /// Reason for refusing a request, in terms of the Engine.IO protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum EngineRefusal {
     /// Transport other than polling or websocket.
     Transport,
     /// The session doesn't exist or has ended.
@@ -106,7 +106,7 @@ pub enum Refused {
     TooMany,
 }
 
-impl Refused {
+impl EngineRefusal {
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -196,7 +196,7 @@ impl<H: Host> Engine<H> {
     /// Starts a polling session and returns the response to its first request.
     pub fn open_polling(self: &Rc<Self>, caller: H::Caller) -> PollResult {
         if self.strangers.get() >= self.settings.strangers {
-            return Err(Refused::Full);
+            return Err(EngineRefusal::Full);
         }
         let sid = self.new_sid();
         let sender = Rc::new(Sender::new(None, &self.settings.backlog));
@@ -208,7 +208,7 @@ impl<H: Host> Engine<H> {
     }
 
     /// Starts a WebSocket session. Returns the socket if the client is refused.
-    pub fn open_websocket(self: &Rc<Self>, caller: H::Caller, upgraded: Upgraded) -> Result<(), (Upgraded, Refused)> {
+    pub fn open_websocket(self: &Rc<Self>, caller: H::Caller, upgraded: Upgraded) -> Result<(), (Upgraded, EngineRefusal)> {
         let sender = Rc::new(Sender::new(None, &self.settings.backlog));
         let guest = match self.host.receive(caller, Rc::clone(&sender)) {
             Ok(guest) => guest,
@@ -233,8 +233,8 @@ impl<H: Host> Engine<H> {
             let mailbox = self.sessions.borrow().get(&secret).cloned();
             match mailbox {
                 Some(Some(mailbox)) => mailbox.put(call),
-                Some(None) => call.refuse(Refused::BadRequest),
-                None => call.refuse(Refused::UnknownSid),
+                Some(None) => call.refuse(EngineRefusal::BadRequest),
+                None => call.refuse(EngineRefusal::UnknownSid),
             }
         }
     }

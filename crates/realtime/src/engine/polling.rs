@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Body, Call, Engine, Guest, Host, Message, PollResult, Refused, Sid,
+    Body, Call, Engine, Guest, Host, Message, PollResult, EngineRefusal, Sid,
     mailbox::Mailbox,
     packet::{self, Packet},
     payload::{self, Payload, Piece},
@@ -66,9 +66,9 @@ pub(super) async fn serve<H: Host>(
     match (end, probe) {
         (End::Upgraded, Some(probe)) => {
             engine.sessions.borrow_mut().insert(sid.secret, None);
-            calls.for_each(|call| call.refuse(Refused::BadRequest));
+            calls.for_each(|call| call.refuse(EngineRefusal::BadRequest));
             // A client that upgrades correctly has neither pending.
-            refuse(poll, Refused::BadRequest);
+            refuse(poll, EngineRefusal::BadRequest);
             drop(post);
             let inbound = probe.conclude(&sender, engine.settings());
             actix_rt::spawn(async move {
@@ -78,18 +78,18 @@ pub(super) async fn serve<H: Host>(
         }
         _ => {
             engine.forget(&sid);
-            calls.for_each(|call| call.refuse(Refused::UnknownSid));
+            calls.for_each(|call| call.refuse(EngineRefusal::UnknownSid));
             guest.leave();
-            refuse(poll, Refused::UnknownSid);
+            refuse(poll, EngineRefusal::UnknownSid);
             if let Some(Post::Here(_, reply) | Post::Coming(_, reply)) = post {
-                refuse(Some(reply), Refused::BadRequest);
+                refuse(Some(reply), EngineRefusal::BadRequest);
             }
             sender.give_up();
         }
     }
 }
 
-fn refuse(reply: Option<Reply>, refused: Refused) {
+fn refuse(reply: Option<Reply>, refused: EngineRefusal) {
     if let Some(reply) = reply {
         // The client may have disconnected.
         let _ = reply.send(Err(refused));
@@ -133,7 +133,7 @@ enum End {
 enum Event {
     Woken,
     Called(Call),
-    Arrived(Result<Bytes, Refused>),
+    Arrived(Result<Bytes, EngineRefusal>),
     Signed(Sign),
     /// The client has dropped its waiting request.
     Abandoned,
@@ -210,7 +210,7 @@ impl<H: Host> Session<'_, H> {
             Event::Called(Call::Post(body, reply)) => return self.receive_post(body, reply),
             Event::Called(Call::Upgrade(visitor)) => {
                 if self.probe.is_some() || !self.sender.is_open() {
-                    Call::Upgrade(visitor).refuse(Refused::BadRequest);
+                    Call::Upgrade(visitor).refuse(EngineRefusal::BadRequest);
                 } else {
                     self.probe = Probe::start(*visitor, self.engine.settings());
                 }
@@ -251,12 +251,12 @@ impl<H: Host> Session<'_, H> {
     /// Accepts a GET; only one may wait. A GET that arrives after the heartbeat timeout is refused.
     fn receive_poll(&mut self, reply: Reply) -> Result<(), End> {
         if let Some(close) = self.rhythm.verdict(&self.sender, Instant::now()) {
-            refuse(Some(reply), Refused::UnknownSid);
+            refuse(Some(reply), EngineRefusal::UnknownSid);
             return Err(self.end(close));
         }
         if self.poll.is_some() {
             self.answer_poll(packet::CLOSE);
-            refuse(Some(reply), Refused::BadRequest);
+            refuse(Some(reply), EngineRefusal::BadRequest);
             return Err(self.end(Close::PROTOCOL));
         }
         self.poll = Some(reply);
@@ -267,11 +267,11 @@ impl<H: Host> Session<'_, H> {
     /// Accepts a POST. Only one may be in progress, so that packets keep their order.
     fn receive_post(&mut self, body: Body, reply: Reply) -> Result<(), End> {
         if self.post.is_some() {
-            refuse(Some(reply), Refused::BadRequest);
+            refuse(Some(reply), EngineRefusal::BadRequest);
             return Err(self.end(Close::PROTOCOL));
         }
         if !self.sender.is_open() {
-            refuse(Some(reply), Refused::BadRequest);
+            refuse(Some(reply), EngineRefusal::BadRequest);
             return Ok(());
         }
         self.post = Some(Post::Coming(body, reply));
@@ -407,7 +407,7 @@ impl<H: Host> Session<'_, H> {
     fn end(&mut self, close: Close) -> End {
         self.guest.close(close);
         let _ = self.bring();
-        self.answer_post(Err(Refused::BadRequest));
+        self.answer_post(Err(EngineRefusal::BadRequest));
         End::Over
     }
 }

@@ -6,14 +6,14 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Refused, Sid};
+use super::{EngineRefusal, Sid};
 use crate::deflate::DeflateParams;
 
 /// Response to a polling request: a payload, or the reason of a refusal.
-pub type PollResult = Result<Bytes, Refused>;
+pub type PollResult = Result<Bytes, EngineRefusal>;
 
 /// Body that is being received; the sender is dropped if the client disconnects.
-pub type Body = oneshot::Receiver<Result<Bytes, Refused>>;
+pub type Body = oneshot::Receiver<Result<Bytes, EngineRefusal>>;
 
 /// Request to a session.
 #[derive(Debug)]
@@ -36,12 +36,12 @@ pub struct Visitor {
     /// Response to the request.
     pub preface: Bytes,
     pub deflate: Option<DeflateParams>,
-    pub refused: oneshot::Sender<(std::net::TcpStream, Refused)>,
+    pub refused: oneshot::Sender<(std::net::TcpStream, EngineRefusal)>,
 }
 
 impl Call {
     /// Answers the request with a refusal.
-    pub fn refuse(self, refused: Refused) {
+    pub fn refuse(self, refused: EngineRefusal) {
         // The client may have disconnected.
         match self {
             Self::Poll(answer) | Self::Post(_, answer) => drop(answer.send(Err(refused))),
@@ -87,7 +87,7 @@ impl SessionRouter {
     /// instance.
     pub fn bring(&self, sid: &Sid, call: Call) {
         if sid.instance != self.instance {
-            return call.refuse(Refused::UnknownSid);
+            return call.refuse(EngineRefusal::UnknownSid);
         }
         let thread = {
             let threads = self.threads.read().unwrap_or_else(PoisonError::into_inner);
@@ -95,10 +95,10 @@ impl SessionRouter {
         };
         let visit = Visit { secret: sid.secret, call };
         match thread {
-            None => visit.call.refuse(Refused::UnknownSid),
+            None => visit.call.refuse(EngineRefusal::UnknownSid),
             Some(thread) => {
                 if let Err(mpsc::error::SendError(visit)) = thread.send(visit) {
-                    visit.call.refuse(Refused::UnknownSid);
+                    visit.call.refuse(EngineRefusal::UnknownSid);
                 }
             }
         }

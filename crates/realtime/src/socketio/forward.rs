@@ -14,7 +14,7 @@ use reqwest::{Client, RequestBuilder, StatusCode, Upgraded};
 
 use super::Instances;
 use crate::{
-    engine::{PollResult, Refused, Sid, http},
+    engine::{PollResult, EngineRefusal, Sid, http},
     frame,
     shard::Shard,
     upgrade_request::{SOCKET_IO, UpgradeRequest},
@@ -59,26 +59,26 @@ impl Forwarder {
         sid: &Sid,
         method: &Method,
         payload: web::Payload,
-        room: impl FnMut(usize) -> Result<(), Refused>,
+        room: impl FnMut(usize) -> Result<(), EngineRefusal>,
         shard: &Shard,
     ) -> PollResult {
         let request = match *method {
             Method::GET => self.request(reqwest::Method::GET, sid, "polling").await?.timeout(self.patience),
             Method::POST => {
-                let body = http::read(payload, frame::MAX_MESSAGE, room).await.ok_or(Refused::BadRequest)??;
+                let body = http::read(payload, frame::MAX_MESSAGE, room).await.ok_or(EngineRefusal::BadRequest)??;
                 self.request(reqwest::Method::POST, sid, "polling").await?.timeout(POST).body(body)
             }
-            _ => return Err(Refused::BadRequest),
+            _ => return Err(EngineRefusal::BadRequest),
         };
         tokio::select! {
             answer = fetch(request) => answer.map_err(unreachable)?,
             // This instance is shutting down, so the client has to reconnect through another one.
-            () = shard.until_draining() => Err(Refused::UnknownSid),
+            () = shard.until_draining() => Err(EngineRefusal::UnknownSid),
         }
     }
 
     /// Opens a WebSocket to the owner for a client's upgrade.
-    pub async fn upgrade(&self, sid: &Sid, upgrade: &UpgradeRequest) -> Result<Upgraded, Refused> {
+    pub async fn upgrade(&self, sid: &Sid, upgrade: &UpgradeRequest) -> Result<Upgraded, EngineRefusal> {
         let headers = upgrade.request.headers();
         let mut request = self
             .request(reqwest::Method::GET, sid, "websocket")
@@ -90,16 +90,16 @@ impl Forwarder {
                 request = request.header(name.as_str(), value.as_bytes());
             }
         }
-        let answered = tokio::time::timeout(POST, request.send()).await.map_err(|_| Refused::UnknownSid)?;
+        let answered = tokio::time::timeout(POST, request.send()).await.map_err(|_| EngineRefusal::UnknownSid)?;
         let response = answered.map_err(unreachable)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Refused::BadRequest);
+            return Err(EngineRefusal::BadRequest);
         }
-        response.upgrade().await.map_err(|_| Refused::UnknownSid)
+        response.upgrade().await.map_err(|_| EngineRefusal::UnknownSid)
     }
 
-    async fn request(&self, method: reqwest::Method, sid: &Sid, transport: &str) -> Result<RequestBuilder, Refused> {
-        let owner = self.instances.find(sid.instance).await.ok_or(Refused::UnknownSid)?;
+    async fn request(&self, method: reqwest::Method, sid: &Sid, transport: &str) -> Result<RequestBuilder, EngineRefusal> {
+        let owner = self.instances.find(sid.instance).await.ok_or(EngineRefusal::UnknownSid)?;
         let url = format!("{owner}{SOCKET_IO}?EIO=4&transport={transport}&sid={sid}");
         Ok(self.client.request(method, url).header(HOP, "1"))
     }
@@ -107,9 +107,9 @@ impl Forwarder {
 
 /// Treats an unreachable owner as an unknown session. The URL is not logged, because the session id
 /// in it is a secret.
-fn unreachable(error: reqwest::Error) -> Refused {
+fn unreachable(error: reqwest::Error) -> EngineRefusal {
     tracing::debug!(error = %error.without_url(), "failed to reach session owner");
-    Refused::UnknownSid
+    EngineRefusal::UnknownSid
 }
 
 /// Reads the owner's response: a payload, or a refusal that is passed on.
@@ -117,19 +117,19 @@ async fn fetch(request: RequestBuilder) -> Result<PollResult, reqwest::Error> {
     let mut response = request.send().await?;
     let refused = match response.status().as_u16() {
         200 => None,
-        413 => Some(Refused::TooLarge),
-        _ => Some(Refused::BadRequest),
+        413 => Some(EngineRefusal::TooLarge),
+        _ => Some(EngineRefusal::BadRequest),
     };
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > ANSWER {
-            return Ok(Err(Refused::UnknownSid));
+            return Ok(Err(EngineRefusal::UnknownSid));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(match refused {
         None => Ok(Bytes::from(body)),
-        Some(Refused::BadRequest) if body == Refused::UnknownSid.body().as_bytes() => Err(Refused::UnknownSid),
+        Some(EngineRefusal::BadRequest) if body == EngineRefusal::UnknownSid.body().as_bytes() => Err(EngineRefusal::UnknownSid),
         Some(refused) => Err(refused),
     })
 }

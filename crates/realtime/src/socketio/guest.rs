@@ -13,7 +13,7 @@ use crate::{
         socketio::{self, Decoder, DecodedPacket},
     },
     connection::{OpenConnection, Opening},
-    engine::{self, Deadline, Guest, Host, Message, Refused},
+    engine::{self, Deadline, Guest, Host, Message, EngineRefusal},
     per_address::AddressSlot,
     sender::Sender,
     shard::Shard,
@@ -42,8 +42,8 @@ impl Host for Reception {
     type Caller = Caller;
     type Guest = Client;
 
-    fn receive(&self, caller: Caller, sender: Rc<Sender>) -> Result<Client, Refused> {
-        let slot = self.shard.shards().anonymous().take(caller.source.address).ok_or(Refused::TooMany)?;
+    fn receive(&self, caller: Caller, sender: Rc<Sender>) -> Result<Client, EngineRefusal> {
+        let slot = self.shard.shards().anonymous().take(caller.source.address).ok_or(EngineRefusal::TooMany)?;
         let (at, is_met) = (Instant::now() + INTRODUCTION, Rc::new(Cell::new(false)));
         Ok(Client {
             stage: Stage::Stranger(Box::new(Stranger { caller, sender, tries: 0, at, is_met, _slot: slot })),

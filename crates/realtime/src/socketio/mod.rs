@@ -25,7 +25,7 @@ pub use instances::Instances;
 use platform::rate_limits::{BodyLease, LimitSubject};
 
 use crate::{
-    engine::{Engine, Refused, SessionRouter, Settings, Upgraded, http},
+    engine::{Engine, EngineRefusal, SessionRouter, Settings, Upgraded, http},
     frame, handshake,
     shard::Shard,
     upgrade_request::{Rejection, UpgradeRequest, agree, verify},
@@ -94,11 +94,11 @@ impl SocketIo {
     }
 
     /// Applies the handshake rate limit of the client's address.
-    async fn count_handshake(&self, address: Option<IpAddr>) -> Result<(), Refused> {
+    async fn count_handshake(&self, address: Option<IpAddr>) -> Result<(), EngineRefusal> {
         let Some(address) = address else { return Ok(()) };
         let counted = self.shard.app().limits.take(RateGroup::Handshake, LimitSubject::Address(address)).await;
         match counted {
-            Some((decision, _)) if decision.retry_after.is_some() => Err(Refused::TooMany),
+            Some((decision, _)) if decision.retry_after.is_some() => Err(EngineRefusal::TooMany),
             _ => Ok(()),
         }
     }
@@ -110,7 +110,7 @@ impl SocketIo {
     ) -> Result<Option<String>, (Rejection, Option<UpgradeRequest>)> {
         let question = match http::Question::parse(upgrade.request.uri().query()) {
             Ok(question) if question.transport == http::Transport::WebSocket => question,
-            Ok(_) => return Err((refusal(Refused::BadRequest), Some(upgrade))),
+            Ok(_) => return Err((refusal(EngineRefusal::BadRequest), Some(upgrade))),
             Err(refused) => return Err((refusal(refused), Some(upgrade))),
         };
         if let Err(refused) = verify(&upgrade.request) {
@@ -153,7 +153,7 @@ impl SocketIo {
         };
         match http::go_over(&self.engine, &sid, upgraded).await {
             Ok(()) => Ok(None),
-            Err(None) => Err((refusal(Refused::UnknownSid), None)),
+            Err(None) => Err((refusal(EngineRefusal::UnknownSid), None)),
             Err(Some((socket, refused))) => {
                 let upgrade = UpgradeRequest { request, socket, unread: BytesMut::new(), token, source, request_id };
                 Err((refusal(refused), Some(upgrade)))
@@ -169,14 +169,14 @@ pub async fn respond(
     mut lease: BodyLease,
     caller: impl FnOnce() -> Caller,
 ) -> HttpResponse {
-    let Some(socket_io) = http.app_data::<Rc<SocketIo>>() else { return http::respond(Err(Refused::Full)) };
+    let Some(socket_io) = http.app_data::<Rc<SocketIo>>() else { return http::respond(Err(EngineRefusal::Full)) };
     let question = match http::Question::parse(http.uri().query()) {
         Ok(question) => question,
         Err(refused) => return http::respond(Err(refused)),
     };
     if question.sid.is_none() {
         if socket_io.shard.is_draining() {
-            return http::respond(Err(Refused::Full));
+            return http::respond(Err(EngineRefusal::Full));
         }
         let caller = caller();
         let answer = match socket_io.count_handshake(caller.source.address).await {
@@ -193,19 +193,19 @@ pub async fn respond(
     http::respond(answer)
 }
 
-fn refused_for(error: &AppError) -> Refused {
-    if error.code() == Code::RateLimited { Refused::TooMany } else { Refused::Full }
+fn refused_for(error: &AppError) -> EngineRefusal {
+    if error.code() == Code::RateLimited { EngineRefusal::TooMany } else { EngineRefusal::Full }
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("this instance is about to stop")]
 struct Stopping;
 
-fn refusal(refused: Refused) -> Rejection {
+fn refusal(refused: EngineRefusal) -> Rejection {
     let code = match refused {
-        Refused::TooLarge => Code::TooLarge,
-        Refused::Full => Code::Unavailable,
-        Refused::TooMany => Code::RateLimited,
+        EngineRefusal::TooLarge => Code::TooLarge,
+        EngineRefusal::Full => Code::Unavailable,
+        EngineRefusal::TooMany => Code::RateLimited,
         _ => Code::MalformedRequest,
     };
     Rejection { error: code.into(), headers: Vec::new(), body: Some(refused.body()) }
