@@ -17,7 +17,7 @@ use realtime::{
     close::Close,
     codec::socketio::packet::{self, Content, Decoder, MAIN, Packet},
     engine::{
-        self, Engine, Guest, Host, Message, EngineRefusal, SessionRouter, Settings, Sid, Upgraded,
+        self, Engine, Guest, SessionHandlerFactory, Message, EngineRefusal, SessionRouter, Settings, Sid, Upgraded,
         http::{self, Question, Transport},
     },
     frame::{self, Kind},
@@ -59,7 +59,7 @@ struct Echo;
 
 struct Echoing(Rc<Sender>);
 
-impl Host for Echo {
+impl SessionHandlerFactory for Echo {
     type Caller = ();
     type Guest = Echoing;
 
@@ -91,7 +91,7 @@ struct Visitor {
     joined: Vec<Box<str>>,
 }
 
-impl Host for Namespaces {
+impl SessionHandlerFactory for Namespaces {
     type Caller = ();
     type Guest = Visitor;
 
@@ -188,7 +188,7 @@ async fn poll(request: HttpRequest, payload: web::Payload) -> HttpResponse {
 }
 
 /// Opens a session, or upgrades an existing one. Returns the socket if the request is refused.
-async fn take_over<H: Host<Caller = ()>>(
+async fn take_over<H: SessionHandlerFactory<Caller = ()>>(
     engine: &Rc<Engine<H>>,
     sid: Option<Sid>,
     upgraded: Upgraded,

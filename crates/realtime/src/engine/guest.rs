@@ -9,7 +9,7 @@ use super::EngineRefusal;
 use crate::{close::Close, sender::Sender};
 
 /// Factory of session handlers, one per thread.
-pub trait Host: 'static {
+pub trait SessionHandlerFactory: 'static {
     /// Data about a client, taken from its first request.
     type Caller;
     type Guest: Guest;

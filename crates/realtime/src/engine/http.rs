@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::{net::TcpStream, sync::oneshot};
 
-use super::{Call, Engine, Host, PollResult, EngineRefusal, Sid, Upgraded, Visitor};
+use super::{Call, Engine, SessionHandlerFactory, PollResult, EngineRefusal, Sid, Upgraded, Visitor};
 use crate::{close::Close, frame, sender::Sender, socket::see_off};
 
 /// Timeout for receiving a request body.
@@ -52,7 +52,7 @@ impl Question {
 
 /// Handles a long-polling request if the session belongs to this instance. `room` reserves memory
 /// for the given number of further bytes of the body.
-pub async fn poll<H: Host>(
+pub async fn poll<H: SessionHandlerFactory>(
     engine: &Rc<Engine<H>>,
     method: &Method,
     question: Question,
@@ -132,7 +132,7 @@ pub fn respond(answer: PollResult) -> HttpResponse {
 /// Passes a socket to its session for the upgrade. Returns the socket if there is no such session.
 /// If the session already has a socket, this one is accepted and closed, because Engine.IO doesn't
 /// treat that as a client error.
-pub async fn go_over<H: Host>(
+pub async fn go_over<H: SessionHandlerFactory>(
     engine: &Engine<H>,
     sid: &Sid,
     upgraded: Upgraded,

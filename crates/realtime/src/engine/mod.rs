@@ -35,7 +35,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-pub use guest::{Deadline, Guest, Host, Message};
+pub use guest::{Deadline, Guest, SessionHandlerFactory, Message};
 pub use session_router::{Body, Call, PollResult, SessionRouter, Visitor};
 pub use sid::{NoSid, Sid};
 
@@ -150,7 +150,7 @@ pub struct Upgraded {
 }
 
 /// Sessions of one thread.
-pub struct Engine<H: Host> {
+pub struct Engine<H: SessionHandlerFactory> {
     host: H,
     settings: Settings,
     router: SessionRouter,
@@ -162,7 +162,7 @@ pub struct Engine<H: Host> {
     strangers: Cell<usize>,
 }
 
-impl<H: Host> Engine<H> {
+impl<H: SessionHandlerFactory> Engine<H> {
     /// Starts the engine of this thread.
     #[must_use]
     pub fn start(host: H, settings: Settings, router: &SessionRouter) -> Rc<Self> {

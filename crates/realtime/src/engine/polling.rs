@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Body, Call, Engine, Guest, Host, Message, PollResult, EngineRefusal, Sid,
+    Body, Call, Engine, Guest, SessionHandlerFactory, Message, PollResult, EngineRefusal, Sid,
     mailbox::Mailbox,
     packet::{self, Packet},
     payload::{self, Payload, Piece},
@@ -33,7 +33,7 @@ const RELEASE: Duration = Duration::from_millis(50);
 type Reply = oneshot::Sender<PollResult>;
 
 /// Serves a session until it ends or is upgraded.
-pub(super) async fn serve<H: Host>(
+pub(super) async fn serve<H: SessionHandlerFactory>(
     engine: Rc<Engine<H>>,
     sid: Sid,
     guest: H::Guest,
@@ -96,7 +96,7 @@ fn refuse(reply: Option<Reply>, refused: EngineRefusal) {
     }
 }
 
-struct Session<'a, H: Host> {
+struct Session<'a, H: SessionHandlerFactory> {
     engine: &'a Engine<H>,
     guest: H::Guest,
     sender: Rc<Sender>,
@@ -141,7 +141,7 @@ enum Event {
     Alarm,
 }
 
-impl<H: Host> Session<'_, H> {
+impl<H: SessionHandlerFactory> Session<'_, H> {
     async fn run(&mut self) -> End {
         loop {
             if let Err(end) = self.take_packets().await {

@@ -13,7 +13,7 @@ use crate::{
         socketio::{self, Decoder, DecodedPacket},
     },
     connection::{OpenConnection, Opening},
-    engine::{self, Deadline, Guest, Host, Message, EngineRefusal},
+    engine::{self, Deadline, Guest, SessionHandlerFactory, Message, EngineRefusal},
     per_address::AddressSlot,
     sender::Sender,
     shard::Shard,
@@ -38,7 +38,7 @@ pub struct Reception {
     pub shard: Rc<Shard>,
 }
 
-impl Host for Reception {
+impl SessionHandlerFactory for Reception {
     type Caller = Caller;
     type Guest = Client;
 
