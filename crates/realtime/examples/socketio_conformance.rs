@@ -17,7 +17,7 @@ use realtime::{
     close::Close,
     codec::socketio::packet::{self, Content, Decoder, MAIN, Packet},
     engine::{
-        self, Engine, Guest, SessionHandlerFactory, Message, EngineRefusal, SessionRouter, Settings, Sid, Upgraded,
+        self, Engine, SessionHandler, SessionHandlerFactory, Message, EngineRefusal, SessionRouter, Settings, Sid, Upgraded,
         http::{self, Question, Transport},
     },
     frame::{self, Kind},
@@ -68,7 +68,7 @@ impl SessionHandlerFactory for Echo {
     }
 }
 
-impl Guest for Echoing {
+impl SessionHandler for Echoing {
     async fn take(&mut self, message: Message<'_>) -> Result<(), Close> {
         let frame = match message {
             Message::Text(text) => engine::packet::message(text),
@@ -150,7 +150,7 @@ impl Visitor {
     }
 }
 
-impl Guest for Visitor {
+impl SessionHandler for Visitor {
     async fn take(&mut self, message: Message<'_>) -> Result<(), Close> {
         let packet = match message {
             Message::Text(text) => self.packets.text(text)?,

@@ -12,7 +12,7 @@ use crate::{close::Close, sender::Sender};
 pub trait SessionHandlerFactory: 'static {
     /// Data about a client, taken from its first request.
     type Caller;
-    type Guest: Guest;
+    type Guest: SessionHandler;
 
     /// Creates the handler of a new session, or refuses the client. `sender` sends to the client.
     fn receive(&self, caller: Self::Caller, sender: Rc<Sender>) -> Result<Self::Guest, EngineRefusal>;
@@ -26,7 +26,7 @@ pub enum Message<'a> {
 }
 
 /// Handler of one session's messages.
-pub trait Guest: 'static {
+pub trait SessionHandler: 'static {
     /// True if a message is accepted now. When this changes to true, the handler wakes the sender.
     fn has_slot(&self) -> bool {
         true

@@ -35,7 +35,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 
-pub use guest::{Deadline, Guest, SessionHandlerFactory, Message};
+pub use guest::{Deadline, SessionHandler, SessionHandlerFactory, Message};
 pub use session_router::{Body, Call, PollResult, SessionRouter, Visitor};
 pub use sid::{NoSid, Sid};
 

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Body, Call, Engine, Guest, SessionHandlerFactory, Message, PollResult, EngineRefusal, Sid,
+    Body, Call, Engine, SessionHandler, SessionHandlerFactory, Message, PollResult, EngineRefusal, Sid,
     mailbox::Mailbox,
     packet::{self, Packet},
     payload::{self, Payload, Piece},

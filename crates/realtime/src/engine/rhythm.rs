@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Deadline, Guest, Settings, packet};
+use super::{Deadline, SessionHandler, Settings, packet};
 use crate::{close::Close, sender::Sender};
 
 /// Ping schedule of one session. The first ping is sent a full interval after its start, so pings
@@ -17,7 +17,7 @@ pub(super) struct Rhythm {
 }
 
 impl Rhythm {
-    pub fn new(settings: &Settings, guest: &impl Guest) -> Self {
+    pub fn new(settings: &Settings, guest: &impl SessionHandler) -> Self {
         Self {
             next_ping: Instant::now() + settings.ping_interval,
             interval: settings.ping_interval,

@@ -6,7 +6,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::{net::TcpStream, time::Instant};
 
 use super::{
-    Guest, Message, Settings, Visitor,
+    SessionHandler, Message, Settings, Visitor,
     packet::{self, Packet},
     rhythm::Rhythm,
 };
@@ -35,7 +35,7 @@ pub(super) fn compress(sender: &Sender, deflate: Option<DeflateParams>, settings
 }
 
 /// Serves a session until it ends.
-pub(super) async fn serve(guest: impl Guest, sender: Rc<Sender>, mut inbound: Inbound, mut rhythm: Rhythm) {
+pub(super) async fn serve(guest: impl SessionHandler, sender: Rc<Sender>, mut inbound: Inbound, mut rhythm: Rhythm) {
     let mut talk = Talk { guest, sender: Rc::clone(&sender) };
     let ended = tokio::select! {
         biased;
@@ -59,7 +59,7 @@ struct Talk<G> {
     sender: Rc<Sender>,
 }
 
-impl<G: Guest> Talk<G> {
+impl<G: SessionHandler> Talk<G> {
     fn push(&self, frame: Bytes) -> Result<(), Close> {
         if !self.sender.push(frame) {
             return Err(Close::TOO_SLOW);
@@ -69,7 +69,7 @@ impl<G: Guest> Talk<G> {
     }
 }
 
-impl<G: Guest> Handler for Talk<G> {
+impl<G: SessionHandler> Handler for Talk<G> {
     fn has_slot(&self) -> bool {
         self.guest.has_slot()
     }

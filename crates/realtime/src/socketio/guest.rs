@@ -13,7 +13,7 @@ use crate::{
         socketio::{self, Decoder, DecodedPacket},
     },
     connection::{OpenConnection, Opening},
-    engine::{self, Deadline, Guest, SessionHandlerFactory, Message, EngineRefusal},
+    engine::{self, Deadline, SessionHandler, SessionHandlerFactory, Message, EngineRefusal},
     per_address::AddressSlot,
     sender::Sender,
     shard::Shard,
@@ -143,7 +143,7 @@ impl Client {
     }
 }
 
-impl Guest for Client {
+impl SessionHandler for Client {
     fn has_slot(&self) -> bool {
         match &self.stage {
             Stage::Stranger(_) => true,
