@@ -18,7 +18,7 @@ use realtime::{
     codec::socketio::packet::{self, Content, Decoder, MAIN, Packet},
     engine::{
         self, Engine, SessionHandler, SessionHandlerFactory, Message, EngineRefusal, SessionRouter, Settings, Sid, Upgraded,
-        http::{self, Question, Transport},
+        http::{self, EngineQuery, Transport},
     },
     frame::{self, Kind},
     handshake,
@@ -172,7 +172,7 @@ struct Engines {
 
 async fn poll(request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let Some(engines) = request.app_data::<Rc<Engines>>() else { return HttpResponse::NotFound().finish() };
-    let question = match Question::parse(request.uri().query()) {
+    let question = match EngineQuery::parse(request.uri().query()) {
         Ok(question) => question,
         Err(refused) => return http::respond(Err(refused)),
     };
@@ -202,11 +202,11 @@ async fn take_over<H: SessionHandlerFactory<Caller = ()>>(
 async fn upgrade(engines: Rc<Engines>, request: Request, framed: Framed<TcpStream, h1::Codec>) -> Result<(), Error> {
     let parts = framed.into_parts();
     let (socket, unread) = (parts.io, parts.read_buf);
-    let refused = match Question::parse(request.uri().query()) {
+    let refused = match EngineQuery::parse(request.uri().query()) {
         Err(refused) => Some((socket, refused)),
         Ok(_) if ws::verify_handshake(request.head()).is_err() => Some((socket, EngineRefusal::BadRequest)),
-        Ok(Question { transport: Transport::Polling, .. }) => Some((socket, EngineRefusal::BadRequest)),
-        Ok(Question { sid, .. }) => {
+        Ok(EngineQuery { transport: Transport::Polling, .. }) => Some((socket, EngineRefusal::BadRequest)),
+        Ok(EngineQuery { sid, .. }) => {
             let preface = handshake::switching(request.headers(), None, None, "conformance");
             let upgraded = Upgraded { socket, unread, preface, deflate: None };
             match request.path() {

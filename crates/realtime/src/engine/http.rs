@@ -22,7 +22,7 @@ const QUERY: usize = 2_048;
 
 /// Parsed query of an Engine.IO request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Question {
+pub struct EngineQuery {
     pub transport: Transport,
     /// `None` starts a new session.
     pub sid: Option<Sid>,
@@ -34,7 +34,7 @@ pub enum Transport {
     WebSocket,
 }
 
-impl Question {
+impl EngineQuery {
     /// Parses the query string of a request.
     pub fn parse(query: Option<&str>) -> Result<Self, EngineRefusal> {
         let query = query.filter(|query| query.len() <= QUERY).unwrap_or_default();
@@ -55,7 +55,7 @@ impl Question {
 pub async fn poll<H: SessionHandlerFactory>(
     engine: &Rc<Engine<H>>,
     method: &Method,
-    question: Question,
+    question: EngineQuery,
     payload: web::Payload,
     room: impl FnMut(usize) -> Result<(), EngineRefusal>,
     caller: impl FnOnce() -> H::Caller,
@@ -166,17 +166,17 @@ mod tests {
     #[test]
     fn parses_queries_and_refuses_invalid_ones_with_the_specified_codes() {
         let sid = Sid::new(uuid::Uuid::nil(), 0);
-        let parse = |query: &str| Question::parse(Some(query));
-        let polling = Question { transport: Transport::Polling, sid: None };
+        let parse = |query: &str| EngineQuery::parse(Some(query));
+        let polling = EngineQuery { transport: Transport::Polling, sid: None };
         assert_eq!(parse("EIO=4&transport=polling&t=x"), Ok(polling));
-        let upgrade = Question { transport: Transport::WebSocket, sid: Some(sid) };
+        let upgrade = EngineQuery { transport: Transport::WebSocket, sid: Some(sid) };
         assert_eq!(parse(&format!("EIO=4&transport=websocket&sid={sid}")), Ok(upgrade));
         assert_eq!(parse("EIO=4"), Err(EngineRefusal::Transport));
         assert_eq!(parse("EIO=4&transport=abc"), Err(EngineRefusal::Transport));
         assert_eq!(parse("transport=polling"), Err(EngineRefusal::Version));
         assert_eq!(parse("EIO=3&transport=polling"), Err(EngineRefusal::Version));
         assert_eq!(parse("EIO=4&transport=polling&sid=x"), Err(EngineRefusal::UnknownSid));
-        assert_eq!(Question::parse(None), Err(EngineRefusal::Transport));
+        assert_eq!(EngineQuery::parse(None), Err(EngineRefusal::Transport));
         assert_eq!(parse(&format!("EIO=4&transport=polling&x={}", "x".repeat(QUERY))), Err(EngineRefusal::Transport));
     }
 }

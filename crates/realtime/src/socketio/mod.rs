@@ -88,7 +88,7 @@ impl SocketIo {
 
     /// Returns the forwarder if the session belongs to another instance and the request hasn't been
     /// forwarded.
-    fn forwarder(&self, question: &http::Question, was_forwarded: bool) -> Option<&Forwarder> {
+    fn forwarder(&self, question: &http::EngineQuery, was_forwarded: bool) -> Option<&Forwarder> {
         let is_ours = question.sid.is_none_or(|sid| sid.instance == self.engine.router().instance());
         self.forwarder.as_ref().filter(|_| !is_ours && !was_forwarded)
     }
@@ -108,7 +108,7 @@ impl SocketIo {
         self: &Rc<Self>,
         upgrade: UpgradeRequest,
     ) -> Result<Option<String>, (Rejection, Option<UpgradeRequest>)> {
-        let question = match http::Question::parse(upgrade.request.uri().query()) {
+        let question = match http::EngineQuery::parse(upgrade.request.uri().query()) {
             Ok(question) if question.transport == http::Transport::WebSocket => question,
             Ok(_) => return Err((refusal(EngineRefusal::BadRequest), Some(upgrade))),
             Err(refused) => return Err((refusal(refused), Some(upgrade))),
@@ -170,7 +170,7 @@ pub async fn respond(
     caller: impl FnOnce() -> Caller,
 ) -> HttpResponse {
     let Some(socket_io) = http.app_data::<Rc<SocketIo>>() else { return http::respond(Err(EngineRefusal::Full)) };
-    let question = match http::Question::parse(http.uri().query()) {
+    let question = match http::EngineQuery::parse(http.uri().query()) {
         Ok(question) => question,
         Err(refused) => return http::respond(Err(refused)),
     };
