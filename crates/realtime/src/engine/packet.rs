@@ -29,13 +29,13 @@ pub enum Packet<'a> {
 
 /// Packet that clients may not send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wrong;
+pub struct InvalidPacket;
 
 /// Decodes a packet in text form.
-pub fn decode(text: &str) -> Result<Packet<'_>, Wrong> {
+pub fn decode(text: &str) -> Result<Packet<'_>, InvalidPacket> {
     let (kind, data) = match text.as_bytes().first() {
         Some(kind) if kind.is_ascii() => (*kind, &text[1..]),
-        _ => return Err(Wrong),
+        _ => return Err(InvalidPacket),
     };
     match kind {
         b'1' => Ok(Packet::Close),
@@ -44,7 +44,7 @@ pub fn decode(text: &str) -> Result<Packet<'_>, Wrong> {
         MESSAGE => Ok(Packet::Message(data)),
         b'5' => Ok(Packet::Upgrade),
         b'6' => Ok(Packet::Noop),
-        _ => Err(Wrong),
+        _ => Err(InvalidPacket),
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(decode("5"), Ok(Packet::Upgrade));
         assert_eq!(decode("6"), Ok(Packet::Noop));
         for wrong in ["", "0", "7", "x", "é", "\u{1e}"] {
-            assert_eq!(decode(wrong), Err(Wrong), "{wrong:?}");
+            assert_eq!(decode(wrong), Err(InvalidPacket), "{wrong:?}");
         }
     }
 

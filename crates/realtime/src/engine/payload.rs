@@ -7,7 +7,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::packet::Wrong;
+use super::packet::InvalidPacket;
 
 const SEPARATOR: u8 = 0x1E;
 const BINARY: u8 = b'b';
@@ -28,14 +28,14 @@ pub enum Piece {
 
 impl Payload {
     /// Validates a body, which must be UTF-8 as a whole.
-    pub fn of(body: Bytes) -> Result<Self, Wrong> {
-        std::str::from_utf8(&body).map_err(|_| Wrong)?;
+    pub fn of(body: Bytes) -> Result<Self, InvalidPacket> {
+        std::str::from_utf8(&body).map_err(|_| InvalidPacket)?;
         Ok(Self { rest: Some(body) })
     }
 }
 
 impl Iterator for Payload {
-    type Item = Result<Piece, Wrong>;
+    type Item = Result<Piece, InvalidPacket>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut rest = self.rest.take()?;
@@ -48,7 +48,7 @@ impl Iterator for Payload {
             }
         };
         Some(match piece.first() {
-            Some(&BINARY) => STANDARD.decode(&piece[1..]).map(|bytes| Piece::Binary(bytes.into())).map_err(|_| Wrong),
+            Some(&BINARY) => STANDARD.decode(&piece[1..]).map(|bytes| Piece::Binary(bytes.into())).map_err(|_| InvalidPacket),
             _ => Ok(Piece::Text(piece)),
         })
     }
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::frame::{Kind, frame};
 
-    fn pieces(body: &[u8]) -> Result<Vec<Piece>, Wrong> {
+    fn pieces(body: &[u8]) -> Result<Vec<Piece>, InvalidPacket> {
         Payload::of(Bytes::copy_from_slice(body))?.collect()
     }
 
@@ -116,10 +116,10 @@ mod tests {
 
     #[test]
     fn rejects_invalid_utf8_and_base64() {
-        assert_eq!(pieces(b"4\xFF"), Err(Wrong));
-        assert_eq!(pieces(b"bAQI*"), Err(Wrong));
-        assert_eq!(pieces(b"bAQIDBA"), Err(Wrong));
-        assert_eq!(pieces("bé".as_bytes()), Err(Wrong));
+        assert_eq!(pieces(b"4\xFF"), Err(InvalidPacket));
+        assert_eq!(pieces(b"bAQI*"), Err(InvalidPacket));
+        assert_eq!(pieces(b"bAQIDBA"), Err(InvalidPacket));
+        assert_eq!(pieces("bé".as_bytes()), Err(InvalidPacket));
     }
 
     #[test]

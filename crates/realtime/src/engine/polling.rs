@@ -340,7 +340,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
                     return Ok(());
                 }
                 Some(Ok(piece)) => self.take(piece).await,
-                Some(Err(packet::Wrong)) => Err(Close::PROTOCOL),
+                Some(Err(packet::InvalidPacket)) => Err(Close::PROTOCOL),
             };
             match taken {
                 Ok(()) => {}
@@ -378,7 +378,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
             Piece::Text(text) => {
                 // The body has been validated as UTF-8 and is split at character boundaries.
                 let text = std::str::from_utf8(text).map_err(|_| Close::NOT_UTF8)?;
-                match packet::decode(text).map_err(|packet::Wrong| Close::PROTOCOL)? {
+                match packet::decode(text).map_err(|packet::InvalidPacket| Close::PROTOCOL)? {
                     Packet::Message(data) => Message::Text(data),
                     Packet::Close => return Err(Close::NORMAL),
                     Packet::Ping(data) => return self.push(packet::pong(data)),

@@ -78,7 +78,7 @@ impl<G: SessionHandler> Handler for Talk<G> {
         match message {
             Incoming::Ping(_) | Incoming::Pong | Incoming::Close(_) => Ok(()),
             Incoming::Binary(bytes) => self.guest.take(Message::Binary(bytes)).await,
-            Incoming::Text(text) => match packet::decode(text.as_str()).map_err(|packet::Wrong| Close::PROTOCOL)? {
+            Incoming::Text(text) => match packet::decode(text.as_str()).map_err(|packet::InvalidPacket| Close::PROTOCOL)? {
                 Packet::Message(data) => self.guest.take(Message::Text(data)).await,
                 Packet::Close => Err(Close::NORMAL),
                 Packet::Ping(data) => self.push(packet::pong(data)),
