@@ -20,7 +20,7 @@ pub struct Payload {
 
 /// Packet of a payload.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum PayloadPacket {
     /// Packet in text form, valid UTF-8.
     Text(Bytes),
     Binary(Bytes),
@@ -35,7 +35,7 @@ impl Payload {
 }
 
 impl Iterator for Payload {
-    type Item = Result<Piece, InvalidPacket>;
+    type Item = Result<PayloadPacket, InvalidPacket>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut rest = self.rest.take()?;
@@ -48,8 +48,8 @@ impl Iterator for Payload {
             }
         };
         Some(match piece.first() {
-            Some(&BINARY) => STANDARD.decode(&piece[1..]).map(|bytes| Piece::Binary(bytes.into())).map_err(|_| InvalidPacket),
-            _ => Ok(Piece::Text(piece)),
+            Some(&BINARY) => STANDARD.decode(&piece[1..]).map(|bytes| PayloadPacket::Binary(bytes.into())).map_err(|_| InvalidPacket),
+            _ => Ok(PayloadPacket::Text(piece)),
         })
     }
 }
@@ -96,19 +96,19 @@ mod tests {
     use super::*;
     use crate::frame::{Kind, frame};
 
-    fn pieces(body: &[u8]) -> Result<Vec<Piece>, InvalidPacket> {
+    fn pieces(body: &[u8]) -> Result<Vec<PayloadPacket>, InvalidPacket> {
         Payload::of(Bytes::copy_from_slice(body))?.collect()
     }
 
-    fn text(text: &'static str) -> Piece {
-        Piece::Text(Bytes::from_static(text.as_bytes()))
+    fn text(text: &'static str) -> PayloadPacket {
+        PayloadPacket::Text(Bytes::from_static(text.as_bytes()))
     }
 
     #[test]
     fn splits_a_body_at_the_separators() {
         assert_eq!(pieces(b"4hello").unwrap(), [text("4hello")]);
         assert_eq!(pieces("4hello\u{1e}2\u{1e}4é".as_bytes()).unwrap(), [text("4hello"), text("2"), text("4é")]);
-        let binary = Piece::Binary(Bytes::from_static(&[1, 2, 3, 4]));
+        let binary = PayloadPacket::Binary(Bytes::from_static(&[1, 2, 3, 4]));
         assert_eq!(pieces(b"4hello\x1ebAQIDBA==").unwrap(), [text("4hello"), binary]);
         assert_eq!(pieces(b"").unwrap(), [text("")]);
         assert_eq!(pieces(b"4a\x1e").unwrap(), [text("4a"), text("")]);
@@ -146,13 +146,13 @@ mod tests {
         #[test]
         fn splits_what_it_joined(
             packets in proptest::collection::vec(prop_oneof![
-                "[0-9][^\u{1e}]{0,40}".prop_map(|text| Piece::Text(text.into())),
-                proptest::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| Piece::Binary(bytes.into())),
+                "[0-9][^\u{1e}]{0,40}".prop_map(|text| PayloadPacket::Text(text.into())),
+                proptest::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| PayloadPacket::Binary(bytes.into())),
             ], 1..10)
         ) {
             let frames = packets.iter().map(|packet| match packet {
-                Piece::Text(text) => frame(Kind::Text, text),
-                Piece::Binary(bytes) => frame(Kind::Binary, bytes),
+                PayloadPacket::Text(text) => frame(Kind::Text, text),
+                PayloadPacket::Binary(bytes) => frame(Kind::Binary, bytes),
             });
             prop_assert_eq!(pieces(&join(frames)).unwrap(), packets);
         }

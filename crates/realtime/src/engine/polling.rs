@@ -16,7 +16,7 @@ use super::{
     Body, Call, Engine, SessionHandler, SessionHandlerFactory, Message, PollResult, EngineRefusal, Sid,
     mailbox::Mailbox,
     packet::{self, Packet},
-    payload::{self, Payload, Piece},
+    payload::{self, Payload, PayloadPacket},
     rhythm::Rhythm,
     websocket::{self, Probe, Sign},
 };
@@ -367,15 +367,15 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
         }
     }
 
-    async fn take(&mut self, piece: Piece) -> Result<(), Close> {
+    async fn take(&mut self, piece: PayloadPacket) -> Result<(), Close> {
         let allowed = self.allowance.as_mut().is_none_or(|allowance| allowance.take(1, Instant::now()));
         if !allowed {
             return Err(Close::FLOOD);
         }
         self.sender.heard();
         let message = match &piece {
-            Piece::Binary(bytes) => Message::Binary(bytes.clone()),
-            Piece::Text(text) => {
+            PayloadPacket::Binary(bytes) => Message::Binary(bytes.clone()),
+            PayloadPacket::Text(text) => {
                 // The body has been validated as UTF-8 and is split at character boundaries.
                 let text = std::str::from_utf8(text).map_err(|_| Close::NOT_UTF8)?;
                 match packet::decode(text).map_err(|packet::InvalidPacket| Close::PROTOCOL)? {
