@@ -39,7 +39,7 @@ pub use guest::{Deadline, SessionHandler, SessionHandlerFactory, Message};
 pub use session_router::{Body, Call, PollResult, SessionRouter, Visitor};
 pub use sid::{NoSid, Sid};
 
-use self::{mailbox::Mailbox, rhythm::Rhythm, session_router::Visit};
+use self::{mailbox::Mailbox, rhythm::PingSchedule, session_router::Visit};
 use crate::{backlog::Backlog, close::Close, deflate::DeflateParams, frame, sender::Sender};
 
 /// Settings of the engine.
@@ -222,7 +222,7 @@ impl<H: SessionHandlerFactory> Engine<H> {
         sender.flush();
         websocket::compress(&sender, deflate, &self.settings);
         let (rhythm, inbound) =
-            (Rhythm::new(&self.settings, &guest), websocket::inbound(&self.settings, deflate, &unread));
+            (PingSchedule::new(&self.settings, &guest), websocket::inbound(&self.settings, deflate, &unread));
         actix_rt::spawn(websocket::serve(guest, sender, inbound, rhythm));
         Ok(())
     }

@@ -17,7 +17,7 @@ use super::{
     mailbox::Mailbox,
     packet::{self, Packet},
     payload::{self, Payload, PayloadPacket},
-    rhythm::Rhythm,
+    rhythm::PingSchedule,
     websocket::{self, Probe, Sign},
 };
 use crate::{close::Close, flood::Allowance, sender::Sender};
@@ -41,7 +41,7 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
     mailbox: Rc<Mailbox>,
 ) {
     let settings = engine.settings();
-    let rhythm = Rhythm::new(settings, &guest);
+    let rhythm = PingSchedule::new(settings, &guest);
     let counted = rhythm.is_stranger();
     engine.strangers.set(engine.strangers.get() + usize::from(counted));
     let allowance = settings.packets_per_second.map(|limit| Allowance::new(limit, Instant::now()));
@@ -101,7 +101,7 @@ struct Session<'a, H: SessionHandlerFactory> {
     guest: H::Guest,
     sender: Rc<Sender>,
     mailbox: &'a Mailbox,
-    rhythm: Rhythm,
+    rhythm: PingSchedule,
     allowance: Option<Allowance>,
     /// Waiting GET.
     poll: Option<Reply>,

@@ -9,14 +9,14 @@ use crate::{close::Close, sender::Sender};
 
 /// Ping schedule of one session. The first ping is sent a full interval after its start, so pings
 /// are spread like the starts.
-pub(super) struct Rhythm {
+pub(super) struct PingSchedule {
     next_ping: Instant,
     interval: Duration,
     patience: Duration,
     deadline: Option<Deadline>,
 }
 
-impl Rhythm {
+impl PingSchedule {
     pub fn new(settings: &Settings, guest: &impl SessionHandler) -> Self {
         Self {
             next_ping: Instant::now() + settings.ping_interval,

@@ -8,7 +8,7 @@ use tokio::{net::TcpStream, time::Instant};
 use super::{
     SessionHandler, Message, Settings, Visitor,
     packet::{self, Packet},
-    rhythm::Rhythm,
+    rhythm::PingSchedule,
 };
 use crate::{
     close::Close,
@@ -35,7 +35,7 @@ pub(super) fn compress(sender: &Sender, deflate: Option<DeflateParams>, settings
 }
 
 /// Serves a session until it ends.
-pub(super) async fn serve(guest: impl SessionHandler, sender: Rc<Sender>, mut inbound: Inbound, mut rhythm: Rhythm) {
+pub(super) async fn serve(guest: impl SessionHandler, sender: Rc<Sender>, mut inbound: Inbound, mut rhythm: PingSchedule) {
     let mut talk = Talk { guest, sender: Rc::clone(&sender) };
     let ended = tokio::select! {
         biased;
