@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::{net::TcpStream, sync::oneshot};
 
-use super::{Call, Engine, SessionHandlerFactory, PollResult, EngineRefusal, Sid, Upgraded, Visitor};
+use super::{SessionRequest, Engine, SessionHandlerFactory, PollResult, EngineRefusal, Sid, Upgraded, Visitor};
 use crate::{close::Close, frame, sender::Sender, socket::see_off};
 
 /// Timeout for receiving a request body.
@@ -68,10 +68,10 @@ pub async fn poll<H: SessionHandlerFactory>(
     match (question.sid, method) {
         (None, &Method::GET) => return engine.open_polling(caller()),
         (None, _) => return Err(EngineRefusal::Method),
-        (Some(sid), &Method::GET) => engine.router().bring(&sid, Call::Poll(reply)),
+        (Some(sid), &Method::GET) => engine.router().bring(&sid, SessionRequest::Poll(reply)),
         (Some(sid), &Method::POST) => {
             let (arrived, body) = oneshot::channel();
-            engine.router().bring(&sid, Call::Post(body, reply));
+            engine.router().bring(&sid, SessionRequest::Post(body, reply));
             let limit = engine.settings().max_payload;
             // If the client disconnects, `arrived` is dropped, which the session notices.
             if let Some(body) = read(payload, limit, room).await {
@@ -141,7 +141,7 @@ pub async fn go_over<H: SessionHandlerFactory>(
     let socket = socket.into_std().map_err(|_| None)?;
     let (refused, refusal) = oneshot::channel();
     let visitor = Visitor { socket, unread, preface: preface.clone(), deflate, refused };
-    engine.router().bring(sid, Call::Upgrade(Box::new(visitor)));
+    engine.router().bring(sid, SessionRequest::Upgrade(Box::new(visitor)));
     match refusal.await {
         Err(_) => Ok(()),
         Ok((socket, refused)) => {

@@ -4,29 +4,29 @@ use std::{cell::RefCell, collections::VecDeque};
 
 use tokio::sync::Notify;
 
-use super::Call;
+use super::SessionRequest;
 
 /// Requests that the session's task hasn't handled yet. Each entry is a pending HTTP request, so
 /// there are no more entries than connections.
 #[derive(Default)]
 pub(super) struct Mailbox {
-    calls: RefCell<VecDeque<Call>>,
+    calls: RefCell<VecDeque<SessionRequest>>,
     arrived: Notify,
 }
 
 impl Mailbox {
-    pub fn put(&self, call: Call) {
+    pub fn put(&self, call: SessionRequest) {
         self.calls.borrow_mut().push_back(call);
         self.arrived.notify_one();
     }
 
     /// Removes the next request, if any.
-    pub fn take(&self) -> Option<Call> {
+    pub fn take(&self) -> Option<SessionRequest> {
         self.calls.borrow_mut().pop_front()
     }
 
     /// Waits for the next request and removes it.
-    pub async fn next(&self) -> Call {
+    pub async fn next(&self) -> SessionRequest {
         loop {
             if let Some(call) = self.take() {
                 return call;

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    Body, Call, Engine, SessionHandler, SessionHandlerFactory, Message, PollResult, EngineRefusal, Sid,
+    Body, SessionRequest, Engine, SessionHandler, SessionHandlerFactory, Message, PollResult, EngineRefusal, Sid,
     mailbox::Mailbox,
     packet::{self, Packet},
     payload::{self, Payload, PayloadPacket},
@@ -132,7 +132,7 @@ enum End {
 
 enum Event {
     Woken,
-    Called(Call),
+    Called(SessionRequest),
     Arrived(Result<Bytes, EngineRefusal>),
     Signed(Sign),
     /// The client has dropped its waiting request.
@@ -206,11 +206,11 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
     fn handle(&mut self, event: Event) -> Result<(), End> {
         match event {
             Event::Woken => {}
-            Event::Called(Call::Poll(reply)) => return self.receive_poll(reply),
-            Event::Called(Call::Post(body, reply)) => return self.receive_post(body, reply),
-            Event::Called(Call::Upgrade(visitor)) => {
+            Event::Called(SessionRequest::Poll(reply)) => return self.receive_poll(reply),
+            Event::Called(SessionRequest::Post(body, reply)) => return self.receive_post(body, reply),
+            Event::Called(SessionRequest::Upgrade(visitor)) => {
                 if self.probe.is_some() || !self.sender.is_open() {
-                    Call::Upgrade(visitor).refuse(EngineRefusal::BadRequest);
+                    SessionRequest::Upgrade(visitor).refuse(EngineRefusal::BadRequest);
                 } else {
                     self.probe = Probe::start(*visitor, self.engine.settings());
                 }

@@ -17,7 +17,7 @@ pub type Body = oneshot::Receiver<Result<Bytes, EngineRefusal>>;
 
 /// Request to a session.
 #[derive(Debug)]
-pub enum Call {
+pub enum SessionRequest {
     /// GET: answered with queued packets as soon as there are any.
     Poll(oneshot::Sender<PollResult>),
     /// POST: packets from the client.
@@ -39,7 +39,7 @@ pub struct Visitor {
     pub refused: oneshot::Sender<(std::net::TcpStream, EngineRefusal)>,
 }
 
-impl Call {
+impl SessionRequest {
     /// Answers the request with a refusal.
     pub fn refuse(self, refused: EngineRefusal) {
         // The client may have disconnected.
@@ -52,7 +52,7 @@ impl Call {
 
 pub(super) struct Visit {
     pub secret: Uuid,
-    pub call: Call,
+    pub call: SessionRequest,
 }
 
 /// Handle of the router, shared by all threads of an instance.
@@ -85,7 +85,7 @@ impl SessionRouter {
 
     /// Routes the call to the session's thread; refuses it if the session belongs to another
     /// instance.
-    pub fn bring(&self, sid: &Sid, call: Call) {
+    pub fn bring(&self, sid: &Sid, call: SessionRequest) {
         if sid.instance != self.instance {
             return call.refuse(EngineRefusal::UnknownSid);
         }
