@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use tokio::{net::TcpStream, sync::oneshot};
 
-use super::{SessionRequest, Engine, SessionHandlerFactory, PollResult, EngineRefusal, Sid, Upgraded, Visitor};
+use super::{SessionRequest, Engine, SessionHandlerFactory, PollResult, EngineRefusal, Sid, Upgraded, UpgradingSocket};
 use crate::{close::Close, frame, sender::Sender, socket::see_off};
 
 /// Timeout for receiving a request body.
@@ -140,7 +140,7 @@ pub async fn go_over<H: SessionHandlerFactory>(
     let Upgraded { socket, unread, preface, deflate } = upgraded;
     let socket = socket.into_std().map_err(|_| None)?;
     let (refused, refusal) = oneshot::channel();
-    let visitor = Visitor { socket, unread, preface: preface.clone(), deflate, refused };
+    let visitor = UpgradingSocket { socket, unread, preface: preface.clone(), deflate, refused };
     engine.router().bring(sid, SessionRequest::Upgrade(Box::new(visitor)));
     match refusal.await {
         Err(_) => Ok(()),

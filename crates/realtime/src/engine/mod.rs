@@ -36,7 +36,7 @@ use tokio::net::TcpStream;
 use uuid::Uuid;
 
 pub use guest::{Deadline, SessionHandler, SessionHandlerFactory, Message};
-pub use session_router::{Body, SessionRequest, PollResult, SessionRouter, Visitor};
+pub use session_router::{Body, SessionRequest, PollResult, SessionRouter, UpgradingSocket};
 pub use sid::{NoSid, Sid};
 
 use self::{mailbox::Mailbox, rhythm::PingSchedule, session_router::Visit};

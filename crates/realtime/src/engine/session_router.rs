@@ -23,12 +23,12 @@ pub enum SessionRequest {
     /// POST: packets from the client.
     Post(Body, oneshot::Sender<PollResult>),
     /// Upgrade to WebSocket.
-    Upgrade(Box<Visitor>),
+    Upgrade(Box<UpgradingSocket>),
 }
 
 /// Socket of a client that upgrades. It is returned through `refused` if the upgrade is refused.
 #[derive(Debug)]
-pub struct Visitor {
+pub struct UpgradingSocket {
     /// Detached from the reactor of any thread.
     pub socket: std::net::TcpStream,
     /// Bytes received after the request.

@@ -6,7 +6,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::{net::TcpStream, time::Instant};
 
 use super::{
-    SessionHandler, Message, Settings, Visitor,
+    SessionHandler, Message, Settings, UpgradingSocket,
     packet::{self, Packet},
     rhythm::PingSchedule,
 };
@@ -119,8 +119,8 @@ pub(super) enum Sign {
 
 impl Probe {
     /// Starts the upgrade. Returns `None` if the socket is gone already.
-    pub fn start(visitor: Visitor, settings: &Settings) -> Option<Self> {
-        let Visitor { socket, unread, preface, deflate, refused } = visitor;
+    pub fn start(visitor: UpgradingSocket, settings: &Settings) -> Option<Self> {
+        let UpgradingSocket { socket, unread, preface, deflate, refused } = visitor;
         // Dropping the channel tells the requester that it wasn't refused.
         drop(refused);
         Some(Self {
