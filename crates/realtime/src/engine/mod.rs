@@ -39,7 +39,7 @@ pub use guest::{Deadline, SessionHandler, SessionHandlerFactory, Message};
 pub use session_router::{Body, SessionRequest, PollResult, SessionRouter, UpgradingSocket};
 pub use sid::{NoSid, Sid};
 
-use self::{mailbox::Mailbox, rhythm::PingSchedule, session_router::Visit};
+use self::{mailbox::Mailbox, rhythm::PingSchedule, session_router::RoutedRequest};
 use crate::{backlog::Backlog, close::Close, deflate::DeflateParams, frame, sender::Sender};
 
 /// Settings of the engine.
@@ -228,8 +228,8 @@ impl<H: SessionHandlerFactory> Engine<H> {
     }
 
     /// Receives requests routed to this thread.
-    async fn receive(self: Rc<Self>, mut visits: tokio::sync::mpsc::UnboundedReceiver<Visit>) {
-        while let Some(Visit { secret, call }) = visits.recv().await {
+    async fn receive(self: Rc<Self>, mut visits: tokio::sync::mpsc::UnboundedReceiver<RoutedRequest>) {
+        while let Some(RoutedRequest { secret, call }) = visits.recv().await {
             let mailbox = self.sessions.borrow().get(&secret).cloned();
             match mailbox {
                 Some(Some(mailbox)) => mailbox.put(call),

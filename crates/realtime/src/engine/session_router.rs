@@ -50,7 +50,7 @@ impl SessionRequest {
     }
 }
 
-pub(super) struct Visit {
+pub(super) struct RoutedRequest {
     pub secret: Uuid,
     pub call: SessionRequest,
 }
@@ -59,7 +59,7 @@ pub(super) struct Visit {
 #[derive(Clone, Debug)]
 pub struct SessionRouter {
     instance: Uuid,
-    threads: Arc<RwLock<Vec<mpsc::UnboundedSender<Visit>>>>,
+    threads: Arc<RwLock<Vec<mpsc::UnboundedSender<RoutedRequest>>>>,
 }
 
 impl SessionRouter {
@@ -74,7 +74,7 @@ impl SessionRouter {
     }
 
     /// Registers a thread and returns its index and the requests for its sessions.
-    pub(super) fn open(&self) -> (u16, mpsc::UnboundedReceiver<Visit>) {
+    pub(super) fn open(&self) -> (u16, mpsc::UnboundedReceiver<RoutedRequest>) {
         let (visits, received) = mpsc::unbounded_channel();
         let mut threads = self.threads.write().unwrap_or_else(PoisonError::into_inner);
         // `server.workers` limits threads to 1,024.
@@ -93,7 +93,7 @@ impl SessionRouter {
             let threads = self.threads.read().unwrap_or_else(PoisonError::into_inner);
             threads.get(usize::from(sid.thread)).cloned()
         };
-        let visit = Visit { secret: sid.secret, call };
+        let visit = RoutedRequest { secret: sid.secret, call };
         match thread {
             None => visit.call.refuse(EngineRefusal::UnknownSid),
             Some(thread) => {
