@@ -37,7 +37,7 @@ use uuid::Uuid;
 
 pub use guest::{Deadline, SessionHandler, SessionHandlerFactory, Message};
 pub use session_router::{Body, SessionRequest, PollResult, SessionRouter, UpgradingSocket};
-pub use sid::{NoSid, Sid};
+pub use sid::{InvalidSid, Sid};
 
 use self::{mailbox::Mailbox, rhythm::PingSchedule, session_router::RoutedRequest};
 use crate::{backlog::Backlog, close::Close, deflate::DeflateParams, frame, sender::Sender};

@@ -38,18 +38,18 @@ impl fmt::Display for Sid {
 
 /// Error for an invalid session id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoSid;
+pub struct InvalidSid;
 
 impl FromStr for Sid {
-    type Err = NoSid;
+    type Err = InvalidSid;
 
-    fn from_str(text: &str) -> Result<Self, NoSid> {
+    fn from_str(text: &str) -> Result<Self, InvalidSid> {
         let mut bytes = [0; LENGTH];
         match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
             Ok(LENGTH) => {}
-            _ => return Err(NoSid),
+            _ => return Err(InvalidSid),
         }
-        let uuid = |from: usize| Uuid::from_slice(&bytes[from..from + 16]).map_err(|_| NoSid);
+        let uuid = |from: usize| Uuid::from_slice(&bytes[from..from + 16]).map_err(|_| InvalidSid);
         Ok(Self { instance: uuid(0)?, thread: u16::from_be_bytes([bytes[16], bytes[17]]), secret: uuid(18)? })
     }
 }
@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(sid.to_string().parse(), Ok(sid));
         assert_ne!(Sid::new(sid.instance, 513), sid);
         for wrong in ["", "x", &sid.to_string()[1..], &format!("{sid}A"), &format!("{sid}=")] {
-            assert_eq!(wrong.parse::<Sid>(), Err(NoSid), "{wrong}");
+            assert_eq!(wrong.parse::<Sid>(), Err(InvalidSid), "{wrong}");
         }
     }
 
