@@ -36,7 +36,7 @@ pub(super) fn compress(sender: &Sender, deflate: Option<DeflateParams>, settings
 
 /// Serves a session until it ends.
 pub(super) async fn serve(guest: impl SessionHandler, sender: Rc<Sender>, mut inbound: Inbound, mut rhythm: PingSchedule) {
-    let mut talk = Talk { guest, sender: Rc::clone(&sender) };
+    let mut talk = PacketHandler { guest, sender: Rc::clone(&sender) };
     let ended = tokio::select! {
         biased;
         () = socket::exchange(&sender, &mut inbound, &mut talk) => None,
@@ -54,12 +54,12 @@ pub(super) async fn serve(guest: impl SessionHandler, sender: Rc<Sender>, mut in
 }
 
 /// Decodes packets and passes messages to the session handler.
-struct Talk<G> {
+struct PacketHandler<G> {
     guest: G,
     sender: Rc<Sender>,
 }
 
-impl<G: SessionHandler> Talk<G> {
+impl<G: SessionHandler> PacketHandler<G> {
     fn push(&self, frame: Bytes) -> Result<(), Close> {
         if !self.sender.push(frame) {
             return Err(Close::TOO_SLOW);
@@ -69,7 +69,7 @@ impl<G: SessionHandler> Talk<G> {
     }
 }
 
-impl<G: SessionHandler> Handler for Talk<G> {
+impl<G: SessionHandler> Handler for PacketHandler<G> {
     fn has_slot(&self) -> bool {
         self.guest.has_slot()
     }
