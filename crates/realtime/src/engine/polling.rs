@@ -18,7 +18,7 @@ use super::{
     packet::{self, Packet},
     payload::{self, Payload, PayloadPacket},
     rhythm::PingSchedule,
-    websocket::{self, Probe, Sign},
+    websocket::{self, Probe, UpgradeEvent},
 };
 use crate::{close::Close, flood::Allowance, sender::Sender};
 
@@ -134,7 +134,7 @@ enum Event {
     Woken,
     Called(SessionRequest),
     Arrived(Result<Bytes, EngineRefusal>),
-    Signed(Sign),
+    Signed(UpgradeEvent),
     /// The client has dropped its waiting request.
     Abandoned,
     Ended(Close),
@@ -279,16 +279,16 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
     }
 
     /// Handles the state of the upgrade's socket.
-    fn on_message(&mut self, sign: Sign) -> Result<(), End> {
+    fn on_message(&mut self, sign: UpgradeEvent) -> Result<(), End> {
         match sign {
-            Sign::Asked => {
+            UpgradeEvent::Asked => {
                 // Releases the poll: nothing may be in flight on the old transport when the client
                 // leaves it.
                 self.answer_poll(packet::NOOP);
                 Ok(())
             }
-            Sign::Upgraded if self.sender.is_open() => Err(End::Upgraded),
-            Sign::Upgraded | Sign::Failed => {
+            UpgradeEvent::Upgraded if self.sender.is_open() => Err(End::Upgraded),
+            UpgradeEvent::Upgraded | UpgradeEvent::Failed => {
                 self.probe = None;
                 Ok(())
             }

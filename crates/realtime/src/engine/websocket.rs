@@ -101,14 +101,14 @@ pub(super) struct Probe {
     /// Unsent bytes, starting with the response to the request.
     unsent: BytesMut,
     /// Event to report once they are sent.
-    sign: Option<Sign>,
+    sign: Option<UpgradeEvent>,
     until: Instant,
     has_asked: bool,
 }
 
 /// Event of an upgrade in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sign {
+pub(super) enum UpgradeEvent {
     /// The client has probed the socket and was answered.
     Asked,
     /// The client has switched to this socket.
@@ -144,11 +144,11 @@ impl Probe {
     }
 
     /// Waits for the next event. Cancel safe.
-    pub async fn next(&mut self) -> Sign {
-        self.listen().await.unwrap_or(Sign::Failed)
+    pub async fn next(&mut self) -> UpgradeEvent {
+        self.listen().await.unwrap_or(UpgradeEvent::Failed)
     }
 
-    async fn listen(&mut self) -> Result<Sign, Gone> {
+    async fn listen(&mut self) -> Result<UpgradeEvent, Gone> {
         loop {
             while !self.unsent.is_empty() {
                 self.socket.writable().await.map_err(|_| Gone)?;
@@ -180,9 +180,9 @@ impl Probe {
                 Ok(Packet::Ping(packet::PROBE)) => {
                     self.has_asked = true;
                     self.unsent.extend_from_slice(&packet::pong(packet::PROBE));
-                    self.sign = Some(Sign::Asked);
+                    self.sign = Some(UpgradeEvent::Asked);
                 }
-                Ok(Packet::Upgrade) if self.has_asked => self.sign = Some(Sign::Upgraded),
+                Ok(Packet::Upgrade) if self.has_asked => self.sign = Some(UpgradeEvent::Upgraded),
                 _ => self.fail(Close::PROTOCOL),
             },
             Incoming::Binary(_) => self.fail(Close::PROTOCOL),
@@ -192,7 +192,7 @@ impl Probe {
 
     fn fail(&mut self, close: Close) {
         self.unsent.extend_from_slice(&frame::close_frame(close));
-        self.sign = Some(Sign::Failed);
+        self.sign = Some(UpgradeEvent::Failed);
     }
 
     /// Attaches the socket to the session.
