@@ -7,13 +7,13 @@ const SAVED: f64 = 2.0;
 
 /// Token bucket of a connection.
 #[derive(Debug)]
-pub struct Allowance {
+pub struct TokenBucket {
     per_second: f64,
     left: f64,
     at: Instant,
 }
 
-impl Allowance {
+impl TokenBucket {
     #[must_use]
     pub fn new(per_second: u32, now: Instant) -> Self {
         let per_second = f64::from(per_second);
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn allows_bursts_limits_floods_and_refills_over_time() {
         let start = Instant::now();
-        let mut allowance = Allowance::new(10, start);
+        let mut allowance = TokenBucket::new(10, start);
         assert!((0..20).all(|_| allowance.take(1, start)));
         assert!(!allowance.take(1, start));
         let later = start + Duration::from_millis(500);

@@ -16,7 +16,7 @@ use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
     close::Close,
-    flood::Allowance,
+    flood::TokenBucket,
     frame::{self, Incoming, Kind, Reader},
     sender::Sender,
 };
@@ -35,13 +35,13 @@ pub struct Inbound {
     reader: Reader,
     buffer: BytesMut,
     /// Frame rate limit; `None` means unlimited.
-    allowance: Option<Allowance>,
+    allowance: Option<TokenBucket>,
 }
 
 impl Inbound {
     /// Creates the receiving half; `unread` are bytes received after the request.
     #[must_use]
-    pub fn new(reader: Reader, allowance: Option<Allowance>, unread: &[u8]) -> Self {
+    pub fn new(reader: Reader, allowance: Option<TokenBucket>, unread: &[u8]) -> Self {
         Self { reader, buffer: BytesMut::from(unread), allowance }
     }
 

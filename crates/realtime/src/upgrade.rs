@@ -24,7 +24,7 @@ use crate::{
     codec::Wire,
     connection,
     deflate::DeflateParams,
-    flood::Allowance,
+    flood::TokenBucket,
     frame::{self, Reader},
     handshake::{self, offers},
     sender::Sender,
@@ -118,7 +118,7 @@ async fn open_native(
 fn inbound(shard: &Shard, deflate: Option<DeflateParams>, unread: &[u8]) -> Inbound {
     let config = &shard.app().config;
     let allowance =
-        config.rate_limit.enabled.then(|| Allowance::new(config.realtime.max_frames_per_second, Instant::now()));
+        config.rate_limit.enabled.then(|| TokenBucket::new(config.realtime.max_frames_per_second, Instant::now()));
     Inbound::new(Reader::new(frame::MAX_MESSAGE, deflate.is_some()), allowance, unread)
 }
 

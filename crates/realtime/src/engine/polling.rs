@@ -20,7 +20,7 @@ use super::{
     rhythm::PingSchedule,
     websocket::{self, Probe, UpgradeEvent},
 };
-use crate::{close::Close, flood::Allowance, sender::Sender};
+use crate::{close::Close, flood::TokenBucket, sender::Sender};
 
 /// Time that the close packet waits to be fetched by the client.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
     let rhythm = PingSchedule::new(settings, &guest);
     let counted = rhythm.is_stranger();
     engine.strangers.set(engine.strangers.get() + usize::from(counted));
-    let allowance = settings.packets_per_second.map(|limit| Allowance::new(limit, Instant::now()));
+    let allowance = settings.packets_per_second.map(|limit| TokenBucket::new(limit, Instant::now()));
     let mut session = Session {
         engine: &engine,
         guest,
@@ -102,7 +102,7 @@ struct Session<'a, H: SessionHandlerFactory> {
     sender: Rc<Sender>,
     mailbox: &'a Mailbox,
     rhythm: PingSchedule,
-    allowance: Option<Allowance>,
+    allowance: Option<TokenBucket>,
     /// Waiting GET.
     poll: Option<Reply>,
     /// Time at which the waiting GET is released without data.

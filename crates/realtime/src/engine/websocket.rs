@@ -13,7 +13,7 @@ use super::{
 use crate::{
     close::Close,
     deflate::DeflateParams,
-    flood::Allowance,
+    flood::TokenBucket,
     frame::{self, Incoming, Kind, Reader},
     sender::Sender,
     socket::{self, Gone, Handler, Inbound},
@@ -21,7 +21,7 @@ use crate::{
 
 /// Creates the reader of a session's socket.
 pub(super) fn inbound(settings: &Settings, deflate: Option<DeflateParams>, unread: &[u8]) -> Inbound {
-    let allowance = settings.packets_per_second.map(|limit| Allowance::new(limit, Instant::now()));
+    let allowance = settings.packets_per_second.map(|limit| TokenBucket::new(limit, Instant::now()));
     Inbound::new(Reader::new(settings.max_payload, deflate.is_some()), allowance, unread)
 }
 
