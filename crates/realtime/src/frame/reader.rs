@@ -70,10 +70,10 @@ struct Partial {
     /// Length of the prefix that is validated as UTF-8.
     checked: usize,
     /// Frame with missing payload.
-    open: Option<Open>,
+    open: Option<OpenFrame>,
 }
 
-struct Open {
+struct OpenFrame {
     left: usize,
     key: [u8; 4],
     is_final: bool,
@@ -178,7 +178,7 @@ impl Reader {
             }
             buffer.advance(header.size);
             let partial = self.partial.get_or_insert_with(|| Box::new(Partial::begin(&header)));
-            partial.open = Some(Open { left: length, key: header.key, is_final: header.is_final });
+            partial.open = Some(OpenFrame { left: length, key: header.key, is_final: header.is_final });
         }
     }
 
