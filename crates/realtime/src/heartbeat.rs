@@ -19,7 +19,7 @@ const SLOTS: usize = 256;
 const PATIENCE: f64 = 2.4;
 
 /// Timer wheel with the connections of one thread.
-pub struct Wheel {
+pub struct HeartbeatWheel {
     slots: Vec<Vec<Rc<ConnectionHandle>>>,
     heartbeat: Duration,
     /// Slot of the last added connection.
@@ -28,7 +28,7 @@ pub struct Wheel {
     at: usize,
 }
 
-impl Wheel {
+impl HeartbeatWheel {
     #[must_use]
     pub fn new(heartbeat: Duration) -> Self {
         Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), heartbeat, next: 0, at: 0 }
@@ -109,7 +109,7 @@ mod tests {
         ConnectionHandle::new(&identity(Timestamp(i64::MAX)), wire, None, &backlog())
     }
 
-    fn turn(wheel: &mut Wheel, now: Instant) {
+    fn turn(wheel: &mut HeartbeatWheel, now: Instant) {
         for _ in 0..SLOTS {
             wheel.visit(now, Timestamp(0));
         }
@@ -117,7 +117,7 @@ mod tests {
 
     #[tokio::test]
     async fn pings_each_connection_once_per_heartbeat() {
-        let mut wheel = Wheel::new(Duration::from_secs(25));
+        let mut wheel = HeartbeatWheel::new(Duration::from_secs(25));
         assert!(wheel.tick() * SLOTS as u32 <= Duration::from_secs(25));
         let outs: Vec<_> = (0..600).map(|_| silent(Wire::Json)).collect();
         outs.iter().for_each(|out| wheel.add(out));
@@ -127,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn closes_silent_connections() {
-        let mut wheel = Wheel::new(Duration::from_secs(25));
+        let mut wheel = HeartbeatWheel::new(Duration::from_secs(25));
         let (gone, other, stream) = (silent(Wire::Json), silent(Wire::SocketIo), silent(Wire::Sse));
         [&gone, &other, &stream].into_iter().for_each(|out| wheel.add(out));
         let later = Instant::now() + Duration::from_secs(59);
@@ -141,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn reports_connections_with_expiring_credentials() {
-        let mut wheel = Wheel::new(Duration::from_secs(25));
+        let mut wheel = HeartbeatWheel::new(Duration::from_secs(25));
         let out = ConnectionHandle::new(&identity(Timestamp(1_000)), Wire::Json, None, &backlog());
         wheel.add(&out);
         let mut named = |soon| (0..SLOTS).map(|_| wheel.visit(Instant::now(), soon).len()).sum::<usize>();
@@ -151,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn does_not_ping_removed_connections() {
-        let mut wheel = Wheel::new(Duration::from_secs(25));
+        let mut wheel = HeartbeatWheel::new(Duration::from_secs(25));
         let out = silent(Wire::Json);
         wheel.add(&out);
         wheel.remove(&out);

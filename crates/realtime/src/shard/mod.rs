@@ -21,7 +21,7 @@ use std::{
 };
 
 use crate::{
-    broadcaster::ShardHandle, close::Close, heartbeat::Wheel, instruction::Instruction, outbound::ConnectionHandle, ring::SendRing,
+    broadcaster::ShardHandle, close::Close, heartbeat::HeartbeatWheel, instruction::Instruction, outbound::ConnectionHandle, ring::SendRing,
 };
 use app::App;
 use appcore::{
@@ -71,7 +71,7 @@ pub struct Shard {
     app: Arc<App>,
     shards: ShardHandle,
     subscriptions: RefCell<Subscriptions>,
-    wheel: RefCell<Wheel>,
+    wheel: RefCell<HeartbeatWheel>,
     /// Signals frames that were pushed outside the shard's own loop.
     touched: Notify,
     outage: gap::Outage,
@@ -100,7 +100,7 @@ impl Shard {
                 ring,
                 app.config.realtime.small_conversation,
             )),
-            wheel: RefCell::new(Wheel::new(app.config.realtime.heartbeat)),
+            wheel: RefCell::new(HeartbeatWheel::new(app.config.realtime.heartbeat)),
             touched: Notify::new(),
             outage: gap::Outage::default(),
             told_alone: concerned::ToldAlone::default(),
