@@ -19,7 +19,7 @@ use crate::{
     protocol::{ControlFrame as _, Hello},
     sender::Sender,
     session::{Inbox, WsSession},
-    shard::{Arrival, Shard},
+    shard::{PendingJoin, Shard},
     socket::{self, Handler, Inbound},
 };
 
@@ -28,7 +28,7 @@ pub(crate) struct Opening {
     pub shard: Rc<Shard>,
     pub principal: Principal,
     pub permit: Permit,
-    pub arrival: Arrival,
+    pub arrival: PendingJoin,
     pub following: ConnectionSubscriptions,
     pub wire: Wire,
     /// Address, country and page origin of the client.

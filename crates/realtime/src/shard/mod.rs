@@ -296,7 +296,7 @@ impl Shard {
 
     /// Corrects the subscriptions of these users.
     async fn reread(self: &Rc<Self>, people: &[UserId]) -> Result<(), AppError> {
-        let arrivals: Vec<Arrival> = people.iter().map(|user| self.arrive(*user)).collect();
+        let arrivals: Vec<PendingJoin> = people.iter().map(|user| self.arrive(*user)).collect();
         let mut found = conversations::following_many(&self.app.conversations, people).await?;
         for arrival in arrivals {
             let following = found.remove(&arrival.user).unwrap_or_default();
@@ -311,14 +311,14 @@ impl Shard {
     }
 
     /// Starts to buffer membership changes of this user while their conversations are read.
-    fn arrive(self: &Rc<Self>, user: UserId) -> Arrival {
+    fn arrive(self: &Rc<Self>, user: UserId) -> PendingJoin {
         self.subscriptions.borrow_mut().arrive(user);
-        Arrival { shard: Rc::clone(self), user, is_settled: false }
+        PendingJoin { shard: Rc::clone(self), user, is_settled: false }
     }
 
     /// Reads the conversations and workspaces of a user. The result stays valid until
     /// [`Arrival::settle`], because concurrent changes are buffered.
-    pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(Arrival, ConnectionSubscriptions), AppError> {
+    pub async fn invite(self: &Rc<Self>, user: UserId) -> Result<(PendingJoin, ConnectionSubscriptions), AppError> {
         let arrival = self.arrive(user);
         let mut signs = self.outage.signs();
         let mut following = conversations::following(&self.app.conversations, user).await?;
@@ -396,13 +396,13 @@ impl Shard {
 }
 
 /// User whose membership changes are buffered until [`Arrival::settle`].
-pub struct Arrival {
+pub struct PendingJoin {
     shard: Rc<Shard>,
     user: UserId,
     is_settled: bool,
 }
 
-impl Arrival {
+impl PendingJoin {
     /// Merges the read memberships with the buffered changes; see [`Subscriptions::settle`].
     /// `hello` must be pushed before anything else runs.
     pub fn settle(mut self, following: &ConnectionSubscriptions, new: Option<&Rc<ConnectionHandle>>) -> Vec<(ConversationId, i64)> {
@@ -411,7 +411,7 @@ impl Arrival {
     }
 }
 
-impl Drop for Arrival {
+impl Drop for PendingJoin {
     fn drop(&mut self) {
         if !self.is_settled {
             self.shard.subscriptions.borrow_mut().abandon(self.user);
