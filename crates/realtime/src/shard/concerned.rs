@@ -18,7 +18,7 @@ const LOOK_BACK: Duration = Duration::from_secs(10);
 
 /// Broadcasts delivered after an outage, to deliver each once.
 #[derive(Default)]
-pub(super) struct ToldAlone(RefCell<HashMap<Bytes, Timestamp>>);
+pub(super) struct RecoveredBroadcasts(RefCell<HashMap<Bytes, Timestamp>>);
 
 impl Shard {
     /// Delivers a broadcast to its recipients on this shard. Returns true if the envelope is a
