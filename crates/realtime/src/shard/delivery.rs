@@ -44,7 +44,7 @@ impl Deliveries {
     /// Delivers one frame to each connection in its wire format. Only queued frames are reference
     /// counted: an atomic increment for each of a thousand readers would keep the processor from
     /// prefetching the next reader's memory.
-    pub(super) fn deliver<'a>(&mut self, outs: impl IntoIterator<Item = &'a Rc<ConnectionHandle>>, forms: &Forms<'_>) {
+    pub(super) fn deliver<'a>(&mut self, outs: impl IntoIterator<Item = &'a Rc<ConnectionHandle>>, forms: &FrameEncodings<'_>) {
         let outs = outs.into_iter();
         let most = if self.is_alone { outs.size_hint().1.unwrap_or_default() } else { 0 };
         let mut ready: Vec<Ready<'_, &Bytes>> = Vec::with_capacity(most);
@@ -112,13 +112,13 @@ impl Deliveries {
 type Ready<'a, T> = (&'a ConnectionHandle, T, &'a TcpStream);
 
 /// Encodings of one frame: each is created for its first reader and shared by the others.
-pub(super) struct Forms<'a> {
+pub(super) struct FrameEncodings<'a> {
     envelope: FrameBody<'a>,
     plain: [OnceCell<Bytes>; Wire::COUNT],
     deflated: [OnceCell<Bytes>; Wire::COUNT],
 }
 
-impl<'a> Forms<'a> {
+impl<'a> FrameEncodings<'a> {
     pub(super) fn of(envelope: FrameBody<'a>) -> Self {
         Self {
             envelope,

@@ -37,7 +37,7 @@ use bytes::Bytes;
 use metrics::metrics;
 use tokio::time::Instant;
 
-use super::delivery::{Deliveries, Forms};
+use super::delivery::{Deliveries, FrameEncodings};
 use crate::{
     close::Close,
     codec::FrameBody,
@@ -367,7 +367,7 @@ impl Subscriptions {
 
     fn tell_to_resync(&mut self, outs: &[Rc<ConnectionHandle>], conversations: Option<&[ConversationId]>) {
         let payload = serde_json::to_vec(&Resync { conversation_ids: conversations }).unwrap_or_default();
-        let forms = Forms::of(FrameBody::control(Resync::KIND, self.clock.now(), &payload, None));
+        let forms = FrameEncodings::of(FrameBody::control(Resync::KIND, self.clock.now(), &payload, None));
         self.deliveries.deliver(outs, &forms);
     }
 

@@ -12,7 +12,7 @@ use appcore::{
 };
 
 use super::Subscriptions;
-use crate::{codec::FrameBody, outbound::ConnectionHandle, shard::delivery::Forms};
+use crate::{codec::FrameBody, outbound::ConnectionHandle, shard::delivery::FrameEncodings};
 
 /// Changes since the last publication.
 #[derive(Default)]
@@ -89,7 +89,7 @@ impl Subscriptions {
         }
         for (out, items) in told.into_values() {
             match Envelope::seal(&Event::Presences { items }, Topic::User(out.user_id), self.clock.now()) {
-                Ok(envelope) => self.deliveries.deliver([&out], &Forms::of(FrameBody::of(&envelope))),
+                Ok(envelope) => self.deliveries.deliver([&out], &FrameEncodings::of(FrameBody::of(&envelope))),
                 Err(error) => tracing::error!(%error, "failed to encode presence"),
             }
         }

@@ -7,7 +7,7 @@ use appcore::{
 };
 
 use super::{Subscriptions, viewers};
-use crate::{codec::FrameBody, shard::delivery::Forms};
+use crate::{codec::FrameBody, shard::delivery::FrameEncodings};
 
 impl Subscriptions {
     /// Processes an envelope without a sequence number.
@@ -57,13 +57,13 @@ impl Subscriptions {
 
     /// Delivers an envelope to the connections of these users, who must be distinct.
     pub fn deliver_to(&mut self, users: &[UserId], envelope: &SharedEnvelope) {
-        let forms = Forms::of(FrameBody::of(envelope));
+        let forms = FrameEncodings::of(FrameBody::of(envelope));
         let people = users.iter().filter_map(|user| self.people.get(user));
         self.deliveries.deliver(people.flat_map(|person| &person.connections), &forms);
     }
 
     pub(super) fn deliver(&mut self, envelope: &SharedEnvelope) {
-        let forms = Forms::of(FrameBody::of(envelope));
+        let forms = FrameEncodings::of(FrameBody::of(envelope));
         match &envelope.topic {
             Topic::Conversation(id) => {
                 let Some(subscription) = self.subscriptions.get(id) else { return };
