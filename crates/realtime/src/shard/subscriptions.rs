@@ -95,11 +95,11 @@ struct Person {
     follows: Vec<ConversationId>,
     workspaces: Vec<WorkspaceId>,
     /// Present only while the user's conversations are being read.
-    arriving: Option<Box<Arriving>>,
+    arriving: Option<Box<BufferedChanges>>,
 }
 
 #[derive(Default)]
-struct Arriving {
+struct BufferedChanges {
     /// Number of connections being opened.
     count: u32,
     /// Buffered joins (true) and leaves, with their sequence numbers.
