@@ -46,16 +46,16 @@ impl Inbound {
     }
 
     /// Reads available bytes. An error means that the connection is gone.
-    pub fn receive(&mut self, socket: &TcpStream) -> Result<usize, Gone> {
+    pub fn receive(&mut self, socket: &TcpStream) -> Result<usize, Disconnected> {
         let mut chunk = [0; CHUNK];
         match socket.try_read(&mut chunk) {
-            Ok(0) => Err(Gone),
+            Ok(0) => Err(Disconnected),
             Ok(read) => {
                 self.buffer.extend_from_slice(&chunk[..read]);
                 Ok(read)
             }
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(0),
-            Err(_) => Err(Gone),
+            Err(_) => Err(Disconnected),
         }
     }
 
@@ -81,7 +81,7 @@ impl Inbound {
 
 /// The peer has closed the socket.
 #[derive(Debug)]
-pub struct Gone;
+pub struct Disconnected;
 
 /// Handler of client messages.
 pub trait Handler {
@@ -121,7 +121,7 @@ pub async fn exchange(sender: &Sender, inbound: &mut Inbound, handler: &mut impl
                         in_turn += read;
                         sender.heard();
                     }
-                    Err(Gone) => return sender.give_up(),
+                    Err(Disconnected) => return sender.give_up(),
                 }
             }
         }

@@ -16,7 +16,7 @@ use crate::{
     flood::TokenBucket,
     frame::{self, Incoming, Kind, Reader},
     sender::Sender,
-    socket::{self, Gone, Handler, Inbound},
+    socket::{self, Disconnected, Handler, Inbound},
 };
 
 /// Creates the reader of a session's socket.
@@ -148,14 +148,14 @@ impl Probe {
         self.listen().await.unwrap_or(UpgradeEvent::Failed)
     }
 
-    async fn listen(&mut self) -> Result<UpgradeEvent, Gone> {
+    async fn listen(&mut self) -> Result<UpgradeEvent, Disconnected> {
         loop {
             while !self.unsent.is_empty() {
-                self.socket.writable().await.map_err(|_| Gone)?;
+                self.socket.writable().await.map_err(|_| Disconnected)?;
                 match self.socket.try_write(&self.unsent) {
                     Ok(written) => self.unsent.advance(written),
                     Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                    Err(_) => return Err(Gone),
+                    Err(_) => return Err(Disconnected),
                 }
             }
             if let Some(sign) = self.sign.take() {
@@ -165,7 +165,7 @@ impl Probe {
                 Ok(Some(message)) => self.take(&message),
                 Err(close) => self.fail(close),
                 Ok(None) => {
-                    self.socket.readable().await.map_err(|_| Gone)?;
+                    self.socket.readable().await.map_err(|_| Disconnected)?;
                     self.inbound.receive(&self.socket)?;
                 }
             }
