@@ -28,7 +28,7 @@ use middleware::{
     address, auth::Credentials, below, client_socket::ClientSocket, flood_guard::FloodGuard, host, tracing::RequestId,
 };
 use realtime::{
-    Gateway, Shard, ShardHandle, SocketIo, WsBroadcaster,
+    SocketIoCluster, Shard, ShardHandle, SocketIo, WsBroadcaster,
     per_address::PerAddress,
     upgrade::{self, Token, UpgradeRequest},
 };
@@ -70,7 +70,7 @@ pub async fn run(app: Arc<App>, workers: Workers) -> anyhow::Result<()> {
     let shards = WsBroadcaster::start(Arc::clone(&app));
     let server = match config.role {
         Role::Worker => serve_health(&app, listener)?,
-        Role::All | Role::Web => serve_all(&app, &shards, &Gateway::open(&app).await, listener)?,
+        Role::All | Role::Web => serve_all(&app, &shards, &SocketIoCluster::open(&app).await, listener)?,
     };
     let handle = server.handle();
     let serving = actix_rt::spawn(server);
@@ -92,7 +92,7 @@ fn builder(app: &App) -> actix_server::ServerBuilder {
     if config.workers == 0 { builder } else { builder.workers(config.workers) }
 }
 
-fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &Gateway, listener: TcpListener) -> anyhow::Result<Server> {
+fn serve_all(app: &Arc<App>, shards: &ShardHandle, gateway: &SocketIoCluster, listener: TcpListener) -> anyhow::Result<Server> {
     let (app, shards, gateway, builder) = (Arc::clone(app), shards.clone(), gateway.clone(), builder(app));
     let address = listener.local_addr()?;
     let stopping = builder.graceful_shutdown_signal();

@@ -50,4 +50,4 @@ mod upgrade_request;
 
 pub use broadcaster::{ShardHandle, WsBroadcaster};
 pub use shard::Shard;
-pub use socketio::{Gateway, SocketIo};
+pub use socketio::{SocketIoCluster, SocketIo};

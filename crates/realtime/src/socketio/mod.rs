@@ -36,13 +36,13 @@ const PING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// State shared by the threads of an instance.
 #[derive(Clone)]
-pub struct Gateway {
+pub struct SocketIoCluster {
     router: SessionRouter,
     /// `None` if this is the only instance.
     instances: Option<Arc<Instances>>,
 }
 
-impl Gateway {
+impl SocketIoCluster {
     /// Registers this instance in the cluster.
     pub async fn open(app: &Arc<App>) -> Self {
         let router = SessionRouter::new(app.instance_id.0);
@@ -60,7 +60,7 @@ pub struct SocketIo {
 
 impl SocketIo {
     #[must_use]
-    pub fn start(shard: &Rc<Shard>, gateway: &Gateway) -> Rc<Self> {
+    pub fn start(shard: &Rc<Shard>, gateway: &SocketIoCluster) -> Rc<Self> {
         let config = &shard.app().config;
         let ping_interval = config.realtime.heartbeat;
         let settings = Settings {
