@@ -34,11 +34,11 @@ pub struct Caller {
 }
 
 /// Creates the handlers of Socket.IO clients on one thread.
-pub struct Reception {
+pub struct ClientSessionFactory {
     pub shard: Rc<Shard>,
 }
 
-impl SessionHandlerFactory for Reception {
+impl SessionHandlerFactory for ClientSessionFactory {
     type Caller = Caller;
     type Guest = Client;
 

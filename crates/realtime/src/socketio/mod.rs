@@ -20,7 +20,7 @@ use bytes::BytesMut;
 use app::App;
 use forward::{Forwarder, HOP};
 pub use guest::Caller;
-use guest::Reception;
+use guest::ClientSessionFactory;
 pub use instances::Instances;
 use platform::rate_limits::{BodyLease, LimitSubject};
 
@@ -53,7 +53,7 @@ impl SocketIoCluster {
 
 /// Socket.IO sessions of one thread.
 pub struct SocketIo {
-    engine: Rc<Engine<Reception>>,
+    engine: Rc<Engine<ClientSessionFactory>>,
     shard: Rc<Shard>,
     forwarder: Option<Forwarder>,
 }
@@ -78,7 +78,7 @@ impl SocketIo {
                 .inspect_err(|error| tracing::error!(%error, "failed to create the client for other instances"))
                 .ok()
         });
-        let reception = Reception { shard: Rc::clone(shard) };
+        let reception = ClientSessionFactory { shard: Rc::clone(shard) };
         Rc::new(Self {
             engine: Engine::start(reception, settings, &gateway.router),
             shard: Rc::clone(shard),
