@@ -40,12 +40,12 @@ pub struct ClientSessionFactory {
 
 impl SessionHandlerFactory for ClientSessionFactory {
     type Caller = Caller;
-    type Guest = Client;
+    type Guest = SocketIoClient;
 
-    fn receive(&self, caller: Caller, sender: Rc<Sender>) -> Result<Client, EngineRefusal> {
+    fn receive(&self, caller: Caller, sender: Rc<Sender>) -> Result<SocketIoClient, EngineRefusal> {
         let slot = self.shard.shards().anonymous().take(caller.source.address).ok_or(EngineRefusal::TooMany)?;
         let (at, is_met) = (Instant::now() + INTRODUCTION, Rc::new(Cell::new(false)));
-        Ok(Client {
+        Ok(SocketIoClient {
             stage: Stage::Stranger(Box::new(Stranger { caller, sender, tries: 0, at, is_met, _slot: slot })),
             shard: Rc::clone(&self.shard),
             packets: Decoder::default(),
@@ -54,7 +54,7 @@ impl SessionHandlerFactory for ClientSessionFactory {
 }
 
 /// Handler of one client.
-pub struct Client {
+pub struct SocketIoClient {
     stage: Stage,
     shard: Rc<Shard>,
     packets: Decoder,
@@ -100,7 +100,7 @@ impl Stranger {
     }
 }
 
-impl Client {
+impl SocketIoClient {
     async fn take_packet(&mut self, packed: DecodedPacket) -> Result<(), Close> {
         match (&mut self.stage, packed) {
             (_, DecodedPacket::Nothing) | (Stage::Known(_), DecodedPacket::Connect { .. }) => Ok(()),
@@ -143,7 +143,7 @@ impl Client {
     }
 }
 
-impl SessionHandler for Client {
+impl SessionHandler for SocketIoClient {
     fn has_slot(&self) -> bool {
         match &self.stage {
             Stage::Stranger(_) => true,
