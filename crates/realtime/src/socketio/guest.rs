@@ -46,7 +46,7 @@ impl SessionHandlerFactory for ClientSessionFactory {
         let slot = self.shard.shards().anonymous().take(caller.source.address).ok_or(EngineRefusal::TooMany)?;
         let (at, is_met) = (Instant::now() + INTRODUCTION, Rc::new(Cell::new(false)));
         Ok(SocketIoClient {
-            stage: Stage::Stranger(Box::new(Stranger { caller, sender, tries: 0, at, is_met, _slot: slot })),
+            stage: Stage::Stranger(Box::new(UnauthenticatedClient { caller, sender, tries: 0, at, is_met, _slot: slot })),
             shard: Rc::clone(&self.shard),
             packets: Decoder::default(),
         })
@@ -61,11 +61,11 @@ pub struct SocketIoClient {
 }
 
 enum Stage {
-    Stranger(Box<Stranger>),
+    Stranger(Box<UnauthenticatedClient>),
     Known(OpenConnection),
 }
 
-struct Stranger {
+struct UnauthenticatedClient {
     caller: Caller,
     sender: Rc<Sender>,
     tries: usize,
@@ -75,7 +75,7 @@ struct Stranger {
     _slot: AddressSlot,
 }
 
-impl Stranger {
+impl UnauthenticatedClient {
     async fn admit(&self, shard: &Rc<Shard>, token: Option<String>) -> Result<Opening, AppError> {
         let (app, source) = (shard.app(), self.caller.source);
         // An administrator may have banned the address since the session started.
