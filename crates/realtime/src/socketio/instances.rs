@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Instances {
     app: Arc<App>,
     own_url: String,
-    known: RwLock<HashMap<Uuid, Neighbour>>,
+    known: RwLock<HashMap<Uuid, InstanceEntry>>,
     /// Requests a refresh because an instance is unknown.
     wanted: Notify,
     /// Signals that a refresh has finished.
@@ -42,7 +42,7 @@ pub struct Instances {
 }
 
 #[derive(Clone)]
-struct Neighbour {
+struct InstanceEntry {
     url: Arc<str>,
     seen_at: Instant,
 }
@@ -129,7 +129,7 @@ impl Instances {
         known.retain(|_, neighbour| now.duration_since(neighbour.seen_at) < LIFETIME);
         known.extend(all.into_iter().filter_map(|(instance, url)| {
             let instance = instance.parse().ok()?;
-            Some((instance, Neighbour { url: url.trim_end_matches('/').into(), seen_at: now }))
+            Some((instance, InstanceEntry { url: url.trim_end_matches('/').into(), seen_at: now }))
         }));
     }
 }
