@@ -92,7 +92,7 @@ pub async fn follow(
     let mut comments = tokio::time::interval_at(Instant::now() + COMMENT_PERIOD, COMMENT_PERIOD);
     comments.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let counted = metrics().realtime.connect(Wire::Sse.transport());
-    let ending = wait.map(|wait| Ending::new(wait, resumed.is_some()));
+    let ending = wait.map(|wait| BoundedResponse::new(wait, resumed.is_some()));
     Ok(EventStream { waiting: None, comments, ending, out, shard, _permit: permit, _counted: counted })
 }
 
@@ -111,7 +111,7 @@ struct EventStream {
     /// Pending wake-up of the queue.
     waiting: Option<LocalBoxFuture<'static, ()>>,
     comments: Interval,
-    ending: Option<Ending>,
+    ending: Option<BoundedResponse>,
     _permit: Permit,
     _counted: Counted,
 }
@@ -153,7 +153,7 @@ impl Drop for EventStream {
 }
 
 /// End of a bounded response, for clients behind proxies that buffer responses.
-struct Ending {
+struct BoundedResponse {
     at: Pin<Box<Sleep>>,
     /// Time to wait for events after the initial ones.
     wait: Duration,
@@ -162,7 +162,7 @@ struct Ending {
     has_news: bool,
 }
 
-impl Ending {
+impl BoundedResponse {
     fn new(wait: Duration, is_resumed: bool) -> Self {
         let at = Box::pin(tokio::time::sleep(LONGEST_BEGINNING));
         // A new stream ends its initial events with `hello`.
