@@ -12,7 +12,7 @@ use appcore::{AppError, Code, UserId, view::Presence};
 use identity::presence;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{backlog::Backlog, instruction::Instruction, per_address::PerAddress, sync_pace::SyncPace};
+use crate::{backlog::Backlog, instruction::Instruction, per_address::PerAddress, sync_pace::SyncRateLimit};
 
 /// Maximum number of presence changes per write to the store.
 const NOTES: usize = 500;
@@ -54,7 +54,7 @@ impl WsBroadcaster {
             notes,
             total: counted,
             backlog: Arc::new(Backlog::of(&config.realtime)),
-            sync_pace: Arc::new(SyncPace::new(is_limited.then_some(config.realtime.sync_bytes_per_second))),
+            sync_pace: Arc::new(SyncRateLimit::new(is_limited.then_some(config.realtime.sync_bytes_per_second))),
             anonymous: PerAddress::new(if is_limited { config.realtime.max_anonymous_per_address } else { 0 }),
         }
     }
@@ -209,7 +209,7 @@ pub struct ShardHandle {
     notes: mpsc::UnboundedSender<PresenceCommand>,
     total: watch::Receiver<usize>,
     backlog: Arc<Backlog>,
-    sync_pace: Arc<SyncPace>,
+    sync_pace: Arc<SyncRateLimit>,
     anonymous: Arc<PerAddress>,
 }
 
@@ -235,7 +235,7 @@ impl ShardHandle {
 
     /// Rate limit for reading the log.
     #[must_use]
-    pub(crate) fn sync_pace(&self) -> &SyncPace {
+    pub(crate) fn sync_pace(&self) -> &SyncRateLimit {
         &self.sync_pace
     }
 

@@ -19,7 +19,7 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 /// Bytes read recently per user, over all connections of this instance.
 #[derive(Debug)]
-pub struct SyncPace {
+pub struct SyncRateLimit {
     /// Bytes per second; `None` means unlimited.
     per_second: Option<f64>,
     readers: Mutex<Readers>,
@@ -44,7 +44,7 @@ impl Debt {
     }
 }
 
-impl SyncPace {
+impl SyncRateLimit {
     #[must_use]
     pub fn new(bytes_per_second: Option<u32>) -> Self {
         let readers = Readers { debts: HashMap::new(), tidied_at: Instant::now() };
@@ -72,7 +72,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn delays_users_who_read_too_fast_and_no_others() {
-        let (pace, anna, ben) = (SyncPace::new(Some(1_000)), UserId::new(), UserId::new());
+        let (pace, anna, ben) = (SyncRateLimit::new(Some(1_000)), UserId::new(), UserId::new());
         assert_eq!(pace.charge(anna, 16_000), Duration::ZERO, "the saved-up capacity is free");
         assert_eq!(pace.charge(anna, 3_000), Duration::from_secs(3));
         assert_eq!(pace.charge(ben, 16_000), Duration::ZERO);
@@ -86,6 +86,6 @@ mod tests {
 
     #[test]
     fn never_delays_without_a_limit() {
-        assert_eq!(SyncPace::new(None).charge(UserId::new(), usize::MAX), Duration::ZERO);
+        assert_eq!(SyncRateLimit::new(None).charge(UserId::new(), usize::MAX), Duration::ZERO);
     }
 }
