@@ -23,7 +23,7 @@ use platform::{
 use serde_json::json;
 
 use crate::{
-    Asker, CacheWish, Caller, GatewayService, KeptAnswer, Question,
+    Asker, CacheWish, GatewayCaller, GatewayService, KeptAnswer, Question,
     budgets::UsedUp,
     cost::{cost, most_output, worst_cost},
     hold::{Bill, Held, Payer},
@@ -272,7 +272,7 @@ impl Outcome {
 /// Admits or refuses a call. Until it is settled, it counts against the key's limits and budgets.
 pub async fn authorize(
     service: &Arc<GatewayService>,
-    caller: &Caller,
+    caller: &GatewayCaller,
     endpoint: GatewayEndpoint,
     request: CallRequest<'_>,
 ) -> Result<Admission, Refusal> {
@@ -285,14 +285,14 @@ pub async fn authorize(
 
 /// Returns the route of a token-counting request. Counting is free, so it needs no reservation and
 /// doesn't count against the requests per minute: agents count tokens before every turn.
-pub fn route_to_count(service: &GatewayService, caller: &Caller, model: &str) -> Result<Arc<Route>, Refusal> {
+pub fn route_to_count(service: &GatewayService, caller: &GatewayCaller, model: &str) -> Result<Arc<Route>, Refusal> {
     allowed(service, caller, GatewayEndpoint::Messages, model).map(|model| Arc::clone(&model.route))
 }
 
 /// Returns the model, if this key may call it on this endpoint.
 fn allowed(
     service: &GatewayService,
-    caller: &Caller,
+    caller: &GatewayCaller,
     endpoint: GatewayEndpoint,
     asked: &str,
 ) -> Result<Arc<Model>, Refusal> {
@@ -310,7 +310,7 @@ fn allowed(
 
 async fn admit(
     service: &Arc<GatewayService>,
-    caller: &Caller,
+    caller: &GatewayCaller,
     endpoint: GatewayEndpoint,
     request: CallRequest<'_>,
 ) -> Result<Admission, Refusal> {
@@ -372,7 +372,7 @@ async fn admit(
 /// usage log.
 fn note_refused(
     service: &GatewayService,
-    caller: &Caller,
+    caller: &GatewayCaller,
     endpoint: GatewayEndpoint,
     request: CallRequest<'_>,
     refusal: &Refusal,

@@ -177,13 +177,13 @@ impl GatewayService {
 
     /// True if the key may call the model: the lists of the key, its owner and its workspace allow
     /// it.
-    fn allows(&self, table: &Table, caller: &Caller, model: &Model) -> bool {
+    fn allows(&self, table: &Table, caller: &GatewayCaller, model: &Model) -> bool {
         table.allows(&caller.policy.models, model) && self.lists.refusing(table, caller.asker(), model).is_none()
     }
 
     /// True if the model is listed for the key: it may call the model, and the model isn't refused
     /// for a missing price.
-    fn shows(&self, table: &Table, caller: &Caller, model: &Model) -> bool {
+    fn shows(&self, table: &Table, caller: &GatewayCaller, model: &Model) -> bool {
         table.allows(&caller.policy.models, model) && self.offers(table, caller.asker(), model)
     }
 
@@ -366,13 +366,13 @@ async fn forget_old(gateway: Weak<GatewayService>) {
 
 /// Authenticated program that calls the gateway.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub struct GatewayCaller {
     pub principal: Principal,
     pub key_id: ApiKeyId,
     pub policy: Arc<KeyPolicy>,
 }
 
-impl Caller {
+impl GatewayCaller {
     fn asker(&self) -> Asker {
         Asker { user_id: self.principal.user_id, workspace_id: self.policy.workspace_id }
     }
@@ -385,23 +385,23 @@ impl Caller {
 }
 
 /// Authenticates an API key. Only API keys are accepted, regardless of their scopes.
-pub async fn authenticate(service: &GatewayService, key: &str) -> Result<Caller, AppError> {
+pub async fn authenticate(service: &GatewayService, key: &str) -> Result<GatewayCaller, AppError> {
     let (principal, policy) = api_keys::authenticate_key(&service.identity, key).await?;
     let Credential::ApiKey { id: key_id, .. } = principal.credential else { return Err(Code::Unauthenticated.into()) };
-    Ok(Caller { principal, key_id, policy })
+    Ok(GatewayCaller { principal, key_id, policy })
 }
 
 /// Returns the models that the key may call, with all their names. Models refused for a missing
 /// price are excluded.
 #[must_use]
-pub fn models(service: &GatewayService, caller: &Caller) -> Vec<UsableModel> {
+pub fn models(service: &GatewayService, caller: &GatewayCaller) -> Vec<UsableModel> {
     let table = service.table();
     models::usable_of(service, &table, |model| service.shows(&table, caller, model))
 }
 
 /// True if the key may call the model with this name or alias.
 #[must_use]
-pub fn may_call(service: &GatewayService, caller: &Caller, name: &str) -> bool {
+pub fn may_call(service: &GatewayService, caller: &GatewayCaller, name: &str) -> bool {
     let table = service.table();
     table.find(name).is_some_and(|model| service.shows(&table, caller, &model))
 }

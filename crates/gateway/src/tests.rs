@@ -33,7 +33,7 @@ use stage::{Stage, create_workspace, principal, sign_up, stages, until};
 use uuid::Uuid;
 
 use crate::{
-    Admission, AnswerUse, Asker, CallRequest, Caller, GatewayService, Outcome, PolicyChange, Refusal, Round, SideCall,
+    Admission, AnswerUse, Asker, CallRequest, GatewayCaller, GatewayService, Outcome, PolicyChange, Refusal, Round, SideCall,
     authenticate, authorize, budgets, hold_round,
     keys::{self, KeyChange, NewApiKey},
     may_call, models, queue_answers, record,
@@ -107,7 +107,7 @@ async fn key(service: &GatewayService, by: &Principal, policy: PolicyChange) -> 
     (made.id, key.expose().to_owned())
 }
 
-async fn caller(service: &GatewayService, key: &str) -> Caller {
+async fn caller(service: &GatewayService, key: &str) -> GatewayCaller {
     authenticate(service, key).await.unwrap()
 }
 
@@ -115,7 +115,7 @@ fn request(model: &str) -> CallRequest<'_> {
     CallRequest { model, request_id: "req-1", wanted: Wanted::words(100, Some(10)) }
 }
 
-async fn ask(service: &Arc<GatewayService>, caller: &Caller, model: &str) -> Result<Admission, Refusal> {
+async fn ask(service: &Arc<GatewayService>, caller: &GatewayCaller, model: &str) -> Result<Admission, Refusal> {
     authorize(service, caller, GatewayEndpoint::Chat, request(model)).await
 }
 

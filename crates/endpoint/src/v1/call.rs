@@ -11,7 +11,7 @@ use ai::{Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, Peek, W
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gateway::{self, Admission, CacheWish, CallRequest, Caller, Question};
+use gateway::{self, Admission, CacheWish, CallRequest, GatewayCaller, Question};
 use middleware::{auth::find_key, tracing::request_id};
 use platform::rate_limits::{LimitState, KeyLimitStates};
 use tokio::time::timeout;
@@ -47,7 +47,7 @@ const TOKENS: [HeaderName; 3] = [
 ];
 
 /// Authenticates the API key of the caller and loads its policy.
-pub(super) async fn caller(ctx: &Ctx) -> Result<Caller, AppError> {
+pub(super) async fn caller(ctx: &Ctx) -> Result<GatewayCaller, AppError> {
     let key = find_key(ctx.http().headers()).ok_or(Code::Unauthenticated)?;
     gateway::authenticate(ctx.gateway(), &key.token).await
 }
@@ -154,7 +154,7 @@ impl<'a> CallContext<'a> {
 
     async fn admit_caller(
         &mut self,
-        caller: &Caller,
+        caller: &GatewayCaller,
         endpoint: GatewayEndpoint,
         model: &str,
         wanted: Wanted,

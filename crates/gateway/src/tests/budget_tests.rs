@@ -48,7 +48,7 @@ async fn concurrent_calls_on_two_instances_never_overdraw() {
 
 /// Creates a model whose calls cost at most 200, and two instances with a key that has this budget.
 /// SQLite has one instance.
-async fn pair(stage: &Stage, limit: i64) -> ([(Arc<GatewayService>, Caller); 2], Principal, BudgetId) {
+async fn pair(stage: &Stage, limit: i64) -> ([(Arc<GatewayService>, GatewayCaller); 2], Principal, BudgetId) {
     let service = instance(stage).await;
     let other = if stage.is_sqlite() { Arc::clone(&service) } else { instance(stage).await };
     let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
@@ -61,7 +61,7 @@ async fn pair(stage: &Stage, limit: i64) -> ([(Arc<GatewayService>, Caller); 2],
 }
 
 /// Makes calls until the instance has reserved an allotment for the next ones.
-async fn make_busy(service: &Arc<GatewayService>, caller: &Caller) {
+async fn make_busy(service: &Arc<GatewayService>, caller: &GatewayCaller) {
     let budget = BudgetId { scope: BudgetScope::Key, id: caller.key_id.0 };
     until(async || {
         drop(ask(service, caller, "small").await.ok().unwrap());
