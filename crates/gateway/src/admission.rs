@@ -239,7 +239,7 @@ pub struct Admission {
 
 /// Result of a call.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct CallOutcome {
     /// HTTP status sent to the client; 499 if it disconnected.
     pub status: u16,
     pub usage: Usage,
@@ -252,7 +252,7 @@ pub struct Outcome {
     pub tries: u32,
 }
 
-impl Outcome {
+impl CallOutcome {
     /// Reads the result from the meter of a call.
     #[must_use]
     pub fn of(meter: &Meter, status: u16) -> Self {
@@ -472,7 +472,7 @@ impl Admission {
         let none = Usage { input: Some(0), output: Some(0), ..Usage::default() };
         let deployment = CACHE.to_owned();
         let model = answer.model.clone();
-        self.settle(Outcome { status: 200, usage: none, model, deployment, ..Outcome::default() })
+        self.settle(CallOutcome { status: 200, usage: none, model, deployment, ..CallOutcome::default() })
     }
 
     /// Returns a future that reserves the same amount again, if the call is about to exceed its
@@ -508,13 +508,13 @@ impl Admission {
     /// Settles a call whose client has disconnected.
     pub fn settle_left(self, meter: &Meter, status: u16) -> MicroCredits {
         let usage = meter.usage_left(Instant::now(), self.most_output);
-        self.settle(Outcome { usage, ..Outcome::of(meter, status) })
+        self.settle(CallOutcome { usage, ..CallOutcome::of(meter, status) })
     }
 
     /// Settles the call: usage row, daily totals, budgets and limits. Doesn't block; returns the
     /// cost.
-    pub fn settle(self, outcome: Outcome) -> MicroCredits {
-        let Outcome { status, usage, model, deployment, key_tail, first_token_at, tries } = outcome;
+    pub fn settle(self, outcome: CallOutcome) -> MicroCredits {
+        let CallOutcome { status, usage, model, deployment, key_tail, first_token_at, tries } = outcome;
         let cost = self.model.price.as_ref().map_or(MicroCredits::ZERO, |price: &ModelPrice| cost(price, &usage));
         self.gateway.limits.correct(self.key_id, self.limit, self.counted_tokens, usage.total());
         self.gateway.key_tokens.add(&deployment, key_tail.as_deref(), usage.total());

@@ -56,7 +56,7 @@ use dbcontext::query::{self, budgets::BudgetId, gateway_models};
 use uuid::Uuid;
 
 pub use ::ai::Ai;
-pub use admission::{Admission, CallRequest, Outcome, Refusal, authorize, route_to_count};
+pub use admission::{Admission, CallRequest, CallOutcome, Refusal, authorize, route_to_count};
 use billing::BillingService;
 pub use cache::{CacheWish, KeptAnswer, Question};
 pub use connect::connect;

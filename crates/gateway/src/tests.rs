@@ -33,7 +33,7 @@ use stage::{Stage, create_workspace, principal, sign_up, stages, until};
 use uuid::Uuid;
 
 use crate::{
-    Admission, AnswerUse, Asker, CallRequest, GatewayCaller, GatewayService, Outcome, PolicyChange, Refusal, Round, SideCall,
+    Admission, AnswerUse, Asker, CallRequest, GatewayCaller, GatewayService, CallOutcome, PolicyChange, Refusal, Round, SideCall,
     authenticate, authorize, budgets, hold_round,
     keys::{self, KeyChange, NewApiKey},
     may_call, models, queue_answers, record,
@@ -119,8 +119,8 @@ async fn ask(service: &Arc<GatewayService>, caller: &GatewayCaller, model: &str)
     authorize(service, caller, GatewayEndpoint::Chat, request(model)).await
 }
 
-fn used(input: u64, output: u64) -> Outcome {
-    Outcome {
+fn used(input: u64, output: u64) -> CallOutcome {
+    CallOutcome {
         status: 200,
         usage: Usage { input: Some(input), output: Some(output), ..Usage::default() },
         model: "upstream-small".to_owned(),

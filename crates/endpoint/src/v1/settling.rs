@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ai::Meter;
 use appcore::{Code, credits::MicroCredits};
 use futures_util::{FutureExt as _, future::BoxFuture};
-use gateway::{Admission, Held, Outcome, Refusal};
+use gateway::{Admission, Held, CallOutcome, Refusal};
 
 const DONE: u16 = 200;
 /// Status recorded if the provider aborted the answer.
@@ -65,7 +65,7 @@ impl CallSettlement {
     }
 
     fn settle(&mut self, status: u16) -> MicroCredits {
-        let settle = |admission: Admission| admission.settle(Outcome::of(&self.meter, status));
+        let settle = |admission: Admission| admission.settle(CallOutcome::of(&self.meter, status));
         self.admission.take().map_or(MicroCredits::ZERO, settle)
     }
 }

@@ -79,7 +79,7 @@ async fn stream_with_unlimited_searches_extends_its_reservation() {
         assert_eq!(spent_and_held(&service, budget).await, (0, 4_400));
         assert!(stream.growth(&searched(4)).is_none());
         assert!(matches!(stream.growth(&searched(5)).unwrap().await, Err(Refusal::OutOfBudget(_))));
-        stream.settle(Outcome { usage: searched(4), ..used(100, 10) });
+        stream.settle(CallOutcome { usage: searched(4), ..used(100, 10) });
         service.flush().await;
         assert_eq!(spent_and_held(&service, budget).await, (4_200, 0));
     }
