@@ -24,7 +24,7 @@ use serde_json::json;
 
 use crate::{
     Asker, CacheWish, GatewayCaller, GatewayService, KeptAnswer, Question,
-    budgets::UsedUp,
+    budgets::ExhaustedBudget,
     cost::{cost, most_output, worst_cost},
     hold::{Bill, Held, Payer},
     models::Model,
@@ -56,7 +56,7 @@ pub enum Refusal {
     /// The model's price is unknown, and the configuration refuses such models.
     NoPrice(String),
     RateLimited(Exceeded),
-    OutOfBudget(UsedUp),
+    OutOfBudget(ExhaustedBudget),
     OutOfCredits,
     QuotaReached(QuotaUse),
     Failed(AppError),
@@ -128,7 +128,7 @@ impl From<Shortage> for Refusal {
     fn from(Shortage { purse, used, limit, resets_at }: Shortage) -> Self {
         match purse {
             Purse::Credits(_) => Self::OutOfCredits,
-            Purse::Counter(CounterId::Budget(budget)) => Self::OutOfBudget(UsedUp { scope: budget.scope, resets_at }),
+            Purse::Counter(CounterId::Budget(budget)) => Self::OutOfBudget(ExhaustedBudget { scope: budget.scope, resets_at }),
             Purse::Counter(CounterId::Quota(metric, _)) => {
                 Self::QuotaReached(QuotaUse { metric, used, limit, resets_at })
             }
@@ -142,7 +142,7 @@ impl Refusal {
         match self {
             Self::OutOfCredits => Some("Buy some at /plans."),
             Self::QuotaReached(_) => Some("Larger plans are at /plans."),
-            Self::OutOfBudget(UsedUp { scope: BudgetScope::Key, .. }) => Some("Its owner can raise it."),
+            Self::OutOfBudget(ExhaustedBudget { scope: BudgetScope::Key, .. }) => Some("Its owner can raise it."),
             Self::OutOfBudget(_) => Some("Ask your admin to raise it."),
             _ => None,
         }
@@ -155,7 +155,7 @@ impl Refusal {
             Self::QuotaReached(quota) => Some(json!({
                 "next": "change_plan", "metric": quota.metric, "limit": quota.limit, "resets_at": quota.resets_at,
             })),
-            Self::OutOfBudget(UsedUp { scope, resets_at }) => {
+            Self::OutOfBudget(ExhaustedBudget { scope, resets_at }) => {
                 Some(json!({ "next": "ask_admin", "scope": scope, "resets_at": resets_at }))
             }
             _ => None,

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    GatewayService, Refusal, budgets::UsedUp, check_price, cost, model_lists, models::Model, usage_row::tokens,
+    GatewayService, Refusal, budgets::ExhaustedBudget, check_price, cost, model_lists, models::Model, usage_row::tokens,
     writer::Entry,
 };
 
@@ -355,7 +355,7 @@ impl GatewayService {
 
 /// Converts a refusal to the error shown in chats.
 fn in_chat(refusal: Refusal) -> AppError {
-    let Refusal::OutOfBudget(UsedUp { scope, resets_at }) = refusal else { return refusal.into() };
+    let Refusal::OutOfBudget(ExhaustedBudget { scope, resets_at }) = refusal else { return refusal.into() };
     let whose = match scope {
         BudgetScope::Workspace => "This workspace’s AI budget",
         BudgetScope::Key | BudgetScope::User => "Your AI budget",

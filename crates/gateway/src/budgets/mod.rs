@@ -13,7 +13,7 @@ pub(crate) use self::limit::{put, view};
 
 /// Exhausted budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UsedUp {
+pub struct ExhaustedBudget {
     pub scope: BudgetScope,
     pub resets_at: Option<Timestamp>,
 }
