@@ -23,7 +23,7 @@ use platform::{
 use serde_json::json;
 
 use crate::{
-    Asker, CacheWish, GatewayCaller, GatewayService, KeptAnswer, Question,
+    Asker, CacheWish, GatewayCaller, GatewayService, KeptAnswer, CacheKey,
     budgets::ExhaustedBudget,
     cost::{cost, most_output, worst_cost},
     hold::{Bill, Held, Payer},
@@ -458,12 +458,12 @@ impl Admission {
 
     /// Returns the cache key of the call.
     #[must_use]
-    pub fn question(&self, body: Bytes, betas: Option<String>) -> Question {
-        Question { key_id: self.key_id, endpoint: self.endpoint, betas, body }
+    pub fn question(&self, body: Bytes, betas: Option<String>) -> CacheKey {
+        CacheKey { key_id: self.key_id, endpoint: self.endpoint, betas, body }
     }
 
     /// Returns the cached answer to the same request.
-    pub async fn kept(&self, question: &Question, wish: CacheWish) -> Option<Arc<KeptAnswer>> {
+    pub async fn kept(&self, question: &CacheKey, wish: CacheWish) -> Option<Arc<KeptAnswer>> {
         self.gateway.answers.find(question, wish).await
     }
 

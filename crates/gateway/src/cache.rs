@@ -23,7 +23,7 @@ const OVERHEAD: usize = 512;
 
 /// Cache key of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Question {
+pub struct CacheKey {
     pub key_id: ApiKeyId,
     pub endpoint: GatewayEndpoint,
     /// Header values that affect the answer besides the body.
@@ -75,13 +75,13 @@ impl CacheWish {
 }
 
 /// Answers cached by this instance.
-pub(super) struct Answers(Option<Cache<Question, Arc<KeptAnswer>>>);
+pub(super) struct Answers(Option<Cache<CacheKey, Arc<KeptAnswer>>>);
 
 impl Answers {
     /// Creates a cache with this time to live; zero disables it.
     pub fn new(lifetime: Duration) -> Self {
         let build = || {
-            let weigh = |question: &Question, answer: &Arc<KeptAnswer>| {
+            let weigh = |question: &CacheKey, answer: &Arc<KeptAnswer>| {
                 u32::try_from(question.body.len() + answer.body.len() + OVERHEAD).unwrap_or(u32::MAX)
             };
             Cache::builder().max_capacity(MOST_BYTES).weigher(weigh).time_to_live(lifetime).build()
@@ -89,13 +89,13 @@ impl Answers {
         Self((!lifetime.is_zero()).then(build))
     }
 
-    pub async fn find(&self, question: &Question, wish: CacheWish) -> Option<Arc<KeptAnswer>> {
+    pub async fn find(&self, question: &CacheKey, wish: CacheWish) -> Option<Arc<KeptAnswer>> {
         // Long requests are never cached, and hashing them is expensive.
         let (answers, max_age) = (self.0.as_ref().filter(|_| question.body.len() <= LONGEST)?, wish.max_age?);
         answers.get(question).await.filter(|answer| answer.since.elapsed() <= max_age)
     }
 
-    pub async fn keep(&self, question: Question, content_type: &'static str, body: Bytes, model: String) {
+    pub async fn keep(&self, question: CacheKey, content_type: &'static str, body: Bytes, model: String) {
         let is_short = question.body.len().saturating_add(body.len()) <= LONGEST;
         if let Some(answers) = self.0.as_ref().filter(|_| is_short) {
             let answer = KeptAnswer { content_type, body, model, since: Instant::now() };
@@ -115,8 +115,8 @@ impl Answers {
 mod tests {
     use super::*;
 
-    fn question(key_id: ApiKeyId, body: &'static str) -> Question {
-        Question { key_id, endpoint: GatewayEndpoint::Chat, betas: None, body: Bytes::from_static(body.as_bytes()) }
+    fn question(key_id: ApiKeyId, body: &'static str) -> CacheKey {
+        CacheKey { key_id, endpoint: GatewayEndpoint::Chat, betas: None, body: Bytes::from_static(body.as_bytes()) }
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(answers.find(&question(key, "a"), any).await.unwrap().body, "1");
         assert!(answers.find(&question(key, "b"), any).await.is_none());
         assert!(answers.find(&question(ApiKeyId::new(), "a"), any).await.is_none());
-        let elsewhere = Question { endpoint: GatewayEndpoint::Responses, ..question(key, "a") };
+        let elsewhere = CacheKey { endpoint: GatewayEndpoint::Responses, ..question(key, "a") };
         assert!(answers.find(&elsewhere, any).await.is_none());
         let young = CacheWish { max_age: Some(Duration::ZERO), keeps: true };
         assert!(answers.find(&question(key, "a"), young).await.is_none());

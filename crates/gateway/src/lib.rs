@@ -58,7 +58,7 @@ use uuid::Uuid;
 pub use ::ai::Ai;
 pub use admission::{Admission, CallRequest, CallOutcome, Refusal, authorize, route_to_count};
 use billing::BillingService;
-pub use cache::{CacheWish, KeptAnswer, Question};
+pub use cache::{CacheWish, KeptAnswer, CacheKey};
 pub use connect::connect;
 pub use cost::cost;
 pub use embed::{EmbedCause, EmbedFailure, Embedded, Embedder, embed, embedder};
@@ -409,7 +409,7 @@ pub fn may_call(service: &GatewayService, caller: &GatewayCaller, name: &str) ->
 /// Stores the answer to a request in the response cache.
 pub async fn keep(
     service: &GatewayService,
-    question: Question,
+    question: CacheKey,
     content_type: &'static str,
     body: Bytes,
     model: String,

@@ -11,7 +11,7 @@ use ai::{Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, Peek, W
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gateway::{self, Admission, CacheWish, CallRequest, GatewayCaller, Question};
+use gateway::{self, Admission, CacheWish, CallRequest, GatewayCaller, CacheKey};
 use middleware::{auth::find_key, tracing::request_id};
 use platform::rate_limits::{LimitState, KeyLimitStates};
 use tokio::time::timeout;
@@ -171,7 +171,7 @@ impl<'a> CallContext<'a> {
         admission: Admission,
         meter: Arc<Meter>,
         answer: impl Future<Output = Result<Forwarded, GatewayError>>,
-        question: Option<Question>,
+        question: Option<CacheKey>,
     ) -> Result<Reply<Raw>, GatewayError> {
         // The call is settled in any case: if the client disconnects, `settling` is dropped.
         let settling = CallSettlement::new(admission, Arc::clone(&meter));
@@ -201,7 +201,7 @@ impl<'a> CallContext<'a> {
         settling: CallSettlement,
         meter: Arc<Meter>,
         answer: impl Future<Output = Result<Forwarded, GatewayError>>,
-        question: Option<Question>,
+        question: Option<CacheKey>,
     ) -> Result<Reply<Raw>, GatewayError> {
         let Forwarded { content_type, body, .. } = match answer.await {
             Ok(forwarded) => forwarded,
