@@ -23,7 +23,7 @@ use platform::{
 use serde_json::json;
 
 use crate::{
-    Asker, CacheWish, GatewayCaller, GatewayService, KeptAnswer, CacheKey,
+    Asker, CacheWish, GatewayCaller, GatewayService, CachedAnswer, CacheKey,
     budgets::ExhaustedBudget,
     cost::{cost, most_output, worst_cost},
     hold::{Bill, Held, Payer},
@@ -463,12 +463,12 @@ impl Admission {
     }
 
     /// Returns the cached answer to the same request.
-    pub async fn kept(&self, question: &CacheKey, wish: CacheWish) -> Option<Arc<KeptAnswer>> {
+    pub async fn kept(&self, question: &CacheKey, wish: CacheWish) -> Option<Arc<CachedAnswer>> {
         self.gateway.answers.find(question, wish).await
     }
 
     /// Settles a call that was answered from the cache. It costs nothing and uses no tokens.
-    pub fn settle_kept(self, answer: &KeptAnswer) -> MicroCredits {
+    pub fn settle_kept(self, answer: &CachedAnswer) -> MicroCredits {
         let none = Usage { input: Some(0), output: Some(0), ..Usage::default() };
         let deployment = CACHE.to_owned();
         let model = answer.model.clone();

@@ -33,7 +33,7 @@ pub struct CacheKey {
 
 /// Cached answer.
 #[derive(Debug)]
-pub struct KeptAnswer {
+pub struct CachedAnswer {
     pub content_type: &'static str,
     pub body: Bytes,
     /// Upstream name of the model that answered.
@@ -75,13 +75,13 @@ impl CacheWish {
 }
 
 /// Answers cached by this instance.
-pub(super) struct Answers(Option<Cache<CacheKey, Arc<KeptAnswer>>>);
+pub(super) struct Answers(Option<Cache<CacheKey, Arc<CachedAnswer>>>);
 
 impl Answers {
     /// Creates a cache with this time to live; zero disables it.
     pub fn new(lifetime: Duration) -> Self {
         let build = || {
-            let weigh = |question: &CacheKey, answer: &Arc<KeptAnswer>| {
+            let weigh = |question: &CacheKey, answer: &Arc<CachedAnswer>| {
                 u32::try_from(question.body.len() + answer.body.len() + OVERHEAD).unwrap_or(u32::MAX)
             };
             Cache::builder().max_capacity(MOST_BYTES).weigher(weigh).time_to_live(lifetime).build()
@@ -89,7 +89,7 @@ impl Answers {
         Self((!lifetime.is_zero()).then(build))
     }
 
-    pub async fn find(&self, question: &CacheKey, wish: CacheWish) -> Option<Arc<KeptAnswer>> {
+    pub async fn find(&self, question: &CacheKey, wish: CacheWish) -> Option<Arc<CachedAnswer>> {
         // Long requests are never cached, and hashing them is expensive.
         let (answers, max_age) = (self.0.as_ref().filter(|_| question.body.len() <= LONGEST)?, wish.max_age?);
         answers.get(question).await.filter(|answer| answer.since.elapsed() <= max_age)
@@ -98,7 +98,7 @@ impl Answers {
     pub async fn keep(&self, question: CacheKey, content_type: &'static str, body: Bytes, model: String) {
         let is_short = question.body.len().saturating_add(body.len()) <= LONGEST;
         if let Some(answers) = self.0.as_ref().filter(|_| is_short) {
-            let answer = KeptAnswer { content_type, body, model, since: Instant::now() };
+            let answer = CachedAnswer { content_type, body, model, since: Instant::now() };
             answers.insert(question, Arc::new(answer)).await;
         }
     }
