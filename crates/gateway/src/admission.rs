@@ -23,7 +23,7 @@ use platform::{
 use serde_json::json;
 
 use crate::{
-    Asker, CacheWish, GatewayCaller, GatewayService, CachedAnswer, CacheKey,
+    Asker, CacheDirectives, GatewayCaller, GatewayService, CachedAnswer, CacheKey,
     budgets::ExhaustedBudget,
     cost::{cost, most_output, worst_cost},
     hold::{Bill, Held, Payer},
@@ -463,7 +463,7 @@ impl Admission {
     }
 
     /// Returns the cached answer to the same request.
-    pub async fn kept(&self, question: &CacheKey, wish: CacheWish) -> Option<Arc<CachedAnswer>> {
+    pub async fn kept(&self, question: &CacheKey, wish: CacheDirectives) -> Option<Arc<CachedAnswer>> {
         self.gateway.answers.find(question, wish).await
     }
 

@@ -43,14 +43,14 @@ pub struct CachedAnswer {
 
 /// Cache directives of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CacheWish {
+pub struct CacheDirectives {
     /// Maximum age of an answer; `None` requests a new one.
     pub max_age: Option<Duration>,
     /// True if the answer may be stored.
     pub keeps: bool,
 }
 
-impl CacheWish {
+impl CacheDirectives {
     pub const NOTHING: Self = Self { max_age: None, keeps: false };
 
     /// Parses the `Cache-Control` header. Without directives, requests that are `repeatable` use
@@ -89,7 +89,7 @@ impl Answers {
         Self((!lifetime.is_zero()).then(build))
     }
 
-    pub async fn find(&self, question: &CacheKey, wish: CacheWish) -> Option<Arc<CachedAnswer>> {
+    pub async fn find(&self, question: &CacheKey, wish: CacheDirectives) -> Option<Arc<CachedAnswer>> {
         // Long requests are never cached, and hashing them is expensive.
         let (answers, max_age) = (self.0.as_ref().filter(|_| question.body.len() <= LONGEST)?, wish.max_age?);
         answers.get(question).await.filter(|answer| answer.since.elapsed() <= max_age)
@@ -121,27 +121,27 @@ mod tests {
 
     #[test]
     fn parses_cache_directives() {
-        let wish = |header, repeatable| CacheWish::of(header, repeatable);
-        assert_eq!(wish(None, false), CacheWish::NOTHING);
-        assert_eq!(wish(None, true), CacheWish { max_age: Some(Duration::MAX), keeps: true });
-        assert_eq!(wish(Some("max-age=60"), false), CacheWish { max_age: Some(Duration::from_secs(60)), keeps: true });
-        assert_eq!(wish(Some("max-age=0"), true), CacheWish { max_age: None, keeps: true });
-        assert_eq!(wish(Some("No-Cache"), true), CacheWish { max_age: None, keeps: true });
-        assert_eq!(wish(Some("max-age=60, no-store"), true), CacheWish::NOTHING);
-        assert_eq!(wish(Some("max-age=soon"), false), CacheWish { max_age: None, keeps: true });
+        let wish = |header, repeatable| CacheDirectives::of(header, repeatable);
+        assert_eq!(wish(None, false), CacheDirectives::NOTHING);
+        assert_eq!(wish(None, true), CacheDirectives { max_age: Some(Duration::MAX), keeps: true });
+        assert_eq!(wish(Some("max-age=60"), false), CacheDirectives { max_age: Some(Duration::from_secs(60)), keeps: true });
+        assert_eq!(wish(Some("max-age=0"), true), CacheDirectives { max_age: None, keeps: true });
+        assert_eq!(wish(Some("No-Cache"), true), CacheDirectives { max_age: None, keeps: true });
+        assert_eq!(wish(Some("max-age=60, no-store"), true), CacheDirectives::NOTHING);
+        assert_eq!(wish(Some("max-age=soon"), false), CacheDirectives { max_age: None, keeps: true });
     }
 
     #[tokio::test]
     async fn returns_answers_to_their_key_only_and_within_the_maximum_age() {
         let (answers, key) = (Answers::new(Duration::from_secs(300)), ApiKeyId::new());
-        let any = CacheWish::of(None, true);
+        let any = CacheDirectives::of(None, true);
         answers.keep(question(key, "a"), "application/json", Bytes::from_static(b"1"), "m".to_owned()).await;
         assert_eq!(answers.find(&question(key, "a"), any).await.unwrap().body, "1");
         assert!(answers.find(&question(key, "b"), any).await.is_none());
         assert!(answers.find(&question(ApiKeyId::new(), "a"), any).await.is_none());
         let elsewhere = CacheKey { endpoint: GatewayEndpoint::Responses, ..question(key, "a") };
         assert!(answers.find(&elsewhere, any).await.is_none());
-        let young = CacheWish { max_age: Some(Duration::ZERO), keeps: true };
+        let young = CacheDirectives { max_age: Some(Duration::ZERO), keeps: true };
         assert!(answers.find(&question(key, "a"), young).await.is_none());
         answers.forget_all();
         assert!(answers.find(&question(key, "a"), any).await.is_none());

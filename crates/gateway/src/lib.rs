@@ -58,7 +58,7 @@ use uuid::Uuid;
 pub use ::ai::Ai;
 pub use admission::{Admission, CallRequest, CallOutcome, Refusal, authorize, route_to_count};
 use billing::BillingService;
-pub use cache::{CacheWish, CachedAnswer, CacheKey};
+pub use cache::{CacheDirectives, CachedAnswer, CacheKey};
 pub use connect::connect;
 pub use cost::cost;
 pub use embed::{EmbedCause, EmbedFailure, Embedded, Embedder, embed, embedder};

@@ -11,7 +11,7 @@ use ai::{Ai, AnswerBody, ApiStyle, Call, Forwarded, GatewayError, Meter, Peek, W
 use appcore::{AppError, Code, view::GatewayEndpoint};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use gateway::{self, Admission, CacheWish, CallRequest, GatewayCaller, CacheKey};
+use gateway::{self, Admission, CacheDirectives, CallRequest, GatewayCaller, CacheKey};
 use middleware::{auth::find_key, tracing::request_id};
 use platform::rate_limits::{LimitState, KeyLimitStates};
 use tokio::time::timeout;
@@ -57,7 +57,7 @@ struct AdmittedCall {
     admission: Admission,
     call: Call,
     stream: bool,
-    wish: CacheWish,
+    wish: CacheDirectives,
 }
 
 /// Call in progress with the remaining rate limits of its key.
@@ -102,10 +102,10 @@ impl<'a> CallContext<'a> {
         let body = mended.unwrap_or(body);
         let admission = self.admit_caller(&caller, endpoint, &model, wanted).await?;
         let wish = if stream {
-            CacheWish::NOTHING
+            CacheDirectives::NOTHING
         } else {
             let header = self.ctx.http().headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
-            CacheWish::of(header, is_repeatable || endpoint == GatewayEndpoint::Embeddings)
+            CacheDirectives::of(header, is_repeatable || endpoint == GatewayEndpoint::Embeddings)
         };
         let call = Call::new(self.style, body, admission.route(), self.request_id.clone())
             .on_behalf_of(owner)
@@ -127,7 +127,7 @@ impl<'a> CallContext<'a> {
             let meter = Arc::clone(&call.meter);
             return self.serve_stream(admission, meter, forward(call)).await;
         }
-        if wish == CacheWish::NOTHING {
+        if wish == CacheDirectives::NOTHING {
             let meter = Arc::clone(&call.meter);
             return self.serve(admission, meter, forward(call), None).await;
         }
