@@ -75,9 +75,9 @@ impl CacheDirectives {
 }
 
 /// Answers cached by this instance.
-pub(super) struct Answers(Option<Cache<CacheKey, Arc<CachedAnswer>>>);
+pub(super) struct ResponseCache(Option<Cache<CacheKey, Arc<CachedAnswer>>>);
 
-impl Answers {
+impl ResponseCache {
     /// Creates a cache with this time to live; zero disables it.
     pub fn new(lifetime: Duration) -> Self {
         let build = || {
@@ -133,7 +133,7 @@ mod tests {
 
     #[tokio::test]
     async fn returns_answers_to_their_key_only_and_within_the_maximum_age() {
-        let (answers, key) = (Answers::new(Duration::from_secs(300)), ApiKeyId::new());
+        let (answers, key) = (ResponseCache::new(Duration::from_secs(300)), ApiKeyId::new());
         let any = CacheDirectives::of(None, true);
         answers.keep(question(key, "a"), "application/json", Bytes::from_static(b"1"), "m".to_owned()).await;
         assert_eq!(answers.find(&question(key, "a"), any).await.unwrap().body, "1");
@@ -148,7 +148,7 @@ mod tests {
         let long = Bytes::from(vec![b' '; LONGEST]);
         answers.keep(question(key, "a"), "application/json", long, "m".to_owned()).await;
         assert!(answers.find(&question(key, "a"), any).await.is_none());
-        let off = Answers::new(Duration::ZERO);
+        let off = ResponseCache::new(Duration::ZERO);
         off.keep(question(key, "a"), "application/json", Bytes::new(), "m".to_owned()).await;
         assert!(off.find(&question(key, "a"), any).await.is_none());
     }

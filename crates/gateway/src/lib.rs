@@ -75,7 +75,7 @@ pub use side::SideCall;
 pub use transcribe::{KeptRecording, MAX_RECORDING, check_dictation, dictate, transcribe};
 
 use self::{
-    cache::Answers,
+    cache::ResponseCache,
     journal::{Journal, LeftBehind},
     model_lists::ModelLists,
     models::{Models, Table},
@@ -108,7 +108,7 @@ pub struct GatewayService {
     limits: KeyLimits,
     /// Requests per minute of keys without such a limit.
     default_rpm: Option<u32>,
-    answers: Answers,
+    answers: ResponseCache,
     writer: Writer,
 }
 
@@ -131,7 +131,7 @@ impl GatewayService {
             scoped: RwLock::default(),
             limits: KeyLimits::start(redis.clone()),
             default_rpm: Some(config.gateway.default_rpm).filter(|most| config.rate_limit.enabled && *most > 0),
-            answers: Answers::new(config.gateway.cache),
+            answers: ResponseCache::new(config.gateway.cache),
             writer: Writer::start(db.clone(), clock.clone(), Arc::clone(&billing.holds), journal),
             core,
             identity: Arc::clone(&billing.identity),
