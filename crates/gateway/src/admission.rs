@@ -26,7 +26,7 @@ use crate::{
     Asker, CacheDirectives, GatewayCaller, GatewayService, CachedAnswer, CacheKey,
     budgets::ExhaustedBudget,
     cost::{cost, most_output, worst_cost},
-    hold::{Bill, Held, Payer},
+    hold::{Bill, ReservationGuard, Payer},
     models::Model,
     record::FAILED,
     usage_row::{Served, UsageRow, count, tokens},
@@ -224,7 +224,7 @@ pub struct Admission {
     /// Counts against the key's parallel calls until the call ends.
     _slot: Option<KeySlot>,
     /// Reservations of the call, and their total.
-    held: Held,
+    held: ReservationGuard,
     amount: MicroCredits,
     /// Maximum number of output tokens, as far as known.
     most_output: u64,
@@ -479,7 +479,7 @@ impl Admission {
     /// reservation because its output is unlimited, or has exceeded it because its tools are
     /// unlimited or the provider ignores the limit.
     #[must_use]
-    pub fn growth(&self, usage: &Usage) -> Option<impl Future<Output = Result<Held, Refusal>> + Send + use<>> {
+    pub fn growth(&self, usage: &Usage) -> Option<impl Future<Output = Result<ReservationGuard, Refusal>> + Send + use<>> {
         let bill = Arc::clone(self.growing.as_ref()?);
         let room = if self.has_open_output { self.amount.0 / 10 } else { 0 };
         let is_outgrown = self.cost(usage).0 > self.amount.0 - room;
@@ -494,7 +494,7 @@ impl Admission {
     }
 
     /// Adds a reservation to the call.
-    pub fn grown(&mut self, held: Held) {
+    pub fn grown(&mut self, held: ReservationGuard) {
         self.held.add(held);
         self.amount += self.worst.cost;
     }

@@ -26,7 +26,7 @@ use crate::{
 /// Reservations of a call. Dropped without being settled, they are released and the call costs
 /// nothing.
 #[must_use]
-pub struct Held {
+pub struct ReservationGuard {
     gateway: Arc<GatewayService>,
     /// Several if the call turned out to be longer than estimated.
     held: Vec<HeldFor>,
@@ -85,14 +85,14 @@ impl From<Asker> for Payer {
 impl GatewayService {
     /// Reserves the amounts in all spending limits of the bill, or reports the limit that is
     /// exceeded.
-    pub(super) async fn hold(self: &Arc<Self>, bill: &Bill, amounts: Amounts, origin: Origin) -> Result<Held, Refusal> {
+    pub(super) async fn hold(self: &Arc<Self>, bill: &Bill, amounts: Amounts, origin: Origin) -> Result<ReservationGuard, Refusal> {
         if bill.is_empty() {
-            return Ok(Held { gateway: Arc::clone(self), held: Vec::new() });
+            return Ok(ReservationGuard { gateway: Arc::clone(self), held: Vec::new() });
         }
         let (gateway, bill) = (Arc::clone(self), bill.clone());
         let mut taking = Box::pin(async move {
             let held = gateway.take_by(&bill, amounts, origin).await?;
-            Ok(Held { gateway, held: held.into_iter().collect() })
+            Ok(ReservationGuard { gateway, held: held.into_iter().collect() })
         });
         // Local allotments answer immediately. Database reservations run in a separate task: if the
         // caller is gone meanwhile, they are released again.
@@ -144,7 +144,7 @@ impl GatewayService {
 
     /// Reserves the cost of an internal model call, which counts neither as an answer nor as a
     /// program's call.
-    pub(super) async fn hold_beside(self: &Arc<Self>, asker: Asker, worst: Amounts) -> Result<Held, Refusal> {
+    pub(super) async fn hold_beside(self: &Arc<Self>, asker: Asker, worst: Amounts) -> Result<ReservationGuard, Refusal> {
         let worst = Amounts { count: 0, ..worst };
         let bill = self.bill(asker.into(), &self.budgets_of(asker), QuotaMetric::Answers, worst);
         self.hold(&bill, worst, Origin::Blocks).await
@@ -166,7 +166,7 @@ impl GatewayService {
     }
 }
 
-impl Held {
+impl ReservationGuard {
     /// Account whose credits are reserved, if any.
     pub(super) fn account(&self) -> Option<Uuid> {
         self.held.iter().find_map(HeldFor::account)
@@ -197,7 +197,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for ReservationGuard {
     fn drop(&mut self) {
         let settlements = self.end(Amounts::default(), Uuid::nil());
         if !settlements.is_empty() {
@@ -223,7 +223,7 @@ impl Asker {
 /// Reservations of queued answers until their workers take over. Dropped without a hand-over, they
 /// are released.
 #[must_use]
-pub struct QueuedHold(Vec<Held>);
+pub struct QueuedHold(Vec<ReservationGuard>);
 
 impl QueuedHold {
     /// Ids by which the workers find the reservations, one per answer.
@@ -277,7 +277,7 @@ pub struct Round<'a> {
 /// Reservation of a model call for an answer.
 #[must_use]
 pub struct RoundHold {
-    held: Held,
+    held: ReservationGuard,
     model: Option<Arc<Model>>,
     asker: Asker,
     worst: Amounts,
@@ -300,7 +300,7 @@ pub async fn hold_round(service: &Arc<GatewayService>, asker: Asker, round: Roun
         None => None,
     };
     let queued = adopted.map_or_else(Amounts::default, |held| held.amounts());
-    let mut held = Held { gateway: Arc::clone(service), held: adopted.into_iter().collect() };
+    let mut held = ReservationGuard { gateway: Arc::clone(service), held: adopted.into_iter().collect() };
     // The queued reservation covers a typical answer; the actual request may cost more.
     if adopted.is_none() || worst.cost > queued.cost {
         let missing = worst.beyond(queued);

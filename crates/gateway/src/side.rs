@@ -9,14 +9,14 @@ use platform::work_pools::WorkOwner;
 use uuid::Uuid;
 
 use crate::{
-    Asker, GatewayService, Held, Model, Refusal, cost,
+    Asker, GatewayService, ReservationGuard, Model, Refusal, cost,
     usage_row::{Served, UsageRow},
 };
 
 /// Reservation of an internal call. Dropped without being settled, the call costs nothing.
 #[must_use]
 pub struct SideCall {
-    held: Held,
+    held: ReservationGuard,
     asker: Asker,
     model: Arc<Model>,
     endpoint: GatewayEndpoint,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use ai::Meter;
 use appcore::{Code, credits::MicroCredits};
 use futures_util::{FutureExt as _, future::BoxFuture};
-use gateway::{Admission, Held, CallOutcome, Refusal};
+use gateway::{Admission, ReservationGuard, CallOutcome, Refusal};
 
 const DONE: u16 = 200;
 /// Status recorded if the provider aborted the answer.
 const BROKEN: u16 = 502;
 
 /// Pending extension of a reservation.
-pub(super) type PendingExtension = BoxFuture<'static, Result<Held, Refusal>>;
+pub(super) type PendingExtension = BoxFuture<'static, Result<ReservationGuard, Refusal>>;
 
 pub(super) struct CallSettlement {
     /// `None` once the call is settled.
@@ -56,7 +56,7 @@ impl CallSettlement {
     }
 
     /// Applies the extended reservation. A refusal ends the stream.
-    pub fn grown(&mut self, held: Result<Held, Refusal>) {
+    pub fn grown(&mut self, held: Result<ReservationGuard, Refusal>) {
         match (held, &mut self.admission) {
             (Ok(held), Some(admission)) => admission.grown(held),
             (Ok(_), None) => {}
