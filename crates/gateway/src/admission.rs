@@ -26,7 +26,7 @@ use crate::{
     Asker, CacheDirectives, GatewayCaller, GatewayService, CachedAnswer, CacheKey,
     budgets::ExhaustedBudget,
     cost::{cost, most_output, worst_cost},
-    hold::{Bill, ReservationGuard, Payer},
+    hold::{ChargePlan, ReservationGuard, Payer},
     models::Model,
     record::FAILED,
     usage_row::{Served, UsageRow, count, tokens},
@@ -231,7 +231,7 @@ pub struct Admission {
     /// True if the caller sets no output limit.
     has_open_output: bool,
     /// Reservations to extend, if the call may cost more than is reserved.
-    growing: Option<Arc<Bill>>,
+    growing: Option<Arc<ChargePlan>>,
     worst: Amounts,
     created_at: Timestamp,
     began: Instant,

@@ -35,7 +35,7 @@ pub struct ReservationGuard {
 /// Spending limits and credits that a use of models counts against. The paying account stays the
 /// same until the end.
 #[derive(Clone, Debug)]
-pub(super) struct Bill {
+pub(super) struct ChargePlan {
     purses: Vec<Purse>,
     /// Fallback account, if the first one has too little.
     otherwise: Option<Uuid>,
@@ -50,7 +50,7 @@ pub(super) struct Payer {
     pub account: Option<Uuid>,
 }
 
-impl Bill {
+impl ChargePlan {
     pub fn is_empty(&self) -> bool {
         self.purses.is_empty()
     }
@@ -85,7 +85,7 @@ impl From<Asker> for Payer {
 impl GatewayService {
     /// Reserves the amounts in all spending limits of the bill, or reports the limit that is
     /// exceeded.
-    pub(super) async fn hold(self: &Arc<Self>, bill: &Bill, amounts: Amounts, origin: Origin) -> Result<ReservationGuard, Refusal> {
+    pub(super) async fn hold(self: &Arc<Self>, bill: &ChargePlan, amounts: Amounts, origin: Origin) -> Result<ReservationGuard, Refusal> {
         if bill.is_empty() {
             return Ok(ReservationGuard { gateway: Arc::clone(self), held: Vec::new() });
         }
@@ -107,7 +107,7 @@ impl GatewayService {
 
     async fn take_by(
         self: &Arc<Self>,
-        bill: &Bill,
+        bill: &ChargePlan,
         amounts: Amounts,
         origin: Origin,
     ) -> Result<Option<HeldFor>, Refusal> {
@@ -151,18 +151,18 @@ impl GatewayService {
     }
 
     /// Builds the bill of a use of models. Free use counts against no budget and needs no credits.
-    pub(super) fn bill(&self, payer: Payer, budgets: &[BudgetId], metric: QuotaMetric, amounts: Amounts) -> Bill {
+    pub(super) fn bill(&self, payer: Payer, budgets: &[BudgetId], metric: QuotaMetric, amounts: Amounts) -> ChargePlan {
         let budgets = if amounts.cost > MicroCredits::ZERO { budgets } else { &[] };
         let mut purses: Vec<Purse> = budgets.iter().map(|budget| (*budget).into()).collect();
         if !self.billing.is_charging() {
-            return Bill { purses, otherwise: None };
+            return ChargePlan { purses, otherwise: None };
         }
         let Payer { user_id, workspace_id, account } = payer;
         let may_pay = |id: &WorkspaceId| self.billing.payers.may_pay(*id, amounts.cost, Instant::now());
         let workspace = workspace_id.filter(may_pay).filter(|_| account.is_none()).map(|id| id.0);
         let own = account.unwrap_or(user_id.0);
         entitlements::add_purses(&mut purses, user_id, metric, amounts, workspace.unwrap_or(own));
-        Bill { purses, otherwise: workspace.map(|_| own) }
+        ChargePlan { purses, otherwise: workspace.map(|_| own) }
     }
 }
 
