@@ -23,7 +23,7 @@ use platform::{
 use serde_json::json;
 
 use crate::{
-    Asker, CacheDirectives, GatewayCaller, GatewayService, CachedAnswer, CacheKey,
+    BillingIdentity, CacheDirectives, GatewayCaller, GatewayService, CachedAnswer, CacheKey,
     budgets::ExhaustedBudget,
     cost::{cost, most_output, worst_cost},
     hold::{ChargePlan, ReservationGuard, Payer},
@@ -522,7 +522,7 @@ impl Admission {
             created_at: self.created_at,
             request_id: self.request_id,
             key_id: Some(self.key_id),
-            asker: Asker { user_id: self.user_id, workspace_id: self.workspace_id },
+            asker: BillingIdentity { user_id: self.user_id, workspace_id: self.workspace_id },
             endpoint: self.endpoint.as_str().to_owned(),
             requested_model: self.requested_model,
             price_version: self.model.price_version.to_string(),

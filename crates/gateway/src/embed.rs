@@ -10,7 +10,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    Asker, GatewayService, Refusal, cost,
+    BillingIdentity, GatewayService, Refusal, cost,
     models::Model,
     usage_row::{Served, UsageRow},
 };
@@ -81,7 +81,7 @@ pub struct Embedded {
 /// Creates embeddings of the texts. `request_id` is recorded in the usage log.
 pub async fn embed(
     service: &Arc<GatewayService>,
-    payer: Asker,
+    payer: BillingIdentity,
     request_id: Uuid,
     embedder: &Embedder,
     texts: &[String],

@@ -76,8 +76,8 @@ impl ChargePlan {
     }
 }
 
-impl From<Asker> for Payer {
-    fn from(Asker { user_id, workspace_id }: Asker) -> Self {
+impl From<BillingIdentity> for Payer {
+    fn from(BillingIdentity { user_id, workspace_id }: BillingIdentity) -> Self {
         Self { user_id, workspace_id, account: None }
     }
 }
@@ -144,7 +144,7 @@ impl GatewayService {
 
     /// Reserves the cost of an internal model call, which counts neither as an answer nor as a
     /// program's call.
-    pub(super) async fn hold_beside(self: &Arc<Self>, asker: Asker, worst: Amounts) -> Result<ReservationGuard, Refusal> {
+    pub(super) async fn hold_beside(self: &Arc<Self>, asker: BillingIdentity, worst: Amounts) -> Result<ReservationGuard, Refusal> {
         let worst = Amounts { count: 0, ..worst };
         let bill = self.bill(asker.into(), &self.budgets_of(asker), QuotaMetric::Answers, worst);
         self.hold(&bill, worst, Origin::Blocks).await
@@ -208,12 +208,12 @@ impl Drop for ReservationGuard {
 
 /// Requester of an answer in a chat.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker {
+pub struct BillingIdentity {
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
 }
 
-impl Asker {
+impl BillingIdentity {
     /// Owner of the processing of large bodies.
     pub(crate) const fn work_owner(self) -> WorkOwner {
         WorkOwner::Person { user: self.user_id, workspace: self.workspace_id }
@@ -246,7 +246,7 @@ impl QueuedHold {
 /// Reserves the cost of several answers before they are queued.
 pub async fn queue_answers(
     service: &Arc<GatewayService>,
-    asker: Asker,
+    asker: BillingIdentity,
     model: &str,
     answers: u64,
 ) -> Result<Option<QueuedHold>, AppError> {
@@ -279,7 +279,7 @@ pub struct Round<'a> {
 pub struct RoundHold {
     held: ReservationGuard,
     model: Option<Arc<Model>>,
-    asker: Asker,
+    asker: BillingIdentity,
     worst: Amounts,
     amount: MicroCredits,
     /// Set if no more could be reserved; the call ends when the reservation is used up.
@@ -288,7 +288,7 @@ pub struct RoundHold {
 }
 
 /// Reserves the cost of another model call for an answer.
-pub async fn hold_round(service: &Arc<GatewayService>, asker: Asker, round: Round<'_>) -> Result<RoundHold, AppError> {
+pub async fn hold_round(service: &Arc<GatewayService>, asker: BillingIdentity, round: Round<'_>) -> Result<RoundHold, AppError> {
     model_lists::check(service, asker, round.model, "model")?;
     check_price(service, round.model, "model")?;
     let model = service.find_model(round.model);

@@ -62,7 +62,7 @@ pub use cache::{CacheDirectives, CachedAnswer, CacheKey};
 pub use connect::connect;
 pub use cost::cost;
 pub use embed::{EmbedCause, EmbedFailure, Embedded, Embedder, embed, embedder};
-pub use hold::{Asker, ReservationGuard, QueuedHold, Round, RoundHold, hold_round, queue_answers};
+pub use hold::{BillingIdentity, ReservationGuard, QueuedHold, Round, RoundHold, hold_round, queue_answers};
 pub use identity::accounts::key_policy::KeyPolicy;
 use identity::{IdentityService, accounts::api_keys};
 use jobs::caught;
@@ -189,7 +189,7 @@ impl GatewayService {
 
     /// True if the model is listed for the requester: no list excludes it, and it isn't refused for
     /// a missing price.
-    fn offers(&self, table: &Table, asker: Asker, model: &Model) -> bool {
+    fn offers(&self, table: &Table, asker: BillingIdentity, model: &Model) -> bool {
         self.lists.refusing(table, asker, model).is_none() && self.check_price(&model.name, Some(model)).is_ok()
     }
 
@@ -264,7 +264,7 @@ impl GatewayService {
     }
 
     /// Returns the budgets that an answer in a chat counts against.
-    fn budgets_of(&self, asker: Asker) -> Vec<BudgetId> {
+    fn budgets_of(&self, asker: BillingIdentity) -> Vec<BudgetId> {
         let user = BudgetId { scope: BudgetScope::User, id: asker.user_id.0 };
         let workspace = asker.workspace_id.map(|id| BudgetId { scope: BudgetScope::Workspace, id: id.0 });
         let scoped = self.scoped.read().unwrap_or_else(PoisonError::into_inner);
@@ -373,8 +373,8 @@ pub struct GatewayCaller {
 }
 
 impl GatewayCaller {
-    fn asker(&self) -> Asker {
-        Asker { user_id: self.principal.user_id, workspace_id: self.policy.workspace_id }
+    fn asker(&self) -> BillingIdentity {
+        BillingIdentity { user_id: self.principal.user_id, workspace_id: self.policy.workspace_id }
     }
 
     /// Owner of the processing of large bodies: the owner of the key.

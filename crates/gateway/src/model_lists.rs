@@ -25,7 +25,7 @@ use platform::audit::{self, Action, NewAuditEntry};
 use uuid::Uuid;
 
 use crate::{
-    Asker, GatewayService, budgets,
+    BillingIdentity, GatewayService, budgets,
     models::{Model, Table},
 };
 
@@ -62,7 +62,7 @@ impl ModelLists {
     }
 
     /// Returns the owner of a list that excludes the model, or `None` if it may be used.
-    pub fn refusing(&self, table: &Table, asker: Asker, model: &Model) -> Option<Refusing> {
+    pub fn refusing(&self, table: &Table, asker: BillingIdentity, model: &Model) -> Option<Refusing> {
         let lists = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if lists.is_empty() {
             return None;
@@ -83,7 +83,7 @@ pub fn are_there(service: &GatewayService) -> bool {
 }
 
 /// Fails with an error on `field` if the requester may not use the model.
-pub fn check(service: &GatewayService, asker: Asker, name: &str, field: &'static str) -> Result<(), AppError> {
+pub fn check(service: &GatewayService, asker: BillingIdentity, name: &str, field: &'static str) -> Result<(), AppError> {
     let table = service.table();
     let Some(model) = table.find(name) else { return Ok(()) };
     let whose = match service.lists.refusing(&table, asker, &model) {

@@ -8,7 +8,7 @@ use appcore::{
 use dbcontext::entity::api_key;
 use identity::{accounts::key_policy, membership};
 
-use crate::{Asker, GatewayService, model_lists};
+use crate::{BillingIdentity, GatewayService, model_lists};
 
 /// Maximum number of models in a key's list.
 const MAX_MODELS: usize = 200;
@@ -110,7 +110,7 @@ fn joined(names: impl Iterator<Item = &'static str>) -> String {
 
 /// Fails if the key's list contains a model that its owner or workspace may not use.
 fn check_models(service: &GatewayService, row: &api_key::Model) -> Result<(), AppError> {
-    let asker = Asker { user_id: row.user_id, workspace_id: row.workspace_id };
+    let asker = BillingIdentity { user_id: row.user_id, workspace_id: row.workspace_id };
     for name in key_policy::models(row.models.as_deref()) {
         model_lists::check(service, asker, &name, "models")?;
     }

@@ -13,7 +13,7 @@ use dbcontext::query::{budgets::BudgetId, usage};
 use uuid::Uuid;
 
 use crate::{
-    Asker, GatewayService, cost,
+    BillingIdentity, GatewayService, cost,
     hold::{Payer, RoundHold},
     journal::Kept,
     models,
@@ -77,7 +77,7 @@ pub fn record(service: &GatewayService, answer: AnswerUse, held: Option<RoundHol
         created_at: service.clock.now(),
         request_id: answer.answer_id.to_string(),
         key_id: None,
-        asker: Asker { user_id: answer.user_id, workspace_id: answer.workspace_id },
+        asker: BillingIdentity { user_id: answer.user_id, workspace_id: answer.workspace_id },
         endpoint: ENDPOINT.to_owned(),
         requested_model: answer.model,
         price_version: model.map_or_else(|| "none".to_owned(), |model| model.price_version.to_string()),

@@ -9,7 +9,7 @@ use platform::work_pools::WorkOwner;
 use uuid::Uuid;
 
 use crate::{
-    Asker, GatewayService, ReservationGuard, Model, Refusal, cost,
+    BillingIdentity, GatewayService, ReservationGuard, Model, Refusal, cost,
     usage_row::{Served, UsageRow},
 };
 
@@ -17,7 +17,7 @@ use crate::{
 #[must_use]
 pub struct SideCall {
     held: ReservationGuard,
-    asker: Asker,
+    asker: BillingIdentity,
     model: Arc<Model>,
     endpoint: GatewayEndpoint,
 }
@@ -27,7 +27,7 @@ impl SideCall {
     /// unknown and the configuration refuses such models.
     pub async fn begin(
         service: &Arc<GatewayService>,
-        asker: Asker,
+        asker: BillingIdentity,
         model: &Arc<Model>,
         (endpoint, estimated_input): (GatewayEndpoint, u64),
     ) -> Result<Self, Refusal> {

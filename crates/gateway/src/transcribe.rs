@@ -17,7 +17,7 @@ use identity::membership;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Asker, GatewayService, Model, Refusal, SideCall};
+use crate::{BillingIdentity, GatewayService, Model, Refusal, SideCall};
 
 /// Maximum size of a recording, in bytes; providers accept no more.
 pub const MAX_RECORDING: usize = 25 * 1024 * 1024;
@@ -37,7 +37,7 @@ pub struct KeptRecording {
 /// if no model can transcribe it, now or later; an error may be temporary.
 pub async fn transcribe(
     service: &Arc<GatewayService>,
-    asker: Asker,
+    asker: BillingIdentity,
     recording: KeptRecording,
     read: impl AsyncFnOnce() -> Result<Bytes, AppError>,
 ) -> Result<Option<String>, AppError> {
@@ -90,7 +90,7 @@ pub async fn dictate(
         return Err(AppError::refused(Code::TypeRefused, "This isn't a recording that can be written down."));
     }
     let place = membership::resolve(&service.identity, by, workspace, Permission::See).await?;
-    let asker = Asker { user_id: by.user_id, workspace_id: Some(place.id) };
+    let asker = BillingIdentity { user_id: by.user_id, workspace_id: Some(place.id) };
     let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(recording.len() as u64));
     let held = SideCall::begin(&service, asker, &model, question).await?;
     // Runs to the end even if the caller is gone, because the provider has been called already.

@@ -7,7 +7,7 @@ use appcore::{ApiKeyId, Timestamp, credits::MicroCredits};
 use dbcontext::entity::usage_request::Model;
 use uuid::Uuid;
 
-use crate::Asker;
+use crate::BillingIdentity;
 
 /// Facts about a call that are known when it begins.
 pub(crate) struct UsageRow {
@@ -15,7 +15,7 @@ pub(crate) struct UsageRow {
     pub request_id: String,
     /// `None` for internal calls.
     pub key_id: Option<ApiKeyId>,
-    pub asker: Asker,
+    pub asker: BillingIdentity,
     pub endpoint: String,
     pub requested_model: String,
     pub price_version: String,

@@ -13,7 +13,7 @@ use appcore::{
     view::{GatewayEndpoint, Message, SearchAnswer, SearchSource, Sender, SenderKind},
 };
 use dbcontext::{entity::assistant, query};
-use gateway::{self, AnswerUse, Asker, Model, SideCall};
+use gateway::{self, AnswerUse, BillingIdentity, Model, SideCall};
 use identity::membership;
 use uuid::Uuid;
 
@@ -111,7 +111,7 @@ impl AssistantReader {
             ..ChatRequest::default()
         };
         let place = membership::resolve(&service.identity, by, workspace, Permission::See).await?;
-        let asker = Asker { user_id: by.user_id, workspace_id: Some(place.id) };
+        let asker = BillingIdentity { user_id: by.user_id, workspace_id: Some(place.id) };
         let assistant = self.assistant;
         let (text, cost) = told(service, asker, assistant.model.as_deref(), request).await?;
         let cited = cited(&text);
@@ -131,7 +131,7 @@ impl AssistantReader {
 /// Model call. It is recorded and charged however it ends, including when the caller is gone.
 struct RecordedCall<'a> {
     service: &'a SearchService,
-    asker: Asker,
+    asker: BillingIdentity,
     id: Uuid,
     name: String,
     model: Option<Arc<Model>>,
@@ -156,7 +156,7 @@ impl Drop for RecordedCall<'_> {
             held.settle(&self.service.gateway, self.id, &self.meter, self.status, duration);
             return;
         }
-        let Asker { user_id, workspace_id } = self.asker;
+        let BillingIdentity { user_id, workspace_id } = self.asker;
         let (usage, served, tries) = (self.meter.usage(), self.meter.served(), self.meter.tries());
         let (answer_id, model, status) = (self.id, std::mem::take(&mut self.name), self.status);
         let first_token = None;
@@ -169,7 +169,7 @@ impl Drop for RecordedCall<'_> {
 /// Calls the model; returns its answer and the cost.
 async fn told(
     service: &SearchService,
-    asker: Asker,
+    asker: BillingIdentity,
     model: Option<&str>,
     request: ChatRequest,
 ) -> Result<(String, Option<i64>), AppError> {

@@ -6,7 +6,7 @@ use event_log::{
     access,
     events::{AnswerOptions, SendMessage},
 };
-use gateway::{self, Asker, QueuedHold, model_lists};
+use gateway::{self, BillingIdentity, QueuedHold, model_lists};
 
 use crate::AssistantsService;
 
@@ -57,7 +57,7 @@ pub async fn hold(
         service.answering.between_people.insert(id, ());
         return Ok(None);
     }
-    let asker = Asker { user_id: by, workspace_id: Some(access.workspace_id) };
+    let asker = BillingIdentity { user_id: by, workspace_id: Some(access.workspace_id) };
     let model = chosen_model(service, id, asking).await?;
     let (model, route) = gateway::answering(&service.gateway, model.as_deref());
     model_lists::check(&service.gateway, asker, &model, "model")?;

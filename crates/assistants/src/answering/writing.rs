@@ -15,7 +15,7 @@ use dbcontext::{
 };
 use event_log::events::{AnswerJob, Outcome, ServerAction};
 use futures_util::StreamExt as _;
-use gateway::{self, AnswerUse, Asker, RoundHold};
+use gateway::{self, AnswerUse, BillingIdentity, RoundHold};
 use jobs::{Lease, Work};
 use platform::work_pools::job_owner;
 use tokio::{
@@ -251,7 +251,7 @@ impl<'a> Writing<'a> {
             } else {
                 None
             };
-        let asker = Asker { user_id, workspace_id };
+        let asker = BillingIdentity { user_id, workspace_id };
         gateway::hold_round(&service.gateway, asker, round).await.map(Some).map_err(Trouble::of_hold)
     }
 

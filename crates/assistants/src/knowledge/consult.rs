@@ -11,7 +11,7 @@ use dbcontext::{
     entity::assistant,
     query::knowledge::{self as rows, FileRow, PieceRow},
 };
-use gateway::{self, Asker, Embedder};
+use gateway::{self, BillingIdentity, Embedder};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -116,7 +116,7 @@ impl Known {
         let payer = asker.or(assistant.created_by).ok_or("No one is left to pay for the search.")?;
         // The default assistant is in none; a section's files are in one.
         let workspace_id = assistant.workspace_id.or(files.first().map(|file| file.workspace_id));
-        let payer = Asker { user_id: payer, workspace_id };
+        let payer = BillingIdentity { user_id: payer, workspace_id };
         let query = embedded(service, payer, answer_id, &embedder, question.clone()).await?;
         let failed = |error: AppError| {
             tracing::error!(%error, answer = %answer_id, "an assistant's files could not be searched");
@@ -146,7 +146,7 @@ impl Known {
 
 async fn embedded(
     service: &AssistantsService,
-    payer: Asker,
+    payer: BillingIdentity,
     answer_id: MessageId,
     embedder: &Embedder,
     question: String,

@@ -14,7 +14,7 @@ use dbcontext::{
         knowledge::{self as rows, FileRow},
     },
 };
-use gateway::Asker;
+use gateway::BillingIdentity;
 use identity::membership;
 
 use crate::{
@@ -87,13 +87,13 @@ impl Holder {
     }
 
     /// For whom a file is embedded; `None`: nobody is left.
-    pub fn payer(&self, file: &FileRow) -> Option<Asker> {
+    pub fn payer(&self, file: &FileRow) -> Option<BillingIdentity> {
         let (user_id, workspace_id) = match self {
             Self::Assistant(row) => (row.created_by.or(file.added_by)?, row.workspace_id),
             Self::Section { user_id, workspace_id, .. } => (*user_id, Some(*workspace_id)),
             Self::Workspace { id, owner } => (*owner, Some(*id)),
         };
-        Some(Asker { user_id, workspace_id })
+        Some(BillingIdentity { user_id, workspace_id })
     }
 
     /// Keeps others from giving it files until the transaction ends; `false` where it is gone.

@@ -12,7 +12,7 @@ use dbcontext::{
     query::knowledge::{self as rows, FileRow, PieceRow, VectorsRow},
 };
 use files::uploads::text::{self, Source};
-use gateway::{self, Asker, EmbedCause, EmbedFailure, Embedded, Embedder};
+use gateway::{self, BillingIdentity, EmbedCause, EmbedFailure, Embedded, Embedder};
 use jobs::{Ended, Job, Stored, Work};
 use platform::work_pools::{WorkOwner, job_owner};
 use serde::{Deserialize, Serialize};
@@ -213,7 +213,7 @@ async fn cut_file(
 /// Embeds some pieces and stores their vectors; `false` where the file is gone.
 async fn embed(
     service: &AssistantsService,
-    payer: Asker,
+    payer: BillingIdentity,
     embedder: &Embedder,
     file: &FileRow,
     pieces: &[PieceRow],

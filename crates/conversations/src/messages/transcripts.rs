@@ -7,7 +7,7 @@ use dbcontext::query::uploads::{self as rows, StoredUpload};
 use event_log::events::{ServerAction, SetTranscript, TranscribeJob};
 use files::uploads::Object;
 use futures_util::TryStreamExt as _;
-use gateway::{Asker, KeptRecording};
+use gateway::{BillingIdentity, KeptRecording};
 use jobs::{Ended, Job, Work};
 
 use crate::ConversationsService;
@@ -64,7 +64,7 @@ async fn transcript(
     let size = u64::try_from(row.size.unwrap_or_default()).unwrap_or_default();
     let Some(owner) = row.owner_id else { return Ok(None) };
     let workspace = rows::workspace_of(service.db.reader(), job.message_id, job.upload_id).await?;
-    let asker = Asker { user_id: owner, workspace_id: Some(workspace.ok_or(Code::NotFound)?) };
+    let asker = BillingIdentity { user_id: owner, workspace_id: Some(workspace.ok_or(Code::NotFound)?) };
     let recording = KeptRecording { id: row.id, size, media_type: row.media_type };
     let read = async || {
         let pieces = service.files.uploads.store.read(Object::Whole(row.id), 0..size).await?;

@@ -14,7 +14,7 @@ use identity::membership;
 use platform::audit::{self, Action, NewAuditEntry};
 
 use super::{DEMO, MAX_NAME_BYTES, Model, Source, Table};
-use crate::{Asker, GatewayService};
+use crate::{BillingIdentity, GatewayService};
 
 const MAX_ALIASES: usize = 50;
 const MAX_DEPLOYMENTS: usize = 50;
@@ -71,7 +71,7 @@ pub async fn usable(
     if let Some(workspace_id) = workspace_id {
         membership::admit(&service.identity, by, workspace_id, Permission::See).await?;
     }
-    let (table, asker) = (service.table(), Asker { user_id: by.user_id, workspace_id });
+    let (table, asker) = (service.table(), BillingIdentity { user_id: by.user_id, workspace_id });
     Ok(paged(usable_of(service, &table, |model| service.offers(&table, asker, model)).into_iter(), page))
 }
 

@@ -189,7 +189,7 @@ async fn admits_free_calls_without_budget_and_credits() {
         }
         let without_budget = caller(&service, &without_budget).await;
         assert!(matches!(ask(&service, &without_budget, "small").await, Err(Refusal::OutOfBudget(_))));
-        let asker = Asker { user_id: anna.user_id, workspace_id: Some(workspace) };
+        let asker = BillingIdentity { user_id: anna.user_id, workspace_id: Some(workspace) };
         let queue = async |model: &str| queue_answers(&service, asker, model, 2).await.map(drop);
         assert_eq!(queue("small").await.unwrap_err().code(), Code::BudgetExceeded);
 
@@ -215,7 +215,7 @@ async fn answers_count_against_the_budgets_of_user_and_workspace() {
         let anna = principal(&service.identity, &sign_up(&service.identity, "Anna").await).await;
         priced(&service, &anna).await;
         let workspace = create_workspace(&service, anna.user_id).await;
-        let asker = Asker { user_id: anna.user_id, workspace_id: Some(workspace) };
+        let asker = BillingIdentity { user_id: anna.user_id, workspace_id: Some(workspace) };
         let queue = async || queue_answers(&service, asker, "small", 1).await;
         assert!(queue().await.unwrap().is_none(), "there is no budget");
         for (scope, of) in [(BudgetScope::User, anna.user_id.0), (BudgetScope::Workspace, workspace.0)] {
