@@ -223,9 +223,9 @@ impl BillingIdentity {
 /// Reservations of queued answers until their workers take over. Dropped without a hand-over, they
 /// are released.
 #[must_use]
-pub struct QueuedHold(Vec<ReservationGuard>);
+pub struct PendingReservations(Vec<ReservationGuard>);
 
-impl QueuedHold {
+impl PendingReservations {
     /// Ids by which the workers find the reservations, one per answer.
     #[must_use]
     pub fn ids(&self) -> Vec<Uuid> {
@@ -249,7 +249,7 @@ pub async fn queue_answers(
     asker: BillingIdentity,
     model: &str,
     answers: u64,
-) -> Result<Option<QueuedHold>, AppError> {
+) -> Result<Option<PendingReservations>, AppError> {
     let context = service.config.ai.context_tokens as u64;
     let amounts = service.worst_of_answer(service.find_model(model).as_deref(), Wanted::words(context, None), 1);
     let bill = service.bill(asker.into(), &service.budgets_of(asker), QuotaMetric::Answers, amounts);
@@ -259,7 +259,7 @@ pub async fn queue_answers(
     // Reserved individually in the database instead of from an allotment, because a worker on
     // another instance needs the id.
     let held = try_join_all((0..answers).map(|_| service.hold(&bill, amounts, Origin::Own))).await.map_err(in_chat)?;
-    Ok(Some(QueuedHold(held)))
+    Ok(Some(PendingReservations(held)))
 }
 
 /// Model call for an answer; an answer may need several.

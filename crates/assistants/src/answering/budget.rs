@@ -6,7 +6,7 @@ use event_log::{
     access,
     events::{AnswerOptions, SendMessage},
 };
-use gateway::{self, BillingIdentity, QueuedHold, model_lists};
+use gateway::{self, BillingIdentity, PendingReservations, model_lists};
 
 use crate::AssistantsService;
 
@@ -15,7 +15,7 @@ pub async fn hold_for_message(
     service: &AssistantsService,
     access: &access::Lookup<'_>,
     send: &mut SendMessage,
-) -> Result<Option<QueuedHold>, AppError> {
+) -> Result<Option<PendingReservations>, AppError> {
     let is_assistant = |kind: MentionKind| kind == MentionKind::Assistant;
     let mentioned = send.mentions.iter().filter(|mention| is_assistant(mention.kind)).count() as u64;
     match hold(service, access, mentioned, &mut send.asking).await {
@@ -40,7 +40,7 @@ pub async fn hold(
     access: &access::Lookup<'_>,
     answers: u64,
     asking: &mut AnswerOptions,
-) -> Result<Option<QueuedHold>, AppError> {
+) -> Result<Option<PendingReservations>, AppError> {
     let (by, id) = (access.user, access.id);
     let limits_nobody = !service.gateway.may_have_budgets(by) && !service.billing.is_charging();
     if limits_nobody && !model_lists::are_there(&service.gateway) && !service.gateway.wants_prices() {
@@ -66,7 +66,7 @@ pub async fn hold(
         gateway::check_price(&service.gateway, &model, "model")?;
     }
     let queued = gateway::queue_answers(&service.gateway, asker, &model, answers).await?;
-    asking.holds = queued.as_ref().map(QueuedHold::ids).unwrap_or_default();
+    asking.holds = queued.as_ref().map(PendingReservations::ids).unwrap_or_default();
     Ok(queued)
 }
 
@@ -87,7 +87,7 @@ async fn chosen_model(
 }
 
 /// Hands over what is held for an answer, once that is queued.
-pub fn hand_over<T>(queued: Option<QueuedHold>, asked: &Result<T, AppError>) {
+pub fn hand_over<T>(queued: Option<PendingReservations>, asked: &Result<T, AppError>) {
     if let (Some(queued), Ok(_)) = (queued, asked) {
         queued.hand_over();
     }
