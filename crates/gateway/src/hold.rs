@@ -264,7 +264,7 @@ pub async fn queue_answers(
 
 /// Model call for an answer; an answer may need several.
 #[derive(Clone, Copy, Debug)]
-pub struct Round<'a> {
+pub struct ModelCall<'a> {
     pub model: &'a str,
     pub estimated_input: u64,
     pub max_output: Option<u64>,
@@ -288,7 +288,7 @@ pub struct RoundHold {
 }
 
 /// Reserves the cost of another model call for an answer.
-pub async fn hold_round(service: &Arc<GatewayService>, asker: BillingIdentity, round: Round<'_>) -> Result<RoundHold, AppError> {
+pub async fn hold_round(service: &Arc<GatewayService>, asker: BillingIdentity, round: ModelCall<'_>) -> Result<RoundHold, AppError> {
     model_lists::check(service, asker, round.model, "model")?;
     check_price(service, round.model, "model")?;
     let model = service.find_model(round.model);

@@ -236,7 +236,7 @@ impl<'a> Writing<'a> {
     async fn hold(&self, request: &ChatRequest) -> Result<Option<RoundHold>, Trouble> {
         let Some(user_id) = self.asker() else { return Ok(None) };
         let is_first = request.rounds.is_empty();
-        let round = gateway::Round {
+        let round = gateway::ModelCall {
             model: self.model,
             estimated_input: request.estimated_tokens(),
             max_output: request.max_tokens.map(u64::from),

@@ -202,7 +202,7 @@ async fn admits_free_calls_without_budget_and_credits() {
                 assert_eq!(call.settle(used(100, 10)), MicroCredits::ZERO);
             }
             queue(model).await.unwrap();
-            let round = Round { model, estimated_input: 100, max_output: None, queued: None, is_first: true };
+            let round = ModelCall { model, estimated_input: 100, max_output: None, queued: None, is_first: true };
             drop(hold_round(&service, asker, round).await.unwrap());
         }
     }
@@ -250,7 +250,7 @@ async fn answers_count_against_the_budgets_of_user_and_workspace() {
                 duration: Duration::from_secs(1),
             };
             let round =
-                |queued, is_first| Round { model: "small", estimated_input: 100, max_output: None, queued, is_first };
+                |queued, is_first| ModelCall { model: "small", estimated_input: 100, max_output: None, queued, is_first };
             let first = hold_round(&other, asker, round(ids.first().copied(), true)).await.unwrap();
             assert_eq!(spent_and_held(&service, budget).await, (0, 72_960), "its reservation stays");
             assert_eq!(record(&other, answer.clone(), Some(first)), Some(MicroCredits(150)));

@@ -13,7 +13,7 @@ async fn refuses_models_without_price_on_every_path() {
         let caller = caller(&service, &secret).await;
         let asker = BillingIdentity { user_id: anna.user_id, workspace_id: None };
         let round = async |service: &Arc<GatewayService>, model: &str| {
-            let round = Round { model, estimated_input: 100, max_output: None, queued: None, is_first: true };
+            let round = ModelCall { model, estimated_input: 100, max_output: None, queued: None, is_first: true };
             hold_round(service, asker, round).await.map(drop)
         };
         let side = async |model: &str| {
