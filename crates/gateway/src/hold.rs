@@ -276,7 +276,7 @@ pub struct ModelCall<'a> {
 
 /// Reservation of a model call for an answer.
 #[must_use]
-pub struct RoundHold {
+pub struct ModelCallReservation {
     held: ReservationGuard,
     model: Option<Arc<Model>>,
     asker: BillingIdentity,
@@ -288,7 +288,7 @@ pub struct RoundHold {
 }
 
 /// Reserves the cost of another model call for an answer.
-pub async fn hold_round(service: &Arc<GatewayService>, asker: BillingIdentity, round: ModelCall<'_>) -> Result<RoundHold, AppError> {
+pub async fn hold_round(service: &Arc<GatewayService>, asker: BillingIdentity, round: ModelCall<'_>) -> Result<ModelCallReservation, AppError> {
     model_lists::check(service, asker, round.model, "model")?;
     check_price(service, round.model, "model")?;
     let model = service.find_model(round.model);
@@ -309,10 +309,10 @@ pub async fn hold_round(service: &Arc<GatewayService>, asker: BillingIdentity, r
         held.add(service.hold(&bill, missing, Origin::Blocks).await.map_err(in_chat)?);
     }
     let (worst, amount) = (Amounts { count: 0, ..worst }, worst.cost.max(queued.cost));
-    Ok(RoundHold { held, model, asker, worst, amount, refused: None, is_first: round.is_first })
+    Ok(ModelCallReservation { held, model, asker, worst, amount, refused: None, is_first: round.is_first })
 }
 
-impl RoundHold {
+impl ModelCallReservation {
     /// True if the call is about to exceed its reservation, or has exceeded it if no more can be
     /// reserved.
     pub fn is_outgrown(&self, usage: &Usage) -> bool {

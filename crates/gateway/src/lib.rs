@@ -62,7 +62,7 @@ pub use cache::{CacheDirectives, CachedAnswer, CacheKey};
 pub use connect::connect;
 pub use cost::cost;
 pub use embed::{EmbedCause, EmbedFailure, Embedded, Embedder, embed, embedder};
-pub use hold::{BillingIdentity, ReservationGuard, PendingReservations, ModelCall, RoundHold, hold_round, queue_answers};
+pub use hold::{BillingIdentity, ReservationGuard, PendingReservations, ModelCall, ModelCallReservation, hold_round, queue_answers};
 pub use identity::accounts::key_policy::KeyPolicy;
 use identity::{IdentityService, accounts::api_keys};
 use jobs::caught;

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     BillingIdentity, GatewayService, cost,
-    hold::{Payer, RoundHold},
+    hold::{Payer, ModelCallReservation},
     journal::Kept,
     models,
     usage_row::{self, UsageRow, tokens},
@@ -66,7 +66,7 @@ pub struct AnswerUse {
 
 /// Records the usage of an answer, however it ended, and settles its reservation. Doesn't block.
 /// Returns the cost if the model has a price.
-pub fn record(service: &GatewayService, answer: AnswerUse, held: Option<RoundHold>) -> Option<MicroCredits> {
+pub fn record(service: &GatewayService, answer: AnswerUse, held: Option<ModelCallReservation>) -> Option<MicroCredits> {
     let model = service.find_model(&answer.model);
     let usage = answer.usage;
     let price = model.as_ref().and_then(|model| model.price);

@@ -9,7 +9,7 @@ use appcore::{
     credits::MicroCredits,
     view::{AnswerContext, AnswerStats, ContextFile},
 };
-use gateway::RoundHold;
+use gateway::ModelCallReservation;
 use tokio::time::Instant;
 
 use super::draft::Piece;
@@ -38,7 +38,7 @@ pub(super) struct Measure {
 pub(super) struct Round {
     pub meter: Arc<Meter>,
     /// What is held for it, where somebody asks.
-    pub hold: Option<RoundHold>,
+    pub hold: Option<ModelCallReservation>,
     began: Instant,
 }
 
@@ -71,7 +71,7 @@ impl Measure {
     }
 
     /// The model is asked, for which this is held; the meter takes what it uses.
-    pub fn ask(&mut self, hold: Option<RoundHold>) -> Arc<Meter> {
+    pub fn ask(&mut self, hold: Option<ModelCallReservation>) -> Arc<Meter> {
         let round = Round { meter: Arc::default(), hold, began: Instant::now() };
         Arc::clone(&self.round.insert(round).meter)
     }
@@ -84,7 +84,7 @@ impl Measure {
     }
 
     /// What is held for the round, where that is not enough for what the model is about to have used.
-    pub fn outgrown(&mut self) -> Option<&mut RoundHold> {
+    pub fn outgrown(&mut self) -> Option<&mut ModelCallReservation> {
         let Round { meter, hold, .. } = self.round.as_mut()?;
         hold.as_mut().filter(|hold| hold.is_outgrown(&meter.usage()))
     }

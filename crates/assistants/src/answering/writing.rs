@@ -15,7 +15,7 @@ use dbcontext::{
 };
 use event_log::events::{AnswerJob, Outcome, ServerAction};
 use futures_util::StreamExt as _;
-use gateway::{self, AnswerUse, BillingIdentity, RoundHold};
+use gateway::{self, AnswerUse, BillingIdentity, ModelCallReservation};
 use jobs::{Lease, Work};
 use platform::work_pools::job_owner;
 use tokio::{
@@ -233,7 +233,7 @@ impl<'a> Writing<'a> {
     }
 
     /// Holds what it may cost to ask the model this.
-    async fn hold(&self, request: &ChatRequest) -> Result<Option<RoundHold>, Trouble> {
+    async fn hold(&self, request: &ChatRequest) -> Result<Option<ModelCallReservation>, Trouble> {
         let Some(user_id) = self.asker() else { return Ok(None) };
         let is_first = request.rounds.is_empty();
         let round = gateway::ModelCall {
