@@ -39,7 +39,7 @@ pub(super) struct Journal {
 
 /// File that is being emptied, tracked by the writer.
 #[derive(Debug, Default)]
-pub(super) struct Turns(Option<(Side, u64)>);
+pub(super) struct JournalRotation(Option<(Side, u64)>);
 
 /// File locked by this process, so that no other process treats it as left behind.
 struct Locked {
@@ -130,7 +130,7 @@ impl Journal {
     }
 }
 
-impl Turns {
+impl JournalRotation {
     /// Called before rows are written; `taken` is the number of rows received so far. Calls must be
     /// serialised with [`Journal::keep`].
     pub fn begin(&mut self, journal: &Journal, taken: u64) {
@@ -303,7 +303,7 @@ mod tests {
     fn truncates_files_while_rows_keep_arriving() {
         let folder = tempfile::tempdir().unwrap();
         let (journal, _) = Journal::open(folder.path());
-        let (mut turns, mut taken, mut done) = (Turns::default(), 0, 0);
+        let (mut turns, mut taken, mut done) = (JournalRotation::default(), 0, 0);
         let keep = |taken: &mut u64| {
             journal.keep(&row(&taken.to_string()), "small", None, &[]);
             *taken += 1;

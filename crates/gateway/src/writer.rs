@@ -28,7 +28,7 @@ use jobs::caught;
 use metrics::{Call, metrics};
 use tokio::sync::{Notify, watch};
 
-use crate::journal::{Journal, Turns};
+use crate::journal::{Journal, JournalRotation};
 
 /// Maximum number of waiting rows, about 10 MiB.
 const BOUND: usize = 20_000;
@@ -156,7 +156,7 @@ impl Writer {
     }
 
     async fn run(self) {
-        let mut turns = Turns::default();
+        let mut turns = JournalRotation::default();
         let mut is_cut = false;
         loop {
             // Entries left over by a full group have already waited.
