@@ -32,7 +32,7 @@ const NEW: &str = "new";
 /// Journal files of this instance. `None` if the folder isn't writable; rows are then kept in
 /// memory only.
 pub(super) struct Journal {
-    files: Option<[Locked; 2]>,
+    files: Option<[LockedFile; 2]>,
     current: AtomicUsize,
     has_failed: AtomicBool,
 }
@@ -42,7 +42,7 @@ pub(super) struct Journal {
 pub(super) struct JournalRotation(Option<(Side, u64)>);
 
 /// File locked by this process, so that no other process treats it as left behind.
-struct Locked {
+struct LockedFile {
     path: PathBuf,
     file: File,
 }
@@ -76,7 +76,7 @@ pub(super) struct Kept {
 /// Rows left behind by processes that have ended.
 #[derive(Default)]
 pub(super) struct LeftBehind {
-    files: Vec<Locked>,
+    files: Vec<LockedFile>,
     pub rows: Vec<Kept>,
 }
 
@@ -86,7 +86,7 @@ impl Journal {
         let opened = fs::create_dir_all(&folder).and_then(|()| {
             let left_behind = LeftBehind::find(&folder)?;
             let id = Uuid::now_v7();
-            Ok(([Locked::create(&folder, id, 'a')?, Locked::create(&folder, id, 'b')?], left_behind))
+            Ok(([LockedFile::create(&folder, id, 'a')?, LockedFile::create(&folder, id, 'b')?], left_behind))
         });
         let (files, left_behind) = match opened {
             Ok((files, left_behind)) => (Some(files), left_behind),
@@ -147,7 +147,7 @@ impl JournalRotation {
     }
 }
 
-impl Locked {
+impl LockedFile {
     /// Creates a file, which gets its final name after it is locked, so that no other starting
     /// process takes it for left behind.
     fn create(folder: &Path, id: Uuid, side: char) -> io::Result<Self> {
@@ -179,14 +179,14 @@ impl LeftBehind {
             }
             // The last line may be incomplete.
             found.rows.extend(text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()));
-            found.files.push(Locked { path, file });
+            found.files.push(LockedFile { path, file });
         }
         Ok(found)
     }
 
     /// Deletes the files after their rows were stored or copied to another journal.
     pub fn remove(self) {
-        for Locked { path, .. } in self.files {
+        for LockedFile { path, .. } in self.files {
             let _ = fs::remove_file(path);
         }
     }
