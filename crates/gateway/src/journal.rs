@@ -39,7 +39,7 @@ pub(super) struct Journal {
 
 /// File that is being emptied, tracked by the writer.
 #[derive(Debug, Default)]
-pub(super) struct JournalRotation(Option<(Side, u64)>);
+pub(super) struct JournalRotation(Option<(FileIndex, u64)>);
 
 /// File locked by this process, so that no other process treats it as left behind.
 struct LockedFile {
@@ -49,7 +49,7 @@ struct LockedFile {
 
 /// Index of a file.
 #[derive(Clone, Copy, Debug)]
-struct Side(usize);
+struct FileIndex(usize);
 
 /// Journal line: usage row, local model name, paying account, and reserved credits.
 #[derive(Serialize)]
@@ -116,12 +116,12 @@ impl Journal {
     }
 
     /// Switches to the other file; the rows of this one are about to be written.
-    fn turn_over(&self) -> Side {
-        Side(self.current.fetch_xor(1, Ordering::Relaxed))
+    fn turn_over(&self) -> FileIndex {
+        FileIndex(self.current.fetch_xor(1, Ordering::Relaxed))
     }
 
     /// Truncates a file whose rows are stored.
-    fn empty(&self, side: Side) {
+    fn empty(&self, side: FileIndex) {
         let Some(files) = &self.files else { return };
         if let Err(error) = files[side.0].file.set_len(0) {
             // Rows that are found again aren't booked twice.
