@@ -53,7 +53,7 @@ struct FileIndex(usize);
 
 /// Journal line: usage row, local model name, paying account, and reserved credits.
 #[derive(Serialize)]
-struct Line<'a> {
+struct JournalLine<'a> {
     row: &'a usage_request::Model,
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,7 +104,7 @@ impl Journal {
         let Some(files) = &self.files else { return };
         // Starts with a newline, because the previous line may be incomplete after a full disk.
         let mut line = vec![b'\n'];
-        if serde_json::to_writer(&mut line, &Line { row, model, account, held }).is_err() {
+        if serde_json::to_writer(&mut line, &JournalLine { row, model, account, held }).is_err() {
             return;
         }
         line.push(b'\n');
