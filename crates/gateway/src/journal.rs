@@ -63,7 +63,7 @@ struct JournalLine<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct JournalEntry {
     pub row: usage_request::Model,
     pub model: String,
     /// `None` means the user's account. Missing in lines of older versions.
@@ -77,7 +77,7 @@ pub(super) struct Kept {
 #[derive(Default)]
 pub(super) struct LeftBehind {
     files: Vec<LockedFile>,
-    pub rows: Vec<Kept>,
+    pub rows: Vec<JournalEntry>,
 }
 
 impl Journal {

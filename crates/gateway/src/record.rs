@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{
     BillingIdentity, GatewayService, cost,
     hold::{Payer, ModelCallReservation},
-    journal::Kept,
+    journal::JournalEntry,
     models,
     usage_row::{self, UsageRow, tokens},
     writer::Entry,
@@ -106,7 +106,7 @@ pub fn record(service: &GatewayService, answer: AnswerUse, held: Option<ModelCal
 impl GatewayService {
     /// Books usage that a killed process left behind, with the credits reserved for it. Budget
     /// reservations expire by themselves.
-    pub(super) async fn book(&self, left_behind: &[Kept]) -> Result<(), AppError> {
+    pub(super) async fn book(&self, left_behind: &[JournalEntry]) -> Result<(), AppError> {
         for part in left_behind.chunks(BOOKED_AT_ONCE) {
             self.book_part(part).await?;
             // Limits the number of rows waiting in the writer.
@@ -115,12 +115,12 @@ impl GatewayService {
         Ok(())
     }
 
-    async fn book_part(&self, left_behind: &[Kept]) -> Result<(), AppError> {
+    async fn book_part(&self, left_behind: &[JournalEntry]) -> Result<(), AppError> {
         let ids: Vec<Uuid> = left_behind.iter().map(|kept| kept.row.id).collect();
         let stored = usage::stored(self.db.writer(), &ids).await?;
         let missing = left_behind.iter().filter(|kept| !stored.contains(&kept.row.id));
         let count = missing.clone().count();
-        for Kept { row, model, account, held } in missing {
+        for JournalEntry { row, model, account, held } in missing {
             let key = row.key_id.map(|id| BudgetId { scope: BudgetScope::Key, id: id.0 });
             let user = Some(BudgetId { scope: BudgetScope::User, id: row.user_id.0 });
             let workspace = row.workspace_id.map(|id| BudgetId { scope: BudgetScope::Workspace, id: id.0 });
