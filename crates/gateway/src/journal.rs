@@ -75,16 +75,16 @@ pub(super) struct JournalEntry {
 
 /// Rows left behind by processes that have ended.
 #[derive(Default)]
-pub(super) struct LeftBehind {
+pub(super) struct AbandonedRows {
     files: Vec<LockedFile>,
     pub rows: Vec<JournalEntry>,
 }
 
 impl Journal {
-    pub fn open(data_dir: &Path) -> (Self, LeftBehind) {
+    pub fn open(data_dir: &Path) -> (Self, AbandonedRows) {
         let folder = data_dir.join(FOLDER);
         let opened = fs::create_dir_all(&folder).and_then(|()| {
-            let left_behind = LeftBehind::find(&folder)?;
+            let left_behind = AbandonedRows::find(&folder)?;
             let id = Uuid::now_v7();
             Ok(([LockedFile::create(&folder, id, 'a')?, LockedFile::create(&folder, id, 'b')?], left_behind))
         });
@@ -93,7 +93,7 @@ impl Journal {
             Err(error) => {
                 let folder = folder.display();
                 tracing::warn!(%error, %folder, "usage journal unavailable, usage is lost if the process is killed");
-                (None, LeftBehind::default())
+                (None, AbandonedRows::default())
             }
         };
         (Self { files, current: AtomicUsize::new(0), has_failed: AtomicBool::new(false) }, left_behind)
@@ -160,7 +160,7 @@ impl LockedFile {
     }
 }
 
-impl LeftBehind {
+impl AbandonedRows {
     fn find(folder: &Path) -> io::Result<Self> {
         let mut found = Self::default();
         for entry in fs::read_dir(folder)? {
@@ -226,7 +226,7 @@ mod tests {
         }
     }
 
-    fn names(left_behind: &LeftBehind) -> Vec<&str> {
+    fn names(left_behind: &AbandonedRows) -> Vec<&str> {
         let mut names: Vec<&str> = left_behind.rows.iter().map(|kept| kept.row.request_id.as_str()).collect();
         names.sort_unstable();
         names

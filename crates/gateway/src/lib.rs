@@ -76,7 +76,7 @@ pub use transcribe::{KeptRecording, MAX_RECORDING, check_dictation, dictate, tra
 
 use self::{
     cache::ResponseCache,
-    journal::{Journal, LeftBehind},
+    journal::{Journal, AbandonedRows},
     model_lists::ModelLists,
     models::{Models, Table},
     shelf::RedisShelf,
@@ -147,7 +147,7 @@ impl GatewayService {
     }
 
     /// Loads models and budgets, and books the usage left behind by a killed process.
-    async fn load(&self, left_behind: LeftBehind) -> Result<(), AppError> {
+    async fn load(&self, left_behind: AbandonedRows) -> Result<(), AppError> {
         self.reload().await?;
         self.reload_scopes().await?;
         self.book(&left_behind.rows).await?;
