@@ -34,7 +34,7 @@ const MAX_MODELS: usize = 200;
 
 /// Owner of the list that excludes a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusing {
+pub(crate) enum ListOwner {
     Person,
     Workspace,
 }
@@ -62,7 +62,7 @@ impl ModelLists {
     }
 
     /// Returns the owner of a list that excludes the model, or `None` if it may be used.
-    pub fn refusing(&self, table: &Table, asker: BillingIdentity, model: &Model) -> Option<Refusing> {
+    pub fn refusing(&self, table: &Table, asker: BillingIdentity, model: &Model) -> Option<ListOwner> {
         let lists = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if lists.is_empty() {
             return None;
@@ -71,9 +71,9 @@ impl ModelLists {
             lists.get(&BudgetId { scope, id }).is_some_and(|names| names.is_empty() || !table.allows(names, model))
         };
         if asker.workspace_id.is_some_and(|id| refuses(BudgetScope::Workspace, id.0)) {
-            return Some(Refusing::Workspace);
+            return Some(ListOwner::Workspace);
         }
-        refuses(BudgetScope::User, asker.user_id.0).then_some(Refusing::Person)
+        refuses(BudgetScope::User, asker.user_id.0).then_some(ListOwner::Person)
     }
 }
 
@@ -88,8 +88,8 @@ pub fn check(service: &GatewayService, asker: BillingIdentity, name: &str, field
     let Some(model) = table.find(name) else { return Ok(()) };
     let whose = match service.lists.refusing(&table, asker, &model) {
         None => return Ok(()),
-        Some(Refusing::Workspace) => "This workspace",
-        Some(Refusing::Person) => "You",
+        Some(ListOwner::Workspace) => "This workspace",
+        Some(ListOwner::Person) => "You",
     };
     let message = format!("{whose} may not use the model “{}”. Choose another one, or ask an admin.", model.name);
     Err(AppError::field(field, "not_allowed", message))
