@@ -95,7 +95,7 @@ pub fn known_model(service: &GatewayService, model: &str) -> Result<String, AppE
 /// Model table of this instance.
 pub(super) struct Models {
     table: RwLock<Arc<Table>>,
-    stored: Mutex<Stored>,
+    stored: Mutex<StoredDefinitions>,
     /// Providers of the configuration.
     own: Vec<Listed>,
     model_map: Vec<(String, String)>,
@@ -103,7 +103,7 @@ pub(super) struct Models {
 
 /// Definitions stored by administrators.
 #[derive(Default, PartialEq)]
-struct Stored {
+struct StoredDefinitions {
     defined: Vec<gateway_model::Model>,
     added: Vec<Listed>,
 }
@@ -127,7 +127,7 @@ impl Models {
 
     /// Replaces the stored definitions and added providers. Returns true if anything has changed.
     pub fn replace(&self, defined: Vec<gateway_model::Model>, added: Vec<Listed>) -> bool {
-        let stored = Stored { defined, added };
+        let stored = StoredDefinitions { defined, added };
         let mut known = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == stored {
             return false;
