@@ -76,13 +76,13 @@ pub struct Table {
     open: Option<String>,
     /// Providers with their listed models. `<provider>/<model>` is valid if the provider lists the
     /// model or lists none.
-    providers: Vec<Listed>,
+    providers: Vec<ListedProvider>,
     /// Names and aliases from the configuration, regardless of administrators' definitions.
     listed: HashSet<String>,
 }
 
 /// Name of a provider and its listed models.
-pub(super) type Listed = (String, Vec<String>);
+pub(super) type ListedProvider = (String, Vec<String>);
 
 /// Returns the name if the model is available.
 pub fn known_model(service: &GatewayService, model: &str) -> Result<String, AppError> {
@@ -97,7 +97,7 @@ pub(super) struct Models {
     table: RwLock<Arc<Table>>,
     stored: Mutex<StoredDefinitions>,
     /// Providers of the configuration.
-    own: Vec<Listed>,
+    own: Vec<ListedProvider>,
     model_map: Vec<(String, String)>,
 }
 
@@ -105,12 +105,12 @@ pub(super) struct Models {
 #[derive(Default, PartialEq)]
 struct StoredDefinitions {
     defined: Vec<gateway_model::Model>,
-    added: Vec<Listed>,
+    added: Vec<ListedProvider>,
 }
 
 impl Models {
     pub fn new(config: &config::Ai) -> Self {
-        let own: Vec<Listed> =
+        let own: Vec<ListedProvider> =
             config.providers.iter().map(|provider| (provider.name.clone(), provider.models.clone())).collect();
         let model_map = config.model_map.clone();
         let table = Table::build(&configured(&own, &model_map), &[], &own);
@@ -126,13 +126,13 @@ impl Models {
     }
 
     /// Replaces the stored definitions and added providers. Returns true if anything has changed.
-    pub fn replace(&self, defined: Vec<gateway_model::Model>, added: Vec<Listed>) -> bool {
+    pub fn replace(&self, defined: Vec<gateway_model::Model>, added: Vec<ListedProvider>) -> bool {
         let stored = StoredDefinitions { defined, added };
         let mut known = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == stored {
             return false;
         }
-        let providers: Vec<Listed> = self.own.iter().chain(&stored.added).cloned().collect();
+        let providers: Vec<ListedProvider> = self.own.iter().chain(&stored.added).cloned().collect();
         let table = Table::build(&configured(&providers, &self.model_map), &stored.defined, &providers);
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         *known = stored;
@@ -142,7 +142,7 @@ impl Models {
 
 /// Builds the models that providers list. A model listed by several providers uses the first one;
 /// the others are available as `<provider>/<model>`.
-fn configured(providers: &[Listed], model_map: &[(String, String)]) -> BTreeMap<String, ModelDefinition> {
+fn configured(providers: &[ListedProvider], model_map: &[(String, String)]) -> BTreeMap<String, ModelDefinition> {
     let mut models: BTreeMap<String, ModelDefinition> = BTreeMap::new();
     let at = |provider: &str, model: &str| ModelDefinition {
         deployments: vec![ModelDeployment {
@@ -190,7 +190,7 @@ impl Table {
     fn build(
         configured: &BTreeMap<String, ModelDefinition>,
         defined: &[gateway_model::Model],
-        providers: &[Listed],
+        providers: &[ListedProvider],
     ) -> Self {
         let listed = configured.keys().cloned().collect();
         let mut all: BTreeMap<String, (ModelDefinition, Source, i64)> = configured
