@@ -341,8 +341,8 @@ fn model(
 /// Returns the maximum output tokens over a route. `known` is the entry of the model itself, whose
 /// deployments may have their own names. A configured limit below the known one doesn't shorten
 /// passthrough requests.
-fn longest(route: &ai::Route, known: Option<&'static prices::Known>) -> Option<u64> {
-    let of = |deployment: &ai::Deployment, known: Option<&'static prices::Known>| {
+fn longest(route: &ai::Route, known: Option<&'static prices::PriceEntry>) -> Option<u64> {
+    let of = |deployment: &ai::Deployment, known: Option<&'static prices::PriceEntry>| {
         let said = deployment.takes.as_deref().and_then(OwnTakes::most_output);
         let known = prices::find(&deployment.model).or(known);
         said.max(known.and_then(|known| known.capabilities.max_output))

@@ -37,7 +37,7 @@ const OPENAI: [&str; 6] = ["gpt-", "o1", "o3", "o4", "chat-latest", "computer-us
 
 /// Entry of the table.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct PriceEntry {
     pub price: ModelPrice,
     pub version: &'static str,
     pub capabilities: ModelCapabilities,
@@ -69,14 +69,14 @@ impl GatewayService {
     }
 }
 
-static TABLE: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
+static TABLE: LazyLock<HashMap<&'static str, PriceEntry>> = LazyLock::new(|| {
     let lines = include_str!("prices.tsv").lines().filter(|line| !line.starts_with('#'));
     lines.filter_map(read).collect()
 });
 
 /// Returns the entry of a model by its upstream name. A dated version has the price of the undated
 /// model.
-pub(super) fn find(model: &str) -> Option<&'static Known> {
+pub(super) fn find(model: &str) -> Option<&'static PriceEntry> {
     let plain = model.rsplit_once('/').map_or(model, |(_, plain)| plain);
     let named = |name: &str| TABLE.get(name);
     named(model).or_else(|| named(plain)).or_else(|| named(undated(plain)?))
@@ -94,7 +94,7 @@ fn undated(model: &str) -> Option<&str> {
     is_date.then_some(name)
 }
 
-fn read(line: &'static str) -> Option<(&'static str, Known)> {
+fn read(line: &'static str) -> Option<(&'static str, PriceEntry)> {
     let fields: Vec<&'static str> = line.split('\t').collect();
     let &[name, input, output, cached, cache_write, context_window, max_output, abilities, audio, audio_output, long] =
         fields.as_slice()
@@ -125,7 +125,7 @@ fn read(line: &'static str) -> Option<(&'static str, Known)> {
         json_schema: abilities.contains('j'),
         reasoning: abilities.contains('r'),
     };
-    Some((name, Known { price, version: VERSION, capabilities }))
+    Some((name, PriceEntry { price, version: VERSION, capabilities }))
 }
 
 fn is_of_openai(name: &str) -> bool {
