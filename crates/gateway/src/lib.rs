@@ -70,7 +70,7 @@ pub use models::{Model, known_model};
 use platform::{Core, batch_delete::in_parts, rate_limits::KeyLimits, start_error, work_pools::WorkOwner};
 pub use policy::PolicyChange;
 pub use prices::check_price;
-pub use record::{AnswerUse, answering, record};
+pub use record::{AnswerUsage, answering, record};
 pub use side::SideCall;
 pub use transcribe::{KeptRecording, MAX_RECORDING, check_dictation, dictate, transcribe};
 

@@ -46,7 +46,7 @@ pub(super) const FAILED: i64 = 400;
 
 /// Usage of an assistant's answer.
 #[derive(Clone, Debug)]
-pub struct AnswerUse {
+pub struct AnswerUsage {
     /// Requesting user.
     pub user_id: UserId,
     pub workspace_id: Option<WorkspaceId>,
@@ -66,7 +66,7 @@ pub struct AnswerUse {
 
 /// Records the usage of an answer, however it ended, and settles its reservation. Doesn't block.
 /// Returns the cost if the model has a price.
-pub fn record(service: &GatewayService, answer: AnswerUse, held: Option<ModelCallReservation>) -> Option<MicroCredits> {
+pub fn record(service: &GatewayService, answer: AnswerUsage, held: Option<ModelCallReservation>) -> Option<MicroCredits> {
     let model = service.find_model(&answer.model);
     let usage = answer.usage;
     let price = model.as_ref().and_then(|model| model.price);

@@ -13,7 +13,7 @@ use appcore::{
     view::{GatewayEndpoint, Message, SearchAnswer, SearchSource, Sender, SenderKind},
 };
 use dbcontext::{entity::assistant, query};
-use gateway::{self, AnswerUse, BillingIdentity, Model, SideCall};
+use gateway::{self, AnswerUsage, BillingIdentity, Model, SideCall};
 use identity::membership;
 use uuid::Uuid;
 
@@ -161,7 +161,7 @@ impl Drop for RecordedCall<'_> {
         let (answer_id, model, status) = (self.id, std::mem::take(&mut self.name), self.status);
         let first_token = None;
         let used =
-            AnswerUse { user_id, workspace_id, answer_id, model, usage, served, tries, status, first_token, duration };
+            AnswerUsage { user_id, workspace_id, answer_id, model, usage, served, tries, status, first_token, duration };
         gateway::record(&self.service.gateway, used, None);
     }
 }

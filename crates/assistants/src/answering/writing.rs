@@ -15,7 +15,7 @@ use dbcontext::{
 };
 use event_log::events::{AnswerJob, Outcome, ServerAction};
 use futures_util::StreamExt as _;
-use gateway::{self, AnswerUse, BillingIdentity, ModelCallReservation};
+use gateway::{self, AnswerUsage, BillingIdentity, ModelCallReservation};
 use jobs::{Lease, Work};
 use platform::work_pools::job_owner;
 use tokio::{
@@ -264,7 +264,7 @@ impl<'a> Writing<'a> {
     }
 
     fn record(&self, round: Round, status: u16) -> Option<MicroCredits> {
-        let used = AnswerUse {
+        let used = AnswerUsage {
             user_id: self.asker()?,
             workspace_id: self.assistant.workspace_id,
             answer_id: self.answer.answer_id.0,

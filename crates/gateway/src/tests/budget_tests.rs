@@ -237,7 +237,7 @@ async fn answers_count_against_the_budgets_of_user_and_workspace() {
             until(async || other.may_have_budgets(anna.user_id)).await;
             until(async || other.find_model("small").is_some_and(|model| model.price.is_some())).await;
             let outcome = used(100, 5);
-            let answer = AnswerUse {
+            let answer = AnswerUsage {
                 user_id: anna.user_id,
                 workspace_id: None,
                 answer_id: uuid::Uuid::now_v7(),
