@@ -79,7 +79,7 @@ use self::{
     journal::{Journal, AbandonedRows},
     model_lists::ModelLists,
     models::{Models, Table},
-    shelf::RedisShelf,
+    shelf::RedisResponseStore,
     writer::Writer,
 };
 
@@ -119,7 +119,7 @@ impl GatewayService {
         let Core { config, clock, db, redis, .. } = &*core;
         let ai = Arc::new(connect(&config.ai, &config.outgoing)?);
         if let Some(redis) = redis {
-            ai.share_on(Arc::new(RedisShelf::new(redis.clone())));
+            ai.share_on(Arc::new(RedisResponseStore::new(redis.clone())));
         }
         let (journal, left_behind) = Journal::open(&config.server.data_dir);
         let service = Arc::new(Self {

@@ -25,7 +25,7 @@ const INSTANCE_BYTES: usize = 256 * 1024 * 1024;
 /// Share of a single key in that maximum, so that no key can use it up.
 const SHARE_BYTES: usize = INSTANCE_BYTES / 8;
 
-pub(super) struct RedisShelf(Arc<Shared>);
+pub(super) struct RedisResponseStore(Arc<Shared>);
 
 struct Shared {
     redis: Redis,
@@ -46,7 +46,7 @@ impl Put {
     }
 }
 
-impl RedisShelf {
+impl RedisResponseStore {
     pub fn new(redis: Redis) -> Self {
         let keep = Script::new(include_str!("shelf.lua"));
         Self(Arc::new(Shared { redis, keep, put: Mutex::new(Put::nothing()) }))
@@ -71,7 +71,7 @@ impl Shared {
     }
 }
 
-impl SharedShelf for RedisShelf {
+impl SharedShelf for RedisResponseStore {
     fn keep(&self, key: ApiKeyId, texts: Vec<(String, String)>) -> BoxFuture<'static, ()> {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
@@ -121,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn limits_the_bytes_that_an_instance_stores() {
-        let RedisShelf(shared) = RedisShelf::new(Redis::new(stage::unreachable_redis()));
+        let RedisResponseStore(shared) = RedisResponseStore::new(Redis::new(stage::unreachable_redis()));
         let key = ApiKeyId::new();
         let room = [SHARE_BYTES - 10, 11, 10, 1].map(|bytes| shared.has_room(key, bytes));
         assert_eq!(room, [true, false, true, false], "limit per key");
@@ -132,7 +132,7 @@ mod tests {
     #[tokio::test]
     async fn finds_texts_by_their_key_only_and_evicts_the_oldest() {
         let Some(pool) = stage::redis_pool() else { return };
-        let (shelf, key) = (RedisShelf::new(Redis::new(pool)), ApiKeyId::new());
+        let (shelf, key) = (RedisResponseStore::new(Redis::new(pool)), ApiKeyId::new());
         let text = |name: &str, text: &str| (name.to_owned(), text.to_owned());
         let find = async |key: ApiKeyId, names: &[&str]| {
             let found = shelf.find(key, names.iter().map(|name| (*name).to_owned()).collect()).await;
