@@ -30,17 +30,17 @@ pub(super) struct RedisResponseStore(Arc<Shared>);
 struct Shared {
     redis: Redis,
     keep: Script,
-    put: Mutex<Put>,
+    put: Mutex<StoredBytes>,
 }
 
 /// Bytes stored by this instance in the current period.
-struct Put {
+struct StoredBytes {
     since: Instant,
     bytes: usize,
     by_key: HashMap<ApiKeyId, usize>,
 }
 
-impl Put {
+impl StoredBytes {
     fn nothing() -> Self {
         Self { since: Instant::now(), bytes: 0, by_key: HashMap::new() }
     }
@@ -49,7 +49,7 @@ impl Put {
 impl RedisResponseStore {
     pub fn new(redis: Redis) -> Self {
         let keep = Script::new(include_str!("shelf.lua"));
-        Self(Arc::new(Shared { redis, keep, put: Mutex::new(Put::nothing()) }))
+        Self(Arc::new(Shared { redis, keep, put: Mutex::new(StoredBytes::nothing()) }))
     }
 }
 
@@ -58,7 +58,7 @@ impl Shared {
     fn has_room(&self, key: ApiKeyId, bytes: usize) -> bool {
         let mut put = self.put.lock().unwrap_or_else(PoisonError::into_inner);
         if put.since.elapsed() >= KEPT_FOR {
-            *put = Put::nothing();
+            *put = StoredBytes::nothing();
         }
         let sum = put.bytes.saturating_add(bytes);
         let of_key = put.by_key.get(&key).copied().unwrap_or_default().saturating_add(bytes);
