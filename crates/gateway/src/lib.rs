@@ -71,7 +71,7 @@ use platform::{Core, batch_delete::in_parts, rate_limits::KeyLimits, start_error
 pub use policy::PolicyChange;
 pub use prices::check_price;
 pub use record::{AnswerUsage, answering, record};
-pub use side::SideCall;
+pub use side::InternalModelCall;
 pub use transcribe::{KeptRecording, MAX_RECORDING, check_dictation, dictate, transcribe};
 
 use self::{

@@ -15,14 +15,14 @@ use crate::{
 
 /// Reservation of an internal call. Dropped without being settled, the call costs nothing.
 #[must_use]
-pub struct SideCall {
+pub struct InternalModelCall {
     held: ReservationGuard,
     asker: BillingIdentity,
     model: Arc<Model>,
     endpoint: GatewayEndpoint,
 }
 
-impl SideCall {
+impl InternalModelCall {
     /// Reserves the cost of a call with the estimated input tokens. Fails if the model's price is
     /// unknown and the configuration refuses such models.
     pub async fn begin(

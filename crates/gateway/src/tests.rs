@@ -33,7 +33,7 @@ use stage::{Stage, create_workspace, principal, sign_up, stages, until};
 use uuid::Uuid;
 
 use crate::{
-    Admission, AnswerUsage, BillingIdentity, CallRequest, GatewayCaller, GatewayService, CallOutcome, PolicyChange, Refusal, ModelCall, SideCall,
+    Admission, AnswerUsage, BillingIdentity, CallRequest, GatewayCaller, GatewayService, CallOutcome, PolicyChange, Refusal, ModelCall, InternalModelCall,
     authenticate, authorize, budgets, hold_round,
     keys::{self, KeyChange, NewApiKey},
     may_call, models, queue_answers, record,

@@ -17,7 +17,7 @@ use identity::membership;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{BillingIdentity, GatewayService, Model, Refusal, SideCall};
+use crate::{BillingIdentity, GatewayService, Model, Refusal, InternalModelCall};
 
 /// Maximum size of a recording, in bytes; providers accept no more.
 pub const MAX_RECORDING: usize = 25 * 1024 * 1024;
@@ -51,7 +51,7 @@ pub async fn transcribe(
         return Ok(None);
     }
     let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(size));
-    let held = match SideCall::begin(service, asker, &model, question).await {
+    let held = match InternalModelCall::begin(service, asker, &model, question).await {
         Ok(held) => held,
         Err(Refusal::Failed(error)) => return Err(error),
         Err(refusal) => {
@@ -92,7 +92,7 @@ pub async fn dictate(
     let place = membership::resolve(&service.identity, by, workspace, Permission::See).await?;
     let asker = BillingIdentity { user_id: by.user_id, workspace_id: Some(place.id) };
     let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(recording.len() as u64));
-    let held = SideCall::begin(&service, asker, &model, question).await?;
+    let held = InternalModelCall::begin(&service, asker, &model, question).await?;
     // Runs to the end even if the caller is gone, because the provider has been called already.
     let hearing = async move { hear(&service, held, &model, Uuid::now_v7(), recording, media_type).await };
     match tokio::spawn(hearing).await.map_err(AppError::internal)? {
@@ -117,7 +117,7 @@ fn listener(service: &GatewayService) -> Result<Arc<Model>, AppError> {
 /// ends.
 async fn hear(
     service: &Arc<GatewayService>,
-    held: SideCall,
+    held: InternalModelCall,
     model: &Model,
     id: Uuid,
     file: Bytes,

@@ -13,7 +13,7 @@ use appcore::{
     view::{GatewayEndpoint, Message, SearchAnswer, SearchSource, Sender, SenderKind},
 };
 use dbcontext::{entity::assistant, query};
-use gateway::{self, AnswerUsage, BillingIdentity, Model, SideCall};
+use gateway::{self, AnswerUsage, BillingIdentity, Model, InternalModelCall};
 use identity::membership;
 use uuid::Uuid;
 
@@ -135,7 +135,7 @@ struct RecordedCall<'a> {
     id: Uuid,
     name: String,
     model: Option<Arc<Model>>,
-    held: Option<SideCall>,
+    held: Option<InternalModelCall>,
     meter: Arc<Meter>,
     begun: Instant,
     /// HTTP status.
@@ -181,7 +181,7 @@ async fn told(
     let held = match &model {
         Some(model) => {
             let question = (GatewayEndpoint::Chat, request.estimated_tokens());
-            Some(SideCall::begin(&service.gateway, asker, model, question).await?)
+            Some(InternalModelCall::begin(&service.gateway, asker, model, question).await?)
         }
         None => None,
     };

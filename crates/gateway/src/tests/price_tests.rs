@@ -18,7 +18,7 @@ async fn refuses_models_without_price_on_every_path() {
         };
         let side = async |model: &str| {
             let model = service.find_model(model).unwrap();
-            SideCall::begin(&service, asker, &model, (GatewayEndpoint::Chat, 100)).await.map(drop)
+            InternalModelCall::begin(&service, asker, &model, (GatewayEndpoint::Chat, 100)).await.map(drop)
         };
         assert!(ask(&service, &caller, "small").await.is_ok());
         round(&service, "small").await.unwrap();
