@@ -72,7 +72,7 @@ pub use policy::PolicyChange;
 pub use prices::check_price;
 pub use record::{AnswerUsage, answering, record};
 pub use side::InternalModelCall;
-pub use transcribe::{KeptRecording, MAX_RECORDING, check_dictation, dictate, transcribe};
+pub use transcribe::{StoredRecording, MAX_RECORDING, check_dictation, dictate, transcribe};
 
 use self::{
     cache::ResponseCache,

@@ -26,7 +26,7 @@ const MAX_CHARS: usize = 20_000;
 
 /// Stored recording.
 #[derive(Clone, Debug)]
-pub struct KeptRecording {
+pub struct StoredRecording {
     pub id: UploadId,
     /// Size in bytes.
     pub size: u64,
@@ -38,10 +38,10 @@ pub struct KeptRecording {
 pub async fn transcribe(
     service: &Arc<GatewayService>,
     asker: BillingIdentity,
-    recording: KeptRecording,
+    recording: StoredRecording,
     read: impl AsyncFnOnce() -> Result<Bytes, AppError>,
 ) -> Result<Option<String>, AppError> {
-    let KeptRecording { id, size, media_type } = recording;
+    let StoredRecording { id, size, media_type } = recording;
     let name = service.config.ai.transcription_model.as_deref();
     let Some(model) = name.and_then(|name| service.find_model(name)) else {
         tracing::warn!(model = name, "ai.transcription_model is no model of the gateway");

@@ -7,7 +7,7 @@ use dbcontext::query::uploads::{self as rows, StoredUpload};
 use event_log::events::{ServerAction, SetTranscript, TranscribeJob};
 use files::uploads::Object;
 use futures_util::TryStreamExt as _;
-use gateway::{BillingIdentity, KeptRecording};
+use gateway::{BillingIdentity, StoredRecording};
 use jobs::{Ended, Job, Work};
 
 use crate::ConversationsService;
@@ -65,7 +65,7 @@ async fn transcript(
     let Some(owner) = row.owner_id else { return Ok(None) };
     let workspace = rows::workspace_of(service.db.reader(), job.message_id, job.upload_id).await?;
     let asker = BillingIdentity { user_id: owner, workspace_id: Some(workspace.ok_or(Code::NotFound)?) };
-    let recording = KeptRecording { id: row.id, size, media_type: row.media_type };
+    let recording = StoredRecording { id: row.id, size, media_type: row.media_type };
     let read = async || {
         let pieces = service.files.uploads.store.read(Object::Whole(row.id), 0..size).await?;
         let file: Vec<Bytes> = pieces.try_collect().await?;
