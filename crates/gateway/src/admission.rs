@@ -29,7 +29,7 @@ use crate::{
     hold::{ChargePlan, ReservationGuard, Payer},
     models::Model,
     record::FAILED,
-    usage_row::{Served, UsageRow, count, tokens},
+    usage_row::{ServedCall, UsageRow, count, tokens},
     writer::Entry,
 };
 
@@ -527,7 +527,7 @@ impl Admission {
             requested_model: self.requested_model,
             price_version: self.model.price_version.to_string(),
         };
-        let row = row.served(Served {
+        let row = row.served(ServedCall {
             usage: &usage,
             cost,
             model,

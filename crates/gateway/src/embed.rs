@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     BillingIdentity, GatewayService, Refusal, cost,
     models::Model,
-    usage_row::{Served, UsageRow},
+    usage_row::{ServedCall, UsageRow},
 };
 
 /// Substring of model names that identifies an embedding model if none is configured.
@@ -110,7 +110,7 @@ pub async fn embed(
         requested_model: model.name.to_string(),
         price_version: model.price_version.to_string(),
     };
-    let row = row.served(Served {
+    let row = row.served(ServedCall {
         usage: &usage,
         cost,
         model: served.model,

@@ -82,7 +82,7 @@ pub fn record(service: &GatewayService, answer: AnswerUsage, held: Option<ModelC
         requested_model: answer.model,
         price_version: model.map_or_else(|| "none".to_owned(), |model| model.price_version.to_string()),
     };
-    let row = row.served(usage_row::Served {
+    let row = row.served(usage_row::ServedCall {
         usage: &usage,
         cost: cost.unwrap_or_default(),
         model: answer.served.model,

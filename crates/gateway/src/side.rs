@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     BillingIdentity, GatewayService, ReservationGuard, Model, Refusal, cost,
-    usage_row::{Served, UsageRow},
+    usage_row::{ServedCall, UsageRow},
 };
 
 /// Reservation of an internal call. Dropped without being settled, the call costs nothing.
@@ -57,7 +57,7 @@ impl InternalModelCall {
             requested_model: model.name.to_string(),
             price_version: model.price_version.to_string(),
         };
-        let row = row.served(Served {
+        let row = row.served(ServedCall {
             usage: &usage,
             cost: model.price.map(|price| cost(&price, &usage)).unwrap_or_default(),
             model: served.model,

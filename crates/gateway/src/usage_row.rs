@@ -22,7 +22,7 @@ pub(crate) struct UsageRow {
 }
 
 /// Outcome of a call that reached a model.
-pub(crate) struct Served<'a> {
+pub(crate) struct ServedCall<'a> {
     pub usage: &'a Usage,
     pub cost: MicroCredits,
     /// Upstream name of the model.
@@ -67,8 +67,8 @@ impl UsageRow {
     }
 
     /// Row of a call that reached a model, however it ended.
-    pub fn served(self, served: Served<'_>) -> Model {
-        let Served { usage, cost, model, deployment, status, first_token, duration, tries } = served;
+    pub fn served(self, served: ServedCall<'_>) -> Model {
+        let ServedCall { usage, cost, model, deployment, status, first_token, duration, tries } = served;
         Model {
             model,
             deployment,
