@@ -30,7 +30,7 @@ use crate::{
     models::Model,
     record::FAILED,
     usage_row::{ServedCall, UsageRow, count, tokens},
-    writer::Entry,
+    writer::UsageEntry,
 };
 
 /// Deployment recorded for a call that was answered from the cache.
@@ -401,7 +401,7 @@ fn note_refused(
         price_version: model.price_version.to_string(),
     };
     let row = row.refused(status);
-    service.writer.push(Entry { row: Some(row), model: Arc::clone(&model.name), settlements: Vec::new() });
+    service.writer.push(UsageEntry { row: Some(row), model: Arc::clone(&model.name), settlements: Vec::new() });
 }
 
 impl GatewayService {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     GatewayService, Refusal, budgets::ExhaustedBudget, check_price, cost, model_lists, models::Model, usage_row::tokens,
-    writer::Entry,
+    writer::UsageEntry,
 };
 
 /// Reservations of a call. Dropped without being settled, they are released and the call costs
@@ -186,7 +186,7 @@ impl ReservationGuard {
     pub(super) fn settle(mut self, row: usage_request::Model, model: Arc<str>, count: i64) {
         let cost = Amounts { cost: row.cost, tokens: tokens(&row), count };
         let settlements = self.end(cost, row.id);
-        self.gateway.writer.push(Entry { row: Some(row), model, settlements });
+        self.gateway.writer.push(UsageEntry { row: Some(row), model, settlements });
     }
 
     /// Settles all reservations; the first one carries the cost.
@@ -201,7 +201,7 @@ impl Drop for ReservationGuard {
     fn drop(&mut self) {
         let settlements = self.end(Amounts::default(), Uuid::nil());
         if !settlements.is_empty() {
-            self.gateway.writer.push(Entry { row: None, model: Arc::default(), settlements });
+            self.gateway.writer.push(UsageEntry { row: None, model: Arc::default(), settlements });
         }
     }
 }

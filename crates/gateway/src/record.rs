@@ -18,7 +18,7 @@ use crate::{
     journal::JournalEntry,
     models,
     usage_row::{self, UsageRow, tokens},
-    writer::Entry,
+    writer::UsageEntry,
 };
 
 /// Returns the name of the model that answers (the requested one or the server's default) and its
@@ -98,7 +98,7 @@ pub fn record(service: &GatewayService, answer: AnswerUsage, held: Option<ModelC
             let counts = held.is_first && (row.status < FAILED || row.output_tokens > 0);
             held.settle(row, name, i64::from(counts));
         }
-        None => service.writer.push(Entry { row: Some(row), model: name, settlements: Vec::new() }),
+        None => service.writer.push(UsageEntry { row: Some(row), model: name, settlements: Vec::new() }),
     }
     cost
 }
@@ -134,7 +134,7 @@ impl GatewayService {
             let account = Some(account.unwrap_or(row.user_id.0));
             let payer = Payer { user_id: row.user_id, workspace_id: None, account };
             let settlements = self.bill(payer, &budgets, metric, cost).booking(cost, row.id, held);
-            self.writer.push(Entry { row: Some(row.clone()), model: model.as_str().into(), settlements });
+            self.writer.push(UsageEntry { row: Some(row.clone()), model: model.as_str().into(), settlements });
         }
         if count > 0 {
             tracing::info!(requests = count, "usage of a killed process booked");

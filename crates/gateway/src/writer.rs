@@ -42,7 +42,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Record of a finished request.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct UsageEntry {
     /// `None` if the request came to nothing and only releases its reservations.
     pub row: Option<usage_request::Model>,
     /// Name of the model on this server.
@@ -89,7 +89,7 @@ impl Calls {
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Entry>,
+    waiting: VecDeque<UsageEntry>,
     /// Number of entries received so far.
     taken: u64,
 }
@@ -111,7 +111,7 @@ impl Writer {
     }
 
     /// Accepts an entry, which is then written even if the process is killed. Never blocks.
-    pub fn push(&self, entry: Entry) {
+    pub fn push(&self, entry: UsageEntry) {
         if let Some(row) = &entry.row {
             metrics().ai.count(&call(row, &entry.model));
         }
@@ -164,10 +164,10 @@ impl Writer {
                 let waiting = self.0.lock().waiting.len();
                 self.0.calls.until_due(waiting).await;
             }
-            let group: Vec<Entry> = {
+            let group: Vec<UsageEntry> = {
                 let mut queue = self.0.lock();
                 let count = queue.waiting.len().min(BATCH);
-                let group: Vec<Entry> = queue.waiting.drain(..count).collect();
+                let group: Vec<UsageEntry> = queue.waiting.drain(..count).collect();
                 if !group.is_empty() {
                     turns.begin(&self.0.journal, queue.taken);
                 }
@@ -185,7 +185,7 @@ impl Writer {
     }
 }
 
-impl Entry {
+impl UsageEntry {
     /// Account that pays for the request.
     fn account(&self) -> Option<uuid::Uuid> {
         self.settlements.iter().find_map(Settlement::account)
@@ -197,7 +197,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lose(&self, entry: &Entry) {
+    fn lose(&self, entry: &UsageEntry) {
         entry.settlements.iter().for_each(|settlement| self.holds.forgotten(settlement));
         let before = self.lost.fetch_add(1, Ordering::Relaxed);
         // Logged at powers of two only, so that an outage doesn't fill the log.
@@ -207,7 +207,7 @@ impl Shared {
     }
 
     /// Writes a group, with as many attempts as necessary.
-    async fn write(&self, group: Vec<Entry>) {
+    async fn write(&self, group: Vec<UsageEntry>) {
         let mut wait = FIRST_WAIT;
         loop {
             match caught(self.store(&group)).await {
@@ -243,7 +243,7 @@ impl Shared {
         }
     }
 
-    async fn store(&self, group: &[Entry]) -> Result<(), AppError> {
+    async fn store(&self, group: &[UsageEntry]) -> Result<(), AppError> {
         let rows: Vec<usage_request::Model> = group.iter().filter_map(|entry| entry.row.clone()).collect();
         let settlements: Vec<Settlement> = group.iter().flat_map(|entry| entry.settlements.iter().copied()).collect();
         let _turn = self.holds.turn().await;
@@ -261,7 +261,7 @@ impl Shared {
 
     /// True if a commit whose response was lost has succeeded. A group without rows only releases
     /// reservations, which is idempotent.
-    async fn is_stored(&self, group: &[Entry]) -> bool {
+    async fn is_stored(&self, group: &[UsageEntry]) -> bool {
         let Some(row) = group.iter().find_map(|entry| entry.row.as_ref()) else { return false };
         matches!(usage::is_stored(self.db.writer(), row.id).await, Ok(true))
     }
