@@ -80,7 +80,7 @@ use self::{
     model_lists::ModelLists,
     models::{Models, Table},
     shelf::RedisResponseStore,
-    writer::Writer,
+    writer::UsageLedger,
 };
 
 /// Interval of reloading the models while the bus is unavailable.
@@ -109,7 +109,7 @@ pub struct GatewayService {
     /// Requests per minute of keys without such a limit.
     default_rpm: Option<u32>,
     answers: ResponseCache,
-    writer: Writer,
+    writer: UsageLedger,
 }
 
 impl GatewayService {
@@ -132,7 +132,7 @@ impl GatewayService {
             limits: KeyLimits::start(redis.clone()),
             default_rpm: Some(config.gateway.default_rpm).filter(|most| config.rate_limit.enabled && *most > 0),
             answers: ResponseCache::new(config.gateway.cache),
-            writer: Writer::start(db.clone(), clock.clone(), Arc::clone(&billing.holds), journal),
+            writer: UsageLedger::start(db.clone(), clock.clone(), Arc::clone(&billing.holds), journal),
             core,
             identity: Arc::clone(&billing.identity),
             billing,

@@ -52,7 +52,7 @@ pub(super) struct UsageEntry {
 
 /// Handle of the ledger. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Writer(Arc<Shared>);
+pub(super) struct UsageLedger(Arc<Shared>);
 
 struct Shared {
     db: Database,
@@ -94,7 +94,7 @@ struct Queue {
     taken: u64,
 }
 
-impl Writer {
+impl UsageLedger {
     pub fn start(db: Database, clock: Clock, holds: Arc<Holds>, journal: Journal) -> Self {
         let writer = Self(Arc::new(Shared {
             db,
