@@ -60,7 +60,7 @@ struct Shared {
     holds: Arc<Holds>,
     queue: Mutex<Queue>,
     journal: Journal,
-    calls: Calls,
+    calls: WakeSignals,
     /// Number of entries written or given up.
     done: watch::Sender<u64>,
     lost: AtomicU64,
@@ -68,14 +68,14 @@ struct Shared {
 
 /// Wake-up signals of the writing task.
 #[derive(Default)]
-struct Calls {
+struct WakeSignals {
     /// An entry has arrived.
     wake: Notify,
     /// An entry must be written without delay.
     hurry: Notify,
 }
 
-impl Calls {
+impl WakeSignals {
     /// Waits until a group is due, given the number of waiting entries.
     async fn until_due(&self, waiting: usize) {
         if waiting == 0 {
@@ -102,7 +102,7 @@ impl UsageLedger {
             holds,
             queue: Mutex::default(),
             journal,
-            calls: Calls::default(),
+            calls: WakeSignals::default(),
             done: watch::Sender::new(0),
             lost: AtomicU64::new(0),
         }));
@@ -291,7 +291,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn batches_rows_that_arrive_during_a_write_unless_one_is_urgent() {
-        let (calls, begun) = (Calls::default(), Instant::now());
+        let (calls, begun) = (WakeSignals::default(), Instant::now());
         calls.until_due(3).await;
         assert_eq!(begun.elapsed(), GATHER);
         calls.until_due(BATCH).await;
