@@ -61,7 +61,7 @@ struct Echoing(Rc<Sender>);
 
 impl SessionHandlerFactory for Echo {
     type Caller = ();
-    type Guest = Echoing;
+    type Handler = Echoing;
 
     fn receive(&self, (): (), sender: Rc<Sender>) -> Result<Echoing, EngineRefusal> {
         Ok(Echoing(sender))
@@ -93,7 +93,7 @@ struct Visitor {
 
 impl SessionHandlerFactory for Namespaces {
     type Caller = ();
-    type Guest = Visitor;
+    type Handler = Visitor;
 
     fn receive(&self, (): (), sender: Rc<Sender>) -> Result<Visitor, EngineRefusal> {
         Ok(Visitor { sender, packets: Decoder::new(1_000_000, 16), joined: Vec::new() })

@@ -12,10 +12,10 @@ use crate::{close::Close, sender::Sender};
 pub trait SessionHandlerFactory: 'static {
     /// Data about a client, taken from its first request.
     type Caller;
-    type Guest: SessionHandler;
+    type Handler: SessionHandler;
 
     /// Creates the handler of a new session, or refuses the client. `sender` sends to the client.
-    fn receive(&self, caller: Self::Caller, sender: Rc<Sender>) -> Result<Self::Guest, EngineRefusal>;
+    fn receive(&self, caller: Self::Caller, sender: Rc<Sender>) -> Result<Self::Handler, EngineRefusal>;
 }
 
 /// Message of a client.

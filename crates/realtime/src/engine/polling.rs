@@ -36,7 +36,7 @@ type Reply = oneshot::Sender<PollResult>;
 pub(super) async fn serve<H: SessionHandlerFactory>(
     engine: Rc<Engine<H>>,
     sid: Sid,
-    guest: H::Guest,
+    guest: H::Handler,
     sender: Rc<Sender>,
     mailbox: Rc<Mailbox>,
 ) {
@@ -98,7 +98,7 @@ fn refuse(reply: Option<Reply>, refused: EngineRefusal) {
 
 struct Session<'a, H: SessionHandlerFactory> {
     engine: &'a Engine<H>,
-    guest: H::Guest,
+    guest: H::Handler,
     sender: Rc<Sender>,
     mailbox: &'a Mailbox,
     rhythm: PingSchedule,

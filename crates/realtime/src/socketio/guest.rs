@@ -40,7 +40,7 @@ pub struct ClientSessionFactory {
 
 impl SessionHandlerFactory for ClientSessionFactory {
     type Caller = Caller;
-    type Guest = SocketIoClient;
+    type Handler = SocketIoClient;
 
     fn receive(&self, caller: Caller, sender: Rc<Sender>) -> Result<SocketIoClient, EngineRefusal> {
         let slot = self.shard.shards().anonymous().take(caller.source.address).ok_or(EngineRefusal::TooMany)?;
