@@ -33,7 +33,7 @@ fn line(check: &Check) -> String {
 
 /// Runs all checks. Returns the output, and true if a check failed.
 pub async fn examine(loaded: LoadedConfig) -> (String, bool) {
-    let mut checks = configuration(&loaded.notes);
+    let mut checks = configuration(&loaded.warnings);
     let config = loaded.config;
     checks.extend(local::disk(&config));
     checks.push(local::key(&config));

@@ -12,7 +12,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// Serves until a stop signal, then finishes the work in progress.
 pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
     let _log = logging::start()?;
-    for note in &loaded.notes {
+    for note in &loaded.warnings {
         tracing::warn!("{note}");
     }
     let instance = InstanceId::new();
@@ -24,7 +24,7 @@ pub fn run(loaded: LoadedConfig) -> anyhow::Result<()> {
         let _lock = lock::take(&loaded.config)?;
         let app = state::build(loaded.config, instance).await?;
         // Can't be set already, since the app was just built.
-        let _ = app.ops.program.set(Box::new(Program { notes: loaded.notes }));
+        let _ = app.ops.program.set(Box::new(Program { notes: loaded.warnings }));
         if let Some(backups) = backups {
             tokio::spawn(backups.run());
         }

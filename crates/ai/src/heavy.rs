@@ -18,14 +18,14 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Limits of large requests. Each takes several times its size in memory while it is processed.
 const REQUESTS: PoolLimits = PoolLimits {
     slots: 2,
-    per_person: 1,
+    per_user: 1,
     // As many as fit into the 64 MiB that the bodies of one person may take.
     max_waiting: 256,
     max_wait: Duration::from_secs(10),
     sentence: "Too many large requests are being read. Please try again in a moment.",
 };
 /// Limits of large answers of providers. They have been paid for, so that they wait without a limit: only the slots count.
-const ANSWERS: PoolLimits = PoolLimits { slots: 4, per_person: 3, ..REQUESTS };
+const ANSWERS: PoolLimits = PoolLimits { slots: 4, per_user: 3, ..REQUESTS };
 
 /// The pools of this process.
 static POOLS: LazyLock<BodyPools> = LazyLock::new(BodyPools::default);
@@ -172,7 +172,7 @@ mod tests {
         let (greedy, other) = (user(), user());
         let running = pools.requests.acquire(greedy).await.unwrap();
         let mut answers = Vec::new();
-        for _ in 0..ANSWERS.per_person {
+        for _ in 0..ANSWERS.per_user {
             answers.push(pools.answers.acquire_for_job(greedy).await);
         }
         let waiting: Vec<_> = (0..10)

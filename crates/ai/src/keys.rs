@@ -123,7 +123,7 @@ impl KeyPool {
     }
 
     fn tell(&self, key: usize, model: Option<&str>, fate: ProviderKeyChange) {
-        let is_short = matches!(fate, ProviderKeyChange::Rests(milliseconds) if milliseconds < SHORTEST_TOLD);
+        let is_short = matches!(fate, ProviderKeyChange::Paused(milliseconds) if milliseconds < SHORTEST_TOLD);
         if let (Some(tell), false) = (self.tell.get(), is_short) {
             tell(key, model, fate);
         }
@@ -135,15 +135,15 @@ impl KeyPool {
         let mut state = self.state();
         let Some(slot) = state.slots.get_mut(key) else { return };
         match (fate, model) {
-            (ProviderKeyChange::Rests(milliseconds), model) => {
+            (ProviderKeyChange::Paused(milliseconds), model) => {
                 let until = now + Duration::from_millis(milliseconds).min(LONGEST_WAIT);
                 let before = model.and_then(|model| slot.models.get(model)).filter(|rest| rest.from == 0);
                 let rest = Rest { until, in_a_row: before.map_or(0, |rest| rest.in_a_row), from: 0 };
                 state.rest(key, model, rest, now);
             }
-            (ProviderKeyChange::Off, _) if slot.off.is_none() => slot.off = Some(Off::new(now, FIRST_PROBE)),
-            (ProviderKeyChange::Off, _) => {}
-            (ProviderKeyChange::On, _) => slot.off = None,
+            (ProviderKeyChange::Disabled, _) if slot.off.is_none() => slot.off = Some(Off::new(now, FIRST_PROBE)),
+            (ProviderKeyChange::Disabled, _) => {}
+            (ProviderKeyChange::Enabled, _) => slot.off = None,
         }
     }
 

@@ -184,7 +184,7 @@ impl jobs::Host for App {
     fn heard(&self, signal: Signal) {
         match signal {
             Signal::StopGeneration(answer) => self.assistants.answering.stop_here(answer),
-            Signal::Shows { question } => self.events.push.answered(question),
+            Signal::ViewReply { question } => self.events.push.answered(question),
             _ => {}
         }
     }

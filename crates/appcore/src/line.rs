@@ -71,7 +71,7 @@ pub fn check_search(text: &str) -> Result<(), AppError> {
 /// numbers.
 pub fn parse_name(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
     let name = parse_line(field, text, max_chars)?;
-    if has_address(&name, LinkReader::AsPeople) || has_phone_number(&name) {
+    if has_address(&name, LinkReader::Human) || has_phone_number(&name) {
         let message = "Names can't contain web addresses, email addresses or phone numbers.";
         return Err(AppError::field(field, "invalid", message));
     }
@@ -81,7 +81,7 @@ pub fn parse_name(field: &'static str, text: &str, max_chars: usize) -> Result<S
 /// Parses the name of a workspace. Unlike user names it may contain any number.
 pub fn parse_workspace_name(field: &'static str, text: &str, max_chars: usize) -> Result<String, AppError> {
     let name = parse_line(field, text, max_chars)?;
-    if has_address(&name, LinkReader::AsPeople) {
+    if has_address(&name, LinkReader::Human) {
         return Err(AppError::field(field, "invalid", "Names can't contain web addresses or email addresses."));
     }
     Ok(name)
@@ -91,14 +91,14 @@ pub fn parse_workspace_name(field: &'static str, text: &str, max_chars: usize) -
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LinkReader {
     /// Abbreviations have a capital letter, or end with a dot: `Dr.med.`, `Co.Ltd`.
-    AsPeople,
-    AsMailPrograms,
+    Human,
+    MailProgram,
 }
 
 /// True if mail programs turn a part of the text into a link.
 #[must_use]
 pub fn is_linked(text: &str) -> bool {
-    has_address(text, LinkReader::AsMailPrograms) || has_phone_number(text)
+    has_address(text, LinkReader::MailProgram) || has_phone_number(text)
 }
 
 fn has_address(text: &str, reading: LinkReader) -> bool {
@@ -120,7 +120,7 @@ fn has_host(text: &str, reading: LinkReader) -> bool {
     text.split_inclusive(is_outside).any(|part| {
         let word = part.trim_end_matches(is_outside);
         let host = word.trim_matches(['.', '-']);
-        let is_short = reading == LinkReader::AsPeople && (word.ends_with('.') || host.contains(char::is_uppercase));
+        let is_short = reading == LinkReader::Human && (word.ends_with('.') || host.contains(char::is_uppercase));
         let has_path = part.ends_with('/');
         host.contains('.')
             && !is_short

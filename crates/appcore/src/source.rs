@@ -11,7 +11,7 @@ pub struct RequestSource {
     pub address: Option<IpAddr>,
     /// True if a page of another site made the browser send the request, so the user at this
     /// address did not choose to.
-    pub is_foreign_page: bool,
+    pub is_cross_site: bool,
     /// True if the request comes from this machine and is addressed to a local name.
     pub is_local: bool,
     /// Country of the address, as reported by a trusted proxy.
@@ -22,13 +22,13 @@ impl RequestSource {
     /// Source of a request from an API client or a page of ours.
     #[must_use]
     pub const fn own(address: Option<IpAddr>) -> Self {
-        Self { address, is_foreign_page: false, is_local: false, country: None }
+        Self { address, is_cross_site: false, is_local: false, country: None }
     }
 
     /// Address to which violations are attributed; `None` if a page of another site sent the
     /// request.
     #[must_use]
     pub const fn accountable(&self) -> Option<IpAddr> {
-        if self.is_foreign_page { None } else { self.address }
+        if self.is_cross_site { None } else { self.address }
     }
 }

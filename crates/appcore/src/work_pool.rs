@@ -29,7 +29,7 @@ pub struct PoolLimits {
     /// Maximum number of concurrent requests.
     pub slots: usize,
     /// Maximum number of slots of one user.
-    pub per_person: usize,
+    pub per_user: usize,
     /// Maximum number of waiting requests of one user.
     pub max_waiting: usize,
     /// Maximum time that a request waits for its slot; also its `Retry-After`.
@@ -41,7 +41,7 @@ pub struct PoolLimits {
 /// User on whose behalf work is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum WorkOwner {
-    Person {
+    User {
         user: UserId,
         workspace: Option<WorkspaceId>,
     },
@@ -51,19 +51,19 @@ pub enum WorkOwner {
 
 impl WorkOwner {
     pub const fn user(user: UserId) -> Self {
-        Self::Person { user, workspace: None }
+        Self::User { user, workspace: None }
     }
 
     const fn person(self) -> Option<UserId> {
         match self {
-            Self::Person { user, .. } => Some(user),
+            Self::User { user, .. } => Some(user),
             Self::System => None,
         }
     }
 
     const fn workspace(self) -> Option<WorkspaceId> {
         match self {
-            Self::Person { workspace, .. } => workspace,
+            Self::User { workspace, .. } => workspace,
             Self::System => None,
         }
     }
@@ -79,7 +79,7 @@ pub struct WorkPool {
 #[derive(Debug, Default)]
 struct State {
     running: usize,
-    people: HashMap<Option<UserId>, UserLoad>,
+    by_user: HashMap<Option<UserId>, UserLoad>,
     waiting: BTreeMap<QueuePosition, Waiter>,
     /// Round of the request that was admitted last.
     round: u64,
@@ -121,7 +121,7 @@ impl Drop for WorkSlot {
     fn drop(&mut self) {
         let mut state = self.pool.state();
         state.running -= 1;
-        if let Some(person) = state.people.get_mut(&self.person) {
+        if let Some(person) = state.by_user.get_mut(&self.person) {
             person.running -= 1;
         }
         state.forget_idle(self.person);
@@ -149,19 +149,19 @@ impl Drop for Queued<'_> {
 impl State {
     fn occupy(&mut self, person: Option<UserId>) {
         self.running += 1;
-        self.people.entry(person).or_default().running += 1;
+        self.by_user.entry(person).or_default().running += 1;
     }
 
     fn stopped_waiting(&mut self, person: Option<UserId>) {
-        if let Some(person) = self.people.get_mut(&person) {
+        if let Some(person) = self.by_user.get_mut(&person) {
             person.waiting -= 1;
         }
     }
 
     fn forget_idle(&mut self, person: Option<UserId>) {
         let is_idle = |person: &UserLoad| person.running == 0 && person.waiting == 0;
-        if self.people.get(&person).is_some_and(is_idle) {
-            self.people.remove(&person);
+        if self.by_user.get(&person).is_some_and(is_idle) {
+            self.by_user.remove(&person);
         }
     }
 
@@ -169,7 +169,7 @@ impl State {
     /// served.
     fn turn(&mut self, owner: WorkOwner) -> QueuePosition {
         let served = self.round;
-        let person = self.people.entry(owner.person()).or_default();
+        let person = self.by_user.entry(owner.person()).or_default();
         let round = served.max(person.last_round + 1);
         person.last_round = round;
         person.waiting += 1;
@@ -194,7 +194,7 @@ impl WorkPool {
     /// [`PoolLimits::max_wait`], or at once if too many requests of the user are waiting.
     pub async fn acquire(self: &Arc<Self>, owner: WorkOwner) -> Result<WorkSlot, AppError> {
         let is_over =
-            self.state().people.get(&owner.person()).is_some_and(|person| person.waiting >= self.limits.max_waiting);
+            self.state().by_user.get(&owner.person()).is_some_and(|person| person.waiting >= self.limits.max_waiting);
         if is_over {
             return Err(self.refusal());
         }
@@ -228,7 +228,7 @@ impl WorkPool {
         let mut admitted = Vec::new();
         while state.running < pool.limits.slots {
             let may_run = |person: Option<UserId>| {
-                state.people.get(&person).is_none_or(|person| person.running < pool.limits.per_person)
+                state.by_user.get(&person).is_none_or(|person| person.running < pool.limits.per_user)
             };
             let next = state.waiting.iter().find(|(_, waiter)| may_run(waiter.owner.person())).map(|(turn, _)| *turn);
             let Some((turn, waiter)) = next.and_then(|turn| state.waiting.remove_entry(&turn)) else { break };
@@ -265,7 +265,7 @@ mod tests {
 
     const LIMITS: PoolLimits = PoolLimits {
         slots: 2,
-        per_person: 1,
+        per_user: 1,
         max_waiting: 3,
         max_wait: Duration::from_secs(3_600),
         sentence: "Too much. Try again in an hour.",
@@ -312,7 +312,7 @@ mod tests {
     #[tokio::test]
     async fn within_a_round_workspaces_take_turns() {
         let (large, small) = (WorkspaceId::new(), WorkspaceId::new());
-        let of = |workspace| WorkOwner::Person { user: UserId::new(), workspace: Some(workspace) };
+        let of = |workspace| WorkOwner::User { user: UserId::new(), workspace: Some(workspace) };
         let requests = [("l1", of(large)), ("l2", of(large)), ("l3", of(large)), ("s1", of(small))];
         assert_eq!(order(&requests).await, ["l1", "s1", "l2", "l3"]);
     }
@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(pool.acquire(greedy).await.unwrap_err().code(), Code::Unavailable);
         let counts = || {
             let state = pool.state();
-            (state.running, state.waiting.len(), state.people.len())
+            (state.running, state.waiting.len(), state.by_user.len())
         };
         assert_eq!(counts(), (1, 0, 1));
         drop(held);

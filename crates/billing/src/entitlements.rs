@@ -322,7 +322,7 @@ async fn see_to(service: Arc<BillingService>, user_id: UserId, found: Arc<Notify
     loop {
         match service.entitlement_notifier.next(user_id) {
             Step::Ask => {
-                let question = Signal::WhoServes { asked_by: service.instance_id, user_id };
+                let question = Signal::ConnectionQuery { asked_by: service.instance_id, user_id };
                 drop(service.bus.publish(vec![BusMessage::Signal(question)]));
                 // Without an answer the person has waited for their second as well.
                 let _ = tokio::time::timeout(PACE, found.notified()).await;

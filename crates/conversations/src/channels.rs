@@ -35,7 +35,7 @@ pub async fn join(
     let is_new = access.role.is_none() && bring_in(service, &access, by.user_id, access.is_removed).await?.is_some();
     if !is_new && !access.kind.capabilities().members_are_durable {
         let (member, last_seq) = joined(service.db.writer(), id, by.user_id).await?;
-        service.notify_user(by.user_id, &Event::Joined { conversation_id: id, member, last_seq })?;
+        service.notify_user(by.user_id, &Event::MemberJoined { conversation_id: id, member, last_seq })?;
     }
     find(service, by, id).await
 }
@@ -73,7 +73,7 @@ async fn bring_in(
     }
     let (member, last_seq) = joined(&tx, id, user).await?;
     tx.commit().await.map_err(app_error)?;
-    tell(service, id, user, &Event::Joined { conversation_id: id, member: member.clone(), last_seq }).await?;
+    tell(service, id, user, &Event::MemberJoined { conversation_id: id, member: member.clone(), last_seq }).await?;
     tell_count(service, id).await?;
     Ok(Some(member))
 }
@@ -114,9 +114,9 @@ pub(super) async fn remove(
     query::members::remove(&tx, id, user, removed_at).await?;
     tx.commit().await.map_err(app_error)?;
     if let Some((member, last_seq)) = succession {
-        tell(service, id, member.user_id, &Event::RoleChanged { conversation_id: id, member, last_seq }).await?;
+        tell(service, id, member.user_id, &Event::MemberRoleChanged { conversation_id: id, member, last_seq }).await?;
     }
-    tell(service, id, user, &Event::Left { conversation_id: id, user_id: user }).await?;
+    tell(service, id, user, &Event::MemberLeft { conversation_id: id, user_id: user }).await?;
     tell_count(service, id).await
 }
 
@@ -179,7 +179,7 @@ async fn change_role(
     let (member, _) = joined(&tx, id, user).await?;
     tx.commit().await.map_err(app_error)?;
     for (member, last_seq) in changed {
-        tell(service, id, member.user_id, &Event::RoleChanged { conversation_id: id, member, last_seq }).await?;
+        tell(service, id, member.user_id, &Event::MemberRoleChanged { conversation_id: id, member, last_seq }).await?;
     }
     Ok(member)
 }
@@ -213,7 +213,7 @@ async fn tell_count(service: &ConversationsService, conversation_id: Conversatio
     let member_count = query::members::count(service.db.writer(), conversation_id).await?;
     let member_count = u32::try_from(member_count).unwrap_or(u32::MAX);
     drop(
-        service.bus.publish(vec![BusMessage::Gathered(Coalesced::MemberCount { conversation_id, member_count }.into())]),
+        service.bus.publish(vec![BusMessage::Coalesced(Coalesced::MemberCount { conversation_id, member_count }.into())]),
     );
     Ok(())
 }

@@ -69,7 +69,7 @@ pub async fn create(
     if history != HistoryScope::All && !able.may_hide_history {
         return Err(AppError::field("history", "invalid", "This is only available in groups and private channels."));
     }
-    let workspace_id = membership::resolve(&service.identity, by, new.workspace_id, Permission::Begin).await?.id;
+    let workspace_id = membership::resolve(&service.identity, by, new.workspace_id, Permission::CreateContent).await?.id;
     let others: BTreeSet<UserId> = new.member_ids.iter().copied().filter(|id| *id != by.user_id).collect();
     check_people(new.kind, &others)?;
     let together: Vec<UserId> = others.iter().copied().collect();
@@ -115,7 +115,7 @@ pub async fn create(
 }
 
 fn check_people(kind: ConversationKind, others: &BTreeSet<UserId>) -> Result<(), AppError> {
-    let (least, most) = kind.capabilities().others;
+    let (least, most) = kind.capabilities().other_members;
     if (least..=most).contains(&others.len()) {
         return Ok(());
     }
@@ -136,7 +136,7 @@ async fn assistant(
 ) -> Result<Option<AssistantId>, AppError> {
     let able = new.kind.capabilities();
     let meant = match new.assistant_id {
-        Some(_) if !able.takes_assistants => {
+        Some(_) if !able.allows_assistants => {
             return Err(AppError::field("assistant_id", "invalid", "You can't add an assistant to a direct message."));
         }
         Some(id) => id,

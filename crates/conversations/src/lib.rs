@@ -112,7 +112,7 @@ pub async fn browse(
     page: PageRequest,
 ) -> Result<Page<Conversation>, AppError> {
     check_search(&filter.text)?;
-    let workspace_id = membership::resolve(&service.identity, by, filter.workspace_id, Permission::Begin).await?.id;
+    let workspace_id = membership::resolve(&service.identity, by, filter.workspace_id, Permission::CreateContent).await?.id;
     let filter = Filter { workspace_id: Some(workspace_id), ..filter };
     let (rows, total) = query::conversations::browse(service.db.reader(), by.user_id, &filter, page).await?;
     Ok(Page::new(views(service, rows).await?, page, total))

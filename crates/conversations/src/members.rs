@@ -88,7 +88,7 @@ pub async fn add_member(
 ) -> Result<NewMember, AppError> {
     let access = access::reader(&service.events, by.user_id, id).await?;
     // A guest who was given a role in a conversation still knows nobody outside of it.
-    membership::admit(&service.identity, by, access.workspace_id, Permission::Begin).await?;
+    membership::admit(&service.identity, by, access.workspace_id, Permission::CreateContent).await?;
     let action = match who {
         Ok(user_id) => {
             if !membership::are_together(&service.identity, access.workspace_id, &[user_id]).await? {

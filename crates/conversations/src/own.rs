@@ -52,7 +52,7 @@ pub async fn set_own(
             let now = query::conversations::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
             settings.notify = now.own()?.ok_or(Code::NotFound)?.settings.notify;
         }
-        service.notify_user(by.user_id, &Event::OwnChanged { conversation_id: id, own: settings })?;
+        service.notify_user(by.user_id, &Event::OwnSettingsChanged { conversation_id: id, own: settings })?;
     }
     Ok(OwnMembership { settings, ..old })
 }

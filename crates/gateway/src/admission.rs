@@ -434,7 +434,7 @@ impl Admission {
     /// Owner of the processing of large bodies: the owner of the key.
     #[must_use]
     pub const fn work_owner(&self) -> WorkOwner {
-        WorkOwner::Person { user: self.user_id, workspace: self.workspace_id }
+        WorkOwner::User { user: self.user_id, workspace: self.workspace_id }
     }
 
     /// True if anything is reserved for the call.

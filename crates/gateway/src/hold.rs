@@ -216,7 +216,7 @@ pub struct BillingIdentity {
 impl BillingIdentity {
     /// Owner of the processing of large bodies.
     pub(crate) const fn work_owner(self) -> WorkOwner {
-        WorkOwner::Person { user: self.user_id, workspace: self.workspace_id }
+        WorkOwner::User { user: self.user_id, workspace: self.workspace_id }
     }
 }
 

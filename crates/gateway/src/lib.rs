@@ -221,7 +221,7 @@ impl GatewayService {
         let by = self.id;
         self.ai.tell_to(move |KeyNews { provider, key, model, fate }| {
             if let Some(bus) = bus.upgrade() {
-                let signal = Signal::ProviderKeyLearned { by, provider, key, model, fate };
+                let signal = Signal::ProviderKeyObserved { by, provider, key, model, fate };
                 // Instances that miss the signal learn it by themselves.
                 drop(bus.publish(vec![BusMessage::Signal(signal)]));
             }
@@ -320,13 +320,13 @@ async fn follow(gateway: Weak<GatewayService>, mut listener: Listener, bus: Weak
                     }
                     false
                 }
-                Some(BusMessage::Signal(Signal::ProviderKeyRests { provider, key, until })) => {
+                Some(BusMessage::Signal(Signal::ProviderKeyPaused { provider, key, until })) => {
                     if let Some(gateway) = gateway.upgrade() {
                         gateway.rest_key(&provider, &key, until);
                     }
                     false
                 }
-                Some(BusMessage::Signal(Signal::ProviderKeyLearned { by, provider, key, model, fate })) => {
+                Some(BusMessage::Signal(Signal::ProviderKeyObserved { by, provider, key, model, fate })) => {
                     if let Some(gateway) = gateway.upgrade().filter(|gateway| gateway.id != by) {
                         gateway.ai.hear(&KeyNews { provider, key, model, fate });
                     }

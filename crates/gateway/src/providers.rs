@@ -109,7 +109,7 @@ fn steer(service: &GatewayService, provider: &str, key: &str, until: Option<Time
     if !service.rest_key(provider, key, until) {
         return Err(Code::NotFound.into());
     }
-    let signal = Signal::ProviderKeyRests { provider: provider.to_owned(), key: key.to_owned(), until };
+    let signal = Signal::ProviderKeyPaused { provider: provider.to_owned(), key: key.to_owned(), until };
     drop(service.bus.publish(vec![BusMessage::Signal(signal)]));
     Ok(())
 }

@@ -89,7 +89,7 @@ pub async fn dictate(
     if !is_recording(&media_type) {
         return Err(AppError::refused(Code::TypeRefused, "This isn't a recording that can be written down."));
     }
-    let place = membership::resolve(&service.identity, by, workspace, Permission::See).await?;
+    let place = membership::resolve(&service.identity, by, workspace, Permission::View).await?;
     let asker = BillingIdentity { user_id: by.user_id, workspace_id: Some(place.id) };
     let question = (GatewayEndpoint::Transcriptions, ai::sound_tokens(recording.len() as u64));
     let held = InternalModelCall::begin(&service, asker, &model, question).await?;

@@ -63,7 +63,7 @@ pub async fn catch_up(
             (access.workspace_id, vec![behind], MOST_OF_ONE)
         }
         CatchUpScope::Workspace(id) => {
-            let place = membership::resolve(&service.identity, by, id, Permission::See).await?;
+            let place = membership::resolve(&service.identity, by, id, Permission::View).await?;
             let most = u64::try_from(MOST_CONVERSATIONS + 1).unwrap_or(u64::MAX);
             let behind = rows::in_workspace(db, by.user_id, place.id, service.clock.now(), most).await?;
             (place.id, behind, MOST_OF_EACH)

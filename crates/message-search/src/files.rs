@@ -101,7 +101,7 @@ impl FileTextJob {
         }
         rows::touch_messages_of(&tx, id).await?;
         tx.commit().await.map_err(app_error)?;
-        drop(service.bus.publish(vec![BusMessage::Signal(Signal::SearchTouched)]));
+        drop(service.bus.publish(vec![BusMessage::Signal(Signal::SearchIndexStale)]));
         Ok(())
     }
 }

@@ -167,7 +167,7 @@ async fn listen(mut listener: Listener, news: Arc<PendingWork>) {
                 news.is_incomplete.store(true, Relaxed);
                 news.arrived.notify_one();
             }
-            BusMessage::Signal(Signal::SearchTouched) => {
+            BusMessage::Signal(Signal::SearchIndexStale) => {
                 news.is_touched.store(true, Relaxed);
                 news.arrived.notify_one();
             }

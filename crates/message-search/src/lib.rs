@@ -176,7 +176,7 @@ pub async fn search_for(service: &SearchService, user: UserId, ask: MessageSearc
         None => None,
     };
     let limit = usize::try_from(ask.limit.unwrap_or(USUAL_LIMIT).clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX);
-    let _slot = service.work.compute.acquire(WorkOwner::Person { user, workspace: ask.workspace_id }).await?;
+    let _slot = service.work.compute.acquire(WorkOwner::User { user, workspace: ask.workspace_id }).await?;
     let deadline = Deadline::after(TIME_LIMIT);
     let mut results = match ask.kind_of_hit {
         SearchType::Conversation | SearchType::Person => {

@@ -110,7 +110,7 @@ impl AssistantReader {
             max_tokens: Some(ANSWER_TOKENS),
             ..ChatRequest::default()
         };
-        let place = membership::resolve(&service.identity, by, workspace, Permission::See).await?;
+        let place = membership::resolve(&service.identity, by, workspace, Permission::View).await?;
         let asker = BillingIdentity { user_id: by.user_id, workspace_id: Some(place.id) };
         let assistant = self.assistant;
         let (text, cost) = told(service, asker, assistant.model.as_deref(), request).await?;

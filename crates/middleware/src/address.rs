@@ -32,7 +32,7 @@ pub fn source_of(peer: Option<SocketAddr>, headers: &HeaderMap, config: &Config)
     let address = client_address(peer, headers, config);
     RequestSource {
         address,
-        is_foreign_page: origin::is_foreign_page(headers, config),
+        is_cross_site: origin::is_foreign_page(headers, config),
         is_local: address.is_some_and(|address| address.is_loopback()) && host::is_of_this_machine(headers),
         country: client_country(peer, headers, config),
     }

@@ -113,7 +113,7 @@ fn has_valid_credentials(request: &ServiceRequest) -> bool {
         if path.starts_with(GATEWAY) { auth::find_key(headers) } else { Credentials::find(headers, &app.config) };
     found.is_some_and(|found| {
         app.valid_credentials.contains(&found.token)
-            && !(found.by_cookie && address::source(request.request(), &app.config).is_foreign_page)
+            && !(found.by_cookie && address::source(request.request(), &app.config).is_cross_site)
     })
 }
 
@@ -247,7 +247,7 @@ mod tests {
         }
         assert!(guard.admit(from("2001:db8::2"), &config).is_err(), "of IPv6 the /64 is one caller");
         guard.admit(from("203.0.113.2"), &config).unwrap();
-        let page = RequestSource { is_foreign_page: true, ..from("203.0.113.1") };
+        let page = RequestSource { is_cross_site: true, ..from("203.0.113.1") };
         guard.admit(page, &config).unwrap();
         for _ in 0..9 {
             guard.admit(from("10.0.0.1"), &config).unwrap();

@@ -23,28 +23,28 @@ impl Default for WorkPools {
         Self {
             compute: WorkPool::new(PoolLimits {
                 slots: 8,
-                per_person: 2,
+                per_user: 2,
                 max_waiting: 16,
                 max_wait: Duration::from_secs(5),
                 sentence: "Too many searches or calculations are running on the server. Try again in 5 seconds.",
             }),
             parsing: WorkPool::new(PoolLimits {
                 slots: 2,
-                per_person: 1,
+                per_user: 1,
                 max_waiting: 64,
                 max_wait: Duration::from_secs(60),
                 sentence: "Too many of your files are being processed. Try again in a minute.",
             }),
             export: WorkPool::new(PoolLimits {
                 slots: 2,
-                per_person: 1,
+                per_user: 1,
                 max_waiting: 2,
                 max_wait: Duration::from_secs(10),
                 sentence: "Too many exports are running on the server. Try again in 10 seconds.",
             }),
             disk: WorkPool::new(PoolLimits {
                 slots: 4,
-                per_person: 1,
+                per_user: 1,
                 // Chunks wait without a limit: a waiting chunk keeps its sender from sending the
                 // next one.
                 max_waiting: usize::MAX,
@@ -57,5 +57,5 @@ impl Default for WorkPools {
 
 /// Owner of a job.
 pub fn job_owner(claim: &job::Model) -> WorkOwner {
-    claim.owner.map_or(WorkOwner::System, |user| WorkOwner::Person { user, workspace: claim.scope })
+    claim.owner.map_or(WorkOwner::System, |user| WorkOwner::User { user, workspace: claim.scope })
 }

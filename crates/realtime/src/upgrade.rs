@@ -129,7 +129,7 @@ async fn identify(shard: &Shard, upgrade: &UpgradeRequest) -> Result<Principal, 
     }
     match &upgrade.token {
         None => Err(Code::Unauthenticated.into()),
-        Some(token) if token.by_cookie && upgrade.source.is_foreign_page => Err(Code::CrossSite.into()),
+        Some(token) if token.by_cookie && upgrade.source.is_cross_site => Err(Code::CrossSite.into()),
         Some(token) => Ok(recognise(shard.app(), &token.text, upgrade.source).await?),
     }
 }

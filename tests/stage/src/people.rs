@@ -13,7 +13,7 @@ use identity::{
 use platform::Core;
 
 /// Somebody at this machine.
-const HERE: RequestSource = RequestSource { address: None, is_foreign_page: false, is_local: true, country: None };
+const HERE: RequestSource = RequestSource { address: None, is_cross_site: false, is_local: true, country: None };
 
 pub const PASSWORD: &str = "Tr1ckyHorse";
 

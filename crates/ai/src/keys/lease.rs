@@ -62,7 +62,7 @@ impl KeyLease {
         let was_off = slot.off.take().is_some();
         drop(state);
         if was_off {
-            self.pool.tell(self.index, None, ProviderKeyChange::On);
+            self.pool.tell(self.index, None, ProviderKeyChange::Enabled);
         }
     }
 
@@ -91,14 +91,14 @@ impl KeyLease {
                 state.rest(self.index, Some(&self.model), rest, now);
                 drop(state);
                 if from == 0 {
-                    self.pool.tell(self.index, Some(&self.model), ProviderKeyChange::Rests(milliseconds(wait)));
+                    self.pool.tell(self.index, Some(&self.model), ProviderKeyChange::Paused(milliseconds(wait)));
                 }
                 true
             }
             AiError::Quota => {
                 state.rest(self.index, None, Rest { until: now + QUOTA_REST, in_a_row: 0, from: 0 }, now);
                 drop(state);
-                self.pool.tell(self.index, None, ProviderKeyChange::Rests(milliseconds(QUOTA_REST)));
+                self.pool.tell(self.index, None, ProviderKeyChange::Paused(milliseconds(QUOTA_REST)));
                 true
             }
             AiError::Credentials => {
@@ -107,7 +107,7 @@ impl KeyLease {
                 let was_on = slot.off.replace(Off { since, ..Off::new(now, wait) }).is_none();
                 drop(state);
                 if was_on {
-                    self.pool.tell(self.index, None, ProviderKeyChange::Off);
+                    self.pool.tell(self.index, None, ProviderKeyChange::Disabled);
                 }
                 true
             }

@@ -16,7 +16,7 @@ use identity::{
 use crate::instances::{Instances as _, Stage, email, newcomer, principal, sign_up, stages};
 
 async fn resolve(app: &App, by: &Principal, id: Option<WorkspaceId>) -> Result<WorkspaceId, AppError> {
-    membership::resolve(&app.identity, by, id, Permission::See).await.map(|place| place.id)
+    membership::resolve(&app.identity, by, id, Permission::View).await.map(|place| place.id)
 }
 
 async fn members(

@@ -6,10 +6,10 @@ use crate::view::WorkspaceRole;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Permission {
     /// See the workspace and its members.
-    See,
+    View,
     /// Start conversations and create assistants. Guests have only the conversations that they were
     /// added to.
-    Begin,
+    CreateContent,
     /// Invite, add and remove members, and assign roles below one's own.
     ManageMembers,
     /// Rename the workspace, and set the e-mail domains whose users may join.
@@ -19,13 +19,13 @@ pub enum Permission {
 }
 
 impl Permission {
-    pub const ALL: [Self; 5] = [Self::See, Self::Begin, Self::ManageMembers, Self::Configure, Self::Delete];
+    pub const ALL: [Self; 5] = [Self::View, Self::CreateContent, Self::ManageMembers, Self::Configure, Self::Delete];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::See => "see",
-            Self::Begin => "begin",
+            Self::View => "see",
+            Self::CreateContent => "begin",
             Self::ManageMembers => "manage_members",
             Self::Configure => "configure",
             Self::Delete => "delete",
@@ -37,8 +37,8 @@ impl WorkspaceRole {
     #[must_use]
     pub const fn may(self, permission: Permission) -> bool {
         match permission {
-            Permission::See => true,
-            Permission::Begin => matches!(self, Self::Owner | Self::Admin | Self::Member),
+            Permission::View => true,
+            Permission::CreateContent => matches!(self, Self::Owner | Self::Admin | Self::Member),
             Permission::ManageMembers | Permission::Configure => matches!(self, Self::Owner | Self::Admin),
             Permission::Delete => matches!(self, Self::Owner),
         }

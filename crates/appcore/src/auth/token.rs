@@ -64,7 +64,7 @@ pub enum AccessTokenError {
     #[error("the token is malformed")]
     Malformed,
     #[error("the token is of another kind")]
-    OtherKind,
+    WrongType,
     #[error("the token's key is not known")]
     UnknownKey,
     #[error("the token's signature, issuer or audience is wrong")]
@@ -207,7 +207,7 @@ impl Keyring {
         let header = jsonwebtoken::decode_header(token).map_err(|_| AccessTokenError::Malformed)?;
         // RFC 9068 4: tokens of other types must not be accepted as access tokens.
         if header.typ.as_deref() != Some(TYPE) || header.alg != Algorithm::RS256 || header.crit.is_some() {
-            return Err(AccessTokenError::OtherKind);
+            return Err(AccessTokenError::WrongType);
         }
         let key = header.kid.as_ref().and_then(|kid| self.verifying.get(kid)).ok_or(AccessTokenError::UnknownKey)?;
         let claims =
@@ -318,14 +318,14 @@ mod tests {
         assert!(ring.verify(&with_header(|_| ()), NOW).is_ok());
         assert_eq!(
             ring.verify(&with_header(|header| header.typ = Some("JWT".to_owned())), NOW),
-            Err(AccessTokenError::OtherKind)
+            Err(AccessTokenError::WrongType)
         );
-        assert_eq!(ring.verify(&with_header(|header| header.typ = None), NOW), Err(AccessTokenError::OtherKind));
-        assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::RS512), NOW), Err(AccessTokenError::OtherKind));
-        assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::PS256), NOW), Err(AccessTokenError::OtherKind));
+        assert_eq!(ring.verify(&with_header(|header| header.typ = None), NOW), Err(AccessTokenError::WrongType));
+        assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::RS512), NOW), Err(AccessTokenError::WrongType));
+        assert_eq!(ring.verify(&with_header(|header| header.alg = Algorithm::PS256), NOW), Err(AccessTokenError::WrongType));
         assert_eq!(
             ring.verify(&with_header(|header| header.crit = Some(vec!["exp".to_owned()])), NOW),
-            Err(AccessTokenError::OtherKind)
+            Err(AccessTokenError::WrongType)
         );
         assert_eq!(ring.verify(&with_header(|header| header.kid = None), NOW), Err(AccessTokenError::UnknownKey));
         assert_eq!(

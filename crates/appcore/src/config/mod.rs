@@ -49,14 +49,14 @@ const ROLE_VARIABLE: &str = "NATTER__SERVER__ROLE";
 pub struct LoadedConfig {
     pub config: Config,
     /// Warnings for the log, such as placeholders that were ignored.
-    pub notes: Vec<String>,
+    pub warnings: Vec<String>,
     resolution: Resolution,
 }
 
 impl LoadedConfig {
     /// Lists every setting that has a value, and its source, with secrets masked.
     pub fn describe(&self) -> String {
-        describe::describe(&self.resolution, &self.notes)
+        describe::describe(&self.resolution, &self.warnings)
     }
 }
 
@@ -95,7 +95,7 @@ pub fn load_with(
     }
     resolution.overlay(source::read_environment(environment)?)?;
     let mut notes = resolution
-        .unfilled
+        .placeholders
         .iter()
         .map(|unfilled| {
             format!("The setting {} holds a placeholder in {} and counts as not set.", unfilled.key, unfilled.origin)
@@ -103,7 +103,7 @@ pub fn load_with(
         .collect();
     let mut config = build(&resolution, &mut notes)?;
     config.described = describe::list(&resolution);
-    Ok(LoadedConfig { config, notes, resolution })
+    Ok(LoadedConfig { config, warnings: notes, resolution })
 }
 
 fn build(resolution: &Resolution, notes: &mut Vec<String>) -> Result<Config, ConfigError> {
@@ -171,7 +171,7 @@ fn check_providers(
         let Some(part) = missing else { continue };
         let key = |part: &str| Key::new(vec!["ai".into(), "providers".into(), name.clone(), part.into()]);
         let template = resolution
-            .unfilled
+            .placeholders
             .iter()
             .any(|unfilled| ["kind", "base_url", "keys", "models"].iter().any(|part| unfilled.key == key(part)));
         if !template {

@@ -27,13 +27,13 @@ pub(super) struct PlaceholderSetting {
 pub(super) struct Resolution {
     pub table: SettingsTable,
     pub settings: Vec<ResolvedSetting>,
-    pub unfilled: Vec<PlaceholderSetting>,
+    pub placeholders: Vec<PlaceholderSetting>,
 }
 
 impl Resolution {
     /// Resolution of the defaults alone.
     pub fn of_defaults(table: &SettingsTable) -> Result<Self, ConfigError> {
-        let mut resolution = Self { table: table.clone(), settings: Vec::new(), unfilled: Vec::new() };
+        let mut resolution = Self { table: table.clone(), settings: Vec::new(), placeholders: Vec::new() };
         for setting in table.iter() {
             let Preset::Value(text) = setting.default else { continue };
             let key = Key::of_pattern(setting.pattern);
@@ -82,7 +82,7 @@ impl Resolution {
         match setting.kind.read(&raw) {
             Ok(ParsedValue::Set(value)) => self.put(ResolvedSetting { key, kind: setting.kind, value, origin }),
             Ok(ParsedValue::Empty) => {}
-            Ok(ParsedValue::Placeholder) => self.unfilled.push(PlaceholderSetting { key, origin }),
+            Ok(ParsedValue::Placeholder) => self.placeholders.push(PlaceholderSetting { key, origin }),
             Err(expected) => {
                 let found = match raw {
                     _ if setting.kind.is_secret() => String::new(),

@@ -173,7 +173,7 @@ fn placeholders_count_as_not_set() {
     let file = Scratch::holding("[server]\nport = 9000");
     let loaded = load_from(Some(&file.0), environment(&[("NATTER__SERVER__PORT", "${PORT}")])).unwrap();
     assert_eq!(loaded.config.server.port, 9000);
-    assert!(loaded.notes[0].contains("server.port"), "{:?}", loaded.notes);
+    assert!(loaded.warnings[0].contains("server.port"), "{:?}", loaded.warnings);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn incomplete_providers_are_errors_and_placeholder_providers_are_skipped() {
     assert_refused(load_environment(&[kind, models]), &["ai.providers.mine.keys"]);
     let unfilled = load_environment(&[kind, models, ("NATTER__AI__PROVIDERS__MINE__KEYS", "your-api-key")]).unwrap();
     assert!(unfilled.config.ai.providers.is_empty());
-    assert!(unfilled.notes.iter().any(|note| note.contains("ai.providers.mine.keys")), "{:?}", unfilled.notes);
+    assert!(unfilled.warnings.iter().any(|note| note.contains("ai.providers.mine.keys")), "{:?}", unfilled.warnings);
     assert_refused(load_environment(&[("NATTER__AI__MODEL_MAP__FAST", "nobody/m")]), &["ai.model_map", "nobody/m"]);
 }
 

@@ -12,14 +12,14 @@ pub enum BusMessage {
     Envelope(Arc<Envelope>),
     Signal(Signal),
     #[serde(rename = "Gathered")]
-    Gathered(Arc<Coalesced>),
+    Coalesced(Arc<Coalesced>),
 }
 
 /// Reason for which a message didn't reach the other instances.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BusError {
     #[error("the bus is unavailable: {0}")]
-    Away(String),
+    Unavailable(String),
     #[error("the bus has stopped")]
     Stopped,
 }

@@ -28,7 +28,7 @@ pub enum Topic {
     /// All followers of at least one of these conversations, and all who watch this user's
     /// presence. At most [`MAX_NAMED`] conversations.
     #[serde(rename = "Acquainted")]
-    Acquainted { user_id: UserId, conversation_ids: Vec<ConversationId> },
+    Contacts { user_id: UserId, conversation_ids: Vec<ConversationId> },
     /// All connections of the workspace's members.
     Workspace(WorkspaceId),
     /// All connections of this user.
@@ -39,7 +39,7 @@ pub enum Topic {
     Everyone,
     /// All connections of an announcement's audience. Each instance selects them among its own.
     #[serde(rename = "Concerned")]
-    Concerned {
+    AnnouncementAudience {
         broadcast_id: BroadcastId,
         audience: Audience,
         /// True if deliveries are recorded.
@@ -108,11 +108,11 @@ impl Envelope {
                 DurableBody::ConversationDeleted {} => FollowChange::UnfollowAll,
                 _ => FollowChange::None,
             },
-            Event::Joined { conversation_id, member, last_seq }
-            | Event::RoleChanged { conversation_id, member, last_seq } => {
+            Event::MemberJoined { conversation_id, member, last_seq }
+            | Event::MemberRoleChanged { conversation_id, member, last_seq } => {
                 FollowChange::Join { conversation_id: *conversation_id, user_id: member.user_id, last_seq: *last_seq }
             }
-            Event::Left { conversation_id, user_id } => {
+            Event::MemberLeft { conversation_id, user_id } => {
                 FollowChange::Leave { conversation_id: *conversation_id, user_id: *user_id }
             }
             _ => FollowChange::None,

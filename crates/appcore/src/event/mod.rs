@@ -50,7 +50,7 @@ pub enum Event {
     /// The user's own choices in a poll, sent to the user's connections.
     #[schema(title = "poll.own")]
     #[strum(serialize = "poll.own")]
-    PollOwn {
+    OwnVoteChanged {
         conversation_id: ConversationId,
         message_id: MessageId,
         #[schema(max_items = 10)]
@@ -71,7 +71,7 @@ pub enum Event {
     /// connections.
     #[schema(title = "thread.own")]
     #[strum(serialize = "thread.own")]
-    ThreadOwn { conversation_id: ConversationId, message_id: MessageId, following: bool, read_no: i64, unread: i64 },
+    OwnThreadChanged { conversation_id: ConversationId, message_id: MessageId, following: bool, read_no: i64, unread: i64 },
     /// The user saved a message or removed it from the saved ones, sent to the user's connections.
     #[schema(title = "saved.updated")]
     #[strum(serialize = "saved.updated")]
@@ -103,7 +103,7 @@ pub enum Event {
     /// A user joined a conversation whose memberships are not numbered.
     #[schema(title = "member.added")]
     #[strum(serialize = "member.added")]
-    Joined {
+    MemberJoined {
         conversation_id: ConversationId,
         member: Member,
         /// Last event number of the conversation.
@@ -113,11 +113,11 @@ pub enum Event {
     /// A user left a conversation whose memberships are not numbered, or was removed.
     #[schema(title = "member.removed")]
     #[strum(serialize = "member.removed")]
-    Left { conversation_id: ConversationId, user_id: UserId },
+    MemberLeft { conversation_id: ConversationId, user_id: UserId },
     /// The role of a member changed in a conversation whose memberships are not numbered.
     #[schema(title = "member.updated")]
     #[strum(serialize = "member.updated")]
-    RoleChanged {
+    MemberRoleChanged {
         conversation_id: ConversationId,
         member: Member,
         #[serde(skip)]
@@ -126,7 +126,7 @@ pub enum Event {
     /// The user's own settings of a conversation, sent to the user's connections.
     #[schema(title = "conversation.own")]
     #[strum(serialize = "conversation.own")]
-    OwnChanged { conversation_id: ConversationId, own: OwnSettings },
+    OwnSettingsChanged { conversation_id: ConversationId, own: OwnSettings },
     /// The user marked messages as unread, sent to the user's connections. `read_seq` is the new,
     /// earlier read position.
     #[schema(title = "conversation.unread")]
@@ -169,7 +169,7 @@ pub enum Event {
     /// it.
     #[schema(title = "message.thought")]
     #[strum(serialize = "message.thought")]
-    MessageThought { conversation_id: ConversationId, message_id: MessageId, offset: u64, text: String },
+    MessageReasoning { conversation_id: ConversationId, message_id: MessageId, offset: u64, text: String },
     /// Current state of a tool call in an answer that is being written.
     #[schema(title = "message.tool_call")]
     #[strum(serialize = "message.tool_call")]
@@ -245,7 +245,7 @@ pub enum Event {
     /// again when it is acknowledged.
     #[schema(title = "warning")]
     #[strum(serialize = "warning")]
-    Warned { warning: Box<Warning> },
+    WarningChanged { warning: Box<Warning> },
     /// Prompts of a workspace were created, changed or deleted.
     #[schema(title = "prompts.changed")]
     #[strum(serialize = "prompts.changed")]

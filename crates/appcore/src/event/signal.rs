@@ -11,13 +11,13 @@ use crate::{ApiKeyId, ConversationId, InstanceId, MessageId, SessionId, Timestam
 pub enum ProviderKeyChange {
     /// The key is paused for this many milliseconds.
     #[serde(rename = "Rests")]
-    Rests(u64),
+    Paused(u64),
     /// The provider refuses the key.
     #[serde(rename = "Off")]
-    Off,
+    Disabled,
     /// The provider accepts the key again.
     #[serde(rename = "On")]
-    On,
+    Enabled,
 }
 
 /// Message between instances that clients don't see.
@@ -54,28 +54,28 @@ pub enum Signal {
     PaymentSwitchesChanged,
     /// An administrator paused a provider's key until the given time, or resumed it.
     #[serde(rename = "ProviderKeyRests")]
-    ProviderKeyRests { provider: String, key: String, until: Option<Timestamp> },
+    ProviderKeyPaused { provider: String, key: String, until: Option<Timestamp> },
     /// The gateway of instance `by` observed a change of a provider key's state; `key` is its index
     /// in the configuration. Without a model it applies to all of them.
     #[serde(rename = "ProviderKeyLearned")]
-    ProviderKeyLearned { by: Uuid, provider: String, key: usize, model: Option<String>, fate: ProviderKeyChange },
+    ProviderKeyObserved { by: Uuid, provider: String, key: usize, model: Option<String>, fate: ProviderKeyChange },
     /// Asks if a connection of this user shows the conversation. Instances that have one answer
     /// [`Signal::Shows`].
     #[serde(rename = "WhoShows")]
-    WhoShows { question: Uuid, user_id: UserId, conversation_id: ConversationId },
+    ViewQuery { question: Uuid, user_id: UserId, conversation_id: ConversationId },
     /// Affirmative answer to [`Signal::WhoShows`].
     #[serde(rename = "Shows")]
-    Shows { question: Uuid },
+    ViewReply { question: Uuid },
     /// Asks which instances have a connection of this user. Those that have one answer
     /// [`Signal::Serves`].
     #[serde(rename = "WhoServes")]
-    WhoServes { asked_by: InstanceId, user_id: UserId },
+    ConnectionQuery { asked_by: InstanceId, user_id: UserId },
     /// Affirmative answer to [`Signal::WhoServes`].
     #[serde(rename = "Serves")]
-    Serves { asked_by: InstanceId, user_id: UserId },
+    ConnectionReply { asked_by: InstanceId, user_id: UserId },
     /// Messages have to be indexed again by the search.
     #[serde(rename = "SearchTouched")]
-    SearchTouched,
+    SearchIndexStale,
     /// Messages may have been lost: consumers with a position must catch up. Never sent between
     /// instances.
     Gap,

@@ -34,7 +34,7 @@ stored_by_name! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// Minimum and maximum number of other users that its creator names.
-    pub others: (usize, usize),
+    pub other_members: (usize, usize),
     /// One conversation per pair of users in a workspace.
     pub is_pair: bool,
     /// The creator owns it.
@@ -49,7 +49,7 @@ pub struct Capabilities {
     /// who may read it.
     pub is_channel: bool,
     /// Assistants can be members.
-    pub takes_assistants: bool,
+    pub allows_assistants: bool,
     /// Its assistant answers every message; elsewhere assistants answer mentions.
     pub asks_every_message: bool,
     /// The conversation can be created with a history that is hidden from before a member joined.
@@ -80,38 +80,38 @@ pub struct ConversationCapabilities {
 const NO_LIMIT: usize = usize::MAX;
 
 const SINGLE: Capabilities = Capabilities {
-    others: (1, 1),
+    other_members: (1, 1),
     is_pair: true,
     has_owner: false,
     is_open: false,
     is_managed: false,
     fixed_members: true,
     is_channel: false,
-    takes_assistants: false,
+    allows_assistants: false,
     asks_every_message: false,
     may_hide_history: false,
     members_are_durable: true,
 };
 
 const GROUP: Capabilities = Capabilities {
-    others: (2, NO_LIMIT),
+    other_members: (2, NO_LIMIT),
     is_pair: false,
     has_owner: true,
     is_open: false,
     is_managed: true,
     fixed_members: false,
     is_channel: false,
-    takes_assistants: true,
+    allows_assistants: true,
     asks_every_message: false,
     may_hide_history: true,
     members_are_durable: true,
 };
 
 const ASSISTANT: Capabilities =
-    Capabilities { others: (0, 0), fixed_members: true, asks_every_message: true, may_hide_history: false, ..GROUP };
+    Capabilities { other_members: (0, 0), fixed_members: true, asks_every_message: true, may_hide_history: false, ..GROUP };
 
 const PRIVATE_CHANNEL: Capabilities =
-    Capabilities { others: (0, NO_LIMIT), is_channel: true, members_are_durable: false, ..GROUP };
+    Capabilities { other_members: (0, NO_LIMIT), is_channel: true, members_are_durable: false, ..GROUP };
 
 const PUBLIC_CHANNEL: Capabilities = Capabilities { is_open: true, may_hide_history: false, ..PRIVATE_CHANNEL };
 
@@ -135,7 +135,7 @@ impl ConversationKind {
         let able = self.capabilities();
         ConversationCapabilities {
             is_pair: able.is_pair,
-            is_personal: able.others.1 == 0,
+            is_personal: able.other_members.1 == 0,
             is_open: able.is_open,
             is_channel: able.is_channel,
             fixed_members: able.fixed_members,
@@ -166,13 +166,13 @@ mod tests {
             let able = kind.capabilities();
             assert!(!able.is_open || able.is_channel, "{kind}: only a channel is open");
             assert!(!able.is_channel || (able.is_managed && !able.fixed_members), "{kind}");
-            assert!(!able.asks_every_message || able.takes_assistants, "{kind}");
+            assert!(!able.asks_every_message || able.allows_assistants, "{kind}");
             assert!(
                 !able.may_hide_history || !(able.is_open || able.fixed_members),
                 "{kind}: every reader must have joined"
             );
             assert!(able.is_managed || !able.has_owner, "{kind}: an owner manages");
-            assert!(able.others.0 <= able.others.1, "{kind}");
+            assert!(able.other_members.0 <= able.other_members.1, "{kind}");
             assert!(!kind.can_become(kind), "{kind}");
             // `assistants::answering::budget` caches data of the conversation's messages.
             let asks_all = |other: &ConversationKind| other.capabilities().asks_every_message;

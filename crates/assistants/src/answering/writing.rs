@@ -291,7 +291,7 @@ impl<'a> Writing<'a> {
         if measure.has_untold() {
             let Piece { offset, text } = measure.tell();
             let (conversation_id, message_id) = (self.answer.conversation_id, self.answer.answer_id);
-            self.pass(&Event::MessageThought { conversation_id, message_id, offset, text });
+            self.pass(&Event::MessageReasoning { conversation_id, message_id, offset, text });
         }
     }
 

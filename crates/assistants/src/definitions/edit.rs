@@ -57,7 +57,7 @@ pub async fn create(
     workspace_id: Option<WorkspaceId>,
     fields: AssistantFields,
 ) -> Result<Assistant, AppError> {
-    let place = membership::resolve(&service.identity, by, workspace_id, Permission::Begin).await?;
+    let place = membership::resolve(&service.identity, by, workspace_id, Permission::CreateContent).await?;
     let now = service.clock.now();
     let mut row = assistant::Model {
         id: AssistantId::new(),

@@ -28,7 +28,7 @@ pub async fn list(
     workspace_id: Option<WorkspaceId>,
     page: PageRequest,
 ) -> Result<Page<Assistant>, AppError> {
-    let place = membership::resolve(&service.identity, by, workspace_id, Permission::See).await?;
+    let place = membership::resolve(&service.identity, by, workspace_id, Permission::View).await?;
     let is_guest = place.role == WorkspaceRole::Guest;
     let (items, total) = query::assistants::list(service.db.reader(), place.id, by.user_id, is_guest, page).await?;
     let items = items.into_iter().map(|row| view(row, by, Some(place.role))).collect::<Result<_, _>>()?;
@@ -57,7 +57,7 @@ async fn seen(
 
 /// Whether somebody of this role may change an assistant: its maker, or one who configures the workspace. Nobody changes the default one.
 fn may_edit(row: &assistant::Model, by: &Principal, role: Option<WorkspaceRole>) -> bool {
-    let is_maker = row.created_by == Some(by.user_id) && role.is_some_and(|role| role.may(Permission::Begin));
+    let is_maker = row.created_by == Some(by.user_id) && role.is_some_and(|role| role.may(Permission::CreateContent));
     row.id != DEFAULT_ID && (is_maker || role.is_some_and(|role| role.may(Permission::Configure)))
 }
 

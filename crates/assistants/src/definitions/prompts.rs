@@ -64,7 +64,7 @@ pub async fn list(
     page: PageRequest,
 ) -> Result<Page<Prompt>, AppError> {
     check_search(text)?;
-    let place = membership::resolve(&service.identity, by, workspace_id, Permission::See).await?;
+    let place = membership::resolve(&service.identity, by, workspace_id, Permission::View).await?;
     let text = text.trim().trim_start_matches('/').to_lowercase();
     let sees_shared = place.role != WorkspaceRole::Guest;
     let (found, total) = rows::list(service.db.reader(), place.id, by.user_id, sees_shared, &text, page).await?;
@@ -79,7 +79,7 @@ pub async fn find(service: &AssistantsService, by: &Principal, id: PromptId) -> 
 }
 
 pub async fn create(service: &AssistantsService, by: &Principal, new: NewPrompt) -> Result<Prompt, AppError> {
-    let place = membership::resolve(&service.identity, by, new.workspace_id, Permission::See).await?;
+    let place = membership::resolve(&service.identity, by, new.workspace_id, Permission::View).await?;
     check_may_share(place.role, new.visibility)?;
     check_room(service, by, place, new.visibility).await?;
     let now = service.clock.now();

@@ -150,7 +150,7 @@ impl Shelf {
         workspace_id: Option<WorkspaceId>,
     ) -> Result<Self, AppError> {
         check_owner(service, by, id).await?;
-        let workspace_id = membership::resolve(&service.identity, by, workspace_id, Permission::Begin).await?.id;
+        let workspace_id = membership::resolve(&service.identity, by, workspace_id, Permission::CreateContent).await?.id;
         let holder = Holder::Section { id, user_id: by.user_id, workspace_id };
         Ok(Self { by: by.clone(), holder, workspace_id })
     }

@@ -103,7 +103,7 @@ fn notifies(channels: &[BroadcastChannel]) -> bool {
 
 fn envelope(row: &BroadcastRow, now: Timestamp) -> Result<Envelope, AppError> {
     let shown = seen_by_readers(row, now);
-    let topic = Topic::Concerned {
+    let topic = Topic::AnnouncementAudience {
         broadcast_id: row.id,
         audience: parsed(&row.audience)?,
         is_counted: shown.status == BroadcastStatus::Active,

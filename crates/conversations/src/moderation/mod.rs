@@ -87,7 +87,7 @@ pub async fn warnings(
 /// The caller has read what they were told.
 pub async fn see(service: &ConversationsService, by: &Principal, id: WarningId) -> Result<Warning, AppError> {
     let warning = rows::see(service.db.writer(), by.user_id, id, service.clock.now()).await?.ok_or(Code::NotFound)?;
-    service.notify_user(by.user_id, &Event::Warned { warning: Box::new(warning.clone()) })?;
+    service.notify_user(by.user_id, &Event::WarningChanged { warning: Box::new(warning.clone()) })?;
     Ok(warning)
 }
 

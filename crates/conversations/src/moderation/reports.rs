@@ -217,7 +217,7 @@ pub async fn resolve(
     let report = rows::find(&tx, by.user_id, id).await?.ok_or(Code::NotFound)?;
     tx.commit().await.map_err(app_error)?;
     if let Some(new) = warning {
-        service.notify_user(new.user_id, &Event::Warned { warning: Box::new(new.warning) })?;
+        service.notify_user(new.user_id, &Event::WarningChanged { warning: Box::new(new.warning) })?;
     }
     Ok(report)
 }

@@ -55,7 +55,7 @@ pub async fn add(
     let tx = service.db.begin().await.map_err(app_error)?;
     workspaces::lock(&tx, id).await?;
     let role = workspaces::role(&tx, id, by.user_id).await?.ok_or(Code::NotFound)?;
-    if !role.may(Permission::Begin) {
+    if !role.may(Permission::CreateContent) {
         return Err(Code::Forbidden.into());
     }
     // Nobody removes it until it is the emoji's.

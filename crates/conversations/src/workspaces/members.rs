@@ -173,7 +173,7 @@ pub async fn remove_member(
 pub async fn leave(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     rows::lock(&tx, id).await?;
-    let seen = permitted(&tx, by, id, Permission::See).await?;
+    let seen = permitted(&tx, by, id, Permission::View).await?;
     if seen.kind == WorkspaceKind::Personal.as_str() {
         return Err(wrong_state("You can't leave your personal workspace."));
     }

@@ -24,7 +24,7 @@ pub struct ListEmojiRequest {
 /// List the custom emoji of a workspace
 ///
 /// Ordered by name. Members receive `emoji.changed` when the list changes.
-#[endpoint(GET "/r1/workspaces/{id}/emoji", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Read)]
+#[endpoint(GET "/r1/workspaces/{id}/emoji", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Read)]
 impl Endpoint for ListEmoji {
     type Request = ListEmojiRequest;
     type Response = Page<WorkspaceEmoji>;
@@ -48,7 +48,7 @@ pub struct AddEmojiRequest {
 /// Add a custom emoji to a workspace
 ///
 /// Usable as `:name:` in reactions and texts of its conversations. A workspace has at most 500.
-#[endpoint(POST "/r1/workspaces/{id}/emoji", tag = "workspaces", access = Access::Member(Permission::Begin), rate = RateGroup::Write, status = 201, errors(TypeRefused, TooLarge, WrongState, TooMany))]
+#[endpoint(POST "/r1/workspaces/{id}/emoji", tag = "workspaces", access = Access::Member(Permission::CreateContent), rate = RateGroup::Write, status = 201, errors(TypeRefused, TooLarge, WrongState, TooMany))]
 impl Endpoint for AddEmoji {
     type Request = AddEmojiRequest;
     type Response = WorkspaceEmoji;
@@ -71,7 +71,7 @@ pub struct RemoveEmojiRequest {
 ///
 /// Available to the user who added it and to the workspace's owner and admins. Existing texts and reactions keep
 /// `:name:`.
-#[endpoint(DELETE "/r1/workspaces/{id}/emoji/{name}", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Write, errors(Forbidden))]
+#[endpoint(DELETE "/r1/workspaces/{id}/emoji/{name}", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Write, errors(Forbidden))]
 impl Endpoint for RemoveEmoji {
     type Request = RemoveEmojiRequest;
     type Response = NoData;

@@ -75,7 +75,7 @@ pub struct ShowWorkspacePreviewsRequest {
 }
 
 /// Show whether links are previewed in a workspace
-#[endpoint(GET "/r1/workspaces/{id}/previews", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Read)]
+#[endpoint(GET "/r1/workspaces/{id}/previews", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Read)]
 impl Endpoint for ShowWorkspacePreviews {
     type Request = ShowWorkspacePreviewsRequest;
     type Response = PreviewChoice;

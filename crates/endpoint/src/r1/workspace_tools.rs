@@ -25,7 +25,7 @@ pub struct ShowWorkspaceToolsRequest {
 ///
 /// All are off until an admin of the workspace enables them. An assistant uses the tools assigned to it by their
 /// `server_id`.
-#[endpoint(GET "/r1/workspaces/{id}/tools", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Read)]
+#[endpoint(GET "/r1/workspaces/{id}/tools", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Read)]
 impl Endpoint for ShowWorkspaceTools {
     type Request = ShowWorkspaceToolsRequest;
     type Response = WorkspaceTools;

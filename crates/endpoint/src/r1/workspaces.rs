@@ -94,7 +94,7 @@ pub struct WorkspaceRequest {
 }
 
 /// Show a workspace
-#[endpoint(GET "/r1/workspaces/{id}", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Read)]
+#[endpoint(GET "/r1/workspaces/{id}", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Read)]
 impl Endpoint for ShowWorkspace {
     type Request = WorkspaceRequest;
     type Response = Workspace;
@@ -157,7 +157,7 @@ impl Endpoint for JoinWorkspace {
 /// Leave a workspace
 ///
 /// Leaves all its conversations as well. The owner transfers the ownership first.
-#[endpoint(POST "/r1/workspaces/{id}/leave", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Write, errors(OwnerMustTransfer, WrongState))]
+#[endpoint(POST "/r1/workspaces/{id}/leave", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Write, errors(OwnerMustTransfer, WrongState))]
 impl Endpoint for LeaveWorkspace {
     type Request = WorkspaceRequest;
     type Response = NoData;
@@ -182,7 +182,7 @@ pub struct ListWorkspaceMembersRequest {
 /// List the members of a workspace
 ///
 /// Guests see only members with whom they share a conversation.
-#[endpoint(GET "/r1/workspaces/{id}/members", tag = "workspaces", access = Access::Member(Permission::See), rate = RateGroup::Read)]
+#[endpoint(GET "/r1/workspaces/{id}/members", tag = "workspaces", access = Access::Member(Permission::View), rate = RateGroup::Read)]
 impl Endpoint for ListWorkspaceMembers {
     type Request = ListWorkspaceMembersRequest;
     type Response = Page<WorkspaceMember>;

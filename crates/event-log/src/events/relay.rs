@@ -128,7 +128,7 @@ mod tests {
         fn publish(&self, messages: Vec<BusMessage>) -> PublishAck {
             self.0.deliver(&messages);
             let (done, left) = oneshot::channel();
-            let _ = done.send(Err(BusError::Away("it is a test".to_owned())));
+            let _ = done.send(Err(BusError::Unavailable("it is a test".to_owned())));
             left
         }
 

@@ -187,7 +187,7 @@ async fn store<C: ConnectionTrait>(
 pub(crate) async fn is_shown(service: &EventLogService, user_id: UserId, conversation_id: ConversationId) -> bool {
     let (question, answered) = (Uuid::now_v7(), Arc::new(Notify::new()));
     service.push.asked().insert(question, Arc::clone(&answered));
-    drop(service.bus.publish(vec![BusMessage::Signal(Signal::WhoShows { question, user_id, conversation_id })]));
+    drop(service.bus.publish(vec![BusMessage::Signal(Signal::ViewQuery { question, user_id, conversation_id })]));
     let is_shown = tokio::time::timeout(ANSWER, answered.notified()).await.is_ok();
     service.push.asked().remove(&question);
     is_shown

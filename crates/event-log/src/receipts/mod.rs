@@ -196,7 +196,7 @@ impl PositionStore {
             messages.push(BusMessage::Envelope(Arc::new(envelope)));
         }
         messages.extend(gathered.into_iter().map(|(conversation_id, items)| {
-            BusMessage::Gathered(Arc::new(Coalesced::Receipts { conversation_id, items }))
+            BusMessage::Coalesced(Arc::new(Coalesced::Receipts { conversation_id, items }))
         }));
         if !messages.is_empty() {
             drop(self.bus.publish(messages));

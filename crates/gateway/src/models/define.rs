@@ -69,7 +69,7 @@ pub async fn usable(
     page: PageRequest,
 ) -> Result<Page<UsableModel>, AppError> {
     if let Some(workspace_id) = workspace_id {
-        membership::admit(&service.identity, by, workspace_id, Permission::See).await?;
+        membership::admit(&service.identity, by, workspace_id, Permission::View).await?;
     }
     let (table, asker) = (service.table(), BillingIdentity { user_id: by.user_id, workspace_id });
     Ok(paged(usable_of(service, &table, |model| service.offers(&table, asker, model)).into_iter(), page))

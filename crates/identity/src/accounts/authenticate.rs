@@ -65,7 +65,7 @@ async fn is_forged(service: &IdentityService, access_token: &str) -> bool {
     let accounts = &service.accounts;
     match accounts.proofs.check(&accounts.keys, access_token, service.clock.now()).await {
         Ok(_) | Err(AccessTokenError::Expired | AccessTokenError::UnknownKey) => false,
-        Err(AccessTokenError::Malformed | AccessTokenError::OtherKind | AccessTokenError::Forged) => true,
+        Err(AccessTokenError::Malformed | AccessTokenError::WrongType | AccessTokenError::Forged) => true,
     }
 }
 

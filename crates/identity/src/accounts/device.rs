@@ -66,7 +66,7 @@ impl Device {
     /// This device, where this is what sent the request.
     #[must_use]
     pub const fn sent_by(mut self, source: RequestSource) -> Self {
-        self.is_foreign_page = source.is_foreign_page;
+        self.is_foreign_page = source.is_cross_site;
         self.is_local = source.is_local;
         self
     }
@@ -113,7 +113,7 @@ impl Device {
     pub(super) const fn source(&self) -> RequestSource {
         RequestSource {
             address: self.address,
-            is_foreign_page: self.is_foreign_page,
+            is_cross_site: self.is_foreign_page,
             is_local: self.is_local,
             country: self.country,
         }

@@ -33,7 +33,7 @@ async fn tell(service: &IdentityService, user_id: UserId) -> Result<(), AppError
     let now = service.clock.now();
     let mut messages = Vec::with_capacity(parts.len());
     for part in parts {
-        let topic = Topic::Acquainted { user_id, conversation_ids: part.to_vec() };
+        let topic = Topic::Contacts { user_id, conversation_ids: part.to_vec() };
         let envelope = Envelope::seal(&event, topic, now).map_err(AppError::internal)?;
         messages.push(BusMessage::Envelope(envelope.into()));
     }

@@ -76,7 +76,7 @@ pub async fn search(
     page: PageRequest,
 ) -> Result<Page<User>, AppError> {
     check_search(text)?;
-    let place = membership::resolve(service, by, workspace_id, Permission::See).await?;
+    let place = membership::resolve(service, by, workspace_id, Permission::View).await?;
     let (rows, total) = users::search(service.db.reader(), by.user_id, place.id, text, page).await?;
     let mut items = rows.iter().map(issue::others_view).collect::<Vec<_>>();
     fill_in_presence(service, &mut items).await;

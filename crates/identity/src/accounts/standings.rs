@@ -117,7 +117,7 @@ impl Standings {
                     self.live_keys.invalidate_all();
                 }
                 BusMessage::Envelope(envelope) => self.change(&left(&envelope)).await,
-                BusMessage::Signal(_) | BusMessage::Gathered(_) => {}
+                BusMessage::Signal(_) | BusMessage::Coalesced(_) => {}
             }
         }
     }

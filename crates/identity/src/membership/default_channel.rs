@@ -42,14 +42,14 @@ pub async fn settle<C: ConnectionTrait>(
     }
     if is_in {
         members::remove(db, id, user, None).await?;
-        return Ok(Change(Some((user, Event::Left { conversation_id: id, user_id: user }))));
+        return Ok(Change(Some((user, Event::MemberLeft { conversation_id: id, user_id: user }))));
     }
     if !members::join(db, id, user, now, true).await? {
         return Err(Code::Conflict.into());
     }
     let member = members::find(db, id, user).await?.ok_or(Code::NotFound)?.try_into()?;
     let last_seq = events::heads(db, [id]).await?.first().map_or(0, |(_, seq)| *seq);
-    Ok(Change(Some((user, Event::Joined { conversation_id: id, member, last_seq }))))
+    Ok(Change(Some((user, Event::MemberJoined { conversation_id: id, member, last_seq }))))
 }
 
 impl Change {

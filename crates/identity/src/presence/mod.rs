@@ -76,7 +76,7 @@ pub async fn announce(service: &IdentityService, changes: &[Presence]) -> Result
     let small = service.config.realtime.small_conversation;
     for changes in changes.chunks(ANNOUNCED) {
         let changes = custom::filled_in(service, changes.to_vec()).await;
-        let mut messages = vec![BusMessage::Gathered(Coalesced::Presence(changes.to_vec()).into())];
+        let mut messages = vec![BusMessage::Coalesced(Coalesced::Presence(changes.to_vec()).into())];
         let people: Vec<UserId> = changes.iter().map(|presence| presence.user_id).collect();
         let mut shared: HashMap<UserId, Vec<ConversationId>> = HashMap::new();
         for (user, conversation) in query::following::small_conversations(service.db.reader(), &people, small).await? {

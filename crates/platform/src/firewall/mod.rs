@@ -343,7 +343,7 @@ impl Firewall {
                 }
                 // A ban may be among the lost messages.
                 BusMessage::Signal(Signal::BanLifted(_) | Signal::Gap) => self.is_due.notify_one(),
-                BusMessage::Signal(_) | BusMessage::Envelope(_) | BusMessage::Gathered(_) => {}
+                BusMessage::Signal(_) | BusMessage::Envelope(_) | BusMessage::Coalesced(_) => {}
             }
         }
     }

@@ -47,7 +47,7 @@ impl LimitSubject {
     /// Subject of a caller who is not signed in.
     #[must_use]
     pub fn of(source: RequestSource) -> Option<Self> {
-        source.address.map(if source.is_foreign_page { Self::ForeignPages } else { Self::Address })
+        source.address.map(if source.is_cross_site { Self::ForeignPages } else { Self::Address })
     }
 
     /// Replaces an IPv6 address by its /64, which one client usually has as a whole.

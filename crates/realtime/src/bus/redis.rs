@@ -111,16 +111,16 @@ impl Publisher {
         for Publication { messages, traceparent, .. } in batch {
             for message in messages {
                 let wire_message = WireMessage::seal(self.instance, Some(message), traceparent.as_deref())
-                    .map_err(|error| BusError::Away(error.to_string()))?;
+                    .map_err(|error| BusError::Unavailable(error.to_string()))?;
                 pipe.publish(channel(message), wire_message).ignore();
             }
         }
         if sign {
             let wire_message =
-                WireMessage::seal(self.instance, None, None).map_err(|error| BusError::Away(error.to_string()))?;
+                WireMessage::seal(self.instance, None, None).map_err(|error| BusError::Unavailable(error.to_string()))?;
             pipe.publish(CONTROL, wire_message).ignore();
         }
-        let away = |error: &dyn Display| BusError::Away(error.to_string());
+        let away = |error: &dyn Display| BusError::Unavailable(error.to_string());
         let admitted = self.breaker.admit().map_err(|error| away(&error))?;
         // Taken out of the struct, so that a connection that failed isn't used again.
         match send(&self.client, self.connection.take(), &pipe).await {
@@ -177,7 +177,7 @@ mod tests {
         let (mut listener, message) = (bus.listen(), signal());
         let left = bus.publish(vec![message.clone()]);
         next(&mut listener, &message).await;
-        assert!(matches!(left.await, Ok(Err(BusError::Away(_)))));
+        assert!(matches!(left.await, Ok(Err(BusError::Unavailable(_)))));
         next(&mut listener, &BusMessage::Signal(Signal::Gap)).await;
     }
 

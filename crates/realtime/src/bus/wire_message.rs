@@ -105,7 +105,7 @@ pub(crate) fn channel(message: &BusMessage) -> String {
             (.., Topic::Conversation(id) | Topic::Viewers(id)) => *id,
             _ => return CONTROL.to_owned(),
         },
-        BusMessage::Gathered(gathered) => match &**gathered {
+        BusMessage::Coalesced(gathered) => match &**gathered {
             Coalesced::Receipts { conversation_id, .. } | Coalesced::MemberCount { conversation_id, .. } => {
                 *conversation_id
             }
@@ -132,7 +132,7 @@ mod tests {
 
     fn messages() -> Vec<BusMessage> {
         let (conversation_id, user_id, workspace_id) = (ConversationId::new(), UserId::new(), WorkspaceId::new());
-        let gathered = |gathered| BusMessage::Gathered(Arc::new(gathered));
+        let gathered = |gathered| BusMessage::Coalesced(Arc::new(gathered));
         let envelope = |topic, position, effect| {
             BusMessage::Envelope(Arc::new(Envelope {
                 id: EventId::new(),
@@ -160,7 +160,7 @@ mod tests {
             }])),
             envelope(Topic::Users(vec![UserId::new()]), None, FollowChange::Follow(vec![UserId::new()])),
             envelope(Topic::Conversations(vec![conversation_id]), None, FollowChange::UnfollowAll),
-            envelope(Topic::Acquainted { user_id, conversation_ids: vec![conversation_id] }, None, FollowChange::None),
+            envelope(Topic::Contacts { user_id, conversation_ids: vec![conversation_id] }, None, FollowChange::None),
             BusMessage::Signal(Signal::SessionsEnded(vec![SessionId::new()])),
             BusMessage::Signal(Signal::StopGeneration(MessageId::new())),
             BusMessage::Signal(Signal::JobsWaiting),

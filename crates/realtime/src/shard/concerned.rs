@@ -24,7 +24,7 @@ impl Shard {
     /// Delivers a broadcast to its recipients on this shard. Returns true if the envelope is a
     /// broadcast.
     pub(super) fn tell_concerned(self: &Rc<Self>, envelope: &SharedEnvelope) -> bool {
-        let Topic::Concerned { broadcast_id, audience, is_counted } = &envelope.topic else { return false };
+        let Topic::AnnouncementAudience { broadcast_id, audience, is_counted } = &envelope.topic else { return false };
         let (shard, envelope) = (Rc::clone(self), SharedEnvelope::clone(envelope));
         let (id, is_counted, audience) = (*broadcast_id, *is_counted, audience.clone());
         actix_rt::spawn(async move {

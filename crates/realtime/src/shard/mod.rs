@@ -219,7 +219,7 @@ impl Shard {
                     self.subscriptions.borrow_mut().receive(&envelope, now);
                 }
             }
-            BusMessage::Gathered(gathered) => self.subscriptions.borrow_mut().gather(&gathered),
+            BusMessage::Coalesced(gathered) => self.subscriptions.borrow_mut().gather(&gathered),
             BusMessage::Signal(Signal::SessionsEnded(sessions)) => {
                 self.end(sessions.into_iter().map(CredentialId::Session));
             }
@@ -228,29 +228,29 @@ impl Shard {
             BusMessage::Signal(Signal::Banned { network, is_manual, .. }) => {
                 self.put_out(|address| is_manual && network.contains(&address) && self.app.firewall.may_ban(address));
             }
-            BusMessage::Signal(Signal::WhoShows { question, user_id, conversation_id }) => {
+            BusMessage::Signal(Signal::ViewQuery { question, user_id, conversation_id }) => {
                 if self.subscriptions.borrow().is_shown(user_id, conversation_id) {
-                    drop(self.app.bus.publish(vec![BusMessage::Signal(Signal::Shows { question })]));
+                    drop(self.app.bus.publish(vec![BusMessage::Signal(Signal::ViewReply { question })]));
                 }
             }
-            BusMessage::Signal(Signal::WhoServes { asked_by, user_id }) => {
+            BusMessage::Signal(Signal::ConnectionQuery { asked_by, user_id }) => {
                 if self.subscriptions.borrow().is_connected(user_id) {
-                    drop(self.app.bus.publish(vec![BusMessage::Signal(Signal::Serves { asked_by, user_id })]));
+                    drop(self.app.bus.publish(vec![BusMessage::Signal(Signal::ConnectionReply { asked_by, user_id })]));
                 }
             }
             BusMessage::Signal(
                 Signal::StopGeneration(_)
-                | Signal::Shows { .. }
-                | Signal::Serves { .. }
+                | Signal::ViewReply { .. }
+                | Signal::ConnectionReply { .. }
                 | Signal::JobsWaiting
                 | Signal::UserChanged(_)
                 | Signal::BanLifted(_)
                 | Signal::KeysChanged(_)
                 | Signal::ModelsChanged
                 | Signal::PaymentSwitchesChanged
-                | Signal::SearchTouched
-                | Signal::ProviderKeyRests { .. }
-                | Signal::ProviderKeyLearned { .. },
+                | Signal::SearchIndexStale
+                | Signal::ProviderKeyPaused { .. }
+                | Signal::ProviderKeyObserved { .. },
             ) => {}
         }
     }
@@ -421,14 +421,14 @@ impl Drop for PendingJoin {
 
 /// True for broadcasts, whose recipients have to be resolved first.
 fn is_for_concerned(envelope: &SharedEnvelope) -> bool {
-    matches!(envelope.topic, Topic::Concerned { .. })
+    matches!(envelope.topic, Topic::AnnouncementAudience { .. })
 }
 
 /// Approximate number of bytes that a message adds to a queue.
 fn weight(message: &BusMessage) -> usize {
     match message {
         BusMessage::Envelope(envelope) => envelope.payload.len(),
-        BusMessage::Signal(_) | BusMessage::Gathered(_) => 0,
+        BusMessage::Signal(_) | BusMessage::Coalesced(_) => 0,
     }
 }
 

@@ -82,7 +82,7 @@ impl UnauthenticatedClient {
         app.firewall.check_manual(|| source.address)?;
         let principal = match (&token, &self.caller.token) {
             (Some(token), _) => recognise(app, token, source).await?,
-            (None, Some(token)) if token.by_cookie && source.is_foreign_page => {
+            (None, Some(token)) if token.by_cookie && source.is_cross_site => {
                 return Err(Code::CrossSite.into());
             }
             (None, Some(token)) => recognise(app, &token.text, source).await?,

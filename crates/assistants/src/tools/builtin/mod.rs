@@ -104,7 +104,7 @@ pub async fn of_workspace(
     by: &Principal,
     id: WorkspaceId,
 ) -> Result<WorkspaceTools, AppError> {
-    membership::admit(&service.identity, by, id, Permission::See).await?;
+    membership::admit(&service.identity, by, id, Permission::View).await?;
     Ok(view(&rows::of(service.db.reader(), id).await?))
 }
 

@@ -166,7 +166,7 @@ pub async fn turn_own(service: &ConversationsService, by: &Principal, is_on: boo
 
 /// Whether links are previewed in a workspace of the caller's.
 pub async fn of_workspace(service: &ConversationsService, by: &Principal, id: WorkspaceId) -> Result<bool, AppError> {
-    membership::resolve(&service.identity, by, Some(id), Permission::See).await?;
+    membership::resolve(&service.identity, by, Some(id), Permission::View).await?;
     query::previews::is_on(service.db.reader(), id.0).await
 }
 

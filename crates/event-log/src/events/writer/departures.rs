@@ -43,7 +43,7 @@ pub(super) async fn depart(
                 query::members::set_role(batch.db, conversation_id, heir, MemberRole::Owner).await?;
                 let member = query::members::find(batch.db, conversation_id, heir).await?.ok_or(Code::NotFound)?;
                 let (member, last_seq) = (member.try_into()?, batch.conversation(conversation_id)?.last_seq);
-                let event = Event::RoleChanged { conversation_id, member, last_seq };
+                let event = Event::MemberRoleChanged { conversation_id, member, last_seq };
                 batch.tell_passing(&event, Topic::User(heir))?;
             }
         }
@@ -54,7 +54,7 @@ pub(super) async fn depart(
     if able.members_are_durable {
         batch.emit(conversation_id, DurableBody::MemberRemoved { user_id })?;
     } else {
-        batch.tell_passing(&Event::Left { conversation_id, user_id }, Topic::User(user_id))?;
+        batch.tell_passing(&Event::MemberLeft { conversation_id, user_id }, Topic::User(user_id))?;
     }
     Ok(Outcome::Done)
 }

@@ -110,7 +110,7 @@ impl ConversationCache {
             // User changes are rare, and searching all entries for one user would cost more than
             // reloading them.
             BusMessage::Signal(Signal::UserChanged(_) | Signal::Gap) => self.clear(),
-            BusMessage::Signal(_) | BusMessage::Gathered(_) => {}
+            BusMessage::Signal(_) | BusMessage::Coalesced(_) => {}
         }
     }
 

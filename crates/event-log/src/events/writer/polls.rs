@@ -83,7 +83,7 @@ pub(super) async fn vote(batch: &mut Batch<'_>, by: Actor, vote: &Vote) -> Resul
     }
     tell(batch, &message).await?;
     let choices = vote.choices.clone();
-    batch.tell_passing(&Event::PollOwn { conversation_id, message_id, choices }, Topic::User(user_id))?;
+    batch.tell_passing(&Event::OwnVoteChanged { conversation_id, message_id, choices }, Topic::User(user_id))?;
     Ok(Outcome::Message(Box::new(message)))
 }
 

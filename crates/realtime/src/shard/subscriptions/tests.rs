@@ -128,9 +128,9 @@ async fn delivers_user_events_once_to_followers_and_watchers() {
         subscriptions.watch(out, vec![anna]);
     }
     subscriptions.watch(&stranger, vec![ben]);
-    subscriptions.receive(&passing(Topic::Acquainted { user_id: anna, conversation_ids: vec![shared] }), now);
+    subscriptions.receive(&passing(Topic::Contacts { user_id: anna, conversation_ids: vec![shared] }), now);
     assert_eq!((kinds(&both).len(), kinds(&watcher).len(), kinds(&stranger).len()), (1, 1, 0));
-    subscriptions.receive(&passing(Topic::Acquainted { user_id: anna, conversation_ids: Vec::new() }), now);
+    subscriptions.receive(&passing(Topic::Contacts { user_id: anna, conversation_ids: Vec::new() }), now);
     assert_eq!((kinds(&both).len(), kinds(&watcher).len(), kinds(&stranger).len()), (1, 1, 0));
 }
 

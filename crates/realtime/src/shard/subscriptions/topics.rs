@@ -81,7 +81,7 @@ impl Subscriptions {
                     subscriptions.flat_map(|subscription| &subscription.readers).filter(|out| out.takes(self.stamp));
                 self.deliveries.deliver(readers, &forms);
             }
-            Topic::Acquainted { user_id, conversation_ids } => {
+            Topic::Contacts { user_id, conversation_ids } => {
                 self.stamp += 1;
                 let subscriptions = conversation_ids.iter().filter_map(|id| self.subscriptions.get(id));
                 let followers = subscriptions.flat_map(|subscription| &subscription.readers);
@@ -104,7 +104,7 @@ impl Subscriptions {
                 self.deliveries.deliver(readers, &forms);
             }
             // The shard resolves the recipients first and delivers to them.
-            Topic::Concerned { .. } => {}
+            Topic::AnnouncementAudience { .. } => {}
             Topic::Everyone => {
                 self.deliveries.deliver(self.people.values().flat_map(|person| &person.connections), &forms);
             }
