@@ -68,9 +68,9 @@ impl Availability {
         let Some(Monitor { state, .. }) = self.monitor.as_deref() else { return PooledConnectionState::Usable };
         let troubles = *state.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         let is_since = |moment: Option<Instant>, time: Duration| moment.is_some_and(|moment| moment.elapsed() <= time);
-        if is_since(troubles.away, age) {
+        if is_since(troubles.probe_failed_at, age) {
             PooledConnectionState::Dead
-        } else if is_since(troubles.broken, idle_for) {
+        } else if is_since(troubles.connection_failed_at, idle_for) {
             PooledConnectionState::Unproven
         } else {
             PooledConnectionState::Usable
@@ -98,7 +98,7 @@ impl Availability {
         }
         if let Ok(answer) = timeout(SLOW.min(limit), &mut asked).await {
             if matches!(&answer, Err(error) if error.is_of_connection()) {
-                state.troubled(|troubles| &mut troubles.broken);
+                state.troubled(|troubles| &mut troubles.connection_failed_at);
                 state.suspected.notify_one();
             }
             return answer;
@@ -132,9 +132,9 @@ struct ProbeState {
 #[derive(Clone, Copy, Debug, Default)]
 struct LastFailures {
     /// Time at which a connection last broke.
-    broken: Option<Instant>,
+    connection_failed_at: Option<Instant>,
     /// Time at which a probe last failed.
-    away: Option<Instant>,
+    probe_failed_at: Option<Instant>,
 }
 
 /// State of a pooled connection before use.
@@ -185,7 +185,7 @@ impl ProbeState {
                 Ok(probe) => match self.connect().await {
                     Ok(()) => return probe.succeeded(),
                     Err(error) => {
-                        self.troubled(|troubles| &mut troubles.away);
+                        self.troubled(|troubles| &mut troubles.probe_failed_at);
                         probe.failed(&error);
                     }
                 },

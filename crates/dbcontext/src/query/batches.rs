@@ -156,9 +156,9 @@ pub async fn seen<C: ConnectionTrait>(db: &C, asked: &[(ConversationId, UserId)]
 pub enum OptimisticCommit {
     Executed,
     /// Write conflict: these conversations were changed since they were read. Nothing was written.
-    Moved(Vec<ConversationId>),
+    WriteConflict(Vec<ConversationId>),
     /// A unique constraint was violated. Nothing was written.
-    Repeated,
+    Duplicate,
 }
 
 /// Version of a conversation that a batch was computed from.
@@ -180,7 +180,7 @@ pub async fn execute_unless_moved(db: &Database, seen: &[ExpectedState], pieces:
     if let Some(sqlite) = db.sqlite() {
         return Ok(match sqlite.commit(pieces).await? {
             CommitOutcome::Executed => OptimisticCommit::Executed,
-            CommitOutcome::Repeated => OptimisticCommit::Repeated,
+            CommitOutcome::Duplicate => OptimisticCommit::Duplicate,
         });
     }
     let (sql, arguments) = execute_where_seen(seen, pieces)?;
@@ -193,9 +193,9 @@ pub async fn execute_unless_moved(db: &Database, seen: &[ExpectedState], pieces:
         Ok(held) => {
             let held: HashSet<ConversationId> = held.into_iter().map(ConversationId).collect();
             let moved: Vec<_> = seen.iter().map(|seen| seen.id).filter(|id| !held.contains(id)).collect();
-            Ok(if moved.is_empty() { OptimisticCommit::Executed } else { OptimisticCommit::Moved(moved) })
+            Ok(if moved.is_empty() { OptimisticCommit::Executed } else { OptimisticCommit::WriteConflict(moved) })
         }
-        Err(error) if unique_violation(&error) => Ok(OptimisticCommit::Repeated),
+        Err(error) if unique_violation(&error) => Ok(OptimisticCommit::Duplicate),
         Err(error) => Err(app_error(error)),
     }
 }
@@ -397,7 +397,7 @@ pub struct LogHead {
     pub last_seq: i64,
     pub last_no: i64,
     /// True if messages were added.
-    pub has_talked: bool,
+    pub has_new_messages: bool,
 }
 
 /// Updates the last numbers of conversations.
@@ -417,7 +417,7 @@ pub fn advance(backend: DatabaseBackend, heads: &[LogHead], now: Timestamp) -> P
         "UPDATE conversations SET last_seq = ?, last_no = ?, last_activity_at = ?, last_message_at = MAX(last_message_at, ?) WHERE id = ?",
     );
     let rows = heads.iter().map(|head| {
-        let talked = if head.has_talked { now.0 } else { 0 };
+        let talked = if head.has_new_messages { now.0 } else { 0 };
         [head.last_seq.into(), head.last_no.into(), now.0.into(), talked.into(), head.id.0.into()]
     });
     let update = if backend == DatabaseBackend::Postgres { &POSTGRES } else { &SQLITE };

@@ -171,7 +171,7 @@ pub(super) fn seen_in(workspace_id: WorkspaceId, by: UserId) -> Condition {
     let in_it = |seeing| Expr::val(workspace_id).in_subquery(workspaces_of(by, seeing));
     let as_guest =
         Condition::any().add(user::Column::Id.eq(by)).add(user::Column::Id.in_subquery(fellows_of(by, workspace_id)));
-    Condition::any().add(in_it(RoleVisibility::Everybody)).add(Condition::all().add(in_it(RoleVisibility::Fellows)).add(as_guest))
+    Condition::any().add(in_it(RoleVisibility::Everybody)).add(Condition::all().add(in_it(RoleVisibility::ConversationPartners)).add(as_guest))
 }
 
 /// Changes the display name.
@@ -288,7 +288,7 @@ fn present() -> sea_orm::Select<user::Entity> {
 pub(super) enum RoleVisibility {
     Everybody,
     /// Members of common conversations; the visibility of guests.
-    Fellows,
+    ConversationPartners,
 }
 
 /// Subquery of the ids of the workspaces in which the user has such a role.
@@ -299,7 +299,7 @@ fn workspaces_of(user_id: UserId, seeing: RoleVisibility) -> SelectStatement {
         .from(workspace_member::Entity)
         .and_where(workspace_member::Column::UserId.eq(user_id))
         .and_where(workspace_member::Column::IsDeleted.eq(false))
-        .and_where(if seeing == RoleVisibility::Fellows { is_guest } else { is_guest.not() })
+        .and_where(if seeing == RoleVisibility::ConversationPartners { is_guest } else { is_guest.not() })
         .to_owned()
 }
 

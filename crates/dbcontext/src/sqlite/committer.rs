@@ -29,7 +29,7 @@ const PREPARED: usize = 100;
 pub(crate) struct Committer {
     opener: ConnectionOpener,
     /// `None` once the committer is closed.
-    orders: Arc<Mutex<Option<Sender<CommitterCommand>>>>,
+    commands: Arc<Mutex<Option<Sender<CommitterCommand>>>>,
 }
 
 /// Parameters for opening a connection.
@@ -75,7 +75,7 @@ enum CommitterCommand {
 impl Committer {
     pub fn open(opener: ConnectionOpener) -> anyhow::Result<Self> {
         let orders = opener.start()?;
-        Ok(Self { opener, orders: Arc::new(Mutex::new(Some(orders))) })
+        Ok(Self { opener, commands: Arc::new(Mutex::new(Some(orders))) })
     }
 
     /// Executes all of `pieces` or none of them. A started commit runs to completion even if the caller is dropped.
@@ -87,7 +87,7 @@ impl Committer {
 
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
-        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let orders = self.commands.lock().unwrap_or_else(PoisonError::into_inner).take();
         if orders.is_some_and(|orders| orders.send(CommitterCommand::Close { done }).is_ok()) {
             // The sender is dropped without a message if the thread has already ended.
             let _ = closed.await;
@@ -96,7 +96,7 @@ impl Committer {
 
     /// Sends an order to the thread; replaces the thread if it has died.
     fn send(&self, order: CommitterCommand) -> anyhow::Result<()> {
-        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut orders = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = orders.as_mut().ok_or(Closed)?;
         let Err(SendError(order)) = sender.send(order) else { return Ok(()) };
         tracing::error!("SQLite commit thread died, starting a new one");
@@ -210,7 +210,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (db, _) = open(&folder).await;
         assert_eq!(insert(&db, &[1, 2]).await, CommitOutcome::Executed);
-        assert_eq!(insert(&db, &[3, 2]).await, CommitOutcome::Repeated);
+        assert_eq!(insert(&db, &[3, 2]).await, CommitOutcome::Duplicate);
         assert_eq!(insert(&db, &[3]).await, CommitOutcome::Executed);
         db.begin().await.unwrap().commit().await.unwrap();
     }

@@ -62,7 +62,7 @@ const COMMITTER_CACHE: &str = "-8000";
 pub(crate) enum CommitOutcome {
     Executed,
     /// A unique constraint was violated; nothing was changed.
-    Repeated,
+    Duplicate,
 }
 
 /// SQLite's own connections of [`Database`](crate::Database). Cheap to clone.
@@ -139,7 +139,7 @@ impl Sqlite {
         let turn = self.write_lock.take().await.map_err(app_error)?;
         match self.committer.commit(pieces, turn).await.map_err(AppError::unavailable)? {
             Ok(()) => Ok(CommitOutcome::Executed),
-            Err(error) if sqlite_unique_violation(&error) => Ok(CommitOutcome::Repeated),
+            Err(error) if sqlite_unique_violation(&error) => Ok(CommitOutcome::Duplicate),
             Err(error) => Err(sqlite_error(error)),
         }
     }

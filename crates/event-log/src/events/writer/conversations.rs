@@ -247,7 +247,7 @@ pub(super) async fn dissolve(batch: &mut Batch<'_>, conversation_id: Conversatio
     // The head is stored immediately, because the conversation is removed from the batch.
     let state = batch.conversation(conversation_id)?;
     let (last_seq, last_no) = (state.last_seq, state.last_no);
-    let head = LogHead { id: conversation_id, last_seq, last_no, has_talked: false };
+    let head = LogHead { id: conversation_id, last_seq, last_no, has_new_messages: false };
     let advance = query::batches::advance(batch.db.get_database_backend(), &[head], batch.now);
     query::execute(batch.db, vec![advance]).await?;
     query::conversations::delete(batch.db, conversation_id).await?;

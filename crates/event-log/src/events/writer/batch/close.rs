@@ -49,7 +49,7 @@ impl Batch<'_> {
                 id: known.state.id,
                 last_seq: known.state.last_seq,
                 last_no: known.state.last_no,
-                has_talked: talked.contains(&known.state.id),
+                has_new_messages: talked.contains(&known.state.id),
             })
             .collect();
         let mut written: BTreeMap<(ConversationId, UserId), LastMessage> = BTreeMap::new();
