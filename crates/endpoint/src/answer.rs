@@ -65,15 +65,15 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
                 RawBody::Whole(body) => whole(http, def, response, body),
                 RawBody::Sized(length, pieces) => {
                     let (id, _held) = (request_id(http), ctx.lease.take());
-                    let pieces = StreamedBody { pieces, id, _held }.until(None);
+                    let pieces = StreamedBody { pieces, id, _permit: _held }.until(None);
                     response.body(body::SizedStream::new(length, Box::pin(pieces)))
                 }
                 // A HEAD request must not wait for the end of the stream.
-                RawBody::Pieces(_) if *http.method() == Method::HEAD => response.body(body::None::new()),
-                RawBody::Pieces(pieces) => {
+                RawBody::Streamed(_) if *http.method() == Method::HEAD => response.body(body::None::new()),
+                RawBody::Streamed(pieces) => {
                     let client = def.ends_with_client.then(|| Client::of(http));
                     let id = request_id(http);
-                    response.streaming(StreamedBody { pieces, id, _held: ctx.lease.take() }.until(client))
+                    response.streaming(StreamedBody { pieces, id, _permit: ctx.lease.take() }.until(client))
                 }
             }
         }
@@ -103,14 +103,14 @@ struct StreamedBody {
     pieces: ChunkStream,
     id: String,
     /// Counts as a concurrent request until the body is sent.
-    _held: Option<platform::rate_limits::ConcurrencyPermit>,
+    _permit: Option<platform::rate_limits::ConcurrencyPermit>,
 }
 
 impl StreamedBody {
     /// Ends the stream when the client disconnects, if `client` is given. The source is then dropped at once and not at
     /// the next write.
     fn until(self, client: Option<Client>) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
-        let Self { pieces, id, _held } = self;
+        let Self { pieces, id, _permit: _held } = self;
         let left = async move {
             match client {
                 Some(client) => client.leaves().await,

@@ -40,12 +40,12 @@ pub enum BodyForm {
 pub struct BodyStream {
     payload: Payload,
     /// Value of `Content-Length`.
-    declared: Option<usize>,
+    content_length: Option<usize>,
     read: usize,
     limit: usize,
     idle: Duration,
     lease: BodyLease,
-    counted: usize,
+    charged: usize,
 }
 
 /// Completely buffered body. Its memory lease is held until the last reference is dropped.
@@ -81,13 +81,13 @@ impl BodyStream {
     ) -> Result<Self, AppError> {
         let declared =
             headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-        Self { payload, declared, read: 0, limit, idle, lease, counted: 0 }.up_to(limit)
+        Self { payload, content_length: declared, read: 0, limit, idle, lease, charged: 0 }.up_to(limit)
     }
 
     /// Lowers the limit. Returns `TooLarge` if the declared length exceeds it.
     fn up_to(mut self, limit: usize) -> Result<Self, AppError> {
         self.limit = self.limit.min(limit);
-        if self.declared.is_some_and(|length| length > self.limit) {
+        if self.content_length.is_some_and(|length| length > self.limit) {
             return Err(too_large(self.limit));
         }
         Ok(self)
@@ -97,9 +97,9 @@ impl BodyStream {
     pub async fn next(&mut self) -> Option<Result<Bytes, AppError>> {
         let piece = self.piece().await?;
         Some(piece.and_then(|piece| {
-            let more = piece.len().min(GATHERED - self.counted);
+            let more = piece.len().min(GATHERED - self.charged);
             self.lease.grow(more)?;
-            self.counted += more;
+            self.charged += more;
             Ok(piece)
         }))
     }
@@ -150,7 +150,7 @@ impl BodyStream {
         if needed <= had {
             return Ok(());
         }
-        let most = self.declared.unwrap_or(self.limit);
+        let most = self.content_length.unwrap_or(self.limit);
         let capacity = (had * 2).max(FIRST).min(most).max(needed);
         self.lease.grow(capacity - had)?;
         bytes.reserve_exact(capacity - bytes.len());

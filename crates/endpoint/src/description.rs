@@ -398,7 +398,7 @@ fn general(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     if def.is_enveloped() && !def.redirects() {
         codes.push(Code::NotAcceptable);
     }
-    if def.body != BodyForm::Nothing || def.form_of_another_site {
+    if def.body != BodyForm::Nothing || def.accepts_cross_site_form {
         codes.extend([Code::MalformedBody, Code::TooLarge, Code::UnsupportedMediaType]);
     }
     if has_input {
@@ -407,7 +407,7 @@ fn general(def: &EndpointDef, has_input: bool) -> Vec<Code> {
     if def.access != Access::Public {
         codes.extend([Code::Unauthenticated, Code::ScopeMissing]);
     }
-    if def.method != Method::GET && !def.form_of_another_site {
+    if def.method != Method::GET && !def.accepts_cross_site_form {
         codes.push(Code::CrossSite);
     }
     if !def.path_fields.is_empty() {

@@ -54,7 +54,7 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
         _ => auth::Credentials::find(http.headers(), &app.config),
     };
     if origin::changes_state(http.method())
-        && !def.form_of_another_site
+        && !def.accepts_cross_site_form
         && credentials.as_ref().is_none_or(|credentials| credentials.by_cookie)
     {
         origin::check(http.headers(), &app.config)?;
@@ -112,7 +112,7 @@ async fn read(
     let stream = |payload| {
         BodyStream::open(headers, payload, def.max_body.of(&app.config), def.body_idle, app.bodies.begin(subject))
     };
-    if def.form_of_another_site {
+    if def.accepts_cross_site_form {
         let (form, lease) = stream(payload)?.form(headers).await?;
         return Ok(Source::of_form(http.clone(), &form).holding(lease));
     }

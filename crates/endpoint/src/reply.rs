@@ -32,7 +32,7 @@ enum Data<T> {
 
 pub(crate) enum RawBody {
     Whole(Bytes),
-    Pieces(ChunkStream),
+    Streamed(ChunkStream),
     /// Stream of known length, in bytes.
     Sized(u64, ChunkStream),
 }
@@ -62,7 +62,7 @@ impl<T> Reply<T> {
         let text = |text: &'static str| stream::once(async move { Ok(Bytes::from_static(text.as_bytes())) });
         let data = pieces.map(|piece| piece.map(Bytes::from));
         let whole = text("{\"status\":\"success\",\"data\":").chain(data).chain(text(",\"message\":\"\"}"));
-        Self::with(Data::Raw("application/json", RawBody::Pieces(whole.boxed_local())))
+        Self::with(Data::Raw("application/json", RawBody::Streamed(whole.boxed_local())))
     }
 
     /// Adds a header.
@@ -98,7 +98,7 @@ impl Reply<Raw> {
     /// Replies with a stream. An error aborts the response. The endpoint's deadline doesn't apply to the stream, only
     /// to the handler.
     pub fn stream(content_type: &'static str, pieces: impl Stream<Item = Result<Bytes, AppError>> + 'static) -> Self {
-        Self::with(Data::Raw(content_type, RawBody::Pieces(pieces.boxed_local())))
+        Self::with(Data::Raw(content_type, RawBody::Streamed(pieces.boxed_local())))
     }
 
     /// [`Self::stream`] with a known length, in bytes.

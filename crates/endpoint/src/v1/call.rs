@@ -57,7 +57,7 @@ struct AdmittedCall {
     admission: Admission,
     call: Call,
     stream: bool,
-    wish: CacheDirectives,
+    cache_options: CacheDirectives,
 }
 
 /// Call in progress with the remaining rate limits of its key.
@@ -65,13 +65,13 @@ pub(super) struct CallContext<'a> {
     ctx: &'a Ctx,
     style: ApiStyle,
     pub request_id: String,
-    figures: KeyLimitStates,
-    began: Instant,
+    limits: KeyLimitStates,
+    started_at: Instant,
 }
 
 impl<'a> CallContext<'a> {
     pub fn new(ctx: &'a Ctx, style: ApiStyle) -> Self {
-        Self { ctx, style, request_id: request_id(ctx.http()), figures: KeyLimitStates::default(), began: Instant::now() }
+        Self { ctx, style, request_id: request_id(ctx.http()), limits: KeyLimitStates::default(), started_at: Instant::now() }
     }
 
     /// Providers, shared with work that continues after the response.
@@ -85,7 +85,7 @@ impl<'a> CallContext<'a> {
             Ok(reply) => failure::identified(reply, self.style, &self.request_id),
             Err(error) => failure::reply(&error, self.style, &self.request_id),
         };
-        limited(reply, self.figures)
+        limited(reply, self.limits)
     }
 
     /// Parses the request body and admits the call.
@@ -114,7 +114,7 @@ impl<'a> CallContext<'a> {
             .of_key(caller.key_id, followed)
             .with_tokens(wanted.input, admission.most_output())
             .held(admission.is_held());
-        Ok(AdmittedCall { admission, call, stream, wish })
+        Ok(AdmittedCall { admission, call, stream, cache_options: wish })
     }
 
     /// Answers from the cache or from a provider.
@@ -122,7 +122,7 @@ impl<'a> CallContext<'a> {
     where
         F: Future<Output = Result<Forwarded, GatewayError>> + 'static,
     {
-        let AdmittedCall { admission, call, stream, wish } = entered;
+        let AdmittedCall { admission, call, stream, cache_options: wish } = entered;
         if stream {
             let meter = Arc::clone(&call.meter);
             return self.serve_stream(admission, meter, forward(call)).await;
@@ -161,7 +161,7 @@ impl<'a> CallContext<'a> {
     ) -> Result<Admission, GatewayError> {
         let request = CallRequest { model, request_id: &self.request_id, wanted };
         let admitted = gateway::authorize(&self.ctx.app().gateway, caller, endpoint, request).await;
-        self.figures = admitted.as_ref().map_or_else(gateway::Refusal::figures, gateway::Admission::figures);
+        self.limits = admitted.as_ref().map_or_else(gateway::Refusal::figures, gateway::Admission::figures);
         Ok(admitted?)
     }
 
@@ -223,7 +223,7 @@ impl<'a> CallContext<'a> {
                 Reply::stream(content_type, LiveStream::new(self.style, frames, every, settling))
             }
         };
-        let processing = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let processing = u64::try_from(self.started_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         let reply = reply.header(TRIES, meter.tries().into()).header(PROCESSING, processing.into());
         Ok(named(reply, &meter.served().model))
     }

@@ -25,10 +25,10 @@ const fn heartbeat(style: ApiStyle) -> &'static str {
 /// Source of the frames. It is dropped with the stream, which closes the connection to the provider.
 enum FrameSource {
     /// No provider has started to answer.
-    Late(LocalBoxFuture<'static, Result<Forwarded, GatewayError>>),
+    Pending(LocalBoxFuture<'static, Result<Forwarded, GatewayError>>),
     Frames(Frames),
     /// No provider answered, or the answer was sent as a whole.
-    Over,
+    Ended,
 }
 
 pub(super) struct LiveStream {
@@ -36,10 +36,10 @@ pub(super) struct LiveStream {
     coming: FrameSource,
     heartbeat: &'static str,
     every: Duration,
-    heard_at: Instant,
-    alarm: Pin<Box<Sleep>>,
+    last_frame_at: Instant,
+    heartbeat_timer: Pin<Box<Sleep>>,
     settling: CallSettlement,
-    growth: Option<PendingExtension>,
+    extension: Option<PendingExtension>,
 }
 
 impl LiveStream {
@@ -55,27 +55,27 @@ impl LiveStream {
         settling: CallSettlement,
     ) -> Self {
         let now = Instant::now();
-        Self::of(style, FrameSource::Late(answer), every, (now.checked_sub(every).unwrap_or(now), settling))
+        Self::of(style, FrameSource::Pending(answer), every, (now.checked_sub(every).unwrap_or(now), settling))
     }
 
     fn of(style: ApiStyle, coming: FrameSource, every: Duration, (heard_at, settling): (Instant, CallSettlement)) -> Self {
         let alarm = Box::pin(sleep_until(heard_at + every));
-        Self { style, coming, heartbeat: heartbeat(style), every, heard_at, alarm, settling, growth: None }
+        Self { style, coming, heartbeat: heartbeat(style), every, last_frame_at: heard_at, heartbeat_timer: alarm, settling, extension: None }
     }
 
     /// The next frames of the provider, or its error as a frame.
     fn poll_frames(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             match &mut self.coming {
-                FrameSource::Late(answer) => match ready!(answer.poll_unpin(context)) {
+                FrameSource::Pending(answer) => match ready!(answer.poll_unpin(context)) {
                     Ok(Forwarded { body: AnswerBody::Stream(frames), .. }) => self.coming = FrameSource::Frames(frames),
                     Ok(Forwarded { body: AnswerBody::Whole(body), .. }) => {
-                        self.coming = FrameSource::Over;
+                        self.coming = FrameSource::Ended;
                         return Poll::Ready(Some(body));
                     }
                     Err(error) => {
                         self.settling.fail(error.status(self.style));
-                        self.coming = FrameSource::Over;
+                        self.coming = FrameSource::Ended;
                         return Poll::Ready(Some(error.frame(self.style, 0).into()));
                     }
                 },
@@ -86,16 +86,16 @@ impl LiveStream {
                         Err(never) => match never {},
                     }));
                 }
-                FrameSource::Over => return Poll::Ready(None),
+                FrameSource::Ended => return Poll::Ready(None),
             }
         }
     }
 
     fn poll_growth(&mut self, context: &mut Context<'_>) {
-        if let Some(growth) = &mut self.growth
+        if let Some(growth) = &mut self.extension
             && let Poll::Ready(held) = growth.as_mut().poll(context)
         {
-            self.growth = None;
+            self.extension = None;
             self.settling.grown(held);
         }
     }
@@ -108,29 +108,29 @@ impl Stream for LiveStream {
         let this = &mut *self;
         this.poll_growth(context);
         // A fast provider can exhaust the reservation before the database extends it.
-        let waits = this.growth.is_some() && this.settling.is_used_up();
+        let waits = this.extension.is_some() && this.settling.is_used_up();
         if !waits && let Poll::Ready(next) = this.poll_frames(context) {
             let Some(frames) = next else {
                 this.settling.end_stream();
                 return Poll::Ready(None);
             };
-            this.heard_at = Instant::now();
-            if this.growth.is_none() {
-                this.growth = this.settling.growth();
+            this.last_frame_at = Instant::now();
+            if this.extension.is_none() {
+                this.extension = this.settling.growth();
                 this.poll_growth(context);
             }
             return Poll::Ready(Some(Ok(frames)));
         }
         loop {
-            ready!(this.alarm.poll_unpin(context));
+            ready!(this.heartbeat_timer.poll_unpin(context));
             // The timer is reset when it fires and not with every frame.
-            let due = this.heard_at + this.every;
+            let due = this.last_frame_at + this.every;
             let is_silent = Instant::now() >= due;
             if is_silent {
-                this.heard_at = Instant::now();
+                this.last_frame_at = Instant::now();
             }
-            let next = this.heard_at + this.every;
-            this.alarm.as_mut().reset(next);
+            let next = this.last_frame_at + this.every;
+            this.heartbeat_timer.as_mut().reset(next);
             if is_silent {
                 return Poll::Ready(Some(Ok(Bytes::from_static(this.heartbeat.as_bytes()))));
             }
