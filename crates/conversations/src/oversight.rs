@@ -82,7 +82,7 @@ pub async fn delete(
         return Err(AppError::field("name", "invalid", "Enter the conversation's name exactly as it is."));
     }
     let entry = NewAuditEntry::by(by, Action::ConversationRemoved, Some(id.to_string()));
-    service.events.writer.submit(ServerAction::EndConversation { entry }.on(id)).await?;
+    service.events.writer.submit(ServerAction::DeleteByAdmin { entry }.on(id)).await?;
     Ok(())
 }
 

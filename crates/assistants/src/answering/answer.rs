@@ -384,7 +384,7 @@ async fn chosen_model(
 }
 
 async fn begin(service: &AssistantsService, answer: &AnswerJob, model: &str) -> Result<Message, AppError> {
-    let begin = ServerAction::BeginAnswer(StartAnswer {
+    let begin = ServerAction::StartAnswer(StartAnswer {
         answer_id: answer.answer_id,
         assistant_id: answer.assistant_id,
         reply_to: Some(answer.question_id),

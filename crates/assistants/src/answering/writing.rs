@@ -307,7 +307,7 @@ impl<'a> Writing<'a> {
     /// Shows the text in the place of what another worker had written; a database that is away is asked again later.
     async fn overtake(&self, draft: &mut Draft) -> Result<(), Trouble> {
         let answer = self.answer;
-        let overtake = ServerAction::OvertakeAnswer { answer_id: answer.answer_id, content: draft.text().to_owned() };
+        let overtake = ServerAction::ReplaceAnswerText { answer_id: answer.answer_id, content: draft.text().to_owned() };
         let change = overtake.on(answer.conversation_id);
         match self.service.events.writer.submit(change).await.and_then(Outcome::message) {
             Ok(message) if message.status == MessageStatus::Streaming => draft.overtook(),

@@ -205,7 +205,7 @@ pub async fn ask_again(
     let conversation_id = find(service, by, message_id).await?.conversation_id;
     let access = access::Lookup::new(&service.events, by.user_id, conversation_id);
     let queued = budget::hold(&service.assistants, &access, 1, &mut asking).await?;
-    let again = MemberAction::AskAgain(EditPrompt { message_id, content, asking });
+    let again = MemberAction::EditPrompt(EditPrompt { message_id, content, asking });
     let asked = service.events.writer.submit(again.by(by.user_id, conversation_id)).await;
     budget::hand_over(queued, &asked);
     asked?.message()

@@ -341,7 +341,7 @@ impl Reaction {
 }
 
 async fn authors(service: &EventLogService, happenings: &LogEvents) -> Result<Vec<Reaction>, AppError> {
-    let ids: BTreeSet<MessageId> = happenings.reacted.keys().map(|(id, ..)| *id).collect();
+    let ids: BTreeSet<MessageId> = happenings.reactions.keys().map(|(id, ..)| *id).collect();
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -349,7 +349,7 @@ async fn authors(service: &EventLogService, happenings: &LogEvents) -> Result<Ve
     let authors = notifying::authors(service.db.reader(), &ids).await?;
     let authors: HashMap<MessageId, _> = authors.into_iter().map(|author| (author.id, author)).collect();
     let mut reactions = Vec::new();
-    for ((message_id, by, emoji), reacted) in &happenings.reacted {
+    for ((message_id, by, emoji), reacted) in &happenings.reactions {
         let Some(author) = authors.get(message_id) else { continue };
         let is_person = author.sender_kind == SenderKind::User.as_str();
         let Some(id) = author.sender_id.filter(|id| is_person && *id != by.0) else { continue };

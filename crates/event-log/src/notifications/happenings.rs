@@ -88,13 +88,13 @@ pub(super) struct LoggedReaction {
 pub(super) struct LogEvents {
     pub arrived: BTreeMap<MessageId, ArrivedMessage>,
     pub edited: BTreeMap<MessageId, ArrivedMessage>,
-    pub gone: BTreeSet<MessageId>,
-    pub reacted: BTreeMap<(MessageId, UserId, String), LoggedReaction>,
+    pub deleted: BTreeSet<MessageId>,
+    pub reactions: BTreeMap<(MessageId, UserId, String), LoggedReaction>,
     /// Number of removed reactions per message that were added before this sequence.
-    pub unreacted: BTreeMap<MessageId, i64>,
-    pub ended: BTreeSet<ConversationId>,
+    pub removed_reactions: BTreeMap<MessageId, i64>,
+    pub deleted_conversations: BTreeSet<ConversationId>,
     /// Read positions implied by sending messages.
-    pub written: HashMap<(UserId, ConversationId), i64>,
+    pub read_by_writing: HashMap<(UserId, ConversationId), i64>,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +109,7 @@ impl LogEvents {
     /// Adds an event of the log. Events before `since` produce no notifications.
     pub fn take(&mut self, row: &conversation_event::Model, since: Timestamp) {
         if row.kind == "conversation.deleted" {
-            self.ended.insert(row.conversation_id);
+            self.deleted_conversations.insert(row.conversation_id);
             return;
         }
         if !matters(&row.kind) {
@@ -126,13 +126,13 @@ impl LogEvents {
                 if row.created_at >= since =>
             {
                 let reacted = LoggedReaction { conversation_id: row.conversation_id, seq: row.seq, at: row.created_at };
-                self.reacted.insert((id, user, emoji), reacted);
+                self.reactions.insert((id, user, emoji), reacted);
             }
             ("reaction.added", _) => {}
             ("reaction.removed", Payload { message_id: Some(id), emoji: Some(emoji), user_id: Some(user), .. }) => {
-                let is_untold = self.reacted.remove(&(id, user, emoji)).is_some();
+                let is_untold = self.reactions.remove(&(id, user, emoji)).is_some();
                 if !is_untold {
-                    *self.unreacted.entry(id).or_default() += 1;
+                    *self.removed_reactions.entry(id).or_default() += 1;
                 }
             }
             (kind, Payload { message: Some(message), .. }) => {
@@ -153,7 +153,7 @@ impl LogEvents {
             && message.sender.kind == SenderKind::User
             && let Some(id) = message.sender.id
         {
-            self.written.insert((UserId(id), message.conversation_id), *seq);
+            self.read_by_writing.insert((UserId(id), message.conversation_id), *seq);
         }
         if !message.says_something() || *at < since {
             return;
@@ -171,10 +171,10 @@ impl LogEvents {
 
     fn lose(&mut self, id: MessageId) {
         if self.arrived.remove(&id).is_none() {
-            self.gone.insert(id);
+            self.deleted.insert(id);
         }
         self.edited.remove(&id);
-        self.reacted.retain(|(message, ..), _| *message != id);
-        self.unreacted.remove(&id);
+        self.reactions.retain(|(message, ..), _| *message != id);
+        self.removed_reactions.remove(&id);
     }
 }

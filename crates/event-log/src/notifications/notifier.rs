@@ -71,7 +71,7 @@ const PART: usize = 500;
 #[derive(Default)]
 struct PendingHeads {
     heads: Mutex<HashMap<ConversationId, i64>>,
-    is_incomplete: AtomicBool,
+    has_gap: AtomicBool,
     arrived: Notify,
 }
 
@@ -107,7 +107,7 @@ async fn listen(mut listener: Listener, news: Arc<PendingHeads>) {
                 }
             }
             BusMessage::Signal(Signal::Gap) => {
-                news.is_incomplete.store(true, Ordering::Relaxed);
+                news.has_gap.store(true, Ordering::Relaxed);
                 news.arrived.notify_one();
             }
             _ => {}
@@ -118,7 +118,7 @@ async fn listen(mut listener: Listener, news: Arc<PendingHeads>) {
 async fn keep(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
     let mut lookout = SweepSchedule::new(SWEEP);
     loop {
-        let wait = lookout.wait(&news.is_incomplete);
+        let wait = lookout.wait(&news.has_gap);
         let _ = tokio::time::timeout(wait, news.arrived.notified()).await;
         tokio::time::sleep(GATHER).await;
         let Some(service) = service.upgrade() else { return };
@@ -139,7 +139,7 @@ async fn keep(service: Weak<EventLogService>, news: Arc<PendingHeads>) {
 }
 
 async fn turn(service: &EventLogService, news: &PendingHeads, lookout: &mut SweepSchedule) -> Result<(), AppError> {
-    if let Some(look) = lookout.due(&news.is_incomplete, service.clock.now()) {
+    if let Some(look) = lookout.due(&news.has_gap, service.clock.now()) {
         for (id, head) in waiting(service, look).await? {
             news.hear(id, head);
         }
@@ -264,18 +264,18 @@ async fn store(
         None => service.db.begin().await.map_err(app_error)?,
     };
     let mut withdrawn = rows::withdraw(&tx, &found.withdrawn).await?;
-    if !happenings.gone.is_empty() {
-        let gone: Vec<_> = happenings.gone.into_iter().collect();
+    if !happenings.deleted.is_empty() {
+        let gone: Vec<_> = happenings.deleted.into_iter().collect();
         withdrawn.extend(rows::withdraw_messages(&tx, &gone).await?);
     }
-    let fewer: Vec<_> = happenings.unreacted.into_iter().collect();
+    let fewer: Vec<_> = happenings.removed_reactions.into_iter().collect();
     withdrawn.extend(rows::withdraw_reactions(&tx, &fewer).await?);
-    if !happenings.ended.is_empty() {
-        let ended: Vec<_> = happenings.ended.into_iter().collect();
+    if !happenings.deleted_conversations.is_empty() {
+        let ended: Vec<_> = happenings.deleted_conversations.into_iter().collect();
         withdrawn.extend(rows::withdraw_conversations(&tx, &ended).await?);
     }
     let written =
-        happenings.written.into_iter().map(|((user_id, id), seq)| NotificationReadPosition { user_id, place: ReadScope::MainLine(id), seq });
+        happenings.read_by_writing.into_iter().map(|((user_id, id), seq)| NotificationReadPosition { user_id, place: ReadScope::MainLine(id), seq });
     let written: Vec<NotificationReadPosition> = written.collect();
     let read = if written.is_empty() { Vec::new() } else { rows::passed(&tx, &written).await? };
     let read = if read.is_empty() { read } else { rows::mark_told_read(&tx, &read, now).await? };

@@ -57,12 +57,12 @@ const ANSWER: Duration = Duration::from_secs(1);
 pub struct Push {
     vapid: vapid::Vapid,
     /// Questions sent to all instances, until one answers yes.
-    asked: Mutex<HashMap<Uuid, Arc<Notify>>>,
+    questions: Mutex<HashMap<Uuid, Arc<Notify>>>,
 }
 
 impl Push {
     pub async fn load(db: &Database, config: &Config) -> anyhow::Result<Self> {
-        Ok(Self { vapid: vapid::Vapid::load(db, config).await?, asked: Mutex::default() })
+        Ok(Self { vapid: vapid::Vapid::load(db, config).await?, questions: Mutex::default() })
     }
 
     /// Records the answer of an instance that has a connection which shows the conversation.
@@ -73,7 +73,7 @@ impl Push {
     }
 
     fn asked(&self) -> MutexGuard<'_, HashMap<Uuid, Arc<Notify>>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -59,7 +59,7 @@ pub enum ReceiptState {
 enum QueueItem {
     Reach(ReportedPosition),
     /// Request to be notified when all earlier receipts are stored.
-    Settling(oneshot::Sender<()>),
+    Flush(oneshot::Sender<()>),
 }
 
 /// Handle for recording receipts; cheap to clone.
@@ -86,7 +86,7 @@ impl Receipts {
     /// Waits until earlier receipts are stored or have failed.
     async fn settled(&self) {
         let (settled, stored) = oneshot::channel();
-        if self.queue.send(QueueItem::Settling(settled)).await.is_ok() {
+        if self.queue.send(QueueItem::Flush(settled)).await.is_ok() {
             let _ = stored.await;
         }
     }
@@ -142,7 +142,7 @@ async fn run(store: PositionStore, mut waiting: mpsc::Receiver<QueueItem>) {
         for one in received.drain(..) {
             let reach = match one {
                 QueueItem::Reach(reach) => reach,
-                QueueItem::Settling(settled) => {
+                QueueItem::Flush(settled) => {
                     settling.push(settled);
                     continue;
                 }

@@ -55,13 +55,13 @@ pub(super) struct Batch<'a> {
     id: Option<Uuid>,
     conversations: HashMap<ConversationId, CachedConversation>,
     /// True if some of the state came from the cache instead of the database.
-    pub is_remembered: bool,
+    pub used_cache: bool,
     /// Messages by `client_id`, sent earlier or in this batch.
     pub sent: HashMap<(ConversationId, UserId, String), Message>,
     /// Messages that this batch changes in place.
     pub edits: Edits,
     /// Messages that replies may refer to.
-    pub replied: HashSet<(ConversationId, MessageId, UserId)>,
+    pub replyable: HashSet<(ConversationId, MessageId, UserId)>,
     /// Assistants of the conversations, and assistants mentioned by a user in a conversation that
     /// they aren't members of.
     pub assistants: HashMap<ConversationId, Vec<MemberAssistant>>,
@@ -73,11 +73,11 @@ pub(super) struct Batch<'a> {
     pub workspace_admins: HashSet<(ConversationId, UserId)>,
     /// Time of the last message per user in conversations with slow mode, and the updates made by
     /// this batch.
-    pub turns: HashMap<(ConversationId, UserId), Timestamp>,
-    pub new_turns: BTreeMap<(ConversationId, UserId), Timestamp>,
+    pub last_writes: HashMap<(ConversationId, UserId), Timestamp>,
+    pub new_last_writes: BTreeMap<(ConversationId, UserId), Timestamp>,
     /// True if the batch has deleted user text from the database.
     pub has_removed_text: bool,
-    moved: BTreeSet<ConversationId>,
+    advanced: BTreeSet<ConversationId>,
     /// Number of event and message numbers assigned so far.
     numbers: u64,
     /// Members whose role was relied on in conversations where role changes don't increment
@@ -103,18 +103,18 @@ impl<'a> Batch<'a> {
             now,
             id: relayed.then(Uuid::now_v7),
             conversations: HashMap::new(),
-            is_remembered: false,
+            used_cache: false,
             sent: HashMap::new(),
             edits: Edits::default(),
-            replied: HashSet::new(),
+            replyable: HashSet::new(),
             assistants: HashMap::new(),
             mentioned: HashMap::new(),
             open_answers: HashMap::new(),
             workspace_admins: HashSet::new(),
-            turns: HashMap::new(),
-            new_turns: BTreeMap::new(),
+            last_writes: HashMap::new(),
+            new_last_writes: BTreeMap::new(),
             has_removed_text: false,
-            moved: BTreeSet::new(),
+            advanced: BTreeSet::new(),
             numbers: 0,
             relied_on: BTreeSet::new(),
             new_messages: Vec::new(),
@@ -168,14 +168,14 @@ impl<'a> Batch<'a> {
     /// Returns the user's membership; `NotFound` for everybody else, so that the conversation's
     /// existence isn't revealed.
     pub fn standing(&self, id: ConversationId, user: UserId) -> Result<&ActingMember, AppError> {
-        self.conversations.get(&id).and_then(|known| known.standings.get(&user)).ok_or_else(|| Code::NotFound.into())
+        self.conversations.get(&id).and_then(|known| known.members.get(&user)).ok_or_else(|| Code::NotFound.into())
     }
 
     pub fn set_standing(&mut self, id: ConversationId, user: UserId, standing: Option<ActingMember>) {
         let Some(known) = self.conversations.get_mut(&id) else { return };
         match standing {
-            Some(standing) => known.standings.insert(user, standing),
-            None => known.standings.remove(&user),
+            Some(standing) => known.members.insert(user, standing),
+            None => known.members.remove(&user),
         };
     }
 
@@ -190,7 +190,7 @@ impl<'a> Batch<'a> {
         let seq = conversation.last_seq + 1;
         conversation.last_seq = seq;
         self.numbers += 1;
-        self.moved.insert(id);
+        self.advanced.insert(id);
         let envelope = self.append(id, seq, &Event::Durable { conversation_id: id, seq, body: body(seq) })?;
         self.envelopes.push(envelope);
         Ok(seq)

@@ -40,7 +40,7 @@ pub struct Actor {
 pub enum MemberAction {
     Send(Box<SendMessage>),
     Edit(EditMessage),
-    AskAgain(EditPrompt),
+    EditPrompt(EditPrompt),
     /// Switches to another version of a prompt or an answer.
     ShowVersion {
         message_id: MessageId,
@@ -112,7 +112,7 @@ pub enum ServerAction {
         title: String,
     },
     /// Deletes the conversation on behalf of an administrator of the installation.
-    EndConversation {
+    DeleteByAdmin {
         entry: NewAuditEntry,
     },
     /// Removes a user who has left the workspace or deleted their account. An ownership passes to
@@ -125,10 +125,10 @@ pub enum ServerAction {
         user_id: UserId,
         entry: NewAuditEntry,
     },
-    BeginAnswer(StartAnswer),
+    StartAnswer(StartAnswer),
     FinishAnswer(Box<FinishAnswer>),
     /// Replaces the text of an answer with that of the worker that took it over.
-    OvertakeAnswer {
+    ReplaceAnswerText {
         answer_id: MessageId,
         content: String,
     },

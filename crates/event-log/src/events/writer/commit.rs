@@ -51,7 +51,7 @@ enum OptimisticCommit {
     /// Cached state was outdated.
     Outdated,
     /// Write conflict in these conversations.
-    Moved(Vec<ConversationId>),
+    WriteConflict(Vec<ConversationId>),
 }
 
 pub(super) struct Committer {
@@ -63,12 +63,12 @@ pub(super) struct Committer {
     contended: HashMap<ConversationId, Instant>,
     memory: ConversationCache,
     /// Batch that is being stored. Remains set if the outcome of its commit is unknown.
-    storing: Option<Committed>,
+    in_flight: Option<Committed>,
 }
 
 impl Committer {
     pub fn new(db: Database, limits: Limits, relayed: bool) -> Self {
-        Self { db, limits, relayed, contended: HashMap::new(), memory: ConversationCache::default(), storing: None }
+        Self { db, limits, relayed, contended: HashMap::new(), memory: ConversationCache::default(), in_flight: None }
     }
 
     /// Invalidates cached state by messages of the bus.
@@ -88,14 +88,14 @@ impl Committer {
     /// Returns the batch of a failed attempt that may have been committed nevertheless: the
     /// connection broke during the commit, or the commit timed out.
     pub fn take_unsure(&mut self) -> Option<Committed> {
-        self.storing.take().filter(|storing| storing.batch.is_some())
+        self.in_flight.take().filter(|storing| storing.batch.is_some())
     }
 
     /// Commits `changes` in one transaction and removes the acknowledged outbox entries `told` with
     /// it. After an error, nothing was committed or the outcome is unknown: see
     /// [`take_unsure`](Self::take_unsure).
     pub async fn commit(&mut self, changes: &[Change], now: Timestamp, told: &[Uuid]) -> Result<Committed, AppError> {
-        self.storing = None;
+        self.in_flight = None;
         while changes.iter().all(|change| self.may_go_unlocked(change)) {
             match self.commit_unless_moved(changes, now, told).await? {
                 OptimisticCommit::Committed(committed) => return Ok(committed),
@@ -103,7 +103,7 @@ impl Committer {
                 // The outdated state has been removed from the cache, so the next attempt reads it
                 // from the database.
                 OptimisticCommit::Outdated => {}
-                OptimisticCommit::Moved(moved) => {
+                OptimisticCommit::WriteConflict(moved) => {
                     let until = Instant::now() + CONTENDED;
                     self.contended.extend(moved.into_iter().map(|id| (id, until)));
                 }
@@ -135,7 +135,7 @@ impl Committer {
         if !batch.are_gathered(changes) {
             return Ok(OptimisticCommit::NeedsLocks);
         }
-        let is_remembered = batch.is_remembered;
+        let is_remembered = batch.used_cache;
         let outcomes = batch.apply_all(changes).await?;
         // The commit verifies the state it relied on. A refusal commits nothing, so it must not
         // rely on cached state.
@@ -144,7 +144,7 @@ impl Committer {
         }
         let has_removed_text = batch.has_removed_text;
         let ClosedBatch { seen, pieces, envelopes, signals, batch, conversations } = batch.close(told)?;
-        self.storing = Some(Committed { outcomes, envelopes, signals, batch });
+        self.in_flight = Some(Committed { outcomes, envelopes, signals, batch });
         let stored = query::batches::execute_unless_moved(&self.db, &seen, pieces).await;
         Ok(match self.conclude(stored)? {
             (OptimisticCommit::Executed, committed) => {
@@ -155,8 +155,8 @@ impl Committer {
                 OptimisticCommit::Committed(committed)
             }
             (OptimisticCommit::Repeated, _) => OptimisticCommit::NeedsLocks,
-            (OptimisticCommit::Moved(_), _) if is_remembered => OptimisticCommit::Outdated,
-            (OptimisticCommit::Moved(moved), _) => OptimisticCommit::Moved(moved),
+            (OptimisticCommit::WriteConflict(_), _) if is_remembered => OptimisticCommit::Outdated,
+            (OptimisticCommit::WriteConflict(moved), _) => OptimisticCommit::WriteConflict(moved),
         })
     }
 
@@ -182,7 +182,7 @@ impl Committer {
         let outcomes = batch.apply_all(changes).await?;
         let has_removed_text = batch.has_removed_text;
         let ClosedBatch { pieces, envelopes, signals, batch, .. } = batch.close(told)?;
-        self.storing = Some(Committed { outcomes, envelopes, signals, batch });
+        self.in_flight = Some(Committed { outcomes, envelopes, signals, batch });
         let stored = match query::execute(&db, pieces).await {
             Ok(()) => txn.commit().await.map_err(app_error),
             Err(error) => Err(error),
@@ -199,11 +199,11 @@ impl Committer {
         match stored {
             Err(error @ AppError::Unavailable(_)) => Err(error),
             Err(error) => {
-                self.storing = None;
+                self.in_flight = None;
                 Err(error)
             }
             Ok(stored) => {
-                let storing = self.storing.take();
+                let storing = self.in_flight.take();
                 storing
                     .map(|committed| (stored, committed))
                     .ok_or_else(|| AppError::internal(anyhow::anyhow!("commit outcome unknown")))

@@ -29,7 +29,7 @@ pub(super) struct Edits {
     /// Messages that the changes refer to, in their current state.
     messages: HashMap<MessageId, Message>,
     /// Positions of the messages that are in the main timeline.
-    places: HashMap<MessageId, TimelinePosition>,
+    positions: HashMap<MessageId, TimelinePosition>,
     /// Events that contain their texts.
     texts: HashMap<MessageId, Vec<StoredEvent>>,
     /// Reactions to the messages.
@@ -99,7 +99,7 @@ impl Edits {
     async fn read<C: ConnectionTrait>(&mut self, db: &C, ids: Vec<MessageId>) -> Result<(), AppError> {
         for row in query::messages::get_all(db, &ids).await? {
             if row.is_in_main_line() {
-                self.places.entry(row.id).or_insert(TimelinePosition { no: row.no, here: Vec::new() });
+                self.positions.entry(row.id).or_insert(TimelinePosition { no: row.no, here: Vec::new() });
             }
             self.messages.insert(row.id, row.try_into()?);
         }
@@ -110,14 +110,14 @@ impl Edits {
     async fn read_here<C: ConnectionTrait>(&mut self, db: &C, ids: &[MessageId]) -> Result<(), AppError> {
         let says_here =
             |id: &&MessageId| self.messages.get(id).is_some_and(|it| MentionScope::of(&it.mentions) == MentionScope::Here);
-        let place = |id: &MessageId| Some(((self.messages.get(id)?.conversation_id, self.places.get(id)?.no), *id));
+        let place = |id: &MessageId| Some(((self.messages.get(id)?.conversation_id, self.positions.get(id)?.no), *id));
         let asked: HashMap<(ConversationId, i64), MessageId> = ids.iter().filter(says_here).filter_map(place).collect();
         if asked.is_empty() {
             return Ok(());
         }
         let places: Vec<(ConversationId, i64)> = asked.keys().copied().collect();
         for (conversation_id, no, user) in query::notifying::mentioned(db, &places).await? {
-            let place = asked.get(&(conversation_id, no)).and_then(|id| self.places.get_mut(id));
+            let place = asked.get(&(conversation_id, no)).and_then(|id| self.positions.get_mut(id));
             if let Some(place) = place {
                 place.here.push(user);
             }
@@ -127,11 +127,11 @@ impl Edits {
 
     /// Returns the position of a loaded message in the main timeline.
     pub fn place(&self, id: MessageId) -> Option<TimelinePosition> {
-        self.places.get(&id).cloned()
+        self.positions.get(&id).cloned()
     }
 
     pub fn set_place(&mut self, id: MessageId, place: TimelinePosition) {
-        self.places.insert(id, place);
+        self.positions.insert(id, place);
     }
 
     /// Loads a message that no change refers to, unless it is already loaded.

@@ -27,7 +27,7 @@ pub(super) struct BatchAttachments {
     uploads: HashMap<UploadId, StoredUpload>,
     attached: Vec<Attachment>,
     /// Storage used per workspace, in bytes; only filled if storage is limited.
-    taken: HashMap<WorkspaceId, i64>,
+    used_bytes: HashMap<WorkspaceId, i64>,
 }
 
 impl BatchAttachments {
@@ -56,7 +56,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
         for place in places {
             query::uploads::lock_space(batch.db, place).await?;
             let taken = query::uploads::in_workspace(batch.db, place).await?;
-            batch.files.taken.insert(place, taken);
+            batch.files.used_bytes.insert(place, taken);
         }
     }
     for row in query::uploads::get_to_send(batch.db, asked).await? {
@@ -77,7 +77,7 @@ pub(super) fn attachments(batch: &Batch<'_>, by: Actor, send: &SendMessage) -> R
     }
     let place = batch.conversation(by.conversation_id)?.workspace_id;
     let size: i64 = found.iter().map(|upload| upload.size).sum();
-    match batch.files.taken.get(&place) {
+    match batch.files.used_bytes.get(&place) {
         Some(taken) if size > 0 && taken.saturating_add(size) > batch.workspace_bytes() => Err(AppError::refused(
             Code::QuotaExceeded,
             "This workspace has too little space left. Delete files there, or ask its administrators.",
@@ -104,7 +104,7 @@ pub(super) fn attach(batch: &mut Batch<'_>, message: &Message, sender: UserId) -
             batch.ask_for(&TranscribeJob { conversation_id, message_id, upload_id }, conversation_id, sender)?;
         }
         batch.files.attached.push(Attachment { message_id, upload_id, conversation_id, workspace_id, size });
-        batch.files.taken.entry(workspace_id).and_modify(|taken| *taken = taken.saturating_add(size));
+        batch.files.used_bytes.entry(workspace_id).and_modify(|taken| *taken = taken.saturating_add(size));
     }
     Ok(())
 }

@@ -32,16 +32,16 @@ const MOST: usize = 50_000;
 #[derive(Debug)]
 pub(super) struct CachedConversation {
     pub state: ConversationState,
-    pub standings: HashMap<UserId, ActingMember>,
+    pub members: HashMap<UserId, ActingMember>,
     /// Word filter of the conversation.
     pub filter: Option<CompiledWordFilter>,
-    since: Instant,
+    cached_at: Instant,
 }
 
 impl CachedConversation {
     pub fn new(state: ConversationState) -> Self {
         let filter = state.word_filter.as_deref().and_then(CompiledWordFilter::read);
-        Self { state, standings: HashMap::new(), filter, since: Instant::now() }
+        Self { state, members: HashMap::new(), filter, cached_at: Instant::now() }
     }
 
     pub fn reread_filter(&mut self) {
@@ -49,7 +49,7 @@ impl CachedConversation {
     }
 
     fn is_fresh(&self) -> bool {
-        self.since.elapsed() < KEEP
+        self.cached_at.elapsed() < KEEP
     }
 }
 
@@ -57,22 +57,22 @@ impl CachedConversation {
 pub(super) struct ConversationCache {
     conversations: HashMap<ConversationId, CachedConversation>,
     /// Total number of cached members.
-    people: usize,
+    member_count: usize,
 }
 
 impl ConversationCache {
     pub fn take(&mut self, id: ConversationId) -> Option<CachedConversation> {
         let known = self.conversations.remove(&id)?;
-        self.people -= known.standings.len();
+        self.member_count -= known.members.len();
         known.is_fresh().then_some(known)
     }
 
     pub fn keep(&mut self, conversations: HashMap<ConversationId, CachedConversation>) {
         for (id, known) in conversations {
-            self.people += known.standings.len();
+            self.member_count += known.members.len();
             self.conversations.insert(id, known);
         }
-        if self.people > MOST {
+        if self.member_count > MOST {
             self.tidy();
         }
     }
@@ -80,8 +80,8 @@ impl ConversationCache {
     /// Evicts expired entries, or everything if that isn't enough.
     fn tidy(&mut self) {
         self.conversations.retain(|_, known| known.is_fresh());
-        self.people = self.conversations.values().map(|known| known.standings.len()).sum();
-        if self.people > MOST / 2 {
+        self.member_count = self.conversations.values().map(|known| known.members.len()).sum();
+        if self.member_count > MOST / 2 {
             self.clear();
         }
     }

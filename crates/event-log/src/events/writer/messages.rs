@@ -55,7 +55,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
         .flat_map(|(by, send)| send.refers_to().map(move |id| (by.conversation_id, id, by.user_id)))
         .collect();
     if !replies.is_empty() {
-        batch.replied.extend(query::batches::existing(batch.db, &replies).await?);
+        batch.replyable.extend(query::batches::existing(batch.db, &replies).await?);
     }
     let doubtful: Vec<(ConversationId, UserId)> = sends(changes)
         .filter(|(by, send)| {
@@ -122,7 +122,7 @@ pub(super) fn send(batch: &mut Batch<'_>, by: Actor, send: &SendMessage) -> Resu
         return Ok(Outcome::Sent(Box::new(Sent { message: message.clone(), duplicate: true })));
     }
     if let Some(reply_to) = send.reply_to
-        && !batch.replied.contains(&(conversation_id, reply_to, user_id))
+        && !batch.replyable.contains(&(conversation_id, reply_to, user_id))
     {
         return Err(AppError::field(
             "reply_to",

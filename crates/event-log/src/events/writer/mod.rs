@@ -104,7 +104,7 @@ impl Writer {
         let heard = bus.listen();
         let busy_since = Arc::default();
         let task =
-            Task { db, bus, heard, clock, committer, outbox: Outbox::new(), busy_since: Arc::clone(&busy_since) };
+            Task { db, bus, bus_messages: heard, clock, committer, outbox: Outbox::new(), busy_since: Arc::clone(&busy_since) };
         tokio::spawn(task.run(submissions));
         Self { queue, busy_since }
     }
@@ -145,7 +145,7 @@ struct Task {
     db: Database,
     bus: Arc<dyn EventBus>,
     /// Bus messages that may invalidate the committer's cache.
-    heard: Listener,
+    bus_messages: Listener,
     clock: Clock,
     committer: Committer,
     outbox: Outbox,
@@ -200,7 +200,7 @@ impl Task {
                 // Handled before bus messages, which may never pause.
                 () = sleep_until(self.outbox.remove_at) => self.remove_acknowledged().await,
                 Some(entry) = self.outbox.acknowledged.recv() => self.outbox.add(entry),
-                Some(message) = self.heard.recv() => self.committer.on_message(&message),
+                Some(message) = self.bus_messages.recv() => self.committer.on_message(&message),
             }
         }
     }
@@ -213,7 +213,7 @@ impl Task {
         while let Ok(entry) = self.outbox.acknowledged.try_recv() {
             self.outbox.add(entry);
         }
-        while let Ok(message) = self.heard.try_recv() {
+        while let Ok(message) = self.bus_messages.try_recv() {
             self.committer.on_message(&message);
         }
         // Changes that need locks are committed separately so that messages don't wait for them.

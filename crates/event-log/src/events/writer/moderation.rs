@@ -32,7 +32,7 @@ pub(super) async fn load(batch: &mut Batch<'_>, changes: &[Change]) -> Result<()
     let people: BTreeSet<(ConversationId, UserId)> =
         slow.iter().map(|(by, _)| (by.conversation_id, by.user_id)).collect();
     let people: Vec<_> = people.into_iter().collect();
-    batch.turns.extend(query::moderation::turns(batch.db, &people).await?);
+    batch.last_writes.extend(query::moderation::turns(batch.db, &people).await?);
     // A resend after a lost response isn't subject to slow mode.
     let asked = slow.iter().map(|(by, send)| (by.conversation_id, by.user_id, send.client_id.as_str())).collect();
     messages::load_sent(batch, asked).await
@@ -48,7 +48,7 @@ pub(super) fn check_turn(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
     if !is_slow(batch, id) || messages::is_admin(batch, by)? {
         return Ok(());
     }
-    let Some(last) = batch.turns.get(&(id, user)) else { return Ok(()) };
+    let Some(last) = batch.last_writes.get(&(id, user)) else { return Ok(()) };
     let pause = batch.conversation(id)?.slow_mode_seconds.saturating_mul(1_000);
     // Bounded by the interval, in case another instance's clock is ahead.
     let left = last.0.saturating_add(pause).saturating_sub(batch.now.0).min(pause);
@@ -63,8 +63,8 @@ pub(super) fn check_turn(batch: &Batch<'_>, by: Actor) -> Result<(), AppError> {
 pub(super) fn take_turn(batch: &mut Batch<'_>, by: Actor) -> Result<(), AppError> {
     let (id, user) = (by.conversation_id, by.user_id);
     if is_slow(batch, id) && !messages::is_admin(batch, by)? {
-        batch.turns.insert((id, user), batch.now);
-        batch.new_turns.insert((id, user), batch.now);
+        batch.last_writes.insert((id, user), batch.now);
+        batch.new_last_writes.insert((id, user), batch.now);
     }
     Ok(())
 }

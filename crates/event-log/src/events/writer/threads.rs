@@ -29,7 +29,7 @@ pub(super) fn root(batch: &Batch<'_>, by: Actor, id: MessageId) -> Result<Messag
     }
     let is_open = |root: &Message| root.thread_id.is_none() && (root.deleted_at.is_none() || root.thread.is_some());
     let root = batch.edits.known(conversation_id, id).filter(is_open);
-    root.filter(|_| batch.replied.contains(&(conversation_id, id, user_id))).ok_or_else(|| {
+    root.filter(|_| batch.replyable.contains(&(conversation_id, id, user_id))).ok_or_else(|| {
         AppError::field("thread_id", "not_found", "There is no message here that a thread can belong to.")
     })
 }

@@ -19,7 +19,7 @@ struct Progress {
     rows: u64,
     numbers: u64,
     events: usize,
-    told: usize,
+    envelopes: usize,
     mentions: usize,
     jobs: usize,
 }
@@ -69,7 +69,7 @@ impl Batch<'_> {
             rows: self.db.changed(),
             numbers: self.numbers,
             events: self.events.len(),
-            told: self.envelopes.len(),
+            envelopes: self.envelopes.len(),
             mentions: self.mentions.len(),
             jobs: self.jobs.len(),
         }
@@ -101,7 +101,7 @@ impl Batch<'_> {
         match action {
             MemberAction::Send(send) => messages::send(self, by, send),
             MemberAction::Edit(edit) => messages::edit(self, by, edit),
-            MemberAction::AskAgain(again) => versions::ask_again(self, by, again).await,
+            MemberAction::EditPrompt(again) => versions::ask_again(self, by, again).await,
             MemberAction::ShowVersion { message_id, index } => versions::show(self, by, *message_id, *index).await,
             MemberAction::Compare { message_id, asking } => comparisons::begin(self, by, *message_id, asking).await,
             MemberAction::Regenerate { message_id, asking } => answers::regenerate(self, by, *message_id, asking).await,
@@ -127,12 +127,12 @@ impl Batch<'_> {
         match action {
             ServerAction::Hide(hide) => moderation::hide(self, id, hide).await,
             ServerAction::SuggestTitle { title } => conversations::suggest_title(self, id, title).await,
-            ServerAction::EndConversation { entry } => conversations::end(self, id, entry).await,
+            ServerAction::DeleteByAdmin { entry } => conversations::end(self, id, entry).await,
             ServerAction::Depart { user_id } => departures::depart(self, id, *user_id).await,
             ServerAction::HandOver { user_id, entry } => conversations::hand_over(self, id, *user_id, entry).await,
-            ServerAction::BeginAnswer(begin) => answers::begin(self, id, begin).await,
+            ServerAction::StartAnswer(begin) => answers::begin(self, id, begin).await,
             ServerAction::FinishAnswer(finish) => answers::finish(self, id, finish).await,
-            ServerAction::OvertakeAnswer { answer_id, content } => {
+            ServerAction::ReplaceAnswerText { answer_id, content } => {
                 answers::overtake(self, id, *answer_id, content).await
             }
             ServerAction::SetTranscript(set) => files::set_transcript(self, id, set).await,

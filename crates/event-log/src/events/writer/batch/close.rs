@@ -42,7 +42,7 @@ impl Batch<'_> {
             .map(|message| message.conversation_id)
             .collect();
         let heads: Vec<LogHead> = self
-            .moved
+            .advanced
             .iter()
             .filter_map(|id| self.conversations.get(id))
             .map(|known| LogHead {
@@ -79,8 +79,8 @@ impl Batch<'_> {
         if !written.is_empty() {
             pieces.push(query::batches::read_by_writing(backend, &written));
         }
-        if !self.new_turns.is_empty() {
-            pieces.push(query::moderation::take_turns(&self.new_turns));
+        if !self.new_last_writes.is_empty() {
+            pieces.push(query::moderation::take_turns(&self.new_last_writes));
         }
         let (new, gone): (Vec<_>, Vec<_>) = self.mentions.into_iter().partition(|(_, is_there)| *is_there);
         let rows = |mentions: Vec<(NewMention, bool)>| mentions.into_iter().map(|(mention, _)| mention).collect();

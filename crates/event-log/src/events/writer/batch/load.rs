@@ -47,8 +47,8 @@ impl Batch<'_> {
                 unknown.extend_from_slice(people);
                 continue;
             };
-            if people.iter().all(|(_, user)| known.standings.contains_key(user)) {
-                self.is_remembered = true;
+            if people.iter().all(|(_, user)| known.members.contains_key(user)) {
+                self.used_cache = true;
                 self.conversations.insert(id, known);
             } else {
                 unknown.extend_from_slice(people);
