@@ -231,8 +231,8 @@ pub struct Admission {
     /// True if the caller sets no output limit.
     has_open_output: bool,
     /// Reservations to extend, if the call may cost more than is reserved.
-    growing: Option<Arc<ChargePlan>>,
-    worst: Amounts,
+    extendable: Option<Arc<ChargePlan>>,
+    max_amounts: Amounts,
     created_at: Timestamp,
     began: Instant,
 }
@@ -361,8 +361,8 @@ async fn admit(
         amount: worst.cost,
         most_output,
         has_open_output,
-        growing,
-        worst,
+        extendable: growing,
+        max_amounts: worst,
         created_at: service.clock.now(),
         began: Instant::now(),
     })
@@ -420,7 +420,7 @@ impl GatewayService {
         if endpoint == GatewayEndpoint::Embeddings {
             return 0;
         }
-        most_output(wanted, self.config.gateway.assumed_output, model.most_output)
+        most_output(wanted, self.config.gateway.assumed_output, model.max_output)
     }
 }
 
@@ -480,10 +480,10 @@ impl Admission {
     /// unlimited or the provider ignores the limit.
     #[must_use]
     pub fn growth(&self, usage: &Usage) -> Option<impl Future<Output = Result<ReservationGuard, Refusal>> + Send + use<>> {
-        let bill = Arc::clone(self.growing.as_ref()?);
+        let bill = Arc::clone(self.extendable.as_ref()?);
         let room = if self.has_open_output { self.amount.0 / 10 } else { 0 };
         let is_outgrown = self.cost(usage).0 > self.amount.0 - room;
-        let (gateway, worst) = (Arc::clone(&self.gateway), self.worst);
+        let (gateway, worst) = (Arc::clone(&self.gateway), self.max_amounts);
         is_outgrown.then_some(async move { gateway.hold(&bill, worst, Origin::Blocks).await })
     }
 
@@ -496,7 +496,7 @@ impl Admission {
     /// Adds a reservation to the call.
     pub fn grown(&mut self, held: ReservationGuard) {
         self.held.add(held);
-        self.amount += self.worst.cost;
+        self.amount += self.max_amounts.cost;
     }
 
     /// Returns the cost of the given usage.

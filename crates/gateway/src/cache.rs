@@ -38,7 +38,7 @@ pub struct CachedAnswer {
     pub body: Bytes,
     /// Upstream name of the model that answered.
     pub model: String,
-    since: Instant,
+    cached_at: Instant,
 }
 
 /// Cache directives of a request.
@@ -47,17 +47,17 @@ pub struct CacheDirectives {
     /// Maximum age of an answer; `None` requests a new one.
     pub max_age: Option<Duration>,
     /// True if the answer may be stored.
-    pub keeps: bool,
+    pub may_store: bool,
 }
 
 impl CacheDirectives {
-    pub const NOTHING: Self = Self { max_age: None, keeps: false };
+    pub const NOTHING: Self = Self { max_age: None, may_store: false };
 
     /// Parses the `Cache-Control` header. Without directives, requests that are `repeatable` use
     /// the cache.
     #[must_use]
     pub fn of(cache_control: Option<&str>, is_repeatable: bool) -> Self {
-        let mut wish = if is_repeatable { Self { max_age: Some(Duration::MAX), keeps: true } } else { Self::NOTHING };
+        let mut wish = if is_repeatable { Self { max_age: Some(Duration::MAX), may_store: true } } else { Self::NOTHING };
         for directive in cache_control.unwrap_or_default().split(',') {
             let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
             match name.trim().to_ascii_lowercase().as_str() {
@@ -65,7 +65,7 @@ impl CacheDirectives {
                 "no-cache" => return Self { max_age: None, ..wish },
                 "max-age" => {
                     let age = value.trim().trim_matches('"').parse().ok().map(Duration::from_secs);
-                    wish = Self { max_age: age.filter(|age| !age.is_zero()), keeps: true };
+                    wish = Self { max_age: age.filter(|age| !age.is_zero()), may_store: true };
                 }
                 _ => {}
             }
@@ -92,13 +92,13 @@ impl ResponseCache {
     pub async fn find(&self, question: &CacheKey, wish: CacheDirectives) -> Option<Arc<CachedAnswer>> {
         // Long requests are never cached, and hashing them is expensive.
         let (answers, max_age) = (self.0.as_ref().filter(|_| question.body.len() <= LONGEST)?, wish.max_age?);
-        answers.get(question).await.filter(|answer| answer.since.elapsed() <= max_age)
+        answers.get(question).await.filter(|answer| answer.cached_at.elapsed() <= max_age)
     }
 
     pub async fn keep(&self, question: CacheKey, content_type: &'static str, body: Bytes, model: String) {
         let is_short = question.body.len().saturating_add(body.len()) <= LONGEST;
         if let Some(answers) = self.0.as_ref().filter(|_| is_short) {
-            let answer = CachedAnswer { content_type, body, model, since: Instant::now() };
+            let answer = CachedAnswer { content_type, body, model, cached_at: Instant::now() };
             answers.insert(question, Arc::new(answer)).await;
         }
     }
@@ -123,12 +123,12 @@ mod tests {
     fn parses_cache_directives() {
         let wish = |header, repeatable| CacheDirectives::of(header, repeatable);
         assert_eq!(wish(None, false), CacheDirectives::NOTHING);
-        assert_eq!(wish(None, true), CacheDirectives { max_age: Some(Duration::MAX), keeps: true });
-        assert_eq!(wish(Some("max-age=60"), false), CacheDirectives { max_age: Some(Duration::from_secs(60)), keeps: true });
-        assert_eq!(wish(Some("max-age=0"), true), CacheDirectives { max_age: None, keeps: true });
-        assert_eq!(wish(Some("No-Cache"), true), CacheDirectives { max_age: None, keeps: true });
+        assert_eq!(wish(None, true), CacheDirectives { max_age: Some(Duration::MAX), may_store: true });
+        assert_eq!(wish(Some("max-age=60"), false), CacheDirectives { max_age: Some(Duration::from_secs(60)), may_store: true });
+        assert_eq!(wish(Some("max-age=0"), true), CacheDirectives { max_age: None, may_store: true });
+        assert_eq!(wish(Some("No-Cache"), true), CacheDirectives { max_age: None, may_store: true });
         assert_eq!(wish(Some("max-age=60, no-store"), true), CacheDirectives::NOTHING);
-        assert_eq!(wish(Some("max-age=soon"), false), CacheDirectives { max_age: None, keeps: true });
+        assert_eq!(wish(Some("max-age=soon"), false), CacheDirectives { max_age: None, may_store: true });
     }
 
     #[tokio::test]
@@ -141,7 +141,7 @@ mod tests {
         assert!(answers.find(&question(ApiKeyId::new(), "a"), any).await.is_none());
         let elsewhere = CacheKey { endpoint: GatewayEndpoint::Responses, ..question(key, "a") };
         assert!(answers.find(&elsewhere, any).await.is_none());
-        let young = CacheDirectives { max_age: Some(Duration::ZERO), keeps: true };
+        let young = CacheDirectives { max_age: Some(Duration::ZERO), may_store: true };
         assert!(answers.find(&question(key, "a"), young).await.is_none());
         answers.forget_all();
         assert!(answers.find(&question(key, "a"), any).await.is_none());

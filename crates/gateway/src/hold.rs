@@ -38,7 +38,7 @@ pub struct ReservationGuard {
 pub(super) struct ChargePlan {
     purses: Vec<Purse>,
     /// Fallback account, if the first one has too little.
-    otherwise: Option<Uuid>,
+    fallback_account: Option<Uuid>,
 }
 
 /// Billing identity: a user, optionally in a workspace, whose credits are then used first.
@@ -72,7 +72,7 @@ impl ChargePlan {
     /// Returns the bill with the given account as payer.
     fn of(&self, account: Uuid) -> Self {
         let other = |purse: &Purse| if purse.account().is_some() { Purse::Credits(account) } else { *purse };
-        Self { purses: self.purses.iter().map(other).collect(), otherwise: None }
+        Self { purses: self.purses.iter().map(other).collect(), fallback_account: None }
     }
 }
 
@@ -112,7 +112,7 @@ impl GatewayService {
         origin: Origin,
     ) -> Result<Option<HeldFor>, Refusal> {
         let taken = self.take(&bill.purses, amounts, origin).await;
-        let (Some(account), Some(otherwise)) = (bill.account(), bill.otherwise) else { return taken };
+        let (Some(account), Some(otherwise)) = (bill.account(), bill.fallback_account) else { return taken };
         match taken {
             Err(Refusal::OutOfCredits) => {
                 self.billing.payers.fell_short(account, amounts.cost, Instant::now());
@@ -155,14 +155,14 @@ impl GatewayService {
         let budgets = if amounts.cost > MicroCredits::ZERO { budgets } else { &[] };
         let mut purses: Vec<Purse> = budgets.iter().map(|budget| (*budget).into()).collect();
         if !self.billing.is_charging() {
-            return ChargePlan { purses, otherwise: None };
+            return ChargePlan { purses, fallback_account: None };
         }
         let Payer { user_id, workspace_id, account } = payer;
         let may_pay = |id: &WorkspaceId| self.billing.payers.may_pay(*id, amounts.cost, Instant::now());
         let workspace = workspace_id.filter(may_pay).filter(|_| account.is_none()).map(|id| id.0);
         let own = account.unwrap_or(user_id.0);
         entitlements::add_purses(&mut purses, user_id, metric, amounts, workspace.unwrap_or(own));
-        ChargePlan { purses, otherwise: workspace.map(|_| own) }
+        ChargePlan { purses, fallback_account: workspace.map(|_| own) }
     }
 }
 

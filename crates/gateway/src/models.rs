@@ -45,7 +45,7 @@ pub struct Model {
     pub price_version: Arc<str>,
     /// Maximum output tokens over all deployments of the route; `None` if it is unknown for one of
     /// them.
-    pub most_output: Option<u64>,
+    pub max_output: Option<u64>,
     /// Route to the model's deployments; the same for all requests.
     pub route: Arc<ai::Route>,
 }
@@ -97,7 +97,7 @@ pub(super) struct Models {
     table: RwLock<Arc<Table>>,
     stored: Mutex<StoredDefinitions>,
     /// Providers of the configuration.
-    own: Vec<ListedProvider>,
+    configured_providers: Vec<ListedProvider>,
     model_map: Vec<(String, String)>,
 }
 
@@ -114,7 +114,7 @@ impl Models {
             config.providers.iter().map(|provider| (provider.name.clone(), provider.models.clone())).collect();
         let model_map = config.model_map.clone();
         let table = Table::build(&configured(&own, &model_map), &[], &own);
-        Self { table: RwLock::new(Arc::new(table)), stored: Mutex::default(), own, model_map }
+        Self { table: RwLock::new(Arc::new(table)), stored: Mutex::default(), configured_providers: own, model_map }
     }
 
     pub fn table(&self) -> Arc<Table> {
@@ -132,7 +132,7 @@ impl Models {
         if *known == stored {
             return false;
         }
-        let providers: Vec<ListedProvider> = self.own.iter().chain(&stored.added).cloned().collect();
+        let providers: Vec<ListedProvider> = self.configured_providers.iter().chain(&stored.added).cloned().collect();
         let table = Table::build(&configured(&providers, &self.model_map), &stored.defined, &providers);
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
         *known = stored;
@@ -335,7 +335,7 @@ fn model(
         },
     };
     let most_output = longest(&route, known);
-    Model { name: name.into(), definition, source, price, price_version, most_output, route: Arc::new(route) }
+    Model { name: name.into(), definition, source, price, price_version, max_output: most_output, route: Arc::new(route) }
 }
 
 /// Returns the maximum output tokens over a route. `known` is the entry of the model itself, whose
@@ -455,7 +455,7 @@ mod tests {
             ("own-falls", long),
             ("small", None),
         ] {
-            assert_eq!(table.find(name).unwrap().most_output, most, "{name}");
+            assert_eq!(table.find(name).unwrap().max_output, most, "{name}");
         }
     }
 

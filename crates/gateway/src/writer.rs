@@ -72,7 +72,7 @@ struct WakeSignals {
     /// An entry has arrived.
     wake: Notify,
     /// An entry must be written without delay.
-    hurry: Notify,
+    urgent: Notify,
 }
 
 impl WakeSignals {
@@ -82,7 +82,7 @@ impl WakeSignals {
             self.wake.notified().await;
         }
         if waiting < BATCH {
-            let _ = tokio::time::timeout(GATHER, self.hurry.notified()).await;
+            let _ = tokio::time::timeout(GATHER, self.urgent.notified()).await;
         }
     }
 }
@@ -133,14 +133,14 @@ impl UsageLedger {
         };
         self.0.calls.wake.notify_one();
         if is_urgent || waiting >= BATCH {
-            self.0.calls.hurry.notify_one();
+            self.0.calls.urgent.notify_one();
         }
     }
 
     /// Waits until all earlier entries are written.
     pub async fn flush(&self) {
         let target = self.0.lock().taken;
-        self.0.calls.hurry.notify_one();
+        self.0.calls.urgent.notify_one();
         // The sender lives as long as this handle.
         let _ = self.0.done.subscribe().wait_for(|done| *done >= target).await;
     }
@@ -295,7 +295,7 @@ mod tests {
         calls.until_due(3).await;
         assert_eq!(begun.elapsed(), GATHER);
         calls.until_due(BATCH).await;
-        calls.hurry.notify_one();
+        calls.urgent.notify_one();
         calls.until_due(3).await;
         assert_eq!(begun.elapsed(), GATHER);
         // The first one.

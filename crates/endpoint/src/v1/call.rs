@@ -138,7 +138,7 @@ impl<'a> CallContext<'a> {
             return Ok(named(reply, &kept.model).header(CACHE, HIT));
         }
         let meter = Arc::clone(&call.meter);
-        let reply = self.serve(admission, meter, forward(call), wish.keeps.then_some(question)).await?;
+        let reply = self.serve(admission, meter, forward(call), wish.may_store.then_some(question)).await?;
         Ok(reply.header(CACHE, MISS))
     }
 
