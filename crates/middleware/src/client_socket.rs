@@ -38,9 +38,9 @@ pub struct Client(Rc<ConnectionState>);
 
 #[derive(Default)]
 struct ConnectionState {
-    gone: Cell<bool>,
+    is_closed: Cell<bool>,
     /// Waker of the current request. A connection has one request at a time.
-    waiting: RefCell<Option<Waker>>,
+    waker: RefCell<Option<Waker>>,
 }
 
 impl Client {
@@ -53,10 +53,10 @@ impl Client {
     /// Waits until the client has closed the connection or its sending direction.
     pub async fn leaves(&self) {
         std::future::poll_fn(|context| {
-            if self.0.gone.get() {
+            if self.0.is_closed.get() {
                 return Poll::Ready(());
             }
-            let mut waiting = self.0.waiting.borrow_mut();
+            let mut waiting = self.0.waker.borrow_mut();
             match &mut *waiting {
                 Some(waker) => waker.clone_from(context.waker()),
                 None => *waiting = Some(context.waker().clone()),
@@ -67,8 +67,8 @@ impl Client {
     }
 
     fn note_end(&self) {
-        self.0.gone.set(true);
-        if let Some(waker) = self.0.waiting.take() {
+        self.0.is_closed.set(true);
+        if let Some(waker) = self.0.waker.take() {
             waker.wake();
         }
     }
