@@ -22,7 +22,7 @@ const MAX_TOGETHER: usize = 14 * 1024 * 1024;
 const AT_ONCE: usize = 4;
 /// For one picture, with its redirects.
 const PATIENCE: Duration = Duration::from_secs(10);
-const LIMITS: FetchLimits = FetchLimits { max_bytes: MAX_PICTURE, timeout: PATIENCE, redirects: 3, is_cut: false };
+const LIMITS: FetchLimits = FetchLimits { max_bytes: MAX_PICTURE, timeout: PATIENCE, redirects: 3, truncates: false };
 
 /// Puts pictures in the place of their addresses.
 pub(crate) async fn bring(outgoing: &Outgoing, request: &mut Request) -> Result<(), GatewayError> {

@@ -30,12 +30,12 @@ pub struct FetchLimits {
     pub timeout: Duration,
     pub redirects: usize,
     /// Truncate longer responses instead of failing.
-    pub is_cut: bool,
+    pub truncates: bool,
 }
 
 impl Default for FetchLimits {
     fn default() -> Self {
-        Self { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: false }
+        Self { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: false }
     }
 }
 
@@ -178,7 +178,7 @@ fn target(from: &Url, response: &Response) -> Option<Url> {
 }
 
 async fn read(url: Url, mut response: Response, limits: FetchLimits) -> Result<FetchedResponse, OutgoingError> {
-    let FetchLimits { max_bytes, is_cut, .. } = limits;
+    let FetchLimits { max_bytes, truncates: is_cut, .. } = limits;
     let is_too_long = |length| length > max_bytes;
     if !is_cut && response.content_length().and_then(|length| usize::try_from(length).ok()).is_some_and(is_too_long) {
         return Err(OutgoingError::TooLong);

@@ -25,7 +25,7 @@ use crate::EventLogService;
 const KEPT: &str = "86400";
 /// Maximum length of a topic (RFC 8030), in characters.
 const TOPIC_CHARS: usize = 32;
-const LIMITS: FetchLimits = FetchLimits { max_bytes: 16 * 1024, timeout: Duration::from_secs(10), redirects: 0, is_cut: false };
+const LIMITS: FetchLimits = FetchLimits { max_bytes: 16 * 1024, timeout: Duration::from_secs(10), redirects: 0, truncates: false };
 /// Upper bound for `Retry-After` of a push service.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 

@@ -18,7 +18,7 @@ use crate::AssistantsService;
 
 /// Documents have some kilobytes.
 pub(super) const DOCUMENT: FetchLimits =
-    FetchLimits { max_bytes: 256 * 1024, timeout: Duration::from_secs(10), redirects: 3, is_cut: false };
+    FetchLimits { max_bytes: 256 * 1024, timeout: Duration::from_secs(10), redirects: 3, truncates: false };
 const RESOURCE: &str = "/.well-known/oauth-protected-resource";
 const SERVER: &str = "/.well-known/oauth-authorization-server";
 const OPENID: &str = "/.well-known/openid-configuration";
@@ -186,7 +186,7 @@ async fn challenge(service: &AssistantsService, url: &Url) -> Result<Challenge, 
     ]);
     let body = Bytes::from(introduction.to_string());
     let request = OutgoingRequest { method: Method::POST, url: url.clone(), headers, body };
-    let limits = FetchLimits { is_cut: true, max_bytes: 4 * 1024, ..DOCUMENT };
+    let limits = FetchLimits { truncates: true, max_bytes: 4 * 1024, ..DOCUMENT };
     let answer = match service.outgoing.send(request, limits).await {
         Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => answer,
         Err(error @ (OutgoingError::Forbidden | OutgoingError::Unreachable)) => {

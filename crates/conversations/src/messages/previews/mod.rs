@@ -30,9 +30,9 @@ use crate::ConversationsService;
 /// Pages that one instance reads at the same time.
 const PLACES: usize = 8;
 /// Heads are at the beginning: the rest of a page is not read.
-const PAGE: FetchLimits = FetchLimits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: true };
+const PAGE: FetchLimits = FetchLimits { max_bytes: 512 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: true };
 const PICTURE: FetchLimits =
-    FetchLimits { max_bytes: 4 * 1024 * 1024, timeout: Duration::from_secs(5), redirects: 3, is_cut: false };
+    FetchLimits { max_bytes: 4 * 1024 * 1024, timeout: Duration::from_secs(5), redirects: 3, truncates: false };
 /// The longest address that is kept.
 const MAX_ADDRESS: usize = 2_000;
 
