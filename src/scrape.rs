@@ -250,7 +250,7 @@ impl Process {
             resident: line("VmRSS:") * 1_024,
             threads: line("Threads:"),
             files: files.map_or(0, |files| files.open),
-            most_files: files.map_or(0, |files| files.most),
+            most_files: files.map_or(0, |files| files.limit),
             uptime: STARTED.elapsed().unwrap_or_default().as_secs_f64(),
         }
     }

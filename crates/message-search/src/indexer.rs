@@ -471,7 +471,7 @@ async fn changes(service: &SearchService, mut ids: Vec<Uuid>) -> Result<Vec<Chan
     if let Some(error) = rest.error {
         return Err(error);
     }
-    let mut changes: Vec<Change> = rest.done.into_iter().flatten().collect();
+    let mut changes: Vec<Change> = rest.outputs.into_iter().flatten().collect();
     changes.sort_by_key(Change::id);
     Ok(changes)
 }

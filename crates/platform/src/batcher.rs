@@ -43,14 +43,14 @@ pub struct Batcher<K, V> {
 type PendingRead<K, V> = (K, oneshot::Sender<Result<V, AppError>>);
 
 struct ReadQueue<K, V> {
-    questions: Vec<PendingRead<K, V>>,
-    is_asking: bool,
+    reads: Vec<PendingRead<K, V>>,
+    is_running: bool,
 }
 
 impl<K, V> Default for Batcher<K, V> {
     fn default() -> Self {
         Self {
-            waiting: Mutex::new(ReadQueue { questions: Vec::new(), is_asking: false }),
+            waiting: Mutex::new(ReadQueue { reads: Vec::new(), is_running: false }),
             statements: Arc::new(Semaphore::new(AT_ONCE)),
             runtime: Handle::try_current().ok(),
         }
@@ -72,8 +72,8 @@ where
         let (sender, answer) = oneshot::channel();
         let begins = {
             let mut waiting = self.lock();
-            waiting.questions.push((key, sender));
-            !std::mem::replace(&mut waiting.is_asking, true)
+            waiting.reads.push((key, sender));
+            !std::mem::replace(&mut waiting.is_running, true)
         };
         if begins {
             // A separate task, because the first caller may be dropped.
@@ -85,10 +85,10 @@ where
 
     fn next(&self) -> Vec<PendingRead<K, V>> {
         let mut waiting = self.lock();
-        let count = waiting.questions.len().min(MOST);
-        let next = waiting.questions.drain(..count).collect::<Vec<_>>();
+        let count = waiting.reads.len().min(MOST);
+        let next = waiting.reads.drain(..count).collect::<Vec<_>>();
         if next.is_empty() {
-            *waiting = ReadQueue { questions: Vec::new(), is_asking: false };
+            *waiting = ReadQueue { reads: Vec::new(), is_running: false };
         }
         next
     }
@@ -175,7 +175,7 @@ impl<K, V> Drop for BatchRunner<K, V> {
     fn drop(&mut self) {
         if !self.is_over {
             let mut waiting = self.batcher.lock();
-            *waiting = ReadQueue { questions: Vec::new(), is_asking: false };
+            *waiting = ReadQueue { reads: Vec::new(), is_running: false };
         }
     }
 }

@@ -5,11 +5,11 @@ use appcore::AppError;
 /// Result of a batched run: outputs, failed rows with their errors, rows not attempted.
 pub struct BatchOutcome<T, R> {
     /// Outputs of the batches, in any order.
-    pub done: Vec<R>,
+    pub outputs: Vec<R>,
     /// Rows that failed on their own, with their errors.
     pub failed: Vec<(T, AppError)>,
     /// Rows that were not attempted because the run was aborted.
-    pub left: Vec<T>,
+    pub not_attempted: Vec<T>,
     /// Error that aborted the run, if there was one.
     pub error: Option<AppError>,
 }
@@ -17,7 +17,7 @@ pub struct BatchOutcome<T, R> {
 impl<T, R> BatchOutcome<T, R> {
     /// All rows to retry.
     pub fn rows(&self) -> impl Iterator<Item = &T> {
-        self.left.iter().chain(self.failed.iter().map(|(row, _)| row))
+        self.not_attempted.iter().chain(self.failed.iter().map(|(row, _)| row))
     }
 }
 
@@ -54,7 +54,7 @@ pub async fn in_halves<T: Copy, R, F: Future<Output = Result<Option<R>, AppError
             }
         }
     }
-    BatchOutcome { done, failed, left: parts.concat(), error }
+    BatchOutcome { outputs: done, failed, not_attempted: parts.concat(), error }
 }
 
 /// True for errors of a row that can't be read. Other errors would also affect other rows.
@@ -76,7 +76,7 @@ mod tests {
             std::future::ready(work(&some).map(|goes_on| goes_on.then_some(some)))
         })
         .await;
-        let mut done = rest.done.concat();
+        let mut done = rest.outputs.concat();
         done.sort_unstable();
         (done, rest)
     }
@@ -96,7 +96,7 @@ mod tests {
         .await;
         assert_eq!(done, [1, 2, 4, 5, 6, 7, 8, 9], "each once");
         assert_eq!(again(&rest), [3, 10]);
-        assert!(rest.left.is_empty() && rest.error.is_none());
+        assert!(rest.not_attempted.is_empty() && rest.error.is_none());
     }
 
     #[tokio::test]

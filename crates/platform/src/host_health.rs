@@ -50,7 +50,7 @@ impl From<u64> for DiskSpace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenFiles {
     pub open: u64,
-    pub most: u64,
+    pub limit: u64,
 }
 
 impl OpenFiles {
@@ -64,19 +64,19 @@ impl OpenFiles {
             0 => fs::read_dir(Self::FOLDER).ok()?.count() as u64,
             open => open,
         };
-        Some(Self { open, most: getrlimit(Resource::Nofile).current? })
+        Some(Self { open, limit: getrlimit(Resource::Nofile).current? })
     }
 
     /// True if new connections are refused or about to be: the rest is reserved for files and the
     /// database.
     #[must_use]
     pub fn run_out(self) -> bool {
-        self.open + (self.most / 50).clamp(4, 64) >= self.most
+        self.open + (self.limit / 50).clamp(4, 64) >= self.limit
     }
 
     #[must_use]
     pub fn are_scarce(self) -> bool {
-        self.open > self.most / 5 * 4
+        self.open > self.limit / 5 * 4
     }
 }
 
@@ -145,10 +145,10 @@ mod tests {
     }
     #[test]
     fn files_run_out_before_the_limit() {
-        let of = |open, most| OpenFiles { open, most };
+        let of = |open, most| OpenFiles { open, limit: most };
         assert!(!of(100, 1_024).are_scarce() && of(900, 1_024).are_scarce() && !of(900, 1_024).run_out());
         assert!(of(1_010, 1_024).run_out() && of(60, 64).run_out() && !of(50, 64).run_out());
-        assert!(OpenFiles::of_this_process().is_some_and(|files| files.open > 2 && files.open < files.most));
+        assert!(OpenFiles::of_this_process().is_some_and(|files| files.open > 2 && files.open < files.limit));
     }
 
     #[test]

@@ -24,9 +24,9 @@ pub struct SweepSchedule {
     every: Duration,
     next: Instant,
     /// Time from which a gap causes a sweep.
-    heeds_gaps_at: Instant,
+    gaps_count_at: Instant,
     /// Time of the next full sweep.
-    thorough_at: Instant,
+    full_sweep_at: Instant,
     /// Start of the latest completed sweep.
     last: Option<Timestamp>,
 }
@@ -36,19 +36,19 @@ pub struct SweepSchedule {
 pub struct SweepWindow {
     /// Start of the time range; `None` for a full sweep.
     pub since: Option<Timestamp>,
-    begun: Timestamp,
+    started_at: Timestamp,
 }
 
 impl SweepSchedule {
     pub fn new(every: Duration) -> Self {
         let now = Instant::now();
-        Self { every, next: now, heeds_gaps_at: now, thorough_at: now, last: None }
+        Self { every, next: now, gaps_count_at: now, full_sweep_at: now, last: None }
     }
 
     /// Time until the next sweep is due, depending on whether the bus may have lost messages since
     /// the last one.
     pub fn wait(&self, is_incomplete: &AtomicBool) -> Duration {
-        let due = if is_incomplete.load(Relaxed) { self.next.min(self.heeds_gaps_at) } else { self.next };
+        let due = if is_incomplete.load(Relaxed) { self.next.min(self.gaps_count_at) } else { self.next };
         due.saturating_duration_since(Instant::now())
     }
 
@@ -60,18 +60,18 @@ impl SweepSchedule {
         }
         is_incomplete.store(false, Relaxed);
         self.next = Instant::now();
-        let last = self.last.filter(|_| self.next < self.thorough_at);
+        let last = self.last.filter(|_| self.next < self.full_sweep_at);
         // After the clock was set back, the sweep must not start in the future.
-        Some(SweepWindow { since: last.map(|last| last.min(now).minus(MARGIN)), begun: now })
+        Some(SweepWindow { since: last.map(|last| last.min(now).minus(MARGIN)), started_at: now })
     }
 
     /// Marks the sweep as completed, once its results are durable.
     pub fn looked(&mut self, look: SweepWindow) {
         let now = Instant::now();
-        (self.next, self.heeds_gaps_at) = (now + self.every, now + AFTER_GAP);
-        self.last = Some(look.begun);
+        (self.next, self.gaps_count_at) = (now + self.every, now + AFTER_GAP);
+        self.last = Some(look.started_at);
         if look.since.is_none() {
-            self.thorough_at = now + THOROUGHLY;
+            self.full_sweep_at = now + THOROUGHLY;
         }
     }
 }

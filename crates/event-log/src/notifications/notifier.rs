@@ -155,7 +155,7 @@ async fn turn(service: &EventLogService, news: &PendingHeads, lookout: &mut Swee
     if let Some(error) = rest.error {
         return Err(error);
     }
-    if !rest.left.is_empty() {
+    if !rest.not_attempted.is_empty() {
         // The other instance may have read the log before these events were written.
         tokio::time::sleep(AGAIN).await;
     }

@@ -107,7 +107,7 @@ pub fn most_files() -> Check {
 
 /// How many files of a running server are open.
 pub(super) fn open_files(files: OpenFiles) -> Check {
-    let OpenFiles { open, most } = files;
+    let OpenFiles { open, limit: most } = files;
     let advice = "Each connection is one: raise LimitNOFILE (ulimit -n) and restart, or add an instance";
     if files.run_out() {
         let says = format!(

@@ -73,7 +73,7 @@ pub struct Firewall {
     manual: BanIndex,
     violations: Violations,
     /// Triggers an immediate read of the table.
-    is_due: Notify,
+    reload_due: Notify,
 }
 
 /// Ban requested by an administrator.
@@ -103,7 +103,7 @@ impl Firewall {
             bus,
             automatic: BanIndex::default(),
             manual: BanIndex::default(),
-            is_due: Notify::new(),
+            reload_due: Notify::new(),
         });
         if firewall.is_on {
             let envelope = firewall.bus.listen();
@@ -342,7 +342,7 @@ impl Firewall {
                     self.book(!is_manual).put(network, until);
                 }
                 // A ban may be among the lost messages.
-                BusMessage::Signal(Signal::BanLifted(_) | Signal::Gap) => self.is_due.notify_one(),
+                BusMessage::Signal(Signal::BanLifted(_) | Signal::Gap) => self.reload_due.notify_one(),
                 BusMessage::Signal(_) | BusMessage::Envelope(_) | BusMessage::Coalesced(_) => {}
             }
         }
@@ -355,7 +355,7 @@ impl Firewall {
         sweeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let done = tokio::select! {
-                () = self.is_due.notified() => caught(self.read()).await,
+                () = self.reload_due.notified() => caught(self.read()).await,
                 _ = reading.tick() => {
                     self.violations.sweep();
                     caught(self.read()).await

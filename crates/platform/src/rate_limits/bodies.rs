@@ -21,9 +21,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Budget of this instance.
 #[derive(Debug)]
 pub struct BodyBudget {
-    most: usize,
-    most_of_user: usize,
-    most_of_address: usize,
+    limit: usize,
+    limit_per_user: usize,
+    limit_per_address: usize,
     held: Mutex<BudgetUsage>,
 }
 
@@ -50,9 +50,9 @@ impl BodyBudget {
         // applies.
         let of = |most| if config.rate_limit.enabled { most } else { usize::MAX };
         Arc::new(Self {
-            most: server.body_bytes,
-            most_of_user: of(server.body_bytes_per_user),
-            most_of_address: of(server.body_bytes_per_address),
+            limit: server.body_bytes,
+            limit_per_user: of(server.body_bytes_per_user),
+            limit_per_address: of(server.body_bytes_per_address),
             held: Mutex::default(),
         })
     }
@@ -70,13 +70,13 @@ impl BodyBudget {
 
     const fn most_of(&self, subject: LimitSubject) -> usize {
         match subject {
-            LimitSubject::User(_) | LimitSubject::Session(_) => self.most_of_user,
-            LimitSubject::Address(_) | LimitSubject::ForeignPages(_) => self.most_of_address,
+            LimitSubject::User(_) | LimitSubject::Session(_) => self.limit_per_user,
+            LimitSubject::Address(_) | LimitSubject::ForeignPages(_) => self.limit_per_address,
         }
     }
 
     const fn most_of_large(&self) -> usize {
-        self.most / 4 * 3
+        self.limit / 4 * 3
     }
 
     // No statement leaves the sums inconsistent, so a poisoned lock is usable.
@@ -89,14 +89,14 @@ impl BodyLease {
     /// Maximum size of a body, in bytes, even with an unused budget.
     #[must_use]
     pub fn largest(&self) -> usize {
-        let large = self.budget.most_of_large().max(SMALL.min(self.budget.most));
+        let large = self.budget.most_of_large().max(SMALL.min(self.budget.limit));
         self.subject.map_or(large, |subject| large.min(self.budget.most_of(subject)))
     }
 
     /// Takes more of the budget. Returns `RateLimited` if the caller's share is exhausted,
     /// `Unavailable` if the instance's is.
     pub fn grow(&mut self, bytes: usize) -> Result<(), AppError> {
-        let most = if self.bytes + bytes > SMALL { self.budget.most_of_large() } else { self.budget.most };
+        let most = if self.bytes + bytes > SMALL { self.budget.most_of_large() } else { self.budget.limit };
         let mut held = self.budget.lock();
         if let Some(subject) = self.subject {
             let of_subject = held.by.get(&subject).copied().unwrap_or_default() + bytes;
@@ -152,7 +152,7 @@ mod tests {
 
     fn budget(most: usize) -> Arc<BodyBudget> {
         let held = Mutex::default();
-        Arc::new(BodyBudget { most, most_of_user: 200 * KIB, most_of_address: 100 * KIB, held })
+        Arc::new(BodyBudget { limit: most, limit_per_user: 200 * KIB, limit_per_address: 100 * KIB, held })
     }
 
     fn at(address: &str) -> Option<LimitSubject> {

@@ -21,8 +21,8 @@ pub(super) struct MemoryThrottle {
 
 #[derive(Default)]
 struct Subjects {
-    known: HashMap<String, Counter>,
-    tidy_at: usize,
+    counters: HashMap<String, Counter>,
+    evict_at: usize,
 }
 
 struct Counter {
@@ -57,7 +57,7 @@ impl MemoryThrottle {
         subjects.tidy(now);
         let (mut wait, mut busy, mut has_failed) = (None, false, false);
         for subject in &attempt.subjects {
-            let Some(counter) = subjects.known.get_mut(&subject.name) else { continue };
+            let Some(counter) = subjects.counters.get_mut(&subject.name) else { continue };
             counter.settle(now);
             let pending = u32::try_from(counter.pending.len()).unwrap_or(u32::MAX);
             has_failed |= counter.failed > 0;
@@ -69,20 +69,20 @@ impl MemoryThrottle {
             }
         }
         if let Some(wait) = wait {
-            return Admission::Spent(wait);
+            return Admission::Exhausted(wait);
         }
         if busy {
             return Admission::Wait;
         }
         for subject in &attempt.subjects {
-            let counter = subjects.known.entry(subject.name.clone()).or_insert_with(|| Counter {
+            let counter = subjects.counters.entry(subject.name.clone()).or_insert_with(|| Counter {
                 failed: 0,
                 until: now,
                 pending: HashMap::new(),
             });
             counter.pending.insert(attempt.id, now.plus(LIFETIME));
         }
-        Admission::Go { has_failed }
+        Admission::Admit { has_failed }
     }
 
     pub fn finish(&self, attempt: &Attempt, failed: bool) {
@@ -90,7 +90,7 @@ impl MemoryThrottle {
         let mut subjects = self.lock();
         for subject in &attempt.subjects {
             if failed {
-                let counter = subjects.known.entry(subject.name.clone()).or_insert_with(|| Counter {
+                let counter = subjects.counters.entry(subject.name.clone()).or_insert_with(|| Counter {
                     failed: 0,
                     until: now,
                     pending: HashMap::new(),
@@ -101,10 +101,10 @@ impl MemoryThrottle {
                 }
                 counter.failed = counter.failed.saturating_add(1);
             }
-            if let Some(counter) = subjects.known.get_mut(&subject.name) {
+            if let Some(counter) = subjects.counters.get_mut(&subject.name) {
                 counter.pending.remove(&attempt.id);
                 if counter.is_idle() {
-                    subjects.known.remove(&subject.name);
+                    subjects.counters.remove(&subject.name);
                 }
             }
         }
@@ -117,13 +117,13 @@ impl MemoryThrottle {
 
 impl Subjects {
     fn tidy(&mut self, now: Timestamp) {
-        if self.known.len() < self.tidy_at.max(MANY) {
+        if self.counters.len() < self.evict_at.max(MANY) {
             return;
         }
-        self.known.retain(|_, counter| {
+        self.counters.retain(|_, counter| {
             counter.settle(now);
             !counter.is_idle()
         });
-        self.tidy_at = self.known.len() * 2;
+        self.evict_at = self.counters.len() * 2;
     }
 }

@@ -43,14 +43,14 @@ pub struct ThrottleSubject {
 /// Decision on an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
-    Go {
+    Admit {
         /// True if one of its subjects has failed in the window.
         has_failed: bool,
     },
     /// Pending attempts may use up the limit.
     Wait,
     /// The limit is exhausted; time until the failures expire.
-    Spent(Duration),
+    Exhausted(Duration),
 }
 
 /// Throttle of this instance.
@@ -81,12 +81,12 @@ impl Throttle {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             match self.counters.begin(&attempt).await {
-                Admission::Go { has_failed } => {
+                Admission::Admit { has_failed } => {
                     attempt.has_failed = has_failed;
                     attempt.counters = Some(Arc::clone(&self.counters));
                     return Ok(attempt);
                 }
-                Admission::Spent(wait) => return Err(refusal(wait)),
+                Admission::Exhausted(wait) => return Err(refusal(wait)),
                 Admission::Wait if tokio::time::Instant::now() >= deadline => return Err(refusal(AGAIN)),
                 Admission::Wait => tokio::time::sleep(AGAIN).await,
             }

@@ -27,10 +27,10 @@ impl RedisThrottle {
         let mut arguments = vec![attempt.id.to_string(), millis(LIFETIME).to_string()];
         arguments.extend(attempt.subjects.iter().map(|subject| subject.limit.to_string()));
         Some(match self.ask(&self.begin, attempt, arguments).await? {
-            0 => Admission::Go { has_failed: false },
-            -2 => Admission::Go { has_failed: true },
+            0 => Admission::Admit { has_failed: false },
+            -2 => Admission::Admit { has_failed: true },
             -1 => Admission::Wait,
-            wait => Admission::Spent(Duration::from_millis(u64::try_from(wait).unwrap_or_default())),
+            wait => Admission::Exhausted(Duration::from_millis(u64::try_from(wait).unwrap_or_default())),
         })
     }
 
