@@ -36,7 +36,7 @@ fn settings() -> Settings {
     Settings {
         ping_interval: Duration::from_millis(300),
         ping_timeout: Duration::from_millis(200),
-        patience: Duration::from_millis(500),
+        silence_timeout: Duration::from_millis(500),
         max_payload: 1_000_000,
         backlog: Arc::new(Backlog::fixed(4_000_000)),
         ..Settings::default()

@@ -22,7 +22,7 @@ pub struct Backlog {
     free: usize,
     cap: usize,
     budget: usize,
-    beyond: AtomicUsize,
+    excess: AtomicUsize,
 }
 
 impl Backlog {
@@ -30,7 +30,7 @@ impl Backlog {
     /// and `budget` for the excess over `free` of all connections.
     #[must_use]
     pub fn new(free: usize, cap: usize, budget: usize) -> Self {
-        Self { free, cap: cap.max(free), budget, beyond: AtomicUsize::new(0) }
+        Self { free, cap: cap.max(free), budget, excess: AtomicUsize::new(0) }
     }
 
     /// Creates a fixed limit of `bytes` per connection.
@@ -60,7 +60,7 @@ impl Backlog {
     /// True if any connection has more queued bytes than its free ones.
     #[must_use]
     pub fn is_exceeded(&self) -> bool {
-        self.beyond.load(Ordering::Relaxed) > 0
+        self.excess.load(Ordering::Relaxed) > 0
     }
 
     /// Updates the total when a connection's queued bytes change from `before` to `waiting`.
@@ -68,8 +68,8 @@ impl Backlog {
     pub(crate) fn recount(&self, before: usize, waiting: usize) -> bool {
         let beyond = |waiting: usize| waiting.saturating_sub(self.free);
         let (before, now) = (beyond(before), beyond(waiting));
-        let total = self.beyond.fetch_add(now, Ordering::Relaxed).saturating_add(now);
-        self.beyond.fetch_sub(before, Ordering::Relaxed);
+        let total = self.excess.fetch_add(now, Ordering::Relaxed).saturating_add(now);
+        self.excess.fetch_sub(before, Ordering::Relaxed);
         total.saturating_sub(before) <= self.budget
     }
 }

@@ -146,7 +146,7 @@ async fn catch_up(
     resumed_from: Option<sse::Cursor>,
 ) -> Result<i64, AppError> {
     let (shard, out, user) = (&client.shard, &client.out, client.principal.user_id);
-    if shard.hold(out, id) == CatchUp::Out {
+    if shard.hold(out, id) == CatchUp::NotAMember {
         return Err(Code::NotFound.into());
     }
     let mut at = cursor;
@@ -190,7 +190,7 @@ async fn catch_up(
             continue;
         }
         match shard.release(out, id, at) {
-            CatchUp::Up | CatchUp::Out => return Ok(at),
+            CatchUp::CaughtUp | CatchUp::NotAMember => return Ok(at),
             CatchUp::Behind if is_last && was_behind => {
                 // Events that have passed aren't in the log, so they have just been trimmed.
                 out.pass_no_more(id);

@@ -46,7 +46,7 @@ pub struct Sender {
     is_blocked: Cell<bool>,
     /// Minimum size of compressed frames, in bytes; 0 disables compression.
     deflates_from: Cell<usize>,
-    heard_at: Cell<Instant>,
+    last_activity: Cell<Instant>,
     /// Wakes the connection's task or the stream.
     task: Notify,
     /// Wakes tasks that wait for room in the queue.
@@ -76,7 +76,7 @@ impl Sender {
             state: Cell::new(State::Open),
             is_blocked: Cell::new(false),
             deflates_from: Cell::new(0),
-            heard_at: Cell::new(now),
+            last_activity: Cell::new(now),
             task: Notify::new(),
             subscription: Notify::new(),
         }
@@ -343,19 +343,19 @@ impl Sender {
 
     /// Records a sign of life.
     pub fn heard(&self) {
-        self.heard_at.set(Instant::now());
+        self.last_activity.set(Instant::now());
     }
 
     /// Time of the last sign of life.
     #[must_use]
     pub fn heard_at(&self) -> Instant {
-        self.heard_at.get()
+        self.last_activity.get()
     }
 
     /// Time since the last sign of life.
     #[must_use]
     pub fn silence(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.heard_at.get())
+        now.saturating_duration_since(self.last_activity.get())
     }
 }
 

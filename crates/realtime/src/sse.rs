@@ -159,7 +159,7 @@ struct BoundedResponse {
     wait: Duration,
     /// Type of the last initial event; `None` once it was sent.
     beginning: Option<&'static str>,
-    has_news: bool,
+    has_events: bool,
 }
 
 impl BoundedResponse {
@@ -167,16 +167,16 @@ impl BoundedResponse {
         let at = Box::pin(tokio::time::sleep(LONGEST_BEGINNING));
         // A new stream ends its initial events with `hello`.
         let (wait, beginning) = if is_resumed { (wait, SyncDone::KIND) } else { (Duration::ZERO, Hello::KIND) };
-        Self { at, wait, beginning: Some(beginning), has_news: false }
+        Self { at, wait, beginning: Some(beginning), has_events: false }
     }
 
     fn told(&mut self, chunk: &[u8]) {
         let Some(kind) = sse::kind(chunk) else { return };
         if self.beginning.is_some_and(|last| last.as_bytes() == kind) {
             self.beginning = None;
-            self.end_in(if self.has_news { Duration::ZERO } else { self.wait });
-        } else if kind != Hello::KIND.as_bytes() && !self.has_news {
-            self.has_news = true;
+            self.end_in(if self.has_events { Duration::ZERO } else { self.wait });
+        } else if kind != Hello::KIND.as_bytes() && !self.has_events {
+            self.has_events = true;
             if self.beginning.is_none() {
                 self.end_in(GATHER);
             }

@@ -51,7 +51,7 @@ pub struct Settings {
     /// 20 s by default.
     pub ping_timeout: Duration,
     /// Time without any packet after which a session ends; 45 s by default.
-    pub patience: Duration,
+    pub silence_timeout: Duration,
     /// Maximum size of a WebSocket message and of a request body, in bytes; 1,000,000 by default.
     pub max_payload: usize,
     /// Limit on queued bytes; 256 KiB per client by default.
@@ -65,7 +65,7 @@ pub struct Settings {
     pub packets_per_second: Option<u32>,
     /// Maximum number of unauthenticated polling sessions per thread; 10,000 by default. They cost
     /// the client nothing.
-    pub strangers: usize,
+    pub max_unauthenticated: usize,
 }
 
 impl Default for Settings {
@@ -74,13 +74,13 @@ impl Default for Settings {
         Self {
             ping_interval,
             ping_timeout,
-            patience: ping_interval + ping_timeout,
+            silence_timeout: ping_interval + ping_timeout,
             max_payload: 1_000_000,
             backlog: Arc::new(Backlog::fixed(256 * 1024)),
             upgrade_timeout: Duration::from_secs(10),
             compress_from: None,
             packets_per_second: None,
-            strangers: 10_000,
+            max_unauthenticated: 10_000,
         }
     }
 }
@@ -159,7 +159,7 @@ pub struct Engine<H: SessionHandlerFactory> {
     /// to WebSocket.
     sessions: RefCell<HashMap<Uuid, Option<Rc<Mailbox>>>>,
     /// Number of unauthenticated polling sessions.
-    strangers: Cell<usize>,
+    unauthenticated: Cell<usize>,
 }
 
 impl<H: SessionHandlerFactory> Engine<H> {
@@ -173,7 +173,7 @@ impl<H: SessionHandlerFactory> Engine<H> {
             router: router.clone(),
             thread,
             sessions: RefCell::default(),
-            strangers: Cell::new(0),
+            unauthenticated: Cell::new(0),
         });
         actix_rt::spawn(Rc::clone(&engine).receive(visits));
         engine
@@ -195,7 +195,7 @@ impl<H: SessionHandlerFactory> Engine<H> {
 
     /// Starts a polling session and returns the response to its first request.
     pub fn open_polling(self: &Rc<Self>, caller: H::Caller) -> PollResult {
-        if self.strangers.get() >= self.settings.strangers {
+        if self.unauthenticated.get() >= self.settings.max_unauthenticated {
             return Err(EngineRefusal::Full);
         }
         let sid = self.new_sid();

@@ -43,7 +43,7 @@ pub(super) async fn serve<H: SessionHandlerFactory>(
     let settings = engine.settings();
     let rhythm = PingSchedule::new(settings, &guest);
     let counted = rhythm.is_stranger();
-    engine.strangers.set(engine.strangers.get() + usize::from(counted));
+    engine.unauthenticated.set(engine.unauthenticated.get() + usize::from(counted));
     let allowance = settings.packets_per_second.map(|limit| TokenBucket::new(limit, Instant::now()));
     let mut session = Session {
         engine: &engine,
@@ -134,7 +134,7 @@ enum Event {
     Woken,
     Called(SessionRequest),
     Arrived(Result<Bytes, EngineRefusal>),
-    Signed(UpgradeEvent),
+    Upgrade(UpgradeEvent),
     /// The client has dropped its waiting request.
     Abandoned,
     Ended(Close),
@@ -162,7 +162,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
 
     fn count_out(&mut self) {
         if std::mem::take(&mut self.is_counted) {
-            self.engine.strangers.set(self.engine.strangers.get().saturating_sub(1));
+            self.engine.unauthenticated.set(self.engine.unauthenticated.get().saturating_sub(1));
         }
     }
 
@@ -193,7 +193,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
         };
         tokio::select! {
             biased;
-            sign = signed => Event::Signed(sign),
+            sign = signed => Event::Upgrade(sign),
             () = sender.woken() => Event::Woken,
             call = mailbox.next() => Event::Called(call),
             event = arrived => event,
@@ -228,7 +228,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
                 }
                 return Err(self.end(Close::TOO_LARGE));
             }
-            Event::Signed(sign) => return self.on_message(sign),
+            Event::Upgrade(sign) => return self.on_message(sign),
             Event::Abandoned => return Err(End::Over),
             Event::Ended(close) => return Err(self.end(close)),
             Event::Alarm => {
@@ -281,7 +281,7 @@ impl<H: SessionHandlerFactory> Session<'_, H> {
     /// Handles the state of the upgrade's socket.
     fn on_message(&mut self, sign: UpgradeEvent) -> Result<(), End> {
         match sign {
-            UpgradeEvent::Asked => {
+            UpgradeEvent::Probed => {
                 // Releases the poll: nothing may be in flight on the old transport when the client
                 // leaves it.
                 self.answer_poll(packet::NOOP);

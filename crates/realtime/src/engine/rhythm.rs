@@ -12,7 +12,7 @@ use crate::{close::Close, sender::Sender};
 pub(super) struct PingSchedule {
     next_ping: Instant,
     interval: Duration,
-    patience: Duration,
+    silence_timeout: Duration,
     deadline: Option<Deadline>,
 }
 
@@ -21,7 +21,7 @@ impl PingSchedule {
         Self {
             next_ping: Instant::now() + settings.ping_interval,
             interval: settings.ping_interval,
-            patience: settings.patience,
+            silence_timeout: settings.silence_timeout,
             deadline: guest.deadline(),
         }
     }
@@ -33,7 +33,7 @@ impl PingSchedule {
 
     /// Returns the close reason if the session has timed out.
     pub fn verdict(&mut self, sender: &Sender, now: Instant) -> Option<Close> {
-        if sender.silence(now) >= self.patience {
+        if sender.silence(now) >= self.silence_timeout {
             return Some(Close::HEARTBEAT);
         }
         if !self.is_stranger() {
@@ -56,7 +56,7 @@ impl PingSchedule {
                 }
                 sender.flush();
             }
-            let end = sender.heard_at() + self.patience;
+            let end = sender.heard_at() + self.silence_timeout;
             let deadline = self.deadline.as_ref().map_or(end, |deadline| deadline.at);
             sleep_until(self.next_ping.min(end).min(deadline)).await;
         }

@@ -103,14 +103,14 @@ pub(super) struct Probe {
     /// Event to report once they are sent.
     sign: Option<UpgradeEvent>,
     until: Instant,
-    has_asked: bool,
+    is_probed: bool,
 }
 
 /// Event of an upgrade in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UpgradeEvent {
     /// The client has probed the socket and was answered.
-    Asked,
+    Probed,
     /// The client has switched to this socket.
     Upgraded,
     /// The upgrade failed; the session stays on the old transport.
@@ -130,7 +130,7 @@ impl Probe {
             unsent: BytesMut::from(preface),
             sign: None,
             until: Instant::now() + settings.upgrade_timeout,
-            has_asked: false,
+            is_probed: false,
         })
     }
 
@@ -140,7 +140,7 @@ impl Probe {
     }
 
     pub fn has_asked(&self) -> bool {
-        self.has_asked
+        self.is_probed
     }
 
     /// Waits for the next event. Cancel safe.
@@ -178,11 +178,11 @@ impl Probe {
             Incoming::Ping(data) => self.unsent.extend_from_slice(&frame::frame(Kind::Pong, data)),
             Incoming::Text(text) => match packet::decode(text.as_str()) {
                 Ok(Packet::Ping(packet::PROBE)) => {
-                    self.has_asked = true;
+                    self.is_probed = true;
                     self.unsent.extend_from_slice(&packet::pong(packet::PROBE));
-                    self.sign = Some(UpgradeEvent::Asked);
+                    self.sign = Some(UpgradeEvent::Probed);
                 }
-                Ok(Packet::Upgrade) if self.has_asked => self.sign = Some(UpgradeEvent::Upgraded),
+                Ok(Packet::Upgrade) if self.is_probed => self.sign = Some(UpgradeEvent::Upgraded),
                 _ => self.fail(Close::PROTOCOL),
             },
             Incoming::Binary(_) => self.fail(Close::PROTOCOL),

@@ -21,18 +21,18 @@ pub struct Inbox {
     requests: RefCell<VecDeque<(Request, CommandSlot)>>,
     session: RefCell<Option<Waker>>,
     is_closed: Cell<bool>,
-    taken: Cell<usize>,
+    used_slots: Cell<usize>,
 }
 
 impl Inbox {
     /// True if another command is accepted.
     #[must_use]
     pub fn has_slot(&self) -> bool {
-        self.taken.get() < COMMAND_SLOTS
+        self.used_slots.get() < COMMAND_SLOTS
     }
 
     pub fn put(self: &Rc<Self>, request: Request, out: &Rc<ConnectionHandle>) {
-        self.taken.set(self.taken.get() + 1);
+        self.used_slots.set(self.used_slots.get() + 1);
         let slot = CommandSlot { inbox: Rc::clone(self), out: Rc::clone(out), span: Span::default() };
         self.requests.borrow_mut().push_back((request, slot));
         self.wake();
@@ -77,7 +77,7 @@ pub struct CommandSlot {
 impl Drop for CommandSlot {
     fn drop(&mut self) {
         let was_full = !self.inbox.has_slot();
-        self.inbox.taken.set(self.inbox.taken.get() - 1);
+        self.inbox.used_slots.set(self.inbox.used_slots.get() - 1);
         if was_full {
             self.out.wake();
         }

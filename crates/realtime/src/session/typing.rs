@@ -17,7 +17,7 @@ const REPEAT: Duration = Duration::from_secs(3);
 #[derive(Debug, Default)]
 pub(super) struct TypingState {
     /// Time of the last announcement that the user is typing.
-    told_at: Option<Instant>,
+    announced_at: Option<Instant>,
     /// State announced last.
     is_shown: bool,
     /// Expiry of the typing state, unless the client repeats it.
@@ -42,10 +42,10 @@ impl TypingState {
             return std::mem::take(&mut self.is_shown).then_some(false);
         }
         let is_news = !self.is_shown || self.is_repeated;
-        if !is_news || self.told_at.is_some_and(|told_at| now < told_at + REPEAT) {
+        if !is_news || self.announced_at.is_some_and(|told_at| now < told_at + REPEAT) {
             return None;
         }
-        self.told_at = Some(now);
+        self.announced_at = Some(now);
         self.is_shown = true;
         self.is_repeated = false;
         Some(true)
@@ -54,7 +54,7 @@ impl TypingState {
     /// Returns the time of the next call of [`Self::announcement`]. `None` means that the state can
     /// be dropped.
     pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
-        let may_repeat = self.told_at.map(|told_at| told_at + REPEAT);
+        let may_repeat = self.announced_at.map(|told_at| told_at + REPEAT);
         match self.until {
             Some(until) if self.is_repeated => Some(may_repeat.unwrap_or(now).min(until)),
             Some(until) => Some(until),

@@ -54,12 +54,12 @@ impl Shard {
     pub(super) async fn tell_missed_broadcasts(self: &Rc<Self>) -> Result<(), AppError> {
         let now = self.app.clock.now();
         for envelope in broadcasts::told_lately(&self.app.conversations, now.minus(LOOK_BACK)).await? {
-            let is_new = self.told_alone.0.borrow_mut().insert(envelope.payload.clone(), now).is_none();
+            let is_new = self.recovered_broadcasts.0.borrow_mut().insert(envelope.payload.clone(), now).is_none();
             if is_new {
                 self.tell_concerned(&envelope);
             }
         }
-        self.told_alone.0.borrow_mut().retain(|_, at| at.plus(LOOK_BACK * 2) > now);
+        self.recovered_broadcasts.0.borrow_mut().retain(|_, at| at.plus(LOOK_BACK * 2) > now);
         Ok(())
     }
 }

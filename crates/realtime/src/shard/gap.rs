@@ -24,25 +24,25 @@ const CHUNK: usize = 500;
 /// State of an outage.
 #[derive(Default)]
 pub(super) struct Outage {
-    last_sign: Cell<Option<Instant>>,
-    last_look: Cell<Option<Instant>>,
+    last_report: Cell<Option<Instant>>,
+    last_reload: Cell<Option<Instant>>,
     is_reading: Cell<bool>,
     /// True if a report arrived during a read, whose result may be older.
     reads_again: Cell<bool>,
-    signs: Cell<u64>,
+    reports: Cell<u64>,
 }
 
 impl Outage {
     /// Number of reported gaps.
     pub(super) fn signs(&self) -> u64 {
-        self.signs.get()
+        self.reports.get()
     }
 }
 
 impl Shard {
     pub(super) fn note_outage(self: &Rc<Self>, now: Instant) {
-        self.outage.signs.set(self.outage.signs.get().wrapping_add(1));
-        let is_new = self.outage.last_sign.replace(Some(now)).is_none();
+        self.outage.reports.set(self.outage.reports.get().wrapping_add(1));
+        let is_new = self.outage.last_report.replace(Some(now)).is_none();
         if is_new {
             self.subscriptions.borrow_mut().resync_all();
             actix_rt::spawn(Rc::clone(self).wait_for_the_end());
@@ -51,15 +51,15 @@ impl Shard {
     }
 
     async fn wait_for_the_end(self: Rc<Self>) {
-        while let Some(sign) = self.outage.last_sign.get() {
+        while let Some(sign) = self.outage.last_report.get() {
             let end = sign + OVER;
             if Instant::now() >= end {
                 break;
             }
             tokio::time::sleep_until(end).await;
         }
-        self.outage.last_sign.set(None);
-        self.outage.last_look.set(None);
+        self.outage.last_report.set(None);
+        self.outage.last_reload.set(None);
         self.subscriptions.borrow_mut().resync_all();
         self.touched.notify_one();
         self.look(Instant::now());
@@ -71,9 +71,9 @@ impl Shard {
             self.outage.reads_again.set(true);
             return;
         }
-        let looks_at_people = self.outage.last_look.get().is_none_or(|last| now >= last + PERIOD);
+        let looks_at_people = self.outage.last_reload.get().is_none_or(|last| now >= last + PERIOD);
         if looks_at_people {
-            self.outage.last_look.set(Some(now));
+            self.outage.last_reload.set(Some(now));
         }
         let shard = Rc::clone(self);
         actix_rt::spawn(async move {

@@ -75,7 +75,7 @@ pub struct Shard {
     /// Signals frames that were pushed outside the shard's own loop.
     touched: Notify,
     outage: gap::Outage,
-    told_alone: concerned::RecoveredBroadcasts,
+    recovered_broadcasts: concerned::RecoveredBroadcasts,
     /// End of a pause after a long write.
     rest: Cell<Option<Instant>>,
     /// Time up to which ended sessions and API keys are known.
@@ -103,7 +103,7 @@ impl Shard {
             wheel: RefCell::new(HeartbeatWheel::new(app.config.realtime.heartbeat)),
             touched: Notify::new(),
             outage: gap::Outage::default(),
-            told_alone: concerned::RecoveredBroadcasts::default(),
+            recovered_broadcasts: concerned::RecoveredBroadcasts::default(),
             rest: Cell::new(None),
             ended_until: Cell::new(app.clock.now()),
             swept_at: Cell::new(Instant::now()),

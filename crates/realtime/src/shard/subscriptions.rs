@@ -55,13 +55,13 @@ pub struct Subscriptions {
     subscriptions: HashMap<ConversationId, Subscription>,
     people: HashMap<UserId, Person>,
     /// Number of users whose conversations are being read.
-    arrivals: usize,
+    joining_count: usize,
     /// Highest sequence number delivered per conversation while users connect.
     seen: HashMap<ConversationId, i64>,
     /// Subscriptions with a gap, by the time at which the log is read.
     gaps: VecDeque<(Instant, ConversationId)>,
     /// Users who have joined a conversation and whose membership is to be verified.
-    joined: Vec<UserId>,
+    unverified_joins: Vec<UserId>,
     /// Maximum number of members up to which all followers of a conversation count as viewers.
     small_conversation: u32,
     /// Connections that display a conversation and follow it.
@@ -69,10 +69,10 @@ pub struct Subscriptions {
     /// Connections that watch a user's presence.
     watchers: HashMap<UserId, Vec<Rc<ConnectionHandle>>>,
     /// Connections whose watches are to be checked again.
-    doubtful: Vec<Rc<ConnectionHandle>>,
+    unchecked_watchers: Vec<Rc<ConnectionHandle>>,
     /// Connected users per workspace.
     workspaces: HashMap<WorkspaceId, HashSet<UserId>>,
-    gathered: gathered::Pending,
+    coalesced: gathered::Pending,
     deliveries: Deliveries,
     stamp: u64,
 }
@@ -95,7 +95,7 @@ struct Person {
     follows: Vec<ConversationId>,
     workspaces: Vec<WorkspaceId>,
     /// Present only while the user's conversations are being read.
-    arriving: Option<Box<BufferedChanges>>,
+    joining: Option<Box<BufferedChanges>>,
 }
 
 #[derive(Default)]
@@ -143,16 +143,16 @@ impl Subscriptions {
             clock,
             subscriptions: HashMap::new(),
             people: HashMap::new(),
-            arrivals: 0,
+            joining_count: 0,
             seen: HashMap::new(),
             gaps: VecDeque::new(),
-            joined: Vec::new(),
+            unverified_joins: Vec::new(),
             small_conversation,
             viewers: HashMap::new(),
             watchers: HashMap::new(),
-            doubtful: Vec::new(),
+            unchecked_watchers: Vec::new(),
             workspaces: HashMap::new(),
-            gathered: gathered::Pending::default(),
+            coalesced: gathered::Pending::default(),
             deliveries: Deliveries::new(ring),
             stamp: 0,
         }
@@ -188,7 +188,7 @@ impl Subscriptions {
         for id in std::mem::take(&mut person.workspaces) {
             workspaces::remove(&mut self.workspaces, id, user);
         }
-        if person.arriving.is_none() {
+        if person.joining.is_none() {
             self.people.remove(&user);
         }
     }
@@ -233,7 +233,7 @@ impl Subscriptions {
 
     /// Processes an event from the bus.
     pub fn receive(&mut self, envelope: &SharedEnvelope, now: Instant) {
-        if self.arrivals > 0
+        if self.joining_count > 0
             && let Some(position) = envelope.position
         {
             self.write_down(position, &envelope.effect);
@@ -320,7 +320,7 @@ impl Subscriptions {
                 for out in person.connections.iter().filter(|out| out.shows(conversation)) {
                     viewers::add(&mut self.viewers, conversation, out);
                 }
-                self.joined.push(*user);
+                self.unverified_joins.push(*user);
             }
         }
     }
@@ -380,7 +380,7 @@ impl Subscriptions {
     /// Removes and returns the users whose memberships are to be verified.
     #[must_use]
     pub fn take_joined(&mut self) -> Vec<UserId> {
-        std::mem::take(&mut self.joined)
+        std::mem::take(&mut self.unverified_joins)
     }
 
     /// Flushes pushed frames, once per connection.

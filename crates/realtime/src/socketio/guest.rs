@@ -46,7 +46,7 @@ impl SessionHandlerFactory for ClientSessionFactory {
         let slot = self.shard.shards().anonymous().take(caller.source.address).ok_or(EngineRefusal::TooMany)?;
         let (at, is_met) = (Instant::now() + INTRODUCTION, Rc::new(Cell::new(false)));
         Ok(SocketIoClient {
-            stage: Stage::Stranger(Box::new(UnauthenticatedClient { caller, sender, tries: 0, at, is_met, _slot: slot })),
+            stage: Stage::Unauthenticated(Box::new(UnauthenticatedClient { caller, sender, tries: 0, at, is_met, _slot: slot })),
             shard: Rc::clone(&self.shard),
             packets: Decoder::default(),
         })
@@ -61,8 +61,8 @@ pub struct SocketIoClient {
 }
 
 enum Stage {
-    Stranger(Box<UnauthenticatedClient>),
-    Known(OpenConnection),
+    Unauthenticated(Box<UnauthenticatedClient>),
+    Authenticated(OpenConnection),
 }
 
 struct UnauthenticatedClient {
@@ -103,24 +103,24 @@ impl UnauthenticatedClient {
 impl SocketIoClient {
     async fn take_packet(&mut self, packed: DecodedPacket) -> Result<(), Close> {
         match (&mut self.stage, packed) {
-            (_, DecodedPacket::Nothing) | (Stage::Known(_), DecodedPacket::Connect { .. }) => Ok(()),
+            (_, DecodedPacket::Nothing) | (Stage::Authenticated(_), DecodedPacket::Connect { .. }) => Ok(()),
             (_, DecodedPacket::Disconnect) => Err(Close::NORMAL),
-            (Stage::Known(live), DecodedPacket::Request(request)) => {
+            (Stage::Authenticated(live), DecodedPacket::Request(request)) => {
                 live.ask(request);
                 Ok(())
             }
             // The client must authenticate first.
-            (Stage::Stranger(_), DecodedPacket::Request(_)) => Err(Close::PROTOCOL),
-            (Stage::Known(live), DecodedPacket::Elsewhere(namespace)) => {
+            (Stage::Unauthenticated(_), DecodedPacket::Request(_)) => Err(Close::PROTOCOL),
+            (Stage::Authenticated(live), DecodedPacket::UnknownNamespace(namespace)) => {
                 live.push(socketio::encode_elsewhere(&namespace));
                 Ok(())
             }
-            (Stage::Stranger(stranger), DecodedPacket::Elsewhere(namespace)) => {
+            (Stage::Unauthenticated(stranger), DecodedPacket::UnknownNamespace(namespace)) => {
                 stranger.tries += 1;
                 stranger.tell(socketio::encode_elsewhere(&namespace))?;
                 if stranger.tries > INTRODUCTIONS { Err(Close::CREDENTIALS) } else { Ok(()) }
             }
-            (Stage::Stranger(stranger), DecodedPacket::Connect { token }) => {
+            (Stage::Unauthenticated(stranger), DecodedPacket::Connect { token }) => {
                 stranger.tries += 1;
                 if stranger.tries > INTRODUCTIONS {
                     return Err(Close::CREDENTIALS);
@@ -130,7 +130,7 @@ impl SocketIoClient {
                         let connected = socketio::encode_connected(&ConnectionId::new().to_string());
                         stranger.is_met.set(true);
                         let live = opening.open(Rc::clone(&stranger.sender), connected);
-                        self.stage = Stage::Known(live);
+                        self.stage = Stage::Authenticated(live);
                         Ok(())
                     }
                     Err(error) => {
@@ -146,8 +146,8 @@ impl SocketIoClient {
 impl SessionHandler for SocketIoClient {
     fn has_slot(&self) -> bool {
         match &self.stage {
-            Stage::Stranger(_) => true,
-            Stage::Known(live) => live.has_slot(),
+            Stage::Unauthenticated(_) => true,
+            Stage::Authenticated(live) => live.has_slot(),
         }
     }
 
@@ -161,22 +161,22 @@ impl SessionHandler for SocketIoClient {
 
     fn close(&self, close: Close) {
         match &self.stage {
-            Stage::Stranger(stranger) => stranger.sender.close(close, [engine::goodbye(&stranger.sender, close)]),
-            Stage::Known(live) => live.close(close),
+            Stage::Unauthenticated(stranger) => stranger.sender.close(close, [engine::goodbye(&stranger.sender, close)]),
+            Stage::Authenticated(live) => live.close(close),
         }
     }
 
     fn deadline(&self) -> Option<Deadline> {
         match &self.stage {
-            Stage::Stranger(stranger) => {
+            Stage::Unauthenticated(stranger) => {
                 Some(Deadline { at: stranger.at, close: Close::CREDENTIALS, is_met: Rc::clone(&stranger.is_met) })
             }
-            Stage::Known(_) => None,
+            Stage::Authenticated(_) => None,
         }
     }
 
     fn leave(&mut self) {
-        if let Stage::Known(live) = &self.stage {
+        if let Stage::Authenticated(live) = &self.stage {
             live.leave();
         }
     }

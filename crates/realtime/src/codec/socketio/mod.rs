@@ -29,7 +29,7 @@ pub enum DecodedPacket {
         token: Option<String>,
     },
     /// Connect to an unknown namespace.
-    Elsewhere(Box<str>),
+    UnknownNamespace(Box<str>),
     /// The client disconnects.
     Disconnect,
     Request(Request),
@@ -62,7 +62,7 @@ impl Decoder {
 fn read(packet: Packet) -> Result<DecodedPacket, Close> {
     let is_ours = &*packet.namespace == MAIN;
     Ok(match packet.content {
-        Content::Connect(_) if !is_ours => DecodedPacket::Elsewhere(packet.namespace),
+        Content::Connect(_) if !is_ours => DecodedPacket::UnknownNamespace(packet.namespace),
         Content::Connect(auth) => DecodedPacket::Connect { token: auth.as_ref().and_then(|auth| token(auth.as_str())) },
         // Events in a namespace that the client can't have joined.
         Content::Event { .. } if !is_ours => return Err(Close::PROTOCOL),
@@ -183,7 +183,7 @@ mod tests {
         assert!(matches!(decode(r#"0{"token":"t"}"#).unwrap(), DecodedPacket::Connect { token: Some(token) } if token == "t"));
         assert!(matches!(decode(r#"0{"token":7}"#).unwrap(), DecodedPacket::Connect { token: None }));
         assert!(
-            matches!(decode(r#"0/admin,{"token":"t"}"#).unwrap(), DecodedPacket::Elsewhere(namespace) if &*namespace == "/admin")
+            matches!(decode(r#"0/admin,{"token":"t"}"#).unwrap(), DecodedPacket::UnknownNamespace(namespace) if &*namespace == "/admin")
         );
     }
 

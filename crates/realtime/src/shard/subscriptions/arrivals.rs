@@ -19,7 +19,7 @@ use crate::outbound::ConnectionHandle;
 impl Person {
     /// Returns the last buffered join or leave of the conversation.
     fn change_of(&self, conversation: ConversationId) -> Option<(i64, bool)> {
-        self.arriving.as_ref()?.changes.get(&conversation).copied()
+        self.joining.as_ref()?.changes.get(&conversation).copied()
     }
 }
 
@@ -27,8 +27,8 @@ impl Subscriptions {
     /// Starts to buffer changes that affect this user, until [`Subscriptions::settle`] or
     /// [`Subscriptions::abandon`].
     pub fn arrive(&mut self, user: UserId) {
-        self.arrivals += 1;
-        self.people.entry(user).or_default().arriving.get_or_insert_default().count += 1;
+        self.joining_count += 1;
+        self.people.entry(user).or_default().joining.get_or_insert_default().count += 1;
     }
 
     /// Stops buffering; the connection wasn't opened.
@@ -41,7 +41,7 @@ impl Subscriptions {
     /// then be read again.
     #[must_use]
     pub fn is_outdated(&self, user: UserId, following: &ConnectionSubscriptions) -> bool {
-        let Some(arriving) = self.people.get(&user).and_then(|person| person.arriving.as_ref()) else { return false };
+        let Some(arriving) = self.people.get(&user).and_then(|person| person.joining.as_ref()) else { return false };
         let mut joins = arriving.changes.iter().filter(|(_, (_, is_join))| *is_join);
         joins.any(|(id, _)| !following.conversations.iter().any(|followed| followed.conversation_id == *id))
     }
@@ -114,16 +114,16 @@ impl Subscriptions {
     }
 
     fn arrived(&mut self, user: UserId) {
-        self.arrivals = self.arrivals.saturating_sub(1);
-        if self.arrivals == 0 {
+        self.joining_count = self.joining_count.saturating_sub(1);
+        if self.joining_count == 0 {
             self.seen = HashMap::new();
         }
         if let Some(person) = self.people.get_mut(&user)
-            && let Some(arriving) = &mut person.arriving
+            && let Some(arriving) = &mut person.joining
         {
             arriving.count -= 1;
             if arriving.count == 0 {
-                person.arriving = None;
+                person.joining = None;
             }
         }
     }
@@ -139,7 +139,7 @@ impl Subscriptions {
             _ => return,
         };
         for user in users {
-            if let Some(arriving) = self.people.get_mut(&user).and_then(|person| person.arriving.as_mut()) {
+            if let Some(arriving) = self.people.get_mut(&user).and_then(|person| person.joining.as_mut()) {
                 let change = arriving.changes.entry(conversation_id).or_insert((seq, is_join));
                 if seq >= change.0 {
                     *change = (seq, is_join);
@@ -151,7 +151,7 @@ impl Subscriptions {
     /// Buffers a join or leave without a sequence number. It counts as later than everything read
     /// before.
     pub(super) fn note_change(&mut self, conversation: ConversationId, user: UserId, is_join: bool) {
-        if let Some(arriving) = self.people.get_mut(&user).and_then(|person| person.arriving.as_mut()) {
+        if let Some(arriving) = self.people.get_mut(&user).and_then(|person| person.joining.as_mut()) {
             arriving.changes.insert(conversation, (i64::MAX, is_join));
         }
     }

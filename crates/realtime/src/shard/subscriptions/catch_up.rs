@@ -12,18 +12,18 @@ use crate::outbound::ConnectionHandle;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CatchUp {
     /// Caught up: live events are delivered from here on.
-    Up,
+    CaughtUp,
     /// Further events have passed meanwhile.
     Behind,
     /// The user isn't a member of the conversation.
-    Out,
+    NotAMember,
 }
 
 impl Subscriptions {
     /// Withholds live events of the conversation until the connection has caught up.
     pub fn hold(&mut self, out: &Rc<ConnectionHandle>, conversation: ConversationId) -> CatchUp {
         if !self.follows(out.user_id, conversation) {
-            return CatchUp::Out;
+            return CatchUp::NotAMember;
         }
         out.hold(conversation);
         CatchUp::Behind
@@ -35,7 +35,7 @@ impl Subscriptions {
         let is_in = self.follows(out.user_id, conversation);
         let Some(subscription) = self.subscriptions.get_mut(&conversation).filter(|_| is_in) else {
             out.pass_no_more(conversation);
-            return CatchUp::Out;
+            return CatchUp::NotAMember;
         };
         subscription.order.announce(seq);
         subscription.note_gap(conversation, Instant::now(), &mut self.gaps);
@@ -44,6 +44,6 @@ impl Subscriptions {
             Ordering::Equal => out.pass_no_more(conversation),
             Ordering::Greater => out.pass_until(conversation, seq),
         }
-        CatchUp::Up
+        CatchUp::CaughtUp
     }
 }

@@ -28,7 +28,7 @@ impl Subscriptions {
         match gathered {
             Coalesced::Receipts { conversation_id, items } => {
                 if self.is_viewed(*conversation_id) {
-                    let positions = self.gathered.receipts.entry(*conversation_id).or_default();
+                    let positions = self.coalesced.receipts.entry(*conversation_id).or_default();
                     for ReadPosition { user_id, read_seq } in items {
                         let position = positions.entry(*user_id).or_default();
                         *position = (*position).max(*read_seq);
@@ -40,12 +40,12 @@ impl Subscriptions {
                     subscription.members = Some(*member_count);
                 }
                 if self.is_viewed(*conversation_id) {
-                    self.gathered.member_counts.insert(*conversation_id, *member_count);
+                    self.coalesced.member_counts.insert(*conversation_id, *member_count);
                 }
             }
             Coalesced::Presence(changes) => {
                 for presence in changes.iter().filter(|presence| self.watchers.contains_key(&presence.user_id)) {
-                    self.gathered.presence.insert(presence.user_id, presence.clone());
+                    self.coalesced.presence.insert(presence.user_id, presence.clone());
                 }
             }
         }
@@ -54,13 +54,13 @@ impl Subscriptions {
     /// True if there are changes to publish.
     #[must_use]
     pub fn has_gathered(&self) -> bool {
-        let Pending { receipts, member_counts, presence } = &self.gathered;
+        let Pending { receipts, member_counts, presence } = &self.coalesced;
         !(receipts.is_empty() && member_counts.is_empty() && presence.is_empty())
     }
 
     /// Delivers the recorded changes.
     pub fn tell_gathered(&mut self) {
-        let Pending { receipts, member_counts, presence } = std::mem::take(&mut self.gathered);
+        let Pending { receipts, member_counts, presence } = std::mem::take(&mut self.coalesced);
         for (conversation_id, positions) in receipts {
             let items = positions.into_iter().map(|(user_id, read_seq)| ReadPosition { user_id, read_seq }).collect();
             self.tell(&Event::Receipts { conversation_id, items }, Topic::Viewers(conversation_id));

@@ -28,7 +28,7 @@ impl Subscriptions {
                 self.unfollow(*conversation_id, &[*user_id]);
                 // A leave has no sequence number here and may have arrived after a later join: the
                 // database is authoritative.
-                self.joined.push(*user_id);
+                self.unverified_joins.push(*user_id);
             }
             FollowChange::LeaveWorkspace { user_id, workspace_id } => self.leave_workspace(*workspace_id, *user_id),
             FollowChange::EndWorkspace(workspace_id) => self.end_workspace(*workspace_id),

@@ -63,13 +63,13 @@ impl Subscriptions {
     pub(super) fn doubt(&mut self, user: UserId) {
         let own = self.people.get(&user).into_iter().flat_map(|person| &person.connections);
         let own = own.filter(|out| out.watches_somebody());
-        self.doubtful.extend(own.chain(self.watchers.get(&user).into_iter().flatten()).cloned());
+        self.unchecked_watchers.extend(own.chain(self.watchers.get(&user).into_iter().flatten()).cloned());
     }
 
     /// Removes and returns the connections whose watches are to be checked again.
     #[must_use]
     pub fn take_doubtful(&mut self) -> Vec<Rc<ConnectionHandle>> {
-        let mut doubtful = std::mem::take(&mut self.doubtful);
+        let mut doubtful = std::mem::take(&mut self.unchecked_watchers);
         doubtful.sort_unstable_by_key(Rc::as_ptr);
         doubtful.dedup_by(|one, other| Rc::ptr_eq(one, other));
         doubtful

@@ -11,7 +11,7 @@ impl Subscriptions {
     pub(super) fn settle_workspaces(&mut self, user: UserId, found: &[WorkspaceId]) {
         let Some(person) = self.people.get_mut(&user) else { return };
         let mut current: Vec<WorkspaceId> = found.to_vec();
-        if let Some(arriving) = &person.arriving {
+        if let Some(arriving) = &person.joining {
             current.retain(|id| arriving.workspaces.get(id) != Some(&false));
             current.extend(arriving.workspaces.iter().filter(|(_, is_in)| **is_in).map(|(id, _)| *id));
         }
@@ -29,7 +29,7 @@ impl Subscriptions {
 
     pub(super) fn enter_workspace(&mut self, id: WorkspaceId, user: UserId) {
         let Some(person) = self.people.get_mut(&user) else { return };
-        if let Some(arriving) = &mut person.arriving {
+        if let Some(arriving) = &mut person.joining {
             arriving.workspaces.insert(id, true);
         }
         if !person.connections.is_empty() && !person.workspaces.contains(&id) {
@@ -40,7 +40,7 @@ impl Subscriptions {
 
     pub(super) fn leave_workspace(&mut self, id: WorkspaceId, user: UserId) {
         if let Some(person) = self.people.get_mut(&user) {
-            if let Some(arriving) = &mut person.arriving {
+            if let Some(arriving) = &mut person.joining {
                 arriving.workspaces.insert(id, false);
             }
             person.workspaces.retain(|other| *other != id);
@@ -53,7 +53,7 @@ impl Subscriptions {
         for user in self.workspaces.remove(&id).unwrap_or_default() {
             self.leave_workspace(id, user);
         }
-        for arriving in self.people.values_mut().filter_map(|person| person.arriving.as_mut()) {
+        for arriving in self.people.values_mut().filter_map(|person| person.joining.as_mut()) {
             arriving.workspaces.insert(id, false);
         }
     }
