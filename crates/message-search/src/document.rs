@@ -25,7 +25,7 @@ pub(super) fn change(row: IndexedMessage, texts: &Texts) -> Change {
     }
     let files = files(row.attachments.as_deref());
     let author = row.sender_id.filter(|_| row.sender_kind != SenderKind::Deleted.as_str());
-    Change::Put(Document {
+    Change::Upsert(Document {
         message: row.id.0,
         conversation: row.conversation_id.0,
         author,

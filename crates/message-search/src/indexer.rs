@@ -393,7 +393,7 @@ async fn read(
         }
         *seen = row.seq;
         if row.kind == "conversation.deleted" {
-            batch.gone.push(row.conversation_id.0);
+            batch.removed_conversations.push(row.conversation_id.0);
         } else if changes_messages(&row.kind) {
             touched.extend(message(&row));
         }

@@ -141,8 +141,8 @@ pub(super) async fn planned(
         .filter(|one| ask.kind.is_none_or(|kind| kind.as_str() == one.kind))
         .map(|one| (one.id.0, one))
         .collect();
-    if !query.places.is_empty() {
-        let meant = names::places(db, user, &query.places, conversations.values()).await?;
+    if !query.conversation_names.is_empty() {
+        let meant = names::places(db, user, &query.conversation_names, conversations.values()).await?;
         conversations.retain(|id, _| meant.contains(id));
     }
     let mut authors: Option<BTreeSet<Uuid>> = None;

@@ -15,16 +15,16 @@ pub(super) fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
     let turns: Vec<usize> = hits
         .iter()
         .map(|hit| {
-            let met = of_word.entry((hit.score, &hit.found.instead)).or_default();
+            let met = of_word.entry((hit.score, &hit.found.corrections)).or_default();
             *met += 1;
-            if hit.found.instead.iter().any(Option::is_some) { *met } else { 0 }
+            if hit.found.corrections.iter().any(Option::is_some) { *met } else { 0 }
         })
         .collect();
     let places: Vec<_> = hits
         .iter()
         .zip(turns)
         .map(|(hit, turn)| {
-            let of_word = of_word.get(&(hit.score, hit.found.instead.as_slice())).copied().unwrap_or_default();
+            let of_word = of_word.get(&(hit.score, hit.found.corrections.as_slice())).copied().unwrap_or_default();
             // Without a correction, hits stay in the order of time.
             let of_word = if turn == 0 { 0 } else { of_word };
             (Reverse(hit.score), turn, Reverse(of_word), Reverse(hit.candidate.number))
@@ -39,8 +39,8 @@ pub(super) fn ranked(mut hits: Vec<Hit>) -> Vec<Hit> {
 pub(super) fn corrections(query: &Query, hits: &[Hit]) -> Vec<SearchCorrection> {
     let of = |(at, wanted): (usize, &RequiredTerm)| {
         let mut counts: HashMap<&str, usize> = HashMap::new();
-        for hit in hits.iter().filter(|hit| !hit.found.instead.is_empty()) {
-            *counts.entry(hit.found.instead.get(at)?.as_deref()?).or_default() += 1;
+        for hit in hits.iter().filter(|hit| !hit.found.corrections.is_empty()) {
+            *counts.entry(hit.found.corrections.get(at)?.as_deref()?).or_default() += 1;
         }
         let (instead, _) = counts.into_iter().max_by_key(|(word, count)| (*count, Reverse(*word)))?;
         Some(SearchCorrection { typed: wanted.typed.clone(), instead: instead.to_owned() })
@@ -60,7 +60,7 @@ mod tests {
     fn hit(number: i64, score: u32, instead: Option<&str>) -> Hit {
         let id = Uuid::from_u128(1);
         let candidate = Candidate { number, message: id, conversation: id, author: None, created_at: number };
-        let found = Match { instead: vec![instead.map(str::to_owned)], ..Match::default() };
+        let found = Match { corrections: vec![instead.map(str::to_owned)], ..Match::default() };
         Hit { candidate, found, score, has: BTreeSet::new(), is_in_files: false }
     }
 

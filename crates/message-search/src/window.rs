@@ -103,7 +103,7 @@ fn understood(
     texts: impl Iterator<Item = impl AsRef<str>>,
 ) -> Interpretation {
     let tokens =
-        texts.map(|text| tokens(text.as_ref())).flat_map(|tokens| tokens.words.into_iter().chain(tokens.others));
+        texts.map(|text| tokens(text.as_ref())).flat_map(|tokens| tokens.words.into_iter().chain(tokens.additional));
     let words: BTreeSet<String> = tokens.map(|token| token.term).collect();
     let terms = words.into_iter().zip(1..).map(|(text, number)| Term { number, text, count: 1 });
     let words = Dictionary::default().with(terms.collect());

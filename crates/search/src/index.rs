@@ -31,7 +31,7 @@ pub struct Document {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Inserts or replaces a message.
-    Put(Document),
+    Upsert(Document),
     /// Removes the message with this id.
     Remove(Uuid),
 }
@@ -40,7 +40,7 @@ impl Change {
     #[must_use]
     pub fn id(&self) -> Uuid {
         match self {
-            Self::Put(document) => document.message,
+            Self::Upsert(document) => document.message,
             Self::Remove(id) => *id,
         }
     }
@@ -51,7 +51,7 @@ impl Change {
 pub struct Batch {
     pub changes: Vec<Change>,
     /// Conversations whose messages are all removed.
-    pub gone: Vec<Uuid>,
+    pub removed_conversations: Vec<Uuid>,
     /// New positions in the logs: conversations and the sequence numbers of their last indexed events.
     pub positions: Vec<(Uuid, i64)>,
     /// True if the messages are older than all indexed ones; they are ordered newest first.

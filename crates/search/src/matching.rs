@@ -21,7 +21,7 @@ pub struct Match {
     /// Byte ranges of the matches, sorted and without overlaps.
     pub highlights: Vec<Range<usize>>,
     /// Word of the text that each wanted word may be a typo of, if the text contains nothing closer.
-    pub instead: Vec<Option<String>>,
+    pub corrections: Vec<Option<String>>,
 }
 
 /// Occurrence of a wanted word or phrase.
@@ -63,7 +63,7 @@ impl<'a> Matcher<'a> {
             let hits = hits(wanted, (others, self.reading.beginning(number)), text, &found);
             let best = hits.iter().max_by_key(|hit| hit.points)?;
             score += best.points;
-            let is_typo = matches!(best.likeness, Similarity::Near(_));
+            let is_typo = matches!(best.likeness, Similarity::EditDistance(_));
             instead.push(is_typo.then(|| text[best.range.clone()].to_lowercase()));
             let ends: std::collections::HashSet<usize> = before.iter().map(|hit| hit.to + 1).collect();
             if hits.iter().any(|hit| ends.contains(&hit.from)) {
@@ -72,7 +72,7 @@ impl<'a> Matcher<'a> {
             highlights.extend(hits.iter().map(|hit| hit.range.clone()));
             before = hits;
         }
-        Some(Match { score, highlights: merged(highlights), instead })
+        Some(Match { score, highlights: merged(highlights), corrections: instead })
     }
 }
 
@@ -85,10 +85,10 @@ fn hits(
     found: &Tokens,
 ) -> Vec<Hit> {
     let exact = wanted.any.iter().flat_map(|atom| places(atom, found)).map(|place| (place, Similarity::Exact));
-    let like = found.words.iter().chain(&found.others).filter_map(|token| {
+    let like = found.words.iter().chain(&found.additional).filter_map(|token| {
         let named = others.and_then(|others| others.get(&token.term)).copied();
         let begun = || beginning.filter(|begun| token.term.len() > begun.len() && token.term.starts_with(*begun));
-        let likeness = named.or_else(|| begun().map(|_| Similarity::Beginning))?;
+        let likeness = named.or_else(|| begun().map(|_| Similarity::Prefix))?;
         Some(((token.position, token.position, token.range.clone()), likeness))
     });
     exact
@@ -104,22 +104,22 @@ fn hits(
 const fn points(likeness: Similarity) -> u32 {
     match likeness {
         Similarity::Exact => 12,
-        Similarity::Beginning => 8,
-        Similarity::Near(0 | 1) => 6,
-        Similarity::Near(_) => 4,
-        Similarity::Part => 2,
+        Similarity::Prefix => 8,
+        Similarity::EditDistance(0 | 1) => 6,
+        Similarity::EditDistance(_) => 4,
+        Similarity::Substring => 2,
     }
 }
 
 /// Occurrences of an atom: the indices of its first and last word, and its range in the text.
 fn places(atom: &Atom, found: &Tokens) -> Vec<(usize, usize, Range<usize>)> {
     let single = |is_it: &dyn Fn(&str) -> bool| {
-        let tokens = found.words.iter().chain(&found.others).filter(|token| is_it(&token.term));
+        let tokens = found.words.iter().chain(&found.additional).filter(|token| is_it(&token.term));
         tokens.map(|token| (token.position, token.position, token.range.clone())).collect()
     };
     match atom {
         Atom::Word(word) => single(&|term| term == word),
-        Atom::Beginning(beginning) => single(&|term| term.starts_with(beginning)),
+        Atom::Prefix(beginning) => single(&|term| term.starts_with(beginning)),
         Atom::Phrase { terms, is_open } => {
             let Some((last, first)) = terms.split_last() else { return Vec::new() };
             let place = |start: usize| {
@@ -260,7 +260,7 @@ mod tests {
         let texts = ["The Dashboard is late", "a dashbord, late"];
         let reading = Interpretation::wide(&query, &dictionary(&texts), Deadline::default());
         let matcher = Matcher::new(&query, &reading);
-        let instead = |text: &str| matcher.matches(text).unwrap().instead;
+        let instead = |text: &str| matcher.matches(text).unwrap().corrections;
         assert_eq!(instead(texts[0]), [Some("dashboard".to_owned()), None]);
         assert_eq!(instead(texts[1]), [None, None]);
     }

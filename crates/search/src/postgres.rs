@@ -30,7 +30,7 @@ pub fn vector(tokens: &Tokens, conversation: i64, author: Option<i64>, has: impl
             let _ = write!(vector, " {}:{}", quoted(&token.term), token.position + 1);
         }
     }
-    for token in &tokens.others {
+    for token in &tokens.additional {
         if vector.len() < MAX_BYTES {
             let _ = write!(vector, " {}:{}A", quoted(&token.term), token.position + 1);
         }
@@ -74,7 +74,7 @@ fn joined(parts: impl Iterator<Item = String>, by: &str) -> String {
 fn written(atom: &Atom) -> String {
     match atom {
         Atom::Word(word) => quoted(word),
-        Atom::Beginning(beginning) => format!("{}:*", quoted(beginning)),
+        Atom::Prefix(beginning) => format!("{}:*", quoted(beginning)),
         Atom::Phrase { terms, is_open } => {
             let last = terms.len().saturating_sub(1);
             let term = |(place, term): (usize, &String)| {

@@ -81,7 +81,7 @@ impl Is {
 pub enum Atom {
     Word(String),
     /// Any word with this prefix.
-    Beginning(String),
+    Prefix(String),
     /// Sequence of words; if it is open, the last one may be a prefix.
     Phrase {
         terms: Vec<String>,
@@ -94,7 +94,7 @@ impl Atom {
     pub(crate) fn terms(&self) -> &[String] {
         match self {
             Self::Word(word) => std::slice::from_ref(word),
-            Self::Beginning(_) => &[],
+            Self::Prefix(_) => &[],
             Self::Phrase { terms, is_open } => &terms[..terms.len().saturating_sub(usize::from(*is_open))],
         }
     }
@@ -126,7 +126,7 @@ pub struct Query {
     /// Folded names from `from:` operators; the author matches any of them.
     pub authors: Vec<String>,
     /// Folded names from `in:` operators; the conversation matches any of them.
-    pub places: Vec<String>,
+    pub conversation_names: Vec<String>,
     pub has: BTreeSet<Has>,
     pub is: BTreeSet<Is>,
     /// Start of the period, inclusive, in milliseconds since 1970-01-01 UTC.
@@ -201,7 +201,7 @@ impl Query {
     fn operator(&mut self, name: &str, value: &str, days: &dyn Days) -> Option<()> {
         match name {
             "from" => self.authors.push(name_in(value.strip_prefix('@').unwrap_or(value))?),
-            "in" => self.places.push(name_in(value.trim_start_matches(['#', '@']))?),
+            "in" => self.conversation_names.push(name_in(value.trim_start_matches(['#', '@']))?),
             "has" => {
                 self.has.insert(Has::named(&value.to_ascii_lowercase())?);
             }
@@ -296,10 +296,10 @@ fn exact(text: &str, TypedContext { is_phrase, goes_on }: TypedContext) -> Vec<A
             // A single character of a script without spaces is a prefix of bigrams.
             let is_letter = is_letter(&term);
             let is_part = is_letter && term.chars().all(is_unspaced);
-            vec![if is_beginning && !is_letter || is_part { Atom::Beginning(term) } else { Atom::Word(term) }]
+            vec![if is_beginning && !is_letter || is_part { Atom::Prefix(term) } else { Atom::Word(term) }]
         }
         _ => {
-            let whole = found.others.into_iter().next().filter(|_| !is_phrase).map(|token| token.term);
+            let whole = found.additional.into_iter().next().filter(|_| !is_phrase).map(|token| token.term);
             let whole = whole.filter(|whole| *whole == terms.concat());
             let is_open = (is_beginning || goes_on) && !terms.last().is_some_and(|last| is_letter(last));
             let phrase = Atom::Phrase { terms, is_open };
@@ -388,12 +388,12 @@ mod tests {
     #[test]
     fn parses_words_phrases_and_exclusions() {
         let query = parse("Trần \"good morning\" -spam -\"bad luck\" plan*");
-        let beginning = Atom::Beginning("plan".to_owned());
+        let beginning = Atom::Prefix("plan".to_owned());
         assert_eq!(any(&query), [vec![word("tran")], vec![phrase(&["good", "morning"])], vec![beginning]]);
         assert_eq!(query.unwanted, [word("spam"), phrase(&["bad", "luck"])]);
         assert_eq!(query.wanted[0].word.as_deref(), Some("tran"));
         assert_eq!((query.wanted[1].word.as_ref(), query.wanted[2].word.as_ref()), (None, None));
-        assert_eq!(any(&parse("p* pl*")), [vec![word("p")], vec![Atom::Beginning("pl".to_owned())]]);
+        assert_eq!(any(&parse("p* pl*")), [vec![word("p")], vec![Atom::Prefix("pl".to_owned())]]);
     }
 
     #[test]
@@ -411,7 +411,7 @@ mod tests {
         assert_eq!(any(&humps), [vec![phrase(&["get", "user", "name"]), word("getusername")]]);
         assert_eq!((humps.wanted[0].word.as_deref(), humps.wanted[0].is_open), (Some("getusername"), false));
         assert_eq!(any(&parse("今天天气 ")), [vec![phrase(&["今天", "天天", "天气"])]]);
-        assert_eq!(any(&parse("猫")), [vec![Atom::Beginning("猫".to_owned())]]);
+        assert_eq!(any(&parse("猫")), [vec![Atom::Prefix("猫".to_owned())]]);
     }
 
     #[test]
@@ -428,7 +428,7 @@ mod tests {
         assert_eq!(any(&parse("\"good mor")), [vec![open(&["good", "mor"])]]);
         assert_eq!(any(&parse("\"good mor\"")), [vec![phrase(&["good", "mor"])]]);
         assert_eq!(any(&parse("\"good morning ")), [vec![phrase(&["good", "morning"])]]);
-        assert_eq!(any(&parse("\"goo")), [vec![Atom::Beginning("goo".to_owned())]]);
+        assert_eq!(any(&parse("\"goo")), [vec![Atom::Prefix("goo".to_owned())]]);
         assert_eq!((any(&parse("\"good ")), any(&parse("\"g"))), (vec![vec![word("good")]], vec![vec![word("g")]]));
         assert_eq!(parse("-\"bad lu").unwanted, [phrase(&["bad", "lu"])]);
     }
@@ -438,7 +438,7 @@ mod tests {
         let query =
             parse("from:@Đặng in:#General from:\"Anna Berg\" HAS:file has:link after:2026-01-31 before:2026-03-01 x");
         assert_eq!(query.authors, ["dang", "anna berg"]);
-        assert_eq!(query.places, ["general"]);
+        assert_eq!(query.conversation_names, ["general"]);
         assert_eq!(query.has, [Has::File, Has::Link].into());
         assert_eq!(query.from, Some(day(2026, 2, 1).unwrap() * DAY));
         assert_eq!(query.until, Some(day(2026, 3, 1).unwrap() * DAY));

@@ -17,11 +17,11 @@ const BEGINNING: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Similarity {
     /// The word contains the typed one.
-    Part,
+    Substring,
     /// Edit distance to the typed one.
-    Near(u8),
+    EditDistance(u8),
     /// The word starts with the typed one.
-    Beginning,
+    Prefix,
     Exact,
 }
 
@@ -53,10 +53,10 @@ impl Interpretation {
             let mut found = beginnings(wanted, words);
             if let Some(word) = &wanted.word {
                 for (near, distance) in words.near(word, ALTERNATIVES) {
-                    found.entry(near).or_insert(Similarity::Near(distance));
+                    found.entry(near).or_insert(Similarity::EditDistance(distance));
                 }
                 for whole in words.holding(word, ALTERNATIVES) {
-                    found.entry(whole).or_insert(Similarity::Part);
+                    found.entry(whole).or_insert(Similarity::Substring);
                 }
                 found.remove(word);
             }
@@ -100,7 +100,7 @@ impl Interpretation {
             let others = self.alternatives.get(number).into_iter().flatten();
             let mut others: Vec<Atom> = others.map(|(word, _)| Atom::Word(word.clone())).collect();
             others.sort();
-            let more = self.beginning(number).map(|begun| Atom::Beginning(begun.to_owned()));
+            let more = self.beginning(number).map(|begun| Atom::Prefix(begun.to_owned()));
             wanted.any.iter().cloned().chain(others).chain(more).collect()
         };
         query.wanted.iter().enumerate().map(of).collect()
@@ -110,7 +110,7 @@ impl Interpretation {
 fn beginnings(wanted: &RequiredTerm, words: &Dictionary) -> HashMap<String, Similarity> {
     let Some(word) = wanted.word.as_ref().filter(|_| wanted.is_open) else { return HashMap::new() };
     let begun = words.beginning(word, ALTERNATIVES).into_iter().filter(|begun| begun != word);
-    begun.map(|begun| (begun, Similarity::Beginning)).collect()
+    begun.map(|begun| (begun, Similarity::Prefix)).collect()
 }
 
 /// Prefix of a word whose completions in the vocabulary are incomplete: there are more than the maximum, or the word
@@ -118,7 +118,7 @@ fn beginnings(wanted: &RequiredTerm, words: &Dictionary) -> HashMap<String, Simi
 fn beginning_of_more(wanted: &RequiredTerm, found: &HashMap<String, Similarity>) -> Option<String> {
     let word = wanted.word.as_ref().filter(|word| wanted.is_open && word.chars().count() >= BEGINNING)?;
     // The word itself may be one of the completions, and is left out.
-    let is_cut = || found.values().filter(|likeness| **likeness == Similarity::Beginning).count() + 1 >= ALTERNATIVES;
+    let is_cut = || found.values().filter(|likeness| **likeness == Similarity::Prefix).count() + 1 >= ALTERNATIVES;
     (word.chars().any(char::is_numeric) || is_cut()).then(|| word.clone())
 }
 
@@ -144,7 +144,7 @@ mod tests {
         let query = Query::parse("whal whal", 0).unwrap();
         let reading = Interpretation::exact(&query, &dictionary());
         assert!(reading.alternatives[0].is_empty());
-        assert_eq!(found(&reading.alternatives[1]), [("whale", Similarity::Beginning), ("whales", Similarity::Beginning)]);
+        assert_eq!(found(&reading.alternatives[1]), [("whale", Similarity::Prefix), ("whales", Similarity::Prefix)]);
         let query = Query::parse("whal plum", 0).unwrap();
         assert!(Interpretation::exact(&query, &dictionary()).alternatives.iter().all(HashMap::is_empty));
     }
@@ -154,7 +154,7 @@ mod tests {
         let query = Query::parse("\"blue whale\" whale plum", 0).unwrap();
         let reading = Interpretation::wide(&query, &dictionary(), Deadline::default());
         assert!(reading.alternatives[0].is_empty(), "a phrase is meant as it is");
-        let like = [("narwhale", Similarity::Part), ("whales", Similarity::Near(1)), ("whole", Similarity::Near(1))];
+        let like = [("narwhale", Similarity::Substring), ("whales", Similarity::EditDistance(1)), ("whole", Similarity::EditDistance(1))];
         assert_eq!(found(&reading.alternatives[1]), like);
         let word = |text: &str| Atom::Word(text.to_owned());
         assert_eq!(reading.atoms(&query)[1], [word("whale"), word("narwhale"), word("whales"), word("whole")]);
@@ -177,7 +177,7 @@ mod tests {
             let query = Query::parse(asked, 0).unwrap();
             assert!(Matcher::new(&query, &Interpretation::exact(&query, &dictionary)).matches(text).is_none());
             let wide = Interpretation::wide(&query, &dictionary, Deadline::default());
-            assert!(wide.atoms(&query)[0].contains(&Atom::Beginning(asked.to_owned())));
+            assert!(wide.atoms(&query)[0].contains(&Atom::Prefix(asked.to_owned())));
             assert_eq!(Matcher::new(&query, &wide).matches(text).unwrap().highlights.len(), 1);
             assert!(Matcher::new(&query, &wide).matches("projec, invoice").is_none());
         }

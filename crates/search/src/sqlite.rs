@@ -106,13 +106,13 @@ impl SqliteIndex {
         let tx = self.begin()?;
         for change in &batch.changes {
             match change {
-                Change::Put(document) => put(&tx, document, batch.is_older)?,
+                Change::Upsert(document) => put(&tx, document, batch.is_older)?,
                 Change::Remove(message) => {
                     remove(&tx, *message)?;
                 }
             }
         }
-        for conversation in &batch.gone {
+        for conversation in &batch.removed_conversations {
             forget(&tx, *conversation)?;
         }
         for (conversation, seq) in &batch.positions {
@@ -395,10 +395,10 @@ fn put(tx: &Transaction<'_>, document: &Document, is_older: bool) -> Result<(), 
     tx.prepare_cached("INSERT INTO words (rowid, body, others, scope) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
         number,
         joined(&document.tokens.words),
-        joined(&document.tokens.others),
+        joined(&document.tokens.additional),
         scope
     ])?;
-    let all = document.tokens.words.iter().chain(&document.tokens.others);
+    let all = document.tokens.words.iter().chain(&document.tokens.additional);
     let terms: std::collections::BTreeSet<&str> = all.map(|token| token.term.as_str()).collect();
     let sql = "INSERT INTO terms (term, df) VALUES (?1, 1) ON CONFLICT (term) DO UPDATE SET df = df + 1";
     let mut count = tx.prepare_cached(sql)?;
@@ -456,7 +456,7 @@ fn in_scope(terms: impl Iterator<Item = String>) -> String {
 fn written(atom: &Atom) -> String {
     match atom {
         Atom::Word(word) => format!("({{body others}} : \"{word}\")"),
-        Atom::Beginning(beginning) => format!("({{body others}} : \"{beginning}\" *)"),
+        Atom::Prefix(beginning) => format!("({{body others}} : \"{beginning}\" *)"),
         Atom::Phrase { terms, is_open } => {
             format!("(body : \"{}\"{})", terms.join(" "), if *is_open { " *" } else { "" })
         }

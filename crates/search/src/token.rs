@@ -32,12 +32,12 @@ pub struct Tokens {
     pub words: Vec<Token>,
     /// Additional searchable tokens: whole words that were split, and the last character of a run without spaces. They
     /// have the position of their first part.
-    pub others: Vec<Token>,
+    pub additional: Vec<Token>,
 }
 
 impl Tokens {
     fn is_full(&self) -> bool {
-        self.words.len() + self.others.len() >= MAX_TOKENS
+        self.words.len() + self.additional.len() >= MAX_TOKENS
     }
 
     fn push(&mut self, text: &str, range: Range<usize>) {
@@ -97,7 +97,7 @@ fn word(text: &str, range: Range<usize>, found: &mut Tokens) {
     found.push(text, start..range.end);
     if found.words.len() > position + 1 {
         let term = term(&text[range.clone()]);
-        found.others.push(Token { term, range, position });
+        found.additional.push(Token { term, range, position });
     }
 }
 
@@ -132,7 +132,7 @@ fn pairs(text: &str, run: &[usize], end: usize, found: &mut Tokens) {
     }
     let last = run[run.len() - 1]..end;
     if let Some(position) = found.words.len().checked_sub(1) {
-        found.others.push(Token { term: term(&text[last.clone()]), range: last, position });
+        found.additional.push(Token { term: term(&text[last.clone()]), range: last, position });
     }
 }
 
@@ -162,7 +162,7 @@ mod tests {
     }
 
     fn others(text: &str) -> Vec<String> {
-        tokens(text).others.into_iter().map(|token| token.term).collect()
+        tokens(text).additional.into_iter().map(|token| token.term).collect()
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
             assert_eq!(token.position, place);
             assert_eq!(folded(&text[token.range.clone()]), token.term);
         }
-        assert_eq!(tokens(text).others[0].position, 1);
+        assert_eq!(tokens(text).additional[0].position, 1);
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
         #[test]
         fn tokens_lie_within_any_text(text in "\\PC{0,80}") {
             let found = tokens(&text);
-            for token in found.words.iter().chain(&found.others) {
+            for token in found.words.iter().chain(&found.additional) {
                 prop_assert!(text.get(token.range.clone()).is_some());
                 prop_assert!(!token.term.is_empty() && !token.term.contains(char::is_whitespace), "{token:?}");
             }

@@ -71,7 +71,7 @@ fn written(text: &str) -> Vec<u8> {
 
 fn terms(text: &str) -> Vec<u32> {
     let found = tokens(text);
-    found.words.iter().chain(&found.others).map(|token| crc32fast::hash(token.term.as_bytes())).collect()
+    found.words.iter().chain(&found.additional).map(|token| crc32fast::hash(token.term.as_bytes())).collect()
 }
 
 /// A piece that has words of the question.

@@ -129,7 +129,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
     let mut order = Vec::new();
     for change in &batch.changes {
         match change {
-            Change::Put(document) => {
+            Change::Upsert(document) => {
                 documents.insert(document.message, Some(document));
                 order.push(document.message);
             }
@@ -166,7 +166,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
             [doc.into(), document.message.into(), conv.into(), author.into(), document.created_at.into(), words.into()];
         rows.push(row);
         *counts.entry(conv).or_default() += 1;
-        let all = document.tokens.words.iter().chain(&document.tokens.others);
+        let all = document.tokens.words.iter().chain(&document.tokens.additional);
         for term in all.map(|token| token.term.as_str()).collect::<BTreeSet<_>>() {
             *terms.entry(term).or_default() += 1;
         }
@@ -211,7 +211,7 @@ pub async fn apply<C: ConnectionTrait>(tx: &C, batch: &Batch) -> Result<(), AppE
         );
         tx.execute_raw(rows.statement(sql)?).await.map_err(app_error)?;
     }
-    gone.extend(forget(tx, &batch.gone).await?);
+    gone.extend(forget(tx, &batch.removed_conversations).await?);
     forget_terms(tx, gone).await?;
     if !batch.positions.is_empty() {
         let columns = [Column::Uuid("id"), Column::Int("seq")];
@@ -371,7 +371,7 @@ pub async fn candidates<C: ConnectionTrait>(db: &C, plan: &Plan) -> Result<Vec<C
     if visible <= WINDOW {
         // For a prefix, the index collects matching messages from all conversations, which is slower than reading all
         // messages of these few conversations.
-        let has_beginning = plan.all.iter().flatten().any(|atom| matches!(atom, Atom::Beginning(_)));
+        let has_beginning = plan.all.iter().flatten().any(|atom| matches!(atom, Atom::Prefix(_)));
         return search.read(db, if has_beginning { &AccessPath::Since(0) } else { &AccessPath::Named }).await;
     }
     let top = plan.below.unwrap_or(newest + 1);

@@ -131,7 +131,7 @@ mod tests {
             let [newer, newest, older, oldest] = std::array::from_fn(|_| Uuid::now_v7());
             let put = |message: Uuid, text: &str| {
                 let (has, tokens) = (std::collections::BTreeSet::new(), tokens(text));
-                Change::Put(Document { message, conversation, author: None, created_at: 0, has, tokens })
+                Change::Upsert(Document { message, conversation, author: None, created_at: 0, has, tokens })
             };
             for (is_older, first, second) in [(false, newer, newest), (true, older, oldest)] {
                 let batch = |changes: Vec<Change>| Batch { changes, is_older, ..Batch::default() };

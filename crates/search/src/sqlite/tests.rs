@@ -18,7 +18,7 @@ fn document(message: u128, conversation: u128, text: &str) -> Document {
 fn index(documents: impl IntoIterator<Item = Document>) -> (tempfile::TempDir, SqliteIndex) {
     let folder = tempfile::tempdir().unwrap();
     let mut index = SqliteIndex::open(&folder.path().join("search.db")).unwrap();
-    let changes = documents.into_iter().map(Change::Put).collect();
+    let changes = documents.into_iter().map(Change::Upsert).collect();
     index.apply(&Batch { changes, ..Batch::default() }).unwrap();
     (folder, index)
 }
@@ -49,7 +49,7 @@ fn searches_only_given_conversations() {
 #[test]
 fn edited_and_deleted_texts_are_not_found() {
     let (_folder, mut index) = index([document(1, 10, "secret"), document(2, 10, "other secret")]);
-    let changes = vec![Change::Put(document(1, 10, "edited")), Change::Remove(id(2)), Change::Remove(id(9))];
+    let changes = vec![Change::Upsert(document(1, 10, "edited")), Change::Remove(id(2)), Change::Remove(id(9))];
     index.apply(&Batch { changes, positions: vec![(id(10), 4), (id(30), 1)], ..Batch::default() }).unwrap();
     assert!(found(&index, &plan("secret", &[10])).is_empty());
     assert_eq!(found(&index, &plan("edited", &[10])), [1]);
@@ -145,12 +145,12 @@ fn keeps_the_file_unless_its_version_differs() {
 #[test]
 fn old_messages_get_lower_numbers_and_clear_empties_the_index() {
     let (_folder, mut index) = index([document(5, 10, "new word")]);
-    let changes = [4, 3].map(|number| Change::Put(document(number, 20, "old word"))).into();
+    let changes = [4, 3].map(|number| Change::Upsert(document(number, 20, "old word"))).into();
     let fill = Some(FillState { below: id(3), is_done: false });
     index.apply(&Batch { changes, is_older: true, fill, ..Batch::default() }).unwrap();
     assert_eq!(found(&index, &plan("word", &[10, 20])), [5, 4, 3]);
     assert_eq!((index.fill().unwrap(), index.messages().unwrap()), (fill, 3));
-    index.apply(&Batch { gone: vec![id(20)], ..Batch::default() }).unwrap();
+    index.apply(&Batch { removed_conversations: vec![id(20)], ..Batch::default() }).unwrap();
     assert_eq!((found(&index, &plan("word", &[10, 20])), index.messages().unwrap()), (vec![5], 1));
     index.clear().unwrap();
     assert!(found(&index, &plan("word", &[10, 20])).is_empty() && index.fill().unwrap().is_none());
@@ -169,11 +169,11 @@ fn concurrent_writers_take_turns() {
             }
         });
         for message in 0..500 {
-            let changes = vec![Change::Put(document(message, 10, "there"))];
+            let changes = vec![Change::Upsert(document(message, 10, "there"))];
             index.apply(&Batch { changes, ..Batch::default() }).unwrap();
         }
     });
-    let changes = vec![Change::Put(document(500, 10, "last"))];
+    let changes = vec![Change::Upsert(document(500, 10, "last"))];
     index.apply(&Batch { changes, ..Batch::default() }).unwrap();
     assert_eq!(found(&index, &plan("last", &[10])), [500]);
 }
@@ -184,7 +184,7 @@ fn rebuilds_a_corrupt_file() {
     let file = folder.path().join("search.db");
     fs::write(&file, "no database at all, however long this text may be: ".repeat(100)).unwrap();
     let mut index = SqliteIndex::open(&file).unwrap();
-    index.apply(&Batch { changes: vec![Change::Put(document(1, 10, "here"))], ..Batch::default() }).unwrap();
+    index.apply(&Batch { changes: vec![Change::Upsert(document(1, 10, "here"))], ..Batch::default() }).unwrap();
     assert_eq!(found(&index, &plan("here", &[10])), [1]);
 }
 
@@ -220,8 +220,8 @@ fn purge_removes_words_of_removed_messages_from_files() {
     let texts = (1..=300).map(|number| document(number, 10, &format!("kept{number} zanzibar")));
     let (folder, mut index) =
         index(texts.chain([document(900, 10, "removed quokka"), document(901, 20, "forgotten wombat")]));
-    let changes = vec![Change::Put(document(1, 10, "changed")), Change::Remove(id(900))];
-    index.apply(&Batch { changes, gone: vec![id(20)], ..Batch::default() }).unwrap();
+    let changes = vec![Change::Upsert(document(1, 10, "changed")), Change::Remove(id(900))];
+    index.apply(&Batch { changes, removed_conversations: vec![id(20)], ..Batch::default() }).unwrap();
     let removed = index.removed().unwrap();
     assert_eq!(removed, 3);
     let mut is_first = true;

@@ -31,7 +31,7 @@ pub(super) fn settings_of_state() -> Value {
 }
 
 pub(super) fn document(document: &Document) -> Value {
-    let tokens = document.tokens.words.iter().chain(&document.tokens.others);
+    let tokens = document.tokens.words.iter().chain(&document.tokens.additional);
     let words: Vec<&str> = tokens.map(|token| token.term.as_str()).collect();
     let words = words.join(" ");
     let has: Vec<&str> = document.has.iter().map(|has| flag(*has)).collect();
@@ -82,7 +82,7 @@ fn words(plan: &Plan) -> String {
             Atom::Word(word) => words.push(word.clone()),
             Atom::Phrase { terms, is_open: false } => words.push(format!("\"{}\"", terms.join(" "))),
             Atom::Phrase { terms, is_open: true } => beginnings.insert(0, terms.join(" ")),
-            Atom::Beginning(beginning) => beginnings.push(beginning.clone()),
+            Atom::Prefix(beginning) => beginnings.push(beginning.clone()),
         }
     }
     words.extend(beginnings);
@@ -139,7 +139,7 @@ mod tests {
     fn encodes_queries() {
         let plan = Plan {
             all: vec![
-                vec![Atom::Beginning("pla".to_owned())],
+                vec![Atom::Prefix("pla".to_owned())],
                 vec![Atom::Word("tran".to_owned()), Atom::Word("trans".to_owned())],
                 vec![Atom::Phrase { terms: vec!["good".to_owned(), "morning".to_owned()], is_open: false }],
                 vec![Atom::Phrase { terms: vec!["nat".to_owned(), "12".to_owned()], is_open: true }],

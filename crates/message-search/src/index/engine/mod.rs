@@ -153,7 +153,7 @@ impl MeilisearchIndex {
         let (mut put, mut removed) = (Vec::new(), Vec::new());
         for change in &batch.changes {
             match change {
-                Change::Put(document) => put.push(codec::document(document)),
+                Change::Upsert(document) => put.push(codec::document(document)),
                 Change::Remove(message) => removed.push(json!(message)),
             }
         }
@@ -163,8 +163,8 @@ impl MeilisearchIndex {
         if !put.is_empty() {
             self.task(Method::POST, &path, Some(&put.into())).await?;
         }
-        if !batch.gone.is_empty() {
-            let body = json!({ "filter": codec::one_of("conversation", &batch.gone) });
+        if !batch.removed_conversations.is_empty() {
+            let body = json!({ "filter": codec::one_of("conversation", &batch.removed_conversations) });
             self.task(Method::POST, &format!("{path}/delete"), Some(&body)).await?;
         }
         let mut state: Vec<Value> = batch.positions.iter().map(|(id, seq)| json!({ "id": id, "seq": seq })).collect();
