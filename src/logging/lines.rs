@@ -28,16 +28,16 @@ pub struct LogBuffer(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     waiting: Mutex<PendingLines>,
-    come: Condvar,
+    changed: Condvar,
 }
 
 #[derive(Default)]
 struct PendingLines {
     text: Vec<u8>,
-    left_out: u64,
+    dropped: u64,
     /// True if the thread must be woken for the next line.
     is_idle: bool,
-    is_over: bool,
+    is_closing: bool,
     /// True if the thread has written everything and ended.
     is_done: bool,
 }
@@ -62,16 +62,16 @@ impl LogBuffer {
         let mut taken = Vec::new();
         loop {
             let mut waiting = self.lock();
-            while waiting.text.is_empty() && !waiting.is_over {
+            while waiting.text.is_empty() && !waiting.is_closing {
                 waiting.is_idle = true;
-                waiting = self.0.come.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                waiting = self.0.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
             }
             if waiting.text.is_empty() {
                 waiting.is_done = true;
-                return self.0.come.notify_all();
+                return self.0.changed.notify_all();
             }
             waiting.is_idle = false;
-            let (is_over, left_out) = (waiting.is_over, mem::take(&mut waiting.left_out));
+            let (is_over, left_out) = (waiting.is_closing, mem::take(&mut waiting.dropped));
             mem::swap(&mut waiting.text, &mut taken);
             drop(waiting);
             // A failure to log can't be logged.
@@ -91,12 +91,12 @@ impl LogBuffer {
     pub fn add(&self, line: &[u8]) {
         let mut waiting = self.lock();
         if waiting.text.len() + line.len() > MOST_WAITING {
-            waiting.left_out += 1;
+            waiting.dropped += 1;
         } else {
             waiting.text.extend_from_slice(line);
         }
         if mem::take(&mut waiting.is_idle) {
-            self.0.come.notify_one();
+            self.0.changed.notify_one();
         }
     }
 
@@ -128,10 +128,10 @@ impl Drop for LogThread {
     fn drop(&mut self) {
         let LogBuffer(shared) = &self.0;
         let mut waiting = self.0.lock();
-        waiting.is_over = true;
-        shared.come.notify_all();
+        waiting.is_closing = true;
+        shared.changed.notify_all();
         // Lines not written by then are lost.
-        let _ = shared.come.wait_timeout_while(waiting, PATIENCE, |waiting| !waiting.is_done);
+        let _ = shared.changed.wait_timeout_while(waiting, PATIENCE, |waiting| !waiting.is_done);
     }
 }
 
