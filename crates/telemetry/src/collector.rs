@@ -28,7 +28,7 @@ pub enum StartError {
     #[error("invalid OTEL_EXPORTER_OTLP_… settings: {0}")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
     #[error("traces are collected already")]
-    Twice,
+    AlreadyStarted,
 }
 
 /// Guard of the exporter. Sends the remaining spans on drop.
@@ -64,7 +64,7 @@ pub fn start(version: &'static str, instance: &str) -> Result<Option<ExporterGua
     ]);
     let provider = SdkTracerProvider::builder().with_resource(resource.build()).with_batch_exporter(exporter).build();
     let scope = InstrumentationScope::builder("natter").with_version(version).build();
-    TRACER.set(provider.tracer_with_scope(scope)).map_err(|_| StartError::Twice)?;
+    TRACER.set(provider.tracer_with_scope(scope)).map_err(|_| StartError::AlreadyStarted)?;
     Ok(Some(ExporterGuard(provider)))
 }
 
