@@ -143,7 +143,7 @@ async fn oauth_client_of(app: Data<App>, server: Path<McpServerId>) -> HttpRespo
 /// OpenAPI document, cached since it can't change while the program runs.
 async fn description(http: HttpRequest, app: Data<App>) -> HttpResponse {
     static TEXT: OnceLock<Result<String, serde_json::Error>> = OnceLock::new();
-    described(&http, TEXT.get_or_init(|| endpoint::openapi::served(app.config.server.path())))
+    described(&http, TEXT.get_or_init(|| endpoint::openapi::served(app.config.server.base_path())))
 }
 
 /// Schemas of the real-time protocol's frames.

@@ -53,7 +53,7 @@ const FORMS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 /// Fallback for paths without a route.
 pub async fn serve(http: HttpRequest) -> HttpResponse {
     static BELOW: OnceLock<Option<BasePathPage>> = OnceLock::new();
-    let path = http.app_data::<Data<App>>().map_or("", |app| app.config.server.path());
+    let path = http.app_data::<Data<App>>().map_or("", |app| app.config.server.base_path());
     let below = if path.is_empty() { None } else { BELOW.get_or_init(|| BasePathPage::of(&WEB_APP, path)).as_ref() };
     answer(&WEB_APP, &http, below)
 }

@@ -168,7 +168,7 @@ pub fn run() -> anyhow::Result<()> {
     let table = config::SettingsTable::with(payments::settings());
     let load = || config::load(&table, cli.config.as_deref());
     match cli.command {
-        Command::Serve { role } => serve::run(config::load_for(&table, cli.config.as_deref(), role.map(Role::as_str))?),
+        Command::Serve { role } => serve::run(config::load_with_role(&table, cli.config.as_deref(), role.map(Role::as_str))?),
         Command::Doctor => in_runtime(examine(load()?)),
         Command::Backup { file } => in_runtime(async { print(&backup::take(&load()?.config, &file).await?) }),
         Command::Restore { file, key } => {
@@ -346,7 +346,7 @@ impl Password {
             return Ok((text.trim_end_matches(['\r', '\n']).to_owned(), String::new()));
         }
         // The prefix satisfies policies that require several character classes.
-        let password = format!("Aa1-{}", token::random_text()?);
+        let password = format!("Aa1-{}", token::random_token()?);
         let note = format!(" The password is {password}");
         Ok((password, note))
     }

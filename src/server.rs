@@ -187,7 +187,7 @@ async fn take_over(
     mut request: Request,
     framed: Framed<ClientSocket, h1::Codec>,
 ) -> Result<(), actix_web::Error> {
-    if let Some(uri) = below::without(request.uri(), shard.app().config.server.path()) {
+    if let Some(uri) = below::without(request.uri(), shard.app().config.server.base_path()) {
         request.head_mut().uri = uri;
     }
     let parts = framed.into_parts();

@@ -24,7 +24,7 @@ pub fn measure(folder: &Path) -> anyhow::Result<()> {
             ("NATTER__FIREWALL__DURATIONS", "1".to_owned()),
         ];
         let settings = settings.map(|(name, value)| (name.into(), value.into()));
-        let config = appcore::config::load_from(None, settings)?.config;
+        let config = appcore::config::load_core(None, settings)?.config;
         let db = Database::connect(config.database.url.expose(), 2).await?;
         // A clock that stands still, so that no ban ends while it is asked for.
         let clock = Clock::stopped_at(Clock::system().now());
@@ -42,7 +42,7 @@ pub fn measure(folder: &Path) -> anyhow::Result<()> {
         println!("a check while nobody is banned: {:.1} ns", time());
         for n in 0..BANNED {
             core.firewall
-                .note(RequestSource::own(Some(IpAddr::V4(Ipv4Addr::from(0xCB00_7100 + n)))), Violation::Probe)
+                .note(RequestSource::direct(Some(IpAddr::V4(Ipv4Addr::from(0xCB00_7100 + n)))), Violation::Probe)
                 .await;
         }
         println!("a check of somebody else while {BANNED} are banned: {:.1} ns", time());

@@ -32,16 +32,16 @@ pub struct Access {
 impl Access {
     #[must_use]
     pub fn may_read(&self) -> bool {
-        self.role.is_some() || (self.is_open_to_them() && !self.is_kept_out())
+        self.role.is_some() || (self.is_open_to_user() && !self.is_excluded())
     }
 
-    fn is_open_to_them(&self) -> bool {
-        self.kind.capabilities().is_open && self.workspace_role.is_some_and(is_insider)
+    fn is_open_to_user(&self) -> bool {
+        self.kind.capabilities().is_open && self.workspace_role.is_some_and(sees_open_channels)
     }
 
     /// A removal doesn't bind owners and admins of the workspace.
-    fn is_kept_out(&self) -> bool {
-        self.is_removed && !self.workspace_role.is_some_and(governs)
+    fn is_excluded(&self) -> bool {
+        self.is_removed && !self.workspace_role.is_some_and(administers_workspace)
     }
 
     /// Checks that the user may join on their own. Returns `Removed` if they were removed from an
@@ -50,7 +50,7 @@ impl Access {
         if self.may_read() {
             return Ok(());
         }
-        Err(if self.is_open_to_them() { Code::Removed } else { Code::NotFound })
+        Err(if self.is_open_to_user() { Code::Removed } else { Code::NotFound })
     }
 
     /// True if the messages from before the user joined are hidden from them.
@@ -61,13 +61,13 @@ impl Access {
 
     /// Number of the last event that is hidden from the user.
     #[must_use]
-    pub fn reads_after(&self) -> i64 {
+    pub fn hidden_until_seq(&self) -> i64 {
         if self.hides_history() { self.joined_at_seq } else { 0 }
     }
 
     /// The user's role. Returns `NotAMember` if they may only read, `NotFound` if they may not read
     /// either.
-    pub fn member(&self) -> Result<MemberRole, Code> {
+    pub fn require_member(&self) -> Result<MemberRole, Code> {
         match self.role {
             Some(role) => Ok(role),
             None if self.may_read() => Err(Code::NotAMember),
@@ -76,7 +76,7 @@ impl Access {
     }
 
     pub fn may_write(&self) -> Result<(), Code> {
-        self.member()?;
+        self.require_member()?;
         if self.is_archived {
             return Err(Code::Archived);
         }
@@ -86,14 +86,14 @@ impl Access {
     /// Checks that the user may mention all members. Returns `Forbidden` if the conversation
     /// restricts that to admins.
     pub fn may_mention_all(&self) -> Result<(), Code> {
-        self.member()?;
+        self.require_member()?;
         if self.mention_all == MentionAll::Admins && !self.may_manage() { Err(Code::Forbidden) } else { Ok(()) }
     }
 
     /// Checks that the user may export the conversation. Any member may export a small group;
     /// channels and larger groups can be exported only by members who manage them.
     pub fn may_export(&self, is_small: bool) -> Result<(), Code> {
-        self.member()?;
+        self.require_member()?;
         let is_everybodys = !self.kind.capabilities().is_channel && is_small;
         if is_everybodys || self.may_manage() { Ok(()) } else { Err(Code::Forbidden) }
     }
@@ -108,17 +108,17 @@ impl Access {
     /// True for the owner of the conversation and, in a channel that they may read, for owners and
     /// admins of the workspace.
     #[must_use]
-    pub fn may_own(&self) -> bool {
+    pub fn has_owner_rights(&self) -> bool {
         self.role == Some(MemberRole::Owner) || self.is_workspace_admin()
     }
 
     fn is_workspace_admin(&self) -> bool {
-        self.kind.capabilities().is_channel && self.may_read() && self.workspace_role.is_some_and(governs)
+        self.kind.capabilities().is_channel && self.may_read() && self.workspace_role.is_some_and(administers_workspace)
     }
 
     /// Checks that the user may manage the conversation. Returns `Forbidden` if they may only read
     /// it, `NotFound` otherwise.
-    pub fn manager(&self) -> Result<(), Code> {
+    pub fn require_manager(&self) -> Result<(), Code> {
         match (self.may_manage(), self.may_read()) {
             (true, _) => Ok(()),
             (false, true) => Err(Code::Forbidden),
@@ -129,13 +129,13 @@ impl Access {
 
 /// True if the role may see the open channels of a workspace.
 #[must_use]
-pub fn is_insider(role: WorkspaceRole) -> bool {
+pub fn sees_open_channels(role: WorkspaceRole) -> bool {
     role != WorkspaceRole::Guest
 }
 
 /// True if the role manages those channels of the workspace that it may read.
 #[must_use]
-pub fn governs(role: WorkspaceRole) -> bool {
+pub fn administers_workspace(role: WorkspaceRole) -> bool {
     matches!(role, WorkspaceRole::Owner | WorkspaceRole::Admin)
 }
 
@@ -167,10 +167,10 @@ mod tests {
         let public = |role| removed(ConversationKind::PublicChannel, role);
         let member = public(Some(WorkspaceRole::Member));
         assert_eq!((member.may_read(), member.may_join()), (false, Err(Code::Removed)));
-        assert_eq!((member.member(), member.manager()), (Err(Code::NotFound), Err(Code::NotFound)));
+        assert_eq!((member.require_member(), member.require_manager()), (Err(Code::NotFound), Err(Code::NotFound)));
         for role in [WorkspaceRole::Owner, WorkspaceRole::Admin] {
             let access = public(Some(role));
-            assert_eq!((access.may_join(), access.manager()), (Ok(()), Ok(())), "{role}");
+            assert_eq!((access.may_join(), access.require_manager()), (Ok(()), Ok(())), "{role}");
         }
         // Guests must not learn that it exists.
         assert_eq!(public(Some(WorkspaceRole::Guest)).may_join(), Err(Code::NotFound));
@@ -189,7 +189,7 @@ mod tests {
             for role in roles {
                 let access = access(kind, role, workspace_role);
                 assert!(!access.may_manage() || access.may_read(), "{access:?}");
-                assert!(!access.may_own() || access.may_manage(), "{access:?}");
+                assert!(!access.has_owner_rights() || access.may_manage(), "{access:?}");
                 assert_eq!(access.may_write().is_ok(), role.is_some(), "{access:?}");
                 assert!(Access { is_archived: true, ..access }.may_write().is_err());
                 let announced = Access { posting: Posting::Admins, ..access };
@@ -219,10 +219,10 @@ mod tests {
     fn history_starts_at_join_if_configured() {
         for kind in ConversationKind::ALL {
             let member = Access { joined_at_seq: 7, ..access(kind, Some(MemberRole::Member), None) };
-            assert_eq!(member.reads_after(), 0, "{kind}");
+            assert_eq!(member.hidden_until_seq(), 0, "{kind}");
             let hidden = Access { history: HistoryScope::FromJoin, ..member };
             let begins = if kind.capabilities().may_hide_history { 7 } else { 0 };
-            assert_eq!(hidden.reads_after(), begins, "{kind}");
+            assert_eq!(hidden.hidden_until_seq(), begins, "{kind}");
         }
     }
 
@@ -233,6 +233,6 @@ mod tests {
         assert_eq!(public(Some(WorkspaceRole::Guest)).may_write(), Err(Code::NotFound));
         assert_eq!(public(None).may_write(), Err(Code::NotFound));
         let private = access(ConversationKind::PrivateChannel, None, Some(WorkspaceRole::Owner));
-        assert_eq!((private.may_write(), private.manager()), (Err(Code::NotFound), Err(Code::NotFound)));
+        assert_eq!((private.may_write(), private.require_manager()), (Err(Code::NotFound), Err(Code::NotFound)));
     }
 }

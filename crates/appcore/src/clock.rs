@@ -99,7 +99,7 @@ impl Clock {
 
     /// Moves a stopped clock back, as a time correction of the host does. Has no effect on the
     /// system clock.
-    pub fn go_back(&self, by: Duration) {
+    pub fn rewind(&self, by: Duration) {
         if let Some(at) = &self.0 {
             at.fetch_sub(i64::try_from(by.as_millis()).unwrap_or(0), Ordering::SeqCst);
         }

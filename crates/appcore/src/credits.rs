@@ -34,13 +34,13 @@ impl MicroCredits {
     /// Cost of `tokens` at this price per million tokens, unrounded, in millionths of a
     /// micro-credit.
     #[must_use]
-    pub fn of_tokens(self, tokens: u64) -> i128 {
+    pub fn cost_of_tokens(self, tokens: u64) -> i128 {
         i128::from(self.0) * i128::from(tokens)
     }
 
     /// Rounds a sum of such amounts up to whole micro-credits.
     #[must_use]
-    pub fn rounded_up(millionths: i128) -> Self {
+    pub fn round_up_millionths(millionths: i128) -> Self {
         const MILLION: i128 = 1_000_000;
         let whole = millionths.div_euclid(MILLION) + i128::from(millionths.rem_euclid(MILLION) > 0);
         Self(i64::try_from(whole).unwrap_or(i64::MAX))
@@ -88,9 +88,9 @@ mod tests {
     #[test]
     fn fractions_of_a_micro_credit_are_rounded_up() {
         let price = MicroCredits(250_000);
-        assert_eq!(MicroCredits::rounded_up(price.of_tokens(1)), MicroCredits(1));
-        assert_eq!(MicroCredits::rounded_up(price.of_tokens(8)), MicroCredits(2));
-        assert_eq!(MicroCredits::rounded_up(0), MicroCredits::ZERO);
-        assert_eq!(MicroCredits::rounded_up(i128::MAX), MicroCredits(i64::MAX));
+        assert_eq!(MicroCredits::round_up_millionths(price.cost_of_tokens(1)), MicroCredits(1));
+        assert_eq!(MicroCredits::round_up_millionths(price.cost_of_tokens(8)), MicroCredits(2));
+        assert_eq!(MicroCredits::round_up_millionths(0), MicroCredits::ZERO);
+        assert_eq!(MicroCredits::round_up_millionths(i128::MAX), MicroCredits(i64::MAX));
     }
 }

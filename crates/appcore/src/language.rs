@@ -25,20 +25,20 @@ impl Language {
 
     /// The language of a tag such as `de-AT`, if it is supported.
     #[must_use]
-    pub fn of_tag(tag: &str) -> Option<Self> {
+    pub fn from_tag(tag: &str) -> Option<Self> {
         let primary = tag.split(['-', '_']).next().unwrap_or_default();
         Self::ALL.into_iter().find(|language| language.as_str().eq_ignore_ascii_case(primary))
     }
 
     /// Parses a stored tag. Unknown tags are the default language.
     #[must_use]
-    pub fn stored(tag: &str) -> Self {
-        Self::of_tag(tag).unwrap_or_default()
+    pub fn from_stored_tag(tag: &str) -> Self {
+        Self::from_tag(tag).unwrap_or_default()
     }
 
     /// Selects the preferred supported language of an `Accept-Language` header (RFC 9110 12.5.4).
     #[must_use]
-    pub fn accepted(header: &str) -> Self {
+    pub fn from_accept_language(header: &str) -> Self {
         /// Bounds the work per header.
         const MOST: usize = 20;
         let mut best = (0.0, Self::default());
@@ -46,7 +46,7 @@ impl Language {
             let (tag, weight) = part.split_once(';').unwrap_or((part, ""));
             let weight = weight.trim().strip_prefix("q=").and_then(|text| text.parse::<f32>().ok()).unwrap_or(1.0);
             // Of equal weights the first wins.
-            if let Some(language) = Self::of_tag(tag.trim()).filter(|_| weight > best.0 && weight <= 1.0) {
+            if let Some(language) = Self::from_tag(tag.trim()).filter(|_| weight > best.0 && weight <= 1.0) {
                 best = (weight, language);
             }
         }
@@ -72,7 +72,7 @@ mod tests {
             ("", Language::En),
             ("\u{0};;q=,,", Language::En),
         ] {
-            assert_eq!(Language::accepted(header), expected, "{header}");
+            assert_eq!(Language::from_accept_language(header), expected, "{header}");
         }
     }
 }

@@ -47,10 +47,10 @@ pub fn parse_line(field: &'static str, text: &str, max_chars: usize) -> Result<S
     if text.chars().any(char::is_control) {
         return Err(AppError::field(field, "invalid", "Control characters are not allowed here."));
     }
-    if has_hidden(text) {
+    if has_invisible_characters(text) {
         return Err(AppError::field(field, "invalid", "Remove invisible characters."));
     }
-    if has_piled_marks(text) {
+    if has_stacked_marks(text) {
         return Err(AppError::field(field, "invalid", "Use fewer accents on one character."));
     }
     Ok(text.to_owned())
@@ -60,7 +60,7 @@ pub fn parse_line(field: &'static str, text: &str, max_chars: usize) -> Result<S
 const MAX_SEARCH_CHARS: usize = 200;
 
 /// Validates the query parameter `q` of a list.
-pub fn check_search(text: &str) -> Result<(), AppError> {
+pub fn validate_search_text(text: &str) -> Result<(), AppError> {
     if text.chars().count() > MAX_SEARCH_CHARS || text.contains('\0') {
         return Err(AppError::field("q", "invalid", format!("Use {MAX_SEARCH_CHARS} characters or fewer.")));
     }
@@ -97,7 +97,7 @@ enum LinkReader {
 
 /// True if mail programs turn a part of the text into a link.
 #[must_use]
-pub fn is_linked(text: &str) -> bool {
+pub fn is_auto_linked(text: &str) -> bool {
     has_address(text, LinkReader::MailProgram) || has_phone_number(text)
 }
 
@@ -146,22 +146,22 @@ fn has_phone_number(text: &str) -> bool {
 /// visible.
 #[must_use]
 pub fn is_blank(text: &str) -> bool {
-    text.chars().all(|character| character.is_whitespace() || is_empty_sign(character))
+    text.chars().all(|character| character.is_whitespace() || is_blank_or_ignorable(character))
 }
 
 /// True if the text has characters that are invisible or only affect their neighbours.
-fn has_hidden(text: &str) -> bool {
+fn has_invisible_characters(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
     let at = |index: Option<usize>| index.and_then(|index| characters.get(index)).copied();
     characters.iter().enumerate().any(|(index, character)| {
         let (before, after) = (at(index.checked_sub(1)), at(Some(index + 1)));
-        is_hidden(*character) && !is_needed(*character, before, after) && !is_of_flag(&characters, index)
+        is_invisible(*character) && !is_required_by_neighbours(*character, before, after) && !is_flag_tag(&characters, index)
     })
 }
 
 /// True for a tag letter of a flag such as England's: such letters follow a black flag and are
 /// closed by an end tag.
-fn is_of_flag(characters: &[char], index: usize) -> bool {
+fn is_flag_tag(characters: &[char], index: usize) -> bool {
     let (before, after) = characters.split_at(index);
     let letters_before = before.iter().rev().take_while(|letter| is_flag_letter(**letter)).count();
     let letters_after = after.iter().take_while(|letter| is_flag_letter(**letter)).count();
@@ -174,7 +174,7 @@ const fn is_flag_letter(character: char) -> bool {
     matches!(character, '\u{e0030}'..='\u{e0039}' | '\u{e0061}'..='\u{e007a}')
 }
 
-fn is_hidden(character: char) -> bool {
+fn is_invisible(character: char) -> bool {
     use GeneralCategory as Category;
     let category = CodePointMapData::<GeneralCategory>::new().get(character);
     matches!(
@@ -185,23 +185,23 @@ fn is_hidden(character: char) -> bool {
             | Category::Unassigned
             | Category::LineSeparator
             | Category::ParagraphSeparator
-    ) || is_empty_sign(character)
+    ) || is_blank_or_ignorable(character)
 }
 
 /// Default-ignorable characters and blanks, such as joiners, tags and hangul fillers.
-fn is_empty_sign(character: char) -> bool {
+fn is_blank_or_ignorable(character: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character) || character == BLANK_BRAILLE
 }
 
 /// True if the neighbours can't be written without this character.
-fn is_needed(character: char, before: Option<char>, after: Option<char>) -> bool {
+fn is_required_by_neighbours(character: char, before: Option<char>, after: Option<char>) -> bool {
     let Some(before) = before else { return false };
     match character {
         ZERO_WIDTH_JOINER => {
             let follows_emoji = is_emoji(before) || is_emoji_selector(before);
-            follows_emoji && after.is_some_and(is_emoji) || is_joined(before) && after.is_some_and(is_joined)
+            follows_emoji && after.is_some_and(is_emoji) || has_joining_script(before) && after.is_some_and(has_joining_script)
         }
-        ZERO_WIDTH_NON_JOINER => is_joined(before) && after.is_some_and(is_joined),
+        ZERO_WIDTH_NON_JOINER => has_joining_script(before) && after.is_some_and(has_joining_script),
         // A single mark beside right-to-left letters.
         _ if DIRECTION_MARKS.contains(&character) => {
             let is_alone = ![Some(before), after].into_iter().flatten().any(|other| DIRECTION_MARKS.contains(&other));
@@ -217,7 +217,7 @@ fn is_needed(character: char, before: Option<char>, after: Option<char>) -> bool
 
 fn is_right_to_left(character: char) -> bool {
     let class = CodePointMapData::<BidiClass>::new().get(character);
-    !is_hidden(character) && matches!(class, BidiClass::RightToLeft | BidiClass::ArabicLetter)
+    !is_invisible(character) && matches!(class, BidiClass::RightToLeft | BidiClass::ArabicLetter)
 }
 
 fn is_emoji(character: char) -> bool {
@@ -229,7 +229,7 @@ const fn is_emoji_selector(character: char) -> bool {
 }
 
 /// True if the script shapes letters by their neighbours, which joiners influence.
-fn is_joined(character: char) -> bool {
+fn has_joining_script(character: char) -> bool {
     const JOINING: [Script; 21] = [
         Script::Arabic,
         Script::Bengali,
@@ -253,12 +253,12 @@ fn is_joined(character: char) -> bool {
         Script::Tibetan,
         Script::Adlam,
     ];
-    !is_hidden(character) && JOINING.contains(&CodePointMapData::<Script>::new().get(character))
+    !is_invisible(character) && JOINING.contains(&CodePointMapData::<Script>::new().get(character))
 }
 
 /// True if a character has more combining marks than any language uses, or if the text starts with
 /// one, which would combine with the preceding text.
-fn has_piled_marks(text: &str) -> bool {
+fn has_stacked_marks(text: &str) -> bool {
     let categories = CodePointMapData::<GeneralCategory>::new();
     let is_mark = |character: char| {
         matches!(categories.get(character), GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark)
@@ -414,7 +414,7 @@ mod tests {
             "(030) 123 45 67",
         ] {
             assert!(parse_name("name", name, 80).is_err(), "{name:?}");
-            assert!(is_linked(name), "{name:?}");
+            assert!(is_auto_linked(name), "{name:?}");
             assert!(takes(name), "a title may contain it: {name:?}");
         }
         for name in [
@@ -438,7 +438,7 @@ mod tests {
             assert!(parse_name("name", name, 80).is_ok(), "{name:?}");
         }
         // Mail programs link them anyway.
-        assert!(is_linked("Le.Vu") && is_linked("Acme Co.Ltd") && !is_linked("Route 66"));
+        assert!(is_auto_linked("Le.Vu") && is_auto_linked("Acme Co.Ltd") && !is_auto_linked("Route 66"));
     }
 
     #[test]

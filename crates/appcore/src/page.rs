@@ -69,15 +69,15 @@ pub struct Slice<T> {
 
 impl<T: ToSchema> PartialSchema for Page<T> {
     fn schema() -> RefOr<Schema> {
-        let items = required(ObjectBuilder::new().property("items", items::<T>()), ["items"]);
+        let items = with_required(ObjectBuilder::new().property("items", items_schema::<T>()), ["items"]);
         AllOfBuilder::new().item(Ref::from_schema_name(PAGE)).item(items).into()
     }
 }
 
 impl<T: ToSchema> ToSchema for Page<T> {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.push((PAGE.to_owned(), page()));
-        mention::<T>(schemas);
+        schemas.push((PAGE.to_owned(), page_schema()));
+        register_schemas::<T>(schemas);
     }
 }
 
@@ -87,20 +87,20 @@ impl<T: ToSchema> PartialSchema for Slice<T> {
             .schema_type(Type::Boolean)
             .description(Some("True if there are more items in the requested direction."));
         let slice = ObjectBuilder::new().description(Some("Part of a history, oldest first."));
-        required(slice.property("items", items::<T>()).property("has_more", more), ["items", "has_more"])
+        with_required(slice.property("items", items_schema::<T>()).property("has_more", more), ["items", "has_more"])
     }
 }
 
 impl<T: ToSchema> ToSchema for Slice<T> {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        mention::<T>(schemas);
+        register_schemas::<T>(schemas);
     }
 }
 
 /// Name of the schema that all pages share.
 const PAGE: &str = "Page";
 
-fn page() -> RefOr<Schema> {
+fn page_schema() -> RefOr<Schema> {
     let number = || {
         let format = SchemaFormat::KnownFormat(KnownFormat::Int64);
         ObjectBuilder::new().schema_type(Type::Integer).format(Some(format)).minimum(Some(0))
@@ -110,20 +110,20 @@ fn page() -> RefOr<Schema> {
         .property("page", number())
         .property("page_size", number())
         .property("total", number().description(Some("Number of items on all pages.")));
-    required(page, ["page", "page_size", "total"])
+    with_required(page, ["page", "page_size", "total"])
 }
 
-fn items<T: ToSchema>() -> ArrayBuilder {
+fn items_schema<T: ToSchema>() -> ArrayBuilder {
     ArrayBuilder::new().items(Ref::from_schema_name(T::name()))
 }
 
-fn required<const COUNT: usize>(list: ObjectBuilder, names: [&str; COUNT]) -> RefOr<Schema> {
+fn with_required<const COUNT: usize>(list: ObjectBuilder, names: [&str; COUNT]) -> RefOr<Schema> {
     let list: Object = names.into_iter().fold(list, ObjectBuilder::required).build();
     list.into()
 }
 
 /// Registers the schemas of the items. A derived schema of a generic list would not include them.
-fn mention<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+fn register_schemas<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
     schemas.push((T::name().into_owned(), T::schema()));
     T::schemas(schemas);
 }

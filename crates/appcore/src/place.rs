@@ -52,7 +52,7 @@ pub struct GeoLocation {
 impl GeoLocation {
     /// Restores a stored location; `None` without a valid country.
     #[must_use]
-    pub fn stored(country: Option<&str>, city: Option<String>) -> Option<Self> {
+    pub fn from_stored(country: Option<&str>, city: Option<String>) -> Option<Self> {
         Some(Self { country: Country::parse(country?)?, city })
     }
 }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn formats_city_and_country_if_known() {
-        let place = |country, city: Option<&str>| GeoLocation::stored(country, city.map(str::to_owned));
+        let place = |country, city: Option<&str>| GeoLocation::from_stored(country, city.map(str::to_owned));
         assert_eq!(place(Some("DE"), Some("Berlin")).unwrap().to_string(), "Berlin, DE");
         assert_eq!(place(Some("DE"), None).unwrap().to_string(), "DE");
         assert_eq!(place(None, Some("Berlin")), None);

@@ -21,14 +21,14 @@ pub struct RequestSource {
 impl RequestSource {
     /// Source of a request from an API client or a page of ours.
     #[must_use]
-    pub const fn own(address: Option<IpAddr>) -> Self {
+    pub const fn direct(address: Option<IpAddr>) -> Self {
         Self { address, is_cross_site: false, is_local: false, country: None }
     }
 
     /// Address to which violations are attributed; `None` if a page of another site sent the
     /// request.
     #[must_use]
-    pub const fn accountable(&self) -> Option<IpAddr> {
+    pub const fn attributable_address(&self) -> Option<IpAddr> {
         if self.is_cross_site { None } else { self.address }
     }
 }

@@ -30,8 +30,8 @@ impl ClientId {
 /// Normalizes text for storage: unifies line breaks, and removes control characters, which are
 /// invisible and come from text pasted from a terminal, slides or a PDF.
 #[must_use]
-pub fn plain(text: String) -> String {
-    if !text.chars().any(is_unkept) {
+pub fn normalize_text(text: String) -> String {
+    if !text.chars().any(is_removed_control) {
         return text;
     }
     let mut plain = String::with_capacity(text.len());
@@ -43,23 +43,23 @@ pub fn plain(text: String) -> String {
             '\u{1b}' => {
                 // ANSI escape sequence of a terminal, such as ESC [ 3 2 m.
                 let mut rest = letters.clone();
-                if rest.next() == Some('[') && rest.find(|sign| !matches!(*sign, ' '..='?')).is_some_and(ends_sequence)
+                if rest.next() == Some('[') && rest.find(|sign| !matches!(*sign, ' '..='?')).is_some_and(ends_ansi_sequence)
                 {
                     letters = rest;
                 }
             }
-            _ if is_unkept(letter) => {}
+            _ if is_removed_control(letter) => {}
             _ => plain.push(letter),
         }
     }
     plain
 }
 
-fn is_unkept(letter: char) -> bool {
+fn is_removed_control(letter: char) -> bool {
     letter.is_control() && !matches!(letter, '\n' | '\t')
 }
 
-const fn ends_sequence(sign: char) -> bool {
+const fn ends_ansi_sequence(sign: char) -> bool {
     matches!(sign, '@'..='~')
 }
 
@@ -71,7 +71,7 @@ pub struct Content(String);
 
 impl Content {
     pub fn parse(text: impl Into<String>, max_chars: usize) -> Result<Self, AppError> {
-        let content = Self::parse_beside_files(text, max_chars)?;
+        let content = Self::parse_with_files(text, max_chars)?;
         if content.0.is_empty() {
             return Err(AppError::field("content", "required", "Write a message first."));
         }
@@ -79,8 +79,8 @@ impl Content {
     }
 
     /// Parses the text of a message with files, which may be empty.
-    pub fn parse_beside_files(text: impl Into<String>, max_chars: usize) -> Result<Self, AppError> {
-        let text = plain(text.into());
+    pub fn parse_with_files(text: impl Into<String>, max_chars: usize) -> Result<Self, AppError> {
+        let text = normalize_text(text.into());
         if is_blank(&text) {
             return Ok(Self(String::new()));
         }
@@ -148,7 +148,7 @@ mod tests {
     fn content_is_visible() {
         for blank in ["\u{200b}", "\u{3164}\n\u{2800}", " \u{e0041}"] {
             assert!(Content::parse(blank, 10).is_err(), "{blank:?}");
-            assert_eq!(Content::parse_beside_files(blank, 10).unwrap().as_str(), "", "{blank:?}");
+            assert_eq!(Content::parse_with_files(blank, 10).unwrap().as_str(), "", "{blank:?}");
         }
         assert_eq!(
             Content::parse("\u{200b}a", 10).unwrap().as_str(),

@@ -54,7 +54,7 @@ impl WorkOwner {
         Self::User { user, workspace: None }
     }
 
-    const fn person(self) -> Option<UserId> {
+    const fn user_id(self) -> Option<UserId> {
         match self {
             Self::User { user, .. } => Some(user),
             Self::System => None,
@@ -124,7 +124,7 @@ impl Drop for WorkSlot {
         if let Some(person) = state.by_user.get_mut(&self.person) {
             person.running -= 1;
         }
-        state.forget_idle(self.person);
+        state.remove_if_idle(self.person);
         WorkPool::admit(&self.pool, state);
     }
 }
@@ -139,9 +139,9 @@ impl Drop for Queued<'_> {
     fn drop(&mut self) {
         let mut state = self.pool.state();
         if let Some(waiter) = state.waiting.remove(&self.turn) {
-            let person = waiter.owner.person();
+            let person = waiter.owner.user_id();
             state.stopped_waiting(person);
-            state.forget_idle(person);
+            state.remove_if_idle(person);
         }
     }
 }
@@ -158,7 +158,7 @@ impl State {
         }
     }
 
-    fn forget_idle(&mut self, person: Option<UserId>) {
+    fn remove_if_idle(&mut self, person: Option<UserId>) {
         let is_idle = |person: &UserLoad| person.running == 0 && person.waiting == 0;
         if self.by_user.get(&person).is_some_and(is_idle) {
             self.by_user.remove(&person);
@@ -169,7 +169,7 @@ impl State {
     /// served.
     fn turn(&mut self, owner: WorkOwner) -> QueuePosition {
         let served = self.round;
-        let person = self.by_user.entry(owner.person()).or_default();
+        let person = self.by_user.entry(owner.user_id()).or_default();
         let round = served.max(person.last_round + 1);
         person.last_round = round;
         person.waiting += 1;
@@ -194,7 +194,7 @@ impl WorkPool {
     /// [`PoolLimits::max_wait`], or at once if too many requests of the user are waiting.
     pub async fn acquire(self: &Arc<Self>, owner: WorkOwner) -> Result<WorkSlot, AppError> {
         let is_over =
-            self.state().by_user.get(&owner.person()).is_some_and(|person| person.waiting >= self.limits.max_waiting);
+            self.state().by_user.get(&owner.user_id()).is_some_and(|person| person.waiting >= self.limits.max_waiting);
         if is_over {
             return Err(self.refusal());
         }
@@ -216,7 +216,7 @@ impl WorkPool {
         slot.unwrap_or_else(|_| {
             // Unreachable: a sender leaves the queue with a slot, or with `queued`, which is held
             // until here.
-            let person = owner.person();
+            let person = owner.user_id();
             self.state().occupy(person);
             WorkSlot { pool: Arc::clone(self), person }
         })
@@ -230,9 +230,9 @@ impl WorkPool {
             let may_run = |person: Option<UserId>| {
                 state.by_user.get(&person).is_none_or(|person| person.running < pool.limits.per_user)
             };
-            let next = state.waiting.iter().find(|(_, waiter)| may_run(waiter.owner.person())).map(|(turn, _)| *turn);
+            let next = state.waiting.iter().find(|(_, waiter)| may_run(waiter.owner.user_id())).map(|(turn, _)| *turn);
             let Some((turn, waiter)) = next.and_then(|turn| state.waiting.remove_entry(&turn)) else { break };
-            let person = waiter.owner.person();
+            let person = waiter.owner.user_id();
             state.round = state.round.max(turn.round);
             state.stopped_waiting(person);
             state.occupy(person);

@@ -64,7 +64,7 @@ impl BillingService {
     /// Starts what runs until the instance stops: renewals, reconciliation with the payment gateways, and warnings of low balances.
     pub fn start(self: &Arc<Self>) {
         if self.is_charging() {
-            tokio::spawn(payments::follow(Arc::downgrade(self), self.bus.listen()));
+            tokio::spawn(payments::follow(Arc::downgrade(self), self.bus.subscribe()));
             tokio::spawn(payments::keep(Arc::clone(self)));
             tokio::spawn(balances::keep(Arc::clone(self)));
         }

@@ -91,7 +91,7 @@ pub(super) async fn remove(
     let access = query::access::find(&tx, id, by.user_id).await?.filter(Access::may_read).ok_or(Code::NotFound)?;
     let role = role(&tx, id, user).await?;
     if user != by.user_id {
-        access.manager()?;
+        access.require_manager()?;
         if role == MemberRole::Owner {
             return Err(AppError::refused(Code::Forbidden, "The owner can't be removed."));
         }
@@ -131,9 +131,9 @@ pub(super) async fn set_role(
     let tx = service.db.begin().await.map_err(app_error)?;
     query::members::hold_count(&tx, id).await?;
     let access = query::access::find(&tx, id, by.user_id).await?.filter(Access::may_read).ok_or(Code::NotFound)?;
-    access.manager()?;
+    access.require_manager()?;
     let old = role(&tx, id, user).await?;
-    if (old == MemberRole::Owner || new == MemberRole::Owner) && !access.may_own() {
+    if (old == MemberRole::Owner || new == MemberRole::Owner) && !access.has_owner_rights() {
         return Err(AppError::refused(Code::Forbidden, "Only the owner can hand the channel over."));
     }
     if old == MemberRole::Owner && new != old {
@@ -201,7 +201,7 @@ async fn joined<C: ConnectionTrait>(db: &C, id: ConversationId, user: UserId) ->
 async fn tell(service: &ConversationsService, id: ConversationId, user: UserId, event: &Event) -> Result<(), AppError> {
     let now = service.clock.now();
     let own = Envelope::seal(event, Topic::User(user), now).map_err(AppError::internal)?;
-    let seen = Envelope::seal(event, Topic::Viewers(id), now).map_err(AppError::internal)?.with_effect(FollowChange::None);
+    let seen = Envelope::seal(event, Topic::Viewers(id), now).map_err(AppError::internal)?.with_follow_change(FollowChange::None);
     let left = service.bus.publish(vec![BusMessage::Envelope(own.into()), BusMessage::Envelope(seen.into())]);
     // Where the bus is away, instances read memberships again once it is back.
     let _ = tokio::time::timeout(TOLD_WITHIN, left).await;

@@ -24,7 +24,7 @@ use std::{collections::HashMap, ops::Deref, sync::Arc};
 use appcore::{
     AppError, Code, ConversationId, UserId,
     auth::{Permission, Principal},
-    line::{check_search, parse_line},
+    line::{validate_search_text, parse_line},
     page::{Page, PageRequest},
     view::{AssistantMember, Conversation, ConversationKind, Member, MentionAll, Message, Posting},
 };
@@ -99,7 +99,7 @@ pub async fn list(
     filter: Filter,
     page: PageRequest,
 ) -> Result<Page<Conversation>, AppError> {
-    check_search(&filter.text)?;
+    validate_search_text(&filter.text)?;
     let (rows, total) = query::conversations::list(service.db.reader(), by.user_id, &filter, page).await?;
     Ok(Page::new(views(service, rows).await?, page, total))
 }
@@ -111,7 +111,7 @@ pub async fn browse(
     filter: Filter,
     page: PageRequest,
 ) -> Result<Page<Conversation>, AppError> {
-    check_search(&filter.text)?;
+    validate_search_text(&filter.text)?;
     let workspace_id = membership::resolve(&service.identity, by, filter.workspace_id, Permission::CreateContent).await?.id;
     let filter = Filter { workspace_id: Some(workspace_id), ..filter };
     let (rows, total) = query::conversations::browse(service.db.reader(), by.user_id, &filter, page).await?;
@@ -247,7 +247,7 @@ async fn views(service: &ConversationsService, rows: Vec<SeenConversation>) -> R
             Ok(Conversation {
                 id: row.id,
                 kind,
-                capabilities: kind.told(),
+                capabilities: kind.client_capabilities(),
                 workspace_id: row.workspace_id,
                 title: row.title,
                 topic: row.topic,

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use appcore::{
     AppError, AssistantId, Code, ConversationId, UserId,
     auth::{Permission, Principal},
-    line::check_search,
+    line::validate_search_text,
     page::{Page, PageRequest},
     view::{AssistantMember, Member, MemberRole, Presence},
 };
@@ -35,7 +35,7 @@ pub async fn members(
     role: Option<MemberRole>,
     page: PageRequest,
 ) -> Result<Page<Member>, AppError> {
-    check_search(text)?;
+    validate_search_text(text)?;
     access::reader(&service.events, by.user_id, id).await?;
     let (rows, total) = query::members::page(service.db.reader(), id, text, role, page).await?;
     let members = with_presence(service, rows).await?.into_iter().map(|(_, member)| member).collect();

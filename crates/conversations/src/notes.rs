@@ -70,7 +70,7 @@ pub async fn put(
 ) -> Result<(Note, bool), AppError> {
     let title =
         if text.title.trim().is_empty() { String::new() } else { parse_line("title", &text.title, MAX_TITLE_CHARS)? };
-    let content = Content::parse_beside_files(text.content, MAX_CONTENT_CHARS)?.into_string();
+    let content = Content::parse_with_files(text.content, MAX_CONTENT_CHARS)?.into_string();
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
     // One change of a person's notes at a time, and each at a moment of its own.

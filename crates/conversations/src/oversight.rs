@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, Code, ConversationId, UserId,
-    line::check_search,
+    line::validate_search_text,
     page::{MAX_PAGE_SIZE, Page, PageRequest, Slice},
     view::{AdminConversation, AdminConversationMember},
 };
@@ -21,7 +21,7 @@ pub async fn list(
     filter: &Filter,
     limit: u64,
 ) -> Result<Slice<AdminConversation>, AppError> {
-    check_search(&filter.text)?;
+    validate_search_text(&filter.text)?;
     let limit = limit.clamp(1, MAX_PAGE_SIZE);
     let mut items = seen::list(service.db.reader(), filter, limit + 1).await?;
     let has_more = items.len() as u64 > limit;
@@ -40,7 +40,7 @@ pub async fn members(
     text: &str,
     page: PageRequest,
 ) -> Result<Page<AdminConversationMember>, AppError> {
-    check_search(text)?;
+    validate_search_text(text)?;
     owned(service, id).await?;
     let (items, total) = seen::members(service.db.reader(), id, text, page).await?;
     Ok(Page::new(items, page, total))

@@ -37,7 +37,7 @@ fn success(ctx: &mut Ctx, def: &EndpointDef, encoded: Encoded) -> HttpResponse {
     let status = encoded.status.unwrap_or(declared);
     if let Some(location) = encoded.location {
         // Paths are relative to the server's base path; anything else is an absolute URL.
-        let below = if location.starts_with('/') { ctx.app().config.server.path() } else { "" };
+        let below = if location.starts_with('/') { ctx.app().config.server.base_path() } else { "" };
         let location = format!("{below}{location}");
         let mut response = HttpResponse::build(status);
         rate_limit::headers(http).for_each(|header| _ = response.insert_header(header));

@@ -104,7 +104,7 @@ impl Ctx {
         if credentials.as_ref().is_some_and(|credentials| credentials.by_cookie) {
             origin::check(self.http.headers(), &self.app.config)?;
         }
-        Ok(auth::authenticate(&self.app, credentials.as_ref()).await?.calling_from(self.address()))
+        Ok(auth::authenticate(&self.app, credentials.as_ref()).await?.with_address(self.address()))
     }
 
     /// Records an action of the caller in the audit log. Called from `handle_after`, outside of transactions; a failure

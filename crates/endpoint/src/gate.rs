@@ -71,7 +71,7 @@ async fn pass(def: &'static EndpointDef, http: &HttpRequest, payload: Payload) -
             let identified = identify(def.access, &app, credentials.as_ref()).boxed_local().await;
             flood_guard::note_credentials(&app, credentials.as_ref(), identified.as_ref().err());
             match identified {
-                Ok(principal) => Some(principal.calling_from(address::source(http, &app.config).address)),
+                Ok(principal) => Some(principal.with_address(address::source(http, &app.config).address)),
                 Err(refusal) => {
                     firewall::note_refused(&app, http, credentials.as_ref(), &refusal).boxed_local().await?;
                     // Failed authentication attempts are counted by address.

@@ -136,7 +136,7 @@ impl Server {
             [("NATTER__DATABASE__URL", &*url), ("NATTER__SERVER__DATA_DIR", &*data), ("NATTER__SERVER__PORT", "5000")];
         let settings = settings.into_iter().chain(more.iter().copied());
         let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
-        let config = Arc::new(config::load_from(None, environment).unwrap().config);
+        let config = Arc::new(config::load_core(None, environment).unwrap().config);
         let (bus, clock) = (Arc::new(MemoryBus::new()), Clock::system());
         let app = app::App::build(
             platform::Core::build(config, InstanceId::new(), clock, database, bus, None).await.unwrap(),

@@ -54,7 +54,7 @@ async fn passes_the_result_of_the_first_phase_on() {
     let data = folder.path().display().to_string();
     let settings = [("NATTER__DATABASE__URL", &*url), ("NATTER__SERVER__DATA_DIR", &*data)];
     let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
-    let config = Arc::new(config::load_from(None, environment).unwrap().config);
+    let config = Arc::new(config::load_core(None, environment).unwrap().config);
     let (bus, clock) = (Arc::new(MemoryBus::new()), Clock::system());
     let app =
         app::App::build(platform::Core::build(config, InstanceId::new(), clock, database, bus, None).await.unwrap())

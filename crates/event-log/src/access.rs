@@ -34,7 +34,7 @@ impl<'a> Lookup<'a> {
     /// Returns the access of a member; fails for everybody else.
     pub async fn member(&self) -> Result<Access, AppError> {
         let access = self.reader().await?;
-        access.member()?;
+        access.require_member()?;
         Ok(access)
     }
 }
@@ -54,7 +54,7 @@ pub async fn member(service: &EventLogService, user: UserId, id: ConversationId)
 /// Returns the access of a member who may manage the conversation.
 pub async fn manager(service: &EventLogService, user: UserId, id: ConversationId) -> Result<Access, AppError> {
     let access = reader(service, user, id).await?;
-    access.manager()?;
+    access.require_manager()?;
     Ok(access)
 }
 
@@ -69,7 +69,7 @@ pub async fn explain<T>(
     match result {
         Err(error) if error.code() == Code::NotFound => {
             let access = query::access::find(service.db.reader(), id, user).await?;
-            match access.map(|access| access.member()) {
+            match access.map(|access| access.require_member()) {
                 Some(Err(Code::NotAMember)) => Err(Code::NotAMember.into()),
                 _ => Err(error),
             }

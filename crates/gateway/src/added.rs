@@ -293,7 +293,7 @@ fn open_keys(row: &AiProviderRow, secret: Option<&Secret>) -> Result<Vec<String>
     let Some(secret) = secret else {
         return Err(AppError::internal(anyhow::anyhow!("auth.key_encryption_secret is missing")));
     };
-    let plain = seal::open(secret.expose().as_bytes(), PURPOSE, row.name.as_bytes(), sealed);
+    let plain = seal::unseal(secret.expose().as_bytes(), PURPOSE, row.name.as_bytes(), sealed);
     serde_json::from_slice(&plain.map_err(AppError::internal)?).map_err(AppError::internal)
 }
 

@@ -22,9 +22,9 @@ pub fn cost(price: &ModelPrice, usage: &Usage) -> MicroCredits {
         output: Some(beside.output),
         ..Usage::default()
     };
-    let of_own = of_tokens(&price.of_input(own.input.unwrap_or(0)), &own);
-    let of_others = of_tokens(&price.of_input(beside.longest), &others);
-    MicroCredits::rounded_up(of_own + of_others) + of_tools(price, usage.tools())
+    let of_own = of_tokens(&price.for_input(own.input.unwrap_or(0)), &own);
+    let of_others = of_tokens(&price.for_input(beside.longest), &others);
+    MicroCredits::round_up_millionths(of_own + of_others) + of_tools(price, usage.tools())
 }
 
 /// Returns the cost of tokens at these prices, in millionths of a micro-credit.
@@ -34,18 +34,18 @@ fn of_tokens(price: &ModelPrice, usage: &Usage) -> i128 {
     let written = usage.cache_write.unwrap_or(0).min(input - cached);
     let spoken = usage.audio_output.unwrap_or(0).min(output);
     let heard = usage.audio.unwrap_or(0).saturating_sub(spoken).min(input - cached - written);
-    price.input.of_tokens(input - cached - written - heard)
-        + price.cached.unwrap_or(price.input).of_tokens(cached)
-        + price.cache_write.unwrap_or(price.input).of_tokens(written)
-        + price.audio.unwrap_or(price.input).of_tokens(heard)
-        + price.output.of_tokens(output - spoken)
-        + price.audio_output.unwrap_or(price.output).of_tokens(spoken)
+    price.input.cost_of_tokens(input - cached - written - heard)
+        + price.cached.unwrap_or(price.input).cost_of_tokens(cached)
+        + price.cache_write.unwrap_or(price.input).cost_of_tokens(written)
+        + price.audio.unwrap_or(price.input).cost_of_tokens(heard)
+        + price.output.cost_of_tokens(output - spoken)
+        + price.audio_output.unwrap_or(price.output).cost_of_tokens(spoken)
 }
 
 /// Returns the cost of the provider's tools, in addition to the tokens.
 fn of_tools(price: &ModelPrice, ToolUses { searches, containers, images }: ToolUses) -> MicroCredits {
     let kinds = [(price.search, searches), (price.container, containers), (price.image, images)];
-    let micro = kinds.into_iter().map(|(each, count)| each.unwrap_or_default().of_tokens(count)).sum::<i128>();
+    let micro = kinds.into_iter().map(|(each, count)| each.unwrap_or_default().cost_of_tokens(count)).sum::<i128>();
     MicroCredits(i64::try_from(micro).unwrap_or(i64::MAX))
 }
 
@@ -58,11 +58,11 @@ pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> Mic
     let times = 1 + u64::from(wanted.is_shortened);
     let (asked, output) = (wanted.input.saturating_mul(times), output.saturating_mul(times));
     // The input may have more tokens than estimated and exceed the long-input threshold.
-    let tiers = [price.of_input(0), price.of_input(wanted.input.saturating_mul(2))];
+    let tiers = [price.for_input(0), price.for_input(wanted.input.saturating_mul(2))];
     let costs = tiers.map(|price| {
         let input = dearest(price.input, &[price.cached, price.cache_write, sound(price.audio)]);
         let answer = dearest(price.output, &[sound(price.audio_output)]);
-        (input.of_tokens(asked), answer.of_tokens(output))
+        (input.cost_of_tokens(asked), answer.cost_of_tokens(output))
     });
     let [(input, answer), (long_input, long_answer)] = costs;
     // If a conversation is shortened, one call may have a long input and another one not.
@@ -71,7 +71,7 @@ pub(super) fn worst_cost(price: &ModelPrice, wanted: Wanted, output: u64) -> Mic
     } else {
         (input + answer).max(long_input + long_answer)
     };
-    MicroCredits::rounded_up(tokens) + of_tools(price, wanted.tools)
+    MicroCredits::round_up_millionths(tokens) + of_tools(price, wanted.tools)
 }
 
 /// Returns the maximum number of output tokens of a call. Without a limit in the request, `assumed`

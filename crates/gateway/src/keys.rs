@@ -63,7 +63,7 @@ pub async fn create(service: &GatewayService, by: &Confirmed, new: NewApiKey) ->
         user_id: by.user_id,
         name,
         prefix: prefix(&key),
-        key_hash: token::fingerprint(&key),
+        key_hash: token::hash_token(&key),
         scopes: new.scopes.to_string(),
         created_at: now,
         expires_at: new.expires_at,
@@ -159,7 +159,7 @@ pub async fn rotate(
         return Err(AppError::refused(Code::WrongState, "This key has expired. Change its expiration date first."));
     }
     let until = (!grace.is_zero()).then(|| now.plus(grace));
-    let previous = std::mem::replace(&mut row.key_hash, token::fingerprint(&key));
+    let previous = std::mem::replace(&mut row.key_hash, token::hash_token(&key));
     row.previous_hash = until.map(|_| previous);
     row.previous_until = until;
     row.prefix = prefix(&key);
@@ -199,7 +199,7 @@ fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), App
 }
 
 fn generate() -> Result<String, AppError> {
-    Ok(format!("{MARK}{}", token::random_text().map_err(AppError::internal)?))
+    Ok(format!("{MARK}{}", token::random_token().map_err(AppError::internal)?))
 }
 
 fn prefix(key: &str) -> String {

@@ -139,7 +139,7 @@ impl GatewayService {
         });
         service.load(left_behind).await.map_err(start_error)?;
         service.tell_of_keys(Arc::downgrade(&service.bus));
-        tokio::spawn(follow(Arc::downgrade(&service), service.bus.listen(), Arc::downgrade(&service.bus)));
+        tokio::spawn(follow(Arc::downgrade(&service), service.bus.subscribe(), Arc::downgrade(&service.bus)));
         if service.config.gateway.retention_days > 0 {
             tokio::spawn(forget_old(Arc::downgrade(&service)));
         }

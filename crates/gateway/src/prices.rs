@@ -164,7 +164,7 @@ mod tests {
     fn reads_audio_and_long_input_prices() {
         let flash = find("gemini-2.5-flash").unwrap().price;
         assert_eq!((flash.input, flash.audio), (MicroCredits(300_000), Some(MicroCredits(1_000_000))));
-        let pro = find("gemini-2.5-pro").unwrap().price.of_input(200_001);
+        let pro = find("gemini-2.5-pro").unwrap().price.for_input(200_001);
         assert_eq!((pro.input, pro.output), (MicroCredits(2_500_000), MicroCredits(15_000_000)));
         assert!(TABLE.values().filter(|known| known.price.long.is_some()).count() > 20);
     }

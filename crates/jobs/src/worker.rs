@@ -45,7 +45,7 @@ pub fn start_workers<H: Host>(host: Arc<H>, kinds: &'static [Kind<H>]) -> Worker
     let workers = Workers { draining: CancellationToken::new(), tasks: TaskTracker::new() };
     if host.config().server.role != Role::Web {
         let wake = Arc::new(Notify::new());
-        let listener = host.bus().listen();
+        let listener = host.bus().subscribe();
         workers.tasks.spawn(listen(Arc::clone(&host), listener, Arc::clone(&wake), workers.draining.clone()));
         let places = Places::of(kinds, host.config());
         workers.tasks.spawn(dispatch(host, places, wake, workers.draining.clone(), workers.tasks.clone()));
@@ -285,7 +285,7 @@ async fn conclude(host: &impl Host, claim: &job::Model, ended: Result<Ended, App
         Err(error) => {
             let failures = failures(claim);
             tracing::error!(%error, job = %id, kind = claim.kind, failures, "a job failed");
-            match host.config().jobs.wait_after(failures) {
+            match host.config().jobs.backoff_after(failures) {
                 Some(wait) => query::jobs::postpone(db, id, attempt, wait, &error.to_string()).await?,
                 None => query::jobs::dead_letter(db, id, attempt, &error.to_string()).await?,
             };
@@ -300,7 +300,7 @@ mod tests {
 
     use appcore::{
         InstanceId, Timestamp, UserId, WorkspaceId,
-        config::load_from,
+        config::load_core,
         event::{EventBus, MemoryBus},
         view::JobStatus,
     };
@@ -416,7 +416,7 @@ mod tests {
         let data = folder.path().display().to_string();
         let settings = [("NATTER__DATABASE__URL", url), ("NATTER__SERVER__DATA_DIR", data)];
         let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
-        let config = load_from(None, environment).unwrap().config;
+        let config = load_core(None, environment).unwrap().config;
         Arc::new(Program { db, bus: MemoryBus::new(), config, id: InstanceId::new(), _folder: folder })
     }
 

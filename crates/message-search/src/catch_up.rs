@@ -58,7 +58,7 @@ pub async fn catch_up(
             let access = access::member(&service.events, by.user_id, id).await?;
             let mut behind = rows::find(db, by.user_id, id).await?.ok_or(Code::NotFound)?;
             if let Some(since) = since {
-                behind.after_seq = since.max(access.reads_after());
+                behind.after_seq = since.max(access.hidden_until_seq());
             }
             (access.workspace_id, vec![behind], MOST_OF_ONE)
         }

@@ -150,7 +150,7 @@ impl PendingWork {
 /// Runs the indexer until the instance stops.
 pub(crate) fn start(service: &Arc<SearchService>) {
     let news = &service.news;
-    tokio::spawn(listen(service.bus.listen(), Arc::clone(news)));
+    tokio::spawn(listen(service.bus.subscribe(), Arc::clone(news)));
     tokio::spawn(keep(Arc::downgrade(service), Arc::clone(news)));
 }
 

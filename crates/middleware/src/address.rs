@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn reads_the_country_from_the_last_header() {
         let trusting = [("NATTER__SERVER__TRUSTED_PROXIES".into(), "10.0.0.0/8".into())];
-        let config = appcore::config::load_from(None, trusting).unwrap().config;
+        let config = appcore::config::load_core(None, trusting).unwrap().config;
         let country = |peer: &str, lines: &[&[u8]]| {
             let mut headers = HeaderMap::new();
             for line in lines {
@@ -160,7 +160,7 @@ mod tests {
         let text = include_str!("../../../deploy/compose.yaml");
         let config = |networks: &str| {
             let setting = ("NATTER__SERVER__TRUSTED_PROXIES".into(), networks.into());
-            appcore::config::load_from(None, [setting]).unwrap().config
+            appcore::config::load_core(None, [setting]).unwrap().config
         };
         let trusted = config(of_compose(text, "NATTER__SERVER__TRUSTED_PROXIES:"));
         let (haproxy, others) = text.split_once("\n  haproxy:\n").unwrap();

@@ -35,7 +35,7 @@ const STATE_BYTES: usize = 8;
 const MOST_OAUTH: usize = 5;
 
 fn oauth_prefix(server: &Server) -> &'static str {
-    match (server.is_https(), server.path().is_empty()) {
+    match (server.is_https(), server.base_path().is_empty()) {
         (true, true) => SECURE_OAUTH,
         (true, false) => SECURE_OAUTH_BELOW,
         (false, _) => OAUTH,
@@ -55,7 +55,7 @@ fn is_of_state(piece: &str) -> bool {
 
 #[must_use]
 pub fn access_name(server: &Server) -> &'static str {
-    match (server.is_https(), server.path().is_empty()) {
+    match (server.is_https(), server.base_path().is_empty()) {
         (true, true) => SECURE_ACCESS,
         (true, false) => SECURE_ACCESS_BELOW,
         (false, _) => ACCESS,
@@ -149,7 +149,7 @@ fn cookie(
     server: &Server,
 ) -> Cookie<'static> {
     Cookie::build(name, value)
-        .path(format!("{}{path}", server.path()))
+        .path(format!("{}{path}", server.base_path()))
         .http_only(true)
         .same_site(SameSite::Lax)
         .secure(server.is_https())
@@ -167,7 +167,7 @@ mod tests {
     fn server(public_url: &str) -> Server {
         let url = ("NATTER__SERVER__PUBLIC_URL".into(), public_url.into());
         let settings = if public_url.is_empty() { vec![] } else { vec![url] };
-        appcore::config::load_from(None, settings).unwrap().config.server
+        appcore::config::load_core(None, settings).unwrap().config.server
     }
 
     #[test]

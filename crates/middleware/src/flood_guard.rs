@@ -223,11 +223,11 @@ mod tests {
 
     fn settings(pairs: &[(&str, &str)]) -> Config {
         let variables = pairs.iter().map(|(key, value)| (format!("NATTER__{key}").into(), (*value).into()));
-        config::load_from(None, variables).unwrap().config
+        config::load_core(None, variables).unwrap().config
     }
 
     fn from(text: &str) -> RequestSource {
-        RequestSource::own(Some(text.parse().unwrap()))
+        RequestSource::direct(Some(text.parse().unwrap()))
     }
 
     #[tokio::test]

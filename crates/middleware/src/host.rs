@@ -72,7 +72,7 @@ mod tests {
 
     fn answers(settings: &[(&str, &str)], host: &'static str, path: &str) -> bool {
         let variables = settings.iter().map(|(key, value)| (format!("NATTER__SERVER__{key}").into(), (*value).into()));
-        let config = appcore::config::load_from(None, variables).unwrap().config;
+        let config = appcore::config::load_core(None, variables).unwrap().config;
         let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
         match check(path, &headers, &config) {
             Ok(()) => true,

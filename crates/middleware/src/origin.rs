@@ -116,7 +116,7 @@ mod tests {
 
     fn config(settings: &[(&str, &str)]) -> Config {
         let settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into()));
-        appcore::config::load_from(None, settings).unwrap().config
+        appcore::config::load_core(None, settings).unwrap().config
     }
 
     fn request(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn links_use_the_callers_base_url() {
         let told = config(&[PUBLIC_URL, CORS_ORIGINS]);
-        let untold = appcore::config::load_from(None, []).unwrap().config;
+        let untold = appcore::config::load_core(None, []).unwrap().config;
         let host = ("host", "chat.local:8080");
         for (pairs, expected) in [
             (vec![host], "http://chat.local:8080"),

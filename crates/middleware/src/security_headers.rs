@@ -33,7 +33,7 @@ const HTTPS_ONLY_HERE: HeaderValue = HeaderValue::from_static("max-age=63072000"
 /// HSTS header, if the server is reached over https.
 #[must_use]
 pub fn https_only(server: &Server) -> Option<HeaderValue> {
-    let value = if server.path().is_empty() { HTTPS_ONLY } else { HTTPS_ONLY_HERE };
+    let value = if server.base_path().is_empty() { HTTPS_ONLY } else { HTTPS_ONLY_HERE };
     server.is_https().then_some(value)
 }
 

@@ -44,7 +44,7 @@ impl AuthorizationRequest<'_> {
 
 /// PKCE code challenge of the method S256: the SHA-256 of the verifier.
 fn code_challenge(verifier: &str) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(token::fingerprint(verifier))
+    BASE64_URL_SAFE_NO_PAD.encode(token::hash_token(verifier))
 }
 
 #[cfg(test)]

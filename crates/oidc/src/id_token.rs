@@ -108,7 +108,7 @@ pub(crate) fn read(text: &str, keys: &KeySet, expected: &Expectation<'_>) -> Res
         email: address.email,
         name: person.name(),
         subject: person.subject,
-        token_hash: token::fingerprint(signed),
+        token_hash: token::hash_token(signed),
         usable_until: claims.issued_at.plus(MAX_AGE).plus(LEEWAY),
     })
 }
@@ -173,7 +173,7 @@ fn check_nonce(said: Option<&str>, expected: Option<&str>) -> Result<(), TokenEr
 }
 
 fn is_same(one: &str, other: &str) -> bool {
-    token::fingerprint(one) == token::fingerprint(other)
+    token::hash_token(one) == token::hash_token(other)
 }
 
 /// Somebody's address, as far as it is to be believed.

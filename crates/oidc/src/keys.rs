@@ -218,7 +218,7 @@ mod tests {
     static RSA: LazyLock<EncodingKey> = LazyLock::new(|| {
         let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
         let der: Pkcs8V1Der<'static> = pair.as_der().unwrap();
-        EncodingKey::from_rsa_pem(token::pem(der.as_ref()).as_bytes()).unwrap()
+        EncodingKey::from_rsa_pem(token::pkcs8_to_pem(der.as_ref()).as_bytes()).unwrap()
     });
 
     /// The test RSA key as a provider publishes it, with these members changed; `null` removes one.

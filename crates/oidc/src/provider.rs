@@ -229,5 +229,5 @@ fn check_redirect_uri(text: &str) -> Result<(), OidcError> {
 
 /// 256 random bits, for `state`, `nonce` and the code verifier.
 fn random_text() -> Result<String, OidcError> {
-    token::random_text().map_err(|error| OidcError::Settings(error.to_string()))
+    token::random_token().map_err(|error| OidcError::Settings(error.to_string()))
 }

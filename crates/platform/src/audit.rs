@@ -10,7 +10,7 @@ pub use appcore::audit::Action;
 use appcore::{
     AppError, AuditEntryId, Clock, UserId,
     auth::Principal,
-    line::check_search,
+    line::validate_search_text,
     page::{Page, PageRequest},
     view::AuditEntry,
 };
@@ -91,7 +91,7 @@ pub async fn list(core: &Core, filter: Filter, page: PageRequest) -> Result<Page
 }
 
 fn check(filter: &Filter) -> Result<(), AppError> {
-    filter.text.as_deref().map_or(Ok(()), check_search)?;
+    filter.text.as_deref().map_or(Ok(()), validate_search_text)?;
     if filter.from.zip(filter.to).is_some_and(|(from, to)| from > to) {
         return Err(AppError::field("from", "invalid", "The beginning must be before the end."));
     }

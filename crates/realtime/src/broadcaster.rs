@@ -298,7 +298,7 @@ mod tests {
             ("NATTER__REALTIME__MAX_CONNECTIONS_PER_USER", "1"),
         ];
         let environment = settings.map(|(key, value)| (OsString::from(key), OsString::from(value)));
-        let config = Arc::new(config::load_from(None, environment).unwrap().config);
+        let config = Arc::new(config::load_core(None, environment).unwrap().config);
         let bus = Arc::new(MemoryBus::new());
         let app = App::build(
             platform::Core::build(config, InstanceId::new(), Clock::system(), database, bus, None).await.unwrap(),

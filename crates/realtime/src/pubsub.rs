@@ -160,7 +160,7 @@ mod tests {
     #[actix_rt::test]
     async fn reports_incompatible_messages_as_gaps_at_most_once_a_second() {
         let local = Arc::new(MemoryBus::new());
-        let mut listener = local.listen();
+        let mut listener = local.subscribe();
         let (instance, other) = (InstanceId::new(), InstanceId::new());
         let subscriber = Subscriber { client: Client::open("redis://127.0.0.1:1").unwrap(), instance, local };
         let (sender, receiver) = mpsc::unbounded_channel();

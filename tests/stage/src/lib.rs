@@ -72,7 +72,7 @@ impl Stage {
         let environment = merged.into_iter().map(|(key, value)| {
             (OsString::from(format!("NATTER__{}", key.replace('.', "__").to_uppercase())), OsString::from(value))
         });
-        config::load_with(table, None, environment).unwrap().config
+        config::load_table(table, None, environment).unwrap().config
     }
 
     /// One more instance on the same database and bus.

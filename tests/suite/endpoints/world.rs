@@ -54,7 +54,7 @@ impl World {
         let calls = by_endpoint();
         let folder = tempfile::tempdir().unwrap();
         let (key, file) = (SigningKey::generate().unwrap(), folder.path().join("key.pem"));
-        std::fs::write(&file, token::pem(key.pkcs8())).unwrap();
+        std::fs::write(&file, token::pkcs8_to_pem(key.pkcs8())).unwrap();
         let keyring = Keyring::new("natter", key, Vec::new()).unwrap();
         let app = Setup::new()
             .set("workspaces.shared", "none")

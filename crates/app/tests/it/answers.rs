@@ -49,7 +49,7 @@ impl Cluster {
 
     async fn instance(&self) -> Arc<App> {
         let data_dir = self.folder.path().as_os_str().to_owned();
-        let loaded = config::load_from(None, [("NATTER__SERVER__DATA_DIR".into(), data_dir)]).unwrap();
+        let loaded = config::load_core(None, [("NATTER__SERVER__DATA_DIR".into(), data_dir)]).unwrap();
         let bus: Arc<dyn EventBus> = Arc::clone(&self.bus) as _;
         let (config, clock) = (Arc::new(loaded.config), Clock::system());
         let core = Core::build(config, InstanceId::new(), clock, self.db.clone(), bus, None).await.unwrap();
@@ -80,7 +80,7 @@ impl Cluster {
             client_id: None,
         };
         let chat = conversations::create(&app.conversations, &by, new).await.unwrap().0.id;
-        Reader { app, by, chat, envelope: self.bus.listen() }
+        Reader { app, by, chat, envelope: self.bus.subscribe() }
     }
 }
 

@@ -61,7 +61,7 @@ async fn key_file_signs_and_older_tokens_stay_valid() {
         std::fs::write(&file, "not a key").unwrap();
         assert!(stage.try_instance(&settings).await.is_err());
 
-        std::fs::write(&file, token::pem(SigningKey::generate().unwrap().pkcs8())).unwrap();
+        std::fs::write(&file, token::pkcs8_to_pem(SigningKey::generate().unwrap().pkcs8())).unwrap();
         let app = stage.try_instance(&settings).await.unwrap();
         principal(&app.identity, &pair).await;
         let newer = sign_up(&app.identity, "Ben").await;

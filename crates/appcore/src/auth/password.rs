@@ -64,7 +64,7 @@ impl Password {
         if text.len() > MAX_BYTES {
             return Err(too_long());
         }
-        let text = normalized(text);
+        let text = normalize(text);
         if text.chars().count() > MAX_CHARS {
             return Err(too_long());
         }
@@ -103,7 +103,7 @@ impl std::fmt::Debug for Password {
 /// Normalizes a password for comparison, independently of the keyboard: profile `OpaqueString` of
 /// RFC 8265.
 #[must_use]
-pub fn normalized(text: &str) -> Cow<'_, str> {
+pub fn normalize(text: &str) -> Cow<'_, str> {
     let is_other_space = |character: char| {
         matches!(character, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
     };
@@ -115,7 +115,7 @@ pub fn normalized(text: &str) -> Cow<'_, str> {
 }
 
 /// Loads the list of common passwords at start-up, so that the first password check isn't slower.
-pub fn prepare() {
+pub fn preload_common_passwords() {
     LazyLock::force(&COMMON);
 }
 
@@ -196,7 +196,7 @@ mod tests {
             if let Ok(password) = Password::parse(&USUAL, "password", &text, None) {
                 let count = password.expose().chars().count();
                 prop_assert!((USUAL.min_length..=MAX_CHARS).contains(&count));
-                prop_assert_eq!(password.expose(), &*normalized(&text), "the password is not truncated");
+                prop_assert_eq!(password.expose(), &*normalize(&text), "the password is not truncated");
             }
         }
     }

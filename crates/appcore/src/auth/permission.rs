@@ -46,7 +46,7 @@ impl WorkspaceRole {
 
     /// True if this role may assign the role `other` to a member, or take it from one.
     #[must_use]
-    pub const fn may_give(self, other: Self) -> bool {
+    pub const fn may_assign(self, other: Self) -> bool {
         match self {
             Self::Owner => true,
             Self::Admin => matches!(other, Self::Member | Self::Guest),
@@ -69,7 +69,7 @@ mod tests {
                 assert!(!pair[0].may(permission) || pair[1].may(permission), "{pair:?} {permission:?}");
             }
         }
-        assert!(!WorkspaceRole::Admin.may_give(WorkspaceRole::Admin));
-        assert!(WorkspaceRole::Owner.may_give(WorkspaceRole::Owner));
+        assert!(!WorkspaceRole::Admin.may_assign(WorkspaceRole::Admin));
+        assert!(WorkspaceRole::Owner.may_assign(WorkspaceRole::Owner));
     }
 }

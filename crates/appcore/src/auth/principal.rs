@@ -50,7 +50,7 @@ impl Credential {
 impl Principal {
     /// Returns the principal with its client address set.
     #[must_use]
-    pub const fn calling_from(mut self, address: Option<IpAddr>) -> Self {
+    pub const fn with_address(mut self, address: Option<IpAddr>) -> Self {
         self.address = address;
         self
     }

@@ -22,7 +22,7 @@ pub fn seal(secret: &[u8], purpose: &[u8], context: &[u8], plain: &[u8]) -> Resu
 }
 
 /// Decrypts the output of [`seal`].
-pub fn open(secret: &[u8], purpose: &[u8], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, UnsealError> {
+pub fn unseal(secret: &[u8], purpose: &[u8], context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, UnsealError> {
     let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or(UnsealError)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| UnsealError)?;
     let mut body = body.to_vec();
@@ -46,13 +46,13 @@ mod tests {
         let sealed = seal(b"secret", b"purpose", b"context", b"plain").unwrap();
         assert_ne!(sealed, seal(b"secret", b"purpose", b"context", b"plain").unwrap(), "each call uses a new nonce");
         assert!(!sealed.windows(5).any(|window| window == b"plain"));
-        assert_eq!(open(b"secret", b"purpose", b"context", &sealed).unwrap(), b"plain");
-        assert_eq!(open(b"secreT", b"purpose", b"context", &sealed), Err(UnsealError));
-        assert_eq!(open(b"secret", b"purposE", b"context", &sealed), Err(UnsealError));
-        assert_eq!(open(b"secret", b"purpose", b"contexT", &sealed), Err(UnsealError));
+        assert_eq!(unseal(b"secret", b"purpose", b"context", &sealed).unwrap(), b"plain");
+        assert_eq!(unseal(b"secreT", b"purpose", b"context", &sealed), Err(UnsealError));
+        assert_eq!(unseal(b"secret", b"purposE", b"context", &sealed), Err(UnsealError));
+        assert_eq!(unseal(b"secret", b"purpose", b"contexT", &sealed), Err(UnsealError));
         let mut changed = sealed;
         changed[20] ^= 1;
-        assert_eq!(open(b"secret", b"purpose", b"context", &changed), Err(UnsealError));
-        assert_eq!(open(b"secret", b"purpose", b"context", b"short"), Err(UnsealError));
+        assert_eq!(unseal(b"secret", b"purpose", b"context", &changed), Err(UnsealError));
+        assert_eq!(unseal(b"secret", b"purpose", b"context", b"short"), Err(UnsealError));
     }
 }

@@ -46,14 +46,14 @@ pub struct Claims {
 
 impl Claims {
     /// Returns these claims, or `Expired`.
-    pub fn in_time(self, now: Timestamp) -> Result<Self, AccessTokenError> {
-        if Self::is_in_time(self.exp, now) { Ok(self) } else { Err(AccessTokenError::Expired) }
+    pub fn unless_expired(self, now: Timestamp) -> Result<Self, AccessTokenError> {
+        if Self::is_unexpired(self.exp, now) { Ok(self) } else { Err(AccessTokenError::Expired) }
     }
 
     /// True if a token that expires at `exp`, in seconds since the Unix epoch, is still valid, with
     /// some leeway.
     #[must_use]
-    pub fn is_in_time(exp: i64, now: Timestamp) -> bool {
+    pub fn is_unexpired(exp: i64, now: Timestamp) -> bool {
         exp.saturating_add(LEEWAY_SECONDS) >= now.seconds()
     }
 }
@@ -92,7 +92,7 @@ impl SigningKey {
     /// Reads a key in its stored form.
     pub fn from_pkcs8(der: &[u8]) -> anyhow::Result<Self> {
         // The library accepts PKCS#8 only as PEM.
-        Self::from_pem(&pem(der)).map(|key| Self { pkcs8: der.to_vec(), ..key })
+        Self::from_pem(&pkcs8_to_pem(der)).map(|key| Self { pkcs8: der.to_vec(), ..key })
     }
 
     /// Reads a key file (PKCS#8 or PKCS#1). Keys of less than 2048 bits are refused.
@@ -132,7 +132,7 @@ impl std::fmt::Debug for SigningKey {
 
 /// Encodes PKCS#8 as PEM.
 #[must_use]
-pub fn pem(der: &[u8]) -> String {
+pub fn pkcs8_to_pem(der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let mut lines = String::with_capacity(text.len() + text.len() / 64);
     for (at, character) in text.chars().enumerate() {
@@ -212,12 +212,12 @@ impl Keyring {
         let key = header.kid.as_ref().and_then(|kid| self.verifying.get(kid)).ok_or(AccessTokenError::UnknownKey)?;
         let claims =
             jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| AccessTokenError::Forged)?.claims;
-        claims.in_time(now)
+        claims.unless_expired(now)
     }
 
     /// Public keys as a JWK set, for `/.well-known/jwks.json`.
     #[must_use]
-    pub fn published(&self) -> serde_json::Value {
+    pub fn jwks(&self) -> serde_json::Value {
         let keys: Vec<serde_json::Value> = self
             .published
             .iter()
@@ -233,7 +233,7 @@ impl Keyring {
 }
 
 /// 256 random bits as text, for refresh tokens and tickets.
-pub fn random_text() -> anyhow::Result<String> {
+pub fn random_token() -> anyhow::Result<String> {
     random_bytes::<32>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
 }
 
@@ -246,7 +246,7 @@ pub fn random_bytes<const N: usize>() -> anyhow::Result<[u8; N]> {
 
 /// Stored hash of an opaque token. SHA-256 is sufficient because the token has 256 random bits.
 #[must_use]
-pub fn fingerprint(text: &str) -> Vec<u8> {
+pub fn hash_token(text: &str) -> Vec<u8> {
     aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
@@ -365,7 +365,7 @@ mod tests {
             header.typ = Some(TYPE.to_owned());
             header.kid = Some(key().kid);
             let claims = ring.verify(&good, NOW).unwrap();
-            let public = serde_json::to_vec(&ring.published()).unwrap();
+            let public = serde_json::to_vec(&ring.jwks()).unwrap();
             jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&public)).unwrap()
         };
         for bad in [
@@ -392,7 +392,7 @@ mod tests {
         let signed_before = token(&old);
         let rotated = Keyring::new("natter", SigningKey::generate().unwrap(), vec![key()]).unwrap();
         assert!(rotated.verify(&signed_before, NOW).is_ok());
-        let published = rotated.published();
+        let published = rotated.jwks();
         let keys = published["keys"].as_array().unwrap();
         assert_eq!(keys.len(), 2);
         assert_eq!(keys[1]["kid"], key().kid());
@@ -405,11 +405,11 @@ mod tests {
 
     #[test]
     fn opaque_tokens_are_long_and_unique() {
-        let (one, other) = (random_text().unwrap(), random_text().unwrap());
+        let (one, other) = (random_token().unwrap(), random_token().unwrap());
         assert_ne!(one, other);
         assert_eq!(one.len(), 43);
-        assert_eq!(fingerprint(&one).len(), 32);
-        assert_ne!(fingerprint(&one), fingerprint(&other));
+        assert_eq!(hash_token(&one).len(), 32);
+        assert_ne!(hash_token(&one), hash_token(&other));
     }
 
     #[test]

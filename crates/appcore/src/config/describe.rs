@@ -14,7 +14,7 @@ pub(super) fn describe(resolution: &Resolution, notes: &[String]) -> String {
     for setting in resolution.table.iter() {
         let named: Vec<_> = resolution.settings.iter().filter(|one| one.key.matches(setting.pattern)).collect();
         for one in &named {
-            lines.push((format!("{} = {}", one.key, one.value.show(one.kind)), one.origin.to_string()));
+            lines.push((format!("{} = {}", one.key, one.value.render(one.kind)), one.origin.to_string()));
         }
         if named.is_empty() && !setting.pattern.contains('*') {
             lines.push((format!("{} is not set", setting.pattern), "default".to_owned()));
@@ -33,7 +33,7 @@ pub(super) fn describe(resolution: &Resolution, notes: &[String]) -> String {
 
 /// Lists all settings in the order of the table, each with its explanation, its value and the
 /// source of the value.
-pub(super) fn list(resolution: &Resolution) -> Vec<view::Setting> {
+pub(super) fn list_settings(resolution: &Resolution) -> Vec<view::Setting> {
     let mut list = Vec::new();
     for setting in resolution.table.iter() {
         let of = |key: String, value: Option<String>, origin: Option<&Origin>| {
@@ -53,7 +53,7 @@ pub(super) fn list(resolution: &Resolution) -> Vec<view::Setting> {
         };
         let named = resolution.settings.iter().filter(|one| one.key.matches(setting.pattern));
         let before = list.len();
-        list.extend(named.map(|one| of(one.key.to_string(), Some(one.value.show(one.kind)), Some(&one.origin))));
+        list.extend(named.map(|one| of(one.key.to_string(), Some(one.value.render(one.kind)), Some(&one.origin))));
         if list.len() == before && !setting.pattern.contains('*') {
             list.push(of(setting.pattern.to_owned(), None, None));
         }
@@ -80,7 +80,7 @@ pub fn reference(table: &SettingsTable) -> String {
         }
         let name = if name == "*" { "\"name of a model\"" } else { name };
         let _ = writeln!(text, "# {}", setting.about);
-        let _ = match example(setting) {
+        let _ = match example_value(setting) {
             (true, value) => writeln!(text, "{name} = {value}"),
             (false, value) => writeln!(text, "# {name} = {value}"),
         };
@@ -89,7 +89,7 @@ pub fn reference(table: &SettingsTable) -> String {
 }
 
 /// Example value in TOML; the flag is true if it is the default.
-fn example(setting: &Setting) -> (bool, String) {
+fn example_value(setting: &Setting) -> (bool, String) {
     let (live, text) = match setting.default {
         Preset::Value(text) => (true, text),
         Preset::Unset(text) => (false, text),
@@ -100,8 +100,8 @@ fn example(setting: &Setting) -> (bool, String) {
     let shown = match setting.kind {
         Kind::Secret | Kind::Credential | Kind::SecretUrl(_) => format!("{text:?}"),
         Kind::Secrets => format!("[{text:?}]"),
-        kind => match kind.read(&RawValue::Text(text.to_owned())) {
-            Ok(ParsedValue::Set(value)) => value.show(kind),
+        kind => match kind.parse_raw(&RawValue::Text(text.to_owned())) {
+            Ok(ParsedValue::Set(value)) => value.render(kind),
             _ => format!("{text:?}"),
         },
     };

@@ -16,13 +16,13 @@ impl Key {
     }
 
     /// Key of a pattern that has no `*`.
-    pub fn of_pattern(pattern: &str) -> Self {
+    pub fn from_pattern(pattern: &str) -> Self {
         Self(pattern.split('.').map(str::to_owned).collect())
     }
 
     /// Key of an environment variable: `NATTER__SERVER__PORT` is `server.port`. Returns `None` for
     /// variables without our prefix.
-    pub fn of_variable(variable: &str) -> Option<Self> {
+    pub fn from_variable(variable: &str) -> Option<Self> {
         let name = variable.strip_prefix(PREFIX)?;
         Some(Self(name.split("__").map(str::to_lowercase).collect()))
     }
@@ -42,7 +42,7 @@ impl Key {
     }
 
     /// Key of the secret that a `_file` setting names: `x.key_file` → `x.key`.
-    pub fn without_file(&self) -> Option<Self> {
+    pub fn file_setting_target(&self) -> Option<Self> {
         let (last, parents) = self.0.split_last()?;
         let name = last.strip_suffix("_file")?;
         let mut parts = parents.to_vec();

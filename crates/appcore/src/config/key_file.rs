@@ -23,7 +23,7 @@ impl Config {
     pub fn with_key_file(mut self) -> anyhow::Result<Self> {
         if self.is_embedded() && self.auth.key_encryption_secret.is_none() {
             let file = self.server.data_dir.join(FILE);
-            let secret = read_or_make(&file)
+            let secret = read_or_create(&file)
                 .with_context(|| format!("failed to use the key file of the database: {}", file.display()))?;
             self.auth.key_encryption_secret = Some(secret);
         }
@@ -31,14 +31,14 @@ impl Config {
     }
 }
 
-fn read_or_make(file: &Path) -> anyhow::Result<Secret> {
+fn read_or_create(file: &Path) -> anyhow::Result<Secret> {
     if let Some(folder) = file.parent() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     // An existing file is never overwritten: everything sealed with it would be lost.
     match fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(file) {
         Ok(mut made) => {
-            writeln!(made, "{}", token::random_text()?)?;
+            writeln!(made, "{}", token::random_token()?)?;
             made.sync_all()?;
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -60,7 +60,7 @@ mod tests {
     fn config(folder: &Path, settings: &[(&str, &str)]) -> Config {
         let folder = ("NATTER__SERVER__DATA_DIR", folder.to_str().unwrap());
         let settings = settings.iter().copied().chain([folder]).map(|(key, value)| (key.into(), value.into()));
-        config::load_from(None, settings).unwrap().config
+        config::load_core(None, settings).unwrap().config
     }
 
     #[test]

@@ -89,9 +89,9 @@ impl Kind {
         )
     }
 
-    pub(super) fn read(self, raw: &RawValue) -> Result<ParsedValue, ExpectedValue> {
+    pub(super) fn parse_raw(self, raw: &RawValue) -> Result<ParsedValue, ExpectedValue> {
         if self.is_list() {
-            return self.read_list(raw);
+            return self.parse_list(raw);
         }
         let text = match raw {
             RawValue::Text(text) | RawValue::Toml(toml::Value::String(text)) => text.trim(),
@@ -135,7 +135,7 @@ impl Kind {
         }
     }
 
-    fn read_list(self, raw: &RawValue) -> Result<ParsedValue, ExpectedValue> {
+    fn parse_list(self, raw: &RawValue) -> Result<ParsedValue, ExpectedValue> {
         let written = |value: &toml::Value| match value {
             toml::Value::String(text) => Some(text.clone()),
             toml::Value::Integer(number) if matches!(self, Self::Numbers(..)) => Some(number.to_string()),
@@ -210,7 +210,7 @@ impl Kind {
 
 impl Value {
     /// Renders the value as TOML, with secrets masked.
-    pub fn show(&self, kind: Kind) -> String {
+    pub fn render(&self, kind: Kind) -> String {
         match self {
             Self::Number(number) => number.to_string(),
             Self::Switch(on) => on.to_string(),

@@ -63,33 +63,33 @@ impl LoadedConfig {
 /// Loads the configuration from the process environment and from `file`, or from `./config.toml` if
 /// that exists.
 pub fn load(table: &SettingsTable, file: Option<&Path>) -> Result<LoadedConfig, ConfigError> {
-    load_for(table, file, None)
+    load_with_role(table, file, None)
 }
 
 /// [`load`] with a role from the command line, which overrides the environment.
-pub fn load_for(table: &SettingsTable, file: Option<&Path>, role: Option<&str>) -> Result<LoadedConfig, ConfigError> {
+pub fn load_with_role(table: &SettingsTable, file: Option<&Path>, role: Option<&str>) -> Result<LoadedConfig, ConfigError> {
     let usual = Path::new(USUAL_FILE);
     let file = file.or_else(|| usual.exists().then_some(usual));
     let role = role.map(|role| (ROLE_VARIABLE.into(), role.into()));
     let environment = std::env::vars_os().filter(|(name, _)| role.is_none() || name != ROLE_VARIABLE);
-    load_with(table, file, environment.chain(role.clone()))
+    load_table(table, file, environment.chain(role.clone()))
 }
 
 /// Loads the settings of the default table from a file and the given environment.
-pub fn load_from(
+pub fn load_core(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<LoadedConfig, ConfigError> {
-    load_with(&SettingsTable::default(), file, environment)
+    load_table(&SettingsTable::default(), file, environment)
 }
 
 /// Loads the settings of `table` from a file and the given environment.
-pub fn load_with(
+pub fn load_table(
     table: &SettingsTable,
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<LoadedConfig, ConfigError> {
-    let mut resolution = Resolution::of_defaults(table)?;
+    let mut resolution = Resolution::from_defaults(table)?;
     if let Some(path) = file {
         resolution.overlay(source::read_file(path)?)?;
     }
@@ -102,7 +102,7 @@ pub fn load_with(
         })
         .collect();
     let mut config = build(&resolution, &mut notes)?;
-    config.described = describe::list(&resolution);
+    config.described = describe::list_settings(&resolution);
     Ok(LoadedConfig { config, warnings: notes, resolution })
 }
 
@@ -114,7 +114,7 @@ fn build(resolution: &Resolution, notes: &mut Vec<String>) -> Result<Config, Con
     if let Some(providers) = tree.get_mut("ai").and_then(|ai| ai.get_mut("providers")).and_then(|p| p.as_table_mut()) {
         check_providers(providers, resolution, notes)?;
     }
-    check_needed(&tree, &resolution.table)?;
+    check_required(&tree, &resolution.table)?;
     // A test checks that the table matches the types, so a failure here is a bug.
     let mut config: Config = tree.try_into().map_err(|error: toml::de::Error| {
         ConfigError::new(format!("The configuration can't be understood: {}.", error.message().trim_end_matches('.')))
@@ -124,7 +124,7 @@ fn build(resolution: &Resolution, notes: &mut Vec<String>) -> Result<Config, Con
 }
 
 /// Checks that enabled sections have their required settings.
-fn check_needed(tree: &toml::Table, table: &SettingsTable) -> Result<(), ConfigError> {
+fn check_required(tree: &toml::Table, table: &SettingsTable) -> Result<(), ConfigError> {
     let of = |key: &str| key.split('.').try_fold(tree, |section, part| section.get(part)?.as_table());
     for Setting { pattern, .. } in table.iter().filter(|setting| setting.is_needed) {
         let Some((parent, name)) = pattern.rsplit_once('.') else { continue };

@@ -32,13 +32,13 @@ pub(super) struct Resolution {
 
 impl Resolution {
     /// Resolution of the defaults alone.
-    pub fn of_defaults(table: &SettingsTable) -> Result<Self, ConfigError> {
+    pub fn from_defaults(table: &SettingsTable) -> Result<Self, ConfigError> {
         let mut resolution = Self { table: table.clone(), settings: Vec::new(), placeholders: Vec::new() };
         for setting in table.iter() {
             let Preset::Value(text) = setting.default else { continue };
-            let key = Key::of_pattern(setting.pattern);
+            let key = Key::from_pattern(setting.pattern);
             if text.is_empty() && setting.kind.is_list() {
-                resolution.put(ResolvedSetting {
+                resolution.insert(ResolvedSetting {
                     key,
                     kind: setting.kind,
                     value: Value::List(Vec::new()),
@@ -46,7 +46,7 @@ impl Resolution {
                 });
             } else {
                 let entry = SourceEntry { key, raw: RawValue::Text(text.to_owned()), origin: Origin::Default };
-                resolution.accept(entry, setting)?;
+                resolution.insert_parsed(entry, setting)?;
             }
         }
         Ok(resolution)
@@ -58,7 +58,7 @@ impl Resolution {
         for entry in entries {
             let (entry, setting) = match self.table.find(&entry.key) {
                 Some(setting) => (entry, setting),
-                None => open_file(&self.table, entry)?,
+                None => resolve_file_setting(&self.table, entry)?,
             };
             if seen.contains(&entry.key) {
                 let SourceEntry { key, origin, .. } = entry;
@@ -67,7 +67,7 @@ impl Resolution {
                 )));
             }
             seen.push(entry.key.clone());
-            self.accept(entry, setting)?;
+            self.insert_parsed(entry, setting)?;
         }
         Ok(())
     }
@@ -77,10 +77,10 @@ impl Resolution {
         self.settings.iter().find(|resolved| resolved.key == *key)
     }
 
-    fn accept(&mut self, entry: SourceEntry, setting: &Setting) -> Result<(), ConfigError> {
+    fn insert_parsed(&mut self, entry: SourceEntry, setting: &Setting) -> Result<(), ConfigError> {
         let SourceEntry { key, raw, origin } = entry;
-        match setting.kind.read(&raw) {
-            Ok(ParsedValue::Set(value)) => self.put(ResolvedSetting { key, kind: setting.kind, value, origin }),
+        match setting.kind.parse_raw(&raw) {
+            Ok(ParsedValue::Set(value)) => self.insert(ResolvedSetting { key, kind: setting.kind, value, origin }),
             Ok(ParsedValue::Empty) => {}
             Ok(ParsedValue::Placeholder) => self.placeholders.push(PlaceholderSetting { key, origin }),
             Err(expected) => {
@@ -99,7 +99,7 @@ impl Resolution {
         Ok(())
     }
 
-    fn put(&mut self, resolved: ResolvedSetting) {
+    fn insert(&mut self, resolved: ResolvedSetting) {
         match self.settings.iter_mut().find(|earlier| earlier.key == resolved.key) {
             Some(earlier) => *earlier = resolved,
             None => self.settings.push(resolved),
@@ -109,10 +109,10 @@ impl Resolution {
 
 /// Reads the file of a `_file` setting: `x.key_file` names a file that holds the secret `x.key`.
 /// Other unknown keys are errors.
-fn open_file(table: &SettingsTable, entry: SourceEntry) -> Result<(SourceEntry, &'static Setting), ConfigError> {
-    let secret = entry.key.without_file().and_then(|key| Some((table.find(&key)?, key)));
+fn resolve_file_setting(table: &SettingsTable, entry: SourceEntry) -> Result<(SourceEntry, &'static Setting), ConfigError> {
+    let secret = entry.key.file_setting_target().and_then(|key| Some((table.find(&key)?, key)));
     let Some((setting, key)) = secret.filter(|(setting, _)| setting.kind.is_secret()) else {
-        return Err(unknown(&entry));
+        return Err(unknown_key_error(&entry));
     };
     let path = match &entry.raw {
         RawValue::Text(path) | RawValue::Toml(toml::Value::String(path)) => path.trim(),
@@ -128,7 +128,7 @@ fn open_file(table: &SettingsTable, entry: SourceEntry) -> Result<(SourceEntry, 
     Ok((SourceEntry { key, raw: RawValue::Text(text), origin: entry.origin }, setting))
 }
 
-fn unknown(entry: &SourceEntry) -> ConfigError {
+fn unknown_key_error(entry: &SourceEntry) -> ConfigError {
     let SourceEntry { key, origin, .. } = entry;
     match origin {
         Origin::Variable(name) => {

@@ -40,7 +40,7 @@ pub(super) fn read_environment(
     let mut ours = Vec::new();
     for (name, value) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
-        let Some(key) = Key::of_variable(name) else { continue };
+        let Some(key) = Key::from_variable(name) else { continue };
         let Ok(text) = value.into_string() else {
             return Err(ConfigError::new(format!("The environment variable {name} isn't valid UTF-8.")));
         };

@@ -32,11 +32,11 @@ fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
 }
 
 fn load_environment(variables: &[(&str, &str)]) -> Result<LoadedConfig, ConfigError> {
-    load_from(None, environment(variables))
+    load_core(None, environment(variables))
 }
 
 fn load_text(text: &str) -> Result<LoadedConfig, ConfigError> {
-    load_from(Some(&Scratch::holding(text).0), environment(&[]))
+    load_core(Some(&Scratch::holding(text).0), environment(&[]))
 }
 
 /// Asserts that the error is one sentence that contains all parts.
@@ -88,7 +88,7 @@ fn postgresql_disables_embedded_mode() {
 #[test]
 fn environment_overrides_file_and_file_overrides_defaults() {
     let file = Scratch::holding("[server]\nport = 9000\nhost = \"::1\"\n");
-    let loaded = load_from(Some(&file.0), environment(&[("NATTER__SERVER__PORT", "9001")])).unwrap();
+    let loaded = load_core(Some(&file.0), environment(&[("NATTER__SERVER__PORT", "9001")])).unwrap();
     assert_eq!((loaded.config.server.port, loaded.config.server.host.as_str()), (9001, "::1"));
     let text = loaded.describe();
     let source = |key: &str| text.lines().find(|line| line.starts_with(key)).and_then(|line| line.split("# ").nth(1));
@@ -144,7 +144,7 @@ fn invalid_values_are_errors() {
         ("https://example.org/teams/Chat-1.0", "/teams/Chat-1.0"),
     ] {
         let server = load_environment(&[("NATTER__SERVER__PUBLIC_URL", url)]).unwrap().config.server;
-        assert_eq!((server.path(), server.public_url()), (path, url.trim_end_matches('/').to_owned()), "{url}");
+        assert_eq!((server.base_path(), server.public_url()), (path, url.trim_end_matches('/').to_owned()), "{url}");
     }
     assert_refused(
         load_environment(&[("NATTER__AUTH__ACCESS_TTL", "100"), ("NATTER__AUTH__REFRESH_TTL", "99")]),
@@ -154,7 +154,7 @@ fn invalid_values_are_errors() {
 
 #[test]
 fn unreadable_and_malformed_files_are_errors() {
-    assert_refused(load_from(Some(Path::new("/nowhere/natter.toml")), environment(&[])), &["/nowhere/natter.toml"]);
+    assert_refused(load_core(Some(Path::new("/nowhere/natter.toml")), environment(&[])), &["/nowhere/natter.toml"]);
     assert_refused(load_text("[server]\nport = \n"), &["line 2"]);
 }
 
@@ -171,7 +171,7 @@ fn placeholders_count_as_not_set() {
         assert!(loaded.config.auth.key_encryption_secret.is_none(), "{placeholder:?} was accepted");
     }
     let file = Scratch::holding("[server]\nport = 9000");
-    let loaded = load_from(Some(&file.0), environment(&[("NATTER__SERVER__PORT", "${PORT}")])).unwrap();
+    let loaded = load_core(Some(&file.0), environment(&[("NATTER__SERVER__PORT", "${PORT}")])).unwrap();
     assert_eq!(loaded.config.server.port, 9000);
     assert!(loaded.warnings[0].contains("server.port"), "{:?}", loaded.warnings);
 }
@@ -276,7 +276,7 @@ fn defaults_fit_their_types_and_every_setting_has_a_field() {
         }
         let variable = format!("NATTER__{}", setting.pattern.replace('.', "__").to_uppercase());
         let loaded = load_environment(&[(&variable, example)]).unwrap();
-        assert!(loaded.resolution.get(&Key::of_pattern(setting.pattern)).is_some(), "{variable} has no effect");
+        assert!(loaded.resolution.get(&Key::from_pattern(setting.pattern)).is_some(), "{variable} has no effect");
     }
     let of_a_provider: Vec<(String, &str)> = SettingsTable::default()
         .iter()
@@ -304,7 +304,7 @@ fn reference_file_has_every_setting_with_its_default() {
         "config.toml is behind the table: write it with `natter config --reference > config.toml`"
     );
     let written = load_text(&ours).unwrap().resolution;
-    let defaults = Resolution::of_defaults(&SettingsTable::default()).unwrap();
+    let defaults = Resolution::from_defaults(&SettingsTable::default()).unwrap();
     let values = |resolution: &Resolution| {
         resolution.settings.iter().map(|one| (one.key.clone(), one.value.clone())).collect::<Vec<_>>()
     };
@@ -317,7 +317,7 @@ fn never_panics_on_arbitrary_text() {
     let table = SettingsTable::default();
     proptest!(|(text in "(?s).{0,200}", pick in 0..table.iter().count())| {
         let variable = format!("NATTER__{}", table.iter().nth(pick).unwrap().pattern.replace('.', "__").to_uppercase());
-        let _ = load_from(None, environment(&[(&variable, &text)])).map(|loaded| loaded.describe());
+        let _ = load_core(None, environment(&[(&variable, &text)])).map(|loaded| loaded.describe());
         let _ = load_text(&text);
     });
 }

@@ -43,5 +43,5 @@ pub trait EventBus: Send + Sync + 'static {
     }
 
     /// Subscribes to all messages from now on, until the listener is dropped.
-    fn listen(&self) -> Listener;
+    fn subscribe(&self) -> Listener;
 }

@@ -113,7 +113,7 @@ pub enum DurableBody {
 }
 
 impl DurableBody {
-    pub(super) fn later_text(&self) -> Option<MessageId> {
+    pub(super) fn updated_text_message(&self) -> Option<MessageId> {
         match self {
             Self::MessageUpdated { message, .. }
             | Self::MessageCompleted { message, .. }

@@ -119,7 +119,7 @@ impl Envelope {
         };
         let position = event.position();
         Ok(Self {
-            id: position.map_or_else(EventId::new, EventId::at),
+            id: position.map_or_else(EventId::new, EventId::for_position),
             kind: event.kind().to_owned(),
             timestamp,
             topic,
@@ -130,13 +130,13 @@ impl Envelope {
     }
 
     #[must_use]
-    pub fn with_effect(self, effect: FollowChange) -> Self {
+    pub fn with_follow_change(self, effect: FollowChange) -> Self {
         Self { effect, ..self }
     }
 
     /// Envelopes of a conversation's creation for all its members, with at most [`MAX_NAMED`]
     /// members each.
-    pub fn created(self, members: &[UserId]) -> impl Iterator<Item = Self> {
+    pub fn creation_envelopes(self, members: &[UserId]) -> impl Iterator<Item = Self> {
         members.chunks(MAX_NAMED).map(move |users| Self {
             topic: Topic::Users(users.to_vec()),
             effect: FollowChange::Follow(users.to_vec()),

@@ -32,7 +32,7 @@ impl EventBus for MemoryBus {
         left
     }
 
-    fn listen(&self) -> Listener {
+    fn subscribe(&self) -> Listener {
         let (sender, listener) = mpsc::unbounded_channel();
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
         listener
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn delivers_in_order_to_all_listeners_and_drops_closed_ones() {
         let bus = MemoryBus::new();
-        let (mut first, second) = (bus.listen(), bus.listen());
+        let (mut first, second) = (bus.subscribe(), bus.subscribe());
         drop(second);
         bus.deliver(&[BusMessage::Signal(Signal::JobsWaiting), BusMessage::Signal(Signal::Gap)]);
         assert_eq!(first.try_recv().unwrap(), BusMessage::Signal(Signal::JobsWaiting));

@@ -363,8 +363,8 @@ impl Event {
 
     /// Message whose text a durable event carries, unless the event creates the message.
     #[must_use]
-    pub fn later_text(&self) -> Option<MessageId> {
-        if let Self::Durable { body, .. } = self { body.later_text() } else { None }
+    pub fn updated_text_message(&self) -> Option<MessageId> {
+        if let Self::Durable { body, .. } = self { body.updated_text_message() } else { None }
     }
 
     /// Position in the conversation's log, for durable events.
@@ -391,7 +391,7 @@ impl EventId {
     /// Deterministic id of a durable event, made of its number and the random half of its
     /// conversation's id.
     #[must_use]
-    pub fn at(position: LogPosition) -> Self {
+    pub fn for_position(position: LogPosition) -> Self {
         let mut bytes = *position.conversation_id.0.as_bytes();
         bytes[..6].copy_from_slice(&position.seq.to_be_bytes()[2..]);
         Self(Builder::from_custom_bytes(bytes).into_uuid())

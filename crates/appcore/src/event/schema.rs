@@ -28,9 +28,9 @@ impl Event {
         else {
             return Vec::new();
         };
-        let durable = bodies.items.into_iter().filter_map(EventSchema::of).filter_map(EventSchema::with_position);
+        let durable = bodies.items.into_iter().filter_map(EventSchema::from_variant).filter_map(EventSchema::with_position);
         let mut schemas: Vec<EventSchema> = Vec::new();
-        for schema in durable.chain(passing.items.into_iter().filter_map(EventSchema::of)) {
+        for schema in durable.chain(passing.items.into_iter().filter_map(EventSchema::from_variant)) {
             match schemas.iter_mut().find(|known| known.kind == schema.kind) {
                 Some(known) => known.merge(schema),
                 None => schemas.push(schema),
@@ -42,7 +42,7 @@ impl Event {
 
 impl EventSchema {
     /// Schema of a variant; its title is that of the variant or of the variant's single field.
-    fn of(variant: RefOr<Schema>) -> Option<Self> {
+    fn from_variant(variant: RefOr<Schema>) -> Option<Self> {
         let RefOr::T(Schema::Object(mut payload)) = variant else { return None };
         let kind = payload.title.take()?;
         Some(Self { kind, payload, is_durable: false })

@@ -79,12 +79,12 @@ impl Audience {
     /// True if the audience has neither `all` nor any other criterion.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.all && !self.narrows()
+        !self.all && !self.has_criteria()
     }
 
     /// True if the audience has criteria other than `all`.
     #[must_use]
-    pub fn narrows(&self) -> bool {
+    pub fn has_criteria(&self) -> bool {
         !(self.workspace_ids.is_empty()
             && self.roles.is_empty()
             && self.plan_ids.is_empty()
@@ -93,7 +93,7 @@ impl Audience {
 
     /// True if the database is needed to decide who belongs to the audience.
     #[must_use]
-    pub fn is_stored(&self) -> bool {
+    pub fn needs_database(&self) -> bool {
         !(self.roles.is_empty() && self.plan_ids.is_empty())
     }
 }

@@ -189,7 +189,7 @@ pub struct LongPrice {
 impl ModelPrice {
     /// Prices that apply to a request with this many input tokens.
     #[must_use]
-    pub fn of_input(&self, input: u64) -> Self {
+    pub fn for_input(&self, input: u64) -> Self {
         match self.long {
             Some(LongPrice { above, input: long, output, cached, cache_write }) if input > above => {
                 Self { input: long, output, cached, cache_write, ..*self }

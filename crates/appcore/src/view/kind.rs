@@ -131,7 +131,7 @@ impl ConversationKind {
 
     /// Capabilities that clients are told.
     #[must_use]
-    pub const fn told(self) -> ConversationCapabilities {
+    pub const fn client_capabilities(self) -> ConversationCapabilities {
         let able = self.capabilities();
         ConversationCapabilities {
             is_pair: able.is_pair,
@@ -187,7 +187,7 @@ mod tests {
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend/src/lib/features/conversations/kinds.json");
         let known: HashMap<ConversationKind, ConversationCapabilities> =
             serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-        assert_eq!(known, ConversationKind::ALL.into_iter().map(|kind| (kind, kind.told())).collect());
+        assert_eq!(known, ConversationKind::ALL.into_iter().map(|kind| (kind, kind.client_capabilities())).collect());
     }
 
     #[test]
@@ -211,7 +211,7 @@ mod tests {
                 fixed_members,
                 asks_every_message,
             };
-            assert_eq!(kind.told(), told, "{kind}");
+            assert_eq!(kind.client_capabilities(), told, "{kind}");
         }
     }
 }

@@ -114,7 +114,7 @@ impl Message {
     /// True if the message has more than its text: files, previews, a poll or other versions,
     /// statistics of an answer, a number in a thread, or hidden content.
     #[must_use]
-    pub fn has_more(&self) -> bool {
+    pub fn has_more_than_text(&self) -> bool {
         self.versions.is_some()
             || self.sender.kind == SenderKind::Assistant
             || !self.attachments.is_empty()

@@ -69,7 +69,7 @@ pub struct OwnVote {
 impl Poll {
     /// True if the poll is closed at `now`.
     #[must_use]
-    pub fn is_over(&self, now: Timestamp) -> bool {
+    pub fn is_closed_at(&self, now: Timestamp) -> bool {
         self.results.closed_at.is_some() || self.closes_at.is_some_and(|end| end <= now)
     }
 }

@@ -140,7 +140,7 @@ async fn reads<C: ConnectionTrait>(db: &C, question: &NamedMessage, asker: Optio
         return Ok(Reads::default());
     };
     // Somebody who has left meanwhile has asked this at least.
-    let after = if access.role.is_some() { access.reads_after() } else { question.seq - 1 };
+    let after = if access.role.is_some() { access.hidden_until_seq() } else { question.seq - 1 };
     let alone = access.kind.capabilities().asks_every_message.then_some(asker);
     Ok(Reads { after, is_alike: !access.hides_history(), alone })
 }

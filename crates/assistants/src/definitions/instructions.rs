@@ -1,7 +1,7 @@
 //! What somebody wants all assistants to know of them and to keep to. It goes with what is asked where nobody else reads the answers: in a
 //! group others would see its effect.
 
-use appcore::{AppError, auth::Principal, text::plain};
+use appcore::{AppError, auth::Principal, text::normalize_text};
 use dbcontext::{
     constraint::app_error,
     query::{texts::row_bytes, user_settings},
@@ -30,7 +30,7 @@ pub async fn set_own(service: &AssistantsService, by: &Principal, text: String) 
 
 /// Instructions of at most so many characters, without what stands around them.
 pub fn parse(text: &str, most: usize) -> Result<String, AppError> {
-    let text = plain(text.to_owned()).trim().to_owned();
+    let text = normalize_text(text.to_owned()).trim().to_owned();
     if text.chars().count() > most {
         let message = format!("Instructions can have up to {most} characters.");
         return Err(AppError::field("instructions", "too_long", message));

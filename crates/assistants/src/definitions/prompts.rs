@@ -4,9 +4,9 @@ use appcore::{
     AppError, Code, PromptId, WorkspaceId,
     auth::{Permission, Principal},
     event::Event,
-    line::{check_search, parse_line},
+    line::{validate_search_text, parse_line},
     page::{Page, PageRequest},
-    text::plain,
+    text::normalize_text,
     view::{Prompt, PromptAuthor, Visibility, WorkspaceRole},
 };
 use dbcontext::{
@@ -63,7 +63,7 @@ pub async fn list(
     text: &str,
     page: PageRequest,
 ) -> Result<Page<Prompt>, AppError> {
-    check_search(text)?;
+    validate_search_text(text)?;
     let place = membership::resolve(&service.identity, by, workspace_id, Permission::View).await?;
     let text = text.trim().trim_start_matches('/').to_lowercase();
     let sees_shared = place.role != WorkspaceRole::Guest;
@@ -261,7 +261,7 @@ fn is_mark(letter: char) -> bool {
 }
 
 fn parse_content(text: String) -> Result<String, AppError> {
-    let text = plain(text);
+    let text = normalize_text(text);
     if text.trim().is_empty() {
         return Err(AppError::field("content", "required", "Write the prompt first."));
     }

@@ -22,7 +22,7 @@ use std::{sync::Weak, time::Duration};
 
 use appcore::{
     AppError, Code, KnowledgeFileId, MessageId, UploadId,
-    access::is_insider,
+    access::sees_open_channels,
     auth::Principal,
     credits::MicroCredits,
     view::{CitedPiece, Knowledge, KnowledgeFile, KnowledgeLimits, KnowledgeState, Message, UploadStatus},
@@ -212,7 +212,7 @@ pub async fn cited(service: &AssistantsService, by: &Principal, id: MessageId, n
     let file = rows::get(service.db.reader(), cited.file_id).await?.ok_or_else(gone)?;
     if file.is_of_workspace() {
         let place = query::access::find(service.db.reader(), message.conversation_id, by.user_id).await?;
-        if !place.and_then(|place| place.workspace_role).is_some_and(is_insider) {
+        if !place.and_then(|place| place.workspace_role).is_some_and(sees_open_channels) {
             return Err(gone());
         }
     }

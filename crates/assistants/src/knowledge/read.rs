@@ -104,7 +104,7 @@ impl Job<AssistantsService> for ReadJob {
             _ = lease.keep(&service.db) => return Ok(Ended::Lost),
             () = draining.cancelled() => return Ok(Ended::HandedOn),
         };
-        let is_last = service.config.jobs.wait_after(failures.unsigned_abs()).is_none();
+        let is_last = service.config.jobs.backoff_after(failures.unsigned_abs()).is_none();
         let (sentence, error) = match read {
             Ok(()) => return Ok(Ended::Done),
             Err(Trouble::Lasting { sentence, is_ours }) => {

@@ -200,7 +200,7 @@ fn server(service: &AssistantsService, row: &McpServerRow, access: Option<&Acces
         let Some(known) = known else {
             return Err(McpError::NotStarted("this server's configuration doesn't name it any more".to_owned()));
         };
-        let mut environment = known.environment();
+        let mut environment = known.env_pairs();
         // Only what the operator leaves to administrators: a variable may change what a program runs.
         let allowed = kept.into_iter().filter(|(name, _)| known.env_names.contains(name));
         environment.extend(allowed.map(|(name, value)| (name, value.into())));

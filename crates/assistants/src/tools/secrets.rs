@@ -46,7 +46,7 @@ pub(super) fn unsealed<T: DeserializeOwned>(
     let plain = match (is_sealed, key) {
         (false, _) => kept,
         (true, Some(key)) => {
-            opened = seal::open(key.expose().as_bytes(), PURPOSE, context, kept).map_err(AppError::internal)?;
+            opened = seal::unseal(key.expose().as_bytes(), PURPOSE, context, kept).map_err(AppError::internal)?;
             opened.as_slice()
         }
         (true, None) => return Err(AppError::internal(anyhow::anyhow!("auth.key_encryption_secret is missing"))),

@@ -130,7 +130,7 @@ async fn draft(service: &BillingService, row: &payment::Model) -> Result<Receipt
     let plan = plan_rows::by_id(db, row.plan_id).await?.ok_or(Code::NotFound)?;
     let country = details.country.map(|code| format!("\n{code}")).unwrap_or_default();
     Ok(Receipt {
-        language: payer.map_or(Language::En, |user| Language::stored(&user.language)),
+        language: payer.map_or(Language::En, |user| Language::from_stored_tag(&user.language)),
         number: String::new(),
         date: row.created_at,
         credits: None,

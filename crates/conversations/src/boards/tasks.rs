@@ -320,7 +320,7 @@ async fn last<C: ConnectionTrait>(db: &C, column: BoardColumnId) -> Result<Strin
 }
 
 fn description(text: String) -> Result<String, AppError> {
-    match Content::parse_beside_files(text, MAX_DESCRIPTION_CHARS) {
+    match Content::parse_with_files(text, MAX_DESCRIPTION_CHARS) {
         Ok(text) => Ok(text.into_string()),
         Err(AppError::Invalid(mut fields)) => {
             fields.iter_mut().for_each(|field| field.field = "description".into());

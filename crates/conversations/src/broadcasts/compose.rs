@@ -6,7 +6,7 @@ use appcore::{
     AppError, BroadcastId, Code, Timestamp,
     auth::Principal,
     line,
-    text::plain,
+    text::normalize_text,
     view::{Audience, Broadcast, BroadcastChannel, BroadcastPreview, BroadcastStatus, PresenceStatus, Severity},
 };
 use dbcontext::{
@@ -257,7 +257,7 @@ fn stored(value: &impl serde::Serialize) -> Result<String, AppError> {
 }
 
 fn body(text: &str) -> Result<String, AppError> {
-    let text = plain(text.to_owned());
+    let text = normalize_text(text.to_owned());
     let text = text.trim();
     if text.chars().count() > MAX_BODY {
         return Err(AppError::field("body", "too_long", format!("Use {MAX_BODY} characters or fewer.")));
@@ -286,7 +286,7 @@ fn checked(mut audience: Audience) -> Result<Audience, AppError> {
     if audience.is_empty() {
         return Err(AppError::field("audience", "required", "Choose who gets this announcement."));
     }
-    if audience.all && audience.narrows() {
+    if audience.all && audience.has_criteria() {
         let sentence = "Choose either everyone or certain people.";
         return Err(AppError::field("audience.all", "invalid", sentence));
     }

@@ -72,7 +72,7 @@ impl Job<ConversationsService> for ExportJob {
 
     async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
         let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
-        let is_last = work.state.config.jobs.wait_after(failures).is_none();
+        let is_last = work.state.config.jobs.backoff_after(failures).is_none();
         tokio::select! {
             ended = write_or_tell(work.state, self, is_last) => ended,
             _ = work.lease.keep(&work.state.db) => Ok(Ended::Lost),
@@ -102,7 +102,7 @@ async fn write_or_tell(service: &ConversationsService, job: ExportJob, is_last: 
 async fn write(service: &ConversationsService, job: ExportJob) -> Result<Upload, AppError> {
     let ExportJob { upload_id, user_id, conversation_id: id, wanted } = job;
     // Whoever was taken out meanwhile takes nothing along.
-    let begins_after = check(service, user_id, id).await?.reads_after();
+    let begins_after = check(service, user_id, id).await?.hidden_until_seq();
     let row = conversations::find(service.db.reader(), user_id, id).await?.ok_or(Code::NotFound)?;
     let people = members::of_conversations(service.db.reader(), &[id], NAMED).await?;
     let head = format::Head {

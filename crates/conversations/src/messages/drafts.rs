@@ -29,7 +29,7 @@ pub async fn put(
     written_at: Option<Timestamp>,
 ) -> Result<Draft, AppError> {
     access::reader(&service.events, by.user_id, draft.conversation_id).await?;
-    draft.content = Content::parse_beside_files(draft.content, max_chars(service))?.into_string();
+    draft.content = Content::parse_with_files(draft.content, max_chars(service))?.into_string();
     if !draft.content.is_empty() {
         if let Some(root_id) = draft.thread_id {
             let root = find(service, by, root_id).await.ok();

@@ -136,7 +136,7 @@ pub fn content_beside(
     if files.is_empty() && !is_forward {
         content(service, text)
     } else {
-        Content::parse_beside_files(text, max_chars(service))
+        Content::parse_with_files(text, max_chars(service))
     }
 }
 
@@ -225,7 +225,7 @@ pub async fn show_version(
 
 pub async fn delete(service: &ConversationsService, by: &Principal, message_id: MessageId) -> Result<(), AppError> {
     let message = find(service, by, message_id).await?;
-    let (conversation_id, has_more) = (message.conversation_id, message.has_more());
+    let (conversation_id, has_more) = (message.conversation_id, message.has_more_than_text());
     let delete = MemberAction::Delete(DeleteMessage { message_id, has_more });
     let deleted = service.events.writer.submit(delete.by(by.user_id, conversation_id)).await;
     access::explain(&service.events, by.user_id, conversation_id, deleted).await?;
@@ -240,7 +240,7 @@ pub async fn neighbours(
     count: u64,
 ) -> Result<Neighbours, AppError> {
     let message = find(service, by, id).await?;
-    let begins_after = access::reader(&service.events, by.user_id, message.conversation_id).await?.reads_after();
+    let begins_after = access::reader(&service.events, by.user_id, message.conversation_id).await?.hidden_until_seq();
     let (count, db) = (count.clamp(1, MAX_NEIGHBOURS), service.db.reader());
     let limit = usize::try_from(count).unwrap_or(usize::MAX);
     let ((mut before, has_more_before), (mut after, has_more_after)) = match message.thread_id {
@@ -277,7 +277,7 @@ pub async fn page(
     id: ConversationId,
     part: History,
 ) -> Result<Slice<Message>, AppError> {
-    let begins_after = access::reader(&service.events, by.user_id, id).await?.reads_after();
+    let begins_after = access::reader(&service.events, by.user_id, id).await?.hidden_until_seq();
     let part = History { begins_after, limit: part.limit.clamp(1, MAX_PAGE_SIZE), ..part };
     let (rows, has_more) = query::messages::history(service.db.reader(), id, part).await?;
     let items = rows.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;

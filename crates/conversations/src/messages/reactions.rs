@@ -60,7 +60,7 @@ pub async fn pins(
     id: ConversationId,
     page: PageRequest,
 ) -> Result<Page<Message>, AppError> {
-    let begins_after = access::reader(&service.events, by.user_id, id).await?.reads_after();
+    let begins_after = access::reader(&service.events, by.user_id, id).await?.hidden_until_seq();
     let (rows, total) = query::threads::pinned(service.db.reader(), id, begins_after, page).await?;
     let items = rows.into_iter().map(Message::try_from).collect::<Result<_, _>>()?;
     Ok(Page::new(items, page, total))

@@ -15,7 +15,7 @@ use crate::ConversationsService;
 impl Job<ConversationsService> for TranscribeJob {
     async fn run(self, work: Work<'_, ConversationsService>) -> Result<Ended, AppError> {
         let failures = work.claim.attempt.saturating_sub(work.claim.attempts_before).unsigned_abs();
-        let is_last = work.state.config.jobs.wait_after(failures).is_none();
+        let is_last = work.state.config.jobs.backoff_after(failures).is_none();
         tokio::select! {
             written = transcribe(work.state, self, is_last) => match written {
                 // Deleted meanwhile.

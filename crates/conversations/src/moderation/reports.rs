@@ -7,7 +7,7 @@ use appcore::{
     auth::Principal,
     event::Event,
     page::{Page, PageRequest},
-    text::plain,
+    text::normalize_text,
     view::{
         Message, Report, ReportAction, ReportDetails, ReportReason, ReportReceipt, ReportStatus, SenderKind, Warning,
     },
@@ -84,7 +84,7 @@ fn check_reportable(by: &Principal, message: &Message) -> Result<(), AppError> {
 }
 
 fn checked(words: Option<&str>) -> Result<Option<String>, AppError> {
-    let words = plain(words.unwrap_or_default().to_owned());
+    let words = normalize_text(words.unwrap_or_default().to_owned());
     let words = words.trim();
     if words.is_empty() {
         return Ok(None);

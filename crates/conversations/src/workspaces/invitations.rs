@@ -112,13 +112,13 @@ pub async fn create(
     {
         return Err(Code::AlreadyMember.into());
     }
-    let token = token::random_text().map_err(AppError::internal)?;
+    let token = token::random_token().map_err(AppError::internal)?;
     let row = invitation::Model {
         id: InvitationId::new(),
         workspace_id,
         email: email.as_ref().map(|email| email.as_str().to_owned()),
         role,
-        token_hash: token::fingerprint(&token),
+        token_hash: token::hash_token(&token),
         uses: 0,
         max_uses,
         created_by: by.user_id,
@@ -129,7 +129,7 @@ pub async fn create(
     rows::insert(&tx, row.clone()).await?;
     if let (Some(email), Some(inviter)) = (email, inviter) {
         let reader = known.as_ref().unwrap_or(&inviter);
-        let to = Recipient::Address { email, language: Language::stored(&reader.language) };
+        let to = Recipient::Address { email, language: Language::from_stored_tag(&reader.language) };
         let letter = Letter::Invitation {
             invitation_id: row.id.0,
             workspace: workspaces::name(&tx, workspace_id).await?.unwrap_or_default(),
@@ -174,7 +174,7 @@ pub(crate) async fn revoke_beyond<C: ConnectionTrait>(
 ) -> Result<(), AppError> {
     let kept: Vec<WorkspaceRole> = WorkspaceRole::ALL
         .into_iter()
-        .filter(|given| role.is_some_and(|role| role.may(Permission::ManageMembers) && role.may_give(*given)))
+        .filter(|given| role.is_some_and(|role| role.may(Permission::ManageMembers) && role.may_assign(*given)))
         .collect();
     rows::revoke_made_by(db, workspace_id, maker, &kept, now).await
 }

@@ -3,7 +3,7 @@
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
     auth::{Email, Permission, Principal},
-    line::check_search,
+    line::validate_search_text,
     page::{Page, PageRequest},
     view::{UnknownName, User, WorkspaceMember, WorkspaceRole},
 };
@@ -44,7 +44,7 @@ pub async fn members(
     text: &str,
     page: PageRequest,
 ) -> Result<Page<WorkspaceMember>, AppError> {
-    check_search(text)?;
+    validate_search_text(text)?;
     rows::find(service.db.reader(), by.user_id, id).await?.ok_or(Code::NotFound)?;
     let (members, total) = rows::members(service.db.reader(), by.user_id, id, text, page).await?;
     let mut items = members.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
@@ -200,7 +200,7 @@ fn membership(id: WorkspaceId, user_id: UserId) -> Option<String> {
 }
 
 fn may_give(own: WorkspaceRole, role: WorkspaceRole) -> Result<(), AppError> {
-    if own.may_give(role) { Ok(()) } else { Err(Code::Forbidden.into()) }
+    if own.may_assign(role) { Ok(()) } else { Err(Code::Forbidden.into()) }
 }
 
 fn role_of(row: &MemberRow) -> Result<WorkspaceRole, AppError> {

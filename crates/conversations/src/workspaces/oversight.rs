@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, Code, UserId, WorkspaceId,
-    line::check_search,
+    line::validate_search_text,
     page::{Page, PageRequest},
     view::{AdminWorkspace, AdminWorkspaceMember, WorkspaceKind, WorkspaceRole},
 };
@@ -26,7 +26,7 @@ pub async fn list(
     filter: Filter,
     page: PageRequest,
 ) -> Result<Page<AdminWorkspace>, AppError> {
-    check_search(&filter.text)?;
+    validate_search_text(&filter.text)?;
     let (items, total) = seen::list(service.db.reader(), &filter, page).await?;
     Ok(Page::new(items, page, total))
 }
@@ -42,7 +42,7 @@ pub async fn members(
     text: &str,
     page: PageRequest,
 ) -> Result<Page<AdminWorkspaceMember>, AppError> {
-    check_search(text)?;
+    validate_search_text(text)?;
     rows::name(service.db.reader(), id).await?.ok_or(Code::NotFound)?;
     let (items, total) = seen::members(service.db.reader(), id, text, page).await?;
     Ok(Page::new(items, page, total))

@@ -3,7 +3,7 @@
 
 use appcore::{
     AppError, ConversationId, UserId, WorkspaceId,
-    access::{Access, governs, is_insider},
+    access::{Access, administers_workspace, sees_open_channels},
     view::{ConversationKind, HistoryScope, WorkspaceRole},
 };
 use sea_orm::{ConnectionTrait, FromQueryResult};
@@ -55,8 +55,8 @@ fn sees_open(member: &str, conversation: &str, user: &str) -> String {
     format!(
         "{member}.role IN ({}) AND ({member}.role IN ({}) OR NOT EXISTS (SELECT 1 FROM conversation_members ar \
            WHERE ar.conversation_id = {conversation}.id AND ar.user_id = {user} AND ar.removed_at IS NOT NULL))",
-        roles(is_insider),
-        roles(governs)
+        roles(sees_open_channels),
+        roles(administers_workspace)
     )
 }
 
@@ -269,7 +269,7 @@ mod tests {
                         Statement::from_sql_and_values(db.get_database_backend(), sql, [id.into(), user.into()]);
                     let found = db.query_one_raw(statement).await.unwrap();
                     let begins = found.map(|row| row.try_get::<i64>("", "begins").unwrap());
-                    assert_eq!(begins, access.may_read().then(|| access.reads_after()), "{access:?}");
+                    assert_eq!(begins, access.may_read().then(|| access.hidden_until_seq()), "{access:?}");
                     let sql = format!(
                         "SELECT c.id FROM conversations c WHERE c.id = $1 AND c.id IN ({})",
                         super::readable("$2")

@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, ConversationId, MessageId, ShareId, Timestamp, UserId, WorkspaceId,
-    access::is_insider,
+    access::sees_open_channels,
     view::{MessageStatus, SenderKind, WorkspaceRole},
 };
 use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, Set};
@@ -110,7 +110,7 @@ pub async fn remove<C: ConnectionTrait>(db: &C, conversation: ConversationId) ->
 /// Finds a share for a member of its workspace who is not a guest. A share ends with its chat and with its owner's
 /// membership in the workspace.
 pub async fn readable<C: ConnectionTrait>(db: &C, reader: UserId, id: ShareId) -> Result<Option<SharedRow>, AppError> {
-    let insiders = WorkspaceRole::ALL.into_iter().filter(|role| is_insider(*role));
+    let insiders = WorkspaceRole::ALL.into_iter().filter(|role| sees_open_channels(*role));
     let insiders = insiders.map(|role| format!("'{role}'")).collect::<Vec<_>>().join(", ");
     let sql = format!(
         "SELECT s.id, c.workspace_id, c.title, s.user_id, u.display_name AS user_name, s.messages, s.updated_at FROM chat_shares s \

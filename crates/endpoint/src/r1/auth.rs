@@ -147,7 +147,7 @@ impl Endpoint for SignUp {
             display_name: request.display_name,
             invitation: request.invitation,
             setup_token: request.setup_token,
-            language: Language::accepted(request.accept_language.as_deref().unwrap_or_default()),
+            language: Language::from_accept_language(request.accept_language.as_deref().unwrap_or_default()),
         };
         let pair = accounts::signup(ctx.identity(), account, ctx.device()).await?;
         Ok(Tokens::reply(ctx, pair, request.x_natter_transport.as_deref()))

@@ -158,7 +158,7 @@ async fn arrive(ctx: &Ctx, request: FinishOauthRequest) -> Result<Reply<Redirect
         error: request.error,
         issuer: request.iss,
         user: request.user,
-        language: Language::accepted(request.accept_language.as_deref().unwrap_or_default()),
+        language: Language::from_accept_language(request.accept_language.as_deref().unwrap_or_default()),
     };
     let arrived = identities::arrive(ctx.identity(), &request.p, handle, returned, ctx.device()).await;
     if let Some((_, name)) = kept {
@@ -229,7 +229,7 @@ impl Endpoint for SignInByIdToken {
 
     async fn handle(ctx: &Ctx, request: SignInByIdTokenRequest) -> Result<Reply<SignInResult>, AppError> {
         let (token, nonce) = (&request.id_token, request.nonce.as_deref());
-        let language = Language::accepted(request.accept_language.as_deref().unwrap_or_default());
+        let language = Language::from_accept_language(request.accept_language.as_deref().unwrap_or_default());
         let signed_in =
             identities::by_id_token(ctx.identity(), &request.p, token, nonce, language, ctx.device()).await?;
         Ok(SignInResult::reply(ctx, signed_in, request.x_natter_transport.as_deref()))

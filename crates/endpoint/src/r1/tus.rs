@@ -96,7 +96,7 @@ impl Endpoint for CreateTusUpload {
             // An empty file is complete at once.
             progress = resumable::progress(ctx.files(), ctx.user()?, progress.id).await?;
         }
-        let location = format!("{}/r1/uploads/tus/{}", ctx.app().config.server.path(), progress.id);
+        let location = format!("{}/r1/uploads/tus/{}", ctx.app().config.server.base_path(), progress.id);
         let reply = with(empty(StatusCode::CREATED), LOCATION, &location);
         Ok(with_progress(reply, &progress))
     }

@@ -30,7 +30,7 @@ pub(super) fn envelope(row: conversation_event::Model) -> Result<Envelope, AppEr
     };
     let position = LogPosition { conversation_id: row.conversation_id, seq: row.seq };
     Ok(Envelope {
-        id: EventId::at(position),
+        id: EventId::for_position(position),
         kind: row.kind,
         timestamp: row.created_at,
         topic: Topic::Conversation(row.conversation_id),

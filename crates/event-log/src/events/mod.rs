@@ -47,7 +47,7 @@ pub async fn page(
     limit: u64,
 ) -> Result<Slice<LoggedEvent>, AppError> {
     let conversation = access::reader(service, by.user_id, id).await?;
-    let after_seq = after_seq.max(conversation.reads_after());
+    let after_seq = after_seq.max(conversation.hidden_until_seq());
     let limit = limit.clamp(1, MAX_PAGE_SIZE);
     let mut rows = query::events::after(service.db.reader(), id, after_seq, limit + 1).await?;
     let trimmed = rows.first().map_or(after_seq < conversation.last_seq, |row| row.seq > after_seq + 1);

@@ -89,7 +89,7 @@ async fn publish_again(service: &EventLogService, most: u32) -> Result<Option<us
         if let Some(position) = envelope.position.filter(|position| position.seq == 0) {
             let members = query::members::of_conversation(db, position.conversation_id).await?;
             let users: Vec<_> = members.into_iter().map(|member| member.user_id).collect();
-            messages.extend(envelope.created(&users).map(|envelope| BusMessage::Envelope(Arc::new(envelope))));
+            messages.extend(envelope.creation_envelopes(&users).map(|envelope| BusMessage::Envelope(Arc::new(envelope))));
         } else {
             messages.push(BusMessage::Envelope(Arc::new(envelope)));
         }
@@ -132,8 +132,8 @@ mod tests {
             left
         }
 
-        fn listen(&self) -> Listener {
-            self.0.listen()
+        fn subscribe(&self) -> Listener {
+            self.0.subscribe()
         }
     }
 

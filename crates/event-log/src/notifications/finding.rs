@@ -116,7 +116,7 @@ pub(super) async fn find(
 
 /// Derives the notification id, which is the same for all recipients of the event.
 fn notification_id(conversation_id: ConversationId, seq: i64) -> NotificationId {
-    NotificationId(EventId::at(LogPosition { conversation_id, seq }).0)
+    NotificationId(EventId::for_position(LogPosition { conversation_id, seq }).0)
 }
 
 /// True if the user's settings for the conversation allow this kind of notification.

@@ -116,7 +116,7 @@ impl DigestJob {
             if text.is_empty() { format!("{}{count}", one.title) } else { format!("{}{count}: {text}", one.title) }
         });
         let letter = Letter::Missed { count, lines: lines.collect::<Vec<_>>().join("\n"), page: "activity".to_owned() };
-        let fresh = token::random_text().map_err(AppError::internal)?;
+        let fresh = token::random_token().map_err(AppError::internal)?;
         let token = rows::mail_token(service.db.writer(), self.user_id, &fresh).await?;
         let public = service.config.server.public_url();
         let unsubscribe = format!("{public}/r1/notifications/unsubscribe?token={token}");

@@ -92,7 +92,7 @@ impl PendingHeads {
 /// Starts the background tasks, which run until the instance stops.
 pub(crate) fn start(service: &Arc<EventLogService>) {
     let news = Arc::new(PendingHeads::default());
-    tokio::spawn(listen(service.bus.listen(), Arc::clone(&news)));
+    tokio::spawn(listen(service.bus.subscribe(), Arc::clone(&news)));
     tokio::spawn(keep(Arc::downgrade(service), news));
     tokio::spawn(forget(Arc::downgrade(service)));
 }

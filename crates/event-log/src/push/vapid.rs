@@ -60,7 +60,7 @@ impl Vapid {
             (true, None) => anyhow::bail!(
                 "the push key in the database is encrypted: the setting auth.key_encryption_secret is missing"
             ),
-            (true, Some(secret)) => seal::open(secret.expose().as_bytes(), PURPOSE, CONTEXT, &stored.private_key)
+            (true, Some(secret)) => seal::unseal(secret.expose().as_bytes(), PURPOSE, CONTEXT, &stored.private_key)
                 .context(
                     "the push key in the database was encrypted with another secret than auth.key_encryption_secret",
                 )?,

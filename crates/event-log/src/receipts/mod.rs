@@ -120,7 +120,7 @@ pub async fn mark_unread(
     seq: i64,
 ) -> Result<OwnMembership, AppError> {
     let access = access::member(service, by.user_id, id).await?;
-    let before = seq.saturating_sub(1).max(access.reads_after());
+    let before = seq.saturating_sub(1).max(access.hidden_until_seq());
     // A pending receipt of the caller's connection would otherwise move the position forward again.
     service.receipts.settled().await;
     let is_moved = query::positions::back(service.db.writer(), id, by.user_id, before).await?;

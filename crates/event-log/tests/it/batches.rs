@@ -276,7 +276,7 @@ async fn recognises_a_commit_whose_answer_was_lost_and_does_not_repeat_it() {
     let chat = fixture.open(&[anna, ben]).await;
     let sql = format!("UPDATE conversation_members SET role = 'owner' WHERE user_id = '{anna}'");
     fixture.db.writer().execute_unprepared(&sql).await.unwrap();
-    let mut heard = fixture.bus.listen();
+    let mut heard = fixture.bus.subscribe();
 
     line.cut_after("COMMIT");
     let add = MemberAction::AddMember { user_id: cleo }.by(anna, chat);

@@ -37,7 +37,7 @@ async fn previews_of_one_user_do_not_delay_those_of_others() {
 #[tokio::test]
 async fn sequence_numbers_are_gapless_and_events_are_published_in_order() {
     for fixture in each(false).await {
-        let mut envelope = fixture.bus.listen();
+        let mut envelope = fixture.bus.subscribe();
         let conversations = [fixture.open(&fixture.people).await, fixture.open(&fixture.people).await];
         let sends = (0..400).map(|n| {
             let (fixture, conversations) = (&fixture, &conversations);
@@ -306,7 +306,7 @@ async fn publishes_a_sqlite_commit_that_outlasts_every_timeout() {
     let chat = fixture.open(&fixture.people).await;
     // The sender is cached from here on, so the writer reads nothing before it commits.
     fixture.send(chat, fixture.people[0], "zero", "hello").await.unwrap();
-    let mut heard = fixture.bus.listen();
+    let mut heard = fixture.bus.subscribe();
     tokio::time::pause();
     let _ = fixture.send(chat, fixture.people[0], "one", "again").await;
     tokio::time::resume();

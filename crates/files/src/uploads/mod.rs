@@ -127,7 +127,7 @@ async fn announce(service: &FilesService, by: &Principal, announced: Announced) 
         return Err(AppError::field("kind", "invalid", "A file is sent as file or as voice."));
     }
     let settings = &service.config.uploads;
-    if settings.refuses(&media_type) {
+    if settings.refuses_type(&media_type) {
         return Err(Code::TypeRefused.into());
     }
     let size = size.map(|size| i64::try_from(size).unwrap_or(i64::MAX));
@@ -242,7 +242,7 @@ async fn take_in(
         image::process(path, service.uploads.store.incoming(), &mut looked).await?;
         drop(memory);
     }
-    if service.config.uploads.refuses(&looked.media_type) {
+    if service.config.uploads.refuses_type(&looked.media_type) {
         return Err(Code::TypeRefused.into());
     }
     // What can be used already stays as it is: whoever comes a second time may bring other bytes.

@@ -23,7 +23,7 @@ pub async fn of_conversation(
     id: ConversationId,
     filter: FileFilter,
 ) -> Result<Slice<ConversationFile>, AppError> {
-    let begins_after = access::reader(&service.events, by.user_id, id).await?.reads_after();
+    let begins_after = access::reader(&service.events, by.user_id, id).await?.hidden_until_seq();
     let limit = filter.limit.clamp(1, MAX_PAGE_SIZE);
     let db = service.db.reader();
     let found = rows::of_conversation(db, id, FileFilter { begins_after, limit: limit + 1, ..filter }).await?;

@@ -296,7 +296,7 @@ mod tests {
     async fn what_is_being_read_comes_to_its_end_though_it_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let data_dir = ("NATTER__SERVER__DATA_DIR".into(), folder.path().as_os_str().to_owned());
-        let config = appcore::config::load_from(None, [data_dir]).unwrap().config;
+        let config = appcore::config::load_core(None, [data_dir]).unwrap().config;
         let store = Store::open(&config, WorkPools::default().disk).unwrap();
         let object = Object::Whole(UploadId::new());
         let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(2 * PIECE + 7).collect();

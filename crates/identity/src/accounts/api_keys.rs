@@ -89,7 +89,7 @@ pub async fn authenticate_key(service: &IdentityService, key: &str) -> Result<(P
     if key.len() > MAX_KEY_BYTES || !is_key(key) {
         return Err(refused());
     }
-    let fingerprint: Fingerprint = token::fingerprint(key).try_into().map_err(|_| refused())?;
+    let fingerprint: Fingerprint = token::hash_token(key).try_into().map_err(|_| refused())?;
     let standing = match service.accounts.standings.recall_key(&fingerprint) {
         Some(standing) => standing,
         None => look_up(service, fingerprint).await?.ok_or_else(refused)?,

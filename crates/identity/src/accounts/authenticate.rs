@@ -73,7 +73,7 @@ impl IdentityService {
     /// Counts refused credentials as a violation if this installation has not issued them. Returns `AddressBanned` if the firewall had banned the
     /// address already.
     pub async fn note_refused_token(&self, source: RequestSource, token: &str) -> Result<(), AppError> {
-        if source.accountable().is_none() || !is_forged(self, token).await {
+        if source.attributable_address().is_none() || !is_forged(self, token).await {
             return Ok(());
         }
         self.firewall.check_automatic(|| source.address)?;

@@ -72,5 +72,5 @@ pub async fn begin(
 
 /// Redis gets fingerprints, never addresses.
 fn subject(name: &str) -> String {
-    hex::encode(&token::fingerprint(name)[..16])
+    hex::encode(&token::hash_token(name)[..16])
 }

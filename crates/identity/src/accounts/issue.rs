@@ -44,13 +44,13 @@ impl Tokens {
             .ring()
             .sign(user.id, session_id, user.role, now, access_expires_at)
             .map_err(AppError::internal)?;
-        let refresh_token = token::random_text().map_err(AppError::internal)?;
+        let refresh_token = token::random_token().map_err(AppError::internal)?;
         Ok(Self { access_token, access_expires_at, refresh_token, refresh_expires_at: expires_at })
     }
 
     /// What is kept of the refresh token.
     pub(super) fn fingerprint(&self) -> Vec<u8> {
-        token::fingerprint(&self.refresh_token)
+        token::hash_token(&self.refresh_token)
     }
 
     pub(super) fn for_user(self, user: view::User, session_id: SessionId) -> TokenPair {
@@ -91,7 +91,7 @@ pub fn own_view(user: &user::Model) -> view::User {
         email_verified: Some(user.email_verified_at.is_some()),
         has_password: Some(user.password_hash.is_some()),
         second_factor: Some(user.second_factor),
-        language: Some(Language::stored(&user.language)),
+        language: Some(Language::from_stored_tag(&user.language)),
         show_timezone: Some(user.show_timezone),
         chosen_presence: Some(user.chosen_presence.unwrap_or_default()),
         timezone: user.timezone.clone(),

@@ -188,7 +188,7 @@ fn opened(row: &signing_key::Model, secret: Option<&Secret>) -> anyhow::Result<V
     }
     let secret = secret
         .context("the signing keys in the database are encrypted: the setting auth.key_encryption_secret is missing")?;
-    seal::open(secret.expose().as_bytes(), PURPOSE, row.kid.as_bytes(), &row.private_key)
+    seal::unseal(secret.expose().as_bytes(), PURPOSE, row.kid.as_bytes(), &row.private_key)
         .context(
             "the signing keys in the database were encrypted with another secret than auth.key_encryption_secret or, where that is \
              not set, the file encryption-key in server.data_dir: restore it from the backup",

@@ -181,5 +181,5 @@ fn fingerprint(shown: &str) -> Result<Vec<u8>, AppError> {
     if shown.len() > MAX_TOKEN_BYTES {
         return Err(Code::TokenInvalid.into());
     }
-    Ok(token::fingerprint(shown))
+    Ok(token::hash_token(shown))
 }

@@ -108,6 +108,6 @@ impl Accounts {
     /// The public keys, for `/.well-known/jwks.json`.
     #[must_use]
     pub fn published_keys(&self) -> serde_json::Value {
-        self.keys.ring().published()
+        self.keys.ring().jwks()
     }
 }

@@ -1,6 +1,6 @@
 //! How passwords are kept: Argon2id of the [normalized] text.
 
-use appcore::auth::password::{self, MAX_BYTES, normalized};
+use appcore::auth::password::{self, MAX_BYTES, normalize};
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version,
     password_hash::{Error as HashError, phc::PasswordHash},
@@ -43,7 +43,7 @@ fn hasher() -> Result<Argon2<'static>, HashError> {
 /// Hashes with a salt of its own. Takes tens of milliseconds and 19 MiB: never on a thread that answers requests.
 pub(super) fn hash(text: &str) -> anyhow::Result<String> {
     let hash: PasswordHash = hasher()
-        .and_then(|hasher| hasher.hash_password(normalized(text).as_bytes()))
+        .and_then(|hasher| hasher.hash_password(normalize(text).as_bytes()))
         .map_err(|error| anyhow::anyhow!("hashing a password failed: {error}"))?;
     Ok(hash.to_string())
 }
@@ -55,7 +55,7 @@ pub(super) fn verify(text: &str, stored: Option<&str>) -> anyhow::Result<Passwor
     let hasher = hasher().map_err(failed)?;
     // Nobody has a password this long; the same work all the same.
     let typed = if text.len() > MAX_BYTES { "" } else { text };
-    let shown = normalized(typed);
+    let shown = normalize(typed);
     let shown: &str = &shown;
     let as_typed = (typed != shown).then_some(typed);
     let is_known = stored.is_some();
@@ -83,7 +83,7 @@ fn is_outdated(stored: &PasswordHash) -> bool {
 
 /// Reads the list of common passwords at start-up, so that the first sign-in takes no longer than later ones.
 pub(super) fn prepare() {
-    password::prepare();
+    password::preload_common_passwords();
 }
 
 #[cfg(test)]

@@ -59,14 +59,14 @@ pub async fn begin<C: ConnectionTrait, T: Serialize>(
     now: Timestamp,
     ttl: Duration,
 ) -> Result<Begun, AppError> {
-    let handle = token::random_text().map_err(AppError::internal)?;
+    let handle = token::random_token().map_err(AppError::internal)?;
     let plain = serde_json::to_vec(what).map_err(AppError::internal)?;
     let state = seal::seal(handle.as_bytes(), PURPOSE, kind.as_str().as_bytes(), &plain).map_err(AppError::internal)?;
     let expires_at = now.plus(ttl);
     let new = rows::NewPendingSignIn {
         kind: kind.as_str(),
         user_id,
-        handle_hash: token::fingerprint(&handle),
+        handle_hash: token::hash_token(&handle),
         state,
         at: now,
         expires_at,
@@ -85,7 +85,7 @@ pub(super) async fn find<C: ConnectionTrait>(
     if handle.len() > MAX_HANDLE_BYTES {
         return Ok(None);
     }
-    rows::find(db, kind.as_str(), &token::fingerprint(handle), now).await
+    rows::find(db, kind.as_str(), &token::hash_token(handle), now).await
 }
 
 /// Takes the pending sign-in of this handle; only the first caller gets it.
@@ -101,6 +101,6 @@ pub async fn take<T: DeserializeOwned>(
         return Ok(None);
     }
     let plain =
-        seal::open(handle.as_bytes(), PURPOSE, kind.as_str().as_bytes(), &row.state).map_err(AppError::internal)?;
+        seal::unseal(handle.as_bytes(), PURPOSE, kind.as_str().as_bytes(), &row.state).map_err(AppError::internal)?;
     Ok(Some((row.user_id, serde_json::from_slice(&plain).map_err(AppError::internal)?)))
 }

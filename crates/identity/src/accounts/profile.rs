@@ -4,7 +4,7 @@ use appcore::{
     AppError, Code, Language, UserId, WorkspaceId,
     auth::{Email, Password, Permission, Principal},
     event::{BusMessage, Signal},
-    line::check_search,
+    line::validate_search_text,
     page::{Page, PageRequest},
     view::{ChosenPresence, User},
 };
@@ -75,7 +75,7 @@ pub async fn search(
     text: &str,
     page: PageRequest,
 ) -> Result<Page<User>, AppError> {
-    check_search(text)?;
+    validate_search_text(text)?;
     let place = membership::resolve(service, by, workspace_id, Permission::View).await?;
     let (rows, total) = users::search(service.db.reader(), by.user_id, place.id, text, page).await?;
     let mut items = rows.iter().map(issue::others_view).collect::<Vec<_>>();

@@ -5,7 +5,7 @@
 
 use appcore::{
     SessionId, Timestamp, UserId,
-    auth::token::{Claims, AccessTokenError, fingerprint},
+    auth::token::{Claims, AccessTokenError, hash_token},
 };
 use moka::{policy::EvictionPolicy, sync::Cache};
 
@@ -34,9 +34,9 @@ impl Proofs {
 
     pub(super) async fn check(&self, keys: &Keys, token: &str, now: Timestamp) -> Result<Proof, AccessTokenError> {
         // The whole token is the key, its signature too: a changed one is another one.
-        let key = fingerprint(token).first_chunk().copied().unwrap_or_default();
+        let key = hash_token(token).first_chunk().copied().unwrap_or_default();
         if let Some(proof) = self.0.get(&key) {
-            return if Claims::is_in_time(proof.expires_at, now) { Ok(proof) } else { Err(AccessTokenError::Expired) };
+            return if Claims::is_unexpired(proof.expires_at, now) { Ok(proof) } else { Err(AccessTokenError::Expired) };
         }
         let claims = keys.verify(token, now).await?;
         let proof = Proof { user_id: claims.sub, session_id: claims.sid, expires_at: claims.exp };

@@ -34,7 +34,7 @@ pub async fn token_family(service: &IdentityService, shown: &str) -> Result<Opti
     if shown.len() > MAX_TOKEN_BYTES {
         return Ok(None);
     }
-    let row = rows::token(service.db.reader(), &token::fingerprint(shown)).await?;
+    let row = rows::token(service.db.reader(), &token::hash_token(shown)).await?;
     Ok(row.map(|(_, session)| session.id))
 }
 
@@ -51,7 +51,7 @@ pub async fn refresh(
     if shown.len() > MAX_TOKEN_BYTES {
         return Err(Code::Unauthenticated.into());
     }
-    let hash = token::fingerprint(shown);
+    let hash = token::hash_token(shown);
     // What was never one of ours does not get to the write lock.
     if rows::token(service.db.reader(), &hash).await?.is_none() {
         return Err(Code::Unauthenticated.into());
@@ -144,7 +144,7 @@ impl Attempt<'_> {
         let (true, Some(key), Some(sealed)) = (in_time, self.idempotency_key, &token.successor) else {
             return Ok(None);
         };
-        let Ok(plain) = seal::open(self.shown.as_bytes(), PURPOSE, key.as_bytes(), sealed) else { return Ok(None) };
+        let Ok(plain) = seal::unseal(self.shown.as_bytes(), PURPOSE, key.as_bytes(), sealed) else { return Ok(None) };
         let tokens: Tokens = serde_json::from_slice(&plain).map_err(AppError::internal)?;
         let user = users::by_id(tx, session.user_id).await?.ok_or(Code::Unauthenticated)?;
         Ok(Some(tokens.for_user(own_view(&user), session.id)))

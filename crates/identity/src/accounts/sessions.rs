@@ -46,7 +46,7 @@ pub fn views(by: &Principal, sessions: Vec<user_session::Model>) -> Vec<UserSess
         current: Some(session.id) == own,
         user_agent: session.user_agent,
         address: session.address,
-        place: GeoLocation::stored(session.country.as_deref(), session.city),
+        place: GeoLocation::from_stored(session.country.as_deref(), session.city),
         created_at: session.created_at,
         last_used_at: session.last_used_at,
     };

@@ -83,7 +83,7 @@ impl Setup {
     pub(super) fn check(&self, shown: Option<&str>, source: RequestSource) -> Result<(), AppError> {
         let Some(token) = self.token.as_ref().filter(|_| !self.spares(source)) else { return Ok(()) };
         match shown.map(str::trim).filter(|shown| !shown.is_empty()) {
-            Some(shown) if token::fingerprint(shown) == token::fingerprint(token.expose()) => Ok(()),
+            Some(shown) if token::hash_token(shown) == token::hash_token(token.expose()) => Ok(()),
             Some(_) => Err(AppError::field("setup_token", "invalid", "That's not the setup token.")),
             None => {
                 let message = "Enter the setup token from the server's log to create the first account.";
@@ -103,7 +103,7 @@ impl Setup {
 }
 
 fn make(file: &Path) -> anyhow::Result<String> {
-    let token = token::random_text()?;
+    let token = token::random_token()?;
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }

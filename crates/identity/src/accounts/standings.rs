@@ -84,7 +84,7 @@ impl Standings {
             revoked_keys: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
             changed: Cache::builder().max_capacity(MAX_SESSIONS).time_to_live(KEEP_ENDED).build(),
         };
-        tokio::spawn(standings.clone().follow(bus.listen()));
+        tokio::spawn(standings.clone().follow(bus.subscribe()));
         standings
     }
 

@@ -124,7 +124,7 @@ fn values(letter: &Letter, host: &str) -> Value {
 /// rules for names.
 fn quotable(name: &str) -> Option<&str> {
     let is_line = line::parse_line("name", name, MAX_QUOTED_CHARS).is_ok();
-    (is_line && !line::is_linked(name)).then_some(name)
+    (is_line && !line::is_auto_linked(name)).then_some(name)
 }
 
 /// `2026-11-20 15:04 UTC`

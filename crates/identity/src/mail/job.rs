@@ -104,8 +104,8 @@ impl MailJob {
         let now = service.clock.now();
         let link = match self.letter.link(addressee.user, now) {
             Some(link) => {
-                let token = token::random_text().map_err(AppError::internal)?;
-                let hash = token::fingerprint(&token);
+                let token = token::random_token().map_err(AppError::internal)?;
+                let hash = token::hash_token(&token);
                 mail_tokens::put(service.db.writer(), link.purpose, link.subject, hash, now, link.expires_at).await?;
                 Some(format!("{}/{}?token={token}", service.config.server.public_url(), link.page))
             }
@@ -140,7 +140,7 @@ impl MailJob {
         let email = Email::parse(&user.email).map_err(|error| AppError::internal(anyhow::anyhow!(error.message)))?;
         Ok(Some(Addressee {
             email,
-            language: Language::stored(&user.language),
+            language: Language::from_stored_tag(&user.language),
             user: Some(user.id),
             is_verified: user.email_verified_at.is_some(),
         }))

@@ -19,7 +19,7 @@ fn letters() -> Vec<Letter> {
         Letter::NewDevice {
             user_agent: Some("Firefox".to_owned()),
             address: Some("192.0.2.1".to_owned()),
-            place: GeoLocation::stored(Some("DE"), Some("Berlin".to_owned())),
+            place: GeoLocation::from_stored(Some("DE"), Some("Berlin".to_owned())),
             at,
         },
         Letter::NewDevice { user_agent: None, address: None, place: None, at },

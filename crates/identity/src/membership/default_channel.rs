@@ -2,7 +2,7 @@
 
 use appcore::{
     AppError, Code, Timestamp, UserId, WorkspaceId,
-    access::is_insider,
+    access::sees_open_channels,
     event::{BusMessage, Envelope, Event, Topic},
     view::WorkspaceRole,
 };
@@ -37,7 +37,7 @@ pub async fn settle<C: ConnectionTrait>(
 ) -> Result<Change, AppError> {
     let Some(id) = rows::default_of(db, workspace).await? else { return Ok(Change(None)) };
     let is_in = members::find(db, id, user).await?.is_some();
-    if is_in == is_insider(role) {
+    if is_in == sees_open_channels(role) {
         return Ok(Change(None));
     }
     if is_in {

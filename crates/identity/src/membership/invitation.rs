@@ -109,7 +109,7 @@ pub async fn find<C: ConnectionTrait>(db: &C, token: &str, now: Timestamp) -> Re
     if token.len() > MAX_TOKEN_BYTES {
         return Ok(None);
     }
-    let hash = token::fingerprint(token);
+    let hash = token::hash_token(token);
     if let Some(invitation) = rows::by_token(db, &hash).await? {
         return Ok(Some(Shown { invitation, by_mail: false }));
     }

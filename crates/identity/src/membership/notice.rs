@@ -59,7 +59,7 @@ impl ChangeNotice {
             .into_iter()
             .map(|(topic, effect)| {
                 Envelope::seal(&event, topic, now)
-                    .map(|envelope| BusMessage::Envelope(envelope.with_effect(effect).into()))
+                    .map(|envelope| BusMessage::Envelope(envelope.with_follow_change(effect).into()))
             })
             .collect();
         match messages {

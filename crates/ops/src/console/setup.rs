@@ -81,7 +81,7 @@ pub async fn try_mail(service: &OpsService, by: &Principal) -> Result<MailTest, 
     let account = users::by_id(service.db.reader(), by.user_id).await?.ok_or(Code::Unauthenticated)?;
     spend(service, by, "mail").await?;
     let email = Email::parse(&account.email).map_err(|error| AppError::Invalid(vec![error]))?;
-    let sent = mail::try_out(&service.identity, &email, Language::stored(&account.language)).await;
+    let sent = mail::try_out(&service.identity, &email, Language::from_stored_tag(&account.language)).await;
     if sent.is_ok() && service.config.mail.smtp_url.is_some() {
         rows::note(service.db.writer(), MAIL_TESTED, service.clock.now()).await?;
     }

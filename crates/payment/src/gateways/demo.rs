@@ -22,7 +22,7 @@ pub(crate) static KIND: Kind = Kind {
     build: |settings, around| {
         let Settings {} = settings.read()?;
         // Only this instance signs with it, and only this instance verifies it.
-        let secret = token::random_text().map_err(|error| Unbuilt::Random(error.to_string()))?;
+        let secret = token::random_token().map_err(|error| Unbuilt::Random(error.to_string()))?;
         Ok(Arc::new(Demo::new(Secret::from(secret), around.public_url.clone())))
     },
 };

@@ -43,7 +43,7 @@ mod tests {
             })
             .collect();
         let environment = variables.iter().map(|(name, value)| (name.into(), value.into()));
-        let config = config::load_with(&table(), None, environment).unwrap().config;
+        let config = config::load_table(&table(), None, environment).unwrap().config;
         let around = Surroundings { public_url: Url::parse("https://chat.test").unwrap() };
         GatewayName::all().map(|name| name.build(&config.payment.gateways[name.as_str()], &around).unwrap()).collect()
     }
@@ -67,7 +67,7 @@ mod tests {
     fn what_is_on_has_what_it_needs_and_secrets_are_not_shown() {
         let load = |variables: &[(&str, &str)]| {
             let environment = variables.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-            config::load_with(&table(), None, environment)
+            config::load_table(&table(), None, environment)
         };
         let on = ("NATTER__PAYMENT__STRIPE__ENABLED", "true");
         let key = ("NATTER__PAYMENT__STRIPE__SECRET_KEY", "sk_test_hunter22");
@@ -93,7 +93,7 @@ mod tests {
             file == config::reference(&table()),
             "config.toml is behind the table: write it with `natter config --reference > config.toml`"
         );
-        let loaded = config::load_with(&table(), Some(&place("config.toml")), []).unwrap();
+        let loaded = config::load_table(&table(), Some(&place("config.toml")), []).unwrap();
         assert_eq!(loaded.config.payment.gateways.len(), GATEWAYS.len());
     }
 

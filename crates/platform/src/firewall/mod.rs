@@ -32,7 +32,7 @@ use appcore::{
     config::{self, Config},
     event::{BusMessage, EventBus, Listener, Signal},
     limit::Violation,
-    line::{check_search, parse_line},
+    line::{validate_search_text, parse_line},
     page::{Page, PageRequest},
     view::Ban,
 };
@@ -106,7 +106,7 @@ impl Firewall {
             reload_due: Notify::new(),
         });
         if firewall.is_on {
-            let envelope = firewall.bus.listen();
+            let envelope = firewall.bus.subscribe();
             firewall.read().await?;
             tokio::spawn(Arc::clone(&firewall).follow(envelope));
             tokio::spawn(Arc::clone(&firewall).keep());
@@ -175,7 +175,7 @@ impl Firewall {
     /// Records a violation of an address, unless a page of another site made a browser send the
     /// request. If the address has reached the limit, it is banned when this returns.
     pub async fn note(&self, source: RequestSource, violation: Violation) {
-        let Some(address) = source.accountable().map(|address| address.to_canonical()) else { return };
+        let Some(address) = source.attributable_address().map(|address| address.to_canonical()) else { return };
         if !self.is_on || !self.config.violations.contains(&violation) || self.is_trusted(address) {
             return;
         }
@@ -201,7 +201,7 @@ impl Firewall {
 
     /// Lists the bans in force, the newest first.
     pub async fn list(&self, filter: &Filter, page: PageRequest) -> Result<Page<Ban>, AppError> {
-        check_search(&filter.text)?;
+        validate_search_text(&filter.text)?;
         let (bans, total) = rows::list(self.db.reader(), self.clock.now(), filter, page).await?;
         Ok(Page::new(bans.into_iter().map(view).collect(), page, total))
     }

@@ -53,7 +53,7 @@ impl MemoryLimits {
     pub fn new(config: &RateLimit, clock: Clock) -> Self {
         let mut state = State::default();
         for group in RateGroup::ALL {
-            let limit = config.of(group);
+            let limit = config.limit_for(group);
             state.windows.insert(group, limit.window);
             if limit.strategy == Strategy::TokenBucket
                 && let Some(buckets) = buckets(limit)

@@ -130,7 +130,7 @@ impl RateLimits {
     /// True if calls of this group are counted by address even if the user is known.
     #[must_use]
     pub fn is_by_address(&self, group: RateGroup) -> bool {
-        self.config.of(group).strategy == Strategy::Concurrency
+        self.config.limit_for(group).strategy == Strategy::Concurrency
     }
 
     /// Counts a call on this instance only, without a round trip to Redis, for frequent and cheap
@@ -139,7 +139,7 @@ impl RateLimits {
         if !self.config.enabled {
             return Ok(());
         }
-        let (verdict, _) = self.own.take(group, self.config.of(group), subject.canonical());
+        let (verdict, _) = self.own.take(group, self.config.limit_for(group), subject.canonical());
         count(group, &verdict);
         verdict.check()
     }
@@ -149,7 +149,7 @@ impl RateLimits {
         if !self.config.enabled {
             return None;
         }
-        let limit = self.config.of(group);
+        let limit = self.config.limit_for(group);
         let subject = subject.canonical();
         if let Some(shared) = &self.shared
             && let Some((verdict, place)) = shared.take(group, limit, subject).await

@@ -26,7 +26,7 @@ fn config(strategy: &str, limit: u32, window: u64) -> RateLimit {
 }
 
 fn configured(variables: Vec<(String, String)>) -> Config {
-    appcore::config::load_from(None, variables.into_iter().map(|(key, value)| (key.into(), value.into())))
+    appcore::config::load_core(None, variables.into_iter().map(|(key, value)| (key.into(), value.into())))
         .unwrap()
         .config
 }

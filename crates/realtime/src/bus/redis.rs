@@ -72,8 +72,8 @@ impl EventBus for RedisBus {
         left
     }
 
-    fn listen(&self) -> Listener {
-        self.local.listen()
+    fn subscribe(&self) -> Listener {
+        self.local.subscribe()
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
     #[actix_rt::test]
     async fn delivers_locally_and_reports_an_error_without_redis() {
         let bus = RedisBus::start("redis://127.0.0.1:1", InstanceId::new()).unwrap();
-        let (mut listener, message) = (bus.listen(), signal());
+        let (mut listener, message) = (bus.subscribe(), signal());
         let left = bus.publish(vec![message.clone()]);
         next(&mut listener, &message).await;
         assert!(matches!(left.await, Ok(Err(BusError::Unavailable(_)))));
@@ -190,7 +190,7 @@ mod tests {
         };
         let (one, two) =
             (RedisBus::start(&url, InstanceId::new()).unwrap(), RedisBus::start(&url, InstanceId::new()).unwrap());
-        let (mut own, mut other) = (one.listen(), two.listen());
+        let (mut own, mut other) = (one.subscribe(), two.subscribe());
         // Each instance reports a gap when its subscription starts.
         next(&mut own, &BusMessage::Signal(Signal::Gap)).await;
         next(&mut other, &BusMessage::Signal(Signal::Gap)).await;

@@ -43,7 +43,7 @@ impl Shard {
 
     async fn concerned(&self, audience: &Audience) -> Result<Vec<appcore::UserId>, AppError> {
         let candidates = self.subscriptions.borrow().candidates(audience);
-        if audience.is_stored() {
+        if audience.needs_database() {
             broadcasts::concerned(&self.app.conversations, audience, &candidates).await
         } else {
             Ok(candidates)

@@ -92,7 +92,7 @@ impl Shard {
     pub fn start(app: Arc<App>, shards: ShardHandle) -> Rc<Self> {
         let (instructions, received) = mpsc::unbounded_channel();
         shards.add_shard(instructions);
-        let listener = app.bus.listen();
+        let listener = app.bus.subscribe();
         let ring = if app.config.realtime.io_uring { SendRing::open() } else { SendRing::closed() };
         let shard = Rc::new(Self {
             subscriptions: RefCell::new(Subscriptions::new(

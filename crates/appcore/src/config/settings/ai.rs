@@ -6,7 +6,7 @@ use natter_macro::Settings;
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
-use super::{pairs, seconds, trimmed};
+use super::{pairs, seconds, without_trailing_slash};
 use crate::config::ConfigError;
 use crate::secret::Secret;
 
@@ -125,7 +125,7 @@ pub struct McpCommand {
 impl McpCommand {
     /// Names and values of the environment variables in `env`.
     #[must_use]
-    pub fn environment(&self) -> Vec<(String, Secret)> {
+    pub fn env_pairs(&self) -> Vec<(String, Secret)> {
         let pair = |text: &Secret| {
             let (name, value) = text.expose().split_once('=')?;
             Some((name.trim().to_owned(), Secret::new(value.to_owned())))
@@ -250,7 +250,7 @@ pub struct Provider {
 impl Provider {
     /// Configured base URL, without a trailing slash.
     pub fn base_url(&self) -> Option<String> {
-        self.base_url.as_ref().map(trimmed)
+        self.base_url.as_ref().map(without_trailing_slash)
     }
 }
 

@@ -145,7 +145,7 @@ impl OauthProvider {
             return refuse(" must have a name of small letters, digits, - and _, because it is a part of addresses.");
         }
         match &self.issuer {
-            Some(issuer) if !is_private(issuer) => {
+            Some(issuer) if !is_confidential(issuer) => {
                 return refuse(".issuer must begin with https://, or be on this machine.");
             }
             None if self.kind == OauthKind::Oidc => return refuse(".issuer is missing: oidc may be anybody."),
@@ -160,7 +160,7 @@ impl OauthProvider {
 }
 
 /// True if the connection can't be intercepted: https, or this machine.
-fn is_private(address: &str) -> bool {
+fn is_confidential(address: &str) -> bool {
     Url::parse(address).is_ok_and(|url| url.scheme() == "https" || is_loopback(&url))
 }
 

@@ -88,7 +88,7 @@ pub struct Jobs {
 impl Jobs {
     /// Delay before the next attempt after this many failures; `None` if the job is a dead letter.
     #[must_use]
-    pub fn wait_after(&self, failures: u32) -> Option<Duration> {
+    pub fn backoff_after(&self, failures: u32) -> Option<Duration> {
         let place = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
         let wait = self.backoff.get(place).or(self.backoff.last()).copied();
         wait.filter(|_| failures < self.max_attempts)

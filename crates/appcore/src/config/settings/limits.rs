@@ -55,7 +55,7 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    pub const fn of(&self, group: RateGroup) -> Limit {
+    pub const fn limit_for(&self, group: RateGroup) -> Limit {
         match group {
             RateGroup::Auth => self.auth,
             RateGroup::Refresh => self.refresh,

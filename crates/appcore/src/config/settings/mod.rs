@@ -135,7 +135,7 @@ impl Config {
                 "The setting server.role must be all on SQLite, which one process has to itself; set database.url to share the work.",
             ));
         }
-        if !self.server.is_path_possible() {
+        if !self.server.is_base_path_valid() {
             return Err(ConfigError::new(format!(
                 "The setting server.public_url may end with a path of letters, digits, '-', '.', '_' and '~', such as https://example.org/chat, but with no query and no fragment; and the path must not begin with one of ours ({}).",
                 OWN_PATHS.join(", ")
@@ -178,7 +178,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// URL without a trailing slash, because paths are appended with their own.
-fn trimmed(url: &Url) -> String {
+fn without_trailing_slash(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 

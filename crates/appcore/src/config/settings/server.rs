@@ -9,7 +9,7 @@ use natter_macro::Settings;
 use serde::Deserialize;
 use url::Url;
 
-use super::{listener, seconds, trimmed};
+use super::{listener, seconds, without_trailing_slash};
 use crate::config::Destination;
 use crate::secret::Secret;
 
@@ -154,17 +154,17 @@ pub struct Outgoing {
 impl Server {
     /// Public URL of the server, without a trailing slash.
     pub fn public_url(&self) -> String {
-        self.public_url.as_ref().map_or_else(|| self.own_url(), trimmed)
+        self.public_url.as_ref().map_or_else(|| self.local_url(), without_trailing_slash)
     }
 
     /// Base path of the app, such as `/chat`; empty at the root of its host.
-    pub fn path(&self) -> &str {
+    pub fn base_path(&self) -> &str {
         self.public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'))
     }
 
     /// Checks `public_url`. Its path is used in pages, cookies and proxy rules without escaping,
     /// and must not begin with a path of ours, because a proxy may have stripped it already.
-    pub(super) fn is_path_possible(&self) -> bool {
+    pub(super) fn is_base_path_valid(&self) -> bool {
         let Some(url) = &self.public_url else { return true };
         let path = url.path().strip_prefix('/').unwrap_or_default();
         let path = path.strip_suffix('/').unwrap_or(path);
@@ -183,7 +183,7 @@ impl Server {
 
     /// URL that other instances use.
     pub fn advertise_url(&self) -> String {
-        self.advertise_url.as_ref().map_or_else(|| self.own_url(), trimmed)
+        self.advertise_url.as_ref().map_or_else(|| self.local_url(), without_trailing_slash)
     }
 
     /// Header in which trusted proxies send the client's country, if there is one.
@@ -202,7 +202,7 @@ impl Server {
     }
 
     /// URL from host and port; an unspecified address is replaced by `localhost`.
-    fn own_url(&self) -> String {
+    fn local_url(&self) -> String {
         let host = match self.host.parse::<IpAddr>() {
             Ok(address) if address.is_unspecified() => "localhost".to_owned(),
             Ok(IpAddr::V6(address)) => format!("[{address}]"),

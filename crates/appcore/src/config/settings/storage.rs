@@ -69,7 +69,7 @@ pub struct Uploads {
 impl Uploads {
     /// True if files of this media type may not be uploaded.
     #[must_use]
-    pub fn refuses(&self, media_type: &str) -> bool {
+    pub fn refuses_type(&self, media_type: &str) -> bool {
         let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         self.refused_types.iter().any(|refused| match refused.strip_suffix("/*") {
             Some(family) => essence.split('/').next() == Some(family),

@@ -16,7 +16,7 @@ use appcore::{
     AppError, Code, McpServerId,
     auth::{
         Principal,
-        token::{fingerprint, random_text},
+        token::{hash_token, random_token},
     },
     page::{Page, PageRequest},
     view::{McpAuth, ToolConnected, ToolConnection, ToolConnectionState},
@@ -117,8 +117,8 @@ pub async fn begin(
         None => found.scope,
     };
     let (client, redirect_uri) = client::client(service, id, &found.server).await?;
-    let verifier = random_text().map_err(AppError::internal)?;
-    let challenge = URL_SAFE_NO_PAD.encode(fingerprint(&verifier));
+    let verifier = random_token().map_err(AppError::internal)?;
+    let challenge = URL_SAFE_NO_PAD.encode(hash_token(&verifier));
     let visit = Visit {
         server_id: id,
         url: url.into(),

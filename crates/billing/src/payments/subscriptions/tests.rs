@@ -190,7 +190,7 @@ async fn perform(service: &BillingService, by: &Principal, plans: &[PlanId], dee
             }
         }
         Deed::Hours(hours) => service.clock.advance(Duration::from_secs(u64::from(hours) * 3_600)),
-        Deed::ClockBack(hours) => service.clock.go_back(Duration::from_secs(u64::from(hours) * 3_600)),
+        Deed::ClockBack(hours) => service.clock.rewind(Duration::from_secs(u64::from(hours) * 3_600)),
     }
     // As each instance does all the time.
     for _ in 0..12 {

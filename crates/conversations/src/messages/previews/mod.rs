@@ -73,7 +73,7 @@ async fn set_previews(service: &ConversationsService, job: PreviewJob, owner: Wo
     let server = &service.config.server;
     let own = server.public_url.as_ref().map(Url::origin);
     let is_below =
-        |url: &Url| url.path().strip_prefix(server.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        |url: &Url| url.path().strip_prefix(server.base_path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let is_own = |url: &Url| Some(url.origin()) == own && is_below(url);
     let links = links::of(&message.content).into_iter().filter(|url| !is_own(url));
     let links: Vec<Url> = if is_wanted { links.collect() } else { Vec::new() };

@@ -214,7 +214,7 @@ impl<'a> Batch<'a> {
     /// Appends the creation of a conversation, at position 0, and publishes it to its members.
     pub fn emit_created(&mut self, id: ConversationId, members: &[UserId]) -> Result<(), AppError> {
         let envelope = self.append(id, 0, &Event::ConversationCreated { conversation_id: id })?;
-        self.envelopes.extend(envelope.created(members));
+        self.envelopes.extend(envelope.creation_envelopes(members));
         Ok(())
     }
 
@@ -228,7 +228,7 @@ impl<'a> Batch<'a> {
             payload: String::from_utf8(envelope.payload.to_vec()).map_err(AppError::internal)?,
             created_at: self.now,
             outbox_id: self.id,
-            message_id: event.later_text(),
+            message_id: event.updated_text_message(),
         });
         Ok(envelope)
     }

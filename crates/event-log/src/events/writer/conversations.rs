@@ -132,7 +132,7 @@ pub(super) async fn update(batch: &mut Batch<'_>, by: Actor, update: &UpdateConv
 pub(super) async fn convert(batch: &mut Batch<'_>, by: Actor, kind: ConversationKind) -> Result<Outcome, AppError> {
     let id = by.conversation_id;
     let access = access(batch, by).await?;
-    if !access.may_own() {
+    if !access.has_owner_rights() {
         return Err(AppError::refused(
             Code::Forbidden,
             "Only the owner, or an admin of the workspace, can convert this conversation.",
@@ -166,7 +166,7 @@ pub(super) async fn archive(batch: &mut Batch<'_>, by: Actor, archived: bool) ->
     if !access.kind.capabilities().is_channel {
         return Err(AppError::refused(Code::WrongState, "Only channels can be archived."));
     }
-    access.manager()?;
+    access.require_manager()?;
     if access.is_default {
         return Err(AppError::refused(Code::DefaultChannel, "The workspace's default channel can't be archived."));
     }
@@ -227,7 +227,7 @@ pub(super) async fn suggest_title(batch: &mut Batch<'_>, id: ConversationId, tit
 
 pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor) -> Result<Outcome, AppError> {
     let access = access(batch, by).await?;
-    if !access.may_own() {
+    if !access.has_owner_rights() {
         return Err(AppError::refused(Code::Forbidden, "Only the owner can delete this conversation."));
     }
     if access.is_default {

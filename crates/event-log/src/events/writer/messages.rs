@@ -305,7 +305,7 @@ pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor, delete: &DeleteMess
     let (conversation_id, message_id) = (by.conversation_id, delete.message_id);
     batch.standing(conversation_id, by.user_id)?;
     let mut message = batch.edits.message(conversation_id, message_id).ok_or(Code::NotFound)?;
-    if delete.has_more || message.has_more() {
+    if delete.has_more || message.has_more_than_text() {
         message = target(batch, conversation_id, message_id).await?;
     }
     let own = message.sender.kind == SenderKind::User && message.sender.id == Some(by.user_id.0);
@@ -317,7 +317,7 @@ pub(super) async fn delete(batch: &mut Batch<'_>, by: Actor, delete: &DeleteMess
             "Only the author, or an owner or admin of the conversation, can delete this message.",
         ));
     }
-    let has_more = message.has_more();
+    let has_more = message.has_more_than_text();
     mentions::take_back(batch, &message);
     message.content.clear();
     message.mentions.clear();

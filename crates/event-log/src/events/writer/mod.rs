@@ -101,7 +101,7 @@ impl Writer {
     pub fn start(db: Database, bus: Arc<dyn EventBus>, clock: Clock, limits: Limits, relayed: bool) -> Self {
         let (queue, submissions) = mpsc::channel(QUEUE);
         let committer = Committer::new(db.clone(), limits, relayed);
-        let heard = bus.listen();
+        let heard = bus.subscribe();
         let busy_since = Arc::default();
         let task =
             Task { db, bus, bus_messages: heard, clock, committer, outbox: Outbox::new(), busy_since: Arc::clone(&busy_since) };

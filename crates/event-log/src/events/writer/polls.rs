@@ -39,7 +39,7 @@ pub(super) async fn vote(batch: &mut Batch<'_>, by: Actor, vote: &Vote) -> Resul
     not_archived(batch, conversation_id)?;
     let mut message = target(batch, conversation_id, message_id).await?;
     let poll = poll_of(&mut message)?;
-    if poll.is_over(batch.now) {
+    if poll.is_closed_at(batch.now) {
         return Err(AppError::refused(Code::WrongState, "This poll is closed."));
     }
     if vote.choices.iter().any(|choice| usize::from(*choice) >= poll.options.len()) {
@@ -98,7 +98,7 @@ pub(super) async fn close(batch: &mut Batch<'_>, by: Actor, message_id: MessageI
     }
     let now = batch.now;
     let poll = poll_of(&mut message)?;
-    if poll.is_over(now) {
+    if poll.is_closed_at(now) {
         return Ok(Outcome::Message(Box::new(message)));
     }
     poll.results.closed_at = Some(now);

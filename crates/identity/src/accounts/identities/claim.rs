@@ -53,7 +53,7 @@ pub(super) async fn offer(
         kind: Kind::Claim.as_str(),
         user_id: Some(taken.id),
         // The mail has a token of its own; this handle is given to no one.
-        handle_hash: token::fingerprint(&token::random_text().map_err(AppError::internal)?),
+        handle_hash: token::hash_token(&token::random_token().map_err(AppError::internal)?),
         state: serde_json::to_vec(&offer).map_err(AppError::internal)?,
         at: now,
         expires_at: now.plus(OFFER_TTL),

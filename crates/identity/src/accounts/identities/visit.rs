@@ -141,7 +141,7 @@ async fn check(
     let taken = pending::take(&service.db, Kind::Oauth, handle, now).await?;
     let (user_id, visit): (_, Visit) = taken.ok_or(Code::OauthState)?;
     let state = returned.state.unwrap_or_default();
-    if visit.provider != provider.name() || token::fingerprint(&state) != token::fingerprint(&visit.trip.state) {
+    if visit.provider != provider.name() || token::hash_token(&state) != token::hash_token(&visit.trip.state) {
         return Err(Code::OauthState.into());
     }
     if let Some(error) = returned.error {

@@ -98,8 +98,8 @@ async fn link(
         mail::post(tx, now, Recipient::User(id), letter).await?;
         return Ok(SentLink { mailed: true, url: None, expires_at });
     }
-    let token = token::random_text().map_err(AppError::internal)?;
-    let hash = token::fingerprint(&token);
+    let token = token::random_token().map_err(AppError::internal)?;
+    let hash = token::hash_token(&token);
     mail_tokens::put(tx, Purpose::PasswordReset, id.0, hash, now, expires_at).await?;
     Ok(SentLink { mailed: false, url: Some(format!("{own_url}/reset-password?token={token}")), expires_at })
 }

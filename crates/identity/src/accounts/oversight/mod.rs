@@ -15,7 +15,7 @@ pub use standing::{Change, change};
 use appcore::{
     AppError, Code, UserId,
     auth::Principal,
-    line::check_search,
+    line::validate_search_text,
     page::{Page, PageRequest},
     view::AdminUser,
 };
@@ -32,7 +32,7 @@ use crate::IdentityService;
 
 /// Accounts, the newest first.
 pub async fn list(service: &IdentityService, filter: Filter, page: PageRequest) -> Result<Page<AdminUser>, AppError> {
-    check_search(&filter.text)?;
+    validate_search_text(&filter.text)?;
     let (items, total) = rows::list(service.db.reader(), &filter, page, service.clock.now()).await?;
     Ok(Page::new(items, page, total))
 }

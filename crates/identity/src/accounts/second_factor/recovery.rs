@@ -23,7 +23,7 @@ pub(super) fn fingerprint(code: &str) -> Vec<u8> {
         .take(BYTES * 2)
         .map(|character| character.to_ascii_lowercase())
         .collect();
-    token::fingerprint(&plain)
+    token::hash_token(&plain)
 }
 
 fn written(bytes: &[u8]) -> String {

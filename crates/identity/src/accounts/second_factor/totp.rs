@@ -34,7 +34,7 @@ pub(super) fn opened(row: &Model, key: Option<&Secret>) -> Result<Vec<u8>, AppEr
         return Ok(row.secret.clone());
     }
     let key = key.ok_or_else(|| AppError::internal(anyhow::anyhow!("auth.key_encryption_secret is missing")))?;
-    seal::open(key.expose().as_bytes(), PURPOSE, row.user_id.0.as_bytes(), &row.secret).map_err(AppError::internal)
+    seal::unseal(key.expose().as_bytes(), PURPOSE, row.user_id.0.as_bytes(), &row.secret).map_err(AppError::internal)
 }
 
 /// The authenticator of a secret.

@@ -43,9 +43,9 @@ pub trait TicketStore: Send + Sync + 'static {
 
 /// A new ticket for the caller.
 pub async fn issue_ticket(service: &IdentityService, by: &Principal) -> Result<String, AppError> {
-    let ticket = token::random_text().map_err(AppError::internal)?;
+    let ticket = token::random_token().map_err(AppError::internal)?;
     let holder = Holder { user_id: by.user_id, credential: by.credential, expires_at: by.expires_at };
-    service.tickets.put(&token::fingerprint(&ticket), holder).await;
+    service.tickets.put(&token::hash_token(&ticket), holder).await;
     Ok(ticket)
 }
 
@@ -54,7 +54,7 @@ pub async fn redeem_ticket(service: &IdentityService, ticket: &str) -> Result<Pr
     if ticket.len() > MAX_TICKET_BYTES {
         return Err(Code::Unauthenticated.into());
     }
-    let holder = service.tickets.take(&token::fingerprint(ticket)).await.ok_or(Code::Unauthenticated)?;
+    let holder = service.tickets.take(&token::hash_token(ticket)).await.ok_or(Code::Unauthenticated)?;
     let role = match holder.credential {
         Credential::Session(id) => standing(service, id).await?.map(|standing| standing.role),
         Credential::ApiKey { id, .. } => api_keys::owner(service, id).await?.map(|owner| owner.role),

@@ -14,7 +14,7 @@ fn holder() -> Holder {
 
 /// Fingerprints that no other run has used.
 fn fingerprint() -> Vec<u8> {
-    token::fingerprint(&token::random_text().unwrap())
+    token::hash_token(&token::random_token().unwrap())
 }
 
 async fn keeps_what_a_store_of_tickets_promises(store: Arc<dyn TicketStore>) {

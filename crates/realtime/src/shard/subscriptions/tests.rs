@@ -151,7 +151,7 @@ async fn delivers_workspace_and_global_events_once_per_connection() {
     subscriptions.arrive(anna);
     let member = ConnectionSubscriptions { conversations: Vec::new(), workspaces: vec![workspace], boards: HashMap::new() };
     subscriptions.settle(anna, &member, Some(&of_anna));
-    let told = |topic, effect| -> SharedEnvelope { Envelope::clone(&passing(topic)).with_effect(effect).into() };
+    let told = |topic, effect| -> SharedEnvelope { Envelope::clone(&passing(topic)).with_follow_change(effect).into() };
     let in_it = || told(Topic::Workspace(workspace), FollowChange::None);
     subscriptions.receive(&in_it(), now);
     assert_eq!((kinds(&of_anna).len(), kinds(&of_ben).len()), (1, 0));

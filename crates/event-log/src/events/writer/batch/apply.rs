@@ -57,7 +57,7 @@ impl Batch<'_> {
         let removes_more = match change {
             Change::Member { by, action: MemberAction::Delete(delete) } => {
                 let message = self.edits.message(by.conversation_id, delete.message_id);
-                message.is_some_and(|message| message.has_more())
+                message.is_some_and(|message| message.has_more_than_text())
             }
             _ => false,
         };

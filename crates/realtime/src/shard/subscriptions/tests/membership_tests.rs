@@ -146,7 +146,7 @@ async fn new_conversation_has_the_size_of_its_creation() {
     let (mut subscriptions, id, now, anna) = (subscriptions(), conversation(1), Instant::now(), UserId::new());
     join(&mut subscriptions, anna, &[]);
     let members: Vec<UserId> = (0..SMALL).map(|_| UserId::new()).chain([anna]).collect();
-    let created = Envelope::clone(&durable(id, 0, FollowChange::None)).created(&members).next().unwrap();
+    let created = Envelope::clone(&durable(id, 0, FollowChange::None)).creation_envelopes(&members).next().unwrap();
     subscriptions.receive(&created.clone().into(), now);
     subscriptions.receive(&created.into(), now);
     assert!(!subscriptions.is_small(id));
@@ -176,7 +176,7 @@ async fn joins_and_leaves_without_sequence_number_take_effect() {
     let (mut subscriptions, id, now) = (subscriptions(), conversation(1), Instant::now());
     let (anna, ben) = (UserId::new(), UserId::new());
     let (of_anna, of_ben) = (join_large(&mut subscriptions, anna, id, 50), join(&mut subscriptions, ben, &[]));
-    let told = |effect| -> SharedEnvelope { Envelope::clone(&passing(Topic::User(ben))).with_effect(effect).into() };
+    let told = |effect| -> SharedEnvelope { Envelope::clone(&passing(Topic::User(ben))).with_follow_change(effect).into() };
     subscriptions.receive(&told(FollowChange::Join { conversation_id: id, user_id: ben, last_seq: 5 }), now);
     subscriptions.receive(&durable(id, 6, FollowChange::None), now);
     subscriptions.receive(&told(FollowChange::Leave { user_id: ben, conversation_id: id }), now);
