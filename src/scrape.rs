@@ -187,7 +187,7 @@ async fn of_jobs(app: &App, to: &mut Registry) {
     if !app.db.is_available() {
         return;
     }
-    let census = tokio::time::timeout(PATIENCE, query::job_list::census(app.db.reader())).await;
+    let census = tokio::time::timeout(PATIENCE, query::job_list::stats_by_kind(app.db.reader())).await;
     let Ok(Ok(kinds)) = census else { return };
     let of = |value: fn(&query::job_list::KindStats) -> i64| {
         kinds.iter().map(move |census| (Kind { kind: census.kind.clone() }, value(census)))

@@ -114,7 +114,7 @@ pub async fn browse(
     validate_search_text(&filter.text)?;
     let workspace_id = membership::resolve(&service.identity, by, filter.workspace_id, Permission::CreateContent).await?.id;
     let filter = Filter { workspace_id: Some(workspace_id), ..filter };
-    let (rows, total) = query::conversations::browse(service.db.reader(), by.user_id, &filter, page).await?;
+    let (rows, total) = query::conversations::list_open(service.db.reader(), by.user_id, &filter, page).await?;
     Ok(Page::new(views(service, rows).await?, page, total))
 }
 
@@ -237,12 +237,12 @@ async fn views(service: &ConversationsService, rows: Vec<SeenConversation>) -> R
         assistants.entry(row.conversation_id).or_default().push(row.into());
     }
     let mut last: HashMap<ConversationId, Message> = HashMap::new();
-    for row in query::messages::last_of(db, &ids).await? {
+    for row in query::messages::newest_of(db, &ids).await? {
         last.insert(row.conversation_id, row.try_into()?);
     }
     rows.into_iter()
         .map(|row| {
-            let own = row.own()?;
+            let own = row.own_membership()?;
             let kind: ConversationKind = row.kind.parse().map_err(AppError::internal)?;
             Ok(Conversation {
                 id: row.id,

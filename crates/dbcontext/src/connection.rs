@@ -179,9 +179,9 @@ impl Database {
 
     /// Requests that removed content also disappears from the database files soon. PostgreSQL's vacuum does that by
     /// itself.
-    pub fn forget_removed(&self) {
+    pub fn purge_removed(&self) {
         if let Some(sqlite) = &self.sqlite {
-            sqlite.forget_removed();
+            sqlite.purge_removed();
         }
     }
 

@@ -30,7 +30,7 @@ pub struct Connections {
 impl Connections {
     pub(crate) async fn turn(&self) -> Result<Option<WriteGuard>, DbErr> {
         match &self.write_lock {
-            Some(write_lock) => write_lock.take().await.map(Some),
+            Some(write_lock) => write_lock.acquire().await.map(Some),
             None => Ok(None),
         }
     }

@@ -260,8 +260,8 @@ async fn delayed_jobs_take_turns_once_due() {
         fixture.ask_for_after(many, 1_200, Duration::from_millis(1)).await;
         fixture.ask_for_after(one, 1, Duration::from_millis(1)).await;
         // Waits until the clock of the database has advanced past the due times.
-        let begun = jobs::time(fixture.db.writer()).await.unwrap();
-        while jobs::time(fixture.db.writer()).await.unwrap() <= begun + 1 {}
+        let begun = jobs::database_time(fixture.db.writer()).await.unwrap();
+        while jobs::database_time(fixture.db.writer()).await.unwrap() <= begun + 1 {}
         let next = fixture.owners(1_201).await;
         assert_eq!(next.len(), 1_201, "one that isn't due was claimed, or one that is was not");
         let place = next.iter().position(|owner| *owner == one.0).unwrap();

@@ -65,7 +65,7 @@ async fn boards(db: &DatabaseConnection) {
     use query::{boards, tasks};
     let conversation_id = ConversationId::new();
     assert_eq!(boards::version(db, conversation_id).await.unwrap(), 0);
-    assert_eq!(boards::begin_change(db, conversation_id).await.unwrap(), 1);
+    assert_eq!(boards::start_change(db, conversation_id).await.unwrap(), 1);
     boards::count_changes(db, conversation_id, 2).await.unwrap();
     assert_eq!(boards::version(db, conversation_id).await.unwrap(), 3);
     let mut column = BoardColumn {
@@ -118,7 +118,7 @@ async fn drafts_and_notes(db: &DatabaseConnection) {
         reply_to: None,
         updated_at: NOW,
     };
-    assert!(drafts::put(db, user, &draft).await.unwrap());
+    assert!(drafts::upsert(db, user, &draft).await.unwrap());
     assert_eq!(drafts::find(db, user, &draft).await.unwrap(), Some(draft));
     assert_eq!(drafts::count(db, user).await.unwrap(), 1);
 
@@ -282,7 +282,7 @@ async fn uploads(db: &DatabaseConnection) {
     };
     emoji::insert(db, &row).await.unwrap();
     assert!(emoji::insert(db, &row).await.is_err());
-    emoji::forget_author(db, user).await.unwrap();
+    emoji::clear_creator(db, user).await.unwrap();
     assert!(uploads::is_emoji(db, id).await.unwrap());
     assert_eq!(emoji::count(db, workspace_id).await.unwrap(), 1);
     assert_eq!(emoji::remove(db, workspace_id, "yes").await.unwrap(), Some(id));
@@ -327,7 +327,7 @@ async fn prompts(db: &DatabaseConnection) {
     assert_eq!(prompts::count(db, workspace_id, None).await.unwrap(), 1);
     let (found, total) = prompts::list(db, workspace_id, user, true, "", page()).await.unwrap();
     assert_eq!((&found[0].prompt, total), (&row, 1));
-    prompts::forget_author(db, user).await.unwrap();
+    prompts::remove_author(db, user).await.unwrap();
     prompts::delete(db, row.id).await.unwrap();
     assert_eq!(prompts::count(db, workspace_id, None).await.unwrap(), 0);
 }
@@ -450,11 +450,11 @@ async fn knowledge(db: &DatabaseConnection) {
     assert!(knowledge::insert(db, &row).await.unwrap());
     assert!(!knowledge::insert(db, &row).await.unwrap());
     assert_eq!(knowledge::get(db, id).await.unwrap(), Some(row.clone()));
-    assert!(knowledge::begin_space(db, id, ("embed", "e1"), NOW).await.unwrap());
+    assert!(knowledge::set_embedding_model(db, id, ("embed", "e1"), NOW).await.unwrap());
     let piece = PieceRow { file_id: id, number: 0, text: "a".to_owned(), page: None, heading: None, line: None };
     let words = WordsRow { file_id: id, first: 0, count: 1, words: vec![1] };
-    assert!(knowledge::cut(db, id, (vec![piece.clone()], vec![words.clone()]), NOW).await.unwrap());
-    assert!(!knowledge::cut(db, id, (Vec::new(), Vec::new()), NOW).await.unwrap());
+    assert!(knowledge::insert_chunks(db, id, (vec![piece.clone()], vec![words.clone()]), NOW).await.unwrap());
+    assert!(!knowledge::insert_chunks(db, id, (Vec::new(), Vec::new()), NOW).await.unwrap());
     assert_eq!(knowledge::pieces_from(db, (id, 0), 5).await.unwrap(), [piece]);
     assert_eq!(knowledge::words_from(db, (id, 0), 5).await.unwrap(), [words]);
     let vectors = VectorsRow { file_id: id, first: 0, count: 1, vectors: vec![0; 4] };
@@ -462,8 +462,8 @@ async fn knowledge(db: &DatabaseConnection) {
     assert!(knowledge::add_vectors(db, vectors, "e1", NOW).await.unwrap());
     knowledge::add_cost(db, id, MicroCredits(7)).await.unwrap();
     assert!(knowledge::set_state(db, id, KnowledgeState::Ready, None, NOW).await.unwrap());
-    assert!(!knowledge::outdate(db, id, "e1", NOW).await.unwrap());
-    assert!(knowledge::outdate(db, id, "e2", NOW).await.unwrap());
+    assert!(!knowledge::reset_embedding(db, id, "e1", NOW).await.unwrap());
+    assert!(knowledge::reset_embedding(db, id, "e2", NOW).await.unwrap());
     let found = knowledge::get(db, id).await.unwrap().unwrap();
     assert_eq!((found.state, found.cost, found.embedded), (KnowledgeState::Waiting, MicroCredits(7), 0));
     assert_eq!(knowledge::count(db, row.assistant_id).await.unwrap(), 1);
@@ -490,10 +490,10 @@ async fn settings(db: &DatabaseConnection) {
     user_settings::set_instructions(db, user, "Be kind.".to_owned(), NOW).await.unwrap();
     assert_eq!(user_settings::instructions(db, user).await.unwrap(), "Be kind.");
 
-    installation::note(db, installation::MAIL_TESTED, NOW).await.unwrap();
-    installation::note(db, installation::MAIL_TESTED, LATER).await.unwrap();
+    installation::record(db, installation::MAIL_TESTED, NOW).await.unwrap();
+    installation::record(db, installation::MAIL_TESTED, LATER).await.unwrap();
     assert_eq!(installation::times(db).await.unwrap()[installation::MAIL_TESTED], LATER);
-    installation::forget(db, installation::MAIL_TESTED).await.unwrap();
+    installation::delete(db, installation::MAIL_TESTED).await.unwrap();
     assert!(installation::times(db).await.unwrap().is_empty());
 
     let settings = NotificationSettings { mail_after_minutes: Some(5), ..NotificationSettings::default() };
@@ -545,11 +545,11 @@ async fn operations(db: &DatabaseConnection) {
         figures::{self, IncidentRow, InstanceRow, Step, Aggregation},
     };
     let instance = InstanceRow { id: InstanceId::new(), started_at: NOW, seen_at: NOW, state: "{}".to_owned() };
-    figures::see(db, instance.clone()).await.unwrap();
-    figures::see(db, instance.clone()).await.unwrap();
+    figures::upsert_instance(db, instance.clone()).await.unwrap();
+    figures::upsert_instance(db, instance.clone()).await.unwrap();
     assert_eq!(figures::instances(db).await.unwrap(), std::slice::from_ref(&instance));
-    assert_eq!(figures::take_gone(db, LATER).await.unwrap(), std::slice::from_ref(&instance));
-    figures::leave(db, instance.id).await.unwrap();
+    assert_eq!(figures::delete_stale_instances(db, LATER).await.unwrap(), std::slice::from_ref(&instance));
+    figures::delete_instance(db, instance.id).await.unwrap();
     let incident = IncidentRow {
         id: Uuid::now_v7(),
         kind: "redis".to_owned(),
@@ -560,17 +560,17 @@ async fn operations(db: &DatabaseConnection) {
         affected_users: None,
         detail: None,
     };
-    figures::notice(db, incident.clone()).await.unwrap();
-    figures::notice(db, IncidentRow { impact: Some(3), ..incident }).await.unwrap();
+    figures::upsert_incident(db, incident.clone()).await.unwrap();
+    figures::upsert_incident(db, IncidentRow { impact: Some(3), ..incident }).await.unwrap();
     figures::end_of(db, instance.id, LATER).await.unwrap();
     let found = figures::incidents(db, NOW, 5).await.unwrap();
     assert_eq!((found[0].impact, found[0].ended_at), (Some(3), Some(LATER)));
-    assert_eq!(figures::forget_incidents(db, LATER).await.unwrap(), 1);
+    assert_eq!(figures::delete_incidents_before(db, LATER).await.unwrap(), 1);
     let figure = figures::MetricValue { at: NOW, name: "calls".to_owned(), value: 4 };
-    figures::put(db, Step::Minute, Aggregation::Sum, &[figure]).await.unwrap();
-    assert_eq!(figures::most(db, "calls", NOW, NOW).await.unwrap(), Some(4));
-    assert_eq!(figures::most(db, "calls", LATER, LATER).await.unwrap(), None);
-    assert_eq!(figures::forget(db, Step::Minute, LATER).await.unwrap(), 1);
+    figures::merge(db, Step::Minute, Aggregation::Sum, &[figure]).await.unwrap();
+    assert_eq!(figures::maximum(db, "calls", NOW, NOW).await.unwrap(), Some(4));
+    assert_eq!(figures::maximum(db, "calls", LATER, LATER).await.unwrap(), None);
+    assert_eq!(figures::delete_before(db, Step::Minute, LATER).await.unwrap(), 1);
 
     let mut row = BroadcastRow {
         id: BroadcastId::new(),
@@ -596,9 +596,9 @@ async fn operations(db: &DatabaseConnection) {
     broadcasts::insert(db, row.clone()).await.unwrap();
     row.severity = Severity::Critical;
     broadcasts::update(db, row.clone()).await.unwrap();
-    broadcasts::note_told(db, row.id, "active", None, LATER).await.unwrap();
-    broadcasts::note_mailed(db, row.id, Some(row.created_by), None).await.unwrap();
-    broadcasts::note_mailed(db, row.id, None, Some(LATER)).await.unwrap();
+    broadcasts::record_published(db, row.id, "active", None, LATER).await.unwrap();
+    broadcasts::record_mailed(db, row.id, Some(row.created_by), None).await.unwrap();
+    broadcasts::record_mailed(db, row.id, None, Some(LATER)).await.unwrap();
     let found = broadcasts::lock(db, row.id).await.unwrap().unwrap();
     assert_eq!((found.severity, found.recipients, found.mailed_at), (Severity::Critical, 2, Some(LATER)));
     assert_eq!(found.last_mailed_user_id, Some(row.created_by));

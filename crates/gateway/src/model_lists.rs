@@ -129,7 +129,7 @@ pub async fn set(
         updated_at: service.clock.now(),
     };
     let tx = service.db.begin().await.map_err(app_error)?;
-    rows::put(&tx, row.clone()).await?;
+    rows::upsert(&tx, row.clone()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::ModelListChanged, Some(format!("{scope}:{id}")))).await?;
     tx.commit().await.map_err(app_error)?;
     tell(service).await?;

@@ -98,7 +98,7 @@ async fn dispatch<H: Host>(
         // Until the program ends: what is being handed on is still this instance's.
         tokio::spawn(survivors::watch(Arc::clone(&host), sign));
     }
-    if let Err(error) = query::jobs::line_up(db.writer()).await {
+    if let Err(error) = query::jobs::unblock_all(db.writer()).await {
         tracing::warn!(%error, "jobs that a crash has left aside wait until another one with their key ends");
     }
     while !draining.is_cancelled() {

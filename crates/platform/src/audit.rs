@@ -138,7 +138,7 @@ pub async fn forget_old(core: Arc<Core>, days: u32) {
     loop {
         tick.tick().await;
         let before = Clock::system().now().minus(DAY * days);
-        let forget = || rows::forget(core.db.writer(), before, SWEEP_ROWS);
+        let forget = || rows::delete_older(core.db.writer(), before, SWEEP_ROWS);
         if let Err(error) = caught(in_parts(SWEEP_ROWS, forget)).await {
             tracing::warn!(%error, "failed to delete old audit log entries");
         }

@@ -180,7 +180,7 @@ impl<'a> AnswerRun<'a> {
             return Err(self.fail(ASSISTANT_GONE).await?);
         };
         if service.config.ai.transcription_model.is_some() && waits_for_words(service, answer).await? {
-            let is_aside = query::jobs::put_aside(&service.db, claim.id, claim.attempt, HEAR_AGAIN).await?;
+            let is_aside = query::jobs::suspend(&service.db, claim.id, claim.attempt, HEAR_AGAIN).await?;
             return Err(Exit::Ended(if is_aside { Ended::Aside } else { Ended::Lost }));
         }
         let chosen = chosen_model(service, answer, &assistant).await?;
@@ -297,13 +297,13 @@ impl<'a> AnswerRun<'a> {
     async fn put_aside(&self, version: i64, until: Timestamp) -> Result<Ended, AppError> {
         let (Work { state: service, claim, .. }, answer) = (self.job, self.answer);
         let wait = Duration::from_millis(u64::try_from(until.0 - service.clock.now().0).unwrap_or(0)) + PAST_EXPIRY;
-        if !query::jobs::put_aside(&service.db, claim.id, claim.attempt, wait).await? {
+        if !query::jobs::suspend(&service.db, claim.id, claim.attempt, wait).await? {
             return Ok(Ended::Lost);
         }
         // A decision that was made before did not find a job that waits.
         let calls = query::tool_calls::of_version(service.db.writer(), answer.answer_id, version).await?;
         if calls.iter().all(|call| call.status != ToolCallStatus::Waiting.as_str())
-            && query::jobs::hasten(service.db.writer(), AnswerJob::KIND, answer.answer_id.0).await?
+            && query::jobs::make_due(service.db.writer(), AnswerJob::KIND, answer.answer_id.0).await?
         {
             service.wake_workers();
         }

@@ -75,7 +75,7 @@ pub async fn stop(service: &AssistantsService, by: &Principal, id: MessageId) ->
     }
     if query::jobs::request_stop(service.db.writer(), id.0).await? {
         // It may wait for somebody's decision.
-        if query::jobs::hasten(service.db.writer(), AnswerJob::KIND, id.0).await? {
+        if query::jobs::make_due(service.db.writer(), AnswerJob::KIND, id.0).await? {
             service.wake_workers();
         }
         drop(service.bus.publish(vec![BusMessage::Signal(Signal::StopGeneration(id))]));

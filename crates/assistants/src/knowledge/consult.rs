@@ -126,7 +126,7 @@ impl Known {
         let hits: Vec<Hit> = hits.into_iter().filter(|hit| hit.score > 0.0).collect();
         let said = words::said(&service.db, &files, &question, CANDIDATES).await.map_err(failed)?;
         let wanted = words::fused(&hits, &said, CANDIDATES);
-        let pieces = rows::pieces(service.db.reader(), &wanted).await.map_err(failed)?;
+        let pieces = rows::chunks(service.db.reader(), &wanted).await.map_err(failed)?;
         let ranked = wanted.iter().filter_map(|wanted| {
             let piece = pieces.iter().find(|piece| (piece.file_id, piece.number) == *wanted)?;
             let file = files.iter().find(|file| file.id == piece.file_id)?;

@@ -218,7 +218,7 @@ pub async fn cited(service: &AssistantsService, by: &Principal, id: MessageId, n
     }
     let number = i32::try_from(cited.piece).map_err(AppError::internal)?;
     let around = [number - 1, number, number.saturating_add(1)].map(|number| (cited.file_id, number));
-    let mut pieces = rows::pieces(service.db.reader(), &around).await?;
+    let mut pieces = rows::chunks(service.db.reader(), &around).await?;
     let mut take = |number: i32| {
         let place = pieces.iter().position(|piece| piece.number == number)?;
         Some(pieces.swap_remove(place).text)
@@ -291,7 +291,7 @@ async fn embed_anew(service: &AssistantsService, space: &str) -> Result<(), AppE
 async fn embed_file_anew(service: &AssistantsService, file: FileRow, space: &str) -> Result<(), AppError> {
     let now = service.clock.now();
     let tx = service.db.begin().await.map_err(app_error)?;
-    if rows::outdate(&tx, file.id, space, now).await? {
+    if rows::reset_embedding(&tx, file.id, space, now).await? {
         let job = ReadJob { file_id: file.id };
         match file.added_by {
             Some(user_id) => jobs::ask_for(&tx, now, &job, (user_id, file.workspace_id)).await?,

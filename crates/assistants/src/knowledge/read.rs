@@ -153,7 +153,7 @@ async fn read(service: &AssistantsService, owner: WorkOwner, holder: &Holder, fi
     if !is_current {
         let tx = service.db.begin().await.map_err(app_error)?;
         let (model, space) = (embedder.name(), embedder.space.as_str());
-        if !rows::begin_space(&tx, file.id, (model, space), service.clock.now()).await? {
+        if !rows::set_embedding_model(&tx, file.id, (model, space), service.clock.now()).await? {
             return Ok(());
         }
         tx.commit().await.map_err(app_error)?;
@@ -205,7 +205,7 @@ async fn cut_file(
         Trouble::Lasting { sentence, is_ours: false }
     })?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    rows::cut(&tx, file.id, cut, service.clock.now()).await?;
+    rows::insert_chunks(&tx, file.id, cut, service.clock.now()).await?;
     tx.commit().await.map_err(app_error)?;
     Ok(())
 }

@@ -21,7 +21,7 @@ impl Job<AssistantsService> for KnowledgeSweepJob {
 async fn sweep(service: &AssistantsService) -> Result<(), AppError> {
     let (mut after, mut failed) = (None, None);
     loop {
-        let files = rows::forgotten(service.db.writer(), after, PART).await?;
+        let files = rows::orphaned(service.db.writer(), after, PART).await?;
         let Some(last) = files.last() else { return failed.map_or(Ok(()), Err) };
         after = Some(last.id);
         for file in files {

@@ -51,7 +51,7 @@ async fn file(service: &AssistantsService, space: &str, pieces: usize, toward: i
     let row = FileRow { pieces: i64::try_from(pieces).unwrap(), ..ready(space, None) };
     let db = service.db.writer();
     assert!(rows::insert(db, &row).await.unwrap());
-    assert!(rows::begin_space(db, row.id, ("embed", space), Timestamp(1)).await.unwrap());
+    assert!(rows::set_embedding_model(db, row.id, ("embed", space), Timestamp(1)).await.unwrap());
     for first in (0..pieces).step_by(BLOCK) {
         let last = pieces.min(first + BLOCK);
         let vectors = VectorsRow {
@@ -76,7 +76,7 @@ async fn whoever_has_many_files_read_keeps_nobody_else_waiting() {
         for by in [anna, anna, anna, ben] {
             let row = ready(SPACE, Some(by));
             assert!(rows::insert(db, &row).await.unwrap());
-            assert!(rows::begin_space(db, row.id, ("embed", SPACE), Timestamp(1)).await.unwrap());
+            assert!(rows::set_embedding_model(db, row.id, ("embed", SPACE), Timestamp(1)).await.unwrap());
             given.push(row.id.0);
         }
         embed_anew(&service, "embed-2").await.unwrap();
@@ -100,10 +100,10 @@ async fn a_file_that_fails_keeps_none_behind_it_waiting() {
     for _ in 0..3 {
         let row = ready(SPACE, None);
         assert!(rows::insert(db, &row).await.unwrap());
-        assert!(rows::begin_space(db, row.id, ("embed", SPACE), Timestamp(1)).await.unwrap());
+        assert!(rows::set_embedding_model(db, row.id, ("embed", SPACE), Timestamp(1)).await.unwrap());
         let text = "The heron stands in the reeds.".to_owned();
         let piece = PieceRow { file_id: row.id, number: 0, text, page: None, heading: None, line: None };
-        assert!(rows::cut(db, row.id, (vec![piece], Vec::new()), Timestamp(2)).await.unwrap());
+        assert!(rows::insert_chunks(db, row.id, (vec![piece], Vec::new()), Timestamp(2)).await.unwrap());
         given.push(row.id);
     }
     let stuck = format!(
@@ -162,7 +162,7 @@ async fn pieces_are_found_by_their_words_also_in_files_from_before() {
             };
             let cut: Vec<PieceRow> = (0..pieces).map(text).collect();
             let words = if is_old { Vec::new() } else { words::of(&row.name, &cut) };
-            assert!(rows::cut(service.db.writer(), row.id, (cut, words), Timestamp(2)).await.unwrap());
+            assert!(rows::insert_chunks(service.db.writer(), row.id, (cut, words), Timestamp(2)).await.unwrap());
             files.push(rows::get(service.db.writer(), row.id).await.unwrap().unwrap());
         }
         words::fill(&service).await.unwrap();

@@ -127,7 +127,7 @@ pub async fn decide(
     tell(service, message.conversation_id, message_id, row);
     // After the decision is stored: whoever puts the job aside looks for decisions after that.
     if rows.iter().all(|row| row.status != ToolCallStatus::Waiting.as_str())
-        && query::jobs::hasten(service.db.writer(), AnswerJob::KIND, message_id.0).await?
+        && query::jobs::make_due(service.db.writer(), AnswerJob::KIND, message_id.0).await?
     {
         service.wake_workers();
     }

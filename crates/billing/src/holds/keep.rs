@@ -97,10 +97,10 @@ pub(super) async fn adopt(holds: &Holds, id: Uuid) -> Result<Option<HeldFor>, Ap
     let db = holds.db.writer();
     let mut held = HeldFor { holds: [None; MOST], amounts: Amounts::default(), origin: Origin::Own };
     let mut found: Vec<(Purse, MicroCredits)> = Vec::with_capacity(MOST);
-    for row in counters::holds(db, &[id]).await? {
+    for row in counters::reservations(db, &[id]).await? {
         found.push((Purse::Counter(CounterId::of(&row.scope, row.scope_id)?), row.amount));
     }
-    found.extend(accounts::holds(db, &[id]).await?.into_iter().map(|row| (Purse::Credits(row.account_id), row.amount)));
+    found.extend(accounts::reservations(db, &[id]).await?.into_iter().map(|row| (Purse::Credits(row.account_id), row.amount)));
     if found.is_empty() {
         return Ok(None);
     }

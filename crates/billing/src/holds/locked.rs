@@ -235,7 +235,7 @@ async fn lock_counters<C: ConnectionTrait>(
         })
         .collect();
     if !new.is_empty() {
-        counters::open(txn, new).await?;
+        counters::insert_missing(txn, new).await?;
         found = read(txn, &ids, now).await?;
     }
     for (id, most) in limits {

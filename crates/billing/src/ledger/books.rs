@@ -35,7 +35,7 @@ impl Books {
     /// Locks an account, and opens it where there is none yet.
     pub async fn open<C: ConnectionTrait>(txn: &C, holder: Holder, now: Timestamp) -> Result<Self, AppError> {
         let id = holder.account();
-        rows::open(txn, &[id], holder.kind(), now).await?;
+        rows::insert_missing(txn, &[id], holder.kind(), now).await?;
         Self::lock(txn, &[id], now).await
     }
 

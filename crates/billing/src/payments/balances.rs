@@ -263,7 +263,7 @@ pub(super) async fn open<C: ConnectionTrait>(
     now: appcore::Timestamp,
 ) -> Result<ledger_account::Model, AppError> {
     let id = holder.account();
-    ledger_rows::open(txn, &[id], holder.kind(), now).await?;
+    ledger_rows::insert_missing(txn, &[id], holder.kind(), now).await?;
     ledger_rows::lock(txn, &[id]).await?.pop().ok_or_else(|| Code::NotFound.into())
 }
 

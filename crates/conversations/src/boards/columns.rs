@@ -59,7 +59,7 @@ pub async fn create_column(
     writer(service, by.user_id, id).await?;
     let name = parse_line("name", name, MAX_NAME_CHARS)?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    let board_version = rows::begin_change(&tx, id).await?;
+    let board_version = rows::start_change(&tx, id).await?;
     let others = rows::columns(&tx, id).await?;
     if others.len() >= MAX_COLUMNS {
         return Err(too_many(MAX_COLUMNS as u64, "columns"));
@@ -84,7 +84,7 @@ pub async fn update_column(
     let name = change.name.as_deref().map(|name| parse_line("name", name, MAX_NAME_CHARS)).transpose()?;
     let conversation_id = found.conversation_id;
     let tx = service.db.begin().await.map_err(app_error)?;
-    let board_version = rows::begin_change(&tx, conversation_id).await?;
+    let board_version = rows::start_change(&tx, conversation_id).await?;
     let mut others = rows::columns(&tx, conversation_id).await?;
     let at = others.iter().position(|column| column.id == id).ok_or(Code::NotFound)?;
     let before = others.remove(at);
@@ -114,7 +114,7 @@ pub async fn delete_column(service: &ConversationsService, by: &Principal, id: B
     let conversation_id = found.conversation_id;
     writer(service, by.user_id, conversation_id).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    let board_version = rows::begin_change(&tx, conversation_id).await?;
+    let board_version = rows::start_change(&tx, conversation_id).await?;
     rows::column(&tx, id).await?.ok_or(Code::NotFound)?;
     if rows::count_in_column(&tx, id).await? > 0 {
         return Err(AppError::refused(

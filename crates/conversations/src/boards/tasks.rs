@@ -118,7 +118,7 @@ pub async fn create(
     let tx = service.db.begin().await.map_err(app_error)?;
     // People are locked before boards, as where an account is deleted.
     users::lock(&tx, by.user_id).await?.ok_or(Code::Unauthenticated)?;
-    let board_version = boards::begin_change(&tx, id).await?;
+    let board_version = boards::start_change(&tx, id).await?;
     check_room(&tx, id).await?;
     check_column(&tx, id, new.column_id).await?;
     let task_id = TaskId::new();
@@ -171,7 +171,7 @@ pub async fn update(
     if title.is_some() || description.is_some() || labels.is_some() {
         users::lock(&tx, created_by).await?;
     }
-    let board_version = boards::begin_change(&tx, id).await?;
+    let board_version = boards::start_change(&tx, id).await?;
     let before = rows::find(&tx, task_id).await?.ok_or(Code::NotFound)?;
     check_version(change.version, &before)?;
     let mut task = before.clone();
@@ -232,7 +232,7 @@ pub async fn delete(
     let id = find(service, by, task_id).await?.conversation_id;
     writer(service, by.user_id, id).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    let board_version = boards::begin_change(&tx, id).await?;
+    let board_version = boards::start_change(&tx, id).await?;
     let task = rows::find(&tx, task_id).await?.ok_or(Code::NotFound)?;
     check_version(version, &task)?;
     jobs::cancel::<DueJob>(&tx, task_id.0).await?;
@@ -251,7 +251,7 @@ pub async fn archive_column(
     let id = boards::column(service.db.reader(), column_id).await?.ok_or(Code::NotFound)?.conversation_id;
     writer(service, by.user_id, id).await?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    let first_version = boards::begin_change(&tx, id).await?;
+    let first_version = boards::start_change(&tx, id).await?;
     let tasks = rows::in_column(&tx, column_id, by.user_id, MAX_AT_ONCE).await?;
     if tasks.is_empty() {
         tx.rollback().await.map_err(app_error)?;

@@ -71,7 +71,7 @@ pub async fn shown(service: &ConversationsService, by: &Principal) -> Result<Vec
 /// The caller has had it before their eyes.
 pub async fn see(service: &ConversationsService, by: &Principal, id: BroadcastId) -> Result<(), AppError> {
     told_to(service, by, id).await?;
-    rows::note_seen(service.db.writer(), id, by.user_id, service.clock.now()).await
+    rows::record_seen(service.db.writer(), id, by.user_id, service.clock.now()).await
 }
 
 /// The caller puts it away, on all of their devices.
@@ -80,7 +80,7 @@ pub async fn dismiss(service: &ConversationsService, by: &Principal, id: Broadca
     if !row.dismissible {
         return Err(AppError::refused(Code::WrongState, "This announcement can't be dismissed."));
     }
-    rows::note_dismissed(service.db.writer(), id, by.user_id, service.clock.now()).await?;
+    rows::record_dismissed(service.db.writer(), id, by.user_id, service.clock.now()).await?;
     service.notify_user(by.user_id, &Event::BroadcastDismissed { id })
 }
 

@@ -88,7 +88,7 @@ async fn tell(service: &ConversationsService, id: BroadcastId) -> Result<(), App
         if status == BroadcastStatus::Withdrawn && notifies(&channels) {
             take_back(service, &row).await?;
         }
-        rows::note_told(service.db.writer(), id, &told, recipients, now).await?;
+        rows::record_published(service.db.writer(), id, &told, recipients, now).await?;
     }
     if status == BroadcastStatus::Active && (channels.contains(&BroadcastChannel::Mail) || notifies(&channels)) {
         send(service, row, &channels).await?;
@@ -152,7 +152,7 @@ async fn send(
         let is_last = (part.len() as u64) < SENT;
         row.last_mailed_user_id = part.last().copied().or(row.last_mailed_user_id);
         row.mailed_at = is_last.then_some(now);
-        rows::note_mailed(&tx, row.id, row.last_mailed_user_id, row.mailed_at).await?;
+        rows::record_mailed(&tx, row.id, row.last_mailed_user_id, row.mailed_at).await?;
         tx.commit().await.map_err(app_error)?;
         service.wake_workers();
         notifications::tell(&service.events, notified).await?;
@@ -196,7 +196,7 @@ pub async fn note_delivered(
     people: &[UserId],
 ) -> Result<(), AppError> {
     for people in people.chunks(CHUNK) {
-        rows::note_delivered(service.db.writer(), id, people, service.clock.now()).await?;
+        rows::record_delivered(service.db.writer(), id, people, service.clock.now()).await?;
     }
     Ok(())
 }

@@ -83,14 +83,14 @@ pub(super) async fn erase(tx: &Transaction, service: &ConversationsService, user
     mail_tokens::remove(tx, user_id.0).await?;
     query::jobs::remove_all(tx, MailJob::KIND, user_id.0).await?;
     departures::erase(tx, user_id, NOBODY, now).await?;
-    query::prompts::forget_author(tx, user_id).await?;
-    query::emoji::forget_author(tx, user_id).await?;
+    query::prompts::remove_author(tx, user_id).await?;
+    query::emoji::clear_creator(tx, user_id).await?;
     if let Some(picture) = query::pictures::remove(tx, user_id).await? {
         jobs::ask(tx, now, &cleanup::SweepJob::Upload(picture)).await?;
     }
     query::tool_permissions::forget_user(tx, user_id).await?;
     query::mcp_connections::forget_user(tx, user_id).await?;
-    query::assistants::forget_maker(tx, user_id, now).await?;
+    query::assistants::remove_creator(tx, user_id, now).await?;
     cleanup::ask_for_knowledge(tx, now).await?;
     let job = ForgetJob { user_id };
     jobs::ask_after(tx, now, &job, STAND_BY).await?;
@@ -110,7 +110,7 @@ impl Left {
         match pass_on(service, user_id).await {
             // The rest may take long, and the caller need not wait.
             Ok(()) => {
-                query::jobs::hasten(service.db.writer(), ForgetJob::KIND, job.subject()).await?;
+                query::jobs::make_due(service.db.writer(), ForgetJob::KIND, job.subject()).await?;
                 service.wake_workers();
             }
             Err(error) => tracing::warn!(%error, %user_id, "what a deleted account had is passed on later"),
@@ -162,7 +162,7 @@ impl Job<ConversationsService> for ForgetJob {
             let passed_on = pass_on(work.state, self.user_id).await;
             let purged = departures::purge_chats(work.state.db.writer(), self.user_id).await;
             let rewritten = rewrite_log(work.state, self.user_id).await;
-            work.state.db.forget_removed();
+            work.state.db.purge_removed();
             passed_on.and(purged).and(rewritten)?;
             // Their last connections have ended by then, so their last-seen time is written no more.
             tokio::time::sleep(presence::GRACE * 2).await;

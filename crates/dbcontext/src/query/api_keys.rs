@@ -45,7 +45,7 @@ pub struct ApiKeyStatus {
 }
 
 /// Usable keys with these hashes whose owners' accounts are active.
-pub async fn standings<C: ConnectionTrait>(
+pub async fn statuses<C: ConnectionTrait>(
     db: &C,
     hashes: &[Vec<u8>],
     now: Timestamp,
@@ -56,7 +56,7 @@ pub async fn standings<C: ConnectionTrait>(
     read(db, usable(now).filter(named)).await
 }
 
-pub async fn standing<C: ConnectionTrait>(
+pub async fn status<C: ConnectionTrait>(
     db: &C,
     id: ApiKeyId,
     now: Timestamp,
@@ -100,7 +100,7 @@ pub async fn revoked_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Resu
 }
 
 /// Records the last use of keys.
-pub async fn touch<C: ConnectionTrait>(db: &C, ids: &[ApiKeyId], now: Timestamp) -> Result<(), AppError> {
+pub async fn record_use<C: ConnectionTrait>(db: &C, ids: &[ApiKeyId], now: Timestamp) -> Result<(), AppError> {
     Entity::update_many()
         .col_expr(Column::LastUsedAt, Expr::value(now))
         .filter(Column::Id.is_in(rounded(ids)))

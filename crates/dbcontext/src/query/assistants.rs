@@ -86,7 +86,7 @@ pub async fn delete<C: ConnectionTrait>(db: &C, id: AssistantId, now: Timestamp)
 }
 
 /// Deletes a user's private assistants; shared ones stay without their creator.
-pub async fn forget_maker<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<(), AppError> {
+pub async fn remove_creator<C: ConnectionTrait>(db: &C, user: UserId, now: Timestamp) -> Result<(), AppError> {
     end(db, "created_by = $1 AND visibility = 'private'", vec![user.into(), now.into()]).await?;
     assistant::Entity::update_many()
         .set(assistant::ActiveModel { created_by: Set(None), ..Default::default() })

@@ -129,7 +129,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Deletes at most `most` entries older than `before`; returns the number of deleted rows.
-pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<u64, AppError> {
+pub async fn delete_older<C: ConnectionTrait>(db: &C, before: Timestamp, most: u64) -> Result<u64, AppError> {
     let oldest = Query::select()
         .column(audit_entry::Column::Id)
         .from(audit_entry::Entity)

@@ -74,7 +74,7 @@ pub async fn list<C: ConnectionTrait>(
 }
 
 /// At most `most` networks that are banned now, latest expiry first.
-pub async fn standing<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<ActiveBan>, AppError> {
+pub async fn active<C: ConnectionTrait>(db: &C, now: Timestamp, most: u64) -> Result<Vec<ActiveBan>, AppError> {
     let query = holding(now).select_only().column(ban::Column::Network).column(ban::Column::IsAutomatic);
     let latest = ban::Column::ExpiresAt.max();
     query
@@ -149,7 +149,7 @@ pub async fn lift_all<C: ConnectionTrait>(db: &C, network: &str, now: Timestamp)
 }
 
 /// Deletes bans that ended before then.
-pub async fn forget<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<(), AppError> {
+pub async fn delete_ended<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<(), AppError> {
     ban::Entity::delete_many().filter(ban::Column::ExpiresAt.lt(before)).exec(db).await.map_err(app_error)?;
     Ok(())
 }

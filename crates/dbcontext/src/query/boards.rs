@@ -25,7 +25,7 @@ impl From<board_column::Model> for BoardColumn {
 }
 
 /// Increments a board's version and locks the board until the transaction ends.
-pub async fn begin_change<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<i64, AppError> {
+pub async fn start_change<C: ConnectionTrait>(db: &C, id: ConversationId) -> Result<i64, AppError> {
     let sql = "INSERT INTO boards (conversation_id, version) VALUES ($1, 1) \
                ON CONFLICT (conversation_id) DO UPDATE SET version = boards.version + 1 RETURNING version";
     let row: Option<Version> = raw::find_one(db, sql, [id.into()]).await?;

@@ -124,7 +124,7 @@ pub async fn told_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result<
 }
 
 /// Records the published state and the size of the audience at that time.
-pub async fn note_told<C: ConnectionTrait>(
+pub async fn record_published<C: ConnectionTrait>(
     db: &C,
     id: BroadcastId,
     told: &str,
@@ -147,7 +147,7 @@ pub async fn note_told<C: ConnectionTrait>(
 }
 
 /// Records the progress of the emails.
-pub async fn note_mailed<C: ConnectionTrait>(
+pub async fn record_mailed<C: ConnectionTrait>(
     db: &C,
     id: BroadcastId,
     to: Option<UserId>,
@@ -256,7 +256,7 @@ fn literal(backend: DatabaseBackend, id: Uuid) -> String {
 }
 
 /// Records deliveries.
-pub async fn note_delivered<C: ConnectionTrait>(
+pub async fn record_delivered<C: ConnectionTrait>(
     db: &C,
     id: BroadcastId,
     people: &[UserId],
@@ -279,7 +279,7 @@ pub async fn note_delivered<C: ConnectionTrait>(
 }
 
 /// Records that a user has seen the announcement.
-pub async fn note_seen<C: ConnectionTrait>(
+pub async fn record_seen<C: ConnectionTrait>(
     db: &C,
     id: BroadcastId,
     user: UserId,
@@ -291,7 +291,7 @@ pub async fn note_seen<C: ConnectionTrait>(
 }
 
 /// Records that a user has dismissed the announcement.
-pub async fn note_dismissed<C: ConnectionTrait>(
+pub async fn record_dismissed<C: ConnectionTrait>(
     db: &C,
     id: BroadcastId,
     user: UserId,

@@ -113,7 +113,7 @@ pub async fn lock<C: ConnectionTrait>(txn: &C, ids: &[CounterId]) -> Result<Vec<
 }
 
 /// Inserts counters that don't exist yet.
-pub async fn open<C: ConnectionTrait>(db: &C, new: Vec<Model>) -> Result<(), AppError> {
+pub async fn insert_missing<C: ConnectionTrait>(db: &C, new: Vec<Model>) -> Result<(), AppError> {
     if new.is_empty() {
         return Ok(());
     }
@@ -166,10 +166,10 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewBudgetReserva
             Field::Int("expires_at"),
         ],
     );
-    if holds.is_empty() {
+    if reservations.is_empty() {
         return Ok(());
     }
-    let rows = holds.iter().map(|hold| {
+    let rows = reservations.iter().map(|hold| {
         [
             hold.id.into(),
             hold.counter.scope().into(),
@@ -216,7 +216,7 @@ pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Time
 }
 
 /// Reservations with these ids.
-pub async fn holds<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<BudgetReservation>, AppError> {
+pub async fn reservations<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<BudgetReservation>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!(
         "SELECT id, scope, scope_id, amount, expires_at FROM budget_holds WHERE id IN (SELECT w.id FROM {})",
@@ -236,7 +236,7 @@ pub fn renew(ids: &[Uuid], expires_at: Timestamp) -> Piece {
 }
 
 /// Inserts or replaces a budget.
-pub async fn put<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
+pub async fn upsert<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
     let again = OnConflict::columns([Column::Scope, Column::ScopeId])
         .update_columns([Column::SpendingLimit, Column::Period, Column::PeriodStart, Column::Spent])
         .to_owned();
@@ -250,7 +250,7 @@ pub async fn remove<C: ConnectionTrait>(txn: &C, budget: BudgetId) -> Result<boo
     let holds = budget_hold::Entity::delete_many()
         .filter(budget_hold::Column::Scope.eq(budget.scope))
         .filter(budget_hold::Column::ScopeId.eq(budget.id));
-    holds.exec(txn).await.map_err(app_error)?;
+    reservations.exec(txn).await.map_err(app_error)?;
     Ok(done.rows_affected > 0)
 }
 

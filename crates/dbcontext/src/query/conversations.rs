@@ -51,7 +51,7 @@ pub struct SeenConversation {
 
 impl SeenConversation {
     /// The reader's membership.
-    pub fn own(&self) -> Result<Option<view::OwnMembership>, AppError> {
+    pub fn own_membership(&self) -> Result<Option<view::OwnMembership>, AppError> {
         let (Some(role), Some(notify)) = (&self.role, &self.notify) else { return Ok(None) };
         Ok(Some(view::OwnMembership {
             role: role.parse().map_err(AppError::internal)?,
@@ -144,7 +144,7 @@ pub async fn list<C: ConnectionTrait>(
 
 /// Lists the open conversations of a workspace by number of members, with the total. The caller must not be a guest
 /// there.
-pub async fn browse<C: ConnectionTrait>(
+pub async fn list_open<C: ConnectionTrait>(
     db: &C,
     user: UserId,
     filter: &Filter,
@@ -332,7 +332,7 @@ pub struct Settings {
 
 /// Updates the settings. Returns `false` if another open conversation of the workspace has the title. An unchanged
 /// title keeps its folded form, which may end with a number.
-pub async fn set<C: ConnectionTrait>(
+pub async fn update_settings<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
     settings: &Settings,

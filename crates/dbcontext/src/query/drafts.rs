@@ -25,7 +25,7 @@ fn place(draft: &Draft) -> Uuid {
 }
 
 /// Stores a draft; returns `false` if a newer one is stored.
-pub async fn put<C: ConnectionTrait>(db: &C, user: UserId, draft: &Draft) -> Result<bool, AppError> {
+pub async fn upsert<C: ConnectionTrait>(db: &C, user: UserId, draft: &Draft) -> Result<bool, AppError> {
     let sql = "INSERT INTO drafts (user_id, conversation_id, thread_id, content, reply_to, updated_at) VALUES ($1, $2, $3, $4, $5, $6) \
                ON CONFLICT (user_id, conversation_id, thread_id) DO UPDATE SET content = excluded.content, reply_to = excluded.reply_to, \
                updated_at = excluded.updated_at WHERE drafts.updated_at <= excluded.updated_at";

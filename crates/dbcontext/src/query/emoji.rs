@@ -88,7 +88,7 @@ pub async fn remove_ended<C: ConnectionTrait>(db: &C, id: WorkspaceId) -> Result
 }
 
 /// Clears the creator of a user's emoji, which stay.
-pub async fn forget_author<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
+pub async fn clear_creator<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
     Entity::update_many()
         .set(ActiveModel { created_by: Set(None), ..Default::default() })
         .filter(Column::CreatedBy.eq(user))

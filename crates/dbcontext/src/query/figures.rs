@@ -61,7 +61,7 @@ struct Number {
 }
 
 /// Merges values into the stored ones.
-pub async fn put<C: ConnectionTrait>(db: &C, step: Step, union: Aggregation, figures: &[MetricValue]) -> Result<(), AppError> {
+pub async fn merge<C: ConnectionTrait>(db: &C, step: Step, union: Aggregation, figures: &[MetricValue]) -> Result<(), AppError> {
     if figures.is_empty() {
         return Ok(());
     }
@@ -93,7 +93,7 @@ pub async fn since<C: ConnectionTrait>(db: &C, step: Step, from: Timestamp) -> R
 }
 
 /// Deletes older values.
-pub async fn forget<C: ConnectionTrait>(db: &C, step: Step, before: Timestamp) -> Result<u64, AppError> {
+pub async fn delete_before<C: ConnectionTrait>(db: &C, step: Step, before: Timestamp) -> Result<u64, AppError> {
     let old = figure::Entity::delete_many()
         .filter(figure::Column::Step.eq(step.as_str()))
         .filter(figure::Column::At.lt(before));
@@ -153,7 +153,7 @@ pub async fn people_since<C: ConnectionTrait>(db: &C, from: Timestamp) -> Result
 }
 
 /// Number of accounts.
-pub async fn people<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
+pub async fn count_users<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     number(db, "SELECT COUNT(*) AS value FROM users WHERE is_deleted = FALSE", Vec::new()).await
 }
 
@@ -165,13 +165,13 @@ pub async fn guests<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
 }
 
 /// Total size of uploads, in bytes.
-pub async fn stored<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
+pub async fn stored_bytes<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) AS value FROM uploads WHERE removed_at IS NULL";
     number(db, sql, Vec::new()).await
 }
 
 /// Maximum of a metric over these minutes; `None` if nothing was recorded.
-pub async fn most<C: ConnectionTrait>(
+pub async fn maximum<C: ConnectionTrait>(
     db: &C,
     name: &str,
     from: Timestamp,
@@ -184,7 +184,7 @@ pub async fn most<C: ConnectionTrait>(
         .select_only()
         .column_as(figure::Column::Value.max(), "most")
         .into_tuple::<Option<i64>>();
-    Ok(most.one(db).await.map_err(app_error)?.flatten())
+    Ok(maximum.one(db).await.map_err(app_error)?.flatten())
 }
 
 /// Number of users whose AI requests failed.
@@ -200,19 +200,19 @@ async fn number<C: ConnectionTrait>(db: &C, sql: &str, values: Vec<Value>) -> Re
 }
 
 /// Upserts the state of an instance.
-pub async fn see<C: ConnectionTrait>(db: &C, row: InstanceRow) -> Result<(), AppError> {
+pub async fn upsert_instance<C: ConnectionTrait>(db: &C, row: InstanceRow) -> Result<(), AppError> {
     let changed = [instance::Column::SeenAt, instance::Column::State];
     single::upsert(db, row.into_active_model(), [instance::Column::Id], changed).await
 }
 
 /// Deletes an instance that has shut down.
-pub async fn leave<C: ConnectionTrait>(db: &C, id: InstanceId) -> Result<(), AppError> {
+pub async fn delete_instance<C: ConnectionTrait>(db: &C, id: InstanceId) -> Result<(), AppError> {
     instance::Entity::delete_by_id(id).exec(db).await.map_err(app_error)?;
     Ok(())
 }
 
 /// Deletes and returns the instances that were not seen since `before`.
-pub async fn take_gone<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<Vec<InstanceRow>, AppError> {
+pub async fn delete_stale_instances<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<Vec<InstanceRow>, AppError> {
     let gone = instance::Entity::delete_many().filter(instance::Column::SeenAt.lt(before));
     gone.exec_with_returning(db).await.map_err(app_error)
 }
@@ -224,7 +224,7 @@ pub async fn instances<C: ConnectionTrait>(db: &C) -> Result<Vec<InstanceRow>, A
 }
 
 /// Upserts an incident, when it is detected and when it ends.
-pub async fn notice<C: ConnectionTrait>(db: &C, row: IncidentRow) -> Result<(), AppError> {
+pub async fn upsert_incident<C: ConnectionTrait>(db: &C, row: IncidentRow) -> Result<(), AppError> {
     let changed = [incident::Column::EndedAt, incident::Column::Impact, incident::Column::AffectedUsers];
     single::upsert(db, row.into_active_model(), [incident::Column::Id], changed).await
 }
@@ -247,14 +247,14 @@ pub async fn incidents<C: ConnectionTrait>(db: &C, from: Timestamp, most: u64) -
         .add(incident::Column::BeganAt.gte(from))
         .add(incident::Column::EndedAt.gte(from))
         .add(incident::Column::EndedAt.is_null());
-    let newest = incident::Entity::find().filter(is_recent).order_by_desc(incident::Column::BeganAt).limit(most);
+    let newest = incident::Entity::find().filter(is_recent).order_by_desc(incident::Column::BeganAt).limit(maximum);
     let mut rows = newest.all(db).await.map_err(app_error)?;
     rows.reverse();
     Ok(rows)
 }
 
 /// Deletes incidents that began before then.
-pub async fn forget_incidents<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<u64, AppError> {
+pub async fn delete_incidents_before<C: ConnectionTrait>(db: &C, before: Timestamp) -> Result<u64, AppError> {
     let old = incident::Entity::delete_many()
         .filter(incident::Column::BeganAt.lt(before))
         .filter(incident::Column::EndedAt.is_not_null());

@@ -53,7 +53,7 @@ pub async fn by_subject<C: ConnectionTrait>(
 }
 
 /// Records a sign-in and the email address that the provider reports.
-pub async fn touch<C: ConnectionTrait>(
+pub async fn record_sign_in<C: ConnectionTrait>(
     db: &C,
     id: IdentityId,
     email: Option<String>,

@@ -26,12 +26,12 @@ pub async fn times<C: ConnectionTrait>(db: &C) -> Result<HashMap<String, Timesta
 }
 
 /// Records that a milestone was reached.
-pub async fn note<C: ConnectionTrait>(db: &C, name: &str, now: Timestamp) -> Result<(), AppError> {
+pub async fn record<C: ConnectionTrait>(db: &C, name: &str, now: Timestamp) -> Result<(), AppError> {
     let row = ActiveModel { name: Set(name.to_owned()), value: Set(String::new()), updated_at: Set(now) };
     single::upsert(db, row, [Column::Name], [Column::UpdatedAt]).await
 }
 
-pub async fn forget<C: ConnectionTrait>(db: &C, name: &str) -> Result<(), AppError> {
+pub async fn delete<C: ConnectionTrait>(db: &C, name: &str) -> Result<(), AppError> {
     Entity::delete_by_id(name).exec(db).await.map_err(app_error)?;
     Ok(())
 }

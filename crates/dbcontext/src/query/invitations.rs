@@ -42,7 +42,7 @@ pub async fn by_id<C: ConnectionTrait>(db: &C, id: InvitationId) -> Result<Optio
 }
 
 /// Consumes one use of an invitation; returns `false` if none is left. The statement decides between concurrent uses.
-pub async fn take<C: ConnectionTrait>(db: &C, id: InvitationId, now: Timestamp) -> Result<bool, AppError> {
+pub async fn consume<C: ConnectionTrait>(db: &C, id: InvitationId, now: Timestamp) -> Result<bool, AppError> {
     let done = Entity::update_many()
         .col_expr(Column::Uses, Expr::col(Column::Uses).add(1))
         .filter(Column::Id.eq(id))

@@ -128,7 +128,7 @@ pub struct KindStats {
 }
 
 /// Statistics by kind.
-pub async fn census<C: ConnectionTrait>(db: &C) -> Result<Vec<KindStats>, AppError> {
+pub async fn stats_by_kind<C: ConnectionTrait>(db: &C) -> Result<Vec<KindStats>, AppError> {
     let now = now(db.get_database_backend());
     let is_due = format!("status = 'waiting' AND due_at <= {now}");
     let count = |what: &str| format!("COUNT(CASE WHEN {what} THEN 1 END)");

@@ -377,7 +377,7 @@ pub async fn postpone(db: &Database, id: JobId, attempt: i32, wait: Duration, er
 }
 
 /// Suspends a job until `wait` has passed or it is [hastened](hasten). Claims so far don't count as failures.
-pub async fn put_aside(db: &Database, id: JobId, attempt: i32, wait: Duration) -> Result<bool, AppError> {
+pub async fn suspend(db: &Database, id: JobId, attempt: i32, wait: Duration) -> Result<bool, AppError> {
     let change = "UPDATE jobs SET status = 'waiting', due_at = CASE WHEN stop_requested THEN {now} ELSE {now} + $3 END, leased_by = NULL, \
                   attempts_before = attempt, updated_at = {now} \
                   WHERE {claim} RETURNING concurrency_key";
@@ -416,12 +416,12 @@ struct FreedKey {
 }
 
 /// Unblocks all jobs; claims block them again if their key is taken. Called at the start, to clean up after a crash.
-pub async fn line_up<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
+pub async fn unblock_all<C: ConnectionTrait>(db: &C) -> Result<bool, AppError> {
     change(db, "is_blocked = FALSE WHERE is_blocked = TRUE", vec![]).await
 }
 
 /// Makes a waiting job due now; returns `false` if there is none.
-pub async fn hasten<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<bool, AppError> {
+pub async fn make_due<C: ConnectionTrait>(db: &C, kind: &str, subject: Uuid) -> Result<bool, AppError> {
     let set = "due_at = {now} WHERE kind = $1 AND subject = $2 AND due_at IS NOT NULL AND status = 'waiting'";
     change(db, set, vec![kind.into(), subject.into()]).await
 }
@@ -502,7 +502,7 @@ async fn execute<C: ConnectionTrait>(db: &C, sql: String, values: Vec<Value>) ->
 }
 
 /// Time of the database, in milliseconds.
-pub async fn time<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
+pub async fn database_time<C: ConnectionTrait>(db: &C) -> Result<i64, AppError> {
     let backend = db.get_database_backend();
     let statement = Statement::from_string(backend, format!("SELECT {} AS now", now(backend)));
     let row = db.query_one_raw(statement).await.map_err(app_error)?;

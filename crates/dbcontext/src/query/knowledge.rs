@@ -215,7 +215,7 @@ pub async fn set_state<C: ConnectionTrait>(
 }
 
 /// Sets the embedding model of a file and deletes its vectors; returns `false` if the file doesn't exist.
-pub async fn begin_space<C: ConnectionTrait>(
+pub async fn set_embedding_model<C: ConnectionTrait>(
     db: &C,
     id: KnowledgeFileId,
     (model, space): (&str, &str),
@@ -243,13 +243,13 @@ async fn remove_vectors<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Resu
 }
 
 /// Inserts the chunks and word hashes of a file. Returns `false` if it already has chunks or doesn't exist.
-pub async fn cut<C: ConnectionTrait>(
+pub async fn insert_chunks<C: ConnectionTrait>(
     db: &C,
     id: KnowledgeFileId,
     (pieces, words): (Vec<PieceRow>, Vec<WordsRow>),
     now: Timestamp,
 ) -> Result<bool, AppError> {
-    let count = i64::try_from(pieces.len()).unwrap_or(i64::MAX);
+    let count = i64::try_from(chunks.len()).unwrap_or(i64::MAX);
     let done = knowledge_file::Entity::update_many()
         .set(knowledge_file::ActiveModel { pieces: Set(count), updated_at: Set(now), ..Default::default() })
         .filter(knowledge_file::Column::Id.eq(id))
@@ -260,8 +260,8 @@ pub async fn cut<C: ConnectionTrait>(
     if done.rows_affected == 0 {
         return Ok(false);
     }
-    let mut pieces = pieces.into_iter().peekable();
-    while pieces.peek().is_some() {
+    let mut pieces = chunks.into_iter().peekable();
+    while chunks.peek().is_some() {
         let columns = [
             Column::Uuid("file_id"),
             Column::Int("number"),
@@ -270,7 +270,7 @@ pub async fn cut<C: ConnectionTrait>(
             Column::Text("heading"),
             Column::Int("line"),
         ];
-        let part = pieces.by_ref().take(WRITTEN_AT_ONCE).map(|piece| {
+        let part = chunks.by_ref().take(WRITTEN_AT_ONCE).map(|piece| {
             [
                 piece.file_id.0.into(),
                 i64::from(piece.number).into(),
@@ -457,7 +457,7 @@ pub async fn pieces_from<C: ConnectionTrait>(
 }
 
 /// Chunks by their ids, in no particular order.
-pub async fn pieces<C: ConnectionTrait>(db: &C, wanted: &[ChunkId]) -> Result<Vec<PieceRow>, AppError> {
+pub async fn chunks<C: ConnectionTrait>(db: &C, wanted: &[ChunkId]) -> Result<Vec<PieceRow>, AppError> {
     let columns = [Column::Uuid("id"), Column::Int("number")];
     let rows = wanted.iter().map(|(file, number)| [file.0.into(), i64::from(*number).into()]);
     let rows = Rows::new(db.get_database_backend(), columns, rows);
@@ -478,7 +478,7 @@ pub async fn remove<C: ConnectionTrait>(db: &C, id: KnowledgeFileId) -> Result<O
 }
 
 /// Files after this id whose assistant, section or workspace was deleted.
-pub async fn forgotten<C: ConnectionTrait>(
+pub async fn orphaned<C: ConnectionTrait>(
     db: &C,
     after: Option<KnowledgeFileId>,
     limit: usize,
@@ -508,7 +508,7 @@ pub async fn of_other_space<C: ConnectionTrait>(
 }
 
 /// Resets a file so that it is embedded again; returns `false` if another worker was faster.
-pub async fn outdate<C: ConnectionTrait>(
+pub async fn reset_embedding<C: ConnectionTrait>(
     db: &C,
     id: KnowledgeFileId,
     space: &str,

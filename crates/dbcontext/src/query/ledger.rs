@@ -60,7 +60,7 @@ pub struct LedgerSize {
 }
 
 /// Inserts accounts that don't exist yet.
-pub async fn open<C: ConnectionTrait>(
+pub async fn insert_missing<C: ConnectionTrait>(
     db: &C,
     ids: &[Uuid],
     kind: &'static str,
@@ -262,10 +262,10 @@ pub async fn insert_holds<C: ConnectionTrait>(txn: &C, holds: &[NewCreditReserva
         "credit_holds",
         [Field::Uuid("id"), Field::Uuid("account_id"), Field::Int("amount"), Field::Int("expires_at")],
     );
-    if holds.is_empty() {
+    if reservations.is_empty() {
         return Ok(());
     }
-    let rows = holds
+    let rows = reservations
         .iter()
         .map(|hold| [hold.id.into(), hold.account_id.into(), hold.amount.0.into(), hold.expires_at.0.into()]);
     execute(txn, vec![INSERT.piece(rows)]).await
@@ -306,7 +306,7 @@ pub async fn remove_expired<C: ConnectionTrait>(txn: &C, ids: &[Uuid], now: Time
 }
 
 /// Reservations with these ids.
-pub async fn holds<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<CreditReservation>, AppError> {
+pub async fn reservations<C: ConnectionTrait>(db: &C, ids: &[Uuid]) -> Result<Vec<CreditReservation>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().copied());
     let sql = format!(
         "SELECT id, account_id, amount, expires_at FROM credit_holds WHERE id IN (SELECT w.id FROM {})",

@@ -79,7 +79,7 @@ impl NamedMessage {
     /// Answer next to which this one is written by a second model. Until it has become a version of that answer it is
     /// not shown.
     #[must_use]
-    pub fn beside(&self) -> Option<MessageId> {
+    pub fn parallel_answer_of(&self) -> Option<MessageId> {
         self.hidden_by.filter(|_| self.hidden_version == Some(BESIDE))
     }
 }
@@ -174,7 +174,7 @@ pub async fn get_all<C: ConnectionTrait>(db: &C, ids: &[MessageId]) -> Result<Ve
 }
 
 /// Finds the message with this `client_id` of a sender.
-pub async fn sent<C: ConnectionTrait>(
+pub async fn by_client_id<C: ConnectionTrait>(
     db: &C,
     id: ConversationId,
     sender: UserId,
@@ -274,7 +274,7 @@ pub async fn history<C: ConnectionTrait>(
 }
 
 /// Newest message of each of these conversations.
-pub async fn last_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<NamedMessage>, AppError> {
+pub async fn newest_of<C: ConnectionTrait>(db: &C, ids: &[ConversationId]) -> Result<Vec<NamedMessage>, AppError> {
     let asked = Rows::ids(db.get_database_backend(), ids.iter().map(|id| id.0));
     let sql = format!(
         "{NAMED} JOIN {} ON m.id = (SELECT l.id FROM messages l WHERE l.conversation_id = w.id AND l.deleted_at IS NULL AND l.hidden_by IS NULL \
@@ -329,7 +329,7 @@ pub struct MessageMarks {
 }
 
 /// Updates the marks of messages.
-pub fn mark(marked: Vec<(MessageId, MessageMarks)>) -> Piece {
+pub fn update_marks(marked: Vec<(MessageId, MessageMarks)>) -> Piece {
     static UPDATE: Change<7> = Change::new(
         [
             Column::Text("reactions"),

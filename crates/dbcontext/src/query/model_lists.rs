@@ -19,7 +19,7 @@ pub async fn list<C: ConnectionTrait>(db: &C, page: PageRequest) -> Result<(Vec<
 }
 
 /// Inserts or replaces a list.
-pub async fn put<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
+pub async fn upsert<C: ConnectionTrait>(db: &C, row: Model) -> Result<(), AppError> {
     let again = OnConflict::columns([Column::Scope, Column::ScopeId])
         .update_columns([Column::Models, Column::UpdatedAt])
         .to_owned();

@@ -96,7 +96,7 @@ pub async fn count<C: ConnectionTrait>(db: &C, workspace: WorkspaceId, owner: Op
 }
 
 /// Deletes a user's private prompts; shared ones stay without their creator.
-pub async fn forget_author<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
+pub async fn remove_author<C: ConnectionTrait>(db: &C, user: UserId) -> Result<(), AppError> {
     let own = Entity::delete_many().filter(Column::CreatedBy.eq(user));
     own.filter(Column::Visibility.eq(Visibility::Private)).exec(db).await.map_err(app_error)?;
     Entity::update_many()

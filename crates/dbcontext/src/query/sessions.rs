@@ -58,7 +58,7 @@ pub struct LiveSession {
 }
 
 /// Active sessions among these, of accounts that still exist.
-pub async fn standings<C: ConnectionTrait>(
+pub async fn live_sessions<C: ConnectionTrait>(
     db: &C,
     ids: &[SessionId],
     now: Timestamp,
@@ -93,7 +93,7 @@ pub async fn ended_since<C: ConnectionTrait>(db: &C, since: Timestamp) -> Result
 }
 
 /// Time of the user's last authentication in the session: the sign-in, or a later confirmation.
-pub async fn proved_at<C: ConnectionTrait>(db: &C, id: SessionId) -> Result<Option<Timestamp>, AppError> {
+pub async fn authenticated_at<C: ConnectionTrait>(db: &C, id: SessionId) -> Result<Option<Timestamp>, AppError> {
     let times: Option<(Timestamp, Option<Timestamp>)> = user_session::Entity::find_by_id(id)
         .select_only()
         .column(user_session::Column::CreatedAt)
@@ -165,7 +165,7 @@ pub async fn end_all<C: ConnectionTrait>(
 }
 
 /// Records the last use of sessions.
-pub async fn touch<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Timestamp) -> Result<(), AppError> {
+pub async fn record_use<C: ConnectionTrait>(db: &C, ids: &[SessionId], now: Timestamp) -> Result<(), AppError> {
     user_session::Entity::update_many()
         .col_expr(user_session::Column::LastUsedAt, Expr::value(now))
         .filter(user_session::Column::Id.is_in(rounded(ids)))
@@ -197,7 +197,7 @@ pub async fn seen_as<C: ConnectionTrait>(db: &C, id: SessionId, seen: DeviceInfo
 }
 
 /// Deletes a user's expired sessions and their tokens.
-pub async fn sweep<C: ConnectionTrait>(db: &C, user_id: UserId, now: Timestamp) -> Result<(), AppError> {
+pub async fn delete_expired<C: ConnectionTrait>(db: &C, user_id: UserId, now: Timestamp) -> Result<(), AppError> {
     user_session::Entity::delete_many()
         .filter(user_session::Column::UserId.eq(user_id))
         .filter(user_session::Column::ExpiresAt.lt(now))
@@ -261,7 +261,7 @@ pub async fn use_token<C: ConnectionTrait>(
 }
 
 /// Deletes the sealed responses to a session's rotations before `before`, which can no longer be requested.
-pub async fn forget_successors<C: ConnectionTrait>(
+pub async fn delete_successors<C: ConnectionTrait>(
     db: &C,
     session_id: SessionId,
     before: Timestamp,

@@ -143,7 +143,7 @@ async fn finds_open_conversations_of_a_workspace_by_index() {
     super::search::readable(&db, user).await.unwrap();
     db.has("SEARCH ac USING INDEX conversations_open (workspace_id=? AND kind=?)");
     let filter = conversations::Filter { workspace_id: Some(workspace), ..Default::default() };
-    conversations::browse(&db, user, &filter, PageRequest::new(None, None)).await.unwrap();
+    conversations::list_open(&db, user, &filter, PageRequest::new(None, None)).await.unwrap();
     db.has("SEARCH c USING INDEX conversations_open (workspace_id=? AND kind=?)");
     conversations::is_title_taken(&db, workspace, "Plans", ConversationId::new()).await.unwrap();
     db.has("INDEX conversations_title (workspace_id=? AND search_title=?)");
@@ -318,7 +318,7 @@ async fn finds_chats_of_a_deleted_account_by_index() {
 #[tokio::test]
 async fn finds_jobs_of_a_subject_by_index() {
     let db = Planned::new().await;
-    jobs::hasten(&db, "answer", Uuid::now_v7()).await.unwrap();
+    jobs::make_due(&db, "answer", Uuid::now_v7()).await.unwrap();
     db.has("jobs USING INDEX jobs_subject (subject=?)");
     jobs::unfinished(&db, "export").await.unwrap();
     db.has("jobs USING INDEX jobs_concurrency_key (concurrency_key=?)");

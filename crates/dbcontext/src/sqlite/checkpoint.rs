@@ -103,7 +103,7 @@ async fn shorten_log(
     }
     // If no pages are left, the writer restarts the log by itself.
     if log.left > 0 {
-        let _turn = write_lock.take().await?;
+        let _turn = write_lock.acquire().await?;
         sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(writer).await?;
     }
     Ok(())
@@ -121,7 +121,7 @@ async fn empty_log(
             break;
         }
     }
-    let _turn = write_lock.take().await?;
+    let _turn = write_lock.acquire().await?;
     let mut connection = writer.acquire().await?;
     sqlx::raw_sql("PRAGMA busy_timeout = 100").execute(&mut *connection).await?;
     let emptied =

@@ -136,7 +136,7 @@ impl Sqlite {
 
     /// Executes all of `pieces` or none of them.
     pub async fn commit(&self, pieces: Vec<Piece>) -> Result<CommitOutcome, AppError> {
-        let turn = self.write_lock.take().await.map_err(app_error)?;
+        let turn = self.write_lock.acquire().await.map_err(app_error)?;
         match self.committer.commit(pieces, turn).await.map_err(AppError::unavailable)? {
             Ok(()) => Ok(CommitOutcome::Executed),
             Err(error) if sqlite_unique_violation(&error) => Ok(CommitOutcome::Duplicate),
@@ -145,7 +145,7 @@ impl Sqlite {
     }
 
     /// Requests a truncation of the log, which still contains removed content.
-    pub fn forget_removed(&self) {
+    pub fn purge_removed(&self) {
         self.removed.store(true, Ordering::Relaxed);
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct WriteLock(Arc<Mutex<()>>);
 pub(crate) type WriteGuard = OwnedMutexGuard<()>;
 
 impl WriteLock {
-    pub async fn take(&self) -> Result<WriteGuard, DbErr> {
+    pub async fn acquire(&self) -> Result<WriteGuard, DbErr> {
         tokio::time::timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.0).lock_owned())
             .await
             .map_err(|_| DbErr::ConnectionAcquire(ConnAcquireErr::Timeout))

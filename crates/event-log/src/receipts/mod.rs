@@ -125,7 +125,7 @@ pub async fn mark_unread(
     service.receipts.settled().await;
     let is_moved = query::positions::back(service.db.writer(), id, by.user_id, before).await?;
     let seen = query::conversations::find(service.db.writer(), by.user_id, id).await?.ok_or(Code::NotFound)?;
-    let own = seen.own()?.ok_or(Code::NotFound)?;
+    let own = seen.own_membership()?.ok_or(Code::NotFound)?;
     if is_moved {
         let OwnMembership { read_seq, unread, unread_mentions, .. } = own;
         let event = Event::MarkedUnread { conversation_id: id, read_seq, unread, unread_mentions };

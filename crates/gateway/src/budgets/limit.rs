@@ -63,7 +63,7 @@ pub(crate) async fn put<C: ConnectionTrait>(
         spent,
         held: known.map_or(MicroCredits::ZERO, |row| row.held),
     };
-    rows::put(txn, row.clone()).await?;
+    rows::upsert(txn, row.clone()).await?;
     Ok(row)
 }
 

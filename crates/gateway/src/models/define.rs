@@ -124,7 +124,7 @@ pub async fn put(
     check(service, name, &definition)?;
     let text = serde_json::to_string(&definition).map_err(AppError::internal)?;
     let tx = service.db.begin().await.map_err(app_error)?;
-    rows::put(&tx, name, text, service.clock.now()).await?;
+    rows::upsert(&tx, name, text, service.clock.now()).await?;
     audit::record(&tx, NewAuditEntry::by(by, Action::ModelChanged, Some(name.to_owned()))).await?;
     tx.commit().await.map_err(app_error)?;
     tell(service).await?;

@@ -89,7 +89,7 @@ pub(super) async fn open(
     device: &Device,
 ) -> Result<TokenPair, AppError> {
     must_be_active(account)?;
-    sessions::sweep(tx, account.id, service.clock.now()).await?;
+    sessions::delete_expired(tx, account.id, service.clock.now()).await?;
     let entry = NewAuditEntry { action: Action::SignIn, actor: Some(account.id), target: None, address: device.ip() };
     audit::record(tx, entry).await?;
     known::note(tx, service, account, device).await?;

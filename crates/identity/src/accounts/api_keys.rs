@@ -106,7 +106,7 @@ pub(super) async fn owner(service: &IdentityService, id: ApiKeyId) -> Result<Opt
     if service.accounts.standings.is_revoked(id).await {
         return Ok(None);
     }
-    let row = rows::standing(service.db.reader(), id, service.clock.now()).await?;
+    let row = rows::status(service.db.reader(), id, service.clock.now()).await?;
     row.map(|row| read(&row).map(principal)).transpose()
 }
 
@@ -117,7 +117,7 @@ async fn look_up(service: &IdentityService, fingerprint: Fingerprint) -> Result<
         let (db, now) = (db.clone(), clock.now());
         async move {
             let hashes: Vec<Vec<u8>> = asked.iter().map(|hash| hash.to_vec()).collect();
-            let found = rows::standings(db.reader(), &hashes, now).await?;
+            let found = rows::statuses(db.reader(), &hashes, now).await?;
             let asked: HashSet<Fingerprint> = asked.into_iter().collect();
             let mut standings = HashMap::with_capacity(found.len());
             for row in found {
@@ -147,7 +147,7 @@ async fn look_up(service: &IdentityService, fingerprint: Fingerprint) -> Result<
 
 /// A key that was not noted as used this time is the next.
 async fn touch(db: Database, ids: Vec<ApiKeyId>, now: Timestamp) -> Result<HashMap<ApiKeyId, ()>, AppError> {
-    if let Err(error) = rows::touch(db.writer(), &ids, now).await {
+    if let Err(error) = rows::record_use(db.writer(), &ids, now).await {
         tracing::debug!(%error, "the last use of API keys was not noted");
     }
     Ok(HashMap::new())

@@ -108,7 +108,7 @@ async fn look_up(service: &IdentityService, id: SessionId) -> Result<Option<rows
     let read = move |ids: Vec<SessionId>| {
         let (db, now) = (db.clone(), clock.now());
         async move {
-            let found = rows::standings(db.reader(), &ids, now).await?;
+            let found = rows::live_sessions(db.reader(), &ids, now).await?;
             Ok(found.into_iter().map(|row| (row.id, Some(row))).collect())
         }
     };
@@ -117,7 +117,7 @@ async fn look_up(service: &IdentityService, id: SessionId) -> Result<Option<rows
 
 /// A device that was not noted as used this time is the next.
 async fn touch(db: Database, ids: Vec<SessionId>, now: Timestamp) -> Result<HashMap<SessionId, ()>, AppError> {
-    if let Err(error) = rows::touch(db.writer(), &ids, now).await {
+    if let Err(error) = rows::record_use(db.writer(), &ids, now).await {
         tracing::debug!(%error, "the last use of sessions was not noted");
     }
     Ok(HashMap::new())

@@ -82,7 +82,7 @@ impl Deref for Confirmed {
 
 async fn fresh_until(service: &IdentityService, by: &Principal) -> Result<Timestamp, AppError> {
     let session = by.require_session()?;
-    let proved_at = sessions::proved_at(service.db.reader(), session).await?.ok_or(Code::Unauthenticated)?;
+    let proved_at = sessions::authenticated_at(service.db.reader(), session).await?.ok_or(Code::Unauthenticated)?;
     Ok(proved_at.plus(service.config.auth.fresh_for))
 }
 

@@ -128,7 +128,7 @@ impl Attempt<'_> {
         }
         rows::insert_token(tx, session.id, tokens.fingerprint(), self.now).await?;
         rows::seen_as(tx, session.id, device.seen(&self.service.geoip, self.now)).await?;
-        rows::forget_successors(tx, session.id, self.now.minus(self.service.config.auth.refresh_grace)).await?;
+        rows::delete_successors(tx, session.id, self.now.minus(self.service.config.auth.refresh_grace)).await?;
         Ok(Some(tokens.for_user(user, session.id)))
     }
 

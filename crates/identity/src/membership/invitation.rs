@@ -73,7 +73,7 @@ impl Shown {
         user_id: UserId,
         now: Timestamp,
     ) -> Result<default_channel::Change, AppError> {
-        if !rows::take(db, self.invitation.id, now).await? {
+        if !rows::consume(db, self.invitation.id, now).await? {
             return Err(Code::InvitationExpired.into());
         }
         let (id, role) = (self.invitation.workspace_id, self.invitation.role);

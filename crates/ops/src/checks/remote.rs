@@ -18,7 +18,7 @@ const LONG_WAIT: i64 = 300_000;
 /// Whether this machine and the database's agree on the time.
 pub async fn clock(database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Clock;
-    let asked = async { Ok(query::jobs::time(database.reader()).await?) };
+    let asked = async { Ok(query::jobs::database_time(database.reader()).await?) };
     match in_time(asked).await {
         Ok((there, _)) => {
             let apart = there.abs_diff(Clock::system().now().millis());
@@ -58,7 +58,7 @@ pub async fn search(config: &Config, database: &Database) -> Check {
 /// Whether jobs are worked on, and whether any failed for good.
 pub async fn jobs(database: &Database) -> Check {
     const ABOUT: CheckAbout = CheckAbout::Jobs;
-    let kinds = match in_time(async { Ok(query::job_list::census(database.reader()).await?) }).await {
+    let kinds = match in_time(async { Ok(query::job_list::stats_by_kind(database.reader()).await?) }).await {
         Ok((kinds, _)) => kinds,
         Err(error) => return Check::fault(ABOUT, format!("they can't be counted: {error:#}")),
     };

@@ -88,7 +88,7 @@ impl Noted {
         let of_day = Timestamp(minute.div_euclid(DAY) * DAY);
         seen.push(figure(PEOPLE_OF_DAY, minute, rows::people_since(db, of_day).await?));
         seen.push(figure(FigureName::People.as_str(), minute, rows::people_since(db, now.minus(THERE)).await?));
-        let waiting = job_list::census(db).await?.iter().map(|kind| kind.due).sum();
+        let waiting = job_list::stats_by_kind(db).await?.iter().map(|kind| kind.due).sum();
         seen.push(figure(FigureName::JobsWaiting.as_str(), minute, waiting));
         if let Some(latency) = http.since(self.before).p99() {
             let millis = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
@@ -104,8 +104,8 @@ impl Noted {
         ];
         let own = own.map(|(name, value)| figure(name.as_str(), minute, i64::try_from(value).unwrap_or(i64::MAX)));
         let tx = service.db.begin().await.map_err(app_error)?;
-        rows::put(&tx, Step::Minute, Aggregation::Most, &seen).await?;
-        rows::put(&tx, Step::Minute, Aggregation::Sum, &own).await?;
+        rows::merge(&tx, Step::Minute, Aggregation::Most, &seen).await?;
+        rows::merge(&tx, Step::Minute, Aggregation::Sum, &own).await?;
         tx.commit().await.map_err(app_error)?;
         (self.connections, self.requests) = (connections, http);
         self.close_days(service, now).await
@@ -130,11 +130,11 @@ impl Noted {
         }
         let minutes = rows::since(service.db.reader(), Step::Minute, Timestamp(today - DAY)).await?;
         let yesterday = by_days(minutes.into_iter().filter(|figure| figure.at.0 < today));
-        rows::put(service.db.writer(), Step::Day, Aggregation::Most, &yesterday).await?;
+        rows::merge(service.db.writer(), Step::Day, Aggregation::Most, &yesterday).await?;
         for (step, kept) in KEPT {
-            rows::forget(service.db.writer(), step, now.minus(kept)).await?;
+            rows::delete_before(service.db.writer(), step, now.minus(kept)).await?;
         }
-        rows::forget_incidents(service.db.writer(), now.minus(Duration::from_secs(31 * 86_400))).await?;
+        rows::delete_incidents_before(service.db.writer(), now.minus(Duration::from_secs(31 * 86_400))).await?;
         self.day = today;
         Ok(())
     }
@@ -200,10 +200,10 @@ pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Fi
     } else {
         rows::since(db, Step::Minute, from).await?
     };
-    let census = job_list::census(db).await?;
+    let census = job_list::stats_by_kind(db).await?;
     let sum = |value: fn(&job_list::KindStats) -> i64| census.iter().map(value).sum();
     let now = FiguresNow {
-        people: rows::people(db).await?,
+        people: rows::count_users(db).await?,
         people_of_day: rows::people_since(db, now.minus(ACTIVE_DAY)).await?,
         people_of_month: rows::people_since(db, now.minus(ACTIVE_DAY * 30)).await?,
         guests: rows::guests(db).await?,
@@ -211,7 +211,7 @@ pub(super) async fn read(service: &OpsService, range: FiguresRange) -> Result<Fi
         dead_letters: sum(|kind| kind.dead),
         jobs_waiting: sum(|kind| kind.due),
         longest_wait_seconds: census.iter().map(|kind| kind.longest_wait).max().unwrap_or(0) / 1_000,
-        stored_bytes: rows::stored(db).await?,
+        stored_bytes: rows::stored_bytes(db).await?,
     };
     Ok(Figures {
         range,

@@ -129,7 +129,7 @@ impl Watch {
     /// Looks at what has to be asked for.
     pub async fn count(&mut self, service: &OpsService) -> Result<(), AppError> {
         let now = service.clock.now();
-        let dead: i64 = job_list::census(service.db.reader()).await?.iter().map(|kind| kind.dead).sum();
+        let dead: i64 = job_list::stats_by_kind(service.db.reader()).await?.iter().map(|kind| kind.dead).sum();
         self.tell(IncidentKind::DeadLetters, dead > 0, now, dead.unsigned_abs());
         self.tell_how_much();
         Ok(())
@@ -194,7 +194,7 @@ impl Watch {
                 impact: i64::try_from(felt).ok(),
                 affected_users: people,
             };
-            rows::notice(service.db.writer(), row).await?;
+            rows::upsert_incident(service.db.writer(), row).await?;
             self.news.remove(0);
         }
         Ok(())
@@ -210,7 +210,7 @@ async fn people(
 ) -> Result<Option<i64>, AppError> {
     match kind {
         IncidentKind::Database | IncidentKind::Redis | IncidentKind::Storage => {
-            rows::most(service.db.reader(), FigureName::People.as_str(), first_minute(began_at), ended_at).await
+            rows::maximum(service.db.reader(), FigureName::People.as_str(), first_minute(began_at), ended_at).await
         }
         IncidentKind::Ai => rows::people_failed(service.db.reader(), began_at.minus(BEFORE), ended_at).await.map(Some),
         IncidentKind::Provider | IncidentKind::DeadLetters | IncidentKind::Instance => Ok(None),
@@ -226,7 +226,7 @@ fn first_minute(began_at: Timestamp) -> Timestamp {
 /// Takes the instances away that ended without a word, and says so.
 pub(super) async fn bury(service: &OpsService) -> Result<(), AppError> {
     let now = service.clock.now();
-    for gone in rows::take_gone(service.db.writer(), now.minus(GONE)).await? {
+    for gone in rows::delete_stale_instances(service.db.writer(), now.minus(GONE)).await? {
         let row = IncidentRow {
             id: Uuid::now_v7(),
             kind: IncidentKind::Instance.as_str().to_owned(),
@@ -239,7 +239,7 @@ pub(super) async fn bury(service: &OpsService) -> Result<(), AppError> {
         };
         let said = async {
             rows::end_of(service.db.writer(), gone.id, gone.seen_at).await?;
-            rows::notice(service.db.writer(), row).await
+            rows::upsert_incident(service.db.writer(), row).await
         };
         // They are taken away already: nobody says it of the others later.
         if let Err(error) = said.await {

@@ -45,7 +45,7 @@ pub(super) async fn show(
     };
     let state = serde_json::to_string(&instance).map_err(AppError::internal)?;
     let row = InstanceRow { id: service.instance_id, started_at: service.started_at, seen_at: now, state };
-    rows::see(service.db.writer(), row).await
+    rows::upsert_instance(service.db.writer(), row).await
 }
 
 /// The eldest first. One whose words a newer release has changed is left out.

@@ -31,7 +31,7 @@ pub async fn list(
 
 /// The kinds of which there are jobs, by name.
 pub async fn kinds(service: &OpsService) -> Result<Vec<JobKind>, AppError> {
-    let mut kinds = job_list::census(service.db.reader()).await?;
+    let mut kinds = job_list::stats_by_kind(service.db.reader()).await?;
     kinds.sort_by(|one, other| one.kind.cmp(&other.kind));
     let view = |KindStats { kind, due, running, dead, .. }: KindStats| JobKind { kind, due, running, dead };
     Ok(kinds.into_iter().map(view).collect())

@@ -65,7 +65,7 @@ pub(crate) async fn keep(service: Arc<OpsService>) {
             tracing::debug!(%error, "what was wrong could not be noted");
         }
     }
-    let left = rows::leave(service.db.writer(), service.instance_id).await;
+    let left = rows::delete_instance(service.db.writer(), service.instance_id).await;
     if let Err(error) = left {
         tracing::debug!(%error, "this instance stays in the list until it counts as gone");
     }

@@ -68,9 +68,9 @@ pub async fn read(service: &OpsService, by: &Principal, own_url: &str) -> Result
 pub async fn finish(service: &OpsService, by: &Principal, is_done: bool) -> Result<(), AppError> {
     let tx = service.db.begin().await.map_err(app_error)?;
     if is_done {
-        rows::note(&tx, SETUP_FINISHED, service.clock.now()).await?;
+        rows::record(&tx, SETUP_FINISHED, service.clock.now()).await?;
     } else {
-        rows::forget(&tx, SETUP_FINISHED).await?;
+        rows::delete(&tx, SETUP_FINISHED).await?;
     }
     audit::record(&tx, NewAuditEntry::by(by, Action::SetupChanged, None)).await?;
     tx.commit().await.map_err(app_error)
@@ -83,7 +83,7 @@ pub async fn try_mail(service: &OpsService, by: &Principal) -> Result<MailTest, 
     let email = Email::parse(&account.email).map_err(|error| AppError::Invalid(vec![error]))?;
     let sent = mail::try_out(&service.identity, &email, Language::from_stored_tag(&account.language)).await;
     if sent.is_ok() && service.config.mail.smtp_url.is_some() {
-        rows::note(service.db.writer(), MAIL_TESTED, service.clock.now()).await?;
+        rows::record(service.db.writer(), MAIL_TESTED, service.clock.now()).await?;
     }
     Ok(MailTest { ok: sent.is_ok(), to: account.email, error: sent.err() })
 }
@@ -112,7 +112,7 @@ pub async fn try_question(service: &OpsService, by: &Principal) -> Result<Questi
     Ok(match answered {
         Ok(Ok((model, answer))) => {
             if service.gateway.ai().has_provider() {
-                rows::note(service.db.writer(), QUESTION_ANSWERED, service.clock.now()).await?;
+                rows::record(service.db.writer(), QUESTION_ANSWERED, service.clock.now()).await?;
             }
             QuestionTest { ok: true, model: Some(model), answer: Some(answer), duration_ms, error: None }
         }

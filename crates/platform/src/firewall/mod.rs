@@ -318,7 +318,7 @@ impl Firewall {
 
     async fn read(&self) -> Result<(), AppError> {
         let began = Instant::now();
-        let rows = rows::standing(self.db.reader(), self.clock.now(), MOST).await?;
+        let rows = rows::active(self.db.reader(), self.clock.now(), MOST).await?;
         let (mut automatic, mut manual) = (HashMap::new(), HashMap::new());
         for row in rows {
             if let Ok(network) = row.network.parse::<IpNet>() {
@@ -360,7 +360,7 @@ impl Firewall {
                     self.violations.sweep();
                     caught(self.read()).await
                 }
-                _ = sweeping.tick() => caught(rows::forget(self.db.writer(), self.clock.now().minus(KEEP))).await,
+                _ = sweeping.tick() => caught(rows::delete_ended(self.db.writer(), self.clock.now().minus(KEEP))).await,
             };
             if let Err(error) = done {
                 tracing::debug!(%error, "failed to read bans");

@@ -45,7 +45,7 @@ pub(super) async fn begin(
     if query::messages::get(batch.db, begin.answer_id).await?.is_some() {
         // Missing if a reader has deleted the message meanwhile; the job ends with `NotFound`.
         let row = target_row(batch, conversation_id, begin.answer_id).await?;
-        let beside = row.beside();
+        let beside = row.parallel_answer_of();
         let message = Message::try_from(row)?;
         // Text written by the previous worker stays visible until the new text is longer.
         if message.status != MessageStatus::Streaming || !message.content.is_empty() {
@@ -89,7 +89,7 @@ pub(super) async fn finish(
     finish: &FinishAnswer,
 ) -> Result<Outcome, AppError> {
     let row = target_row(batch, conversation_id, finish.answer_id).await?;
-    let beside = row.beside();
+    let beside = row.parallel_answer_of();
     let mut message = Message::try_from(row)?;
     batch.conversation(conversation_id)?;
     if message.status != MessageStatus::Streaming {
@@ -163,7 +163,7 @@ pub(super) async fn regenerate(
     batch.standing(conversation_id, user_id)?;
     not_archived(batch, conversation_id)?;
     let row = target_row(batch, conversation_id, message_id).await?;
-    if row.beside().is_some() {
+    if row.parallel_answer_of().is_some() {
         return Err(Code::NotFound.into());
     }
     let mut message = Message::try_from(row)?;
@@ -203,7 +203,7 @@ pub(super) async fn overtake(
     content: &str,
 ) -> Result<Outcome, AppError> {
     let row = target_row(batch, conversation_id, answer_id).await?;
-    let beside = row.beside();
+    let beside = row.parallel_answer_of();
     let mut message = Message::try_from(row)?;
     batch.conversation(conversation_id)?;
     if message.status == MessageStatus::Streaming {

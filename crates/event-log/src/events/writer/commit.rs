@@ -145,12 +145,12 @@ impl Committer {
         let has_removed_text = batch.has_removed_text;
         let ClosedBatch { seen, pieces, envelopes, signals, batch, conversations } = batch.close(told)?;
         self.in_flight = Some(Committed { outcomes, envelopes, signals, batch });
-        let stored = query::batches::execute_unless_moved(&self.db, &seen, pieces).await;
+        let stored = query::batches::execute_if_unchanged(&self.db, &seen, pieces).await;
         Ok(match self.conclude(stored)? {
             (OptimisticCommit::Executed, committed) => {
                 self.memory.keep(conversations);
                 if has_removed_text {
-                    self.db.forget_removed();
+                    self.db.purge_removed();
                 }
                 OptimisticCommit::Committed(committed)
             }
@@ -189,7 +189,7 @@ impl Committer {
         };
         let ((), committed) = self.conclude(stored)?;
         if has_removed_text {
-            self.db.forget_removed();
+            self.db.purge_removed();
         }
         Ok(committed)
     }

@@ -201,7 +201,7 @@ fn settings(batch: &Batch<'_>, id: ConversationId) -> Result<Settings, AppError>
 
 async fn set(batch: &mut Batch<'_>, id: ConversationId, new: Settings) -> Result<(), AppError> {
     let is_renamed = batch.conversation(id)?.title != new.title;
-    query::conversations::set(batch.db, id, &new, is_renamed).await?;
+    query::conversations::update_settings(batch.db, id, &new, is_renamed).await?;
     let state = batch.conversation_mut(id)?;
     state.kind = new.kind.to_string();
     state.posting = new.posting.to_string();

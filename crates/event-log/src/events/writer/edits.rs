@@ -201,7 +201,7 @@ impl Edits {
         let marks = marked.difference(&edited).filter(is_there).filter_map(known).map(|it| Ok((it.id, marks_of(it)?)));
         let marks = marks.collect::<Result<Vec<_>, AppError>>()?;
         if !marks.is_empty() {
-            pieces.push(query::messages::mark(marks));
+            pieces.push(query::messages::update_marks(marks));
         }
         let both = edited.intersection(&marked).filter_map(known);
         let both = both.map(|it| Ok((it.id, words_of(it)?, marks_of(it)?))).collect::<Result<Vec<_>, AppError>>()?;

@@ -38,7 +38,7 @@ pub(super) async fn load_sent(
     if asked.is_empty() {
         return Ok(());
     }
-    for row in query::batches::repeated(batch.db, &asked).await? {
+    for row in query::batches::duplicates(batch.db, &asked).await? {
         let message = Message::try_from(row)?;
         if let (Some(sender), Some(client_id)) = (message.sender.id, message.client_id.clone()) {
             batch.sent.insert((message.conversation_id, UserId(sender), client_id), message);

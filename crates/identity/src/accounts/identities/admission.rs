@@ -100,7 +100,7 @@ async fn known(
 ) -> Result<Option<user::Model>, AppError> {
     let Some(row) = rows::by_subject(tx, &identity.issuer, &identity.subject).await? else { return Ok(None) };
     let account = users::lock(tx, row.user_id).await?.ok_or(Code::OauthInvalid)?;
-    rows::touch(tx, row.id, identity.email.clone(), service.clock.now()).await?;
+    rows::record_sign_in(tx, row.id, identity.email.clone(), service.clock.now()).await?;
     Ok(Some(account))
 }
 

@@ -72,7 +72,7 @@ pub(super) async fn link(
     let account = users::lock(&tx, user_id).await?.ok_or(Code::OauthState)?;
     admission::use_up(&tx, service, &identity).await?;
     match rows::by_subject(&tx, &identity.issuer, &identity.subject).await? {
-        Some(row) if row.user_id == user_id => rows::touch(&tx, row.id, identity.email, service.clock.now()).await?,
+        Some(row) if row.user_id == user_id => rows::record_sign_in(&tx, row.id, identity.email, service.clock.now()).await?,
         // It stays with the other account.
         Some(_) => return Err(Code::OauthInvalid.into()),
         None => admission::insert(&tx, service, &account, provider, &identity, device).await?,

@@ -77,7 +77,7 @@ impl Batch<'_> {
             pieces.extend(query::batches::insert_messages(self.new_messages));
         }
         if !written.is_empty() {
-            pieces.push(query::batches::read_by_writing(backend, &written));
+            pieces.push(query::batches::advance_sender_positions(backend, &written));
         }
         if !self.new_last_writes.is_empty() {
             pieces.push(query::moderation::take_turns(&self.new_last_writes));

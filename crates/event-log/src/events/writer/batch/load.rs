@@ -27,7 +27,7 @@ impl Batch<'_> {
             query::batches::lock(txn, ids).await?.into_iter().map(|row| (row.id, CachedConversation::new(row))).collect();
         let people = people(changes);
         if !people.is_empty() {
-            for row in query::batches::standings(self.db, &people).await? {
+            for row in query::batches::memberships(self.db, &people).await? {
                 let standing = ActingMember::parse(&row.role, row.display_name)?;
                 self.set_standing(row.conversation_id, row.user_id, Some(standing));
             }
@@ -56,7 +56,7 @@ impl Batch<'_> {
             }
         }
         if !unknown.is_empty() {
-            for row in query::batches::seen(self.db, &unknown).await? {
+            for row in query::batches::snapshots(self.db, &unknown).await? {
                 let id = row.conversation.id;
                 let seq = row.conversation.last_seq;
                 self.conversations.entry(id).or_insert_with(|| {
